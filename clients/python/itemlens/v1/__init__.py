@@ -1,0 +1,1 @@
+"""Generated from protos/itemlens/v1 by protos/generate.sh."""

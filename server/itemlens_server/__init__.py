@@ -1,0 +1,1 @@
+"""The itemlens gRPC server: encode, fuse, recommend and explain catalogue items."""

@@ -1,0 +1,189 @@
+"""The manifest of a space: what its files are, how input is prepared for them, and how true they are.
+
+A space is a directory `<models>/<space_id>/` that holds `manifest.json` and the files it names. `space_id` is a
+hash of everything in the manifest that changes an answer (encoders, channels, head), so two spaces with the same
+id give the same vectors, and a space cannot be edited in place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MANIFEST = "manifest.json"
+
+
+class Precision(StrEnum):
+    """The number format of an ONNX graph's weights and products."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class File(_Model):
+    """A file of the space, by its path relative to the space's directory."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+class Parity(_Model):
+    """Cosine distance between a graph's `v` and the checkpoint's, over `inputs` varied inputs."""
+
+    precision: Precision
+    inputs: int
+    mean: float
+    max: float
+    limit: float
+    passed: bool
+
+
+class TextPreprocessing(_Model):
+    """How a text becomes tokens. The tokenizer's own truncation and padding are not used."""
+
+    tokenizer: File
+    max_tokens: int = Field(description="longest sequence, special tokens and prefix included; longer texts are cut")
+    query_prefix: str = Field("", description="put before a text that asks, e.g. 'query: ' for e5")
+    item_prefix: str = Field("", description="put before a text that describes an item, e.g. 'passage: ' for e5")
+    unknown_token: str = Field("[UNK]", description="the token whose share in a text is warned about")
+
+
+class PicturePreprocessing(_Model):
+    """How a picture becomes pixels: orientation, transparency, resize, crop, scale, in this order."""
+
+    height: int
+    width: int
+    resize: Literal["stretch", "shorter_side"] = Field(
+        description="stretch: to height x width, no crop; shorter_side: to `resize_to`, then crop the centre"
+    )
+    resize_to: int | None = Field(None, description="length of the shorter side before the crop, pixels")
+    resample: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    exif_orientation: bool = True
+    alpha_background: tuple[int, int, int] = (255, 255, 255)
+    grid_height: int = Field(description="rows of the feature map: z has grid_height x grid_width cells")
+    grid_width: int
+
+
+class Encoder(_Model):
+    """One encoder: ONNX graphs by precision with inputs and outputs as follows.
+
+    TEXT:  input_ids int64 [B, T], attention_mask int64 [B, T] -> v float32 [B, dim], z float32 [B, T, dim];
+           v is the mean of z over the positions where attention_mask is 1.
+    IMAGE: pixels float32 [B, 3, height, width] -> v float32 [B, dim], z float32 [B, grid_h, grid_w, dim];
+           v is the mean of z over the cells.
+    """
+
+    kind: Literal["TEXT", "IMAGE"]
+    dim: int
+    graphs: dict[Precision, File]
+    text: TextPreprocessing | None = None
+    picture: PicturePreprocessing | None = None
+    source: dict[str, str] = Field(default_factory=dict, description="checkpoint, licence, versions; for people")
+    parity: tuple[Parity, ...] = ()
+
+    def digest(self, precision: Precision) -> str:
+        """Identity of the raw vectors this encoder makes at `precision`: hex, 32 characters."""
+        kept = {
+            "kind": self.kind,
+            "graph": self.graphs[precision].sha256,
+            "text": self.text.model_dump() if self.text else None,
+            "picture": self.picture.model_dump() if self.picture else None,
+        }
+        return _digest(kept)[:32]
+
+
+class Channel(_Model):
+    """A named source of understanding of a collection's items."""
+
+    name: str
+    kind: Literal["TEXT", "IMAGE"]
+    encoder: str = Field(description="key in Manifest.encoders")
+
+
+class HeadFiles(_Model):
+    """The fusion head: `graph` is run by ONNX Runtime, `terms` holds the same arrays and the weights for scoring."""
+
+    graph: File
+    terms: File
+    report: dict[str, object] = Field(default_factory=dict, description="what fit chose and what each choice brought")
+
+
+class Manifest(_Model):
+    """All of `manifest.json`."""
+
+    format: Literal[1] = 1
+    space_id: str
+    name: str = Field(description="a label for people; not part of the identity")
+    created: str = Field(description="ISO 8601, UTC")
+    made_with: dict[str, str] = Field(default_factory=dict)
+    encoders: dict[str, Encoder]
+    channels: tuple[Channel, ...]
+    head: HeadFiles | None = Field(None, description="absent until `itemlens fit`: raw vectors are used as they are")
+
+    def computed_space_id(self) -> str:
+        """The id that this manifest's contents give: `sp-` and 16 hex characters."""
+        kept = {
+            "encoders": {
+                name: {
+                    "kind": e.kind,
+                    "dim": e.dim,
+                    "graphs": {p.value: f.sha256 for p, f in sorted(e.graphs.items())},
+                    "text": e.text.model_dump() if e.text else None,
+                    "picture": e.picture.model_dump() if e.picture else None,
+                }
+                for name, e in sorted(self.encoders.items())
+            },
+            "channels": [c.model_dump() for c in self.channels],
+            "head": [self.head.graph.sha256, self.head.terms.sha256] if self.head else None,
+        }
+        return "sp-" + _digest(kept)[:16]
+
+    def identified(self) -> Manifest:
+        """A copy whose `space_id` is the one its contents give."""
+        return self.model_copy(update={"space_id": self.computed_space_id()})
+
+    def files(self) -> list[File]:
+        """Every file of the space."""
+        found = [f for e in self.encoders.values() for f in e.graphs.values()]
+        found += [e.text.tokenizer for e in self.encoders.values() if e.text]
+        if self.head:
+            found += [self.head.graph, self.head.terms]
+        return found
+
+    def save(self, directory: Path) -> None:
+        """Write `manifest.json` into `directory`."""
+        text = json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False)
+        (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+    @staticmethod
+    def load(directory: Path) -> Manifest:
+        """Read `manifest.json` from `directory`."""
+        return Manifest.model_validate_json((directory / MANIFEST).read_text(encoding="utf-8"))
+
+
+def describe_file(directory: Path, path: str) -> File:
+    """Measure the file `directory/path` for the manifest."""
+    full = directory / path
+    digest = hashlib.sha256()
+    with full.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return File(path=path, sha256=digest.hexdigest(), bytes=full.stat().st_size)
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
