@@ -77,9 +77,7 @@ def turn(points: Points, degrees: float, centre: Point = (128, 128)) -> list[Poi
     """The points, turned clockwise round a centre."""
     angle, (cx, cy) = math.radians(degrees), centre
     cos, sin = math.cos(angle), math.sin(angle)
-    return [
-        (cx + (x - cx) * cos - (y - cy) * sin, cy + (x - cx) * sin + (y - cy) * cos) for x, y in points
-    ]
+    return [(cx + (x - cx) * cos - (y - cy) * sin, cy + (x - cx) * sin + (y - cy) * cos) for x, y in points]
 
 
 class Canvas:
@@ -172,7 +170,9 @@ def steam(canvas: Canvas, cx: float, base: float) -> None:
     """Three wisps of steam above something hot."""
     for dx, height in ((-20, 34), (0, 46), (20, 34)):
         x = cx + dx
-        wisp = bezier((x, base), (x - 14, base - height / 3), (x + 14, base - height / 1.5), (x, base - height))
+        wisp = bezier(
+            (x, base), (x - 14, base - height / 3), (x + 14, base - height / 1.5), (x, base - height)
+        )
         canvas.line(wisp, "#ffffffb0", 4)
 
 

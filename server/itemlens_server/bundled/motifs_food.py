@@ -10,7 +10,11 @@ def ramen(bowl: str, pattern: str, wall: str) -> Canvas:
     c = studio(wall)
     c.shadow(128, 212, 62)
     c.rect(100, 196, 56, 14, shade(bowl, 0.2), 3)
-    c.polygon(bezier((40, 122), (44, 180), (84, 202), (100, 204)) + bezier((156, 204), (172, 202), (212, 180), (216, 122)), glossy(bowl))
+    c.polygon(
+        bezier((40, 122), (44, 180), (84, 202), (100, 204))
+        + bezier((156, 204), (172, 202), (212, 180), (216, 122)),
+        glossy(bowl),
+    )
     for x in range(66, 200, 27):
         c.line(arc(x, 166, 12, 10, 180, 360), pattern, 4)
     c.ellipse(128, 122, 88, 26, tint(bowl, 0.35))
@@ -36,7 +40,11 @@ def sushi(plate: str, wood: str) -> Canvas:
     c.shadow(132, 140, 110, 80)
     c.rect(20, 52, 216, 156, glossy(plate), 18)
     c.rect(30, 60, 196, 140, tint(plate, 0.15), 12)
-    for x, fish, stripe in ((66, "#f07a4a", "#ffc9a4"), (128, "#d93f4a", "#f7a0a0"), (190, "#f6d3b8", "#ee8f6a")):
+    for x, fish, stripe in (
+        (66, "#f07a4a", "#ffc9a4"),
+        (128, "#d93f4a", "#f7a0a0"),
+        (190, "#f6d3b8", "#ee8f6a"),
+    ):
         c.rect(x - 20, 74, 40, 66, _RICE, 18)
         c.rect(x - 22, 70, 44, 62, glossy(fish), 16)
         for y in (82, 98, 114):
@@ -55,8 +63,8 @@ def dumplings(basket: str, wood: str) -> Canvas:
     c.circle(128, 130, 106, glossy(shade(basket, 0.1)))
     c.circle(128, 130, 92, shade(basket, 0.35))
     c.circle(128, 130, 88, tint(basket, 0.25))
-    for x in range(52, 212, 16):
-        c.line([(x, 66), (x, 194)], shade(basket, 0.05), 2)
+    for slat in range(52, 212, 16):
+        c.line([(slat, 66), (slat, 194)], shade(basket, 0.05), 2)
     for i, (x, y) in enumerate(((128, 130), *arc(128, 130, 56, 56, 10, 310)[::15])):
         angle = i * 63
         half = turn(arc(x, y + 6, 27, 21, 180, 360), angle, (x, y))
@@ -72,14 +80,23 @@ def loaf(crust: str, wood: str, wall: str) -> Canvas:
     c = studio(wall)
     c.shadow(128, 216, 104)
     c.rect(22, 202, 212, 14, glossy(wood), 5)
-    c.polygon(smooth([(34, 192), (44, 132), (86, 94), (138, 92), (184, 128), (196, 190), (180, 204), (50, 204)]), glossy(crust))
+    c.polygon(
+        smooth([(34, 192), (44, 132), (86, 94), (138, 92), (184, 128), (196, 190), (180, 204), (50, 204)]),
+        glossy(crust),
+    )
     for x in (66, 98, 130):
         cut = bezier((x, 150), (x + 8, 126), (x + 24, 112), (x + 42, 112))
         c.line(cut, shade(crust, 0.35), 9)
         c.line(cut, "#f2d9a6", 5)
     for x in (172, 192):
-        c.polygon(smooth([(x - 22, 200), (x - 26, 160), (x - 8, 136), (x + 18, 138), (x + 32, 164), (x + 26, 202)]), glossy(shade(crust, 0.1)))
-    c.polygon(smooth([(176, 198), (172, 164), (186, 144), (208, 146), (218, 166), (214, 198)]), ("#fbeccb", "#eed3a0"))
+        c.polygon(
+            smooth([(x - 22, 200), (x - 26, 160), (x - 8, 136), (x + 18, 138), (x + 32, 164), (x + 26, 202)]),
+            glossy(shade(crust, 0.1)),
+        )
+    c.polygon(
+        smooth([(176, 198), (172, 164), (186, 144), (208, 146), (218, 166), (214, 198)]),
+        ("#fbeccb", "#eed3a0"),
+    )
     for x, y, r in ((186, 166, 4), (202, 160, 3), (206, 180, 4), (190, 184, 3), (198, 172, 2)):
         c.ellipse(x, y, r, r * 0.8, "#d9b67c")
     return c
@@ -108,13 +125,20 @@ def mixer(body: str, wall: str) -> Canvas:
     c.shadow(132, 208, 88)
     c.rect(52, 190, 162, 17, glossy(body), 8)
     c.polygon([(170, 194), (208, 194), (202, 96), (172, 96)], glossy(shade(body, 0.08)))
-    c.polygon(smooth([(52, 92), (62, 66), (110, 54), (190, 58), (214, 82), (206, 106), (140, 112), (66, 112)]), glossy(body))
+    c.polygon(
+        smooth([(52, 92), (62, 66), (110, 54), (190, 58), (214, 82), (206, 106), (140, 112), (66, 112)]),
+        glossy(body),
+    )
     c.line([(60, 96), (204, 94)], "#f4f0e8", 4)
     c.rect(92, 110, 26, 12, "#8b8b96", 3)
     c.line([(105, 120), (105, 150)], "#8b8b96", 6)
-    c.polygon(bezier((56, 136), (60, 180), (80, 192), (86, 194)) + bezier((124, 194), (130, 192), (150, 180), (154, 136)), ("#f2f3f6", "#9fa3ad"))
+    c.polygon(
+        bezier((56, 136), (60, 180), (80, 192), (86, 194))
+        + bezier((124, 194), (130, 192), (150, 180), (154, 136)),
+        ("#f2f3f6", "#9fa3ad"),
+    )
     c.ellipse(105, 136, 49, 8, "#d6d9df")
-    c.polygon(bezier((70, 144), (74, 176), (84, 186), (90, 190)) + [(96, 190), (84, 144)], "#ffffffa0")
+    c.polygon([*bezier((70, 144), (74, 176), (84, 186), (90, 190)), (96, 190), (84, 144)], "#ffffffa0")
     c.circle(190, 84, 7, shade(body, 0.35))
     c.ellipse(96, 72, 26, 5, "#ffffff60")
     return c

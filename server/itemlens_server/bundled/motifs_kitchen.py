@@ -89,7 +89,9 @@ def latte(body: str, wood: str, leaf: bool) -> Canvas:
         c.line([(128, 80), (128, 184)], "#9c6638", 3)
     else:
         for width, y, tone in ((40, 124, _CREAM), (27, 124, "#a8703f"), (16, 122, _CREAM)):
-            heart = bezier((128, y + width), (70 + 40 - width, y), (128 - width, y - width), (128, y - width / 2))
+            heart = bezier(
+                (128, y + width), (70 + 40 - width, y), (128 - width, y - width), (128, y - width / 2)
+            )
             c.polygon(heart + [(256 - x, yy) for x, yy in reversed(heart)], tone)
     return c
 
@@ -157,7 +159,9 @@ def pan(metal: str, wood: str, food: str) -> Canvas:
     """A pan from above, with a fried egg ("egg") or a stir-fry ("wok") in it."""
     c = tabletop(wood)
     c.shadow(124, 132, 88, 86)
-    c.polygon(turn([(180, 112), (262, 114), (262, 136), (180, 138)], 40, (116, 122)), glossy(shade(metal, 0.2)))
+    c.polygon(
+        turn([(180, 112), (262, 114), (262, 136), (180, 138)], 40, (116, 122)), glossy(shade(metal, 0.2))
+    )
     c.circle(116, 122, 88, glossy(metal))
     c.circle(116, 122, 78, (shade(metal, 0.5), shade(metal, 0.25)))
     if food == "egg":

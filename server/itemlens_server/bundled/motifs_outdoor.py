@@ -7,7 +7,10 @@ def tent(body: str, sky: Fill, ground: str, tunnel: bool = False, water: str | N
     """A pitched tent, a ridge tent or a long tunnel tent, perhaps before a lake or the sea."""
     c = Canvas(sky)
     c.circle(204, 52, 20, "#fff4cf")
-    c.polygon([(0, 150), (50, 92), (92, 130), (150, 76), (214, 128), (256, 104), (256, 170), (0, 170)], shade(ground, 0.35))
+    c.polygon(
+        [(0, 150), (50, 92), (92, 130), (150, 76), (214, 128), (256, 104), (256, 170), (0, 170)],
+        shade(ground, 0.35),
+    )
     c.rect(0, 158, 256, 98, (tint(ground, 0.1), shade(ground, 0.2)))
     if water is not None:
         c.rect(0, 148, 256, 32, (tint(water, 0.3), water))
@@ -43,8 +46,14 @@ def _pine(c: Canvas, x: float, y: float, size: float, colour: str = "#2f6046") -
 def boots(leather: str, laces: str, sky: Fill) -> Canvas:
     """A hiking boot on a rock before hills."""
     c = Canvas(sky)
-    c.polygon(smooth([(-30, 180), (40, 110), (90, 140), (150, 96), (220, 130), (290, 120), (290, 270), (-30, 270)]), "#7fa78c")
-    c.polygon(smooth([(-20, 230), (30, 204), (128, 196), (230, 206), (280, 240), (260, 290), (0, 290)]), ("#8d8a86", "#65625f"))
+    c.polygon(
+        smooth([(-30, 180), (40, 110), (90, 140), (150, 96), (220, 130), (290, 120), (290, 270), (-30, 270)]),
+        "#7fa78c",
+    )
+    c.polygon(
+        smooth([(-20, 230), (30, 204), (128, 196), (230, 206), (280, 240), (260, 290), (0, 290)]),
+        ("#8d8a86", "#65625f"),
+    )
     c.shadow(132, 214, 92)
     body = smooth([(70, 62), (132, 58), (140, 110), (176, 138), (222, 158), (228, 192), (70, 194), (62, 130)])
     c.polygon(body, glossy(leather))
@@ -68,7 +77,10 @@ def backpack(body: str, trim: str, wall: str, mat: str | None = None) -> Canvas:
     c.rect(62, 46, 132, 164, glossy(body), 34)
     for x in (46, 188):
         c.rect(x, 132, 22, 66, glossy(shade(body, 0.2)), 10)
-    c.polygon(smooth([(64, 64), (90, 38), (166, 38), (192, 64), (186, 104), (128, 112), (70, 104)]), glossy(shade(body, 0.15)))
+    c.polygon(
+        smooth([(64, 64), (90, 38), (166, 38), (192, 64), (186, 104), (128, 112), (70, 104)]),
+        glossy(shade(body, 0.15)),
+    )
     c.rect(78, 132, 100, 66, glossy(tint(body, 0.1)), 16)
     c.line([(88, 146), (168, 146)], trim, 4)
     c.line([(160, 146), (160, 158)], trim, 4)
@@ -87,7 +99,10 @@ def _snow_scene(sky: Fill) -> Canvas:
     c.polygon([(-10, 190), (66, 70), (110, 130), (170, 48), (270, 190)], ("#ffffff", "#a9c0dc"))
     c.polygon([(170, 48), (270, 190), (196, 190), (184, 120)], "#8fa9cc80")
     c.polygon([(66, 70), (110, 130), (126, 190), (84, 190)], "#8fa9cc80")
-    c.polygon(smooth([(-40, 200), (60, 178), (160, 190), (300, 172), (300, 290), (-40, 290)]), ("#ffffff", "#dfe9f5"))
+    c.polygon(
+        smooth([(-40, 200), (60, 178), (160, 190), (300, 172), (300, 290), (-40, 290)]),
+        ("#ffffff", "#dfe9f5"),
+    )
     return c
 
 
@@ -101,7 +116,13 @@ def skis(colour: str, accent: str, sky: Fill, short: bool = False) -> Canvas:
         c.line(turn([(x, top + 30), (x, top + 54)], lean, (x, 226)), "#2c2a33", 8)
         c.ellipse(*turn([(x, 208)], lean, (x, 226))[0], 10, 4, "#2c2a33")
     for x, lean in ((112, -3), (148, 3)):
-        ski = [*arc(x, top + 16, 14, 22, 180, 360), (x + 11, 150), (x + 13, 236), (x - 13, 236), (x - 11, 150)]
+        ski = [
+            *arc(x, top + 16, 14, 22, 180, 360),
+            (x + 11, 150),
+            (x + 13, 236),
+            (x - 13, 236),
+            (x - 11, 150),
+        ]
         c.polygon(turn([(px + 5, py + 2) for px, py in ski], lean, (x, 236)), "#16142e30")
         c.polygon(turn(ski, lean, (x, 236)), glossy(colour))
         for y in (top + 30, top + 48):
@@ -121,7 +142,9 @@ def snowboard(colour: str, accent: str, sky: Fill) -> Canvas:
     c.polygon(turn(board, 12), (tint(colour, 0.25), shade(colour, 0.3)))
     c.circle(*turn([(128, 60)], 12)[0], 15, accent)
     c.polygon(turn([(98, 124), (118, 78), (130, 98), (142, 84), (158, 124)], 12), tint(colour, 0.7))
-    c.polygon(turn([(98, 124), (112, 104), (134, 126), (158, 118), (158, 132), (98, 136)], 12), shade(colour, 0.4))
+    c.polygon(
+        turn([(98, 124), (112, 104), (134, 126), (158, 118), (158, 132), (98, 136)], 12), shade(colour, 0.4)
+    )
     for y in (110, 176):
         c.polygon(turn([(92, y), (164, y), (164, y + 22), (92, y + 22)], 12), "#2c2a33")
         c.polygon(turn([(104, y - 9), (152, y - 9), (152, y + 4), (104, y + 4)], 12), "#4a4a55")
@@ -138,11 +161,27 @@ def goggles(lens: Fill, strap: str, sky: Fill) -> Canvas:
     for y in (120, 132):
         c.line([(0, y), (60, y - 2)], "#ffffffb0", 3)
         c.line([(256, y), (196, y - 2)], "#ffffffb0", 3)
-    frame = [(34, 98), (72, 74), (128, 70), (184, 74), (222, 98), (224, 142), (196, 178), (156, 176), (128, 158), (100, 176), (60, 178), (32, 142)]
+    frame = [
+        (34, 98),
+        (72, 74),
+        (128, 70),
+        (184, 74),
+        (222, 98),
+        (224, 142),
+        (196, 178),
+        (156, 176),
+        (128, 158),
+        (100, 176),
+        (60, 178),
+        (32, 142),
+    ]
     inner = [(128 + (x - 128) * 0.88, 124 + (y - 124) * 0.82) for x, y in frame]
     c.polygon(smooth(frame), ("#3a3a46", "#1e1e28"))
     c.polygon(smooth(inner), lens)
-    c.polygon([(70, 150), (104, 108), (122, 130), (150, 98), (190, 150), (160, 156), (128, 144), (96, 156)], "#ffffff50")
+    c.polygon(
+        [(70, 150), (104, 108), (122, 130), (150, 98), (190, 150), (160, 156), (128, 144), (96, 156)],
+        "#ffffff50",
+    )
     c.line(bezier((60, 112), (80, 92), (104, 88), (124, 86)), "#ffffffb0", 6)
     return c
 
@@ -151,7 +190,19 @@ def running_shoe(colour: str, sole: str, accent: str, wall: str) -> Canvas:
     """A running shoe, side view."""
     c = studio(wall)
     c.shadow(128, 206, 106)
-    upper: Points = [(34, 92), (58, 86), (78, 108), (110, 116), (136, 96), (160, 122), (208, 144), (230, 172), (206, 184), (60, 184), (30, 168)]
+    upper: Points = [
+        (34, 92),
+        (58, 86),
+        (78, 108),
+        (110, 116),
+        (136, 96),
+        (160, 122),
+        (208, 144),
+        (230, 172),
+        (206, 184),
+        (60, 184),
+        (30, 168),
+    ]
     c.polygon(smooth(upper), glossy(colour))
     c.polygon(smooth([(30, 150), (56, 140), (72, 160), (70, 186), (32, 184)]), shade(colour, 0.25))
     c.polygon(smooth([(190, 142), (216, 152), (232, 174), (208, 186), (186, 182)]), shade(colour, 0.2))
@@ -160,7 +211,22 @@ def running_shoe(colour: str, sole: str, accent: str, wall: str) -> Canvas:
         c.line([(x - 20, y + 16), (x, y)], "#ffffff", 4.5)
     c.line(bezier((62, 168), (96, 176), (120, 160), (140, 128)), accent, 9)
     c.line(bezier((80, 178), (116, 182), (140, 168), (158, 140)), accent, 6)
-    c.polygon(smooth([(22, 172), (60, 180), (140, 184), (228, 170), (242, 184), (220, 204), (120, 208), (30, 204), (16, 188)]), (tint(sole, 0.4), sole))
+    c.polygon(
+        smooth(
+            [
+                (22, 172),
+                (60, 180),
+                (140, 184),
+                (228, 170),
+                (242, 184),
+                (220, 204),
+                (120, 208),
+                (30, 204),
+                (16, 188),
+            ]
+        ),
+        (tint(sole, 0.4), sole),
+    )
     c.line(bezier((24, 194), (80, 200), (170, 200), (234, 190)), accent, 3)
     return c
 
@@ -198,7 +264,9 @@ def surfboard(colour: str, stripe: str, sky: Fill, sand: str) -> Canvas:
     c.polygon(turn(outline, 8, (128, 230)), glossy(colour))
     c.line(turn([(128, 24), (128, 228)], 8, (128, 230)), stripe, 6)
     for y in (80, 96):
-        c.line(turn(bezier((100, y + 10), (120, y - 4), (136, y - 4), (156, y + 10)), 8, (128, 230)), stripe, 6)
+        c.line(
+            turn(bezier((100, y + 10), (120, y - 4), (136, y - 4), (156, y + 10)), 8, (128, 230)), stripe, 6
+        )
     c.polygon(smooth([(84, 232), (110, 222), (150, 222), (176, 234), (150, 252), (100, 252)]), sand)
     return c
 

@@ -1,6 +1,6 @@
 """Motifs of photography and music."""
 
-from .canvas import Canvas, Fill, arc, bezier, glossy, shade, smooth, studio, tabletop, tint, turn
+from .canvas import Canvas, Fill, arc, glossy, shade, smooth, studio, tabletop, tint, turn
 
 _DARK = "#2c2a33"
 _GLASS = ("#6b8fd0", "#24305a")
@@ -90,7 +90,20 @@ def drone(body: str, sky: Fill, ground: str) -> Canvas:
     """A small drone in flight above hills."""
     c = Canvas(sky)
     for y, tone in ((150, 0.25), (186, 0.0)):
-        c.polygon(smooth([(-40, y + 30), (50, y - 10), (140, y + 24), (220, y - 4), (300, y + 26), (300, 300), (-40, 300)]), tint(ground, tone))
+        c.polygon(
+            smooth(
+                [
+                    (-40, y + 30),
+                    (50, y - 10),
+                    (140, y + 24),
+                    (220, y - 4),
+                    (300, y + 26),
+                    (300, 300),
+                    (-40, 300),
+                ]
+            ),
+            tint(ground, tone),
+        )
     for x in (52, 204):
         c.line([(128, 104), (x, 78)], shade(body, 0.35), 9)
         c.rect(x - 6, 66, 12, 20, shade(body, 0.5), 4)
@@ -116,7 +129,12 @@ def guitar(body: str, neck: str, wall: str, strings: int = 6) -> Canvas:
     c.rect(128 - half, top + 30, 2 * half, 120, glossy(neck), 2)
     for y in range(top + 44, 140, 15):
         c.line([(128 - half, y), (128 + half, y)], "#d9c9a0", 1.5)
-    head = [(128 - half - 5, top), (128 + half + 5, top), (128 + half + 1, top + 34), (128 - half - 1, top + 34)]
+    head = [
+        (128 - half - 5, top),
+        (128 + half + 5, top),
+        (128 + half + 1, top + 34),
+        (128 - half - 1, top + 34),
+    ]
     c.polygon(head, glossy(shade(neck, 0.2)))
     for i in range(strings // 2):
         y = top + 7 + i * 10
@@ -147,7 +165,27 @@ def electric_guitar(body: str, plate: str, wall: str) -> Canvas:
     c.rect(118, 44, 20, 120, glossy("#4a2c1c"), 2)
     for y in range(54, 140, 13):
         c.line([(118, y), (138, y)], "#d9d9e2", 1.5)
-    c.polygon(smooth([(96, 128), (112, 146), (128, 150), (146, 146), (166, 112), (178, 122), (170, 156), (180, 196), (164, 232), (128, 240), (88, 232), (74, 196), (86, 162), (80, 132)]), glossy(body))
+    c.polygon(
+        smooth(
+            [
+                (96, 128),
+                (112, 146),
+                (128, 150),
+                (146, 146),
+                (166, 112),
+                (178, 122),
+                (170, 156),
+                (180, 196),
+                (164, 232),
+                (128, 240),
+                (88, 232),
+                (74, 196),
+                (86, 162),
+                (80, 132),
+            ]
+        ),
+        glossy(body),
+    )
     c.polygon(smooth([(112, 152), (146, 152), (162, 186), (156, 218), (136, 196), (110, 200)]), plate)
     c.rect(118, 128, 20, 34, "#4a2c1c")
     for y in (168, 192):

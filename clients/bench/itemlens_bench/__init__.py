@@ -1,0 +1,1 @@
+"""The benchmark harness: speed and quality of a running server."""

@@ -1,0 +1,246 @@
+"""The operations of service Catalog but for uploads. Both clients have them as methods; `session` is theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from . import _build, _read
+from ._build import Names
+from ._retry import Deadline
+from ._steps import Session, Steps, call
+from ._stored import Collection, StoredItem, StoredItems, Written
+from ._types import Event, Item
+from .v1 import catalog_pb2 as pb
+
+
+def create_collection(
+    session: Session,
+    name: str,
+    *,
+    space: str | None = None,
+    allow_existing: bool = False,
+    timeout: float | None = None,
+) -> Steps[Collection]:
+    """Make an empty collection over a space.
+
+    Args:
+        name: 1 to 64 characters of a-z, 0-9, '_' and '-'.
+        space: a space's id or name. Default: the client's, else the server's default space.
+        allow_existing: give the collection that is there, if it has the same space. Without it the call is not
+            repeated after UNAVAILABLE, since it may have been heard.
+        timeout: seconds in all, retries included. Default: the client's.
+
+    Raises:
+        AlreadyExists: the name is taken.
+        NotFound: there is no such space.
+    """
+    request = pb.CreateCollectionRequest(
+        name=name, space=session.space if space is None else space, allow_existing=allow_existing
+    )
+    session.forget(name)
+    reply = yield from call(
+        session,
+        "CreateCollection",
+        request,
+        pb.CreateCollectionResponse,
+        session.deadline(timeout),
+        repeatable=allow_existing,
+    )
+    return _read.collection(reply.collection)
+
+
+def get_collection(
+    session: Session, name: str | None = None, *, timeout: float | None = None
+) -> Steps[Collection]:
+    """One collection, by default the client's. NotFound if it is not there."""
+    request = pb.GetCollectionRequest(name=session.collection if name is None else name)
+    deadline = session.deadline(timeout)
+    reply = yield from call(session, "GetCollection", request, pb.GetCollectionResponse, deadline)
+    return _read.collection(reply.collection)
+
+
+def list_collections(session: Session, *, timeout: float | None = None) -> Steps[list[Collection]]:
+    """All collections, by name."""
+    deadline = session.deadline(timeout)
+    request = pb.ListCollectionsRequest()
+    reply = yield from call(session, "ListCollections", request, pb.ListCollectionsResponse, deadline)
+    return [_read.collection(one) for one in reply.collections]
+
+
+def update_collection(
+    session: Session, name: str, *, space: str, timeout: float | None = None
+) -> Steps[Collection]:
+    """Move a collection to another space with the same encoders. Nothing is encoded again.
+
+    Raises:
+        NotFound: there is no such collection or space.
+        FailedPrecondition: the space has other encoders.
+    """
+    session.forget(name)
+    request = pb.UpdateCollectionRequest(name=name, space=space)
+    deadline = session.deadline(timeout)
+    reply = yield from call(session, "UpdateCollection", request, pb.UpdateCollectionResponse, deadline)
+    return _read.collection(reply.collection)
+
+
+def delete_collection(session: Session, name: str, *, timeout: float | None = None) -> Steps[None]:
+    """Delete a collection with its items and events. NotFound if it is not there.
+
+    Not repeated after UNAVAILABLE, since it may have been heard.
+    """
+    session.forget(name)
+    request = pb.DeleteCollectionRequest(name=name)
+    deadline = session.deadline(timeout)
+    yield from call(
+        session, "DeleteCollection", request, pb.DeleteCollectionResponse, deadline, repeatable=False
+    )
+
+
+def upsert(
+    session: Session,
+    items: Iterable[Item],
+    *,
+    merge: bool = False,
+    collection: str | None = None,
+    timeout: float | None = None,
+) -> Steps[Written]:
+    """Add items, or replace those whose ids are there, in one call. For many, see `upload`.
+
+    Args:
+        items: the items. The collection named "default" is made if it is not there.
+        merge: add to what is stored instead of replacing it: pictures and relations are added, texts and
+            attributes set where given.
+        collection: default: the client's.
+        timeout: seconds in all, retries included. Default: the client's.
+
+    Returns:
+        How each item went, in order: a bad one has its own error, the others are stored.
+
+    Raises:
+        InvalidArgument: the request as a whole is wrong, such as no or too many items.
+        NotFound: there is no such collection.
+    """
+    deadline = session.deadline(timeout)
+    where = session.collection if collection is None else collection
+    request = yield from upsert_request(session, list(items), merge, where, deadline)
+    reply = yield from call(session, "UpsertItems", request, pb.UpsertItemsResponse, deadline)
+    return _read.written(reply)
+
+
+def upsert_request(
+    session: Session, items: Sequence[Item], merge: bool, collection: str, deadline: Deadline
+) -> Steps[pb.UpsertItemsRequest]:
+    """The request for some items; asks for the space's channel names if they are needed."""
+    names = Names()
+    if any(_build.needs_names(one) for one in items):
+        names = Names((yield from session.space_of(collection, deadline)))
+    return pb.UpsertItemsRequest(
+        collection=collection, items=[_build.item(one, names) for one in items], merge=merge
+    )
+
+
+def get_items(
+    session: Session,
+    item_ids: Sequence[str],
+    *,
+    pictures: bool = False,
+    vectors: bool = False,
+    collection: str | None = None,
+    timeout: float | None = None,
+) -> Steps[StoredItems]:
+    """Items by id, one for each, in order; with NotFound as their error where there is none.
+
+    Args:
+        item_ids: which items.
+        pictures: with their pictures: small originals as they came, others at the model's input size.
+        vectors: with their ITEM vectors.
+        collection: default: the client's.
+        timeout: seconds in all, retries included. Default: the client's.
+    """
+    request = pb.GetItemsRequest(
+        collection=session.collection if collection is None else collection,
+        item_ids=_build.ids(item_ids, "item_ids"),
+        with_pictures=pictures,
+        with_vectors=vectors,
+    )
+    deadline = session.deadline(timeout)
+    reply = yield from call(session, "GetItems", request, pb.GetItemsResponse, deadline)
+    return _read.stored_items(reply)
+
+
+def page_of_items(
+    session: Session, page_size: int, page_token: str, collection: str | None, timeout: float | None
+) -> Steps[tuple[list[StoredItem], str]]:
+    """One page of `list_items`, and the token of the next; "" at the end."""
+    request = pb.ListItemsRequest(
+        collection=session.collection if collection is None else collection,
+        page_size=page_size,
+        page_token=page_token,
+    )
+    deadline = session.deadline(timeout)
+    reply = yield from call(session, "ListItems", request, pb.ListItemsResponse, deadline)
+    return [_read.stored_item(one) for one in reply.items], reply.next_page_token
+
+
+def delete_items(
+    session: Session,
+    item_ids: Sequence[str],
+    *,
+    collection: str | None = None,
+    timeout: float | None = None,
+) -> Steps[Written]:
+    """Delete items. What others say of them (relations, events) stays.
+
+    Returns:
+        How each deletion went; NotFound where there was no such item, or where a first try that went unheard
+        deleted it.
+    """
+    request = pb.DeleteItemsRequest(
+        collection=session.collection if collection is None else collection,
+        item_ids=_build.ids(item_ids, "item_ids"),
+    )
+    deadline = session.deadline(timeout)
+    reply = yield from call(session, "DeleteItems", request, pb.DeleteItemsResponse, deadline)
+    return _read.written(reply)
+
+
+def record_events(
+    session: Session,
+    events: Iterable[Event],
+    *,
+    collection: str | None = None,
+    timeout: float | None = None,
+) -> Steps[Written]:
+    """Add what users did, in one call; it counts from the next answer on. For many, see `upload_events`.
+
+    Returns:
+        How each event went, in order. One that was recorded already succeeds with the warning DUPLICATE_EVENT;
+        AlreadyExists if it says something else under the same id.
+    """
+    request = pb.RecordEventsRequest(
+        collection=session.collection if collection is None else collection,
+        events=[_build.event(one) for one in events],
+    )
+    deadline = session.deadline(timeout)
+    reply = yield from call(session, "RecordEvents", request, pb.RecordEventsResponse, deadline)
+    return _read.written(reply)
+
+
+def delete_user(
+    session: Session, user_id: str, *, collection: str | None = None, timeout: float | None = None
+) -> Steps[int]:
+    """Delete all that is known of a user.
+
+    Args:
+        user_id: who.
+        collection: only there. Default, unlike elsewhere: in every collection, as somebody who asks to be
+            forgotten means it.
+        timeout: seconds in all, retries included. Default: the client's.
+
+    Returns:
+        How many events were deleted.
+    """
+    request = pb.DeleteUserRequest(collection=collection or "", user_id=user_id)
+    deadline = session.deadline(timeout)
+    reply = yield from call(session, "DeleteUser", request, pb.DeleteUserResponse, deadline)
+    return reply.deleted_events

@@ -1,0 +1,236 @@
+"""What can go wrong, as exceptions.
+
+    ItemlensError                  any answer that is not OK; `code`, `message`, `details`
+    ├── InvalidArgument            the request is wrong: change what `violations` names
+    ├── NotFound                   a space, collection, item, user or recommendation that is not there
+    ├── AlreadyExists              an id or name that is taken
+    ├── FailedPrecondition         right request, wrong moment: the message says what to do first
+    ├── Overloaded                 RESOURCE_EXHAUSTED: a queue or a disk is full; retried by the client
+    ├── Unavailable                no connection, or the server is going down; retried by the client
+    ├── DeadlineExceeded           no answer within `timeout`
+    ├── Cancelled                  the call was cancelled, here or on the way
+    ├── PermissionDenied           also for UNAUTHENTICATED
+    ├── Unimplemented              the server is older than this client
+    ├── ServerError                INTERNAL, UNKNOWN and whatever else: a fault of the server
+    └── PartialFailure             raised by `raise_for_errors()`: some entries of a batch failed
+
+Mistakes that are seen before anything is sent (a naive datetime, a matrix where a vector belongs) are plain
+ValueError and TypeError. Inside a batch an entry's own error is an attribute of its result, not raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+from .v1 import common_pb2
+
+_DETAILS_KEY = "grpc-status-details-bin"
+_CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
+
+
+@dataclass(frozen=True)
+class FieldViolation:
+    """One field of a request that is wrong."""
+
+    field: str
+    """Path into the request message, such as "items[3].contents[0].picture"."""
+    message: str
+    """What is wrong and what to change."""
+
+
+@dataclass(frozen=True)
+class ErrorDetails:
+    """The google.rpc details of an error, as far as the server sent them."""
+
+    violations: tuple[FieldViolation, ...] = ()
+    """From BadRequest."""
+    reason: str = ""
+    """From ErrorInfo: a stable, machine-readable name."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """From ErrorInfo."""
+    resource_type: str = ""
+    """From ResourceInfo, such as "collection"."""
+    resource_name: str = ""
+    """From ResourceInfo."""
+    retry_seconds: float | None = None
+    """From RetryInfo: how long to wait at least before the next try."""
+
+
+class ItemlensError(Exception):
+    """Base of all errors that the server, or the way to it, answers with."""
+
+    default_code = grpc.StatusCode.UNKNOWN
+
+    def __init__(
+        self, message: str = "", code: grpc.StatusCode | None = None, details: ErrorDetails | None = None
+    ) -> None:
+        self.message = message
+        self.code = code or self.default_code
+        self.details = details or ErrorDetails()
+        super().__init__(message, self.code, self.details)
+
+    def __str__(self) -> str:
+        # The server's message often names the field already.
+        fields = [v.field for v in self.details.violations if v.field and v.field not in self.message]
+        return f"{self.code.name}: {self.message}" + (f" ({', '.join(fields)})" if fields else "")
+
+
+class InvalidArgument(ItemlensError):
+    """The request is wrong; the message and `violations` say what to change."""
+
+    default_code = grpc.StatusCode.INVALID_ARGUMENT
+
+    @property
+    def violations(self) -> tuple[FieldViolation, ...]:
+        """The fields that are wrong."""
+        return self.details.violations
+
+
+class NotFound(ItemlensError):
+    """Something named in the request does not exist; `details.resource_name` says what."""
+
+    default_code = grpc.StatusCode.NOT_FOUND
+
+
+class AlreadyExists(ItemlensError):
+    """An id or name is taken."""
+
+    default_code = grpc.StatusCode.ALREADY_EXISTS
+
+
+class FailedPrecondition(ItemlensError):
+    """The request is right but cannot be met now, such as vectors of another space."""
+
+    default_code = grpc.StatusCode.FAILED_PRECONDITION
+
+
+class Overloaded(ItemlensError):
+    """The server has no room for the call; `details.retry_seconds` says when to try again, if it knows."""
+
+    default_code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class Unavailable(ItemlensError):
+    """The server cannot be reached or is going down."""
+
+    default_code = grpc.StatusCode.UNAVAILABLE
+
+
+class DeadlineExceeded(ItemlensError):
+    """There was no answer within the timeout."""
+
+    default_code = grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+class Cancelled(ItemlensError):
+    """The call was cancelled before there was an answer."""
+
+    default_code = grpc.StatusCode.CANCELLED
+
+
+class PermissionDenied(ItemlensError):
+    """The caller may not do this, or did not say who it is."""
+
+    default_code = grpc.StatusCode.PERMISSION_DENIED
+
+
+class Unimplemented(ItemlensError):
+    """The server does not know this call."""
+
+    default_code = grpc.StatusCode.UNIMPLEMENTED
+
+
+class ServerError(ItemlensError):
+    """A fault of the server."""
+
+    default_code = grpc.StatusCode.INTERNAL
+
+
+class PartialFailure(ItemlensError):
+    """Some entries of a batch failed. The others are done."""
+
+    failures: tuple[tuple[int, ItemlensError], ...]
+    """(place in the batch, its error) of each entry that failed."""
+
+    def __init__(self, failures: Sequence[tuple[int, ItemlensError]], total: int) -> None:
+        self.failures = tuple(failures)
+        self.total = total
+        place, first = self.failures[0]
+        super().__init__(f"{len(self.failures)} of {total} failed, first [{place}]: {first}", first.code)
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.failures, self.total)
+
+
+RETRYABLE = (Unavailable, Overloaded)
+
+_CLASSES: dict[grpc.StatusCode, type[ItemlensError]] = {
+    cls.default_code: cls
+    for cls in (
+        InvalidArgument, NotFound, AlreadyExists, FailedPrecondition, Overloaded, Unavailable,
+        DeadlineExceeded, Cancelled, PermissionDenied, Unimplemented, ServerError,
+    )
+} | {  # fmt: skip
+    grpc.StatusCode.OUT_OF_RANGE: InvalidArgument,
+    grpc.StatusCode.UNAUTHENTICATED: PermissionDenied,
+    grpc.StatusCode.ABORTED: FailedPrecondition,
+}
+
+
+def raise_for_errors(errors: Iterable[ItemlensError | None]) -> None:
+    """Raise PartialFailure if any entry failed."""
+    listed = list(errors)
+    failures = [(place, error) for place, error in enumerate(listed) if error]
+    if failures:
+        raise PartialFailure(failures, len(listed))
+
+
+def from_rpc(error: grpc.RpcError) -> ItemlensError:
+    """The typed error of a call that failed, of grpc or grpc.aio."""
+    # Both flavours of a failed call have these three, but their common base declares none of them.
+    call: Any = error
+    made = make(call.code(), call.details() or "", _details(call.trailing_metadata() or ()))
+    made.__cause__ = error
+    return made
+
+
+def from_status(status: common_pb2.ItemStatus) -> ItemlensError | None:
+    """The typed error of one entry of a batch; None on success."""
+    if status.code == 0:
+        return None
+    violations = (FieldViolation(status.field, status.message),) if status.field else ()
+    code = _CODES.get(status.code, grpc.StatusCode.UNKNOWN)
+    return make(code, status.message, ErrorDetails(violations=violations))
+
+
+def make(code: grpc.StatusCode, message: str, details: ErrorDetails | None = None) -> ItemlensError:
+    """The error class that belongs to a code."""
+    return _CLASSES.get(code, ServerError)(message, code, details)
+
+
+def _details(trailing: Iterable[tuple[str, str | bytes]]) -> ErrorDetails:
+    packed = next((value for key, value in trailing if key == _DETAILS_KEY), None)
+    if not isinstance(packed, bytes):
+        return ErrorDetails()
+    bad, info = error_details_pb2.BadRequest(), error_details_pb2.ErrorInfo()
+    resource, retry = error_details_pb2.ResourceInfo(), error_details_pb2.RetryInfo()
+    told_to_wait = False
+    for detail in status_pb2.Status.FromString(packed).details:
+        _ = detail.Unpack(bad) or detail.Unpack(info) or detail.Unpack(resource)
+        told_to_wait = detail.Unpack(retry) or told_to_wait
+    return ErrorDetails(
+        violations=tuple(FieldViolation(v.field, v.description) for v in bad.field_violations),
+        reason=info.reason,
+        metadata=dict(info.metadata),
+        resource_type=resource.resource_type,
+        resource_name=resource.resource_name,
+        retry_seconds=retry.retry_delay.ToTimedelta().total_seconds() if told_to_wait else None,
+    )

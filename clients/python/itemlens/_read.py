@@ -1,0 +1,228 @@
+"""Replies to what callers get. Pure functions. Arrays look into the reply's memory and are read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import numpy as np
+from google.protobuf import json_format
+
+from . import _errors, _results, _stored
+from ._results import Notice
+from ._types import Floats, Item, Relation, Role, Vector
+from .v1 import catalog_pb2, common_pb2, itemlens_pb2
+
+Named = TypeVar("Named", bound=StrEnum)
+
+
+def _enum(kind: type[Named], proto: Any, prefix: str, number: int) -> Named:
+    """The member of the same name; `unspecified` for one that a newer server may send."""
+    known = proto.values_by_number.get(number)
+    name = known.name.removeprefix(prefix).lower() if known else "unspecified"
+    return kind(name)
+
+
+def _role(number: int) -> Role:
+    return _enum(Role, common_pb2.VectorRole.DESCRIPTOR, "VECTOR_ROLE_", number)
+
+
+def _floats(data: bytes, *shape: int) -> Floats:
+    return np.frombuffer(data, "<f4").astype(np.float32, copy=False).reshape(shape)
+
+
+def notices(given: Iterable[common_pb2.Warning]) -> tuple[Notice, ...]:
+    """Warnings."""
+    return tuple(Notice(one.reason, one.message, one.field) for one in given)
+
+
+def vector(given: common_pb2.Vector) -> Vector:
+    """A vector that came by itself."""
+    return Vector(_floats(given.data, given.dimension), _role(given.role), given.space_id, given.channel)
+
+
+def _rows(matrix: common_pb2.Matrix) -> list[Vector]:
+    rows = _floats(matrix.data, matrix.rows, matrix.dimension)
+    return [Vector(row, _role(matrix.role), matrix.space_id, matrix.channel) for row in rows]
+
+
+def space(reply: itemlens_pb2.GetSpaceResponse) -> _results.Space:
+    """What a space can do."""
+    kinds = itemlens_pb2.ChannelKind.DESCRIPTOR
+    channels = tuple(
+        _results.Channel(
+            name=one.name,
+            kind=_enum(_results.ChannelKind, kinds, "CHANNEL_KIND_", one.kind),
+            dimension=one.dimension,
+            provider=one.provider,
+            precision=one.precision,
+        )
+        for one in reply.channels
+    )
+    return _results.Space(reply.space_id, reply.name, channels, reply.fused_dimension, reply.fitted)
+
+
+def encoded(reply: itemlens_pb2.EncodeResponse) -> _results.Encoded:
+    """Vectors input by input."""
+    matrices = {matrix.channel: _rows(matrix) for matrix in reply.matrices}
+
+    def one(result: itemlens_pb2.EncodeResult) -> _results.EncodedInput:
+        error = _errors.from_status(result.status)
+        found = None if error else matrices[result.channel][result.row]
+        return _results.EncodedInput(result.channel, found, error, notices(result.warnings))
+
+    return _results.Encoded(tuple(one(result) for result in reply.results), reply.space_id)
+
+
+def fused(reply: itemlens_pb2.FuseResponse) -> _results.Fused:
+    """Vectors input by input."""
+    rows = _rows(reply.vectors)
+    names = itemlens_pb2.Presence.DESCRIPTOR
+
+    def one(result: itemlens_pb2.FuseResult) -> _results.FusedInput:
+        error = _errors.from_status(result.status)
+        return _results.FusedInput(
+            vector=None if error else rows[result.row],
+            presence={
+                c.channel: _enum(_results.Presence, names, "PRESENCE_", c.presence) for c in result.channels
+            },
+            error=error,
+            warnings=notices(result.warnings),
+        )
+
+    return _results.Fused(tuple(one(result) for result in reply.results), reply.space_id)
+
+
+def _parts(given: Iterable[common_pb2.Part]) -> tuple[_results.Part, ...]:
+    kinds = common_pb2.PartKind.DESCRIPTOR
+    return tuple(
+        _results.Part(
+            kind=_enum(_results.PartKind, kinds, "PART_KIND_", part.kind),
+            channel=part.channel,
+            value=part.value,
+            predicted=part.predicted,
+            past_item_id=part.past_item_id,
+            source_channel=part.source_channel,
+            text=part.text,
+            start=part.start,
+            end=part.end,
+            picture_index=part.picture_index,
+            row=part.row,
+            column=part.column,
+        )
+        for part in given
+    )
+
+
+def recommendations(reply: itemlens_pb2.RecommendResponse) -> _results.Recommendations:
+    """The list, and the interests it was made for."""
+    items = tuple(
+        _results.Recommendation(
+            one.item_id, one.position, one.score, one.interest, _parts(one.parts), one.reason
+        )
+        for one in reply.items
+    )
+    interests = tuple(
+        _results.Interest(
+            weight=one.weight,
+            item_ids=tuple(one.item_ids),
+            query_vector=vector(one.query_vector) if one.HasField("query_vector") else None,
+        )
+        for one in reply.interests
+    )
+    return _results.Recommendations(
+        recommendation_id=reply.recommendation_id,
+        space_id=reply.space_id,
+        items=items,
+        interests=interests,
+        eligible_items=reply.eligible_items,
+        warnings=notices(reply.warnings),
+    )
+
+
+def _heat_map(given: itemlens_pb2.HeatMap) -> _results.HeatMap:
+    shape = (given.rows, given.columns) if given.values else (0, 0)
+    values = np.array(given.values, dtype=np.float32).reshape(shape)
+    values.flags.writeable = False
+    return _results.HeatMap(given.channel, given.picture_index, values, given.png)
+
+
+def _sum(given: itemlens_pb2.ChannelSum) -> _results.ChannelSum:
+    values = _floats(given.values, len(given.sources), len(given.places))
+    return _results.ChannelSum(given.channel, tuple(given.sources), _parts(given.places), values)
+
+
+def explanations(reply: itemlens_pb2.ExplainResponse) -> _results.Explanations:
+    """Why each item gets its score."""
+    results = tuple(
+        _results.Explanation(
+            item_id=one.item_id,
+            score=one.score,
+            residual=one.residual,
+            by_channel=_parts(one.by_channel),
+            by_source=_parts(one.by_source),
+            by_place=_parts(one.by_place),
+            sums=tuple(_sum(each) for each in one.sums),
+            sentence=one.sentence,
+            heat_maps=tuple(_heat_map(each) for each in one.heat_maps),
+            error=_errors.from_status(one.status),
+        )
+        for one in reply.explanations
+    )
+    return _results.Explanations(results, reply.space_id, notices(reply.warnings))
+
+
+def collection(given: catalog_pb2.Collection) -> _stored.Collection:
+    """A collection and its counts."""
+    return _stored.Collection(
+        name=given.name,
+        space_id=given.space_id,
+        item_count=given.item_count,
+        event_count=given.event_count,
+        sequence_number=given.sequence_number,
+        create_time=given.create_time.ToDatetime(UTC),
+        behaviour_sequence_number=given.behaviour_sequence_number,
+    )
+
+
+def write_result(given: catalog_pb2.WriteResult) -> _stored.WriteResult:
+    """How one entry went."""
+    return _stored.WriteResult(given.id, _errors.from_status(given.status), notices(given.warnings))
+
+
+def written(
+    reply: catalog_pb2.UpsertItemsResponse | catalog_pb2.DeleteItemsResponse | catalog_pb2.RecordEventsResponse,
+) -> _stored.Written:
+    """How each entry went."""
+    return _stored.Written(tuple(write_result(one) for one in reply.results), reply.sequence_number)
+
+
+def _item(given: catalog_pb2.Item) -> Item:
+    pictures: dict[str, list[bytes]] = {}
+    for content in given.contents:
+        if content.WhichOneof("value") == "picture":
+            pictures.setdefault(content.channel, []).append(content.picture)
+    return Item(
+        given.item_id,
+        texts={c.channel: c.text for c in given.contents if c.WhichOneof("value") == "text"},
+        pictures={channel: tuple(listed) for channel, listed in pictures.items()},
+        attributes=json_format.MessageToDict(given.attributes),
+        relations=tuple(Relation(link.type, link.item_id) for link in given.relations),
+    )
+
+
+def stored_item(given: catalog_pb2.StoredItem) -> _stored.StoredItem:
+    """An item as it is stored."""
+    return _stored.StoredItem(
+        item=_item(given.item),
+        sequence_number=given.sequence_number,
+        vector=vector(given.vector) if given.HasField("vector") else None,
+        error=_errors.from_status(given.status),
+    )
+
+
+def stored_items(reply: catalog_pb2.GetItemsResponse) -> _stored.StoredItems:
+    """Items as they are stored."""
+    return _stored.StoredItems(tuple(stored_item(one) for one in reply.items), reply.space_id)

@@ -1,0 +1,267 @@
+"""The operations of service ItemLens. Both clients have them as methods; `session` is theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+from typing_extensions import Unpack
+
+from . import _build, _read
+from ._build import Names
+from ._results import ChannelKind, Encoded, Explanations, Fused, Recommendations, Space
+from ._retry import Deadline
+from ._steps import Session, Steps, call
+from ._types import Content, FuseInput, Item, Picture, Role, Side, UserSide
+from .v1 import itemlens_pb2
+
+Language: TypeAlias = Literal["en", "zh"]
+
+
+def space(session: Session, name: str | None = None, *, timeout: float | None = None) -> Steps[Space]:
+    """What a space can do: its channels and dimensions.
+
+    Args:
+        name: a space's id or name. Default: the client's, else the server's default space.
+        timeout: seconds in all, retries included. Default: the client's.
+
+    Raises:
+        NotFound: there is no such space.
+    """
+    request = itemlens_pb2.GetSpaceRequest(space=session.space if name is None else name)
+    reply = yield from call(
+        session, "GetSpace", request, itemlens_pb2.GetSpaceResponse, session.deadline(timeout)
+    )
+    return _read.space(reply)
+
+
+def encode(
+    session: Session,
+    texts: Sequence[str] = (),
+    *,
+    pictures: Sequence[Picture] = (),
+    contents: Sequence[Content] = (),
+    channel: str | None = None,
+    purpose: Literal["item", "query"] = "item",
+    unit_length: bool = False,
+    space: str | None = None,
+    timeout: float | None = None,
+) -> Steps[Encoded]:
+    """Texts and pictures to vectors, one channel each.
+
+    `client.encode(["red shoes", "green hat"]).vectors` is float32 of shape (2, dimension of the text channel).
+
+    Args:
+        texts: texts for `channel`, by default the space's first TEXT channel.
+        pictures: pictures for `channel`, by default the space's first IMAGE channel.
+        contents: more inputs, each with its channel.
+        channel: for `texts` or `pictures`; with both of them leave it out.
+        purpose: what the inputs are for; some encoders treat what describes an item and what is looked for
+            differently.
+        unit_length: scale each vector to length 1. Not for `fuse`, which takes them raw.
+        space: a space's id or name. Default: the client's, else the server's default space.
+        timeout: seconds in all, retries included. Default: the client's.
+
+    Returns:
+        A result for each input, in the order texts, pictures, contents. A bad input has its own error; the others
+        are served.
+
+    Raises:
+        InvalidArgument: the request as a whole is wrong, such as no or too many inputs.
+    """
+    if channel is not None and texts and pictures:
+        raise ValueError("channel is for texts or for pictures; use contents for both")
+    texts, pictures = _build.ids(texts, "texts"), _listed(pictures)
+    deadline = session.deadline(timeout)
+    wanted = session.space if space is None else space
+    names = Names()
+    if channel is None and (texts or pictures):
+        names = Names((yield from session.known_space(wanted, deadline)))
+    inputs = [
+        *(Content(channel or names.of(ChannelKind.TEXT), text=text) for text in texts),
+        *(Content(channel or names.of(ChannelKind.IMAGE), picture=picture) for picture in pictures),
+        *contents,
+    ]
+    request = itemlens_pb2.EncodeRequest(
+        space=wanted,
+        inputs=[_build.content(one) for one in inputs],
+        purpose=itemlens_pb2.Purpose.Value(f"PURPOSE_{purpose.upper()}"),
+        unit_length=unit_length,
+    )
+    reply = yield from call(session, "Encode", request, itemlens_pb2.EncodeResponse, deadline)
+    return _read.encoded(reply)
+
+
+def fuse(
+    session: Session,
+    items: Sequence[Item | FuseInput],
+    role: Role | Literal["item", "query"] = "item",
+    *,
+    channel_weights: _build.ChannelWeights | None = None,
+    space: str | None = None,
+    timeout: float | None = None,
+) -> Steps[Fused]:
+    """What is known of each item, or asked for, to one vector each.
+
+    `np.asarray(fused[0].vector)` is float32 of shape (fused_dimension,).
+
+    Args:
+        items: one vector is made of each. Of an Item only texts and pictures count.
+        role: "item" for what can be recommended, "query" for what asks: score = dot(query, item).
+        channel_weights: changes to the fitted weights by channel. Only for "query": an item holds no weights.
+        space: a space's id or name. Default: the client's, else the server's default space.
+        timeout: seconds in all, retries included. Default: the client's.
+
+    Returns:
+        A result for each input, in order. A bad input has its own error; the others are served.
+
+    Raises:
+        FailedPrecondition: vectors of another space, or the space is not fitted.
+        InvalidArgument: the request as a whole is wrong.
+    """
+    deadline = session.deadline(timeout)
+    wanted = session.space if space is None else space
+    names = Names()
+    if any(_build.needs_names(one) for one in items):
+        names = Names((yield from session.known_space(wanted, deadline)))
+    request = itemlens_pb2.FuseRequest(
+        space=wanted,
+        role=_build.role(role),
+        inputs=[_build.fuse_input(one, names) for one in items],
+        channel_weights=_build.channel_weights(channel_weights or {}),
+    )
+    reply = yield from call(session, "Fuse", request, itemlens_pb2.FuseResponse, deadline)
+    return _read.fused(reply)
+
+
+def recommend(
+    session: Session,
+    user: UserSide | str | None = None,
+    *,
+    k: int | None = None,
+    top_fraction: float | None = None,
+    candidates: Sequence[str] | None = None,
+    exclude_seen: bool = True,
+    exact: bool = False,
+    parts: bool = False,
+    reasons: bool = False,
+    language: Language = "en",
+    query_vectors: bool = False,
+    collection: str | None = None,
+    timeout: float | None = None,
+    **side: Unpack[Side],
+) -> Steps[Recommendations]:
+    """The best items for a user or a query.
+
+    `client.recommend(history=["a", "b"], text="for the garden", k=5)`
+
+    Args:
+        user: who is asking: a user's id, or a UserSide. Its fields can be given as keyword arguments instead.
+        k: so many items. Default 10.
+        top_fraction: this share of the items that are left after exclusions, in (0, 1], instead of `k`.
+        candidates: rank these items only, at most 1,000. Default: the whole collection.
+        exclude_seen: leave out the items of the history and the liked and disliked ones.
+        exact: score every item instead of the candidates that the graphs find: slower, and the measure of recall.
+        parts: add to each item the parts that its score is the sum of.
+        reasons: add to each item a sentence that says why, in `language`.
+        query_vectors: add to each interest its QUERY vector.
+        collection: default: the client's.
+        timeout: seconds in all, retries included. Default: the client's.
+        side: the fields of UserSide: history, user_id, text, texts, picture, pictures, liked, disliked,
+            query_vector, source_weights, channel_weights, behaviour_weight, max_interests.
+
+    Raises:
+        InvalidArgument: a field is wrong; `violations` says which.
+        NotFound: there is no such collection.
+        FailedPrecondition: the collection's space is not fitted, or `query_vector` is of another space.
+    """
+    if k is not None and top_fraction is not None:
+        raise ValueError("give k or top_fraction, not both")
+    if candidates is not None and not candidates:
+        # On the wire an empty list means the whole collection, which is not what an empty shortlist means.
+        raise ValueError("candidates is empty; leave it out to rank the whole collection")
+    deadline = session.deadline(timeout)
+    where = session.collection if collection is None else collection
+    given = _build.merged_side(user, side)
+    names = yield from _names(session, given, where, deadline)
+    request = itemlens_pb2.RecommendRequest(
+        collection=where,
+        user=_build.user_side(given, names),
+        candidate_item_ids=_build.ids(candidates or (), "candidates"),
+        k=k,
+        top_fraction=top_fraction,
+        exclude_seen=exclude_seen,
+        exact=exact,
+        with_parts=parts,
+        with_reasons=reasons,
+        language=language,
+        with_query_vectors=query_vectors,
+    )
+    reply = yield from call(session, "Recommend", request, itemlens_pb2.RecommendResponse, deadline)
+    return _read.recommendations(reply)
+
+
+def explain(
+    session: Session,
+    item_ids: Sequence[str],
+    user: UserSide | str | None = None,
+    *,
+    recommendation_id: str | None = None,
+    heat_map: Literal["grid", "png"] | None = None,
+    sums: bool = False,
+    language: Language = "en",
+    collection: str | None = None,
+    timeout: float | None = None,
+    **side: Unpack[Side],
+) -> Steps[Explanations]:
+    """Why items get their scores, in parts that add up to them.
+
+    Args:
+        item_ids: which items, at most 100. With a recommendation they must be of its list.
+        user: for whom: a user's id, or a UserSide, taken as one interest. Its fields can be given as keyword
+            arguments instead.
+        recommendation_id: explain them as they were in this recommendation, instead of for `user`.
+        heat_map: draw the pictures' parts: "grid" for numbers, "png" for a picture.
+        sums: add the whole sum: every source of the user's side against every place of the item.
+        language: of the sentences.
+        collection: default: the client's.
+        timeout: seconds in all, retries included. Default: the client's.
+        side: the fields of UserSide, as in `recommend`.
+
+    Returns:
+        An Explanation for each item, in order. One that cannot be explained has its own error.
+
+    Raises:
+        NotFound: the server remembers no such recommendation, or there is no such collection.
+        InvalidArgument: a field is wrong; `violations` says which.
+    """
+    if recommendation_id is not None and (user is not None or side):
+        raise ValueError("give a recommendation_id or a user's side, not both")
+    deadline = session.deadline(timeout)
+    where = session.collection if collection is None else collection
+    request = itemlens_pb2.ExplainRequest(
+        collection=where,
+        recommendation_id=recommendation_id,
+        item_ids=_build.ids(item_ids, "item_ids"),
+        language=language,
+        heat_map=itemlens_pb2.HeatMapFormat.Value(f"HEAT_MAP_FORMAT_{(heat_map or 'unspecified').upper()}"),
+        with_sums=sums,
+    )
+    if recommendation_id is None:
+        given = _build.merged_side(user, side)
+        names = yield from _names(session, given, where, deadline)
+        request.user.CopyFrom(_build.user_side(given, names))
+    reply = yield from call(session, "Explain", request, itemlens_pb2.ExplainResponse, deadline)
+    return _read.explanations(reply)
+
+
+def _names(session: Session, given: UserSide, collection: str, deadline: Deadline) -> Steps[Names]:
+    if not _build.needs_names(given):
+        return Names()
+    return Names((yield from session.space_of(collection, deadline)))
+
+
+def _listed(pictures: Sequence[Picture]) -> list[Picture]:
+    if isinstance(pictures, bytes | str):
+        raise TypeError("pictures is a list of pictures, not one")
+    return list(pictures)

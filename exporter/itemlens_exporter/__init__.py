@@ -1,0 +1,1 @@
+"""Checkpoints -> a space of ONNX graphs that itemlens serves."""

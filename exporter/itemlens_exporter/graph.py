@@ -1,0 +1,129 @@
+"""torch module -> ONNX file, by optimum, and the passes over the file that every encoder shares."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+import torch
+from onnxruntime.transformers.onnx_model import OnnxModel
+from optimum.exporters.onnx import OnnxConfig
+from optimum.exporters.onnx.convert import export_pytorch
+from optimum.exporters.tasks import TasksManager
+from optimum.utils.normalized_config import NormalizedConfig
+from torch import nn
+from transformers import PretrainedConfig
+
+from .errors import ExportError
+
+# Reproducible and fused best: with the dynamo exporter (the default from torch 2.9, which optimum turns off), or with
+# an opset past 18, onnxruntime's optimizer finds no Attention to fuse.
+OPSET = 18
+
+Axes = Mapping[str, Mapping[int, str]]
+Session = onnxruntime.InferenceSession
+
+
+def export_graph(
+    module: nn.Module, base: OnnxConfig, example: Mapping[str, torch.Tensor], outputs: Axes, path: Path
+) -> None:
+    """Trace `module` to `path`. Axis 0 of each input is the batch, axis 1 of a text's inputs its length.
+
+    `base` is optimum's own configuration for the architecture: its patches make the module traceable. Inputs and
+    outputs are replaced by ours, since the module is the checkpoint with the pooling on top.
+    """
+    inputs = {
+        name: {0: "batch", 1: "length"} if not value.is_floating_point() else {0: "batch"}
+        for name, value in example.items()
+    }
+
+    class Pooled(type(base)):  # type: ignore[misc]
+        @property
+        def inputs(self) -> Axes:
+            return inputs
+
+        @property
+        def outputs(self) -> Axes:
+            return outputs
+
+        def generate_dummy_inputs(self, framework: str = "pt", **_: Any) -> dict[str, torch.Tensor]:
+            return dict(example)
+
+    with quiet():
+        export_pytorch(module, Pooled(base._config) if not isinstance(base, PlainConfig) else Pooled(), OPSET, path)
+
+
+def optimum_config(model: nn.Module) -> OnnxConfig:
+    """optimum's configuration for a transformers model. ExportError if optimum does not know the architecture."""
+    config = model.config
+    try:
+        constructor = TasksManager.get_exporter_config_constructor(
+            "onnx", model_type=config.model_type, task="feature-extraction", library_name="transformers"
+        )
+    except (KeyError, ValueError) as error:
+        raise ExportError(f"optimum cannot export the architecture {config.model_type!r}: {error}") from error
+    return constructor(config)
+
+
+class PlainConfig(OnnxConfig):
+    """For a network that is not of transformers: traced as it is, without patches."""
+
+    NORMALIZED_CONFIG_CLASS = NormalizedConfig
+
+    def __init__(self) -> None:
+        super().__init__(PretrainedConfig())
+
+    @property
+    def inputs(self) -> Axes:
+        return {}
+
+
+def save(model: onnx.ModelProto, path: Path) -> None:
+    """Write `model` without what differs between two runs: doc strings and exporter metadata."""
+    model.doc_string = ""
+    del model.metadata_props[:]
+    model.graph.doc_string = ""
+    for node in model.graph.node:
+        node.doc_string = ""
+        del node.metadata_props[:]
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A float16 copy of `model`; inputs and outputs keep their types."""
+    half = OnnxModel(onnx.ModelProto.FromString(model.SerializeToString()))
+    half.convert_float_to_float16(keep_io_types=True)
+    return half.model
+
+
+def session(path: Path, threads: int = 2) -> Session:
+    """Open a graph on the CPU for measuring."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return Session(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+
+
+def threads() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hold back the tracer's warnings and the libraries' chatter: none of it is for the reader of an export."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,173 @@
+"""Assemble exported encoders into a space."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from itemlens_server.engine.manifest import Channel, Encoder, Manifest, Parity, Precision
+
+import onnx
+
+from . import graph, parity
+from .checkpoint import Checkpoint, Int8, Samples
+from .errors import ExportError
+from .parity import Measured
+from .picture import PictureCheckpoint
+from .text import TextCheckpoint
+
+Kind = Literal["TEXT", "IMAGE"]
+Progress = Callable[[str], None]
+
+# Of two int8 graphs that pass, the one tried later must take at most this share of the time to be chosen: the choice,
+# and so the space's id, must not hang on the noise of a measurement.
+CLEARLY_FASTER = 0.8
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A space on disk."""
+
+    directory: Path
+    manifest: Manifest
+
+
+def export_space(
+    *,
+    text: TextCheckpoint | None,
+    image: PictureCheckpoint | None,
+    models: Path,
+    name: str,
+    precisions: Sequence[Precision] = (Precision.FP32,),
+    channels: Mapping[str, Kind] | None = None,
+    progress: Progress = lambda message: None,
+) -> Exported:
+    """Export the encoders to `models`/<space_id>/ and check each graph against its checkpoint.
+
+    channels: name -> kind; by default `text` and `image`, as far as there is an encoder. fp32 is always made.
+    A precision other than fp32 that fails its parity check is left out, its row kept in the manifest.
+    ExportError: nothing to export, a channel without an encoder, fp32 not true to the checkpoint.
+    """
+    checkpoints: dict[str, Checkpoint] = {}
+    if text:
+        checkpoints["text"] = text
+    if image:
+        checkpoints["image"] = image
+    if not checkpoints:
+        raise ExportError("nothing to export: name a text or an image encoder")
+    named = _channels(channels, checkpoints)
+    models.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".export-", dir=models))
+    try:
+        encoders = {
+            key: _export(work, key, checkpoint, precisions, progress) for key, checkpoint in checkpoints.items()
+        }
+        manifest = Manifest(
+            space_id="",
+            name=name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            made_with=_made_with(),
+            encoders=encoders,
+            channels=named,
+        ).identified()
+        manifest.save(work)
+        target = models / manifest.space_id
+        shutil.rmtree(target, ignore_errors=True)  # the same contents by its name; this copy is known to be whole
+        work.chmod(0o755)
+        work.rename(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return Exported(target, manifest)
+
+
+def _channels(wanted: Mapping[str, Kind] | None, checkpoints: Mapping[str, Checkpoint]) -> tuple[Channel, ...]:
+    kinds: dict[str, Kind] = {"text": "TEXT", "image": "IMAGE"}
+    found = dict(wanted) if wanted else {key: kinds[key] for key in checkpoints}
+    for name, kind in found.items():
+        if kind.lower() not in checkpoints:
+            raise ExportError(f"channel {name!r} needs a {kind.lower()} encoder: name one with --{kind.lower()}")
+    return tuple(Channel(name=name, kind=kind, encoder=kind.lower()) for name, kind in found.items())
+
+
+def _export(
+    work: Path, key: str, checkpoint: Checkpoint, precisions: Sequence[Precision], progress: Progress
+) -> Encoder:
+    (work / key).mkdir()
+    graphs: dict[Precision, str] = {}
+    rows: list[Parity] = []
+    source = dict(checkpoint.source)
+
+    progress(f"{key}: tracing and optimising the fp32 graph")
+    fp32 = work / key / "model.fp32.onnx"
+    checkpoint.export(fp32)
+    progress(f"{key}: asking the checkpoint")
+    samples = checkpoint.samples()
+
+    def judge(precision: Precision, path: Path) -> Parity:
+        progress(f"{key}: comparing {precision} with the checkpoint on {len(samples.reference)} inputs")
+        row = parity.measure(path, precision, samples).parity
+        rows.append(row)
+        if row.passed:
+            graphs[precision] = f"{key}/{path.name}"
+        else:
+            path.unlink()
+        return row
+
+    row = judge(Precision.FP32, fp32)
+    if not row.passed:
+        raise ExportError(
+            f"{key}: the fp32 graph is not true to the checkpoint: cosine distance {row.max:.1e}, limit {row.limit:.0e}"
+        )
+    if Precision.FP16 in precisions:
+        progress(f"{key}: converting to fp16")
+        half = work / key / "model.fp16.onnx"
+        with graph.quiet():
+            graph.save(graph.to_half(onnx.load(str(fp32))), half)
+        judge(Precision.FP16, half)
+    if Precision.INT8 in precisions:
+        best, row = _int8(work / key, fp32, checkpoint, samples, lambda message: progress(f"{key}: {message}"))
+        rows.append(row)
+        if best:
+            graphs[Precision.INT8] = f"{key}/{best.path.name}"
+            source["int8"] = best.label
+    return checkpoint.encoder(work, key, graphs, tuple(rows), source)
+
+
+def _int8(
+    folder: Path, fp32: Path, checkpoint: Checkpoint, samples: Samples, progress: Progress
+) -> tuple[Int8 | None, Parity]:
+    """The fastest int8 graph that is true to the checkpoint, or none, and its row or that of the best failure."""
+    attempts = folder / "int8"
+    attempts.mkdir()
+    best: tuple[Int8, Measured] | None = None
+    failed: list[Parity] = []
+    for ladder in checkpoint.int8(fp32, attempts):
+        for attempt in ladder:
+            progress(f"trying int8, {attempt.label}")
+            measured = parity.measure(
+                attempt.path, Precision.INT8, samples, one_at_a_time=attempt.one_at_a_time
+            )
+            if not measured.parity.passed:
+                failed.append(measured.parity)
+                continue
+            if best is None or measured.seconds < CLEARLY_FASTER * best[1].seconds:
+                best = attempt, measured
+            break
+    kept = None
+    if best:
+        kept = replace(best[0], path=best[0].path.rename(folder / "model.int8.onnx"))
+    shutil.rmtree(attempts)
+    return kept, best[1].parity if best else min(failed, key=lambda row: row.max)
+
+
+def _made_with() -> dict[str, str]:
+    packages = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "tokenizers", "pillow")
+    versions = {package: importlib.metadata.version(package) for package in packages}
+    return {"python": platform.python_version(), "machine": platform.machine(), **versions}

@@ -1,0 +1,157 @@
+"""Puts the server together, runs it, and stops it. The only module that knows all the others."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from itemlens.v1 import catalog_pb2, catalog_pb2_grpc, itemlens_pb2, itemlens_pb2_grpc
+from itemlens_server.catalog.store import Store
+from itemlens_server.config import Settings
+from itemlens_server.domain.catalogue import Catalogue
+from itemlens_server.domain.encode import ContentEncoder
+from itemlens_server.engine.encoders import Limits
+from itemlens_server.engine.repository import ModelRepository
+from itemlens_server.engine.session import choose_provider
+from itemlens_server.errors import WrongState
+from itemlens_server.rpc.services import CatalogService, ItemLensService
+
+log = logging.getLogger("itemlens")
+SERVICES = (
+    itemlens_pb2.DESCRIPTOR.services_by_name["ItemLens"].full_name,
+    catalog_pb2.DESCRIPTOR.services_by_name["Catalog"].full_name,
+)
+MAINTENANCE_SECONDS = 1.0
+
+
+class Server:
+    """A server that is up once constructed, and serves after `start`."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Load models and store.
+
+        Raises:
+            ItemlensError: something is missing or does not fit; the message says what to run.
+        """
+        self._settings = settings
+        provider = choose_provider(settings.provider)
+        gpu = provider == "CUDAExecutionProvider"
+        threads = settings.thread_count()
+        limits = Limits(
+            settings.max_text_bytes, settings.max_picture_bytes, settings.max_picture_pixels, settings.max_queue,
+            # One session of a GPU runs one batch at a time (onnxruntime#12049).
+            workers=1 if gpu else threads, gpu=gpu,
+        )  # fmt: skip
+        self.models = ModelRepository(
+            settings.models, provider=provider, precision=settings.precision, limits=limits,
+            gpu_memory_bytes=settings.gpu_memory_bytes,
+        )  # fmt: skip
+        default = self.models.load(settings.space)
+        self.store = Store(settings.data, settings.max_store_bytes)
+        self.encoder = ContentEncoder(threads)
+        self.catalogue = Catalogue(
+            self.store, self.models, self.encoder, default_space=default.space_id, segment_rows=settings.segment_rows,
+            ef=settings.candidates_per_channel, max_item_pictures=settings.max_item_pictures,
+        )  # fmt: skip
+        self.catalogue.load()
+        self._health = health.HealthServicer()
+        options = [
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", settings.max_message_bytes),
+            ("grpc.so_reuseport", 0),
+        ]
+        self._grpc = grpc.server(ThreadPoolExecutor(settings.rpc_threads, "rpc"), options=options)
+        itemlens_pb2_grpc.add_ItemLensServicer_to_server(
+            ItemLensService(self.catalogue, self.encoder, settings), self._grpc
+        )
+        catalog_pb2_grpc.add_CatalogServicer_to_server(CatalogService(self.catalogue, settings), self._grpc)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._grpc)
+        self._stopping = threading.Event()
+        self._maintenance = threading.Thread(target=self._maintain, name="maintenance", daemon=True)
+        for name, encoder in default.encoders.items():
+            log.info("channel %s runs %s on %s", name, encoder.precision, encoder.provider)
+
+    def start(self) -> int:
+        """Begin to serve; the port.
+
+        Raises:
+            WrongState: the address is taken.
+        """
+        try:
+            port = self._grpc.add_insecure_port(self._settings.listen)
+        except RuntimeError as error:
+            raise WrongState(f"cannot listen on {self._settings.listen}: {error}; give --listen another address") from error
+        self._grpc.start()
+        self._maintenance.start()
+        for name in ("", *SERVICES):
+            self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        log.info("serving on port %d, default space %s", port, self._settings.space or "(only one)")
+        return port
+
+    def stop(self) -> None:
+        """Drain: no new calls, running ones get `drain_seconds`; then close the store."""
+        self._health.enter_graceful_shutdown()
+        self._stopping.set()
+        self._grpc.stop(self._settings.drain_seconds).wait()
+        if self._maintenance.is_alive():
+            self._maintenance.join()
+        self.models.close()
+        self.encoder.close()
+        self.store.close()
+        log.info("stopped")
+
+    def _maintain(self) -> None:
+        while not self._stopping.wait(MAINTENANCE_SECONDS):
+            try:
+                while self.catalogue.maintain() and not self._stopping.is_set():
+                    pass
+            except Exception:  # derived state; the next round tries again
+                log.exception("maintenance failed")
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        value = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            value["exception"] = self.formatException(record.exc_info)
+        return json.dumps(value, ensure_ascii=False)
+
+
+def configure_logging(form: str) -> None:
+    """Log to standard error, a line a record."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        _JsonFormatter() if form == "json" else logging.Formatter("%(asctime)s %(levelname)-7s %(message)s")
+    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+def serve(settings: Settings) -> None:
+    """Run a server until SIGTERM or SIGINT.
+
+    Raises:
+        ItemlensError: it cannot start.
+    """
+    configure_logging(settings.log)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    server = Server(settings)
+    server.start()
+    stop.wait()
+    log.info("draining")
+    server.stop()

@@ -1,0 +1,42 @@
+"""Reads the bundled items and their pictures from the package."""
+
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A typed pointer from one item to another, such as `goes_with` or `leads_to`."""
+
+    type: str
+    item_id: str
+
+
+@dataclass(frozen=True)
+class BundledItem:
+    """One item of the bundled catalogue; prices are in euros, a year's worth for what is paid yearly."""
+
+    item_id: str
+    domain: str
+    language: str
+    title: str
+    description: str
+    attributes: dict[str, str | float | bool | int]
+    relations: tuple[Relation, ...]
+    picture: bytes | None
+    """A WebP file of 256 by 256 pixels, for the items that have one."""
+
+
+def items() -> list[BundledItem]:
+    """Every item of the bundled catalogue, in the order of its file."""
+    folder = files(__package__)
+    lines = (folder / "catalogue.jsonl").read_text(encoding="utf-8").splitlines()
+    found = []
+    for line in lines:
+        fields = json.loads(line)
+        fields["relations"] = tuple(Relation(**relation) for relation in fields["relations"])
+        if fields["picture"] is not None:
+            fields["picture"] = (folder / "pictures" / fields["picture"]).read_bytes()
+        found.append(BundledItem(**fields))
+    return found

@@ -1,0 +1,1 @@
+"""The durable store and the indexes over it. Knows nothing of gRPC, encoders or sessions."""

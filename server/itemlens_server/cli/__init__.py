@@ -1,0 +1,36 @@
+"""The command `itemlens`, one module a subcommand."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from itemlens_server.cli.doctor import doctor
+from itemlens_server.cli.serve import serve
+from itemlens_server.errors import ItemlensError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Understand a catalogue's items and recommend them, with reasons that add up to the score.",
+)  # fmt: skip
+app.command()(serve)
+app.command()(doctor)
+
+
+def main() -> None:
+    """Run the command line; an error that is meant for people ends it with one line and status 1."""
+    try:
+        app()
+    except ItemlensError as error:
+        _fail(error.message)
+    except ValidationError as error:
+        _fail("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
+
+
+def _fail(message: str) -> None:
+    Console(stderr=True).print(f"[bold red]error:[/] {message}", highlight=False, soft_wrap=True)
+    sys.exit(1)
+

@@ -1,0 +1,396 @@
+"""The collections, and every write to them: encode, fuse, store, index, in this order."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from itemlens_server.catalog import store as stored
+from itemlens_server.catalog.store import (
+    CollectionRow,
+    Document,
+    EventRow,
+    NewItem,
+    Replaced,
+    Store,
+    StoredInput,
+    StoredItem,
+    content_hash,
+)
+from itemlens_server.deadline import Deadline
+from itemlens_server.domain.collection import Collection
+from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent, Notice
+from itemlens_server.engine.repository import ModelRepository, Space
+from itemlens_server.errors import AlreadyExists, InvalidInput, ItemlensError, NotFound, SpaceMismatch, WrongState
+
+log = logging.getLogger(__name__)
+NAME = re.compile(r"[a-z0-9_-]{1,64}")
+DEFAULT = "default"
+MAX_ID = 256
+TRIES = 5
+
+
+@dataclass(frozen=True)
+class ItemInput:
+    """An item as the caller gives it."""
+
+    item_id: str
+    contents: Sequence[Content]
+    attributes: Mapping[str, Any]
+    relations: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class WriteOutcome:
+    """How one item or event went."""
+
+    id: str
+    error: ItemlensError | None = None
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """An item whose new contents are encoded."""
+
+    number: int
+    item: ItemInput
+    inputs: tuple[StoredInput, ...]
+    notices: tuple[Notice, ...]
+
+
+class Catalogue:
+    """All collections of a store."""
+
+    def __init__(
+        self, store: Store, models: ModelRepository, encoder: ContentEncoder, *,
+        default_space: str, segment_rows: int, ef: int, max_item_pictures: int,
+    ) -> None:  # fmt: skip
+        self.store = store
+        self._models = models
+        self._encoder = encoder
+        self._default_space = default_space
+        self._segment_rows = segment_rows
+        self._ef = ef
+        self._max_item_pictures = max_item_pictures
+        self._collections: dict[str, Collection] = {}
+        self._changing = threading.Lock()
+
+    def load(self) -> None:
+        """Load every collection of the store.
+
+        Raises:
+            SpaceMismatch: the space of one is not in the model repository.
+        """
+        reader = self.store.reader()
+        for row in reader.collections():
+            try:
+                space = self._models.load(row.space_id)
+            except NotFound as error:
+                raise SpaceMismatch(
+                    f"collection {row.name!r} was stored with space {row.space_id}, which is not in the model repository. "
+                    "Put that space back, or serve another --data folder and run `itemlens index` again; a space with the "
+                    "same encoders can be made of it with `itemlens fit`"
+                ) from error
+            collection = self._open(row, space)
+            collection.load(reader)
+            self._collections[row.name] = collection
+            log.info("collection %s: %d items in space %s", row.name, collection.index.view().alive_count, space.space_id)
+
+    def space(self, name: str) -> Space:
+        """The space with this id or name; the default space for an empty string."""
+        return self._models.load(name or self._default_space)
+
+    def collection(self, name: str) -> Collection:
+        """The collection with this name.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = self._collections.get(name or DEFAULT)
+        if found is None:
+            raise NotFound(
+                f"no collection {name or DEFAULT!r}; make it with CreateCollection or upsert into it",
+                "collection", name or DEFAULT, "collection",
+            )  # fmt: skip
+        return found
+
+    def collections(self) -> list[Collection]:
+        """All collections, by name."""
+        return [self._collections[name] for name in sorted(self._collections)]
+
+    def create(self, name: str, space_name: str, allow_existing: bool = False) -> Collection:
+        """Make an empty collection.
+
+        Raises:
+            InvalidInput: the name does not do.
+            AlreadyExists: it is there.
+            SpaceMismatch: `allow_existing`, but it has another space.
+        """
+        if not NAME.fullmatch(name):
+            raise InvalidInput(f"{name!r} is no collection name: 1 to 64 characters of a-z, 0-9, '_' and '-'", "name")
+        space = self.space(space_name)
+        with self._changing:
+            if (old := self._collections.get(name)) is not None:
+                if not allow_existing:
+                    raise AlreadyExists(f"there is a collection {name!r} already", "name")
+                if space_name and not old.space.same_encoders(space):
+                    raise SpaceMismatch(
+                        f"collection {name!r} has space {old.space.space_id}, not {space.space_id}, and other encoders; "
+                        "use another name, or delete it first", "space",
+                    )  # fmt: skip
+                return old
+            row = self.store.write(lambda c: stored.create_collection(c, name, space.space_id))
+            self._collections[name] = self._open(row, space)
+            return self._collections[name]
+
+    def move(self, name: str, space_name: str) -> Collection:
+        """Move a collection to a space with the same encoders; answers go on in the old one meanwhile.
+
+        Raises:
+            SpaceMismatch: the space has other encoders.
+        """
+        with self._changing:
+            old = self.collection(name)
+            space = self.space(space_name)
+            if not old.space.same_encoders(space):
+                raise SpaceMismatch(
+                    f"space {space.space_id} has other encoders than {old.space.space_id}, with which {name!r} was stored: "
+                    "make a new collection of it and run `itemlens index` again", "space",
+                )  # fmt: skip
+            new = self._open(CollectionRow(old.row.id, name, space.space_id, old.row.created, old.row.sequence), space)
+            new.follow_store(self.store.reader())
+            new.index.neighbours = old.index.neighbours
+            while new.index.maintain():
+                pass
+
+            def switch(connection: sqlite3.Connection) -> None:
+                # Between two writes: what was stored since is taken over, and no write can slip in between.
+                reader = stored.Reader(connection)
+                new.follow_store(reader)
+                alive = connection.execute("SELECT row FROM items WHERE collection = ?", (new.row.id,))
+                new.drop_missing({row for (row,) in alive})
+                connection.execute("UPDATE collections SET space_id = ? WHERE id = ?", (space.space_id, new.row.id))
+
+            self.store.write(switch, lambda _: self._collections.__setitem__(name, new))
+            return new
+
+    def delete(self, name: str) -> None:
+        """Delete a collection with all that is in it."""
+        with self._changing:
+            collection = self.collection(name)
+            self.store.write(
+                lambda c: stored.delete_collection(c, collection.row.id), lambda _: self._collections.pop(name)
+            )
+            collection.forget()
+
+    def upsert(
+        self, name: str, items: Sequence[ItemInput], merge: bool, deadline: Deadline
+    ) -> tuple[list[WriteOutcome], int, Collection]:
+        """Add or replace items; how each went, the sequence number, and the collection."""
+        if not name and DEFAULT not in self._collections:
+            self.create(DEFAULT, "", allow_existing=True)
+        collection = self.collection(name)
+        outcomes: dict[int, WriteOutcome] = {}
+        last = {item.item_id: n for n, item in enumerate(items)}
+        valid = []
+        for n, item in enumerate(items):
+            try:
+                self._check(collection.space, item)
+                if last[item.item_id] != n:
+                    raise AlreadyExists(f"item {item.item_id!r} comes again in this call; the last one counts", "item_id")
+                valid.append((n, item))
+            except ItemlensError as error:
+                outcomes[n] = WriteOutcome(item.item_id, error)
+        ready = self._encode(collection, valid, outcomes, deadline)
+        sequence = 0
+        for _ in range(TRIES):
+            if not ready:
+                break
+            ready, sequence = self._store_items(collection, ready, merge, outcomes, deadline)
+        for r in ready:
+            outcomes[r.number] = WriteOutcome(
+                r.item.item_id, WrongState(f"item {r.item.item_id!r} is being changed by others; try again")
+            )
+        if not sequence:
+            sequence = self.store.reader().counts(collection.row.id)[2]
+        return [outcomes[n] for n in range(len(items))], sequence, collection
+
+    def get(self, collection: Collection, item_ids: Sequence[str], pictures: bool = False) -> dict[str, StoredItem]:
+        """Items by id, as they are stored."""
+        return self.store.reader().items(collection.row.id, item_ids, pictures)
+
+    def delete_items(self, collection: Collection, item_ids: Sequence[str]) -> tuple[list[WriteOutcome], int]:
+        """Delete items; how each went and the sequence number."""
+
+        def after(result: tuple[dict[str, int], int]) -> None:
+            current = self._collections.get(collection.name, collection)
+            for item_id in result[0]:
+                current.index.remove(item_id)
+
+        deleted, sequence = self.store.write(
+            lambda c: stored.delete_items(c, collection.row.id, dict.fromkeys(item_ids)), after
+        )
+        missing = "item {!r} is not in collection {!r}"
+        return [
+            WriteOutcome(i)
+            if i in deleted
+            else WriteOutcome(i, NotFound(missing.format(i, collection.name), "item", i))
+            for i in item_ids
+        ], sequence
+
+    def record(self, name: str, events: Sequence[EventRow]) -> tuple[list[WriteOutcome], int]:
+        """Store events; how each went and the sequence number."""
+        collection = self.collection(name)
+        before, sequence = self.store.write(lambda c: stored.record_events(c, collection.row.id, events))
+        return [_event_outcome(new, old) for new, old in zip(events, before, strict=True)], sequence
+
+    def delete_user(self, name: str, user_id: str) -> int:
+        """Delete a user's events in one collection, or in all for an empty name; how many there were."""
+        rows = [self.collection(name).row] if name else [c.row for c in self.collections()]
+        return self.store.write(lambda c: sum(stored.delete_user(c, row.id, user_id) for row in rows))
+
+    def maintain(self) -> bool:
+        """Build graphs and refit behaviour where there is enough new. Whether anything was done."""
+        done = False
+        for collection in self.collections():
+            done |= collection.index.maintain()
+            done |= collection.learn_behaviour(self.store.reader())
+        return done
+
+    def _open(self, row: CollectionRow, space: Space) -> Collection:
+        return Collection(row, space, self.store, segment_rows=self._segment_rows, ef=self._ef)
+
+    def _check(self, space: Space, item: ItemInput) -> None:
+        if not 1 <= len(item.item_id) <= MAX_ID:
+            raise InvalidInput(f"an item id has 1 to {MAX_ID} characters", "item_id")
+        if not item.contents:
+            raise InvalidInput("the item has no contents; give at least one text or picture", "contents")
+        counts: dict[str, int] = {}
+        for n, content in enumerate(item.contents):
+            counts[content.channel] = counts.get(content.channel, 0) + 1
+            most = 1 if content.text is not None else self._max_item_pictures
+            if counts[content.channel] > most:
+                what = "one text" if most == 1 else f"{most} pictures"
+                raise InvalidInput(f"channel {content.channel!r} holds at most {what} of an item", f"contents[{n}]")
+        for n, (kind, other) in enumerate(item.relations):
+            if not kind or not 1 <= len(other) <= MAX_ID:
+                raise InvalidInput("a relation needs a type and an item id", f"relations[{n}]")
+
+    def _encode(
+        self,
+        collection: Collection,
+        items: Sequence[tuple[int, ItemInput]],
+        outcomes: dict[int, WriteOutcome],
+        deadline: Deadline,
+    ) -> list[_Ready]:
+        """Encode what the store has no vector of; items with a bad content go to `outcomes`."""
+        reader, encoders = self.store.reader(), collection.encoders
+        inputs: dict[int, list[StoredInput | None]] = {}
+        todo: list[tuple[int, int, Content, bytes]] = []
+        for n, item in items:
+            inputs[n] = [None] * len(item.contents)
+            for m, content in enumerate(item.contents):
+                data = content.text.encode("utf-8", "surrogatepass") if content.text is not None else content.picture or b""
+                key = content_hash(data)
+                known = reader.vector(key, encoders.get(content.channel, ""))
+                picture = reader.picture(key) if known is not None and content.picture is not None else b""
+                if known is not None and (content.text is not None or picture):
+                    inputs[n][m] = StoredInput(content.channel, key, picture, known)
+                else:
+                    todo.append((n, m, content, key))
+        found = self._encoder.encode(
+            collection.space, [content for _, _, content, _ in todo], "item", deadline, keep=True
+        )
+        notices: dict[int, list[Notice]] = {}
+        for (n, m, content, key), outcome in zip(todo, found, strict=True):
+            if isinstance(outcome, EncodedContent):
+                inputs[n][m] = StoredInput(content.channel, key, outcome.stored, outcome.v)
+                notices.setdefault(n, []).extend(
+                    Notice(x.reason, x.message, f"contents[{m}].{x.field}") for x in outcome.notices
+                )
+            else:
+                outcomes[n] = WriteOutcome(dict(items)[n].item_id, outcome.within(f"contents[{m}]"))
+        return [
+            _Ready(n, item, tuple(i for i in inputs[n] if i is not None), tuple(notices.get(n, ())))
+            for n, item in items
+            if n not in outcomes
+        ]
+
+    def _store_items(
+        self, collection: Collection, ready: list[_Ready], merge: bool, outcomes: dict[int, WriteOutcome], deadline: Deadline
+    ) -> tuple[list[_Ready], int]:
+        """Fuse and store; those whose item was changed meanwhile are given back, with the sequence number."""
+        new, raws = [], []
+        old_items = (
+            self.store.reader().items(collection.row.id, [r.item.item_id for r in ready], True, collection.encoders)
+            if merge
+            else {}
+        )
+        for r in ready:
+            one = _merged(r, old_items.get(r.item.item_id)) if merge else _replacing(r)
+            raw: dict[str, list[stored.Array]] = {}
+            for i in one.inputs:
+                if i.vector is None:
+                    raise WrongState(f"item {r.item.item_id!r} has no vector in channel {i.channel!r}; send it whole")
+                raw.setdefault(i.channel, []).append(i.vector)
+            new.append(one)
+            raws.append(raw)
+        h = collection.space.head.fuse(raws)
+        deadline.check()
+
+        def after(replaced: list[Replaced]) -> None:
+            kept = [n for n, one in enumerate(replaced) if one.row]
+            current = self._collections.get(collection.name)
+            if not kept or current is None:
+                return
+            fused = h if current.space is collection.space else current.space.head.fuse(raws)
+            current.put([replaced[n].row for n in kept], [new[n].item_id for n in kept], fused[kept])
+
+        replaced = self.store.write(
+            lambda c: stored.upsert_items(c, collection.row.id, new, collection.encoders), after
+        )
+        again = []
+        for r, one in zip(ready, replaced, strict=True):
+            if one.row:
+                outcomes[r.number] = WriteOutcome(r.item.item_id, None, r.notices)
+            else:
+                again.append(r)
+        return again, replaced[0].sequence
+
+
+def _replacing(ready: _Ready) -> NewItem:
+    item = ready.item
+    texts = {c.channel: c.text for c in item.contents if c.text is not None}
+    return NewItem(item.item_id, Document(texts, dict(item.attributes), tuple(item.relations)), ready.inputs)
+
+
+def _merged(ready: _Ready, old: StoredItem | None) -> NewItem:
+    new = _replacing(ready)
+    if old is None:
+        return NewItem(new.item_id, new.document, new.inputs, replaces=0)
+    texts = {**old.document.texts, **new.document.texts}
+    relations = tuple(dict.fromkeys([*old.document.relations, *new.document.relations]))
+    document = Document(texts, {**old.document.attributes, **new.document.attributes}, relations)
+    # A picture that is there already is not added a second time.
+    inputs = {(i.channel, i.content): i for i in old.inputs if i.channel not in new.document.texts}
+    inputs.update({(i.channel, i.content): i for i in new.inputs})
+    return NewItem(new.item_id, document, tuple(inputs.values()), replaces=old.row)
+
+
+def _event_outcome(new: EventRow, old: EventRow | None) -> WriteOutcome:
+    if old is None:
+        return WriteOutcome(new.event_id)
+    same = (old.user_id, old.item_id, old.type) == (new.user_id, new.item_id, new.type)
+    if same:
+        notice = Notice("DUPLICATE_EVENT", f"event {new.event_id!r} was recorded before; it counts once")
+        return WriteOutcome(new.event_id, None, (notice,))
+    return WriteOutcome(
+        new.event_id,
+        AlreadyExists(f"event {new.event_id!r} was recorded before and says something else; give a new id", "event_id"),
+    )

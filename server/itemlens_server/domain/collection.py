@@ -1,0 +1,141 @@
+"""One collection: its space, its index, and how both follow the store."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+from itemlens_server.catalog.index import Index, Neighbours, block_list
+from itemlens_server.catalog.store import Array, CollectionRow, Reader, Store
+from itemlens_server.engine.repository import Space
+from itemlens_server.head import behaviour
+from itemlens_server.head.behaviour import Behaviour
+
+log = logging.getLogger(__name__)
+
+FUSE_BATCH = 256
+# B is learnt from what was taken of free will: not from impressions, returns and dislikes.
+TAKEN = (2, 3, 4, 5)
+MINIMUM_EVENTS = 100
+GROWTH = 1.1
+
+
+class Collection:
+    """The live state of a collection in one space. Replaced as a whole when the collection moves to another space."""
+
+    def __init__(self, row: CollectionRow, space: Space, store: Store, *, segment_rows: int, ef: int) -> None:
+        self.row = row
+        self.space = space
+        self.store = store
+        self.directory = store.directory / "collections" / str(row.id)
+        self._segment_rows = segment_rows
+        self._ef = ef
+        self.index = Index(
+            block_list(space.terms),
+            space.terms.dimension,
+            directory=self.directory / "graphs",
+            identity={"space_id": space.space_id, "collection": row.id},
+            segment_rows=segment_rows,
+            ef=ef,
+        )
+        self._last_label = 0
+        self._events_seen = 0
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.row.name
+
+    @property
+    def encoders(self) -> dict[str, str]:
+        """Digest of each channel's encoder."""
+        return {name: e.digest for name, e in self.space.encoders.items()}
+
+    def load(self, reader: Reader) -> None:
+        """Fill the index from the store; graphs and B from their snapshots where these are whole."""
+        self.follow_store(reader)
+        self.index.load_graphs()
+        self.index.neighbours = load_neighbours(self.directory / "behaviour.npz")
+
+    def follow_store(self, reader: Reader) -> None:
+        """Add what is in the store behind the last row that is here."""
+        batch: list[tuple[int, str, Mapping[str, list[Array]]]] = []
+        for one in reader.raw_vectors(self.row.id, self.encoders, self._last_label):
+            batch.append(one)
+            if len(batch) == FUSE_BATCH:
+                self._append(batch)
+                batch = []
+        if batch:
+            self._append(batch)
+
+    def drop_missing(self, alive: set[int]) -> None:
+        """Take out the rows that are not among the store's."""
+        view = self.index.view()
+        for position in np.flatnonzero(view.alive):
+            if int(view.labels[position]) not in alive:
+                self.index.remove(view.item_ids[position])
+
+    def put(self, labels: list[int], item_ids: list[str], h: Array) -> None:
+        """Add items that were just stored."""
+        self.index.append(labels, item_ids, h)
+        self._last_label = labels[-1]
+
+    def learn_behaviour(self, reader: Reader, force: bool = False) -> bool:
+        """Refit B if the events have grown by a tenth since. Whether it was done."""
+        regularisation = self.space.terms.behaviour_lambda
+        _, events, _ = reader.counts(self.row.id)
+        if not regularisation or events < MINIMUM_EVENTS:
+            return False
+        if not force and self.index.neighbours is not None and events < GROWTH * max(self._events_seen, 1):
+            return False
+        taken = [e for e in reader.events(self.row.id) if e[2] in TAKEN]
+        if not taken:
+            return False
+        sequence = max(e[4] for e in taken)
+        table = behaviour.fit([e[0] for e in taken], [e[1] for e in taken], regularisation, sequence)
+        save_neighbours(self.directory / "behaviour.npz", table)
+        self.index.neighbours = Neighbours(table.table, table.index(), table.item_ids, sequence)
+        self._events_seen = events
+        log.info("collection %s: behaviour learnt from %d events", self.name, len(taken))
+        return True
+
+    def _append(self, batch: list[tuple[int, str, Mapping[str, list[Array]]]]) -> None:
+        h = self.space.head.fuse([raw for _, _, raw in batch])
+        self.put([row for row, _, _ in batch], [item_id for _, item_id, _ in batch], h)
+
+    def forget(self) -> None:
+        """Delete the derived files."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def save_neighbours(path: Path, b: Behaviour) -> None:
+    """Write B; a crash leaves the old or the new file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new.npz")
+    np.savez(
+        new,
+        item_ids=np.asarray(b.item_ids, np.str_),
+        data=b.table.data, indices=b.table.indices, indptr=b.table.indptr,
+        sequence=np.int64(b.sequence_number),
+    )  # fmt: skip
+    new.replace(path)
+
+
+def load_neighbours(path: Path) -> Neighbours | None:
+    """Read B; None where it is missing or damaged, and it is learnt again."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            ids = tuple(file["item_ids"].tolist())
+            table = sparse.csr_matrix((file["data"], file["indices"], file["indptr"]), (len(ids), len(ids)))
+            b = Behaviour(ids, table, int(file["sequence"]))
+            return Neighbours(table, b.index(), ids, b.sequence_number)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        log.warning("%s cannot be used (%s): it is learnt again", path, error)
+        return None

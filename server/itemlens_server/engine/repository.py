@@ -1,0 +1,213 @@
+"""The model repository: a folder of spaces, verified when loaded, with sessions shared where files are the same."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from itemlens_server.deadline import Deadline
+from itemlens_server.engine.encoders import Encoder, Limits, PictureEncoder, TextEncoder
+from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
+from itemlens_server.engine.session import Provider, Session
+from itemlens_server.errors import NotFound, WrongState
+from itemlens_server.head.terms import Head
+
+log = logging.getLogger(__name__)
+Array = np.ndarray[Any, np.dtype[np.float32]]
+Raw = Mapping[str, Sequence[Array]]
+
+
+class FusionHead:
+    """Runs the head's graph; an unfitted space has none, and its terms are the identity."""
+
+    def __init__(self, terms: Head, session: Session | None) -> None:
+        self.terms = terms
+        self._session = session
+
+    def fuse(self, items: Sequence[Raw]) -> Array:
+        """h of items given as raw vectors by channel: float32 [len(items), dimension]."""
+        inputs: dict[str, np.ndarray[Any, Any]] = {}
+        for i, channel in enumerate(self.terms.channels):
+            owned = [(row, v) for row, item in enumerate(items) for v in item.get(channel.name, ())]
+            member = np.zeros((len(items), len(owned)), np.float32)
+            for column, (row, _) in enumerate(owned):
+                member[row, column] = 1.0
+            inputs[f"member_{i}"] = member
+            vectors = [v for _, v in owned]
+            inputs[f"v_{i}"] = np.stack(vectors) if vectors else np.zeros((0, len(channel.mean)), np.float32)
+        if self._session is None:
+            return self._identity(inputs)
+        return self._session.run(["h"], inputs)[0]
+
+    def _identity(self, inputs: dict[str, np.ndarray[Any, Any]]) -> Array:
+        blocks = []
+        for i in range(len(self.terms.channels)):
+            v, member = inputs[f"v_{i}"], inputs[f"member_{i}"]
+            e = v / np.sqrt((v * v).sum(-1, keepdims=True) + 1e-20)
+            s = member @ e
+            has = np.minimum(member.sum(1, keepdims=True), 1.0)
+            blocks += [s / np.sqrt((s * s).sum(-1, keepdims=True) + 1e-20), has, has * 0]
+        return np.concatenate(blocks, axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Space:
+    """A loaded space: an encoder for each channel, and the fusion head."""
+
+    manifest: Manifest
+    directory: Path
+    encoders: Mapping[str, Encoder]
+    head: FusionHead
+
+    @property
+    def space_id(self) -> str:
+        """The id that every vector of this space carries."""
+        return self.manifest.space_id
+
+    @property
+    def terms(self) -> Head:
+        """The head's arrays and weights."""
+        return self.head.terms
+
+    def same_encoders(self, other: Space) -> bool:
+        """Whether raw vectors of the two spaces are the same."""
+        return {n: e.digest for n, e in self.encoders.items()} == {n: e.digest for n, e in other.encoders.items()}
+
+
+class ModelRepository:
+    """Loads spaces of `directory` on demand and keeps them."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        provider: Provider,
+        precision: Literal["auto", "fp32", "fp16", "int8"],
+        limits: Limits,
+        gpu_memory_bytes: int,
+    ) -> None:
+        self._directory = directory
+        self._provider = provider
+        self._precision = precision
+        self._limits = limits
+        self._gpu_memory_bytes = gpu_memory_bytes
+        self._spaces: dict[str, Space] = {}
+        self._encoders: dict[str, Encoder] = {}
+        self._lock = threading.Lock()
+
+    def manifests(self) -> dict[str, Manifest]:
+        """Manifests of all spaces by id. A folder without a manifest is none of ours and is passed over."""
+        found = sorted(self._directory.glob(f"*/{MANIFEST}")) if self._directory.is_dir() else []
+        return {m.space_id: m for m in (Manifest.load(path.parent) for path in found)}
+
+    def resolve(self, space: str) -> str:
+        """The id of the space with this id or name; of the only or last made one for an empty string.
+
+        Raises:
+            NotFound: there is none.
+        """
+        manifests = self.manifests()
+        if not manifests:
+            raise NotFound(
+                f"no space in {self._directory}; make one with: itemlens export --models {self._directory}", "space", space
+            )
+        if space in manifests:
+            return space
+        named = [m for m in manifests.values() if not space or m.name == space]
+        if not named:
+            known = ", ".join(f"{m.space_id} ({m.name})" for m in manifests.values())
+            raise NotFound(f"no space {space!r} in {self._directory}; there are {known}", "space", space, "space")
+        return max(named, key=lambda m: (m.created, m.head is not None)).space_id
+
+    def load(self, space: str) -> Space:
+        """The space with this id or name, verified, warm.
+
+        Raises:
+            NotFound: there is none.
+            WrongState: a file is missing or damaged, or a session does not load.
+        """
+        space_id = self.resolve(space)
+        with self._lock:
+            if space_id not in self._spaces:
+                self._spaces[space_id] = self._load(self._directory / space_id)
+            return self._spaces[space_id]
+
+    def close(self) -> None:
+        """Finish what the encoders have queued."""
+        for encoder in self._encoders.values():
+            encoder.close()
+
+    def _load(self, directory: Path) -> Space:
+        started = time.monotonic()
+        manifest = verify(directory)
+        encoders = {}
+        for channel in manifest.channels:
+            about = manifest.encoders[channel.encoder]
+            precision = self._choose(about.graphs, channel.encoder)
+            digest = about.digest(precision)
+            if digest not in self._encoders:
+                make = TextEncoder if about.kind == "TEXT" else PictureEncoder
+                encoder = make(directory, about, precision, self._provider, self._limits, self._gpu_memory_bytes)
+                _warm_up(encoder)
+                self._encoders[digest] = encoder
+            encoders[channel.name] = self._encoders[digest]
+        if manifest.head is None:
+            head = FusionHead(Head.identity({n: e.about.dim for n, e in encoders.items()}), None)
+        else:
+            # The head is small; it runs where the store and the graphs are.
+            session = Session(directory / manifest.head.graph.path, "CPUExecutionProvider")
+            head = FusionHead(Head.load(directory / manifest.head.terms.path), session)
+        log.info("space %s (%s) loaded in %.1f s", manifest.space_id, manifest.name, time.monotonic() - started)
+        return Space(manifest, directory, encoders, head)
+
+    def _choose(self, graphs: Mapping[Precision, object], encoder: str) -> Precision:
+        if self._precision == "auto":
+            wanted = [Precision.FP16, Precision.FP32] if self._limits.gpu else [Precision.FP32, Precision.FP16]
+        else:
+            wanted = [Precision(self._precision)]
+        for precision in wanted:
+            if precision in graphs:
+                return precision
+        raise WrongState(
+            f"encoder {encoder!r} has no {wanted[0]} graph (it has {', '.join(graphs)}); export it with --precision"
+        )
+
+
+def verify(directory: Path) -> Manifest:
+    """The manifest of the space in `directory`, after all its hashes were checked.
+
+    Raises:
+        WrongState: a file is missing or is not what was exported.
+    """
+    try:
+        manifest = Manifest.load(directory)
+    except (OSError, ValueError) as error:
+        raise WrongState(f"{directory / MANIFEST} cannot be read: {error}; export the space again") from error
+    if manifest.computed_space_id() != manifest.space_id:
+        raise WrongState(f"{directory / MANIFEST} was changed after it was made; export the space again")
+    for file in manifest.files():
+        path = directory / file.path
+        if not path.is_file():
+            raise WrongState(f"{path} is missing; export the space again")
+        if describe_file(directory, file.path).sha256 != file.sha256:
+            raise WrongState(f"{path} is damaged (its hash is not the manifest's); export the space again")
+    return manifest
+
+
+def _warm_up(encoder: Encoder) -> None:
+    deadline = Deadline()
+    if isinstance(encoder, TextEncoder):
+        futures = encoder.submit([encoder.tokens("warm up", "item")], True, deadline)
+    else:
+        assert encoder.about.picture is not None
+        shape = (3, encoder.about.picture.height, encoder.about.picture.width)
+        futures = encoder.submit([np.zeros(shape, np.float32)], True, deadline)
+    for future in futures:
+        future.result()

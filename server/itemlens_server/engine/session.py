@@ -1,0 +1,101 @@
+"""ONNX Runtime sessions on the provider that was asked for, and no other."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnxruntime as ort
+
+from itemlens_server.errors import WrongState
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+Provider = Literal["CPUExecutionProvider", "CUDAExecutionProvider"]
+
+log = logging.getLogger(__name__)
+
+
+def choose_provider(asked: Literal["auto", "cpu", "cuda"]) -> Provider:
+    """The provider to run on.
+
+    Raises:
+        WrongState: CUDA was asked for and this ONNX Runtime cannot have it.
+    """
+    if asked == "cpu":
+        return "CPUExecutionProvider"
+    if "CUDAExecutionProvider" in ort.get_available_providers():
+        # A pip-installed CUDA and cuDNN are found only after this (onnxruntime#25609).
+        if hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()
+        if asked == "cuda" or _has_gpu():
+            return "CUDAExecutionProvider"
+    elif asked == "cuda":
+        raise WrongState(
+            "CUDA was asked for, but this ONNX Runtime has no CUDA provider: "
+            "pip uninstall onnxruntime && pip install 'itemlens[gpu]'"
+        )
+    return "CPUExecutionProvider"
+
+
+def _has_gpu() -> bool:
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return cuda.cuInit(0) == 0 and cuda.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def provider_loads(provider: str) -> str:
+    """Why a session on `provider` does not really run there; empty if it does."""
+    from onnx import TensorProto, helper
+
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [1]) for n in "xy")
+    graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "probe", [x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    try:
+        session = ort.InferenceSession(model.SerializeToString(), providers=[provider])
+        session.run(["y"], {"x": np.ones(1, np.float32)})
+    except Exception as error:
+        return str(error)
+    running = session.get_providers()[0]
+    return "" if running == provider else f"falls back to {running} without a word"
+
+
+class Session:
+    """One graph on one provider. `run` may be called from several threads at once."""
+
+    def __init__(self, path: Path, provider: Provider, gpu_memory_bytes: int = 8 << 30) -> None:
+        options = ort.SessionOptions()
+        # Parallel calls of one thread each beat one call of many threads on texts of mixed length.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        # With a new shape for each batch the pattern cache only grows (onnxruntime#11118).
+        options.enable_mem_pattern = False
+        providers: list[Any] = ["CPUExecutionProvider"]
+        if provider == "CUDAExecutionProvider":
+            cuda = {
+                "gpu_mem_limit": str(gpu_memory_bytes),
+                "arena_extend_strategy": "kSameAsRequested",
+                # Exhaustive search is done again for each new shape (onnxruntime#19838).
+                "cudnn_conv_algo_search": "HEURISTIC",
+            }
+            providers = [(provider, cuda), "CPUExecutionProvider"]
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=providers)
+        except Exception as error:  # ONNX Runtime raises many types for a file it cannot read
+            raise WrongState(f"{path}: ONNX Runtime cannot load this graph: {error}") from error
+        self.provider = self._session.get_providers()[0]
+        if self.provider != provider:
+            raise WrongState(
+                f"{provider} was asked for, but ONNX Runtime fell back to {self.provider}: its libraries do not load. "
+                "`itemlens doctor` names the missing one"
+            )
+
+    def run(self, outputs: list[str], inputs: Arrays) -> list[np.ndarray[Any, Any]]:
+        """Run the graph; only the named outputs are copied."""
+        result: list[np.ndarray[Any, Any]] = self._session.run(outputs, inputs)
+        return result

@@ -1,0 +1,122 @@
+"""Text -> tokens: the one place texts are tokenised, for serving, for `fit` and for the exporter's parity check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Encoding
+from tokenizers import Tokenizer as HfTokenizer
+
+from .manifest import TextPreprocessing
+
+Purpose = Literal["query", "item"]
+
+# A text can be megabytes long and the model reads a few hundred tokens. No more than this many characters a token
+# are looked at: the longest pieces of real vocabularies have 16 to 20, runs of spaces and unknown words can be longer.
+CHARACTERS_PER_TOKEN = 32
+
+
+class TextError(ValueError):
+    """The text cannot be encoded; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A tokenised text. T counts special and prefix tokens too.
+
+    ids:              int64 [T]
+    offsets:          int64 [T, 2], start and end of each token in the caller's text, in characters and without the
+                      white space around it; (-1, -1) where `special`
+    special:          bool [T], true for special tokens ([CLS] ...) and for those of the model's prefix ("query: ")
+    truncated:        part of the text was cut off
+    unknown_fraction: share of the text's own tokens that the vocabulary does not know, 0..1
+    """
+
+    ids: npt.NDArray[np.int64]
+    offsets: npt.NDArray[np.int64]
+    special: npt.NDArray[np.bool_]
+    truncated: bool
+    unknown_fraction: float
+
+
+class Tokenizer:
+    """A space's tokenizer. Thread-safe: nothing changes after construction."""
+
+    def __init__(self, tokenizer: HfTokenizer, preprocessing: TextPreprocessing) -> None:
+        """`tokenizer` is taken over: its padding and truncation are replaced. TextError if no text would fit."""
+        # "[SEP]" or "</s>" in a caller's text are words like any others, never the control token itself.
+        tokenizer.encode_special_tokens = True
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(preprocessing.max_tokens)
+        self._tokenizer = tokenizer
+        self._prefixes = {"query": preprocessing.query_prefix, "item": preprocessing.item_prefix}
+        self._max_characters = preprocessing.max_tokens * CHARACTERS_PER_TOKEN
+        self._unknown = tokenizer.token_to_id(preprocessing.unknown_token)
+        for prefix in self._prefixes.values():
+            if len(tokenizer.encode(prefix).ids) >= preprocessing.max_tokens:
+                raise TextError(f"max_tokens={preprocessing.max_tokens} leaves no room for a text after {prefix!r}")
+
+    @staticmethod
+    def load(space: Path, preprocessing: TextPreprocessing) -> Tokenizer:
+        """Read the tokenizer of the space in directory `space`."""
+        path = space / preprocessing.tokenizer.path
+        return Tokenizer(HfTokenizer.from_str(path.read_text(encoding="utf-8")), preprocessing)
+
+    def encode(self, text: str, purpose: Purpose) -> Tokens:
+        """Tokenise `text`, put behind the prefix for `purpose`.
+
+        TextError: the text is empty, white space or control characters only, or not valid Unicode.
+        """
+        window, skipped, cut = self._window(text)
+        prefix = self._prefixes[purpose]
+        encoding = self._tokenizer.encode(prefix + window)
+        ids = np.array(encoding.ids, dtype=np.int64)
+        offsets, special = _locate(encoding, prefix, window)
+        offsets[~special] += skipped
+        own = int((~special).sum())
+        if own == 0:
+            raise TextError("text has no readable character: send at least one letter, digit or symbol")
+        unknown = int(((ids == self._unknown) & ~special).sum()) if self._unknown is not None else 0
+        return Tokens(ids, offsets, special, cut or bool(encoding.overflowing), unknown / own)
+
+    def _window(self, text: str) -> tuple[str, int, bool]:
+        """The part of `text` to look at, the characters skipped before it, and whether any were cut after it."""
+        body = text.lstrip()
+        if not body:
+            raise TextError("text is empty: send at least one character that is not white space")
+        skipped = len(text) - len(body)
+        body = body.rstrip()
+        window = body[: self._max_characters]
+        try:
+            window.encode("utf-8")
+        except UnicodeEncodeError as error:
+            at = skipped + error.start
+            raise TextError(
+                f"text has half of a surrogate pair at character {at}: send valid Unicode (UTF-8) text"
+            ) from None
+        return window, skipped, len(window) < len(body)
+
+
+def _locate(encoding: Encoding, prefix: str, window: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Offsets [T, 2] into `window`, and the special mask [T], of an encoding of `prefix + window`."""
+    full, begin = prefix + window, len(prefix)
+    offsets = np.full((len(encoding.ids), 2), -1, dtype=np.int64)
+    special = np.array(encoding.special_tokens_mask, dtype=np.bool_)
+    for t, (start, end) in enumerate(encoding.offsets):
+        if special[t]:
+            continue
+        if end <= begin:
+            special[t] = True
+            continue
+        start = max(start, begin)
+        # SentencePiece counts the space before a word as part of it; a reader of the offsets wants the word.
+        while start < end - 1 and full[start].isspace():
+            start += 1
+        while end > start + 1 and full[end - 1].isspace():
+            end -= 1
+        offsets[t] = start - begin, end - begin
+    return offsets, special

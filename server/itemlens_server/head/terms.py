@@ -1,0 +1,209 @@
+"""The arrays of a fusion head and the arithmetic of scores.
+
+    e_c   = unit(P_c (v_c - mu_c))
+    h     = for each channel c   present    [ e_c      , 1, 0 ]
+                                 predicted  [ r_c e'_c , 0, 1 ]      e'_c = unit(sum over present channels s of W_sc e_s)
+                                 absent     zeros
+    u     = for each channel c   [ w_c q_c , -w_c theta_c , -w_c theta'_c ]
+    alpha = dot(h, u)
+
+All weights are in u, so that changing them re-indexes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+
+HISTORY = "history"
+DISLIKE = "dislike"
+SEARCH = "search"
+
+
+def search_kind(channels: Mapping[str, object]) -> str:
+    """The kind of a query that has these channels: `search:image+text`."""
+    return f"{SEARCH}:{'+'.join(sorted(channels))}"
+
+
+def unit(x: Array) -> Array:
+    """Rows of `x` at length 1; rows of zeros stay."""
+    norms = np.linalg.norm(x, axis=-1, keepdims=True)
+    return np.asarray(x / np.maximum(norms, 1e-12), np.float32)
+
+
+@dataclass(frozen=True)
+class ChannelWeights:
+    """How a channel counts in one kind of query: w, theta and theta' of the module's formula."""
+
+    weight: float = 1.0
+    threshold: float = 0.5
+    predicted_threshold: float = 0.4
+
+
+@dataclass(frozen=True)
+class KindWeights:
+    """Weights of all channels for one kind of query, and w_B."""
+
+    channels: Mapping[str, ChannelWeights] = field(default_factory=dict)
+    behaviour: float = 0.0
+
+    def of(self, channel: str) -> ChannelWeights:
+        """Weights of `channel`."""
+        return self.channels.get(channel, ChannelWeights())
+
+
+@dataclass(frozen=True)
+class ChannelTerms:
+    """One channel's arrays.
+
+    mean: mu, float32 [dim]. projection: P, float32 [dim, width], or None for the identity.
+    predictors: W by source channel, float32 [source width, width]. predicted_scale: r.
+    """
+
+    name: str
+    mean: Array
+    projection: Array | None = None
+    predictors: Mapping[str, Array] = field(default_factory=dict)
+    predicted_scale: float = 0.5
+
+    @property
+    def width(self) -> int:
+        """Length of e_c."""
+        return len(self.mean) if self.projection is None else self.projection.shape[1]
+
+    def project(self, v: Array) -> Array:
+        """P (v - mu), not yet unit length: v float32 [..., dim] -> float32 [..., width]."""
+        centred = v - self.mean
+        return centred if self.projection is None else np.asarray(centred @ self.projection, np.float32)
+
+    def pull_back(self, direction: Array) -> Array:
+        """P^T direction: float32 [width] -> [dim], so that dot(direction, project(v)) = dot(it, v - mu)."""
+        return direction if self.projection is None else np.asarray(self.projection @ direction, np.float32)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A fusion head. `channels` are in the order of the blocks of h."""
+
+    channels: tuple[ChannelTerms, ...]
+    kinds: Mapping[str, KindWeights] = field(default_factory=dict)
+    behaviour_lambda: float = 0.0
+    fitted: bool = False
+
+    @staticmethod
+    def identity(dims: Mapping[str, int]) -> Head:
+        """The head of a space before `itemlens fit`: vectors as they are, default weights, nothing predicted."""
+        return Head(tuple(ChannelTerms(name, np.zeros(dim, np.float32)) for name, dim in dims.items()))
+
+    @property
+    def dimension(self) -> int:
+        """Length of h and u."""
+        return sum(c.width + 2 for c in self.channels)
+
+    @property
+    def names(self) -> list[str]:
+        """Channel names in block order."""
+        return [c.name for c in self.channels]
+
+    def channel(self, name: str) -> ChannelTerms:
+        """The terms of channel `name`."""
+        return next(c for c in self.channels if c.name == name)
+
+    def block(self, name: str) -> slice:
+        """Where e_c of channel `name` lies in h; its presence flags are the two numbers after it."""
+        start = 0
+        for c in self.channels:
+            if c.name == name:
+                return slice(start, start + c.width)
+            start += c.width + 2
+        raise KeyError(name)
+
+    def present(self, h: Array, name: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Whether channel `name` is the item's own: h [..., dimension] -> bool [...]."""
+        return np.asarray(h[..., self.block(name).stop] > 0.5)
+
+    def predicted(self, h: Array, name: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Whether channel `name` is predicted: h [..., dimension] -> bool [...]."""
+        return np.asarray(h[..., self.block(name).stop + 1] > 0.5)
+
+    def weights(self, kind: str) -> KindWeights:
+        """Weights of `kind`. A mix of channels that was not fitted takes each channel's own search weights."""
+        if kind in self.kinds:
+            return self.kinds[kind]
+        names = kind.partition(":")[2].split("+")
+        alone = {n: self.kinds[f"{SEARCH}:{n}"].of(n) for n in names if f"{SEARCH}:{n}" in self.kinds}
+        if alone:
+            return KindWeights(alone)
+        neutral = ChannelWeights(1.0, 0.0, 0.0) if kind == DISLIKE else ChannelWeights()
+        return KindWeights({n: neutral for n in self.names})
+
+    def query(self, q: Mapping[str, Array], weights: KindWeights, sign: float = 1.0) -> Array:
+        """u of one source: unit q_c by channel, float32 [width] each -> float32 [dimension]."""
+        u = np.zeros(self.dimension, np.float32)
+        for name, vector in q.items():
+            block, w = self.block(name), weights.of(name)
+            u[block] = sign * w.weight * vector
+            u[block.stop] = -sign * w.weight * w.threshold
+            u[block.stop + 1] = -sign * w.weight * w.predicted_threshold
+        return u
+
+    def score(self, h: Array, u: Array) -> Array:
+        """alpha: h [n, dimension], u [dimension] -> float32 [n].
+
+        einsum sums each row by itself, so that an item's score does not depend on which rows lie beside it.
+        """
+        return np.einsum("ij,j->i", h, u)
+
+    def with_weights(self, kinds: Mapping[str, KindWeights]) -> Head:
+        """The same arrays under other weights."""
+        return replace(self, kinds=dict(kinds))
+
+    def save(self, path: Path) -> None:
+        """Write the arrays and weights to `path` (.npz)."""
+        arrays: dict[str, np.ndarray[Any, Any]] = {}
+        about: dict[str, Any] = {"channels": [], "behaviour_lambda": self.behaviour_lambda, "fitted": self.fitted}
+        for i, c in enumerate(self.channels):
+            arrays[f"mean_{i}"] = c.mean
+            if c.projection is not None:
+                arrays[f"projection_{i}"] = c.projection
+            for source, w in c.predictors.items():
+                arrays[f"predictor_{i}_{self.names.index(source)}"] = w
+            about["channels"].append({"name": c.name, "predicted_scale": c.predicted_scale})
+        about["kinds"] = {
+            kind: {
+                "behaviour": k.behaviour,
+                "channels": {n: [w.weight, w.threshold, w.predicted_threshold] for n, w in k.channels.items()},
+            }
+            for kind, k in self.kinds.items()
+        }
+        arrays["about"] = np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8)
+        np.savez(path, **arrays)  # type: ignore[arg-type]
+
+    @staticmethod
+    def load(path: Path) -> Head:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            about = json.loads(bytes(file["about"]))
+            names = [c["name"] for c in about["channels"]]
+            channels = tuple(
+                ChannelTerms(
+                    name,
+                    file[f"mean_{i}"],
+                    file[f"projection_{i}"] if f"projection_{i}" in file else None,
+                    {s: file[f"predictor_{i}_{j}"] for j, s in enumerate(names) if f"predictor_{i}_{j}" in file},
+                    about["channels"][i]["predicted_scale"],
+                )
+                for i, name in enumerate(names)
+            )
+        kinds = {
+            kind: KindWeights({n: ChannelWeights(*w) for n, w in k["channels"].items()}, k["behaviour"])
+            for kind, k in about["kinds"].items()
+        }
+        return Head(channels, kinds, about["behaviour_lambda"], about["fitted"])

@@ -1,0 +1,1 @@
+"""One module an RPC: check the request, call the domain, build the reply."""

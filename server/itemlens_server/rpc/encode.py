@@ -1,0 +1,75 @@
+"""GetSpace and Encode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from itemlens.v1 import common_pb2, itemlens_pb2
+from itemlens_server.config import Settings
+from itemlens_server.deadline import Deadline
+from itemlens_server.domain.catalogue import Catalogue
+from itemlens_server.domain.encode import ContentEncoder, EncodedContent
+from itemlens_server.head.terms import Array, unit
+from itemlens_server.rpc import convert
+from itemlens_server.rpc.errors import item_status
+
+
+@dataclass(frozen=True)
+class GetSpace:
+    """What a space can do."""
+
+    catalogue: Catalogue
+
+    def __call__(
+        self, request: itemlens_pb2.GetSpaceRequest, deadline: Deadline
+    ) -> itemlens_pb2.GetSpaceResponse:
+        space = self.catalogue.space(request.space)
+        kinds = {"TEXT": itemlens_pb2.CHANNEL_KIND_TEXT, "IMAGE": itemlens_pb2.CHANNEL_KIND_IMAGE}
+        channels = [
+            itemlens_pb2.Channel(
+                name=name, kind=kinds[e.kind], dimension=e.about.dim, provider=e.provider, precision=e.precision.value
+            )
+            for name, e in space.encoders.items()
+        ]
+        return itemlens_pb2.GetSpaceResponse(
+            space_id=space.space_id, name=space.manifest.name, channels=channels,
+            fused_dimension=space.terms.dimension, fitted=space.terms.fitted,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Texts and pictures to vectors, a matrix a channel."""
+
+    catalogue: Catalogue
+    encoder: ContentEncoder
+    settings: Settings
+
+    def __call__(self, request: itemlens_pb2.EncodeRequest, deadline: Deadline) -> itemlens_pb2.EncodeResponse:
+        convert.at_most(request.inputs, self.settings.max_inputs, "inputs")
+        space = self.catalogue.space(request.space)
+        contents = [convert.content(c) for c in request.inputs]
+        purpose = "query" if request.purpose == itemlens_pb2.PURPOSE_QUERY else "item"
+        rows: dict[str, list[Array]] = {}
+        results = []
+        for n, (one, outcome) in enumerate(
+            zip(contents, self.encoder.encode(space, contents, purpose, deadline), strict=True)
+        ):
+            field = f"inputs[{n}]"
+            result = itemlens_pb2.EncodeResult(channel=one.channel)
+            if isinstance(outcome, EncodedContent):
+                own = rows.setdefault(one.channel, [])
+                result.row = len(own)
+                own.append(outcome.v)
+                result.warnings.extend(convert.warnings(outcome.notices, field))
+            else:
+                result.status.CopyFrom(item_status(outcome, field))
+            results.append(result)
+        matrices = []
+        for channel, vectors in rows.items():
+            v = np.stack(vectors)
+            v = unit(v) if request.unit_length else v
+            matrices.append(convert.matrix(v, common_pb2.VECTOR_ROLE_CHANNEL, space.space_id, channel))
+        return itemlens_pb2.EncodeResponse(space_id=space.space_id, results=results, matrices=matrices)

@@ -1,0 +1,76 @@
+"""RecordEvents and DeleteUser."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from itemlens.v1 import catalog_pb2, common_pb2
+from itemlens_server.catalog.store import EventRow
+from itemlens_server.config import Settings
+from itemlens_server.deadline import Deadline
+from itemlens_server.domain.catalogue import MAX_ID, Catalogue, WriteOutcome
+from itemlens_server.errors import AlreadyExists, InvalidInput, ItemlensError
+from itemlens_server.rpc import convert
+from itemlens_server.rpc.items import results
+
+
+@dataclass(frozen=True)
+class RecordEvents:
+    """Add what users did."""
+
+    catalogue: Catalogue
+    settings: Settings
+
+    def __call__(
+        self, request: catalog_pb2.RecordEventsRequest, deadline: Deadline
+    ) -> catalog_pb2.RecordEventsResponse:
+        convert.at_most(request.events, self.settings.max_events, "events")
+        outcomes: dict[int, WriteOutcome] = {}
+        rows: dict[int, EventRow] = {}
+        numbers: dict[str, int] = {}
+        for n, message in enumerate(request.events):
+            try:
+                row = _row(message)
+                if row.event_id in numbers and rows[numbers[row.event_id]] != row:
+                    raise AlreadyExists(f"event {row.event_id!r} comes twice in this call and differs", "event_id")
+                numbers.setdefault(row.event_id, n)
+                rows[n] = row
+            except ItemlensError as error:
+                outcomes[n] = WriteOutcome(message.event_id, error)
+        stored, sequence = self.catalogue.record(request.collection, list(rows.values()))
+        outcomes.update(zip(rows, stored, strict=True))
+        ordered = [outcomes[n] for n in range(len(request.events))]
+        return catalog_pb2.RecordEventsResponse(results=results(ordered, "events"), sequence_number=sequence)
+
+
+@dataclass(frozen=True)
+class DeleteUser:
+    """Delete all that is known of a user."""
+
+    catalogue: Catalogue
+
+    def __call__(self, request: catalog_pb2.DeleteUserRequest, deadline: Deadline) -> catalog_pb2.DeleteUserResponse:
+        if not request.user_id:
+            raise InvalidInput("say whose data is to go", "user_id")
+        deleted = self.catalogue.delete_user(request.collection, request.user_id)
+        return catalog_pb2.DeleteUserResponse(deleted_events=deleted)
+
+
+def _row(message: catalog_pb2.Event) -> EventRow:
+    for field in ("event_id", "user_id", "item_id"):
+        if not 1 <= len(getattr(message, field)) <= MAX_ID:
+            raise InvalidInput(f"{field} has 1 to {MAX_ID} characters", field)
+    if message.type == common_pb2.EVENT_TYPE_UNSPECIFIED or message.type not in common_pb2.EventType.values():
+        raise InvalidInput("say what was done: VIEW, CLICK, CART, PURCHASE, RETURN, DISLIKE or IMPRESSION", "type")
+    quantity = message.quantity if message.HasField("quantity") else 1.0
+    value = message.value if message.HasField("value") else None
+    for field, number in (("quantity", quantity), ("value", value)):
+        if number is not None and not math.isfinite(number):
+            raise InvalidInput(f"{field} must be a finite number", field)
+    when = message.time.seconds + message.time.nanos / 1e9 if message.HasField("time") else time.time()
+    return EventRow(
+        message.event_id, message.user_id, message.item_id, int(message.type), when, quantity, value,
+        message.recommendation_id,
+    )  # fmt: skip

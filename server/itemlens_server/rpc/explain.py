@@ -1,0 +1,199 @@
+"""Explain."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from itemlens.v1 import itemlens_pb2
+from itemlens_server.catalog.rows import View
+from itemlens_server.catalog.store import StoredItem
+from itemlens_server.config import Settings
+from itemlens_server.deadline import Deadline
+from itemlens_server.domain import heatmap, parts, sentences
+from itemlens_server.domain.catalogue import Catalogue
+from itemlens_server.domain.collection import Collection
+from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent, Notice
+from itemlens_server.domain.explain import ChannelSum, ItemInput, channel_sums
+from itemlens_server.domain.recommend import Recommendations, score
+from itemlens_server.domain.side import Asked, resolve
+from itemlens_server.domain.titles import titles
+from itemlens_server.errors import InvalidInput, ItemlensError, NotFound, WrongState
+from itemlens_server.rpc import convert
+from itemlens_server.rpc.errors import item_status
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One item to explain: where it is, for which interest, and the score it had."""
+
+    item_id: str
+    position: int
+    interest: Asked
+    score: float
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What all items of a call share."""
+
+    collection: Collection
+    view: View
+    tasks: list[_Task | ItemlensError]
+    notices: list[Notice]
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Why items get their scores."""
+
+    catalogue: Catalogue
+    encoder: ContentEncoder
+    sides: convert.SideReader
+    recommendations: Recommendations
+    settings: Settings
+
+    def __call__(self, request: itemlens_pb2.ExplainRequest, deadline: Deadline) -> itemlens_pb2.ExplainResponse:
+        language = sentences.language(request.language)
+        convert.at_most(request.item_ids, min(100, self.settings.max_inputs), "item_ids")
+        which = request.WhichOneof("side")
+        if which is None:
+            raise InvalidInput("give a recommendation_id or a user side", "side")
+        context = self._recommended(request) if which == "recommendation_id" else self._asked(request, deadline)
+        reply = itemlens_pb2.ExplainResponse(
+            space_id=context.collection.space.space_id, warnings=convert.warnings(context.notices)
+        )
+        stored = self.catalogue.get(context.collection, list(request.item_ids), pictures=True)
+        past = [i for t in context.tasks if isinstance(t, _Task) for i in (*t.interest.item_ids, *t.interest.past,
+                *(context.view.item_ids[p] for s in t.interest.sources for p in s.positions))]  # fmt: skip
+        named = titles(self.catalogue, context.collection, past)
+        for n, task in enumerate(context.tasks):
+            message = reply.explanations.add(item_id=request.item_ids[n])
+            try:
+                if isinstance(task, ItemlensError):
+                    raise task
+                self._explain(message, request, language, context, task, stored.get(task.item_id), named, deadline)
+            except ItemlensError as error:
+                message.status.CopyFrom(item_status(error, f"item_ids[{n}]"))
+        return reply
+
+    def _recommended(self, request: itemlens_pb2.ExplainRequest) -> _Context:
+        answer = self.recommendations.get(request.recommendation_id)
+        current = self.catalogue.collection(answer.collection.name)
+        if request.collection and request.collection != current.name:
+            raise InvalidInput(f"that recommendation is of collection {current.name!r}", "collection")
+        if current is not answer.collection:
+            raise WrongState("the collection has moved to another space since; ask for a new recommendation")
+        items = {i.item_id: i for i in answer.items}
+        tasks: list[_Task | ItemlensError] = []
+        for item_id in request.item_ids:
+            ranked = items.get(item_id)
+            if ranked is None:
+                tasks.append(InvalidInput(f"item {item_id!r} is not in that recommendation; explain it with a user side"))
+            elif current.index.position(item_id) != ranked.position:
+                tasks.append(WrongState(f"item {item_id!r} was changed or deleted since; ask for a new recommendation"))
+            else:
+                interest = answer.resolved.interests[ranked.interest]
+                tasks.append(_Task(item_id, ranked.position, interest, ranked.score))
+        return _Context(current, answer.view, tasks, [])
+
+    def _asked(self, request: itemlens_pb2.ExplainRequest, deadline: Deadline) -> _Context:
+        collection = self.catalogue.collection(request.collection)
+        side, notices = self.sides.read(collection, request.user, deadline)
+        view = collection.index.view()
+        resolved = resolve(collection, view, side, self.sides.rules)
+        tasks: list[_Task | ItemlensError] = []
+        for item_id in request.item_ids:
+            position = collection.index.position(item_id)
+            if position is None or position >= len(view.labels):
+                tasks.append(NotFound(f"item {item_id!r} is not in collection {collection.name!r}", "item", item_id))
+                continue
+            # Of several interests the one that likes the item most explains it.
+            alphas = [float(score(collection, view, np.asarray([position]), i)[0]) for i in resolved.interests]
+            best = int(np.argmax(alphas))
+            tasks.append(_Task(item_id, position, resolved.interests[best], alphas[best]))
+        return _Context(collection, view, tasks, [*notices, *resolved.notices])
+
+    def _explain(
+        self, message: itemlens_pb2.Explanation, request: itemlens_pb2.ExplainRequest, language: sentences.Language,
+        context: _Context, task: _Task, item: StoredItem | None, named: dict[str, str], deadline: Deadline,
+    ) -> None:  # fmt: skip
+        if item is None:
+            raise NotFound(f"item {task.item_id!r} was deleted meanwhile", "item", task.item_id)
+        head = context.collection.space.terms
+        h = context.view.h[task.position]
+        sides = parts.directions(head, context.view, task.interest)
+        inputs = self._encode(context.collection, item, deadline)
+        sums = channel_sums(context.collection.space, sides, h, inputs)
+        fixed = [
+            *parts.baselines(head, task.interest, h),
+            *parts.behaviour_parts(context.collection, task.interest, task.item_id),
+        ]
+        places = [p for s in sums for p in s.places]
+        sources = [*parts.by_source(head, sides, h), *fixed]
+        message.score = task.score
+        message.residual = task.score - sum(p.value for p in [*places, *fixed])
+        message.by_channel.extend(convert.part(p) for p in [*parts.by_channel(head, sides, h), *fixed])
+        message.by_source.extend(convert.part(p) for p in sources)
+        message.by_place.extend(convert.part(p) for p in [*places, *fixed])
+        message.sentence = sentences.sentence(language, sources, places, lambda i: named.get(i, i))
+        if request.with_sums:
+            message.sums.extend(_sum_message(s) for s in sums)
+        if request.heat_map:
+            message.heat_maps.extend(self._heat_maps(context.collection, request.heat_map, item, sums))
+
+    def _encode(self, collection: Collection, item: StoredItem, deadline: Deadline) -> list[ItemInput]:
+        contents, texts = [], []
+        for one in item.inputs:
+            text = item.document.texts.get(one.channel)
+            texts.append(text or "")
+            contents.append(Content(one.channel, text, None if text is not None else one.picture))
+        outcomes = self.encoder.encode(collection.space, contents, "item", deadline, parts=True)
+        inputs = []
+        for content, text, outcome in zip(contents, texts, outcomes, strict=True):
+            if not isinstance(outcome, EncodedContent):
+                raise WrongState(f"the stored content of channel {content.channel!r} cannot be encoded: {outcome.message}")
+            inputs.append(ItemInput(content.channel, outcome, text))
+        return inputs
+
+    def _heat_maps(
+        self, collection: Collection, form: itemlens_pb2.HeatMapFormat.ValueType, item: StoredItem, sums: list[ChannelSum]
+    ) -> list[itemlens_pb2.HeatMap]:
+        found = []
+        for one in sums:
+            cells: dict[tuple[str, int], list[float]] = {}
+            for place in one.places:
+                if place.kind is parts.Kind.CELL:
+                    cells.setdefault((place.source_channel, place.picture_index), []).append(place.value)
+            for (source, number), values in cells.items():
+                about = collection.space.encoders[source].about.picture
+                assert about is not None
+                message = itemlens_pb2.HeatMap(
+                    channel=one.channel, picture_index=number, rows=about.grid_height, columns=about.grid_width
+                )
+                if form == itemlens_pb2.HEAT_MAP_FORMAT_PNG:
+                    data = [i.picture for i in item.inputs if i.channel == source][number]
+                    message.png = _draw(collection, source, data, values)
+                else:
+                    message.values.extend(values)
+                found.append(message)
+        return found
+
+
+def _draw(collection: Collection, channel: str, data: bytes, values: list[float]) -> bytes:
+    about = collection.space.encoders[channel].about.picture
+    assert about is not None
+    picture = Image.open(io.BytesIO(data)).convert("RGB").resize((about.width, about.height))
+    return heatmap.draw(picture, values, about.grid_height, about.grid_width)
+
+
+def _sum_message(one: ChannelSum) -> itemlens_pb2.ChannelSum:
+    return itemlens_pb2.ChannelSum(
+        channel=one.channel, sources=one.sources, places=[convert.part(p) for p in one.places],
+        values=np.ascontiguousarray(one.values, "<f4").tobytes(),
+    )  # fmt: skip
+
+

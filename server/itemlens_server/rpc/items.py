@@ -1,0 +1,152 @@
+"""Catalog's calls about items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+
+from itemlens.v1 import catalog_pb2, common_pb2
+from itemlens_server.catalog.store import StoredItem
+from itemlens_server.config import Settings
+from itemlens_server.deadline import Deadline
+from itemlens_server.domain.catalogue import Catalogue, ItemInput, WriteOutcome
+from itemlens_server.domain.collection import Collection
+from itemlens_server.errors import InvalidInput, NotFound
+from itemlens_server.rpc import convert
+from itemlens_server.rpc.errors import item_status
+
+DEFAULT_PAGE, LARGEST_PAGE = 100, 1000
+
+
+def results(outcomes: list[WriteOutcome], field: str) -> list[catalog_pb2.WriteResult]:
+    """How each entry of a write went."""
+    return [
+        catalog_pb2.WriteResult(
+            id=o.id, status=item_status(o.error, f"{field}[{n}]"), warnings=convert.warnings(o.notices, f"{field}[{n}]")
+        )
+        for n, o in enumerate(outcomes)
+    ]
+
+
+@dataclass(frozen=True)
+class UpsertItems:
+    """Add or replace items."""
+
+    catalogue: Catalogue
+    settings: Settings
+
+    def __call__(
+        self, request: catalog_pb2.UpsertItemsRequest, deadline: Deadline
+    ) -> catalog_pb2.UpsertItemsResponse:
+        convert.at_most(request.items, self.settings.max_items, "items")
+        items = [
+            ItemInput(
+                i.item_id,
+                [convert.content(c) for c in i.contents],
+                MessageToDict(i.attributes),
+                [(r.type, r.item_id) for r in i.relations],
+            )
+            for i in request.items
+        ]
+        outcomes, sequence, collection = self.catalogue.upsert(request.collection, items, request.merge, deadline)
+        return catalog_pb2.UpsertItemsResponse(
+            results=results(outcomes, "items"), sequence_number=sequence, space_id=collection.space.space_id
+        )
+
+
+@dataclass(frozen=True)
+class GetItems:
+    """Items by id."""
+
+    catalogue: Catalogue
+    settings: Settings
+
+    def __call__(self, request: catalog_pb2.GetItemsRequest, deadline: Deadline) -> catalog_pb2.GetItemsResponse:
+        convert.at_most(request.item_ids, self.settings.max_items, "item_ids")
+        collection = self.catalogue.collection(request.collection)
+        found = self.catalogue.get(collection, list(request.item_ids), request.with_pictures)
+        reply = catalog_pb2.GetItemsResponse(space_id=collection.space.space_id)
+        for n, item_id in enumerate(request.item_ids):
+            item = found.get(item_id)
+            if item is None:
+                error = NotFound(f"item {item_id!r} is not in collection {collection.name!r}", "item", item_id)
+                reply.items.add(
+                    item=catalog_pb2.Item(item_id=item_id), status=item_status(error, f"item_ids[{n}]")
+                )
+                continue
+            message = reply.items.add()
+            message.CopyFrom(_message(collection, item, request.with_pictures))
+            if request.with_vectors:
+                _add_vector(collection, item, message)
+        return reply
+
+
+@dataclass(frozen=True)
+class ListItems:
+    """All items, page by page."""
+
+    catalogue: Catalogue
+
+    def __call__(self, request: catalog_pb2.ListItemsRequest, deadline: Deadline) -> catalog_pb2.ListItemsResponse:
+        collection = self.catalogue.collection(request.collection)
+        size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
+        try:
+            after = int(request.page_token or "0", 16)
+        except ValueError:
+            raise InvalidInput("not a page token of ListItems", "page_token") from None
+        # A row number is what SQLite holds in 8 bytes.
+        if not 0 <= after < 1 << 62:
+            raise InvalidInput("not a page token of ListItems", "page_token")
+        page = self.catalogue.store.reader().page(collection.row.id, after, size)
+        token = f"{page[-1].row:x}" if len(page) == size else ""
+        return catalog_pb2.ListItemsResponse(
+            items=[_message(collection, item, False) for item in page], next_page_token=token
+        )
+
+
+@dataclass(frozen=True)
+class DeleteItems:
+    """Delete items."""
+
+    catalogue: Catalogue
+    settings: Settings
+
+    def __call__(
+        self, request: catalog_pb2.DeleteItemsRequest, deadline: Deadline
+    ) -> catalog_pb2.DeleteItemsResponse:
+        convert.at_most(request.item_ids, self.settings.max_items, "item_ids")
+        collection = self.catalogue.collection(request.collection)
+        outcomes, sequence = self.catalogue.delete_items(collection, list(request.item_ids))
+        return catalog_pb2.DeleteItemsResponse(results=results(outcomes, "item_ids"), sequence_number=sequence)
+
+
+def _message(collection: Collection, item: StoredItem, pictures: bool) -> catalog_pb2.StoredItem:
+    contents = [common_pb2.Content(channel=c, text=t) for c, t in item.document.texts.items()]
+    if pictures:
+        contents += [
+            common_pb2.Content(channel=i.channel, picture=i.picture)
+            for i in item.inputs
+            if i.channel not in item.document.texts
+        ]
+    one = catalog_pb2.Item(
+        item_id=item.item_id,
+        contents=contents,
+        relations=[catalog_pb2.Relation(type=t, item_id=i) for t, i in item.document.relations],
+    )
+    _fill(one, item.document.attributes)
+    return catalog_pb2.StoredItem(item=one, sequence_number=item.sequence)
+
+
+def _fill(one: catalog_pb2.Item, attributes: Mapping[str, Any]) -> None:
+    if attributes:
+        one.attributes.update(dict(attributes))
+
+
+def _add_vector(collection: Collection, item: StoredItem, message: catalog_pb2.StoredItem) -> None:
+    position = collection.index.position(item.item_id)
+    if position is not None:
+        h = collection.index.view().h[position]
+        message.vector.CopyFrom(convert.one_vector(h, common_pb2.VECTOR_ROLE_ITEM, collection.space.space_id))

@@ -1,0 +1,104 @@
+"""Recommend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from itemlens.v1 import common_pb2, itemlens_pb2
+from itemlens_server.config import Settings
+from itemlens_server.deadline import Deadline
+from itemlens_server.domain import parts, sentences
+from itemlens_server.domain.catalogue import Catalogue
+from itemlens_server.domain.recommend import Answer, Recommendations, Wanted, recommend
+from itemlens_server.domain.titles import titles
+from itemlens_server.errors import InvalidInput
+from itemlens_server.rpc import convert
+
+DEFAULT_K = 10
+
+
+@dataclass(frozen=True)
+class Recommend:
+    """The best items for a user or a query."""
+
+    catalogue: Catalogue
+    sides: convert.SideReader
+    recommendations: Recommendations
+    settings: Settings
+
+    def __call__(
+        self, request: itemlens_pb2.RecommendRequest, deadline: Deadline
+    ) -> itemlens_pb2.RecommendResponse:
+        language = sentences.language(request.language)
+        collection = self.catalogue.collection(request.collection)
+        if not request.HasField("user"):
+            raise InvalidInput("say who or what is asking", "user")
+        convert.at_most(request.candidate_item_ids, self.settings.max_candidates, "candidate_item_ids", 0)
+        side, notices = self.sides.read(collection, request.user, deadline)
+        answer = recommend(
+            collection, side, _wanted(request), self.sides.rules,
+            candidates_per_channel=self.settings.candidates_per_channel, max_k=self.settings.max_k, deadline=deadline,
+        )  # fmt: skip
+        self.recommendations.add(answer)
+        return self._reply(request, answer, language, convert.warnings([*notices, *answer.notices]))
+
+    def _reply(
+        self,
+        request: itemlens_pb2.RecommendRequest,
+        answer: Answer,
+        language: sentences.Language,
+        warnings: list[common_pb2.Warning],
+    ) -> itemlens_pb2.RecommendResponse:
+        space_id = answer.collection.space.space_id
+        reply = itemlens_pb2.RecommendResponse(
+            recommendation_id=answer.recommendation_id, space_id=space_id, eligible_items=answer.eligible,
+            warnings=warnings,
+        )  # fmt: skip
+        for interest in answer.resolved.interests:
+            one = reply.interests.add(weight=interest.weight, item_ids=interest.item_ids)
+            if request.with_query_vectors:
+                role = common_pb2.VECTOR_ROLE_QUERY
+                one.query_vector.CopyFrom(convert.one_vector(interest.u, role, space_id))
+        for n, item in enumerate(answer.items):
+            reply.items.add(item_id=item.item_id, position=n + 1, score=item.score, interest=item.interest)
+        if request.with_parts or request.with_reasons:
+            self._explain(request, answer, language, reply)
+        return reply
+
+    def _explain(
+        self,
+        request: itemlens_pb2.RecommendRequest,
+        answer: Answer,
+        language: sentences.Language,
+        reply: itemlens_pb2.RecommendResponse,
+    ) -> None:
+        head = answer.collection.space.terms
+        interests = answer.resolved.interests
+        sides = [parts.directions(head, answer.view, i) for i in interests]
+        past = [i for interest in interests for i in (*interest.item_ids, *interest.past)]
+        named = titles(self.catalogue, answer.collection, past) if request.with_reasons else {}
+        for item, message in zip(answer.items, reply.items, strict=True):
+            interest, h = interests[item.interest], answer.view.h[item.position]
+            follow = parts.behaviour_parts(answer.collection, interest, item.item_id)
+            sources = parts.by_source(head, sides[item.interest], h)
+            if request.with_parts:
+                terms = [*sources, *follow, *parts.baselines(head, interest, h)]
+                message.parts.extend(convert.part(p) for p in terms)
+            if request.with_reasons:
+                channels = parts.by_channel(head, sides[item.interest], h)
+                pictured = {n for n, e in answer.collection.space.encoders.items() if e.kind == "IMAGE"}
+                message.reason = sentences.short_sentence(
+                    language, [*sources, *follow], [p for p in channels if p.channel in pictured],
+                    lambda i: named.get(i, i),
+                )  # fmt: skip
+
+
+def _wanted(request: itemlens_pb2.RecommendRequest) -> Wanted:
+    which = request.WhichOneof("size")
+    return Wanted(
+        k=None if which == "top_fraction" else request.k if which == "k" else DEFAULT_K,
+        top_fraction=request.top_fraction if which == "top_fraction" else None,
+        candidates=tuple(dict.fromkeys(request.candidate_item_ids)),
+        exclude_seen=request.exclude_seen if request.HasField("exclude_seen") else True,
+        exact=request.exact,
+    )
