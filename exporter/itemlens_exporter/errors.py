@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itemlens_server.errors import ItemlensError
 
-class ExportError(Exception):
+
+class ExportError(ItemlensError):
     """The export cannot go on; the message says what to change."""

@@ -19,16 +19,15 @@ from optimum.exporters.onnx.convert import export_pytorch
 from optimum.exporters.tasks import TasksManager
 from optimum.utils.normalized_config import NormalizedConfig
 from torch import nn
-from transformers import PretrainedConfig
+from transformers import PreTrainedModel
 
-from .errors import ExportError
+from itemlens_exporter.errors import ExportError
 
-# Reproducible and fused best: with the dynamo exporter (the default from torch 2.9, which optimum turns off), or with
-# an opset past 18, onnxruntime's optimizer finds no Attention to fuse.
+# Reproducible and fused best: with the dynamo exporter (the default from torch 2.9, which optimum turns off),
+# or with an opset past 18, onnxruntime's optimizer finds no Attention to fuse.
 OPSET = 18
 
 Axes = Mapping[str, Mapping[int, str]]
-Session = onnxruntime.InferenceSession
 
 
 def export_graph(
@@ -36,8 +35,8 @@ def export_graph(
 ) -> None:
     """Trace `module` to `path`. Axis 0 of each input is the batch, axis 1 of a text's inputs its length.
 
-    `base` is optimum's own configuration for the architecture: its patches make the module traceable. Inputs and
-    outputs are replaced by ours, since the module is the checkpoint with the pooling on top.
+    `base` is optimum's own configuration for the architecture: its patches make the module traceable. Inputs
+    and outputs are replaced by ours, since the module is the checkpoint with the pooling on top.
     """
     inputs = {
         name: {0: "batch", 1: "length"} if not value.is_floating_point() else {0: "batch"}
@@ -57,11 +56,11 @@ def export_graph(
             return dict(example)
 
     with quiet():
-        export_pytorch(module, Pooled(base._config) if not isinstance(base, PlainConfig) else Pooled(), OPSET, path)
+        export_pytorch(module, Pooled(base._config), OPSET, path)
 
 
-def optimum_config(model: nn.Module) -> OnnxConfig:
-    """optimum's configuration for a transformers model. ExportError if optimum does not know the architecture."""
+def optimum_config(model: PreTrainedModel) -> OnnxConfig:
+    """optimum's configuration for `model`. ExportError if it does not know the architecture."""
     config = model.config
     try:
         constructor = TasksManager.get_exporter_config_constructor(
@@ -73,12 +72,9 @@ def optimum_config(model: nn.Module) -> OnnxConfig:
 
 
 class PlainConfig(OnnxConfig):
-    """For a network that is not of transformers: traced as it is, without patches."""
+    """For a network that is not of transformers, made with an empty PretrainedConfig: traced as it is."""
 
     NORMALIZED_CONFIG_CLASS = NormalizedConfig
-
-    def __init__(self) -> None:
-        super().__init__(PretrainedConfig())
 
     @property
     def inputs(self) -> Axes:
@@ -97,28 +93,39 @@ def save(model: onnx.ModelProto, path: Path) -> None:
 
 
 def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A float16 copy of `model`; inputs and outputs keep their types."""
+    """A float16 copy of `model`; inputs and outputs keep their types.
+
+    Depthwise convolutions stay float32: with batch norm folded in, one filter's weights may be a thousand
+    times another's. EfficientNet-Lite0's largest distance is 1.2e-4 so, 1.4e-3 without, for 7% of its
+    arithmetic.
+    """
     half = OnnxModel(onnx.ModelProto.FromString(model.SerializeToString()))
-    half.convert_float_to_float16(keep_io_types=True)
-    return half.model
+    depthwise = [node.name for node in model.graph.node if node.op_type == "Conv" and _groups(node) > 1]
+    half.convert_float_to_float16(keep_io_types=True, node_block_list=depthwise)
+    converted: onnx.ModelProto = half.model
+    return converted
 
 
-def session(path: Path, threads: int = 2) -> Session:
+def _groups(node: onnx.NodeProto) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
     """Open a graph on the CPU for measuring."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = _threads()
     options.log_severity_level = 3
-    return Session(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
 
 
-def threads() -> int:
+def _threads() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hold back the tracer's warnings and the libraries' chatter: none of it is for the reader of an export."""
+    """Hold back the tracer's warnings and the libraries' chatter: none of it is for who exports."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,5 @@
-"""Is a graph true to its checkpoint? The largest cosine distance of v over varied inputs, single and in batches."""
+"""Is a graph true to its checkpoint? The largest cosine distance of v over varied inputs, single and in
+batches."""
 
 from __future__ import annotations
 
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
 from itemlens_server.engine.manifest import Parity, Precision
 
-from . import graph
-from .checkpoint import Feed, Samples
+from itemlens_exporter import graph
+from itemlens_exporter.checkpoint import Feed, Samples
 
 LIMITS = {Precision.FP32: 1e-5, Precision.FP16: 1e-3, Precision.INT8: 2e-2}
 
@@ -27,7 +29,7 @@ class Measured:
 
 def measure(path: Path, precision: Precision, samples: Samples, *, one_at_a_time: bool = False) -> Measured:
     """Compare the graph at `path` with the checkpoint. `one_at_a_time` leaves out the batches."""
-    session = graph.session(path, graph.threads())
+    session = graph.session(path)
     session.run(["v"], samples.singles[0][1])
     start = time.perf_counter()
     found = [_distances(session, samples.singles, samples.reference)]
@@ -48,7 +50,9 @@ def measure(path: Path, precision: Precision, samples: Samples, *, one_at_a_time
 
 
 def _distances(
-    session: graph.Session, feeds: Sequence[tuple[list[int], Feed]], reference: npt.NDArray[np.float32]
+    session: onnxruntime.InferenceSession,
+    feeds: Sequence[tuple[list[int], Feed]],
+    reference: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float64]:
     found = [cosine_distance(session.run(["v"], feed)[0], reference[rows]) for rows, feed in feeds]
     return np.concatenate(found)

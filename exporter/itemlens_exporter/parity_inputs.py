@@ -1,5 +1,5 @@
-"""The inputs that parity is measured on: varied, generated, the same on every machine. `seed` 0 is the parity set;
-another seed gives others of the same kinds, to calibrate int8 on."""
+"""The inputs that parity is measured on: varied, generated, the same on every machine. `seed` 0 is the parity
+set; another seed gives others of the same kinds, to calibrate int8 on."""
 
 from __future__ import annotations
 
@@ -11,39 +11,55 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-_WORDS = (
-    "red blue large small light heavy waterproof cotton leather steel glass running walking city mountain river "
-    "quiet family hotel flight course loan card pension beginner advanced music kitchen garden summer winter shoes "
-    "jacket kettle lamp bicycle camera phone tea coffee rice noodles bread organic fresh cheap quality gift for with "
-    "and without the a of in under over near best new used two hundred 42 3.5 kg cm"
-).split()
-_CHINESE = (
-    "轻便 防水 男士 女士 跑步鞋 羽绒服 电热水壶 台灯 自行车 相机 手机 绿茶 咖啡 大米 面条 面包 有机 新鲜 便宜 质量好 礼物 "
-    "适合 家庭 酒店 航班 课程 贷款 信用卡 养老金 初学者 音乐 厨房 花园 夏天 冬天 的 和 在 很 非常 附近 推荐 三百元"
-).split()
-_EMOJI = "😀 👍🏽 👩‍👩‍👧 🇨🇳 ❤️ 🎧 🚲 ☕ 🍜 ✈️ 🏔️ 💳 📚 ⭐ 🔥".split()
+_ENGLISH = """
+red blue large small light heavy waterproof cotton leather steel glass running walking city mountain river
+quiet family hotel flight course loan card pension beginner advanced music kitchen garden summer winter shoes jacket
+kettle lamp bicycle camera phone tea coffee rice noodles bread organic fresh cheap quality gift for with and
+without the a of in under over near best new used two hundred 42 3.5 kg cm
+"""
+_CHINESE = """
+轻便 防水 男士 女士 跑步鞋 羽绒服 电热水壶 台灯 自行车 相机 手机 绿茶 咖啡 大米 面条 面包
+有机 新鲜 便宜 质量好 礼物 适合 家庭 酒店 航班 课程 贷款 信用卡 养老金 初学者 音乐 厨房
+花园 夏天 冬天 的 和 在 很 非常 附近 推荐 三百元
+"""
+_EMOJI = "😀 👍🏽 👩‍👩‍👧 🇨🇳 ❤️ 🎧 🚲 ☕ 🍜 ✈️ 🏔️ 💳 📚 ⭐ 🔥"
 _EDGE = (
-    "a", "中", "?", "...", "😀", "~", "～", "A", "0", "\u00e9", "e\u0301", "ﬁne", "ＦＵＬＬ　ＷＩＤＴＨ", "tab\there", "two\nlines",
-    "  spaces   inside  ", "[SEP]", "</s> <s> <pad>", "query: passage: query:", "nul\0inside", "zero\u200bwidth",
-    "https://example.org/a/b?c=d&e=%20f", "user@example.org +49 (0)30 123-456", "SELECT * FROM items WHERE id = 7;",
-    "3.14159265358979", "1,299.00 EUR / ¥98", "C++ & C# <b>bold</b>", "Donaudampfschifffahrtsgesellschaftskapitän",
-    "supercalifragilisticexpialidocious" * 4, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "!?!?!?!?", "ÄÖÜ äöü ß ẞ",
-    "Привет, мир", "Καλημέρα κόσμε", "مرحبا بالعالم", "שלום עולם", "नमस्ते दुनिया", "สวัสดีชาวโลก", "こんにちは世界", "안녕하세요 세계",
-    "xin chào thế giới", "Zażółć gęślą jaźń", "ıİ dotless", "\u202eright to left\u202c", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "𝕸𝖆𝖙𝖍 𝒶𝓁𝓅𝒽𝒶", "①②③ ㎏ ㍿",
-    "NOT quite", "not quite", "The same words in another order", "another order in the same words",
-)  # fmt: skip
+    *("a", "中", "?", "...", "😀", "~", "～", "A", "0", "\u00e9", "e\u0301", "ﬁne", "ＦＵＬＬ　ＷＩＤＴＨ"),
+    *("tab\there", "two\nlines", "  spaces   inside  ", "[SEP]", "</s> <s> <pad>", "query: passage: query:"),
+    *(
+        "nul\0inside",
+        "zero\u200bwidth",
+        "https://example.org/a/b?c=d&e=%20f",
+        "user@example.org +49 (0)30 123",
+    ),
+    *("SELECT * FROM items WHERE id = 7;", "3.14159265358979", "1,299.00 EUR / ¥98", "C++ & C# <b>bold</b>"),
+    *("Donaudampfschifffahrtsgesellschaftskapitän", "supercalifragilisticexpialidocious" * 4, "a" * 40),
+    *("!?!?!?!?", "ÄÖÜ äöü ß ẞ", "Привет, мир", "Καλημέρα κόσμε", "مرحبا بالعالم", "שלום עולם", "नमस्ते दुनिया"),
+    *(
+        "สวัสดีชาวโลก",
+        "こんにちは世界",
+        "안녕하세요 세계",
+        "xin chào thế giới",
+        "Zażółć gęślą jaźń",
+        "ıİ dotless",
+    ),
+    *("\u202eright to left\u202c", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "𝕸𝖆𝖙𝖍 𝒶𝓁𝓅𝒽𝒶", "①②③ ㎏ ㍿", "NOT quite", "not quite"),
+    *("The same words in another order", "another order in the same words"),
+)
 
 
 def texts(seed: int = 0) -> list[str]:
-    """236 texts: edge cases, titles, sentences and pages; English, Chinese, emoji, mixed; up to past any model."""
+    """236 texts: edge cases, titles, sentences and pages; English, Chinese, emoji, mixed; up to past any
+    model."""
     rng = random.Random(f"texts {seed}")
-    vocabularies = [_WORDS, _CHINESE, _WORDS + _EMOJI, _WORDS + _CHINESE, _CHINESE + _EMOJI]
+    english, chinese, emoji = _ENGLISH.split(), _CHINESE.split(), _EMOJI.split()
+    vocabularies = [english, chinese, english + emoji, english + chinese, chinese + emoji]
 
     def words(low: int, high: int) -> str:
         vocabulary = rng.choice(vocabularies)
         chosen = rng.choices(vocabulary, k=rng.randint(low, high))
         ends = [word + rng.choice(["", "", "", "", ",", ".", "。"]) for word in chosen]
-        return ("" if vocabulary is _CHINESE else " ").join(ends)
+        return ("" if vocabulary is chinese else " ").join(ends)
 
     made = [words(1, 6) for _ in range(80)]
     made += [words(7, 30) for _ in range(80)]
@@ -53,7 +69,8 @@ def texts(seed: int = 0) -> list[str]:
 
 
 def pictures(seed: int = 0) -> list[bytes]:
-    """208 image files (PNG and JPEG, 8 to 420 pixels a side): flat, gradients, noise, shapes, textures, scenes."""
+    """208 image files (PNG and JPEG, 8 to 420 pixels a side): flat, gradients, noise, shapes, textures,
+    scenes."""
     rng = np.random.default_rng([seed, 208])
     kinds: tuple[Callable[[np.random.Generator, int, int], Image.Image], ...] = (
         _gradient, _noise, _shapes, _stripes, _scene, _scene, _clouds, _flat,

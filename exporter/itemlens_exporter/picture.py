@@ -1,4 +1,4 @@
-"""Picture checkpoints: networks whose last layer is a grid of cells, the picture's vector being the mean over it."""
+"""Picture checkpoints: networks that end in a grid of cells, whose mean is the picture's vector."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import torch
 from itemlens_server.engine import pictures
 from itemlens_server.engine.manifest import Encoder, Parity, PicturePreprocessing, Precision, describe_file
@@ -17,10 +18,8 @@ from optimum.exporters.onnx import OnnxConfig
 from torch import nn
 from transformers import PretrainedConfig
 
-import onnx
-
-from . import graph, parity_inputs, quantise
-from .checkpoint import Feed, Int8, Samples
+from itemlens_exporter import graph, parity_inputs, quantise
+from itemlens_exporter.checkpoint import Feed, Int8, Samples
 
 BATCH = 8
 MAX_PIXELS = 10_000_000
@@ -41,7 +40,7 @@ class MeanOfCells(nn.Module):
 
 @dataclass(frozen=True)
 class PictureCheckpoint:
-    """A picture encoder in memory. `cells`: pixels float32 [B, 3, H, W] -> float32 [B, grid_h, grid_w, dim]."""
+    """A picture encoder in memory. `cells`: pixels float32 [B, 3, H, W] -> [B, grid_h, grid_w, dim]."""
 
     cells: nn.Module
     preprocessing: PicturePreprocessing
@@ -55,18 +54,22 @@ class PictureCheckpoint:
         object.__setattr__(self, "_pooled", MeanOfCells(self.cells).eval())
 
     def export(self, path: Path) -> None:
-        """Write the optimised fp32 graph: fused attention for transformers, folded constants and batch norms for all.
+        """Write the optimised fp32 graph: attention fused, constants and batch norms folded.
 
-        Only onnxruntime's hardware-independent "basic" passes are baked in; the server's session does the rest
-        (the blocked layout for convolutions differs by processor).
+        Only onnxruntime's hardware-independent "basic" passes are baked in; the server's session does the
+        rest (the blocked layout for convolutions differs by processor).
         """
         pre = self.preprocessing
         example = {"pixels": torch.zeros(2, 3, pre.height, pre.width)}
         traced, basic = path.with_suffix(".traced"), path.with_suffix(".basic")
-        graph.export_graph(self._pooled, self.onnx_config, example, {"v": {0: "batch"}, "z": {0: "batch"}}, traced)
+        graph.export_graph(
+            self._pooled, self.onnx_config, example, {"v": {0: "batch"}, "z": {0: "batch"}}, traced
+        )
         with graph.quiet():
             if self.transformer:
-                model = optimizer.optimize_model(str(traced), model_type="vit", num_heads=0, hidden_size=0).model
+                model = optimizer.optimize_model(
+                    str(traced), model_type="vit", num_heads=0, hidden_size=0
+                ).model
             else:
                 options = SessionOptions()
                 options.graph_optimization_level = GraphOptimizationLevel.ORT_ENABLE_BASIC

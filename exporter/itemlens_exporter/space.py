@@ -12,22 +12,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import onnx
 from itemlens_server.engine.manifest import Channel, Encoder, Manifest, Parity, Precision
 
-import onnx
-
-from . import graph, parity
-from .checkpoint import Checkpoint, Int8, Samples
-from .errors import ExportError
-from .parity import Measured
-from .picture import PictureCheckpoint
-from .text import TextCheckpoint
+from itemlens_exporter import graph, parity
+from itemlens_exporter.checkpoint import Checkpoint, Int8, Samples
+from itemlens_exporter.errors import ExportError
+from itemlens_exporter.parity import Measured
+from itemlens_exporter.picture import PictureCheckpoint
+from itemlens_exporter.text import TextCheckpoint
 
 Kind = Literal["TEXT", "IMAGE"]
 Progress = Callable[[str], None]
 
-# Of two int8 graphs that pass, the one tried later must take at most this share of the time to be chosen: the choice,
-# and so the space's id, must not hang on the noise of a measurement.
+# Of two int8 graphs that pass, the one tried later must take at most this share of the time to be chosen: the
+# choice, and so the space's id, must not hang on the noise of a measurement.
 CLEARLY_FASTER = 0.8
 
 
@@ -67,7 +66,8 @@ def export_space(
     work = Path(tempfile.mkdtemp(prefix=".export-", dir=models))
     try:
         encoders = {
-            key: _export(work, key, checkpoint, precisions, progress) for key, checkpoint in checkpoints.items()
+            key: _export(work, key, checkpoint, precisions, progress)
+            for key, checkpoint in checkpoints.items()
         }
         manifest = Manifest(
             space_id="",
@@ -79,20 +79,32 @@ def export_space(
         ).identified()
         manifest.save(work)
         target = models / manifest.space_id
-        shutil.rmtree(target, ignore_errors=True)  # the same contents by its name; this copy is known to be whole
-        work.chmod(0o755)
-        work.rename(target)
+        _replace(target, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return Exported(target, manifest)
 
 
-def _channels(wanted: Mapping[str, Kind] | None, checkpoints: Mapping[str, Checkpoint]) -> tuple[Channel, ...]:
+def _replace(target: Path, work: Path) -> None:
+    """Put `work` at `target`. What is there already has the same contents by its name, but may be damaged."""
+    if target.exists():
+        aside = Path(tempfile.mkdtemp(prefix=".replaced-", dir=target.parent))
+        target.rename(aside / target.name)
+        shutil.rmtree(aside)
+    work.chmod(0o755)  # mkdtemp made it for this user alone, and a server is often another
+    work.rename(target)
+
+
+def _channels(
+    wanted: Mapping[str, Kind] | None, checkpoints: Mapping[str, Checkpoint]
+) -> tuple[Channel, ...]:
     kinds: dict[str, Kind] = {"text": "TEXT", "image": "IMAGE"}
     found = dict(wanted) if wanted else {key: kinds[key] for key in checkpoints}
     for name, kind in found.items():
         if kind.lower() not in checkpoints:
-            raise ExportError(f"channel {name!r} needs a {kind.lower()} encoder: name one with --{kind.lower()}")
+            raise ExportError(
+                f"channel {name!r} needs a {kind.lower()} encoder: name one with --{kind.lower()}"
+            )
     return tuple(Channel(name=name, kind=kind, encoder=kind.lower()) for name, kind in found.items())
 
 
@@ -123,7 +135,8 @@ def _export(
     row = judge(Precision.FP32, fp32)
     if not row.passed:
         raise ExportError(
-            f"{key}: the fp32 graph is not true to the checkpoint: cosine distance {row.max:.1e}, limit {row.limit:.0e}"
+            f"{key}: the fp32 graph is not true to the checkpoint: cosine distance {row.max:.1e}, "
+            f"limit {row.limit:.0e}"
         )
     if Precision.FP16 in precisions:
         progress(f"{key}: converting to fp16")
@@ -132,7 +145,9 @@ def _export(
             graph.save(graph.to_half(onnx.load(str(fp32))), half)
         judge(Precision.FP16, half)
     if Precision.INT8 in precisions:
-        best, row = _int8(work / key, fp32, checkpoint, samples, lambda message: progress(f"{key}: {message}"))
+        best, row = _int8(
+            work / key, fp32, checkpoint, samples, lambda message: progress(f"{key}: {message}")
+        )
         rows.append(row)
         if best:
             graphs[Precision.INT8] = f"{key}/{best.path.name}"
@@ -143,7 +158,7 @@ def _export(
 def _int8(
     folder: Path, fp32: Path, checkpoint: Checkpoint, samples: Samples, progress: Progress
 ) -> tuple[Int8 | None, Parity]:
-    """The fastest int8 graph that is true to the checkpoint, or none, and its row or that of the best failure."""
+    """The fastest int8 graph that passes, or none, with its row or that of the best failure."""
     attempts = folder / "int8"
     attempts.mkdir()
     best: tuple[Int8, Measured] | None = None
@@ -168,6 +183,6 @@ def _int8(
 
 
 def _made_with() -> dict[str, str]:
-    packages = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "tokenizers", "pillow")
+    packages = "torch transformers optimum optimum-onnx onnx onnxruntime tokenizers pillow".split()
     versions = {package: importlib.metadata.version(package) for package in packages}
     return {"python": platform.python_version(), "machine": platform.machine(), **versions}

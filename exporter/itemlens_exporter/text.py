@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +17,15 @@ from tokenizers import Tokenizer as HfTokenizer
 from torch import nn
 from transformers import PreTrainedModel
 
-from . import graph, parity_inputs, quantise
-from .checkpoint import Feed, Int8, Samples
+from itemlens_exporter import graph, parity_inputs, quantise
+from itemlens_exporter.checkpoint import Feed, Int8, Samples
 
 BATCH = 8
 
 
 class MeanPooled(nn.Module):
-    """input_ids, attention_mask int64 [B, T] -> v [B, dim], the mean of z [B, T, dim] over the unmasked tokens."""
+    """input_ids, attention_mask int64 [B, T] -> v [B, dim], the mean of z [B, T, dim] over the unmasked
+    tokens."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
@@ -35,8 +34,8 @@ class MeanPooled(nn.Module):
         self._types = getattr(model.config, "type_vocab_size", 0) > 0 and model.config.model_type != "mpnet"
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> dict[str, torch.Tensor]:
-        # Token types as a zeros-like node, not left out: so the graph has two inputs for every architecture, and
-        # BERT's embeddings still fuse (54 nodes; 59 where the model slices its own buffer of zeros).
+        # Token types as a zeros-like node, not left out: so the graph has two inputs for every architecture,
+        # and BERT's embeddings still fuse (54 nodes; 59 where the model slices its own buffer of zeros).
         types = {"token_type_ids": torch.zeros_like(input_ids)} if self._types else {}
         z = self.model(input_ids=input_ids, attention_mask=attention_mask, **types).last_hidden_state
         weight = attention_mask.to(z.dtype)[..., None]
@@ -45,7 +44,8 @@ class MeanPooled(nn.Module):
 
 @dataclass(frozen=True)
 class TextCheckpoint:
-    """A text encoder with its tokenizer, in memory. `model` must compute attention by its "eager" implementation."""
+    """A text encoder with its tokenizer, in memory. `model` must compute attention by its "eager"
+    implementation."""
 
     model: PreTrainedModel
     tokenizer: HfTokenizer
@@ -67,9 +67,9 @@ class TextCheckpoint:
     def export(self, path: Path) -> None:
         """Write the optimised fp32 graph.
 
-        optimum traces, onnxruntime's transformer optimizer fuses. Against optimum's own O2 on MiniLM-L6 this gives
-        EmbedLayerNormalization on top of the same 6 Attention, 12 SkipLayerNormalization and 6 BiasGelu. Traced from
-        eager attention it takes half the time that "sdpa" takes, for the same nodes.
+        optimum traces, onnxruntime's transformer optimizer fuses. Against optimum's own O2 on MiniLM-L6 this
+        gives EmbedLayerNormalization on top of the same 6 Attention, 12 SkipLayerNormalization and 6
+        BiasGelu. Traced from eager attention it takes half the time that "sdpa" takes, for the same nodes.
         """
         example = torch.ones(2, 8, dtype=torch.long)
         outputs = {"v": {0: "batch"}, "z": {0: "batch", 1: "length"}}
@@ -160,8 +160,3 @@ def _feed(batch: Sequence[npt.NDArray[np.int64]]) -> Feed:
         input_ids[row, : len(ids)] = ids
         mask[row, : len(ids)] = 1
     return {"input_ids": input_ids, "attention_mask": mask}
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object, empty where there is no such file."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

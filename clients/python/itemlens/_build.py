@@ -1,12 +1,13 @@
-"""Requests from what callers give. Pure functions; what they refuse is ValueError or TypeError, before a byte is sent."""
+"""Requests from what callers give. Pure functions; what they refuse is ValueError or TypeError."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -75,23 +76,27 @@ def _contents(given: Item | FuseInput | UserSide, names: Names) -> Iterator[Cont
         yield Content(channel, text=text)
     if given.picture is not None:
         yield Content(names.of(ChannelKind.IMAGE), picture=given.picture)
-    by_channel = given.pictures
-    if not isinstance(by_channel, Mapping):
-        by_channel = {names.of(ChannelKind.IMAGE): by_channel} if by_channel else {}
+    by_channel: Mapping[str, Sequence[Picture] | Picture]
+    if isinstance(given.pictures, Mapping):
+        by_channel = given.pictures
+    else:
+        by_channel = {names.of(ChannelKind.IMAGE): given.pictures} if given.pictures else {}
     for channel, pictures in by_channel.items():
-        # A single picture is what a UserSide has; in an item it is a list of one, written short.
-        for picture in [pictures] if _is_picture(pictures) else pictures:
+        for picture in _each(pictures):
             yield Content(channel, picture=picture)
 
 
-def _is_picture(value: Any) -> bool:
-    return isinstance(value, bytes | str) or hasattr(value, "__fspath__")
+def _each(pictures: Sequence[Picture] | Picture) -> Sequence[Picture]:
+    """A list of pictures; one by itself, as a UserSide has it, is a list of one."""
+    return [pictures] if isinstance(pictures, bytes | str | os.PathLike) else pictures
 
 
 def vector(given: Vector) -> common_pb2.Vector:
     """A vector as packed little-endian float32."""
     if not isinstance(given, Vector):
-        raise TypeError(f"expected an itemlens.Vector, which knows its space and role, not {type(given).__name__}")
+        raise TypeError(
+            f"expected an itemlens.Vector, which knows its space and role, not {type(given).__name__}"
+        )
     values = np.ascontiguousarray(given.values, dtype="<f4")
     if values.ndim != 1:
         raise ValueError(f"a vector has one axis, not shape {values.shape}")
@@ -104,12 +109,12 @@ def vector(given: Vector) -> common_pb2.Vector:
     )
 
 
-def role(given: Role | str) -> common_pb2.VectorRole:
+def role(given: Role | str) -> common_pb2.VectorRole.ValueType:
     """The role's number."""
     return common_pb2.VectorRole.Value(f"VECTOR_ROLE_{Role(given).name}")
 
 
-def event_type(given: EventType | str) -> common_pb2.EventType:
+def event_type(given: EventType | str) -> common_pb2.EventType.ValueType:
     """The event type's number."""
     return common_pb2.EventType.Value(f"EVENT_TYPE_{EventType(given).name}")
 
@@ -195,7 +200,8 @@ def merged_side(user: UserSide | str | None, named: Side) -> UserSide:
         if named:
             raise ValueError(f"give a UserSide or keyword arguments, not both: {', '.join(named)}")
         return user
-    return UserSide(**named) if user is None else UserSide(**{"user_id": user, **named})
+    values = cast(dict[str, Any], named)
+    return UserSide(**values) if user is None else UserSide(user_id=user, **values)
 
 
 def user_side(given: UserSide, names: Names) -> common_pb2.UserSide:

@@ -1,4 +1,4 @@
-"""The operations of service Catalog but for uploads. Both clients have them as methods; `session` is theirs."""
+"""The operations of service Catalog but for uploads. Both clients have them as methods."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def create_collection(
     Args:
         name: 1 to 64 characters of a-z, 0-9, '_' and '-'.
         space: a space's id or name. Default: the client's, else the server's default space.
-        allow_existing: give the collection that is there, if it has the same space. Without it the call is not
-            repeated after UNAVAILABLE, since it may have been heard.
+        allow_existing: give the collection that is there, if it has the same space. Without it the call is
+            not repeated after UNAVAILABLE, since it may have been heard.
         timeout: seconds in all, retries included. Default: the client's.
 
     Raises:
@@ -214,8 +214,8 @@ def record_events(
     """Add what users did, in one call; it counts from the next answer on. For many, see `upload_events`.
 
     Returns:
-        How each event went, in order. One that was recorded already succeeds with the warning DUPLICATE_EVENT;
-        AlreadyExists if it says something else under the same id.
+        How each event went, in order. One that was recorded already succeeds with the warning
+        DUPLICATE_EVENT; AlreadyExists if it says something else under the same id.
     """
     request = pb.RecordEventsRequest(
         collection=session.collection if collection is None else collection,

@@ -172,13 +172,19 @@ class PartialFailure(ItemlensError):
 
 RETRYABLE = (Unavailable, Overloaded)
 
-_CLASSES: dict[grpc.StatusCode, type[ItemlensError]] = {
-    cls.default_code: cls
-    for cls in (
-        InvalidArgument, NotFound, AlreadyExists, FailedPrecondition, Overloaded, Unavailable,
-        DeadlineExceeded, Cancelled, PermissionDenied, Unimplemented, ServerError,
-    )
-} | {  # fmt: skip
+_ALL: tuple[type[ItemlensError], ...] = (
+    InvalidArgument,
+    NotFound,
+    AlreadyExists,
+    FailedPrecondition,
+    Overloaded,
+    Unavailable,
+    DeadlineExceeded,
+    Cancelled,
+    PermissionDenied,
+    Unimplemented,
+)
+_CLASSES = {cls.default_code: cls for cls in _ALL} | {
     grpc.StatusCode.OUT_OF_RANGE: InvalidArgument,
     grpc.StatusCode.UNAUTHENTICATED: PermissionDenied,
     grpc.StatusCode.ABORTED: FailedPrecondition,

@@ -193,7 +193,9 @@ def write_result(given: catalog_pb2.WriteResult) -> _stored.WriteResult:
 
 
 def written(
-    reply: catalog_pb2.UpsertItemsResponse | catalog_pb2.DeleteItemsResponse | catalog_pb2.RecordEventsResponse,
+    reply: catalog_pb2.UpsertItemsResponse
+    | catalog_pb2.DeleteItemsResponse
+    | catalog_pb2.RecordEventsResponse,
 ) -> _stored.Written:
     """How each entry went."""
     return _stored.Written(tuple(write_result(one) for one in reply.results), reply.sequence_number)

@@ -1,4 +1,4 @@
-"""What callers get: frozen dataclasses with numpy arrays. The arrays are read-only; `.copy()` one to change it."""
+"""What callers get: frozen dataclasses with numpy arrays, read-only; `.copy()` one to change it."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ class Fused(VectorResult[FusedInput]):
 
 @dataclass(frozen=True)
 class Part:
-    """One term of a score. The parts of one list add up to the score. Which fields are set depends on `kind`."""
+    """One term of a score; those of one list add up to the score. Which fields are set depends on `kind`."""
 
     kind: PartKind
     channel: str

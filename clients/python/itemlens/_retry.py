@@ -14,10 +14,10 @@ from ._errors import RETRYABLE, ItemlensError, Unavailable
 class Retry:
     """Tries again on UNAVAILABLE and RESOURCE_EXHAUSTED, with exponential backoff and jitter.
 
-    The wait before try n + 1 is drawn from [0.5, 1] x `initial` x `multiplier`^(n - 1), at most `maximum`. Where the
-    server says how long to wait (google.rpc.RetryInfo) that comes first, and half the drawn wait on top of it, so
-    that callers who were turned away together do not come back together. A call never outlives its timeout: if
-    the wait would, the error is raised at once.
+    The wait before try n + 1 is drawn from [0.5, 1] x `initial` x `multiplier`^(n - 1), at most `maximum`.
+    Where the server says how long to wait (google.rpc.RetryInfo), it is that and half the drawn wait, so that
+    callers who were turned away together do not come back together. A call never outlives its timeout: if the
+    wait would, the error is raised at once.
     """
 
     attempts: int = 6
@@ -35,10 +35,12 @@ class Retry:
     def wait(self, failures: int, error: ItemlensError, *, repeatable: bool = True) -> float | None:
         """Seconds to wait after so many failures in a row, the last of which was `error`. None: give up.
 
-        repeatable: whether the call may have happened and can safely happen again. One that cannot is tried again
-        only where the server turned it away.
+        repeatable: whether the call can safely happen twice. One that cannot is tried again only where the
+        server turned it away.
         """
         if failures >= self.attempts or not isinstance(error, RETRYABLE):
+            return None
+        if "message larger than max" in error.message:  # gRPC's own RESOURCE_EXHAUSTED; waiting does not help
             return None
         if not repeatable and isinstance(error, Unavailable):
             return None

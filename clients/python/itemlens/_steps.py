@@ -1,8 +1,8 @@
 """What the two clients have in common, without input or output.
 
-An operation (`recommend`, `upload` ...) is written once, as a generator: it yields the next `Step` (make this call,
-wait so long, write to the stream), is sent the outcome, or has the typed error thrown in, and returns the result.
-`_client` performs the steps with blocking grpc, `_aio` with grpc.aio. Retries are made of steps too.
+An operation (`recommend`, `upload` ...) is written once, as a generator: it yields the next `Step` (make this
+call, wait so long, write to the stream), is sent the outcome, or has the typed error thrown in, and returns
+the result. `_client` performs the steps with blocking grpc, `_aio` with grpc.aio. Retries are steps too.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class Read:
 
 @dataclass(frozen=True)
 class Finish:
-    """Say that no more requests follow. The end is then to be read."""
+    """Say that no more requests follow, and wait for the end of the stream."""
+
+    timeout: float | None
 
 
 Step: TypeAlias = Call | Sleep | Open | Write | Read | Finish

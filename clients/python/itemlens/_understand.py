@@ -1,18 +1,16 @@
-"""The operations of service ItemLens. Both clients have them as methods; `session` is theirs."""
+"""The operations of service ItemLens. Both clients have them as methods."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, TypeAlias
-
-from typing_extensions import Unpack
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias, Unpack
 
 from . import _build, _read
 from ._build import Names
 from ._results import ChannelKind, Encoded, Explanations, Fused, Recommendations, Space
 from ._retry import Deadline
 from ._steps import Session, Steps, call
-from ._types import Content, FuseInput, Item, Picture, Role, Side, UserSide
+from ._types import ChannelWeight, Content, FuseInput, Item, Picture, Role, Side, UserSide
 from .v1 import itemlens_pb2
 
 Language: TypeAlias = Literal["en", "zh"]
@@ -49,7 +47,7 @@ def encode(
 ) -> Steps[Encoded]:
     """Texts and pictures to vectors, one channel each.
 
-    `client.encode(["red shoes", "green hat"]).vectors` is float32 of shape (2, dimension of the text channel).
+    `client.encode(["red shoes", "green hat"]).vectors` is float32 of shape (2, dimension of the channel).
 
     Args:
         texts: texts for `channel`, by default the space's first TEXT channel.
@@ -63,8 +61,8 @@ def encode(
         timeout: seconds in all, retries included. Default: the client's.
 
     Returns:
-        A result for each input, in the order texts, pictures, contents. A bad input has its own error; the others
-        are served.
+        A result for each input, in the order texts, pictures, contents. A bad input has its own error; the
+        others are served.
 
     Raises:
         InvalidArgument: the request as a whole is wrong, such as no or too many inputs.
@@ -97,7 +95,7 @@ def fuse(
     items: Sequence[Item | FuseInput],
     role: Role | Literal["item", "query"] = "item",
     *,
-    channel_weights: _build.ChannelWeights | None = None,
+    channel_weights: Mapping[str, ChannelWeight] | None = None,
     space: str | None = None,
     timeout: float | None = None,
 ) -> Steps[Fused]:
@@ -161,7 +159,7 @@ def recommend(
         top_fraction: this share of the items that are left after exclusions, in (0, 1], instead of `k`.
         candidates: rank these items only, at most 1,000. Default: the whole collection.
         exclude_seen: leave out the items of the history and the liked and disliked ones.
-        exact: score every item instead of the candidates that the graphs find: slower, and the measure of recall.
+        exact: score every item instead of the candidates that the graphs find: slower, the measure of recall.
         parts: add to each item the parts that its score is the sum of.
         reasons: add to each item a sentence that says why, in `language`.
         query_vectors: add to each interest its QUERY vector.
@@ -188,8 +186,6 @@ def recommend(
         collection=where,
         user=_build.user_side(given, names),
         candidate_item_ids=_build.ids(candidates or (), "candidates"),
-        k=k,
-        top_fraction=top_fraction,
         exclude_seen=exclude_seen,
         exact=exact,
         with_parts=parts,
@@ -197,6 +193,10 @@ def recommend(
         language=language,
         with_query_vectors=query_vectors,
     )
+    if k is not None:
+        request.k = k
+    if top_fraction is not None:
+        request.top_fraction = top_fraction
     reply = yield from call(session, "Recommend", request, itemlens_pb2.RecommendResponse, deadline)
     return _read.recommendations(reply)
 
@@ -241,13 +241,14 @@ def explain(
     where = session.collection if collection is None else collection
     request = itemlens_pb2.ExplainRequest(
         collection=where,
-        recommendation_id=recommendation_id,
         item_ids=_build.ids(item_ids, "item_ids"),
         language=language,
         heat_map=itemlens_pb2.HeatMapFormat.Value(f"HEAT_MAP_FORMAT_{(heat_map or 'unspecified').upper()}"),
         with_sums=sums,
     )
-    if recommendation_id is None:
+    if recommendation_id is not None:
+        request.recommendation_id = recommendation_id
+    else:
         given = _build.merged_side(user, side)
         names = yield from _names(session, given, where, deadline)
         request.user.CopyFrom(_build.user_side(given, names))

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from itemlens_server.cli.doctor import doctor
+from itemlens_server.cli.fit import fit
 from itemlens_server.cli.serve import serve
 from itemlens_server.errors import ItemlensError
 
@@ -17,6 +18,7 @@ app = typer.Typer(
     help="Understand a catalogue's items and recommend them, with reasons that add up to the score.",
 )  # fmt: skip
 app.command()(serve)
+app.command()(fit)
 app.command()(doctor)
 
 

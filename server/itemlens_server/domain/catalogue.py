@@ -165,7 +165,7 @@ class Catalogue:
                 )  # fmt: skip
             new = self._open(CollectionRow(old.row.id, name, space.space_id, old.row.created, old.row.sequence), space)
             new.follow_store(self.store.reader())
-            new.index.neighbours = old.index.neighbours
+            new.take_behaviour(old)
             while new.index.maintain():
                 pass
 

@@ -60,7 +60,9 @@ class Collection:
         """Fill the index from the store; graphs and B from their snapshots where these are whole."""
         self.follow_store(reader)
         self.index.load_graphs()
-        self.index.neighbours = load_neighbours(self.directory / "behaviour.npz")
+        found = load_neighbours(self.directory / "behaviour.npz")
+        if found is not None and found[1] == self.space.terms.behaviour_lambda:
+            self.index.neighbours, _, self._events_seen = found
 
     def follow_store(self, reader: Reader) -> None:
         """Add what is in the store behind the last row that is here."""
@@ -98,11 +100,16 @@ class Collection:
             return False
         sequence = max(e[4] for e in taken)
         table = behaviour.fit([e[0] for e in taken], [e[1] for e in taken], regularisation, sequence)
-        save_neighbours(self.directory / "behaviour.npz", table)
+        save_neighbours(self.directory / "behaviour.npz", table, regularisation, events)
         self.index.neighbours = Neighbours(table.table, table.index(), table.item_ids, sequence)
         self._events_seen = events
         log.info("collection %s: behaviour learnt from %d events", self.name, len(taken))
         return True
+
+    def take_behaviour(self, other: Collection) -> None:
+        """Take over B from this collection's state in another space, if it was learnt the same way."""
+        if self.space.terms.behaviour_lambda == other.space.terms.behaviour_lambda:
+            self.index.neighbours, self._events_seen = other.index.neighbours, other._events_seen
 
     def _append(self, batch: list[tuple[int, str, Mapping[str, list[Array]]]]) -> None:
         h = self.space.head.fuse([raw for _, _, raw in batch])
@@ -113,27 +120,28 @@ class Collection:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def save_neighbours(path: Path, b: Behaviour) -> None:
-    """Write B; a crash leaves the old or the new file."""
+def save_neighbours(path: Path, b: Behaviour, regularisation: float, events: int) -> None:
+    """Write B with the lambda and the number of events it was learnt with; a crash leaves the old or the new file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new.npz")
     np.savez(
         new,
         item_ids=np.asarray(b.item_ids, np.str_),
         data=b.table.data, indices=b.table.indices, indptr=b.table.indptr,
-        sequence=np.int64(b.sequence_number),
+        sequence=np.int64(b.sequence_number), regularisation=np.float64(regularisation), events=np.int64(events),
     )  # fmt: skip
     new.replace(path)
 
 
-def load_neighbours(path: Path) -> Neighbours | None:
-    """Read B; None where it is missing or damaged, and it is learnt again."""
+def load_neighbours(path: Path) -> tuple[Neighbours, float, int] | None:
+    """What `save_neighbours` wrote; None where it is missing or damaged, and it is learnt again."""
     try:
         with np.load(path, allow_pickle=False) as file:
             ids = tuple(file["item_ids"].tolist())
             table = sparse.csr_matrix((file["data"], file["indices"], file["indptr"]), (len(ids), len(ids)))
             b = Behaviour(ids, table, int(file["sequence"]))
-            return Neighbours(table, b.index(), ids, b.sequence_number)
+            neighbours = Neighbours(table, b.index(), ids, b.sequence_number)
+            return neighbours, float(file["regularisation"]), int(file["events"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError) as error:

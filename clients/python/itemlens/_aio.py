@@ -1,0 +1,183 @@
+"""The asyncio client."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+
+from . import _catalog, _understand, _upload
+from ._client import signature_of
+from ._errors import DeadlineExceeded, ItemlensError, ServerError, Unavailable, from_rpc
+from ._retry import Retry
+from ._steps import Call, Done, Finish, Open, Read, Session, Sleep, Step, Steps, Write, advance
+from ._stored import StoredItem
+from ._transport import channel_options, checked, methods
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _awaited(
+    operation: Callable[Concatenate[Session, P], Steps[T]],
+) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
+    @functools.wraps(operation)
+    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._run(operation(self._session, *args, **kwargs))
+
+    method.__signature__ = signature_of(operation)  # type: ignore[attr-defined]
+    return method
+
+
+class AsyncClient:
+    """The asyncio client of an itemlens server: `Client`, awaited.
+
+    It belongs to the event loop of its first call.
+
+        async with itemlens.AsyncClient("localhost:50051") as client:
+            found = await client.recommend(text="something for a marathon")
+
+    Arguments, limits and errors are those of `Client`. Cancelling a task cancels its call.
+    """
+
+    def __init__(
+        self,
+        target: str = "localhost:50051",
+        *,
+        timeout: float = 30.0,
+        retry: Retry = Retry(),  # noqa: B008, it is frozen
+        collection: str = "default",
+        space: str = "",
+        options: Sequence[tuple[str, Any]] = (),
+    ) -> None:
+        self._session = Session(timeout=timeout, retry=retry, collection=collection, space=space)
+        self._target, self._options = target, channel_options(options)
+        self._channel: grpc.aio.Channel | None = None
+        self._methods: dict[str, Any] = {}
+
+    async def close(self) -> None:
+        """Close the connection. Calls that are under way are cancelled."""
+        if self._channel is not None:
+            await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    space = _awaited(_understand.space)
+    encode = _awaited(_understand.encode)
+    fuse = _awaited(_understand.fuse)
+    recommend = _awaited(_understand.recommend)
+    explain = _awaited(_understand.explain)
+
+    create_collection = _awaited(_catalog.create_collection)
+    get_collection = _awaited(_catalog.get_collection)
+    list_collections = _awaited(_catalog.list_collections)
+    update_collection = _awaited(_catalog.update_collection)
+    delete_collection = _awaited(_catalog.delete_collection)
+    upsert = _awaited(_catalog.upsert)
+    upload = _awaited(_upload.upload)
+    get_items = _awaited(_catalog.get_items)
+    delete_items = _awaited(_catalog.delete_items)
+    record_events = _awaited(_catalog.record_events)
+    upload_events = _awaited(_upload.upload_events)
+    delete_user = _awaited(_catalog.delete_user)
+    _page_of_items = _awaited(_catalog.page_of_items)
+
+    async def list_items(
+        self, *, page_size: int = 100, collection: str | None = None, timeout: float | None = None
+    ) -> AsyncIterator[StoredItem]:
+        """All items, without pictures and vectors, in the order of their last writes; fetched page by page.
+
+        `page_size` is at most 1,000; `timeout` is for each page.
+        """
+        token = ""
+        while True:
+            page, token = await self._page_of_items(page_size, token, collection, timeout)
+            for item in page:
+                yield item
+            if not token:
+                return
+
+    async def _run(self, steps: Steps[T]) -> T:
+        if self._channel is None:
+            # Not in __init__: grpc.aio ties a channel to the loop it is made in.
+            self._channel = grpc.aio.insecure_channel(self._target, options=self._options)
+            self._methods = methods(self._channel)
+        transport = _Transport(self._methods)
+        outcome: Any = None
+        error: ItemlensError | None = None
+        try:
+            while not isinstance(step := advance(steps, outcome, error), Done):
+                outcome = error = None
+                try:
+                    outcome = await transport.perform(step)
+                except grpc.RpcError as failed:
+                    error = from_rpc(failed)
+                except ItemlensError as failed:
+                    error = failed
+        finally:
+            transport.abandon()
+        result: T = step.value
+        return result
+
+
+class _Transport:
+    """Performs the steps of one run."""
+
+    def __init__(self, methods: dict[str, Any]) -> None:
+        self._methods = methods
+        self._stream: Any = None
+
+    async def perform(self, step: Step) -> Any:
+        match step:
+            case Call(method, request, timeout):
+                return await self._methods[method](checked(request), timeout=timeout)
+            case Sleep(seconds):
+                await asyncio.sleep(seconds)
+            case Open(method, wait_for_ready):
+                self.abandon()
+                self._stream = self._methods[method](wait_for_ready=wait_for_ready)
+            case Write(request):
+                await self._write(checked(request))
+            case Read(timeout):
+                return await self._read(timeout)
+            case Finish(timeout):
+                await self._stream.done_writing()
+                await self._read(timeout)
+        return None
+
+    async def _write(self, request: Message) -> None:
+        try:
+            await self._stream.write(request)
+        except asyncio.InvalidStateError:  # the stream has ended; its status says why
+            if await self._read(None) is None:
+                raise Unavailable("the server ended the stream early") from None
+        except grpc.RpcError as error:
+            # A write that fails as the stream ends puts INTERNAL over the server's own status
+            # (github.com/grpc/grpc/issues/36066). The next stream, if it breaks too, will tell.
+            made = from_rpc(error)
+            raise Unavailable("the stream broke") if isinstance(made, ServerError) else made from error
+
+    async def _read(self, timeout: float | None) -> Any:
+        try:
+            reply = await asyncio.wait_for(self._stream.read(), timeout)
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"no answer on the stream for {timeout:g} seconds") from error
+        return None if reply is grpc.aio.EOF else reply
+
+    def abandon(self) -> None:
+        """Cancel the stream if it is open."""
+        if self._stream is not None:
+            self._stream.cancel()
+            self._stream = None

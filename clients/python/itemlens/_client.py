@@ -1,0 +1,208 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+import grpc
+
+from . import _catalog, _understand, _upload
+from ._errors import DeadlineExceeded, ItemlensError, from_rpc
+from ._retry import Retry
+from ._steps import Call, Done, Finish, Open, Read, Session, Sleep, Step, Steps, Write, advance
+from ._stored import StoredItem
+from ._transport import channel_options, checked, methods
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def signature_of(operation: Callable[..., Any]) -> inspect.Signature:
+    """The signature that an operation has as a method: `self` for the session, the result for the steps."""
+    signature = inspect.signature(operation)
+    first, *others = signature.parameters.values()
+    result = str(signature.return_annotation).removeprefix("Steps[").removesuffix("]")
+    return signature.replace(
+        parameters=[first.replace(name="self", annotation=first.empty), *others], return_annotation=result
+    )
+
+
+def _blocking(operation: Callable[Concatenate[Session, P], Steps[T]]) -> Callable[Concatenate[Client, P], T]:
+    @functools.wraps(operation)
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._run(operation(self._session, *args, **kwargs))
+
+    method.__signature__ = signature_of(operation)  # type: ignore[attr-defined]
+    return method
+
+
+class Client:
+    """A blocking client of an itemlens server. Threads may share one.
+
+        with itemlens.Client("localhost:50051") as client:
+            client.upsert([itemlens.Item("a", text="red running shoes", picture=Path("a.jpg"))])
+            for found in client.recommend(text="something for a marathon"):
+                print(found.item_id, found.score)
+
+    A text or picture without the name of a channel goes to the first channel of its kind; the client asks the
+    server for the names once, and again only after it moved the collection to another space itself.
+
+    Messages have at most 64 MiB in both directions; a bigger request is a ValueError; `upload` splits what it
+    is given. `options` can change the limit of replies ("grpc.max_receive_message_length").
+
+    Args:
+        target: the server, such as "localhost:50051" or another gRPC target.
+        timeout: seconds for a call in all, retries included, unless it has its own; math.inf for no limit.
+        retry: when to try again; `Retry(attempts=1)` for never.
+        collection: the one that calls are about, unless told otherwise.
+        space: id or name of the space that `space`, `encode`, `fuse` and `create_collection` use, unless told
+            otherwise. Default: the server's.
+        options: further gRPC channel options.
+
+    Raises (every call): ItemlensError and what is below it. See `itemlens.ItemlensError`.
+    """
+
+    def __init__(
+        self,
+        target: str = "localhost:50051",
+        *,
+        timeout: float = 30.0,
+        retry: Retry = Retry(),  # noqa: B008, it is frozen
+        collection: str = "default",
+        space: str = "",
+        options: Sequence[tuple[str, Any]] = (),
+    ) -> None:
+        self._session = Session(timeout=timeout, retry=retry, collection=collection, space=space)
+        self._channel = grpc.insecure_channel(target, options=channel_options(options))
+        self._methods = methods(self._channel)
+
+    def close(self) -> None:
+        """Close the connection. Calls that are under way are cancelled."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    space = _blocking(_understand.space)
+    encode = _blocking(_understand.encode)
+    fuse = _blocking(_understand.fuse)
+    recommend = _blocking(_understand.recommend)
+    explain = _blocking(_understand.explain)
+
+    create_collection = _blocking(_catalog.create_collection)
+    get_collection = _blocking(_catalog.get_collection)
+    list_collections = _blocking(_catalog.list_collections)
+    update_collection = _blocking(_catalog.update_collection)
+    delete_collection = _blocking(_catalog.delete_collection)
+    upsert = _blocking(_catalog.upsert)
+    upload = _blocking(_upload.upload)
+    get_items = _blocking(_catalog.get_items)
+    delete_items = _blocking(_catalog.delete_items)
+    record_events = _blocking(_catalog.record_events)
+    upload_events = _blocking(_upload.upload_events)
+    delete_user = _blocking(_catalog.delete_user)
+    _page_of_items = _blocking(_catalog.page_of_items)
+
+    def list_items(
+        self, *, page_size: int = 100, collection: str | None = None, timeout: float | None = None
+    ) -> Iterator[StoredItem]:
+        """All items, without pictures and vectors, in the order of their last writes; fetched page by page.
+
+        `page_size` is at most 1,000; `timeout` is for each page.
+        """
+        token = ""
+        while True:
+            page, token = self._page_of_items(page_size, token, collection, timeout)
+            yield from page
+            if not token:
+                return
+
+    def _run(self, steps: Steps[T]) -> T:
+        transport = _Transport(self._methods)
+        outcome: Any = None
+        error: ItemlensError | None = None
+        try:
+            while not isinstance(step := advance(steps, outcome, error), Done):
+                outcome = error = None
+                try:
+                    outcome = transport.perform(step)
+                except grpc.RpcError as failed:
+                    error = from_rpc(failed)
+                except ItemlensError as failed:
+                    error = failed
+        finally:
+            transport.abandon()
+        result: T = step.value
+        return result
+
+
+class _Transport:
+    """Performs the steps of one run."""
+
+    def __init__(self, methods: dict[str, Any]) -> None:
+        self._methods = methods
+        self._stream: Any = None
+        self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def perform(self, step: Step) -> Any:
+        match step:
+            case Call(method, request, timeout):
+                return self._methods[method](checked(request), timeout=timeout)
+            case Sleep(seconds):
+                time.sleep(seconds)
+            case Open(method, wait_for_ready):
+                self.abandon()
+                # gRPC takes the requests from a thread of its own, so they wait in a queue: the caller's
+                # iterable is then only ever read by the caller's thread, and its errors are not lost.
+                self._requests = queue.SimpleQueue()
+                requests = iter(self._requests.get, None)
+                self._stream = self._methods[method](requests, wait_for_ready=wait_for_ready)
+            case Write(request):
+                self._requests.put(checked(request))
+            case Read(timeout):
+                return self._read(timeout)
+            case Finish(timeout):
+                self._requests.put(None)
+                self._read(timeout)
+        return None
+
+    def _read(self, timeout: float | None) -> Any:
+        expired = threading.Event()
+
+        def expire(stream: Any = self._stream) -> None:
+            expired.set()
+            stream.cancel()
+
+        # A stream has one deadline for all of it; only a timer can bound a single read.
+        timer = threading.Timer(timeout, expire) if timeout is not None else None
+        if timer:
+            timer.daemon = True
+            timer.start()
+        try:
+            return next(self._stream, None)
+        except grpc.RpcError as error:
+            if expired.is_set():
+                raise DeadlineExceeded(f"no answer on the stream for {timeout:g} seconds") from error
+            raise
+        finally:
+            if timer:
+                timer.cancel()
+
+    def abandon(self) -> None:
+        """Cancel the stream if it is open, and let the thread go that waits for its requests."""
+        if self._stream is not None:
+            self._stream.cancel()
+            self._requests.put(None)
+            self._stream = None

@@ -1,0 +1,41 @@
+"""What both transports need of gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from google.protobuf.message import Message
+
+from .v1.catalog_pb2_grpc import CatalogStub
+from .v1.itemlens_pb2_grpc import ItemLensStub
+
+MAX_MESSAGE_BYTES = 64 << 20
+
+_OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # gRPC's own waits before it connects again, up to 2 minutes, would outlast the client's retries.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+)
+
+
+def channel_options(extra: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Channel options; a caller's own come last and win."""
+    return [*_OPTIONS, *extra]
+
+
+def methods(channel: Any) -> dict[str, Any]:
+    """The callables of both services by name; no name is in both."""
+    return vars(ItemLensStub(channel)) | vars(CatalogStub(channel))
+
+
+def checked(request: Message) -> Message:
+    """The request, if it fits into a message. gRPC would say RESOURCE_EXHAUSTED, as if waiting could help."""
+    if (size := request.ByteSize()) > MAX_MESSAGE_BYTES:
+        raise ValueError(
+            f"the request has {size} bytes, more than the {MAX_MESSAGE_BYTES} of a message: send less at once"
+        )
+    return request

@@ -1,0 +1,285 @@
+"""The bulk operations: many items or events over one stream, with a bounded number of batches in flight."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sized
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from . import _build, _read
+from ._build import Names
+from ._errors import InvalidArgument, ItemlensError, ServerError, Unavailable
+from ._steps import Finish, Open, Read, Session, Sleep, Steps, Write
+from ._stored import Progress, UploadReport, WriteResult
+from ._types import Event, Item
+from .v1 import catalog_pb2 as pb
+
+Entry = TypeVar("Entry")
+OnProgress: TypeAlias = Callable[[Progress], None] | bool
+
+MAX_BATCH_BYTES = 8 << 20
+"""A batch is closed early past this, so that pictures neither fill the memory nor break the message limit."""
+MAX_ENTRY_BYTES = 48 << 20
+"""With MAX_BATCH_BYTES before it still within the client's message limit."""
+
+
+def upload(
+    session: Session,
+    items: Iterable[Item],
+    *,
+    merge: bool = False,
+    batch_size: int = 64,
+    in_flight: int = 4,
+    progress: OnProgress = False,
+    collection: str | None = None,
+    timeout: float = 120.0,
+) -> Steps[UploadReport]:
+    """Add or replace many items over one stream.
+
+    After UNAVAILABLE or RESOURCE_EXHAUSTED it goes on from the last acknowledged batch, as often as the
+    client's Retry allows without a batch being acknowledged in between; a server may restart meanwhile. What
+    was sent but not acknowledged is sent again, which changes nothing. So are single items that the server
+    had no room for; if an id comes more than once, the last one may then not be the one that stays.
+
+    Args:
+        items: the items, read as they are needed and never all at once. In an AsyncClient, too, this is a
+            plain iterable: one that blocks blocks the event loop.
+        merge: as in `upsert`.
+        batch_size: items a batch at most; 8 MiB close a batch too.
+        in_flight: batches that are sent before the first of them is acknowledged.
+        progress: called after each batch; True writes a line to stderr.
+        collection: default: the client's.
+        timeout: seconds to wait for the next acknowledgement, or for the server to come back. Not for the
+            whole upload, which takes as long as it takes.
+
+    Returns:
+        Counts, and the items that failed or have warnings. An item whose picture file cannot be read is among
+        those that failed; the others go on.
+
+    Raises:
+        ItemlensError: what ended the upload. A note on it says how much was acknowledged; uploading
+            everything again is safe.
+    """
+    where = session.collection if collection is None else collection
+
+    def message(item: Item) -> Steps[pb.Item]:
+        names = Names()
+        if _build.needs_names(item):
+            names = Names((yield from session.space_of(where, session.deadline(None))))
+        return _build.item(item, names)
+
+    def wrap(messages: list[Any]) -> pb.StreamUpsertItemsRequest:
+        upsert = pb.UpsertItemsRequest(collection=where, items=messages, merge=merge)
+        return pb.StreamUpsertItemsRequest(upsert=upsert)
+
+    bulk = _Bulk[Item](
+        method="StreamUpsertItems",
+        message=message,
+        id_of=lambda item: item.item_id,
+        wrap=wrap,
+        unwrap=lambda reply: reply.upsert,
+    )
+    return (yield from _Upload(session, bulk, items, batch_size, in_flight, progress, timeout).run())
+
+
+def upload_events(
+    session: Session,
+    events: Iterable[Event],
+    *,
+    batch_size: int = 1000,
+    in_flight: int = 4,
+    progress: OnProgress = False,
+    collection: str | None = None,
+    timeout: float = 120.0,
+) -> Steps[UploadReport]:
+    """Record many events over one stream. Arguments, resumption and errors are those of `upload`."""
+    where = session.collection if collection is None else collection
+
+    def message(event: Event) -> Steps[pb.Event]:
+        yield from ()  # a generator, as for items, that has nothing to ask
+        return _build.event(event)
+
+    def wrap(messages: list[Any]) -> pb.StreamRecordEventsRequest:
+        return pb.StreamRecordEventsRequest(record=pb.RecordEventsRequest(collection=where, events=messages))
+
+    bulk = _Bulk[Event](
+        method="StreamRecordEvents",
+        message=message,
+        id_of=lambda event: event.event_id,
+        wrap=wrap,
+        unwrap=lambda reply: reply.record,
+    )
+    return (yield from _Upload(session, bulk, events, batch_size, in_flight, progress, timeout).run())
+
+
+@dataclass(frozen=True)
+class _Bulk(Generic[Entry]):
+    """What differs between items and events."""
+
+    method: str
+    message: Callable[[Entry], Steps[Any]]
+    id_of: Callable[[Entry], str]
+    wrap: Callable[[list[Any]], Any]
+    unwrap: Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    ids: list[str]
+    messages: list[Any]
+    tries: int = 1
+
+    def only(self, places: list[int]) -> _Batch:
+        """Some of its entries, for their next try."""
+        ids, messages = [self.ids[i] for i in places], [self.messages[i] for i in places]
+        return replace(self, ids=ids, messages=messages, tries=self.tries + 1)
+
+
+class _Upload(Generic[Entry]):
+    """One upload. A batch is `fresh` or `waiting` (to be sent again), then `flying`, then acknowledged."""
+
+    def __init__(
+        self,
+        session: Session,
+        bulk: _Bulk[Entry],
+        entries: Iterable[Entry],
+        batch_size: int,
+        in_flight: int,
+        progress: OnProgress,
+        timeout: float,
+    ) -> None:
+        if batch_size < 1 or in_flight < 1:
+            raise ValueError("batch_size and in_flight must be at least 1")
+        self.session, self.bulk, self.timeout = session, bulk, timeout
+        self.batch_size, self.in_flight = batch_size, in_flight
+        self.entries: Iterator[Entry] = iter(entries)
+        self.total = len(entries) if isinstance(entries, Sized) else None
+        self.tell = _Line() if progress is True else progress or None
+        self.waiting: deque[_Batch] = deque()
+        self.flying: deque[_Batch] = deque()
+        self.failed: list[WriteResult] = []
+        self.warned: list[WriteResult] = []
+        self.written = self.sequence_number = self.resumed = 0
+        self.began = time.monotonic()
+
+    def run(self) -> Steps[UploadReport]:
+        connected, failures = False, 0
+        in_flight = (
+            1  # until the stream has proved good: a refusal then costs one batch, and its status is read
+        )
+        while True:
+            batch = (yield from self._next()) if len(self.flying) < in_flight else None
+            if batch:
+                self.flying.append(batch)
+            elif not self.flying:
+                break
+            try:
+                if not connected:
+                    # After a break the server may be restarting; at the start a wrong address should be told.
+                    yield Open(self.bulk.method, wait_for_ready=self.resumed > 0 and self.written > 0)
+                    connected = True
+                if batch:
+                    yield Write(self.bulk.wrap(batch.messages))
+                    continue
+                reply = yield Read(self.timeout)
+                if reply is None:
+                    raise Unavailable("the server ended the stream early")
+            except ItemlensError as error:
+                failures += 1
+                wait = self.session.retry.wait(failures, error)
+                if wait is None:
+                    error.add_note(f"{self.written} entries were acknowledged before this ended the upload")
+                    raise
+                self.waiting.extendleft(reversed(self.flying))
+                self.flying.clear()
+                self.resumed += 1
+                connected, in_flight = False, 1
+            else:
+                failures, in_flight = 0, self.in_flight
+                wait = self._acknowledge(self.flying.popleft(), self.bulk.unwrap(reply))
+                self._tell()
+            if wait:
+                yield Sleep(wait)
+        if connected:
+            with contextlib.suppress(
+                ItemlensError
+            ):  # everything is acknowledged; how the stream ends is no matter
+                yield Finish(self.timeout)
+        if isinstance(self.tell, _Line):
+            self.tell.end()
+        return UploadReport(
+            written=self.written,
+            failed=tuple(self.failed),
+            warned=tuple(self.warned),
+            sequence_number=self.sequence_number,
+            resumed=self.resumed,
+            seconds=time.monotonic() - self.began,
+        )
+
+    def _next(self) -> Steps[_Batch | None]:
+        if self.waiting:
+            return self.waiting.popleft()
+        batch, size = _Batch([], []), 0
+        while len(batch.ids) < self.batch_size and size < MAX_BATCH_BYTES:
+            entry = next(self.entries, None)
+            if entry is None:
+                break
+            try:
+                message = yield from self.bulk.message(entry)
+                if message.ByteSize() > MAX_ENTRY_BYTES:
+                    raise ValueError(
+                        f"{message.ByteSize()} bytes; at most {MAX_ENTRY_BYTES} fit into a message"
+                    )
+            except (OSError, ValueError) as error:
+                # Among thousands it is one bad entry, like one that the server refuses.
+                self.failed.append(WriteResult(self.bulk.id_of(entry), InvalidArgument(str(error)), ()))
+                continue
+            batch.ids.append(self.bulk.id_of(entry))
+            batch.messages.append(message)
+            size += message.ByteSize()
+        return batch if batch.ids else None
+
+    def _acknowledge(self, batch: _Batch, reply: Any) -> float | None:
+        """Note how the entries of a batch went. Seconds to wait if some are to be sent again."""
+        results = [_read.write_result(one) for one in reply.results]
+        if len(results) == 1 and not results[0].id and results[0].error:  # the request as a whole was refused
+            results = [replace(results[0], id=id) for id in batch.ids]
+        if len(results) != len(batch.ids):
+            raise ServerError(f"{len(results)} results for a batch of {len(batch.ids)}")
+        self.sequence_number = max(self.sequence_number, reply.sequence_number)
+        again, longest = [], 0.0
+        for place, result in enumerate(results):
+            if result.error is None:
+                self.written += 1
+                if result.warnings:
+                    self.warned.append(result)
+            elif (wait := self.session.retry.wait(batch.tries, result.error)) is not None:
+                again.append(place)
+                longest = max(longest, wait)
+            else:
+                self.failed.append(result)
+        if again:
+            self.waiting.append(batch.only(again))
+        return longest
+
+    def _tell(self) -> None:
+        if self.tell:
+            done = self.written + len(self.failed)
+            self.tell(Progress(done, len(self.failed), self.total, time.monotonic() - self.began))
+
+
+class _Line:
+    """Progress as one line on stderr that is written over."""
+
+    def __call__(self, progress: Progress) -> None:
+        of = "" if progress.total is None else f" of {progress.total:,}"
+        rate = progress.done / max(progress.seconds, 1e-9)
+        sys.stderr.write(f"\r{progress.done:,}{of} uploaded, {rate:,.0f}/s, {progress.failed:,} failed ")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        sys.stderr.write("\n")

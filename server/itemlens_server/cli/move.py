@@ -1,0 +1,24 @@
+"""`itemlens move`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def move(
+    collection: Annotated[str, typer.Argument(help="the collection")],
+    space: Annotated[str, typer.Argument(help="id or name of a space with the same encoders, as `itemlens fit` made it")],
+    target: Annotated[str, typer.Option(help="the running server")] = "localhost:50051",
+) -> None:
+    """Move a collection to another space with the same encoders. Nothing is encoded again; answers go on meanwhile."""
+    from itemlens import Client, ItemlensError
+
+    try:
+        with Client(target, timeout=600) as client:
+            moved = client.update_collection(collection, space=space)
+    except ItemlensError as error:
+        typer.echo(f"not moved: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"collection {moved.name} answers with space {moved.space_id}")

@@ -1,0 +1,184 @@
+"""What the server found and why, in terms that the terminal and the page can show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from itemlens import Client, Explanation, Item, Part, PartKind, Recommendation, Recommendations
+
+Language: TypeAlias = Literal["en", "zh"]
+
+LONGEST_TITLE = 60
+BEHAVIOUR = "others' choices"
+BASELINE = "baseline"
+SPOKEN = {"text": "words", "image": "picture"}
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """One item of an answer, with what is stored of it and, if asked for, its explanation."""
+
+    item: Item
+    recommendation: Recommendation
+    explanation: Explanation | None = None
+
+    @property
+    def title(self) -> str:
+        """What to call it."""
+        return title_of(self.item)
+
+    @property
+    def sentence(self) -> str:
+        """Why, in a sentence: the explanation's, which knows the words, or else the recommendation's."""
+        return self.explanation.sentence if self.explanation else self.recommendation.reason
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """The score by channel, baseline and others' choices."""
+        return terms(self.explanation.by_channel if self.explanation else self.recommendation.parts)
+
+    @property
+    def picture(self) -> bytes | None:
+        """Its first picture."""
+        found = (one for many in _pictures(self.item) for one in many if isinstance(one, bytes))
+        return next(found, None)
+
+    @property
+    def heat_map(self) -> bytes | None:
+        """Its first picture with its part of the score laid over it."""
+        maps = self.explanation.heat_maps if self.explanation else ()
+        return next((one.png for one in maps if one.png), None)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A list of recommendations with what is stored of each item."""
+
+    recommendations: Recommendations
+    found: tuple[Found, ...]
+
+    @property
+    def scale(self) -> float:
+        """The largest part that a single word has in any of the scores; what highlighting is measured by."""
+        words = (word_values(one.explanation.by_place).values() for one in self.found if one.explanation)
+        return max((abs(value) for values in words for value in values), default=0.0)
+
+
+def ask(
+    client: Client,
+    *,
+    language: Language,
+    why: bool = True,
+    pictures: bool = False,
+    **wanted: Any,
+) -> Answer:
+    """Recommend, and explain what was recommended. `wanted` are arguments of `Client.recommend`."""
+    answer = client.recommend(parts=True, reasons=True, language=language, **wanted)
+    ids = [one.item_id for one in answer]
+    if not ids:
+        return Answer(answer, ())
+    items = [stored.item for stored in client.get_items(ids, pictures=pictures)]
+    explanations: list[Explanation | None] = [None] * len(ids)
+    if why:
+        for start in range(0, len(ids), 100):
+            explained = client.explain(
+                ids[start : start + 100],
+                recommendation_id=answer.recommendation_id,
+                heat_map="png" if pictures else None,
+                language=language,
+            )
+            explained.raise_for_errors()
+            explanations[start : start + 100] = explained
+    return Answer(answer, tuple(map(Found, items, answer, explanations)))
+
+
+def title_of(item: Item) -> str:
+    """The attribute `title`, else the first line of its text, else its id."""
+    title = item.attributes.get("title")
+    if isinstance(title, str) and title.strip():
+        return title.strip()
+    for text in item.texts.values():
+        if first := text.strip().split("\n")[0]:
+            return first if len(first) <= LONGEST_TITLE else first[: LONGEST_TITLE - 1] + "…"
+    return item.item_id
+
+
+def chinese(text: str) -> bool:
+    """Whether there is any Chinese in it."""
+    return any("\u4e00" <= character <= "\u9fff" for character in text)
+
+
+def terms(parts: Iterable[Part]) -> dict[str, float]:
+    """Parts of a score summed up under the names that people read: "words", "picture", "baseline" ..."""
+    sums: dict[str, float] = {}
+    for part in parts:
+        if part.kind is PartKind.BASELINE:
+            name = BASELINE
+        elif part.kind is PartKind.BEHAVIOUR:
+            name = BEHAVIOUR
+        else:
+            name = SPOKEN.get(part.channel, part.channel) + (" (guessed)" if part.predicted else "")
+        sums[name] = sums.get(name, 0.0) + part.value
+    # The baseline last: it is what the others have to make up for.
+    return {name: sums[name] for name in sorted(sums, key=lambda name: name == BASELINE)}
+
+
+def shares(of: Mapping[str, float]) -> dict[str, float]:
+    """What speaks for the item, as shares of 1; the baseline and what speaks against it left out."""
+    speaking = {name: value for name, value in of.items() if name != BASELINE and value > 0}
+    total = sum(speaking.values())
+    return {name: value / total for name, value in speaking.items()}
+
+
+def spoken_shares(of: Mapping[str, float]) -> str:
+    """The shares in words: "words 62%, picture 38%"."""
+    found = [f"{name} {share:.0%}" for name, share in shares(of).items()]
+    against = [f"{name} against" for name, value in of.items() if name != BASELINE and value < 0]
+    return ", ".join(found + against) or "nothing speaks for it"
+
+
+def rounded(of: Mapping[str, float], digits: int = 3) -> dict[str, float]:
+    """The terms rounded so that they still add up to their rounded sum."""
+    unit = 10.0**-digits
+    low = {name: value // unit for name, value in of.items()}
+    missing = round(sum(of.values()) / unit) - int(sum(low.values()))
+    for name in sorted(of, key=lambda name: low[name] - of[name] / unit)[: max(missing, 0)]:
+        low[name] += 1
+    return {name: round(steps * unit, digits) for name, steps in low.items()}
+
+
+def word_values(parts: Iterable[Part], channel: str | None = None) -> dict[tuple[int, int], float]:
+    """What each word of a text adds to the score, by its place [start, end) in the text of `channel`."""
+    values: dict[tuple[int, int], float] = {}
+    for part in parts:
+        if part.kind is PartKind.TOKEN and channel in (None, part.source_channel):
+            place = part.start, part.end
+            values[place] = values.get(place, 0.0) + part.value
+    return values
+
+
+def pieces(text: str, parts: Sequence[Part], channel: str, scale: float) -> Iterator[tuple[str, float]]:
+    """The whole text in pieces, each with its strength from -1 to 1: its part of the score against `scale`.
+
+    Places count Unicode characters. What lies between words has strength 0.
+    """
+    at = 0
+    for (start, end), value in sorted(word_values(parts, channel).items()):
+        start, end = max(start, at), min(end, len(text))
+        if end <= start:
+            continue
+        if start > at:
+            yield text[at:start], 0.0
+        yield text[start:end], max(-1.0, min(1.0, value / scale)) if scale else 0.0
+        at = end
+    if at < len(text):
+        yield text[at:], 0.0
+
+
+def _pictures(item: Item) -> Iterator[Sequence[Any]]:
+    if isinstance(item.pictures, Mapping):
+        yield from item.pictures.values()
+    else:
+        yield item.pictures

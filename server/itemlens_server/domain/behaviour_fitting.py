@@ -1,0 +1,167 @@
+"""lambda of B, w_B, and whether content helps a history, chosen by the next item in held-out time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from itemlens_server.catalog.store import Reader
+from itemlens_server.domain.side import HistoryRules, Past, share_history
+from itemlens_server.head import behaviour
+from itemlens_server.head.terms import HISTORY, Array, ChannelWeights, Head, KindWeights, unit
+
+MINIMUM_EVENTS = 1000
+HELD_OUT_TIME = 0.1
+MINIMUM_HISTORY = 3
+MOST_QUERIES = 3000
+LAMBDAS = (30.0, 100.0, 300.0, 1000.0, 3000.0)
+# w_B against content of weight 1; 0 and infinity are the two alone.
+BEHAVIOUR_WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+K = 20
+TAKEN = (2, 3, 4, 5)
+WANTED = (4, 5)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the report of a fit: what was chosen, what it brought on held-out data, and how much of that there was."""
+
+    what: str
+    chosen: str
+    brought: str
+    sample: str
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A held-out event: what was taken before it, and what was taken."""
+
+    shares: Mapping[str, float]
+    seen: frozenset[str]
+    answer: str
+
+
+def fit_behaviour(
+    head: Head,
+    blocks: Mapping[str, tuple[Array, np.ndarray]],
+    item_ids: list[str],
+    reader: Reader,
+    collection: int,
+    rules: HistoryRules,
+) -> tuple[Head, list[Row]]:
+    """`head` with lambda, w_B and history weights, where there are events enough."""
+    events = [e for e in reader.events(collection) if e[2] in TAKEN]
+    if len(events) < MINIMUM_EVENTS:
+        note = f"too few events ({len(events)}, {MINIMUM_EVENTS} needed)"
+        return head, [Row("behaviour (B)", "left out", note, "")]
+    cut = float(np.quantile([e[3] for e in events], 1 - HELD_OUT_TIME))
+    past = [e for e in events if e[3] < cut]
+    questions = _questions(events, cut, rules)
+    sample = f"{len(questions)} held-out events"
+    if len(questions) < 50 or not past:
+        return head, [Row("behaviour (B)", "left out", "too few users come back in the last tenth of the time", sample)]
+    x, _, known = behaviour.interactions([e[0] for e in past], [e[1] for e in past])
+    columns = {i: n for n, i in enumerate(known)}
+    tried = {}
+    for regularisation in LAMBDAS:
+        table = behaviour.largest(behaviour.ease(x, regularisation)).tocsr()
+        scores = _follow(questions, columns, table)
+        tried[regularisation] = (_recall(scores, questions, columns), scores)
+    best = max(tried, key=lambda r: tried[r][0])
+    recall, scores = tried[best]
+    popularity = np.tile(np.asarray(x.sum(0), np.float32), (len(questions), 1))
+    rows = [
+        Row(
+            "behaviour (B)", f"EASE, λ {best:g}",
+            f"R@{K} {recall:.3f} (popularity {_recall(popularity, questions, columns):.3f})", sample,
+        )  # fmt: skip
+    ]
+    content = _content(questions, columns, head, blocks, item_ids)
+    weighed = {w: _recall(content + w * scores, questions, columns) for w in BEHAVIOUR_WEIGHTS}
+    weighed[np.inf] = recall
+    chosen = max(weighed, key=lambda w: weighed[w])
+    kind = head.kinds[HISTORY]
+    if chosen == np.inf:
+        # Content brings nothing here; it stays as the tie-break that finds items nobody has taken yet.
+        channels = {n: replace(w, weight=1e-3 * w.weight) for n, w in kind.channels.items()}
+        head_kind = KindWeights(channels, 1.0)
+        spoken = "behaviour, content as tie-break"
+    else:
+        head_kind = KindWeights(dict(kind.channels), float(chosen))
+        spoken = f"content 1, behaviour {chosen:g}"
+    rows.append(
+        Row("history: content against behaviour", spoken, f"R@{K} {weighed[chosen]:.3f} (content alone {weighed[0.0]:.3f})", sample)
+    )
+    fitted = replace(head, kinds={**head.kinds, HISTORY: head_kind}, behaviour_lambda=best)
+    return fitted, rows
+
+
+def _questions(
+    events: list[tuple[str, str, int, float, int]], cut: float, rules: HistoryRules
+) -> list[_Question]:
+    """The events after `cut`, each with all that its user did before; of types that mean the item was wanted."""
+    found = []
+    user, history = "", []
+    for who, item_id, kind, when, _ in events:
+        if who != user:
+            user, history = who, []
+        earlier = sum(1 for _, t in history if t < cut)
+        if when >= cut and earlier >= MINIMUM_HISTORY and kind in WANTED:
+            seen = frozenset(p.item_id for p, _ in history)
+            if item_id not in seen:
+                found.append(_Question(share_history([p for p, _ in history], rules), seen, item_id))
+        history.append((Past(item_id, kind), when))
+    if len(found) > MOST_QUERIES:
+        rng = np.random.default_rng(0)
+        found = [found[n] for n in sorted(rng.choice(len(found), MOST_QUERIES, replace=False))]
+    return found
+
+
+def _follow(questions: list[_Question], columns: Mapping[str, int], table: sparse.csr_matrix) -> Array:
+    rows, cols, values = [], [], []
+    for n, q in enumerate(questions):
+        total = sum(q.shares.values())
+        for item_id, a in q.shares.items():
+            if item_id in columns:
+                rows.append(n)
+                cols.append(columns[item_id])
+                values.append(a / total)
+    shares = sparse.csr_matrix((np.asarray(values, np.float32), (rows, cols)), (len(questions), len(columns)))
+    return np.asarray((shares @ table).toarray(), np.float32)
+
+
+def _content(
+    questions: list[_Question],
+    columns: Mapping[str, int],
+    head: Head,
+    blocks: Mapping[str, tuple[Array, np.ndarray]],
+    item_ids: list[str],
+) -> Array:
+    """sum_c w_c (cos_c - theta_c) of each question's history, taken as one interest, float32 [questions, columns]."""
+    position = {i: n for n, i in enumerate(item_ids)}
+    here = np.asarray([position.get(i, -1) for i in columns])
+    score = np.zeros((len(questions), len(columns)), np.float32)
+    for name, (e, has) in blocks.items():
+        w: ChannelWeights = head.kinds[HISTORY].of(name)
+        q = np.zeros((len(questions), e.shape[1]), np.float32)
+        for n, question in enumerate(questions):
+            past = [(position[i], a) for i, a in question.shares.items() if i in position]
+            if past:
+                q[n] = np.asarray([a for _, a in past], np.float32) @ e[[p for p, _ in past]]
+        there = (here >= 0) & has[here]
+        score[:, there] += w.weight * (unit(q) @ e[here[there]].T - w.threshold)
+    return score
+
+
+def _recall(scores: Array, questions: list[_Question], columns: Mapping[str, int]) -> float:
+    hits = 0
+    for row, q in zip(scores, questions, strict=True):
+        if q.answer not in columns:
+            continue
+        masked = row.copy()
+        masked[[columns[i] for i in q.seen if i in columns]] = -np.inf
+        hits += int((masked > masked[columns[q.answer]]).sum()) < K
+    return hits / len(questions)

@@ -1,0 +1,282 @@
+"""A server that remembers what it was asked and fails when it is told to."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import numpy as np
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+from grpc_status import rpc_status
+from itemlens.v1 import catalog_pb2, catalog_pb2_grpc, common_pb2, itemlens_pb2, itemlens_pb2_grpc
+
+SPACE = "space-1"
+WIDTHS = {"title": 4, "photo": 3}
+FUSED = 6
+
+
+def numbers(seed: int, *shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Some vectors that a test can make again."""
+    return np.random.default_rng(seed).standard_normal(shape).astype("<f4")
+
+
+@dataclass
+class Failure:
+    """What a call answers with instead."""
+
+    code: grpc.StatusCode
+    message: str = "told to fail"
+    details: tuple[Message, ...] = ()
+
+    def abort(self, context: Any) -> None:
+        packed = []
+        for detail in self.details:
+            box = any_pb2.Any()
+            box.Pack(detail)
+            packed.append(box)
+        status = status_pb2.Status(code=self.code.value[0], message=self.message, details=packed)
+        context.abort_with_status(rpc_status.to_status(status))
+
+
+@dataclass
+class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer):
+    """Both services. Entries whose id begins with "bad" fail; "long" ones have a warning."""
+
+    requests: list[tuple[str, Any]] = field(default_factory=list)
+    deadlines: list[float] = field(default_factory=list)
+    failures: dict[str, deque[Failure]] = field(default_factory=dict)
+    slow_seconds: float = 0.0
+    items: dict[str, catalog_pb2.Item] = field(default_factory=dict)
+    events: dict[str, catalog_pb2.Event] = field(default_factory=dict)
+    break_after: deque[int] = field(default_factory=deque)
+    """For each stream in turn: how many batches to answer before it breaks. Then none break."""
+    break_with: Failure = field(default_factory=lambda: Failure(grpc.StatusCode.UNAVAILABLE, "going down"))
+    refuse: deque[str] = field(default_factory=deque)
+    """Ids that the server has no room for, once each."""
+    most_waiting: int = 0
+    streams: int = 0
+    new_enums: bool = False
+
+    def fail(self, method: str, code: grpc.StatusCode, *details: Message, times: int = 1) -> None:
+        self.failures.setdefault(method, deque()).extend([Failure(code, "told to fail", details)] * times)
+
+    def asked(self, method: str) -> list[Any]:
+        """The requests of a method, in order."""
+        return [request for name, request in self.requests if name == method]
+
+    def _enter(self, method: str, request: Any, context: Any) -> None:
+        self.requests.append((method, request))
+        self.deadlines.append(context.time_remaining())
+        time.sleep(self.slow_seconds)
+        if self.failures.get(method):
+            self.failures[method].popleft().abort(context)
+
+    def _results(self, ids: list[str]) -> list[catalog_pb2.WriteResult]:
+        made = []
+        for place, id in enumerate(ids):
+            result = catalog_pb2.WriteResult(id=id)
+            if id in self.refuse:
+                self.refuse.remove(id)
+                result.status.code = grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+            elif id.startswith("bad"):
+                result.status.code = grpc.StatusCode.INVALID_ARGUMENT.value[0]
+                result.status.message = "it is bad"
+                result.status.field = f"items[{place}]"
+            elif id.startswith("long"):
+                result.warnings.add(
+                    reason="TEXT_TRUNCATED", message="cut", field=f"items[{place}].contents[0]"
+                )
+            made.append(result)
+        return made
+
+    def GetSpace(self, request: Any, context: Any) -> Any:
+        self._enter("GetSpace", request, context)
+        kinds = {"title": itemlens_pb2.CHANNEL_KIND_TEXT, "photo": itemlens_pb2.CHANNEL_KIND_IMAGE}
+        return itemlens_pb2.GetSpaceResponse(
+            space_id=SPACE,
+            name="fake",
+            fused_dimension=FUSED,
+            fitted=True,
+            channels=[
+                itemlens_pb2.Channel(name=name, kind=kinds[name], dimension=width, precision="fp32")
+                for name, width in WIDTHS.items()
+            ],
+        )
+
+    def Encode(self, request: Any, context: Any) -> Any:
+        self._enter("Encode", request, context)
+        reply = itemlens_pb2.EncodeResponse(space_id=SPACE)
+        rows: dict[str, int] = {}
+        for place, content in enumerate(request.inputs):
+            result = reply.results.add(channel=content.channel)
+            if content.text == "" and not content.picture:
+                result.status.code = grpc.StatusCode.INVALID_ARGUMENT.value[0]
+                result.status.message = "the text is empty"
+                result.status.field = f"inputs[{place}].text"
+                continue
+            result.row = rows.get(content.channel, 0)
+            rows[content.channel] = result.row + 1
+        for channel, count in rows.items():
+            values = numbers(count, count, WIDTHS[channel])
+            reply.matrices.add(
+                data=values.tobytes(),
+                rows=count,
+                dimension=WIDTHS[channel],
+                role=common_pb2.VECTOR_ROLE_CHANNEL,
+                space_id=SPACE,
+                channel=channel,
+            )
+        return reply
+
+    def Fuse(self, request: Any, context: Any) -> Any:
+        self._enter("Fuse", request, context)
+        reply = itemlens_pb2.FuseResponse(space_id=SPACE)
+        for row, _ in enumerate(request.inputs):
+            result = reply.results.add(row=row)
+            result.channels.add(channel="title", presence=itemlens_pb2.PRESENCE_PRESENT)
+            result.channels.add(channel="photo", presence=itemlens_pb2.PRESENCE_PREDICTED)
+        count = len(request.inputs)
+        reply.vectors.MergeFrom(
+            common_pb2.Matrix(
+                data=numbers(count, count, FUSED).tobytes(),
+                rows=count,
+                dimension=FUSED,
+                role=request.role,
+                space_id=SPACE,
+            )
+        )
+        return reply
+
+    def Recommend(self, request: Any, context: Any) -> Any:
+        self._enter("Recommend", request, context)
+        kind: Any = 99 if self.new_enums else common_pb2.PART_KIND_CHANNEL
+        reply = itemlens_pb2.RecommendResponse(recommendation_id="r1", space_id=SPACE, eligible_items=7)
+        for position in range(1, (request.k or 10) + 1):
+            one = reply.items.add(item_id=f"i{position}", position=position, score=1 / position)
+            one.parts.add(kind=kind, channel="title", value=1 / position)
+        interest = reply.interests.add(weight=1.0, item_ids=["a"])
+        if request.with_query_vectors:
+            interest.query_vector.MergeFrom(
+                common_pb2.Vector(
+                    data=numbers(1, FUSED).tobytes(),
+                    dimension=FUSED,
+                    role=common_pb2.VECTOR_ROLE_QUERY,
+                    space_id=SPACE,
+                )
+            )
+        reply.warnings.add(reason="UNKNOWN_ITEM", message="no such item", field="user.history[0]")
+        return reply
+
+    def Explain(self, request: Any, context: Any) -> Any:
+        self._enter("Explain", request, context)
+        reply = itemlens_pb2.ExplainResponse(space_id=SPACE)
+        for item_id in request.item_ids:
+            one = reply.explanations.add(item_id=item_id, score=0.5, sentence="because")
+            if item_id.startswith("bad"):
+                one.status.code = grpc.StatusCode.NOT_FOUND.value[0]
+                continue
+            one.by_place.add(kind=common_pb2.PART_KIND_TOKEN, channel="title", value=0.5, text="red", end=3)
+            one.heat_maps.add(channel="photo", rows=2, columns=3, values=[0, 1, 2, 3, 4, 5])
+            total = one.sums.add(channel="title", sources=["a", ""], values=numbers(2, 2, 3).tobytes())
+            for _ in range(3):
+                total.places.add(kind=common_pb2.PART_KIND_TOKEN)
+        return reply
+
+    def _collection(self, name: str) -> catalog_pb2.Collection:
+        made = catalog_pb2.Collection(name=name, space_id=SPACE, item_count=len(self.items))
+        made.create_time.FromSeconds(1_700_000_000)
+        return made
+
+    def CreateCollection(self, request: Any, context: Any) -> Any:
+        self._enter("CreateCollection", request, context)
+        return catalog_pb2.CreateCollectionResponse(collection=self._collection(request.name))
+
+    def GetCollection(self, request: Any, context: Any) -> Any:
+        self._enter("GetCollection", request, context)
+        return catalog_pb2.GetCollectionResponse(collection=self._collection(request.name))
+
+    def ListCollections(self, request: Any, context: Any) -> Any:
+        self._enter("ListCollections", request, context)
+        return catalog_pb2.ListCollectionsResponse(collections=[self._collection("default")])
+
+    def UpdateCollection(self, request: Any, context: Any) -> Any:
+        self._enter("UpdateCollection", request, context)
+        return catalog_pb2.UpdateCollectionResponse(collection=self._collection(request.name))
+
+    def DeleteCollection(self, request: Any, context: Any) -> Any:
+        self._enter("DeleteCollection", request, context)
+        return catalog_pb2.DeleteCollectionResponse()
+
+    def _upsert(self, request: Any) -> Any:
+        results = self._results([item.item_id for item in request.items])
+        self.items |= {
+            item.item_id: item for item, r in zip(request.items, results, strict=True) if not r.status.code
+        }
+        return catalog_pb2.UpsertItemsResponse(results=results, sequence_number=len(self.requests))
+
+    def UpsertItems(self, request: Any, context: Any) -> Any:
+        self._enter("UpsertItems", request, context)
+        return self._upsert(request)
+
+    def _stream(self, method: str, requests: Iterator[Any], context: Any) -> Iterator[Any]:
+        """Requests of a stream, until it is to break."""
+        self.streams += 1
+        limit = self.break_after.popleft() if self.break_after else None
+        for count, request in enumerate(requests):
+            if count == limit:
+                self.break_with.abort(context)
+            self._enter(method, request, context)
+            yield request
+
+    def StreamUpsertItems(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:
+        for request in self._stream("StreamUpsertItems", requests, context):
+            yield catalog_pb2.StreamUpsertItemsResponse(upsert=self._upsert(request.upsert))
+
+    def GetItems(self, request: Any, context: Any) -> Any:
+        self._enter("GetItems", request, context)
+        reply = catalog_pb2.GetItemsResponse(space_id=SPACE)
+        for item_id in request.item_ids:
+            one = reply.items.add(sequence_number=3)
+            if item_id in self.items:
+                one.item.MergeFrom(self.items[item_id])
+            else:
+                one.item.item_id = item_id
+                one.status.code = grpc.StatusCode.NOT_FOUND.value[0]
+        return reply
+
+    def ListItems(self, request: Any, context: Any) -> Any:
+        self._enter("ListItems", request, context)
+        first = int(request.page_token or 0)
+        listed = list(self.items.values())
+        page = [catalog_pb2.StoredItem(item=item) for item in listed[first : first + request.page_size]]
+        last = first + request.page_size
+        return catalog_pb2.ListItemsResponse(
+            items=page, next_page_token=str(last) if last < len(listed) else ""
+        )
+
+    def DeleteItems(self, request: Any, context: Any) -> Any:
+        self._enter("DeleteItems", request, context)
+        return catalog_pb2.DeleteItemsResponse(results=self._results(list(request.item_ids)))
+
+    def _record(self, request: Any) -> Any:
+        results = self._results([event.event_id for event in request.events])
+        self.events |= {event.event_id: event for event in request.events}
+        return catalog_pb2.RecordEventsResponse(results=results, sequence_number=len(self.requests))
+
+    def RecordEvents(self, request: Any, context: Any) -> Any:
+        self._enter("RecordEvents", request, context)
+        return self._record(request)
+
+    def StreamRecordEvents(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:
+        for request in self._stream("StreamRecordEvents", requests, context):
+            yield catalog_pb2.StreamRecordEventsResponse(record=self._record(request.record))
+
+    def DeleteUser(self, request: Any, context: Any) -> Any:
+        self._enter("DeleteUser", request, context)
+        return catalog_pb2.DeleteUserResponse(deleted_events=5)

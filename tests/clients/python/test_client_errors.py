@@ -1,0 +1,195 @@
+"""Typed errors, retries and deadlines, for both clients."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from typing import Any
+
+import grpc
+import itemlens
+import pytest
+from conftest import QUICK, Connect
+from fake_server import Fake
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2
+from itemlens import ErrorDetails, Retry
+from itemlens._retry import Deadline
+
+StatusCode = grpc.StatusCode
+RETRIED = {StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED}
+CLASSES = {
+    StatusCode.INVALID_ARGUMENT: itemlens.InvalidArgument,
+    StatusCode.OUT_OF_RANGE: itemlens.InvalidArgument,
+    StatusCode.NOT_FOUND: itemlens.NotFound,
+    StatusCode.ALREADY_EXISTS: itemlens.AlreadyExists,
+    StatusCode.FAILED_PRECONDITION: itemlens.FailedPrecondition,
+    StatusCode.ABORTED: itemlens.FailedPrecondition,
+    StatusCode.RESOURCE_EXHAUSTED: itemlens.Overloaded,
+    StatusCode.UNAVAILABLE: itemlens.Unavailable,
+    StatusCode.DEADLINE_EXCEEDED: itemlens.DeadlineExceeded,
+    StatusCode.CANCELLED: itemlens.Cancelled,
+    StatusCode.PERMISSION_DENIED: itemlens.PermissionDenied,
+    StatusCode.UNAUTHENTICATED: itemlens.PermissionDenied,
+    StatusCode.UNIMPLEMENTED: itemlens.Unimplemented,
+    StatusCode.INTERNAL: itemlens.ServerError,
+    StatusCode.UNKNOWN: itemlens.ServerError,
+    StatusCode.DATA_LOSS: itemlens.ServerError,
+}
+
+
+def retry_info(seconds: float) -> Any:
+    delay = Duration()
+    delay.FromMilliseconds(round(seconds * 1000))
+    return error_details_pb2.RetryInfo(retry_delay=delay)
+
+
+@pytest.mark.parametrize("code", [code for code in StatusCode if code is not StatusCode.OK])
+def test_each_code_has_its_class(client: Any, fake: Fake, code: StatusCode) -> None:
+    fake.fail("Recommend", code, times=QUICK.attempts)
+    with pytest.raises(itemlens.ItemlensError) as raised:
+        client.recommend("ann")
+    assert type(raised.value) is CLASSES[code]
+    assert raised.value.code is code
+    assert raised.value.message == "told to fail"
+    assert isinstance(raised.value.__cause__, grpc.RpcError)
+    assert len(fake.asked("Recommend")) == (QUICK.attempts if code in RETRIED else 1)
+
+
+def test_details_are_read(client: Any, fake: Fake) -> None:
+    bad = error_details_pb2.BadRequest()
+    bad.field_violations.add(field="user.history[0].item_id", description="is empty")
+    info = error_details_pb2.ErrorInfo(reason="EMPTY_ID", domain="itemlens", metadata={"limit": "256"})
+    resource = error_details_pb2.ResourceInfo(resource_type="collection", resource_name="shop")
+    fake.fail("Recommend", StatusCode.INVALID_ARGUMENT, bad, info, resource)
+    with pytest.raises(itemlens.InvalidArgument) as raised:
+        client.recommend("ann")
+    error = raised.value
+    assert error.violations == (itemlens.FieldViolation("user.history[0].item_id", "is empty"),)
+    assert (error.details.reason, error.details.metadata) == ("EMPTY_ID", {"limit": "256"})
+    assert (error.details.resource_type, error.details.resource_name) == ("collection", "shop")
+    assert error.details.retry_seconds is None
+    assert str(error) == "INVALID_ARGUMENT: told to fail (user.history[0].item_id)"
+
+
+def test_errors_can_be_pickled() -> None:
+    details = ErrorDetails(reason="X", retry_seconds=2.0)
+    for error in (
+        itemlens.Overloaded("full", None, details),
+        itemlens.PartialFailure([(3, itemlens.NotFound("gone"))], 4),
+    ):
+        copy = pickle.loads(pickle.dumps(error))
+        assert (type(copy), str(copy), copy.code) == (type(error), str(error), error.code)
+        assert copy.details == error.details
+
+
+@pytest.mark.parametrize("code", sorted(RETRIED, key=str))
+def test_a_call_is_tried_again_until_it_goes_well(client: Any, fake: Fake, code: StatusCode) -> None:
+    fake.fail("UpsertItems", code, times=QUICK.attempts - 1)
+    client.upsert([itemlens.Item("a", texts={"title": "x"})]).raise_for_errors()
+    assert len(fake.asked("UpsertItems")) == QUICK.attempts
+
+
+def test_every_try_sends_the_same_event_ids(client: Any, fake: Fake) -> None:
+    fake.fail("RecordEvents", StatusCode.UNAVAILABLE)
+    client.record_events([itemlens.Event("ann", "a")])
+    first, second = fake.asked("RecordEvents")
+    assert first == second
+
+
+def test_one_attempt_means_no_retry(connect: Connect, fake: Fake) -> None:
+    fake.fail("Recommend", StatusCode.UNAVAILABLE)
+    with pytest.raises(itemlens.Unavailable):
+        connect(retry=Retry(attempts=1)).recommend("ann")
+    assert len(fake.asked("Recommend")) == 1
+
+
+def test_the_servers_wish_is_waited_for(client: Any, fake: Fake) -> None:
+    fake.fail("Recommend", StatusCode.RESOURCE_EXHAUSTED, retry_info(0.4))
+    began = time.monotonic()
+    client.recommend("ann")
+    assert 0.4 <= time.monotonic() - began < 2
+    assert len(fake.asked("Recommend")) == 2
+
+
+def test_a_wait_past_the_deadline_is_not_begun(client: Any, fake: Fake) -> None:
+    fake.fail("Recommend", StatusCode.RESOURCE_EXHAUSTED, retry_info(60))
+    began = time.monotonic()
+    with pytest.raises(itemlens.Overloaded) as raised:
+        client.recommend("ann", timeout=5)
+    assert time.monotonic() - began < 2
+    assert raised.value.details.retry_seconds == 60
+
+
+def test_retries_share_one_deadline(connect: Connect, fake: Fake) -> None:
+    client = connect(timeout=1.0, retry=Retry(attempts=100, initial=0.05, maximum=0.05))
+    fake.fail("Recommend", StatusCode.UNAVAILABLE, times=100)
+    began = time.monotonic()
+    with pytest.raises(itemlens.Unavailable):
+        client.recommend("ann")
+    assert time.monotonic() - began < 1.5
+    assert fake.deadlines[0] <= 1.0
+    assert fake.deadlines[-1] < 0.5
+
+
+@pytest.mark.parametrize(("settings", "timeout"), [({"timeout": 0.2}, None), ({}, 0.2)])
+def test_a_slow_answer_is_a_deadline_error(
+    connect: Connect, fake: Fake, settings: dict[str, float], timeout: float | None
+) -> None:
+    fake.slow_seconds = 0.6
+    with pytest.raises(itemlens.DeadlineExceeded):
+        connect(**settings).recommend("ann", timeout=timeout)
+    assert len(fake.asked("Recommend")) == 1
+
+
+def test_infinity_is_no_deadline(connect: Connect, fake: Fake) -> None:
+    connect(timeout=float("inf")).recommend("ann")
+    assert fake.deadlines[0] is None or fake.deadlines[0] > 1e6
+
+
+def test_what_cannot_be_repeated_is_not(client: Any, fake: Fake) -> None:
+    fake.fail("CreateCollection", StatusCode.UNAVAILABLE)
+    with pytest.raises(itemlens.Unavailable):
+        client.create_collection("shop")
+    fake.fail("CreateCollection", StatusCode.UNAVAILABLE)
+    client.create_collection("shop", allow_existing=True)
+    fake.fail("DeleteCollection", StatusCode.RESOURCE_EXHAUSTED)  # turned away, so it was not heard
+    client.delete_collection("shop")
+    assert len(fake.asked("CreateCollection")) == 3
+    assert len(fake.asked("DeleteCollection")) == 2
+
+
+def test_no_server_is_unavailable() -> None:
+    with (
+        itemlens.Client("127.0.0.1:1", retry=Retry(attempts=2, initial=0.01)) as client,
+        pytest.raises(itemlens.Unavailable),
+    ):
+        client.space()
+
+
+def test_waits_grow_to_the_maximum_and_differ() -> None:
+    retry, error = Retry(attempts=10_000, initial=1, multiplier=2, maximum=16), itemlens.Unavailable()
+    for failures, most in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 16), (5000, 16)]:
+        waits = [retry.wait(failures, error) for _ in range(50)]
+        assert all(wait is not None and most / 2 <= wait <= most for wait in waits)
+        assert len(set(waits)) > 40
+
+
+def test_a_message_that_is_too_large_is_not_sent_again() -> None:
+    error = itemlens.Overloaded("SERVER: Received message larger than max (5 vs. 4)")
+    assert Retry().wait(1, error) is None
+
+
+@pytest.mark.parametrize("settings", [{"attempts": 0}, {"initial": -1}, {"maximum": -1}, {"multiplier": 0.5}])
+def test_settings_of_retry_are_checked(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Retry needs"):
+        Retry(**settings)
+
+
+def test_a_deadline_counts_down() -> None:
+    deadline = Deadline(0.05)
+    assert deadline.allows(0.01)
+    assert not deadline.allows(1)
+    time.sleep(0.06)
+    assert deadline.left() == 0
+    assert Deadline(float("inf")).left() is None

@@ -1,0 +1,131 @@
+"""The public surface: what is exported, and that the two clients are one."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import subprocess
+import sys
+from typing import get_type_hints
+
+import itemlens
+from itemlens import AsyncClient, Client
+from itemlens._types import Side
+
+
+def test_what_is_exported() -> None:
+    assert itemlens.__all__ == EXPORTED
+    for name in itemlens.__all__:
+        assert getattr(itemlens, name).__doc__, name
+    public = {name for name in vars(itemlens) if not name.startswith("_")}
+    assert public - set(itemlens.__all__) <= {"v1"}
+
+
+def methods(flavour: type) -> dict[str, object]:
+    return {name: value for name, value in vars(flavour).items() if inspect.isfunction(value)}
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    sync, asynchronous = methods(Client), methods(AsyncClient)
+    assert sync.keys() - {"__enter__", "__exit__"} == asynchronous.keys() - {"__aenter__", "__aexit__"}
+    for name in sync.keys() & asynchronous.keys():
+        ours, theirs = (inspect.signature(getattr(flavour, name)) for flavour in (Client, AsyncClient))
+        assert ours.parameters == theirs.parameters, name
+        if name != "list_items":
+            assert ours.return_annotation == theirs.return_annotation, name
+        assert ours.parameters["self"].annotation is inspect.Parameter.empty, name
+        if not name.startswith("_"):
+            assert inspect.getdoc(getattr(AsyncClient, name)) == inspect.getdoc(getattr(Client, name)), name
+
+
+def test_all_of_the_async_client_is_awaited() -> None:
+    for name, method in methods(AsyncClient).items():
+        plain = name in ("__init__",)
+        assert plain or inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method), name
+
+
+def test_methods_read_like_methods() -> None:
+    signature = inspect.signature(Client.recommend)
+    assert list(signature.parameters)[:2] == ["self", "user"]
+    assert signature.return_annotation == "Recommendations"
+
+
+def test_the_keyword_arguments_are_the_fields_of_a_user_side() -> None:
+    fields = {field.name for field in dataclasses.fields(itemlens.UserSide)}
+    assert fields == set(Side.__annotations__)
+    assert get_type_hints(Side) == get_type_hints(itemlens.UserSide)
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    from itemlens import _errors
+
+    classes = [c for c in vars(_errors).values() if inspect.isclass(c) and issubclass(c, Exception)]
+    drawn = [line.split()[1] for line in (_errors.__doc__ or "").splitlines() if "──" in line]
+    assert sorted(drawn) == sorted(c.__name__ for c in classes if c is not itemlens.ItemlensError)
+    assert all(issubclass(c, itemlens.ItemlensError) for c in classes)
+
+
+def test_the_bare_install_suffices() -> None:
+    heavy = ("onnxruntime", "torch", "pydantic", "yaml", "rich", "typer", "itemlens_server")
+    code = f"import itemlens, sys; print([m for m in {heavy!r} if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+EXPORTED = [
+    "AlreadyExists",
+    "AsyncClient",
+    "Cancelled",
+    "Channel",
+    "ChannelKind",
+    "ChannelSum",
+    "ChannelWeight",
+    "Client",
+    "Collection",
+    "Content",
+    "DeadlineExceeded",
+    "Encoded",
+    "EncodedInput",
+    "ErrorDetails",
+    "Event",
+    "EventType",
+    "Explanation",
+    "Explanations",
+    "FailedPrecondition",
+    "FieldViolation",
+    "FuseInput",
+    "Fused",
+    "FusedInput",
+    "HeatMap",
+    "Interaction",
+    "Interest",
+    "InvalidArgument",
+    "Item",
+    "ItemlensError",
+    "NotFound",
+    "Notice",
+    "Overloaded",
+    "Part",
+    "PartKind",
+    "PartialFailure",
+    "PermissionDenied",
+    "Picture",
+    "Presence",
+    "Progress",
+    "Recommendation",
+    "Recommendations",
+    "Relation",
+    "Retry",
+    "Role",
+    "ServerError",
+    "SourceWeights",
+    "Space",
+    "StoredItem",
+    "StoredItems",
+    "Unavailable",
+    "Unimplemented",
+    "UploadReport",
+    "UserSide",
+    "Vector",
+    "WriteResult",
+    "Written",
+]
