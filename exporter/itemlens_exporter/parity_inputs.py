@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw, ImageFilter
 
 _ENGLISH = """
 red blue large small light heavy waterproof cotton leather steel glass running walking city mountain river
-quiet family hotel flight course loan card pension beginner advanced music kitchen garden summer winter shoes jacket
-kettle lamp bicycle camera phone tea coffee rice noodles bread organic fresh cheap quality gift for with and
-without the a of in under over near best new used two hundred 42 3.5 kg cm
+quiet family hotel flight course loan card pension beginner advanced music kitchen garden summer winter shoes
+jacket kettle lamp bicycle camera phone tea coffee rice noodles bread organic fresh cheap quality gift for
+with and without the a of in under over near best new used two hundred 42 3.5 kg cm
 """
 _CHINESE = """
 轻便 防水 男士 女士 跑步鞋 羽绒服 电热水壶 台灯 自行车 相机 手机 绿茶 咖啡 大米 面条 面包

@@ -29,6 +29,8 @@ Progress = Callable[[str], None]
 # choice, and so the space's id, must not hang on the noise of a measurement.
 CLEARLY_FASTER = 0.8
 
+_MADE_WITH = ("torch", "transformers", "optimum-onnx", "onnx", "onnxruntime", "tokenizers", "pillow")
+
 
 @dataclass(frozen=True)
 class Exported:
@@ -183,6 +185,5 @@ def _int8(
 
 
 def _made_with() -> dict[str, str]:
-    packages = "torch transformers optimum optimum-onnx onnx onnxruntime tokenizers pillow".split()
-    versions = {package: importlib.metadata.version(package) for package in packages}
+    versions = {package: importlib.metadata.version(package) for package in _MADE_WITH}
     return {"python": platform.python_version(), "machine": platform.machine(), **versions}

@@ -12,7 +12,6 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from itemlens.v1 import catalog_pb2, catalog_pb2_grpc, itemlens_pb2, itemlens_pb2_grpc
 from itemlens_server.catalog.store import Store
 from itemlens_server.config import Settings
 from itemlens_server.domain.catalogue import Catalogue
@@ -21,13 +20,10 @@ from itemlens_server.engine.encoders import Limits
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import choose_provider
 from itemlens_server.errors import WrongState
-from itemlens_server.rpc.services import CatalogService, ItemLensService
+from itemlens_server.rpc.services import CATALOG, ITEM_LENS, register
 
 log = logging.getLogger("itemlens")
-SERVICES = (
-    itemlens_pb2.DESCRIPTOR.services_by_name["ItemLens"].full_name,
-    catalog_pb2.DESCRIPTOR.services_by_name["Catalog"].full_name,
-)
+SERVICES = (ITEM_LENS, CATALOG)
 MAINTENANCE_SECONDS = 1.0
 
 
@@ -68,10 +64,7 @@ class Server:
             ("grpc.so_reuseport", 0),
         ]
         self._grpc = grpc.server(ThreadPoolExecutor(settings.rpc_threads, "rpc"), options=options)
-        itemlens_pb2_grpc.add_ItemLensServicer_to_server(
-            ItemLensService(self.catalogue, self.encoder, settings), self._grpc
-        )
-        catalog_pb2_grpc.add_CatalogServicer_to_server(CatalogService(self.catalogue, settings), self._grpc)
+        register(self._grpc, self.catalogue, self.encoder, settings)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._grpc)
@@ -89,7 +82,9 @@ class Server:
         try:
             port = self._grpc.add_insecure_port(self._settings.listen)
         except RuntimeError as error:
-            raise WrongState(f"cannot listen on {self._settings.listen}: {error}; give --listen another address") from error
+            raise WrongState(
+                f"cannot listen on {self._settings.listen}: {error}; give --listen another address"
+            ) from error
         self._grpc.start()
         self._maintenance.start()
         for name in ("", *SERVICES):

@@ -20,37 +20,59 @@ class Settings(BaseSettings):
 
     listen: str = Field("127.0.0.1:50051", description="address to serve on; port 0 takes a free one")
     models: Path = Field(Path("models"), description="the model repository: a folder of spaces")
-    data: Path = Field(Path("data"), description="the folder of the store and its graphs; one server at a time")
+    data: Path = Field(
+        Path("data"), description="the folder of the store and its graphs; one server at a time"
+    )
     space: str = Field("", description="id or name of the default space; needed only if there are several")
-    provider: Literal["auto", "cpu", "cuda"] = Field("auto", description="ONNX Runtime provider; cuda must load or the server stops")
-    precision: Literal["auto", "fp32", "fp16", "int8"] = Field("auto", description="graph to run; auto: fp16 on CUDA, else fp32")
+    provider: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="ONNX Runtime provider; cuda must load or the server stops"
+    )
+    precision: Literal["auto", "fp32", "fp16", "int8"] = Field(
+        "auto", description="graph to run; auto: fp16 on CUDA, else fp32"
+    )
     threads: int = Field(0, ge=0, description="inference threads; 0: one a processor")
     rpc_threads: int = Field(16, ge=2, description="calls that are worked on at the same time")
-    gpu_memory_bytes: int = Field(8 << 30, gt=0, description="upper bound of ONNX Runtime's CUDA arena, per session")
+    gpu_memory_bytes: int = Field(
+        8 << 30, gt=0, description="upper bound of ONNX Runtime's CUDA arena, per session"
+    )
 
-    max_inputs: int = Field(256, gt=0, description="inputs, items or explanations in one Encode, Fuse or Explain call")
+    max_inputs: int = Field(
+        256, gt=0, description="inputs, items or explanations in one Encode, Fuse or Explain call"
+    )
     max_items: int = Field(1000, gt=0, description="items in one upsert, get or delete call")
     max_events: int = Field(10_000, gt=0, description="events in one call")
-    max_history: int = Field(10_000, gt=0, description="past items in one call; the newest `history_window` count")
+    max_history: int = Field(
+        10_000, gt=0, description="past items in one call; the newest `history_window` count"
+    )
     max_candidates: int = Field(1000, gt=0, description="caller's own candidates in one call")
     max_k: int = Field(1000, gt=0, description="recommendations in one call")
     max_text_bytes: int = Field(256 << 10, gt=0, description="UTF-8 bytes of one text")
     max_picture_bytes: int = Field(10 * MIB, gt=0, description="bytes of one encoded picture")
-    max_picture_pixels: int = Field(40_000_000, gt=0, description="pixels of one picture, read from its header")
+    max_picture_pixels: int = Field(
+        40_000_000, gt=0, description="pixels of one picture, read from its header"
+    )
     max_item_pictures: int = Field(64, gt=0, description="pictures of one item in one channel")
     max_message_bytes: int = Field(64 * MIB, gt=0, description="bytes of one gRPC message")
-    max_queue: int = Field(8192, gt=0, description="inputs that wait for an encoder; past it calls get RESOURCE_EXHAUSTED")
+    max_queue: int = Field(
+        8192, gt=0, description="inputs that wait for an encoder; past it calls get RESOURCE_EXHAUSTED"
+    )
     max_store_bytes: int = Field(0, ge=0, description="size limit of the store's file; 0: the disk")
     max_recommendations: int = Field(20_000, gt=0, description="recommendations remembered for Explain")
 
     history_window: int = Field(50, gt=0, description="past items that count")
-    history_decay: float = Field(0.9, gt=0, le=1, description="weight of a past item against the next newer one")
+    history_decay: float = Field(
+        0.9, gt=0, le=1, description="weight of a past item against the next newer one"
+    )
     weight_view: float = Field(0.2, ge=0, description="weight of a VIEW")
     weight_click: float = Field(0.5, ge=0, description="weight of a CLICK")
     weight_cart: float = Field(0.8, ge=0, description="weight of a CART")
     weight_purchase: float = Field(1.0, ge=0, description="weight of a PURCHASE")
-    candidates_per_channel: int = Field(400, gt=0, description="candidates a graph gives; more: better recall, slower")
-    segment_rows: int = Field(2048, gt=0, description="new items that are searched exactly before a graph is built of them")
+    candidates_per_channel: int = Field(
+        400, gt=0, description="candidates a graph gives; more: better recall, slower"
+    )
+    segment_rows: int = Field(
+        2048, gt=0, description="new items that are searched exactly before a graph is built of them"
+    )
     drain_seconds: float = Field(30, ge=0, description="time for running calls to finish after SIGTERM")
     log: Literal["text", "json"] = Field("text", description="form of the log lines")
 
@@ -64,7 +86,9 @@ class Settings(BaseSettings):
         from_file = yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file else {}
         given = {name: value for name, value in flags.items() if value is not None}
         from_environment = {
-            name for name in cls.model_fields if f"ITEMLENS_{name.upper()}" in os.environ and name not in given
+            name
+            for name in cls.model_fields
+            if f"ITEMLENS_{name.upper()}" in os.environ and name not in given
         }
         kept = {name: value for name, value in from_file.items() if name not in from_environment}
         return cls(**{**kept, **given})
@@ -75,10 +99,32 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        **_: Any,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings
 
     def thread_count(self) -> int:
         """Inference threads, resolved."""
         return self.threads or os.cpu_count() or 1
+
+
+def markdown() -> str:
+    """The settings as the table of docs/settings.md."""
+    lines = [
+        "# Settings",
+        "",
+        "Each can be given to `itemlens serve` in a YAML file (`--config`), as an environment variable, or, the first "
+        "ones, as a flag. Flags win over the environment, the environment over the file.",
+        "",
+        "| setting | environment | default | what it is |",
+        "|---|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        default = f"`{field.default}`" if str(field.default) else ""
+        lines.append(f"| `{name}` | `ITEMLENS_{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

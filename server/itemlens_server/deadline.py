@@ -28,4 +28,6 @@ class Deadline:
         if not self._alive():
             raise Cancelled("the caller has hung up")
         if self._at is not None and time.monotonic() >= self._at:
-            raise DeadlineExceeded("the deadline has passed; give the call more time or send less in one call")
+            raise DeadlineExceeded(
+                "the deadline has passed; give the call more time or send less in one call"
+            )

@@ -1,15 +1,15 @@
 """What can go wrong, in words for the caller. `rpc.errors` turns each class into one gRPC status.
 
-    ItemlensError
-    ├── InvalidInput           the request is wrong: change `field`
-    ├── NotFound               a space, collection, item, user or recommendation that is not there
-    ├── AlreadyExists          an id that is taken
-    ├── WrongState             right request, wrong moment: the message says what to do first
-    │   └── SpaceMismatch      vectors or data of another space
-    ├── Overloaded             a queue is full: try again after `retry_seconds`
-    ├── StorageFull            the disk or the store's size limit is reached
-    ├── DeadlineExceeded       the caller's deadline has passed
-    └── Cancelled              the caller has hung up
+ItemlensError
+├── InvalidInput           the request is wrong: change `field`
+├── NotFound               a space, collection, item, user or recommendation that is not there
+├── AlreadyExists          an id that is taken
+├── WrongState             right request, wrong moment: the message says what to do first
+│   └── SpaceMismatch      vectors or data of another space
+├── Overloaded             a queue is full: try again after `retry_seconds`
+├── StorageFull            the disk or the store's size limit is reached
+├── DeadlineExceeded       the caller's deadline has passed
+└── Cancelled              the caller has hung up
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def save(directory: Path, segments: Sequence[Segment], identity: Mapping[str, ob
     try:
         described = []
         for n, segment in enumerate(segments):
-            files = []
+            files: list[dict[str, object]] = []
             for (channel, presence), graph in segment.graphs.items():
                 path = new / f"{n}-{len(files)}.hnsw"
                 graph.save_index(str(path))
@@ -123,7 +123,9 @@ def save(directory: Path, segments: Sequence[Segment], identity: Mapping[str, ob
                     "file": path.name, "channel": channel, "presence": presence, "sha256": _sync_and_hash(path),
                     "count": graph.get_current_count(), "dim": graph.dim,
                 })  # fmt: skip
-            described.append({"first": segment.first, "last": segment.last, "rows": segment.rows, "graphs": files})
+            described.append(
+                {"first": segment.first, "last": segment.last, "rows": segment.rows, "graphs": files}
+            )
         manifest = new / MANIFEST
         manifest.write_text(json.dumps({"identity": identity, "segments": described}))
         _sync_and_hash(manifest)
@@ -181,5 +183,3 @@ def _sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-

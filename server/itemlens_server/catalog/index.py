@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-
 import numpy as np
 from scipy import sparse
 
@@ -39,7 +38,6 @@ class Neighbours:
             span = slice(t.indptr[j], t.indptr[j + 1])
             total[t.indices[span]] += np.float32(a) * t.data[span]
         return total
-
 
     def entry(self, row: int, column: int) -> float:
         """B_ji."""

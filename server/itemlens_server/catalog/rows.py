@@ -28,7 +28,9 @@ class View:
     def positions(self, labels: Ints) -> Ints:
         """Positions of `labels` in the arrays; those that are not there (any more) are left out."""
         found = np.searchsorted(self.labels, labels)
-        found = found[found < len(self.labels)] if len(labels) == 0 else np.minimum(found, len(self.labels) - 1)
+        found = (
+            found[found < len(self.labels)] if len(labels) == 0 else np.minimum(found, len(self.labels) - 1)
+        )
         return found[self.labels[found] == labels] if len(self.labels) else np.zeros(0, np.int64)
 
 

@@ -154,7 +154,9 @@ class Store:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise WrongState(f"another server uses {directory}; stop it or give --data another folder") from error
+            raise WrongState(
+                f"another server uses {directory}; stop it or give --data another folder"
+            ) from error
         self._local = threading.local()
         setup = self._connect()
         version = setup.execute("PRAGMA user_version").fetchone()[0]
@@ -258,7 +260,9 @@ def upsert_items(
         positions: dict[str, int] = {}
         for one in item.inputs:
             position = positions[one.channel] = positions.get(one.channel, -1) + 1
-            connection.execute("INSERT INTO inputs VALUES (?, ?, ?, ?)", (row, one.channel, position, one.content))
+            connection.execute(
+                "INSERT INTO inputs VALUES (?, ?, ?, ?)", (row, one.channel, position, one.content)
+            )
             if one.picture:
                 connection.execute("INSERT OR IGNORE INTO pictures VALUES (?, ?)", (one.content, one.picture))
             if one.vector is not None:
@@ -272,7 +276,9 @@ def upsert_items(
     return outcomes
 
 
-def delete_items(connection: sqlite3.Connection, collection: int, item_ids: Iterable[str]) -> tuple[dict[str, int], int]:
+def delete_items(
+    connection: sqlite3.Connection, collection: int, item_ids: Iterable[str]
+) -> tuple[dict[str, int], int]:
     """Delete items; the row of each that was there, and the sequence number."""
     sequence = next_sequence(connection, collection)
     deleted = {}
@@ -325,7 +331,9 @@ def record_events(
 
 def delete_user(connection: sqlite3.Connection, collection: int, user_id: str) -> int:
     """Delete a user's events; how many there were."""
-    cursor = connection.execute("DELETE FROM events WHERE collection = ? AND user_id = ?", (collection, user_id))
+    cursor = connection.execute(
+        "DELETE FROM events WHERE collection = ? AND user_id = ?", (collection, user_id)
+    )
     if cursor.rowcount:
         next_sequence(connection, collection)
     return cursor.rowcount
@@ -344,7 +352,9 @@ class Reader:
 
     def collections(self) -> list[CollectionRow]:
         """All collections, by name."""
-        rows = self._connection.execute("SELECT id, name, space_id, created, sequence FROM collections ORDER BY name")
+        rows = self._connection.execute(
+            "SELECT id, name, space_id, created, sequence FROM collections ORDER BY name"
+        )
         return [CollectionRow(*row) for row in rows]
 
     def counts(self, collection: int) -> tuple[int, int, int]:
@@ -357,7 +367,11 @@ class Reader:
         return (row[0], row[1], row[2]) if row else (0, 0, 0)
 
     def items(
-        self, collection: int, item_ids: Sequence[str], pictures: bool = False, encoders: Mapping[str, str] | None = None
+        self,
+        collection: int,
+        item_ids: Sequence[str],
+        pictures: bool = False,
+        encoders: Mapping[str, str] | None = None,
     ) -> dict[str, StoredItem]:
         """Items by id, with pictures and (given each channel's encoder digest) vectors where asked for."""
         found = {}
@@ -439,9 +453,7 @@ class Reader:
         row = self._connection.execute("SELECT data FROM pictures WHERE content = ?", (content,)).fetchone()
         return bytes(row[0]) if row else b""
 
-    def _inputs(
-        self, row: int, pictures: bool, encoders: Mapping[str, str] | None
-    ) -> Iterator[StoredInput]:
+    def _inputs(self, row: int, pictures: bool, encoders: Mapping[str, str] | None) -> Iterator[StoredInput]:
         found = self._connection.execute(
             "SELECT channel, content FROM inputs WHERE row = ? ORDER BY channel, position", (row,)
         ).fetchall()
@@ -449,4 +461,3 @@ class Reader:
             data = self.picture(content) if pictures else b""
             vector = self.vector(content, encoders[channel]) if encoders and channel in encoders else None
             yield StoredInput(channel, content, data, vector)
-

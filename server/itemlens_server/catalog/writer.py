@@ -6,6 +6,7 @@ many small writes fast. Each operation runs in a savepoint of its own: one that 
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -35,6 +36,7 @@ class Writer:
         self._connect = connect
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._closed = False
+        self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -43,18 +45,23 @@ class Writer:
 
         Raises:
             StorageFull: the disk or the size limit is full; nothing was kept.
+            WrongState: the store is closed.
         """
-        if self._closed:
-            raise WrongState("the store is closed: the server is stopping")
         job = _Write(run, after)
-        self._queue.put(job)
+        # With the lock nothing is queued behind the mark that ends the thread: it would wait for ever.
+        with self._closing:
+            if self._closed:
+                raise WrongState("the store is closed: the server is stopping")
+            self._queue.put(job)
         result: T = job.future.result()
         return result
 
     def close(self) -> None:
         """Finish what is queued and stop."""
-        self._closed = True
-        self._queue.put(None)
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
         self._thread.join()
 
     def _work(self) -> None:
@@ -96,8 +103,10 @@ class Writer:
                     done.append(job)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            # A disk that fails may fail this too; SQLite then rolls back on the next BEGIN or the next start.
+            with contextlib.suppress(sqlite3.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
             if len(group) > 1:
                 return False
             if not group[0].future.done():
@@ -116,5 +125,7 @@ class Writer:
 def _translate(error: sqlite3.Error) -> Exception:
     text = str(error)
     if "full" in text or "disk I/O" in text:
-        return StorageFull(f"the store cannot grow ({text}): free disk space or raise max_store_bytes; nothing was kept")
+        return StorageFull(
+            f"the store cannot grow ({text}): free disk space or raise max_store_bytes; nothing was kept"
+        )
     return error

@@ -35,4 +35,3 @@ def main() -> None:
 def _fail(message: str) -> None:
     Console(stderr=True).print(f"[bold red]error:[/] {message}", highlight=False, soft_wrap=True)
     sys.exit(1)
-

@@ -13,7 +13,17 @@ from rich.table import Table
 
 from itemlens_server.errors import ItemlensError
 
-PACKAGES = ("grpcio", "protobuf", "numpy", "scipy", "onnxruntime", "onnxruntime-gpu", "tokenizers", "hnswlib", "pillow")
+PACKAGES = (
+    "grpcio",
+    "protobuf",
+    "numpy",
+    "scipy",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "tokenizers",
+    "hnswlib",
+    "pillow",
+)
 EXPORT_PACKAGES = ("torch", "transformers", "optimum-onnx")
 
 
@@ -37,7 +47,10 @@ Row = tuple[str, str, str]
 
 
 def _versions() -> list[Row]:
-    rows = [("itemlens", importlib.metadata.version("itemlens"), ""), ("Python", platform.python_version(), "")]
+    rows = [
+        ("itemlens", importlib.metadata.version("itemlens"), ""),
+        ("Python", platform.python_version(), ""),
+    ]
     versions = {}
     for name in (*PACKAGES, *EXPORT_PACKAGES):
         try:
@@ -51,7 +64,9 @@ def _versions() -> list[Row]:
         ))  # fmt: skip
     for name, version in versions.items():
         optional = name in EXPORT_PACKAGES or name.startswith("onnxruntime")
-        absent = "not installed (only `itemlens export` needs it)" if name in EXPORT_PACKAGES else "not installed"
+        absent = (
+            "not installed (only `itemlens export` needs it)" if name in EXPORT_PACKAGES else "not installed"
+        )
         rows.append((name, version or absent, "" if version or optional else f"pip install {name}"))
     if not versions["onnxruntime"] and not versions["onnxruntime-gpu"]:
         rows.append(("ONNX Runtime", "not installed", "pip install 'itemlens[server]'"))
@@ -76,7 +91,13 @@ def _providers() -> list[Row]:
         if provider not in ("CPUExecutionProvider", "CUDAExecutionProvider"):
             continue
         problem = provider_loads(provider)
-        rows.append((provider, problem or "loads and runs", problem and "install the library it names; see docs/deployment.md"))
+        rows.append(
+            (
+                provider,
+                problem or "loads and runs",
+                problem and "install the library it names; see docs/deployment.md",
+            )
+        )
     rows.append(("provider chosen", choose_provider("auto"), ""))
     return rows
 
@@ -89,7 +110,13 @@ def _spaces(models: Path) -> list[Row]:
     for path in sorted(models.glob(f"*/{MANIFEST}")):
         try:
             manifest = verify(path.parent)
-            rows.append((f"space {manifest.space_id}", f"{manifest.name}: hashes hold, {'fitted' if manifest.head else 'not fitted'}", ""))
+            rows.append(
+                (
+                    f"space {manifest.space_id}",
+                    f"{manifest.name}: hashes hold, {'fitted' if manifest.head else 'not fitted'}",
+                    "",
+                )
+            )
         except ItemlensError as error:
             rows.append((f"space {path.parent.name}", error.message, "itemlens export"))
     return rows or [("spaces", f"none in {models}", f"itemlens export --models {models}")]
@@ -105,5 +132,11 @@ def _store(data: Path) -> list[Row]:
     rows: list[Row] = [("store", broken or "whole", "restore the folder from a backup" if broken else "")]
     for row in reader.collections():
         items, events, sequence = reader.counts(row.id)
-        rows.append((f"collection {row.name}", f"{items} items, {events} events, space {row.space_id}, at {sequence}", ""))
+        rows.append(
+            (
+                f"collection {row.name}",
+                f"{items} items, {events} events, space {row.space_id}, at {sequence}",
+                "",
+            )
+        )
     return rows

@@ -18,10 +18,14 @@ from rich.table import Table
 
 def fit(
     collection: Annotated[str, typer.Argument(help="the collection to fit to")] = "default",
-    models: Annotated[Path, typer.Option(help="the model repository; the new space is added to it")] = Path("models"),
+    models: Annotated[Path, typer.Option(help="the model repository; the new space is added to it")] = Path(
+        "models"
+    ),
     data: Annotated[Path, typer.Option(help="the store to read")] = Path("data"),
     name: Annotated[str, typer.Option(help="label of the new space; default: the old one's")] = "",
-    target: Annotated[str, typer.Option(help="running server that is to move the collection to the new space; '' for none")] = "localhost:50051",
+    target: Annotated[
+        str, typer.Option(help="running server that is to move the collection to the new space; '' for none")
+    ] = "localhost:50051",
 ) -> None:
     """Fit the fusion head to a collection, as a new space, and move the collection to it.
 
@@ -40,15 +44,28 @@ def fit(
     started = time.monotonic()
     settings = Settings.read(models=models, data=data)
     threads = settings.thread_count()
-    limits = Limits(settings.max_text_bytes, settings.max_picture_bytes, settings.max_picture_pixels, 1 << 20, threads, False)
+    limits = Limits(
+        settings.max_text_bytes,
+        settings.max_picture_bytes,
+        settings.max_picture_pixels,
+        1 << 20,
+        threads,
+        False,
+    )
     repository = ModelRepository(
-        models, provider="CPUExecutionProvider", precision="auto", limits=limits, gpu_memory_bytes=settings.gpu_memory_bytes
+        models,
+        provider="CPUExecutionProvider",
+        precision="auto",
+        limits=limits,
+        gpu_memory_bytes=settings.gpu_memory_bytes,
     )
     reader = Store.read_only(data)
     row = next((c for c in reader.collections() if c.name == collection), None)
     if row is None:
         known = ", ".join(c.name for c in reader.collections()) or "none"
-        raise NotFound(f"no collection {collection!r} in {data}; there are: {known}", "collection", collection)
+        raise NotFound(
+            f"no collection {collection!r} in {data}; there are: {known}", "collection", collection
+        )
     space = repository.load(row.space_id)
     encoder = ContentEncoder(threads)
     rules = HistoryRules(
@@ -56,10 +73,14 @@ def fit(
         {2: settings.weight_view, 3: settings.weight_click, 4: settings.weight_cart, 5: settings.weight_purchase},
     )  # fmt: skip
     with console.status("fitting") as status:
-        head, report = fit_head(space, reader, row.id, encoder, rules, lambda step: status.update(f"fitting: {step}"))
+        head, report = fit_head(
+            space, reader, row.id, encoder, rules, lambda step: status.update(f"fitting: {step}")
+        )
     manifest = _write(models, space.directory, space.manifest, head, [asdict(r) for r in report], name)
     seconds = time.monotonic() - started
-    table = Table("what", "chosen", "what it brought, on held-out data", "sample", title=f"fit of {collection}")
+    table = Table(
+        "what", "chosen", "what it brought, on held-out data", "sample", title=f"fit of {collection}"
+    )
     for one in report:
         table.add_row(one.what, one.chosen, one.brought, one.sample)
     console.print(table)
@@ -70,7 +91,9 @@ def fit(
         _move(console, target, collection, manifest)
 
 
-def _write(models: Path, old: Path, manifest: object, head: object, report: list[dict[str, str]], name: str) -> str:
+def _write(
+    models: Path, old: Path, manifest: object, head: object, report: list[dict[str, str]], name: str
+) -> str:
     """Write the new space beside the old, sharing the encoders' files with it; its id."""
     from itemlens_server.engine.manifest import HeadFiles, Manifest, describe_file
     from itemlens_server.head import graph
@@ -83,7 +106,9 @@ def _write(models: Path, old: Path, manifest: object, head: object, report: list
         graph.save(head, new / "head" / "head.onnx")
         head.save(new / "head" / "terms.npz")
         files = HeadFiles(
-            graph=describe_file(new, "head/head.onnx"), terms=describe_file(new, "head/terms.npz"), report={"rows": report}
+            graph=describe_file(new, "head/head.onnx"),
+            terms=describe_file(new, "head/terms.npz"),
+            report={"rows": report},
         )
         made = manifest.model_copy(update={
             "head": files, "created": datetime.now(UTC).isoformat(timespec="seconds"), "name": name or manifest.name,

@@ -9,7 +9,9 @@ import typer
 
 
 def health(
-    target: Annotated[str, typer.Option(help="server to ask; default: localhost and the port of ITEMLENS_LISTEN")] = "",
+    target: Annotated[
+        str, typer.Option(help="server to ask; default: localhost and the port of ITEMLENS_LISTEN")
+    ] = "",
     timeout: Annotated[float, typer.Option(help="seconds")] = 2.0,
 ) -> None:
     """Ask a server's health service; status 0 if it serves."""
@@ -19,7 +21,9 @@ def health(
     port = os.environ.get("ITEMLENS_LISTEN", "127.0.0.1:50051").rpartition(":")[2]
     with grpc.insecure_channel(target or f"127.0.0.1:{port}") as channel:
         try:
-            reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=timeout)
+            reply = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=timeout
+            )
         except grpc.RpcError as error:
             typer.echo(f"not serving: {error.code().name}: {error.details()}")
             raise typer.Exit(1) from error

@@ -9,7 +9,9 @@ import typer
 
 def move(
     collection: Annotated[str, typer.Argument(help="the collection")],
-    space: Annotated[str, typer.Argument(help="id or name of a space with the same encoders, as `itemlens fit` made it")],
+    space: Annotated[
+        str, typer.Argument(help="id or name of a space with the same encoders, as `itemlens fit` made it")
+    ],
     target: Annotated[str, typer.Option(help="the running server")] = "localhost:50051",
 ) -> None:
     """Move a collection to another space with the same encoders. Nothing is encoded again; answers go on meanwhile."""

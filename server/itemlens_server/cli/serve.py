@@ -13,12 +13,16 @@ _FIELDS = Settings.model_fields
 
 
 def _option(name: str) -> typer.models.OptionInfo:
-    described: typer.models.OptionInfo = typer.Option(help=f"{_FIELDS[name].description} [ITEMLENS_{name.upper()}]")
+    described: typer.models.OptionInfo = typer.Option(
+        help=f"{_FIELDS[name].description} [ITEMLENS_{name.upper()}]"
+    )
     return described
 
 
 def serve(
-    config: Annotated[Path | None, typer.Option(help="YAML file with any of the settings", exists=True, dir_okay=False)] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file with any of the settings", exists=True, dir_okay=False)
+    ] = None,
     listen: Annotated[str | None, _option("listen")] = None,
     models: Annotated[Path | None, _option("models")] = None,
     data: Annotated[Path | None, _option("data")] = None,

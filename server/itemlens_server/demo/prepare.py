@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from itemlens import Client, Event, Item, NotFound, Progress, Relation
+from itemlens import Client, Collection, Event, Item, NotFound, Progress, Relation
+
 from itemlens_server import bundled
 from itemlens_server.demo.process import tail
 from itemlens_server.engine.manifest import MANIFEST, Manifest
@@ -74,29 +75,22 @@ def events() -> list[Event]:
     ]
 
 
-def has_items(client: Client, wanted: int) -> bool:
-    """Whether the collection holds the catalogue; an empty collection is made where there is none."""
-    return _collection(client)[0] >= wanted
+def collection(client: Client) -> Collection:
+    """The demo's collection, made where there is none."""
+    try:
+        return client.get_collection(NAME)
+    except NotFound:
+        return client.create_collection(NAME)
 
 
-def has_events(client: Client, wanted: int) -> bool:
-    """Whether the collection holds what the users did."""
-    return _collection(client)[1] >= wanted
-
-
-def upload_items(client: Client, given: list[Item], progress: OnProgress) -> None:
+def upload_items(client: Client, given: Sequence[Item], progress: OnProgress) -> None:
     """Add the catalogue to the collection."""
     client.upload(given, batch_size=16, progress=progress).raise_for_errors()
 
 
-def upload_events(client: Client, given: list[Event], progress: OnProgress) -> None:
+def upload_events(client: Client, given: Sequence[Event], progress: OnProgress) -> None:
     """Add what the users did."""
     client.upload_events(given, progress=progress).raise_for_errors()
-
-
-def fitted(client: Client) -> bool:
-    """Whether the collection's space has been fitted to it."""
-    return client.space(client.get_collection().space_id).fitted
 
 
 def fit(target: str, *, models: Path, data: Path, log: Path) -> None:
@@ -115,11 +109,3 @@ def fit(target: str, *, models: Path, data: Path, log: Path) -> None:
         raise WrongState(
             f"fit ended with status {done.returncode}; the end of its output, {log}:\n{tail(log)}"
         )
-
-
-def _collection(client: Client) -> tuple[int, int]:
-    try:
-        there = client.get_collection()
-    except NotFound:
-        there = client.create_collection(NAME)
-    return there.item_count, there.event_count

@@ -6,13 +6,20 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from itemlens import Client, Event, EventType, Item
 from PIL import Image, ImageOps
 
-from itemlens import Client, Event, EventType, Item
+from itemlens_server import bundled
 from itemlens_server.bundled import User
 from itemlens_server.demo.found import Answer, Language, ask, chinese, title_of
 
-FURTHEST = (EventType.PURCHASE, EventType.CART, EventType.CLICK, EventType.VIEW)
+DID = {
+    EventType.PURCHASE: "took",
+    EventType.CART: "put in the cart",
+    EventType.CLICK: "opened",
+    EventType.VIEW: "looked at",
+}
+"""What users do, the furthest first."""
 LIST_LENGTH = 6
 SEARCH_LENGTH = 3
 WORDS = ("a present for somebody who plays music", "适合孩子的周末活动")
@@ -44,7 +51,7 @@ class UserStory:
 class Search:
     """A search by words or by a picture, and what it found."""
 
-    words: str
+    asked: str
     picture: bytes | None
     answer: Answer
 
@@ -89,13 +96,21 @@ def tell_user(client: Client, user: User, events: Iterable[Event], language: Lan
     )
 
 
-def search(client: Client, *, words: str = "", picture: bytes | None = None) -> Search:
-    """Search by words or by a picture."""
-    language: Language = "zh" if chinese(words) else "en"
+def searches(client: Client) -> list[Search]:
+    """A search by words in each language, and one by a picture."""
+    found = [_search(client, words=words) for words in WORDS]
+    pictures = {item.item_id: item.picture for item in bundled.items()}
+    picture = pictures[PICTURED]
+    assert picture is not None
+    return [*found, _search(client, picture=mirrored(picture))]
+
+
+def _search(client: Client, *, words: str | None = None, picture: bytes | None = None) -> Search:
+    language: Language = "zh" if chinese(words or "") else "en"
     answer = ask(
-        client, text=words or None, picture=picture, k=SEARCH_LENGTH, language=language, pictures=True
+        client, text=words, picture=picture, k=SEARCH_LENGTH, language=language, pictures=True
     )
-    return Search(words, picture, answer)
+    return Search(words or "this picture, which is not in the catalogue", picture, answer)
 
 
 def mirrored(picture: bytes) -> bytes:
@@ -108,23 +123,25 @@ def mirrored(picture: bytes) -> bytes:
     return made.getvalue()
 
 
-def change(client: Client, user: User, events: Iterable[Event], language: Language) -> Change:
+def change(client: Client, user: User, events: Iterable[Event]) -> Change:
     """Record one purchase more, for a copy of `user` that is made for it, and see what it does to the list.
 
     The user's own history stays as it is, so that the demo tells the same story the next time.
     """
     twin = f"{user.user_id}-twin"
-    client.delete_user(twin)
-    client.record_events(
-        replace(event, user_id=twin, event_id=f"twin-{event.event_id}")
-        for event in events
-        if event.user_id == user.user_id
-    ).raise_for_errors()
-    before = _titles(client, twin)
-    client.record_events([Event(twin, BOUGHT, EventType.PURCHASE)]).raise_for_errors()
-    after = _titles(client, twin)
-    bought = title_of(client.get_items([BOUGHT])[0].item)
-    return Change(user.name, bought, before, after)
+    client.delete_user(twin)  # of a run that was broken off
+    try:
+        client.record_events(
+            replace(event, user_id=twin, event_id=f"twin-{event.event_id}")
+            for event in events
+            if event.user_id == user.user_id
+        ).raise_for_errors()
+        before = _titles(client, twin)
+        client.record_events([Event(twin, BOUGHT, EventType.PURCHASE)]).raise_for_errors()
+        after = _titles(client, twin)
+    finally:
+        client.delete_user(twin)
+    return Change(user.name, title_of(client.get_items([BOUGHT])[0].item), before, after)
 
 
 def _titles(client: Client, user_id: str) -> tuple[str, ...]:
@@ -138,5 +155,5 @@ def _furthest(events: Iterable[Event]) -> dict[str, EventType]:
     for event in events:
         step = EventType(event.type)
         before = steps.pop(event.item_id, step)
-        steps[event.item_id] = min(step, before, key=FURTHEST.index)
+        steps[event.item_id] = min(step, before, key=list(DID).index)
     return dict(reversed(steps.items()))

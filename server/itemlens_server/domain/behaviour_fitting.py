@@ -27,7 +27,7 @@ WANTED = (4, 5)
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the report of a fit: what was chosen, what it brought on held-out data, and how much of that there was."""
+    """A line of the report of a fit: what was chosen, and what it brought on how much held-out data."""
 
     what: str
     chosen: str
@@ -62,7 +62,9 @@ def fit_behaviour(
     questions = _questions(events, cut, rules)
     sample = f"{len(questions)} held-out events"
     if len(questions) < 50 or not past:
-        return head, [Row("behaviour (B)", "left out", "too few users come back in the last tenth of the time", sample)]
+        return head, [
+            Row("behaviour (B)", "left out", "too few users come back in the last tenth of the time", sample)
+        ]
     x, _, known = behaviour.interactions([e[0] for e in past], [e[1] for e in past])
     columns = {i: n for n, i in enumerate(known)}
     tried = {}
@@ -75,9 +77,11 @@ def fit_behaviour(
     popularity = np.tile(np.asarray(x.sum(0), np.float32), (len(questions), 1))
     rows = [
         Row(
-            "behaviour (B)", f"EASE, λ {best:g}",
-            f"R@{K} {recall:.3f} (popularity {_recall(popularity, questions, columns):.3f})", sample,
-        )  # fmt: skip
+            "behaviour (B)",
+            f"EASE, λ {best:g}",
+            f"R@{K} {recall:.3f} (popularity {_recall(popularity, questions, columns):.3f})",
+            sample,
+        )
     ]
     content = _content(questions, columns, head, blocks, item_ids)
     weighed = {w: _recall(content + w * scores, questions, columns) for w in BEHAVIOUR_WEIGHTS}
@@ -93,7 +97,12 @@ def fit_behaviour(
         head_kind = KindWeights(dict(kind.channels), float(chosen))
         spoken = f"content 1, behaviour {chosen:g}"
     rows.append(
-        Row("history: content against behaviour", spoken, f"R@{K} {weighed[chosen]:.3f} (content alone {weighed[0.0]:.3f})", sample)
+        Row(
+            "history: content against behaviour",
+            spoken,
+            f"R@{K} {weighed[chosen]:.3f} (content alone {weighed[0.0]:.3f})",
+            sample,
+        )
     )
     fitted = replace(head, kinds={**head.kinds, HISTORY: head_kind}, behaviour_lambda=best)
     return fitted, rows
@@ -104,11 +113,12 @@ def _questions(
 ) -> list[_Question]:
     """The events after `cut`, each with all that its user did before; of types that mean the item was wanted."""
     found = []
-    user, history = "", []
+    user = ""
+    history: list[tuple[Past, float]] = []
     for who, item_id, kind, when, _ in events:
         if who != user:
             user, history = who, []
-        earlier = sum(1 for _, t in history if t < cut)
+        earlier = sum(t < cut for _, t in history)
         if when >= cut and earlier >= MINIMUM_HISTORY and kind in WANTED:
             seen = frozenset(p.item_id for p, _ in history)
             if item_id not in seen:
@@ -163,5 +173,5 @@ def _recall(scores: Array, questions: list[_Question], columns: Mapping[str, int
             continue
         masked = row.copy()
         masked[[columns[i] for i in q.seen if i in columns]] = -np.inf
-        hits += int((masked > masked[columns[q.answer]]).sum()) < K
+        hits += int((masked > masked[columns[q.answer]]).sum() < K)
     return hits / len(questions)

@@ -26,7 +26,14 @@ from itemlens_server.deadline import Deadline
 from itemlens_server.domain.collection import Collection
 from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent, Notice
 from itemlens_server.engine.repository import ModelRepository, Space
-from itemlens_server.errors import AlreadyExists, InvalidInput, ItemlensError, NotFound, SpaceMismatch, WrongState
+from itemlens_server.errors import (
+    AlreadyExists,
+    InvalidInput,
+    ItemlensError,
+    NotFound,
+    SpaceMismatch,
+    WrongState,
+)
 
 log = logging.getLogger(__name__)
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
@@ -93,14 +100,18 @@ class Catalogue:
                 space = self._models.load(row.space_id)
             except NotFound as error:
                 raise SpaceMismatch(
-                    f"collection {row.name!r} was stored with space {row.space_id}, which is not in the model repository. "
-                    "Put that space back, or serve another --data folder and run `itemlens index` again; a space with the "
-                    "same encoders can be made of it with `itemlens fit`"
+                    f"collection {row.name!r} was stored with space {row.space_id}, which is not in the model repository: "
+                    "put that space back there, or serve another --data folder and run `itemlens index` again"
                 ) from error
             collection = self._open(row, space)
             collection.load(reader)
             self._collections[row.name] = collection
-            log.info("collection %s: %d items in space %s", row.name, collection.index.view().alive_count, space.space_id)
+            log.info(
+                "collection %s: %d items in space %s",
+                row.name,
+                collection.index.view().alive_count,
+                space.space_id,
+            )
 
     def space(self, name: str) -> Space:
         """The space with this id or name; the default space for an empty string."""
@@ -133,7 +144,9 @@ class Catalogue:
             SpaceMismatch: `allow_existing`, but it has another space.
         """
         if not NAME.fullmatch(name):
-            raise InvalidInput(f"{name!r} is no collection name: 1 to 64 characters of a-z, 0-9, '_' and '-'", "name")
+            raise InvalidInput(
+                f"{name!r} is no collection name: 1 to 64 characters of a-z, 0-9, '_' and '-'", "name"
+            )
         space = self.space(space_name)
         with self._changing:
             if (old := self._collections.get(name)) is not None:
@@ -141,7 +154,7 @@ class Catalogue:
                     raise AlreadyExists(f"there is a collection {name!r} already", "name")
                 if space_name and not old.space.same_encoders(space):
                     raise SpaceMismatch(
-                        f"collection {name!r} has space {old.space.space_id}, not {space.space_id}, and other encoders; "
+                        f"collection {name!r} has space {old.space.space_id} with other encoders than {space.space_id}; "
                         "use another name, or delete it first", "space",
                     )  # fmt: skip
                 return old
@@ -160,10 +173,12 @@ class Catalogue:
             space = self.space(space_name)
             if not old.space.same_encoders(space):
                 raise SpaceMismatch(
-                    f"space {space.space_id} has other encoders than {old.space.space_id}, with which {name!r} was stored: "
+                    f"space {space.space_id} has other encoders than {old.space.space_id}, the space of {name!r}: "
                     "make a new collection of it and run `itemlens index` again", "space",
                 )  # fmt: skip
-            new = self._open(CollectionRow(old.row.id, name, space.space_id, old.row.created, old.row.sequence), space)
+            new = self._open(
+                CollectionRow(old.row.id, name, space.space_id, old.row.created, old.row.sequence), space
+            )
             new.follow_store(self.store.reader())
             new.take_behaviour(old)
             while new.index.maintain():
@@ -175,9 +190,11 @@ class Catalogue:
                 new.follow_store(reader)
                 alive = connection.execute("SELECT row FROM items WHERE collection = ?", (new.row.id,))
                 new.drop_missing({row for (row,) in alive})
-                connection.execute("UPDATE collections SET space_id = ? WHERE id = ?", (space.space_id, new.row.id))
+                connection.execute(
+                    "UPDATE collections SET space_id = ? WHERE id = ?", (space.space_id, new.row.id)
+                )
 
-            self.store.write(switch, lambda _: self._collections.__setitem__(name, new))
+            self.store.write(switch, lambda _: self._collections.update({name: new}))
             return new
 
     def delete(self, name: str) -> None:
@@ -185,7 +202,8 @@ class Catalogue:
         with self._changing:
             collection = self.collection(name)
             self.store.write(
-                lambda c: stored.delete_collection(c, collection.row.id), lambda _: self._collections.pop(name)
+                lambda c: stored.delete_collection(c, collection.row.id),
+                lambda _: self._collections.pop(name),
             )
             collection.forget()
 
@@ -203,7 +221,9 @@ class Catalogue:
             try:
                 self._check(collection.space, item)
                 if last[item.item_id] != n:
-                    raise AlreadyExists(f"item {item.item_id!r} comes again in this call; the last one counts", "item_id")
+                    raise AlreadyExists(
+                        f"item {item.item_id!r} comes again in this call; the last one counts", "item_id"
+                    )
                 valid.append((n, item))
             except ItemlensError as error:
                 outcomes[n] = WriteOutcome(item.item_id, error)
@@ -221,7 +241,9 @@ class Catalogue:
             sequence = self.store.reader().counts(collection.row.id)[2]
         return [outcomes[n] for n in range(len(items))], sequence, collection
 
-    def get(self, collection: Collection, item_ids: Sequence[str], pictures: bool = False) -> dict[str, StoredItem]:
+    def get(
+        self, collection: Collection, item_ids: Sequence[str], pictures: bool = False
+    ) -> dict[str, StoredItem]:
         """Items by id, as they are stored."""
         return self.store.reader().items(collection.row.id, item_ids, pictures)
 
@@ -277,7 +299,9 @@ class Catalogue:
             most = 1 if content.text is not None else self._max_item_pictures
             if counts[content.channel] > most:
                 what = "one text" if most == 1 else f"{most} pictures"
-                raise InvalidInput(f"channel {content.channel!r} holds at most {what} of an item", f"contents[{n}]")
+                raise InvalidInput(
+                    f"channel {content.channel!r} holds at most {what} of an item", f"contents[{n}]"
+                )
         for n, (kind, other) in enumerate(item.relations):
             if not kind or not 1 <= len(other) <= MAX_ID:
                 raise InvalidInput("a relation needs a type and an item id", f"relations[{n}]")
@@ -296,7 +320,11 @@ class Catalogue:
         for n, item in items:
             inputs[n] = [None] * len(item.contents)
             for m, content in enumerate(item.contents):
-                data = content.text.encode("utf-8", "surrogatepass") if content.text is not None else content.picture or b""
+                data = (
+                    content.text.encode("utf-8", "surrogatepass")
+                    if content.text is not None
+                    else content.picture or b""
+                )
                 key = content_hash(data)
                 known = reader.vector(key, encoders.get(content.channel, ""))
                 picture = reader.picture(key) if known is not None and content.picture is not None else b""
@@ -323,12 +351,19 @@ class Catalogue:
         ]
 
     def _store_items(
-        self, collection: Collection, ready: list[_Ready], merge: bool, outcomes: dict[int, WriteOutcome], deadline: Deadline
+        self,
+        collection: Collection,
+        ready: list[_Ready],
+        merge: bool,
+        outcomes: dict[int, WriteOutcome],
+        deadline: Deadline,
     ) -> tuple[list[_Ready], int]:
         """Fuse and store; those whose item was changed meanwhile are given back, with the sequence number."""
         new, raws = [], []
         old_items = (
-            self.store.reader().items(collection.row.id, [r.item.item_id for r in ready], True, collection.encoders)
+            self.store.reader().items(
+                collection.row.id, [r.item.item_id for r in ready], True, collection.encoders
+            )
             if merge
             else {}
         )
@@ -337,7 +372,9 @@ class Catalogue:
             raw: dict[str, list[stored.Array]] = {}
             for i in one.inputs:
                 if i.vector is None:
-                    raise WrongState(f"item {r.item.item_id!r} has no vector in channel {i.channel!r}; send it whole")
+                    raise WrongState(
+                        f"item {r.item.item_id!r} has no vector in channel {i.channel!r}; send it whole"
+                    )
                 raw.setdefault(i.channel, []).append(i.vector)
             new.append(one)
             raws.append(raw)
@@ -356,8 +393,8 @@ class Catalogue:
             lambda c: stored.upsert_items(c, collection.row.id, new, collection.encoders), after
         )
         again = []
-        for r, one in zip(ready, replaced, strict=True):
-            if one.row:
+        for r, outcome in zip(ready, replaced, strict=True):
+            if outcome.row:
                 outcomes[r.number] = WriteOutcome(r.item.item_id, None, r.notices)
             else:
                 again.append(r)
@@ -392,5 +429,7 @@ def _event_outcome(new: EventRow, old: EventRow | None) -> WriteOutcome:
         return WriteOutcome(new.event_id, None, (notice,))
     return WriteOutcome(
         new.event_id,
-        AlreadyExists(f"event {new.event_id!r} was recorded before and says something else; give a new id", "event_id"),
+        AlreadyExists(
+            f"event {new.event_id!r} was recorded before and says something else; give a new id", "event_id"
+        ),
     )

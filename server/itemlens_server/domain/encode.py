@@ -90,7 +90,9 @@ class ContentEncoder:
             inputs = values if isinstance(encoder, TextEncoder) else [p.pixels for p in values]
             waiting += zip(numbers, encoder.submit(inputs, parts, deadline), strict=True)
         prepared_by_number = {
-            n: value for _, numbers, values in groups.values() for n, value in zip(numbers, values, strict=True)
+            n: value
+            for _, numbers, values in groups.values()
+            for n, value in zip(numbers, values, strict=True)
         }
         for n, future in waiting:
             encoded = _wait(future, deadline)
@@ -120,7 +122,9 @@ def _prepare_one(space: Space, content: Content, purpose: Purpose, keep: bool) -
     encoder = space.encoders.get(content.channel)
     if encoder is None:
         known = ", ".join(f"{n} ({e.kind})" for n, e in space.encoders.items())
-        raise InvalidInput(f"no channel {content.channel!r} in space {space.space_id}; it has {known}", "channel")
+        raise InvalidInput(
+            f"no channel {content.channel!r} in space {space.space_id}; it has {known}", "channel"
+        )
     if isinstance(encoder, TextEncoder):
         if content.text is None:
             raise InvalidInput(f"channel {content.channel!r} understands texts; give `text`", "text")
@@ -152,10 +156,16 @@ def _finish(encoded: Encoded, prepared: Tokens | Picture) -> Outcome:
         return EncodedContent(encoded.v, encoded.z, None, prepared.stored, ())
     notices = []
     if prepared.truncated:
-        notices.append(Notice("TEXT_TRUNCATED", "the text is longer than the model reads; its end was left out", "text"))
+        notices.append(
+            Notice("TEXT_TRUNCATED", "the text is longer than the model reads; its end was left out", "text")
+        )
     if prepared.unknown_fraction > MOSTLY_UNKNOWN:
         share = f"{prepared.unknown_fraction:.0%}"
         notices.append(
-            Notice("TEXT_UNKNOWN", f"{share} of the text is unknown to the tokenizer: wrong language for it?", "text")
+            Notice(
+                "TEXT_UNKNOWN",
+                f"{share} of the text is unknown to the tokenizer: wrong language for it?",
+                "text",
+            )
         )
     return EncodedContent(encoded.v, encoded.z, prepared, b"", tuple(notices))

@@ -58,7 +58,10 @@ def channel_sums(
             places, values = _places(space, name, channel, d, own[name], predicted=False)
         elif head.predicted(h, name):
             there = [s for s in channel.predictors if own[s]]
-            guess = sum((_mean_unit(head.channel(s), own[s]) @ channel.predictors[s] for s in there), np.zeros(channel.width))
+            guess = sum(
+                (_mean_unit(head.channel(s), own[s]) @ channel.predictors[s] for s in there),
+                np.zeros(channel.width),
+            )
             length = max(float(np.linalg.norm(guess)), 1e-12)
             found = [
                 _places(
@@ -90,11 +93,19 @@ def _units(channel: ChannelTerms, inputs: Sequence[ItemInput]) -> np.ndarray:
 
 def _project(channel: ChannelTerms, v: Array) -> np.ndarray:
     centred = v.astype(np.float64) - channel.mean
-    return centred if channel.projection is None else np.asarray(centred @ channel.projection.astype(np.float64))
+    return (
+        centred if channel.projection is None else np.asarray(centred @ channel.projection.astype(np.float64))
+    )
 
 
 def _places(
-    space: Space, name: str, channel: ChannelTerms, d: np.ndarray, inputs: Sequence[ItemInput], *, predicted: bool
+    space: Space,
+    name: str,
+    channel: ChannelTerms,
+    d: np.ndarray,
+    inputs: Sequence[ItemInput],
+    *,
+    predicted: bool,
 ) -> tuple[list[Part], np.ndarray]:
     """Places of all inputs of `channel`, and values float64 [sources, places]."""
     g = d if channel.projection is None else d @ channel.projection.T.astype(np.float64)
@@ -108,7 +119,9 @@ def _places(
         parts = g @ (z - channel.mean).T / (len(z) * norm * length)
         if one.encoded.tokens is not None:
             words, parts = _words(one.encoded.tokens, one.text, parts)
-            places += [replace(w, channel=name, source_channel=one.channel, predicted=predicted) for w in words]
+            places += [
+                replace(w, channel=name, source_channel=one.channel, predicted=predicted) for w in words
+            ]
         else:
             about = space.encoders[one.channel].about.picture
             assert about is not None

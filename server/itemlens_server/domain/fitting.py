@@ -25,7 +25,17 @@ from itemlens_server.errors import WrongState
 from itemlens_server.head import fit as closed
 from itemlens_server.head import select
 from itemlens_server.head.fit import ChannelData
-from itemlens_server.head.terms import DISLIKE, HISTORY, Array, ChannelTerms, ChannelWeights, Head, KindWeights, search_kind, unit
+from itemlens_server.head.terms import (
+    DISLIKE,
+    HISTORY,
+    Array,
+    ChannelTerms,
+    ChannelWeights,
+    Head,
+    KindWeights,
+    search_kind,
+    unit,
+)
 
 QUERIES = 500
 HELD_OUT = 0.2
@@ -99,7 +109,9 @@ def _read(space: Space, reader: Reader, collection: int) -> _Data:
 class _Fitting:
     """The steps, each adding to the terms, the kinds and the report."""
 
-    def __init__(self, space: Space, data: _Data, encoder: ContentEncoder, progress: Progress, seed: int) -> None:
+    def __init__(
+        self, space: Space, data: _Data, encoder: ContentEncoder, progress: Progress, seed: int
+    ) -> None:
         self._space, self._data, self._encoder, self._progress = space, data, encoder, progress
         self._random = random.Random(seed)
         self._rng = np.random.default_rng(seed)
@@ -132,7 +144,14 @@ class _Fitting:
             self._terms[name] = terms
             self._units[name], self._has[name] = closed.item_units(terms, data, self._n)
             what = f"{len(terms.mean)} → {terms.width}"
-            self.report.append(Row(f"{name}: projection", what, f"{kept:.1%} of the variance kept", f"{len(data.vectors)} vectors"))
+            self.report.append(
+                Row(
+                    f"{name}: projection",
+                    what,
+                    f"{kept:.1%} of the variance kept",
+                    f"{len(data.vectors)} vectors",
+                )
+            )
 
     def predictors(self) -> None:
         """W of every pair of channels, where it finds held-out items."""
@@ -152,7 +171,10 @@ class _Fitting:
         test = test[:2000]
         w = closed.predictor(self._units[source][train], self._units[target][train])
         scores = self._units[target][test] @ unit(self._units[source][test] @ w).T
-        found, chance = float(closed.recall(scores, np.arange(len(test)), 10).mean()), min(1.0, 10 / len(test))
+        found, chance = (
+            float(closed.recall(scores, np.arange(len(test)), 10).mean()),
+            min(1.0, 10 / len(test)),
+        )
         brought = f"R@10 {found:.3f} among {len(test)} (chance {chance:.3f})"
         if found < MINIMUM_LIFT * chance:
             self.report.append(Row(what, "left out", brought, f"{len(test)} held-out items"))
@@ -166,11 +188,15 @@ class _Fitting:
     def search(self, reader: Reader, collection: int) -> None:
         """Weights of queries by words, picture, or both, on held-out items asked for by a piece of their own."""
         if self._n < MINIMUM_ITEMS:
-            self.report.append(Row("search weights", "defaults", f"too few items ({self._n}, {MINIMUM_ITEMS} needed)", ""))
+            self.report.append(
+                Row("search weights", "defaults", f"too few items ({self._n}, {MINIMUM_ITEMS} needed)", "")
+            )
             return
         targets, queries = self._queries(reader, collection)
         if len(targets) < 20:
-            self.report.append(Row("search weights", "defaults", "too few held-out items have a text or picture", ""))
+            self.report.append(
+                Row("search weights", "defaults", "too few held-out items have a text or picture", "")
+            )
             return
         for name in self._terms:
             self._scale(name, targets, queries)
@@ -193,7 +219,12 @@ class _Fitting:
         for name in used:
             contents = [_piece(self._random, name, items[ids[n]]) for n in kept]
             outcomes = self._encoder.encode(self._space, contents, "query", Deadline())
-            v = np.stack([o.v if isinstance(o, EncodedContent) else np.zeros_like(self._terms[name].mean) for o in outcomes])
+            v = np.stack(
+                [
+                    o.v if isinstance(o, EncodedContent) else np.zeros_like(self._terms[name].mean)
+                    for o in outcomes
+                ]
+            )
             queries[name] = unit(self._terms[name].project(v))
         return targets[kept], queries
 
@@ -201,12 +232,14 @@ class _Fitting:
         sources = [s for s, t in self._trial if t == name]
         predicted = None
         if sources:
-            total = sum((self._units[s] @ self._trial[s, name] for s in sources), np.zeros_like(self._units[name]))
+            total = sum(
+                (self._units[s] @ self._trial[s, name] for s in sources), np.zeros_like(self._units[name])
+            )
             predicted = q @ unit(total).T
         return select.Similarities(q @ self._units[name].T, predicted, hidden)
 
     def _hide(self, name: str, targets: np.ndarray) -> np.ndarray:
-        """Which items are taken to lack the channel: those that do, half of the targets, and others up to a half of all."""
+        """Which items are taken to lack the channel: those that do, half of the targets, others up to a half of all."""
         hidden = ~self._has[name]
         hidden[targets[: len(targets) // 2]] = True
         missing = len(hidden) // 2 - int(hidden.sum())
@@ -220,7 +253,9 @@ class _Fitting:
         if not self._terms[name].predictors or name not in queries:
             return
         others = [n for n in queries if n != name]
-        base = sum((queries[n] @ self._units[n].T for n in others), np.zeros((len(targets), self._n), np.float32))
+        base = sum(
+            (queries[n] @ self._units[n].T for n in others), np.zeros((len(targets), self._n), np.float32)
+        )
         similarities = self._similarities(name, queries[name], self._hide(name, targets))
         tried = {r: select.choose(base, similarities, targets, r) for r in SCALES}
         best = max(tried, key=lambda r: tried[r].shown + tried[r].hidden)
@@ -236,7 +271,9 @@ class _Fitting:
             similarities = self._similarities(name, queries[name], self._hide(name, targets))
             rest = base
             if n == 0 and len(order) > 1:
-                rest = sum((queries[o] @ self._units[o].T for o in order[1:]), np.zeros_like(similarities.own))
+                rest = sum(
+                    (queries[o] @ self._units[o].T for o in order[1:]), np.zeros_like(similarities.own)
+                )
             choice = select.choose(
                 rest, similarities, targets, self._terms[name].predicted_scale, 1.0 if n == 0 else None
             )
@@ -249,9 +286,11 @@ class _Fitting:
         self._kinds[search_kind(dict.fromkeys(names))] = KindWeights(chosen)
         self.report.append(
             Row(
-                f"search by {' + '.join(order)}", _spoken(chosen), f"R@10 {found:.3f}; with half hidden: {'; '.join(notes)}",
+                f"search by {' + '.join(order)}",
+                _spoken(chosen),
+                f"R@10 {found:.3f}; with half hidden: {'; '.join(notes)}",
                 f"{len(targets)} held-out queries",
-            )  # fmt: skip
+            )
         )
 
     def history(self) -> None:
@@ -284,9 +323,16 @@ class _Fitting:
             bases.append(base)
             similarities.append(one)
         scale, guess = self._terms[name].predicted_scale, similarities[-1].predicted
-        neutral = float((scale * np.take_along_axis(guess, neighbours[:, :10], 1)).mean()) if guess is not None else 0.0
+        neutral = (
+            float((scale * np.take_along_axis(guess, neighbours[:, :10], 1)).mean())
+            if guess is not None
+            else 0.0
+        )
         weights, error = select.balance_history(bases, similarities, scale, neutral)
-        return weights, f"share of items without {name} in the top 10 is within {error:.2f} of their share of all"
+        return (
+            weights,
+            f"share of items without {name} in the top 10 is within {error:.2f} of their share of all",
+        )
 
     def dislike(self) -> None:
         """theta of dislikes: the mean cosine, so that what is unlike the disliked item gains nothing by it."""

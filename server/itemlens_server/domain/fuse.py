@@ -49,12 +49,16 @@ def query_parts(space: Space, raw: Mapping[str, Sequence[Array]]) -> dict[str, A
     for name, vectors in raw.items():
         e = unit(unit(space.terms.channel(name).project(np.stack(vectors))).sum(0))
         if not e.any():
-            raise InvalidInput(f"the content of channel {name!r} is the catalogue's mean: it asks for nothing", name)
+            raise InvalidInput(
+                f"the content of channel {name!r} is the catalogue's mean: it asks for nothing", name
+            )
         q[name] = e
     return q
 
 
-def query_vector(space: Space, raw: Mapping[str, Sequence[Array]], weights: KindWeights | None = None) -> Array:
+def query_vector(
+    space: Space, raw: Mapping[str, Sequence[Array]], weights: KindWeights | None = None
+) -> Array:
     """u of a query's raw vectors, float32 [dimension], under the fitted or the given weights."""
     q = query_parts(space, raw)
     return space.terms.query(q, weights or space.terms.weights(search_kind(q)))

@@ -71,13 +71,17 @@ def _source_directions(head: Head, view: View, source: Source) -> dict[str, tupl
         return {name: ([""], source.sign * b[None]) for name, b in blocks.items() if b.any()}
     if source.q:
         return {
-            name: ([""], source.sign * source.weights.of(name).weight * q[None]) for name, q in source.q.items()
+            name: ([""], source.sign * source.weights.of(name).weight * q[None])
+            for name, q in source.q.items()
         }
     ids = [view.item_ids[p] for p in source.positions]
     found = {}
     for name, rows in source_rows(head, view, source).items():
         norm = max(float(np.linalg.norm(rows.sum(0))), 1e-12)
-        found[name] = (ids, np.asarray(source.sign * source.weights.of(name).weight / norm * rows, np.float32))
+        found[name] = (
+            ids,
+            np.asarray(source.sign * source.weights.of(name).weight / norm * rows, np.float32),
+        )
     return found
 
 

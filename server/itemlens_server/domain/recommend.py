@@ -132,8 +132,9 @@ def score(collection: Collection, view: View, positions: Ints, interest: Asked) 
         follow = neighbours.follow(interest.past)
         if follow is not None:
             rows = collection.index.behaviour_rows(view, neighbours)[positions]
-            alpha = alpha + np.float32(interest.behaviour) * np.where(rows >= 0, follow[rows], np.float32(0))
-    return np.asarray(alpha, np.float32)
+            taken_next = np.where(rows >= 0, follow[rows], np.float32(0))
+            alpha = np.asarray(alpha + np.float32(interest.behaviour) * taken_next, np.float32)
+    return alpha
 
 
 def _candidates(
@@ -185,7 +186,9 @@ def _own_candidates(collection: Collection, view: View, wanted: Wanted, notices:
         message = f"candidate {item_id!r} is not in collection {collection.name!r}; it is passed over"
         notices.append(Notice("UNKNOWN_ITEM", message, "candidate_item_ids"))
     if not len(positions):
-        raise NotFound("none of the candidates is in the collection", "item", unknown[0], "candidate_item_ids")
+        raise NotFound(
+            "none of the candidates is in the collection", "item", unknown[0], "candidate_item_ids"
+        )
     return positions[view.alive[positions]]
 
 
@@ -198,11 +201,15 @@ def _eligible(view: View, own: Ints | None, excluded: Ints) -> int:
 def _size(wanted: Wanted, eligible: int, max_k: int) -> int:
     if wanted.top_fraction is not None:
         if not 0 < wanted.top_fraction <= 1:
-            raise InvalidInput(f"top_fraction is {wanted.top_fraction}; it must be above 0 and at most 1", "top_fraction")
+            raise InvalidInput(
+                f"top_fraction is {wanted.top_fraction}; it must be above 0 and at most 1", "top_fraction"
+            )
         # float32 on the wire: 0.1 of 100 must be 10, not 11.
         k = max(1, math.ceil(wanted.top_fraction * eligible - 1e-6 * eligible))
         if k > max_k:
-            raise InvalidInput(f"top_fraction makes {k} items of {eligible}, the limit is {max_k}", "top_fraction")
+            raise InvalidInput(
+                f"top_fraction makes {k} items of {eligible}, the limit is {max_k}", "top_fraction"
+            )
         return k
     assert wanted.k is not None
     if not 1 <= wanted.k <= max_k:

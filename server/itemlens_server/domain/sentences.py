@@ -77,17 +77,27 @@ def sentence(
         reasons.append((asked, text["query_text"]))
     reasons = [r for r in sorted(reasons, key=lambda r: -r[0]) if r[0] > 0.15 * max(v for v, _ in reasons)]
 
-    words = sorted((p for p in places if p.kind is Kind.TOKEN and p.value > 0 and len(p.text) > 1), key=lambda p: -p.value)
-    if words:
-        unique = list(dict.fromkeys(p.text for p in words if not p.predicted))[:3]
-        if unique:
-            spoken = text["list"].join(text["quote"].format(w) for w in unique)
-            reasons.append((0.0, text["words"].format(words=spoken)))
+    words = sorted((p for p in places if _says_something(p)), key=lambda p: -p.value)
+    unique = list(dict.fromkeys(p.text for p in words))[:3]
+    if unique:
+        spoken = text["list"].join(text["quote"].format(w) for w in unique)
+        reasons.append((0.0, text["words"].format(words=spoken)))
     if sum(p.value for p in places if p.kind is Kind.CELL) > 0:
         reasons.append((0.0, text["picture"]))
     if not reasons:
         return text["none"]
     return text["form"].format(reasons=text["join"].join(phrase for _, phrase in reasons))
+
+
+def _says_something(part: Part) -> bool:
+    """Whether a place is a word worth naming: for the item, its own, and no short function word."""
+    latin = part.text.isascii()
+    return (
+        part.kind is Kind.TOKEN
+        and part.value > 0
+        and not part.predicted
+        and len(part.text) >= (4 if latin else 2)
+    )
 
 
 def short_sentence(

@@ -1,8 +1,8 @@
 """The user's side: from a history, a query, liked and disliked items to vectors u.
 
-    q_c = unit(sum_j a_j e_j,c) for items, or the query's own e_c
-    a_j = weight of the event's type x decay by position, newest first
-    u   = sum over sources of  weight_s [ w_c q_c , -w_c theta_c , -w_c theta'_c ], with the weights of the source's kind
+q_c = unit(sum_j a_j e_j,c) for items, or the query's own e_c
+a_j = weight of the event's type x decay by position, newest first
+u   = sum over sources of  weight_s [ w_c q_c , -w_c theta_c , -w_c theta'_c ], with the weights of the source's kind
 """
 
 from __future__ import annotations
@@ -17,10 +17,19 @@ from itemlens_server.domain.collection import Collection
 from itemlens_server.domain.encode import Notice
 from itemlens_server.domain.interests import MAX_INTERESTS, cluster
 from itemlens_server.errors import InvalidInput, NotFound
-from itemlens_server.head.terms import DISLIKE, HISTORY, Array, ChannelWeights, Head, KindWeights, search_kind, unit
+from itemlens_server.head.terms import (
+    DISLIKE,
+    HISTORY,
+    Array,
+    ChannelWeights,
+    Head,
+    KindWeights,
+    search_kind,
+    unit,
+)
 
 # Numbers of the contract's EventType.
-VIEW, CLICK, CART, PURCHASE, DISLIKED = 2, 3, 4, 5, 7
+IMPRESSION, VIEW, CLICK, CART, PURCHASE, DISLIKED = 1, 2, 3, 4, 5, 7
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,9 @@ class HistoryRules:
 
     window: int = 50
     decay: float = 0.9
-    type_weights: Mapping[int, float] = field(default_factory=lambda: {VIEW: 0.2, CLICK: 0.5, CART: 0.8, PURCHASE: 1.0})
+    type_weights: Mapping[int, float] = field(
+        default_factory=lambda: {VIEW: 0.2, CLICK: 0.5, CART: 0.8, PURCHASE: 1.0}
+    )
 
 
 @dataclass(frozen=True)
@@ -123,9 +134,12 @@ def resolve(collection: Collection, view: View, side: Side, rules: HistoryRules)
     notices: list[Notice] = []
     shares = share_history(side.history, rules)
     dislikes = [*side.disliked, *(p.item_id for p in side.history if p.type == DISLIKED)]
-    seen = frozenset([*(p.item_id for p in side.history), *side.liked, *side.disliked])
+    dealt_with = (p.item_id for p in side.history if p.type != IMPRESSION)
+    seen = frozenset([*dealt_with, *side.liked, *side.disliked])
     lookup = _Lookup(collection, view, notices)
-    past = {item_id: (p, a) for item_id, a in shares.items() if (p := lookup.find(item_id, "history")) is not None}
+    past = {
+        item_id: (p, a) for item_id, a in shares.items() if (p := lookup.find(item_id, "history")) is not None
+    }
     liked = [p for i in side.liked if (p := lookup.find(i, "liked_item_ids")) is not None]
     disliked = [p for i in dislikes if (p := lookup.find(i, "disliked_item_ids")) is not None]
 
@@ -139,7 +153,11 @@ def resolve(collection: Collection, view: View, side: Side, rules: HistoryRules)
         common.append(Source(weight.get("liked", 1.0), kind, tuple(liked), (1.0 / len(liked),) * len(liked)))
     if disliked and weight.get("disliked", 1.0):
         kind = _changed(head.weights(DISLIKE), side, head)
-        common.append(Source(-weight.get("disliked", 1.0), kind, tuple(disliked), (1.0 / len(disliked),) * len(disliked)))
+        common.append(
+            Source(
+                -weight.get("disliked", 1.0), kind, tuple(disliked), (1.0 / len(disliked),) * len(disliked)
+            )
+        )
     if side.vector is not None and weight.get("query_vector", 1.0):
         common.append(Source(weight.get("query_vector", 1.0), KindWeights(), u=side.vector))
 
@@ -153,7 +171,9 @@ def resolve(collection: Collection, view: View, side: Side, rules: HistoryRules)
                 "none of the items on the asking side is in the collection; record events or give a query",
                 "item", next(iter(seen)), "user",
             )  # fmt: skip
-        raise InvalidInput("the user side is empty: give history, user_id, query, liked_item_ids or query_vector", "user")
+        raise InvalidInput(
+            "the user side is empty: give history, user_id, query, liked_item_ids or query_vector", "user"
+        )
     total = sum(follow.values())
     follow = {i: a / total for i, a in follow.items()} if total else {}
     history_kind = _changed(head.weights(HISTORY), side, head)

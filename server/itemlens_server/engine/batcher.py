@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from itemlens_server.deadline import Deadline
-from itemlens_server.errors import DeadlineExceeded, Overloaded
+from itemlens_server.errors import DeadlineExceeded, Overloaded, WrongState
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
@@ -59,16 +59,19 @@ class Batcher(Generic[Input, Output]):
         for thread in self._threads:
             thread.start()
 
-    def submit(
-        self, inputs: Sequence[tuple[Input, int, object]], deadline: Deadline
-    ) -> list[Future[Output]]:
+    def submit(self, inputs: Sequence[tuple[Input, int, object]], deadline: Deadline) -> list[Future[Output]]:
         """Queue `inputs`, each with its size and group; inputs of different groups never share a batch.
 
         Raises:
             Overloaded: the queue has no room for them. Nothing was queued.
+            WrongState: the batcher is closed.
         """
-        jobs = [(_Job[Input, Output](next(self._counter), v, size, deadline), group) for v, size, group in inputs]
+        jobs = [
+            (_Job[Input, Output](next(self._counter), v, size, deadline), group) for v, size, group in inputs
+        ]
         with self._changed:
+            if self._closed:
+                raise WrongState("the encoders are closed: the server is stopping")
             # A call larger than the whole queue is let in when nothing waits, or it never could be.
             if self._waiting and self._waiting + len(jobs) > self._max_queue:
                 raise Overloaded(
@@ -114,13 +117,17 @@ class Batcher(Generic[Input, Output]):
             batch = []
             for job in taken:
                 if job.deadline.passed():
-                    job.future.set_exception(DeadlineExceeded("the deadline passed while the input was queued"))
+                    job.future.set_exception(
+                        DeadlineExceeded("the deadline passed while the input was queued")
+                    )
                 else:
                     batch.append(job)
             if not batch:
                 continue
             try:
                 outputs = self._run([job.value for job in batch])
+                if len(outputs) != len(batch):
+                    raise RuntimeError(f"{len(outputs)} outputs for {len(batch)} inputs")
             except Exception as error:  # must reach the callers, and must not end the worker
                 for job in batch:
                     job.future.set_exception(error)

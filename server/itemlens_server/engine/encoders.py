@@ -84,9 +84,13 @@ class TextEncoder:
         Raises:
             InvalidInput: the text is empty, too long or not proper Unicode.
         """
-        if len(text) > self._limits.text_bytes or len(text.encode("utf-8", "surrogatepass")) > self._limits.text_bytes:
+        if (
+            len(text) > self._limits.text_bytes
+            or len(text.encode("utf-8", "surrogatepass")) > self._limits.text_bytes
+        ):
             raise InvalidInput(
-                f"the text is longer than {self._limits.text_bytes} bytes; send the part that says what the item is", "text"
+                f"the text is longer than {self._limits.text_bytes} bytes; send the part that says what the item is",
+                "text",
             )
         try:
             return self._tokenizer.encode(text, purpose)
@@ -159,7 +163,8 @@ class PictureEncoder:
         """
         if len(data) > self._limits.picture_bytes:
             raise InvalidInput(
-                f"the picture has {len(data)} bytes, the limit is {self._limits.picture_bytes}; scale it down", "picture"
+                f"the picture has {len(data)} bytes, the limit is {self._limits.picture_bytes}; scale it down",
+                "picture",
             )
         try:
             image = decode(
@@ -184,7 +189,9 @@ class PictureEncoder:
 
     def _run(self, batch: list[tuple[Array, bool]]) -> list[Encoded]:
         parts = batch[0][1]
-        result = self._session.run(["v", "z"] if parts else ["v"], {"pixels": np.stack([p for p, _ in batch])})
+        result = self._session.run(
+            ["v", "z"] if parts else ["v"], {"pixels": np.stack([p for p, _ in batch])}
+        )
         return [
             Encoded(result[0][row], result[1][row].reshape(-1, self.about.dim) if parts else None)
             for row in range(len(batch))

@@ -78,7 +78,9 @@ class Space:
 
     def same_encoders(self, other: Space) -> bool:
         """Whether raw vectors of the two spaces are the same."""
-        return {n: e.digest for n, e in self.encoders.items()} == {n: e.digest for n, e in other.encoders.items()}
+        return {n: e.digest for n, e in self.encoders.items()} == {
+            n: e.digest for n, e in other.encoders.items()
+        }
 
 
 class ModelRepository:
@@ -116,14 +118,18 @@ class ModelRepository:
         manifests = self.manifests()
         if not manifests:
             raise NotFound(
-                f"no space in {self._directory}; make one with: itemlens export --models {self._directory}", "space", space
+                f"no space in {self._directory}; make one with: itemlens export --models {self._directory}",
+                "space",
+                space,
             )
         if space in manifests:
             return space
         named = [m for m in manifests.values() if not space or m.name == space]
         if not named:
             known = ", ".join(f"{m.space_id} ({m.name})" for m in manifests.values())
-            raise NotFound(f"no space {space!r} in {self._directory}; there are {known}", "space", space, "space")
+            raise NotFound(
+                f"no space {space!r} in {self._directory}; there are {known}", "space", space, "space"
+            )
         return max(named, key=lambda m: (m.created, m.head is not None)).space_id
 
     def load(self, space: str) -> Space:
@@ -154,7 +160,9 @@ class ModelRepository:
             digest = about.digest(precision)
             if digest not in self._encoders:
                 make = TextEncoder if about.kind == "TEXT" else PictureEncoder
-                encoder = make(directory, about, precision, self._provider, self._limits, self._gpu_memory_bytes)
+                encoder = make(
+                    directory, about, precision, self._provider, self._limits, self._gpu_memory_bytes
+                )
                 _warm_up(encoder)
                 self._encoders[digest] = encoder
             encoders[channel.name] = self._encoders[digest]
@@ -164,12 +172,16 @@ class ModelRepository:
             # The head is small; it runs where the store and the graphs are.
             session = Session(directory / manifest.head.graph.path, "CPUExecutionProvider")
             head = FusionHead(Head.load(directory / manifest.head.terms.path), session)
-        log.info("space %s (%s) loaded in %.1f s", manifest.space_id, manifest.name, time.monotonic() - started)
+        log.info(
+            "space %s (%s) loaded in %.1f s", manifest.space_id, manifest.name, time.monotonic() - started
+        )
         return Space(manifest, directory, encoders, head)
 
     def _choose(self, graphs: Mapping[Precision, object], encoder: str) -> Precision:
         if self._precision == "auto":
-            wanted = [Precision.FP16, Precision.FP32] if self._limits.gpu else [Precision.FP32, Precision.FP16]
+            wanted = (
+                [Precision.FP16, Precision.FP32] if self._limits.gpu else [Precision.FP32, Precision.FP16]
+            )
         else:
             wanted = [Precision(self._precision)]
         for precision in wanted:

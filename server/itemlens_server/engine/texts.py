@@ -20,6 +20,7 @@ Purpose = Literal["query", "item"]
 # token are looked at: the longest pieces of real vocabularies have 16 to 20, runs of spaces and unknown words
 # can be longer.
 CHARACTERS_PER_TOKEN = 32
+SPACE = "▁"  # how SentencePiece writes one
 
 
 class TextError(ValueError):
@@ -32,7 +33,8 @@ class Tokens:
 
     ids:              int64 [T]
     offsets:          int64 [T, 2], start and end of each token in the caller's text, in characters and
-                      without the white space around it; (-1, -1) where `special`
+                      without the white space around it, so of no width for a token that is only a space; (-1, -1)
+                      where `special`
     special:          bool [T], true for special tokens ([CLS] ...) and for those of the model's prefix
                       ("query: ")
     truncated:        part of the text was cut off
@@ -121,11 +123,15 @@ def _locate(
         if end <= begin:
             special[t] = True
             continue
-        start = max(start, begin)
         # SentencePiece counts the space before a word as part of it; a reader of the offsets wants the word.
-        while start < end - 1 and full[start].isspace():
+        start = max(start, begin)
+        while start < end and full[start].isspace():
             start += 1
-        while end > start + 1 and full[end - 1].isspace():
+        while end > start and full[end - 1].isspace():
             end -= 1
+        # A space that is a piece by itself has no width; one that was put before the text points at the text's
+        # first character.
+        if encoding.tokens[t] == SPACE:
+            end = start
         offsets[t] = start - begin, end - begin
     return offsets, special

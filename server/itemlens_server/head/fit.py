@@ -96,4 +96,4 @@ def recall(scores: Array, target: Sequence[int] | np.ndarray, k: int) -> np.ndar
     x = scores[np.arange(len(scores)), np.asarray(target)][:, None]
     better = (scores > x + 1e-6).sum(1)
     tied = (np.abs(scores - x) <= 1e-6).sum(1)
-    return np.clip((k - better) / np.maximum(tied, 1), 0.0, 1.0)
+    return np.asarray(np.clip((k - better) / np.maximum(tied, 1), 0.0, 1.0))

@@ -40,7 +40,11 @@ class Choice:
 
 
 def choose(
-    base: Array | None, channel: Similarities, targets: np.ndarray, scale: float, fixed_weight: float | None = None
+    base: Array | None,
+    channel: Similarities,
+    targets: np.ndarray,
+    scale: float,
+    fixed_weight: float | None = None,
 ) -> Choice:
     """w, theta and theta' of a channel that is added to `base` (the score from other channels, or None).
 
@@ -100,7 +104,7 @@ def balance_history(
 
 
 def mean_cosine(e: Array, sample: int = 2000, seed: int = 0) -> float:
-    """Mean cosine of two random rows of unit vectors [n, width]: the point at which an item is neither like nor unlike."""
+    """Mean cosine of two random rows of unit vectors [n, width]: where an item is neither like nor unlike."""
     if len(e) < 2:
         return 0.0
     rng = np.random.default_rng(seed)
@@ -112,5 +116,6 @@ def mean_cosine(e: Array, sample: int = 2000, seed: int = 0) -> float:
 def search_names(channels: Mapping[str, object]) -> list[tuple[str, ...]]:
     """The mixes of channels that weights are fitted for: each alone, and all pairs."""
     names = sorted(channels)
+    alone: list[tuple[str, ...]] = [(n,) for n in names]
     pairs = [(a, b) for n, a in enumerate(names) for b in names[n + 1 :]]
-    return [(n,) for n in names] + pairs
+    return [*alone, *pairs]

@@ -2,7 +2,7 @@
 
     e_c   = unit(P_c (v_c - mu_c))
     h     = for each channel c   present    [ e_c      , 1, 0 ]
-                                 predicted  [ r_c e'_c , 0, 1 ]      e'_c = unit(sum over present channels s of W_sc e_s)
+                                 predicted  [ r_c e'_c , 0, 1 ]      e'_c = unit(sum over the present s of W_sc e_s)
                                  absent     zeros
     u     = for each channel c   [ w_c q_c , -w_c theta_c , -w_c theta'_c ]
     alpha = dot(h, u)
@@ -159,7 +159,7 @@ class Head:
 
         einsum sums each row by itself, so that an item's score does not depend on which rows lie beside it.
         """
-        return np.einsum("ij,j->i", h, u)
+        return np.asarray(np.einsum("ij,j->i", h, u), np.float32)
 
     def with_weights(self, kinds: Mapping[str, KindWeights]) -> Head:
         """The same arrays under other weights."""
@@ -168,7 +168,11 @@ class Head:
     def save(self, path: Path) -> None:
         """Write the arrays and weights to `path` (.npz)."""
         arrays: dict[str, np.ndarray[Any, Any]] = {}
-        about: dict[str, Any] = {"channels": [], "behaviour_lambda": self.behaviour_lambda, "fitted": self.fitted}
+        about: dict[str, Any] = {
+            "channels": [],
+            "behaviour_lambda": self.behaviour_lambda,
+            "fitted": self.fitted,
+        }
         for i, c in enumerate(self.channels):
             arrays[f"mean_{i}"] = c.mean
             if c.projection is not None:
@@ -179,7 +183,9 @@ class Head:
         about["kinds"] = {
             kind: {
                 "behaviour": k.behaviour,
-                "channels": {n: [w.weight, w.threshold, w.predicted_threshold] for n, w in k.channels.items()},
+                "channels": {
+                    n: [w.weight, w.threshold, w.predicted_threshold] for n, w in k.channels.items()
+                },
             }
             for kind, k in self.kinds.items()
         }
@@ -196,8 +202,12 @@ class Head:
                 ChannelTerms(
                     name,
                     file[f"mean_{i}"],
-                    file[f"projection_{i}"] if f"projection_{i}" in file else None,
-                    {s: file[f"predictor_{i}_{j}"] for j, s in enumerate(names) if f"predictor_{i}_{j}" in file},
+                    file.get(f"projection_{i}"),
+                    {
+                        s: file[f"predictor_{i}_{j}"]
+                        for j, s in enumerate(names)
+                        if f"predictor_{i}_{j}" in file
+                    },
                     about["channels"][i]["predicted_scale"],
                 )
                 for i, name in enumerate(names)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-
 from itemlens.v1 import common_pb2
+
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import Catalogue
@@ -48,11 +48,14 @@ def vector(message: common_pb2.Vector, role: common_pb2.VectorRole.ValueType, sp
         raise InvalidInput(f"a vector of role {ROLE_NAMES[role]} is needed here, this one's is {got}", "role")
     if message.space_id != space.space_id:
         raise SpaceMismatch(
-            f"the vector is of space {message.space_id or '(none)'}, the answer of {space.space_id}; vectors of two spaces "
-            "are never compared: make it again with this space", "space_id",
+            f"the vector is of space {message.space_id or '(none)'}, the answer of {space.space_id}; vectors of two "
+            "spaces are never compared: make it again with this space", "space_id",
         )  # fmt: skip
     if len(message.data) != 4 * message.dimension:
-        raise InvalidInput(f"data has {len(message.data)} bytes; {message.dimension} numbers need {4 * message.dimension}", "data")
+        raise InvalidInput(
+            f"data has {len(message.data)} bytes; {message.dimension} numbers need {4 * message.dimension}",
+            "data",
+        )
     return np.frombuffer(message.data, "<f4")
 
 
@@ -101,7 +104,10 @@ def changes(messages: Iterable[common_pb2.ChannelWeight]) -> dict[str, ChannelCh
         if any(v is not None and not np.isfinite(v) for v in values.values()):
             raise InvalidInput("weights and thresholds must be finite numbers", f"channel_weights[{n}]")
         if (values["weight"] or 0.0) < 0:
-            raise InvalidInput("a negative weight would reward items without the channel; use disliked_item_ids", f"channel_weights[{n}].weight")
+            raise InvalidInput(
+                "a negative weight would reward items without the channel; use disliked_item_ids",
+                f"channel_weights[{n}].weight",
+            )
         found[m.channel] = ChannelChange(**values)
     return found
 
@@ -126,7 +132,12 @@ class SideReader:
         self.rules = HistoryRules(
             settings.history_window,
             settings.history_decay,
-            {2: settings.weight_view, 3: settings.weight_click, 4: settings.weight_cart, 5: settings.weight_purchase},
+            {
+                2: settings.weight_view,
+                3: settings.weight_click,
+                4: settings.weight_cart,
+                5: settings.weight_purchase,
+            },
         )
 
     def read(
@@ -135,7 +146,10 @@ class SideReader:
         """The side, with its user's events read and its query encoded, and what was noticed on the way."""
         space = collection.space
         at_most(message.history, self._settings.max_history, "user.history", 0)
-        for field, ids in (("liked_item_ids", message.liked_item_ids), ("disliked_item_ids", message.disliked_item_ids)):
+        for field, ids in (
+            ("liked_item_ids", message.liked_item_ids),
+            ("disliked_item_ids", message.disliked_item_ids),
+        ):
             at_most(ids, self._settings.max_items, f"user.{field}", 0)
         history = self._history(collection, message)
         notices: list[Notice] = []
@@ -147,7 +161,9 @@ class SideReader:
             try:
                 ready = vector(message.query_vector, common_pb2.VECTOR_ROLE_QUERY, space)
                 if len(ready) != space.terms.dimension:
-                    raise InvalidInput(f"a QUERY vector has {space.terms.dimension} numbers, not {len(ready)}", "dimension")
+                    raise InvalidInput(
+                        f"a QUERY vector has {space.terms.dimension} numbers, not {len(ready)}", "dimension"
+                    )
                 check_finite(ready)
             except ItemlensError as error:
                 raise error.within("user.query_vector") from None
@@ -156,7 +172,9 @@ class SideReader:
             if message.source_weights.HasField(name):
                 value = getattr(message.source_weights, name)
                 if not value >= 0 or not np.isfinite(value):
-                    raise InvalidInput(f"{value} is no weight: it must be 0 or more", f"user.source_weights.{name}")
+                    raise InvalidInput(
+                        f"{value} is no weight: it must be 0 or more", f"user.source_weights.{name}"
+                    )
                 weights[name] = value
         behaviour = message.behaviour_weight if message.HasField("behaviour_weight") else None
         if behaviour is not None and not np.isfinite(behaviour):
@@ -173,13 +191,17 @@ class SideReader:
     def _history(self, collection: Collection, message: common_pb2.UserSide) -> list[Past]:
         recorded: list[Past] = []
         if message.user_id:
-            rows = self._catalogue.store.reader().history(collection.row.id, message.user_id, self._settings.max_history)
+            rows = self._catalogue.store.reader().history(
+                collection.row.id, message.user_id, self._settings.max_history
+            )
             recorded = [Past(e.item_id, e.type) for e in rows]
-            only = not (message.history or message.query or message.liked_item_ids or message.HasField("query_vector"))
+            only = not (
+                message.history or message.query or message.liked_item_ids or message.HasField("query_vector")
+            )
             if not recorded and only:
                 raise NotFound(
-                    f"user {message.user_id!r} has no events in collection {collection.name!r}; record events, or add a "
-                    "history, a query or liked items to the call", "user", message.user_id, "user.user_id",
+                    f"user {message.user_id!r} has no events in collection {collection.name!r}; record events, or add "
+                    "a history, a query or liked items to the call", "user", message.user_id, "user.user_id",
                 )  # fmt: skip
         given = list(message.history)
         if given and all(i.HasField("time") for i in given):
@@ -198,7 +220,9 @@ class SideReader:
             if not isinstance(one, EncodedContent):
                 raise one.within(field)
             if contents[n].channel in raw:
-                raise InvalidInput(f"channel {contents[n].channel!r} comes twice; send one query for each channel", field)
+                raise InvalidInput(
+                    f"channel {contents[n].channel!r} comes twice; send one query for each channel", field
+                )
             raw[contents[n].channel] = [one.v]
             notices += [Notice(x.reason, x.message, f"{field}.{x.field}") for x in one.notices]
         return query_parts(space, raw), notices

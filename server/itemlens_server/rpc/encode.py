@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
 from itemlens.v1 import common_pb2, itemlens_pb2
+
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import Catalogue
 from itemlens_server.domain.encode import ContentEncoder, EncodedContent
+from itemlens_server.engine.encoders import Purpose
 from itemlens_server.head.terms import Array, unit
 from itemlens_server.rpc import convert
 from itemlens_server.rpc.errors import item_status
@@ -29,7 +30,11 @@ class GetSpace:
         kinds = {"TEXT": itemlens_pb2.CHANNEL_KIND_TEXT, "IMAGE": itemlens_pb2.CHANNEL_KIND_IMAGE}
         channels = [
             itemlens_pb2.Channel(
-                name=name, kind=kinds[e.kind], dimension=e.about.dim, provider=e.provider, precision=e.precision.value
+                name=name,
+                kind=kinds[e.kind],
+                dimension=e.about.dim,
+                provider=e.provider,
+                precision=e.precision.value,
             )
             for name, e in space.encoders.items()
         ]
@@ -47,11 +52,13 @@ class Encode:
     encoder: ContentEncoder
     settings: Settings
 
-    def __call__(self, request: itemlens_pb2.EncodeRequest, deadline: Deadline) -> itemlens_pb2.EncodeResponse:
+    def __call__(
+        self, request: itemlens_pb2.EncodeRequest, deadline: Deadline
+    ) -> itemlens_pb2.EncodeResponse:
         convert.at_most(request.inputs, self.settings.max_inputs, "inputs")
         space = self.catalogue.space(request.space)
         contents = [convert.content(c) for c in request.inputs]
-        purpose = "query" if request.purpose == itemlens_pb2.PURPOSE_QUERY else "item"
+        purpose: Purpose = "query" if request.purpose == itemlens_pb2.PURPOSE_QUERY else "item"
         rows: dict[str, list[Array]] = {}
         results = []
         for n, (one, outcome) in enumerate(

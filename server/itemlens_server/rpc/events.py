@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2, common_pb2
+
 from itemlens_server.catalog.store import EventRow
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline
@@ -34,7 +35,9 @@ class RecordEvents:
             try:
                 row = _row(message)
                 if row.event_id in numbers and rows[numbers[row.event_id]] != row:
-                    raise AlreadyExists(f"event {row.event_id!r} comes twice in this call and differs", "event_id")
+                    raise AlreadyExists(
+                        f"event {row.event_id!r} comes twice in this call and differs", "event_id"
+                    )
                 numbers.setdefault(row.event_id, n)
                 rows[n] = row
             except ItemlensError as error:
@@ -51,7 +54,9 @@ class DeleteUser:
 
     catalogue: Catalogue
 
-    def __call__(self, request: catalog_pb2.DeleteUserRequest, deadline: Deadline) -> catalog_pb2.DeleteUserResponse:
+    def __call__(
+        self, request: catalog_pb2.DeleteUserRequest, deadline: Deadline
+    ) -> catalog_pb2.DeleteUserResponse:
         if not request.user_id:
             raise InvalidInput("say whose data is to go", "user_id")
         deleted = self.catalogue.delete_user(request.collection, request.user_id)
@@ -63,7 +68,9 @@ def _row(message: catalog_pb2.Event) -> EventRow:
         if not 1 <= len(getattr(message, field)) <= MAX_ID:
             raise InvalidInput(f"{field} has 1 to {MAX_ID} characters", field)
     if message.type == common_pb2.EVENT_TYPE_UNSPECIFIED or message.type not in common_pb2.EventType.values():
-        raise InvalidInput("say what was done: VIEW, CLICK, CART, PURCHASE, RETURN, DISLIKE or IMPRESSION", "type")
+        raise InvalidInput(
+            "say what was done: VIEW, CLICK, CART, PURCHASE, RETURN, DISLIKE or IMPRESSION", "type"
+        )
     quantity = message.quantity if message.HasField("quantity") else 1.0
     value = message.value if message.HasField("value") else None
     for field, number in (("quantity", quantity), ("value", value)):

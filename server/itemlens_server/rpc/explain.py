@@ -6,9 +6,9 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
+from itemlens.v1 import itemlens_pb2
 from PIL import Image
 
-from itemlens.v1 import itemlens_pb2
 from itemlens_server.catalog.rows import View
 from itemlens_server.catalog.store import StoredItem
 from itemlens_server.config import Settings
@@ -56,13 +56,17 @@ class Explain:
     recommendations: Recommendations
     settings: Settings
 
-    def __call__(self, request: itemlens_pb2.ExplainRequest, deadline: Deadline) -> itemlens_pb2.ExplainResponse:
+    def __call__(
+        self, request: itemlens_pb2.ExplainRequest, deadline: Deadline
+    ) -> itemlens_pb2.ExplainResponse:
         language = sentences.language(request.language)
         convert.at_most(request.item_ids, min(100, self.settings.max_inputs), "item_ids")
         which = request.WhichOneof("side")
         if which is None:
             raise InvalidInput("give a recommendation_id or a user side", "side")
-        context = self._recommended(request) if which == "recommendation_id" else self._asked(request, deadline)
+        context = (
+            self._recommended(request) if which == "recommendation_id" else self._asked(request, deadline)
+        )
         reply = itemlens_pb2.ExplainResponse(
             space_id=context.collection.space.space_id, warnings=convert.warnings(context.notices)
         )
@@ -75,7 +79,9 @@ class Explain:
             try:
                 if isinstance(task, ItemlensError):
                     raise task
-                self._explain(message, request, language, context, task, stored.get(task.item_id), named, deadline)
+                self._explain(
+                    message, request, language, context, task, stored.get(task.item_id), named, deadline
+                )
             except ItemlensError as error:
                 message.status.CopyFrom(item_status(error, f"item_ids[{n}]"))
         return reply
@@ -92,9 +98,15 @@ class Explain:
         for item_id in request.item_ids:
             ranked = items.get(item_id)
             if ranked is None:
-                tasks.append(InvalidInput(f"item {item_id!r} is not in that recommendation; explain it with a user side"))
+                tasks.append(
+                    InvalidInput(
+                        f"item {item_id!r} is not in that recommendation; explain it with a user side"
+                    )
+                )
             elif current.index.position(item_id) != ranked.position:
-                tasks.append(WrongState(f"item {item_id!r} was changed or deleted since; ask for a new recommendation"))
+                tasks.append(
+                    WrongState(f"item {item_id!r} was changed or deleted since; ask for a new recommendation")
+                )
             else:
                 interest = answer.resolved.interests[ranked.interest]
                 tasks.append(_Task(item_id, ranked.position, interest, ranked.score))
@@ -109,10 +121,14 @@ class Explain:
         for item_id in request.item_ids:
             position = collection.index.position(item_id)
             if position is None or position >= len(view.labels):
-                tasks.append(NotFound(f"item {item_id!r} is not in collection {collection.name!r}", "item", item_id))
+                tasks.append(
+                    NotFound(f"item {item_id!r} is not in collection {collection.name!r}", "item", item_id)
+                )
                 continue
             # Of several interests the one that likes the item most explains it.
-            alphas = [float(score(collection, view, np.asarray([position]), i)[0]) for i in resolved.interests]
+            alphas = [
+                float(score(collection, view, np.asarray([position]), i)[0]) for i in resolved.interests
+            ]
             best = int(np.argmax(alphas))
             tasks.append(_Task(item_id, position, resolved.interests[best], alphas[best]))
         return _Context(collection, view, tasks, [*notices, *resolved.notices])
@@ -155,12 +171,18 @@ class Explain:
         inputs = []
         for content, text, outcome in zip(contents, texts, outcomes, strict=True):
             if not isinstance(outcome, EncodedContent):
-                raise WrongState(f"the stored content of channel {content.channel!r} cannot be encoded: {outcome.message}")
+                raise WrongState(
+                    f"the stored content of channel {content.channel!r} cannot be encoded: {outcome.message}"
+                )
             inputs.append(ItemInput(content.channel, outcome, text))
         return inputs
 
     def _heat_maps(
-        self, collection: Collection, form: itemlens_pb2.HeatMapFormat.ValueType, item: StoredItem, sums: list[ChannelSum]
+        self,
+        collection: Collection,
+        form: itemlens_pb2.HeatMapFormat.ValueType,
+        item: StoredItem,
+        sums: list[ChannelSum],
     ) -> list[itemlens_pb2.HeatMap]:
         found = []
         for one in sums:
@@ -172,7 +194,10 @@ class Explain:
                 about = collection.space.encoders[source].about.picture
                 assert about is not None
                 message = itemlens_pb2.HeatMap(
-                    channel=one.channel, picture_index=number, rows=about.grid_height, columns=about.grid_width
+                    channel=one.channel,
+                    picture_index=number,
+                    rows=about.grid_height,
+                    columns=about.grid_width,
                 )
                 if form == itemlens_pb2.HEAT_MAP_FORMAT_PNG:
                     data = [i.picture for i in item.inputs if i.channel == source][number]
@@ -195,5 +220,3 @@ def _sum_message(one: ChannelSum) -> itemlens_pb2.ChannelSum:
         channel=one.channel, sources=one.sources, places=[convert.part(p) for p in one.places],
         values=np.ascontiguousarray(one.values, "<f4").tobytes(),
     )  # fmt: skip
-
-

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-
 from itemlens.v1 import common_pb2, itemlens_pb2
+
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import Catalogue
-from itemlens_server.domain.encode import ContentEncoder, EncodedContent
+from itemlens_server.domain.encode import ContentEncoder, EncodedContent, Outcome
 from itemlens_server.domain.fuse import fuse_items, query_vector
 from itemlens_server.domain.side import ChannelChange, changed_weights
+from itemlens_server.engine.encoders import Purpose
 from itemlens_server.engine.repository import Space
 from itemlens_server.errors import InvalidInput, ItemlensError
 from itemlens_server.head.terms import Array, search_kind
@@ -61,7 +62,7 @@ class Fuse:
         )
 
     def _raw_vectors(
-        self, space: Space, request: itemlens_pb2.FuseRequest, purpose: str, deadline: Deadline
+        self, space: Space, request: itemlens_pb2.FuseRequest, purpose: Purpose, deadline: Deadline
     ) -> tuple[list[itemlens_pb2.FuseResult], dict[int, Raw]]:
         """Raw vectors of each input that is whole, by its number; the others' results hold the error."""
         results = [itemlens_pb2.FuseResult() for _ in request.inputs]
@@ -69,8 +70,8 @@ class Fuse:
         owners = [(n, m) for n, one in enumerate(request.inputs) for m in range(len(one.contents))]
         convert.at_most(owners, 4 * self.settings.max_inputs, "inputs[].contents", 0)
         contents = [convert.content(request.inputs[n].contents[m]) for n, m in owners]
-        encoded = self.encoder.encode(space, contents, "query" if purpose == "query" else "item", deadline)
-        by_input: dict[int, list[tuple[int, str, object]]] = {}
+        encoded = self.encoder.encode(space, contents, purpose, deadline)
+        by_input: dict[int, list[tuple[int, str, Outcome]]] = {}
         for (n, m), one, outcome in zip(owners, contents, encoded, strict=True):
             by_input.setdefault(n, []).append((m, one.channel, outcome))
         for n, one_input in enumerate(request.inputs):
@@ -78,10 +79,11 @@ class Fuse:
                 raw: Raw = {}
                 for m, channel, outcome in by_input.get(n, []):
                     if not isinstance(outcome, EncodedContent):
-                        assert isinstance(outcome, ItemlensError)
                         raise outcome.within(f"contents[{m}]")
                     raw.setdefault(channel, []).append(outcome.v)
-                    results[n].warnings.extend(convert.warnings(outcome.notices, f"inputs[{n}].contents[{m}]"))
+                    results[n].warnings.extend(
+                        convert.warnings(outcome.notices, f"inputs[{n}].contents[{m}]")
+                    )
                 for m, message in enumerate(one_input.vectors):
                     try:
                         channel, v = convert.raw_vector(message, space)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
-
 from itemlens.v1 import catalog_pb2, common_pb2
+
 from itemlens_server.catalog.store import StoredItem
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline
@@ -25,7 +25,9 @@ def results(outcomes: list[WriteOutcome], field: str) -> list[catalog_pb2.WriteR
     """How each entry of a write went."""
     return [
         catalog_pb2.WriteResult(
-            id=o.id, status=item_status(o.error, f"{field}[{n}]"), warnings=convert.warnings(o.notices, f"{field}[{n}]")
+            id=o.id,
+            status=item_status(o.error, f"{field}[{n}]"),
+            warnings=convert.warnings(o.notices, f"{field}[{n}]"),
         )
         for n, o in enumerate(outcomes)
     ]
@@ -51,7 +53,9 @@ class UpsertItems:
             )
             for i in request.items
         ]
-        outcomes, sequence, collection = self.catalogue.upsert(request.collection, items, request.merge, deadline)
+        outcomes, sequence, collection = self.catalogue.upsert(
+            request.collection, items, request.merge, deadline
+        )
         return catalog_pb2.UpsertItemsResponse(
             results=results(outcomes, "items"), sequence_number=sequence, space_id=collection.space.space_id
         )
@@ -64,7 +68,9 @@ class GetItems:
     catalogue: Catalogue
     settings: Settings
 
-    def __call__(self, request: catalog_pb2.GetItemsRequest, deadline: Deadline) -> catalog_pb2.GetItemsResponse:
+    def __call__(
+        self, request: catalog_pb2.GetItemsRequest, deadline: Deadline
+    ) -> catalog_pb2.GetItemsResponse:
         convert.at_most(request.item_ids, self.settings.max_items, "item_ids")
         collection = self.catalogue.collection(request.collection)
         found = self.catalogue.get(collection, list(request.item_ids), request.with_pictures)
@@ -72,7 +78,9 @@ class GetItems:
         for n, item_id in enumerate(request.item_ids):
             item = found.get(item_id)
             if item is None:
-                error = NotFound(f"item {item_id!r} is not in collection {collection.name!r}", "item", item_id)
+                error = NotFound(
+                    f"item {item_id!r} is not in collection {collection.name!r}", "item", item_id
+                )
                 reply.items.add(
                     item=catalog_pb2.Item(item_id=item_id), status=item_status(error, f"item_ids[{n}]")
                 )
@@ -90,7 +98,9 @@ class ListItems:
 
     catalogue: Catalogue
 
-    def __call__(self, request: catalog_pb2.ListItemsRequest, deadline: Deadline) -> catalog_pb2.ListItemsResponse:
+    def __call__(
+        self, request: catalog_pb2.ListItemsRequest, deadline: Deadline
+    ) -> catalog_pb2.ListItemsResponse:
         collection = self.catalogue.collection(request.collection)
         size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
         try:
@@ -120,7 +130,9 @@ class DeleteItems:
         convert.at_most(request.item_ids, self.settings.max_items, "item_ids")
         collection = self.catalogue.collection(request.collection)
         outcomes, sequence = self.catalogue.delete_items(collection, list(request.item_ids))
-        return catalog_pb2.DeleteItemsResponse(results=results(outcomes, "item_ids"), sequence_number=sequence)
+        return catalog_pb2.DeleteItemsResponse(
+            results=results(outcomes, "item_ids"), sequence_number=sequence
+        )
 
 
 def _message(collection: Collection, item: StoredItem, pictures: bool) -> catalog_pb2.StoredItem:

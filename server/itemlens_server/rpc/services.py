@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from itemlens.v1 import catalog_pb2, catalog_pb2_grpc, itemlens_pb2_grpc
+from typing import Any
+
+import grpc
+from itemlens.v1 import catalog_pb2 as catalog
+from itemlens.v1 import itemlens_pb2 as itemlens
+
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import Catalogue
@@ -12,62 +17,78 @@ from itemlens_server.errors import ItemlensError
 from itemlens_server.rpc.collections import Collections
 from itemlens_server.rpc.convert import SideReader
 from itemlens_server.rpc.encode import Encode, GetSpace
-from itemlens_server.rpc.errors import item_status, stream, unary
+from itemlens_server.rpc.errors import item_status
 from itemlens_server.rpc.events import DeleteUser, RecordEvents
 from itemlens_server.rpc.explain import Explain
 from itemlens_server.rpc.fuse import Fuse
 from itemlens_server.rpc.items import DeleteItems, GetItems, ListItems, UpsertItems
+from itemlens_server.rpc.methods import stream, unary
 from itemlens_server.rpc.recommend import Recommend
 
+ITEM_LENS = itemlens.DESCRIPTOR.services_by_name["ItemLens"].full_name
+CATALOG = catalog.DESCRIPTOR.services_by_name["Catalog"].full_name
 
-class ItemLensService(itemlens_pb2_grpc.ItemLensServicer):
-    """itemlens.v1.ItemLens."""
-
-    def __init__(self, catalogue: Catalogue, encoder: ContentEncoder, settings: Settings) -> None:
-        sides = SideReader(catalogue, encoder, settings)
-        recommendations = Recommendations(settings.max_recommendations)
-        self.GetSpace = unary(GetSpace(catalogue))
-        self.Encode = unary(Encode(catalogue, encoder, settings))
-        self.Fuse = unary(Fuse(catalogue, encoder, settings))
-        self.Recommend = unary(Recommend(catalogue, sides, recommendations, settings))
-        self.Explain = unary(Explain(catalogue, encoder, sides, recommendations, settings))
+Methods = dict[str, grpc.RpcMethodHandler[Any, Any]]
 
 
-class CatalogService(catalog_pb2_grpc.CatalogServicer):
-    """itemlens.v1.Catalog."""
+def item_lens(catalogue: Catalogue, encoder: ContentEncoder, settings: Settings) -> Methods:
+    """The methods of itemlens.v1.ItemLens."""
+    sides = SideReader(catalogue, encoder, settings)
+    answers = Recommendations(settings.max_recommendations)
+    explain = Explain(catalogue, encoder, sides, answers, settings)
+    return {
+        "GetSpace": unary(GetSpace(catalogue), itemlens.GetSpaceRequest),
+        "Encode": unary(Encode(catalogue, encoder, settings), itemlens.EncodeRequest),
+        "Fuse": unary(Fuse(catalogue, encoder, settings), itemlens.FuseRequest),
+        "Recommend": unary(Recommend(catalogue, sides, answers, settings), itemlens.RecommendRequest),
+        "Explain": unary(explain, itemlens.ExplainRequest),
+    }
 
-    def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
-        collections = Collections(catalogue)
-        upsert, record = UpsertItems(catalogue, settings), RecordEvents(catalogue, settings)
-        self.CreateCollection = unary(collections.create)
-        self.GetCollection = unary(collections.get)
-        self.ListCollections = unary(collections.list)
-        self.UpdateCollection = unary(collections.update)
-        self.DeleteCollection = unary(collections.delete)
-        self.UpsertItems = unary(upsert)
-        self.GetItems = unary(GetItems(catalogue, settings))
-        self.ListItems = unary(ListItems(catalogue))
-        self.DeleteItems = unary(DeleteItems(catalogue, settings))
-        self.RecordEvents = unary(record)
-        self.DeleteUser = unary(DeleteUser(catalogue))
 
-        def stream_upsert(
-            request: catalog_pb2.StreamUpsertItemsRequest, deadline: Deadline
-        ) -> catalog_pb2.StreamUpsertItemsResponse:
-            return catalog_pb2.StreamUpsertItemsResponse(upsert=upsert(request.upsert, deadline))
+def catalog_methods(catalogue: Catalogue, settings: Settings) -> Methods:
+    """The methods of itemlens.v1.Catalog."""
+    collections = Collections(catalogue)
+    upsert, record = UpsertItems(catalogue, settings), RecordEvents(catalogue, settings)
 
-        def upsert_failed(error: ItemlensError) -> catalog_pb2.StreamUpsertItemsResponse:
-            result = catalog_pb2.WriteResult(status=item_status(error, "upsert"))
-            return catalog_pb2.StreamUpsertItemsResponse(upsert=catalog_pb2.UpsertItemsResponse(results=[result]))
+    def stream_upsert(
+        request: catalog.StreamUpsertItemsRequest, deadline: Deadline
+    ) -> catalog.StreamUpsertItemsResponse:
+        return catalog.StreamUpsertItemsResponse(upsert=upsert(request.upsert, deadline))
 
-        def stream_record(
-            request: catalog_pb2.StreamRecordEventsRequest, deadline: Deadline
-        ) -> catalog_pb2.StreamRecordEventsResponse:
-            return catalog_pb2.StreamRecordEventsResponse(record=record(request.record, deadline))
+    def upsert_failed(error: ItemlensError) -> catalog.StreamUpsertItemsResponse:
+        result = catalog.WriteResult(status=item_status(error, "upsert"))
+        return catalog.StreamUpsertItemsResponse(upsert=catalog.UpsertItemsResponse(results=[result]))
 
-        def record_failed(error: ItemlensError) -> catalog_pb2.StreamRecordEventsResponse:
-            result = catalog_pb2.WriteResult(status=item_status(error, "record"))
-            return catalog_pb2.StreamRecordEventsResponse(record=catalog_pb2.RecordEventsResponse(results=[result]))
+    def stream_record(
+        request: catalog.StreamRecordEventsRequest, deadline: Deadline
+    ) -> catalog.StreamRecordEventsResponse:
+        return catalog.StreamRecordEventsResponse(record=record(request.record, deadline))
 
-        self.StreamUpsertItems = stream(stream_upsert, upsert_failed)
-        self.StreamRecordEvents = stream(stream_record, record_failed)
+    def record_failed(error: ItemlensError) -> catalog.StreamRecordEventsResponse:
+        result = catalog.WriteResult(status=item_status(error, "record"))
+        return catalog.StreamRecordEventsResponse(record=catalog.RecordEventsResponse(results=[result]))
+
+    return {
+        "CreateCollection": unary(collections.create, catalog.CreateCollectionRequest),
+        "GetCollection": unary(collections.get, catalog.GetCollectionRequest),
+        "ListCollections": unary(collections.list, catalog.ListCollectionsRequest),
+        "UpdateCollection": unary(collections.update, catalog.UpdateCollectionRequest),
+        "DeleteCollection": unary(collections.delete, catalog.DeleteCollectionRequest),
+        "UpsertItems": unary(upsert, catalog.UpsertItemsRequest),
+        "StreamUpsertItems": stream(stream_upsert, upsert_failed, catalog.StreamUpsertItemsRequest),
+        "GetItems": unary(GetItems(catalogue, settings), catalog.GetItemsRequest),
+        "ListItems": unary(ListItems(catalogue), catalog.ListItemsRequest),
+        "DeleteItems": unary(DeleteItems(catalogue, settings), catalog.DeleteItemsRequest),
+        "RecordEvents": unary(record, catalog.RecordEventsRequest),
+        "StreamRecordEvents": stream(stream_record, record_failed, catalog.StreamRecordEventsRequest),
+        "DeleteUser": unary(DeleteUser(catalogue), catalog.DeleteUserRequest),
+    }
+
+
+def register(server: grpc.Server, catalogue: Catalogue, encoder: ContentEncoder, settings: Settings) -> None:
+    """Add both services to `server`."""
+    for name, methods in (
+        (ITEM_LENS, item_lens(catalogue, encoder, settings)),
+        (CATALOG, catalog_methods(catalogue, settings)),
+    ):
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))

@@ -471,7 +471,9 @@ class RecommendRequest(google.protobuf.message.Message):
     top_fraction: builtins.float
     """This share of the items that are left after exclusions, rounded up, at least 1. In (0, 1]."""
     exclude_seen: builtins.bool
-    """Leave out the items of the history and the liked and disliked ones. Default true."""
+    """Leave out the items of the history (but not those that were only shown) and the liked and disliked ones.
+    Default true.
+    """
     exact: builtins.bool
     """Score every item instead of the candidates that the graphs find: slower, and the measure of recall."""
     with_parts: builtins.bool

@@ -1,0 +1,98 @@
+"""Asking the server: many questions from a few threads, with a bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from itemlens import Client, FuseInput, Item, Recommendation, Side
+from itemlens import Picture as PictureInput
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from .rows import Floats
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+TIED = 1e-6
+"""Scores nearer than this are the same: rounding of float32 sums."""
+DEEP = 100
+"""How much of a list is read to see ties. At most 61 items share a title, so a target that ties with one of the
+first ten is within the first hundred."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A client, how many questions it has under way, and where progress is shown."""
+
+    client: Client
+    console: Console
+    threads: int = 4
+
+    def each(self, what: str, ask: Callable[[T], R], questions: Sequence[T]) -> list[R]:
+        """`ask` of every question, in order."""
+        with self.bar() as bar, ThreadPoolExecutor(self.threads) as pool:
+            return list(bar.track(pool.map(ask, questions), len(questions), description=what))
+
+    def bar(self) -> Progress:
+        """A progress bar that is left standing with the time taken."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        return Progress(*columns, console=self.console)
+
+    def encode(self, what: str, pictures: Sequence[PictureInput], batch: int = 16) -> NDArray[np.float32]:
+        """Raw vectors of pictures scaled to length 1, as plain numpy would compare them."""
+        parts = [pictures[n : n + batch] for n in range(0, len(pictures), batch)]
+        found = self.each(what, lambda p: self.client.encode(pictures=p, unit_length=True).vectors, parts)
+        return np.concatenate(found)
+
+    def fuse(self, inputs: Sequence[Item | FuseInput], space: str, batch: int = 16) -> NDArray[np.float32]:
+        """ITEM vectors of contents that are not in the catalogue."""
+        parts = [inputs[n : n + batch] for n in range(0, len(inputs), batch)]
+        return np.concatenate([self.client.fuse(part, space=space).vectors for part in parts])
+
+
+@dataclass(frozen=True)
+class Question:
+    """A search with a known right answer."""
+
+    target: str
+    side: Side = field(default_factory=Side)
+
+
+def find(asking: Asking, what: str, questions: Sequence[Question], collection: str, k: int) -> Floats:
+    """Hit rate at k of each question's target, ties by expectation, read from the first DEEP of the served list."""
+
+    def ask(question: Question) -> float:
+        found = asking.client.recommend(k=max(DEEP, k), collection=collection, **question.side)
+        return hit(found.items, question.target, k)
+
+    return np.asarray(asking.each(what, ask, questions))
+
+
+def hit(items: Sequence[Recommendation], target: str, k: int) -> float:
+    """Expected hit at k if items of equal score came in random order: clip((k - better) / (tied + 1), 0, 1)."""
+    score = next((item.score for item in items if item.item_id == target), None)
+    if score is None:
+        return 0.0
+    better = sum(item.score > score + TIED for item in items)
+    tied = sum(abs(item.score - score) <= TIED for item in items)  # the target is one of them
+    return min(max((k - better) / tied, 0.0), 1.0)
+
+
+def similar(queries: NDArray[np.float32], items: NDArray[np.float32], targets: Sequence[int], k: int) -> Floats:
+    """The yardstick of `find`: hit rate at k by the cosine of unit vectors, ties by expectation."""
+    scores = queries @ items.T
+    own = scores[np.arange(len(scores)), list(targets)][:, None]
+    better = (scores > own + TIED).sum(1)
+    tied = (np.abs(scores - own) <= TIED).sum(1)
+    return np.asarray(np.clip((k - better) / tied, 0.0, 1.0), np.float64)
+
+
+def spaces(client: Client, collections: Sequence[str]) -> Mapping[str, str]:
+    """The space of each collection."""
+    return {name: client.get_collection(name).space_id for name in collections}

@@ -1,0 +1,68 @@
+"""Is the served list the best there is? Recall at 10 against an exact scan of alpha by the same server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from itemlens import Recommendations, Side
+
+from .ask import TIED, Asking
+from .rows import Floats, Row, mean
+
+K = 10
+LEAST_RECALL = 0.99
+MOST_BAD = 0.01
+BAD = 0.5
+
+
+def recall_rows(asking: Asking, kind: str, sides: Sequence[Side], collection: str, seed: int) -> list[Row]:
+    """Mean recall of the served lists, and the share of them that lost more than half."""
+    recalls = np.asarray(asking.each(f"{collection}: recall, {kind}", lambda s: _recall(asking, s, collection), sides))
+    return [
+        mean(f"{collection}: recall@{K}, {kind}", recalls, seed, least=LEAST_RECALL, yardstick="exact scan: 1"),
+        mean(f"{collection}: lists under {BAD}, {kind}", recalls < BAD, seed, most=MOST_BAD),
+    ]
+
+
+def _recall(asking: Asking, side: Side, collection: str) -> float:
+    served = asking.client.recommend(k=K, collection=collection, query_vectors=True, **side)
+    vector = served.interests[0].query_vector
+    # The same u again spares the encoding. A history has several, and is asked as it was.
+    again = side if side.get("history") else Side(query_vector=vector)
+    exact = asking.client.recommend(k=K, collection=collection, exact=True, **again)
+    return recall(served, exact)
+
+
+def recall(served: Recommendations, exact: Recommendations) -> float:
+    """The share of the exact list that the served one has, as lists go out: with the interests merged.
+
+    A served item is right if it scores no less than the last item of its interest in the exact list, so that which
+    of several equal items is served makes no difference.
+    """
+    last: dict[int, float] = {}
+    for item in exact:
+        last[item.interest] = min(item.score, last.get(item.interest, np.inf))
+    right = sum(item.interest in last and item.score >= last[item.interest] - TIED for item in served)
+    return min(right / len(exact), 1.0)
+
+
+def scan_row(asking: Asking, sides: Sequence[Side], collection: str, item_ids: Sequence[str], batch: int = 500) -> Row:
+    """Is `exact` exact? Its scores against a numpy scan over the ITEM vectors of all items. Behaviour must be 0."""
+    parts = [item_ids[n : n + batch] for n in range(0, len(item_ids), batch)]
+
+    def vectors(part: Sequence[str]) -> Floats:
+        stored = asking.client.get_items(part, vectors=True, collection=collection)
+        return np.stack([one.vector.values for one in stored if one.vector is not None]).astype(np.float64)
+
+    h = np.concatenate(asking.each(f"{collection}: vectors", vectors, parts))
+    worst = 0.0
+    for side in sides:
+        exact = asking.client.recommend(
+            k=K, collection=collection, exact=True, exclude_seen=False, query_vectors=True, max_interests=1, **side
+        )
+        query = exact.interests[0].query_vector
+        assert query is not None
+        scanned = np.sort(h @ query.values.astype(np.float64))[::-1][:K]
+        worst = max(worst, float(np.abs(scanned - [item.score for item in exact]).max()))
+    return Row(f"{collection}: exact list against numpy, worst score", worst, len(sides), most=1e-5)

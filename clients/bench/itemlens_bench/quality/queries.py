@@ -1,0 +1,32 @@
+"""Queries made from an item's own content: two words of its title, a spoilt copy of its picture."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+
+from PIL import Image, ImageEnhance, ImageOps
+
+
+def two_words(rng: random.Random, title: str) -> str:
+    """Two random words of a title, in their order. The title must have at least two."""
+    words = title.split()
+    return " ".join(words[n] for n in sorted(rng.sample(range(len(words)), 2)))
+
+
+def spoilt(rng: random.Random, picture: bytes) -> bytes:
+    """A picture cropped to 65-85% of each side, mirrored and dimmed to 60-90%, as PNG."""
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    share = rng.uniform(0.65, 0.85)
+    width, height = max(1, round(image.width * share)), max(1, round(image.height * share))
+    left, top = rng.randint(0, image.width - width), rng.randint(0, image.height - height)
+    crop = ImageOps.mirror(image.crop((left, top, left + width, top + height)))
+    out = io.BytesIO()
+    ImageEnhance.Brightness(crop).enhance(rng.uniform(0.6, 0.9)).save(out, "PNG")
+    return out.getvalue()
+
+
+def draw(item_id: str) -> float:
+    """A number in [0, 1) that belongs to the item: the same in every run, so that collections can be kept."""
+    return int.from_bytes(hashlib.sha256(item_id.encode()).digest()[:8], "big") / 2**64

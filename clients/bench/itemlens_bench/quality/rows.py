@@ -1,0 +1,128 @@
+"""Figures with their intervals, and what they are held to: rows of a report, as a table and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+Floats: TypeAlias = NDArray[np.float64]
+
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure. `least` and `most` are the bounds it is held to; None: it is only told."""
+
+    what: str
+    figure: float
+    queries: int
+    interval: tuple[float, float] | None = None
+    least: float | None = None
+    most: float | None = None
+    yardstick: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the figure is within its bounds."""
+        above = self.least is None or self.figure >= self.least
+        return above and (self.most is None or self.figure <= self.most)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All rows of a data set, and what they were measured on."""
+
+    dataset: str
+    seed: int
+    processor: str
+    spaces: tuple[str, ...]
+    rows: tuple[Row, ...] = field(default=())
+
+    def table(self) -> Table:
+        """The rows for a terminal; those out of their bounds are red."""
+        made = Table(
+            "what",
+            "figure",
+            "95%",
+            "held to",
+            "yardstick",
+            "queries",
+            title=f"{self.dataset}: answers of the running server",
+            caption=f"seed {self.seed}; {self.processor}; space {', '.join(self.spaces)}; "
+            f"intervals by bootstrap, {RESAMPLES} resamples",
+        )
+        for row in self.rows:
+            interval = "" if row.interval is None else f"{row.interval[0]:.3f} – {row.interval[1]:.3f}"
+            colour = "red" if not row.holds else "green" if _bounds(row) else "default"
+            made.add_row(
+                row.what,
+                f"[{colour}]{number(row.figure)}[/]",
+                interval,
+                _bounds(row),
+                row.yardstick,
+                f"{row.queries:,}",
+            )
+        return made
+
+    def plain(self) -> dict[str, Any]:
+        """The same as JSON-like data."""
+        about = {name: value for name, value in asdict(self).items() if name != "rows"}
+        return {**about, "rows": [{**asdict(row), "holds": row.holds} for row in self.rows]}
+
+
+def mean(
+    what: str,
+    values: Sequence[float] | Floats,
+    seed: int,
+    *,
+    groups: Sequence[str] | None = None,
+    least: float | None = None,
+    most: float | None = None,
+    yardstick: str = "",
+) -> Row:
+    """The row of a mean over queries, with its interval over queries, or over `groups` of them (such as users)."""
+    array = np.asarray(values, np.float64)
+    figure = float(array.mean())
+    interval = bootstrap(array, seed, groups)
+    return Row(what, figure, len(array), interval, least, most, yardstick)
+
+
+def bootstrap(
+    values: Floats, seed: int, groups: Sequence[str] | None = None, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """95% interval of the mean by the percentile bootstrap (B. Efron, 1979).
+
+    With `groups` whole groups are drawn, and the mean is that of all values in them: values of one user are not
+    independent of each other.
+    """
+    if groups is None:
+        sums, counts = values, np.ones(len(values))
+    else:
+        _, number_of = np.unique(np.asarray(groups), return_inverse=True)
+        sums, counts = np.bincount(number_of, values), np.bincount(number_of).astype(np.float64)
+    rng = np.random.default_rng(seed)
+    means = np.empty(resamples)
+    for n in range(resamples):
+        drawn = rng.integers(0, len(sums), len(sums))
+        means[n] = sums[drawn].sum() / counts[drawn].sum()
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def number(value: float) -> str:
+    """A figure for the table: three decimals, or powers of ten where these would hide it."""
+    return f"{value:.1e}" if 0 < abs(value) < 5e-4 else f"{value:.3f}"
+
+
+def _bounds(row: Row) -> str:
+    if row.least is not None and row.most is not None:
+        return f"{number(row.least)} – {number(row.most)}"
+    if row.least is not None:
+        return f"≥ {number(row.least)}"
+    return "" if row.most is None else f"≤ {number(row.most)}"

@@ -1,0 +1,59 @@
+"""Does an explanation add up? The worst residual over many explanations of every kind, batched and single."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from itemlens import Explanation, Side
+
+from .ask import Asking
+from .rows import Row
+
+LIMIT = 1e-4
+BATCH = 10
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Largest |residual| of explanations, and how many there were."""
+
+    worst: float = 0.0
+    count: int = 0
+
+    def __add__(self, other: Residuals) -> Residuals:
+        return Residuals(max(self.worst, other.worst), self.count + other.count)
+
+
+def residual_row(asking: Asking, sides: Mapping[str, Sequence[Side]], collection: str) -> Row:
+    """Explain the first BATCH of each side's list in one call, and its first again by itself.
+
+    `sides` by kind. Counted is the largest of: the reply's `residual`, the differences of the score to the sums by
+    place, by channel and by source taken here, and to the score that Recommend gave.
+    """
+    worst = {kind: _worst(asking, kind, some, collection) for kind, some in sides.items()}
+    total = sum(worst.values(), Residuals())
+    told = ", ".join(f"{kind} {one.worst:.0e}" for kind, one in worst.items())
+    return Row(f"{collection}: worst residual", total.worst, total.count, most=LIMIT, yardstick=told)
+
+
+def _worst(asking: Asking, kind: str, sides: Sequence[Side], collection: str) -> Residuals:
+    def ask(side: Side) -> Residuals:
+        listed = asking.client.recommend(k=BATCH, collection=collection, **side)
+        scores = {item.item_id: item.score for item in listed}
+        together = asking.client.explain(list(scores), recommendation_id=listed.recommendation_id, collection=collection)
+        first = next(iter(scores))
+        single = asking.client.explain([first], recommendation_id=listed.recommendation_id, collection=collection)
+        found = [off(one, scores[one.item_id]) for one in (*together, *single)]
+        return Residuals(max(found), len(found))
+
+    return sum(asking.each(f"explaining: {kind}", ask, sides), Residuals())
+
+
+def off(explained: Explanation, served: float) -> float:
+    """By how much an explanation fails to add up to its score."""
+    if explained.error is not None:
+        raise explained.error
+    lists = (explained.by_place, explained.by_channel, explained.by_source)
+    sums = [explained.score - sum(part.value for part in parts) for parts in lists]
+    return max(abs(gap) for gap in (*sums, explained.residual, explained.score - served))

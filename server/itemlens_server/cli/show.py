@@ -1,0 +1,85 @@
+"""Answers in the terminal: a table of what was found, and why, with the words that carried the score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from itemlens_server.demo.found import BASELINE, Answer, Found, pieces, rounded, spoken_shares
+
+FAINTEST = 0.15
+"""Words below this strength are not highlighted."""
+_PALE, _FULL = (255, 243, 205), (255, 168, 0)
+
+
+def table(answer: Answer) -> Table:
+    """Items with score and reason."""
+    made = Table("", "item", "score", "why", box=None, pad_edge=False, header_style="dim")
+    made.columns[2].justify = "right"
+    for found in answer.found:
+        what = Text(found.title, "bold").append(f"\n{found.item.item_id}", Style(dim=True, bold=False))
+        why = Text(spoken_shares(found.terms), "cyan").append(f"\n{found.sentence}", "default")
+        made.add_row(str(found.recommendation.position), what, f"{found.recommendation.score:.3f}", why)
+    return made
+
+
+def explained(answer: Answer, *, marks: bool, most: int | None = None) -> RenderableType:
+    """Each item with its score as a sum, its words highlighted, and the reason.
+
+    `marks`: set strong words between «», for output without colours.
+    """
+    return Group(*(_explained(found, answer.scale, marks) for found in answer.found[:most]))
+
+
+def _explained(found: Found, scale: float, marks: bool) -> RenderableType:
+    head = Text(f"{found.recommendation.position}  ", "dim").append(found.title, "bold")
+    head.append(f"   {found.recommendation.score:.3f}", "bold green")
+    head.append(f"   {spoken_shares(found.terms)}", "cyan")
+    lines: list[RenderableType] = [head]
+    below: list[RenderableType] = [Text(spoken_sum(found.terms), "dim")]
+    if found.explanation:
+        for channel, text in found.item.texts.items():
+            below.append(highlighted(pieces(text, found.explanation.by_place, channel, scale), marks=marks))
+    if found.sentence:
+        below.append(Text(found.sentence, "italic"))
+    lines.append(Padding(Group(*below), (0, 0, 1, 3)))
+    return Group(*lines)
+
+
+def spoken_sum(terms: dict[str, float]) -> str:
+    """The score as a sum: "words +0.317  picture +0.473  baseline −0.250  =  0.540"."""
+    figures = rounded(terms)
+    parts = [f"{name} {figure:+.3f}".replace("-", "−") for name, figure in figures.items()]
+    return "  ".join([*parts, f"=  {sum(figures.values()):.3f}".replace("-", "−")])
+
+
+def highlighted(of: Iterable[tuple[str, float]], *, marks: bool = False) -> Text:
+    """A text whose pieces are highlighted by their strength."""
+    made = Text()
+    for piece, strength in of:
+        if strength < FAINTEST:
+            made.append(piece)
+        elif marks:
+            made.append(f"«{piece}»")
+        else:
+            made.append(piece, colour(strength))
+    return made
+
+
+def colour(strength: float) -> Style:
+    """Black on yellow to orange, the stronger the fuller."""
+    mixed = [round(pale + (full - pale) * strength) for pale, full in zip(_PALE, _FULL, strict=True)]
+    return Style(color="black", bgcolor=f"rgb({','.join(map(str, mixed))})", bold=strength > 0.6)
+
+
+def legend(console: Console) -> Text:
+    """What the highlighting means, on one line."""
+    if console.color_system is None:
+        return Text(f"«words» that carried the score; {BASELINE}: what any item starts from")
+    scale = (("words that carried the score: ", 0.0), ("little ", 0.2), (" some ", 0.5), (" much", 1.0))
+    return highlighted(scale).append(f"   {BASELINE}: what any item starts from", "dim")

@@ -1,0 +1,62 @@
+"""Fixtures for all tests: the tiny spaces, made once a session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import hypothesis
+import pytest
+import spaces
+from itemlens_server.engine.repository import ModelRepository, Space
+
+# The same examples each time, and no files left behind.
+hypothesis.settings.register_profile(
+    "itemlens",
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("itemlens")
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A model repository with three spaces: not fitted, fitted with the same encoders, and with other encoders."""
+
+    models: Path
+    plain: str
+    fitted: str
+    other: str
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """The tiny spaces on disk. Read only: tests that damage a file copy the folder first."""
+    models = tmp_path_factory.mktemp("models")
+    plain = spaces.build(models)
+    fitted = spaces.build_fitted(models, plain)
+    other = spaces.build(models, "other", seed=2, created="2025-01-01T00:00:00+00:00")
+    return Tiny(models, plain, fitted, other)
+
+
+@pytest.fixture(scope="session")
+def repository(tiny: Tiny) -> Iterator[ModelRepository]:
+    """The tiny spaces, ready to load."""
+    made = spaces.open_repository(tiny.models)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def plain_space(repository: ModelRepository, tiny: Tiny) -> Space:
+    """The space before `itemlens fit`."""
+    return repository.load(tiny.plain)
+
+
+@pytest.fixture(scope="session")
+def fitted_space(repository: ModelRepository, tiny: Tiny) -> Space:
+    """The same encoders under a fitted head."""
+    return repository.load(tiny.fitted)

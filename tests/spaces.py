@@ -1,0 +1,299 @@
+"""A tiny space for tests: real ONNX graphs, a real tokenizer and a real head, made in milliseconds without torch.
+
+The text encoder is a table of word vectors, those of a theme ("shoe", "trail", "鞋") lying close together. The
+picture encoder averages 8 x 8 patches and runs a small convolution over them. Both end in a mean, as the
+manifest's contract asks, so everything that is built on them behaves as with a real model.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from itemlens_server.engine.encoders import Limits
+from itemlens_server.engine.manifest import (
+    Channel,
+    Encoder,
+    HeadFiles,
+    Manifest,
+    PicturePreprocessing,
+    Precision,
+    TextPreprocessing,
+    describe_file,
+)
+from itemlens_server.engine.repository import ModelRepository, Space
+from itemlens_server.head import fit, graph
+from itemlens_server.head.terms import (
+    DISLIKE,
+    HISTORY,
+    Array,
+    ChannelTerms,
+    ChannelWeights,
+    Head,
+    KindWeights,
+    search_kind,
+)
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+TEXT_DIM, IMAGE_DIM, SIDE, GRID, MAX_TOKENS = 32, 24, 32, 4, 48
+
+THEMES: dict[str, list[str]] = {
+    "shoe": ["shoe", "shoes", "running", "trail", "marathon", "sneaker", "sole", "鞋", "跑", "步"],
+    "dress": ["dress", "summer", "silk", "gown", "skirt", "linen", "裙", "丝", "绸"],
+    "kettle": ["kettle", "kitchen", "steel", "pot", "boil", "tea", "茶", "壶", "水"],
+    "tour": ["tour", "island", "hotel", "beach", "temple", "train", "旅", "行", "岛"],
+    "course": ["course", "lesson", "maths", "python", "teacher", "exam", "课", "程", "学"],
+    "fund": ["fund", "bond", "savings", "interest", "loan", "account", "基", "金", "存"],
+}
+COLOURS: dict[str, tuple[int, int, int]] = {
+    "red": (220, 30, 30), "green": (30, 180, 60), "blue": (40, 70, 220), "black": (20, 20, 20), "white": (240, 240, 240),
+}  # fmt: skip
+COLOUR_CHARACTERS = {"red": "红", "green": "绿", "blue": "蓝", "black": "黑", "white": "白"}
+COMMON = ["a", "the", "for", "with", "and", "of", "query", "passage", ":", ".", ",", "-", "light", "good", "的", "色", "好"]
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+PICTURE = PicturePreprocessing(
+    height=SIDE, width=SIDE, resize="stretch", resample="bilinear", mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25),
+    grid_height=GRID, grid_width=GRID,
+)  # fmt: skip
+LIMITS = Limits(256 << 10, 10 << 20, 40_000_000, 8192, workers=2, gpu=False)
+
+
+def vocabulary() -> list[str]:
+    """Every piece the tokenizer knows: themes, colours, common words, single characters and their continuations."""
+    words = [word for theme in THEMES.values() for word in theme]
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *COMMON, *COLOURS, *COLOUR_CHARACTERS.values(), *words]
+    pieces += [*LETTERS, *(f"##{letter}" for letter in LETTERS)]
+    return list(dict.fromkeys(pieces))
+
+
+def tokenizer() -> Tokenizer:
+    """WordPiece as BERT has it: lower case, each Chinese character a word of its own."""
+    ids = {piece: n for n, piece in enumerate(vocabulary())}
+    made = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
+    made.normalizer = normalizers.BertNormalizer()
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])]
+    )
+    return made
+
+
+def word_vectors(seed: int) -> Array:
+    """float32 [pieces, TEXT_DIM]: words of a theme near its centre, colours near their own."""
+    rng = np.random.default_rng(seed)
+    pieces = vocabulary()
+    table = 0.35 * rng.normal(size=(len(pieces), TEXT_DIM))
+    centres = {word: centre for theme in THEMES.values() for centre in [rng.normal(size=TEXT_DIM)] for word in theme}
+    for colour, character in COLOUR_CHARACTERS.items():
+        centres[colour] = centres[character] = rng.normal(size=TEXT_DIM)
+    for n, piece in enumerate(pieces):
+        if piece in centres:
+            table[n] += centres[piece]
+    # All texts have something in common, as with real models: that is what mu takes out.
+    return (table + 0.5).astype(np.float32)
+
+
+def text_graph(seed: int) -> onnx.ModelProto:
+    """input_ids, attention_mask [B, T] -> z = table[ids] [B, T, dim], v = its mean where the mask is 1 [B, dim]."""
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["z"], axis=0),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last"], ["mask3"]),
+        helper.make_node("Mul", ["z", "mask3"], ["kept"]),
+        helper.make_node("ReduceSum", ["kept", "one"], ["total"], keepdims=0),
+        helper.make_node("ReduceSum", ["mask3", "one"], ["count"], keepdims=0),
+        helper.make_node("Div", ["total", "count"], ["v"]),
+    ]
+    constants = {"table": word_vectors(seed), "last": np.array([-1]), "one": np.array([1])}
+    inputs = [helper.make_tensor_value_info(n, TensorProto.INT64, ["b", "t"]) for n in ("input_ids", "attention_mask")]
+    return _model(nodes, constants, inputs, {"v": ["b", TEXT_DIM], "z": ["b", "t", TEXT_DIM]})
+
+
+def picture_graph(seed: int) -> onnx.ModelProto:
+    """pixels [B, 3, SIDE, SIDE] -> z [B, GRID, GRID, dim], v = its mean [B, dim]."""
+    rng = np.random.default_rng(seed)
+    nodes = [
+        helper.make_node("AveragePool", ["pixels"], ["pooled"], kernel_shape=[8, 8], strides=[8, 8]),
+        helper.make_node("Conv", ["pooled", "kernel", "bias"], ["features"]),
+        helper.make_node("Tanh", ["features"], ["bounded"]),
+        helper.make_node("Transpose", ["bounded"], ["z"], perm=[0, 2, 3, 1]),
+        helper.make_node("ReduceMean", ["z", "axes"], ["v"], keepdims=0),
+    ]
+    constants = {
+        "kernel": rng.normal(size=(IMAGE_DIM, 3, 1, 1)).astype(np.float32),
+        "bias": rng.normal(size=IMAGE_DIM).astype(np.float32),
+        "axes": np.array([1, 2]),
+    }
+    pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["b", 3, SIDE, SIDE])
+    return _model(nodes, constants, [pixels], {"v": ["b", IMAGE_DIM], "z": ["b", GRID, GRID, IMAGE_DIM]})
+
+
+def _model(
+    nodes: list[onnx.NodeProto],
+    constants: Mapping[str, np.ndarray],
+    inputs: list[onnx.ValueInfoProto],
+    outputs: Mapping[str, list[object]],
+) -> onnx.ModelProto:
+    results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()]
+    held = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    made = helper.make_graph(nodes, "tiny", inputs, results, held)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model
+
+
+def build(repository: Path, name: str = "tiny", seed: int = 1, created: str = "2026-01-01T00:00:00+00:00") -> str:
+    """Write an unfitted space with the channels `text` and `image` into `repository`; its id."""
+    new = repository / f".{name}"
+    new.mkdir(parents=True)
+    (new / "tokenizer.json").write_text(tokenizer().to_str(), encoding="utf-8")
+    (new / "text.onnx").write_bytes(text_graph(seed).SerializeToString())
+    (new / "image.onnx").write_bytes(picture_graph(seed).SerializeToString())
+    text = TextPreprocessing(
+        tokenizer=describe_file(new, "tokenizer.json"), max_tokens=MAX_TOKENS, query_prefix="query: ", item_prefix="passage: "
+    )
+    encoders = {
+        "text": Encoder(kind="TEXT", dim=TEXT_DIM, graphs={Precision.FP32: describe_file(new, "text.onnx")}, text=text),
+        "image": Encoder(
+            kind="IMAGE", dim=IMAGE_DIM, graphs={Precision.FP32: describe_file(new, "image.onnx")}, picture=PICTURE
+        ),
+    }
+    channels = (Channel(name="text", kind="TEXT", encoder="text"), Channel(name="image", kind="IMAGE", encoder="image"))
+    manifest = Manifest(space_id="", name=name, created=created, encoders=encoders, channels=channels).identified()
+    manifest.save(new)
+    new.rename(repository / manifest.space_id)
+    return manifest.space_id
+
+
+def build_fitted(repository: Path, space_id: str, name: str = "fitted") -> str:
+    """Write the space of `space_id` again with a head that is fitted to `sample_items`; the new id."""
+    models_ = open_repository(repository)
+    try:
+        head = fitted_head(models_.load(space_id))
+    finally:
+        models_.close()
+    old, new = repository / space_id, repository / f".{name}"
+    (new / "head").mkdir(parents=True)
+    manifest = Manifest.load(old)
+    for file in manifest.files():
+        (new / file.path).write_bytes((old / file.path).read_bytes())
+    graph.save(head, new / "head" / "head.onnx")
+    head.save(new / "head" / "terms.npz")
+    files = HeadFiles(graph=describe_file(new, "head/head.onnx"), terms=describe_file(new, "head/terms.npz"))
+    made = manifest.model_copy(
+        update={"head": files, "name": name, "created": "2026-01-02T00:00:00+00:00"}
+    ).identified()
+    made.save(new)
+    new.rename(repository / made.space_id)
+    return made.space_id
+
+
+def open_repository(directory: Path, limits: Limits = LIMITS) -> ModelRepository:
+    """The repository on the processor. Close it."""
+    return ModelRepository(
+        directory, provider="CPUExecutionProvider", precision="auto", limits=limits, gpu_memory_bytes=1 << 30
+    )
+
+
+def fitted_head(space: Space) -> Head:
+    """A head in closed form from the vectors of `sample_items`, with predictors both ways and plain weights."""
+    items = [item for item in sample_items(240) if item.pictures]
+    raw = [raw_vectors(space, item) for item in items]
+    data = {}
+    for name in ("text", "image"):
+        vectors = [v for one in raw for v in one[name]]
+        owners = [n for n, one in enumerate(raw) for _ in one[name]]
+        data[name] = fit.ChannelData(np.stack(vectors), np.asarray(owners, np.int64))
+    widths = {"text": 20, "image": 12}
+    terms = {name: fit.project(name, data[name], len(items), width)[0] for name, width in widths.items()}
+    units = {name: fit.item_units(terms[name], data[name], len(items))[0] for name in widths}
+    channels = tuple(
+        ChannelTerms(
+            name, terms[name].mean, terms[name].projection, {other: fit.predictor(units[other], units[name])}, 0.5
+        )
+        for name, other in (("text", "image"), ("image", "text"))
+    )
+    search = ChannelWeights(1.0, 0.3, 0.1)
+    kinds = {
+        search_kind({"text": 0}): KindWeights({"text": search, "image": search}),
+        search_kind({"image": 0}): KindWeights({"text": search, "image": search}),
+        search_kind({"text": 0, "image": 0}): KindWeights({"text": ChannelWeights(1.0, 0.3, 0.1), "image": ChannelWeights(1.5, 0.4, 0.2)}),
+        HISTORY: KindWeights({"text": search, "image": ChannelWeights(0.7, 0.35, 0.15)}, behaviour=0.8),
+        DISLIKE: KindWeights({"text": ChannelWeights(1.0, 0.05, 0.0), "image": ChannelWeights(1.0, 0.1, 0.05)}),
+    }  # fmt: skip
+    return Head(channels, kinds, behaviour_lambda=5.0, fitted=True)
+
+
+@dataclass(frozen=True)
+class SampleItem:
+    """An item of the tests' catalogue."""
+
+    item_id: str
+    theme: str
+    colour: str
+    text: str
+    pictures: tuple[bytes, ...]
+
+
+def sample_items(count: int) -> list[SampleItem]:
+    """A mixed catalogue, the same each time: some items have no picture and some two, every fifth is in
+    Chinese."""
+    rng = np.random.default_rng(11)
+    themes, colours = list(THEMES), list(COLOURS)
+    items = []
+    for n in range(count):
+        theme, colour = themes[n % len(themes)], colours[(n // len(themes)) % len(colours)]
+        words = [w for w in THEMES[theme] if w.isascii()]
+        characters = [w for w in THEMES[theme] if not w.isascii()]
+        if n % 5 == 4:
+            text = f"{COLOUR_CHARACTERS[colour]}色的{''.join(characters)}，好"
+        else:
+            chosen = rng.permutation(words)[:3]
+            text = f"{colour} {chosen[0]} with {chosen[1]} and {chosen[2]}, no {n}"
+        amount = int(rng.choice([0, 1, 1, 2], p=[0.3, 0.3, 0.3, 0.1]))
+        pictures = tuple(picture(theme, colour, int(rng.integers(1 << 30))) for _ in range(amount))
+        items.append(SampleItem(f"item-{n:04d}", theme, colour, text, pictures))
+    return items
+
+
+def picture(theme: str, colour: str, seed: int = 0, side: int = SIDE, form: str = "PNG") -> bytes:
+    """A picture whose pattern is the theme's and whose colour is the colour's, with some noise."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:side, :side] / side
+    pattern = {
+        "shoe": y > 0.6, "dress": np.abs(x - 0.5) < y / 2, "kettle": (x - 0.5) ** 2 + (y - 0.5) ** 2 < 0.12,
+        "tour": x + y > 1.0, "course": (x > 0.2) & (x < 0.8) & (y > 0.3), "fund": ((4 * x).astype(int) % 2) == 0,
+    }[theme]  # fmt: skip
+    pixels = np.where(pattern[..., None], np.array(COLOURS[colour]), np.array([200, 200, 190]))
+    noisy = np.clip(pixels + rng.normal(scale=8, size=pixels.shape), 0, 255).astype(np.uint8)
+    return encoded(Image.fromarray(noisy), form)
+
+
+def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
+    """The bytes of a picture file."""
+    out = io.BytesIO()
+    image.save(out, form, **options)
+    return out.getvalue()
+
+
+def raw_vectors(space: Space, item: SampleItem) -> dict[str, Sequence[Array]]:
+    """v of an item's text and pictures, by channel."""
+    from itemlens_server.deadline import Deadline
+    from itemlens_server.engine.encoders import PictureEncoder, TextEncoder
+
+    text, image = space.encoders["text"], space.encoders["image"]
+    assert isinstance(text, TextEncoder) and isinstance(image, PictureEncoder)
+    found: dict[str, Sequence[Array]] = {}
+    [one] = text.submit([text.tokens(item.text, "item")], False, Deadline())
+    found["text"] = [one.result().v]
+    pixels = [image.picture(data).pixels for data in item.pictures]
+    if pixels:
+        found["image"] = [future.result().v for future in image.submit(pixels, False, Deadline())]
+    return found
