@@ -49,7 +49,7 @@ def upload(
         items: the items, read as they are needed and never all at once. In an AsyncClient, too, this is a
             plain iterable: one that blocks blocks the event loop.
         merge: as in `upsert`.
-        batch_size: items a batch at most; 8 MiB close a batch too.
+        batch_size: items a batch at most; 8 MiB close a batch too, and so does an id that is in it already.
         in_flight: batches that are sent before the first of them is acknowledged.
         progress: called after each batch; True writes a line to stderr.
         collection: default: the client's.
@@ -157,6 +157,7 @@ class _Upload(Generic[Entry]):
         self.session, self.bulk, self.timeout = session, bulk, timeout
         self.batch_size, self.in_flight = batch_size, in_flight
         self.entries: Iterator[Entry] = iter(entries)
+        self.held: Entry | None = None
         self.total = len(entries) if isinstance(entries, Sized) else None
         self.tell = _Line() if progress is True else progress or None
         self.waiting: deque[_Batch] = deque()
@@ -225,8 +226,12 @@ class _Upload(Generic[Entry]):
             return self.waiting.popleft()
         batch, size = _Batch([], []), 0
         while len(batch.ids) < self.batch_size and size < MAX_BATCH_BYTES:
-            entry = next(self.entries, None)
+            entry = self.held or next(self.entries, None)
+            self.held = None
             if entry is None:
+                break
+            if self.bulk.id_of(entry) in batch.ids:  # in one request only the last of them would count
+                self.held = entry
                 break
             try:
                 message = yield from self.bulk.message(entry)

@@ -58,7 +58,11 @@ class Segment:
             if graph is None:
                 continue
             wanted = min(k, graph.get_current_count())
-            labels, _ = graph.knn_query(directions, k=wanted, num_threads=1)
+            try:
+                labels, _ = graph.knn_query(directions, k=wanted, num_threads=1)
+            except RuntimeError:
+                # hnswlib finds fewer than it was asked for where a graph falls into parts: all rows are scored then.
+                labels = np.tile(np.asarray(graph.get_ids_list()), (len(directions), 1))
             for row, one in enumerate(labels.astype(np.int64)):
                 found[row].append(one)
         return [np.concatenate(one) if one else np.zeros(0, np.int64) for one in found]
@@ -82,6 +86,21 @@ def build(labels: Ints, h: Array, blocks: Sequence[Block], ef: int, threads: int
             graph.set_ef(ef)
             graphs[block.channel, presence] = graph
     return Segment(int(labels[0]), int(labels[-1]), len(labels), graphs)
+
+
+def covers(segment: Segment, blocks: Sequence[Block], labels: Ints, h: Array) -> bool:
+    """Whether the graphs hold every one of the rows (labels [n] ascending, h [n, dimension]) that they should.
+
+    They do not where the store's file was replaced by another one, such as a backup.
+    """
+    own = slice(*np.searchsorted(labels, [segment.first, segment.last + 1]))
+    for block in blocks:
+        for flag, presence in enumerate(("present", "predicted")):
+            wanted = labels[own][h[own, block.stop + flag] > 0.5]
+            graph = segment.graphs.get((block.channel, presence))
+            if len(wanted) and (graph is None or not np.isin(wanted, graph.get_ids_list()).all()):
+                return False
+    return True
 
 
 def plan(segments: Sequence[Segment], alive_labels: Ints, minimum: int) -> tuple[int, int] | None:
@@ -119,6 +138,9 @@ def save(directory: Path, segments: Sequence[Segment], identity: Mapping[str, ob
             for (channel, presence), graph in segment.graphs.items():
                 path = new / f"{n}-{len(files)}.hnsw"
                 graph.save_index(str(path))
+                if path.stat().st_size != graph.index_file_size():
+                    # hnswlib does not look whether its writes went well (a full disk).
+                    raise OSError(f"{path} was not written whole")
                 files.append({
                     "file": path.name, "channel": channel, "presence": presence, "sha256": _sync_and_hash(path),
                     "count": graph.get_current_count(), "dim": graph.dim,

@@ -133,14 +133,22 @@ class Index:
                 chosen = alive[len(alive) - size :]
                 kept.append(graphs.build(view.labels[chosen], view.h[chosen], self.blocks, self._ef, threads))
             self._segments = tuple(kept)
-            graphs.save(self._directory, kept, self.identity)
+            try:
+                graphs.save(self._directory, kept, self.identity)
+            except OSError as error:  # derived state: without the snapshot the next start builds them again
+                log.warning("graphs cannot be written to %s: %s", self._directory, error)
             return True
         finally:
             self._building.release()
 
     def load_graphs(self) -> None:
-        """Take the graphs of the snapshot, if it is of this space and whole."""
-        self._segments = tuple(graphs.load(self._directory, self.identity, self._ef))
+        """Take the graphs of the snapshot, if it is of this space, whole, and has the rows that it should have."""
+        segments = graphs.load(self._directory, self.identity, self._ef)
+        view = self.view()
+        if all(graphs.covers(s, self.blocks, view.labels[view.alive], view.h[view.alive]) for s in segments):
+            self._segments = tuple(segments)
+        else:
+            log.warning("graphs in %s lack rows of the store: they are built again", self._directory)
 
     def graph_rows(self) -> int:
         """How many rows are in graphs."""

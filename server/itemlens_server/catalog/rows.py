@@ -54,14 +54,17 @@ class Rows:
                 np.concatenate([a[: self._count], np.zeros((size - self._count, *a.shape[1:]), a.dtype)])
                 for a in (self._labels, self._h, self._alive)
             )
-        self._labels[self._count : end] = labels
-        self._h[self._count : end] = h
-        self._alive[self._count : end] = True
-        for n, item_id in enumerate(item_ids):
-            self.remove(item_id)
-            self._position[item_id] = self._count + n
-            self._ids.append(item_id)
+        begin = self._count
+        self._labels[begin:end] = labels
+        self._h[begin:end] = h
+        self._ids.extend(item_ids)
+        # The rows are there before they are alive and have a position: a view that is taken after a position was
+        # looked up holds it, and no view shows an item twice.
         self._count = end
+        for position, item_id in enumerate(item_ids, begin):
+            self.remove(item_id)
+            self._alive[position] = True
+            self._position[item_id] = position
 
     def remove(self, item_id: str) -> None:
         """Mark an item's row dead, if it has one."""

@@ -6,6 +6,7 @@ what was encoded before, with the same encoder, is not encoded again.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -150,22 +151,39 @@ class Store:
         self.directory = directory
         self._path = directory / "itemlens.db"
         self._max_bytes = max_bytes
-        self._lock = (directory / "lock").open("w")
+        try:
+            self._lock = (directory / "lock").open("w")
+        except OSError as error:
+            raise WrongState(f"the data folder {directory} cannot be written to: {error}") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            self._lock.close()
             raise WrongState(
                 f"another server uses {directory}; stop it or give --data another folder"
             ) from error
         self._local = threading.local()
-        setup = self._connect()
-        version = setup.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, FORMAT):
-            raise WrongState(f"{self._path} has format {version}; this server reads {FORMAT}")
-        setup.executescript(SCHEMA)
-        setup.execute(f"PRAGMA user_version={FORMAT}")
-        setup.close()
+        self._readers: list[sqlite3.Connection] = []
+        try:
+            self._set_up()
+        except sqlite3.Error as error:
+            self._lock.close()
+            raise WrongState(
+                f"{self._path} cannot be opened ({error}): free disk space, or put a backup in its place"
+            ) from error
+        except WrongState:
+            self._lock.close()
+            raise
         self._writer = Writer(self._connect)
+
+    def _set_up(self) -> None:
+        with contextlib.closing(self._connect()) as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, FORMAT):
+                raise WrongState(f"{self._path} has format {version}; this server reads {FORMAT}")
+            connection.executescript(SCHEMA)
+            if version != FORMAT:
+                connection.execute(f"PRAGMA user_version={FORMAT}")
 
     @staticmethod
     def read_only(directory: Path) -> Reader:
@@ -183,13 +201,17 @@ class Store:
     def reader(self) -> Reader:
         """Reads on this thread's own connection; they never wait for writes."""
         if not hasattr(self._local, "reader"):
-            self._local.reader = Reader(self._connect())
+            connection = self._connect()
+            self._readers.append(connection)
+            self._local.reader = Reader(connection)
         reader: Reader = self._local.reader
         return reader
 
     def close(self) -> None:
-        """Finish what is queued and unlock."""
+        """Finish what is queued, close all connections and unlock."""
         self._writer.close()
+        for connection in self._readers:
+            connection.close()
         self._lock.close()
 
     def _connect(self) -> sqlite3.Connection:
@@ -375,14 +397,19 @@ class Reader:
     ) -> dict[str, StoredItem]:
         """Items by id, with pictures and (given each channel's encoder digest) vectors where asked for."""
         found = {}
-        for item_id in item_ids:
-            row = self._connection.execute(
-                "SELECT row, item_id, sequence, document FROM items WHERE collection = ? AND item_id = ?",
-                (collection, item_id),
-            ).fetchone()
-            if row:
-                inputs = tuple(self._inputs(row[0], pictures, encoders))
-                found[item_id] = StoredItem(row[0], row[1], row[2], Document.parse(row[3]), inputs)
+        # In one transaction: an item and its inputs are of the same moment.
+        self._connection.execute("BEGIN")
+        try:
+            for item_id in item_ids:
+                row = self._connection.execute(
+                    "SELECT row, item_id, sequence, document FROM items WHERE collection = ? AND item_id = ?",
+                    (collection, item_id),
+                ).fetchone()
+                if row:
+                    inputs = tuple(self._inputs(row[0], pictures, encoders))
+                    found[item_id] = StoredItem(row[0], row[1], row[2], Document.parse(row[3]), inputs)
+        finally:
+            self._connection.execute("COMMIT")
         return found
 
     def page(self, collection: int, after_row: int, size: int) -> list[StoredItem]:

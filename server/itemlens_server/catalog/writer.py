@@ -86,6 +86,8 @@ class Writer:
     def _commit(self, connection: sqlite3.Connection, group: list[_Write]) -> bool:
         """Commit the group and finish its futures; False if the commit failed and more than one was in it."""
         try:
+            if connection.in_transaction:  # left by a rollback that failed, as on a broken disk
+                connection.execute("ROLLBACK")
             connection.execute("BEGIN IMMEDIATE")
             done = []
             for job in group:
@@ -103,7 +105,6 @@ class Writer:
                     done.append(job)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            # A disk that fails may fail this too; SQLite then rolls back on the next BEGIN or the next start.
             with contextlib.suppress(sqlite3.Error):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")

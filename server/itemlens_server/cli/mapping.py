@@ -27,148 +27,41 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from string import Formatter
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TypeVar
 
 import yaml
-from itemlens import Event, EventType, Item, Picture, Relation
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from itemlens import Event, EventType, Item, Picture
+from pydantic import Field, ValidationError
 
-from itemlens_server.cli.rows import MappingError, Row, RowFile, Scalar, is_empty
+from itemlens_server.cli.fields import (
+    Attribute,
+    Model,
+    PictureSource,
+    RelationSource,
+    Template,
+    Time,
+    TypeRules,
+    columns_in,
+    columns_of,
+    each,
+    filled,
+    needed,
+    number,
+)
+from itemlens_server.cli.rows import MappingError, Row, RowFile, is_empty
 
 T = TypeVar("T")
-
-
-def columns_of(template: str) -> list[str]:
-    """The columns that a template names."""
-    return [name for _, name, _, _ in Formatter().parse(template) if name is not None]
-
-
-def _checked(template: str) -> str:
-    for _, name, spec, conversion in Formatter().parse(template):  # ValueError on a lone brace
-        if name is not None and (not name or spec or conversion or set(name) & set(".[")):
-            raise ValueError(f"a template holds plain column names in braces, not {{{name}...}}")
-    return template
-
-
-Template = Annotated[str, AfterValidator(_checked)]
-
-
-def filled(template: str, row: Row) -> str:
-    """The template with a row's values; "" if one of its columns is empty."""
-    values = {name: row.get(name) for name in columns_of(template)}
-    return "" if any(is_empty(value) for value in values.values()) else template.format(**values).strip()
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PictureSource(_Model):
-    """Where an item's pictures are: files by path, or bytes in a column."""
-
-    path: Template | list[Template] = []
-    column: str | None = None
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> PictureSource:
-        if bool(self.path) == (self.column is not None):
-            raise ValueError("give either path or column")
-        return self
-
-    def columns(self) -> list[str]:
-        return [self.column] if self.column is not None else _columns(self.path)
-
-    def read(self, row: Row, folder: Path) -> list[Picture]:
-        if self.column is not None:
-            value = row.get(self.column)
-            return [] if is_empty(value) else list(value) if isinstance(value, list) else [value]
-        return [folder / path for template in _each(self.path) if (path := filled(template, row))]
-
-
-class Attribute(_Model):
-    """A column that is kept as a fact; `type` turns the text of a csv or tsv into a number."""
-
-    column: str
-    type: Literal["str", "int", "float", "bool"] | None = None
-
-    def read(self, row: Row) -> Any:
-        value = row.get(self.column)
-        if is_empty(value) or self.type is None:
-            return value
-        if self.type == "bool":
-            return str(value).strip().lower() in ("true", "1", "yes")
-        return {"str": str, "int": int, "float": float}[self.type](value)
-
-
-class RelationSource(_Model):
-    """Links to other items; `split` makes several of one value."""
-
-    type: str
-    id: Template
-    split: str | None = None
-
-    def read(self, row: Row) -> list[Relation]:
-        value = filled(self.id, row)
-        return (
-            [Relation(self.type, one.strip()) for one in value.split(self.split or None) if one.strip()]
-            if self.split
-            else [Relation(self.type, value)]
-            if value
-            else []
-        )
-
-
-class TypeRule(_Model):
-    """One case of an event's type; without a condition it fits everything."""
-
-    type: EventType
-    at_least: float | None = None
-    equals: Scalar | None = None
-
-    def fits(self, value: Any) -> bool:
-        return (self.at_least is None or float(value) >= self.at_least) and (
-            self.equals is None or str(value) == str(self.equals)
-        )
-
-
-class TypeRules(_Model):
-    """An event's type by a column's value: the first rule that fits. A row that fits none is no event."""
-
-    column: str
-    rules: list[TypeRule] = Field(min_length=1)
-
-    def read(self, row: Row) -> EventType | None:
-        value = row.get(self.column)
-        return next((rule.type for rule in self.rules if rule.fits(value)), None)
-
-
-class Time(_Model):
-    """When an event was: seconds or milliseconds since 1970, or ISO 8601; without a zone it is UTC."""
-
-    column: str
-    unit: Literal["seconds", "milliseconds", "iso"] = "iso"
-
-    def read(self, row: Row) -> datetime | None:
-        value = row.get(self.column)
-        if is_empty(value):
-            return None
-        if self.unit == "iso":
-            time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-            return time if time.tzinfo else time.replace(tzinfo=UTC)
-        return datetime.fromtimestamp(float(value) / (1000 if self.unit == "milliseconds" else 1), UTC)
 
 
 class Items(RowFile):
     """The file of items."""
 
     id: Template
-    texts: dict[str, Template | list[Template]] = {}
-    pictures: dict[str, PictureSource] = {}
-    attributes: dict[str, str | Attribute] = {}
-    relations: list[RelationSource] = []
+    texts: dict[str, Template | list[Template]] = Field({})
+    pictures: dict[str, PictureSource] = Field({})
+    attributes: dict[str, str | Attribute] = Field({})
+    relations: list[RelationSource] = Field([])
     merge: bool = Field(False, description="add to stored items instead of replacing them")
     join_rows: int = Field(
         1, ge=1, description="at most so many rows that follow each other with one id are one item"
@@ -176,7 +69,7 @@ class Items(RowFile):
 
     def uses(self) -> Iterator[tuple[str, list[str]]]:
         yield "id", columns_of(self.id)
-        yield from ((f"texts.{channel}", _columns(given)) for channel, given in self.texts.items())
+        yield from ((f"texts.{channel}", columns_in(given)) for channel, given in self.texts.items())
         yield from ((f"pictures.{channel}", given.columns()) for channel, given in self.pictures.items())
         yield from (
             (f"attributes.{name}", [_attribute(given).column]) for name, given in self.attributes.items()
@@ -186,13 +79,13 @@ class Items(RowFile):
     def item(self, row: Row, folder: Path) -> Item:
         """A row's item."""
         texts = {
-            channel: " ".join(piece for one in _each(given) if (piece := filled(one, row)))
+            channel: " ".join(piece for one in each(given) if (piece := filled(one, row)))
             for channel, given in self.texts.items()
         }
         pictures = {channel: given.read(row, folder) for channel, given in self.pictures.items()}
         attributes = {name: _attribute(given).read(row) for name, given in self.attributes.items()}
         return Item(
-            _needed(self.id, row, "id"),
+            needed(self.id, row, "id"),
             texts={channel: text for channel, text in texts.items() if text},
             pictures={channel: found for channel, found in pictures.items() if found},
             attributes={name: value for name, value in attributes.items() if not is_empty(value)},
@@ -224,7 +117,7 @@ class Events(RowFile):
         type = self.type.read(row) if isinstance(self.type, TypeRules) else self.type
         if type is None:
             return None
-        user, item = _needed(self.user, row, "user"), _needed(self.item, row, "item")
+        user, item = needed(self.user, row, "user"), needed(self.item, row, "item")
         time = self.time.read(row) if self.time else None
         # Without a template the id is a hash of what the event says: indexing the same file again adds nothing.
         said = hashlib.sha256("\0".join((user, item, type, str(time))).encode()).hexdigest()[:32]
@@ -233,13 +126,13 @@ class Events(RowFile):
             item,
             type,
             time,
-            quantity=_number(row, self.quantity),
-            value=_number(row, self.value),
-            event_id=_needed(self.id, row, "id") if self.id else said,
+            quantity=number(row, self.quantity),
+            value=number(row, self.value),
+            event_id=needed(self.id, row, "id") if self.id else said,
         )
 
 
-class Dataset(_Model):
+class Dataset(Model):
     """A mapping file."""
 
     collection: str = Field("default", description="the collection to fill, unless the command names another")
@@ -285,11 +178,11 @@ def without_picture(item_id: str, fraction: float, seed: int) -> bool:
 def _each_row(
     file: RowFile, place: str, folder: Path, made: Callable[[Row], T], on_error: Callable[[str], None] | None
 ) -> Iterator[T]:
-    for number, row in file.rows(folder, place):
+    for at, row in file.rows(folder, place):
         try:
             one = made(row)
         except (ValueError, TypeError) as error:
-            told = f"{place}: {file.file}, row {number}: {error}"
+            told = f"{place}: {file.file}, row {at}: {error}"
             if on_error is None:
                 raise MappingError(told) from error
             on_error(told)
@@ -313,23 +206,5 @@ def _joined(items: list[Item]) -> Item:
     )
 
 
-def _each(templates: str | list[str]) -> list[str]:
-    return [templates] if isinstance(templates, str) else templates
-
-
-def _columns(templates: str | list[str]) -> list[str]:
-    return [column for template in _each(templates) for column in columns_of(template)]
-
-
 def _attribute(given: str | Attribute) -> Attribute:
     return Attribute(column=given) if isinstance(given, str) else given
-
-
-def _needed(template: str, row: Row, what: str) -> str:
-    if not (value := filled(template, row)):
-        raise ValueError(f"the {what} is empty")
-    return value
-
-
-def _number(row: Row, column: str | None) -> float | None:
-    return None if column is None or is_empty(row.get(column)) else float(row[column])

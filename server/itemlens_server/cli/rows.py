@@ -53,6 +53,7 @@ class RowFile(BaseModel):
     skip_lines: int = Field(
         0, ge=0, description="lines of csv and tsv before the first row, or before the names"
     )
+    empty: list[Scalar] = Field([], description="values that stand for nothing, such as n/a")
     where: dict[str, Scalar | list[Scalar]] = Field({}, description="keep only rows with these values")
 
     def uses(self) -> Iterator[tuple[str, list[str]]]:
@@ -71,7 +72,9 @@ class RowFile(BaseModel):
                 if name not in known:
                     has = f"{self.file} has no column {name!r}; it has {', '.join(known)}"
                     raise MappingError(f"{place}.{field}: {has}")
-            yield from ((number, row) for number, row in enumerate(rows, 1) if self._keeps(row))
+            for number, row in enumerate(rows, 1):
+                if self._keeps(row):
+                    yield number, self._emptied(row)
         except FileNotFoundError as error:
             raise MappingError(
                 f"{place}.file: no file {folder / self.file}; name the data's folder with --data"
@@ -81,9 +84,9 @@ class RowFile(BaseModel):
 
     def count(self, folder: Path) -> int | None:
         """About how many rows there are, where that is cheap to tell."""
-        if self.where:
-            return None
         path = folder / self.file
+        if self.where or not path.is_file():
+            return None
         if self._format() == "parquet":
             found: int = _parquet(path).metadata.num_rows
             return found
@@ -105,6 +108,11 @@ class RowFile(BaseModel):
         )
         # As text: a csv knows nothing else, and a YAML 1 is meant to find its "1".
         return all(str(found) in map(str, values) for found, values in wanted)
+
+    def _emptied(self, row: Row) -> Row:
+        if not self.empty:
+            return row
+        return {name: None if value in self.empty else value for name, value in row.items()}
 
     def _open(self, path: Path, needed: Collection[str]) -> tuple[list[str], Iterable[Row]]:
         match self._format():

@@ -10,16 +10,18 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from itemlens_server.demo.found import BASELINE, Answer, Found, pieces, rounded, spoken_shares
+from itemlens_server.demo.found import BASELINE, Answer, Found, intensity, pieces, rounded, spoken_shares
 
-FAINTEST = 0.15
-"""Words below this strength are not highlighted."""
+MARKED = 0.4
+"""Without colours words are marked from this intensity on."""
 _PALE, _FULL = (255, 243, 205), (255, 168, 0)
 
 
 def table(answer: Answer) -> Table:
     """Items with score and reason."""
     made = Table("", "item", "score", "why", box=None, pad_edge=False, header_style="dim")
+    for column in made.columns:
+        column.overflow = "fold"  # Chinese has no spaces to break at
     made.columns[2].justify = "right"
     for found in answer.found:
         what = Text(found.title, "bold").append(f"\n{found.item.item_id}", Style(dim=True, bold=False))
@@ -62,24 +64,27 @@ def highlighted(of: Iterable[tuple[str, float]], *, marks: bool = False) -> Text
     """A text whose pieces are highlighted by their strength."""
     made = Text()
     for piece, strength in of:
-        if strength < FAINTEST:
+        full = intensity(piece, strength)
+        if full <= 0:
             made.append(piece)
-        elif marks:
+        elif not marks:
+            made.append(piece, colour(full))
+        elif full > MARKED:
             made.append(f"«{piece}»")
         else:
-            made.append(piece, colour(strength))
+            made.append(piece)
     return made
 
 
-def colour(strength: float) -> Style:
-    """Black on yellow to orange, the stronger the fuller."""
-    mixed = [round(pale + (full - pale) * strength) for pale, full in zip(_PALE, _FULL, strict=True)]
-    return Style(color="black", bgcolor=f"rgb({','.join(map(str, mixed))})", bold=strength > 0.6)
+def colour(intensity: float) -> Style:
+    """Black on pale yellow to orange."""
+    mixed = [round(pale + (full - pale) * intensity) for pale, full in zip(_PALE, _FULL, strict=True)]
+    return Style(color="black", bgcolor=f"rgb({','.join(map(str, mixed))})", bold=intensity > 0.6)
 
 
 def legend(console: Console) -> Text:
     """What the highlighting means, on one line."""
     if console.color_system is None:
         return Text(f"«words» that carried the score; {BASELINE}: what any item starts from")
-    scale = (("words that carried the score: ", 0.0), ("little ", 0.2), (" some ", 0.5), (" much", 1.0))
+    scale = (("words that carried the score: ", 0.0), (" little ", 0.35), (" some ", 0.65), (" much ", 1.0))
     return highlighted(scale).append(f"   {BASELINE}: what any item starts from", "dim")

@@ -14,6 +14,8 @@ LONGEST_TITLE = 60
 BEHAVIOUR = "others' choices"
 BASELINE = "baseline"
 SPOKEN = {"text": "words", "image": "picture"}
+FAINTEST = 0.3
+"""Words below this strength are not highlighted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +44,7 @@ class Found:
     @property
     def picture(self) -> bytes | None:
         """Its first picture."""
-        found = (one for many in _pictures(self.item) for one in many if isinstance(one, bytes))
-        return next(found, None)
+        return picture_of(self.item)
 
     @property
     def heat_map(self) -> bytes | None:
@@ -103,6 +104,12 @@ def title_of(item: Item) -> str:
         if first := text.strip().split("\n")[0]:
             return first if len(first) <= LONGEST_TITLE else first[: LONGEST_TITLE - 1] + "…"
     return item.item_id
+
+
+def picture_of(item: Item) -> bytes | None:
+    """Its first picture, if it came with them."""
+    listed = item.pictures.values() if isinstance(item.pictures, Mapping) else [item.pictures]
+    return next((one for pictures in listed for one in pictures if isinstance(one, bytes)), None)
 
 
 def chinese(text: str) -> bool:
@@ -177,8 +184,12 @@ def pieces(text: str, parts: Sequence[Part], channel: str, scale: float) -> Iter
         yield text[at:], 0.0
 
 
-def _pictures(item: Item) -> Iterator[Sequence[Any]]:
-    if isinstance(item.pictures, Mapping):
-        yield from item.pictures.values()
-    else:
-        yield item.pictures
+def intensity(piece: str, strength: float) -> float:
+    """How full a piece is highlighted, -1 to 1, 0 for not at all: nothing faint, and no punctuation.
+
+    Every word of a fitting text speaks a little for it, so only what stands out is shown.
+    """
+    if abs(strength) < FAINTEST or not any(character.isalnum() for character in piece):
+        return 0.0
+    shown = 0.1 + 0.9 * (abs(strength) - FAINTEST) / (1 - FAINTEST)
+    return shown if strength > 0 else -shown

@@ -7,9 +7,9 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import itemlens
 from rich.console import Console
 
-import itemlens
 from itemlens_server import bundled
 from itemlens_server.demo import page, prepare, story, terminal
 from itemlens_server.demo.found import Language
@@ -80,9 +80,7 @@ def _fit(steps: Steps, client: itemlens.Client, server: LocalServer, models: Pat
         prepare.fit(server.target, models=models, data=folder / "store", log=folder / "fit.log")
 
 
-def _tell(
-    steps: Steps, client: itemlens.Client, users: int, language: Language | None, folder: Path
-) -> Path:
+def _tell(steps: Steps, client: itemlens.Client, users: int, language: Language | None, folder: Path) -> Path:
     """Ask for the stories, print them, and write the page; its path."""
     events, people = prepare.events(), bundled.users()[:users]
     with steps.step(f"asking what to recommend to {len(people)} users, and why"):

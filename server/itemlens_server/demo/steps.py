@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
+import itemlens
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
-
-import itemlens
 
 Entry = TypeVar("Entry")
 Say = Callable[[str], None]
@@ -54,7 +53,12 @@ class Steps:
         """A step with a progress bar."""
         began = time.monotonic()
         if self.console.is_terminal:
-            columns = TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+            columns = (
+                TextColumn("  {task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+            )
             with Progress(*columns, console=self.console, transient=True) as bar:
                 task = bar.add_task(what, total=len(entries))
                 send(entries, lambda progress: bar.update(task, completed=progress.done))

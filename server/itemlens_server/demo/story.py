@@ -107,9 +107,7 @@ def searches(client: Client) -> list[Search]:
 
 def _search(client: Client, *, words: str | None = None, picture: bytes | None = None) -> Search:
     language: Language = "zh" if chinese(words or "") else "en"
-    answer = ask(
-        client, text=words, picture=picture, k=SEARCH_LENGTH, language=language, pictures=True
-    )
+    answer = ask(client, text=words, picture=picture, k=SEARCH_LENGTH, language=language, pictures=True)
     return Search(words or "this picture, which is not in the catalogue", picture, answer)
 
 

@@ -37,7 +37,9 @@ def user(console: Console, told: UserStory) -> None:
 def change(console: Console, changed: Change) -> None:
     """What one event did to a list."""
     _heading(console, "an event changes the next answer")
-    console.print(Text(f"{changed.name} now buys ").append(changed.bought, "bold").append(". Recommended next:"))
+    console.print(
+        Text(f"{changed.name} now buys ").append(changed.bought, "bold").append(". Recommended next:")
+    )
     for place, title in enumerate(changed.after, 1):
         new = title in changed.came
         console.print(Text(f"  {'+' if new else ' '} {place}  {title}", "green" if new else "default"))
@@ -66,14 +68,18 @@ def what_next(steps: Steps, *, target: str, models: Path, store: Path, page: Pat
         line("The server is stopped. Start it again, and ask it from another terminal:\n")
         line(f"  itemlens serve --models {models} --data {store}\n")
     target = target or "localhost:50051"
-    line(f'  itemlens query "something for a rainy day" --collection {prepare.NAME} --why --target {target}\n')
+    line(
+        f'  itemlens query "something for a rainy day" --collection {prepare.NAME} --why --target {target}\n'
+    )
     line(
         f"""  python -c '
   from itemlens import Client
   for found in Client("{target}", collection="{prepare.NAME}").recommend("user-001", k=5, reasons=True):
       print(f"{{found.score:.3f}} {{found.item_id}}: {{found.reason}}")'\n""".replace("\n  ", "\n")
     )
-    asked = f'{{"collection": "{prepare.NAME}", "user": {{"user_id": "user-001"}}, "k": 5, "with_reasons": true}}'
+    asked = (
+        f'{{"collection": "{prepare.NAME}", "user": {{"user_id": "user-001"}}, "k": 5, "with_reasons": true}}'
+    )
     line(f"  grpcurl -plaintext -d '{asked}' {target} itemlens.v1.ItemLens/Recommend")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from itemlens_server.catalog import store as stored
@@ -39,6 +41,10 @@ log = logging.getLogger(__name__)
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
 DEFAULT = "default"
 MAX_ID = 256
+# Characters of an item's texts, attributes and relations as JSON, and levels of its attributes: what is stored
+# must fit into a reply, and protobuf reads at most 100 levels.
+MAX_DOCUMENT = 4 << 20
+MAX_DEPTH = 30
 TRIES = 5
 
 
@@ -100,8 +106,8 @@ class Catalogue:
                 space = self._models.load(row.space_id)
             except NotFound as error:
                 raise SpaceMismatch(
-                    f"collection {row.name!r} was stored with space {row.space_id}, which is not in the model repository: "
-                    "put that space back there, or serve another --data folder and run `itemlens index` again"
+                    f"collection {row.name!r} was stored with space {row.space_id}, which the model repository lacks: "
+                    "put that space back, or serve another --data folder and run `itemlens index` again"
                 ) from error
             collection = self._open(row, space)
             collection.load(reader)
@@ -133,7 +139,7 @@ class Catalogue:
 
     def collections(self) -> list[Collection]:
         """All collections, by name."""
-        return [self._collections[name] for name in sorted(self._collections)]
+        return sorted(list(self._collections.values()), key=lambda c: c.name)
 
     def create(self, name: str, space_name: str, allow_existing: bool = False) -> Collection:
         """Make an empty collection.
@@ -154,7 +160,7 @@ class Catalogue:
                     raise AlreadyExists(f"there is a collection {name!r} already", "name")
                 if space_name and not old.space.same_encoders(space):
                     raise SpaceMismatch(
-                        f"collection {name!r} has space {old.space.space_id} with other encoders than {space.space_id}; "
+                        f"collection {name!r} has space {old.space.space_id} of other encoders than {space.space_id}; "
                         "use another name, or delete it first", "space",
                     )  # fmt: skip
                 return old
@@ -166,10 +172,11 @@ class Catalogue:
         """Move a collection to a space with the same encoders; answers go on in the old one meanwhile.
 
         Raises:
+            InvalidInput: no name is given.
             SpaceMismatch: the space has other encoders.
         """
         with self._changing:
-            old = self.collection(name)
+            old = self._named(name)
             space = self.space(space_name)
             if not old.space.same_encoders(space):
                 raise SpaceMismatch(
@@ -184,8 +191,14 @@ class Catalogue:
             while new.index.maintain():
                 pass
 
+            tried = False
+
             def switch(connection: sqlite3.Connection) -> None:
                 # Between two writes: what was stored since is taken over, and no write can slip in between.
+                nonlocal tried
+                if tried:  # what was rolled back then, with other writes, is in `new` already
+                    raise WrongState(f"collection {name!r} was not moved: the store could not be written; try again")
+                tried = True
                 reader = stored.Reader(connection)
                 new.follow_store(reader)
                 alive = connection.execute("SELECT row FROM items WHERE collection = ?", (new.row.id,))
@@ -198,20 +211,30 @@ class Catalogue:
             return new
 
     def delete(self, name: str) -> None:
-        """Delete a collection with all that is in it."""
+        """Delete a collection with all that is in it.
+
+        Raises:
+            InvalidInput: no name is given.
+        """
         with self._changing:
-            collection = self.collection(name)
+            collection = self._named(name)
             self.store.write(
                 lambda c: stored.delete_collection(c, collection.row.id),
-                lambda _: self._collections.pop(name),
+                lambda _: self._collections.__delitem__(name),
             )
             collection.forget()
+
+    def _named(self, name: str) -> Collection:
+        """The collection with this name, which must be given: what changes a whole collection has no default."""
+        if not name:
+            raise InvalidInput("say which collection", "name")
+        return self.collection(name)
 
     def upsert(
         self, name: str, items: Sequence[ItemInput], merge: bool, deadline: Deadline
     ) -> tuple[list[WriteOutcome], int, Collection]:
         """Add or replace items; how each went, the sequence number, and the collection."""
-        if not name and DEFAULT not in self._collections:
+        if (name or DEFAULT) == DEFAULT and DEFAULT not in self._collections:
             self.create(DEFAULT, "", allow_existing=True)
         collection = self.collection(name)
         outcomes: dict[int, WriteOutcome] = {}
@@ -219,7 +242,7 @@ class Catalogue:
         valid = []
         for n, item in enumerate(items):
             try:
-                self._check(collection.space, item)
+                self._check(item, merge)
                 if last[item.item_id] != n:
                     raise AlreadyExists(
                         f"item {item.item_id!r} comes again in this call; the last one counts", "item_id"
@@ -288,11 +311,12 @@ class Catalogue:
     def _open(self, row: CollectionRow, space: Space) -> Collection:
         return Collection(row, space, self.store, segment_rows=self._segment_rows, ef=self._ef)
 
-    def _check(self, space: Space, item: ItemInput) -> None:
+    def _check(self, item: ItemInput, merge: bool) -> None:
         if not 1 <= len(item.item_id) <= MAX_ID:
             raise InvalidInput(f"an item id has 1 to {MAX_ID} characters", "item_id")
-        if not item.contents:
+        if not item.contents and not merge:
             raise InvalidInput("the item has no contents; give at least one text or picture", "contents")
+        _check_facts(item.attributes)
         counts: dict[str, int] = {}
         for n, content in enumerate(item.contents):
             counts[content.channel] = counts.get(content.channel, 0) + 1
@@ -305,6 +329,26 @@ class Catalogue:
         for n, (kind, other) in enumerate(item.relations):
             if not kind or not 1 <= len(other) <= MAX_ID:
                 raise InvalidInput("a relation needs a type and an item id", f"relations[{n}]")
+
+    def _check_whole(self, item: NewItem) -> None:
+        """What must hold of an item as it will be stored, with what was merged into it."""
+        if not item.inputs:
+            raise InvalidInput("the item has no contents; give at least one text or picture", "contents")
+        counts = Counter(i.channel for i in item.inputs)
+        channel, most = counts.most_common(1)[0]
+        if most > self._max_item_pictures:
+            raise InvalidInput(
+                f"the item would have {most} pictures in channel {channel!r}, the limit is "
+                f"{self._max_item_pictures}; replace it instead of adding to it", "contents",
+            )  # fmt: skip
+        size = len(item.document.dump())
+        if size > MAX_DOCUMENT:
+            raise InvalidInput(
+                f"texts, attributes and relations of the item have {size} characters, the limit is {MAX_DOCUMENT}"
+            )
+        for i in item.inputs:
+            if i.vector is None:
+                raise WrongState(f"the item has no vector in channel {i.channel!r}; send it whole")
 
     def _encode(
         self,
@@ -326,7 +370,9 @@ class Catalogue:
                     else content.picture or b""
                 )
                 key = content_hash(data)
-                known = reader.vector(key, encoders.get(content.channel, ""))
+                encoder = collection.space.encoders.get(content.channel)
+                fits = encoder is not None and (encoder.kind == "TEXT") == (content.text is not None)
+                known = reader.vector(key, encoders[content.channel]) if fits else None
                 picture = reader.picture(key) if known is not None and content.picture is not None else b""
                 if known is not None and (content.text is not None or picture):
                     inputs[n][m] = StoredInput(content.channel, key, picture, known)
@@ -359,7 +405,9 @@ class Catalogue:
         deadline: Deadline,
     ) -> tuple[list[_Ready], int]:
         """Fuse and store; those whose item was changed meanwhile are given back, with the sequence number."""
-        new, raws = [], []
+        new: list[NewItem] = []
+        raws: list[dict[str, list[stored.Array]]] = []
+        whole: list[_Ready] = []
         old_items = (
             self.store.reader().items(
                 collection.row.id, [r.item.item_id for r in ready], True, collection.encoders
@@ -369,15 +417,20 @@ class Catalogue:
         )
         for r in ready:
             one = _merged(r, old_items.get(r.item.item_id)) if merge else _replacing(r)
+            try:
+                self._check_whole(one)
+            except ItemlensError as error:
+                outcomes[r.number] = WriteOutcome(r.item.item_id, error)
+                continue
             raw: dict[str, list[stored.Array]] = {}
             for i in one.inputs:
-                if i.vector is None:
-                    raise WrongState(
-                        f"item {r.item.item_id!r} has no vector in channel {i.channel!r}; send it whole"
-                    )
+                assert i.vector is not None
                 raw.setdefault(i.channel, []).append(i.vector)
             new.append(one)
             raws.append(raw)
+            whole.append(r)
+        if not new:
+            return [], 0
         h = collection.space.head.fuse(raws)
         deadline.check()
 
@@ -393,7 +446,7 @@ class Catalogue:
             lambda c: stored.upsert_items(c, collection.row.id, new, collection.encoders), after
         )
         again = []
-        for r, outcome in zip(ready, replaced, strict=True):
+        for r, outcome in zip(whole, replaced, strict=True):
             if outcome.row:
                 outcomes[r.number] = WriteOutcome(r.item.item_id, None, r.notices)
             else:
@@ -420,11 +473,28 @@ def _merged(ready: _Ready, old: StoredItem | None) -> NewItem:
     return NewItem(new.item_id, document, tuple(inputs.values()), replaces=old.row)
 
 
+def same_event(a: EventRow, b: EventRow) -> bool:
+    """Whether two events with one id say the same. Their times do not count: one may be that of its arrival."""
+    return replace(a, time=b.time) == b
+
+
+def _check_facts(value: object, depth: int = 0) -> None:
+    """Raise InvalidInput for attributes that could not be given back."""
+    if depth > MAX_DEPTH:
+        raise InvalidInput(f"attributes are nested more than {MAX_DEPTH} deep", "attributes")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInput("attributes hold NaN or infinity", "attributes")
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            _check_facts(one, depth + 1)
+
+
 def _event_outcome(new: EventRow, old: EventRow | None) -> WriteOutcome:
     if old is None:
         return WriteOutcome(new.event_id)
-    same = (old.user_id, old.item_id, old.type) == (new.user_id, new.item_id, new.type)
-    if same:
+    if same_event(new, old):
         notice = Notice("DUPLICATE_EVENT", f"event {new.event_id!r} was recorded before; it counts once")
         return WriteOutcome(new.event_id, None, (notice,))
     return WriteOutcome(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +25,7 @@ FUSE_BATCH = 256
 TAKEN = (2, 3, 4, 5)
 MINIMUM_EVENTS = 100
 GROWTH = 1.1
+BEHAVIOUR = "behaviour.npz"
 
 
 class Collection:
@@ -60,7 +63,7 @@ class Collection:
         """Fill the index from the store; graphs and B from their snapshots where these are whole."""
         self.follow_store(reader)
         self.index.load_graphs()
-        found = load_neighbours(self.directory / "behaviour.npz")
+        found = load_neighbours(self.directory / BEHAVIOUR)
         if found is not None and found[1] == self.space.terms.behaviour_lambda:
             self.index.neighbours, _, self._events_seen = found
 
@@ -88,19 +91,22 @@ class Collection:
         self._last_label = labels[-1]
 
     def learn_behaviour(self, reader: Reader, force: bool = False) -> bool:
-        """Refit B if the events have grown by a tenth since. Whether it was done."""
+        """Refit B if the events have grown by a tenth since, or if some were deleted. Whether it was done."""
         regularisation = self.space.terms.behaviour_lambda
         _, events, _ = reader.counts(self.row.id)
-        if not regularisation or events < MINIMUM_EVENTS:
+        learnt = self.index.neighbours is not None
+        if learnt and not force and self._events_seen <= events < GROWTH * max(self._events_seen, 1):
             return False
-        if not force and self.index.neighbours is not None and events < GROWTH * max(self._events_seen, 1):
-            return False
-        taken = [e for e in reader.events(self.row.id) if e[2] in TAKEN]
+        enough = regularisation and events >= MINIMUM_EVENTS
+        taken = [e for e in reader.events(self.row.id) if e[2] in TAKEN] if enough else []
         if not taken:
-            return False
+            if learnt:  # of users whose data is deleted nothing stays
+                self.index.neighbours, self._events_seen = None, 0
+                (self.directory / BEHAVIOUR).unlink(missing_ok=True)
+            return learnt
         sequence = max(e[4] for e in taken)
         table = behaviour.fit([e[0] for e in taken], [e[1] for e in taken], regularisation, sequence)
-        save_neighbours(self.directory / "behaviour.npz", table, regularisation, events)
+        save_neighbours(self.directory / BEHAVIOUR, table, regularisation, events)
         self.index.neighbours = Neighbours(table.table, table.index(), table.item_ids, sequence)
         self._events_seen = events
         log.info("collection %s: behaviour learnt from %d events", self.name, len(taken))
@@ -144,6 +150,6 @@ def load_neighbours(path: Path) -> tuple[Neighbours, float, int] | None:
             return neighbours, float(file["regularisation"]), int(file["events"])
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         log.warning("%s cannot be used (%s): it is learnt again", path, error)
         return None

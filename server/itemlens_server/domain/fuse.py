@@ -10,6 +10,9 @@ from itemlens_server.engine.repository import Space
 from itemlens_server.errors import InvalidInput
 from itemlens_server.head.terms import Array, KindWeights, search_kind, unit
 
+# Lengths of vectors that callers may send: real ones have some 0.1 to 100.
+SHORTEST, LONGEST = 1e-6, 1e6
+
 
 def check_raw(space: Space, channel: str, v: Array) -> Array:
     """`v`, if it can be a raw vector of `channel`.
@@ -26,15 +29,20 @@ def check_raw(space: Space, channel: str, v: Array) -> Array:
 
 
 def check_finite(v: Array) -> Array:
-    """`v`, if it has a direction.
+    """`v`, if it has a direction, and a length with which float32 can reckon.
 
     Raises:
-        InvalidInput: NaN, infinity or nothing but zeros.
+        InvalidInput: NaN, infinity, nothing but zeros, far too short or far too long.
     """
     if not np.isfinite(v).all():
         raise InvalidInput("the vector holds NaN or infinity", "data")
     if not v.any():
         raise InvalidInput("the vector is zero: it has no direction", "data")
+    length = float(np.linalg.norm(v.astype(np.float64)))
+    if not SHORTEST <= length <= LONGEST:
+        raise InvalidInput(
+            f"the vector has length {length:g}; it must be {SHORTEST:g} to {LONGEST:g}: send it as it was given", "data"
+        )
     return v
 
 
@@ -50,7 +58,7 @@ def query_parts(space: Space, raw: Mapping[str, Sequence[Array]]) -> dict[str, A
         e = unit(unit(space.terms.channel(name).project(np.stack(vectors))).sum(0))
         if not e.any():
             raise InvalidInput(
-                f"the content of channel {name!r} is the catalogue's mean: it asks for nothing", name
+                f"the content of channel {name!r} is the catalogue's mean: it asks for nothing"
             )
         q[name] = e
     return q

@@ -9,8 +9,7 @@ from enum import IntEnum
 import numpy as np
 
 from itemlens_server.catalog.rows import View
-from itemlens_server.domain.collection import Collection
-from itemlens_server.domain.side import Asked, Source, source_rows
+from itemlens_server.domain.side import Asked, Floats, Source, source_rows
 from itemlens_server.head.terms import Array, Head
 
 
@@ -48,16 +47,17 @@ class Part:
 @dataclass(frozen=True)
 class Directions:
     """The rows of one channel's whole sum: names ("" for the query's own content), and vectors [rows, width]
-    whose dot products with the item's block are the rows' shares."""
+    whose dot products with the item's block are the rows' shares. In float64: where past items nearly cancel each
+    other out, their shares are far larger than the sum."""
 
     names: tuple[str, ...]
-    vectors: Array
+    vectors: Floats
 
 
 def directions(head: Head, view: View, interest: Asked) -> dict[str, Directions]:
     """The user's side by channel, source by source, with weights and norms multiplied in. Rows add up to u's block."""
     names: dict[str, list[str]] = {}
-    vectors: dict[str, list[Array]] = {}
+    vectors: dict[str, list[Floats]] = {}
     for source in interest.sources:
         for channel, (ids, rows) in _source_directions(head, view, source).items():
             names.setdefault(channel, []).extend(ids)
@@ -65,24 +65,20 @@ def directions(head: Head, view: View, interest: Asked) -> dict[str, Directions]
     return {c: Directions(tuple(names[c]), np.concatenate(vectors[c])) for c in names}
 
 
-def _source_directions(head: Head, view: View, source: Source) -> dict[str, tuple[list[str], Array]]:
+def _source_directions(head: Head, view: View, source: Source) -> dict[str, tuple[list[str], Floats]]:
     if source.u is not None:
-        blocks = {name: source.u[head.block(name)] for name in head.names}
+        blocks = {name: source.u[head.block(name)].astype(np.float64) for name in head.names}
         return {name: ([""], source.sign * b[None]) for name, b in blocks.items() if b.any()}
     if source.q:
         return {
-            name: ([""], source.sign * source.weights.of(name).weight * q[None])
+            name: ([""], source.sign * source.weights.of(name).weight * q[None].astype(np.float64))
             for name, q in source.q.items()
         }
     ids = [view.item_ids[p] for p in source.positions]
-    found = {}
-    for name, rows in source_rows(head, view, source).items():
-        norm = max(float(np.linalg.norm(rows.sum(0))), 1e-12)
-        found[name] = (
-            ids,
-            np.asarray(source.sign * source.weights.of(name).weight / norm * rows, np.float32),
-        )
-    return found
+    return {
+        name: (ids, source.sign * source.weights.of(name).weight / float(np.linalg.norm(rows.sum(0))) * rows)
+        for name, rows in source_rows(head, view, source).items()
+    }
 
 
 def baselines(head: Head, interest: Asked, h: Array) -> list[Part]:
@@ -96,9 +92,9 @@ def baselines(head: Head, interest: Asked, h: Array) -> list[Part]:
     return parts
 
 
-def behaviour_parts(collection: Collection, interest: Asked, item_id: str) -> list[Part]:
+def behaviour_parts(interest: Asked, item_id: str) -> list[Part]:
     """w_B a_j B_ji of each past item."""
-    neighbours = collection.index.neighbours
+    neighbours = interest.neighbours
     if neighbours is None or not interest.behaviour or item_id not in neighbours.index:
         return []
     column = neighbours.index[item_id]

@@ -127,7 +127,7 @@ def recommend(
 def score(collection: Collection, view: View, positions: Ints, interest: Asked) -> Array:
     """alpha of the items at `positions` for one interest, float32 [len(positions)]."""
     alpha = collection.space.terms.score(view.h[positions], interest.u)
-    neighbours = collection.index.neighbours
+    neighbours = interest.neighbours
     if neighbours is not None and interest.behaviour and interest.past:
         follow = neighbours.follow(interest.past)
         if follow is not None:
@@ -163,7 +163,7 @@ def _candidates(
 
 def _followers(collection: Collection, view: View, interest: Asked, most: int) -> Ints:
     """Positions of the items that B puts highest; the past is the same for every interest."""
-    neighbours = collection.index.neighbours
+    neighbours = interest.neighbours
     follow = neighbours.follow(interest.past) if neighbours is not None and interest.behaviour else None
     if neighbours is None or follow is None:
         return np.zeros(0, np.int64)
@@ -187,7 +187,7 @@ def _own_candidates(collection: Collection, view: View, wanted: Wanted, notices:
         notices.append(Notice("UNKNOWN_ITEM", message, "candidate_item_ids"))
     if not len(positions):
         raise NotFound(
-            "none of the candidates is in the collection", "item", unknown[0], "candidate_item_ids"
+            "none of the candidates is in the collection", "item", wanted.candidates[0], "candidate_item_ids"
         )
     return positions[view.alive[positions]]
 
@@ -219,6 +219,8 @@ def _size(wanted: Wanted, eligible: int, max_k: int) -> int:
 
 def _top(values: Array, k: int) -> Ints:
     """Numbers of the k largest values, largest first, ties by number."""
+    if k <= 0:
+        return np.zeros(0, np.int64)
     if k < len(values):
         threshold = np.partition(values, len(values) - k)[len(values) - k]
         chosen = np.flatnonzero(values >= threshold)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
+from itemlens_server.catalog.index import Neighbours
 from itemlens_server.catalog.rows import View
 from itemlens_server.domain.collection import Collection
 from itemlens_server.domain.encode import Notice
@@ -28,6 +30,10 @@ from itemlens_server.head.terms import (
     unit,
 )
 
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+# The length of a mean of unit vectors below which it is taken for rounding and not for a direction.
+CANCELLED = 1e-6
 # Numbers of the contract's EventType.
 IMPRESSION, VIEW, CLICK, CART, PURCHASE, DISLIKED = 1, 2, 3, 4, 5, 7
 
@@ -92,7 +98,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Asked:
-    """One interest, ready to score: u and the past items whose followers count, with their shares (sum 1)."""
+    """One interest, ready to score: u and the past items whose followers count, with their shares (sum 1).
+
+    neighbours: the B that it is scored with, so that an explanation is of the same one.
+    """
 
     weight: float
     u: Array
@@ -100,6 +109,7 @@ class Asked:
     item_ids: tuple[str, ...]
     past: Mapping[str, float]
     behaviour: float
+    neighbours: Neighbours | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +140,7 @@ def resolve(collection: Collection, view: View, side: Side, rules: HistoryRules)
         InvalidInput: nothing is asked for.
         NotFound: none of the items on the asking side is in the collection.
     """
-    head = collection.space.terms
+    head, neighbours = collection.space.terms, collection.index.neighbours
     notices: list[Notice] = []
     shares = share_history(side.history, rules)
     dislikes = [*side.disliked, *(p.item_id for p in side.history if p.type == DISLIKED)]
@@ -164,7 +174,8 @@ def resolve(collection: Collection, view: View, side: Side, rules: HistoryRules)
     follow = {view.item_ids[p]: 1.0 for p in liked}
     history_weight = weight.get("history", 1.0)
     if history_weight:
-        follow = {**follow, **{i: a for i, a in shares.items() if i in past or _in_table(collection, i)}}
+        known = neighbours.index if neighbours is not None else {}
+        follow = {**follow, **{i: a for i, a in shares.items() if i in past or i in known}}
     if not common and not (past and history_weight) and not follow:
         if seen:
             raise NotFound(
@@ -190,7 +201,7 @@ def resolve(collection: Collection, view: View, side: Side, rules: HistoryRules)
             sources.insert(0, Source(history_weight, history_kind, positions, a))
         u = sum((source_vector(head, view, s) for s in sources), np.zeros(head.dimension, np.float32))
         mass = sum(past[i][1] for i in group) if group else 1.0
-        interests.append(Asked(mass, u, tuple(sources), tuple(group), follow, behaviour))
+        interests.append(Asked(mass, u, tuple(sources), tuple(group), follow, behaviour, neighbours))
     interests.sort(key=lambda i: -i.weight)
     scale = sum(i.weight for i in interests)
     return Resolved(tuple(replace(i, weight=i.weight / scale) for i in interests), seen, tuple(notices))
@@ -200,22 +211,25 @@ def source_vector(head: Head, view: View, source: Source) -> Array:
     """u of one source, float32 [dimension]."""
     if source.u is not None:
         return np.asarray(source.sign * source.u, np.float32)
-    q = source.q or {name: unit(rows.sum(0)) for name, rows in source_rows(head, view, source).items()}
+    if source.q:
+        return head.query(source.q, source.weights, source.sign)
+    sums = {name: rows.sum(0) for name, rows in source_rows(head, view, source).items()}
+    q = {name: np.asarray(total / np.linalg.norm(total), np.float32) for name, total in sums.items()}
     return head.query(q, source.weights, source.sign)
 
 
-def source_rows(head: Head, view: View, source: Source) -> dict[str, Array]:
-    """a_j e_j,c of a source's items by channel, float32 [items, width]; zeros for items without the channel.
+def source_rows(head: Head, view: View, source: Source) -> dict[str, Floats]:
+    """a_j e_j,c of a source's items by channel, float64 [items, width]; zeros for items without the channel.
 
-    A channel that none of the items has is left out.
+    A channel that none of the items has, or in which they cancel each other out, is left out.
     """
     h = view.h[list(source.positions)]
     rows = {}
     for name in head.names:
-        present = head.present(h, name)
-        if present.any():
-            a = np.asarray(source.shares, np.float32) * present
-            rows[name] = np.asarray(a[:, None] * h[:, head.block(name)], np.float32)
+        a = np.asarray(source.shares, np.float64) * head.present(h, name)
+        one = a[:, None] * h[:, head.block(name)]
+        if np.linalg.norm(one.sum(0)) > CANCELLED * a.sum():
+            rows[name] = one
     return rows
 
 
@@ -251,11 +265,6 @@ class _Lookup:
             self._notices.append(Notice("UNKNOWN_ITEM", message, f"user.{field}"))
             return None
         return position
-
-
-def _in_table(collection: Collection, item_id: str) -> bool:
-    neighbours = collection.index.neighbours
-    return neighbours is not None and item_id in neighbours.index
 
 
 def _changed(kind: KindWeights, side: Side, head: Head) -> KindWeights:

@@ -82,8 +82,7 @@ def model_input(image: Image.Image, pre: PicturePreprocessing) -> Image.Image:
         return image.resize((pre.width, pre.height), resample)
     image = _without_ends(image)
     shorter = pre.resize_to or min(pre.height, pre.width)
-    scale = shorter / min(image.size)
-    width, height = (max(shorter, int(side * scale)) for side in image.size)
+    width, height = (shorter * side // min(image.size) for side in image.size)
     left, top = (width - pre.width) // 2, (height - pre.height) // 2
     return image.resize((width, height), resample).crop((left, top, left + pre.width, top + pre.height))
 
@@ -91,7 +90,8 @@ def model_input(image: Image.Image, pre: PicturePreprocessing) -> Image.Image:
 def normalise(image: Image.Image, pre: PicturePreprocessing) -> npt.NDArray[np.float32]:
     """Scale an RGB picture: (value / 255 - mean) / std, as float32 [3, H, W]."""
     values = np.asarray(image, dtype=np.float32) / np.float32(255)
-    scaled = (values - np.float32(pre.mean)) / np.float32(pre.std)
+    mean, std = np.array(pre.mean, dtype=np.float32), np.array(pre.std, dtype=np.float32)
+    scaled = (values - mean) / std
     return np.ascontiguousarray(scaled.transpose(2, 0, 1))
 
 

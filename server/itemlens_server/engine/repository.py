@@ -105,17 +105,37 @@ class ModelRepository:
         self._lock = threading.Lock()
 
     def manifests(self) -> dict[str, Manifest]:
-        """Manifests of all spaces by id. A folder without a manifest is none of ours and is passed over."""
-        found = sorted(self._directory.glob(f"*/{MANIFEST}")) if self._directory.is_dir() else []
-        return {m.space_id: m for m in (Manifest.load(path.parent) for path in found)}
+        """Manifests of all spaces by id.
+
+        A folder without a manifest is none of ours and is passed over; so is one whose manifest cannot be read,
+        with a line in the log: one damaged space does not stop the others.
+        """
+        return self._read()[0]
+
+    def _read(self) -> tuple[dict[str, Manifest], list[Path]]:
+        """All manifests by id, and the paths of those that cannot be read."""
+        found, damaged = {}, []
+        for path in sorted(self._directory.glob(f"*/{MANIFEST}")) if self._directory.is_dir() else []:
+            try:
+                manifest = Manifest.load(path.parent)
+            except (OSError, ValueError) as error:
+                log.warning("%s cannot be read and is passed over: %s", path, error)
+                damaged.append(path)
+            else:
+                found[manifest.space_id] = manifest
+        return found, damaged
 
     def resolve(self, space: str) -> str:
         """The id of the space with this id or name; of the only or last made one for an empty string.
 
         Raises:
             NotFound: there is none.
+            WrongState: there is, but its manifest cannot be read.
         """
-        manifests = self.manifests()
+        manifests, damaged = self._read()
+        for path in damaged:
+            if not manifests or path.parent.name == space:
+                raise WrongState(f"{path} cannot be read; export the space again")
         if not manifests:
             raise NotFound(
                 f"no space in {self._directory}; make one with: itemlens export --models {self._directory}",
@@ -139,6 +159,9 @@ class ModelRepository:
             NotFound: there is none.
             WrongState: a file is missing or damaged, or a session does not load.
         """
+        # What is loaded stays, whatever becomes of the folder; and nobody waits while another space loads.
+        if (loaded := self._spaces.get(space)) is not None:
+            return loaded
         space_id = self.resolve(space)
         with self._lock:
             if space_id not in self._spaces:

@@ -33,10 +33,9 @@ class Tokens:
 
     ids:              int64 [T]
     offsets:          int64 [T, 2], start and end of each token in the caller's text, in characters and
-                      without the white space around it, so of no width for a token that is only a space; (-1, -1)
-                      where `special`
+                      without the white space around it; of no width for a token that is only a space;
+                      (-1, -1) where `special`
     special:          bool [T], true for special tokens ([CLS] ...) and for those of the model's prefix
-                      ("query: ")
     truncated:        part of the text was cut off
     unknown_fraction: share of the text's own tokens that the vocabulary does not know, 0..1
     """
@@ -123,7 +122,7 @@ def _locate(
         if end <= begin:
             special[t] = True
             continue
-        # SentencePiece counts the space before a word as part of it; a reader of the offsets wants the word.
+        # SentencePiece counts the space before a word as part of it; a reader wants the word.
         start = max(start, begin)
         while start < end and full[start].isspace():
             start += 1

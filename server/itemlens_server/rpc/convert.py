@@ -14,11 +14,13 @@ from itemlens_server.domain.collection import Collection
 from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent, Notice
 from itemlens_server.domain.fuse import check_finite, check_raw, query_parts
 from itemlens_server.domain.parts import Part
-from itemlens_server.domain.side import ChannelChange, HistoryRules, Past, Side
+from itemlens_server.domain.side import ChannelChange, HistoryRules, Past, Side, changed_weights
 from itemlens_server.engine.repository import Space
 from itemlens_server.errors import InvalidInput, ItemlensError, NotFound, SpaceMismatch
-from itemlens_server.head.terms import Array
+from itemlens_server.head.terms import Array, KindWeights
 
+# Of weights and thresholds that callers may set: with it, float32 scores stay finite.
+LARGEST_WEIGHT = 1e6
 ROLE_NAMES = {
     common_pb2.VECTOR_ROLE_CHANNEL: "CHANNEL",
     common_pb2.VECTOR_ROLE_ITEM: "ITEM",
@@ -101,8 +103,11 @@ def changes(messages: Iterable[common_pb2.ChannelWeight]) -> dict[str, ChannelCh
             name: getattr(m, name) if m.HasField(name) else None
             for name in ("weight", "threshold", "predicted_threshold")
         }
-        if any(v is not None and not np.isfinite(v) for v in values.values()):
-            raise InvalidInput("weights and thresholds must be finite numbers", f"channel_weights[{n}]")
+        for name, value in values.items():
+            if value is not None and not abs(value) <= LARGEST_WEIGHT:
+                raise InvalidInput(
+                    f"{value} is no {name}: it must be at most {LARGEST_WEIGHT:g}", f"channel_weights[{n}].{name}"
+                )
         if (values["weight"] or 0.0) < 0:
             raise InvalidInput(
                 "a negative weight would reward items without the channel; use disliked_item_ids",
@@ -171,20 +176,27 @@ class SideReader:
         for name in ("history", "query", "liked", "disliked", "query_vector"):
             if message.source_weights.HasField(name):
                 value = getattr(message.source_weights, name)
-                if not value >= 0 or not np.isfinite(value):
+                if not 0 <= value <= LARGEST_WEIGHT:
                     raise InvalidInput(
-                        f"{value} is no weight: it must be 0 or more", f"user.source_weights.{name}"
+                        f"{value} is no weight: it must be 0 to {LARGEST_WEIGHT:g}", f"user.source_weights.{name}"
                     )
                 weights[name] = value
         behaviour = message.behaviour_weight if message.HasField("behaviour_weight") else None
-        if behaviour is not None and not np.isfinite(behaviour):
-            raise InvalidInput("behaviour_weight must be a finite number", "user.behaviour_weight")
+        if behaviour is not None and not abs(behaviour) <= LARGEST_WEIGHT:
+            raise InvalidInput(
+                f"{behaviour} is no weight: it must be at most {LARGEST_WEIGHT:g}", "user.behaviour_weight"
+            )
         interests = message.max_interests if message.HasField("max_interests") else 5
         if not 1 <= interests <= 5:
             raise InvalidInput(f"max_interests is {interests}; it must be 1 to 5", "user.max_interests")
+        try:
+            changed = changes(message.channel_weights)
+            changed_weights(space.terms, KindWeights(), changed)
+        except ItemlensError as error:
+            raise error.within("user") from None
         side = Side(
             history, query, tuple(message.liked_item_ids), tuple(message.disliked_item_ids), ready, weights,
-            changes(message.channel_weights), behaviour, interests,
+            changed, behaviour, interests,
         )  # fmt: skip
         return side, notices
 
@@ -225,7 +237,10 @@ class SideReader:
                 )
             raw[contents[n].channel] = [one.v]
             notices += [Notice(x.reason, x.message, f"{field}.{x.field}") for x in one.notices]
-        return query_parts(space, raw), notices
+        try:
+            return query_parts(space, raw), notices
+        except InvalidInput as error:
+            raise error.within("user.query") from None
 
 
 def raw_vector(message: common_pb2.Vector, space: Space) -> tuple[str, Array]:

@@ -11,10 +11,13 @@ from itemlens.v1 import catalog_pb2, common_pb2
 from itemlens_server.catalog.store import EventRow
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline
-from itemlens_server.domain.catalogue import MAX_ID, Catalogue, WriteOutcome
+from itemlens_server.domain.catalogue import MAX_ID, Catalogue, WriteOutcome, same_event
 from itemlens_server.errors import AlreadyExists, InvalidInput, ItemlensError
 from itemlens_server.rpc import convert
 from itemlens_server.rpc.items import results
+
+# What google.protobuf.Timestamp may hold.
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 @dataclass(frozen=True)
@@ -30,15 +33,15 @@ class RecordEvents:
         convert.at_most(request.events, self.settings.max_events, "events")
         outcomes: dict[int, WriteOutcome] = {}
         rows: dict[int, EventRow] = {}
-        numbers: dict[str, int] = {}
+        first: dict[str, EventRow] = {}
+        now = time.time()
         for n, message in enumerate(request.events):
             try:
-                row = _row(message)
-                if row.event_id in numbers and rows[numbers[row.event_id]] != row:
+                row = _row(message, now)
+                if not same_event(row, first.setdefault(row.event_id, row)):
                     raise AlreadyExists(
                         f"event {row.event_id!r} comes twice in this call and differs", "event_id"
                     )
-                numbers.setdefault(row.event_id, n)
                 rows[n] = row
             except ItemlensError as error:
                 outcomes[n] = WriteOutcome(message.event_id, error)
@@ -63,7 +66,7 @@ class DeleteUser:
         return catalog_pb2.DeleteUserResponse(deleted_events=deleted)
 
 
-def _row(message: catalog_pb2.Event) -> EventRow:
+def _row(message: catalog_pb2.Event, now: float) -> EventRow:
     for field in ("event_id", "user_id", "item_id"):
         if not 1 <= len(getattr(message, field)) <= MAX_ID:
             raise InvalidInput(f"{field} has 1 to {MAX_ID} characters", field)
@@ -76,7 +79,11 @@ def _row(message: catalog_pb2.Event) -> EventRow:
     for field, number in (("quantity", quantity), ("value", value)):
         if number is not None and not math.isfinite(number):
             raise InvalidInput(f"{field} must be a finite number", field)
-    when = message.time.seconds + message.time.nanos / 1e9 if message.HasField("time") else time.time()
+    when = now
+    if message.HasField("time"):
+        if not FIRST_SECOND <= message.time.seconds <= LAST_SECOND or not 0 <= message.time.nanos < 10**9:
+            raise InvalidInput("time must lie in the years 1 to 9999", "time")
+        when = message.time.seconds + message.time.nanos / 1e9
     return EventRow(
         message.event_id, message.user_id, message.item_id, int(message.type), when, quantity, value,
         message.recommendation_id,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 from itemlens.v1 import itemlens_pb2
-from PIL import Image
 
 from itemlens_server.catalog.rows import View
 from itemlens_server.catalog.store import StoredItem
@@ -21,6 +20,7 @@ from itemlens_server.domain.explain import ChannelSum, ItemInput, channel_sums
 from itemlens_server.domain.recommend import Recommendations, score
 from itemlens_server.domain.side import Asked, resolve
 from itemlens_server.domain.titles import titles
+from itemlens_server.engine.pictures import decode, model_input
 from itemlens_server.errors import InvalidInput, ItemlensError, NotFound, WrongState
 from itemlens_server.rpc import convert
 from itemlens_server.rpc.errors import item_status
@@ -137,8 +137,8 @@ class Explain:
         self, message: itemlens_pb2.Explanation, request: itemlens_pb2.ExplainRequest, language: sentences.Language,
         context: _Context, task: _Task, item: StoredItem | None, named: dict[str, str], deadline: Deadline,
     ) -> None:  # fmt: skip
-        if item is None:
-            raise NotFound(f"item {task.item_id!r} was deleted meanwhile", "item", task.item_id)
+        if item is None or item.row != context.view.labels[task.position]:
+            raise NotFound(f"item {task.item_id!r} was changed or deleted meanwhile; ask again", "item", task.item_id)
         head = context.collection.space.terms
         h = context.view.h[task.position]
         sides = parts.directions(head, context.view, task.interest)
@@ -146,7 +146,7 @@ class Explain:
         sums = channel_sums(context.collection.space, sides, h, inputs)
         fixed = [
             *parts.baselines(head, task.interest, h),
-            *parts.behaviour_parts(context.collection, task.interest, task.item_id),
+            *parts.behaviour_parts(task.interest, task.item_id),
         ]
         places = [p for s in sums for p in s.places]
         sources = [*parts.by_source(head, sides, h), *fixed]
@@ -211,8 +211,11 @@ class Explain:
 def _draw(collection: Collection, channel: str, data: bytes, values: list[float]) -> bytes:
     about = collection.space.encoders[channel].about.picture
     assert about is not None
-    picture = Image.open(io.BytesIO(data)).convert("RGB").resize((about.width, about.height))
-    return heatmap.draw(picture, values, about.grid_height, about.grid_width)
+    # As the model saw it: upright, cropped. It was stored, so its size is no matter any more.
+    image = decode(
+        data, sys.maxsize, background=about.alpha_background, exif_orientation=about.exif_orientation
+    )
+    return heatmap.draw(model_input(image, about), values, about.grid_height, about.grid_width)
 
 
 def _sum_message(one: ChannelSum) -> itemlens_pb2.ChannelSum:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from itemlens.v1 import catalog_pb2, common_pb2
 
 from itemlens_server.catalog.store import StoredItem
@@ -19,6 +19,8 @@ from itemlens_server.rpc import convert
 from itemlens_server.rpc.errors import item_status
 
 DEFAULT_PAGE, LARGEST_PAGE = 100, 1000
+# A page that has grown so large ends early: it must fit into a message.
+PAGE_BYTES = 8 << 20
 
 
 def results(outcomes: list[WriteOutcome], field: str) -> list[catalog_pb2.WriteResult]:
@@ -48,7 +50,7 @@ class UpsertItems:
             ItemInput(
                 i.item_id,
                 [convert.content(c) for c in i.contents],
-                MessageToDict(i.attributes),
+                _facts(i.attributes),
                 [(r.type, r.item_id) for r in i.relations],
             )
             for i in request.items
@@ -111,10 +113,16 @@ class ListItems:
         if not 0 <= after < 1 << 62:
             raise InvalidInput("not a page token of ListItems", "page_token")
         page = self.catalogue.store.reader().page(collection.row.id, after, size)
-        token = f"{page[-1].row:x}" if len(page) == size else ""
-        return catalog_pb2.ListItemsResponse(
-            items=[_message(collection, item, False) for item in page], next_page_token=token
-        )
+        reply = catalog_pb2.ListItemsResponse()
+        held = 0
+        for number, item in enumerate(page, 1):
+            message = reply.items.add()
+            message.CopyFrom(_message(collection, item, False))
+            held += message.ByteSize()
+            if number == size or (held > PAGE_BYTES and number < len(page)):
+                reply.next_page_token = f"{item.row:x}"
+                break
+        return reply
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,23 @@ class DeleteItems:
         return catalog_pb2.DeleteItemsResponse(
             results=results(outcomes, "item_ids"), sequence_number=sequence
         )
+
+
+def _facts(struct: Struct) -> dict[str, Any]:
+    """Attributes as plain values. Unlike json_format it takes NaN, which `Catalogue` refuses for that item only."""
+    return {key: _fact(value) for key, value in struct.fields.items()}
+
+
+def _fact(value: Value) -> Any:
+    kind = value.WhichOneof("kind")
+    if kind is None or kind == "null_value":
+        return None
+    held = getattr(value, kind)
+    if isinstance(held, Struct):
+        return _facts(held)
+    if isinstance(held, ListValue):
+        return [_fact(one) for one in held.values]
+    return held
 
 
 def _message(collection: Collection, item: StoredItem, pictures: bool) -> catalog_pb2.StoredItem:
@@ -160,5 +185,6 @@ def _fill(one: catalog_pb2.Item, attributes: Mapping[str, Any]) -> None:
 def _add_vector(collection: Collection, item: StoredItem, message: catalog_pb2.StoredItem) -> None:
     position = collection.index.position(item.item_id)
     if position is not None:
+        # The view is taken after the position was looked up: it holds it.
         h = collection.index.view().h[position]
         message.vector.CopyFrom(convert.one_vector(h, common_pb2.VECTOR_ROLE_ITEM, collection.space.space_id))

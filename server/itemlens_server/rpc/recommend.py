@@ -80,7 +80,7 @@ class Recommend:
         named = titles(self.catalogue, answer.collection, past) if request.with_reasons else {}
         for item, message in zip(answer.items, reply.items, strict=True):
             interest, h = interests[item.interest], answer.view.h[item.position]
-            follow = parts.behaviour_parts(answer.collection, interest, item.item_id)
+            follow = parts.behaviour_parts(interest, item.item_id)
             sources = parts.by_source(head, sides[item.interest], h)
             if request.with_parts:
                 terms = [*sources, *follow, *parts.baselines(head, interest, h)]

@@ -158,6 +158,12 @@ def test_a_batch_closes_before_it_is_too_large(client: Any, fake: Fake) -> None:
     assert [len(ids) for ids in sent_ids(fake)] == [3, 3, 1]
 
 
+def test_an_id_that_comes_again_begins_a_batch(client: Any, fake: Fake) -> None:
+    given = [Item(id, texts={"title": f"{n}"}) for n, id in enumerate("abacc")]
+    assert client.upload(given, merge=True).written == 5
+    assert sent_ids(fake) == [["a", "b"], ["a", "c"], ["c"]]
+
+
 def test_a_server_that_falls_silent_is_not_waited_for_forever(client: Any, fake: Fake) -> None:
     fake.slow_seconds = 1.5
     began = time.monotonic()

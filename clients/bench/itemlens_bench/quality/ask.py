@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from itemlens import Client, FuseInput, Item, Recommendation, Side
+from itemlens import Client, FuseInput, Item, Recommendation, UserSide
 from itemlens import Picture as PictureInput
 from numpy.typing import NDArray
 from rich.console import Console
@@ -61,14 +61,14 @@ class Question:
     """A search with a known right answer."""
 
     target: str
-    side: Side = field(default_factory=Side)
+    side: UserSide
 
 
 def find(asking: Asking, what: str, questions: Sequence[Question], collection: str, k: int) -> Floats:
     """Hit rate at k of each question's target, ties by expectation, read from the first DEEP of the served list."""
 
     def ask(question: Question) -> float:
-        found = asking.client.recommend(k=max(DEEP, k), collection=collection, **question.side)
+        found = asking.client.recommend(question.side, k=max(DEEP, k), collection=collection)
         return hit(found.items, question.target, k)
 
     return np.asarray(asking.each(what, ask, questions))
@@ -84,15 +84,12 @@ def hit(items: Sequence[Recommendation], target: str, k: int) -> float:
     return min(max((k - better) / tied, 0.0), 1.0)
 
 
-def similar(queries: NDArray[np.float32], items: NDArray[np.float32], targets: Sequence[int], k: int) -> Floats:
+def similar(
+    queries: NDArray[np.float32], items: NDArray[np.float32], targets: Sequence[int], k: int
+) -> Floats:
     """The yardstick of `find`: hit rate at k by the cosine of unit vectors, ties by expectation."""
     scores = queries @ items.T
     own = scores[np.arange(len(scores)), list(targets)][:, None]
     better = (scores > own + TIED).sum(1)
     tied = (np.abs(scores - own) <= TIED).sum(1)
     return np.asarray(np.clip((k - better) / tied, 0.0, 1.0), np.float64)
-
-
-def spaces(client: Client, collections: Sequence[str]) -> Mapping[str, str]:
-    """The space of each collection."""
-    return {name: client.get_collection(name).space_id for name in collections}

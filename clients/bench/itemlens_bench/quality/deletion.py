@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from itemlens import ChannelWeight, Explanation, FuseInput, Part, PartKind, Side
+from itemlens import ChannelWeight, Explanation, FuseInput, Part, PartKind, UserSide
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -43,7 +43,9 @@ class Falls:
         return self.parts - self.drawn
 
 
-def texts(asking: Asking, item_ids: Sequence[str], collection: str, channel: str, others: Sequence[str], seed: int) -> Falls:
+def texts(
+    asking: Asking, item_ids: Sequence[str], collection: str, channel: str, others: Sequence[str], seed: int
+) -> Falls:
     """The test on words; the candidate is sought and scored by its words alone, `others` being at weight 0."""
     alone = {other: ChannelWeight(weight=0.0) for other in others}
     stored = {}
@@ -52,11 +54,13 @@ def texts(asking: Asking, item_ids: Sequence[str], collection: str, channel: str
 
     def ask(n: int) -> tuple[float, float]:
         rng = random.Random(f"{seed} {n}")
-        side = Side(liked=[item_ids[n]], channel_weights=alone)
-        listed = asking.client.recommend(k=TOP, collection=collection, query_vectors=True, **side)
+        side = UserSide(liked=[item_ids[n]], channel_weights=alone)
+        listed = asking.client.recommend(side, k=TOP, collection=collection, query_vectors=True)
         candidate = rng.choice(listed.items).item_id
-        explained = asking.client.explain([candidate], collection=collection, **side)[0]
-        words = [p for p in explained.by_place if p.kind is PartKind.TOKEN and any(c.isalnum() for c in p.text)]
+        explained = asking.client.explain([candidate], side, collection=collection)[0]
+        words = [
+            p for p in explained.by_place if p.kind is PartKind.TOKEN and any(c.isalnum() for c in p.text)
+        ]
         text = stored[candidate]
         query = listed.interests[0].query_vector
         assert query is not None
@@ -70,19 +74,20 @@ def texts(asking: Asking, item_ids: Sequence[str], collection: str, channel: str
 
 
 def pictures(
-    asking: Asking, pairs: Sequence[tuple[str, str]], collection: str, channel: str, grid: tuple[int, int], seed: int
+    asking: Asking, pairs: Sequence[tuple[str, str]], collection: str, channel: str, seed: int
 ) -> Falls:
     """The test on cells: for each (product, photo), both items of `collection`, the product asks for the photo."""
 
     def ask(n: int) -> tuple[float, float]:
         rng = random.Random(f"{seed} {n}")
         product, photo = pairs[n]
-        side = Side(liked=[product])
+        side = UserSide(liked=[product])
         listed = asking.client.recommend(
-            k=1, candidates=[photo], collection=collection, query_vectors=True, **side
+            side, k=1, candidates=[photo], collection=collection, query_vectors=True
         )
-        explained = asking.client.explain([photo], collection=collection, **side)[0]
+        explained = asking.client.explain([photo], side, collection=collection)[0]
         cells = [p for p in explained.by_place if p.kind is PartKind.CELL and not p.predicted]
+        grid = 1 + max(p.row for p in cells), 1 + max(p.column for p in cells)
         stored = asking.client.get_items([photo], pictures=True, collection=collection)[0].item.pictures
         assert isinstance(stored, dict)
         picture = stored[channel][0]

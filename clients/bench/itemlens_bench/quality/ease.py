@@ -7,7 +7,7 @@ the last `WINDOW` different items, the same as the server's defaults; what was s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,14 +27,15 @@ class Taken:
     item: str
     time: float
     wanted: bool = True
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
 class Next:
-    """A question: which item comes after `history` (oldest first, with repeats)? All of it was seen."""
+    """A question: what comes after `history` (oldest first)? All of it was seen."""
 
     user: str
-    history: tuple[str, ...]
+    history: tuple[Taken, ...]
     answer: str
 
 
@@ -48,16 +49,16 @@ def split(events: Sequence[Taken], share: float) -> tuple[list[Taken], list[Take
 def questions(past: Sequence[Taken], later: Sequence[Taken], least_history: int = 3) -> list[Next]:
     """A question for each wanted later event of a user with `least_history` events in `past`; all that the user did
     before it, later events too, is its history."""
-    before: dict[str, list[str]] = {}
+    before: dict[str, list[Taken]] = {}
     for event in past:
-        before.setdefault(event.user, []).append(event.item)
-    known = {user for user, items in before.items() if len(items) >= least_history}
+        before.setdefault(event.user, []).append(event)
+    known = {user for user, events in before.items() if len(events) >= least_history}
     found = []
     for event in later:
         history = before.setdefault(event.user, [])
-        if event.user in known and event.wanted and event.item not in history:
+        if event.user in known and event.wanted and all(event.item != one.item for one in history):
             found.append(Next(event.user, tuple(history), event.item))
-        history.append(event.item)
+        history.append(event)
     return found
 
 
@@ -79,35 +80,48 @@ def ease(x: Floats, regularisation: float) -> Floats:
     return np.asarray(b)
 
 
-def shares(history: Sequence[str], window: int = WINDOW, decay: float = DECAY) -> dict[str, float]:
-    """a_j of the last `window` different items, the newest 1."""
-    newest_first = list(dict.fromkeys(reversed(history)))[:window]
-    return {item: decay**n for n, item in enumerate(newest_first)}
+def shares(history: Sequence[Taken], window: int = WINDOW, decay: float = DECAY) -> dict[str, float]:
+    """a_j of the last `window` different items: the largest weight of its events x decay by place from the newest."""
+    weights: dict[str, float] = {}
+    for event in reversed(history):
+        weights[event.item] = max(event.weight, weights.get(event.item, 0.0))
+    newest_first = list(weights.items())[:window]
+    return {item: weight * decay**n for n, (item, weight) in enumerate(newest_first)}
 
 
-def hits(asked: Sequence[Next], items: Mapping[str, int], k: int, b: Floats | None, popularity: Floats) -> Floats:
-    """Whether each answer is in the k best by B, or by popularity without one."""
+def hits(asked: Sequence[Next], items: Mapping[str, int], k: int, b: Floats) -> Floats:
+    """Whether each answer is among the k best of what was not seen."""
+
+    def score(question: Next) -> Floats:
+        known = {items[item]: a for item, a in shares(question.history).items() if item in items}
+        return np.asarray(list(known.values())) @ b[list(known)] if known else np.zeros(len(items))
+
+    return _hits(asked, items, k, score)
+
+
+def popular(asked: Sequence[Next], items: Mapping[str, int], k: int, counts: Floats) -> Floats:
+    """The same for the most taken items."""
+    return _hits(asked, items, k, lambda _: counts.copy())
+
+
+def _hits(asked: Sequence[Next], items: Mapping[str, int], k: int, score: Callable[[Next], Floats]) -> Floats:
     found = np.zeros(len(asked))
     for n, question in enumerate(asked):
-        target = items.get(question.answer)
-        if target is None:
-            continue
-        if b is None:
-            scores = popularity.copy()
-        else:
-            scores = np.zeros(len(items))
-            for item, a in shares(question.history).items():
-                if item in items:
-                    scores += a * b[items[item]]
-        scores[[items[i] for i in set(question.history) if i in items]] = -np.inf
-        found[n] = (scores > scores[target]).sum() < k
+        if (target := items.get(question.answer)) is not None:
+            scores = score(question)
+            scores[[items[event.item] for event in question.history if event.item in items]] = -np.inf
+            found[n] = (scores > scores[target]).sum() < k
     return found
 
 
 def tuned(past: Sequence[Taken], k: int) -> float:
     """The lambda that serves best on the last tenth of `past`."""
     earlier, slice_ = split(past, 0.9)
-    items = {item: n for n, item in enumerate(sorted({e.item for e in earlier}))}
+    items = columns(earlier)
     asked, x = questions(earlier, slice_), matrix(earlier, items)
-    popularity = x.sum(0)
-    return max(LAMBDAS, key=lambda r: float(hits(asked, items, k, ease(x, r), popularity).mean()))
+    return max(LAMBDAS, key=lambda r: float(hits(asked, items, k, ease(x, r)).mean()))
+
+
+def columns(events: Sequence[Taken]) -> dict[str, int]:
+    """A column for each item that was taken."""
+    return {item: n for n, item in enumerate(sorted({event.item for event in events}))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from itemlens import Recommendations, Side
+from itemlens import Recommendations, UserSide
 
 from .ask import TIED, Asking
 from .rows import Floats, Row, mean
@@ -16,21 +16,27 @@ MOST_BAD = 0.01
 BAD = 0.5
 
 
-def recall_rows(asking: Asking, kind: str, sides: Sequence[Side], collection: str, seed: int) -> list[Row]:
+def recall_rows(
+    asking: Asking, kind: str, sides: Sequence[UserSide], collection: str, seed: int
+) -> list[Row]:
     """Mean recall of the served lists, and the share of them that lost more than half."""
-    recalls = np.asarray(asking.each(f"{collection}: recall, {kind}", lambda s: _recall(asking, s, collection), sides))
+    recalls = np.asarray(
+        asking.each(f"{collection}: recall, {kind}", lambda s: _recall(asking, s, collection), sides)
+    )
     return [
-        mean(f"{collection}: recall@{K}, {kind}", recalls, seed, least=LEAST_RECALL, yardstick="exact scan: 1"),
+        mean(
+            f"{collection}: recall@{K}, {kind}", recalls, seed, least=LEAST_RECALL, yardstick="exact scan: 1"
+        ),
         mean(f"{collection}: lists under {BAD}, {kind}", recalls < BAD, seed, most=MOST_BAD),
     ]
 
 
-def _recall(asking: Asking, side: Side, collection: str) -> float:
-    served = asking.client.recommend(k=K, collection=collection, query_vectors=True, **side)
+def _recall(asking: Asking, side: UserSide, collection: str) -> float:
+    served = asking.client.recommend(side, k=K, collection=collection, query_vectors=True)
     vector = served.interests[0].query_vector
     # The same u again spares the encoding. A history has several, and is asked as it was.
-    again = side if side.get("history") else Side(query_vector=vector)
-    exact = asking.client.recommend(k=K, collection=collection, exact=True, **again)
+    again = side if side.history else UserSide(query_vector=vector)
+    exact = asking.client.recommend(again, k=K, collection=collection, exact=True)
     return recall(served, exact)
 
 
@@ -47,7 +53,9 @@ def recall(served: Recommendations, exact: Recommendations) -> float:
     return min(right / len(exact), 1.0)
 
 
-def scan_row(asking: Asking, sides: Sequence[Side], collection: str, item_ids: Sequence[str], batch: int = 500) -> Row:
+def scan_row(
+    asking: Asking, sides: Sequence[UserSide], collection: str, item_ids: Sequence[str], batch: int = 500
+) -> Row:
     """Is `exact` exact? Its scores against a numpy scan over the ITEM vectors of all items. Behaviour must be 0."""
     parts = [item_ids[n : n + batch] for n in range(0, len(item_ids), batch)]
 
@@ -59,7 +67,13 @@ def scan_row(asking: Asking, sides: Sequence[Side], collection: str, item_ids: S
     worst = 0.0
     for side in sides:
         exact = asking.client.recommend(
-            k=K, collection=collection, exact=True, exclude_seen=False, query_vectors=True, max_interests=1, **side
+            side,
+            k=K,
+            collection=collection,
+            exact=True,
+            exclude_seen=False,
+            query_vectors=True,
+            max_interests=1,
         )
         query = exact.interests[0].query_vector
         assert query is not None

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from itemlens import Item, Picture
 from PIL import Image, ImageEnhance, ImageOps
 
 
@@ -15,9 +18,10 @@ def two_words(rng: random.Random, title: str) -> str:
     return " ".join(words[n] for n in sorted(rng.sample(range(len(words)), 2)))
 
 
-def spoilt(rng: random.Random, picture: bytes) -> bytes:
+def spoilt(rng: random.Random, picture: Picture) -> bytes:
     """A picture cropped to 65-85% of each side, mirrored and dimmed to 60-90%, as PNG."""
-    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+    image = Image.open(io.BytesIO(data)).convert("RGB")
     share = rng.uniform(0.65, 0.85)
     width, height = max(1, round(image.width * share)), max(1, round(image.height * share))
     left, top = rng.randint(0, image.width - width), rng.randint(0, image.height - height)
@@ -29,4 +33,20 @@ def spoilt(rng: random.Random, picture: bytes) -> bytes:
 
 def draw(item_id: str) -> float:
     """A number in [0, 1) that belongs to the item: the same in every run, so that collections can be kept."""
-    return int.from_bytes(hashlib.sha256(item_id.encode()).digest()[:8], "big") / 2**64
+    return int.from_bytes(hashlib.sha256(f"0:{item_id}".encode()).digest()[:8], "big") / 2**64
+
+
+def text_of(item: Item) -> str:
+    """The one text of an item as a mapping reads it."""
+    return next(iter(item.texts.values()))
+
+
+def pictures_of(item: Item) -> Mapping[str, Sequence[Picture]]:
+    """The pictures of an item as a mapping reads it, by channel."""
+    assert isinstance(item.pictures, Mapping)
+    return item.pictures
+
+
+def picture_of(item: Item) -> Picture:
+    """Its first picture."""
+    return next(iter(pictures_of(item).values()))[0]

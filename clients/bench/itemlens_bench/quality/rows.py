@@ -41,7 +41,7 @@ class Report:
     dataset: str
     seed: int
     processor: str
-    spaces: tuple[str, ...]
+    space: str
     rows: tuple[Row, ...] = field(default=())
 
     def table(self) -> Table:
@@ -54,7 +54,7 @@ class Report:
             "yardstick",
             "queries",
             title=f"{self.dataset}: answers of the running server",
-            caption=f"seed {self.seed}; {self.processor}; space {', '.join(self.spaces)}; "
+            caption=f"seed {self.seed}; {self.processor}; space {self.space}; "
             f"intervals by bootstrap, {RESAMPLES} resamples",
         )
         for row in self.rows:
@@ -78,7 +78,7 @@ class Report:
 
 def mean(
     what: str,
-    values: Sequence[float] | Floats,
+    values: Sequence[float] | Floats | NDArray[np.bool_],
     seed: int,
     *,
     groups: Sequence[str] | None = None,
@@ -104,8 +104,8 @@ def bootstrap(
     if groups is None:
         sums, counts = values, np.ones(len(values))
     else:
-        _, number_of = np.unique(np.asarray(groups), return_inverse=True)
-        sums, counts = np.bincount(number_of, values), np.bincount(number_of).astype(np.float64)
+        _, group = np.unique(np.asarray(groups), return_inverse=True)
+        sums, counts = np.bincount(group, values), np.bincount(group, np.ones(len(group)))
     rng = np.random.default_rng(seed)
     means = np.empty(resamples)
     for n in range(resamples):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from itemlens import Explanation, Side
+from itemlens import Explanation, UserSide
 
 from .ask import Asking
 from .rows import Row
@@ -25,7 +25,7 @@ class Residuals:
         return Residuals(max(self.worst, other.worst), self.count + other.count)
 
 
-def residual_row(asking: Asking, sides: Mapping[str, Sequence[Side]], collection: str) -> Row:
+def residual_row(asking: Asking, sides: Mapping[str, Sequence[UserSide]], collection: str) -> Row:
     """Explain the first BATCH of each side's list in one call, and its first again by itself.
 
     `sides` by kind. Counted is the largest of: the reply's `residual`, the differences of the score to the sums by
@@ -37,13 +37,17 @@ def residual_row(asking: Asking, sides: Mapping[str, Sequence[Side]], collection
     return Row(f"{collection}: worst residual", total.worst, total.count, most=LIMIT, yardstick=told)
 
 
-def _worst(asking: Asking, kind: str, sides: Sequence[Side], collection: str) -> Residuals:
-    def ask(side: Side) -> Residuals:
-        listed = asking.client.recommend(k=BATCH, collection=collection, **side)
+def _worst(asking: Asking, kind: str, sides: Sequence[UserSide], collection: str) -> Residuals:
+    def ask(side: UserSide) -> Residuals:
+        listed = asking.client.recommend(side, k=BATCH, collection=collection)
         scores = {item.item_id: item.score for item in listed}
-        together = asking.client.explain(list(scores), recommendation_id=listed.recommendation_id, collection=collection)
+        together = asking.client.explain(
+            list(scores), recommendation_id=listed.recommendation_id, collection=collection
+        )
         first = next(iter(scores))
-        single = asking.client.explain([first], recommendation_id=listed.recommendation_id, collection=collection)
+        single = asking.client.explain(
+            [first], recommendation_id=listed.recommendation_id, collection=collection
+        )
         found = [off(one, scores[one.item_id]) for one in (*together, *single)]
         return Residuals(max(found), len(found))
 

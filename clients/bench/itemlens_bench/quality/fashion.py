@@ -1,0 +1,182 @@
+"""Fashion: 30,706 products with a title and a small picture.
+
+`fashion` holds all of it; in `fashion-half` a random half of the items have lost their picture, which is the
+collection that is fitted, so that the fit never saw those pictures; `fashion-titles` holds 3,000 items of that half,
+with their title alone. A query is two random words of an item's title, its picture cropped, mirrored and dimmed, or
+both; 37% of the items share their title with another, so hits count ties by expectation.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from itemlens import Item, UserSide
+
+from . import histories, lists, sums
+from .ask import Asking, Question, find
+from .collections import Fit, ensure, fit_and_move
+from .queries import draw, picture_of, spoilt, text_of, two_words
+from .rows import Floats, Row, mean
+
+ALL, HALF, TITLES = "fashion", "fashion-half", "fashion-titles"
+TITLE_ITEMS = 3000
+COMPARED = 50
+K = 10
+
+
+@dataclass(frozen=True)
+class Fashion:
+    """The data set. An item's attribute `article_type` is its category."""
+
+    items: Sequence[Item]
+
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """Ids of the half without picture."""
+        return frozenset(item.item_id for item in self.items if draw(item.item_id) < 0.5)
+
+    def half(self) -> list[Item]:
+        """All items, the hidden ones without picture."""
+        return [_bare(item) if item.item_id in self.hidden else item for item in self.items]
+
+    def titles(self) -> list[Item]:
+        """Some of the hidden ones, with their title alone."""
+        hidden = sorted((i for i in self.items if i.item_id in self.hidden), key=lambda i: draw(i.item_id))
+        return [_bare(item) for item in hidden[:TITLE_ITEMS]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Queries for the same targets by words, by picture and by both."""
+
+    targets: list[str]
+    words: list[Question]
+    picture: list[Question]
+    both: list[Question]
+
+
+def measure(asking: Asking, data: Fashion, fit: Fit | None, seed: int, queries: int) -> list[Row]:
+    """All rows of fashion. Lists against exact ones, and explanations, are asked for with a third of `queries`."""
+    titles = data.titles()
+    ensure(asking, HALF, data.half())
+    ensure(asking, ALL, data.items)
+    ensure(asking, TITLES, titles)
+    fit_and_move(asking, HALF, (ALL, TITLES), fit)
+    asked = ask_for(data.items, seed, queries)
+    pasts = histories.draw_histories(data.items, seed, queries // 10)
+    rows = [
+        *_search_rows(asking, asked, seed),
+        *_half_rows(asking, asked, data, seed),
+        _titles_row(asking, data, titles, seed, queries),
+        *histories.rows(asking, pasts, data.hidden, HALF, seed),
+    ]
+    third = queries // 3
+    kinds = {
+        "words": [question.side for question in asked.words[:third]],
+        "picture": [question.side for question in asked.picture[:third]],
+        "both": [question.side for question in asked.both[:third]],
+        "history": histories.mixed(pasts, third, seed),
+    }
+    for collection in (ALL, HALF):
+        rows.append(lists.scan_row(asking, kinds["both"][:20], collection, [i.item_id for i in data.items]))
+        for kind, sides in kinds.items():
+            rows += lists.recall_rows(asking, kind, sides, collection, seed)
+    # A side is explained for its ten best together and for the best alone: six kinds of side make two thirds of
+    # `queries` explanations, 2,000 of the default 3,000.
+    each = max(1, round(2 * third / (6 * (sums.BATCH + 1))))
+    rng = random.Random(seed)
+    ids = [item.item_id for item in data.items]
+    liking = [UserSide(liked=rng.sample(ids, 2), disliked=rng.sample(ids, 1)) for _ in range(each)]
+    explained = {kind: sides[:each] for kind, sides in kinds.items()} | {"liked and disliked": liking}
+    rows.append(sums.residual_row(asking, explained, HALF))
+    rows.append(sums.residual_row(asking, {"predicted": kinds["picture"][:each]}, TITLES))
+    return rows
+
+
+def ask_for(items: Sequence[Item], seed: int, count: int) -> Asked:
+    """Queries for `count` random items."""
+    rng = random.Random(seed)
+    eligible = [item for item in items if len(text_of(item).split()) >= 2]
+    chosen = rng.sample(eligible, min(count, len(eligible)))
+    words = [two_words(rng, text_of(item)) for item in chosen]
+    pictures = [spoilt(rng, picture_of(item)) for item in chosen]
+    targets = [item.item_id for item in chosen]
+    return Asked(
+        targets,
+        [Question(t, UserSide(text=w)) for t, w in zip(targets, words, strict=True)],
+        [Question(t, UserSide(picture=p)) for t, p in zip(targets, pictures, strict=True)],
+        [Question(t, UserSide(text=w, picture=p)) for t, w, p in zip(targets, words, pictures, strict=True)],
+    )
+
+
+def _search_rows(asking: Asking, asked: Asked, seed: int) -> list[Row]:
+    words = find(asking, f"{ALL}: by words", asked.words, ALL, K)
+    picture = find(asking, f"{ALL}: by picture", asked.picture, ALL, K)
+    both = find(asking, f"{ALL}: by words + picture", asked.both, ALL, K)
+    single = max(words, picture, key=lambda hits: float(hits.mean()))
+    told = f"better single channel {single.mean():.3f}"
+    return [
+        mean(f"{ALL}: words, R@{K}", words, seed),
+        mean(f"{ALL}: picture, R@{K}", picture, seed),
+        mean(f"{ALL}: words + picture, R@{K}", both, seed, least=0.93, yardstick=told),
+        mean("the same minus the better single channel", both - single, seed, least=0.05),
+    ]
+
+
+def _half_rows(asking: Asking, asked: Asked, data: Fashion, seed: int) -> list[Row]:
+    words = find(asking, f"{HALF}: by words", asked.words, HALF, K)
+    both = find(asking, f"{HALF}: by words + picture", asked.both, HALF, K)
+    hidden = np.asarray([target in data.hidden for target in asked.targets])
+    return [
+        _same_scores(asking, asked, data, seed),
+        mean(f"{HALF}: words, target with picture, R@{K}", words[~hidden], seed),
+        mean(f"{HALF}: words, target without, R@{K}", words[hidden], seed),
+        mean(f"{HALF}: words + picture, target with picture, R@{K}", both[~hidden], seed, least=0.85),
+        mean(f"{HALF}: words + picture, target without, R@{K}", both[hidden], seed, least=0.45),
+    ]
+
+
+def _same_scores(asking: Asking, asked: Asked, data: Fashion, seed: int) -> Row:
+    """Largest difference of a score by words alone between an item with its picture and the same item without:
+    the target and random hidden items, in both collections."""
+    rng = random.Random(seed)
+    hidden = sorted(data.hidden)
+    questions = asked.words[: len(asked.words) // 3]
+    shortlists = [[q.target, *rng.sample(hidden, COMPARED - 1)] for q in questions]
+
+    def gap(n: int) -> float:
+        found = [
+            asking.client.recommend(
+                questions[n].side, k=COMPARED, candidates=shortlists[n], collection=collection
+            )
+            for collection in (ALL, HALF)
+        ]
+        with_picture, without = ({item.item_id: item.score for item in one} for one in found)
+        assert with_picture.keys() == without.keys()
+        return max(abs(with_picture[i] - without[i]) for i in without)
+
+    gaps = asking.each(f"{HALF}: scores by words with and without picture", gap, range(len(questions)))
+    what = f"{HALF}: words, score with and without picture, largest difference"
+    return Row(what, max(gaps), len(gaps), most=0.0)
+
+
+def _titles_row(asking: Asking, data: Fashion, titles: Sequence[Item], seed: int, queries: int) -> Row:
+    rng = random.Random(seed)
+    whole = {item.item_id: item for item in data.items}
+    chosen = rng.sample(list(titles), min(queries, len(titles)))
+    questions = [
+        Question(i.item_id, UserSide(picture=spoilt(rng, picture_of(whole[i.item_id])))) for i in chosen
+    ]
+    hits: Floats = find(asking, f"{TITLES}: by picture", questions, TITLES, K)
+    chance = f"chance {K / len(titles):.3f}"
+    return mean(
+        f"{TITLES}: picture → {len(titles):,} titles, R@{K}", hits, seed, least=0.30, yardstick=chance
+    )
+
+
+def _bare(item: Item) -> Item:
+    return replace(item, pictures=())

@@ -1,0 +1,101 @@
+"""Histories of one and of several interests, in a catalogue of which half the items have no picture.
+
+A list is fair if items without picture have their share of it (a half), and good if it covers the categories that the
+user dealt with. Four kinds of history: 1, 10 and 30 items of one category, and 30 of five, six of each.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from itemlens import Item, UserSide
+
+from .ask import Asking
+from .rows import Row, mean
+
+K = 10
+SHARE = (0.35, 0.65)
+LEAST_COVERED = 0.85
+LEAST_ITEMS = 60
+"""A category counts if there is enough of it besides a history of 30."""
+KINDS = {"1 item": (1, 1), "10 of one category": (10, 1), "30 of one": (30, 1), "30 of five": (30, 5)}
+
+
+@dataclass(frozen=True)
+class History:
+    """Past items in a random order, and their categories."""
+
+    item_ids: tuple[str, ...]
+    categories: tuple[str, ...]
+
+    @property
+    def side(self) -> UserSide:
+        """The asking side."""
+        return UserSide(history=self.item_ids)
+
+
+def draw_histories(items: Sequence[Item], seed: int, count: int) -> Mapping[str, list[History]]:
+    """`count` random histories of each kind."""
+    rng = random.Random(seed)
+    by_category: dict[str, list[str]] = {}
+    for item in items:
+        by_category.setdefault(str(item.attributes[CATEGORY]), []).append(item.item_id)
+    large = sorted(category for category, ids in by_category.items() if len(ids) >= LEAST_ITEMS)
+
+    def one(length: int, of: int) -> History:
+        categories = rng.sample(large, of)
+        ids = [i for category in categories for i in rng.sample(by_category[category], length // of)]
+        rng.shuffle(ids)
+        return History(tuple(ids), tuple(categories))
+
+    return {kind: [one(*shape) for _ in range(count)] for kind, shape in KINDS.items()}
+
+
+CATEGORY = "article_type"
+
+
+def rows(
+    asking: Asking, drawn: Mapping[str, Sequence[History]], hidden: frozenset[str], collection: str, seed: int
+) -> list[Row]:
+    """Share of the top 10 without picture, for each kind; categories of the five covered, for the last."""
+    found = []
+    for kind, some in drawn.items():
+        lists = asking.each(f"{collection}: histories, {kind}", lambda h: _top(asking, h, collection), some)
+        without = [np.mean([item_id in hidden for item_id in top]) for top in lists]
+        least, most = SHARE
+        what = f"{collection}: history, {kind}: share of the top {K} without picture"
+        found.append(mean(what, np.asarray(without), seed, least=least, most=most))
+        if len(some[0].categories) > 1:
+            category = _categories(asking, {i for top in lists for i in top}, collection)
+            covered = [
+                _covered(history, [category[i] for i in top])
+                for history, top in zip(some, lists, strict=True)
+            ]
+            what = f"{collection}: history, {kind}: categories covered"
+            found.append(mean(what, covered, seed, least=LEAST_COVERED))
+    return found
+
+
+def mixed(drawn: Mapping[str, Sequence[History]], count: int, seed: int) -> list[UserSide]:
+    """`count` histories of all kinds, in a random order."""
+    sides = [history.side for some in drawn.values() for history in some]
+    random.Random(seed).shuffle(sides)
+    return sides[:count]
+
+
+def _covered(history: History, categories: Sequence[str]) -> float:
+    return len(set(history.categories) & set(categories)) / len(history.categories)
+
+
+def _top(asking: Asking, history: History, collection: str) -> list[str]:
+    return [item.item_id for item in asking.client.recommend(history.side, k=K, collection=collection)]
+
+
+def _categories(asking: Asking, item_ids: set[str], collection: str, batch: int = 500) -> dict[str, str]:
+    ids = sorted(item_ids)
+    parts = [ids[n : n + batch] for n in range(0, len(ids), batch)]
+    stored = [one.item for part in parts for one in asking.client.get_items(part, collection=collection)]
+    return {item.item_id: str(item.attributes[CATEGORY]) for item in stored}

