@@ -8,18 +8,27 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from itemlens_exporter.cli import export
+from itemlens_server.cli.demo import demo
 from itemlens_server.cli.doctor import doctor
+from itemlens_server.cli.eval import evaluate
 from itemlens_server.cli.fit import fit
+from itemlens_server.cli.health import health
+from itemlens_server.cli.index import index
+from itemlens_server.cli.move import move
+from itemlens_server.cli.query import query
 from itemlens_server.cli.serve import serve
 from itemlens_server.errors import ItemlensError
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
     help="Understand a catalogue's items and recommend them, with reasons that add up to the score.",
-)  # fmt: skip
-app.command()(serve)
-app.command()(fit)
-app.command()(doctor)
+)
+for command in (export, serve, index, fit, move, query, demo, doctor, health):
+    app.command()(command)
+app.command("eval")(evaluate)
 
 
 def main() -> None:

@@ -24,8 +24,8 @@ def table(answer: Answer) -> Table:
         column.overflow = "fold"  # Chinese has no spaces to break at
     made.columns[2].justify = "right"
     for found in answer.found:
-        what = Text(found.title, "bold").append(f"\n{found.item.item_id}", Style(dim=True, bold=False))
-        why = Text(spoken_shares(found.terms), "cyan").append(f"\n{found.sentence}", "default")
+        what = Text.assemble((found.title, "bold"), (f"\n{found.item.item_id}", "dim"))
+        why = Text.assemble((spoken_shares(found.terms), "cyan"), f"\n{found.sentence}")
         made.add_row(str(found.recommendation.position), what, f"{found.recommendation.score:.3f}", why)
     return made
 
@@ -39,18 +39,19 @@ def explained(answer: Answer, *, marks: bool, most: int | None = None) -> Render
 
 
 def _explained(found: Found, scale: float, marks: bool) -> RenderableType:
-    head = Text(f"{found.recommendation.position}  ", "dim").append(found.title, "bold")
-    head.append(f"   {found.recommendation.score:.3f}", "bold green")
-    head.append(f"   {spoken_shares(found.terms)}", "cyan")
-    lines: list[RenderableType] = [head]
+    head = Text.assemble(
+        (f"{found.recommendation.position}  ", "dim"),
+        (found.title, "bold"),
+        (f"   {found.recommendation.score:.3f}", "bold green"),
+        (f"   {spoken_shares(found.terms)}", "cyan"),
+    )
     below: list[RenderableType] = [Text(spoken_sum(found.terms), "dim")]
     if found.explanation:
         for channel, text in found.item.texts.items():
             below.append(highlighted(pieces(text, found.explanation.by_place, channel, scale), marks=marks))
     if found.sentence:
         below.append(Text(found.sentence, "italic"))
-    lines.append(Padding(Group(*below), (0, 0, 1, 3)))
-    return Group(*lines)
+    return Group(head, Padding(Group(*below), (0, 0, 1, 3)))
 
 
 def spoken_sum(terms: dict[str, float]) -> str:

@@ -68,4 +68,4 @@ class Steps:
         self._line(what, f"{time.monotonic() - began:.1f} s")
 
     def _line(self, what: str, how: str) -> None:
-        self.console.print(Text("✓ ", "green").append(what, "default").append(f"  {how}", "dim"))
+        self.console.print(Text.assemble(("✓ ", "green"), what, (f"  {how}", "dim")))

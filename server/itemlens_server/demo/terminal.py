@@ -38,11 +38,11 @@ def change(console: Console, changed: Change) -> None:
     """What one event did to a list."""
     _heading(console, "an event changes the next answer")
     console.print(
-        Text(f"{changed.name} now buys ").append(changed.bought, "bold").append(". Recommended next:")
+        Text.assemble(f"{changed.name} now buys ", (changed.bought, "bold"), ". Recommended next:")
     )
     for place, title in enumerate(changed.after, 1):
         new = title in changed.came
-        console.print(Text(f"  {'+' if new else ' '} {place}  {title}", "green" if new else "default"))
+        console.print(Text(f"  {'+' if new else ' '} {place}  {title}", "green" if new else ""))
     for title in changed.went:
         console.print(Text(f"  −    {title}", "red"))
 
@@ -85,4 +85,4 @@ def what_next(steps: Steps, *, target: str, models: Path, store: Path, page: Pat
 
 def _heading(console: Console, what: str, more: str = "") -> None:
     console.print()
-    console.rule(Text(what, "bold").append(f"  {more}", "not bold dim"), align="left")
+    console.rule(Text.assemble((what, "bold"), (f"  {more}", "dim")), align="left")
