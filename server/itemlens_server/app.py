@@ -62,6 +62,9 @@ class Server:
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
             ("grpc.so_reuseport", 0),
+            # A caller whose machine is gone, without a word, must not hold a thread for ever.
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
         ]
         self._grpc = grpc.server(ThreadPoolExecutor(settings.rpc_threads, "rpc"), options=options)
         register(self._grpc, self.catalogue, self.encoder, settings)

@@ -10,7 +10,15 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from itemlens_server.demo.found import BASELINE, Answer, Found, intensity, pieces, rounded, spoken_shares
+from itemlens_server.demo.found import (
+    BASELINE,
+    Answer,
+    Found,
+    figure,
+    intensity,
+    rounded,
+    spoken_shares,
+)
 
 MARKED = 0.4
 """Without colours words are marked from this intensity on."""
@@ -26,7 +34,7 @@ def table(answer: Answer) -> Table:
     for found in answer.found:
         what = Text.assemble((found.title, "bold"), (f"\n{found.item.item_id}", "dim"))
         why = Text.assemble((spoken_shares(found.terms), "cyan"), f"\n{found.sentence}")
-        made.add_row(str(found.recommendation.position), what, f"{found.recommendation.score:.3f}", why)
+        made.add_row(str(found.recommendation.position), what, f"{figure(found.recommendation.score)}", why)
     return made
 
 
@@ -39,16 +47,18 @@ def explained(answer: Answer, *, marks: bool, most: int | None = None) -> Render
 
 
 def _explained(found: Found, scale: float, marks: bool) -> RenderableType:
+    title, texts = found.texts(scale)
+    shown = highlighted(title, marks=marks)
+    shown.stylize_before("bold")
     head = Text.assemble(
         (f"{found.recommendation.position}  ", "dim"),
-        (found.title, "bold"),
-        (f"   {found.recommendation.score:.3f}", "bold green"),
+        shown,
+        (f"   {figure(found.recommendation.score)}", "bold green"),
         (f"   {spoken_shares(found.terms)}", "cyan"),
     )
     below: list[RenderableType] = [Text(spoken_sum(found.terms), "dim")]
     if found.explanation:
-        for channel, text in found.item.texts.items():
-            below.append(highlighted(pieces(text, found.explanation.by_place, channel, scale), marks=marks))
+        below += [highlighted(text, marks=marks) for text in texts]
     if found.sentence:
         below.append(Text(found.sentence, "italic"))
     return Group(head, Padding(Group(*below), (0, 0, 1, 3)))
@@ -57,8 +67,8 @@ def _explained(found: Found, scale: float, marks: bool) -> RenderableType:
 def spoken_sum(terms: dict[str, float]) -> str:
     """The score as a sum: "words +0.317  picture +0.473  baseline −0.250  =  0.540"."""
     figures = rounded(terms)
-    parts = [f"{name} {figure:+.3f}".replace("-", "−") for name, figure in figures.items()]
-    return "  ".join([*parts, f"=  {sum(figures.values()):.3f}".replace("-", "−")])
+    parts = [f"{name} {figure(value, '+')}" for name, value in figures.items()]
+    return "  ".join([*parts, f"=  {figure(sum(figures.values()))}"])
 
 
 def highlighted(of: Iterable[tuple[str, float]], *, marks: bool = False) -> Text:

@@ -10,6 +10,9 @@ from itemlens import Client, Explanation, Item, Part, PartKind, Recommendation, 
 
 Language: TypeAlias = Literal["en", "zh"]
 
+Pieces: TypeAlias = list[tuple[str, float]]
+"""A text in pieces, each with its strength from -1 to 1."""
+
 LONGEST_TITLE = 60
 BEHAVIOUR = "others' choices"
 BASELINE = "baseline"
@@ -35,6 +38,18 @@ class Found:
     def sentence(self) -> str:
         """Why, in a sentence: the explanation's, which knows the words, or else the recommendation's."""
         return self.explanation.sentence if self.explanation else self.recommendation.reason
+
+    def texts(self, scale: float) -> tuple[Pieces, list[Pieces]]:
+        """The title and the texts in pieces; a text that begins with the title gives it, and its words' strength."""
+        parts = self.explanation.by_place if self.explanation else ()
+        title: Pieces = [(self.title, 0.0)]
+        texts = []
+        for channel, text in self.item.texts.items():
+            whole = list(pieces(text, parts, channel, scale))
+            if text.startswith(self.title):
+                title, whole = split(whole, len(self.title))
+            texts.append(whole)
+        return title, texts
 
     @property
     def terms(self) -> dict[str, float]:
@@ -156,6 +171,11 @@ def rounded(of: Mapping[str, float], digits: int = 3) -> dict[str, float]:
     return {name: round(steps * unit, digits) for name, steps in low.items()}
 
 
+def figure(value: float, sign: Literal["", "+"] = "") -> str:
+    """A term or a score for people; "+" gives it its sign."""
+    return f"{value:{sign}.3f}".replace("-", "−")
+
+
 def word_values(parts: Iterable[Part], channel: str | None = None) -> dict[tuple[int, int], float]:
     """What each word of a text adds to the score, by its place [start, end) in the text of `channel`."""
     values: dict[tuple[int, int], float] = {}
@@ -182,6 +202,20 @@ def pieces(text: str, parts: Sequence[Part], channel: str, scale: float) -> Iter
         at = end
     if at < len(text):
         yield text[at:], 0.0
+
+
+def split(of: Pieces, at: int) -> tuple[Pieces, Pieces]:
+    """The pieces before a character, and those after it and the line's end."""
+    before: Pieces = []
+    after: Pieces = []
+    for piece, strength in of:
+        before.append((piece[:at], strength))
+        after.append((piece[at:], strength))
+        at = max(0, at - len(piece))
+    after = [(piece, strength) for piece, strength in after if piece]
+    if after:
+        after[0] = after[0][0].lstrip("\n"), after[0][1]
+    return [one for one in before if one[0]], [one for one in after if one[0]]
 
 
 def intensity(piece: str, strength: float) -> float:

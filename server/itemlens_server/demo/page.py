@@ -19,10 +19,11 @@ from itemlens_server.demo.found import (
     BEHAVIOUR,
     Answer,
     Found,
+    Pieces,
     chinese,
+    figure,
     intensity,
     picture_of,
-    pieces,
     rounded,
     spoken_shares,
     title_of,
@@ -110,7 +111,7 @@ def _cards(answer: Answer) -> str:
 
 
 def _card(found: Found, scale: float, span: tuple[float, float], several: bool) -> str:
-    title, body = _texts(found, scale)
+    title, texts = found.texts(scale)
     tags = [f"interest {found.recommendation.interest + 1}"] if several else []
     tags += [
         str(found.item.attributes[key]) for key in ("domain", "category") if key in found.item.attributes
@@ -118,40 +119,19 @@ def _card(found: Found, scale: float, span: tuple[float, float], several: bool) 
     return f"""<article class="card">
 <header>
 <span class="rank">{found.recommendation.position}</span>
-<h4{_lang(found.title)}>{title}</h4>
-<span class="score">{_figure(found.recommendation.score)}</span>
+<h4{_lang(found.title)}>{_highlighted(title)}</h4>
+<span class="score">{figure(found.recommendation.score)}</span>
 </header>
 {_pair(found)}
-<p class="text"{_lang(found.title)}>{body}</p>
+<p class="text"{_lang(found.title)}>{"<br>".join(map(_highlighted, texts))}</p>
 <div class="sum">{_bar(found, span)}</div>
 <p class="reason"{_lang(found.sentence)}>{escape(found.sentence)}</p>
 <p class="tags">{escape(" · ".join(tags))}</p>
 </article>"""
 
 
-def _texts(found: Found, scale: float) -> tuple[str, str]:
-    """Title and the rest of the texts, highlighted. A text that begins with the title gives it."""
-    parts = found.explanation.by_place if found.explanation else ()
-    title, rest = escape(found.title), []
-    for channel, text in found.item.texts.items():
-        of = list(pieces(text, parts, channel, scale))
-        if text.startswith(found.title):
-            heading, of = _split(of, len(found.title))
-            title = "".join(_marked(piece, strength) for piece, strength in heading)
-        rest.append("".join(_marked(piece, strength) for piece, strength in of).strip())
-    return title, "<br>".join(rest)
-
-
-def _split(
-    of: Iterable[tuple[str, float]], at: int
-) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
-    """Pieces before and after a character."""
-    before, after = [], []
-    for piece, strength in of:
-        before.append((piece[:at], strength))
-        after.append((piece[at:], strength))
-        at = max(0, at - len(piece))
-    return [one for one in before if one[0]], [one for one in after if one[0]]
+def _highlighted(of: Pieces) -> str:
+    return "".join(_marked(piece, strength) for piece, strength in of)
 
 
 def _marked(piece: str, strength: float) -> str:
@@ -165,7 +145,7 @@ def _marked(piece: str, strength: float) -> str:
 def _pair(found: Found) -> str:
     """The picture beside its heat map."""
     if found.picture is None:
-        return '<div class="pair none">no picture: its words alone count</div>'
+        return '<div class="pair none">no picture</div>'
     shots = [(found.picture, f"Picture of {found.title}", "picture")]
     if found.heat_map:
         shots.append((found.heat_map, f"Heat map over the picture of {found.title}", "what in it counts"))
@@ -193,10 +173,10 @@ def _bar(found: Found, span: tuple[float, float]) -> str:
     zero, score = (100 * (place - low) / width for place in (0.0, at))
     figures = rounded(terms)
     listed = "".join(
-        f'<li><span class="dot {_colour(name)}"></span>{escape(name)} {_figure(figure, "+")}</li>'
-        for name, figure in figures.items()
+        f'<li><span class="dot {_colour(name)}"></span>{escape(name)} {figure(value, "+")}</li>'
+        for name, value in figures.items()
     )
-    total = _figure(sum(figures.values()))
+    total = figure(sum(figures.values()))
     return (
         f'<div class="bar" role="img" aria-label="Score {total}: {escape(spoken_shares(terms))}">'
         f'<u style="left:{zero:.2f}%"></u>{"".join(drawn)}<b style="left:calc({score:.2f}% - 1px)"></b></div>'
@@ -226,10 +206,6 @@ def _search(one: Search) -> str:
 
 def _colour(name: str) -> str:
     return _COLOURS.get(name.removesuffix(" (guessed)"), "others")
-
-
-def _figure(value: float, sign: str = "") -> str:
-    return f"{value:{sign}.3f}".replace("-", "−")
 
 
 def _lang(text: str) -> str:

@@ -31,15 +31,14 @@ def user(console: Console, told: UserStory) -> None:
     console.print(table)
     console.print()
     console.print(show.legend(console))
+    console.print()
     console.print(show.explained(told.answer, marks=console.color_system is None, most=MOST_RECOMMENDED))
 
 
 def change(console: Console, changed: Change) -> None:
     """What one event did to a list."""
     _heading(console, "an event changes the next answer")
-    console.print(
-        Text.assemble(f"{changed.name} now buys ", (changed.bought, "bold"), ". Recommended next:")
-    )
+    console.print(Text.assemble(f"{changed.name} now buys ", (changed.bought, "bold"), ". Recommended next:"))
     for place, title in enumerate(changed.after, 1):
         new = title in changed.came
         console.print(Text(f"  {'+' if new else ' '} {place}  {title}", "green" if new else ""))

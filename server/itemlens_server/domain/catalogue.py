@@ -197,7 +197,9 @@ class Catalogue:
                 # Between two writes: what was stored since is taken over, and no write can slip in between.
                 nonlocal tried
                 if tried:  # what was rolled back then, with other writes, is in `new` already
-                    raise WrongState(f"collection {name!r} was not moved: the store could not be written; try again")
+                    raise WrongState(
+                        f"collection {name!r} was not moved: the store could not be written; try again"
+                    )
                 tried = True
                 reader = stored.Reader(connection)
                 new.follow_store(reader)

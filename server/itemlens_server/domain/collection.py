@@ -41,7 +41,8 @@ class Collection:
         self.index = Index(
             block_list(space.terms),
             space.terms.dimension,
-            directory=self.directory / "graphs",
+            # A folder of its own: while the collection moves to another space, the old one goes on writing.
+            directory=self.directory / f"graphs-{space.space_id}",
             identity={"space_id": space.space_id, "collection": row.id},
             segment_rows=segment_rows,
             ef=ef,
@@ -62,6 +63,9 @@ class Collection:
     def load(self, reader: Reader) -> None:
         """Fill the index from the store; graphs and B from their snapshots where these are whole."""
         self.follow_store(reader)
+        for other in self.directory.glob("graphs*"):
+            if other.name != f"graphs-{self.space.space_id}":
+                shutil.rmtree(other, ignore_errors=True)
         self.index.load_graphs()
         found = load_neighbours(self.directory / BEHAVIOUR)
         if found is not None and found[1] == self.space.terms.behaviour_lambda:

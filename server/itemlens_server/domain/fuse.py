@@ -41,7 +41,8 @@ def check_finite(v: Array) -> Array:
     length = float(np.linalg.norm(v.astype(np.float64)))
     if not SHORTEST <= length <= LONGEST:
         raise InvalidInput(
-            f"the vector has length {length:g}; it must be {SHORTEST:g} to {LONGEST:g}: send it as it was given", "data"
+            f"the vector has length {length:g}; it must be {SHORTEST:g} to {LONGEST:g}: send it as it was given",
+            "data",
         )
     return v
 

@@ -27,7 +27,6 @@ from itemlens_server.head.terms import (
     Head,
     KindWeights,
     search_kind,
-    unit,
 )
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -227,7 +226,7 @@ def source_rows(head: Head, view: View, source: Source) -> dict[str, Floats]:
     rows = {}
     for name in head.names:
         a = np.asarray(source.shares, np.float64) * head.present(h, name)
-        one = a[:, None] * h[:, head.block(name)]
+        one = a[:, None] * h[:, head.block(name)].astype(np.float64)
         if np.linalg.norm(one.sum(0)) > CANCELLED * a.sum():
             rows[name] = one
     return rows

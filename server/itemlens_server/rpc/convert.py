@@ -106,7 +106,8 @@ def changes(messages: Iterable[common_pb2.ChannelWeight]) -> dict[str, ChannelCh
         for name, value in values.items():
             if value is not None and not abs(value) <= LARGEST_WEIGHT:
                 raise InvalidInput(
-                    f"{value} is no {name}: it must be at most {LARGEST_WEIGHT:g}", f"channel_weights[{n}].{name}"
+                    f"{value} is no {name}: it must be at most {LARGEST_WEIGHT:g}",
+                    f"channel_weights[{n}].{name}",
                 )
         if (values["weight"] or 0.0) < 0:
             raise InvalidInput(
@@ -178,7 +179,8 @@ class SideReader:
                 value = getattr(message.source_weights, name)
                 if not 0 <= value <= LARGEST_WEIGHT:
                     raise InvalidInput(
-                        f"{value} is no weight: it must be 0 to {LARGEST_WEIGHT:g}", f"user.source_weights.{name}"
+                        f"{value} is no weight: it must be 0 to {LARGEST_WEIGHT:g}",
+                        f"user.source_weights.{name}",
                     )
                 weights[name] = value
         behaviour = message.behaviour_weight if message.HasField("behaviour_weight") else None

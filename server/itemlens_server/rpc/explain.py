@@ -138,7 +138,9 @@ class Explain:
         context: _Context, task: _Task, item: StoredItem | None, named: dict[str, str], deadline: Deadline,
     ) -> None:  # fmt: skip
         if item is None or item.row != context.view.labels[task.position]:
-            raise NotFound(f"item {task.item_id!r} was changed or deleted meanwhile; ask again", "item", task.item_id)
+            raise NotFound(
+                f"item {task.item_id!r} was changed or deleted meanwhile; ask again", "item", task.item_id
+            )
         head = context.collection.space.terms
         h = context.view.h[task.position]
         sides = parts.directions(head, context.view, task.interest)

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from typing import NoReturn, TypeVar
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
 from itemlens_server.deadline import Deadline
-from itemlens_server.errors import Cancelled, DeadlineExceeded, ItemlensError, Overloaded, StorageFull
+from itemlens_server.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    InvalidInput,
+    ItemlensError,
+    Overloaded,
+    StorageFull,
+)
 from itemlens_server.rpc.errors import status_of
 
 log = logging.getLogger(__name__)
@@ -24,36 +32,53 @@ NO_DEADLINE_SECONDS = 1e6
 
 
 def unary(
-    handler: Callable[[Request, Deadline], Response], request_type: type[Request]
-) -> grpc.RpcMethodHandler[Request, Response]:
-    """A method with one request and one response, which `handler` makes."""
+    handler: Callable[[Request, Deadline], Response], request_type: type[Request], max_bytes: int
+) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
+    """A method with one request and one response of at most `max_bytes`, which `handler` makes."""
 
-    def call(request: Request, context: grpc.ServicerContext) -> Response:
+    def call(request: Request | InvalidInput, context: grpc.ServicerContext) -> Response:
         try:
             deadline = _deadline(context)
             deadline.check()
-            return handler(request, deadline)
+            return _answer(handler, request, deadline, max_bytes)
         except ItemlensError as error:
             _abort(context, error)
         except Exception as error:
             _internal(context, error)
 
-    return grpc.unary_unary_rpc_method_handler(call, request_type.FromString, _serialise)
+    return grpc.unary_unary_rpc_method_handler(call, _parser(request_type), _serialise)
 
 
 def stream(
     handler: Callable[[Request, Deadline], Response],
     failed: Callable[[ItemlensError], Response],
     request_type: type[Request],
-) -> grpc.RpcMethodHandler[Request, Response]:
-    """A bidirectional method: a response for each request, in order. A wrong request fails alone, as `failed` says."""
+    max_bytes: int,
+    places: threading.Semaphore,
+) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
+    """A bidirectional method: a response for each request, in order. A wrong request fails alone, as `failed` says.
 
-    def call(requests: Iterator[Request], context: grpc.ServicerContext) -> Iterator[Response]:
+    An open stream holds a thread though it may be idle; `places` keeps streams from taking all of them.
+    """
+
+    def call(requests: Iterator[Request | InvalidInput], context: grpc.ServicerContext) -> Iterator[Response]:
+        if not places.acquire(blocking=False):
+            _abort(
+                context, Overloaded("too many streams are open; close one or try again", retry_seconds=1.0)
+            )
+        try:
+            yield from answer(requests, context)
+        finally:
+            places.release()
+
+    def answer(
+        requests: Iterator[Request | InvalidInput], context: grpc.ServicerContext
+    ) -> Iterator[Response]:
         for request in requests:
             try:
                 deadline = _deadline(context)
                 deadline.check()
-                response = handler(request, deadline)
+                response = _answer(handler, request, deadline, max_bytes)
             except (DeadlineExceeded, Cancelled, Overloaded, StorageFull) as error:
                 # These are of the stream or the server, not of the request.
                 _abort(context, error)
@@ -63,7 +88,35 @@ def stream(
                 _internal(context, error)
             yield response
 
-    return grpc.stream_stream_rpc_method_handler(call, request_type.FromString, _serialise)
+    return grpc.stream_stream_rpc_method_handler(call, _parser(request_type), _serialise)
+
+
+def _parser(request_type: type[Request]) -> Callable[[bytes], Request | InvalidInput]:
+    """Reads a request. Bytes that are none become an error, which is the caller's and not INTERNAL as grpc has it."""
+
+    def parse(data: bytes) -> Request | InvalidInput:
+        try:
+            return request_type.FromString(data)
+        except DecodeError as error:
+            return InvalidInput(f"the bytes are no {request_type.DESCRIPTOR.name}: {error}")
+
+    return parse
+
+
+def _answer(
+    handler: Callable[[Request, Deadline], Response],
+    request: Request | InvalidInput,
+    deadline: Deadline,
+    max_bytes: int,
+) -> Response:
+    if isinstance(request, InvalidInput):
+        raise request
+    response = handler(request, deadline)
+    if (size := response.ByteSize()) > max_bytes:
+        raise InvalidInput(
+            f"the answer would have {size} bytes, more than the {max_bytes} of a message: ask for less at once"
+        )
+    return response
 
 
 def _serialise(message: Message) -> bytes:

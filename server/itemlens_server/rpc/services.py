@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import grpc
@@ -36,12 +37,13 @@ def item_lens(catalogue: Catalogue, encoder: ContentEncoder, settings: Settings)
     sides = SideReader(catalogue, encoder, settings)
     answers = Recommendations(settings.max_recommendations)
     explain = Explain(catalogue, encoder, sides, answers, settings)
+    most = settings.max_message_bytes
     return {
-        "GetSpace": unary(GetSpace(catalogue), itemlens.GetSpaceRequest),
-        "Encode": unary(Encode(catalogue, encoder, settings), itemlens.EncodeRequest),
-        "Fuse": unary(Fuse(catalogue, encoder, settings), itemlens.FuseRequest),
-        "Recommend": unary(Recommend(catalogue, sides, answers, settings), itemlens.RecommendRequest),
-        "Explain": unary(explain, itemlens.ExplainRequest),
+        "GetSpace": unary(GetSpace(catalogue), itemlens.GetSpaceRequest, most),
+        "Encode": unary(Encode(catalogue, encoder, settings), itemlens.EncodeRequest, most),
+        "Fuse": unary(Fuse(catalogue, encoder, settings), itemlens.FuseRequest, most),
+        "Recommend": unary(Recommend(catalogue, sides, answers, settings), itemlens.RecommendRequest, most),
+        "Explain": unary(explain, itemlens.ExplainRequest, most),
     }
 
 
@@ -68,20 +70,23 @@ def catalog_methods(catalogue: Catalogue, settings: Settings) -> Methods:
         result = catalog.WriteResult(status=item_status(error, "record"))
         return catalog.StreamRecordEventsResponse(record=catalog.RecordEventsResponse(results=[result]))
 
+    most = settings.max_message_bytes
+    places = threading.Semaphore(settings.rpc_threads // 2)
+    upsert_type, record_type = catalog.StreamUpsertItemsRequest, catalog.StreamRecordEventsRequest
     return {
-        "CreateCollection": unary(collections.create, catalog.CreateCollectionRequest),
-        "GetCollection": unary(collections.get, catalog.GetCollectionRequest),
-        "ListCollections": unary(collections.list, catalog.ListCollectionsRequest),
-        "UpdateCollection": unary(collections.update, catalog.UpdateCollectionRequest),
-        "DeleteCollection": unary(collections.delete, catalog.DeleteCollectionRequest),
-        "UpsertItems": unary(upsert, catalog.UpsertItemsRequest),
-        "StreamUpsertItems": stream(stream_upsert, upsert_failed, catalog.StreamUpsertItemsRequest),
-        "GetItems": unary(GetItems(catalogue, settings), catalog.GetItemsRequest),
-        "ListItems": unary(ListItems(catalogue), catalog.ListItemsRequest),
-        "DeleteItems": unary(DeleteItems(catalogue, settings), catalog.DeleteItemsRequest),
-        "RecordEvents": unary(record, catalog.RecordEventsRequest),
-        "StreamRecordEvents": stream(stream_record, record_failed, catalog.StreamRecordEventsRequest),
-        "DeleteUser": unary(DeleteUser(catalogue), catalog.DeleteUserRequest),
+        "CreateCollection": unary(collections.create, catalog.CreateCollectionRequest, most),
+        "GetCollection": unary(collections.get, catalog.GetCollectionRequest, most),
+        "ListCollections": unary(collections.list, catalog.ListCollectionsRequest, most),
+        "UpdateCollection": unary(collections.update, catalog.UpdateCollectionRequest, most),
+        "DeleteCollection": unary(collections.delete, catalog.DeleteCollectionRequest, most),
+        "UpsertItems": unary(upsert, catalog.UpsertItemsRequest, most),
+        "StreamUpsertItems": stream(stream_upsert, upsert_failed, upsert_type, most, places),
+        "GetItems": unary(GetItems(catalogue, settings), catalog.GetItemsRequest, most),
+        "ListItems": unary(ListItems(catalogue), catalog.ListItemsRequest, most),
+        "DeleteItems": unary(DeleteItems(catalogue, settings), catalog.DeleteItemsRequest, most),
+        "RecordEvents": unary(record, catalog.RecordEventsRequest, most),
+        "StreamRecordEvents": stream(stream_record, record_failed, record_type, most, places),
+        "DeleteUser": unary(DeleteUser(catalogue), catalog.DeleteUserRequest, most),
     }
 
 

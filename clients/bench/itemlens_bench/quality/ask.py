@@ -64,14 +64,17 @@ class Question:
     side: UserSide
 
 
-def find(asking: Asking, what: str, questions: Sequence[Question], collection: str, k: int) -> Floats:
-    """Hit rate at k of each question's target, ties by expectation, read from the first DEEP of the served list."""
+def find(
+    asking: Asking, what: str, questions: Sequence[Question], collection: str, ks: Sequence[int] = (10,)
+) -> list[Floats]:
+    """Hit rate of each question's target at each of `ks`, ties by expectation, read from the first DEEP served."""
 
-    def ask(question: Question) -> float:
-        found = asking.client.recommend(question.side, k=max(DEEP, k), collection=collection)
-        return hit(found.items, question.target, k)
+    def ask(question: Question) -> list[float]:
+        found = asking.client.recommend(question.side, k=DEEP, collection=collection)
+        return [hit(found.items, question.target, k) for k in ks]
 
-    return np.asarray(asking.each(what, ask, questions))
+    found = np.asarray(asking.each(f"{collection}: {what}", ask, questions))
+    return list(found.T)
 
 
 def hit(items: Sequence[Recommendation], target: str, k: int) -> float:

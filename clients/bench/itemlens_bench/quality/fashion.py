@@ -20,7 +20,7 @@ from . import histories, lists, sums
 from .ask import Asking, Question, find
 from .collections import Fit, ensure, fit_and_move
 from .queries import draw, picture_of, spoilt, text_of, two_words
-from .rows import Floats, Row, mean
+from .rows import Row, mean
 
 ALL, HALF, TITLES = "fashion", "fashion-half", "fashion-titles"
 TITLE_ITEMS = 3000
@@ -114,9 +114,9 @@ def ask_for(items: Sequence[Item], seed: int, count: int) -> Asked:
 
 
 def _search_rows(asking: Asking, asked: Asked, seed: int) -> list[Row]:
-    words = find(asking, f"{ALL}: by words", asked.words, ALL, K)
-    picture = find(asking, f"{ALL}: by picture", asked.picture, ALL, K)
-    both = find(asking, f"{ALL}: by words + picture", asked.both, ALL, K)
+    (words,) = find(asking, "by words", asked.words, ALL)
+    (picture,) = find(asking, "by picture", asked.picture, ALL)
+    (both,) = find(asking, "by words + picture", asked.both, ALL)
     single = max(words, picture, key=lambda hits: float(hits.mean()))
     told = f"better single channel {single.mean():.3f}"
     return [
@@ -128,15 +128,15 @@ def _search_rows(asking: Asking, asked: Asked, seed: int) -> list[Row]:
 
 
 def _half_rows(asking: Asking, asked: Asked, data: Fashion, seed: int) -> list[Row]:
-    words = find(asking, f"{HALF}: by words", asked.words, HALF, K)
-    both = find(asking, f"{HALF}: by words + picture", asked.both, HALF, K)
-    hidden = np.asarray([target in data.hidden for target in asked.targets])
+    (words,) = find(asking, "by words", asked.words, HALF)
+    (both,) = find(asking, "by words + picture", asked.both, HALF)
+    lacking = np.asarray([target in data.hidden for target in asked.targets])
     return [
         _same_scores(asking, asked, data, seed),
-        mean(f"{HALF}: words, target with picture, R@{K}", words[~hidden], seed),
-        mean(f"{HALF}: words, target without, R@{K}", words[hidden], seed),
-        mean(f"{HALF}: words + picture, target with picture, R@{K}", both[~hidden], seed, least=0.85),
-        mean(f"{HALF}: words + picture, target without, R@{K}", both[hidden], seed, least=0.45),
+        mean(f"{HALF}: words, target with picture, R@{K}", words[~lacking], seed),
+        mean(f"{HALF}: words, target without, R@{K}", words[lacking], seed),
+        mean(f"{HALF}: words + picture, target with picture, R@{K}", both[~lacking], seed, least=0.85),
+        mean(f"{HALF}: words + picture, target without, R@{K}", both[lacking], seed, least=0.45),
     ]
 
 
@@ -171,7 +171,7 @@ def _titles_row(asking: Asking, data: Fashion, titles: Sequence[Item], seed: int
     questions = [
         Question(i.item_id, UserSide(picture=spoilt(rng, picture_of(whole[i.item_id])))) for i in chosen
     ]
-    hits: Floats = find(asking, f"{TITLES}: by picture", questions, TITLES, K)
+    (hits,) = find(asking, "by picture", questions, TITLES)
     chance = f"chance {K / len(titles):.3f}"
     return mean(
         f"{TITLES}: picture → {len(titles):,} titles, R@{K}", hits, seed, least=0.30, yardstick=chance

@@ -21,6 +21,7 @@ from .queries import picture_of, pictures_of
 from .rows import Row, mean
 
 ITEMS, PHOTOS, SHOTS = "grocery", "grocery-photos", "grocery-shots"
+KS = (1, 5)
 
 
 @dataclass(frozen=True)
@@ -91,19 +92,11 @@ def _photo_rows(asking: Asking, data: Grocery, photos: Sequence[Item], seed: int
         (ITEMS, raw[: len(place)], {5: 0.64}),
         (PHOTOS, means, {1: 0.60, 5: 0.90}),
     ):
-        for k in (1, 5):
-            hits = find(asking, f"{collection}: photo, R@{k}", questions, collection, k)
+        for k, hits in zip(KS, find(asking, "photo → product", questions, collection, KS), strict=True):
             plain = similar(asked, vectors, targets, k)
             told = f"raw picture cosine {plain.mean():.3f}"
-            rows.append(
-                mean(
-                    f"{collection}: val photo → product, R@{k}",
-                    hits,
-                    seed,
-                    least=least.get(k),
-                    yardstick=told,
-                )
-            )
+            what = f"{collection}: val photo → product, R@{k}"
+            rows.append(mean(what, hits, seed, least=least.get(k), yardstick=told))
             if collection == ITEMS and k == 5:
                 rows.append(mean("the same minus raw picture cosine", hits - plain, seed, least=-0.03))
     return rows

@@ -56,7 +56,8 @@ def recall(served: Recommendations, exact: Recommendations) -> float:
 def scan_row(
     asking: Asking, sides: Sequence[UserSide], collection: str, item_ids: Sequence[str], batch: int = 500
 ) -> Row:
-    """Is `exact` exact? Its scores against a numpy scan over the ITEM vectors of all items. Behaviour must be 0."""
+    """Is `exact` exact? Its scores against a numpy scan over the ITEM vectors of all items, for sides of one interest and
+    without behaviour."""
     parts = [item_ids[n : n + batch] for n in range(0, len(item_ids), batch)]
 
     def vectors(part: Sequence[str]) -> Floats:
@@ -73,7 +74,6 @@ def scan_row(
             exact=True,
             exclude_seen=False,
             query_vectors=True,
-            max_interests=1,
         )
         query = exact.interests[0].query_vector
         assert query is not None

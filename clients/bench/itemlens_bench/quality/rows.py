@@ -102,10 +102,10 @@ def bootstrap(
     independent of each other.
     """
     if groups is None:
-        sums, counts = values, np.ones(len(values))
+        group = np.arange(len(values))
     else:
         _, group = np.unique(np.asarray(groups), return_inverse=True)
-        sums, counts = np.bincount(group, values), np.bincount(group, np.ones(len(group)))
+    sums, counts = np.bincount(group, values), np.bincount(group).astype(np.float64)
     rng = np.random.default_rng(seed)
     means = np.empty(resamples)
     for n in range(resamples):
