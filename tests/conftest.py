@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import hypothesis
 import pytest
 import spaces
 from itemlens_server.engine.repository import ModelRepository, Space
+from spaces import Tiny
 
 # The same examples each time, and no files left behind.
 hypothesis.settings.register_profile(
@@ -20,16 +19,6 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("itemlens")
-
-
-@dataclass(frozen=True)
-class Tiny:
-    """A model repository with three spaces: not fitted, fitted with the same encoders, and with other encoders."""
-
-    models: Path
-    plain: str
-    fitted: str
-    other: str
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from itemlens_server.engine.encoders import Limits
+from itemlens_server.deadline import Deadline
+from itemlens_server.engine.encoders import Limits, PictureEncoder, TextEncoder
 from itemlens_server.engine.manifest import (
     Channel,
     Encoder,
@@ -147,6 +148,16 @@ def _model(
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
     return model
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A model repository with three spaces: not fitted, fitted with the same encoders, and with other encoders."""
+
+    models: Path
+    plain: str
+    fitted: str
+    other: str
 
 
 def build(repository: Path, name: str = "tiny", seed: int = 1, created: str = "2026-01-01T00:00:00+00:00") -> str:
@@ -285,9 +296,6 @@ def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
 
 def raw_vectors(space: Space, item: SampleItem) -> dict[str, Sequence[Array]]:
     """v of an item's text and pictures, by channel."""
-    from itemlens_server.deadline import Deadline
-    from itemlens_server.engine.encoders import PictureEncoder, TextEncoder
-
     text, image = space.encoders["text"], space.encoders["image"]
     assert isinstance(text, TextEncoder) and isinstance(image, PictureEncoder)
     found: dict[str, Sequence[Array]] = {}

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
 from itemlens_server.engine.manifest import Encoder, Parity, Precision
 
 Feed = dict[str, npt.NDArray[np.generic]]

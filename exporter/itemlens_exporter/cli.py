@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from itemlens_server.engine.manifest import Manifest, Precision
 from rich.console import Console
 from rich.table import Table
 
 from itemlens_exporter.errors import ExportError
+from itemlens_server.engine.manifest import Manifest, Precision
 
 if TYPE_CHECKING:
     from itemlens_exporter.space import Kind

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from itemlens_server.engine.manifest import PicturePreprocessing
 from PIL import Image
 from torch import nn
 from transformers import PreTrainedModel
@@ -16,6 +15,7 @@ from itemlens_exporter import hub
 from itemlens_exporter.errors import ExportError
 from itemlens_exporter.graph import optimum_config
 from itemlens_exporter.picture import PictureCheckpoint
+from itemlens_server.engine.manifest import PicturePreprocessing
 
 PATCHES = ("vit", "deit", "dinov2", "vit_msn")
 MAPS = ("convnext", "convnextv2", "resnet", "regnet")

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from itemlens_server.engine.manifest import Parity, Precision
 
 from itemlens_exporter import graph
 from itemlens_exporter.checkpoint import Feed, Samples
+from itemlens_server.engine.manifest import Parity, Precision
 
 LIMITS = {Precision.FP32: 1e-5, Precision.FP16: 1e-3, Precision.INT8: 2e-2}
 

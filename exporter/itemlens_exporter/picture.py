@@ -10,8 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
-from itemlens_server.engine import pictures
-from itemlens_server.engine.manifest import Encoder, Parity, PicturePreprocessing, Precision, describe_file
 from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
 from onnxruntime.transformers import optimizer
 from optimum.exporters.onnx import OnnxConfig
@@ -20,6 +18,8 @@ from transformers import PretrainedConfig
 
 from itemlens_exporter import graph, parity_inputs, quantise
 from itemlens_exporter.checkpoint import Feed, Int8, Samples
+from itemlens_server.engine import pictures
+from itemlens_server.engine.manifest import Encoder, Parity, PicturePreprocessing, Precision, describe_file
 
 BATCH = 8
 MAX_PIXELS = 10_000_000

@@ -7,7 +7,6 @@ import importlib.util
 from pathlib import Path
 from typing import Literal
 
-from itemlens_server.engine.manifest import PicturePreprocessing
 from transformers import PretrainedConfig
 
 from itemlens_exporter import e5, efficientnet, hub_picture, hub_text
@@ -15,6 +14,7 @@ from itemlens_exporter.errors import ExportError
 from itemlens_exporter.graph import PlainConfig
 from itemlens_exporter.picture import PictureCheckpoint
 from itemlens_exporter.text import TextCheckpoint
+from itemlens_server.engine.manifest import PicturePreprocessing
 
 # The whole picture, squeezed: an item's edges matter as much as its middle.
 LITE0_RESIZE: Literal["stretch"] = "stretch"

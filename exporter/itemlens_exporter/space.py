@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Literal
 
 import onnx
-from itemlens_server.engine.manifest import Channel, Encoder, Manifest, Parity, Precision
 
 from itemlens_exporter import graph, parity
 from itemlens_exporter.checkpoint import Checkpoint, Int8, Samples
@@ -21,6 +20,7 @@ from itemlens_exporter.errors import ExportError
 from itemlens_exporter.parity import Measured
 from itemlens_exporter.picture import PictureCheckpoint
 from itemlens_exporter.text import TextCheckpoint
+from itemlens_server.engine.manifest import Channel, Encoder, Manifest, Parity, Precision
 
 Kind = Literal["TEXT", "IMAGE"]
 Progress = Callable[[str], None]

@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from itemlens_server.engine.manifest import Encoder, File, Parity, Precision, TextPreprocessing, describe_file
-from itemlens_server.engine.texts import Purpose, Tokenizer, Tokens
 from onnxruntime.transformers import optimizer
 from tokenizers import Tokenizer as HfTokenizer
 from torch import nn
@@ -19,6 +17,8 @@ from transformers import PreTrainedModel
 
 from itemlens_exporter import graph, parity_inputs, quantise
 from itemlens_exporter.checkpoint import Feed, Int8, Samples
+from itemlens_server.engine.manifest import Encoder, File, Parity, Precision, TextPreprocessing, describe_file
+from itemlens_server.engine.texts import Purpose, Tokenizer, Tokens
 
 BATCH = 8
 

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     max_picture_pixels: int = Field(
         40_000_000, gt=0, description="pixels of one picture, read from its header"
     )
-    max_item_pictures: int = Field(64, gt=0, description="pictures of one item in one channel")
+    max_item_pictures: int = Field(128, gt=0, description="pictures of one item in one channel")
     max_message_bytes: int = Field(64 * MIB, gt=0, description="bytes of one gRPC message")
     max_queue: int = Field(
         8192, gt=0, description="inputs that wait for an encoder; past it calls get RESOURCE_EXHAUSTED"

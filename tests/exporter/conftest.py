@@ -13,11 +13,12 @@ torch = pytest.importorskip("torch", reason="the exporter needs itemlens[export]
 pytest.importorskip("optimum.exporters.onnx", reason="the exporter needs itemlens[export]")
 
 import transformers  # noqa: E402
+from PIL import Image  # noqa: E402
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors  # noqa: E402
+
 from itemlens_exporter import presets  # noqa: E402
 from itemlens_exporter.space import Exported, export_space  # noqa: E402
 from itemlens_server.engine.manifest import Precision  # noqa: E402
-from PIL import Image  # noqa: E402
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors  # noqa: E402
 
 POSITIONS = 48
 LETTERS = [chr(c) for c in range(33, 127)] + list("你好世界茶红跑步鞋")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from conftest import Folder
 from itemlens_exporter import graph, hub_picture, parity_inputs, presets
 from itemlens_exporter.errors import ExportError

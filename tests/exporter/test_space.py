@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
+
 from conftest import Folder
 from itemlens_exporter import graph, hub_picture, hub_text, parity, space
 from itemlens_exporter.cli import export
@@ -18,7 +20,6 @@ from itemlens_exporter.space import export_space
 from itemlens_exporter.text import TextCheckpoint
 from itemlens_server.engine.manifest import Manifest, Precision
 from itemlens_server.engine.texts import Tokenizer
-from onnx import numpy_helper
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+
 from conftest import POSITIONS, Folder
 from itemlens_exporter import graph, hub_text, presets
 from itemlens_exporter.errors import ExportError

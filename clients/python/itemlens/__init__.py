@@ -2,6 +2,7 @@
 
 from ._aio import AsyncClient
 from ._client import Client
+from ._enums import ChannelKind, EventType, PartKind, Presence, Role
 from ._errors import (
     AlreadyExists,
     Cancelled,
@@ -21,7 +22,6 @@ from ._errors import (
 )
 from ._results import (
     Channel,
-    ChannelKind,
     ChannelSum,
     Encoded,
     EncodedInput,
@@ -33,8 +33,6 @@ from ._results import (
     Interest,
     Notice,
     Part,
-    PartKind,
-    Presence,
     Recommendation,
     Recommendations,
     Space,
@@ -53,13 +51,11 @@ from ._types import (
     ChannelWeight,
     Content,
     Event,
-    EventType,
     FuseInput,
     Interaction,
     Item,
     Picture,
     Relation,
-    Role,
     SourceWeights,
     UserSide,
     Vector,

@@ -12,17 +12,16 @@ from typing import Any, cast
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ._results import ChannelKind, Space
+from ._enums import ChannelKind, EventType, Role
+from ._results import Space
 from ._types import (
     ChannelWeight,
     Content,
     Event,
-    EventType,
     FuseInput,
     Interaction,
     Item,
     Picture,
-    Role,
     Side,
     UserSide,
     Vector,

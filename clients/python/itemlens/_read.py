@@ -11,8 +11,9 @@ import numpy as np
 from google.protobuf import json_format
 
 from . import _errors, _results, _stored
+from ._enums import ChannelKind, PartKind, Presence, Role
 from ._results import Notice
-from ._types import Floats, Item, Relation, Role, Vector
+from ._types import Floats, Item, Relation, Vector
 from .v1 import catalog_pb2, common_pb2, itemlens_pb2
 
 Named = TypeVar("Named", bound=StrEnum)
@@ -54,7 +55,7 @@ def space(reply: itemlens_pb2.GetSpaceResponse) -> _results.Space:
     channels = tuple(
         _results.Channel(
             name=one.name,
-            kind=_enum(_results.ChannelKind, kinds, "CHANNEL_KIND_", one.kind),
+            kind=_enum(ChannelKind, kinds, "CHANNEL_KIND_", one.kind),
             dimension=one.dimension,
             provider=one.provider,
             precision=one.precision,
@@ -85,9 +86,7 @@ def fused(reply: itemlens_pb2.FuseResponse) -> _results.Fused:
         error = _errors.from_status(result.status)
         return _results.FusedInput(
             vector=None if error else rows[result.row],
-            presence={
-                c.channel: _enum(_results.Presence, names, "PRESENCE_", c.presence) for c in result.channels
-            },
+            presence={c.channel: _enum(Presence, names, "PRESENCE_", c.presence) for c in result.channels},
             error=error,
             warnings=notices(result.warnings),
         )
@@ -99,7 +98,7 @@ def _parts(given: Iterable[common_pb2.Part]) -> tuple[_results.Part, ...]:
     kinds = common_pb2.PartKind.DESCRIPTOR
     return tuple(
         _results.Part(
-            kind=_enum(_results.PartKind, kinds, "PART_KIND_", part.kind),
+            kind=_enum(PartKind, kinds, "PART_KIND_", part.kind),
             channel=part.channel,
             value=part.value,
             predicted=part.predicted,

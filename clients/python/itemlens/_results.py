@@ -4,55 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Generic, Protocol, TypeVar, overload
 
 import numpy as np
 
+from ._enums import ChannelKind, PartKind, Presence
 from ._errors import ItemlensError, raise_for_errors
 from ._types import Floats, Vector
-
-
-class ChannelKind(StrEnum):
-    """What a channel understands."""
-
-    UNSPECIFIED = "unspecified"
-    TEXT = "text"
-    IMAGE = "image"
-
-
-class Presence(StrEnum):
-    """How a channel came into an ITEM vector."""
-
-    UNSPECIFIED = "unspecified"
-    PRESENT = "present"
-    """From the item's own content."""
-    PREDICTED = "predicted"
-    """Predicted from its other channels."""
-    ABSENT = "absent"
-    """Not at all: it counts neither for nor against the item."""
-
-
-class PartKind(StrEnum):
-    """What a part of a score comes from."""
-
-    UNSPECIFIED = "unspecified"
-    CHANNEL = "channel"
-    """A whole channel."""
-    PAST_ITEM = "past_item"
-    """One past item's share in one channel."""
-    QUERY = "query"
-    """The share of the query's own words, picture or vector in one channel."""
-    TOKEN = "token"
-    """Some of the item's text: `start` to `end`."""
-    CELL = "cell"
-    """One cell of the item's picture: `row`, `column`."""
-    SPECIAL = "special"
-    """Positions of the text that are no words: sequence marks and the model's prefix."""
-    BEHAVIOUR = "behaviour"
-    """Who took the past item took this next."""
-    BASELINE = "baseline"
-    """The threshold of a channel that is there: what any item of it starts from."""
 
 
 @dataclass(frozen=True)

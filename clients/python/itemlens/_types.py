@@ -7,11 +7,12 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from ._enums import EventType, Role
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -19,35 +20,7 @@ Picture: TypeAlias = bytes | str | os.PathLike[str]
 """An encoded picture (JPEG, PNG, WebP, GIF, BMP or TIFF), or the path of its file, read when it is sent."""
 
 
-class EventType(StrEnum):
-    """What a user did with an item."""
-
-    IMPRESSION = "impression"
-    """It was shown. Does not count as interest."""
-    VIEW = "view"
-    CLICK = "click"
-    CART = "cart"
-    PURCHASE = "purchase"
-    """Bought, booked or taken."""
-    RETURN = "return"
-    """Given back. Does not count as interest."""
-    DISLIKE = "dislike"
-    """Counts against the item and what is like it."""
-
-
-class Role(StrEnum):
-    """What a vector stands for: score = dot(QUERY, ITEM)."""
-
-    UNSPECIFIED = "unspecified"
-    CHANNEL = "channel"
-    """Output of one channel's encoder."""
-    ITEM = "item"
-    """Fused representation of an item."""
-    QUERY = "query"
-    """The asking side."""
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Vector:
     """One vector with what makes it comparable. `np.asarray(vector)` gives the numbers."""
 
@@ -64,6 +37,10 @@ class Vector:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def __repr__(self) -> str:
+        of = f" of channel {self.channel}" if self.channel else ""
+        return f"<Vector {self.role.name}{of}, {len(self)} numbers, space {self.space_id}>"
 
 
 @dataclass(frozen=True)

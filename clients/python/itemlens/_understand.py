@@ -7,10 +7,11 @@ from typing import Literal, TypeAlias, Unpack
 
 from . import _build, _read
 from ._build import Names
-from ._results import ChannelKind, Encoded, Explanations, Fused, Recommendations, Space
+from ._enums import ChannelKind, Role
+from ._results import Encoded, Explanations, Fused, Recommendations, Space
 from ._retry import Deadline
 from ._steps import Session, Steps, call
-from ._types import ChannelWeight, Content, FuseInput, Item, Picture, Role, Side, UserSide
+from ._types import ChannelWeight, Content, FuseInput, Item, Picture, Side, UserSide
 from .v1 import itemlens_pb2
 
 Language: TypeAlias = Literal["en", "zh"]

@@ -379,6 +379,11 @@ class Reader:
         )
         return [CollectionRow(*row) for row in rows]
 
+    def sequence(self, collection: int) -> int:
+        """Number of the last write to a collection."""
+        row = self._connection.execute("SELECT sequence FROM collections WHERE id = ?", (collection,)).fetchone()
+        return int(row[0]) if row else 0
+
     def counts(self, collection: int) -> tuple[int, int, int]:
         """Items, events and sequence number of a collection."""
         row = self._connection.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +13,9 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from itemlens_bench.quality.ask import Asking
-    from itemlens_bench.quality.collections import Fit
+    from itemlens_bench.quality.grocery import Grocery
     from itemlens_bench.quality.rows import Row
+    from itemlens_server.cli.mapping import Dataset
 
 # The val photos of grocery as items of their own: what is asked with, not part of a catalogue.
 _VAL_PHOTOS: dict[str, Any] = {
@@ -60,7 +61,6 @@ def evaluate(
     from itemlens import Client
     from itemlens_bench.quality.ask import Asking
     from itemlens_bench.quality.rows import Report
-
     from itemlens_server.cli.fit import fit
     from itemlens_server.hardware import processor
 
@@ -68,9 +68,10 @@ def evaluate(
         fit(collection, models=models, data=store, name="", target=target)
 
     console = Console()
+    measure = _measure(dataset, data)
     with Client(target, timeout=600) as client:
         asking = Asking(client, console)
-        rows = _measure(dataset, data)(asking, None if skip_fit else fit_one, seed, queries)
+        rows = measure(asking, fit=None if skip_fit else fit_one, seed=seed, queries=queries)
         space = client.get_collection(dataset.value).space_id
     report = Report(dataset.value, seed, processor(), space, tuple(rows))
     console.print(report.table())
@@ -83,30 +84,38 @@ def evaluate(
     raise typer.Exit(1 if missed else 0)
 
 
-Measure = Callable[["Asking", "Fit | None", int, int], "list[Row]"]
-
-
-def _measure(dataset: DataSet, folder: Path) -> Measure:
-    """The rows of a data set over its files, which the mappings of `itemlens index` read."""
-    import itemlens_bench
+def _measure(dataset: DataSet, folder: Path) -> Callable[..., list[Row]]:
+    """What measures all rows of a data set, its files read."""
     from itemlens_bench.quality import fashion, grocery, movies
 
-    from itemlens_server.cli.mapping import Dataset
-
-    def mapping(name: str) -> Dataset:
-        return Dataset.read(Path(itemlens_bench.__file__).parent / "datasets" / f"{name}.yaml")
-
-    set_ = mapping(dataset.value)
-    items = list(set_.read_items(folder))
     match dataset:
         case DataSet.GROCERY:
-            train = list(mapping("grocery-photos").read_items(folder))
-            val = list(Dataset.model_validate(_VAL_PHOTOS).read_items(folder))
-            products = grocery.Grocery(items, train, val)
-            return lambda *how: grocery.measure(how[0], products, *how[1:])
+            return partial(grocery.measure, data=read_grocery(folder))
         case DataSet.FASHION:
-            garments = fashion.Fashion(items)
-            return lambda *how: fashion.measure(how[0], garments, *how[1:])
+            return partial(
+                fashion.measure, data=fashion.Fashion(list(_mapping("fashion").read_items(folder)))
+            )
         case DataSet.MOVIES:
-            films = movies.Movies(items, list(set_.read_events(folder)))
-            return lambda *how: movies.measure(how[0], films, *how[1:])
+            films = _mapping("ml-100k")
+            data = movies.Movies(list(films.read_items(folder)), list(films.read_events(folder)))
+            return partial(movies.measure, data=data)
+
+
+def read_grocery(folder: Path) -> Grocery:
+    """Grocery from its files."""
+    from itemlens_bench.quality.grocery import Grocery
+    from itemlens_server.cli.mapping import Dataset
+
+    return Grocery(
+        list(_mapping("grocery").read_items(folder)),
+        list(_mapping("grocery-photos").read_items(folder)),
+        list(Dataset.model_validate(_VAL_PHOTOS).read_items(folder)),
+    )
+
+
+def _mapping(name: str) -> Dataset:
+    """One of the mappings that `itemlens index` has by name."""
+    import itemlens_bench
+    from itemlens_server.cli.mapping import Dataset
+
+    return Dataset.read(Path(itemlens_bench.__file__).parent / "datasets" / f"{name}.yaml")

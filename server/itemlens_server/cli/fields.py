@@ -7,9 +7,9 @@ from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal
 
-from itemlens import EventType, Picture, Relation
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from itemlens import EventType, Picture, Relation
 from itemlens_server.cli.rows import Row, Scalar, is_empty
 
 

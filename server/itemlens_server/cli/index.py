@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from itemlens import Client, Event, Item, ItemlensError, NotFound, Progress, UploadReport
 from rich import progress as bars
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from itemlens import Client, Event, Item, ItemlensError, NotFound, Progress, UploadReport
 from itemlens_server.cli.mapping import Dataset, without_picture
 from itemlens_server.cli.rows import MappingError, RowFile
 

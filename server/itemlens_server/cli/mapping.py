@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import yaml
-from itemlens import Event, EventType, Item, Picture
 from pydantic import Field, ValidationError
 
+from itemlens import Event, EventType, Item, Picture
 from itemlens_server.cli.fields import (
     Attribute,
     Model,

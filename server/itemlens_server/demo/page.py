@@ -10,9 +10,9 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-from itemlens import EventType
 from PIL import Image
 
+from itemlens import EventType
 from itemlens_server import bundled
 from itemlens_server.demo.found import (
     BASELINE,

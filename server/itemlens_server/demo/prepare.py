@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from itemlens import Client, Collection, Event, Item, NotFound, Progress, Relation
-
 from itemlens_server import bundled
 from itemlens_server.demo.process import tail
 from itemlens_server.engine.manifest import MANIFEST, Manifest

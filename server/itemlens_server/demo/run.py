@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import itemlens
 from rich.console import Console
 
+import itemlens
 from itemlens_server import bundled
 from itemlens_server.demo import page, prepare, story, terminal
 from itemlens_server.demo.found import Language
@@ -45,8 +45,10 @@ def run(*, models: Path, folder: Path, users: int, keep: bool, language: Languag
             steps, target=server.target if keep else "", models=models, store=store, page=written
         )
         if keep:
-            server.wait()
-            raise server.died()
+            with suppress(KeyboardInterrupt):
+                server.wait()
+                raise server.died()
+            steps.console.print("stopping the server")
 
 
 def _space(steps: Steps, models: Path) -> str:

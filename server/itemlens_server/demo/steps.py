@@ -7,10 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-import itemlens
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.text import Text
+
+import itemlens
 
 Entry = TypeVar("Entry")
 Say = Callable[[str], None]
@@ -37,8 +45,10 @@ class Steps:
         """A step; gives a function that says how it goes on."""
         began = time.monotonic()
         if self.console.is_terminal:
-            with self.console.status(f"{what} …") as status:
-                yield lambda detail: status.update(f"{what}: {detail}")
+            columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+            with Progress(*columns, console=self.console, transient=True) as bar:
+                task = bar.add_task(what, total=None)
+                yield lambda detail: bar.update(task, description=f"{what}: {detail}")
         else:
             self.console.print(f"  {what} …", highlight=False, markup=False)
             yield lambda detail: self.console.print(f"    {detail}", highlight=False, markup=False)

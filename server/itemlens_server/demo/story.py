@@ -6,9 +6,9 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from itemlens import Client, Event, EventType, Item
 from PIL import Image, ImageOps
 
+from itemlens import Client, Event, EventType, Item
 from itemlens_server import bundled
 from itemlens_server.bundled import User
 from itemlens_server.demo.found import Answer, Language, ask, chinese, title_of

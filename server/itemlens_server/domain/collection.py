@@ -49,6 +49,7 @@ class Collection:
         )
         self._last_label = 0
         self._events_seen = 0
+        self._sequence_checked = -1
 
     @property
     def name(self) -> str:
@@ -94,12 +95,16 @@ class Collection:
         self.index.append(labels, item_ids, h)
         self._last_label = labels[-1]
 
-    def learn_behaviour(self, reader: Reader, force: bool = False) -> bool:
+    def learn_behaviour(self, reader: Reader) -> bool:
         """Refit B if the events have grown by a tenth since, or if some were deleted. Whether it was done."""
-        regularisation = self.space.terms.behaviour_lambda
+        regularisation, written = self.space.terms.behaviour_lambda, reader.sequence(self.row.id)
+        # Counting the events of a large collection every second would cost more than it brings.
+        if written == self._sequence_checked:
+            return False
+        self._sequence_checked = written
         _, events, _ = reader.counts(self.row.id)
         learnt = self.index.neighbours is not None
-        if learnt and not force and self._events_seen <= events < GROWTH * max(self._events_seen, 1):
+        if learnt and self._events_seen <= events < GROWTH * max(self._events_seen, 1):
             return False
         enough = regularisation and events >= MINIMUM_EVENTS
         taken = [e for e in reader.events(self.row.id) if e[2] in TAKEN] if enough else []

@@ -22,7 +22,7 @@ WHITE = (255, 255, 255)
 # A strip this many times longer than wide is cut to its middle before it is scaled: scaling the shorter side
 # of a 1 x 100,000 picture up to 256 would make 25 million rows of it, all but the middle 224 to be thrown
 # away.
-_LONGEST_STRIP = 8
+_LONGEST_STRIP = 64
 
 _RESAMPLE = {
     "bilinear": Image.Resampling.BILINEAR,

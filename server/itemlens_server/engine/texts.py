@@ -122,7 +122,7 @@ def _locate(
         if end <= begin:
             special[t] = True
             continue
-        # SentencePiece counts the space before a word as part of it; a reader wants the word.
+        # SentencePiece counts the space before a word as part of it, a reader does not.
         start = max(start, begin)
         while start < end and full[start].isspace():
             start += 1

@@ -7,9 +7,10 @@ from concurrent import futures
 from typing import Any
 
 import grpc
-import itemlens
 import pytest
 from fake_server import Fake
+
+import itemlens
 from itemlens.v1 import catalog_pb2_grpc, itemlens_pb2_grpc
 
 QUICK = itemlens.Retry(attempts=4, initial=0.01, maximum=0.05)

@@ -14,6 +14,7 @@ from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
+
 from itemlens.v1 import catalog_pb2, catalog_pb2_grpc, common_pb2, itemlens_pb2, itemlens_pb2_grpc
 
 SPACE = "space-1"

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import itemlens
 import numpy as np
 import pytest
-from conftest import Connect
 from fake_server import FUSED, SPACE, Fake, numbers
+
+import itemlens
+from conftest import Connect
 from itemlens import ChannelWeight, Content, Event, FuseInput, Interaction, Item, Relation, UserSide
 from itemlens.v1 import common_pb2, itemlens_pb2
 
@@ -88,6 +89,16 @@ def test_a_vector_goes_back_as_it_came(client: Any, fake: Fake) -> None:
     }
     client.recommend(query_vector=fused[0].vector)
     assert fake.asked("Recommend")[0].user.query_vector.role == common_pb2.VECTOR_ROLE_QUERY
+
+
+def test_a_vector_is_an_array_that_knows_what_it_is(client: Any) -> None:
+    vector = client.encode(["red"])[0].vector
+    assert np.asarray(vector) is vector.values
+    assert np.asarray(vector, dtype=np.float64).dtype == np.float64
+    assert np.array(vector, copy=True).flags.writeable
+    assert not vector.values.flags.writeable
+    assert float(np.dot(vector, vector)) == pytest.approx(float((vector.values**2).sum()))
+    assert repr(vector) == f"<Vector CHANNEL of channel title, 4 numbers, space {SPACE}>"
 
 
 def test_recommend_sends_every_source(client: Any, fake: Fake) -> None:

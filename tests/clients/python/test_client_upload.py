@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import itemlens
 import pytest
-from conftest import QUICK, Connect
 from fake_server import Failure, Fake
+
+import itemlens
+from conftest import QUICK, Connect
 from itemlens import Event, Item
 
 
@@ -165,11 +166,11 @@ def test_an_id_that_comes_again_begins_a_batch(client: Any, fake: Fake) -> None:
 
 
 def test_a_server_that_falls_silent_is_not_waited_for_forever(client: Any, fake: Fake) -> None:
-    fake.slow_seconds = 1.5
+    fake.slow_seconds = 2.0
     began = time.monotonic()
     with pytest.raises(itemlens.DeadlineExceeded, match=r"0\.3 seconds"):
         client.upload([Item("a", texts={"title": "x"})], timeout=0.3)
-    assert time.monotonic() - began < 1.4
+    assert time.monotonic() - began < 1.8
 
 
 def test_events_in_bulk(client: Any, fake: Fake) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from itemlens import Event, EventType, Item, Relation
 from itemlens_server.cli.mapping import Dataset, without_picture
 from itemlens_server.cli.rows import MappingError

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+
 from itemlens_server.engine.manifest import PicturePreprocessing
 from itemlens_server.engine.pictures import (
     STORED_BYTES,
@@ -21,7 +23,6 @@ from itemlens_server.engine.pictures import (
     pixels,
     stored_form,
 )
-from PIL import Image
 
 LIMIT = 1_000_000
 STRETCH = PicturePreprocessing(

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from itemlens_server.engine.manifest import File, TextPreprocessing, describe_file
-from itemlens_server.engine.texts import TextError, Tokenizer, Tokens
 from tokenizers import Tokenizer as HfTokenizer
 from tokenizers import models, normalizers, pre_tokenizers, processors
+
+from itemlens_server.engine.manifest import File, TextPreprocessing, describe_file
+from itemlens_server.engine.texts import TextError, Tokenizer, Tokens
 
 MAX = 24
 NOWHERE = File(path="tokenizer.json", sha256="", bytes=0)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from itemlens import Client, FuseInput, Item, Recommendation, UserSide
-from itemlens import Picture as PictureInput
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from itemlens import Client, FuseInput, Item, Recommendation, UserSide
+from itemlens import Picture as PictureInput
 
 from .rows import Floats
 

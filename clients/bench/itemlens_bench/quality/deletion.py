@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from itemlens import ChannelWeight, Explanation, FuseInput, Part, PartKind, UserSide
 from numpy.typing import NDArray
 from PIL import Image
+
+from itemlens import ChannelWeight, Explanation, FuseInput, Part, PartKind, UserSide
 
 from .ask import Asking
 from .rows import Floats

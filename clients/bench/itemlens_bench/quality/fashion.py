@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+
 from itemlens import Item, UserSide
 
 from . import histories, lists, sums
@@ -59,7 +60,7 @@ class Asked:
     both: list[Question]
 
 
-def measure(asking: Asking, data: Fashion, fit: Fit | None, seed: int, queries: int) -> list[Row]:
+def measure(asking: Asking, *, data: Fashion, fit: Fit | None, seed: int, queries: int) -> list[Row]:
     """All rows of fashion. Lists against exact ones, and explanations, are asked for with a third of `queries`."""
     titles = data.titles()
     ensure(asking, HALF, data.half())

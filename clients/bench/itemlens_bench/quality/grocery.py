@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from itemlens import ChannelKind, Item, UserSide
 
 from . import deletion, sums
@@ -34,7 +35,7 @@ class Grocery:
     val: Sequence[Item]
 
 
-def measure(asking: Asking, data: Grocery, fit: Fit | None, seed: int, queries: int) -> list[Row]:
+def measure(asking: Asking, *, data: Grocery, fit: Fit | None, seed: int, queries: int) -> list[Row]:
     """All rows of grocery. `queries` bounds the number of photos asked with."""
     ensure(asking, ITEMS, data.items)
     ensure(asking, PHOTOS, data.items, further=data.train)

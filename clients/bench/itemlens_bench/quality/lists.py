@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+
 from itemlens import Recommendations, UserSide
 
 from .ask import TIED, Asking
@@ -56,8 +57,10 @@ def recall(served: Recommendations, exact: Recommendations) -> float:
 def scan_row(
     asking: Asking, sides: Sequence[UserSide], collection: str, item_ids: Sequence[str], batch: int = 500
 ) -> Row:
-    """Is `exact` exact? Its scores against a numpy scan over the ITEM vectors of all items, for sides of one interest and
-    without behaviour."""
+    """Is `exact` exact? Its scores against a numpy scan over the ITEM vectors of all items.
+
+    The sides must be of one interest and without behaviour.
+    """
     parts = [item_ids[n : n + batch] for n in range(0, len(item_ids), batch)]
 
     def vectors(part: Sequence[str]) -> Floats:

@@ -35,7 +35,7 @@ class Movies:
     events: Sequence[Event]
 
 
-def measure(asking: Asking, data: Movies, fit: Fit | None, seed: int, queries: int) -> list[Row]:
+def measure(asking: Asking, *, data: Movies, fit: Fit | None, seed: int, queries: int) -> list[Row]:
     """All rows of ml-100k. All its questions are asked: `queries` bounds the explanations only."""
     past, later = ease.split([_taken(event) for event in data.events], PAST)
     cut = later[0].time

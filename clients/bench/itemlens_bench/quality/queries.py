@@ -8,8 +8,9 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from itemlens import Item, Picture
 from PIL import Image, ImageEnhance, ImageOps
+
+from itemlens import Item, Picture
 
 
 def two_words(rng: random.Random, title: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.table import Table
+from rich.table import Column, Table
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -47,7 +47,7 @@ class Report:
     def table(self) -> Table:
         """The rows for a terminal; those out of their bounds are red."""
         made = Table(
-            "what",
+            Column("what", overflow="fold"),
             "figure",
             "95%",
             "held to",

@@ -1,0 +1,68 @@
+"""Measuring a real server with the tiny space: the whole way of grocery, and that `exact` is exact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from rich.console import Console
+
+import itemlens
+import spaces
+from itemlens_bench.quality import grocery, lists
+from itemlens_bench.quality.ask import Asking
+from itemlens_server.app import Server
+from itemlens_server.cli.eval import read_grocery
+from itemlens_server.config import Settings
+
+DATA = Path(__file__).parents[4].parent / "shared" / "data" / "grocery"
+
+
+class Repository(Protocol):
+    """What the fixture `tiny` gives."""
+
+    models: Path
+    fitted: str
+
+
+@pytest.fixture
+def asking(tiny: Repository, tmp_path: Path) -> Iterator[Asking]:
+    """Asks a server of its own, in the fitted tiny space."""
+    settings = Settings(
+        listen="127.0.0.1:0",
+        models=tiny.models,
+        data=tmp_path / "data",
+        space=tiny.fitted,
+        provider="cpu",
+        threads=1,
+    )
+    server = Server(settings)
+    port = server.start()
+    try:
+        with itemlens.Client(f"localhost:{port}") as client:
+            yield Asking(client, Console(quiet=True))
+    finally:
+        server.stop()
+
+
+def test_the_exact_list_is_that_of_a_numpy_scan(asking: Asking) -> None:
+    items = [itemlens.Item(i.item_id, text=i.text, pictures=i.pictures) for i in spaces.sample_items(40)]
+    asking.client.upsert(items)
+    sides = [itemlens.UserSide(text=words) for words in ("red shoes", "island hotel", "python course")]
+    sides += [itemlens.UserSide(liked=[items[0].item_id])]
+    row = lists.scan_row(asking, sides, "default", [item.item_id for item in items])
+    assert row.holds and row.queries == 4
+    told, bad = lists.recall_rows(asking, "words", sides, "default", seed=1)
+    assert told.figure == 1.0 and bad.figure == 0.0
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"no data set in {DATA}")
+def test_grocery_from_its_files(asking: Asking) -> None:
+    rows = grocery.measure(asking, data=read_grocery(DATA), fit=None, seed=1, queries=40)
+    found = {row.what: row for row in rows}
+    assert found["grocery: val photo → product, R@5"].queries == 40
+    # The tiny encoders understand little, but the sums hold with any.
+    assert found["grocery-photos: worst residual"].holds
+    assert found["grocery: exact list against numpy, worst score"].holds
