@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import itemlens
 import typer
 from rich.console import Console
 
+import itemlens
 from itemlens_server.errors import InvalidInput, ItemlensError, WrongState
 
 

@@ -34,7 +34,7 @@ def table(answer: Answer) -> Table:
     for found in answer.found:
         what = Text.assemble((found.title, "bold"), (f"\n{found.item.item_id}", "dim"))
         why = Text.assemble((spoken_shares(found.terms), "cyan"), f"\n{found.sentence}")
-        made.add_row(str(found.recommendation.position), what, f"{figure(found.recommendation.score)}", why)
+        made.add_row(str(found.recommendation.position), what, f"{found.score}", why)
     return made
 
 
@@ -53,7 +53,7 @@ def _explained(found: Found, scale: float, marks: bool) -> RenderableType:
     head = Text.assemble(
         (f"{found.recommendation.position}  ", "dim"),
         shown,
-        (f"   {figure(found.recommendation.score)}", "bold green"),
+        (f"   {found.score}", "bold green"),
         (f"   {spoken_shares(found.terms)}", "cyan"),
     )
     below: list[RenderableType] = [Text(spoken_sum(found.terms), "dim")]
@@ -66,9 +66,10 @@ def _explained(found: Found, scale: float, marks: bool) -> RenderableType:
 
 def spoken_sum(terms: dict[str, float]) -> str:
     """The score as a sum: "words +0.317  picture +0.473  baseline −0.250  =  0.540"."""
-    figures = rounded(terms)
-    parts = [f"{name} {figure(value, '+')}" for name, value in figures.items()]
-    return "  ".join([*parts, f"=  {figure(sum(figures.values()))}"])
+    digits = digits_of(terms)
+    figures = rounded(terms, digits)
+    parts = [f"{name} {figure(value, digits, '+')}" for name, value in figures.items()]
+    return "  ".join([*parts, f"=  {figure(sum(figures.values()), digits)}"])
 
 
 def highlighted(of: Iterable[tuple[str, float]], *, marks: bool = False) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -55,6 +56,11 @@ class Found:
     def terms(self) -> dict[str, float]:
         """The score by channel, baseline and others' choices."""
         return terms(self.explanation.by_channel if self.explanation else self.recommendation.parts)
+
+    @property
+    def score(self) -> str:
+        """The score for people."""
+        return figure(self.recommendation.score, digits_of(self.terms))
 
     @property
     def picture(self) -> bytes | None:
@@ -161,7 +167,13 @@ def spoken_shares(of: Mapping[str, float]) -> str:
     return ", ".join(found + against) or "nothing speaks for it"
 
 
-def rounded(of: Mapping[str, float], digits: int = 3) -> dict[str, float]:
+def digits_of(of: Mapping[str, float]) -> int:
+    """Decimals to show a score and its terms with: three, or more where all terms are small."""
+    largest = max(map(abs, of.values()), default=0.0)
+    return 3 if largest >= 0.01 or not largest else 2 - math.floor(math.log10(largest))
+
+
+def rounded(of: Mapping[str, float], digits: int) -> dict[str, float]:
     """The terms rounded so that they still add up to their rounded sum."""
     unit = 10.0**-digits
     low = {name: value // unit for name, value in of.items()}
@@ -171,9 +183,9 @@ def rounded(of: Mapping[str, float], digits: int = 3) -> dict[str, float]:
     return {name: round(steps * unit, digits) for name, steps in low.items()}
 
 
-def figure(value: float, sign: Literal["", "+"] = "") -> str:
+def figure(value: float, digits: int, sign: Literal["", "+"] = "") -> str:
     """A term or a score for people; "+" gives it its sign."""
-    return f"{value:{sign}.3f}".replace("-", "−")
+    return f"{value:{sign}.{digits}f}".replace("-", "−")
 
 
 def word_values(parts: Iterable[Part], channel: str | None = None) -> dict[tuple[int, int], float]:

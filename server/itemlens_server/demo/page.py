@@ -21,6 +21,7 @@ from itemlens_server.demo.found import (
     Found,
     Pieces,
     chinese,
+    digits_of,
     figure,
     intensity,
     picture_of,
@@ -120,7 +121,7 @@ def _card(found: Found, scale: float, span: tuple[float, float], several: bool) 
 <header>
 <span class="rank">{found.recommendation.position}</span>
 <h4{_lang(found.title)}>{_highlighted(title)}</h4>
-<span class="score">{figure(found.recommendation.score)}</span>
+<span class="score">{found.score}</span>
 </header>
 {_pair(found)}
 <p class="text"{_lang(found.title)}>{"<br>".join(map(_highlighted, texts))}</p>
@@ -171,12 +172,13 @@ def _bar(found: Found, span: tuple[float, float]) -> str:
         drawn.append(stretch(at, at + value, _colour(name) + (" minus" if value < 0 else "")))
         at += value
     zero, score = (100 * (place - low) / width for place in (0.0, at))
-    figures = rounded(terms)
+    digits = digits_of(terms)
+    figures = rounded(terms, digits)
     listed = "".join(
-        f'<li><span class="dot {_colour(name)}"></span>{escape(name)} {figure(value, "+")}</li>'
+        f'<li><span class="dot {_colour(name)}"></span>{escape(name)} {figure(value, digits, "+")}</li>'
         for name, value in figures.items()
     )
-    total = figure(sum(figures.values()))
+    total = figure(sum(figures.values()), digits)
     return (
         f'<div class="bar" role="img" aria-label="Score {total}: {escape(spoken_shares(terms))}">'
         f'<u style="left:{zero:.2f}%"></u>{"".join(drawn)}<b style="left:calc({score:.2f}% - 1px)"></b></div>'

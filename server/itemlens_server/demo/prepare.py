@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,9 @@ from itemlens_server.errors import WrongState
 
 NAME = "demo"
 """Of the space and of the collection."""
+
+BEHAVIOUR_SECONDS = 4.0
+"""At most so long, since with too few events there is nothing to learn."""
 
 OnProgress = Callable[[Progress], None]
 
@@ -108,3 +112,10 @@ def fit(target: str, *, models: Path, data: Path, log: Path) -> None:
         raise WrongState(
             f"fit ended with status {done.returncode}; the end of its output, {log}:\n{tail(log)}"
         )
+
+
+def wait_for_behaviour(client: Client) -> None:
+    """Give the server a moment to learn, in the background, who took what next."""
+    deadline = time.monotonic() + BEHAVIOUR_SECONDS
+    while time.monotonic() < deadline and not collection(client).behaviour_sequence_number:
+        time.sleep(0.2)

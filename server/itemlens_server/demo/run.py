@@ -80,6 +80,7 @@ def _fit(steps: Steps, client: itemlens.Client, server: LocalServer, models: Pat
         return
     with steps.step("fitting the fusion head to the catalogue"):
         prepare.fit(server.target, models=models, data=folder / "store", log=folder / "fit.log")
+        prepare.wait_for_behaviour(client)
 
 
 def _tell(steps: Steps, client: itemlens.Client, users: int, language: Language | None, folder: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from itemlens.v1 import catalog_pb2 as catalog
@@ -29,7 +29,7 @@ from itemlens_server.rpc.recommend import Recommend
 ITEM_LENS = itemlens.DESCRIPTOR.services_by_name["ItemLens"].full_name
 CATALOG = catalog.DESCRIPTOR.services_by_name["Catalog"].full_name
 
-Methods = dict[str, grpc.RpcMethodHandler[Any, Any]]
+Methods: TypeAlias = "dict[str, grpc.RpcMethodHandler[Any, Any]]"  # generic in its stubs only
 
 
 def item_lens(catalogue: Catalogue, encoder: ContentEncoder, settings: Settings) -> Methods:

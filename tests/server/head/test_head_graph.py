@@ -42,14 +42,21 @@ def random_items(rng: np.random.Generator, head: Head, count: int) -> list[Raw]:
     ]
 
 
-def run(head: Head, items: list[Raw]) -> Array:
-    session = ort.InferenceSession(graph.build(head).SerializeToString(), providers=["CPUExecutionProvider"])
+class DirectSession:
+    """The head's graph from memory, on one thread."""
 
-    class Direct:
-        def run(self, outputs: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-            return list(session.run(outputs, inputs))
+    def __init__(self, head: Head) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        data = graph.build(head).SerializeToString()
+        self._session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
-    return FusionHead(head, Direct()).fuse(items)  # type: ignore[arg-type]
+    def run(self, outputs: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        return list(self._session.run(outputs, inputs))
+
+
+def fusion(head: Head) -> FusionHead:
+    return FusionHead(head, DirectSession(head))  # type: ignore[arg-type]
 
 
 @settings(max_examples=40)
@@ -58,7 +65,7 @@ def test_graph_equals_the_formulas(seed: int) -> None:
     rng = np.random.default_rng(seed)
     head = random_head(rng)
     items = random_items(rng, head, 6)
-    np.testing.assert_allclose(run(head, items), [h_by_hand(head, i) for i in items], atol=2e-5)
+    np.testing.assert_allclose(fusion(head).fuse(items), [h_by_hand(head, i) for i in items], atol=2e-5)
 
 
 @settings(max_examples=20)
@@ -67,13 +74,13 @@ def test_items_do_not_influence_each_other(seed: int) -> None:
     rng = np.random.default_rng(seed)
     head = random_head(rng)
     items = random_items(rng, head, 5)
-    together = run(head, items)
-    np.testing.assert_allclose(together, np.concatenate([run(head, [i]) for i in items]), atol=1e-6)
+    fuse = fusion(head).fuse
+    np.testing.assert_allclose(fuse(items), np.concatenate([fuse([i]) for i in items]), atol=1e-6)
 
 
 def test_an_item_with_nothing_is_all_zeros() -> None:
     head = random_head(np.random.default_rng(0))
-    np.testing.assert_array_equal(run(head, [{}]), np.zeros((1, head.dimension)))
+    np.testing.assert_array_equal(fusion(head).fuse([{}]), np.zeros((1, head.dimension)))
 
 
 def test_the_order_of_an_items_pictures_does_not_matter(fitted_space: Space) -> None:

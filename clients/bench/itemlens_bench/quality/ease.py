@@ -47,16 +47,16 @@ def split(events: Sequence[Taken], share: float) -> tuple[list[Taken], list[Take
 
 
 def questions(past: Sequence[Taken], later: Sequence[Taken], least_history: int = 3) -> list[Next]:
-    """A question for each wanted later event of a user with `least_history` events in `past`; all that the user did
-    before it, later events too, is its history."""
+    """A question for each wanted later event whose user has at least `least_history` earlier ones; all that the user
+    did before it, later events too, is its history."""
     before: dict[str, list[Taken]] = {}
     for event in past:
         before.setdefault(event.user, []).append(event)
-    known = {user for user, events in before.items() if len(events) >= least_history}
     found = []
     for event in later:
         history = before.setdefault(event.user, [])
-        if event.user in known and event.wanted and all(event.item != one.item for one in history):
+        seen = {one.item for one in history}
+        if event.wanted and len(history) >= least_history and event.item not in seen:
             found.append(Next(event.user, tuple(history), event.item))
         history.append(event)
     return found

@@ -1,7 +1,7 @@
 """MovieLens 100K: which film does a user take next?
 
 A global split by time. The first 90% of the ratings are recorded events, on which the collection is fitted. Asked is
-for each later rating of 4 or more by a user with at least 3 recorded ones; all that the user rated before it, later
+for each later rating of 4 or more by a user with at least 3 earlier ones; all that the user rated before it, later
 ratings too, is the history in the request, so the table of behaviour is the only thing that is not up to date. What
 was seen is left out of the list.
 """

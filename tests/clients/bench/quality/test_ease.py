@@ -33,7 +33,7 @@ def test_shares_decay_from_the_newest_and_repeats_move_up() -> None:
     assert list(ease.shares(events, window=2)) == ["c", "a"]
 
 
-def test_questions_are_later_wanted_events_of_known_users() -> None:
+def test_questions_are_later_wanted_events_of_users_with_a_history() -> None:
     events = [
         *(Taken("known", f"i{n}", n) for n in range(3)),
         Taken("new", "i0", 2),
