@@ -20,6 +20,9 @@ from itemlens_exporter import presets  # noqa: E402
 from itemlens_exporter.space import Exported, export_space  # noqa: E402
 from itemlens_server.engine.manifest import Precision  # noqa: E402
 
+# Threads of torch that wait for each other on a busy machine take many times as long as one alone.
+torch.set_num_threads(1)
+
 POSITIONS = 48
 LETTERS = [chr(c) for c in range(33, 127)] + list("你好世界茶红跑步鞋")
 Folder = Callable[..., Path]

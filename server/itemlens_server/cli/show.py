@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -14,6 +15,7 @@ from itemlens_server.demo.found import (
     BASELINE,
     Answer,
     Found,
+    digits_of,
     figure,
     intensity,
     rounded,
@@ -75,17 +77,19 @@ def spoken_sum(terms: dict[str, float]) -> str:
 def highlighted(of: Iterable[tuple[str, float]], *, marks: bool = False) -> Text:
     """A text whose pieces are highlighted by their strength."""
     made = Text()
-    for piece, strength in of:
-        full = intensity(piece, strength)
-        if full <= 0:
-            made.append(piece)
-        elif not marks:
-            made.append(piece, colour(full))
-        elif full > MARKED:
-            made.append(f"«{piece}»")
+    for full, together in groupby(of, lambda one: _shown(one[0], one[1], marks)):
+        text = "".join(piece for piece, _ in together)
+        if marks and full:
+            made.append(f"«{text}»")
         else:
-            made.append(piece)
+            made.append(text, colour(full) if full else None)
     return made
+
+
+def _shown(piece: str, strength: float, marks: bool) -> float:
+    """How full a piece is highlighted; with marks it is all or nothing. What speaks against the item is not shown."""
+    full = intensity(piece, strength)
+    return float(full > MARKED) if marks else max(full, 0.0)
 
 
 def colour(intensity: float) -> Style:

@@ -161,9 +161,10 @@ def shares(of: Mapping[str, float]) -> dict[str, float]:
 
 
 def spoken_shares(of: Mapping[str, float]) -> str:
-    """The shares in words: "words 62%, picture 38%"."""
-    found = [f"{name} {share:.0%}" for name, share in shares(of).items()]
-    against = [f"{name} against" for name, value in of.items() if name != BASELINE and value < 0]
+    """The shares in words: "words 62%, picture 38%". What is under a hundredth is not spoken of."""
+    found = [f"{name} {share:.0%}" for name, share in shares(of).items() if share >= 0.01]
+    little = 0.01 * max(map(abs, of.values()), default=0.0)
+    against = [f"{name} against" for name, value in of.items() if name != BASELINE and value < -little]
     return ", ".join(found + against) or "nothing speaks for it"
 
 

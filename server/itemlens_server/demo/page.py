@@ -189,7 +189,7 @@ def _bar(found: Found, span: tuple[float, float]) -> str:
 def _change(changed: Change) -> str:
     def listed(titles: Sequence[str], marked: Sequence[str], style: str) -> str:
         return "".join(
-            f"<li{_lang(title)}>{f'<span class={style!r}>' if title in marked else '<span>'}{escape(title)}</span></li>"
+            f'<li{_lang(title)}><span class="{style if title in marked else ""}">{escape(title)}</span></li>'
             for title in titles
         )
 

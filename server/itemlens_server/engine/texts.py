@@ -128,8 +128,7 @@ def _locate(
             start += 1
         while end > start and full[end - 1].isspace():
             end -= 1
-        # A space that is a piece by itself has no width; one that was put before the text points at the text's
-        # first character.
+        # A piece that is only a space has no width; one put before the text points at its first character.
         if encoding.tokens[t] == SPACE:
             end = start
         offsets[t] = start - begin, end - begin

@@ -1,0 +1,27 @@
+"""A live catalogue in this process, without gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from itemlens_server.engine.repository import ModelRepository
+from live import Live, sample_catalogue
+from spaces import Tiny
+
+
+@pytest.fixture
+def live(repository: ModelRepository, tiny: Tiny, tmp_path: Path) -> Iterator[Live]:
+    """An empty catalogue of its own."""
+    made = Live(repository, tmp_path / "data", tiny.fitted)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def sample(repository: ModelRepository, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """The sample catalogue with behaviour, to read."""
+    made = sample_catalogue(repository, tmp_path_factory.mktemp("sample") / "data", tiny.fitted)
+    yield made
+    made.close()

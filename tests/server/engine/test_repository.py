@@ -1,0 +1,206 @@
+"""The model repository: finds spaces, verifies them, and says what is wrong with one that was touched."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import spaces
+from itemlens_server.deadline import Deadline
+from itemlens_server.engine.encoders import PictureEncoder, TextEncoder
+from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
+from itemlens_server.engine.repository import ModelRepository, Space, verify
+from itemlens_server.engine.session import choose_provider
+from itemlens_server.errors import InvalidInput, NotFound, WrongState
+from spaces import Tiny
+
+
+@pytest.fixture
+def copied(tiny: Tiny, tmp_path: Path) -> Path:
+    """A copy of all spaces that a test may damage."""
+    return Path(shutil.copytree(tiny.models, tmp_path / "models"))
+
+
+@pytest.fixture
+def opened(copied: Path) -> Iterator[ModelRepository]:
+    made = spaces.open_repository(copied)
+    yield made
+    made.close()
+
+
+class TestFinding:
+    def test_by_id_and_by_name(self, repository: ModelRepository, tiny: Tiny) -> None:
+        assert repository.load(tiny.plain) is repository.load("tiny")
+
+    def test_the_default_is_the_last_made(self, repository: ModelRepository, tiny: Tiny) -> None:
+        assert repository.resolve("") == tiny.fitted
+
+    def test_one_that_is_not_there_is_told_with_those_that_are(self, repository: ModelRepository) -> None:
+        with pytest.raises(NotFound, match=r"no space 'nope'.*tiny") as error:
+            repository.load("nope")
+        assert (error.value.kind, error.value.name, error.value.field) == ("space", "nope", "space")
+
+    @pytest.mark.parametrize("there", [True, False])
+    def test_an_empty_repository_says_what_to_run(self, tmp_path: Path, there: bool) -> None:
+        empty = spaces.open_repository(tmp_path if there else tmp_path / "missing")
+        with pytest.raises(NotFound, match="itemlens export"):
+            empty.load("")
+
+    def test_other_folders_and_files_are_passed_over(self, copied: Path, opened: ModelRepository, tiny: Tiny) -> None:
+        (copied / ".half-made").mkdir()
+        (copied / "notes.txt").write_text("mine")
+        assert opened.load(tiny.plain).space_id == tiny.plain
+
+
+class TestDamage:
+    @pytest.mark.parametrize("name", ["text.onnx", "image.onnx", "tokenizer.json", "head/head.onnx", "head/terms.npz"])
+    @pytest.mark.parametrize("how", ["flipped", "cut", "missing"])
+    def test_of_any_file_is_found_before_it_is_used(
+        self, copied: Path, opened: ModelRepository, tiny: Tiny, name: str, how: str
+    ) -> None:
+        path = copied / tiny.fitted / name
+        data = path.read_bytes()
+        if how == "missing":
+            path.unlink()
+        else:
+            path.write_bytes(data[: len(data) // 2] if how == "cut" else bytes([data[0] ^ 1]) + data[1:])
+        with pytest.raises(WrongState, match="export the space again") as error:
+            opened.load(tiny.fitted)
+        assert name in error.value.message
+        # The other spaces are served.
+        assert opened.load(tiny.plain).space_id == tiny.plain
+
+    def test_a_changed_manifest_is_refused(self, copied: Path, opened: ModelRepository, tiny: Tiny) -> None:
+        path = copied / tiny.plain / MANIFEST
+        manifest = json.loads(path.read_text())
+        manifest["encoders"]["text"]["text"]["item_prefix"] = "document: "
+        path.write_text(json.dumps(manifest))
+        with pytest.raises(WrongState, match="changed after it was made"):
+            opened.load(tiny.plain)
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}'])
+    def test_a_manifest_that_cannot_be_read_is_named(
+        self, copied: Path, opened: ModelRepository, tiny: Tiny, content: str
+    ) -> None:
+        (copied / tiny.plain / MANIFEST).write_text(content)
+        with pytest.raises(WrongState, match=rf"{tiny.plain}.*cannot be read"):
+            opened.load(tiny.plain)
+        assert opened.load(tiny.fitted).space_id == tiny.fitted
+        assert opened.load("fitted").space_id == tiny.fitted
+
+    def test_a_repository_of_damaged_spaces_only_says_so(self, copied: Path, opened: ModelRepository) -> None:
+        for path in copied.glob(f"*/{MANIFEST}"):
+            path.write_text("{")
+        with pytest.raises(WrongState, match="cannot be read"):
+            opened.load("")
+
+    def test_a_file_that_is_no_graph_is_refused_though_its_hash_is_right(self, copied: Path, opened: ModelRepository, tiny: Tiny) -> None:
+        folder = copied / tiny.plain
+        (folder / "text.onnx").write_bytes(b"no graph")
+        manifest = Manifest.load(folder)
+        text = manifest.encoders["text"].model_copy(
+            update={"graphs": {Precision.FP32: describe_file(folder, "text.onnx")}}
+        )
+        made = manifest.model_copy(update={"encoders": {**manifest.encoders, "text": text}}).identified()
+        made.save(folder)
+        folder.rename(copied / made.space_id)
+        with pytest.raises(WrongState, match="cannot load this graph"):
+            opened.load(made.space_id)
+
+    def test_after_loading_does_not_matter_any_more(self, copied: Path, opened: ModelRepository, tiny: Tiny) -> None:
+        loaded = opened.load(tiny.plain)
+        shutil.rmtree(copied)
+        assert opened.load(tiny.plain) is loaded
+
+
+class TestSpace:
+    def test_an_id_is_a_hash_of_what_changes_answers(self, tiny: Tiny) -> None:
+        manifest = verify(tiny.models / tiny.plain)
+        renamed = manifest.model_copy(update={"name": "other", "created": "2030"})
+        assert renamed.computed_space_id() == tiny.plain
+        channels = (manifest.channels[0],)
+        assert manifest.model_copy(update={"channels": channels}).computed_space_id() != tiny.plain
+
+    def test_encoders_are_shared_between_spaces_that_have_the_same(self, plain_space: Space, fitted_space: Space) -> None:
+        assert plain_space.encoders["text"] is fitted_space.encoders["text"]
+        assert plain_space.same_encoders(fitted_space)
+
+    def test_other_encoders_are_told_apart(self, plain_space: Space, repository: ModelRepository, tiny: Tiny) -> None:
+        assert not plain_space.same_encoders(repository.load(tiny.other))
+
+    def test_a_precision_that_it_lacks_is_refused_with_what_to_do(self, tiny: Tiny) -> None:
+        made = ModelRepository(
+            tiny.models, provider="CPUExecutionProvider", precision="int8", limits=spaces.LIMITS, gpu_memory_bytes=1
+        )
+        with pytest.raises(WrongState, match=r"no int8 graph.*--precision"):
+            made.load(tiny.plain)
+
+    def test_cuda_that_is_not_there_is_refused(self) -> None:
+        import onnxruntime
+
+        if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+            pytest.skip("this ONNX Runtime has CUDA")
+        with pytest.raises(WrongState, match=r"itemlens\[gpu\]"):
+            choose_provider("cuda")
+
+
+class TestEncoders:
+    @staticmethod
+    def encoders(space: Space) -> tuple[TextEncoder, PictureEncoder]:
+        text, image = space.encoders["text"], space.encoders["image"]
+        assert isinstance(text, TextEncoder) and isinstance(image, PictureEncoder)
+        return text, image
+
+    def test_v_is_the_mean_of_the_parts(self, plain_space: Space) -> None:
+        text, image = self.encoders(plain_space)
+        tokens = [text.tokens(t, "item") for t in ("red shoe", "a longer text about a silk dress", "鞋")]
+        for t, future in zip(tokens, text.submit(tokens, True, Deadline()), strict=True):
+            one = future.result()
+            assert one.z is not None and one.z.shape == (len(t.ids), spaces.TEXT_DIM)
+            np.testing.assert_allclose(one.v, one.z.mean(0), atol=1e-5)
+        picture = image.picture(spaces.picture("tour", "red"))
+        [future] = image.submit([picture.pixels], True, Deadline())
+        one = future.result()
+        assert one.z is not None and one.z.shape == (spaces.GRID**2, spaces.IMAGE_DIM)
+        np.testing.assert_allclose(one.v, one.z.mean(0), atol=1e-5)
+
+    def test_a_texts_vector_does_not_depend_on_its_neighbours(self, plain_space: Space) -> None:
+        text, _ = self.encoders(plain_space)
+        tokens = [text.tokens(f"{'red ' * n}shoe", "item") for n in range(1, 12)]
+        together = [f.result().v for f in text.submit(tokens, False, Deadline())]
+        alone = [text.submit([t], False, Deadline())[0].result().v for t in tokens]
+        np.testing.assert_allclose(together, alone, atol=1e-5)
+
+    def test_parts_are_made_only_on_request(self, plain_space: Space) -> None:
+        text, _ = self.encoders(plain_space)
+        [future] = text.submit([text.tokens("red", "item")], False, Deadline())
+        assert future.result().z is None
+
+    def test_a_text_beyond_the_limit_is_refused(self, plain_space: Space) -> None:
+        text, _ = self.encoders(plain_space)
+        text.tokens("鞋" * (spaces.LIMITS.text_bytes // 3), "item")
+        with pytest.raises(InvalidInput, match=r"longer than 262144 bytes") as error:
+            text.tokens("鞋" * (spaces.LIMITS.text_bytes // 3 + 1), "item")
+        assert error.value.field == "text"
+
+    def test_a_picture_beyond_the_limit_is_refused(self, plain_space: Space) -> None:
+        _, image = self.encoders(plain_space)
+        with pytest.raises(InvalidInput, match="scale it down") as error:
+            image.picture(b"x" * (spaces.LIMITS.picture_bytes + 1))
+        assert error.value.field == "picture"
+
+    def test_the_stored_form_gives_the_same_pixels(self, plain_space: Space) -> None:
+        _, image = self.encoders(plain_space)
+        large = image.picture(spaces.picture("dress", "blue", side=400), keep=True)
+        again = image.picture(large.stored)
+        np.testing.assert_array_equal(large.pixels, again.pixels)
+
+
+def test_the_tiny_graphs_are_valid(tiny: Tiny) -> None:
+    for path in (tiny.models / tiny.fitted).rglob("*.onnx"):
+        onnx.checker.check_model(onnx.load(path), full_check=True)
