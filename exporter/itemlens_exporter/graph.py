@@ -27,6 +27,9 @@ from itemlens_exporter.errors import ExportError
 # or with an opset past 18, onnxruntime's optimizer finds no Attention to fuse.
 OPSET = 18
 
+# What one ONNX file may hold (protobuf); a larger graph would need its weights beside it.
+MAX_BYTES = 2_000_000_000
+
 Axes = Mapping[str, Mapping[int, str]]
 
 
@@ -37,7 +40,14 @@ def export_graph(
 
     `base` is optimum's own configuration for the architecture: its patches make the module traceable. Inputs
     and outputs are replaced by ours, since the module is the checkpoint with the pooling on top.
+    ExportError: the weights are larger than MAX_BYTES.
     """
+    size = sum(weights.numel() * weights.element_size() for weights in module.parameters())
+    if size > MAX_BYTES:
+        raise ExportError(
+            f"the checkpoint's weights take {size / 1e9:.1f} GB, {MAX_BYTES / 1e9:.0f} GB at most are supported: "
+            "take a smaller checkpoint"
+        )
     inputs = {
         name: {0: "batch", 1: "length"} if not value.is_floating_point() else {0: "batch"}
         for name, value in example.items()

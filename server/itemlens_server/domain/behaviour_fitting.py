@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 from scipy import sparse
@@ -20,6 +21,7 @@ MOST_QUERIES = 3000
 LAMBDAS = (30.0, 100.0, 300.0, 1000.0, 3000.0)
 # w_B against content of weight 1; 0 and infinity are the two alone.
 BEHAVIOUR_WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+CHANNEL_WEIGHTS = (0.25, 0.5, 1.0, 2.0)
 K = 20
 TAKEN = (2, 3, 4, 5)
 WANTED = (4, 5)
@@ -83,51 +85,86 @@ def fit_behaviour(
             sample,
         )
     ]
+    head, row = _channel_weights(head, questions, columns, blocks, item_ids, sample)
+    rows += row
     content = _content(questions, columns, head, blocks, item_ids)
     weighed = {w: _recall(content + w * scores, questions, columns) for w in BEHAVIOUR_WEIGHTS}
-    weighed[np.inf] = recall
     chosen = max(weighed, key=lambda w: weighed[w])
     kind = head.kinds[HISTORY]
-    if chosen == np.inf:
-        # Content brings nothing here; it stays as the tie-break that finds items nobody has taken yet.
+    if recall > weighed[chosen] + _error(recall, len(questions)):
+        # Content only disturbs here; it stays as the tie-break that finds items nobody has taken yet.
         channels = {n: replace(w, weight=1e-3 * w.weight) for n, w in kind.channels.items()}
-        head_kind = KindWeights(channels, 1.0)
-        spoken = "behaviour, content as tie-break"
+        kind, found, spoken = KindWeights(channels, 1.0), recall, "behaviour, content as tie-break"
     else:
-        head_kind = KindWeights(dict(kind.channels), float(chosen))
+        kind, found = KindWeights(dict(kind.channels), float(chosen)), weighed[chosen]
         spoken = f"content 1, behaviour {chosen:g}"
-    rows.append(
-        Row(
-            "history: content against behaviour",
-            spoken,
-            f"R@{K} {weighed[chosen]:.3f} (content alone {weighed[0.0]:.3f})",
-            sample,
-        )
-    )
-    fitted = replace(head, kinds={**head.kinds, HISTORY: head_kind}, behaviour_lambda=best)
+    brought = f"R@{K} {found:.3f} (content alone {weighed[0.0]:.3f}, behaviour alone {recall:.3f})"
+    rows.append(Row("history: content against behaviour", spoken, brought, sample))
+    fitted = replace(head, kinds={**head.kinds, HISTORY: kind}, behaviour_lambda=best)
     return fitted, rows
+
+
+def _channel_weights(
+    head: Head,
+    questions: list[_Question],
+    columns: Mapping[str, int],
+    blocks: Mapping[str, tuple[Array, np.ndarray]],
+    item_ids: list[str],
+    sample: str,
+) -> tuple[Head, list[Row]]:
+    """Another weight for a channel of histories, where content alone finds clearly more with it."""
+    rows = []
+    for name in list(blocks)[1:]:
+        kind = head.kinds[HISTORY]
+        tried = {}
+        for weight in CHANNEL_WEIGHTS:
+            channels = {**kind.channels, name: replace(kind.of(name), weight=weight)}
+            trial = replace(head, kinds={**head.kinds, HISTORY: KindWeights(channels, kind.behaviour)})
+            content = _content(questions, columns, trial, blocks, item_ids)
+            tried[weight] = (_recall(content, questions, columns), trial)
+        best, kept = max(tried, key=lambda w: tried[w][0]), tried[kind.of(name).weight][0]
+        if tried[best][0] > kept + _error(kept, len(questions)):
+            head = tried[best][1]
+            brought = f"R@{K} of content {tried[best][0]:.3f} (at weight 1: {kept:.3f})"
+            rows.append(Row(f"history: weight of {name}", f"w {best:g}", brought, sample))
+    return head, rows
+
+
+def _error(recall: float, questions: int) -> float:
+    """Standard error of a recall."""
+    return float(np.sqrt(max(recall * (1 - recall), 1e-6) / questions))
 
 
 def _questions(
     events: list[tuple[str, str, int, float, int]], cut: float, rules: HistoryRules
 ) -> list[_Question]:
-    """The events after `cut`, each with all that its user did before; of types that mean the item was wanted."""
+    """Items that were wanted after `cut`, each asked for before its user first touched it.
+
+    What is bought was viewed before; asked at the purchase, the item would be among those that are left out.
+    """
     found = []
-    user = ""
-    history: list[tuple[Past, float]] = []
-    for who, item_id, kind, when, _ in events:
-        if who != user:
-            user, history = who, []
-        earlier = sum(t < cut for _, t in history)
-        if when >= cut and earlier >= MINIMUM_HISTORY and kind in WANTED:
-            seen = frozenset(p.item_id for p, _ in history)
-            if item_id not in seen:
-                found.append(_Question(share_history([p for p, _ in history], rules), seen, item_id))
-        history.append((Past(item_id, kind), when))
+    for history in _by_user(events):
+        first: dict[str, int] = {}
+        wanted: set[str] = set()
+        earlier = sum(when < cut for _, when in history)
+        for n, (past, when) in enumerate(history):
+            start = first.setdefault(past.item_id, n)
+            asked = past.type in WANTED and past.item_id not in wanted
+            if asked and when >= cut and history[start][1] >= cut and earlier >= MINIMUM_HISTORY:
+                wanted.add(past.item_id)
+                before = [p for p, _ in history[:start]]
+                seen = frozenset(p.item_id for p in before)
+                found.append(_Question(share_history(before, rules), seen, past.item_id))
     if len(found) > MOST_QUERIES:
         rng = np.random.default_rng(0)
         found = [found[n] for n in sorted(rng.choice(len(found), MOST_QUERIES, replace=False))]
     return found
+
+
+def _by_user(events: list[tuple[str, str, int, float, int]]) -> Iterator[list[tuple[Past, float]]]:
+    """Each user's events in time, of events ordered by user."""
+    for _, own in groupby(events, key=lambda e: e[0]):
+        yield [(Past(item_id, kind), when) for _, item_id, kind, when, _ in own]
 
 
 def _follow(questions: list[_Question], columns: Mapping[str, int], table: sparse.csr_matrix) -> Array:

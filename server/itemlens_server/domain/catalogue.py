@@ -188,6 +188,7 @@ class Catalogue:
             )
             new.follow_store(self.store.reader())
             new.take_behaviour(old)
+            new.learn_behaviour(self.store.reader())
             while new.index.maintain():
                 pass
 

@@ -54,6 +54,12 @@ class Directions:
     vectors: Floats
 
 
+def named_items(view: View, interest: Asked) -> list[str]:
+    """Ids of all items that parts of this interest's scores can name."""
+    held = [view.item_ids[p] for source in interest.sources for p in source.positions]
+    return list(dict.fromkeys([*interest.past, *held]))
+
+
 def directions(head: Head, view: View, interest: Asked) -> dict[str, Directions]:
     """The user's side by channel, source by source, with weights and norms multiplied in. Rows add up to u's block."""
     names: dict[str, list[str]] = {}

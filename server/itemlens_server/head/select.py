@@ -51,6 +51,10 @@ def choose(
     theta' is what a right answer's predicted block brings on average, so that a predicted block is worth nothing by
     itself; theta lies above it by an offset that is searched, with w.
     """
+    if base is None and channel.predicted is None:
+        # An item without the channel has nothing to be found by: it stands where the likeness of others ends.
+        found = float(recall(channel.own, targets, K).mean())
+        return Choice(ChannelWeights(fixed_weight or 1.0, 0.0, 0.0), found, 0.0)
     hidden_targets = channel.hidden[targets]
     rows = np.arange(len(targets))
     guess = None if channel.predicted is None else scale * channel.predicted

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2
-
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import Catalogue
 from itemlens_server.domain.collection import Collection

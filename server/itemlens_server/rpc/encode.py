@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from itemlens.v1 import common_pb2, itemlens_pb2
 
+from itemlens.v1 import common_pb2, itemlens_pb2
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import Catalogue

@@ -5,8 +5,8 @@ from __future__ import annotations
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
-from itemlens.v1 import common_pb2
 
+from itemlens.v1 import common_pb2
 from itemlens_server.errors import (
     AlreadyExists,
     Cancelled,

@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2, common_pb2
-
 from itemlens_server.catalog.store import EventRow
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline

@@ -6,8 +6,8 @@ import sys
 from dataclasses import dataclass
 
 import numpy as np
-from itemlens.v1 import itemlens_pb2
 
+from itemlens.v1 import itemlens_pb2
 from itemlens_server.catalog.rows import View
 from itemlens_server.catalog.store import StoredItem
 from itemlens_server.config import Settings
@@ -71,8 +71,8 @@ class Explain:
             space_id=context.collection.space.space_id, warnings=convert.warnings(context.notices)
         )
         stored = self.catalogue.get(context.collection, list(request.item_ids), pictures=True)
-        past = [i for t in context.tasks if isinstance(t, _Task) for i in (*t.interest.item_ids, *t.interest.past,
-                *(context.view.item_ids[p] for s in t.interest.sources for p in s.positions))]  # fmt: skip
+        interests = {id(t.interest): t.interest for t in context.tasks if isinstance(t, _Task)}
+        past = [i for interest in interests.values() for i in parts.named_items(context.view, interest)]
         named = titles(self.catalogue, context.collection, past)
         for n, task in enumerate(context.tasks):
             message = reply.explanations.add(item_id=request.item_ids[n])

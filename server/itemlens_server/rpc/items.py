@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
-from itemlens.v1 import catalog_pb2, common_pb2
 
+from itemlens.v1 import catalog_pb2, common_pb2
 from itemlens_server.catalog.store import StoredItem
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from itemlens.v1 import common_pb2, itemlens_pb2
-
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain import parts, sentences
@@ -76,22 +75,24 @@ class Recommend:
         head = answer.collection.space.terms
         interests = answer.resolved.interests
         sides = [parts.directions(head, answer.view, i) for i in interests]
-        past = [i for interest in interests for i in (*interest.item_ids, *interest.past)]
+        past = [i for interest in interests for i in parts.named_items(answer.view, interest)]
+        encoders = answer.collection.space.encoders
+        pictured = frozenset(n for n, e in encoders.items() if e.kind == "IMAGE")
         named = titles(self.catalogue, answer.collection, past) if request.with_reasons else {}
         for item, message in zip(answer.items, reply.items, strict=True):
             interest, h = interests[item.interest], answer.view.h[item.position]
             follow = parts.behaviour_parts(interest, item.item_id)
-            sources = parts.by_source(head, sides[item.interest], h)
+            sources = [
+                *parts.by_source(head, sides[item.interest], h),
+                *follow,
+                *parts.baselines(head, interest, h),
+            ]
             if request.with_parts:
-                terms = [*sources, *follow, *parts.baselines(head, interest, h)]
-                message.parts.extend(convert.part(p) for p in terms)
+                message.parts.extend(convert.part(p) for p in sources)
             if request.with_reasons:
                 channels = parts.by_channel(head, sides[item.interest], h)
-                pictured = {n for n, e in answer.collection.space.encoders.items() if e.kind == "IMAGE"}
-                message.reason = sentences.short_sentence(
-                    language, [*sources, *follow], [p for p in channels if p.channel in pictured],
-                    lambda i: named.get(i, i),
-                )  # fmt: skip
+                places = sentences.place_parts(channels, pictured)
+                message.reason = sentences.sentence(language, sources, places, lambda i: named.get(i, i))
 
 
 def _wanted(request: itemlens_pb2.RecommendRequest) -> Wanted:

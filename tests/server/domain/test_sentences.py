@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from itemlens_server.catalog.store import Document
 from itemlens_server.domain.parts import Kind, Part
-from itemlens_server.domain.sentences import Language, language, sentence, short_sentence
+from itemlens_server.domain.sentences import Language, language, place_parts, sentence
 from itemlens_server.domain.titles import LONGEST, title_of
 from itemlens_server.errors import InvalidInput
 
@@ -32,7 +32,7 @@ def test_other_languages_are_refused(name: str) -> None:
     assert error.value.field == "language"
 
 
-@pytest.mark.parametrize(("lang", "form"), [("en", "“Trail Shoe”"), ("zh", "您选过“Trail Shoe”")])
+@pytest.mark.parametrize(("lang", "form"), [("en", "“Trail Shoe”"), ("zh", "您对“Trail Shoe”感兴趣")])
 def test_the_past_item_that_carries_most_is_named(lang: Language, form: str) -> None:
     found = sentence(lang, [past("a", 0.9), past("b", 0.01)], [], TITLES)
     assert form in found
@@ -57,10 +57,10 @@ def test_what_counts_against_is_no_reason() -> None:
 
 
 def test_words_that_carry_the_score_are_quoted_largest_first_and_once() -> None:
-    places = [word("red", 0.2), word("shoe", 0.5), word("shoe", 0.4), word("a", 0.9)]
+    places = [word("trail", 0.2), word("shoe", 0.5), word("shoe", 0.4), word("for", 0.9)]
     found = sentence("en", [Part(Kind.QUERY, 0.8, "text")], places, TITLES)
-    assert found.index("“shoe”") < found.index("“red”")
-    assert found.count("shoe") == 1 and "“a”" not in found
+    assert found.index("“shoe”") < found.index("“trail”")
+    assert found.count("shoe") == 1 and "“for”" not in found
 
 
 def test_words_that_only_suggest_a_channel_are_not_quoted_as_its_own() -> None:
@@ -72,7 +72,8 @@ def test_a_picture_speaks_by_its_cells() -> None:
     asked = [Part(Kind.QUERY, 0.8, "image")]
     assert "picture" in sentence("en", asked, [Part(Kind.CELL, 0.3, "image")], TITLES)
     assert "picture" not in sentence("en", asked, [Part(Kind.CELL, -0.3, "image")], TITLES)
-    assert "图片" in short_sentence("zh", asked, [Part(Kind.CHANNEL, 0.5, "image")], TITLES)
+    whole = place_parts([Part(Kind.CHANNEL, 0.5, "image")], frozenset(["image"]))
+    assert "图片" in sentence("zh", asked, whole, TITLES)
 
 
 class TestTitles:
