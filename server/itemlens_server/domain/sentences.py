@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -46,62 +47,10 @@ _TEXT = {
         "detail": "{}。",
     },
 }
-_FUNCTION_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "by",
-        "for",
-        "from",
-        "how",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "of",
-        "on",
-        "or",
-        "so",
-        "than",
-        "that",
-        "the",
-        "their",
-        "them",
-        "there",
-        "these",
-        "this",
-        "to",
-        "up",
-        "was",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "will",
-        "with",
-        "without",
-        "you",
-        "your",
-        "our",
-        "all",
-        "any",
-        "also",
-        "be",
-        "but",
-        "can",
-        "has",
-        "have",
-        "no",
-        "not",
-        "only",
-    ]
+_FUNCTION_WORD = re.compile(
+    "a|an|and|are|as|at|by|for|from|how|in|into|is|it|its|of|on|or|so|than|that|the|their|them|there|these|this|to|up|"
+    "was|were|what|when|where|which|who|will|with|without|you|your|our|all|any|also|be|but|can|has|have|no|not|only",
+    re.IGNORECASE,
 )
 _FUNCTION_CHARACTERS = frozenset("的了也和在一是与及就都而着把被让给对从为以其这那有不可能会到")
 
@@ -155,7 +104,8 @@ def _named(text: dict[str, str], parts: Sequence[Part], title: Callable[[str], s
     sums: dict[str, float] = {}
     for p in parts:
         sums[p.past_item_id] = sums.get(p.past_item_id, 0.0) + p.value
-    best = sorted((i for i, v in sums.items() if i and v > 0), key=lambda i: -sums[i])[:2]
+    least = WORTH_NAMING * max(sums.values(), default=0.0)
+    best = sorted((i for i, v in sums.items() if i and v > max(least, 0.0)), key=lambda i: -sums[i])[:2]
     return text["and"].join(text["quote"].format(title(i)) for i in best)
 
 
@@ -188,5 +138,5 @@ def _says_something(part: Part) -> bool:
     if part.value <= 0:
         return False
     if part.text.isascii():
-        return len(part.text) > 2 and part.text.lower() not in _FUNCTION_WORDS
+        return len(part.text) > 2 and not _FUNCTION_WORD.fullmatch(part.text)
     return len(part.text) > 1 and not _FUNCTION_CHARACTERS & set(part.text)
