@@ -45,8 +45,8 @@ def export_graph(
     size = sum(weights.numel() * weights.element_size() for weights in module.parameters())
     if size > MAX_BYTES:
         raise ExportError(
-            f"the checkpoint's weights take {size / 1e9:.1f} GB, {MAX_BYTES / 1e9:.0f} GB at most are supported: "
-            "take a smaller checkpoint"
+            f"the checkpoint's weights take {size / 1e9:.1f} GB, and {MAX_BYTES / 1e9:.0f} GB fit into one "
+            "ONNX file: take a smaller checkpoint"
         )
     inputs = {
         name: {0: "batch", 1: "length"} if not value.is_floating_point() else {0: "batch"}

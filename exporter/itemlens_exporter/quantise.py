@@ -21,18 +21,23 @@ from itemlens_exporter.checkpoint import Feed, Int8
 
 # A graph with fused (contrib) operators has no inferred types for them; without this the quantiser gives up.
 _FUSED = {"DefaultTensorType": onnx.TensorProto.FLOAT}
+# A product's output stays in fp32, as in a dynamic graph; MiniLM-L6's largest distance is .22 otherwise.
+_FLOAT_OUTPUTS = {"OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"]}
 _DYNAMIC_NOTE = "one input a run: its scales are taken over the whole batch"
 
 
 def text(fp32: Path, folder: Path, feeds: Sequence[Feed]) -> Iterator[Iterator[Int8]]:
-    """Ladders for a text encoder. Two threads, 236 texts of which most are short, largest distance and time:
+    """Ladders for a text encoder. Largest distance, time as a share of fp32's in the same run (AMD EPYC with
+    avx_vnni, two threads, 236 texts one at a time), and size:
 
-                                  MiniLM-L6              multilingual-e5-small
-    fp32                          -      0.66 s  90 MB   -      1.7 s  470 MB
-    dynamic                       .028   0.30 s  23 MB   .012   0.7 s  118 MB
-    dynamic, half of GELU fp32    .020   0.35 s  28 MB   .006   0.9 s  129 MB
-    dynamic, GELU fp32            .018   0.40 s  33 MB   .003   1.1 s  139 MB
-    static                        .009   0.55 s  66 MB
+                                     MiniLM-L6             multilingual-e5-small
+    fp32                             -     1     90 MB     -     1     470 MB
+    dynamic                          .028  .45   23 MB     .012  .42   118 MB
+    dynamic, half of GELU in fp32    .020  .53   28 MB     .006  .49   129 MB
+    dynamic, GELU in fp32            .018  .61   33 MB     .003  .62   139 MB
+    static                           .035  .52   66 MB     .026  .55   422 MB
+    static, half of GELU in fp32     .032  .60   72 MB     .011  .66   433 MB
+    static, GELU in fp32             .027  .79   77 MB     .010  .8    444 MB
     """
     yield _dynamic(fp32, folder)
     yield _static_text(fp32, folder, feeds)
@@ -46,18 +51,21 @@ def picture(fp32: Path, folder: Path, feeds: Sequence[Feed], transformer: bool) 
     yield _static_picture(fp32, folder, feeds, kinds)
 
 
-def _dynamic(fp32: Path, folder: Path) -> Iterator[Int8]:
-    # What GELU puts out has rare large values, and one scale for them all loses the rest: of MiniLM's error
-    # of .010, the products that read it make .006, those of the first half of the layers most of that.
+def _rungs(fp32: Path) -> Iterator[tuple[list[str], str]]:
+    """Products to leave in fp32, with words for the manifest.
+
+    What GELU puts out has rare large values, and one scale for them all loses the rest: of the error of a
+    dynamic MiniLM-L6, .011 in the mean, the products that read it make .006, the first layers' most of that.
+    """
     after_gelu = _after_gelu(fp32)
-    half = len(after_gelu) // 2
-    rungs = [
-        (0, "all products"),
-        (half, "first half of the products after GELU fp32"),
-        (len(after_gelu), "products after GELU fp32"),
-    ]
-    for kept, label in rungs:
-        path = folder / f"dynamic-{kept}.onnx"
+    yield [], "all products"
+    yield after_gelu[: len(after_gelu) // 2], "first half of the products after GELU in fp32"
+    yield after_gelu, "products after GELU in fp32"
+
+
+def _dynamic(fp32: Path, folder: Path) -> Iterator[Int8]:
+    for excluded, label in _rungs(fp32):
+        path = folder / f"dynamic-{len(excluded)}.onnx"
         with graph.quiet():
             quantize_dynamic(
                 str(fp32),
@@ -65,7 +73,7 @@ def _dynamic(fp32: Path, folder: Path) -> Iterator[Int8]:
                 per_channel=True,
                 reduce_range=True,
                 weight_type=QuantType.QInt8,
-                nodes_to_exclude=after_gelu[:kept],
+                nodes_to_exclude=excluded,
                 extra_options=_FUSED,
             )
         yield Int8(f"dynamic, per channel, reduced range, {label}; {_DYNAMIC_NOTE}", path, one_at_a_time=True)
@@ -73,14 +81,10 @@ def _dynamic(fp32: Path, folder: Path) -> Iterator[Int8]:
 
 def _static_text(fp32: Path, folder: Path, feeds: Sequence[Feed]) -> Iterator[Int8]:
     # Fused Attention stays in fp32: its QDQ form is not run in int8 and only adds error.
-    after_gelu = _after_gelu(fp32)
-    for excluded, label in (
-        ([], "all products outside attention"),
-        (after_gelu, "projections outside attention and GELU"),
-    ):
+    for excluded, label in _rungs(fp32):
         path = folder / f"static-{len(excluded)}.onnx"
         _static(fp32, path, feeds, ["MatMul"], excluded)
-        yield Int8(f"static QDQ, per channel, reduced range, {label}", path)
+        yield Int8(f"static QDQ outside attention, per channel, reduced range, {label}", path)
 
 
 def _static_picture(
@@ -97,7 +101,7 @@ def _static(
     onnxruntime.set_default_logger_severity(3)
     with graph.quiet():
         quantize_static(
-            str(fp32),
+            _typed(fp32, kinds),
             str(path),
             _Reader(feeds),
             op_types_to_quantize=kinds,
@@ -106,8 +110,21 @@ def _static(
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             nodes_to_exclude=excluded,
-            extra_options=_FUSED,
+            extra_options=_FUSED | _FLOAT_OUTPUTS,
         )
+
+
+def _typed(fp32: Path, kinds: list[str] | None) -> onnx.ModelProto:
+    """The graph with the types of what the nodes of `kinds` read and write. ONNX infers none behind a fused
+    operator, and static quantisation silently leaves out what it knows no type of, `_FUSED` or not."""
+    model = onnx.load(str(fp32))
+    body = model.graph
+    known = {value.name for value in (*body.value_info, *body.input, *body.output, *body.initializer)}
+    nodes = [node for node in body.node if node.op_type in (kinds or ())]
+    for name in dict.fromkeys(name for node in nodes for name in (*node.input, *node.output)):
+        if name not in known:
+            body.value_info.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    return model
 
 
 def _after_gelu(fp32: Path) -> list[str]:

@@ -15,7 +15,10 @@ from itemlens_server.head import behaviour
 from itemlens_server.head.terms import HISTORY, Array, ChannelWeights, Head, KindWeights, unit
 
 MINIMUM_EVENTS = 1000
-HELD_OUT_TIME = 0.1
+# The last tenth of the events' time, or the last fifth where that asks too few questions.
+HELD_OUT_TIMES = (0.1, 0.2)
+ENOUGH_QUESTIONS = 200
+LEAST_QUESTIONS = 50
 MINIMUM_HISTORY = 3
 MOST_QUERIES = 3000
 LAMBDAS = (30.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -59,13 +62,16 @@ def fit_behaviour(
     if len(events) < MINIMUM_EVENTS:
         note = f"too few events ({len(events)}, {MINIMUM_EVENTS} needed)"
         return head, [Row("behaviour (B)", "left out", note, "")]
-    cut = float(np.quantile([e[3] for e in events], 1 - HELD_OUT_TIME))
+    for share in HELD_OUT_TIMES:
+        cut = float(np.quantile([e[3] for e in events], 1 - share))
+        questions = _questions(events, cut, rules)
+        if len(questions) >= ENOUGH_QUESTIONS:
+            break
     past = [e for e in events if e[3] < cut]
-    questions = _questions(events, cut, rules)
     sample = f"{len(questions)} held-out events"
-    if len(questions) < 50 or not past:
+    if len(questions) < LEAST_QUESTIONS or not past:
         return head, [
-            Row("behaviour (B)", "left out", "too few users come back in the last tenth of the time", sample)
+            Row("behaviour (B)", "left out", "too few users come back at the end of the time", sample)
         ]
     x, _, known = behaviour.interactions([e[0] for e in past], [e[1] for e in past])
     columns = {i: n for n, i in enumerate(known)}
@@ -89,9 +95,11 @@ def fit_behaviour(
     rows += row
     content = _content(questions, columns, head, blocks, item_ids)
     weighed = {w: _recall(content + w * scores, questions, columns) for w in BEHAVIOUR_WEIGHTS}
-    chosen = max(weighed, key=lambda w: weighed[w])
+    top = max(weighed.values())
+    # Of weights that cannot be told apart the smallest, since content says more in an explanation.
+    chosen = min(w for w in weighed if weighed[w] >= top - _error(top, len(questions)) / 2)
     kind = head.kinds[HISTORY]
-    if recall > weighed[chosen] + _error(recall, len(questions)):
+    if recall > top + _error(recall, len(questions)):
         # Content only disturbs here; it stays as the tie-break that finds items nobody has taken yet.
         channels = {n: replace(w, weight=1e-3 * w.weight) for n, w in kind.channels.items()}
         kind, found, spoken = KindWeights(channels, 1.0), recall, "behaviour, content as tie-break"

@@ -151,7 +151,8 @@ def save_neighbours(path: Path, b: Behaviour, regularisation: float, events: int
 def load_neighbours(path: Path) -> tuple[Neighbours, float, int] | None:
     """What `save_neighbours` wrote; None where it is missing or damaged, and it is learnt again."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Of a damaged file numpy leaves open what it has opened itself.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             ids = tuple(file["item_ids"].tolist())
             table = sparse.csr_matrix((file["data"], file["indices"], file["indptr"]), (len(ids), len(ids)))
             b = Behaviour(ids, table, int(file["sequence"]))

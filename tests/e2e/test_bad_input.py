@@ -1,0 +1,631 @@
+"""Bad input: a clear, correctly coded error for that entry, with its field; the rest served; the server healthy.
+
+Healthy is what the fixture `healthy_after` asks after every test here.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import grpc
+import itemlens
+import numpy as np
+import pytest
+import spaces
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from itemlens import Content, Event, FuseInput, Interaction, Item, Role, Vector
+from itemlens.v1 import catalog_pb2, common_pb2, itemlens_pb2
+from PIL import Image
+from serving import Server
+from spaces import Tiny
+
+GOOD = spaces.picture("shoe", "red")
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that says it is so large, with next to no data behind it."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+
+
+def jpeg(**options: object) -> bytes:
+    return spaces.encoded(Image.open(io.BytesIO(spaces.picture("tour", "blue", side=200))), "JPEG", **options)
+
+
+def error_of(result: itemlens.WriteResult | itemlens.EncodedInput | itemlens.FusedInput) -> tuple[str, str]:
+    """The code and the field of an entry's error."""
+    assert result.error is not None and result.error.message
+    [violation] = result.error.details.violations
+    return result.error.code.name, violation.field
+
+
+def refused(call: grpc.RpcError) -> tuple[str, list[str], str]:
+    """Code, BadRequest's fields and ErrorInfo's reason of a call that failed as a whole."""
+    data = next(v for k, v in call.trailing_metadata() if k == "grpc-status-details-bin")  # type: ignore[attr-defined]
+    bad, info = error_details_pb2.BadRequest(), error_details_pb2.ErrorInfo()
+    for detail in status_pb2.Status.FromString(data).details:
+        _ = detail.Unpack(bad) or detail.Unpack(info)
+    return call.code().name, [v.field for v in bad.field_violations], info.reason  # type: ignore[attr-defined]
+
+
+class TestTexts:
+    @pytest.mark.parametrize("text", ["", "   \n\t", "\u200b\u200b", "\0\0"])
+    def test_empty(self, client: itemlens.Client, text: str) -> None:
+        encoded = client.encode(["before", text, "behind"])
+        assert error_of(encoded[1]) == ("INVALID_ARGUMENT", "inputs[1].text")
+        assert encoded[0].vector is not None and encoded[2].vector is not None
+        written = client.upsert([Item("a", text="before"), Item("b", text=text)])
+        assert written[0].error is None
+        assert error_of(written[1]) == ("INVALID_ARGUMENT", "items[1].contents[0].text")
+        with pytest.raises(itemlens.InvalidArgument) as error:
+            client.recommend(text=text)
+        assert error.value.violations[0].field == "user.query[0].text"
+
+    def test_a_megabyte(self, client: itemlens.Client) -> None:
+        encoded = client.encode(["red shoe", "word " * 200_000, "鞋" * 350_000])
+        assert encoded[0].error is None
+        for n in (1, 2):
+            assert error_of(encoded[n]) == ("INVALID_ARGUMENT", f"inputs[{n}].text")
+            assert encoded[n].error is not None and "262144 bytes" in encoded[n].error.message  # type: ignore[union-attr]
+
+    def test_longer_than_the_model_reads_is_cut_and_told(self, client: itemlens.Client) -> None:
+        [one] = client.encode(["shoe " * 500])
+        assert one.error is None
+        assert [(w.reason, w.field) for w in one.warnings] == [("TEXT_TRUNCATED", "inputs[0].text")]
+        [written] = client.upsert([Item("a", text="dress " * 500)])
+        assert [(w.reason, w.field) for w in written.warnings] == [("TEXT_TRUNCATED", "items[0].contents[0].text")]
+
+    def test_that_the_tokenizer_hardly_knows_is_told(self, client: itemlens.Client) -> None:
+        [one] = client.encode(["ЖЖЖ ЩЩЩ ЮЮЮ"])
+        assert one.error is None and [w.reason for w in one.warnings] == ["TEXT_UNKNOWN"]
+
+    def test_bytes_that_are_no_text(self, server: Server, collection: str) -> None:
+        # No client sends them; an attacker may. Field 2 of Content is a string.
+        content = b"\x0a\x04text\x12\x02\xff\xfe"
+        request = b"\x12" + bytes([len(content)]) + content
+        call = server.channel.unary_unary("/itemlens.v1.ItemLens/Encode")
+        with pytest.raises(grpc.RpcError) as error:
+            call(request, timeout=30)
+        assert refused(error.value)[0] == "INVALID_ARGUMENT"
+
+
+class TestPictures:
+    @pytest.mark.parametrize(
+        "data",
+        [
+            pytest.param(jpeg()[: len(jpeg()) // 2], id="truncated JPEG"),
+            pytest.param(jpeg()[:20], id="JPEG header"),
+            pytest.param(GOOD[: len(GOOD) // 2], id="truncated PNG"),
+            pytest.param(png_header(50_000, 50_000), id="bomb"),
+            pytest.param(png_header(20_000, 4_000), id="more pixels than allowed"),
+            pytest.param(png_header(0, 5), id="no pixels"),
+            pytest.param(b"", id="empty"),
+            pytest.param(b"no picture at all", id="words"),
+            pytest.param(b"%PDF-1.7 ...", id="another format"),
+            pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", id="SVG"),
+            pytest.param(b"\xff" * (10 << 20) + b"\xff", id="too many bytes"),
+        ],
+    )
+    def test_that_cannot_be_read(self, client: itemlens.Client, data: bytes) -> None:
+        encoded = client.encode(pictures=[GOOD, data, GOOD])
+        assert error_of(encoded[1]) == ("INVALID_ARGUMENT", "inputs[1].picture")
+        assert encoded[0].vector is not None and encoded[2].vector is not None
+        written = client.upsert([Item("bad", text="red", pictures=[GOOD, data]), Item("good", picture=GOOD)])
+        assert error_of(written[0]) == ("INVALID_ARGUMENT", "items[0].contents[2].picture")
+        assert written[1].error is None
+        # Of the bad item nothing is there, not even its text.
+        assert [i.error is None for i in client.get_items(["bad", "good"])] == [False, True]
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            pytest.param(spaces.encoded(Image.new("RGB", (1, 1), "red")), id="1 x 1"),
+            pytest.param(spaces.encoded(Image.new("RGB", (3000, 1), "red")), id="a line"),
+            pytest.param(spaces.encoded(Image.new("CMYK", (50, 40), (10, 200, 200, 5)), "JPEG"), id="CMYK"),
+            pytest.param(spaces.encoded(Image.fromarray(np.full((40, 40), 40_000, np.uint16))), id="16 bit"),
+            pytest.param(spaces.encoded(Image.new("1", (40, 40), 1)), id="1 bit"),
+            pytest.param(spaces.encoded(Image.new("P", (40, 40), 3)), id="palette"),
+            pytest.param(spaces.encoded(Image.new("LA", (40, 40), (9, 100))), id="grey with alpha"),
+            pytest.param(spaces.encoded(Image.new("RGBA", (40, 40), (255, 0, 0, 0))), id="transparent"),
+            pytest.param(
+                spaces.encoded(
+                    Image.new("P", (40, 40), 1), "GIF", save_all=True, append_images=[Image.new("P", (40, 40), 2)] * 5
+                ),
+                id="animated GIF",
+            ),
+            pytest.param(
+                spaces.encoded(
+                    Image.new("RGB", (40, 40), "red"), "WEBP", save_all=True, append_images=[Image.new("RGB", (40, 40), "blue")]
+                ),
+                id="animated WebP",
+            ),
+            pytest.param(spaces.encoded(Image.new("RGB", (40, 40), "red"), "TIFF"), id="TIFF"),
+            pytest.param(spaces.encoded(Image.new("RGB", (40, 40), "red"), "BMP"), id="BMP"),
+        ],
+    )  # fmt: skip
+    def test_that_are_unusual_but_fine(self, client: itemlens.Client, data: bytes) -> None:
+        [one] = client.encode(pictures=[data])
+        assert one.vector is not None and np.isfinite(one.vector.values).all()
+        client.upsert([Item("a", picture=data)]).raise_for_errors()
+        [again] = client.get_items(["a"], pictures=True)
+        assert again.item.pictures
+        client.upsert([Item("b", text="shoe")]).raise_for_errors()
+        # The heat map, too, copes with them.
+        [explained] = client.explain(["a"], picture=data, heat_map="png")
+        assert explained.error is None and abs(explained.residual) < 1e-4
+        assert Image.open(io.BytesIO(explained.heat_maps[0].png)).size == (32, 32)
+
+    def test_an_animated_picture_counts_by_its_first_frame(self, client: itemlens.Client) -> None:
+        red, blue = (Image.new("RGB", (40, 40), c) for c in ("red", "blue"))
+        moving = spaces.encoded(red, "PNG", save_all=True, append_images=[blue])
+        still = spaces.encoded(red)
+        a, b = client.encode(pictures=[moving, still]).vectors
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+class TestBatches:
+    def test_of_nothing(self, client: itemlens.Client) -> None:
+        for call in (
+            lambda: client.upsert([]),
+            lambda: client.encode(),
+            lambda: client.fuse([]),
+            lambda: client.get_items([]),
+            lambda: client.delete_items([]),
+            lambda: client.record_events([]),
+            lambda: client.explain([], text="red"),
+        ):
+            with pytest.raises(itemlens.InvalidArgument) as error:
+                call()
+            assert error.value.violations[0].field and "at least 1" in error.value.message
+
+    def test_of_too_much(self, client: itemlens.Client) -> None:
+        for call, field in (
+            (lambda: client.encode(["red"] * 257), "inputs"),
+            (lambda: client.fuse([FuseInput(text="red")] * 257), "inputs"),
+            (lambda: client.upsert([Item(str(n), text="red") for n in range(1001)]), "items"),
+            (lambda: client.get_items([str(n) for n in range(1001)]), "item_ids"),
+            (lambda: client.delete_items([str(n) for n in range(1001)]), "item_ids"),
+            (lambda: client.explain([str(n) for n in range(101)], text="red"), "item_ids"),
+            (lambda: client.recommend(text="red", candidates=[str(n) for n in range(1001)]), "candidate_item_ids"),
+            (lambda: client.recommend(history=[str(n) for n in range(10_001)]), "user.history"),
+            (lambda: client.recommend(liked=[str(n) for n in range(1001)]), "user.liked_item_ids"),
+        ):
+            with pytest.raises(itemlens.InvalidArgument) as error:
+                call()  # type: ignore[operator]
+            assert error.value.violations[0].field == field and "limit" in error.value.message
+
+    def test_an_id_twice_in_one_call(self, client: itemlens.Client) -> None:
+        written = client.upsert([Item("a", text="first"), Item("b", text="red"), Item("a", text="second")])
+        assert written[0].error is not None and written[0].error.code is grpc.StatusCode.ALREADY_EXISTS
+        assert error_of(written[0]) == ("ALREADY_EXISTS", "items[0].item_id")
+        assert written[1].error is None and written[2].error is None
+        assert client.get_items(["a"])[0].item.texts == {"text": "second"}
+        deleted = client.delete_items(["a", "a"])
+        assert [d.error for d in deleted] == [None, None]
+
+    def test_a_request_larger_than_a_message(self, server: Server, collection: str) -> None:
+        item = catalog_pb2.Item(item_id="a", contents=[common_pb2.Content(channel="image", picture=b"x" * (65 << 20))])
+        channel = grpc.insecure_channel(server.address, options=[("grpc.max_send_message_length", -1)])
+        call = channel.unary_unary(
+            "/itemlens.v1.Catalog/UpsertItems", catalog_pb2.UpsertItemsRequest.SerializeToString, catalog_pb2.UpsertItemsResponse.FromString
+        )
+        with channel, pytest.raises(grpc.RpcError) as error:
+            call(catalog_pb2.UpsertItemsRequest(collection=collection, items=[item]), timeout=60)
+        assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+
+
+class TestVectors:
+    def vector(self, client: itemlens.Client, values: np.ndarray, **changed: object) -> Vector:
+        about = {"role": Role.CHANNEL, "space_id": client.space().space_id, "channel": "text"} | changed
+        return Vector(values.astype(np.float32), **about)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        ("values", "field"),
+        [
+            pytest.param(np.full(32, np.nan), "data", id="NaN"),
+            pytest.param(np.where(np.arange(32) == 3, np.inf, 1.0), "data", id="infinity"),
+            pytest.param(np.zeros(32), "data", id="zero"),
+            pytest.param(np.full(32, 3e38), "data", id="overflows"),
+            pytest.param(np.full(32, 1e-40), "data", id="underflows"),
+            pytest.param(np.ones(31), "dimension", id="too short"),
+            pytest.param(np.ones(33), "dimension", id="too long"),
+            pytest.param(np.ones(0), "dimension", id="empty"),
+        ],
+    )
+    def test_of_wrong_numbers(self, client: itemlens.Client, values: np.ndarray, field: str) -> None:
+        bad, good = FuseInput(vectors=[self.vector(client, values)]), FuseInput(text="red")
+        for role in ("item", "query"):
+            fused = client.fuse([good, bad, good], role)  # type: ignore[arg-type]
+            assert error_of(fused[1]) == ("INVALID_ARGUMENT", f"inputs[1].vectors[0].{field}")
+            assert fused[0].vector is not None and np.isfinite(fused[2].vector.values).all()  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize(
+        ("changed", "code", "field"),
+        [
+            ({"role": Role.ITEM}, "INVALID_ARGUMENT", "role"),
+            ({"role": Role.UNSPECIFIED}, "INVALID_ARGUMENT", "role"),
+            ({"space_id": "sp-0000000000000000"}, "FAILED_PRECONDITION", "space_id"),
+            ({"space_id": ""}, "FAILED_PRECONDITION", "space_id"),
+            ({"channel": "smell"}, "INVALID_ARGUMENT", "channel"),
+            ({"channel": "image"}, "INVALID_ARGUMENT", "dimension"),
+        ],
+    )
+    def test_of_another_role_space_or_channel(
+        self, client: itemlens.Client, changed: dict[str, object], code: str, field: str
+    ) -> None:
+        fused = client.fuse([FuseInput(vectors=[self.vector(client, np.ones(32), **changed)]), FuseInput(text="red")])
+        assert error_of(fused[0]) == (code, f"inputs[0].vectors[0].{field}")
+        assert fused[1].error is None
+
+    def test_whose_bytes_do_not_fit_its_dimension(self, server: Server, collection: str) -> None:
+        space_id = server.item_lens.GetSpace(itemlens_pb2.GetSpaceRequest()).space_id
+        for data, dimension in ((b"\0" * 127, 32), (b"\0" * 128, 31), (b"", 2**32 - 1), (b"abc", 0)):
+            vector = common_pb2.Vector(
+                data=data, dimension=dimension, role=common_pb2.VECTOR_ROLE_CHANNEL, space_id=space_id, channel="text"
+            )
+            request = itemlens_pb2.FuseRequest(
+                role=common_pb2.VECTOR_ROLE_ITEM, inputs=[itemlens_pb2.FuseInput(vectors=[vector])]
+            )
+            [result] = server.item_lens.Fuse(request, timeout=30).results
+            assert (result.status.code, result.status.field) == (code_pb2.INVALID_ARGUMENT, "inputs[0].vectors[0].data")
+
+    @pytest.mark.parametrize(
+        ("change", "code", "field"),
+        [
+            (lambda v: Vector(v.values, Role.ITEM, v.space_id), itemlens.InvalidArgument, "role"),
+            (lambda v: Vector(v.values[:-1], Role.QUERY, v.space_id), itemlens.InvalidArgument, "dimension"),
+            (lambda v: Vector(v.values * np.nan, Role.QUERY, v.space_id), itemlens.InvalidArgument, "data"),
+            (lambda v: Vector(v.values * 0, Role.QUERY, v.space_id), itemlens.InvalidArgument, "data"),
+            (lambda v: Vector(v.values, Role.QUERY, "sp-other"), itemlens.FailedPrecondition, "space_id"),
+        ],
+    )
+    def test_that_cannot_ask(self, sample: itemlens.Client, change, code: type[itemlens.ItemlensError], field: str) -> None:  # type: ignore[no-untyped-def]
+        good = sample.fuse([FuseInput(text="red")], "query")[0].vector
+        for call in (lambda v: sample.recommend(query_vector=v), lambda v: sample.explain(["item-0001"], query_vector=v)):
+            call(good)
+            with pytest.raises(code) as error:
+                call(change(good))
+            assert f"user.query_vector.{field}" in str(error.value)
+
+
+class TestAsking:
+    @pytest.mark.parametrize("k", [0, 1001, 10**9, 2**32 - 1])
+    def test_for_too_few_or_too_many(self, sample: itemlens.Client, k: int) -> None:
+        with pytest.raises(itemlens.InvalidArgument) as error:
+            sample.recommend(text="red", k=k)
+        assert [v.field for v in error.value.violations] == ["k"]
+
+    @pytest.mark.parametrize("fraction", [0.0, -1.0, 1.5, float("nan"), float("inf")])
+    def test_for_an_impossible_share(self, sample: itemlens.Client, fraction: float) -> None:
+        with pytest.raises(itemlens.InvalidArgument) as error:
+            sample.recommend(text="red", top_fraction=fraction)
+        assert [v.field for v in error.value.violations] == ["top_fraction"]
+
+    @pytest.mark.parametrize(
+        ("user", "field"),
+        [
+            ({"source_weights": {"query": -1.0}}, "user.source_weights.query"),
+            ({"source_weights": {"query": float("nan")}}, "user.source_weights.query"),
+            ({"source_weights": {"liked": 3e38}}, "user.source_weights.liked"),
+            ({"behaviour_weight": float("inf")}, "user.behaviour_weight"),
+            ({"max_interests": 0}, "user.max_interests"),
+            ({"max_interests": 6}, "user.max_interests"),
+            ({"channel_weights": [{"channel": "text", "weight": -1.0}]}, "user.channel_weights[0].weight"),
+            ({"channel_weights": [{"channel": "text", "threshold": float("nan")}]}, "user.channel_weights[0].threshold"),
+            ({"channel_weights": [{"channel": "smell", "weight": 1.0}]}, "user.channel_weights"),
+            ({"query": [{"channel": "smell", "text": "x"}]}, "user.query[1].channel"),
+            ({"query": [{"channel": "text", "text": "x"}]}, "user.query[1]"),
+            ({"query": [{"channel": "image"}]}, "user.query[1].picture"),
+        ],
+    )
+    def test_with_a_wrong_side(self, server: Server, sample: itemlens.Client, user: dict[str, object], field: str) -> None:
+        side = common_pb2.UserSide(query=[common_pb2.Content(channel="text", text="red")])
+        side.MergeFrom(common_pb2.UserSide(**user))  # type: ignore[arg-type]
+        for call, request in (
+            (server.item_lens.Recommend, itemlens_pb2.RecommendRequest(collection="sample", user=side)),
+            (server.item_lens.Explain, itemlens_pb2.ExplainRequest(collection="sample", user=side, item_ids=["item-0001"])),
+        ):
+            with pytest.raises(grpc.RpcError) as error:
+                call(request, timeout=30)
+            assert refused(error.value)[:2] == ("INVALID_ARGUMENT", [field])
+
+    def test_for_nobody(self, server: Server, sample: itemlens.Client) -> None:
+        for request in (
+            itemlens_pb2.RecommendRequest(collection="sample"),
+            itemlens_pb2.RecommendRequest(collection="sample", user=common_pb2.UserSide()),
+        ):
+            with pytest.raises(grpc.RpcError) as error:
+                server.item_lens.Recommend(request, timeout=30)
+            assert refused(error.value)[:2] == ("INVALID_ARGUMENT", ["user"])
+        with pytest.raises(grpc.RpcError) as error:
+            server.item_lens.Explain(itemlens_pb2.ExplainRequest(collection="sample", item_ids=["a"]), timeout=30)
+        assert refused(error.value)[:2] == ("INVALID_ARGUMENT", ["side"])
+
+    def test_in_another_language(self, sample: itemlens.Client) -> None:
+        with pytest.raises(itemlens.InvalidArgument) as error:
+            sample.recommend(text="red", language="de")  # type: ignore[arg-type]
+        assert error.value.violations[0].field == "language"
+
+
+class TestUnknown:
+    def test_items(self, sample: itemlens.Client) -> None:
+        found = sample.get_items(["item-0001", "gone"], vectors=True)
+        assert found[0].error is None
+        assert isinstance(found[1].error, itemlens.NotFound)
+        assert found[1].error.details.violations[0].field == "item_ids[1]"
+        explained = sample.explain(["item-0001", "gone"], text="red")
+        assert explained[0].error is None and isinstance(explained[1].error, itemlens.NotFound)
+        answer = sample.recommend(history=["item-0001", "gone"], liked=["lost"], candidates=["item-0002", "never"])
+        assert [i.item_id for i in answer] == ["item-0002"]
+        assert {(w.reason, w.field) for w in answer.warnings} == {
+            ("UNKNOWN_ITEM", "user.history"),
+            ("UNKNOWN_ITEM", "user.liked_item_ids"),
+            ("UNKNOWN_ITEM", "candidate_item_ids"),
+        }
+        with pytest.raises(itemlens.NotFound):
+            sample.recommend(history=["gone"])
+
+    def test_items_cannot_be_deleted(self, client: itemlens.Client) -> None:
+        client.upsert([Item("a", text="red")])
+        deleted = client.delete_items(["gone", "a"])
+        assert isinstance(deleted[0].error, itemlens.NotFound) and deleted[1].error is None
+
+    def test_spaces_collections_users_and_recommendations(self, sample: itemlens.Client) -> None:
+        for call, kind, name in (
+            (lambda: sample.space("nope"), "space", "nope"),
+            (lambda: sample.encode(["red"], channel="text", space="nope"), "space", "nope"),
+            (lambda: sample.create_collection("new", space="nope"), "space", "nope"),
+            (lambda: sample.get_collection("nope"), "collection", "nope"),
+            (lambda: sample.recommend(liked=["a"], collection="nope"), "collection", "nope"),
+            (lambda: sample.delete_collection("nope"), "collection", "nope"),
+            (lambda: sample.delete_user("u", collection="nope"), "collection", "nope"),
+            (lambda: sample.recommend("nobody"), "user", "nobody"),
+            (lambda: sample.explain(["item-0001"], recommendation_id="nope"), "recommendation", "nope"),
+        ):
+            with pytest.raises(itemlens.NotFound) as error:
+                call()  # type: ignore[operator]
+            assert (error.value.details.resource_type, error.value.details.resource_name) == (kind, name)
+
+    def test_methods(self, server: Server, collection: str) -> None:
+        with pytest.raises(grpc.RpcError) as error:
+            server.channel.unary_unary("/itemlens.v1.ItemLens/Nothing")(b"", timeout=30)
+        assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED  # type: ignore[attr-defined]
+
+
+class TestEvents:
+    def test_sent_twice(self, client: itemlens.Client) -> None:
+        event = Event("u", "a", event_id="e1", value=3.5)
+        for times in range(2):
+            [written] = client.record_events([event])
+            assert written.error is None
+            assert [w.reason for w in written.warnings] == ["DUPLICATE_EVENT"] * times
+        # Also in one call, and without a time, which then is that of their arrival.
+        twice = Event("u", "b", event_id="e2")
+        assert [r.error for r in client.record_events([twice, twice])] == [None, None]
+        assert client.get_collection().event_count == 2
+
+    def test_sent_twice_and_differing(self, client: itemlens.Client) -> None:
+        client.record_events([Event("u", "a", event_id="e1")])
+        written = client.record_events([Event("u", "b", event_id="e1"), Event("u", "c", event_id="e3")])
+        assert error_of(written[0]) == ("ALREADY_EXISTS", "events[0].event_id")
+        assert written[1].error is None
+        together = client.record_events([Event("u", "x", event_id="e4"), Event("u", "y", event_id="e4")])
+        assert together[0].error is None and error_of(together[1]) == ("ALREADY_EXISTS", "events[1].event_id")
+
+    @pytest.mark.parametrize(
+        ("changed", "field"),
+        [
+            ({"event_id": ""}, "event_id"), ({"user_id": ""}, "user_id"), ({"item_id": "x" * 257}, "item_id"),
+            ({"type": 0}, "type"), ({"type": 99}, "type"), ({"quantity": float("nan")}, "quantity"),
+            ({"value": float("inf")}, "value"), ({"time": {"seconds": 2**62}}, "time"), ({"time": {"nanos": -5}}, "time"),
+        ],
+    )  # fmt: skip
+    def test_that_say_nothing(self, server: Server, collection: str, changed: dict[str, object], field: str) -> None:
+        whole = {"event_id": "e", "user_id": "u", "item_id": "i", "type": common_pb2.EVENT_TYPE_CLICK}
+        good = catalog_pb2.Event(**(whole | {"event_id": "good"}))  # type: ignore[arg-type]
+        bad = catalog_pb2.Event(**(whole | changed))  # type: ignore[arg-type]
+        reply = server.catalog.RecordEvents(
+            catalog_pb2.RecordEventsRequest(collection=collection, events=[good, bad]), timeout=30
+        )
+        assert reply.results[0].status.code == 0
+        status = reply.results[1].status
+        assert (status.code, status.field) == (code_pb2.INVALID_ARGUMENT, f"events[1].{field}")
+
+
+class TestItems:
+    def test_attributes_that_cannot_be_kept(self, server: Server, collection: str) -> None:
+        good, nan, deep = (
+            catalog_pb2.Item(item_id=i, contents=[common_pb2.Content(channel="text", text="red")])
+            for i in ("good", "nan", "deep")
+        )
+        nan.attributes["x"] = float("nan")
+        inner = deep.attributes
+        for _ in range(31):
+            inner.update({"x": {}})
+            inner = inner.fields["x"].struct_value
+        reply = server.catalog.UpsertItems(
+            catalog_pb2.UpsertItemsRequest(collection=collection, items=[good, nan, deep]), timeout=30
+        )
+        assert [(r.status.code, r.status.field) for r in reply.results] == [
+            (0, ""),
+            (code_pb2.INVALID_ARGUMENT, "items[1].attributes"),
+            (code_pb2.INVALID_ARGUMENT, "items[2].attributes"),
+        ]
+
+    def test_attributes_of_many_levels_come_back(self, client: itemlens.Client) -> None:
+        # protobuf reads 100 levels, of which each of these takes three: what is accepted can be given back.
+        facts: dict[str, object] = {}
+        for _ in range(30):
+            facts = {"x": facts}
+        client.upsert([Item("a", text="red", attributes=facts)]).raise_for_errors()
+        assert client.get_items(["a"])[0].item.attributes == facts
+        assert [i.item.attributes for i in client.list_items()] == [facts]
+
+    def test_attributes_come_back_as_they_were(self, client: itemlens.Client) -> None:
+        facts = {"price": 3.5, "whole": 7, "title": "红鞋", "none": None, "yes": True, "list": [1, "a", {"b": []}], "": {}}
+        client.upsert([Item("a", text="red", attributes=facts)]).raise_for_errors()
+        assert client.get_items(["a"])[0].item.attributes == facts
+
+    @pytest.mark.parametrize("item_id", ["a b", "日本", "a/b?c=d#e", "x" * 256, "'; DROP TABLE items; --", "a\0b", "%s{}"])
+    def test_any_words_do_as_an_id(self, client: itemlens.Client, item_id: str) -> None:
+        client.upsert([Item(item_id, text="red shoe"), Item("other", text="blue dress")]).raise_for_errors()
+        assert [i.item_id for i in client.recommend(text="red shoe", k=1)] == [item_id]
+        assert client.get_items([item_id])[0].item.item_id == item_id
+        assert client.delete_items([item_id])[0].error is None
+
+    @pytest.mark.parametrize("name", ["", "Upper", "a b", "x" * 65, "ä", "../up", "a\0"])
+    def test_collections_of_impossible_names(self, client: itemlens.Client, name: str) -> None:
+        with pytest.raises(itemlens.InvalidArgument) as error:
+            client.create_collection(name)
+        assert error.value.violations[0].field == "name"
+
+    def test_changes_to_a_collection_without_a_name(self, server: Server, collection: str) -> None:
+        for call, request in (
+            (server.catalog.DeleteCollection, catalog_pb2.DeleteCollectionRequest()),
+            (server.catalog.UpdateCollection, catalog_pb2.UpdateCollectionRequest()),
+        ):
+            with pytest.raises(grpc.RpcError) as error:
+                call(request, timeout=30)
+            assert refused(error.value)[:2] == ("INVALID_ARGUMENT", ["name"])
+
+    @pytest.mark.parametrize("token", ["zz", "-1", "f" * 40, "0x", " ", "१२"])
+    def test_page_tokens_of_nobody(self, server: Server, collection: str, token: str) -> None:
+        request = catalog_pb2.ListItemsRequest(collection=collection, page_token=token)
+        try:
+            reply = server.catalog.ListItems(request, timeout=30)
+            assert not reply.items
+        except grpc.RpcError as error:
+            assert refused(error)[:2] == ("INVALID_ARGUMENT", ["page_token"])
+
+
+class TestWaiting:
+    def test_a_deadline_that_has_passed(self, client: itemlens.Client) -> None:
+        client.upsert([Item("there", text="red")])
+        texts = [f"{'word ' * 40}{n}" for n in range(256)]
+        for seconds in (0.0001, 0.001, 0.004):
+            for call in (
+                lambda t: client.encode(texts, channel="text", timeout=t),
+                lambda t: client.upsert([Item(f"i{n}", texts={"text": x}) for n, x in enumerate(texts)], timeout=t),
+            ):
+                try:
+                    call(seconds)
+                except itemlens.DeadlineExceeded:
+                    pass
+        # What was not in time is not half there: all of a call's items or none.
+        stored = len(list(client.list_items()))
+        assert stored in (1, 257)
+        assert client.encode(["red"])[0].error is None
+
+    def test_a_client_that_hangs_up_half_way_through_a_stream(self, server: Server, collection: str) -> None:
+        # Arrange: two batches are acknowledged, the third is on its way.
+        def batch(n: int) -> catalog_pb2.StreamUpsertItemsRequest:
+            items = [
+                catalog_pb2.Item(item_id=f"{n}-{m}", contents=[common_pb2.Content(channel="text", text=f"red {m}")])
+                for m in range(50)
+            ]
+            return catalog_pb2.StreamUpsertItemsRequest(
+                upsert=catalog_pb2.UpsertItemsRequest(collection=collection, items=items)
+            )
+
+        channel = grpc.insecure_channel(server.address)
+        stream = channel.stream_stream(
+            "/itemlens.v1.Catalog/StreamUpsertItems",
+            catalog_pb2.StreamUpsertItemsRequest.SerializeToString,
+            catalog_pb2.StreamUpsertItemsResponse.FromString,
+        )
+        responses = stream(batch(n) for n in range(1000))
+        for _ in range(2):
+            assert all(r.status.code == 0 for r in next(responses).upsert.results)
+        # Act
+        channel.close()
+        # Assert: what was acknowledged is there, and every batch is there whole or not at all.
+        with server.client(collection=collection) as client:
+            ids = [i.item.item_id for i in client.list_items(page_size=1000)]
+        counts = {n: sum(i.startswith(f"{n}-") for i in ids) for n in {i.partition("-")[0] for i in ids}}
+        assert counts["0"] == counts["1"] == 50
+        assert set(counts.values()) == {50}
+
+    def test_a_bad_request_in_a_stream_fails_alone(self, server: Server, collection: str) -> None:
+        good = catalog_pb2.UpsertItemsRequest(
+            collection=collection,
+            items=[catalog_pb2.Item(item_id="a", contents=[common_pb2.Content(channel="text", text="red")])],
+        )
+        requests = [
+            good, catalog_pb2.UpsertItemsRequest(collection=collection),
+            catalog_pb2.UpsertItemsRequest(collection="nope", items=good.items), good,
+        ]  # fmt: skip
+        replies = list(
+            server.catalog.StreamUpsertItems(
+                iter([catalog_pb2.StreamUpsertItemsRequest(upsert=r) for r in requests]), timeout=60
+            )
+        )
+        statuses = [[(r.id, r.status.code, r.status.field) for r in reply.upsert.results] for reply in replies]
+        assert statuses == [
+            [("a", 0, "")],
+            [("", code_pb2.INVALID_ARGUMENT, "upsert.items")],
+            [("", code_pb2.NOT_FOUND, "upsert.collection")],
+            [("a", 0, "")],
+        ]
+
+    def test_idle_streams_do_not_keep_others_from_being_served(self, server: Server, collection: str) -> None:
+        # More streams than the server has threads; their callers say nothing.
+        import queue
+
+        waiting: list[tuple[queue.SimpleQueue[object], object]] = []
+        refusals = 0
+        try:
+            for _ in range(20):
+                requests: queue.SimpleQueue[object] = queue.SimpleQueue()
+                stream = server.catalog.StreamRecordEvents(iter(requests.get, None))
+                waiting.append((requests, stream))
+                event = catalog_pb2.Event(event_id="e", user_id="u", item_id="i", type=common_pb2.EVENT_TYPE_VIEW)
+                requests.put(
+                    catalog_pb2.StreamRecordEventsRequest(
+                        record=catalog_pb2.RecordEventsRequest(collection=collection, events=[event])
+                    )
+                )
+                try:
+                    next(stream)
+                except grpc.RpcError as error:
+                    assert refused(error)[::2] == ("RESOURCE_EXHAUSTED", "OVERLOADED")
+                    refusals += 1
+            assert refusals > 0
+            assert server.healthy()
+            with server.client() as client:
+                assert client.encode(["red"])[0].error is None
+        finally:
+            for requests, stream in waiting:
+                requests.put(None)
+                stream.cancel()  # type: ignore[attr-defined]
+
+
+class TestSpaces:
+    def test_collections_of_other_encoders_cannot_be_mixed(self, client: itemlens.Client, tiny: Tiny, collection: str) -> None:
+        client.upsert([Item("a", text="red")]).raise_for_errors()
+        with pytest.raises(itemlens.FailedPrecondition, match="other encoders"):
+            client.update_collection(collection, space=tiny.other)
+        with pytest.raises(itemlens.FailedPrecondition, match="other encoders"):
+            client.create_collection(collection, space=tiny.other, allow_existing=True)
+        with pytest.raises(itemlens.AlreadyExists):
+            client.create_collection(collection)
+
+    def test_a_role_that_cannot_be_fused(self, client: itemlens.Client) -> None:
+        with pytest.raises(itemlens.InvalidArgument) as error:
+            client.fuse([FuseInput(text="red")], "channel")  # type: ignore[arg-type]
+        assert error.value.violations[0].field == "role"
+        with pytest.raises(itemlens.InvalidArgument) as error:
+            client.fuse([FuseInput(text="red")], "item", channel_weights={"text": itemlens.ChannelWeight(weight=2)})
+        assert error.value.violations[0].field == "channel_weights"
+
+    def test_a_history_of_kinds_that_nobody_knows(self, server: Server, sample: itemlens.Client) -> None:
+        history = [common_pb2.Interaction(item_id="item-0001", type=77), common_pb2.Interaction(item_id="item-0002")]  # type: ignore[arg-type]
+        request = itemlens_pb2.RecommendRequest(collection="sample", user=common_pb2.UserSide(history=history))
+        assert server.item_lens.Recommend(request, timeout=30).items
+        assert sample.recommend(history=[Interaction("item-0001", "view")])
+        assert Content("text", text="x")

@@ -1,0 +1,107 @@
+"""The one table from errors to gRPC statuses: every class of error is in it, with the details it promises."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2
+from itemlens_server import errors
+from itemlens_server.errors import (
+    AlreadyExists,
+    Cancelled,
+    DeadlineExceeded,
+    InvalidInput,
+    ItemlensError,
+    NotFound,
+    Overloaded,
+    SpaceMismatch,
+    StorageFull,
+    WrongState,
+)
+from itemlens_server.rpc.errors import CODES, code_of, item_status, status_of
+
+EXPECTED: dict[ItemlensError, int] = {
+    InvalidInput("m", "f"): code_pb2.INVALID_ARGUMENT,
+    NotFound("m", "item", "a"): code_pb2.NOT_FOUND,
+    AlreadyExists("m"): code_pb2.ALREADY_EXISTS,
+    WrongState("m"): code_pb2.FAILED_PRECONDITION,
+    SpaceMismatch("m"): code_pb2.FAILED_PRECONDITION,
+    Overloaded("m", 0.5): code_pb2.RESOURCE_EXHAUSTED,
+    StorageFull("m"): code_pb2.RESOURCE_EXHAUSTED,
+    DeadlineExceeded("m"): code_pb2.DEADLINE_EXCEEDED,
+    Cancelled("m"): code_pb2.CANCELLED,
+}
+
+
+def classes() -> set[type[ItemlensError]]:
+    found = {c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, ItemlensError)}
+    return found - {ItemlensError}
+
+
+def details(error: ItemlensError) -> dict[str, Message]:
+    kinds = (
+        error_details_pb2.ErrorInfo,
+        error_details_pb2.BadRequest,
+        error_details_pb2.ResourceInfo,
+        error_details_pb2.RetryInfo,
+    )
+    found: dict[str, Message] = {}
+    for packed in status_of(error).details:
+        for kind in kinds:
+            message = kind()
+            if packed.Unpack(message):
+                found[kind.__name__] = message
+    return found
+
+
+def test_every_class_of_error_is_expected_here() -> None:
+    assert {type(e) for e in EXPECTED} == classes()
+
+
+def test_every_class_of_error_is_in_the_table_or_has_an_ancestor_there() -> None:
+    assert all(any(issubclass(c, known) for known in CODES) for c in classes())
+
+
+@pytest.mark.parametrize("error", EXPECTED, ids=lambda e: type(e).__name__)
+def test_code(error: ItemlensError) -> None:
+    assert code_of(error) == status_of(error).code == item_status(error).code == EXPECTED[error]
+
+
+@pytest.mark.parametrize("error", EXPECTED, ids=lambda e: type(e).__name__)
+def test_every_status_names_its_reason(error: ItemlensError) -> None:
+    info = details(error)["ErrorInfo"]
+    assert isinstance(info, error_details_pb2.ErrorInfo)
+    assert info.domain == "itemlens"
+    assert info.reason.replace("_", "").lower() == type(error).__name__.lower()
+
+
+def test_bad_input_names_the_field() -> None:
+    error = InvalidInput("is empty", "text").within("contents[2]").within("items[7]")
+    bad = details(error)["BadRequest"]
+    assert isinstance(bad, error_details_pb2.BadRequest)
+    assert [(v.field, v.description) for v in bad.field_violations] == [("items[7].contents[2].text", "is empty")]
+    assert "items[7].contents[2].text" in status_of(error).message
+
+
+def test_what_was_not_found_is_named() -> None:
+    found = details(NotFound("m", "collection", "shop"))["ResourceInfo"]
+    assert isinstance(found, error_details_pb2.ResourceInfo)
+    assert (found.resource_type, found.resource_name) == ("collection", "shop")
+
+
+def test_overload_says_when_to_come_back() -> None:
+    found = details(Overloaded("m", 1.5))["RetryInfo"]
+    assert isinstance(found, error_details_pb2.RetryInfo)
+    assert found.retry_delay.ToMilliseconds() == 1500
+
+
+def test_a_full_disk_does_not_invite_to_try_again() -> None:
+    assert "RetryInfo" not in details(StorageFull("m"))
+
+
+def test_the_status_of_an_entry_has_its_path() -> None:
+    assert item_status(InvalidInput("m", "text"), "items[3]").field == "items[3].text"
+    assert item_status(InvalidInput("m"), "items[3]").field == "items[3]"
+    assert item_status(None, "items[3]").SerializeToString() == b""
