@@ -119,7 +119,8 @@ def _typed(fp32: Path, kinds: list[str] | None) -> onnx.ModelProto:
     operator, and static quantisation silently leaves out what it knows no type of, `_FUSED` or not."""
     model = onnx.load(str(fp32))
     body = model.graph
-    known = {value.name for value in (*body.value_info, *body.input, *body.output, *body.initializer)}
+    known = {value.name for value in (*body.value_info, *body.input, *body.output)}
+    known |= {weights.name for weights in body.initializer}
     nodes = [node for node in body.node if node.op_type in (kinds or ())]
     for name in dict.fromkeys(name for node in nodes for name in (*node.input, *node.output)):
         if name not in known:

@@ -12,7 +12,8 @@ from itemlens_server.head.terms import Array, ChannelTerms, unit
 MAX_DIMENSION = 512
 CCA_RIDGE = 3e-4
 MINIMUM_PAIRS = 200
-MINIMUM_VECTORS = 20
+# Of fewer items the mean is what they have in common, and taking it out would leave noise.
+MINIMUM_ITEMS = 5
 
 
 @dataclass(frozen=True)
@@ -34,21 +35,32 @@ def project(name: str, data: ChannelData, items: int, width: int) -> tuple[Chann
     """mu and P of a channel, with the share of variance that P keeps.
 
     mu is the mean over items, so that an item with many pictures counts once; P are principal directions of all
-    vectors. Of fewer vectors than MINIMUM_VECTORS only the mean is taken out.
+    vectors. Directions that few vectors leave open are random ones at right angles to those, so that a later item
+    keeps what is new in it.
     """
     means, has = data.item_means(items)
-    mean = means[has].mean(0) if has.any() else np.zeros(data.vectors.shape[1], np.float32)
-    if len(data.vectors) < MINIMUM_VECTORS:
-        return ChannelTerms(name, mean if has.sum() > 1 else np.zeros_like(mean)), 1.0
+    dim = data.vectors.shape[1]
+    mean = means[has].mean(0) if has.sum() >= MINIMUM_ITEMS else np.zeros(dim, np.float32)
     centred = (data.vectors - mean).astype(np.float64)
-    values, directions = np.linalg.eigh(centred.T @ centred / len(centred))
+    values, directions = np.linalg.eigh(centred.T @ centred / max(len(centred), 1))
     values, directions = np.maximum(values[::-1], 0.0), directions[:, ::-1]
-    rank = int((values > 1e-9 * values[0]).sum())
-    kept = max(1, min(width, rank))
+    rank = int((values > 1e-9 * max(values[0], 1e-30)).sum())
+    principal = directions[:, : min(width, rank)]
     # The sign of an eigenvector is arbitrary; fixing it makes a fit repeatable.
-    signs = np.sign(directions[np.abs(directions[:, :kept]).argmax(0), np.arange(kept)])
-    p = np.asarray(directions[:, :kept] * signs, np.float32)
-    return ChannelTerms(name, mean, p), float(values[:kept].sum() / max(values.sum(), 1e-30))
+    largest = principal[np.abs(principal).argmax(0), np.arange(principal.shape[1])]
+    p = _filled_up(principal * np.sign(largest), min(width, dim))
+    kept = float(values[: principal.shape[1]].sum() / values.sum()) if values.sum() else 1.0
+    return ChannelTerms(name, mean, np.asarray(p, np.float32)), kept
+
+
+def _filled_up(directions: np.ndarray, width: int) -> np.ndarray:
+    """Orthonormal `directions` [dim, n] with random ones at right angles to them, up to `width`."""
+    missing = width - directions.shape[1]
+    if missing <= 0:
+        return directions
+    noise = np.random.default_rng(0).standard_normal((len(directions), missing))
+    noise -= directions @ (directions.T @ noise)
+    return np.concatenate([directions, np.linalg.qr(noise)[0]], axis=1)
 
 
 def widths(dims: Mapping[str, int], most: int = MAX_DIMENSION) -> dict[str, int]:

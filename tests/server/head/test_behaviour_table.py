@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from itemlens_server.head import behaviour
 from scipy import sparse
 
-TAKEN = st.lists(
-    st.tuples(st.sampled_from("uvwxyz"), st.sampled_from("abcdefgh")), min_size=1, max_size=60
-)
+from itemlens_server.head import behaviour
+
+TAKEN = st.lists(st.tuples(st.sampled_from("uvwxyz"), st.sampled_from("abcdefgh")), min_size=1, max_size=60)
 
 
 def test_three_items_by_hand() -> None:

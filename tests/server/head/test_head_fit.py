@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from itemlens_server.head import fit
 from itemlens_server.head.fit import ChannelData
-from itemlens_server.head.terms import unit
+from itemlens_server.head.terms import ChannelTerms, unit
 
 DIMS = st.dictionaries(st.sampled_from("abcdefg"), st.integers(1, 1024), min_size=1, max_size=6)
 
@@ -42,23 +43,31 @@ class TestProjection:
         # Act
         terms, kept = fit.project("c", ChannelData(vectors, np.arange(300)), 300, 6)
         # Assert
-        assert terms.width == 2  # no more directions than there are
+        assert terms.width == 6  # two that they need, and four for what later items may bring
         assert kept == pytest.approx(1.0)
         np.testing.assert_allclose(terms.mean, vectors.mean(0), atol=1e-4)
         assert terms.projection is not None
-        np.testing.assert_allclose(terms.projection @ terms.projection.T, plane @ plane.T, atol=1e-3)
+        principal, rest = terms.projection[:, :2], terms.projection[:, 2:]
+        np.testing.assert_allclose(principal @ principal.T, plane @ plane.T, atol=1e-3)
+        np.testing.assert_allclose(terms.projection.T @ terms.projection, np.eye(6), atol=1e-5)
+        np.testing.assert_allclose(plane.T @ rest, 0, atol=1e-3)
+
+    def test_a_channel_without_vectors_keeps_to_its_width(self) -> None:
+        terms, kept = fit.project(
+            "c", ChannelData(np.zeros((0, 50), np.float32), np.zeros(0, np.int64)), 9, 8
+        )
+        assert terms.width == 8 and kept == 1.0
 
     def test_an_item_with_many_pictures_counts_once_in_the_mean(self) -> None:
-        vectors = np.concatenate([np.full((90, 3), 9.0), np.full((1, 3), 1.0)]).astype(np.float32)
-        owners = np.asarray([0] * 90 + [1])
-        terms, _ = fit.project("c", ChannelData(vectors, owners), 2, 3)
-        np.testing.assert_allclose(terms.mean, 5.0)
+        vectors = np.concatenate([np.full((90, 3), 9.0), np.full((4, 3), 1.0)]).astype(np.float32)
+        owners = np.asarray([0] * 90 + [1, 2, 3, 4])
+        terms, _ = fit.project("c", ChannelData(vectors, owners), 5, 3)
+        np.testing.assert_allclose(terms.mean, (9 + 4) / 5, rtol=1e-6)
 
-    def test_of_a_handful_of_vectors_only_the_mean_is_taken(self) -> None:
-        vectors = np.random.default_rng(1).normal(size=(5, 4)).astype(np.float32)
-        terms, kept = fit.project("c", ChannelData(vectors, np.arange(5)), 5, 2)
-        assert terms.projection is None and kept == 1.0
-        np.testing.assert_allclose(terms.mean, vectors.mean(0), atol=1e-6)
+    def test_of_a_handful_of_items_no_mean_is_taken(self) -> None:
+        vectors = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
+        terms, _ = fit.project("c", ChannelData(vectors, np.arange(4)), 4, 2)
+        np.testing.assert_array_equal(terms.mean, np.zeros(6))
 
     @pytest.mark.parametrize("count", [0, 1])
     def test_a_channel_with_nothing_to_learn_from_stays_as_it_is(self, count: int) -> None:
@@ -74,7 +83,7 @@ class TestProjection:
 
 def test_an_items_pictures_become_one_unit_vector() -> None:
     vectors = np.array([[1, 0], [0, 1], [0, 3]], np.float32)
-    terms, _ = fit.project("c", ChannelData(np.zeros((0, 2), np.float32), np.zeros(0, np.int64)), 2, 2)
+    terms = ChannelTerms("c", np.zeros(2, np.float32))
     e, has = fit.item_units(terms, ChannelData(vectors, np.array([0, 0, 2])), 3)
     np.testing.assert_allclose(e, [[0.5**0.5, 0.5**0.5], [0, 0], [0, 1]], atol=1e-6)
     assert has.tolist() == [True, False, True]

@@ -7,10 +7,11 @@ import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_head_terms import random_head
+
 from itemlens_server.engine.repository import FusionHead, Space
 from itemlens_server.head import graph
 from itemlens_server.head.terms import Array, Head, unit
-from test_head_terms import random_head
 
 SEEDS = st.integers(0, 2**32 - 1)
 Raw = dict[str, list[Array]]
@@ -18,7 +19,11 @@ Raw = dict[str, list[Array]]
 
 def h_by_hand(head: Head, item: Raw) -> Array:
     """h of one item, as design.md writes it."""
-    own = {n: unit(np.stack([unit(head.channel(n).project(v)) for v in vs]).sum(0)) for n, vs in item.items() if vs}
+    own = {
+        n: unit(np.stack([unit(head.channel(n).project(v)) for v in vs]).sum(0))
+        for n, vs in item.items()
+        if vs
+    }
     h = np.zeros(head.dimension, np.float32)
     for c in head.channels:
         block = head.block(c.name)

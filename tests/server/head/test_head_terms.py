@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from itemlens_server.head.terms import (
     DISLIKE,
     HISTORY,
@@ -23,7 +24,9 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def random_weights(rng: np.random.Generator, names: list[str]) -> KindWeights:
-    return KindWeights({n: ChannelWeights(*rng.uniform(0, 3, 3).tolist()) for n in names}, float(rng.random()))
+    return KindWeights(
+        {n: ChannelWeights(*rng.uniform(0, 3, 3).tolist()) for n in names}, float(rng.random())
+    )
 
 
 def random_head(rng: np.random.Generator) -> Head:
@@ -69,7 +72,11 @@ def test_score_is_the_sum_over_channels_of_weight_times_cosine_less_threshold(se
             scale = 1.0 if flag[c.name] == 0 else c.predicted_scale
             h[head.block(c.name)] = scale * e[c.name]
             h[head.block(c.name).stop + flag[c.name]] = 1.0
-    q = {n: unit(rng.normal(size=head.channel(n).width).astype(np.float32)) for n in head.names if rng.random() < 0.7}
+    q = {
+        n: unit(rng.normal(size=head.channel(n).width).astype(np.float32))
+        for n in head.names
+        if rng.random() < 0.7
+    }
     weights = random_weights(rng, head.names)
 
     # Act
@@ -112,18 +119,27 @@ def test_pulling_a_direction_back_keeps_its_dot_products(seed: int) -> None:
     v = rng.normal(size=(4, len(channel.mean))).astype(np.float32)
     direction = rng.normal(size=channel.width).astype(np.float32)
     np.testing.assert_allclose(
-        channel.project(v) @ direction, (v - channel.mean) @ channel.pull_back(direction), rtol=1e-3, atol=1e-4
+        channel.project(v) @ direction,
+        (v - channel.mean) @ channel.pull_back(direction),
+        rtol=1e-3,
+        atol=1e-4,
     )
 
 
 @given(SEEDS)
-def test_a_head_comes_back_from_its_file_as_it_was(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+def test_a_head_comes_back_from_its_file_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> None:
     head = random_head(np.random.default_rng(seed))
     path: Path = tmp_path_factory.mktemp("head") / "terms.npz"
     head.save(path)
     again = Head.load(path)
     assert again.names == head.names
-    assert (again.kinds, again.behaviour_lambda, again.fitted) == (head.kinds, head.behaviour_lambda, head.fitted)
+    assert (again.kinds, again.behaviour_lambda, again.fitted) == (
+        head.kinds,
+        head.behaviour_lambda,
+        head.fitted,
+    )
     for old, new in zip(head.channels, again.channels, strict=True):
         np.testing.assert_array_equal(old.mean, new.mean)
         assert (old.projection is None) == (new.projection is None)
@@ -136,13 +152,19 @@ def test_a_head_comes_back_from_its_file_as_it_was(tmp_path_factory: pytest.Temp
 
 
 def test_unit_leaves_zeros_alone() -> None:
-    np.testing.assert_array_equal(unit(np.array([[0, 0], [3, 4]], np.float32)), [[0, 0], np.float32([0.6, 0.8])])
+    np.testing.assert_array_equal(
+        unit(np.array([[0, 0], [3, 4]], np.float32)), [[0, 0], np.float32([0.6, 0.8])]
+    )
 
 
 class TestWeightsByKind:
     fitted = ChannelWeights(2.0, 0.3, 0.1)
     head = Head(
-        (ChannelTerms("text", np.zeros(2)), ChannelTerms("image", np.zeros(2)), ChannelTerms("reviews", np.zeros(2))),
+        (
+            ChannelTerms("text", np.zeros(2)),
+            ChannelTerms("image", np.zeros(2)),
+            ChannelTerms("reviews", np.zeros(2)),
+        ),
         {"search:text": KindWeights({"text": fitted}), HISTORY: KindWeights({"text": fitted}, 0.7)},
     )
 

@@ -1,0 +1,168 @@
+"""Starting: what the server says when it can, when it cannot, and what it needs to be installed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import grpc
+import itemlens
+import numpy as np
+import pytest
+import spaces
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from itemlens import Item
+from serving import NotServing, Server
+from spaces import Tiny
+
+# `python -c` with this in front runs the command line as `python -m itemlens_server.cli` does, but with modules
+# that the serving install does not have made impossible to import.
+WITHOUT = """
+import sys, importlib.abc
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names}:
+            raise ModuleNotFoundError("not in the serving install: " + name)
+sys.meta_path.insert(0, Refuse())
+from itemlens_server.cli import main
+main()
+"""
+NOT_FOR_SERVING = {"torch", "torchvision", "transformers", "optimum", "safetensors", "huggingface_hub", "datasets"}
+
+
+class TestServices:
+    @pytest.mark.parametrize("service", ["", "itemlens.v1.ItemLens", "itemlens.v1.Catalog"])
+    def test_health(self, server: Server, service: str) -> None:
+        stub = health_pb2_grpc.HealthStub(server.channel)
+        reply = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=30)
+        assert reply.status == health_pb2.HealthCheckResponse.SERVING
+
+    def test_health_of_an_unknown_service(self, server: Server) -> None:
+        stub = health_pb2_grpc.HealthStub(server.channel)
+        with pytest.raises(grpc.RpcError) as error:
+            stub.Check(health_pb2.HealthCheckRequest(service="nope"), timeout=30)
+        assert error.value.code() is grpc.StatusCode.NOT_FOUND  # type: ignore[attr-defined]
+
+    def test_reflection_lists_the_services_and_their_methods(self, server: Server) -> None:
+        stub = reflection_pb2_grpc.ServerReflectionStub(server.channel)
+
+        def ask(**request: str) -> reflection_pb2.ServerReflectionResponse:
+            [reply] = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(**request)]), timeout=30)
+            return reply
+
+        names = {s.name for s in ask(list_services="").list_services_response.service}
+        assert {"itemlens.v1.ItemLens", "itemlens.v1.Catalog", "grpc.health.v1.Health"} <= names
+        files = ask(file_containing_symbol="itemlens.v1.ItemLens.Recommend").file_descriptor_response
+        assert b"RecommendRequest" in b"".join(files.file_descriptor_proto)
+
+    def test_the_log_says_what_really_runs(self, server: Server) -> None:
+        log = "".join(server.log)
+        for channel in ("text", "image"):
+            assert f"channel {channel} runs fp32 on CPUExecutionProvider" in log
+
+
+class TestRefusal:
+    """One line that says what to change, and exit status 1; never a traceback."""
+
+    def refused(self, models: Path, data: Path, *flags: str, **settings: object) -> str:
+        with pytest.raises(NotServing) as error:
+            Server(models, data, *flags, **settings)  # type: ignore[arg-type]
+        message = str(error.value)
+        assert "error:" in message and "Traceback" not in message
+        return message
+
+    def test_without_a_space_says_what_to_run(self, tmp_path: Path) -> None:
+        assert "itemlens export" in self.refused(tmp_path / "none", tmp_path / "data")
+
+    def test_of_an_unknown_space_names_those_there_are(self, tiny: Tiny, tmp_path: Path) -> None:
+        message = self.refused(tiny.models, tmp_path, "--space", "nope")
+        assert "nope" in message and tiny.plain in message
+
+    @pytest.mark.parametrize("name", ["text.onnx", "tokenizer.json", "manifest.json", "head/terms.npz"])
+    def test_of_a_damaged_model_file_names_it(self, tiny: Tiny, tmp_path: Path, name: str) -> None:
+        models = Path(shutil.copytree(tiny.models, tmp_path / "models"))
+        path = models / tiny.fitted / name
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2])
+        message = self.refused(models, tmp_path / "data", "--space", tiny.fitted)
+        assert name in message and "export the space again" in message
+
+    def test_of_another_space_than_the_stores_says_what_to_run(self, tiny: Tiny, tmp_path: Path) -> None:
+        data = tmp_path / "data"
+        with Server(tiny.models, data) as server, server.client() as client:
+            client.upsert([Item("a", text="red")]).raise_for_errors()
+        models = tmp_path / "models"
+        shutil.copytree(tiny.models / tiny.other, models / tiny.other)
+        message = self.refused(models, data)
+        assert tiny.fitted in message and "itemlens index" in message
+        # Nothing was lost by trying.
+        with Server(tiny.models, data) as server, server.client() as client:
+            assert client.get_collection().item_count == 1
+
+    def test_of_a_damaged_store(self, tiny: Tiny, tmp_path: Path) -> None:
+        (tmp_path / "itemlens.db").write_bytes(b"rubbish" * 1000)
+        assert "backup" in self.refused(tiny.models, tmp_path)
+
+    def test_of_wrong_settings(self, tiny: Tiny, tmp_path: Path) -> None:
+        assert "max_k" in self.refused(tiny.models, tmp_path, max_k=0)
+        assert "threads" in self.refused(tiny.models, tmp_path, threads="many")
+        config = tmp_path / "config.yaml"
+        config.write_text("max_kk: 5\n")
+        assert "max_kk" in self.refused(tiny.models, tmp_path, "--config", str(config))
+
+    def test_of_a_precision_that_the_space_lacks(self, tiny: Tiny, tmp_path: Path) -> None:
+        assert "int8" in self.refused(tiny.models, tmp_path, "--precision", "int8")
+
+    def test_of_an_address_that_is_taken(self, server: Server, tiny: Tiny, tmp_path: Path) -> None:
+        assert "--listen" in self.refused(tiny.models, tmp_path, "--listen", server.address)
+
+
+class TestSettings:
+    def test_come_from_a_file_the_environment_and_flags_and_hold(self, tiny: Tiny, tmp_path: Path) -> None:
+        config = tmp_path / "config.yaml"
+        config.write_text("max_k: 3\nmax_inputs: 4\nspace: other\nmax_text_bytes: 10\n")
+        flags = ("--config", str(config), "--space", "tiny", "--log", "json")
+        with Server(tiny.models, tmp_path / "data", *flags, max_inputs=5) as server, server.client() as client:
+            assert client.space().name == "tiny"
+            client.upsert([Item("a", text="red")])
+            with pytest.raises(itemlens.InvalidArgument):
+                client.recommend(text="red", k=4)
+            with pytest.raises(itemlens.InvalidArgument, match="limit is 5"):
+                client.encode(["red"] * 6)
+            assert client.encode(["red shoe and more"])[0].error is not None
+        lines = [json.loads(line) for line in server.log]
+        assert {"time", "level", "message"} <= set(lines[0])
+        assert any("serving on port" in line["message"] for line in lines)
+
+    def test_the_default_space_is_the_last_made(self, server: Server, tiny: Tiny) -> None:
+        with server.client() as client:
+            assert client.space().space_id == tiny.fitted
+
+    def test_an_interrupt_stops_it_like_sigterm(self, tiny: Tiny, tmp_path: Path) -> None:
+        server = Server(tiny.models, tmp_path)
+        server.process.send_signal(signal.SIGINT)
+        assert server.wait() == 0
+
+
+class TestServingInstall:
+    def test_starts_and_answers_without_torch_transformers_and_optimum(self, tiny: Tiny, tmp_path: Path) -> None:
+        python = [sys.executable, "-c", WITHOUT.replace("{names}", repr(NOT_FOR_SERVING))]
+        with Server(tiny.models, tmp_path, python=python) as server, server.client() as client:
+            picture = spaces.picture("shoe", "red")
+            client.upsert([Item("a", text="red shoe", picture=picture), Item("b", text="蓝色的裙")]).raise_for_errors()
+            answer = client.recommend(text="red shoe", picture=picture, reasons=True, parts=True)
+            assert [i.item_id for i in answer] == ["a", "b"]
+            [one] = client.explain(["a"], recommendation_id=answer.recommendation_id, heat_map="png")
+            assert one.error is None and abs(one.residual) < 1e-4
+            fused = client.fuse([itemlens.FuseInput(text="red")])
+            assert np.isfinite(fused.vectors).all()
+            assert server.healthy()
+
+    def test_the_block_works(self, tiny: Tiny, tmp_path: Path) -> None:
+        python = [sys.executable, "-c", WITHOUT.replace("{names}", repr({"onnxruntime"}))]
+        with pytest.raises(NotServing, match="not in the serving install: onnxruntime"):
+            Server(tiny.models, tmp_path, python=python)
