@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
+
 import spaces
 from itemlens_server.engine.repository import ModelRepository, Space
 from spaces import Tiny

@@ -14,6 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
 from itemlens_server.deadline import Deadline
 from itemlens_server.engine.encoders import Limits, PictureEncoder, TextEncoder
 from itemlens_server.engine.manifest import (
@@ -38,9 +42,6 @@ from itemlens_server.head.terms import (
     KindWeights,
     search_kind,
 )
-from onnx import TensorProto, helper, numpy_helper
-from PIL import Image
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 TEXT_DIM, IMAGE_DIM, SIDE, GRID, MAX_TOKENS = 32, 24, 32, 4, 48
 
@@ -53,10 +54,32 @@ THEMES: dict[str, list[str]] = {
     "fund": ["fund", "bond", "savings", "interest", "loan", "account", "基", "金", "存"],
 }
 COLOURS: dict[str, tuple[int, int, int]] = {
-    "red": (220, 30, 30), "green": (30, 180, 60), "blue": (40, 70, 220), "black": (20, 20, 20), "white": (240, 240, 240),
-}  # fmt: skip
+    "red": (220, 30, 30),
+    "green": (30, 180, 60),
+    "blue": (40, 70, 220),
+    "black": (20, 20, 20),
+    "white": (240, 240, 240),
+}
 COLOUR_CHARACTERS = {"red": "红", "green": "绿", "blue": "蓝", "black": "黑", "white": "白"}
-COMMON = ["a", "the", "for", "with", "and", "of", "query", "passage", ":", ".", ",", "-", "light", "good", "的", "色", "好"]
+COMMON = [
+    "a",
+    "the",
+    "for",
+    "with",
+    "and",
+    "of",
+    "query",
+    "passage",
+    ":",
+    ".",
+    ",",
+    "-",
+    "light",
+    "good",
+    "的",
+    "色",
+    "好",
+]
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 PICTURE = PicturePreprocessing(
@@ -91,7 +114,9 @@ def word_vectors(seed: int) -> Array:
     rng = np.random.default_rng(seed)
     pieces = vocabulary()
     table = 0.35 * rng.normal(size=(len(pieces), TEXT_DIM))
-    centres = {word: centre for theme in THEMES.values() for centre in [rng.normal(size=TEXT_DIM)] for word in theme}
+    centres = {
+        word: centre for theme in THEMES.values() for centre in [rng.normal(size=TEXT_DIM)] for word in theme
+    }
     for colour, character in COLOUR_CHARACTERS.items():
         centres[colour] = centres[character] = rng.normal(size=TEXT_DIM)
     for n, piece in enumerate(pieces):
@@ -113,7 +138,10 @@ def text_graph(seed: int) -> onnx.ModelProto:
         helper.make_node("Div", ["total", "count"], ["v"]),
     ]
     constants = {"table": word_vectors(seed), "last": np.array([-1]), "one": np.array([1])}
-    inputs = [helper.make_tensor_value_info(n, TensorProto.INT64, ["b", "t"]) for n in ("input_ids", "attention_mask")]
+    inputs = [
+        helper.make_tensor_value_info(n, TensorProto.INT64, ["b", "t"])
+        for n in ("input_ids", "attention_mask")
+    ]
     return _model(nodes, constants, inputs, {"v": ["b", TEXT_DIM], "z": ["b", "t", TEXT_DIM]})
 
 
@@ -142,7 +170,9 @@ def _model(
     inputs: list[onnx.ValueInfoProto],
     outputs: Mapping[str, list[object]],
 ) -> onnx.ModelProto:
-    results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()]
+    results = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()
+    ]
     held = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     made = helper.make_graph(nodes, "tiny", inputs, results, held)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
@@ -160,7 +190,9 @@ class Tiny:
     other: str
 
 
-def build(repository: Path, name: str = "tiny", seed: int = 1, created: str = "2026-01-01T00:00:00+00:00") -> str:
+def build(
+    repository: Path, name: str = "tiny", seed: int = 1, created: str = "2026-01-01T00:00:00+00:00"
+) -> str:
     """Write an unfitted space with the channels `text` and `image` into `repository`; its id."""
     new = repository / f".{name}"
     new.mkdir(parents=True)
@@ -168,16 +200,29 @@ def build(repository: Path, name: str = "tiny", seed: int = 1, created: str = "2
     (new / "text.onnx").write_bytes(text_graph(seed).SerializeToString())
     (new / "image.onnx").write_bytes(picture_graph(seed).SerializeToString())
     text = TextPreprocessing(
-        tokenizer=describe_file(new, "tokenizer.json"), max_tokens=MAX_TOKENS, query_prefix="query: ", item_prefix="passage: "
+        tokenizer=describe_file(new, "tokenizer.json"),
+        max_tokens=MAX_TOKENS,
+        query_prefix="query: ",
+        item_prefix="passage: ",
     )
     encoders = {
-        "text": Encoder(kind="TEXT", dim=TEXT_DIM, graphs={Precision.FP32: describe_file(new, "text.onnx")}, text=text),
+        "text": Encoder(
+            kind="TEXT", dim=TEXT_DIM, graphs={Precision.FP32: describe_file(new, "text.onnx")}, text=text
+        ),
         "image": Encoder(
-            kind="IMAGE", dim=IMAGE_DIM, graphs={Precision.FP32: describe_file(new, "image.onnx")}, picture=PICTURE
+            kind="IMAGE",
+            dim=IMAGE_DIM,
+            graphs={Precision.FP32: describe_file(new, "image.onnx")},
+            picture=PICTURE,
         ),
     }
-    channels = (Channel(name="text", kind="TEXT", encoder="text"), Channel(name="image", kind="IMAGE", encoder="image"))
-    manifest = Manifest(space_id="", name=name, created=created, encoders=encoders, channels=channels).identified()
+    channels = (
+        Channel(name="text", kind="TEXT", encoder="text"),
+        Channel(name="image", kind="IMAGE", encoder="image"),
+    )
+    manifest = Manifest(
+        space_id="", name=name, created=created, encoders=encoders, channels=channels
+    ).identified()
     manifest.save(new)
     new.rename(repository / manifest.space_id)
     return manifest.space_id
@@ -227,7 +272,11 @@ def fitted_head(space: Space) -> Head:
     units = {name: fit.item_units(terms[name], data[name], len(items))[0] for name in widths}
     channels = tuple(
         ChannelTerms(
-            name, terms[name].mean, terms[name].projection, {other: fit.predictor(units[other], units[name])}, 0.5
+            name,
+            terms[name].mean,
+            terms[name].projection,
+            {other: fit.predictor(units[other], units[name])},
+            0.5,
         )
         for name, other in (("text", "image"), ("image", "text"))
     )
@@ -235,7 +284,7 @@ def fitted_head(space: Space) -> Head:
     kinds = {
         search_kind({"text": 0}): KindWeights({"text": search, "image": search}),
         search_kind({"image": 0}): KindWeights({"text": search, "image": search}),
-        search_kind({"text": 0, "image": 0}): KindWeights({"text": ChannelWeights(1.0, 0.3, 0.1), "image": ChannelWeights(1.5, 0.4, 0.2)}),
+        search_kind({"text": 0, "image": 0}): KindWeights({"text": search, "image": ChannelWeights(1.5, 0.4, 0.2)}),
         HISTORY: KindWeights({"text": search, "image": ChannelWeights(0.7, 0.35, 0.15)}, behaviour=0.8),
         DISLIKE: KindWeights({"text": ChannelWeights(1.0, 0.05, 0.0), "image": ChannelWeights(1.0, 0.1, 0.05)}),
     }  # fmt: skip

@@ -82,7 +82,9 @@ def test_nothing_imports_app_but_the_command_line() -> None:
 
 
 def test_the_client_knows_nothing_of_the_server() -> None:
-    assert offences(modules(CLIENT), ("itemlens_server", "itemlens_exporter", *EXPORT_ONLY, "onnxruntime")) == []
+    assert (
+        offences(modules(CLIENT), ("itemlens_server", "itemlens_exporter", *EXPORT_ONLY, "onnxruntime")) == []
+    )
 
 
 def test_the_client_needs_only_what_the_bare_install_has() -> None:

@@ -28,7 +28,7 @@ class Settings(BaseSettings):
         "auto", description="ONNX Runtime provider; cuda must load or the server stops"
     )
     precision: Literal["auto", "fp32", "fp16", "int8"] = Field(
-        "auto", description="graph to run; auto: fp16 on CUDA, else fp32"
+        "auto", description="graph to run; auto: fp16 on CUDA, else fp32; an encoder without it runs in fp32"
     )
     threads: int = Field(0, ge=0, description="inference threads; 0: one a processor")
     rpc_threads: int = Field(16, ge=2, description="calls that are worked on at the same time")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 
-import itemlens
 import pytest
 from serving import Server, sample_items
+
+import itemlens
 from spaces import Tiny
 
 _numbers = itertools.count()
@@ -39,10 +41,8 @@ def collection(server: Server) -> Iterator[str]:
     with server.client() as client:
         client.create_collection(name)
         yield name
-        try:
+        with contextlib.suppress(itemlens.NotFound):
             client.delete_collection(name)
-        except itemlens.NotFound:
-            pass
 
 
 @pytest.fixture

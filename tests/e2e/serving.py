@@ -15,9 +15,10 @@ from pathlib import Path
 from types import TracebackType
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 import itemlens
 import spaces
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from itemlens.v1 import catalog_pb2_grpc, itemlens_pb2_grpc
 
 START_SECONDS = 120
@@ -73,7 +74,11 @@ class Server:
         self._reading.start()
         self.port = self._wait_for_port()
         self.channel = grpc.insecure_channel(
-            self.address, options=[("grpc.max_receive_message_length", 64 << 20), ("grpc.max_send_message_length", 64 << 20)]
+            self.address,
+            options=[
+                ("grpc.max_receive_message_length", 64 << 20),
+                ("grpc.max_send_message_length", 64 << 20),
+            ],
         )
         self.item_lens = itemlens_pb2_grpc.ItemLensStub(self.channel)
         self.catalog = catalog_pb2_grpc.CatalogStub(self.channel)

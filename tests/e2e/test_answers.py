@@ -5,14 +5,26 @@ from __future__ import annotations
 import io
 from datetime import UTC, datetime, timedelta
 
-import itemlens
 import numpy as np
 import pytest
-import spaces
-from itemlens import ChannelWeight, Event, FuseInput, Interaction, Item, PartKind, Presence, Relation, Role, SourceWeights
-from itemlens.v1 import common_pb2, itemlens_pb2
 from PIL import Image
 from serving import Server, sample_items
+
+import itemlens
+import spaces
+from itemlens import (
+    ChannelWeight,
+    Event,
+    FuseInput,
+    Interaction,
+    Item,
+    PartKind,
+    Presence,
+    Relation,
+    Role,
+    SourceWeights,
+)
+from itemlens.v1 import common_pb2, itemlens_pb2
 from spaces import Tiny
 
 SAMPLES = {i.item_id: i for i in spaces.sample_items(150)}
@@ -44,7 +56,10 @@ class TestEncode:
         np.testing.assert_allclose(unit, raw / np.linalg.norm(raw), atol=1e-6)
 
     def test_another_space_gives_other_vectors(self, sample: itemlens.Client, tiny: Tiny) -> None:
-        here, there = sample.encode(["red"], channel="text"), sample.encode(["red"], channel="text", space="other")
+        here, there = (
+            sample.encode(["red"], channel="text"),
+            sample.encode(["red"], channel="text", space="other"),
+        )
         assert (here.space_id, there.space_id) == (tiny.fitted, tiny.other)
         assert not np.allclose(here.vectors, there.vectors)
 
@@ -55,11 +70,16 @@ class TestFuse:
         encoded = sample.encode(["red shoe"], pictures=[picture])
         vectors = [r.vector for r in encoded if r.vector is not None]
         for role, purpose in (("item", "item"),):
-            a, b = sample.fuse([FuseInput(text="red shoe", picture=picture), FuseInput(vectors=vectors)], role).vectors  # type: ignore[arg-type]
+            a, b = sample.fuse(
+                [FuseInput(text="red shoe", picture=picture), FuseInput(vectors=vectors)], role
+            ).vectors  # type: ignore[arg-type]
             np.testing.assert_allclose(a, b, atol=1e-6, err_msg=purpose)
 
     def test_tells_how_each_channel_came_in(self, sample: itemlens.Client) -> None:
-        item, query = sample.fuse([FuseInput(text="red")])[0], sample.fuse([FuseInput(text="red")], "query")[0]
+        item, query = (
+            sample.fuse([FuseInput(text="red")])[0],
+            sample.fuse([FuseInput(text="red")], "query")[0],
+        )
         assert item.presence == {"text": Presence.PRESENT, "image": Presence.PREDICTED}
         assert query.presence == {"text": Presence.PRESENT, "image": Presence.ABSENT}
 
@@ -136,6 +156,7 @@ class TestRecommend:
     def test_a_disliked_item_takes_down_what_is_like_it(self, sample: itemlens.Client) -> None:
         disliked = "item-0000"
         shoes = [i for i in SAMPLES if SAMPLES[i].theme == "shoe" and i != disliked]
+
         def mean(**side: object) -> float:
             answer = sample.recommend(text="good", candidates=shoes, k=100, **side)  # type: ignore[arg-type]
             return float(np.mean([i.score for i in answer]))
@@ -144,34 +165,52 @@ class TestRecommend:
 
     def test_sources_blend_by_their_weights(self, sample: itemlens.Client) -> None:
         everything = {"k": 150, "exclude_seen": False, "behaviour_weight": 0.0}
+
         def scores(**side: object) -> dict[str, float]:
             return {i.item_id: i.score for i in sample.recommend(**everything, **side)}  # type: ignore[arg-type]
 
         words, liked = scores(text="red shoe"), scores(liked=["item-0001"])
-        blended = scores(text="red shoe", liked=["item-0001"], source_weights=SourceWeights(query=2.0, liked=0.5))
+        blended = scores(
+            text="red shoe", liked=["item-0001"], source_weights=SourceWeights(query=2.0, liked=0.5)
+        )
         for item_id, score in blended.items():
             assert score == pytest.approx(2 * words[item_id] + 0.5 * liked[item_id], abs=1e-4)
 
     def test_channel_weights_of_nought_leave_a_channel_out(self, sample: itemlens.Client) -> None:
         answer = sample.recommend(
-            text="red shoe", picture=spaces.picture("fund", "red"), channel_weights={"image": ChannelWeight(weight=0.0)}
+            text="red shoe",
+            picture=spaces.picture("fund", "red"),
+            channel_weights={"image": ChannelWeight(weight=0.0)},
         )
         words = sample.recommend(text="red shoe")
         assert [i.item_id for i in answer] == [i.item_id for i in words]
 
     def test_candidates_a_share_exact_and_seen(self, sample: itemlens.Client) -> None:
         candidates = [f"item-{n:04d}" for n in range(40)]
-        assert {i.item_id for i in sample.recommend(text="red", candidates=candidates, k=40)} == set(candidates)
+        assert {i.item_id for i in sample.recommend(text="red", candidates=candidates, k=40)} == set(
+            candidates
+        )
         assert len(sample.recommend(text="red", candidates=candidates, top_fraction=0.1)) == 4
-        assert len(sample.recommend(history=["item-0000"], top_fraction=0.1)) == 15  # of the 149 that are left
-        assert [i.item_id for i in sample.recommend(text="red", exact=True)] == [i.item_id for i in sample.recommend(text="red")]
-        assert "item-0000" in {i.item_id for i in sample.recommend(history=["item-0000"], exclude_seen=False, k=150)}
+        assert (
+            len(sample.recommend(history=["item-0000"], top_fraction=0.1)) == 15
+        )  # of the 149 that are left
+        assert [i.item_id for i in sample.recommend(text="red", exact=True)] == [
+            i.item_id for i in sample.recommend(text="red")
+        ]
+        assert "item-0000" in {
+            i.item_id for i in sample.recommend(history=["item-0000"], exclude_seen=False, k=150)
+        }
 
     def test_parts_and_reasons_come_along(self, sample: itemlens.Client) -> None:
         answer = sample.recommend(text="red shoe", liked=["item-0001"], parts=True, reasons=True)
         for one in answer:
             assert sum(p.value for p in one.parts) == pytest.approx(one.score, abs=1e-4)
-            assert {p.kind for p in one.parts} <= {PartKind.QUERY, PartKind.PAST_ITEM, PartKind.BASELINE, PartKind.BEHAVIOUR}
+            assert {p.kind for p in one.parts} <= {
+                PartKind.QUERY,
+                PartKind.PAST_ITEM,
+                PartKind.BASELINE,
+                PartKind.BEHAVIOUR,
+            }
             assert one.reason.endswith(".")
         chinese = sample.recommend(text="red shoe", reasons=True, language="zh")
         assert all(i.reason.endswith("。") for i in chinese)
@@ -189,9 +228,13 @@ class TestExplain:
         ],
         ids=lambda s: "+".join(s),
     )
-    def test_by_recommendation_adds_up_to_the_score_that_was_given(self, sample: itemlens.Client, side: dict[str, object]) -> None:
+    def test_by_recommendation_adds_up_to_the_score_that_was_given(
+        self, sample: itemlens.Client, side: dict[str, object]
+    ) -> None:
         answer = sample.recommend(k=12, **side)  # type: ignore[arg-type]
-        found = sample.explain([i.item_id for i in answer], recommendation_id=answer.recommendation_id, sums=True)
+        found = sample.explain(
+            [i.item_id for i in answer], recommendation_id=answer.recommendation_id, sums=True
+        )
         for one, given in zip(found, answer, strict=True):
             assert one.error is None and one.score == given.score
             assert abs(one.residual) < 1e-4
@@ -217,7 +260,9 @@ class TestExplain:
         assert all(text[p.start : p.end] == p.text for p in words)
         assert max(words, key=lambda p: p.value).text == "green"
 
-    def test_of_an_item_that_is_not_in_the_recommendation_is_refused_for_that_item(self, sample: itemlens.Client) -> None:
+    def test_of_an_item_that_is_not_in_the_recommendation_is_refused_for_that_item(
+        self, sample: itemlens.Client
+    ) -> None:
         answer = sample.recommend(text="red shoe", k=1)
         other = next(i for i in SAMPLES if i != answer[0].item_id)
         found = sample.explain([answer[0].item_id, other], recommendation_id=answer.recommendation_id)
@@ -228,7 +273,10 @@ class TestExplain:
         answer = client.recommend(text="red shoe", k=3)
         client.upsert([Item("a", text="blue dress")])
         client.delete_items(["b"])
-        found = {e.item_id: e.error for e in client.explain(["a", "b", "c"], recommendation_id=answer.recommendation_id)}
+        found = {
+            e.item_id: e.error
+            for e in client.explain(["a", "b", "c"], recommendation_id=answer.recommendation_id)
+        }
         assert found["c"] is None
         assert isinstance(found["a"], itemlens.FailedPrecondition)
         assert isinstance(found["b"], itemlens.FailedPrecondition)
@@ -257,7 +305,9 @@ class TestExplain:
         turned = Image.fromarray(np.rot90(pixels).copy())
         exif = Image.Exif()
         exif[0x0112] = 6  # turn by 90 degrees clockwise to see it
-        client.upsert([Item("a", picture=spaces.encoded(turned, "JPEG", exif=exif, quality=95))]).raise_for_errors()
+        client.upsert(
+            [Item("a", picture=spaces.encoded(turned, "JPEG", exif=exif, quality=95))]
+        ).raise_for_errors()
         [one] = client.explain(["a"], picture=spaces.picture("shoe", "red"), heat_map="png")
         drawn = np.asarray(Image.open(io.BytesIO(one.heat_maps[0].png)).convert("RGB"), np.int32)
         greenness = drawn[..., 1].mean(0)
@@ -272,7 +322,9 @@ class TestExplain:
         a, b = sample.explain(["item-0001", "item-0001"], text="red")
         assert a.by_place == b.by_place and a.score == b.score
 
-    def test_an_unknown_format_of_heat_map_is_taken_for_numbers(self, server: Server, sample: itemlens.Client) -> None:
+    def test_an_unknown_format_of_heat_map_is_taken_for_numbers(
+        self, server: Server, sample: itemlens.Client
+    ) -> None:
         request = itemlens_pb2.ExplainRequest(
             collection="sample", item_ids=[with_pictures(1)], heat_map=9,  # type: ignore[arg-type]
             user=common_pb2.UserSide(liked_item_ids=["item-0000"]),
@@ -294,6 +346,7 @@ class TestEvents:
     def test_of_a_dislike_take_the_like_down(self, client: itemlens.Client) -> None:
         client.upsert(sample_items(60))
         client.record_events([Event("u", "item-0001", "purchase")])
+
         def place(user: str) -> float:
             scores = {i.item_id: i.score for i in client.recommend(user, k=60)}
             return float(np.mean([s for i, s in scores.items() if SAMPLES[i].theme == "fund"]))
@@ -318,7 +371,9 @@ class TestEvents:
         assert client.recommend("v")
         assert client.get_collection().event_count == 1
 
-    def test_are_learnt_from_in_the_background(self, client: itemlens.Client, server: Server, collection: str) -> None:
+    def test_are_learnt_from_in_the_background(
+        self, client: itemlens.Client, server: Server, collection: str
+    ) -> None:
         client.upsert(sample_items(30))
         # Whoever takes 0 takes 13 next, which is nothing like it.
         events = [Event(f"u{n}", i) for n in range(60) for i in ("item-0000", "item-0013")]
@@ -336,7 +391,13 @@ class TestEvents:
 class TestCatalogue:
     def test_items_come_back_as_they_were(self, client: itemlens.Client) -> None:
         picture = spaces.picture("shoe", "red")
-        item = Item("a", text="red shoe", pictures=[picture], attributes={"price": 3}, relations=[Relation("goes_with", "b")])
+        item = Item(
+            "a",
+            text="red shoe",
+            pictures=[picture],
+            attributes={"price": 3},
+            relations=[Relation("goes_with", "b")],
+        )
         client.upsert([item]).raise_for_errors()
         [whole] = client.get_items(["a"], pictures=True)
         assert whole.item.texts == {"text": "red shoe"} and whole.item.pictures == {"image": (picture,)}
@@ -349,9 +410,19 @@ class TestCatalogue:
             client.upsert([Item(f"i{n}", text="red")])
         client.upsert([Item("i2", text="blue")])
         for size in (1, 3, 8, 1000):
-            assert [i.item.item_id for i in client.list_items(page_size=size)] == ["i0", "i1", "i3", "i4", "i5", "i6", "i2"]
+            assert [i.item.item_id for i in client.list_items(page_size=size)] == [
+                "i0",
+                "i1",
+                "i3",
+                "i4",
+                "i5",
+                "i6",
+                "i2",
+            ]
 
-    def test_what_would_not_fit_into_a_message_is_paged_or_refused_with_what_to_do(self, client: itemlens.Client) -> None:
+    def test_what_would_not_fit_into_a_message_is_paged_or_refused_with_what_to_do(
+        self, client: itemlens.Client
+    ) -> None:
         ids = [f"{n}-{m}" for n in range(6) for m in range(3)]
         for n in range(0, 18, 3):
             items = [Item(i, text="red", attributes={"x": "y" * (4_000_000)}) for i in ids[n : n + 3]]
@@ -378,7 +449,12 @@ class TestCatalogue:
         client.upsert([Item("a", text="red")])
         client.record_events([Event("u", "a")])
         about = client.get_collection()
-        assert (about.name, about.space_id, about.item_count, about.event_count) == (collection, tiny.fitted, 1, 1)
+        assert (about.name, about.space_id, about.item_count, about.event_count) == (
+            collection,
+            tiny.fitted,
+            1,
+            1,
+        )
         assert about.sequence_number == 2
         assert collection in [c.name for c in client.list_collections()]
         names = [c.name for c in client.list_collections()]
@@ -396,7 +472,9 @@ class TestCatalogue:
             ("text", 32, "CPUExecutionProvider", "fp32"), ("image", 24, "CPUExecutionProvider", "fp32"),
         ]  # fmt: skip
 
-    def test_words_alone_score_an_item_exactly_the_same_with_and_without_its_picture(self, client: itemlens.Client) -> None:
+    def test_words_alone_score_an_item_exactly_the_same_with_and_without_its_picture(
+        self, client: itemlens.Client
+    ) -> None:
         pictured = [i for i in SAMPLES.values() if i.pictures][:40]
         client.upsert([Item(f"with-{i.item_id}", text=i.text, pictures=list(i.pictures)) for i in pictured])
         client.upsert([Item(f"without-{i.item_id}", text=i.text) for i in pictured])

@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
-import itemlens
 import numpy as np
 import pytest
+from serving import NotServing, Server, sample_items
+
+import itemlens
 import spaces
 from itemlens import Event, Item
 from itemlens.v1 import catalog_pb2, common_pb2
-from serving import NotServing, Server, sample_items
 from spaces import Tiny
 
 
@@ -76,10 +77,14 @@ class TestCrash:
             # One event of each writer may have been stored without its acknowledgement.
             assert sum(events.values()) <= total <= sum(events.values()) + 4
 
-    def test_is_survived_with_and_without_the_snapshots_of_graphs_and_behaviour(self, tiny: Tiny, tmp_path: Path) -> None:
+    def test_is_survived_with_and_without_the_snapshots_of_graphs_and_behaviour(
+        self, tiny: Tiny, tmp_path: Path
+    ) -> None:
         with Server(tiny.models, tmp_path, candidates_per_channel=30) as server, server.client() as client:
             client.upsert(sample_items(400)).raise_for_errors()
-            client.record_events([Event(f"u{n}", f"item-{(n + m) % 50:04d}") for n in range(80) for m in range(3)])
+            client.record_events(
+                [Event(f"u{n}", f"item-{(n + m) % 50:04d}") for n in range(80) for m in range(3)]
+            )
             server.wait_for_log("behaviour learnt")
             client.delete_items([f"item-{n:04d}" for n in range(0, 60, 7)])
             # Until the graphs are on disk: they are built before behaviour is learnt, in the same round.
@@ -106,7 +111,9 @@ class TestCrash:
                 assert set(after) == set(before)
                 np.testing.assert_allclose([after[i] for i in before], list(before.values()), atol=1e-6)
                 if damage == "none":
-                    assert [i.item_id for i in client.recommend(history=["item-0001", "item-0002"], k=20)] == by_history
+                    assert [
+                        i.item_id for i in client.recommend(history=["item-0001", "item-0002"], k=20)
+                    ] == by_history
                 else:
                     again.wait_for_log("behaviour learnt" if damage == "behaviour" else "collection default")
                 served = [i.item_id for i in client.recommend(text="blue dress", k=10)]
@@ -123,8 +130,12 @@ class TestStop:
         requests: queue.SimpleQueue[catalog_pb2.StreamUpsertItemsRequest | None] = queue.SimpleQueue()
 
         def put(item_id: str) -> None:
-            item = catalog_pb2.Item(item_id=item_id, contents=[common_pb2.Content(channel="text", text="red")])
-            requests.put(catalog_pb2.StreamUpsertItemsRequest(upsert=catalog_pb2.UpsertItemsRequest(items=[item])))
+            item = catalog_pb2.Item(
+                item_id=item_id, contents=[common_pb2.Content(channel="text", text="red")]
+            )
+            requests.put(
+                catalog_pb2.StreamUpsertItemsRequest(upsert=catalog_pb2.UpsertItemsRequest(items=[item]))
+            )
 
         stream = server.catalog.StreamUpsertItems(iter(requests.get, None))
         put("before")
@@ -149,7 +160,9 @@ class TestStop:
         requests: queue.SimpleQueue[object] = queue.SimpleQueue()
         stream = server.catalog.StreamUpsertItems(iter(requests.get, None))
         item = catalog_pb2.Item(item_id="a", contents=[common_pb2.Content(channel="text", text="red")])
-        requests.put(catalog_pb2.StreamUpsertItemsRequest(upsert=catalog_pb2.UpsertItemsRequest(items=[item])))
+        requests.put(
+            catalog_pb2.StreamUpsertItemsRequest(upsert=catalog_pb2.UpsertItemsRequest(items=[item]))
+        )
         next(stream)
         server.terminate()
         with pytest.raises(grpc.RpcError):
@@ -168,7 +181,9 @@ class TestFullDisk:
         for n in range(400):
             noise = spaces.Image.fromarray(rng.integers(0, 256, (90, 90, 3), np.uint8))
             try:
-                client.upsert([Item(f"i{n}", text="red shoe", picture=spaces.encoded(noise))]).raise_for_errors()
+                client.upsert(
+                    [Item(f"i{n}", text="red shoe", picture=spaces.encoded(noise))]
+                ).raise_for_errors()
                 taken.add(f"i{n}")
             except itemlens.Overloaded as error:
                 refused.append(error)
@@ -239,7 +254,10 @@ class TestMove:
 
             with ThreadPoolExecutor(3) as threads:
                 reading, writing = [threads.submit(read) for _ in range(2)], threads.submit(write)
-                moved = [client.update_collection("default", space=s).space_id for s in ("fitted", tiny.plain, "fitted")]
+                moved = [
+                    client.update_collection("default", space=s).space_id
+                    for s in ("fitted", tiny.plain, "fitted")
+                ]
                 stop.set()
                 written = writing.result()
                 assert all(r.result() > 0 for r in reading)

@@ -381,7 +381,9 @@ class Reader:
 
     def sequence(self, collection: int) -> int:
         """Number of the last write to a collection."""
-        row = self._connection.execute("SELECT sequence FROM collections WHERE id = ?", (collection,)).fetchone()
+        row = self._connection.execute(
+            "SELECT sequence FROM collections WHERE id = ?", (collection,)
+        ).fetchone()
         return int(row[0]) if row else 0
 
     def counts(self, collection: int) -> tuple[int, int, int]:

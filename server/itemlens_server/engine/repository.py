@@ -201,18 +201,19 @@ class ModelRepository:
         return Space(manifest, directory, encoders, head)
 
     def _choose(self, graphs: Mapping[Precision, object], encoder: str) -> Precision:
+        """The wanted precision; fp32, with a word in the log, for an encoder that was not true to it."""
         if self._precision == "auto":
-            wanted = (
-                [Precision.FP16, Precision.FP32] if self._limits.gpu else [Precision.FP32, Precision.FP16]
-            )
+            wanted = Precision.FP16 if self._limits.gpu and Precision.FP16 in graphs else Precision.FP32
         else:
-            wanted = [Precision(self._precision)]
-        for precision in wanted:
-            if precision in graphs:
-                return precision
-        raise WrongState(
-            f"encoder {encoder!r} has no {wanted[0]} graph (it has {', '.join(graphs)}); export it with --precision"
-        )
+            wanted = Precision(self._precision)
+        if wanted not in graphs and Precision.FP32 in graphs:
+            log.warning("encoder %s has no %s graph; it runs in fp32", encoder, wanted)
+            wanted = Precision.FP32
+        if wanted not in graphs:
+            raise WrongState(
+                f"encoder {encoder!r} has no {wanted} graph (it has {', '.join(graphs)}); export it with --precision"
+            )
+        return wanted
 
 
 def verify(directory: Path) -> Manifest:

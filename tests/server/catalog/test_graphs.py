@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from itemlens_server.catalog import graphs
 from itemlens_server.catalog.graphs import Block, Segment
 from itemlens_server.catalog.index import Index
@@ -172,7 +173,13 @@ class TestSnapshot:
             assert third.graph_rows() == 80
 
     def test_of_another_shape_is_built_again(self, tmp_path: Path) -> None:
-        for content in ("[]", "{}", "null", '{"identity": 1, "segments": 2}', json.dumps({"identity": IDENTITY, "segments": [1]})):
+        for content in (
+            "[]",
+            "{}",
+            "null",
+            '{"identity": 1, "segments": 2}',
+            json.dumps({"identity": IDENTITY, "segments": [1]}),
+        ):
             (tmp_path / "graphs").mkdir(exist_ok=True)
             (tmp_path / "graphs" / graphs.MANIFEST).write_text(content)
             index = filled(tmp_path, 80)

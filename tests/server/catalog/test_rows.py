@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from itemlens_server.catalog.rows import Rows
 
 # Each step puts some items (their ids may come again in a later step) or takes one out.
@@ -62,7 +63,9 @@ def test_a_position_that_was_looked_up_is_in_every_later_view() -> None:
 
 
 @given(st.sets(st.integers(0, 40)), st.lists(st.integers(-5, 50), unique=True).map(sorted))
-def test_positions_are_found_by_label_and_unknown_labels_are_left_out(there: set[int], wanted: list[int]) -> None:
+def test_positions_are_found_by_label_and_unknown_labels_are_left_out(
+    there: set[int], wanted: list[int]
+) -> None:
     rows = Rows(1)
     labels = np.array(sorted(there), np.int64)
     rows.append(labels, [str(n) for n in labels], np.zeros((len(labels), 1), np.float32))

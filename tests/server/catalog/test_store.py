@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from itemlens_server.catalog import store as stored
 from itemlens_server.catalog.store import (
     Document,
@@ -50,7 +51,9 @@ def vector(seed: str) -> np.ndarray:
 def item(item_id: str, text: str, pictures: tuple[bytes, ...] = (), replaces: int | None = None) -> NewItem:
     inputs = [StoredInput("text", content_hash(text.encode()), b"", vector(text))]
     inputs += [StoredInput("image", content_hash(p), p, vector("p")) for p in pictures]
-    return NewItem(item_id, Document({"text": text}, {"price": 3}, (("goes_with", "x"),)), tuple(inputs), replaces)
+    return NewItem(
+        item_id, Document({"text": text}, {"price": 3}, (("goes_with", "x"),)), tuple(inputs), replaces
+    )
 
 
 def upsert(store: Store, collection: int, *items: NewItem) -> list[stored.Replaced]:
@@ -72,7 +75,9 @@ class TestItems:
         assert all(i.vector is not None for i in a.inputs)
         assert a.sequence == 1
 
-    def test_a_replaced_item_gets_a_new_row_and_nothing_stays_of_the_old(self, store: Store, collection: int) -> None:
+    def test_a_replaced_item_gets_a_new_row_and_nothing_stays_of_the_old(
+        self, store: Store, collection: int
+    ) -> None:
         [first] = upsert(store, collection, item("a", "red", (b"PIC1",)))
         [second] = upsert(store, collection, item("a", "blue"))
         assert (second.old_row, second.row > first.row) == (first.row, True)
@@ -99,7 +104,9 @@ class TestItems:
         assert late.row == 0 and other.row > 0
         assert store.reader().items(collection, ["a"])["a"].document.texts == {"text": "blue"}
 
-    def test_pages_hold_every_item_once_in_the_order_of_their_writes(self, store: Store, collection: int) -> None:
+    def test_pages_hold_every_item_once_in_the_order_of_their_writes(
+        self, store: Store, collection: int
+    ) -> None:
         for n in range(7):
             upsert(store, collection, item(f"i{n}", str(n)))
         upsert(store, collection, item("i2", "again"))
@@ -119,7 +126,9 @@ class TestItems:
         ]
         assert [i for _, i, _ in store.reader().raw_vectors(collection, ENCODERS, first.row)] == ["b"]
 
-    def test_raw_vectors_of_another_encoder_are_refused_with_what_to_do(self, store: Store, collection: int) -> None:
+    def test_raw_vectors_of_another_encoder_are_refused_with_what_to_do(
+        self, store: Store, collection: int
+    ) -> None:
         upsert(store, collection, item("a", "red"))
         with pytest.raises(WrongState, match="index it again"):
             list(store.reader().raw_vectors(collection, {"text": "another"}))
@@ -141,23 +150,25 @@ class TestContent:
         store.write(lambda c: stored.delete_collection(c, other))
         assert (rows(store, "vectors"), rows(store, "pictures"), rows(store, "inputs")) == (0, 0, 0)
 
-    def test_survives_the_replacement_of_its_only_item_by_one_that_holds_it_too(self, store: Store, collection: int) -> None:
+    def test_survives_the_replacement_of_its_only_item_by_one_that_holds_it_too(
+        self, store: Store, collection: int
+    ) -> None:
         upsert(store, collection, item("a", "red", (b"PIC",)))
         # As an upsert writes it that found the vector in the store: without the picture's bytes it would be lost.
         upsert(store, collection, item("a", "red", (b"PIC",)))
-        [image] = [i for i in store.reader().items(collection, ["a"], True)["a"].inputs if i.channel == "image"]
+        [image] = [
+            i for i in store.reader().items(collection, ["a"], True)["a"].inputs if i.channel == "image"
+        ]
         assert image.picture == b"PIC"
 
+    # A text and some pictures for an item of a collection, or None to delete it.
+    contents = st.tuples(st.sampled_from(["red", "blue"]), st.sets(st.sampled_from([b"P", b"Q", b"R"])))
+    writes = st.tuples(
+        st.sampled_from(["one", "two"]), st.sampled_from("abc"), st.one_of(st.none(), contents)
+    )
+
     @settings(max_examples=25)
-    @given(
-        st.lists(
-            st.tuples(
-                st.sampled_from(["one", "two"]), st.sampled_from("abc"),
-                st.one_of(st.none(), st.tuples(st.sampled_from(["red", "blue"]), st.sets(st.sampled_from([b"P", b"Q", b"R"])))),
-            ),
-            max_size=25,
-        )
-    )  # fmt: skip
+    @given(st.lists(writes, max_size=25))
     def test_whatever_is_written_and_deleted_exactly_what_is_held_is_kept(
         self,
         tmp_path_factory: pytest.TempPathFactory,
@@ -216,7 +227,9 @@ class TestCollections:
         with pytest.raises(AlreadyExists):
             new_collection(store, "c")
 
-    def test_a_write_into_one_that_was_deleted_meanwhile_finds_nothing(self, store: Store, collection: int) -> None:
+    def test_a_write_into_one_that_was_deleted_meanwhile_finds_nothing(
+        self, store: Store, collection: int
+    ) -> None:
         store.write(lambda c: stored.delete_collection(c, collection))
         with pytest.raises(NotFound, match="deleted meanwhile"):
             upsert(store, collection, item("a", "red"))

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from itemlens_server.catalog.writer import Writer
 from itemlens_server.errors import StorageFull, WrongState
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from itemlens_server.engine.repository import ModelRepository
 from live import Live, sample_catalogue
+
+from itemlens_server.engine.repository import ModelRepository
 from spaces import Tiny
 
 
@@ -20,7 +21,9 @@ def live(repository: ModelRepository, tiny: Tiny, tmp_path: Path) -> Iterator[Li
 
 
 @pytest.fixture(scope="module")
-def sample(repository: ModelRepository, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def sample(
+    repository: ModelRepository, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Live]:
     """The sample catalogue with behaviour, to read."""
     made = sample_catalogue(repository, tmp_path_factory.mktemp("sample") / "data", tiny.fitted)
     yield made

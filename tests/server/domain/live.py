@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import sparse
+
 import spaces
 from itemlens_server.catalog.index import Neighbours
 from itemlens_server.catalog.store import EventRow, Store
@@ -19,7 +21,6 @@ from itemlens_server.domain.recommend import Answer, Wanted, recommend
 from itemlens_server.domain.side import HistoryRules, Side
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.head.terms import Array
-from scipy import sparse
 
 
 class Live:
@@ -97,7 +98,9 @@ def sample_catalogue(repository: ModelRepository, data: Path, space: str, count:
     assert all(o.error is None for o in outcomes)
     rng = np.random.default_rng(3)
     known = [f"item-{n:04d}" for n in range(0, count, 3)]
-    table = rng.normal(scale=0.3, size=(len(known), len(known))) * (rng.random((len(known), len(known))) < 0.2)
+    table = rng.normal(scale=0.3, size=(len(known), len(known))) * (
+        rng.random((len(known), len(known))) < 0.2
+    )
     b = sparse.csr_matrix(table.astype(np.float32))
     made.collection.index.neighbours = Neighbours(b, {i: n for n, i in enumerate(known)}, known, 1)
     return made

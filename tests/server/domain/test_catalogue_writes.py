@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from live import Live, contents
+
 import spaces
 from itemlens_server.catalog.store import EventRow
 from itemlens_server.deadline import Deadline
@@ -25,7 +27,6 @@ from itemlens_server.errors import (
     SpaceMismatch,
     WrongState,
 )
-from live import Live, contents
 from spaces import Tiny
 
 RED_SHOE, BLUE_DRESS = spaces.picture("shoe", "red"), spaces.picture("dress", "blue")
@@ -45,7 +46,9 @@ def h_of(live: Live, item_id: str) -> np.ndarray:
 class TestUpsert:
     def test_the_default_collection_is_made_when_it_is_first_written_to(self, live: Live) -> None:
         for name in ("", "default"):
-            _, _, collection = live.catalogue.upsert(name, [ItemInput("a", contents("red"), {}, ())], False, Deadline())
+            _, _, collection = live.catalogue.upsert(
+                name, [ItemInput("a", contents("red"), {}, ())], False, Deadline()
+            )
             assert collection.name == "default"
 
     def test_another_collection_must_be_there(self, live: Live) -> None:
@@ -100,7 +103,9 @@ class TestUpsert:
             (ItemInput("a", contents("red"), {"x": "y" * (5 << 20)}, ()), ""),
         ],
     )
-    def test_what_is_wrong_is_named_and_nothing_is_stored(self, live: Live, item: ItemInput, field: str) -> None:
+    def test_what_is_wrong_is_named_and_nothing_is_stored(
+        self, live: Live, item: ItemInput, field: str
+    ) -> None:
         [outcome], _, _ = live.catalogue.upsert("", [item], False, Deadline())
         assert isinstance(outcome.error, InvalidInput)
         assert outcome.error.field == field and outcome.error.message
@@ -119,7 +124,11 @@ class TestUpsert:
         encoded: list[int] = []
         original = live.encoder.encode
         monkeypatch.setattr(
-            live.encoder, "encode", lambda space, contents, *a, **k: encoded.append(len(contents)) or original(space, contents, *a, **k)
+            live.encoder,
+            "encode",
+            lambda space, contents, *a, **k: (
+                encoded.append(len(contents)) or original(space, contents, *a, **k)
+            ),
         )
         live.put("b", "red shoe", [RED_SHOE])
         assert encoded == [0]
@@ -129,7 +138,9 @@ class TestUpsert:
     def test_bytes_of_a_picture_sent_as_a_text_are_no_picture(self, live: Live) -> None:
         # An ASCII picture: as bytes a PPM-like BMP could be text too. What counts is how it is sent.
         live.put("a", "BM words")
-        outcome = live.catalogue.upsert("", [ItemInput("b", [Content("image", None, b"BM words")], {}, ())], False, Deadline())[0][0]
+        outcome = live.catalogue.upsert(
+            "", [ItemInput("b", [Content("image", None, b"BM words")], {}, ())], False, Deadline()
+        )[0][0]
         assert outcome.error is not None and outcome.error.field == "contents[0].picture"
 
     @pytest.mark.parametrize(
@@ -146,8 +157,12 @@ class TestUpsert:
 
 class TestMerge:
     def test_pictures_and_relations_are_added_and_texts_and_attributes_set(self, live: Live) -> None:
-        live.put("a", "red shoe", [RED_SHOE], attributes={"price": 3, "brand": "x"}, relations=[("goes_with", "b")])
-        live.put("a", "blue shoe", [BLUE_DRESS], merge=True, attributes={"price": 4}, relations=[("part_of", "c")])
+        live.put(
+            "a", "red shoe", [RED_SHOE], attributes={"price": 3, "brand": "x"}, relations=[("goes_with", "b")]
+        )
+        live.put(
+            "a", "blue shoe", [BLUE_DRESS], merge=True, attributes={"price": 4}, relations=[("part_of", "c")]
+        )
         found = live.catalogue.get(live.collection, ["a"])["a"].document
         assert found.texts == {"text": "blue shoe"}
         assert found.attributes == {"price": 4, "brand": "x"}
@@ -201,7 +216,9 @@ class TestMerge:
 class TestEvents:
     @staticmethod
     def event(event_id: str = "e", **changed: object) -> EventRow:
-        return EventRow(**{"event_id": event_id, "user_id": "u", "item_id": "i", "type": 3, "time": 1.0} | changed)  # type: ignore[arg-type]
+        return EventRow(
+            **{"event_id": event_id, "user_id": "u", "item_id": "i", "type": 3, "time": 1.0} | changed
+        )  # type: ignore[arg-type]
 
     @pytest.fixture(autouse=True)
     def a_collection(self, live: Live) -> None:
@@ -214,9 +231,19 @@ class TestEvents:
         assert live.store.reader().counts(live.collection.row.id)[1] == 1
 
     @pytest.mark.parametrize(
-        "changed", [{"user_id": "v"}, {"item_id": "j"}, {"type": 5}, {"quantity": 2.0}, {"value": 9.5}, {"recommendation_id": "r"}]
+        "changed",
+        [
+            {"user_id": "v"},
+            {"item_id": "j"},
+            {"type": 5},
+            {"quantity": 2.0},
+            {"value": 9.5},
+            {"recommendation_id": "r"},
+        ],
     )
-    def test_that_says_something_else_under_the_same_id_is_refused(self, live: Live, changed: dict[str, object]) -> None:
+    def test_that_says_something_else_under_the_same_id_is_refused(
+        self, live: Live, changed: dict[str, object]
+    ) -> None:
         live.catalogue.record("", [self.event()])
         [again], _ = live.catalogue.record("", [self.event(**changed)])
         assert isinstance(again.error, AlreadyExists) and again.error.field == "event_id"
@@ -248,7 +275,9 @@ class TestBehaviour:
         self.fill(live, 20)
         assert live.collection.learn_behaviour(live.store.reader())
 
-    def test_is_there_again_after_a_restart(self, live: Live, repository: ModelRepository, tiny: Tiny) -> None:
+    def test_is_there_again_after_a_restart(
+        self, live: Live, repository: ModelRepository, tiny: Tiny
+    ) -> None:
         self.fill(live, 80)
         live.collection.learn_behaviour(live.store.reader())
         old = live.collection.index.neighbours
@@ -356,8 +385,11 @@ class TestMove:
     def test_there_and_back_gives_the_first_answers(self, live: Live, tiny: Tiny) -> None:
         for item in spaces.sample_items(60):
             live.put(item.item_id, item.text, item.pictures)
+
         def ask() -> list[tuple[str, float]]:
-            return [(i.item_id, round(i.score, 5)) for i in live.ask(Side(query=live.query("red shoe"))).items]
+            return [
+                (i.item_id, round(i.score, 5)) for i in live.ask(Side(query=live.query("red shoe"))).items
+            ]
 
         before = ask()
         live.catalogue.move("default", tiny.plain)
@@ -419,7 +451,9 @@ class TestRestart:
         finally:
             again.close()
 
-    def test_without_the_space_of_the_store_says_what_to_do(self, live: Live, tiny: Tiny, tmp_path: Path) -> None:
+    def test_without_the_space_of_the_store_says_what_to_do(
+        self, live: Live, tiny: Tiny, tmp_path: Path
+    ) -> None:
         live.put("a", "red")
         live.store.close()
         only = tmp_path / "models"

@@ -6,17 +6,30 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from live import Live
+
+import spaces
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain import parts
 from itemlens_server.domain.encode import Content, EncodedContent
 from itemlens_server.domain.explain import ChannelSum, ItemInput, channel_sums
 from itemlens_server.domain.parts import Kind, Part
 from itemlens_server.domain.recommend import score
-from itemlens_server.domain.side import CART, CLICK, DISLIKED, PURCHASE, VIEW, Asked, ChannelChange, HistoryRules, Past, Side, resolve
-from live import Live
+from itemlens_server.domain.side import (
+    CART,
+    CLICK,
+    DISLIKED,
+    PURCHASE,
+    VIEW,
+    Asked,
+    ChannelChange,
+    HistoryRules,
+    Past,
+    Side,
+    resolve,
+)
 
 TOLERANCE = 1e-4
 
@@ -84,13 +97,19 @@ def sides(draw: st.DrawFn) -> dict[str, object]:
         "liked": draw(st.lists(ITEM, max_size=4)),
         "disliked": draw(st.lists(ITEM, max_size=3)),
         "text": draw(st.sampled_from([None, "red shoe", "a silk gown for summer", "蓝色的鞋"])),
-        "picture": draw(st.sampled_from([None, spaces.picture("tour", "blue"), spaces.picture("fund", "red")])),
+        "picture": draw(
+            st.sampled_from([None, spaces.picture("tour", "blue"), spaces.picture("fund", "red")])
+        ),
         "vector_seed": draw(st.one_of(st.none(), st.integers(0, 99))),
         "source_weights": draw(
-            st.dictionaries(st.sampled_from(["history", "query", "liked", "disliked", "query_vector"]), WEIGHT)
+            st.dictionaries(
+                st.sampled_from(["history", "query", "liked", "disliked", "query_vector"]), WEIGHT
+            )
         ),
         "changes": draw(
-            st.dictionaries(st.sampled_from(["text", "image"]), st.builds(ChannelChange, WEIGHT, WEIGHT, WEIGHT))
+            st.dictionaries(
+                st.sampled_from(["text", "image"]), st.builds(ChannelChange, WEIGHT, WEIGHT, WEIGHT)
+            )
         ),
         "behaviour_weight": draw(st.one_of(st.none(), WEIGHT)),
         "max_interests": draw(st.integers(1, 5)),
@@ -123,7 +142,11 @@ def test_parts_add_up_to_the_score(sample: Live, side: dict[str, object], item_i
             # The whole sum has both lists as its margins.
             assert whole.values.shape == (len(whole.sources), len(whole.places))
             np.testing.assert_allclose(whole.values.sum(0), [p.value for p in whole.places], atol=TOLERANCE)
-            own = [p for p in one.by_source if p.channel == whole.channel and p.kind in (Kind.PAST_ITEM, Kind.QUERY)]
+            own = [
+                p
+                for p in one.by_source
+                if p.channel == whole.channel and p.kind in (Kind.PAST_ITEM, Kind.QUERY)
+            ]
             np.testing.assert_allclose(whole.values.sum(1), [p.value for p in own], atol=TOLERANCE)
             assert [p.past_item_id for p in own] == list(whole.sources)
 
@@ -162,7 +185,9 @@ class TestPlaces:
         [interest] = interests(live, query=live.query("red"))
         assert [p.kind for p in explain(live, "a", interest).by_place].count(Kind.SPECIAL) == 1
 
-    def test_a_query_of_words_speaks_through_the_picture_only_where_words_are_missing(self, sample: Live) -> None:
+    def test_a_query_of_words_speaks_through_the_picture_only_where_words_are_missing(
+        self, sample: Live
+    ) -> None:
         # A query in the text channel, an item that has a picture only: its cells carry the predicted words.
         [interest] = interests(sample, query=sample.query("red shoe"))
         cells = [p for p in explain(sample, "only-picture", interest).by_place if p.kind is Kind.CELL]
@@ -198,7 +223,9 @@ class TestBaselines:
         assert [p.value for p in found] == pytest.approx([-1.0 * 0.3, -1.5 * 0.2])
 
     def test_behaviour_is_one_number_a_past_item(self, sample: Live) -> None:
-        [interest] = interests(sample, history=[Past("item-0003", CLICK), Past("item-0006", CLICK)], max_interests=1)
+        [interest] = interests(
+            sample, history=[Past("item-0003", CLICK), Past("item-0006", CLICK)], max_interests=1
+        )
         neighbours = sample.collection.index.neighbours
         assert neighbours is not None
         rows = [neighbours.index[i] for i in ("item-0003", "item-0006")]
@@ -208,7 +235,8 @@ class TestBaselines:
         share = {"item-0006": 1 / 1.9, "item-0003": 0.9 / 1.9}
         for p in found:
             assert p.value == pytest.approx(
-                0.8 * share[p.past_item_id] * neighbours.entry(neighbours.index[p.past_item_id], column), rel=1e-5
+                0.8 * share[p.past_item_id] * neighbours.entry(neighbours.index[p.past_item_id], column),
+                rel=1e-5,
             )
 
 
@@ -221,7 +249,9 @@ def test_past_items_that_nearly_cancel_each_other_out_still_add_up(sample: Live)
         block = head.block(name)
         h[b, block] = -h[a, block] + 1e-5 * np.random.default_rng(0).normal(size=block.stop - block.start)
     near = type(view)(view.labels, h, view.alive, view.item_ids, view.alive_count)
-    [interest] = resolve(sample.collection, near, Side(liked=["item-0000", "item-0030"]), HistoryRules()).interests
+    [interest] = resolve(
+        sample.collection, near, Side(liked=["item-0000", "item-0030"]), HistoryRules()
+    ).interests
     assert interest.u.any()
     for position in range(40, 60):
         found = parts.by_source(head, parts.directions(head, near, interest), near.h[position])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from itemlens_server.domain.interests import MAX_INTERESTS, cluster, merge
 
 LISTS = st.lists(st.lists(st.integers(0, 30), max_size=20, unique=True), min_size=1, max_size=5)
@@ -68,12 +70,12 @@ class TestCluster:
     def test_there_are_never_more_than_asked_for(self, most: int) -> None:
         found = cluster(self.similarity(list(range(12)), 1.0, 0.0), most)
         assert len(found) <= most
-        assert sorted(sum(found, [])) == list(range(12))
+        assert sorted(chain.from_iterable(found)) == list(range(12))
 
     @given(st.integers(1, 30), st.integers(0, 2**32 - 1))
     def test_every_item_is_in_exactly_one(self, count: int, seed: int) -> None:
         e = np.random.default_rng(seed).normal(size=(count, 4))
         e /= np.linalg.norm(e, axis=1, keepdims=True)
         found = cluster(e @ e.T)
-        assert sorted(sum(found, [])) == list(range(count))
+        assert sorted(chain.from_iterable(found)) == list(range(count))
         assert 1 <= len(found) <= MAX_INTERESTS

@@ -6,21 +6,29 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from live import Live, sample_catalogue
+
+import spaces
 from itemlens_server.domain.recommend import Recommendations, score
 from itemlens_server.domain.side import CLICK, Past, Side
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.errors import InvalidInput, NotFound
-from live import Live, sample_catalogue
 from spaces import Tiny
 
-THEME_QUERIES = {"shoe": "running shoe", "kettle": "steel kettle", "tour": "island hotel", "course": "数学课程"}
+THEME_QUERIES = {
+    "shoe": "running shoe",
+    "kettle": "steel kettle",
+    "tour": "island hotel",
+    "course": "数学课程",
+}
 
 
 @pytest.fixture(scope="module")
-def large(repository: ModelRepository, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def large(
+    repository: ModelRepository, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Live]:
     """Enough items that small requests go through the graphs; some are replaced or deleted, some fresh."""
     made = sample_catalogue(repository, tmp_path_factory.mktemp("large") / "data", tiny.fitted, count=400)
     while made.catalogue.collection("").index.maintain():
@@ -114,7 +122,9 @@ class TestCandidates:
         wanted = ["item-0005", "item-0004", "item-0003"]
         answer = sample.ask(Side(query=sample.query("red shoe")), candidates=wanted)
         assert {i.item_id for i in answer.items} == set(wanted)
-        everyone = {i.item_id: i.score for i in sample.ask(Side(query=sample.query("red shoe")), k=1000).items}
+        everyone = {
+            i.item_id: i.score for i in sample.ask(Side(query=sample.query("red shoe")), k=1000).items
+        }
         assert all(i.score == everyone[i.item_id] for i in answer.items)
         assert [i.score for i in answer.items] == sorted((i.score for i in answer.items), reverse=True)
 

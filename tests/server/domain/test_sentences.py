@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from itemlens_server.catalog.store import Document
 from itemlens_server.domain.parts import Kind, Part
-from itemlens_server.domain.sentences import Language, language, place_parts, sentence
+from itemlens_server.domain.sentences import Language, language, sentence
 from itemlens_server.domain.titles import LONGEST, title_of
 from itemlens_server.errors import InvalidInput
 
@@ -45,7 +46,12 @@ def test_the_languages_differ() -> None:
 
 
 def test_several_channels_of_one_past_item_count_together() -> None:
-    parts = [past("a", 0.3), past("b", 0.4), Part(Kind.PAST_ITEM, 0.3, "image", past_item_id="a"), past("c", 0.1)]
+    parts = [
+        past("a", 0.3),
+        past("b", 0.4),
+        Part(Kind.PAST_ITEM, 0.3, "image", past_item_id="a"),
+        past("c", 0.1),
+    ]
     found = sentence("en", parts, [], TITLES)
     assert found.index("Trail Shoe") < found.index("Silk Dress") and "Kettle" not in found
 

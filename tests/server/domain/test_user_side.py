@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from live import Live
+
 from itemlens_server.domain.side import (
     CART,
     CLICK,
@@ -21,7 +23,6 @@ from itemlens_server.domain.side import (
 )
 from itemlens_server.errors import InvalidInput, NotFound
 from itemlens_server.head.terms import HISTORY
-from live import Live
 
 IMPRESSION, RETURN = 1, 6
 EVENTS = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 9)), max_size=40)
@@ -67,11 +68,11 @@ class TestResolve:
         view = sample.collection.index.view()
         return resolve(sample.collection, view, Side(**side), HistoryRules())  # type: ignore[arg-type]
 
-    def test_unlike_past_items_are_interests_of_their_own_with_the_weight_of_their_items(self, sample: Live) -> None:
+    def test_unlike_past_items_are_interests_of_their_own_with_the_weight_of_their_items(
+        self, sample: Live
+    ) -> None:
         shoe, dress, shoe2 = "item-0000", "item-0001", "item-0030"
-        found = self.resolve(
-            sample, history=[Past(dress, VIEW), Past(shoe, PURCHASE), Past(shoe2, PURCHASE)]
-        )
+        found = self.resolve(sample, history=[Past(dress, VIEW), Past(shoe, PURCHASE), Past(shoe2, PURCHASE)])
         assert [set(i.item_ids) for i in found.interests] == [{shoe, shoe2}, {dress}]
         total = 1.0 + 0.9 + 0.2 * 0.81
         assert [i.weight for i in found.interests] == pytest.approx([1.9 / total, 0.2 * 0.81 / total])
@@ -120,7 +121,11 @@ class TestResolve:
     def test_changed_weights_hold_for_every_source(self, sample: Live) -> None:
         head = sample.collection.space.terms
         changes = {"text": ChannelChange(weight=0.0), "image": ChannelChange(threshold=0.9)}
-        u = self.resolve(sample, liked=["only-picture"], query=sample.query("red"), changes=changes).interests[0].u
+        u = (
+            self.resolve(sample, liked=["only-picture"], query=sample.query("red"), changes=changes)
+            .interests[0]
+            .u
+        )
         assert not u[head.block("text").start : head.block("text").stop + 2].any()
         assert u[head.block("image").stop] == pytest.approx(-0.7 * 0.9)
 

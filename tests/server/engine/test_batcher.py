@@ -6,10 +6,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from itemlens_server.deadline import Deadline
 from itemlens_server.engine.batcher import Batcher
 from itemlens_server.errors import DeadlineExceeded, Overloaded, WrongState
@@ -129,7 +131,7 @@ def test_a_full_queue_refuses_a_call_whole_and_says_when_to_come_back() -> None:
     assert refused.value.retry_seconds > 0
     held.go.set()
     assert [f.result() for f in futures] == ["A", "B"]
-    assert "c" not in sum(held.batches, [])
+    assert "c" not in chain.from_iterable(held.batches)
     held.batcher.close()
 
 
@@ -165,7 +167,7 @@ def test_whatever_is_queued_every_input_is_run_once_within_the_limits(
     assert held.results(*jobs) == [name.upper() for name, _, _ in jobs]
     held.batcher.close()
     batches = held.batches[1:]
-    assert sorted(sum(batches, [])) == sorted(sizes)
+    assert sorted(chain.from_iterable(batches)) == sorted(sizes)
     for batch in batches:
         assert len({name[0] for name in batch}) == 1
         assert len(batch) <= max_batch

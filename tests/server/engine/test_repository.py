@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+
 import spaces
 from itemlens_server.deadline import Deadline
 from itemlens_server.engine.encoders import PictureEncoder, TextEncoder
@@ -51,14 +52,18 @@ class TestFinding:
         with pytest.raises(NotFound, match="itemlens export"):
             empty.load("")
 
-    def test_other_folders_and_files_are_passed_over(self, copied: Path, opened: ModelRepository, tiny: Tiny) -> None:
+    def test_other_folders_and_files_are_passed_over(
+        self, copied: Path, opened: ModelRepository, tiny: Tiny
+    ) -> None:
         (copied / ".half-made").mkdir()
         (copied / "notes.txt").write_text("mine")
         assert opened.load(tiny.plain).space_id == tiny.plain
 
 
 class TestDamage:
-    @pytest.mark.parametrize("name", ["text.onnx", "image.onnx", "tokenizer.json", "head/head.onnx", "head/terms.npz"])
+    @pytest.mark.parametrize(
+        "name", ["text.onnx", "image.onnx", "tokenizer.json", "head/head.onnx", "head/terms.npz"]
+    )
     @pytest.mark.parametrize("how", ["flipped", "cut", "missing"])
     def test_of_any_file_is_found_before_it_is_used(
         self, copied: Path, opened: ModelRepository, tiny: Tiny, name: str, how: str
@@ -99,7 +104,9 @@ class TestDamage:
         with pytest.raises(WrongState, match="cannot be read"):
             opened.load("")
 
-    def test_a_file_that_is_no_graph_is_refused_though_its_hash_is_right(self, copied: Path, opened: ModelRepository, tiny: Tiny) -> None:
+    def test_a_file_that_is_no_graph_is_refused_though_its_hash_is_right(
+        self, copied: Path, opened: ModelRepository, tiny: Tiny
+    ) -> None:
         folder = copied / tiny.plain
         (folder / "text.onnx").write_bytes(b"no graph")
         manifest = Manifest.load(folder)
@@ -112,7 +119,9 @@ class TestDamage:
         with pytest.raises(WrongState, match="cannot load this graph"):
             opened.load(made.space_id)
 
-    def test_after_loading_does_not_matter_any_more(self, copied: Path, opened: ModelRepository, tiny: Tiny) -> None:
+    def test_after_loading_does_not_matter_any_more(
+        self, copied: Path, opened: ModelRepository, tiny: Tiny
+    ) -> None:
         loaded = opened.load(tiny.plain)
         shutil.rmtree(copied)
         assert opened.load(tiny.plain) is loaded
@@ -126,19 +135,28 @@ class TestSpace:
         channels = (manifest.channels[0],)
         assert manifest.model_copy(update={"channels": channels}).computed_space_id() != tiny.plain
 
-    def test_encoders_are_shared_between_spaces_that_have_the_same(self, plain_space: Space, fitted_space: Space) -> None:
+    def test_encoders_are_shared_between_spaces_that_have_the_same(
+        self, plain_space: Space, fitted_space: Space
+    ) -> None:
         assert plain_space.encoders["text"] is fitted_space.encoders["text"]
         assert plain_space.same_encoders(fitted_space)
 
-    def test_other_encoders_are_told_apart(self, plain_space: Space, repository: ModelRepository, tiny: Tiny) -> None:
+    def test_other_encoders_are_told_apart(
+        self, plain_space: Space, repository: ModelRepository, tiny: Tiny
+    ) -> None:
         assert not plain_space.same_encoders(repository.load(tiny.other))
 
-    def test_a_precision_that_it_lacks_is_refused_with_what_to_do(self, tiny: Tiny) -> None:
+    def test_an_encoder_without_the_wanted_precision_runs_in_fp32(self, tiny: Tiny) -> None:
         made = ModelRepository(
-            tiny.models, provider="CPUExecutionProvider", precision="int8", limits=spaces.LIMITS, gpu_memory_bytes=1
+            tiny.models,
+            provider="CPUExecutionProvider",
+            precision="int8",
+            limits=spaces.LIMITS,
+            gpu_memory_bytes=1,
         )
-        with pytest.raises(WrongState, match=r"no int8 graph.*--precision"):
-            made.load(tiny.plain)
+        precisions = {e.precision for e in made.load(tiny.plain).encoders.values()}
+        made.close()
+        assert precisions == {Precision.FP32}
 
     def test_cuda_that_is_not_there_is_refused(self) -> None:
         import onnxruntime

@@ -7,6 +7,7 @@ import inspect
 import pytest
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2
+
 from itemlens_server import errors
 from itemlens_server.errors import (
     AlreadyExists,
@@ -81,7 +82,9 @@ def test_bad_input_names_the_field() -> None:
     error = InvalidInput("is empty", "text").within("contents[2]").within("items[7]")
     bad = details(error)["BadRequest"]
     assert isinstance(bad, error_details_pb2.BadRequest)
-    assert [(v.field, v.description) for v in bad.field_violations] == [("items[7].contents[2].text", "is empty")]
+    assert [(v.field, v.description) for v in bad.field_violations] == [
+        ("items[7].contents[2].text", "is empty")
+    ]
     assert "items[7].contents[2].text" in status_of(error).message
 
 
