@@ -6,9 +6,11 @@ import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 from serving import Server
+from spaces import Tiny
 
 import itemlens
 import spaces
@@ -116,6 +118,33 @@ def test_upserts_deletions_questions_and_explanations_at_once(
         fused = client.fuse([itemlens.FuseInput(texts=stored.item.texts, pictures=stored.item.pictures)])
         assert stored.vector is not None
         np.testing.assert_allclose(stored.vector.values, fused.vectors[0], atol=1e-5)
+
+
+def test_an_overloaded_server_turns_calls_away_and_says_when_to_come_back(tiny: Tiny, tmp_path: Path) -> None:
+    with Server(tiny.models, tmp_path, max_queue=1, threads=1, rpc_threads=32) as server:
+        refused: list[itemlens.Overloaded] = []
+        start = threading.Barrier(16)
+
+        def call(n: int) -> None:
+            texts = [f"word {n} {m} " + "shoe " * 40 for m in range(250)]
+            with server.client() as impatient:
+                start.wait(timeout=60)
+                for _ in range(4):
+                    try:
+                        impatient.encode(texts, channel="text").raise_for_errors()
+                    except itemlens.Overloaded as error:
+                        refused.append(error)
+
+        with ThreadPoolExecutor(16) as threads:
+            for done in [threads.submit(call, n) for n in range(16)]:
+                done.result()
+        assert refused
+        assert all(e.details.reason == "OVERLOADED" and e.details.retry_seconds for e in refused)
+        assert server.healthy()
+        # Once the crowd is gone, everybody is served at the first try.
+        with server.client() as client:
+            client.encode(["red shoe"] * 200, channel="text").raise_for_errors()
+        assert not any("internal error" in line for line in server.log)
 
 
 def test_collections_that_come_and_go_under_their_users(server: Server) -> None:

@@ -113,7 +113,8 @@ class ContentEncoder:
                 return error
 
         # Texts are quick; handing them to other threads costs more than it brings.
-        if sum(c.picture is not None for c in contents) < 2:
+        # Pictures always go there, for the sake of memory: so no more than its threads are decoded at a time.
+        if all(c.picture is None for c in contents):
             return [one(c) for c in contents]
         return list(self._pool.map(one, contents))
 

@@ -1,0 +1,50 @@
+"""What the README and the docs say is true."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from serving import Server
+
+from itemlens_server.cli.mapping import Dataset
+from itemlens_server.config import markdown
+from spaces import Tiny
+
+ROOT = Path(__file__).parents[2]
+
+
+def blocks(path: str, language: str) -> list[str]:
+    """The fenced blocks of a document in one language."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / path).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_readmes_python_example_runs_as_it_stands(tiny: Tiny, tmp_path: Path) -> None:
+    (example,) = blocks("README.md", "python")
+    with Server(tiny.models, tmp_path / "data") as server:
+        code = example.replace("localhost:50051", server.address)
+        assert code != example
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    *recommended, why = done.stdout.splitlines()
+    assert len(recommended) == 2 and all(line.split()[0] in {"tent", "kettle", "course"} for line in recommended)
+    assert why
+
+
+def test_the_settings_are_those_of_the_server() -> None:
+    documented = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    assert documented == markdown(), "run: python -m itemlens_server.config > docs/settings.md"
+
+
+def test_the_example_of_a_mapping_is_one() -> None:
+    (example,) = blocks("docs/catalogue.md", "yaml")
+    assert Dataset.model_validate(yaml.safe_load(example)).collection == "shop"
+
+
+def test_every_document_that_is_linked_is_there() -> None:
+    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"
