@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 from serving import Server
-from spaces import Tiny
 
 import itemlens
 import spaces
 from itemlens import Event, Item
+from spaces import Tiny
 
 SECONDS = 4.0
 

@@ -30,7 +30,9 @@ def test_the_readmes_python_example_runs_as_it_stands(tiny: Tiny, tmp_path: Path
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     *recommended, why = done.stdout.splitlines()
-    assert len(recommended) == 2 and all(line.split()[0] in {"tent", "kettle", "course"} for line in recommended)
+    assert len(recommended) == 2 and all(
+        line.split()[0] in {"tent", "kettle", "course"} for line in recommended
+    )
     assert why
 
 

@@ -1,11 +1,14 @@
 """The fused vectors of a collection in memory: append only, a replaced or deleted item's row is marked dead.
 
-Readers take a `View` and work on it without a lock; a writer (there is one at a time) only appends behind it.
+Readers take a `View` and work on it without a lock; a writer (there is one at a time) only appends behind it. What
+a view shows does not change: of an item that is replaced meanwhile it shows the old row, and only that.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,20 @@ class View:
     alive: Bools
     item_ids: list[str]
     alive_count: int
+    # Position of each item as it is now, and the position that a replacement took over from.
+    current: Mapping[str, int] = field(default_factory=dict)
+    replaced: Mapping[int, int] = field(default_factory=dict)
+
+    def position(self, item_id: str) -> int | None:
+        """Where an item is in this view; None if it is not in the collection, or deleted since."""
+        found = self.current.get(item_id)
+        while found is not None and found >= len(self.labels):
+            found = self.replaced.get(found)
+        return found
+
+    def kept(self) -> View:
+        """The same for looking rows up, without the flags that searching needs: for what is kept for long."""
+        return replace(self, alive=np.zeros(0, np.bool_))
 
     def positions(self, labels: Ints) -> Ints:
         """Positions of `labels` in the arrays; those that are not there (any more) are left out."""
@@ -43,7 +60,10 @@ class Rows:
         self._alive = np.zeros(256, np.bool_)
         self._ids: list[str] = []
         self._position: dict[str, int] = {}
+        self._replaced: dict[int, int] = {}
         self._count = 0
+        # Held for moments: while a writer switches to what it has appended, and while a view is taken.
+        self._switching = threading.Lock()
 
     def append(self, labels: Ints, item_ids: list[str], h: Array) -> None:
         """Add rows, whose labels are larger than all before; an item's earlier row dies."""
@@ -58,25 +78,32 @@ class Rows:
         self._labels[begin:end] = labels
         self._h[begin:end] = h
         self._ids.extend(item_ids)
-        # The rows are there before they are alive and have a position: a view that is taken after a position was
-        # looked up holds it, and no view shows an item twice.
-        self._count = end
-        for position, item_id in enumerate(item_ids, begin):
-            self.remove(item_id)
-            self._alive[position] = True
-            self._position[item_id] = position
+        with self._switching:
+            self._alive[begin:end] = True
+            self._count = end
+            for position, item_id in enumerate(item_ids, begin):
+                old = self._position.get(item_id)
+                if old is not None:
+                    self._alive[old] = False
+                    self._replaced[position] = old
+                self._position[item_id] = position
 
     def remove(self, item_id: str) -> None:
         """Mark an item's row dead, if it has one."""
-        position = self._position.pop(item_id, None)
-        if position is not None:
-            self._alive[position] = False
+        with self._switching:
+            position = self._position.pop(item_id, None)
+            if position is not None:
+                self._alive[position] = False
 
     def position(self, item_id: str) -> int | None:
-        """Where an item is in the arrays of a view taken after this call or just before."""
+        """Where an item is in the arrays of a view taken after this call."""
         return self._position.get(item_id)
 
     def view(self) -> View:
         """The rows as they are now."""
-        n = self._count
-        return View(self._labels[:n], self._h[:n], self._alive[:n], self._ids, len(self._position))
+        with self._switching:
+            n = self._count
+            return View(
+                self._labels[:n], self._h[:n], self._alive[:n].copy(), self._ids, len(self._position),
+                self._position, self._replaced,
+            )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -100,7 +100,7 @@ def recommend(
     view = collection.index.view()
     resolved = resolve(collection, view, side, rules)
     notices = list(resolved.notices)
-    excluded = _positions(collection, view, resolved.seen) if wanted.exclude_seen else np.zeros(0, np.int64)
+    excluded = _positions(view, resolved.seen) if wanted.exclude_seen else np.zeros(0, np.int64)
     own = _own_candidates(collection, view, wanted, notices)
     eligible = _eligible(view, own, excluded)
     k = min(_size(wanted, eligible, max_k), eligible)
@@ -121,7 +121,9 @@ def recommend(
         Ranked(view.item_ids[position], position, scores[n][position], n)
         for position, n in merge(lists, [i.weight for i in resolved.interests], k)
     ]
-    return Answer(secrets.token_hex(12), collection, view, resolved, tuple(items), eligible, tuple(notices))
+    return Answer(
+        secrets.token_hex(12), collection, view.kept(), resolved, tuple(items), eligible, tuple(notices)
+    )
 
 
 def score(collection: Collection, view: View, positions: Ints, interest: Asked) -> Array:
@@ -169,19 +171,19 @@ def _followers(collection: Collection, view: View, interest: Asked, most: int) -
         return np.zeros(0, np.int64)
     best = _top(follow, most)
     ids = (neighbours.item_ids[row] for row in best if follow[row] > 0)
-    return _positions(collection, view, ids)
+    return _positions(view, ids)
 
 
-def _positions(collection: Collection, view: View, item_ids: object) -> Ints:
-    found = (collection.index.position(i) for i in item_ids)  # type: ignore[attr-defined]
-    return np.unique(np.asarray([p for p in found if p is not None and p < len(view.labels)], np.int64))
+def _positions(view: View, item_ids: Iterable[str]) -> Ints:
+    found = (view.position(i) for i in item_ids)
+    return np.unique(np.asarray([p for p in found if p is not None], np.int64))
 
 
 def _own_candidates(collection: Collection, view: View, wanted: Wanted, notices: list[Notice]) -> Ints | None:
     if not wanted.candidates:
         return None
-    positions = _positions(collection, view, wanted.candidates)
-    unknown = [i for i in wanted.candidates if collection.index.position(i) is None]
+    positions = _positions(view, wanted.candidates)
+    unknown = [i for i in wanted.candidates if view.position(i) is None]
     for item_id in unknown:
         message = f"candidate {item_id!r} is not in collection {collection.name!r}; it is passed over"
         notices.append(Notice("UNKNOWN_ITEM", message, "candidate_item_ids"))

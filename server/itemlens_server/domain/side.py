@@ -258,8 +258,8 @@ class _Lookup:
         self._collection, self._view, self._notices = collection, view, notices
 
     def find(self, item_id: str, field: str) -> int | None:
-        position = self._collection.index.position(item_id)
-        if position is None or position >= len(self._view.labels):
+        position = self._view.position(item_id)
+        if position is None:
             message = f"item {item_id!r} is not in collection {self._collection.name!r}; it is passed over"
             self._notices.append(Notice("UNKNOWN_ITEM", message, f"user.{field}"))
             return None

@@ -119,8 +119,8 @@ class Explain:
         resolved = resolve(collection, view, side, self.sides.rules)
         tasks: list[_Task | ItemlensError] = []
         for item_id in request.item_ids:
-            position = collection.index.position(item_id)
-            if position is None or position >= len(view.labels):
+            position = view.position(item_id)
+            if position is None:
                 tasks.append(
                     NotFound(f"item {item_id!r} is not in collection {collection.name!r}", "item", item_id)
                 )

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from itemlens.v1 import catalog_pb2, common_pb2
+from itemlens_server.catalog.rows import View
 from itemlens_server.catalog.store import StoredItem
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline
@@ -76,6 +78,7 @@ class GetItems:
         convert.at_most(request.item_ids, self.settings.max_items, "item_ids")
         collection = self.catalogue.collection(request.collection)
         found = self.catalogue.get(collection, list(request.item_ids), request.with_pictures)
+        view = collection.index.view()
         reply = catalog_pb2.GetItemsResponse(space_id=collection.space.space_id)
         for n, item_id in enumerate(request.item_ids):
             item = found.get(item_id)
@@ -90,7 +93,7 @@ class GetItems:
             message = reply.items.add()
             message.CopyFrom(_message(collection, item, request.with_pictures))
             if request.with_vectors:
-                _add_vector(collection, item, message)
+                _add_vector(collection, view, item, message)
         return reply
 
 
@@ -182,9 +185,9 @@ def _fill(one: catalog_pb2.Item, attributes: Mapping[str, Any]) -> None:
         one.attributes.update(dict(attributes))
 
 
-def _add_vector(collection: Collection, item: StoredItem, message: catalog_pb2.StoredItem) -> None:
-    position = collection.index.position(item.item_id)
-    if position is not None:
-        # The view is taken after the position was looked up: it holds it.
-        h = collection.index.view().h[position]
+def _add_vector(
+    collection: Collection, view: View, item: StoredItem, message: catalog_pb2.StoredItem
+) -> None:
+    # By its row, not by its id: the vector is that of the contents beside it, though it be replaced meanwhile.
+    for h in view.h[view.positions(np.asarray([item.row], np.int64))]:
         message.vector.CopyFrom(convert.one_vector(h, common_pb2.VECTOR_ROLE_ITEM, collection.space.space_id))

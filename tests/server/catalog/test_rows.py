@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,11 +58,62 @@ def test_a_view_keeps_its_rows_while_others_are_added() -> None:
     assert rows.view().h[0].tolist() == [1, 2]
 
 
-def test_a_position_that_was_looked_up_is_in_every_later_view() -> None:
+def put(rows: Rows, *item_ids: str) -> None:
+    first = len(rows.view().labels)
+    labels = np.arange(first, first + len(item_ids)) + 1
+    rows.append(labels, list(item_ids), labels[:, None].astype(np.float32))
+
+
+def test_a_view_does_not_change_when_items_are_replaced_or_deleted() -> None:
     rows = Rows(1)
-    rows.append(np.array([1]), ["a"], np.zeros((1, 1), np.float32))
-    position = rows.position("a")
-    assert position is not None and position < len(rows.view().labels)
+    put(rows, "a", "b", "c")
+    view = rows.view()
+    for _ in range(3):
+        put(rows, "a")
+    rows.remove("b")
+    assert view.alive.tolist() == [True, True, True] and view.alive_count == 3
+    # A replaced item is looked up where it was; a deleted one is gone at once.
+    assert [view.position(i) for i in "abcd"] == [0, None, 2, None]
+    assert [rows.view().position(i) for i in "abcd"] == [5, None, 2, None]
+
+
+def test_an_item_that_was_deleted_and_put_again_is_not_in_the_view_before() -> None:
+    rows = Rows(1)
+    put(rows, "a")
+    rows.remove("a")
+    view = rows.view()
+    put(rows, "a")
+    assert view.position("a") is None and not view.alive.any()
+
+
+def test_views_taken_during_replacements_show_every_item_once() -> None:
+    rows = Rows(1)
+    names = [f"i{n}" for n in range(300)]
+    put(rows, *names)
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            put(rows, *names)
+
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(write)
+        try:
+            for _ in range(200):
+                view = rows.view()
+                alive = np.flatnonzero(view.alive)
+                assert sorted(view.item_ids[p] for p in alive) == sorted(names)
+                assert [view.position(view.item_ids[p]) for p in alive] == alive.tolist()
+        finally:
+            stop.set()
+        writing.result()
+
+
+def test_what_is_kept_of_a_view_finds_rows_but_holds_no_flags() -> None:
+    rows = Rows(1)
+    put(rows, "a", "b")
+    kept = rows.view().kept()
+    assert kept.position("b") == 1 and len(kept.alive) == 0
 
 
 @given(st.sets(st.integers(0, 40)), st.lists(st.integers(-5, 50), unique=True).map(sorted))

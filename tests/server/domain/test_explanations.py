@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -248,7 +248,7 @@ def test_past_items_that_nearly_cancel_each_other_out_still_add_up(sample: Live)
     for name in head.names:
         block = head.block(name)
         h[b, block] = -h[a, block] + 1e-5 * np.random.default_rng(0).normal(size=block.stop - block.start)
-    near = type(view)(view.labels, h, view.alive, view.item_ids, view.alive_count)
+    near = replace(view, h=h)
     [interest] = resolve(
         sample.collection, near, Side(liked=["item-0000", "item-0030"]), HistoryRules()
     ).interests

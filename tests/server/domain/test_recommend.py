@@ -88,7 +88,7 @@ def test_the_served_list_is_the_exact_one(large: Live, seed: int) -> None:
 
 def test_the_exact_list_is_that_of_a_scan(large: Live) -> None:
     answer = large.ask(Side(query=large.query("red shoe")), k=25, exact=True)
-    view, [interest] = answer.view, answer.resolved.interests
+    view, [interest] = large.collection.index.view(), answer.resolved.interests
     alive = np.flatnonzero(view.alive)
     alpha = score(large.collection, view, alive, interest)
     assert [i.score for i in answer.items] == np.sort(alpha)[::-1][:25].tolist()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -161,7 +163,7 @@ class TestResolve:
         opposite[b] = opposite[a]
         for name in head.names:
             opposite[b, head.block(name)] *= -1
-        turned = type(view)(view.labels, opposite, view.alive, view.item_ids, view.alive_count)
+        turned = replace(view, h=opposite)
         found = resolve(sample.collection, turned, Side(liked=["item-0000", "item-0030"]), HistoryRules())
         assert not found.interests[0].u.any()
 
