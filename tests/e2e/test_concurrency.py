@@ -123,20 +123,20 @@ def test_upserts_deletions_questions_and_explanations_at_once(
 def test_an_overloaded_server_turns_calls_away_and_says_when_to_come_back(tiny: Tiny, tmp_path: Path) -> None:
     with Server(tiny.models, tmp_path, max_queue=1, threads=1, rpc_threads=32) as server:
         refused: list[itemlens.Overloaded] = []
-        start = threading.Barrier(16)
+        start = threading.Barrier(8)
 
         def call(n: int) -> None:
             texts = [f"word {n} {m} " + "shoe " * 40 for m in range(250)]
             with server.client() as impatient:
                 start.wait(timeout=60)
-                for _ in range(4):
+                for _ in range(3):
                     try:
                         impatient.encode(texts, channel="text").raise_for_errors()
                     except itemlens.Overloaded as error:
                         refused.append(error)
 
-        with ThreadPoolExecutor(16) as threads:
-            for done in [threads.submit(call, n) for n in range(16)]:
+        with ThreadPoolExecutor(8) as threads:
+            for done in [threads.submit(call, n) for n in range(8)]:
                 done.result()
         assert refused
         assert all(e.details.reason == "OVERLOADED" and e.details.retry_seconds for e in refused)
