@@ -481,3 +481,16 @@ class TestCatalogue:
         scores = {i.item_id: i.score for i in client.recommend(text="red running shoe", k=200)}
         assert len(scores) == 80
         assert all(scores[f"with-{i.item_id}"] == scores[f"without-{i.item_id}"] for i in pictured)
+
+
+def test_of_a_deleted_user_no_recommendation_is_remembered(client: itemlens.Client, collection: str) -> None:
+    client.upsert(sample_items(20)).raise_for_errors()
+    taken = sample_items(1)[0].item_id
+    client.record_events([itemlens.Event("one", taken, "purchase"), itemlens.Event("two", taken, "purchase")])
+    gone, kept = (client.recommend(user_id=user, k=3) for user in ("one", "two"))
+
+    client.delete_user("one", collection=collection)
+
+    with pytest.raises(itemlens.NotFound):
+        client.explain([gone.items[0].item_id], recommendation_id=gone.recommendation_id)
+    assert client.explain([kept.items[0].item_id], recommendation_id=kept.recommendation_id)[0].score

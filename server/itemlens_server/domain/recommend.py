@@ -53,6 +53,7 @@ class Answer:
     items: tuple[Ranked, ...]
     eligible: int
     notices: tuple[Notice, ...] = field(default=())
+    user_id: str = ""
 
 
 class Recommendations:
@@ -69,6 +70,13 @@ class Recommendations:
             self._answers[answer.recommendation_id] = answer
             while len(self._answers) > self._most:
                 self._answers.popitem(last=False)
+
+    def forget(self, collection: str, user_id: str = "") -> None:
+        """Forget the answers of a collection ("": of all), or those of them that a user's events went into."""
+        with self._lock:
+            for key, answer in list(self._answers.items()):
+                if collection in ("", answer.collection.name) and user_id in ("", answer.user_id):
+                    del self._answers[key]
 
     def get(self, recommendation_id: str) -> Answer:
         """The answer with this id.

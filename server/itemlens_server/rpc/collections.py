@@ -8,6 +8,7 @@ from itemlens.v1 import catalog_pb2
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import Catalogue
 from itemlens_server.domain.collection import Collection
+from itemlens_server.domain.recommend import Recommendations
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Collections:
     """Make, look up, move and delete collections."""
 
     catalogue: Catalogue
+    recommendations: Recommendations
 
     def create(
         self, request: catalog_pb2.CreateCollectionRequest, deadline: Deadline
@@ -49,6 +51,7 @@ class Collections:
     ) -> catalog_pb2.DeleteCollectionResponse:
         """Delete one."""
         self.catalogue.delete(request.name)
+        self.recommendations.forget(request.name)
         return catalog_pb2.DeleteCollectionResponse()
 
     def _message(self, collection: Collection) -> catalog_pb2.Collection:

@@ -11,6 +11,7 @@ from itemlens_server.catalog.store import EventRow
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import MAX_ID, Catalogue, WriteOutcome, same_event
+from itemlens_server.domain.recommend import Recommendations
 from itemlens_server.errors import AlreadyExists, InvalidInput, ItemlensError
 from itemlens_server.rpc import convert
 from itemlens_server.rpc.items import results
@@ -52,9 +53,10 @@ class RecordEvents:
 
 @dataclass(frozen=True)
 class DeleteUser:
-    """Delete all that is known of a user."""
+    """Delete all that is known of a user, remembered recommendations included."""
 
     catalogue: Catalogue
+    recommendations: Recommendations
 
     def __call__(
         self, request: catalog_pb2.DeleteUserRequest, deadline: Deadline
@@ -62,6 +64,7 @@ class DeleteUser:
         if not request.user_id:
             raise InvalidInput("say whose data is to go", "user_id")
         deleted = self.catalogue.delete_user(request.collection, request.user_id)
+        self.recommendations.forget(request.collection, request.user_id)
         return catalog_pb2.DeleteUserResponse(deleted_events=deleted)
 
 

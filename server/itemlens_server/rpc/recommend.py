@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from itemlens.v1 import common_pb2, itemlens_pb2
 from itemlens_server.config import Settings
@@ -39,7 +39,7 @@ class Recommend:
             collection, side, _wanted(request), self.sides.rules,
             candidates_per_channel=self.settings.candidates_per_channel, max_k=self.settings.max_k, deadline=deadline,
         )  # fmt: skip
-        self.recommendations.add(answer)
+        self.recommendations.add(replace(answer, user_id=request.user.user_id))
         return self._reply(request, answer, language, convert.warnings([*notices, *answer.notices]))
 
     def _reply(

@@ -32,10 +32,11 @@ CATALOG = catalog.DESCRIPTOR.services_by_name["Catalog"].full_name
 Methods: TypeAlias = "dict[str, grpc.RpcMethodHandler[Any, Any]]"  # generic in its stubs only
 
 
-def item_lens(catalogue: Catalogue, encoder: ContentEncoder, settings: Settings) -> Methods:
+def item_lens(
+    catalogue: Catalogue, encoder: ContentEncoder, answers: Recommendations, settings: Settings
+) -> Methods:
     """The methods of itemlens.v1.ItemLens."""
     sides = SideReader(catalogue, encoder, settings)
-    answers = Recommendations(settings.max_recommendations)
     explain = Explain(catalogue, encoder, sides, answers, settings)
     most = settings.max_message_bytes
     return {
@@ -47,9 +48,9 @@ def item_lens(catalogue: Catalogue, encoder: ContentEncoder, settings: Settings)
     }
 
 
-def catalog_methods(catalogue: Catalogue, settings: Settings) -> Methods:
+def catalog_methods(catalogue: Catalogue, answers: Recommendations, settings: Settings) -> Methods:
     """The methods of itemlens.v1.Catalog."""
-    collections = Collections(catalogue)
+    collections = Collections(catalogue, answers)
     upsert, record = UpsertItems(catalogue, settings), RecordEvents(catalogue, settings)
 
     def stream_upsert(
@@ -86,14 +87,15 @@ def catalog_methods(catalogue: Catalogue, settings: Settings) -> Methods:
         "DeleteItems": unary(DeleteItems(catalogue, settings), catalog.DeleteItemsRequest, most),
         "RecordEvents": unary(record, catalog.RecordEventsRequest, most),
         "StreamRecordEvents": stream(stream_record, record_failed, record_type, most, places),
-        "DeleteUser": unary(DeleteUser(catalogue), catalog.DeleteUserRequest, most),
+        "DeleteUser": unary(DeleteUser(catalogue, answers), catalog.DeleteUserRequest, most),
     }
 
 
 def register(server: grpc.Server, catalogue: Catalogue, encoder: ContentEncoder, settings: Settings) -> None:
     """Add both services to `server`."""
+    answers = Recommendations(settings.max_recommendations)
     for name, methods in (
-        (ITEM_LENS, item_lens(catalogue, encoder, settings)),
-        (CATALOG, catalog_methods(catalogue, settings)),
+        (ITEM_LENS, item_lens(catalogue, encoder, answers, settings)),
+        (CATALOG, catalog_methods(catalogue, answers, settings)),
     ):
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))

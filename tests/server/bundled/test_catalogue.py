@@ -7,10 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from itemlens_server import bundled
 from itemlens_server.bundled import draw
 from itemlens_server.bundled.catalogue import BundledItem
-from PIL import Image
 
 ITEMS = bundled.items()
 BY_ID = {item.item_id: item for item in ITEMS}

@@ -656,7 +656,7 @@ class ExplainRequest(google.protobuf.message.Message):
     """Add the whole sum: every source of the user's side against every place of the item."""
     @property
     def user(self) -> itemlens.v1.common_pb2.UserSide:
-        """As given here, taken as one interest."""
+        """As given here. Of several interests the one that scores the item highest explains it."""
 
     @property
     def item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
