@@ -73,6 +73,8 @@ class Session:
         # Parallel calls of one thread each beat one call of many threads on texts of mixed length.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
+        # Its warnings are about how a graph was made, and do not keep to the form of our log lines.
+        options.log_severity_level = 3
         # With a new shape for each batch the pattern cache only grows (onnxruntime#11118).
         options.enable_mem_pattern = False
         providers: list[Any] = ["CPUExecutionProvider"]

@@ -61,11 +61,11 @@ def build(head: Head) -> onnx.ModelProto:
         count = g.op("ReduceSum", f"member_{i}", g.constant([1], np.int64), keepdims=1)
         has[c.name] = g.op("Min", count, g.constant(1.0))
     blocks = []
-    one = g.constant(1.0)
     for c in head.channels:
         block, flag = own[c.name], g.op("Mul", has[c.name], g.constant(0.0))
         if c.predictors:
             guess = g.unit(g.total([g.op("MatMul", own[s], g.constant(w)) for s, w in c.predictors.items()]))
+            one = g.constant(1.0)
             some = g.op("Min", g.total([has[s] for s in c.predictors]), one)
             flag = g.op("Mul", some, g.op("Sub", one, has[c.name]))
             scaled = g.op("Mul", g.op("Mul", guess, g.constant(c.predicted_scale)), flag)
