@@ -1,0 +1,36 @@
+"""On a CUDA device the vectors are those of the processor. Skipped, and said so, where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+
+import spaces
+from itemlens_server.deadline import Deadline
+from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent
+from itemlens_server.engine.repository import ModelRepository
+from spaces import Tiny
+
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(
+        "CUDAExecutionProvider" not in onnxruntime.get_available_providers(),
+        reason="NOT TESTED ON CUDA: no CUDA provider here; on a GPU machine install itemlens[gpu] and run this file",
+    ),
+]
+
+
+def test_vectors_are_those_of_the_processor(tiny: Tiny) -> None:
+    contents = [Content("text", text="red running shoes"), Content("text", text="你好")]
+    vectors = []
+    for provider in ("CPUExecutionProvider", "CUDAExecutionProvider"):
+        repository = ModelRepository(
+            tiny.models, provider=provider, precision="fp32", limits=spaces.LIMITS, gpu_memory_bytes=1 << 30
+        )
+        space = repository.load(tiny.plain)
+        assert {e.provider for e in space.encoders.values()} == {provider}
+        outcomes = ContentEncoder(1).encode(space, contents, "item", Deadline())
+        vectors.append(np.stack([o.v for o in outcomes if isinstance(o, EncodedContent)]))
+        repository.close()
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-3)
