@@ -19,11 +19,11 @@ from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from itemlens_server.deadline import Deadline
+from itemlens_server.engine import fitted
 from itemlens_server.engine.encoders import Limits, PictureEncoder, TextEncoder
 from itemlens_server.engine.manifest import (
     Channel,
     Encoder,
-    HeadFiles,
     Manifest,
     PicturePreprocessing,
     Precision,
@@ -31,7 +31,7 @@ from itemlens_server.engine.manifest import (
     describe_file,
 )
 from itemlens_server.engine.repository import ModelRepository, Space
-from itemlens_server.head import fit, graph
+from itemlens_server.head import fit
 from itemlens_server.head.terms import (
     DISLIKE,
     HISTORY,
@@ -235,20 +235,7 @@ def build_fitted(repository: Path, space_id: str, name: str = "fitted") -> str:
         head = fitted_head(models_.load(space_id))
     finally:
         models_.close()
-    old, new = repository / space_id, repository / f".{name}"
-    (new / "head").mkdir(parents=True)
-    manifest = Manifest.load(old)
-    for file in manifest.files():
-        (new / file.path).write_bytes((old / file.path).read_bytes())
-    graph.save(head, new / "head" / "head.onnx")
-    head.save(new / "head" / "terms.npz")
-    files = HeadFiles(graph=describe_file(new, "head/head.onnx"), terms=describe_file(new, "head/terms.npz"))
-    made = manifest.model_copy(
-        update={"head": files, "name": name, "created": "2026-01-02T00:00:00+00:00"}
-    ).identified()
-    made.save(new)
-    new.rename(repository / made.space_id)
-    return made.space_id
+    return fitted.write(repository, Manifest.load(repository / space_id), head, name=name).space_id
 
 
 def open_repository(directory: Path, limits: Limits = LIMITS) -> ModelRepository:

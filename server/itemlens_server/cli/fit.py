@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 import time
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +32,7 @@ def fit(
     from itemlens_server.domain.encode import ContentEncoder
     from itemlens_server.domain.fitting import fit as fit_head
     from itemlens_server.domain.side import HistoryRules
+    from itemlens_server.engine import fitted
     from itemlens_server.engine.encoders import Limits
     from itemlens_server.engine.repository import ModelRepository
     from itemlens_server.errors import NotFound
@@ -76,7 +73,7 @@ def fit(
         head, report = fit_head(
             space, reader, row.id, encoder, rules, lambda step: status.update(f"fitting: {step}")
         )
-    manifest = _write(models, space.directory, space.manifest, head, [asdict(r) for r in report], name)
+    made = fitted.write(models, space.manifest, head, [asdict(r) for r in report], name)
     seconds = time.monotonic() - started
     table = Table(
         "what", "chosen", "what it brought, on held-out data", "sample", title=f"fit of {collection}"
@@ -84,55 +81,11 @@ def fit(
     for one in report:
         table.add_row(one.what, one.chosen, one.brought, one.sample)
     console.print(table)
-    console.print(f"space [bold]{manifest}[/] of {head.dimension} numbers, {seconds:.1f} s")
+    console.print(f"space [bold]{made.space_id}[/] of {head.dimension} numbers, {seconds:.1f} s")
     encoder.close()
     repository.close()
     if target:
-        _move(console, target, collection, manifest)
-
-
-def _write(
-    models: Path, old: Path, manifest: object, head: object, report: list[dict[str, str]], name: str
-) -> str:
-    """Write the new space beside the old, sharing the encoders' files with it; its id."""
-    from itemlens_server.engine.manifest import HeadFiles, Manifest, describe_file
-    from itemlens_server.head import graph
-    from itemlens_server.head.terms import Head
-
-    assert isinstance(manifest, Manifest) and isinstance(head, Head)
-    new = Path(tempfile.mkdtemp(prefix=".fit-", dir=models))
-    try:
-        (new / "head").mkdir()
-        graph.save(head, new / "head" / "head.onnx")
-        head.save(new / "head" / "terms.npz")
-        files = HeadFiles(
-            graph=describe_file(new, "head/head.onnx"),
-            terms=describe_file(new, "head/terms.npz"),
-            report={"rows": report},
-        )
-        made = manifest.model_copy(update={
-            "head": files, "created": datetime.now(UTC).isoformat(timespec="seconds"), "name": name or manifest.name,
-        }).identified()  # fmt: skip
-        for file in manifest.files():
-            if file.path.startswith("head/"):
-                continue
-            (new / file.path).parent.mkdir(parents=True, exist_ok=True)
-            try:
-                os.link(old / file.path, new / file.path)
-            except OSError:
-                shutil.copy2(old / file.path, new / file.path)
-        made.save(new)
-        new.chmod(0o755)
-        target = models / made.space_id
-        if target.exists():
-            # The same contents give the same id: nothing to add.
-            shutil.rmtree(new)
-        else:
-            new.rename(target)
-        return made.space_id
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
+        _move(console, target, collection, made.space_id)
 
 
 def _move(console: Console, target: str, collection: str, space_id: str) -> None:
