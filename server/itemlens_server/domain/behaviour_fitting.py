@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 from scipy import sparse
 
-from itemlens_server.catalog.store import Reader
+from itemlens_server.catalog.reader import Reader
 from itemlens_server.domain.side import HistoryRules, Past, share_history
 from itemlens_server.head import behaviour
 from itemlens_server.head.terms import HISTORY, Array, ChannelWeights, Head, KindWeights, unit

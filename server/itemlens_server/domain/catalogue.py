@@ -12,18 +12,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from itemlens_server.catalog import store as stored
-from itemlens_server.catalog.store import (
+from itemlens_server.catalog import writes
+from itemlens_server.catalog.reader import Reader
+from itemlens_server.catalog.records import (
+    Array,
     CollectionRow,
     Document,
     EventRow,
     NewItem,
     Replaced,
-    Store,
     StoredInput,
     StoredItem,
     content_hash,
 )
+from itemlens_server.catalog.store import Store
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain.collection import Collection
 from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent, Notice
@@ -164,7 +166,7 @@ class Catalogue:
                         "use another name, or delete it first", "space",
                     )  # fmt: skip
                 return old
-            row = self.store.write(lambda c: stored.create_collection(c, name, space.space_id))
+            row = self.store.write(lambda c: writes.create_collection(c, name, space.space_id))
             self._collections[name] = self._open(row, space)
             return self._collections[name]
 
@@ -202,7 +204,7 @@ class Catalogue:
                         f"collection {name!r} was not moved: the store could not be written; try again"
                     )
                 tried = True
-                reader = stored.Reader(connection)
+                reader = Reader(connection)
                 new.follow_store(reader)
                 alive = connection.execute("SELECT row FROM items WHERE collection = ?", (new.row.id,))
                 new.drop_missing({row for (row,) in alive})
@@ -222,7 +224,7 @@ class Catalogue:
         with self._changing:
             collection = self._named(name)
             self.store.write(
-                lambda c: stored.delete_collection(c, collection.row.id),
+                lambda c: writes.delete_collection(c, collection.row.id),
                 lambda _: self._collections.__delitem__(name),
             )
             collection.forget()
@@ -282,7 +284,7 @@ class Catalogue:
                 current.index.remove(item_id)
 
         deleted, sequence = self.store.write(
-            lambda c: stored.delete_items(c, collection.row.id, dict.fromkeys(item_ids)), after
+            lambda c: writes.delete_items(c, collection.row.id, dict.fromkeys(item_ids)), after
         )
         missing = "item {!r} is not in collection {!r}"
         return [
@@ -295,13 +297,13 @@ class Catalogue:
     def record(self, name: str, events: Sequence[EventRow]) -> tuple[list[WriteOutcome], int]:
         """Store events; how each went and the sequence number."""
         collection = self.collection(name)
-        before, sequence = self.store.write(lambda c: stored.record_events(c, collection.row.id, events))
+        before, sequence = self.store.write(lambda c: writes.record_events(c, collection.row.id, events))
         return [_event_outcome(new, old) for new, old in zip(events, before, strict=True)], sequence
 
     def delete_user(self, name: str, user_id: str) -> int:
         """Delete a user's events in one collection, or in all for an empty name; how many there were."""
         rows = [self.collection(name).row] if name else [c.row for c in self.collections()]
-        return self.store.write(lambda c: sum(stored.delete_user(c, row.id, user_id) for row in rows))
+        return self.store.write(lambda c: sum(writes.delete_user(c, row.id, user_id) for row in rows))
 
     def maintain(self) -> bool:
         """Build graphs and refit behaviour where there is enough new. Whether anything was done."""
@@ -409,7 +411,7 @@ class Catalogue:
     ) -> tuple[list[_Ready], int]:
         """Fuse and store; those whose item was changed meanwhile are given back, with the sequence number."""
         new: list[NewItem] = []
-        raws: list[dict[str, list[stored.Array]]] = []
+        raws: list[dict[str, list[Array]]] = []
         whole: list[_Ready] = []
         old_items = (
             self.store.reader().items(
@@ -425,7 +427,7 @@ class Catalogue:
             except ItemlensError as error:
                 outcomes[r.number] = WriteOutcome(r.item.item_id, error)
                 continue
-            raw: dict[str, list[stored.Array]] = {}
+            raw: dict[str, list[Array]] = {}
             for i in one.inputs:
                 assert i.vector is not None
                 raw.setdefault(i.channel, []).append(i.vector)
@@ -446,7 +448,7 @@ class Catalogue:
             current.put([replaced[n].row for n in kept], [new[n].item_id for n in kept], fused[kept])
 
         replaced = self.store.write(
-            lambda c: stored.upsert_items(c, collection.row.id, new, collection.encoders), after
+            lambda c: writes.upsert_items(c, collection.row.id, new, collection.encoders), after
         )
         again = []
         for r, outcome in zip(whole, replaced, strict=True):

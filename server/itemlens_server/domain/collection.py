@@ -13,7 +13,9 @@ import numpy as np
 from scipy import sparse
 
 from itemlens_server.catalog.index import Index, Neighbours, block_list
-from itemlens_server.catalog.store import Array, CollectionRow, Reader, Store
+from itemlens_server.catalog.reader import Reader
+from itemlens_server.catalog.records import Array, CollectionRow
+from itemlens_server.catalog.store import Store
 from itemlens_server.engine.repository import Space
 from itemlens_server.head import behaviour
 from itemlens_server.head.behaviour import Behaviour

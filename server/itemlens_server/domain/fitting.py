@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from itemlens_server.catalog.store import Reader
+from itemlens_server.catalog.reader import Reader
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain.behaviour_fitting import Row, fit_behaviour
 from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent

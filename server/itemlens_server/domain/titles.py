@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from itemlens_server.catalog.store import Document
+from itemlens_server.catalog.records import Document
 from itemlens_server.domain.catalogue import Catalogue
 from itemlens_server.domain.collection import Collection
 

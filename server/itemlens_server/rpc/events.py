@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2, common_pb2
-from itemlens_server.catalog.store import EventRow
+from itemlens_server.catalog.records import EventRow
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import MAX_ID, Catalogue, WriteOutcome, same_event

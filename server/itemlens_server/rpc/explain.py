@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from itemlens.v1 import itemlens_pb2
+from itemlens_server.catalog.records import StoredItem
 from itemlens_server.catalog.rows import View
-from itemlens_server.catalog.store import StoredItem
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain import heatmap, parts, sentences

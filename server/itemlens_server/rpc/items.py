@@ -10,8 +10,8 @@ import numpy as np
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from itemlens.v1 import catalog_pb2, common_pb2
+from itemlens_server.catalog.records import StoredItem
 from itemlens_server.catalog.rows import View
-from itemlens_server.catalog.store import StoredItem
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import Catalogue, ItemInput, WriteOutcome

@@ -13,16 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itemlens_server.catalog import store as stored
-from itemlens_server.catalog.store import (
-    Document,
-    EventRow,
-    NewItem,
-    Reader,
-    Store,
-    StoredInput,
-    content_hash,
-)
+from itemlens_server.catalog import writes
+from itemlens_server.catalog.reader import Reader
+from itemlens_server.catalog.records import Document, EventRow, NewItem, Replaced, StoredInput, content_hash
+from itemlens_server.catalog.store import Store
 from itemlens_server.errors import AlreadyExists, NotFound, StorageFull, WrongState
 
 ENCODERS = {"text": "encoder-t", "image": "encoder-i"}
@@ -41,7 +35,7 @@ def collection(store: Store) -> int:
 
 
 def new_collection(store: Store, name: str) -> int:
-    return store.write(lambda c: stored.create_collection(c, name, "sp-1")).id
+    return store.write(lambda c: writes.create_collection(c, name, "sp-1")).id
 
 
 def vector(seed: str) -> np.ndarray:
@@ -56,8 +50,8 @@ def item(item_id: str, text: str, pictures: tuple[bytes, ...] = (), replaces: in
     )
 
 
-def upsert(store: Store, collection: int, *items: NewItem) -> list[stored.Replaced]:
-    return store.write(lambda c: stored.upsert_items(c, collection, list(items), ENCODERS))
+def upsert(store: Store, collection: int, *items: NewItem) -> list[Replaced]:
+    return store.write(lambda c: writes.upsert_items(c, collection, list(items), ENCODERS))
 
 
 def rows(store: Store, table: str) -> int:
@@ -86,13 +80,13 @@ class TestItems:
 
     def test_rows_are_never_used_again(self, store: Store, collection: int) -> None:
         [first] = upsert(store, collection, item("a", "red"))
-        store.write(lambda c: stored.delete_items(c, collection, ["a"]))
+        store.write(lambda c: writes.delete_items(c, collection, ["a"]))
         [second] = upsert(store, collection, item("b", "blue"))
         assert second.row > first.row
 
     def test_every_write_has_a_larger_sequence_number(self, store: Store, collection: int) -> None:
         numbers = [upsert(store, collection, item("a", str(n)))[0].sequence for n in range(3)]
-        numbers.append(store.write(lambda c: stored.delete_items(c, collection, ["a"]))[1])
+        numbers.append(store.write(lambda c: writes.delete_items(c, collection, ["a"]))[1])
         assert numbers == [1, 2, 3, 4]
 
     def test_an_item_that_was_changed_meanwhile_is_not_replaced(self, store: Store, collection: int) -> None:
@@ -145,9 +139,9 @@ class TestContent:
         other = new_collection(store, "other")
         upsert(store, collection, item("a", "red", (b"PIC",)))
         upsert(store, other, item("a", "red", (b"PIC",)))
-        store.write(lambda c: stored.delete_items(c, collection, ["a"]))
+        store.write(lambda c: writes.delete_items(c, collection, ["a"]))
         assert (rows(store, "vectors"), rows(store, "pictures")) == (2, 1)
-        store.write(lambda c: stored.delete_collection(c, other))
+        store.write(lambda c: writes.delete_collection(c, other))
         assert (rows(store, "vectors"), rows(store, "pictures"), rows(store, "inputs")) == (0, 0, 0)
 
     def test_survives_the_replacement_of_its_only_item_by_one_that_holds_it_too(
@@ -180,7 +174,7 @@ class TestContent:
             model: dict[tuple[str, str], tuple[str, set[bytes]]] = {}
             for name, item_id, content in steps:
                 if content is None:
-                    store.write(lambda c, n=name, i=item_id: stored.delete_items(c, ids[n], [i]))
+                    store.write(lambda c, n=name, i=item_id: writes.delete_items(c, ids[n], [i]))
                     model.pop((name, item_id), None)
                 else:
                     upsert(store, ids[name], item(item_id, content[0], tuple(sorted(content[1]))))
@@ -198,7 +192,7 @@ class TestContent:
 class TestEvents:
     @staticmethod
     def record(store: Store, collection: int, *events: EventRow) -> list[EventRow | None]:
-        return store.write(lambda c: stored.record_events(c, collection, events))[0]
+        return store.write(lambda c: writes.record_events(c, collection, events))[0]
 
     def test_come_back_oldest_first_and_only_the_latest(self, store: Store, collection: int) -> None:
         self.record(store, collection, *(EventRow(f"e{n}", "u", f"i{n}", 3, float(9 - n)) for n in range(5)))
@@ -217,8 +211,8 @@ class TestEvents:
 
     def test_of_one_user_go_and_those_of_others_stay(self, store: Store, collection: int) -> None:
         self.record(store, collection, EventRow("1", "u", "a", 3, 1.0), EventRow("2", "v", "a", 3, 1.0))
-        assert store.write(lambda c: stored.delete_user(c, collection, "u")) == 1
-        assert store.write(lambda c: stored.delete_user(c, collection, "u")) == 0
+        assert store.write(lambda c: writes.delete_user(c, collection, "u")) == 1
+        assert store.write(lambda c: writes.delete_user(c, collection, "u")) == 0
         assert [e[0] for e in store.reader().events(collection)] == ["v"]
 
 
@@ -230,7 +224,7 @@ class TestCollections:
     def test_a_write_into_one_that_was_deleted_meanwhile_finds_nothing(
         self, store: Store, collection: int
     ) -> None:
-        store.write(lambda c: stored.delete_collection(c, collection))
+        store.write(lambda c: writes.delete_collection(c, collection))
         with pytest.raises(NotFound, match="deleted meanwhile"):
             upsert(store, collection, item("a", "red"))
         assert rows(store, "items") == rows(store, "vectors") == 0
@@ -248,7 +242,7 @@ class TestSizeLimit:
             assert rows(store, "items") == 1 and rows(store, "pictures") == 0
             # Small writes still fit, and room can be made.
             upsert(store, collection, item("small", "blue"))
-            store.write(lambda c: stored.delete_items(c, collection, ["kept"]))
+            store.write(lambda c: writes.delete_items(c, collection, ["kept"]))
             assert store.reader().integrity() == ""
         finally:
             store.close()

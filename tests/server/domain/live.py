@@ -11,7 +11,8 @@ from scipy import sparse
 
 import spaces
 from itemlens_server.catalog.index import Neighbours
-from itemlens_server.catalog.store import EventRow, Store
+from itemlens_server.catalog.records import EventRow
+from itemlens_server.catalog.store import Store
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import Catalogue, ItemInput, WriteOutcome
 from itemlens_server.domain.collection import Collection

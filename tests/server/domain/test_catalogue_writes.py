@@ -11,7 +11,7 @@ import pytest
 from live import Live, contents
 
 import spaces
-from itemlens_server.catalog.store import EventRow
+from itemlens_server.catalog.records import EventRow
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain import collection as collection_module
 from itemlens_server.domain.catalogue import ItemInput

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from itemlens_server.catalog.store import Document
+from itemlens_server.catalog.records import Document
 from itemlens_server.domain.parts import Kind, Part
 from itemlens_server.domain.sentences import Language, language, sentence
 from itemlens_server.domain.titles import LONGEST, title_of

@@ -1,0 +1,103 @@
+"""What the store holds, as values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def content_hash(data: bytes) -> bytes:
+    """Identity of a text's or picture's bytes: 16 bytes."""
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+@dataclass(frozen=True)
+class CollectionRow:
+    """A collection as it is stored."""
+
+    id: int
+    name: str
+    space_id: str
+    created: float
+    sequence: int
+
+
+@dataclass(frozen=True)
+class Document:
+    """What an item says: texts by channel, facts, and (type, item id) of its relations."""
+
+    texts: Mapping[str, str]
+    attributes: Mapping[str, Any]
+    relations: tuple[tuple[str, str], ...]
+
+    def dump(self) -> str:
+        """As JSON."""
+        value = {"texts": self.texts, "attributes": self.attributes, "relations": self.relations}
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    @staticmethod
+    def parse(text: str) -> Document:
+        """From what `dump` made."""
+        value = json.loads(text)
+        return Document(value["texts"], value["attributes"], tuple((t, i) for t, i in value["relations"]))
+
+
+@dataclass(frozen=True)
+class StoredInput:
+    """One text or picture of an item. `picture` is empty for texts and where pictures were not asked for."""
+
+    channel: str
+    content: bytes
+    picture: bytes = b""
+    vector: Array | None = None
+
+
+@dataclass(frozen=True)
+class StoredItem:
+    """An item as it is stored; `row` is its label in the indexes."""
+
+    row: int
+    item_id: str
+    sequence: int
+    document: Document
+    inputs: tuple[StoredInput, ...] = ()
+
+
+@dataclass(frozen=True)
+class NewItem:
+    """An item to store. `replaces`: the row that must be there now (0: none), or None to replace whatever is."""
+
+    item_id: str
+    document: Document
+    inputs: tuple[StoredInput, ...]
+    replaces: int | None = None
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """Something that a user did; `type` is the number of the contract's EventType."""
+
+    event_id: str
+    user_id: str
+    item_id: str
+    type: int
+    time: float
+    quantity: float = 1.0
+    value: float | None = None
+    recommendation_id: str = ""
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """Outcome of one upsert: the new row, and the one it replaced (0: none). row 0: `replaces` did not hold."""
+
+    row: int
+    old_row: int
+    sequence: int
