@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 import sqlite3
 import threading
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from itemlens_server.catalog import writes
 from itemlens_server.catalog.reader import Reader
 from itemlens_server.catalog.records import (
     Array,
     CollectionRow,
-    Document,
     EventRow,
     NewItem,
     Replaced,
@@ -29,6 +25,7 @@ from itemlens_server.catalog.store import Store
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain.collection import Collection
 from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent, Notice
+from itemlens_server.domain.items import ItemInput, check, check_whole, merged, replacing
 from itemlens_server.engine.repository import ModelRepository, Space
 from itemlens_server.errors import (
     AlreadyExists,
@@ -42,22 +39,8 @@ from itemlens_server.errors import (
 log = logging.getLogger(__name__)
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
 DEFAULT = "default"
-MAX_ID = 256
 # Characters of an item's texts, attributes and relations as JSON, and levels of its attributes: what is stored
-# must fit into a reply, and protobuf reads at most 100 levels.
-MAX_DOCUMENT = 4 << 20
-MAX_DEPTH = 30
 TRIES = 5
-
-
-@dataclass(frozen=True)
-class ItemInput:
-    """An item as the caller gives it."""
-
-    item_id: str
-    contents: Sequence[Content]
-    attributes: Mapping[str, Any]
-    relations: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -247,7 +230,7 @@ class Catalogue:
         valid = []
         for n, item in enumerate(items):
             try:
-                self._check(item, merge)
+                check(item, merge, self._max_item_pictures)
                 if last[item.item_id] != n:
                     raise AlreadyExists(
                         f"item {item.item_id!r} comes again in this call; the last one counts", "item_id"
@@ -316,45 +299,6 @@ class Catalogue:
     def _open(self, row: CollectionRow, space: Space) -> Collection:
         return Collection(row, space, self.store, segment_rows=self._segment_rows, ef=self._ef)
 
-    def _check(self, item: ItemInput, merge: bool) -> None:
-        if not 1 <= len(item.item_id) <= MAX_ID:
-            raise InvalidInput(f"an item id has 1 to {MAX_ID} characters", "item_id")
-        if not item.contents and not merge:
-            raise InvalidInput("the item has no contents; give at least one text or picture", "contents")
-        _check_facts(item.attributes)
-        counts: dict[str, int] = {}
-        for n, content in enumerate(item.contents):
-            counts[content.channel] = counts.get(content.channel, 0) + 1
-            most = 1 if content.text is not None else self._max_item_pictures
-            if counts[content.channel] > most:
-                what = "one text" if most == 1 else f"{most} pictures"
-                raise InvalidInput(
-                    f"channel {content.channel!r} holds at most {what} of an item", f"contents[{n}]"
-                )
-        for n, (kind, other) in enumerate(item.relations):
-            if not kind or not 1 <= len(other) <= MAX_ID:
-                raise InvalidInput("a relation needs a type and an item id", f"relations[{n}]")
-
-    def _check_whole(self, item: NewItem) -> None:
-        """What must hold of an item as it will be stored, with what was merged into it."""
-        if not item.inputs:
-            raise InvalidInput("the item has no contents; give at least one text or picture", "contents")
-        counts = Counter(i.channel for i in item.inputs)
-        channel, most = counts.most_common(1)[0]
-        if most > self._max_item_pictures:
-            raise InvalidInput(
-                f"the item would have {most} pictures in channel {channel!r}, the limit is "
-                f"{self._max_item_pictures}; replace it instead of adding to it", "contents",
-            )  # fmt: skip
-        size = len(item.document.dump())
-        if size > MAX_DOCUMENT:
-            raise InvalidInput(
-                f"texts, attributes and relations of the item have {size} characters, the limit is {MAX_DOCUMENT}"
-            )
-        for i in item.inputs:
-            if i.vector is None:
-                raise WrongState(f"the item has no vector in channel {i.channel!r}; send it whole")
-
     def _encode(
         self,
         collection: Collection,
@@ -421,9 +365,13 @@ class Catalogue:
             else {}
         )
         for r in ready:
-            one = _merged(r, old_items.get(r.item.item_id)) if merge else _replacing(r)
+            one = (
+                merged(r.item, r.inputs, old_items.get(r.item.item_id))
+                if merge
+                else replacing(r.item, r.inputs)
+            )
             try:
-                self._check_whole(one)
+                check_whole(one, self._max_item_pictures)
             except ItemlensError as error:
                 outcomes[r.number] = WriteOutcome(r.item.item_id, error)
                 continue
@@ -459,41 +407,9 @@ class Catalogue:
         return again, replaced[0].sequence
 
 
-def _replacing(ready: _Ready) -> NewItem:
-    item = ready.item
-    texts = {c.channel: c.text for c in item.contents if c.text is not None}
-    return NewItem(item.item_id, Document(texts, dict(item.attributes), tuple(item.relations)), ready.inputs)
-
-
-def _merged(ready: _Ready, old: StoredItem | None) -> NewItem:
-    new = _replacing(ready)
-    if old is None:
-        return NewItem(new.item_id, new.document, new.inputs, replaces=0)
-    texts = {**old.document.texts, **new.document.texts}
-    relations = tuple(dict.fromkeys([*old.document.relations, *new.document.relations]))
-    document = Document(texts, {**old.document.attributes, **new.document.attributes}, relations)
-    # A picture that is there already is not added a second time.
-    inputs = {(i.channel, i.content): i for i in old.inputs if i.channel not in new.document.texts}
-    inputs.update({(i.channel, i.content): i for i in new.inputs})
-    return NewItem(new.item_id, document, tuple(inputs.values()), replaces=old.row)
-
-
 def same_event(a: EventRow, b: EventRow) -> bool:
     """Whether two events with one id say the same. Their times do not count: one may be that of its arrival."""
     return replace(a, time=b.time) == b
-
-
-def _check_facts(value: object, depth: int = 0) -> None:
-    """Raise InvalidInput for attributes that could not be given back."""
-    if depth > MAX_DEPTH:
-        raise InvalidInput(f"attributes are nested more than {MAX_DEPTH} deep", "attributes")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidInput("attributes hold NaN or infinity", "attributes")
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list):
-        for one in value:
-            _check_facts(one, depth + 1)
 
 
 def _event_outcome(new: EventRow, old: EventRow | None) -> WriteOutcome:

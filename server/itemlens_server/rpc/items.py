@@ -14,8 +14,9 @@ from itemlens_server.catalog.records import StoredItem
 from itemlens_server.catalog.rows import View
 from itemlens_server.config import Settings
 from itemlens_server.deadline import Deadline
-from itemlens_server.domain.catalogue import Catalogue, ItemInput, WriteOutcome
+from itemlens_server.domain.catalogue import Catalogue, WriteOutcome
 from itemlens_server.domain.collection import Collection
+from itemlens_server.domain.items import ItemInput
 from itemlens_server.errors import InvalidInput, NotFound
 from itemlens_server.rpc import convert
 from itemlens_server.rpc.errors import item_status

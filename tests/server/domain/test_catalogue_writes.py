@@ -14,8 +14,8 @@ import spaces
 from itemlens_server.catalog.records import EventRow
 from itemlens_server.deadline import Deadline
 from itemlens_server.domain import collection as collection_module
-from itemlens_server.domain.catalogue import ItemInput
 from itemlens_server.domain.encode import Content
+from itemlens_server.domain.items import ItemInput
 from itemlens_server.domain.side import Side
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.errors import (
