@@ -39,7 +39,6 @@ from itemlens_server.errors import (
 log = logging.getLogger(__name__)
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
 DEFAULT = "default"
-# Characters of an item's texts, attributes and relations as JSON, and levels of its attributes: what is stored
 TRIES = 5
 
 

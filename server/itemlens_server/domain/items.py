@@ -13,9 +13,10 @@ from itemlens_server.domain.encode import Content
 from itemlens_server.errors import InvalidInput, WrongState
 
 MAX_ID = 256
-MAX_DEPTH = 30
+# Characters of an item's texts, attributes and relations as JSON, and levels of its attributes: what is stored
 # must fit into a reply, and protobuf reads at most 100 levels.
 MAX_DOCUMENT = 4 << 20
+MAX_DEPTH = 30
 
 
 @dataclass(frozen=True)
