@@ -20,22 +20,25 @@ COPY server ./server
 COPY exporter ./exporter
 
 FROM build AS build-cpu
+# The project itself; its dependencies are pinned by range in pyproject.toml.
+# hadolint ignore=DL3013
 RUN pip install --no-cache-dir ".[server]"
 
 FROM build AS build-cuda
+# hadolint ignore=DL3013
 RUN pip install --no-cache-dir ".[gpu]"
 
 FROM python:${PYTHON} AS base
 RUN useradd --uid 10001 --create-home itemlens \
  && mkdir /data /models \
- && chown itemlens /data
+ && chown 10001 /data
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     ITEMLENS_LISTEN=0.0.0.0:50051 \
     ITEMLENS_MODELS=/models \
     ITEMLENS_DATA=/data \
     ITEMLENS_LOG=json
-USER itemlens
+USER 10001
 VOLUME /data
 EXPOSE 50051
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["itemlens", "health"]
