@@ -215,7 +215,7 @@ def _size(wanted: Wanted, eligible: int, max_k: int) -> int:
                 f"top_fraction is {wanted.top_fraction}; it must be above 0 and at most 1", "top_fraction"
             )
         # float32 on the wire: 0.1 of 100 must be 10, not 11.
-        k = max(1, math.ceil(wanted.top_fraction * eligible - 1e-6 * eligible))
+        k = max(1, math.ceil(wanted.top_fraction * eligible * (1 - 1e-6)))
         if k > max_k:
             raise InvalidInput(
                 f"top_fraction makes {k} items of {eligible}, the limit is {max_k}", "top_fraction"

@@ -170,11 +170,19 @@ def resolve(collection: Collection, view: View, side: Side, rules: HistoryRules)
     if side.vector is not None and weight.get("query_vector", 1.0):
         common.append(Source(weight.get("query_vector", 1.0), KindWeights(), u=side.vector))
 
-    follow = {view.item_ids[p]: 1.0 for p in liked}
-    history_weight = weight.get("history", 1.0)
-    if history_weight:
-        known = neighbours.index if neighbours is not None else {}
-        follow = {**follow, **{i: a for i, a in shares.items() if i in past or i in known}}
+    # Each source's items count together as its weight, in behaviour as in u.
+    history_weight, liked_weight = weight.get("history", 1.0), weight.get("liked", 1.0)
+    known = neighbours.index if neighbours is not None else {}
+    followed = {i: a for i, a in shares.items() if i in past or i in known}
+    follow: dict[str, float] = {}
+    for amounts, source_weight in (
+        (followed, history_weight),
+        ({view.item_ids[p]: 1.0 for p in liked}, liked_weight),
+    ):
+        if source_weight and amounts:
+            mass = sum(amounts.values())
+            for item_id, a in amounts.items():
+                follow[item_id] = follow.get(item_id, 0.0) + source_weight * a / mass
     if not common and not (past and history_weight) and not follow:
         if seen:
             raise NotFound(
@@ -184,8 +192,6 @@ def resolve(collection: Collection, view: View, side: Side, rules: HistoryRules)
         raise InvalidInput(
             "the user side is empty: give history, user_id, query, liked_item_ids or query_vector", "user"
         )
-    total = sum(follow.values())
-    follow = {i: a / total for i, a in follow.items()} if total else {}
     history_kind = _changed(head.weights(HISTORY), side, head)
     behaviour = history_kind.behaviour if side.behaviour_weight is None else side.behaviour_weight
 
