@@ -20,6 +20,7 @@ from itemlens_exporter.errors import ExportError
 from itemlens_exporter.parity import Measured
 from itemlens_exporter.picture import PictureCheckpoint
 from itemlens_exporter.text import TextCheckpoint
+from itemlens_server.durable import publish
 from itemlens_server.engine.manifest import Channel, Encoder, Manifest, Parity, Precision
 
 Kind = Literal["TEXT", "IMAGE"]
@@ -81,20 +82,12 @@ def export_space(
         ).identified()
         manifest.save(work)
         target = models / manifest.space_id
-        _replace(target, work)
+        work.chmod(0o755)  # mkdtemp made it for this user alone, and a server is often another
+        # What is there already has the same contents by its name, but may be damaged.
+        publish(work, target)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return Exported(target, manifest)
-
-
-def _replace(target: Path, work: Path) -> None:
-    """Put `work` at `target`. What is there already has the same contents by its name, but may be damaged."""
-    if target.exists():
-        aside = Path(tempfile.mkdtemp(prefix=".replaced-", dir=target.parent))
-        target.rename(aside / target.name)
-        shutil.rmtree(aside)
-    work.chmod(0o755)  # mkdtemp made it for this user alone, and a server is often another
-    work.rename(target)
 
 
 def _channels(

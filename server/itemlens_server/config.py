@@ -104,6 +104,10 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings
 
+    def type_weights(self) -> dict[int, float]:
+        """Weight of a past item by the number of the contract's EventType."""
+        return {2: self.weight_view, 3: self.weight_click, 4: self.weight_cart, 5: self.weight_purchase}
+
     def thread_count(self) -> int:
         """Inference threads, resolved."""
         return self.threads or os.cpu_count() or 1

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ import hnswlib
 import numpy as np
 
 from itemlens_server.catalog.rows import Array, Ints
+from itemlens_server.durable import publish
 
 log = logging.getLogger(__name__)
 M = 16
@@ -128,7 +128,7 @@ def plan(segments: Sequence[Segment], alive_labels: Ints, minimum: int) -> tuple
 
 
 def save(directory: Path, segments: Sequence[Segment], identity: Mapping[str, object]) -> None:
-    """Write a snapshot: to a new folder, to disk, then by rename, so that a crash leaves the old or the new one."""
+    """Write a snapshot; a crash leaves the old or the new one."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=directory.name + ".", dir=directory.parent))
     try:
@@ -142,7 +142,7 @@ def save(directory: Path, segments: Sequence[Segment], identity: Mapping[str, ob
                     # hnswlib does not look whether its writes went well (a full disk).
                     raise OSError(f"{path} was not written whole")
                 files.append({
-                    "file": path.name, "channel": channel, "presence": presence, "sha256": _sync_and_hash(path),
+                    "file": path.name, "channel": channel, "presence": presence, "sha256": _hash(path),
                     "count": graph.get_current_count(), "dim": graph.dim,
                 })  # fmt: skip
             described.append(
@@ -150,14 +150,7 @@ def save(directory: Path, segments: Sequence[Segment], identity: Mapping[str, ob
             )
         manifest = new / MANIFEST
         manifest.write_text(json.dumps({"identity": identity, "segments": described}))
-        _sync_and_hash(manifest)
-        old = directory.with_name(directory.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
-        if directory.exists():
-            directory.rename(old)
-        new.rename(directory)
-        _sync_folder(directory.parent)
-        shutil.rmtree(old, ignore_errors=True)
+        publish(new, directory)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
@@ -193,15 +186,6 @@ def load(directory: Path, identity: Mapping[str, object], ef: int) -> list[Segme
         return []
 
 
-def _sync_and_hash(path: Path) -> str:
+def _hash(path: Path) -> str:
     with path.open("rb") as stream:
-        os.fsync(stream.fileno())
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

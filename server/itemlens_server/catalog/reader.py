@@ -43,6 +43,13 @@ class Reader:
         ).fetchone()
         return int(row[0]) if row else 0
 
+    def events_deleted(self, collection: int) -> int:
+        """Number of the last write that deleted events of a collection; 0 if none did."""
+        row = self._connection.execute(
+            "SELECT events_deleted FROM collections WHERE id = ?", (collection,)
+        ).fetchone()
+        return int(row[0]) if row else 0
+
     def counts(self, collection: int) -> tuple[int, int, int]:
         """Items, events and sequence number of a collection."""
         row = self._connection.execute(
@@ -56,10 +63,12 @@ class Reader:
         self,
         collection: int,
         item_ids: Sequence[str],
+        encoders: Mapping[str, str],
+        *,
         pictures: bool = False,
-        encoders: Mapping[str, str] | None = None,
+        vectors: bool = False,
     ) -> dict[str, StoredItem]:
-        """Items by id, with pictures and (given each channel's encoder digest) vectors where asked for."""
+        """Items by id, with pictures and vectors where asked for, as each channel's encoder (a digest) made them."""
         found = {}
         # In one transaction: an item and its inputs are of the same moment.
         self._connection.execute("BEGIN")
@@ -70,7 +79,7 @@ class Reader:
                     (collection, item_id),
                 ).fetchone()
                 if row:
-                    inputs = tuple(self._inputs(row[0], pictures, encoders))
+                    inputs = tuple(self._inputs(row[0], encoders, pictures, vectors))
                     found[item_id] = StoredItem(row[0], row[1], row[2], Document.parse(row[3]), inputs)
         finally:
             self._connection.execute("COMMIT")
@@ -109,7 +118,8 @@ class Reader:
                 if data is None:
                     raise WrongState(
                         f"item {item_id!r} has no vector of this space's encoder in channel {channel!r}: it was stored "
-                        "with another encoder; index it again into a new collection of this space"
+                        "in another precision (give the one it was served with: --precision) or with another encoder "
+                        "(then index it again into a new collection of this space)"
                     )
                 current[2].setdefault(channel, []).append(np.frombuffer(data, "<f4"))
         if current is not None:
@@ -139,16 +149,21 @@ class Reader:
         )
         yield from rows
 
-    def picture(self, content: bytes) -> bytes:
-        """The stored form of a picture; empty if it is not there."""
-        row = self._connection.execute("SELECT data FROM pictures WHERE content = ?", (content,)).fetchone()
+    def picture(self, content: bytes, encoder: str) -> bytes:
+        """The form of a picture that is kept for an encoder; empty if it is not there."""
+        row = self._connection.execute(
+            "SELECT data FROM pictures WHERE content = ? AND encoder = ?", (content, encoder)
+        ).fetchone()
         return bytes(row[0]) if row else b""
 
-    def _inputs(self, row: int, pictures: bool, encoders: Mapping[str, str] | None) -> Iterator[StoredInput]:
+    def _inputs(
+        self, row: int, encoders: Mapping[str, str], pictures: bool, vectors: bool
+    ) -> Iterator[StoredInput]:
         found = self._connection.execute(
             "SELECT channel, content FROM inputs WHERE row = ? ORDER BY channel, position", (row,)
         ).fetchall()
         for channel, content in found:
-            data = self.picture(content) if pictures else b""
-            vector = self.vector(content, encoders[channel]) if encoders and channel in encoders else None
+            encoder = encoders.get(channel, "")
+            data = self.picture(content, encoder) if pictures else b""
+            vector = self.vector(content, encoder) if vectors else None
             yield StoredInput(channel, content, data, vector)

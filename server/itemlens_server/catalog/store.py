@@ -20,11 +20,13 @@ from itemlens_server.errors import WrongState
 
 T = TypeVar("T")
 
-FORMAT = 1
+FORMAT = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS collections (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, space_id TEXT NOT NULL,
-    created REAL NOT NULL, sequence INTEGER NOT NULL DEFAULT 0);
+    created REAL NOT NULL, sequence INTEGER NOT NULL DEFAULT 0,
+    -- Number of the last write that deleted events: what was learnt before it must be learnt again.
+    events_deleted INTEGER NOT NULL DEFAULT 0);
 -- A replaced item gets a new row: rows only grow, and a row's content never changes.
 CREATE TABLE IF NOT EXISTS items (
     row INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, item_id TEXT NOT NULL,
@@ -33,7 +35,9 @@ CREATE TABLE IF NOT EXISTS inputs (
     row INTEGER NOT NULL, channel TEXT NOT NULL, position INTEGER NOT NULL, content BLOB NOT NULL,
     PRIMARY KEY (row, channel, position)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS inputs_content ON inputs (content);
-CREATE TABLE IF NOT EXISTS pictures (content BLOB NOT NULL UNIQUE, data BLOB NOT NULL);
+-- What is kept of a picture is made for one encoder's input size.
+CREATE TABLE IF NOT EXISTS pictures (
+    content BLOB NOT NULL, encoder TEXT NOT NULL, data BLOB NOT NULL, UNIQUE (content, encoder));
 CREATE TABLE IF NOT EXISTS vectors (
     content BLOB NOT NULL, encoder TEXT NOT NULL, data BLOB NOT NULL, UNIQUE (content, encoder));
 CREATE TABLE IF NOT EXISTS events (

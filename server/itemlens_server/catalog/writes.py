@@ -76,7 +76,10 @@ def upsert_items(
                 "INSERT INTO inputs VALUES (?, ?, ?, ?)", (row, one.channel, position, one.content)
             )
             if one.picture:
-                connection.execute("INSERT OR IGNORE INTO pictures VALUES (?, ?)", (one.content, one.picture))
+                connection.execute(
+                    "INSERT OR IGNORE INTO pictures VALUES (?, ?, ?)",
+                    (one.content, encoders[one.channel], one.picture),
+                )
             if one.vector is not None:
                 connection.execute(
                     "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)",
@@ -147,5 +150,6 @@ def delete_user(connection: sqlite3.Connection, collection: int, user_id: str) -
         "DELETE FROM events WHERE collection = ? AND user_id = ?", (collection, user_id)
     )
     if cursor.rowcount:
-        next_sequence(connection, collection)
+        sequence = next_sequence(connection, collection)
+        connection.execute("UPDATE collections SET events_deleted = ? WHERE id = ?", (sequence, collection))
     return cursor.rowcount

@@ -19,6 +19,10 @@ def fit(
     ),
     data: Annotated[Path, typer.Option(help="the store to read")] = Path("data"),
     name: Annotated[str, typer.Option(help="label of the new space; default: the old one's")] = "",
+    precision: Annotated[
+        str | None,
+        typer.Option(help="the one the collection was stored in; default: fp32"),
+    ] = None,
     target: Annotated[
         str, typer.Option(help="running server that is to move the collection to the new space; '' for none")
     ] = "localhost:50051",
@@ -39,7 +43,7 @@ def fit(
 
     console = Console()
     started = time.monotonic()
-    settings = Settings.read(models=models, data=data)
+    settings = Settings.read(models=models, data=data, precision=precision)
     threads = settings.thread_count()
     limits = Limits(
         settings.max_text_bytes,
@@ -52,7 +56,7 @@ def fit(
     repository = ModelRepository(
         models,
         provider="CPUExecutionProvider",
-        precision="auto",
+        precision=settings.precision,
         limits=limits,
         gpu_memory_bytes=settings.gpu_memory_bytes,
     )
@@ -67,7 +71,7 @@ def fit(
     encoder = ContentEncoder(threads)
     rules = HistoryRules(
         settings.history_window, settings.history_decay,
-        {2: settings.weight_view, 3: settings.weight_click, 4: settings.weight_cart, 5: settings.weight_purchase},
+        settings.type_weights(),
     )  # fmt: skip
     with console.status("fitting") as status:
         head, report = fit_head(

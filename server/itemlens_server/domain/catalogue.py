@@ -255,7 +255,7 @@ class Catalogue:
         self, collection: Collection, item_ids: Sequence[str], pictures: bool = False
     ) -> dict[str, StoredItem]:
         """Items by id, as they are stored."""
-        return self.store.reader().items(collection.row.id, item_ids, pictures)
+        return self.store.reader().items(collection.row.id, item_ids, collection.encoders, pictures=pictures)
 
     def delete_items(self, collection: Collection, item_ids: Sequence[str]) -> tuple[list[WriteOutcome], int]:
         """Delete items; how each went and the sequence number."""
@@ -291,8 +291,13 @@ class Catalogue:
         """Build graphs and refit behaviour where there is enough new. Whether anything was done."""
         done = False
         for collection in self.collections():
-            done |= collection.index.maintain()
-            done |= collection.learn_behaviour(self.store.reader())
+            try:
+                done |= collection.index.maintain()
+                done |= collection.learn_behaviour(self.store.reader())
+            except (
+                Exception
+            ):  # derived state: it is tried again, and the other collections do not wait for it
+                log.exception("maintenance of collection %s failed", collection.name)
         return done
 
     def _open(self, row: CollectionRow, space: Space) -> Collection:
@@ -321,7 +326,11 @@ class Catalogue:
                 encoder = collection.space.encoders.get(content.channel)
                 fits = encoder is not None and (encoder.kind == "TEXT") == (content.text is not None)
                 known = reader.vector(key, encoders[content.channel]) if fits else None
-                picture = reader.picture(key) if known is not None and content.picture is not None else b""
+                picture = (
+                    reader.picture(key, encoders[content.channel])
+                    if known is not None and content.picture is not None
+                    else b""
+                )
                 if known is not None and (content.text is not None or picture):
                     inputs[n][m] = StoredInput(content.channel, key, picture, known)
                 else:
@@ -358,7 +367,11 @@ class Catalogue:
         whole: list[_Ready] = []
         old_items = (
             self.store.reader().items(
-                collection.row.id, [r.item.item_id for r in ready], True, collection.encoders
+                collection.row.id,
+                [r.item.item_id for r in ready],
+                collection.encoders,
+                pictures=True,
+                vectors=True,
             )
             if merge
             else {}

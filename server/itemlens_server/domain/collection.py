@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +21,6 @@ from itemlens_server.catalog.records import Array, CollectionRow
 from itemlens_server.catalog.store import Store
 from itemlens_server.engine.repository import Space
 from itemlens_server.head import behaviour
-from itemlens_server.head.behaviour import Behaviour
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,16 @@ TAKEN = (2, 3, 4, 5)
 MINIMUM_EVENTS = 100
 GROWTH = 1.1
 BEHAVIOUR = "behaviour.npz"
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """B with the lambda and number of events it was learnt with, and the last write that it has seen."""
+
+    neighbours: Neighbours
+    regularisation: float
+    events: int
+    written: int
 
 
 class Collection:
@@ -50,7 +62,7 @@ class Collection:
             ef=ef,
         )
         self._last_label = 0
-        self._events_seen = 0
+        self._learnt: Learnt | None = None
         self._sequence_checked = -1
 
     @property
@@ -70,9 +82,11 @@ class Collection:
             if other.name != f"graphs-{self.space.space_id}":
                 shutil.rmtree(other, ignore_errors=True)
         self.index.load_graphs()
-        found = load_neighbours(self.directory / BEHAVIOUR)
-        if found is not None and found[1] == self.space.terms.behaviour_lambda:
-            self.index.neighbours, _, self._events_seen = found
+        found = load_learnt(self.directory / BEHAVIOUR)
+        deleted = reader.events_deleted(self.row.id)
+        same = found is not None and found.regularisation == self.space.terms.behaviour_lambda
+        if found is not None and same and deleted <= found.written:
+            self._learnt, self.index.neighbours = found, found.neighbours
 
     def follow_store(self, reader: Reader) -> None:
         """Add what is in the store behind the last row that is here."""
@@ -98,35 +112,45 @@ class Collection:
         self._last_label = labels[-1]
 
     def learn_behaviour(self, reader: Reader) -> bool:
-        """Refit B if the events have grown by a tenth since, or if some were deleted. Whether it was done."""
+        """Refit B if the events have grown by a tenth since, or if any were deleted. Whether it was done."""
         regularisation, written = self.space.terms.behaviour_lambda, reader.sequence(self.row.id)
         # Counting the events of a large collection every second would cost more than it brings.
         if written == self._sequence_checked:
             return False
+        done = self._learn(reader, regularisation, written)
+        # Only now: what failed is tried again.
         self._sequence_checked = written
+        return done
+
+    def _learn(self, reader: Reader, regularisation: float, written: int) -> bool:
         _, events, _ = reader.counts(self.row.id)
-        learnt = self.index.neighbours is not None
-        if learnt and self._events_seen <= events < GROWTH * max(self._events_seen, 1):
+        learnt = self._learnt
+        stale = learnt is not None and reader.events_deleted(self.row.id) > learnt.written
+        if learnt is not None and not stale and events < GROWTH * max(learnt.events, 1):
             return False
         enough = regularisation and events >= MINIMUM_EVENTS
         taken = [e for e in reader.events(self.row.id) if e[2] in TAKEN] if enough else []
         if not taken:
-            if learnt:  # of users whose data is deleted nothing stays
-                self.index.neighbours, self._events_seen = None, 0
+            if learnt is not None:  # of users whose data is deleted nothing stays
+                self._learnt = self.index.neighbours = None
                 (self.directory / BEHAVIOUR).unlink(missing_ok=True)
-            return learnt
+            return learnt is not None
         sequence = max(e[4] for e in taken)
         table = behaviour.fit([e[0] for e in taken], [e[1] for e in taken], regularisation, sequence)
-        save_neighbours(self.directory / BEHAVIOUR, table, regularisation, events)
-        self.index.neighbours = Neighbours(table.table, table.index(), table.item_ids, sequence)
-        self._events_seen = events
+        found = Learnt(
+            Neighbours(table.table, table.index(), table.item_ids, sequence), regularisation, events, written
+        )
+        # Served before it is saved: a full disk must not keep what a deleted user did.
+        self._learnt, self.index.neighbours = found, found.neighbours
+        save_learnt(self.directory / BEHAVIOUR, found)
         log.info("collection %s: behaviour learnt from %d events", self.name, len(taken))
         return True
 
     def take_behaviour(self, other: Collection) -> None:
         """Take over B from this collection's state in another space, if it was learnt the same way."""
-        if self.space.terms.behaviour_lambda == other.space.terms.behaviour_lambda:
-            self.index.neighbours, self._events_seen = other.index.neighbours, other._events_seen
+        learnt = other._learnt
+        if learnt is not None and self.space.terms.behaviour_lambda == learnt.regularisation:
+            self._learnt, self.index.neighbours = learnt, learnt.neighbours
 
     def _append(self, batch: list[tuple[int, str, Mapping[str, list[Array]]]]) -> None:
         h = self.space.head.fuse([raw for _, _, raw in batch])
@@ -137,29 +161,39 @@ class Collection:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def save_neighbours(path: Path, b: Behaviour, regularisation: float, events: int) -> None:
-    """Write B with the lambda and the number of events it was learnt with; a crash leaves the old or the new file."""
+def save_learnt(path: Path, learnt: Learnt) -> None:
+    """Write B; a crash leaves the old or the new file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new.npz")
-    np.savez(
-        new,
-        item_ids=np.asarray(b.item_ids, np.str_),
-        data=b.table.data, indices=b.table.indices, indptr=b.table.indptr,
-        sequence=np.int64(b.sequence_number), regularisation=np.float64(regularisation), events=np.int64(events),
-    )  # fmt: skip
-    new.replace(path)
+    b = learnt.neighbours
+    # A name of its own: a collection that moves is learnt beside the one that goes on.
+    descriptor, name = tempfile.mkstemp(suffix=".npz", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            np.savez(
+                stream,
+                item_ids=np.asarray(b.item_ids, np.str_),
+                data=b.table.data, indices=b.table.indices, indptr=b.table.indptr,
+                sequence=np.int64(b.sequence_number), regularisation=np.float64(learnt.regularisation),
+                events=np.int64(learnt.events), written=np.int64(learnt.written),
+            )  # fmt: skip
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
-def load_neighbours(path: Path) -> tuple[Neighbours, float, int] | None:
-    """What `save_neighbours` wrote; None where it is missing or damaged, and it is learnt again."""
+def load_learnt(path: Path) -> Learnt | None:
+    """What `save_learnt` wrote; None where it is missing or damaged, and it is learnt again."""
     try:
         # Of a damaged file numpy leaves open what it has opened itself.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             ids = tuple(file["item_ids"].tolist())
             table = sparse.csr_matrix((file["data"], file["indices"], file["indptr"]), (len(ids), len(ids)))
-            b = Behaviour(ids, table, int(file["sequence"]))
-            neighbours = Neighbours(table, b.index(), ids, b.sequence_number)
-            return neighbours, float(file["regularisation"]), int(file["events"])
+            index = {item_id: n for n, item_id in enumerate(ids)}
+            neighbours = Neighbours(table, index, ids, int(file["sequence"]))
+            return Learnt(
+                neighbours, float(file["regularisation"]), int(file["events"]), int(file["written"])
+            )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:

@@ -88,8 +88,8 @@ class Recommendations:
             answer = self._answers.get(recommendation_id)
         if answer is None:
             raise NotFound(
-                f"recommendation {recommendation_id!r} is not remembered (the last {self._most} are, until the server "
-                "stops); explain with the user side instead",
+                f"recommendation {recommendation_id!r} is not remembered (the last {self._most} are, until their "
+                "collection moves or the server stops); explain with the user side instead",
                 "recommendation", recommendation_id, "recommendation_id",
             )  # fmt: skip
         return answer
@@ -111,7 +111,7 @@ def recommend(
     excluded = _positions(view, resolved.seen) if wanted.exclude_seen else np.zeros(0, np.int64)
     own = _own_candidates(collection, view, wanted, notices)
     eligible = _eligible(view, own, excluded)
-    k = min(_size(wanted, eligible, max_k), eligible)
+    k = min(size(wanted, eligible, max_k), eligible)
     deadline.check()
 
     lists, scores = [], []
@@ -208,7 +208,12 @@ def _eligible(view: View, own: Ints | None, excluded: Ints) -> int:
     return view.alive_count - int(view.alive[excluded].sum())
 
 
-def _size(wanted: Wanted, eligible: int, max_k: int) -> int:
+def size(wanted: Wanted, eligible: int, max_k: int) -> int:
+    """How many items are wanted of `eligible`.
+
+    Raises:
+        InvalidInput: it is out of range.
+    """
     if wanted.top_fraction is not None:
         if not 0 < wanted.top_fraction <= 1:
             raise InvalidInput(

@@ -97,8 +97,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Asked:
-    """One interest, ready to score: u and the past items whose followers count, with their shares (sum 1).
+    """One interest, ready to score.
 
+    past: items whose followers count, with their shares; those of one source add up to its weight.
     neighbours: the B that it is scored with, so that an explanation is of the same one.
     """
 
@@ -181,8 +182,8 @@ def resolve(collection: Collection, view: View, side: Side, rules: HistoryRules)
     ):
         if source_weight and amounts:
             mass = sum(amounts.values())
-            for item_id, a in amounts.items():
-                follow[item_id] = follow.get(item_id, 0.0) + source_weight * a / mass
+            for item_id, amount in amounts.items():
+                follow[item_id] = follow.get(item_id, 0.0) + source_weight * amount / mass
     if not common and not (past and history_weight) and not follow:
         if seen:
             raise NotFound(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from itemlens_server.durable import publish
 from itemlens_server.engine.manifest import HeadFiles, Manifest, describe_file
 from itemlens_server.head import graph
 from itemlens_server.head.terms import Head
@@ -39,12 +40,8 @@ def write(
             _share(models / old.space_id / file.path, new / file.path)
         made.save(new)
         new.chmod(0o755)
-        target = models / made.space_id
-        if target.exists():
-            # The same contents give the same id: nothing to add.
-            shutil.rmtree(new)
-        else:
-            new.rename(target)
+        # What is there under this id has the same contents, but may be damaged.
+        publish(new, models / made.space_id)
         return made
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)

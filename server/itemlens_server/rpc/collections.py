@@ -44,6 +44,8 @@ class Collections:
     ) -> catalog_pb2.UpdateCollectionResponse:
         """Move one to another space."""
         moved = self.catalogue.move(request.name, request.space)
+        # They hold the old index, which Explain would refuse.
+        self.recommendations.forget(request.name)
         return catalog_pb2.UpdateCollectionResponse(collection=self._message(moved))
 
     def delete(

@@ -138,12 +138,7 @@ class SideReader:
         self.rules = HistoryRules(
             settings.history_window,
             settings.history_decay,
-            {
-                2: settings.weight_view,
-                3: settings.weight_click,
-                4: settings.weight_cart,
-                5: settings.weight_purchase,
-            },
+            settings.type_weights(),
         )
 
     def read(

@@ -61,7 +61,7 @@ def rows(store: Store, table: str) -> int:
 class TestItems:
     def test_come_back_as_they_were(self, store: Store, collection: int) -> None:
         upsert(store, collection, item("a", "red", (b"PIC1", b"PIC2")))
-        found = store.reader().items(collection, ["a", "b"], pictures=True, encoders=ENCODERS)
+        found = store.reader().items(collection, ["a", "b"], ENCODERS, pictures=True, vectors=True)
         assert set(found) == {"a"}
         a = found["a"]
         assert a.document == Document({"text": "red"}, {"price": 3}, (("goes_with", "x"),))
@@ -75,7 +75,7 @@ class TestItems:
         [first] = upsert(store, collection, item("a", "red", (b"PIC1",)))
         [second] = upsert(store, collection, item("a", "blue"))
         assert (second.old_row, second.row > first.row) == (first.row, True)
-        assert store.reader().items(collection, ["a"])["a"].document.texts == {"text": "blue"}
+        assert store.reader().items(collection, ["a"], ENCODERS)["a"].document.texts == {"text": "blue"}
         assert (rows(store, "items"), rows(store, "pictures"), rows(store, "vectors")) == (1, 0, 1)
 
     def test_rows_are_never_used_again(self, store: Store, collection: int) -> None:
@@ -96,7 +96,7 @@ class TestItems:
             store, collection, item("a", "green", replaces=first.row), item("new", "x", replaces=0)
         )
         assert late.row == 0 and other.row > 0
-        assert store.reader().items(collection, ["a"])["a"].document.texts == {"text": "blue"}
+        assert store.reader().items(collection, ["a"], ENCODERS)["a"].document.texts == {"text": "blue"}
 
     def test_pages_hold_every_item_once_in_the_order_of_their_writes(
         self, store: Store, collection: int
@@ -151,7 +151,9 @@ class TestContent:
         # As an upsert writes it that found the vector in the store: without the picture's bytes it would be lost.
         upsert(store, collection, item("a", "red", (b"PIC",)))
         [image] = [
-            i for i in store.reader().items(collection, ["a"], True)["a"].inputs if i.channel == "image"
+            i
+            for i in store.reader().items(collection, ["a"], ENCODERS, pictures=True)["a"].inputs
+            if i.channel == "image"
         ]
         assert image.picture == b"PIC"
 
@@ -268,7 +270,7 @@ class TestFolder:
 
     def test_can_be_read_beside_a_running_server(self, store: Store, collection: int) -> None:
         upsert(store, collection, item("a", "red"))
-        assert list(Store.read_only(store.directory).items(collection, ["a"])) == ["a"]
+        assert list(Store.read_only(store.directory).items(collection, ["a"], ENCODERS)) == ["a"]
 
     def test_without_a_store_cannot_be_read(self, tmp_path: Path) -> None:
         with pytest.raises(WrongState, match="no store"):
@@ -300,12 +302,23 @@ def test_a_reader_sees_an_item_and_its_inputs_of_one_moment(store: Store, collec
     reader = store.reader()
     plain = reader._inputs
 
-    def interrupted(row: int, pictures: bool, encoders: object) -> Iterator[StoredInput]:
+    def interrupted(*wanted: object) -> Iterator[StoredInput]:
         upsert(store, collection, item("a", "blue", (b"NEW",)))
-        return plain(row, pictures, encoders)  # type: ignore[arg-type]
+        return plain(*wanted)  # type: ignore[arg-type]
 
     reader._inputs = interrupted  # type: ignore[method-assign]
-    found = reader.items(collection, ["a"], pictures=True)["a"]
+    found = reader.items(collection, ["a"], ENCODERS, pictures=True)["a"]
     assert found.document.texts == {"text": "red"}
     assert [i.picture for i in found.inputs if i.channel == "image"] == [b"OLD"]
     assert isinstance(reader, Reader)
+
+
+def test_each_encoder_gets_the_form_of_a_picture_that_is_kept_for_it(store: Store, collection: int) -> None:
+    other, key = new_collection(store, "other"), content_hash(b"original")
+    forms = {"small": b"224 pixels", "large": b"384 pixels"}
+    for number, (encoder, form) in zip((collection, other), forms.items(), strict=True):
+        one = NewItem("a", Document({}, {}, ()), (StoredInput("image", key, form, vector("p")),))
+        store.write(lambda c, n=number, i=one, e=encoder: writes.upsert_items(c, n, [i], {"image": e}))
+    for number, (encoder, form) in zip((collection, other), forms.items(), strict=True):
+        [kept] = store.reader().items(number, ["a"], {"image": encoder}, pictures=True)["a"].inputs
+        assert kept.picture == form

@@ -303,6 +303,65 @@ class TestBehaviour:
         finally:
             again.close()
 
+    def test_a_deletion_counts_though_as_many_events_came_since(
+        self, live: Live, repository: ModelRepository, tiny: Tiny
+    ) -> None:
+        self.fill(live, 80)
+        live.record(("secret", "i0", 5), ("secret", "only-secret", 5))
+        live.collection.learn_behaviour(live.store.reader())
+        assert "only-secret" in live.collection.index.neighbours.index  # type: ignore[union-attr]
+        live.catalogue.delete_user("", "secret")
+        live.catalogue.record("", [EventRow(f"new{n}", "x", f"i{n}", 5, 1e6 + n) for n in range(3)])
+        # While the server was down, too: what was learnt before the deletion is not taken.
+        live.store.close()
+        again = Live(repository, live.data, tiny.fitted)
+        try:
+            assert again.collection.index.neighbours is None
+            assert again.collection.learn_behaviour(again.store.reader())
+            assert "only-secret" not in again.collection.index.neighbours.index  # type: ignore[union-attr]
+            again.catalogue.record("", [EventRow("s", "secret", "only-secret", 5, 2e6)])
+            again.catalogue.record("", [EventRow(f"m{n}", "y", f"i{n % 6}", 5, 3e6 + n) for n in range(40)])
+            assert again.collection.learn_behaviour(again.store.reader())
+            again.catalogue.delete_user("", "secret")
+            again.catalogue.record("", [EventRow(f"l{n}", "z", f"i{n}", 5, 4e6 + n) for n in range(2)])
+            assert again.collection.learn_behaviour(again.store.reader())
+            assert "only-secret" not in again.collection.index.neighbours.index  # type: ignore[union-attr]
+        finally:
+            again.close()
+
+    def test_is_learnt_again_after_a_failure_and_served_though_it_cannot_be_saved(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.fill(live, 80)
+
+        def full(*_: object) -> None:
+            raise OSError("no space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(collection_module, "save_learnt", full)
+            with pytest.raises(OSError, match="no space"):
+                live.collection.learn_behaviour(live.store.reader())
+        assert live.collection.index.neighbours is not None
+        live.record(*((f"v{n}", f"i{n % 6}", 5) for n in range(40)))
+        with monkeypatch.context() as patched:
+            patched.setattr(collection_module.behaviour, "fit", full)
+            with pytest.raises(OSError, match="no space"):
+                live.collection.learn_behaviour(live.store.reader())
+        assert live.collection.learn_behaviour(live.store.reader())
+
+    def test_one_collection_that_fails_does_not_hold_up_the_others(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.fill(live, 80)
+        broken = live.catalogue.create("a-broken-one", "")
+
+        def fails(*_: object) -> bool:
+            raise RuntimeError("broken")
+
+        monkeypatch.setattr(broken.index, "maintain", fails)
+        assert live.catalogue.maintain()
+        assert live.collection.index.neighbours is not None
+
     def test_of_a_deleted_user_nothing_stays(self, live: Live) -> None:
         self.fill(live, 80)
         live.record(*(("secret", f"i{n}", 5) for n in (0, 3)))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from live import Live, sample_catalogue
 
 import spaces
-from itemlens_server.domain.recommend import Recommendations, score
+from itemlens_server.domain.recommend import Recommendations, Wanted, score, size
 from itemlens_server.domain.side import CLICK, Past, Side
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.errors import InvalidInput, NotFound
@@ -154,6 +154,16 @@ class TestSize:
     ) -> None:
         side = Side(history=[Past("item-0000", CLICK)])  # 150 are left
         assert len(sample.ask(side, k=None, top_fraction=float(np.float32(fraction))).items) == expected
+
+    @pytest.mark.parametrize(
+        ("fraction", "eligible", "expected"),
+        [(0.0003, 2_000_000, 600), (0.0001, 5_000_000, 500), (0.1, 100, 10)],
+    )
+    def test_a_fraction_of_a_large_catalogue_is_exact(
+        self, fraction: float, eligible: int, expected: int
+    ) -> None:
+        wanted = Wanted(k=None, top_fraction=float(np.float32(fraction)))
+        assert size(wanted, eligible, max_k=1000) == expected
 
     @pytest.mark.parametrize("fraction", [0.0, -0.5, 1.01, float("nan"), float("inf")])
     def test_a_fraction_out_of_range_is_refused(self, sample: Live, fraction: float) -> None:

@@ -167,6 +167,19 @@ class TestResolve:
         found = resolve(sample.collection, turned, Side(liked=["item-0000", "item-0030"]), HistoryRules())
         assert not found.interests[0].u.any()
 
+    def test_behaviour_follows_each_source_by_its_weight(self, sample: Live) -> None:
+        def past(**weights: float) -> dict[str, float]:
+            history = [Past("item-0003", PURCHASE)]
+            found = self.resolve(
+                sample, history=history, liked=["item-0000", "item-0003"], source_weights=weights
+            )
+            return dict(found.interests[0].past)
+
+        assert past() == {"item-0003": 1.5, "item-0000": 0.5}
+        assert past(liked=0.0) == {"item-0003": 1.0}
+        assert past(history=0.0) == {"item-0003": 0.5, "item-0000": 0.5}
+        assert past(history=2.0, liked=0.2) == pytest.approx({"item-0003": 2.1, "item-0000": 0.1})
+
     def test_behaviour_weight_is_that_of_histories_unless_given(self, sample: Live) -> None:
         fitted = sample.collection.space.terms.weights(HISTORY).behaviour
         assert self.resolve(sample, liked=["item-0000"]).interests[0].behaviour == fitted
