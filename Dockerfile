@@ -1,8 +1,8 @@
 # syntax=docker/dockerfile:1
-# The steps are those of the Makefile and README: pip install of this project with an extra, then `itemlens serve`.
+# `pip install` of this project with an extra, then `itemlens serve`: what `make serving-check` tries for the cpu target.
 #   docker build --target cpu  -t itemlens:cpu  .
 #   docker build --target cuda -t itemlens:cuda .
-#   docker run -p 50051:50051 -v ./models:/models:ro -v itemlens:/data itemlens:cpu
+#   docker run -p 50051:50051 -v ./models:/models -v itemlens:/data itemlens:cpu
 ARG PYTHON=3.11-slim-bookworm
 
 FROM python:${PYTHON} AS build

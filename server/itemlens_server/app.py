@@ -50,6 +50,7 @@ class Server:
             gpu_memory_bytes=settings.gpu_memory_bytes,
         )  # fmt: skip
         default = self.models.load(settings.space)
+        self._default_space = default.space_id
         self.store = Store(settings.data, settings.max_store_bytes)
         self.encoder = ContentEncoder(threads)
         self.catalogue = Catalogue(
@@ -92,7 +93,7 @@ class Server:
         self._maintenance.start()
         for name in ("", *SERVICES):
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        log.info("serving on port %d, default space %s", port, self._settings.space or "(only one)")
+        log.info("serving on port %d, default space %s", port, self._default_space)
         return port
 
     def stop(self) -> None:

@@ -10,6 +10,8 @@ import yaml
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from itemlens_server.errors import InvalidInput
+
 MIB = 1 << 20
 
 
@@ -23,7 +25,7 @@ class Settings(BaseSettings):
     data: Path = Field(
         Path("data"), description="the folder of the store and its graphs; one server at a time"
     )
-    space: str = Field("", description="id or name of the default space; needed only if there are several")
+    space: str = Field("", description="id or name of the default space; else the last made")
     provider: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="ONNX Runtime provider; cuda must load or the server stops"
     )
@@ -83,7 +85,7 @@ class Settings(BaseSettings):
         Raises:
             ValueError: a setting is unknown or out of range; the message names it.
         """
-        from_file = yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file else {}
+        from_file = _read_yaml(file) if file else {}
         given = {name: value for name, value in flags.items() if value is not None}
         from_environment = {
             name
@@ -111,6 +113,16 @@ class Settings(BaseSettings):
     def thread_count(self) -> int:
         """Inference threads, resolved."""
         return self.threads or os.cpu_count() or 1
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InvalidInput(f"{file} cannot be read as YAML: {error}") from error
+    if not isinstance(found, dict):
+        raise InvalidInput(f"{file} holds no settings: write lines such as `listen: 0.0.0.0:50051`")
+    return {str(name): value for name, value in found.items()}
 
 
 def markdown() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ pytest.importorskip("optimum.exporters.onnx", reason="the exporter needs itemlen
 
 import transformers  # noqa: E402
 from PIL import Image  # noqa: E402
+from tiny_checkpoints import POSITIONS, Folder  # noqa: E402
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors  # noqa: E402
 
 from itemlens_exporter import presets  # noqa: E402
@@ -23,9 +23,7 @@ from itemlens_server.engine.manifest import Precision  # noqa: E402
 # Threads of torch that wait for each other on a busy machine take many times as long as one alone.
 torch.set_num_threads(1)
 
-POSITIONS = 48
 LETTERS = [chr(c) for c in range(33, 127)] + list("你好世界茶红跑步鞋")
-Folder = Callable[..., Path]
 
 
 def tiny_tokenizer() -> Tokenizer:

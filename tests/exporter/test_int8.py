@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_checkpoints import Folder
 
-from conftest import Folder
 from itemlens_exporter import graph, hub_picture, hub_text, parity, space
 from itemlens_exporter.checkpoint import Checkpoint, Int8
 from itemlens_exporter.errors import ExportError

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_checkpoints import Folder
 
-from conftest import Folder
 from itemlens_exporter import graph, hub_picture, parity_inputs, presets
 from itemlens_exporter.errors import ExportError
 from itemlens_exporter.parity import measure

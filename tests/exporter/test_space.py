@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from tiny_checkpoints import Folder
 
-from conftest import Folder
 from itemlens_exporter import graph, hub_picture, hub_text, parity, space
 from itemlens_exporter.cli import export
 from itemlens_exporter.errors import ExportError

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from tiny_checkpoints import POSITIONS, Folder
 
-from conftest import POSITIONS, Folder
 from itemlens_exporter import graph, hub_text, presets
 from itemlens_exporter.errors import ExportError
 from itemlens_exporter.parity import cosine_distance, measure

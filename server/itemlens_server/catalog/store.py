@@ -99,7 +99,7 @@ class Store:
         path = directory / "itemlens.db"
         if not path.is_file():
             raise WrongState(f"there is no store in {directory}")
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
         return Reader(connection)
 
     def write(self, run: Callable[[sqlite3.Connection], T], after: Callable[[T], None] = lambda _: None) -> T:

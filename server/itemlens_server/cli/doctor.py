@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -28,14 +30,23 @@ EXPORT_PACKAGES = ("torch", "transformers", "optimum-onnx")
 
 
 def doctor(
-    models: Annotated[Path, typer.Option(help="the model repository to check")] = Path("models"),
-    data: Annotated[Path, typer.Option(help="the store to check")] = Path("data"),
+    models: Annotated[
+        Path, typer.Option(envvar="ITEMLENS_MODELS", help="the model repository to check")
+    ] = Path("models"),
+    data: Annotated[Path, typer.Option(envvar="ITEMLENS_DATA", help="the store to check")] = Path("data"),
 ) -> None:
     """Say what is installed, which ONNX Runtime providers really load, and what is wrong and how to mend it."""
     console = Console()
     table = Table("what", "state", "mend", title="itemlens doctor")
     wrong = 0
-    for what, state, mend in [*_versions(), *_processor(), *_providers(), *_spaces(models), *_store(data)]:
+    checks: dict[str, Callable[[], list[Row]]] = {
+        "versions": _versions,
+        "processor": _processor,
+        "ONNX Runtime providers": _providers,
+        "spaces": lambda: _spaces(models),
+        "store": lambda: _store(data),
+    }
+    for what, state, mend in [row for name, check in checks.items() for row in _checked(name, check)]:
         wrong += bool(mend)
         table.add_row(what, f"[red]{state}[/]" if mend else state, mend)
     console.print(table)
@@ -44,6 +55,18 @@ def doctor(
 
 
 Row = tuple[str, str, str]
+
+
+def _checked(name: str, check: Callable[[], list[Row]]) -> list[Row]:
+    """The rows of a check; one that fails is itself what is wrong."""
+    try:
+        return check()
+    except ImportError as error:
+        return [(name, f"cannot be checked: {error}", "pip install 'itemlens[server]'")]
+    except sqlite3.DatabaseError as error:
+        return [(name, f"damaged: {error}", "restore the folder from a backup")]
+    except Exception as error:
+        return [(name, f"cannot be checked: {type(error).__name__}: {error}", "mend what the message names")]
 
 
 def _versions() -> list[Row]:

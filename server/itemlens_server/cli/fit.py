@@ -14,10 +14,11 @@ from rich.table import Table
 
 def fit(
     collection: Annotated[str, typer.Argument(help="the collection to fit to")] = "default",
-    models: Annotated[Path, typer.Option(help="the model repository; the new space is added to it")] = Path(
-        "models"
-    ),
-    data: Annotated[Path, typer.Option(help="the store to read")] = Path("data"),
+    models: Annotated[
+        Path,
+        typer.Option(envvar="ITEMLENS_MODELS", help="the model repository; the new space is added to it"),
+    ] = Path("models"),
+    data: Annotated[Path, typer.Option(envvar="ITEMLENS_DATA", help="the store to read")] = Path("data"),
     name: Annotated[str, typer.Option(help="label of the new space; default: the old one's")] = "",
     precision: Annotated[
         str | None,
@@ -101,7 +102,8 @@ def _move(console: Console, target: str, collection: str, space_id: str) -> None
             client.update_collection(collection, space=space_id)
         console.print(f"collection {collection} at {target} answers with it now")
     except Unavailable:
-        console.print(f"no server at {target}: {hint}")
+        console.print(f"[red]not moved:[/] no server at {target}; {hint} (or give --target '')")
+        raise typer.Exit(1) from None
     except ItemlensError as error:
         console.print(f"[red]not moved:[/] {error}; {hint}")
         raise typer.Exit(1) from error

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -160,10 +160,6 @@ class Head:
         einsum sums each row by itself, so that an item's score does not depend on which rows lie beside it.
         """
         return np.asarray(np.einsum("ij,j->i", h, u), np.float32)
-
-    def with_weights(self, kinds: Mapping[str, KindWeights]) -> Head:
-        """The same arrays under other weights."""
-        return replace(self, kinds=dict(kinds))
 
     def save(self, path: Path) -> None:
         """Write the arrays and weights to `path` (.npz)."""

@@ -8,12 +8,10 @@ from typing import Any
 
 import grpc
 import pytest
-from fake_server import Fake
+from fake_server import QUICK, Connect, Fake
 
 import itemlens
 from itemlens.v1 import catalog_pb2_grpc, itemlens_pb2_grpc
-
-QUICK = itemlens.Retry(attempts=4, initial=0.01, maximum=0.05)
 
 
 @pytest.fixture
@@ -59,9 +57,6 @@ class Awaited:
         self.loop.run_until_complete(self.client.close())
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
-
-
-Connect = Callable[..., Any]
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +15,15 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
+import itemlens
 from itemlens.v1 import catalog_pb2, catalog_pb2_grpc, common_pb2, itemlens_pb2, itemlens_pb2_grpc
 
 SPACE = "space-1"
 WIDTHS = {"title": 4, "photo": 3}
 FUSED = 6
+
+QUICK = itemlens.Retry(attempts=4, initial=0.01, maximum=0.05)
+Connect = Callable[..., Any]
 
 
 def numbers(seed: int, *shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -9,10 +9,9 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from fake_server import FUSED, SPACE, Fake, numbers
+from fake_server import FUSED, SPACE, Connect, Fake, numbers
 
 import itemlens
-from conftest import Connect
 from itemlens import ChannelWeight, Content, Event, FuseInput, Interaction, Item, Relation, UserSide
 from itemlens.v1 import common_pb2, itemlens_pb2
 

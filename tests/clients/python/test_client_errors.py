@@ -8,12 +8,11 @@ from typing import Any
 
 import grpc
 import pytest
-from fake_server import Fake
+from fake_server import QUICK, Connect, Fake
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 
 import itemlens
-from conftest import QUICK, Connect
 from itemlens import ErrorDetails, Retry
 from itemlens._retry import Deadline
 

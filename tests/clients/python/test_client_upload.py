@@ -11,10 +11,9 @@ from typing import Any
 
 import grpc
 import pytest
-from fake_server import Failure, Fake
+from fake_server import QUICK, Connect, Failure, Fake
 
 import itemlens
-from conftest import QUICK, Connect
 from itemlens import Event, Item
 
 

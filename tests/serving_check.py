@@ -1,0 +1,41 @@
+"""Starts a server from a serving-only environment and asks it: serving_check.py PYTHON-OF-THAT-ENVIRONMENT."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "e2e")]
+
+from serving import Server, sample_items  # noqa: E402
+
+import spaces  # noqa: E402
+
+UNWANTED = {"torch", "transformers", "optimum", "pyarrow", "pytest"}
+
+
+def main(python: str) -> None:
+    """Fail unless the environment serves, and holds nothing that serving does not need."""
+    listed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
+    found = UNWANTED & {line.split()[0].lower() for line in listed.splitlines()}
+    assert not found, f"a serving install holds {found}"
+    subprocess.run([python, "-m", "itemlens_server.cli", "--help"], check=True, stdout=subprocess.DEVNULL)
+    with tempfile.TemporaryDirectory() as folder:
+        models = Path(folder) / "models"
+        models.mkdir()
+        spaces.build(models)
+        command = [python, "-m", "itemlens_server.cli"]
+        with Server(models, Path(folder) / "data", python=command) as server, server.client() as client:
+            client.upsert(sample_items(20)).raise_for_errors()
+            answer = client.recommend(text="red shoe", k=3, reasons=True)
+            why = client.explain(
+                [i.item_id for i in answer.items], recommendation_id=answer.recommendation_id
+            )
+            assert len(why) == 3 and all(abs(one.residual) < 1e-4 for one in why)
+    print("a serving install answers, without", ", ".join(sorted(UNWANTED)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
