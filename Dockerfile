@@ -6,7 +6,8 @@
 ARG PYTHON=3.11-slim-bookworm
 
 FROM python:${PYTHON} AS build
-# hnswlib comes as source.
+# hnswlib comes as source, and would be built for the very processor of the build machine.
+ENV HNSWLIB_NO_NATIVE=1
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install --no-install-recommends -y g++ \
