@@ -8,7 +8,6 @@ both; 37% of the items share their title with another, so hits count ties by exp
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -87,9 +86,7 @@ def measure(asking: Asking, *, data: Fashion, fit: Fit | None, seed: int, querie
         rows.append(lists.scan_row(asking, kinds["both"][:20], collection, [i.item_id for i in data.items]))
         for kind, sides in kinds.items():
             rows += lists.recall_rows(asking, kind, sides, collection, seed)
-    # A side is explained for its ten best together and for the best alone: six kinds of side make two thirds of
-    # `queries` explanations, a good 2,000 of the default 3,000.
-    each = math.ceil(2 * third / (6 * (sums.BATCH + 1)))
+    each = sums.sides_needed(queries)
     rng = random.Random(seed)
     ids = [item.item_id for item in data.items]
     liking = [UserSide(liked=rng.sample(ids, 2), disliked=rng.sample(ids, 1)) for _ in range(each)]

@@ -7,6 +7,7 @@ is the collection that is fitted.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,19 +52,15 @@ def measure(asking: Asking, *, data: Grocery, fit: Fit | None, seed: int, querie
         asking, [(str(p.attributes["product"]), p.item_id) for p in photos], SHOTS, image, seed
     )
     sides = [UserSide(picture=picture_of(photo)) for photo in photos]
+    rng = random.Random(seed)
+    each = sums.sides_needed(queries)
+    liking = [UserSide(liked=rng.sample(ids, 2), disliked=rng.sample(ids, 1)) for _ in range(each)]
     rows += [
         _falls_row("deletion: words, parts minus random", text_falls, 0.20, seed),
         _falls_row("deletion: photo cells, parts minus random", cell_falls, 0.045, seed),
         scan_row(asking, sides[:20], ITEMS, ids),
         sums.residual_row(
-            asking,
-            {
-                "several pictures": sides[:8],
-                "liked, several pictures": [
-                    UserSide(liked=ids[n : n + 2], disliked=[ids[-n - 1]]) for n in range(8)
-                ],
-            },
-            PHOTOS,
+            asking, {"several pictures": sides[:each], "liked, several pictures": liking}, PHOTOS
         ),
     ]
     return rows

@@ -58,7 +58,7 @@ def measure(asking: Asking, *, data: Movies, fit: Fit | None, seed: int, queries
         mean(f"{NAME}: next item, R@{K}", served, seed, groups=users, least=0.325, yardstick=told),
         mean("the same minus EASE", served - yardstick, seed, groups=users, least=-0.01),
     ]
-    some = [sides[n] for n in range(0, len(sides), max(1, len(sides) * 20 // max(queries, 20)))]
+    some = sides[:: max(1, len(sides) // sums.sides_needed(queries))]
     rows.append(sums.residual_row(asking, {"history with behaviour": some}, NAME))
     return rows
 
