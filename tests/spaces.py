@@ -18,9 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from itemlens_server.deadline import Deadline
+from itemlens_server.call import Call
 from itemlens_server.engine import fitted
-from itemlens_server.engine.encoders import Limits, PictureEncoder, TextEncoder
 from itemlens_server.engine.manifest import (
     Channel,
     Encoder,
@@ -30,7 +29,10 @@ from itemlens_server.engine.manifest import (
     TextPreprocessing,
     describe_file,
 )
+from itemlens_server.engine.options import EngineOptions
+from itemlens_server.engine.picture_encoder import PictureEncoder
 from itemlens_server.engine.repository import ModelRepository, Space
+from itemlens_server.engine.text_encoder import TextEncoder
 from itemlens_server.head import fit
 from itemlens_server.head.terms import (
     DISLIKE,
@@ -86,7 +88,7 @@ PICTURE = PicturePreprocessing(
     height=SIDE, width=SIDE, resize="stretch", resample="bilinear", mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25),
     grid_height=GRID, grid_width=GRID,
 )  # fmt: skip
-LIMITS = Limits(256 << 10, 10 << 20, 40_000_000, 8192, workers=2, gpu=False)
+OPTIONS = EngineOptions(threads=2)
 
 
 def vocabulary() -> list[str]:
@@ -238,11 +240,9 @@ def build_fitted(repository: Path, space_id: str, name: str = "fitted") -> str:
     return fitted.write(repository, Manifest.load(repository / space_id), head, name=name).space_id
 
 
-def open_repository(directory: Path, limits: Limits = LIMITS) -> ModelRepository:
+def open_repository(directory: Path, options: EngineOptions = OPTIONS) -> ModelRepository:
     """The repository on the processor. Close it."""
-    return ModelRepository(
-        directory, provider="CPUExecutionProvider", precision="auto", limits=limits, gpu_memory_bytes=1 << 30
-    )
+    return ModelRepository(directory, options)
 
 
 def fitted_head(space: Space) -> Head:
@@ -335,9 +335,9 @@ def raw_vectors(space: Space, item: SampleItem) -> dict[str, Sequence[Array]]:
     text, image = space.encoders["text"], space.encoders["image"]
     assert isinstance(text, TextEncoder) and isinstance(image, PictureEncoder)
     found: dict[str, Sequence[Array]] = {}
-    [one] = text.submit([text.tokens(item.text, "item")], False, Deadline())
-    found["text"] = [one.result().v]
-    pixels = [image.picture(data).pixels for data in item.pictures]
-    if pixels:
-        found["image"] = [future.result().v for future in image.submit(pixels, False, Deadline())]
+    [one] = text.submit([text.tokens(item.text, "item")], False, Call()).results()
+    found["text"] = [one.v]
+    pictures = [image.picture(data) for data in item.pictures]
+    if pictures:
+        found["image"] = [one.v for one in image.submit(pictures, False, Call()).results()]
     return found

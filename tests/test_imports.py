@@ -65,7 +65,7 @@ RULES = {
     "rpc": of("app", "cli", "demo"),
     "config": of("engine", "catalog", "domain", "rpc", "app", "cli", "demo", "head"),
     "errors": of("engine", "catalog", "domain", "rpc", "app", "cli", "demo", "head"),
-    "deadline": of("engine", "catalog", "domain", "rpc", "app", "cli", "demo", "head"),
+    "call": of("engine", "catalog", "domain", "rpc", "app", "cli", "demo", "head"),
 }
 
 

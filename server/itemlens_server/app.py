@@ -16,10 +16,11 @@ from itemlens_server.catalog.store import Store
 from itemlens_server.config import Settings
 from itemlens_server.domain.catalogue import Catalogue
 from itemlens_server.domain.encode import ContentEncoder
-from itemlens_server.engine.encoders import Limits
+from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.repository import ModelRepository
-from itemlens_server.engine.session import choose_provider
+from itemlens_server.engine.session import Provider, choose_provider
 from itemlens_server.errors import WrongState
+from itemlens_server.rpc.methods import SPARE_THREADS
 from itemlens_server.rpc.services import CATALOG, ITEM_LENS, register
 
 log = logging.getLogger("itemlens")
@@ -27,32 +28,41 @@ SERVICES = (ITEM_LENS, CATALOG)
 MAINTENANCE_SECONDS = 1.0
 
 
+def open_models(settings: Settings, provider: Provider, tune: bool = False) -> ModelRepository:
+    """The model repository of `settings`; nothing is loaded yet."""
+    return ModelRepository(
+        settings.models,
+        EngineOptions(
+            provider=provider,
+            precision=settings.precision,
+            threads=settings.thread_count(),
+            gpu_memory_bytes=settings.gpu_memory_bytes,
+            text_bytes=settings.max_text_bytes,
+            picture_bytes=settings.max_picture_bytes,
+            picture_pixels=settings.max_picture_pixels,
+            queue_tokens=settings.max_queue_tokens,
+            queue_seconds=settings.max_queue_seconds,
+            tunings=settings.data / "tunings.json",
+            tune=tune,
+        ),
+    )
+
+
 class Server:
     """A server that is up once constructed, and serves after `start`."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Load models and store.
+    def __init__(self, settings: Settings, tune: bool = False) -> None:
+        """Load models and store. `tune`: measure anew how encoders run best on this machine.
 
         Raises:
             ItemlensError: something is missing or does not fit; the message says what to run.
         """
         self._settings = settings
-        provider = choose_provider(settings.provider)
-        gpu = provider == "CUDAExecutionProvider"
-        threads = settings.thread_count()
-        limits = Limits(
-            settings.max_text_bytes, settings.max_picture_bytes, settings.max_picture_pixels, settings.max_queue,
-            # One session of a GPU runs one batch at a time (onnxruntime#12049).
-            workers=1 if gpu else threads, gpu=gpu,
-        )  # fmt: skip
-        self.models = ModelRepository(
-            settings.models, provider=provider, precision=settings.precision, limits=limits,
-            gpu_memory_bytes=settings.gpu_memory_bytes,
-        )  # fmt: skip
+        self.models = open_models(settings, choose_provider(settings.provider), tune)
         default = self.models.load(settings.space)
         self._default_space = default.space_id
         self.store = Store(settings.data, settings.max_store_bytes)
-        self.encoder = ContentEncoder(threads)
+        self.encoder = ContentEncoder(settings.thread_count(), settings.embedding_cache_bytes)
         self.catalogue = Catalogue(
             self.store, self.models, self.encoder, default_space=default.space_id, segment_rows=settings.segment_rows,
             ef=settings.candidates_per_channel, max_item_pictures=settings.max_item_pictures,
@@ -67,7 +77,9 @@ class Server:
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
         ]
-        self._grpc = grpc.server(ThreadPoolExecutor(settings.rpc_threads, "rpc"), options=options)
+        self._grpc = grpc.server(
+            ThreadPoolExecutor(settings.rpc_threads + SPARE_THREADS, "rpc"), options=options
+        )
         register(self._grpc, self.catalogue, self.encoder, settings)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -75,7 +87,11 @@ class Server:
         self._stopping = threading.Event()
         self._maintenance = threading.Thread(target=self._maintain, name="maintenance", daemon=True)
         for name, encoder in default.encoders.items():
-            log.info("channel %s runs %s on %s", name, encoder.precision, encoder.provider)
+            plan = encoder.plan
+            log.info(
+                "channel %s runs %s on %s, %d x %d threads, batches of up to %d",
+                name, encoder.precision, encoder.provider, plan.instances, plan.threads, plan.max_batch,
+            )  # fmt: skip
 
     def start(self) -> int:
         """Begin to serve; the port.
@@ -139,8 +155,8 @@ def configure_logging(form: str) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
-def serve(settings: Settings) -> None:
-    """Run a server until SIGTERM or SIGINT.
+def serve(settings: Settings, tune: bool = False) -> None:
+    """Run a server until SIGTERM or SIGINT; `tune` as for `Server`.
 
     Raises:
         ItemlensError: it cannot start.
@@ -149,7 +165,7 @@ def serve(settings: Settings) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    server = Server(settings)
+    server = Server(settings, tune)
     server.start()
     stop.wait()
     log.info("draining")

@@ -33,7 +33,11 @@ class Settings(BaseSettings):
         "auto", description="graph to run; auto: fp16 on CUDA, else fp32; an encoder without it runs in fp32"
     )
     threads: int = Field(0, ge=0, description="inference threads; 0: one a processor")
-    rpc_threads: int = Field(16, ge=2, description="calls that are worked on at the same time")
+    rpc_threads: int = Field(
+        64,
+        ge=4,
+        description="calls that are worked on or wait for an encoder at the same time; half may be bulk",
+    )
     gpu_memory_bytes: int = Field(
         8 << 30, gt=0, description="upper bound of ONNX Runtime's CUDA arena, per session"
     )
@@ -55,8 +59,13 @@ class Settings(BaseSettings):
     )
     max_item_pictures: int = Field(128, gt=0, description="pictures of one item in one channel")
     max_message_bytes: int = Field(64 * MIB, gt=0, description="bytes of one gRPC message")
-    max_queue: int = Field(
-        8192, gt=0, description="inputs that wait for an encoder; past it calls get RESOURCE_EXHAUSTED"
+    max_queue_tokens: int = Field(
+        0, ge=0, description="tokens (pictures) that wait for an encoder before calls get RESOURCE_EXHAUSTED; "
+        "0: what it runs in `max_queue_seconds`",
+    )  # fmt: skip
+    max_queue_seconds: float = Field(0.25, gt=0, description="bound of the queue, if not given in tokens")
+    embedding_cache_bytes: int = Field(
+        64 * MIB, ge=0, description="memory for vectors of what was encoded lately; 0: none"
     )
     max_store_bytes: int = Field(0, ge=0, description="size limit of the store's file; 0: the disk")
     max_recommendations: int = Field(20_000, gt=0, description="recommendations remembered for Explain")

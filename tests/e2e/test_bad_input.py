@@ -627,13 +627,13 @@ class TestWaiting:
         ]
 
     def test_idle_streams_do_not_keep_others_from_being_served(self, server: Server, collection: str) -> None:
-        # More streams than the server has threads; their callers say nothing.
+        # More streams than the server lets be open; their callers say nothing.
         import queue
 
         waiting: list[tuple[queue.SimpleQueue[object], object]] = []
         refusals = 0
         try:
-            for _ in range(20):
+            for _ in range(40):
                 requests: queue.SimpleQueue[object] = queue.SimpleQueue()
                 stream = server.catalog.StreamRecordEvents(iter(requests.get, None))
                 waiting.append((requests, stream))

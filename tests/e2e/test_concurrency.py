@@ -121,7 +121,7 @@ def test_upserts_deletions_questions_and_explanations_at_once(
 
 
 def test_an_overloaded_server_turns_calls_away_and_says_when_to_come_back(tiny: Tiny, tmp_path: Path) -> None:
-    with Server(tiny.models, tmp_path, max_queue=1, threads=1, rpc_threads=32) as server:
+    with Server(tiny.models, tmp_path, max_queue_tokens=100, embedding_cache_bytes=0, threads=1) as server:
         refused: list[itemlens.Overloaded] = []
         start = threading.Barrier(8)
 

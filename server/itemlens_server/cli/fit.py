@@ -32,35 +32,21 @@ def fit(
 
     Reads stored vectors and events; encodes nothing but held-out queries. May run beside the server.
     """
+    from itemlens_server.app import open_models
     from itemlens_server.catalog.store import Store
     from itemlens_server.config import Settings
     from itemlens_server.domain.encode import ContentEncoder
     from itemlens_server.domain.fitting import fit as fit_head
     from itemlens_server.domain.side import HistoryRules
     from itemlens_server.engine import fitted
-    from itemlens_server.engine.encoders import Limits
-    from itemlens_server.engine.repository import ModelRepository
     from itemlens_server.errors import NotFound
 
     console = Console()
     started = time.monotonic()
     settings = Settings.read(models=models, data=data, precision=precision)
-    threads = settings.thread_count()
-    limits = Limits(
-        settings.max_text_bytes,
-        settings.max_picture_bytes,
-        settings.max_picture_pixels,
-        1 << 20,
-        threads,
-        False,
-    )
-    repository = ModelRepository(
-        models,
-        provider="CPUExecutionProvider",
-        precision=settings.precision,
-        limits=limits,
-        gpu_memory_bytes=settings.gpu_memory_bytes,
-    )
+    # The queries of a fit may wait as long as they like.
+    patient = settings.model_copy(update={"max_queue_seconds": 1e9})
+    repository = open_models(patient, "CPUExecutionProvider")
     reader = Store.read_only(data)
     row = next((c for c in reader.collections() if c.name == collection), None)
     if row is None:
@@ -69,7 +55,7 @@ def fit(
             f"no collection {collection!r} in {data}; there are: {known}", "collection", collection
         )
     space = repository.load(row.space_id)
-    encoder = ContentEncoder(threads)
+    encoder = ContentEncoder(settings.thread_count())
     rules = HistoryRules(
         settings.history_window, settings.history_decay,
         settings.type_weights(),

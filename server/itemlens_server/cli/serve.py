@@ -31,6 +31,12 @@ def serve(
     precision: Annotated[str | None, _option("precision")] = None,
     threads: Annotated[int | None, _option("threads")] = None,
     log: Annotated[str | None, _option("log")] = None,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune", help="measure anew how each encoder runs best on this machine, and remember it"
+        ),
+    ] = False,
 ) -> None:
     """Serve a model repository and a store over gRPC until SIGTERM.
 
@@ -43,4 +49,4 @@ def serve(
         config, listen=listen, models=models, data=data, space=space, provider=provider, precision=precision,
         threads=threads, log=log,
     )  # fmt: skip
-    app.serve(settings)
+    app.serve(settings, tune)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from itemlens_server.call import Call
 from itemlens_server.catalog import writes
 from itemlens_server.catalog.reader import Reader
 from itemlens_server.catalog.records import (
@@ -22,7 +23,6 @@ from itemlens_server.catalog.records import (
     content_hash,
 )
 from itemlens_server.catalog.store import Store
-from itemlens_server.deadline import Deadline
 from itemlens_server.domain.collection import Collection
 from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent, Notice
 from itemlens_server.domain.items import ItemInput, check, check_whole, merged, replacing
@@ -218,7 +218,7 @@ class Catalogue:
         return self.collection(name)
 
     def upsert(
-        self, name: str, items: Sequence[ItemInput], merge: bool, deadline: Deadline
+        self, name: str, items: Sequence[ItemInput], merge: bool, call: Call
     ) -> tuple[list[WriteOutcome], int, Collection]:
         """Add or replace items; how each went, the sequence number, and the collection."""
         if (name or DEFAULT) == DEFAULT and DEFAULT not in self._collections:
@@ -237,12 +237,12 @@ class Catalogue:
                 valid.append((n, item))
             except ItemlensError as error:
                 outcomes[n] = WriteOutcome(item.item_id, error)
-        ready = self._encode(collection, valid, outcomes, deadline)
+        ready = self._encode(collection, valid, outcomes, call)
         sequence = 0
         for _ in range(TRIES):
             if not ready:
                 break
-            ready, sequence = self._store_items(collection, ready, merge, outcomes, deadline)
+            ready, sequence = self._store_items(collection, ready, merge, outcomes, call)
         for r in ready:
             outcomes[r.number] = WriteOutcome(
                 r.item.item_id, WrongState(f"item {r.item.item_id!r} is being changed by others; try again")
@@ -308,7 +308,7 @@ class Catalogue:
         collection: Collection,
         items: Sequence[tuple[int, ItemInput]],
         outcomes: dict[int, WriteOutcome],
-        deadline: Deadline,
+        call: Call,
     ) -> list[_Ready]:
         """Encode what the store has no vector of; items with a bad content go to `outcomes`."""
         reader, encoders = self.store.reader(), collection.encoders
@@ -336,7 +336,7 @@ class Catalogue:
                 else:
                     todo.append((n, m, content, key))
         found = self._encoder.encode(
-            collection.space, [content for _, _, content, _ in todo], "item", deadline, keep=True
+            collection.space, [content for _, _, content, _ in todo], "item", call, keep=True
         )
         notices: dict[int, list[Notice]] = {}
         for (n, m, content, key), outcome in zip(todo, found, strict=True):
@@ -359,7 +359,7 @@ class Catalogue:
         ready: list[_Ready],
         merge: bool,
         outcomes: dict[int, WriteOutcome],
-        deadline: Deadline,
+        call: Call,
     ) -> tuple[list[_Ready], int]:
         """Fuse and store; those whose item was changed meanwhile are given back, with the sequence number."""
         new: list[NewItem] = []
@@ -397,7 +397,7 @@ class Catalogue:
         if not new:
             return [], 0
         h = collection.space.head.fuse(raws)
-        deadline.check()
+        call.check()
 
         def after(replaced: list[Replaced]) -> None:
             kept = [n for n, one in enumerate(replaced) if one.row]

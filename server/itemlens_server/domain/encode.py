@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
-from itemlens_server.deadline import Deadline
-from itemlens_server.engine.encoders import Array, Encoded, Picture, PictureEncoder, Purpose, TextEncoder
-from itemlens_server.engine.repository import Space
-from itemlens_server.engine.texts import Tokens
-from itemlens_server.errors import DeadlineExceeded, InvalidInput, ItemlensError
+from itemlens_server.call import Call
+from itemlens_server.engine.cache import LruCache
+from itemlens_server.engine.encoder import Array, Encoded
+from itemlens_server.engine.picture_encoder import Picture, PictureEncoder
+from itemlens_server.engine.repository import Encoder, Space
+from itemlens_server.engine.text_encoder import TextEncoder
+from itemlens_server.engine.texts import Purpose, Tokens
+from itemlens_server.errors import InvalidInput, ItemlensError
 
 # Above this share of unknown tokens a text's vector says little about it.
 MOSTLY_UNKNOWN = 0.5
@@ -53,17 +56,18 @@ Outcome = EncodedContent | ItemlensError
 
 
 class ContentEncoder:
-    """Prepares inputs in parallel and has the space's encoders run them."""
+    """Prepares inputs in parallel, has the space's encoders run them, and remembers what they gave."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, cache_bytes: int = 64 << 20) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
+        self.cache: LruCache[EncodedContent] = LruCache(cache_bytes)
 
     def encode(
         self,
         space: Space,
         contents: Sequence[Content],
         purpose: Purpose,
-        deadline: Deadline,
+        call: Call,
         *,
         parts: bool = False,
         keep: bool = False,
@@ -74,29 +78,32 @@ class ContentEncoder:
             Overloaded: the queue is full.
             DeadlineExceeded, Cancelled: nobody waits any more.
         """
-        deadline.check()
-        results: list[Outcome | None] = [None] * len(contents)
-        groups: dict[int, tuple[Any, list[int], list[Any]]] = {}
-        waiting: list[tuple[int, Future[Encoded]]] = []
-        for n, prepared in enumerate(self._prepare(space, contents, purpose, keep)):
-            if isinstance(prepared, ItemlensError):
-                results[n] = prepared
-                continue
-            encoder = space.encoders[contents[n].channel]
-            _, numbers, values = groups.setdefault(id(encoder), (encoder, [], []))
-            numbers.append(n)
-            values.append(prepared)
-        for encoder, numbers, values in groups.values():
-            inputs = values if isinstance(encoder, TextEncoder) else [p.pixels for p in values]
-            waiting += zip(numbers, encoder.submit(inputs, parts, deadline), strict=True)
-        prepared_by_number = {
-            n: value
-            for _, numbers, values in groups.values()
-            for n, value in zip(numbers, values, strict=True)
-        }
-        for n, future in waiting:
-            encoded = _wait(future, deadline)
-            results[n] = _finish(encoded, prepared_by_number[n])
+        call.check()
+        keys = [_key(space, content, purpose) for content in contents]
+        remembered = not parts and not keep
+        results: list[Outcome | None] = [self.cache.get(key) if remembered else None for key in keys]
+        left = [n for n, result in enumerate(results) if result is None]
+        for encoder in _used(space, [contents[n] for n in left]):
+            encoder.check_room(call)
+        batches: dict[str, _Batch] = {}
+        prepared = self._prepare(space, [contents[n] for n in left], purpose, keep, call)
+        for n, one in zip(left, prepared, strict=True):
+            if isinstance(one, ItemlensError):
+                results[n] = one
+            else:
+                batches.setdefault(contents[n].channel, _Batch()).add(n, one)
+        waiting = [
+            (
+                batch,
+                space.encoders[channel].submit(batch.prepared, parts, call, [keys[n] for n in batch.numbers]),
+            )
+            for channel, batch in batches.items()
+        ]
+        for batch, pending in waiting:
+            for n, one, encoded in zip(batch.numbers, batch.prepared, pending.results(), strict=True):
+                results[n] = found = _finish(encoded, one)
+                if remembered and isinstance(found, EncodedContent):
+                    self.cache.put(keys[n], replace(found, tokens=None), found.v.nbytes)
         return [r for r in results if r is not None]
 
     def close(self) -> None:
@@ -104,9 +111,10 @@ class ContentEncoder:
         self._pool.shutdown()
 
     def _prepare(
-        self, space: Space, contents: Sequence[Content], purpose: Purpose, keep: bool
+        self, space: Space, contents: Sequence[Content], purpose: Purpose, keep: bool, call: Call
     ) -> list[Tokens | Picture | ItemlensError]:
         def one(content: Content) -> Tokens | Picture | ItemlensError:
+            call.check()
             try:
                 return _prepare_one(space, content, purpose, keep)
             except ItemlensError as error:
@@ -117,6 +125,33 @@ class ContentEncoder:
         if all(c.picture is None for c in contents):
             return [one(c) for c in contents]
         return list(self._pool.map(one, contents))
+
+
+@dataclass
+class _Batch:
+    """What one call sends to one encoder, and which of the call's contents it is."""
+
+    numbers: list[int] = field(default_factory=list)
+    prepared: list[Any] = field(default_factory=list)
+
+    def add(self, number: int, prepared: Tokens | Picture) -> None:
+        self.numbers.append(number)
+        self.prepared.append(prepared)
+
+
+def _key(space: Space, content: Content, purpose: Purpose) -> bytes:
+    """Names the vector of `content`: the same for the same content, purpose and encoder."""
+    encoder = space.encoders.get(content.channel)
+    hashed = blake2b((encoder.digest if encoder else "").encode(), digest_size=16)
+    if content.picture is not None:
+        hashed.update(content.picture)
+    else:
+        hashed.update(f"{purpose} {content.text or ''}".encode("utf-8", "surrogatepass"))
+    return hashed.digest()
+
+
+def _used(space: Space, contents: Sequence[Content]) -> list[Encoder]:
+    return [space.encoders[name] for name in {c.channel for c in contents} if name in space.encoders]
 
 
 def _prepare_one(space: Space, content: Content, purpose: Purpose, keep: bool) -> Tokens | Picture:
@@ -134,20 +169,6 @@ def _prepare_one(space: Space, content: Content, purpose: Purpose, keep: bool) -
     if content.picture is None:
         raise InvalidInput(f"channel {content.channel!r} understands pictures; give `picture`", "picture")
     return encoder.picture(content.picture, keep)
-
-
-def _wait(future: Future[Encoded], deadline: Deadline) -> Encoded:
-    # Woken now and then, to see whether the caller has hung up.
-    while True:
-        remaining = deadline.remaining()
-        try:
-            return future.result(timeout=1.0 if remaining is None else min(1.0, max(remaining, 0.001)))
-        except FutureTimeout as error:
-            if future.done():
-                raise
-            deadline.check()
-            if deadline.passed():
-                raise DeadlineExceeded("the deadline has passed") from error
 
 
 def _finish(encoded: Encoded, prepared: Tokens | Picture) -> Outcome:

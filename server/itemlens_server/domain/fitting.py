@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from itemlens_server.call import Call
 from itemlens_server.catalog.reader import Reader
-from itemlens_server.deadline import Deadline
 from itemlens_server.domain.behaviour_fitting import Row, fit_behaviour
 from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent
 from itemlens_server.domain.side import HistoryRules
@@ -219,7 +219,7 @@ class _Fitting:
         kept = [n for n, i in enumerate(ids) if i in items]
         for name in used:
             contents = [_piece(self._random, name, items[ids[n]]) for n in kept]
-            outcomes = self._encoder.encode(self._space, contents, "query", Deadline())
+            outcomes = self._encoder.encode(self._space, contents, "query", Call())
             v = np.stack(
                 [
                     o.v if isinstance(o, EncodedContent) else np.zeros_like(self._terms[name].mean)

@@ -11,8 +11,8 @@ from threading import Lock
 
 import numpy as np
 
+from itemlens_server.call import Call
 from itemlens_server.catalog.rows import Ints, View
-from itemlens_server.deadline import Deadline
 from itemlens_server.domain.collection import Collection
 from itemlens_server.domain.encode import Notice
 from itemlens_server.domain.interests import merge
@@ -97,7 +97,7 @@ class Recommendations:
 
 def recommend(
     collection: Collection, side: Side, wanted: Wanted, rules: HistoryRules, *,
-    candidates_per_channel: int, max_k: int, deadline: Deadline,
+    candidates_per_channel: int, max_k: int, call: Call,
 ) -> Answer:  # fmt: skip
     """The best items for `side`.
 
@@ -112,7 +112,7 @@ def recommend(
     own = _own_candidates(collection, view, wanted, notices)
     eligible = _eligible(view, own, excluded)
     k = min(size(wanted, eligible, max_k), eligible)
-    deadline.check()
+    call.check()
 
     lists, scores = [], []
     for positions, interest in zip(

@@ -1,136 +1,289 @@
 """Joins inputs of many calls into batches, without a timer.
 
-An idle worker takes what waits at once. While all workers are busy the queue grows, and the next batch is formed
-from inputs of like size, beginning with the one that waits longest, up to a budget of padded size: on a processor
-padding costs more than batching brings, on a GPU the other way round, so the budget is the caller's.
+An idle worker takes what waits at once. While all workers are busy the queue grows, and `engine.queue` says what the
+next batch is made of.
 """
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from itemlens_server.deadline import Deadline
-from itemlens_server.errors import DeadlineExceeded, Overloaded, WrongState
+from itemlens_server.call import Call, Priority
+from itemlens_server.engine.queue import Job, Plan, Queue
+from itemlens_server.errors import Overloaded, WrongState
 
-Input = TypeVar("Input")
+Value = TypeVar("Value")
 Output = TypeVar("Output")
+Run = Callable[[list[Value]], Sequence[Output]]
+
+# How often a bulk call that waits for room looks whether its caller has gone.
+LOOK_SECONDS = 0.5
+
+UNLIMITED = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Input(Generic[Value]):
+    """What is to be run. Only inputs of one `group` share a batch. Inputs of one `key` that wait or run at the same
+    time are run once."""
+
+    value: Value
+    tokens: int = 1
+    group: Hashable = None
+    key: Hashable | None = None
 
 
 @dataclass
-class _Job(Generic[Input, Output]):
-    order: int
-    value: Input
-    size: int
-    deadline: Deadline
-    future: Future[Output] = field(default_factory=Future)
+class Counts:
+    """What a batcher has done since it was made.
+
+    tokens leaves padding out, padded_tokens has it. joined: inputs that were in the queue already. refused: calls that
+    found the queue full. dropped: inputs that nobody waited for any more. *_seconds: sums over batches and inputs.
+    """
+
+    inputs: int = 0
+    batches: int = 0
+    tokens: int = 0
+    padded_tokens: int = 0
+    joined: int = 0
+    refused: int = 0
+    dropped: int = 0
+    run_seconds: float = 0.0
+    queue_seconds: float = 0.0
 
 
-class Batcher(Generic[Input, Output]):
-    """A bounded queue in front of `run`, which turns a list of inputs of one group into as many outputs."""
+class Pending(Generic[Output]):
+    """The outputs of one call's inputs, once they are there."""
+
+    def __init__(self, count: int, call: Call) -> None:
+        self._outputs: list[Output | Exception | None] = [None] * count
+        self._left = count
+        self._call = call
+        self._latch = threading.Lock()  # held until there is something to see
+        if count:
+            self._latch.acquire()
+            call.when_ended(self._open)
+
+    def results(self) -> list[Output]:
+        """Wait for the outputs, in the order of the inputs.
+
+        Raises:
+            DeadlineExceeded, Cancelled: nobody waits any more; inputs that have not run yet never will.
+            Exception: what running them raised.
+        """
+        remaining = self._call.remaining()
+        self._latch.acquire(timeout=-1 if remaining is None else remaining)
+        if self._left:
+            self._call.check()
+        outputs = []
+        for output in self._outputs:
+            if isinstance(output, Exception):
+                raise output
+            assert output is not None
+            outputs.append(output)
+        return outputs
+
+    def put(self, number: int, output: Output | Exception) -> None:
+        """Output `number` is there. The batcher calls it under its lock."""
+        self._outputs[number] = output
+        self._left -= 1
+        if not self._left:
+            self._open()
+
+    def _open(self) -> None:
+        if self._latch.locked():
+            self._latch.release()
+
+
+class _Task(Job, Generic[Value, Output]):
+    """A job, and who gets its output: calls, each with its Pending and the place in it."""
+
+    __slots__ = ("key", "queued_at", "running", "value", "waiting")
+
+    def __init__(self, wanted: Input[Value], priority: Priority) -> None:
+        super().__init__(wanted.tokens, wanted.group, priority)
+        self.value = wanted.value
+        self.key = None if wanted.key is None else (wanted.group, wanted.key)
+        self.waiting: list[tuple[Call, Pending[Output], int]] = []
+        self.queued_at = time.monotonic()
+        self.running = False
+
+    def wanted(self) -> bool:
+        """Whether anybody still waits for it."""
+        return any(not call.over() for call, _, _ in self.waiting)
+
+
+class Batcher(Generic[Value, Output]):
+    """A bounded queue in front of `runs`: one a worker, each turns a list of inputs into as many outputs.
+
+    An interactive call is refused while more than `max_queue_tokens` of its kind wait. A bulk call waits for room,
+    which slows its stream down.
+    """
 
     def __init__(
         self,
-        run: Callable[[list[Input]], Sequence[Output]],
+        runs: Sequence[Run[Value, Output]],
         *,
-        workers: int,
-        max_batch: int,
-        max_batch_size: int,
-        max_queue: int,
+        plan: Plan,
         name: str,
+        max_queue_tokens: int = UNLIMITED,
+        tokens_per_second: float = 1.0,
     ) -> None:
-        self._run = run
-        self._max_batch = max_batch
-        self._max_batch_size = max_batch_size
-        self._max_queue = max_queue
-        self._groups: dict[object, deque[_Job[Input, Output]]] = {}
-        self._waiting = 0
-        self._counter = itertools.count()
-        self._changed = threading.Condition()
+        self.plan = plan
+        self.limit(max_queue_tokens, tokens_per_second)
+        self._queue: Queue[_Task[Value, Output]] = Queue(plan)
+        self._tasks: dict[Hashable, _Task[Value, Output]] = {}
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        self._room = threading.Condition(self._lock)
+        self._idle = 0
         self._closed = False
+        self._counts = Counts()
         self._threads = [
-            threading.Thread(target=self._work, name=f"{name}-{n}", daemon=True) for n in range(workers)
+            threading.Thread(target=self._serve, args=(run,), name=f"{name}-{n}", daemon=True)
+            for n, run in enumerate(runs)
         ]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, inputs: Sequence[tuple[Input, int, object]], deadline: Deadline) -> list[Future[Output]]:
-        """Queue `inputs`, each with its size and group; inputs of different groups never share a batch.
+    def limit(self, max_queue_tokens: int, tokens_per_second: float) -> None:
+        """Bound the queue. From the rate follows what a refused caller is told: when to come again."""
+        self._max_queue_tokens = max_queue_tokens
+        self._tokens_per_second = tokens_per_second
+
+    def check_room(self, call: Call) -> None:
+        """Refuse an interactive call before anything was spent on it.
 
         Raises:
-            Overloaded: the queue has no room for them. Nothing was queued.
+            Overloaded: the queue is full.
+        """
+        if call.priority is Priority.INTERACTIVE and self._full(call.priority):
+            with self._lock:
+                self._refuse()
+
+    def submit(self, inputs: Sequence[Input[Value]], call: Call) -> Pending[Output]:
+        """Queue `inputs`.
+
+        Raises:
+            Overloaded: the queue is full. Nothing was queued.
+            DeadlineExceeded, Cancelled: nobody waited any more before there was room.
             WrongState: the batcher is closed.
         """
-        jobs = [
-            (_Job[Input, Output](next(self._counter), v, size, deadline), group) for v, size, group in inputs
-        ]
-        with self._changed:
-            if self._closed:
-                raise WrongState("the encoders are closed: the server is stopping")
-            # A call larger than the whole queue is let in when nothing waits, or it never could be.
-            if self._waiting and self._waiting + len(jobs) > self._max_queue:
-                raise Overloaded(
-                    f"{self._waiting} inputs wait for an encoder already (the limit is {self._max_queue}); try again",
-                    retry_seconds=0.5,
-                )
-            for job, group in jobs:
-                self._groups.setdefault(group, deque()).append(job)
-            self._waiting += len(jobs)
-            self._changed.notify(len(jobs))
-        return [job.future for job, _ in jobs]
+        pending: Pending[Output] = Pending(len(inputs), call)
+        with self._lock:
+            self._make_room(call)
+            for number, wanted in enumerate(inputs):
+                task = self._task(wanted, call)
+                task.waiting.append((call, pending, number))
+            self._work.notify(min(len(self._queue), self._idle))
+        return pending
+
+    def counts(self) -> Counts:
+        """What was done up to now."""
+        with self._lock:
+            return replace(self._counts)
+
+    def waiting_tokens(self) -> int:
+        """Tokens in the queue."""
+        return sum(self._queue.tokens(p) for p in Priority)
 
     def close(self) -> None:
         """Finish what is queued, then stop the workers."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            self._work.notify_all()
+            self._room.notify_all()
         for thread in self._threads:
             thread.join()
 
-    def _next_batch(self) -> list[_Job[Input, Output]] | None:
-        with self._changed:
-            while not self._waiting:
-                if self._closed:
-                    return None
-                self._changed.wait()
-            group = min(self._groups, key=lambda g: self._groups[g][0].order)
-            queue = self._groups[group]
-            batch: list[_Job[Input, Output]] = []
-            largest = 0
-            while queue and len(batch) < self._max_batch:
-                largest = max(largest, queue[0].size)
-                if batch and largest * (len(batch) + 1) > self._max_batch_size:
-                    break
-                batch.append(queue.popleft())
-            if not queue:
-                del self._groups[group]
-            self._waiting -= len(batch)
-            return batch
+    def _full(self, priority: Priority) -> bool:
+        # What waits is counted without the call itself: a call larger than the queue could else never be served.
+        return self._queue.tokens(priority) > self._max_queue_tokens
 
-    def _work(self) -> None:
-        while (taken := self._next_batch()) is not None:
-            batch = []
-            for job in taken:
-                if job.deadline.passed():
-                    job.future.set_exception(
-                        DeadlineExceeded("the deadline passed while the input was queued")
-                    )
-                else:
-                    batch.append(job)
-            if not batch:
-                continue
+    def _make_room(self, call: Call) -> None:
+        while True:
+            if self._closed:
+                raise WrongState("the encoders are closed: the server is stopping")
+            if not self._full(call.priority):
+                return
+            if call.priority is Priority.INTERACTIVE:
+                self._refuse()
+            call.check()
+            self._room.wait(LOOK_SECONDS)
+
+    def _refuse(self) -> None:
+        self._counts.refused += 1
+        waiting = self.waiting_tokens()
+        raise Overloaded(
+            f"{waiting} tokens wait for the encoder already (the limit is {self._max_queue_tokens}); try again",
+            retry_seconds=max(0.05, waiting / self._tokens_per_second),
+        )
+
+    def _task(self, wanted: Input[Value], call: Call) -> _Task[Value, Output]:
+        """The task of an input: one that is there already if it is run no later than its own would be."""
+        task: _Task[Value, Output] = _Task(wanted, call.priority)
+        if task.key is not None:
+            same = self._tasks.get(task.key)
+            if same is not None and (same.running or same.priority <= call.priority):
+                self._counts.joined += 1
+                return same
+            self._tasks[task.key] = task
+        self._queue.put(task, call.caller)
+        return task
+
+    def _next_batch(self) -> list[_Task[Value, Output]] | None:
+        with self._lock:
+            while True:
+                batch = []
+                for task in self._queue.take(self._idle + 1):
+                    if task.wanted():
+                        task.running = True
+                        batch.append(task)
+                    else:
+                        self._counts.dropped += 1
+                        self._forget(task)
+                self._room.notify_all()
+                if batch:
+                    return batch
+                if not len(self._queue):
+                    if self._closed:
+                        return None
+                    self._idle += 1
+                    self._work.wait()
+                    self._idle -= 1
+
+    def _serve(self, run: Run[Value, Output]) -> None:
+        while (batch := self._next_batch()) is not None:
+            started = time.monotonic()
+            outputs: Sequence[Output | Exception]
             try:
-                outputs = self._run([job.value for job in batch])
+                outputs = run([task.value for task in batch])
                 if len(outputs) != len(batch):
                     raise RuntimeError(f"{len(outputs)} outputs for {len(batch)} inputs")
             except Exception as error:  # must reach the callers, and must not end the worker
-                for job in batch:
-                    job.future.set_exception(error)
-            else:
-                for job, output in zip(batch, outputs, strict=True):
-                    job.future.set_result(output)
+                outputs = [error] * len(batch)
+            self._finish(batch, outputs, started)
+
+    def _finish(
+        self, batch: list[_Task[Value, Output]], outputs: Sequence[Output | Exception], started: float
+    ) -> None:
+        with self._lock:
+            for task, output in zip(batch, outputs, strict=True):
+                self._forget(task)
+                for _, pending, number in task.waiting:
+                    pending.put(number, output)
+            counts = self._counts
+            counts.batches += 1
+            counts.inputs += len(batch)
+            counts.tokens += sum(task.tokens for task in batch)
+            counts.padded_tokens += len(batch) * max(task.tokens for task in batch)
+            counts.run_seconds += time.monotonic() - started
+            counts.queue_seconds += sum(started - task.queued_at for task in batch)
+
+    def _forget(self, task: _Task[Value, Output]) -> None:
+        if task.key is not None and self._tasks.get(task.key) is task:
+            del self._tasks[task.key]

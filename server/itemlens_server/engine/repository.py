@@ -8,20 +8,26 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from itemlens_server.deadline import Deadline
-from itemlens_server.engine.encoders import Encoder, Limits, PictureEncoder, TextEncoder
+from itemlens_server.call import Call
+from itemlens_server.engine.batcher import Batcher, Input
 from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
-from itemlens_server.engine.session import Provider, Session
+from itemlens_server.engine.options import EngineOptions
+from itemlens_server.engine.picture_encoder import PictureEncoder
+from itemlens_server.engine.queue import Plan
+from itemlens_server.engine.session import Session
+from itemlens_server.engine.text_encoder import TextEncoder
+from itemlens_server.engine.tuning import Tunings
 from itemlens_server.errors import NotFound, WrongState
 from itemlens_server.head.terms import Head
 
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, np.dtype[np.float32]]
 Raw = Mapping[str, Sequence[Array]]
+Encoder = TextEncoder | PictureEncoder
 
 
 class FusionHead:
@@ -30,9 +36,19 @@ class FusionHead:
     def __init__(self, terms: Head, session: Session | None) -> None:
         self.terms = terms
         self._session = session
+        self._batcher = Batcher([self._run], plan=Plan(max_batch=256, max_tokens=256), name="head")
 
-    def fuse(self, items: Sequence[Raw]) -> Array:
+    def fuse(self, items: Sequence[Raw], call: Call | None = None) -> Array:
         """h of items given as raw vectors by channel: float32 [len(items), dimension]."""
+        if not items:
+            return np.zeros((0, self.terms.dimension), np.float32)
+        return np.stack(self._batcher.submit([Input(item) for item in items], call or Call()).results())
+
+    def close(self) -> None:
+        """Finish what is queued."""
+        self._batcher.close()
+
+    def _run(self, items: list[Raw]) -> Sequence[Array]:
         inputs: dict[str, np.ndarray[Any, Any]] = {}
         for i, channel in enumerate(self.terms.channels):
             owned = [(row, v) for row, item in enumerate(items) for v in item.get(channel.name, ())]
@@ -42,9 +58,8 @@ class FusionHead:
             inputs[f"member_{i}"] = member
             vectors = [v for _, v in owned]
             inputs[f"v_{i}"] = np.stack(vectors) if vectors else np.zeros((0, len(channel.mean)), np.float32)
-        if self._session is None:
-            return self._identity(inputs)
-        return self._session.run(["h"], inputs)[0]
+        h: Array = self._identity(inputs) if self._session is None else self._session.run(["h"], inputs)[0]
+        return list(h)
 
     def _identity(self, inputs: dict[str, np.ndarray[Any, Any]]) -> Array:
         blocks = []
@@ -86,20 +101,10 @@ class Space:
 class ModelRepository:
     """Loads spaces of `directory` on demand and keeps them."""
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        provider: Provider,
-        precision: Literal["auto", "fp32", "fp16", "int8"],
-        limits: Limits,
-        gpu_memory_bytes: int,
-    ) -> None:
+    def __init__(self, directory: Path, options: EngineOptions) -> None:
         self._directory = directory
-        self._provider = provider
-        self._precision = precision
-        self._limits = limits
-        self._gpu_memory_bytes = gpu_memory_bytes
+        self._options = options
+        self._tunings = Tunings(options.tunings, options.threads, options.provider)
         self._spaces: dict[str, Space] = {}
         self._encoders: dict[str, Encoder] = {}
         self._lock = threading.Lock()
@@ -172,6 +177,8 @@ class ModelRepository:
         """Finish what the encoders have queued."""
         for encoder in self._encoders.values():
             encoder.close()
+        for space in self._spaces.values():
+            space.head.close()
 
     def _load(self, directory: Path) -> Space:
         started = time.monotonic()
@@ -183,11 +190,7 @@ class ModelRepository:
             digest = about.digest(precision)
             if digest not in self._encoders:
                 make = TextEncoder if about.kind == "TEXT" else PictureEncoder
-                encoder = make(
-                    directory, about, precision, self._provider, self._limits, self._gpu_memory_bytes
-                )
-                _warm_up(encoder)
-                self._encoders[digest] = encoder
+                self._encoders[digest] = make(directory, about, precision, self._options, self._tunings)
             encoders[channel.name] = self._encoders[digest]
         if manifest.head is None:
             head = FusionHead(Head.identity({n: e.about.dim for n, e in encoders.items()}), None)
@@ -202,10 +205,10 @@ class ModelRepository:
 
     def _choose(self, graphs: Mapping[Precision, object], encoder: str) -> Precision:
         """The wanted precision; fp32, with a word in the log, for an encoder that was not true to it."""
-        if self._precision == "auto":
-            wanted = Precision.FP16 if self._limits.gpu and Precision.FP16 in graphs else Precision.FP32
+        if self._options.precision == "auto":
+            wanted = Precision.FP16 if self._options.gpu and Precision.FP16 in graphs else Precision.FP32
         else:
-            wanted = Precision(self._precision)
+            wanted = Precision(self._options.precision)
         if wanted not in graphs and Precision.FP32 in graphs:
             log.warning("encoder %s has no %s graph; it runs in fp32", encoder, wanted)
             wanted = Precision.FP32
@@ -235,15 +238,3 @@ def verify(directory: Path) -> Manifest:
         if describe_file(directory, file.path).sha256 != file.sha256:
             raise WrongState(f"{path} is damaged (its hash is not the manifest's); export the space again")
     return manifest
-
-
-def _warm_up(encoder: Encoder) -> None:
-    deadline = Deadline()
-    if isinstance(encoder, TextEncoder):
-        futures = encoder.submit([encoder.tokens("warm up", "item")], True, deadline)
-    else:
-        assert encoder.about.picture is not None
-        shape = (3, encoder.about.picture.height, encoder.about.picture.width)
-        futures = encoder.submit([np.zeros(shape, np.float32)], True, deadline)
-    for future in futures:
-        future.result()

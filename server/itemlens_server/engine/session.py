@@ -68,10 +68,11 @@ def provider_loads(provider: str) -> str:
 class Session:
     """One graph on one provider. `run` may be called from several threads at once."""
 
-    def __init__(self, path: Path, provider: Provider, gpu_memory_bytes: int = 8 << 30) -> None:
+    def __init__(
+        self, path: Path, provider: Provider, threads: int = 1, gpu_memory_bytes: int = 8 << 30
+    ) -> None:
         options = ort.SessionOptions()
-        # Parallel calls of one thread each beat one call of many threads on texts of mixed length.
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         # Its warnings are about how a graph was made, and do not keep to the form of our log lines.
         options.log_severity_level = 3

@@ -3,7 +3,8 @@ check."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -27,24 +28,48 @@ class TextError(ValueError):
     """The text cannot be encoded; the message says what to change."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tokens:
     """A tokenised text. T counts special and prefix tokens too.
 
     ids:              int64 [T]
-    offsets:          int64 [T, 2], start and end of each token in the caller's text, in characters and
-                      without the white space around it; of no width for a token that is only a space;
-                      (-1, -1) where `special`
     special:          bool [T], true for special tokens ([CLS] ...) and for those of the model's prefix
     truncated:        part of the text was cut off
     unknown_fraction: share of the text's own tokens that the vocabulary does not know, 0..1
     """
 
     ids: npt.NDArray[np.int64]
-    offsets: npt.NDArray[np.int64]
     special: npt.NDArray[np.bool_]
     truncated: bool
     unknown_fraction: float
+    _encoding: Encoding
+    _window: _Window
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def first(self, count: int) -> Tokens:
+        """The first `count` tokens alone, whatever stands there."""
+        return replace(self, ids=self.ids[:count], special=self.special[:count])
+
+    @cached_property
+    def offsets(self) -> npt.NDArray[np.int64]:
+        """int64 [T, 2]: start and end of each token in the caller's text, in characters and without the white space
+        around it; of no width for a token that is only a space; (-1, -1) where `special`.
+
+        Only explanations ask for them, so they are not worked out before.
+        """
+        return _locate(self._encoding, self.special, self._window)
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """What is looked at of a text, behind a prefix; `skipped` characters of the text stand before it."""
+
+    prefix: str
+    text: str
+    skipped: int
+    cut: bool
 
 
 class Tokenizer:
@@ -78,21 +103,19 @@ class Tokenizer:
 
         TextError: the text is empty, white space or control characters only, or not valid Unicode.
         """
-        window, skipped, cut = self._window(text)
-        prefix = self._prefixes[purpose]
-        encoding = self._tokenizer.encode(prefix + window)
+        window = self._window(text, self._prefixes[purpose])
+        encoding = self._tokenizer.encode(window.prefix + window.text)
         ids = np.array(encoding.ids, dtype=np.int64)
-        offsets, special = _locate(encoding, prefix, window)
-        offsets[~special] += skipped
-        own = int((~special).sum())
+        special = np.array(encoding.special_tokens_mask, dtype=np.bool_)
+        if window.prefix:
+            special |= np.array([end for _, end in encoding.offsets]) <= len(window.prefix)
+        own = len(ids) - int(np.count_nonzero(special))
         if own == 0:
             raise TextError("text has no readable character: send at least one letter, digit or symbol")
-        unknown = int(((ids == self._unknown) & ~special).sum()) if self._unknown is not None else 0
-        return Tokens(ids, offsets, special, cut or bool(encoding.overflowing), unknown / own)
+        unknown = int(np.count_nonzero((ids == self._unknown) & ~special)) if self._unknown is not None else 0
+        return Tokens(ids, special, window.cut or bool(encoding.overflowing), unknown / own, encoding, window)
 
-    def _window(self, text: str) -> tuple[str, int, bool]:
-        """The part of `text` to look at, the characters skipped before it, and whether any were cut after
-        it."""
+    def _window(self, text: str, prefix: str) -> _Window:
         body = text.lstrip()
         if not body:
             raise TextError("text is empty: send at least one character that is not white space")
@@ -106,21 +129,14 @@ class Tokenizer:
             raise TextError(
                 f"text has half of a surrogate pair at character {at}: send valid Unicode (UTF-8) text"
             ) from None
-        return window, skipped, len(window) < len(body)
+        return _Window(prefix, window, skipped, len(window) < len(body))
 
 
-def _locate(
-    encoding: Encoding, prefix: str, window: str
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Offsets [T, 2] into `window`, and the special mask [T], of an encoding of `prefix + window`."""
-    full, begin = prefix + window, len(prefix)
-    offsets = np.full((len(encoding.ids), 2), -1, dtype=np.int64)
-    special = np.array(encoding.special_tokens_mask, dtype=np.bool_)
+def _locate(encoding: Encoding, special: npt.NDArray[np.bool_], window: _Window) -> npt.NDArray[np.int64]:
+    full, begin = window.prefix + window.text, len(window.prefix)
+    offsets = np.full((len(special), 2), -1, dtype=np.int64)
     for t, (start, end) in enumerate(encoding.offsets):
         if special[t]:
-            continue
-        if end <= begin:
-            special[t] = True
             continue
         # SentencePiece counts the space before a word as part of it, a reader does not.
         start = max(start, begin)
@@ -131,5 +147,5 @@ def _locate(
         # A piece that is only a space has no width; one put before the text points at its first character.
         if encoding.tokens[t] == SPACE:
             end = start
-        offsets[t] = start - begin, end - begin
-    return offsets, special
+        offsets[t] = start - begin + window.skipped, end - begin + window.skipped
+    return offsets

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from itemlens.v1 import common_pb2
+from itemlens_server.call import Call
 from itemlens_server.config import Settings
-from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import Catalogue
 from itemlens_server.domain.collection import Collection
 from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent, Notice
@@ -142,7 +142,7 @@ class SideReader:
         )
 
     def read(
-        self, collection: Collection, message: common_pb2.UserSide, deadline: Deadline
+        self, collection: Collection, message: common_pb2.UserSide, call: Call
     ) -> tuple[Side, list[Notice]]:
         """The side, with its user's events read and its query encoded, and what was noticed on the way."""
         space = collection.space
@@ -156,7 +156,7 @@ class SideReader:
         notices: list[Notice] = []
         query: dict[str, Array] = {}
         if message.query:
-            query, notices = self._query(space, message, deadline)
+            query, notices = self._query(space, message, call)
         ready = None
         if message.HasField("query_vector"):
             try:
@@ -218,13 +218,13 @@ class SideReader:
         return recorded + [Past(i.item_id, i.type or common_pb2.EVENT_TYPE_CLICK) for i in given]
 
     def _query(
-        self, space: Space, message: common_pb2.UserSide, deadline: Deadline
+        self, space: Space, message: common_pb2.UserSide, call: Call
     ) -> tuple[dict[str, Array], list[Notice]]:
         contents = [content(c) for c in message.query]
         raw: dict[str, list[Array]] = {}
         notices: list[Notice] = []
         at_most(contents, self._settings.max_inputs, "user.query")
-        for n, one in enumerate(self._encoder.encode(space, contents, "query", deadline)):
+        for n, one in enumerate(self._encoder.encode(space, contents, "query", call)):
             field = f"user.query[{n}]"
             if not isinstance(one, EncodedContent):
                 raise one.within(field)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from itemlens.v1 import common_pb2, itemlens_pb2
+from itemlens_server.call import Call
 from itemlens_server.config import Settings
-from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import Catalogue
 from itemlens_server.domain.encode import ContentEncoder, EncodedContent
-from itemlens_server.engine.encoders import Purpose
+from itemlens_server.engine.texts import Purpose
 from itemlens_server.head.terms import Array, unit
 from itemlens_server.rpc import convert
 from itemlens_server.rpc.errors import item_status
@@ -23,9 +23,7 @@ class GetSpace:
 
     catalogue: Catalogue
 
-    def __call__(
-        self, request: itemlens_pb2.GetSpaceRequest, deadline: Deadline
-    ) -> itemlens_pb2.GetSpaceResponse:
+    def __call__(self, request: itemlens_pb2.GetSpaceRequest, call: Call) -> itemlens_pb2.GetSpaceResponse:
         space = self.catalogue.space(request.space)
         kinds = {"TEXT": itemlens_pb2.CHANNEL_KIND_TEXT, "IMAGE": itemlens_pb2.CHANNEL_KIND_IMAGE}
         channels = [
@@ -52,9 +50,7 @@ class Encode:
     encoder: ContentEncoder
     settings: Settings
 
-    def __call__(
-        self, request: itemlens_pb2.EncodeRequest, deadline: Deadline
-    ) -> itemlens_pb2.EncodeResponse:
+    def __call__(self, request: itemlens_pb2.EncodeRequest, call: Call) -> itemlens_pb2.EncodeResponse:
         convert.at_most(request.inputs, self.settings.max_inputs, "inputs")
         space = self.catalogue.space(request.space)
         contents = [convert.content(c) for c in request.inputs]
@@ -62,7 +58,7 @@ class Encode:
         rows: dict[str, list[Array]] = {}
         results = []
         for n, (one, outcome) in enumerate(
-            zip(contents, self.encoder.encode(space, contents, purpose, deadline), strict=True)
+            zip(contents, self.encoder.encode(space, contents, purpose, call), strict=True)
         ):
             field = f"inputs[{n}]"
             result = itemlens_pb2.EncodeResult(channel=one.channel)

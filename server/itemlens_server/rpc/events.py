@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2, common_pb2
+from itemlens_server.call import Call
 from itemlens_server.catalog.records import EventRow
 from itemlens_server.config import Settings
-from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import Catalogue, WriteOutcome, same_event
 from itemlens_server.domain.items import MAX_ID
 from itemlens_server.domain.recommend import Recommendations
@@ -29,7 +29,7 @@ class RecordEvents:
     settings: Settings
 
     def __call__(
-        self, request: catalog_pb2.RecordEventsRequest, deadline: Deadline
+        self, request: catalog_pb2.RecordEventsRequest, call: Call
     ) -> catalog_pb2.RecordEventsResponse:
         convert.at_most(request.events, self.settings.max_events, "events")
         outcomes: dict[int, WriteOutcome] = {}
@@ -59,9 +59,7 @@ class DeleteUser:
     catalogue: Catalogue
     recommendations: Recommendations
 
-    def __call__(
-        self, request: catalog_pb2.DeleteUserRequest, deadline: Deadline
-    ) -> catalog_pb2.DeleteUserResponse:
+    def __call__(self, request: catalog_pb2.DeleteUserRequest, call: Call) -> catalog_pb2.DeleteUserResponse:
         if not request.user_id:
             raise InvalidInput("say whose data is to go", "user_id")
         deleted = self.catalogue.delete_user(request.collection, request.user_id)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from itemlens.v1 import itemlens_pb2
+from itemlens_server.call import Call
 from itemlens_server.catalog.records import StoredItem
 from itemlens_server.catalog.rows import View
 from itemlens_server.config import Settings
-from itemlens_server.deadline import Deadline
 from itemlens_server.domain import heatmap, parts, sentences
 from itemlens_server.domain.catalogue import Catalogue
 from itemlens_server.domain.collection import Collection
@@ -56,17 +56,13 @@ class Explain:
     recommendations: Recommendations
     settings: Settings
 
-    def __call__(
-        self, request: itemlens_pb2.ExplainRequest, deadline: Deadline
-    ) -> itemlens_pb2.ExplainResponse:
+    def __call__(self, request: itemlens_pb2.ExplainRequest, call: Call) -> itemlens_pb2.ExplainResponse:
         language = sentences.language(request.language)
         convert.at_most(request.item_ids, min(100, self.settings.max_inputs), "item_ids")
         which = request.WhichOneof("side")
         if which is None:
             raise InvalidInput("give a recommendation_id or a user side", "side")
-        context = (
-            self._recommended(request) if which == "recommendation_id" else self._asked(request, deadline)
-        )
+        context = self._recommended(request) if which == "recommendation_id" else self._asked(request, call)
         reply = itemlens_pb2.ExplainResponse(
             space_id=context.collection.space.space_id, warnings=convert.warnings(context.notices)
         )
@@ -80,7 +76,7 @@ class Explain:
                 if isinstance(task, ItemlensError):
                     raise task
                 self._explain(
-                    message, request, language, context, task, stored.get(task.item_id), named, deadline
+                    message, request, language, context, task, stored.get(task.item_id), named, call
                 )
             except ItemlensError as error:
                 message.status.CopyFrom(item_status(error, f"item_ids[{n}]"))
@@ -112,9 +108,9 @@ class Explain:
                 tasks.append(_Task(item_id, ranked.position, interest, ranked.score))
         return _Context(current, answer.view, tasks, [])
 
-    def _asked(self, request: itemlens_pb2.ExplainRequest, deadline: Deadline) -> _Context:
+    def _asked(self, request: itemlens_pb2.ExplainRequest, call: Call) -> _Context:
         collection = self.catalogue.collection(request.collection)
-        side, notices = self.sides.read(collection, request.user, deadline)
+        side, notices = self.sides.read(collection, request.user, call)
         view = collection.index.view()
         resolved = resolve(collection, view, side, self.sides.rules)
         tasks: list[_Task | ItemlensError] = []
@@ -135,7 +131,7 @@ class Explain:
 
     def _explain(
         self, message: itemlens_pb2.Explanation, request: itemlens_pb2.ExplainRequest, language: sentences.Language,
-        context: _Context, task: _Task, item: StoredItem | None, named: dict[str, str], deadline: Deadline,
+        context: _Context, task: _Task, item: StoredItem | None, named: dict[str, str], call: Call,
     ) -> None:  # fmt: skip
         if item is None or item.row != context.view.labels[task.position]:
             raise NotFound(
@@ -144,7 +140,7 @@ class Explain:
         head = context.collection.space.terms
         h = context.view.h[task.position]
         sides = parts.directions(head, context.view, task.interest)
-        inputs = self._encode(context.collection, item, deadline)
+        inputs = self._encode(context.collection, item, call)
         sums = channel_sums(context.collection.space, sides, h, inputs)
         fixed = [
             *parts.baselines(head, task.interest, h),
@@ -163,13 +159,13 @@ class Explain:
         if request.heat_map:
             message.heat_maps.extend(self._heat_maps(context.collection, request.heat_map, item, sums))
 
-    def _encode(self, collection: Collection, item: StoredItem, deadline: Deadline) -> list[ItemInput]:
+    def _encode(self, collection: Collection, item: StoredItem, call: Call) -> list[ItemInput]:
         contents, texts = [], []
         for one in item.inputs:
             text = item.document.texts.get(one.channel)
             texts.append(text or "")
             contents.append(Content(one.channel, text, None if text is not None else one.picture))
-        outcomes = self.encoder.encode(collection.space, contents, "item", deadline, parts=True)
+        outcomes = self.encoder.encode(collection.space, contents, "item", call, parts=True)
         inputs = []
         for content, text, outcome in zip(contents, texts, outcomes, strict=True):
             if not isinstance(outcome, EncodedContent):

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from itemlens.v1 import common_pb2, itemlens_pb2
+from itemlens_server.call import Call
 from itemlens_server.config import Settings
-from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import Catalogue
 from itemlens_server.domain.encode import ContentEncoder, EncodedContent, Outcome
 from itemlens_server.domain.fuse import fuse_items, query_vector
 from itemlens_server.domain.side import ChannelChange, changed_weights
-from itemlens_server.engine.encoders import Purpose
 from itemlens_server.engine.repository import Space
+from itemlens_server.engine.texts import Purpose
 from itemlens_server.errors import InvalidInput, ItemlensError
 from itemlens_server.head.terms import Array, search_kind
 from itemlens_server.rpc import convert
@@ -32,7 +32,7 @@ class Fuse:
     encoder: ContentEncoder
     settings: Settings
 
-    def __call__(self, request: itemlens_pb2.FuseRequest, deadline: Deadline) -> itemlens_pb2.FuseResponse:
+    def __call__(self, request: itemlens_pb2.FuseRequest, call: Call) -> itemlens_pb2.FuseResponse:
         convert.at_most(request.inputs, self.settings.max_inputs, "inputs")
         query = request.role == common_pb2.VECTOR_ROLE_QUERY
         if not query and request.role != common_pb2.VECTOR_ROLE_ITEM:
@@ -41,7 +41,7 @@ class Fuse:
             raise InvalidInput("an ITEM vector holds no weights; give them with QUERY", "channel_weights")
         space = self.catalogue.space(request.space)
         changed = convert.changes(request.channel_weights)
-        results, raws = self._raw_vectors(space, request, "query" if query else "item", deadline)
+        results, raws = self._raw_vectors(space, request, "query" if query else "item", call)
         made: list[tuple[int, Array]] = []
         if query:
             for n, raw in raws.items():
@@ -62,7 +62,7 @@ class Fuse:
         )
 
     def _raw_vectors(
-        self, space: Space, request: itemlens_pb2.FuseRequest, purpose: Purpose, deadline: Deadline
+        self, space: Space, request: itemlens_pb2.FuseRequest, purpose: Purpose, call: Call
     ) -> tuple[list[itemlens_pb2.FuseResult], dict[int, Raw]]:
         """Raw vectors of each input that is whole, by its number; the others' results hold the error."""
         results = [itemlens_pb2.FuseResult() for _ in request.inputs]
@@ -70,7 +70,7 @@ class Fuse:
         owners = [(n, m) for n, one in enumerate(request.inputs) for m in range(len(one.contents))]
         convert.at_most(owners, 4 * self.settings.max_inputs, "inputs[].contents", 0)
         contents = [convert.content(request.inputs[n].contents[m]) for n, m in owners]
-        encoded = self.encoder.encode(space, contents, purpose, deadline)
+        encoded = self.encoder.encode(space, contents, purpose, call)
         by_input: dict[int, list[tuple[int, str, Outcome]]] = {}
         for (n, m), one, outcome in zip(owners, contents, encoded, strict=True):
             by_input.setdefault(n, []).append((m, one.channel, outcome))

@@ -10,10 +10,10 @@ import numpy as np
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from itemlens.v1 import catalog_pb2, common_pb2
+from itemlens_server.call import Call
 from itemlens_server.catalog.records import StoredItem
 from itemlens_server.catalog.rows import View
 from itemlens_server.config import Settings
-from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import Catalogue, WriteOutcome
 from itemlens_server.domain.collection import Collection
 from itemlens_server.domain.items import ItemInput
@@ -46,7 +46,7 @@ class UpsertItems:
     settings: Settings
 
     def __call__(
-        self, request: catalog_pb2.UpsertItemsRequest, deadline: Deadline
+        self, request: catalog_pb2.UpsertItemsRequest, call: Call
     ) -> catalog_pb2.UpsertItemsResponse:
         convert.at_most(request.items, self.settings.max_items, "items")
         items = [
@@ -58,9 +58,7 @@ class UpsertItems:
             )
             for i in request.items
         ]
-        outcomes, sequence, collection = self.catalogue.upsert(
-            request.collection, items, request.merge, deadline
-        )
+        outcomes, sequence, collection = self.catalogue.upsert(request.collection, items, request.merge, call)
         return catalog_pb2.UpsertItemsResponse(
             results=results(outcomes, "items"), sequence_number=sequence, space_id=collection.space.space_id
         )
@@ -73,9 +71,7 @@ class GetItems:
     catalogue: Catalogue
     settings: Settings
 
-    def __call__(
-        self, request: catalog_pb2.GetItemsRequest, deadline: Deadline
-    ) -> catalog_pb2.GetItemsResponse:
+    def __call__(self, request: catalog_pb2.GetItemsRequest, call: Call) -> catalog_pb2.GetItemsResponse:
         convert.at_most(request.item_ids, self.settings.max_items, "item_ids")
         collection = self.catalogue.collection(request.collection)
         found = self.catalogue.get(collection, list(request.item_ids), request.with_pictures)
@@ -104,9 +100,7 @@ class ListItems:
 
     catalogue: Catalogue
 
-    def __call__(
-        self, request: catalog_pb2.ListItemsRequest, deadline: Deadline
-    ) -> catalog_pb2.ListItemsResponse:
+    def __call__(self, request: catalog_pb2.ListItemsRequest, call: Call) -> catalog_pb2.ListItemsResponse:
         collection = self.catalogue.collection(request.collection)
         size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
         try:
@@ -137,7 +131,7 @@ class DeleteItems:
     settings: Settings
 
     def __call__(
-        self, request: catalog_pb2.DeleteItemsRequest, deadline: Deadline
+        self, request: catalog_pb2.DeleteItemsRequest, call: Call
     ) -> catalog_pb2.DeleteItemsResponse:
         convert.at_most(request.item_ids, self.settings.max_items, "item_ids")
         collection = self.catalogue.collection(request.collection)

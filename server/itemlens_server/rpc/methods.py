@@ -6,13 +6,14 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import NoReturn, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
-from itemlens_server.deadline import Deadline
+from itemlens_server.call import Call, Priority
 from itemlens_server.errors import (
     Cancelled,
     DeadlineExceeded,
@@ -30,65 +31,104 @@ Response = TypeVar("Response", bound=Message)
 # grpc gives a huge number of seconds where the caller set no deadline.
 NO_DEADLINE_SECONDS = 1e6
 
+# Threads beyond those that calls work in: they tell the next caller that there is no room, and answer health checks.
+SPARE_THREADS = 4
 
-def unary(
-    handler: Callable[[Request, Deadline], Response], request_type: type[Request], max_bytes: int
-) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
-    """A method with one request and one response of at most `max_bytes`, which `handler` makes."""
-
-    def call(request: Request | InvalidInput, context: grpc.ServicerContext) -> Response:
-        try:
-            deadline = _deadline(context)
-            deadline.check()
-            return _answer(handler, request, deadline, max_bytes)
-        except ItemlensError as error:
-            _abort(context, error)
-        except Exception as error:
-            _internal(context, error)
-
-    return grpc.unary_unary_rpc_method_handler(call, _parser(request_type), _serialise)
+# Metadata by which a caller says who it is and how urgent its calls are.
+CALLER_KEY = "itemlens-caller"
+PRIORITY_KEY = "itemlens-priority"
+PRIORITIES = {"interactive": Priority.INTERACTIVE, "bulk": Priority.BULK}
 
 
-def stream(
-    handler: Callable[[Request, Deadline], Response],
-    failed: Callable[[ItemlensError], Response],
-    request_type: type[Request],
-    max_bytes: int,
-    places: threading.Semaphore,
-) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
-    """A bidirectional method: a response for each request, in order. A wrong request fails alone, as `failed` says.
+class Frame:
+    """Makes methods of handlers. At most `threads` calls are worked on at a time, half of them bulk ones.
 
-    An open stream holds a thread though it may be idle; `places` keeps streams from taking all of them.
+    No message is larger than `max_bytes`.
     """
 
-    def call(requests: Iterator[Request | InvalidInput], context: grpc.ServicerContext) -> Iterator[Response]:
-        if not places.acquire(blocking=False):
-            _abort(
-                context, Overloaded("too many streams are open; close one or try again", retry_seconds=1.0)
-            )
-        try:
-            yield from answer(requests, context)
-        finally:
-            places.release()
+    def __init__(self, threads: int, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._places = threading.Semaphore(threads)
+        self._bulk_places = threading.Semaphore(max(1, threads // 2))
 
-    def answer(
-        requests: Iterator[Request | InvalidInput], context: grpc.ServicerContext
-    ) -> Iterator[Response]:
-        for request in requests:
+    def unary(
+        self,
+        handler: Callable[[Request, Call], Response],
+        request_type: type[Request],
+        priority: Priority = Priority.INTERACTIVE,
+    ) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
+        """A method with one request and one response, which `handler` makes."""
+
+        def run(request: Request | InvalidInput, context: grpc.ServicerContext) -> Response:
             try:
-                deadline = _deadline(context)
-                deadline.check()
-                response = _answer(handler, request, deadline, max_bytes)
-            except (DeadlineExceeded, Cancelled, Overloaded, StorageFull) as error:
-                # These are of the stream or the server, not of the request.
-                _abort(context, error)
+                call = _call(context, priority)
+                call.check()
+                with self._place(call):
+                    return self._answer(handler, request, call)
             except ItemlensError as error:
-                response = failed(error)
+                _abort(context, error)
             except Exception as error:
                 _internal(context, error)
-            yield response
 
-    return grpc.stream_stream_rpc_method_handler(call, _parser(request_type), _serialise)
+        return grpc.unary_unary_rpc_method_handler(run, _parser(request_type), _serialise)
+
+    def stream(
+        self,
+        handler: Callable[[Request, Call], Response],
+        failed: Callable[[ItemlensError], Response],
+        request_type: type[Request],
+    ) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
+        """A bulk method: a response for each request, in order. A wrong request fails alone, as `failed` says."""
+
+        def run(
+            requests: Iterator[Request | InvalidInput], context: grpc.ServicerContext
+        ) -> Iterator[Response]:
+            # An open stream holds its place though it may be idle.
+            try:
+                call = _call(context, Priority.BULK)
+                with self._place(call):
+                    for request in requests:
+                        yield answer(request, call)
+            except ItemlensError as error:
+                _abort(context, error)
+            except Exception as error:
+                _internal(context, error)
+
+        def answer(request: Request | InvalidInput, call: Call) -> Response:
+            try:
+                call.check()
+                return self._answer(handler, request, call)
+            except (DeadlineExceeded, Cancelled, Overloaded, StorageFull):
+                raise  # these are of the stream or the server, not of the request
+            except ItemlensError as error:
+                return failed(error)
+
+        return grpc.stream_stream_rpc_method_handler(run, _parser(request_type), _serialise)
+
+    @contextmanager
+    def _place(self, call: Call) -> Iterator[None]:
+        wanted = [self._bulk_places, self._places] if call.priority is Priority.BULK else [self._places]
+        with ExitStack() as held:
+            for places in wanted:
+                if not places.acquire(blocking=False):
+                    raise Overloaded(
+                        "too many calls or open streams at a time; try again", retry_seconds=0.25
+                    )
+                held.callback(places.release)
+            yield
+
+    def _answer(
+        self, handler: Callable[[Request, Call], Response], request: Request | InvalidInput, call: Call
+    ) -> Response:
+        if isinstance(request, InvalidInput):
+            raise request
+        response = handler(request, call)
+        if (size := response.ByteSize()) > self._max_bytes:
+            raise InvalidInput(
+                f"the answer would have {size} bytes, more than the {self._max_bytes} of a message: "
+                "ask for less at once"
+            )
+        return response
 
 
 def _parser(request_type: type[Request]) -> Callable[[bytes], Request | InvalidInput]:
@@ -103,30 +143,25 @@ def _parser(request_type: type[Request]) -> Callable[[bytes], Request | InvalidI
     return parse
 
 
-def _answer(
-    handler: Callable[[Request, Deadline], Response],
-    request: Request | InvalidInput,
-    deadline: Deadline,
-    max_bytes: int,
-) -> Response:
-    if isinstance(request, InvalidInput):
-        raise request
-    response = handler(request, deadline)
-    if (size := response.ByteSize()) > max_bytes:
-        raise InvalidInput(
-            f"the answer would have {size} bytes, more than the {max_bytes} of a message: ask for less at once"
-        )
-    return response
-
-
 def _serialise(message: Message) -> bytes:
     return message.SerializeToString()
 
 
-def _deadline(context: grpc.ServicerContext) -> Deadline:
+def _call(context: grpc.ServicerContext, priority: Priority) -> Call:
     remaining = context.time_remaining()
     seconds = remaining if remaining is not None and remaining < NO_DEADLINE_SECONDS else None
-    return Deadline(seconds, context.is_active)
+    said = dict(context.invocation_metadata())
+    if PRIORITY_KEY in said:
+        named = said[PRIORITY_KEY]
+        if named not in PRIORITIES:
+            raise InvalidInput(
+                f"metadata {PRIORITY_KEY} is {named!r}; it must be one of {', '.join(PRIORITIES)}"
+            )
+        priority = PRIORITIES[named]
+    call = Call(seconds, priority=priority, caller=str(said.get(CALLER_KEY) or context.peer()))
+    if not context.add_callback(call.end):
+        call.end()
+    return call
 
 
 def _abort(context: grpc.ServicerContext, error: ItemlensError) -> NoReturn:

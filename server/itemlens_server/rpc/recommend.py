@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from itemlens.v1 import common_pb2, itemlens_pb2
+from itemlens_server.call import Call
 from itemlens_server.config import Settings
-from itemlens_server.deadline import Deadline
 from itemlens_server.domain import parts, sentences
 from itemlens_server.domain.catalogue import Catalogue
 from itemlens_server.domain.recommend import Answer, Recommendations, Wanted, recommend
@@ -26,18 +26,16 @@ class Recommend:
     recommendations: Recommendations
     settings: Settings
 
-    def __call__(
-        self, request: itemlens_pb2.RecommendRequest, deadline: Deadline
-    ) -> itemlens_pb2.RecommendResponse:
+    def __call__(self, request: itemlens_pb2.RecommendRequest, call: Call) -> itemlens_pb2.RecommendResponse:
         language = sentences.language(request.language)
         collection = self.catalogue.collection(request.collection)
         if not request.HasField("user"):
             raise InvalidInput("say who or what is asking", "user")
         convert.at_most(request.candidate_item_ids, self.settings.max_candidates, "candidate_item_ids", 0)
-        side, notices = self.sides.read(collection, request.user, deadline)
+        side, notices = self.sides.read(collection, request.user, call)
         answer = recommend(
             collection, side, _wanted(request), self.sides.rules,
-            candidates_per_channel=self.settings.candidates_per_channel, max_k=self.settings.max_k, deadline=deadline,
+            candidates_per_channel=self.settings.candidates_per_channel, max_k=self.settings.max_k, call=call,
         )  # fmt: skip
         self.recommendations.add(replace(answer, user_id=request.user.user_id))
         return self._reply(request, answer, language, convert.warnings([*notices, *answer.notices]))

@@ -10,10 +10,10 @@ import numpy as np
 from scipy import sparse
 
 import spaces
+from itemlens_server.call import Call
 from itemlens_server.catalog.index import Neighbours
 from itemlens_server.catalog.records import EventRow
 from itemlens_server.catalog.store import Store
-from itemlens_server.deadline import Deadline
 from itemlens_server.domain.catalogue import Catalogue, WriteOutcome
 from itemlens_server.domain.collection import Collection
 from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent
@@ -56,7 +56,7 @@ class Live:
         relations: Sequence[tuple[str, str]] = (),
     ) -> WriteOutcome:
         item = ItemInput(item_id, contents(text, pictures), attributes or {}, relations)
-        [outcome], _, _ = self.catalogue.upsert("", [item], merge, Deadline())
+        [outcome], _, _ = self.catalogue.upsert("", [item], merge, Call())
         return outcome
 
     def record(self, *events: tuple[str, str, int]) -> None:
@@ -69,7 +69,7 @@ class Live:
     def query(self, text: str | None = None, picture: bytes | None = None) -> dict[str, Array]:
         """q by channel."""
         wanted = contents(text, [picture] if picture is not None else [])
-        found = self.encoder.encode(self.collection.space, wanted, "query", Deadline())
+        found = self.encoder.encode(self.collection.space, wanted, "query", Call())
         raw = {}
         for one, outcome in zip(wanted, found, strict=True):
             assert isinstance(outcome, EncodedContent)
@@ -79,7 +79,7 @@ class Live:
     def ask(self, side: Side, candidates_per_channel: int = 400, **wanted: Any) -> Answer:
         return recommend(
             self.collection, side, Wanted(**wanted), HistoryRules(),
-            candidates_per_channel=candidates_per_channel, max_k=1000, deadline=Deadline(),
+            candidates_per_channel=candidates_per_channel, max_k=1000, call=Call(),
         )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def sample_catalogue(repository: ModelRepository, data: Path, space: str, count:
         for i in spaces.sample_items(count)
     ]
     items.append(ItemInput("only-picture", contents(None, [spaces.picture("shoe", "red", 9)]), {}, ()))
-    outcomes, _, _ = made.catalogue.upsert("", items, False, Deadline())
+    outcomes, _, _ = made.catalogue.upsert("", items, False, Call())
     assert all(o.error is None for o in outcomes)
     rng = np.random.default_rng(3)
     known = [f"item-{n:04d}" for n in range(0, count, 3)]

@@ -11,8 +11,8 @@ import pytest
 from live import Live, contents
 
 import spaces
+from itemlens_server.call import Call
 from itemlens_server.catalog.records import EventRow
-from itemlens_server.deadline import Deadline
 from itemlens_server.domain import collection as collection_module
 from itemlens_server.domain.encode import Content
 from itemlens_server.domain.items import ItemInput
@@ -43,17 +43,23 @@ def h_of(live: Live, item_id: str) -> np.ndarray:
     return live.collection.index.view().h[position].copy()
 
 
+def hung_up() -> Call:
+    call = Call()
+    call.end()
+    return call
+
+
 class TestUpsert:
     def test_the_default_collection_is_made_when_it_is_first_written_to(self, live: Live) -> None:
         for name in ("", "default"):
             _, _, collection = live.catalogue.upsert(
-                name, [ItemInput("a", contents("red"), {}, ())], False, Deadline()
+                name, [ItemInput("a", contents("red"), {}, ())], False, Call()
             )
             assert collection.name == "default"
 
     def test_another_collection_must_be_there(self, live: Live) -> None:
         with pytest.raises(NotFound, match="CreateCollection"):
-            live.catalogue.upsert("other", [ItemInput("a", contents("red"), {}, ())], False, Deadline())
+            live.catalogue.upsert("other", [ItemInput("a", contents("red"), {}, ())], False, Call())
 
     def test_an_item_replaces_the_one_with_its_id(self, live: Live) -> None:
         live.put("a", "red shoe", [RED_SHOE], attributes={"price": 3}, relations=[("goes_with", "b")])
@@ -65,7 +71,7 @@ class TestUpsert:
 
     def test_of_one_id_twice_the_last_counts_and_the_earlier_is_told(self, live: Live) -> None:
         items = [ItemInput("a", contents(t), {}, ()) for t in ("first", "second")]
-        [first, second], _, _ = live.catalogue.upsert("", items, False, Deadline())
+        [first, second], _, _ = live.catalogue.upsert("", items, False, Call())
         assert isinstance(first.error, AlreadyExists) and first.error.field == "item_id"
         assert second.error is None
         assert live.catalogue.get(live.collection, ["a"])["a"].document.texts == {"text": "second"}
@@ -77,7 +83,7 @@ class TestUpsert:
             ItemInput("cut", contents("red", [RED_SHOE[:60]]), {}, ()),
             ItemInput("last", contents("blue"), {}, ()),
         ]
-        outcomes, _, _ = live.catalogue.upsert("", items, False, Deadline())
+        outcomes, _, _ = live.catalogue.upsert("", items, False, Call())
         assert [(o.id, o.error.field if o.error else None) for o in outcomes] == [
             ("good", None), ("empty", "contents[0].text"), ("cut", "contents[1].picture"), ("last", None),
         ]  # fmt: skip
@@ -106,7 +112,7 @@ class TestUpsert:
     def test_what_is_wrong_is_named_and_nothing_is_stored(
         self, live: Live, item: ItemInput, field: str
     ) -> None:
-        [outcome], _, _ = live.catalogue.upsert("", [item], False, Deadline())
+        [outcome], _, _ = live.catalogue.upsert("", [item], False, Call())
         assert isinstance(outcome.error, InvalidInput)
         assert outcome.error.field == field and outcome.error.message
         assert live.store.reader().counts(live.collection.row.id)[0] == 0
@@ -139,19 +145,17 @@ class TestUpsert:
         # An ASCII picture: as bytes a PPM-like BMP could be text too. What counts is how it is sent.
         live.put("a", "BM words")
         outcome = live.catalogue.upsert(
-            "", [ItemInput("b", [Content("image", None, b"BM words")], {}, ())], False, Deadline()
+            "", [ItemInput("b", [Content("image", None, b"BM words")], {}, ())], False, Call()
         )[0][0]
         assert outcome.error is not None and outcome.error.field == "contents[0].picture"
 
-    @pytest.mark.parametrize(
-        ("deadline", "error"), [(Deadline(0.0), DeadlineExceeded), (Deadline(None, lambda: False), Cancelled)]
-    )
+    @pytest.mark.parametrize(("call", "error"), [(Call(0.0), DeadlineExceeded), (hung_up(), Cancelled)])
     def test_nothing_is_stored_for_a_caller_who_does_not_wait_any_more(
-        self, live: Live, deadline: Deadline, error: type[Exception]
+        self, live: Live, call: Call, error: type[Exception]
     ) -> None:
         live.put("there", "red")
         with pytest.raises(error):
-            live.catalogue.upsert("", [ItemInput("a", contents("blue"), {}, ())], False, deadline)
+            live.catalogue.upsert("", [ItemInput("a", contents("blue"), {}, ())], False, call)
         assert set(live.catalogue.get(live.collection, ["a", "there"])) == {"there"}
 
 
@@ -413,7 +417,7 @@ class TestCollections:
     def test_both_are_told_apart(self, live: Live) -> None:
         for name, text in (("one", "red shoe"), ("two", "blue dress")):
             live.catalogue.create(name, "")
-            live.catalogue.upsert(name, [ItemInput("a", contents(text), {}, ())], False, Deadline())
+            live.catalogue.upsert(name, [ItemInput("a", contents(text), {}, ())], False, Call())
         one, two = (live.catalogue.get(live.catalogue.collection(n), ["a"])["a"] for n in ("one", "two"))
         assert (one.document.texts["text"], two.document.texts["text"]) == ("red shoe", "blue dress")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from live import Live
 
 import spaces
-from itemlens_server.deadline import Deadline
+from itemlens_server.call import Call
 from itemlens_server.domain import parts
 from itemlens_server.domain.encode import Content, EncodedContent
 from itemlens_server.domain.explain import ChannelSum, ItemInput, channel_sums
@@ -57,7 +57,7 @@ def explain(live: Live, item_id: str, interest: Asked) -> Explained:
         Content(i.channel, text, i.picture if text is None else None)
         for i, text in zip(stored.inputs, texts, strict=True)
     ]
-    outcomes = live.encoder.encode(collection.space, contents, "item", Deadline(), parts=True)
+    outcomes = live.encoder.encode(collection.space, contents, "item", Call(), parts=True)
     inputs = []
     for content, outcome in zip(contents, outcomes, strict=True):
         assert isinstance(outcome, EncodedContent)

@@ -1,7 +1,8 @@
-"""The batcher: joins what may be joined, never what may not, and nobody is left waiting."""
+"""The batcher: every output goes to whom it belongs, nobody is left waiting, nothing runs for nobody."""
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,33 +10,27 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from itemlens_server.deadline import Deadline
-from itemlens_server.engine.batcher import Batcher
-from itemlens_server.errors import DeadlineExceeded, Overloaded, WrongState
-
-Job = tuple[str, int, object]
+from itemlens_server.call import Call, Priority
+from itemlens_server.engine.batcher import Batcher, Input, Pending
+from itemlens_server.engine.queue import Plan
+from itemlens_server.errors import Cancelled, DeadlineExceeded, ItemlensError, Overloaded, WrongState
 
 
 @dataclass
 class Held:
     """A batcher of one worker that stands still from its first batch on until `go` is set."""
 
-    max_batch: int = 8
-    max_batch_size: int = 100
-    max_queue: int = 1000
+    max_queue_tokens: int = 1000
     go: threading.Event = field(default_factory=threading.Event)
     entered: threading.Event = field(default_factory=threading.Event)
     batches: list[list[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.batcher: Batcher[str, str] = Batcher(
-            self._run, workers=1, max_batch=self.max_batch, max_batch_size=self.max_batch_size,
-            max_queue=self.max_queue, name="test",
-        )  # fmt: skip
-        self.first = self.batcher.submit([("first", 1, "first")], Deadline())[0]
+            [self._run], plan=Plan(), max_queue_tokens=self.max_queue_tokens, name="test"
+        )
+        self.first = self.submit("first")
         self.entered.wait()
 
     def _run(self, inputs: list[str]) -> Sequence[str]:
@@ -48,11 +43,13 @@ class Held:
             return inputs[1:]
         return [i.upper() for i in inputs]
 
-    def results(self, *jobs: Job) -> list[object]:
-        """Queue the jobs together, let go, and wait: each one's output or error."""
-        futures = self.batcher.submit(list(jobs), Deadline())
-        self.go.set()
-        return [f.exception() or f.result() for f in futures]
+    def submit(self, *names: str, call: Call | None = None, tokens: int = 1, group: str = "") -> Pending[str]:
+        """Queue texts; what has the same name is the same."""
+        return self.batcher.submit([Input(n, tokens, group, n) for n in names], call or Call())
+
+    def ran(self) -> list[str]:
+        """All that was run but the first."""
+        return list(chain.from_iterable(self.batches[1:]))
 
 
 @pytest.fixture
@@ -64,113 +61,218 @@ def held() -> Iterator[Held]:
 
 
 def test_an_idle_worker_takes_what_is_there_at_once() -> None:
-    batcher: Batcher[int, int] = Batcher(
-        lambda xs: [x + 1 for x in xs], workers=1, max_batch=4, max_batch_size=9, max_queue=9, name="t"
-    )
-    assert batcher.submit([(1, 1, None)], Deadline())[0].result(timeout=30) == 2
+    batcher: Batcher[int, int] = Batcher([lambda xs: [x + 1 for x in xs]], plan=Plan(), name="t")
+    assert batcher.submit([Input(1)], Call()).results() == [2]
     batcher.close()
 
 
-def test_what_waits_together_is_run_together(held: Held) -> None:
-    assert held.results(("a", 1, "g"), ("b", 1, "g"), ("c", 1, "g")) == ["A", "B", "C"]
-    assert held.batches == [["first"], ["a", "b", "c"]]
-
-
-def test_calls_of_several_callers_are_joined(held: Held) -> None:
-    one = held.batcher.submit([("a", 1, "g")], Deadline())
-    assert held.results(("b", 1, "g")) == ["B"]
-    assert one[0].result() == "A"
-    assert held.batches[1] == ["a", "b"]
-
-
-def test_groups_are_never_mixed_and_the_one_that_waits_longest_goes_first(held: Held) -> None:
-    held.results(("a1", 1, "a"), ("b1", 1, "b"), ("a2", 1, "a"))
-    assert held.batches[1:] == [["a1", "a2"], ["b1"]]
-
-
-def test_padded_size_stays_within_the_budget() -> None:
-    held = Held(max_batch_size=10)
-    held.results(*((str(n), size, "g") for n, size in enumerate([2, 3, 3, 4, 1])))
-    # 3 x 3 is 9; a fourth of size 4 would make 4 x 4.
-    assert held.batches[1:] == [["0", "1", "2"], ["3", "4"]]
-    held.batcher.close()
-
-
-def test_an_input_larger_than_the_budget_runs_alone() -> None:
-    held = Held(max_batch_size=10)
-    assert held.results(("huge", 99, "g"), ("a", 1, "g")) == ["HUGE", "A"]
-    assert held.batches[1:] == [["huge"], ["a"]]
-    held.batcher.close()
-
-
-def test_an_error_reaches_its_batch_and_no_other(held: Held) -> None:
-    bad, same, other = held.results(("bad", 1, "g"), ("same", 1, "g"), ("other", 1, "h"))
-    assert isinstance(bad, ValueError) and isinstance(same, ValueError)
-    assert other == "OTHER"
-
-
-def test_a_wrong_number_of_outputs_is_an_error_and_the_worker_goes_on(held: Held) -> None:
-    short, good = held.results(("short", 1, "g"), ("good", 1, "h"))
-    assert isinstance(short, RuntimeError) and good == "GOOD"
-
-
-def test_what_expired_in_the_queue_is_dropped_before_it_costs_a_place(held: Held) -> None:
-    [expired] = held.batcher.submit([("expired", 1, "g")], Deadline(0.0))
-    [hung_up] = held.batcher.submit([("hung up", 1, "g")], Deadline(None, lambda: False))
-    assert held.results(("a", 1, "g")) == ["A"]
-    assert isinstance(expired.exception(), DeadlineExceeded)
-    assert isinstance(hung_up.exception(), DeadlineExceeded)
-    assert held.batches[1:] == [["a"]]
-
-
-def test_a_full_queue_refuses_a_call_whole_and_says_when_to_come_back() -> None:
-    held = Held(max_queue=3)
-    futures = held.batcher.submit([("a", 1, "g"), ("b", 1, "g")], Deadline())
-    with pytest.raises(Overloaded) as refused:
-        held.batcher.submit([("c", 1, "g"), ("d", 1, "g")], Deadline())
-    assert refused.value.retry_seconds > 0
+def test_outputs_come_in_the_order_of_the_inputs(held: Held) -> None:
+    pending = held.submit("b", "a", "c")
     held.go.set()
-    assert [f.result() for f in futures] == ["A", "B"]
-    assert "c" not in chain.from_iterable(held.batches)
-    held.batcher.close()
+    assert pending.results() == ["B", "A", "C"]
 
 
-def test_a_call_larger_than_the_queue_is_let_in_when_nothing_waits() -> None:
-    held = Held(max_queue=2)
-    assert held.results(*((str(n), 1, "g") for n in range(5))) == ["0", "1", "2", "3", "4"]
-    held.batcher.close()
+def test_no_inputs_no_waiting(held: Held) -> None:
+    assert held.submit().results() == []
+
+
+def test_inputs_of_many_calls_are_joined_and_large_calls_are_split(held: Held) -> None:
+    small = [held.submit(name) for name in "ab"]
+    large = held.submit(*(str(n) for n in range(10)))
+    held.go.set()
+    assert [p.results() for p in small] == [["A"], ["B"]]
+    assert large.results() == [str(n) for n in range(10)]
+    assert [len(batch) for batch in held.batches] == [1, 8, 4]
+
+
+class TestTheSameInputAtTheSameTime:
+    def test_it_is_run_once_and_everybody_gets_it(self, held: Held) -> None:
+        both = [held.submit("a"), held.submit("a", "b", "a")]
+        held.go.set()
+        assert [p.results() for p in both] == [["A"], ["A", "B", "A"]]
+        assert sorted(held.ran()) == ["a", "b"]
+        assert held.batcher.counts().joined == 2
+
+    def test_it_is_joined_even_while_it_runs(self, held: Held) -> None:
+        again = held.submit("first")
+        held.go.set()
+        assert again.results() == held.first.results() == ["FIRST"]
+        assert held.ran() == []
+
+    def test_it_is_run_again_afterwards(self, held: Held) -> None:
+        held.go.set()
+        held.first.results()
+        assert held.submit("first").results() == ["FIRST"]
+        assert held.ran() == ["first"]
+
+    def test_other_groups_are_other_inputs(self, held: Held) -> None:
+        both = [held.submit("a", group="x"), held.submit("a", group="y")]
+        held.go.set()
+        assert [p.results() for p in both] == [["A"], ["A"]]
+        assert held.ran() == ["a", "a"]
+
+    def test_it_runs_as_long_as_one_still_waits(self, held: Held) -> None:
+        gone, there = Call(), Call()
+        held.submit("a", call=gone)
+        pending = held.submit("a", call=there)
+        gone.end()
+        held.go.set()
+        assert pending.results() == ["A"]
+
+    def test_an_interactive_call_does_not_wait_for_a_bulk_one(self, held: Held) -> None:
+        held.submit(*(f"bulk {n}" for n in range(30)), "a", call=Call(priority=Priority.BULK))
+        pending = held.submit("a")
+        held.go.set()
+        assert pending.results() == ["A"]
+        assert held.batches[1] == ["a"]
+
+
+class TestErrors:
+    def test_an_error_reaches_its_batch_and_no_other(self, held: Held) -> None:
+        both, other = held.submit("bad", "same"), held.submit("other", group="h")
+        held.go.set()
+        with pytest.raises(ValueError, match="bad input"):
+            both.results()
+        assert other.results() == ["OTHER"]
+
+    def test_a_wrong_number_of_outputs_is_an_error_and_the_worker_goes_on(self, held: Held) -> None:
+        short, good = held.submit("short"), held.submit("good", group="h")
+        held.go.set()
+        with pytest.raises(RuntimeError, match="0 outputs for 1 inputs"):
+            short.results()
+        assert good.results() == ["GOOD"]
+
+
+class TestWhoHasGone:
+    def test_what_nobody_waits_for_is_never_run(self, held: Held) -> None:
+        gone = Call()
+        late, hung_up, there = (
+            held.submit("late", call=Call(0.0)),
+            held.submit("gone", call=gone),
+            held.submit("a"),
+        )
+        gone.end()
+        with pytest.raises(DeadlineExceeded):
+            late.results()
+        with pytest.raises(Cancelled):
+            hung_up.results()
+        held.go.set()
+        assert there.results() == ["A"]
+        assert held.ran() == ["a"]
+        assert held.batcher.counts().dropped == 2
+
+    def test_a_call_that_hangs_up_stops_waiting_at_once(self, held: Held) -> None:
+        call = Call()
+        pending = held.submit("a", call=call)
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(pending.results)
+            call.end()
+            assert isinstance(waiting.exception(timeout=30), Cancelled)
+
+    def test_a_deadline_ends_the_waiting(self, held: Held) -> None:
+        with pytest.raises(DeadlineExceeded):
+            held.submit("a", call=Call(0.05)).results()
+
+
+class TestABoundedQueue:
+    def test_a_full_queue_refuses_a_call_whole_and_says_when_to_come_back(self) -> None:
+        held = Held(max_queue_tokens=10)
+        held.batcher.limit(10, tokens_per_second=5.5)
+        kept = held.submit("a", tokens=11)
+        with pytest.raises(Overloaded, match="11 tokens wait") as refused:
+            held.submit("b", "c")
+        assert refused.value.retry_seconds == pytest.approx(2.0)
+        with pytest.raises(Overloaded):
+            held.batcher.check_room(Call())
+        held.go.set()
+        assert kept.results() == ["A"]
+        assert held.ran() == ["a"]
+        assert held.batcher.counts().refused == 2
+        held.batcher.close()
+
+    def test_a_call_larger_than_the_queue_is_let_in_while_there_is_room(self) -> None:
+        held = Held(max_queue_tokens=10)
+        pending = [held.submit("a", tokens=10), held.submit("b", tokens=99)]
+        held.go.set()
+        assert [p.results() for p in pending] == [["A"], ["B"]]
+        held.batcher.close()
+
+    def test_bulk_calls_wait_for_room_and_take_none_from_interactive_ones(self) -> None:
+        held = Held(max_queue_tokens=10)
+        held.submit("bulk", tokens=11, call=Call(priority=Priority.BULK))
+        with ThreadPoolExecutor(1) as threads:
+            more = threads.submit(held.submit, "more bulk", call=Call(priority=Priority.BULK))
+            interactive = held.submit("a")
+            assert not more.done()
+            held.go.set()
+            assert more.result(timeout=30).results() == ["MORE BULK"]
+        assert interactive.results() == ["A"]
+        held.batcher.close()
+
+    def test_a_bulk_call_stops_waiting_for_room_at_its_deadline(self) -> None:
+        held = Held(max_queue_tokens=10)
+        held.submit("bulk", tokens=11, call=Call(priority=Priority.BULK))
+        with pytest.raises(DeadlineExceeded):
+            held.submit("more", call=Call(0.01, priority=Priority.BULK))
+        held.go.set()
+        held.batcher.close()
+        assert held.ran() == ["bulk"]
 
 
 def test_close_finishes_what_is_queued_and_refuses_the_rest(held: Held) -> None:
-    queued = held.batcher.submit([("a", 1, "g")], Deadline())
+    queued = held.submit("a")
     with ThreadPoolExecutor(1) as threads:
         closed = threads.submit(held.batcher.close)
         held.go.set()
         closed.result(timeout=30)
-    assert queued[0].result() == "A"
+    assert queued.results() == ["A"]
     with pytest.raises(WrongState, match="stopping"):
-        held.batcher.submit([("late", 1, "g")], Deadline())
+        held.submit("late")
 
 
-@settings(max_examples=30)
-@given(
-    st.lists(st.tuples(st.integers(1, 12), st.sampled_from("abc")), min_size=1, max_size=40),
-    st.integers(1, 6),
-    st.integers(1, 30),
-)
-def test_whatever_is_queued_every_input_is_run_once_within_the_limits(
-    inputs: list[tuple[int, str]], max_batch: int, budget: int
-) -> None:
-    held = Held(max_batch=max_batch, max_batch_size=budget)
-    jobs = [(f"{group}{n}", size, group) for n, (size, group) in enumerate(inputs)]
-    sizes = {name: size for name, size, _ in jobs}
-    assert held.results(*jobs) == [name.upper() for name, _, _ in jobs]
+def test_it_counts_what_it_does(held: Held) -> None:
+    held.submit("a", tokens=10)
+    held.submit("b", tokens=9)
+    held.go.set()
     held.batcher.close()
-    batches = held.batches[1:]
-    assert sorted(chain.from_iterable(batches)) == sorted(sizes)
-    for batch in batches:
-        assert len({name[0] for name in batch}) == 1
-        assert len(batch) <= max_batch
-        assert len(batch) == 1 or max(sizes[n] for n in batch) * len(batch) <= budget
-        numbers = [int(name[1:]) for name in batch]
-        assert numbers == sorted(numbers)
+    counts = held.batcher.counts()
+    assert (counts.inputs, counts.tokens) == (3, 20)
+    assert counts.padded_tokens >= counts.tokens
+    assert counts.run_seconds > 0 and counts.queue_seconds > 0
+
+
+def test_among_thousands_of_inputs_every_output_finds_its_caller() -> None:
+    """64 callers, duplicates, hang-ups, deadlines and both priorities at once."""
+
+    def run(values: list[int]) -> list[int]:
+        return [value * value for value in values]
+
+    batcher: Batcher[int, int] = Batcher([run, run], plan=Plan(), max_queue_tokens=300, name="t")
+
+    def caller(number: int) -> int:
+        rng = random.Random(number)
+        answered = 0
+        for _ in range(80):
+            values = [rng.randrange(500) for _ in range(rng.randrange(1, 9))]
+            call = Call(
+                rng.choice([None, None, 0.0, 5.0]),
+                priority=rng.choice([Priority.INTERACTIVE, Priority.BULK]),
+                caller=str(number),
+            )
+            try:
+                pending = batcher.submit(
+                    [Input(v, rng.randrange(1, 40), None, rng.choice([v, None])) for v in values], call
+                )
+                if rng.random() < 0.1:
+                    call.end()
+                assert pending.results() == [v * v for v in values]
+                answered += 1
+            except ItemlensError as error:
+                assert isinstance(error, Cancelled | DeadlineExceeded | Overloaded)
+        return answered
+
+    with ThreadPoolExecutor(64) as threads:
+        answered = list(threads.map(caller, range(64)))
+    batcher.close()
+    assert all(answered)
+    assert batcher.waiting_tokens() == 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnxruntime
 import pytest
 
 import spaces
-from itemlens_server.deadline import Deadline
+from itemlens_server.call import Call
 from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent
 from itemlens_server.engine.repository import ModelRepository
 from spaces import Tiny
@@ -26,11 +28,12 @@ def test_vectors_are_those_of_the_processor(tiny: Tiny) -> None:
     vectors = []
     for provider in ("CPUExecutionProvider", "CUDAExecutionProvider"):
         repository = ModelRepository(
-            tiny.models, provider=provider, precision="fp32", limits=spaces.LIMITS, gpu_memory_bytes=1 << 30
+            tiny.models,
+            replace(spaces.OPTIONS, provider=provider, precision="fp32", gpu_memory_bytes=1 << 30),
         )
         space = repository.load(tiny.plain)
         assert {e.provider for e in space.encoders.values()} == {provider}
-        outcomes = ContentEncoder(1).encode(space, contents, "item", Deadline())
+        outcomes = ContentEncoder(1).encode(space, contents, "item", Call())
         vectors.append(np.stack([o.v for o in outcomes if isinstance(o, EncodedContent)]))
         repository.close()
     np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-3)

@@ -12,11 +12,13 @@ import onnx
 import pytest
 
 import spaces
-from itemlens_server.deadline import Deadline
-from itemlens_server.engine.encoders import PictureEncoder, TextEncoder
+from itemlens_server.call import Call
 from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
+from itemlens_server.engine.options import EngineOptions
+from itemlens_server.engine.picture_encoder import PictureEncoder
 from itemlens_server.engine.repository import ModelRepository, Space, verify
 from itemlens_server.engine.session import choose_provider
+from itemlens_server.engine.text_encoder import TextEncoder
 from itemlens_server.errors import InvalidInput, NotFound, WrongState
 from spaces import Tiny
 
@@ -147,13 +149,7 @@ class TestSpace:
         assert not plain_space.same_encoders(repository.load(tiny.other))
 
     def test_an_encoder_without_the_wanted_precision_runs_in_fp32(self, tiny: Tiny) -> None:
-        made = ModelRepository(
-            tiny.models,
-            provider="CPUExecutionProvider",
-            precision="int8",
-            limits=spaces.LIMITS,
-            gpu_memory_bytes=1,
-        )
+        made = ModelRepository(tiny.models, EngineOptions(precision="int8"))
         precisions = {e.precision for e in made.load(tiny.plain).encoders.values()}
         made.close()
         assert precisions == {Precision.FP32}
@@ -177,39 +173,37 @@ class TestEncoders:
     def test_v_is_the_mean_of_the_parts(self, plain_space: Space) -> None:
         text, image = self.encoders(plain_space)
         tokens = [text.tokens(t, "item") for t in ("red shoe", "a longer text about a silk dress", "鞋")]
-        for t, future in zip(tokens, text.submit(tokens, True, Deadline()), strict=True):
-            one = future.result()
+        for t, one in zip(tokens, text.submit(tokens, True, Call()).results(), strict=True):
             assert one.z is not None and one.z.shape == (len(t.ids), spaces.TEXT_DIM)
             np.testing.assert_allclose(one.v, one.z.mean(0), atol=1e-5)
         picture = image.picture(spaces.picture("tour", "red"))
-        [future] = image.submit([picture.pixels], True, Deadline())
-        one = future.result()
+        [one] = image.submit([picture], True, Call()).results()
         assert one.z is not None and one.z.shape == (spaces.GRID**2, spaces.IMAGE_DIM)
         np.testing.assert_allclose(one.v, one.z.mean(0), atol=1e-5)
 
     def test_a_texts_vector_does_not_depend_on_its_neighbours(self, plain_space: Space) -> None:
         text, _ = self.encoders(plain_space)
         tokens = [text.tokens(f"{'red ' * n}shoe", "item") for n in range(1, 12)]
-        together = [f.result().v for f in text.submit(tokens, False, Deadline())]
-        alone = [text.submit([t], False, Deadline())[0].result().v for t in tokens]
+        together = [one.v for one in text.submit(tokens, False, Call()).results()]
+        alone = [text.submit([t], False, Call()).results()[0].v for t in tokens]
         np.testing.assert_allclose(together, alone, atol=1e-5)
 
     def test_parts_are_made_only_on_request(self, plain_space: Space) -> None:
         text, _ = self.encoders(plain_space)
-        [future] = text.submit([text.tokens("red", "item")], False, Deadline())
-        assert future.result().z is None
+        [one] = text.submit([text.tokens("red", "item")], False, Call()).results()
+        assert one.z is None
 
     def test_a_text_beyond_the_limit_is_refused(self, plain_space: Space) -> None:
         text, _ = self.encoders(plain_space)
-        text.tokens("鞋" * (spaces.LIMITS.text_bytes // 3), "item")
+        text.tokens("鞋" * (spaces.OPTIONS.text_bytes // 3), "item")
         with pytest.raises(InvalidInput, match=r"longer than 262144 bytes") as error:
-            text.tokens("鞋" * (spaces.LIMITS.text_bytes // 3 + 1), "item")
+            text.tokens("鞋" * (spaces.OPTIONS.text_bytes // 3 + 1), "item")
         assert error.value.field == "text"
 
     def test_a_picture_beyond_the_limit_is_refused(self, plain_space: Space) -> None:
         _, image = self.encoders(plain_space)
         with pytest.raises(InvalidInput, match="scale it down") as error:
-            image.picture(b"x" * (spaces.LIMITS.picture_bytes + 1))
+            image.picture(b"x" * (spaces.OPTIONS.picture_bytes + 1))
         assert error.value.field == "picture"
 
     def test_the_stored_form_gives_the_same_pixels(self, plain_space: Space) -> None:

@@ -1,0 +1,49 @@
+"""Vectors of what was encoded lately."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+# Of an entry besides its numbers: key, dict entry, array header.
+OVERHEAD_BYTES = 300
+
+
+class LruCache(Generic[Value]):
+    """The values used last, as many as fit in `max_bytes`. Thread-safe."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._entries: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
+        self._lock = threading.Lock()
+        self.bytes = 0
+        self.hits = 0
+        self.misses = 0
+
+    def get(self, key: Hashable) -> Value | None:
+        """The value of `key`, or None; counted either way."""
+        with self._lock:
+            found = self._entries.get(key)
+            if found is None:
+                self.misses += 1
+                return None
+            self.hits += 1
+            self._entries.move_to_end(key)
+            return found[0]
+
+    def put(self, key: Hashable, value: Value, size: int) -> None:
+        """Keep `value`, of `size` bytes, and forget what was not used for longest."""
+        size += OVERHEAD_BYTES
+        if size > self._max_bytes:
+            return
+        with self._lock:
+            old = self._entries.pop(key, None)
+            self.bytes += size - (old[1] if old else 0)
+            self._entries[key] = (value, size)
+            while self.bytes > self._max_bytes:
+                _, (_, freed) = self._entries.popitem(last=False)
+                self.bytes -= freed

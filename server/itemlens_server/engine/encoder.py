@@ -1,0 +1,136 @@
+"""What text and picture encoders have in common: sessions, a batcher in front of them, and a cache."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+import numpy as np
+
+from itemlens_server.call import Call
+from itemlens_server.engine.batcher import Batcher, Counts, Input, Pending
+from itemlens_server.engine.manifest import Encoder as Description
+from itemlens_server.engine.manifest import Precision
+from itemlens_server.engine.options import EngineOptions
+from itemlens_server.engine.queue import Plan
+from itemlens_server.engine.session import Session
+from itemlens_server.engine.tuning import Tunings, fastest
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+Prepared = TypeVar("Prepared")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """v float32 [dim]; z float32 [parts, dim] where asked for, with v its mean."""
+
+    v: Array
+    z: Array | None = None
+
+
+class Encoder(ABC, Generic[Prepared]):
+    """Prepared inputs to vectors. `parts`: whether z is wanted too; such inputs share no batch with others."""
+
+    kind: ClassVar[Literal["TEXT", "IMAGE"]]
+
+    def __init__(
+        self,
+        directory: Path,
+        about: Description,
+        precision: Precision,
+        options: EngineOptions,
+        tunings: Tunings,
+    ) -> None:
+        self.about = about
+        self.digest = about.digest(precision)
+        self.precision = precision
+        self.provider = options.provider
+        self._options = options
+        self._graph = directory / about.graphs[precision].path
+        tuned = None if options.tune else tunings.get(self.digest)
+        if tuned is None and options.tune:
+            name = f"{about.kind.lower()} encoder, {precision}"
+            tuned = fastest(name, self._plans(), self._measure)
+            tunings.put(self.digest, tuned)
+        plan = tuned.plan if tuned else self._plans()[0]
+        self._batcher = self._start(plan)
+        rate = tuned.tokens_per_second if tuned else self._rate(self._batcher)
+        self._batcher.limit(options.queue_tokens or int(options.queue_seconds * rate), rate)
+
+    @property
+    def plan(self) -> Plan:
+        """How its batches are formed."""
+        return self._batcher.plan
+
+    def counts(self) -> Counts:
+        """What it has done."""
+        return self._batcher.counts()
+
+    def waiting_tokens(self) -> int:
+        """Tokens that wait for it."""
+        return self._batcher.waiting_tokens()
+
+    def check_room(self, call: Call) -> None:
+        """Overloaded if `submit` would refuse the call now."""
+        self._batcher.check_room(call)
+
+    def submit(
+        self, inputs: Sequence[Prepared], parts: bool, call: Call, keys: Sequence[bytes | None] = ()
+    ) -> Pending[Encoded]:
+        """Queue inputs. Those with the same key (of their content) that wait or run at the same time are run once."""
+        keys = keys or [None] * len(inputs)
+        return self._batcher.submit(
+            [Input((i, parts), self._tokens(i), parts, k) for i, k in zip(inputs, keys, strict=True)], call
+        )
+
+    def close(self) -> None:
+        """Finish what is queued."""
+        self._batcher.close()
+
+    @abstractmethod
+    def _plans(self) -> list[Plan]:
+        """The plans worth trying, the safest first."""
+
+    @abstractmethod
+    def _sample(self) -> list[Prepared]:
+        """Inputs to measure a plan with, of the sizes that real ones have."""
+
+    @abstractmethod
+    def _tokens(self, prepared: Prepared) -> int:
+        """What an input costs: tokens of a text, 1 for a picture."""
+
+    @abstractmethod
+    def _run(self, session: Session, batch: list[tuple[Prepared, bool]]) -> list[Encoded]:
+        """Encode a batch, of which all or none want parts."""
+
+    def _start(self, plan: Plan) -> Batcher[tuple[Prepared, bool], Encoded]:
+        # Runs of one thread can share a session; each of several threads needs threads of its own.
+        sessions = [
+            Session(self._graph, self._options.provider, plan.threads, self._options.gpu_memory_bytes)
+            for _ in range(1 if plan.threads == 1 else plan.instances)
+        ]
+        for session in sessions:  # the first run of a session is slow
+            for parts in (True, False):
+                self._run(session, [(self._sample()[0], parts)])
+        runs: list[Callable[[list[tuple[Prepared, bool]]], list[Encoded]]] = [
+            partial(self._run, sessions[n % len(sessions)]) for n in range(plan.instances)
+        ]
+        return Batcher(runs, plan=plan, name=self.kind.lower())
+
+    def _rate(self, batcher: Batcher[tuple[Prepared, bool], Encoded]) -> float:
+        """Tokens of like those of `_sample` that are run in a second."""
+        wanted = [Input((i, False), self._tokens(i)) for i in self._sample()]
+        started = time.monotonic()
+        batcher.submit(wanted, Call()).results()
+        return sum(i.tokens for i in wanted) / (time.monotonic() - started)
+
+    def _measure(self, plan: Plan) -> float:
+        batcher = self._start(plan)
+        rate = max(self._rate(batcher) for _ in range(2))
+        batcher.close()
+        return rate

@@ -1,0 +1,39 @@
+"""What the engine is told by the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from itemlens_server.engine.session import Provider
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How encoders run, and what one input may be.
+
+    threads:           processor threads that inference may use
+    queue_tokens:      interactive tokens that may wait for an encoder; 0: as many as it runs in `queue_seconds`
+    cache_bytes:       memory for vectors of what was encoded lately; 0: none
+    tunings:           file that remembers measured plans; None: nothing is remembered
+    tune:              measure anew, even if a plan is remembered
+    """
+
+    provider: Provider = "CPUExecutionProvider"
+    precision: Literal["auto", "fp32", "fp16", "int8"] = "auto"
+    threads: int = 1
+    gpu_memory_bytes: int = 8 << 30
+    text_bytes: int = 256 << 10
+    picture_bytes: int = 10 << 20
+    picture_pixels: int = 40_000_000
+    queue_tokens: int = 0
+    queue_seconds: float = 0.25
+    cache_bytes: int = 64 << 20
+    tunings: Path | None = None
+    tune: bool = False
+
+    @property
+    def gpu(self) -> bool:
+        """Whether encoders run on a GPU."""
+        return self.provider == "CUDAExecutionProvider"

@@ -1,0 +1,167 @@
+"""Which inputs run next: interactive before bulk, callers by fair share, in batches of like length.
+
+Inputs of a priority run in the order of start-time fair queueing (Goyal, Vin, Cheng, 1996): each is tagged with the
+tokens that its caller had queued before it, so that a caller who sends much waits behind one who sends little, and
+nobody waits for ever. The first in that order opens a batch, which is filled with those nearest to it in length.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from bisect import bisect_left, insort
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from itemlens_server.call import Priority
+
+Waiting = TypeVar("Waiting", bound="Job")
+
+# Past this many callers those that are owed nothing are forgotten.
+MOST_CALLERS = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How batches are formed.
+
+    instances:  batches that run at the same time
+    threads:    threads of each
+    max_batch:  inputs in a batch
+    max_tokens: its tokens, padding included
+    max_waste:  the largest share of it that may be padding
+    """
+
+    instances: int = 1
+    threads: int = 1
+    max_batch: int = 8
+    max_tokens: int = 512
+    max_waste: float = 0.1
+
+
+class Job:
+    """An input that waits. `group`: only inputs of one group share a batch."""
+
+    __slots__ = ("group", "number", "priority", "tokens")
+
+    def __init__(self, tokens: int, group: Hashable, priority: Priority) -> None:
+        self.tokens = tokens
+        self.group = group
+        self.priority = priority
+        self.number = -1  # given by the queue
+
+
+class _Lane(Generic[Waiting]):
+    """The jobs of one priority."""
+
+    def __init__(self) -> None:
+        self.tokens = 0
+        self._jobs: dict[int, Waiting] = {}
+        self._order: list[tuple[int, int]] = []  # heap of (tag, number), of jobs taken out too
+        self._by_length: dict[Hashable, list[tuple[int, int]]] = {}  # group -> sorted (tokens, number)
+        self._now = 0  # tag of the last job that opened a batch
+        self._spent: dict[str, int] = {}  # caller -> tag of its next job
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def put(self, job: Waiting, caller: str) -> None:
+        if not self._jobs:
+            self._order.clear()
+            self._spent.clear()
+        elif len(self._spent) > MOST_CALLERS:
+            self._spent = {c: tag for c, tag in self._spent.items() if tag > self._now}
+        tag = max(self._now, self._spent.get(caller, 0))
+        self._spent[caller] = tag + job.tokens
+        self._jobs[job.number] = job
+        heapq.heappush(self._order, (tag, job.number))
+        insort(self._by_length.setdefault(job.group, []), (job.tokens, job.number))
+        self.tokens += job.tokens
+
+    def first(self) -> Waiting:
+        """The job that is next; there must be one."""
+        while self._order[0][1] not in self._jobs:
+            heapq.heappop(self._order)
+        return self._jobs[self._order[0][1]]
+
+    def take(self, max_batch: int, max_tokens: int, max_waste: float) -> list[Waiting]:
+        """The first job and those nearest to it in length, while no limit is passed."""
+        first = self.first()
+        self._now = self._order[0][0]
+        alike = self._by_length[first.group]
+        low = bisect_left(alike, (first.tokens, first.number))
+        high = low + 1  # the batch is alike[low:high]
+        used = longest = first.tokens
+        while high - low < max_batch:
+            shorter = alike[low - 1][0] if low else 0
+            longer = alike[high][0] if high < len(alike) else 0
+            # A longer one pads all the others, a shorter one only itself.
+            upward = longer and (not shorter or (longer - longest) * (high - low) <= longest - shorter)
+            added = longer if upward else shorter
+            size = (high - low + 1) * max(longest, added)
+            if not added or size > max_tokens or used + added < (1 - max_waste) * size:
+                break
+            used += added
+            longest = max(longest, added)
+            low, high = (low, high + 1) if upward else (low - 1, high)
+        numbers = [number for _, number in alike[low:high]]
+        del alike[low:high]
+        if not alike:
+            del self._by_length[first.group]
+        batch = [self._jobs.pop(number) for number in numbers]
+        self.tokens -= used
+        return batch
+
+
+class Queue(Generic[Waiting]):
+    """The jobs that wait, of all priorities. Not thread-safe.
+
+    While interactive jobs wait, bulk ones get `bulk_share` of the tokens that are run.
+    """
+
+    def __init__(self, plan: Plan, bulk_share: float = 0.15) -> None:
+        self.plan = plan
+        self._owed_for_each = bulk_share / (1 - bulk_share)
+        self._owed = 0.0  # tokens of bulk that are due, up to one batch
+        self._lanes: dict[Priority, _Lane[Waiting]] = {p: _Lane() for p in Priority}
+        self._numbers = itertools.count()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lanes.values()))
+
+    def tokens(self, priority: Priority) -> int:
+        """Tokens that wait with this priority."""
+        return self._lanes[priority].tokens
+
+    def put(self, job: Waiting, caller: str) -> None:
+        """Add a job, on the account of `caller`."""
+        job.number = next(self._numbers)
+        self._lanes[job.priority].put(job, caller)
+
+    def take(self, idle: int = 1) -> list[Waiting]:
+        """The next batch, for one of `idle` workers that have nothing to do; empty if nothing waits."""
+        priority = self._next_priority()
+        lane = self._lanes[priority]
+        if not lane:
+            return []
+        # What waits is shared among the idle: two halves side by side are done sooner than all in one batch.
+        most = min(self.plan.max_batch, -(-len(lane) // idle))
+        before = lane.tokens
+        batch = lane.take(most, self.plan.max_tokens, self.plan.max_waste)
+        self._account(priority, before - lane.tokens)
+        return batch
+
+    def _next_priority(self) -> Priority:
+        interactive, bulk = (self._lanes[p] for p in (Priority.INTERACTIVE, Priority.BULK))
+        if interactive and not (bulk and self._owed >= bulk.first().tokens):
+            return Priority.INTERACTIVE
+        return Priority.BULK
+
+    def _account(self, priority: Priority, tokens: int) -> None:
+        if not (self._lanes[Priority.INTERACTIVE] or priority is Priority.INTERACTIVE):
+            return  # bulk runs alone: nobody is owed anything
+        if priority is Priority.BULK:
+            self._owed -= tokens
+        elif self._lanes[Priority.BULK]:
+            self._owed = min(self._owed + tokens * self._owed_for_each, float(self.plan.max_tokens))

@@ -1,0 +1,82 @@
+"""Which plan is fastest on this machine: measured once, remembered by machine and graph."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from itemlens_server.engine.queue import Plan
+from itemlens_server.hardware import processor
+
+log = logging.getLogger(__name__)
+
+# A plan has to be this much faster than one before it in the list to be chosen: less is noise.
+WORTH = 1.03
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A plan, and how many tokens (padding left out) it runs in a second."""
+
+    plan: Plan
+    tokens_per_second: float
+
+
+class Tunings:
+    """The plans that were measured on this machine, in a JSON file; with no file, none are remembered."""
+
+    def __init__(self, file: Path | None, threads: int, provider: str) -> None:
+        self._file = file
+        self._machine = (
+            f"{processor()}, {os.cpu_count()} processors, {threads} threads, {provider}, "
+            f"ONNX Runtime {onnxruntime.__version__}"
+        )
+
+    def get(self, graph: str) -> Tuned | None:
+        """What was measured of `graph`, an encoder's digest."""
+        try:
+            found = self._read()[self._machine][graph]
+            return Tuned(Plan(**found["plan"]), float(found["tokens_per_second"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def put(self, graph: str, tuned: Tuned) -> None:
+        """Remember it."""
+        if self._file is None:
+            return
+        known = self._read()
+        known.setdefault(self._machine, {})[graph] = asdict(tuned)
+        work = self._file.with_suffix(".new")
+        work.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        work.replace(self._file)
+
+    def _read(self) -> dict[str, dict[str, dict[str, Any]]]:
+        if self._file is None or not self._file.exists():
+            return {}
+        try:
+            found = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}  # it can be measured again
+        return found if isinstance(found, dict) else {}
+
+
+def fastest(name: str, plans: Sequence[Plan], measure: Callable[[Plan], float]) -> Tuned:
+    """The fastest of `plans`, the first of those that are nearly alike. `measure` gives tokens per second."""
+    best: Tuned | None = None
+    for plan in plans:
+        rate = measure(plan)
+        log.info(
+            "%s: %d x %d threads, batches of up to %d: %.0f tokens/s",
+            name, plan.instances, plan.threads, plan.max_batch, rate,
+        )  # fmt: skip
+        if best is None or rate > WORTH * best.tokens_per_second:
+            best = Tuned(plan, rate)
+    assert best is not None
+    return best

@@ -1,0 +1,159 @@
+"""The queue: interactive first, bulk never starved, callers by fair share, batches of like length."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from itemlens_server.call import Priority
+from itemlens_server.engine.queue import Job, Plan, Queue
+
+INTERACTIVE, BULK = Priority.INTERACTIVE, Priority.BULK
+
+
+class Named(Job):
+    def __init__(
+        self, name: str, tokens: int, group: object = None, priority: Priority = INTERACTIVE
+    ) -> None:
+        super().__init__(tokens, group, priority)
+        self.name = name
+
+
+DEFAULT = Plan()
+
+
+def queue(*jobs: Named, plan: Plan = DEFAULT, caller: str = "") -> Queue[Named]:
+    made: Queue[Named] = Queue(plan)
+    for job in jobs:
+        made.put(job, caller)
+    return made
+
+
+def names(batch: list[Named]) -> list[str]:
+    return [job.name for job in batch]
+
+
+def order(waiting: Queue[Named]) -> list[str]:
+    """Names in the order in which they would run, one batch after the other."""
+    found = []
+    while batch := waiting.take():
+        found += names(batch)
+    return found
+
+
+ALONE = Plan(max_batch=1)
+
+
+class TestBatches:
+    def test_an_empty_queue_gives_nothing(self) -> None:
+        assert queue().take() == []
+
+    def test_like_lengths_are_joined_whatever_stands_between_them(self) -> None:
+        waiting = queue(Named("a", 10), Named("long", 90), Named("b", 10), Named("c", 10))
+        assert sorted(names(waiting.take())) == ["a", "b", "c"]
+        assert names(waiting.take()) == ["long"]
+
+    def test_the_one_that_waits_longest_opens_the_batch(self) -> None:
+        waiting = queue(Named("long", 90), Named("a", 10), Named("b", 10))
+        assert names(waiting.take()) == ["long"]
+
+    def test_no_more_is_padding_than_the_plan_allows(self) -> None:
+        waiting = queue(Named("a", 100), Named("b", 85), Named("c", 70), plan=Plan(max_waste=0.1))
+        assert sorted(names(waiting.take())) == ["a", "b"]
+
+    def test_where_padding_is_free_all_lengths_are_joined(self) -> None:
+        waiting = queue(Named("a", 100), Named("b", 3), plan=Plan(max_waste=1.0))
+        assert len(waiting.take()) == 2
+
+    def test_a_batch_has_a_bound_in_inputs_and_in_padded_tokens(self) -> None:
+        jobs = [Named(str(n), 10) for n in range(9)]
+        assert len(queue(*jobs, plan=Plan(max_batch=4)).take()) == 4
+        assert len(queue(*jobs, plan=Plan(max_tokens=30)).take()) == 3
+        assert len(queue(Named("huge", 1000), plan=Plan(max_tokens=30)).take()) == 1
+
+    def test_groups_never_share_a_batch(self) -> None:
+        waiting = queue(Named("a", 10, "parts"), Named("b", 10, "none"), Named("c", 10, "parts"))
+        assert names(waiting.take()) == ["a", "c"]
+
+    def test_what_waits_is_shared_among_idle_workers(self) -> None:
+        waiting = queue(*(Named(str(n), 10) for n in range(4)))
+        assert [len(waiting.take(idle)) for idle in (2, 1)] == [2, 2]
+
+    @given(
+        st.lists(st.tuples(st.integers(1, 250), st.booleans(), st.sampled_from(Priority)), max_size=60),
+        st.integers(1, 16),
+        st.integers(16, 600),
+        st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+    )
+    def test_every_job_runs_once_within_all_bounds(
+        self, jobs: list[tuple[int, bool, Priority]], max_batch: int, max_tokens: int, max_waste: float
+    ) -> None:
+        plan = Plan(max_batch=max_batch, max_tokens=max_tokens, max_waste=max_waste)
+        waiting = queue(*(Named(str(n), *job) for n, job in enumerate(jobs)), plan=plan)
+        seen = []
+        while batch := waiting.take():
+            lengths = [job.tokens for job in batch]
+            padded = len(batch) * max(lengths)
+            assert len(batch) <= max_batch
+            assert len(batch) == 1 or padded <= max_tokens
+            assert padded - sum(lengths) <= max_waste * padded + 1e-9
+            assert len({(job.group, job.priority) for job in batch}) == 1
+            seen += names(batch)
+        assert sorted(seen) == sorted(str(n) for n in range(len(jobs)))
+        assert len(waiting) == waiting.tokens(INTERACTIVE) == waiting.tokens(BULK) == 0
+
+
+class TestFairShare:
+    def test_who_sends_little_does_not_wait_behind_who_sends_much(self) -> None:
+        waiting = queue(*(Named(f"much {n}", 10) for n in range(20)), plan=ALONE, caller="much")
+        waiting.take()
+        waiting.put(Named("little", 10), "little")
+        assert order(waiting).index("little") <= 1
+
+    def test_two_who_send_alike_take_turns(self) -> None:
+        waiting = queue(*(Named("a", 10) for _ in range(6)), plan=ALONE, caller="a")
+        for _ in range(6):
+            waiting.put(Named("b", 10), "b")
+        found = order(waiting)
+        assert all(abs(found[:n].count("a") - found[:n].count("b")) <= 1 for n in range(12))
+
+    def test_the_share_is_of_tokens_not_of_inputs(self) -> None:
+        waiting = queue(*(Named("long", 100) for _ in range(5)), plan=ALONE, caller="long")
+        for _ in range(50):
+            waiting.put(Named("short", 10), "short")
+        assert order(waiting)[:22].count("long") == 2
+
+    def test_one_who_was_idle_has_saved_nothing_up(self) -> None:
+        waiting = queue(*(Named("busy", 10) for _ in range(20)), plan=ALONE, caller="busy")
+        for _ in range(10):
+            waiting.take()
+        for _ in range(10):
+            waiting.put(Named("late", 10), "late")
+        assert abs(order(waiting)[:10].count("late") - 5) <= 1
+
+    def test_one_caller_is_served_in_order(self) -> None:
+        assert order(queue(*(Named(str(n), 10) for n in range(9)), plan=ALONE)) == list("012345678")
+
+
+class TestPriorities:
+    def test_interactive_goes_ahead(self) -> None:
+        waiting = queue(Named("bulk", 10, priority=BULK), Named("interactive", 10), plan=ALONE)
+        assert order(waiting) == ["interactive", "bulk"]
+
+    def test_bulk_alone_runs_freely(self) -> None:
+        assert len(order(queue(*(Named("bulk", 10, priority=BULK) for _ in range(9)), plan=ALONE))) == 9
+
+    def test_bulk_gets_its_share_under_any_interactive_load(self) -> None:
+        waiting = queue(*(Named("bulk", 10, priority=BULK) for _ in range(100)), plan=ALONE)
+        for _ in range(200):
+            waiting.put(Named("interactive", 10), "")
+        bulk = order(waiting)[:200].count("bulk")
+        assert 28 <= bulk <= 32  # 15 % of what is run
+
+    def test_what_bulk_is_owed_does_not_pile_up_while_it_has_nothing_to_run(self) -> None:
+        waiting = queue(*(Named("interactive", 10) for _ in range(300)), plan=ALONE)
+        for _ in range(200):
+            waiting.take()
+        for _ in range(50):
+            waiting.put(Named("bulk", 10, priority=BULK), "")
+        assert order(waiting)[:20].count("bulk") <= 4
