@@ -67,7 +67,7 @@ class Server:
             command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=limit,
             env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
-        self.data = data
+        self.models, self.data = models, data
         self.log: list[str] = []
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._reading = threading.Thread(target=self._read, daemon=True)

@@ -25,6 +25,7 @@ from ._results import (
     ChannelSum,
     Encoded,
     EncodedInput,
+    EncoderStatistics,
     Explanation,
     Explanations,
     Fused,
@@ -36,6 +37,7 @@ from ._results import (
     Recommendation,
     Recommendations,
     Space,
+    Statistics,
 )
 from ._retry import Retry
 from ._stored import (
@@ -75,6 +77,7 @@ __all__ = [
     "DeadlineExceeded",
     "Encoded",
     "EncodedInput",
+    "EncoderStatistics",
     "ErrorDetails",
     "Event",
     "EventType",
@@ -109,6 +112,7 @@ __all__ = [
     "ServerError",
     "SourceWeights",
     "Space",
+    "Statistics",
     "StoredItem",
     "StoredItems",
     "Unavailable",

@@ -18,7 +18,7 @@ from ._errors import DeadlineExceeded, ItemlensError, ServerError, Unavailable, 
 from ._retry import Retry
 from ._steps import Call, Done, Finish, Open, Read, Session, Sleep, Step, Steps, Write, advance
 from ._stored import StoredItem
-from ._transport import channel_options, checked, methods
+from ._transport import Priority, channel_options, checked, methods
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,10 +54,13 @@ class AsyncClient:
         retry: Retry = Retry(),  # noqa: B008, it is frozen
         collection: str = "default",
         space: str = "",
+        caller: str = "",
+        priority: Priority | None = None,
         options: Sequence[tuple[str, Any]] = (),
     ) -> None:
         self._session = Session(timeout=timeout, retry=retry, collection=collection, space=space)
         self._target, self._options = target, channel_options(options)
+        self._caller, self._priority = caller, priority
         self._channel: grpc.aio.Channel | None = None
         self._methods: dict[str, Any] = {}
 
@@ -75,6 +78,7 @@ class AsyncClient:
         await self.close()
 
     space = _awaited(_understand.space)
+    statistics = _awaited(_understand.statistics)
     encode = _awaited(_understand.encode)
     fuse = _awaited(_understand.fuse)
     recommend = _awaited(_understand.recommend)
@@ -113,7 +117,7 @@ class AsyncClient:
         if self._channel is None:
             # Not in __init__: grpc.aio ties a channel to the loop it is made in.
             self._channel = grpc.aio.insecure_channel(self._target, options=self._options)
-            self._methods = methods(self._channel)
+            self._methods = methods(self._channel, self._caller, self._priority)
         transport = _Transport(self._methods)
         outcome: Any = None
         error: ItemlensError | None = None

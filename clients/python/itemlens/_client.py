@@ -18,7 +18,7 @@ from ._errors import DeadlineExceeded, ItemlensError, from_rpc
 from ._retry import Retry
 from ._steps import Call, Done, Finish, Open, Read, Session, Sleep, Step, Steps, Write, advance
 from ._stored import StoredItem
-from ._transport import channel_options, checked, methods
+from ._transport import Priority, channel_options, checked, methods
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,6 +64,8 @@ class Client:
         collection: the one that calls are about, unless told otherwise.
         space: id or name of the space that `space`, `encode`, `fuse` and `create_collection` use, unless told
             otherwise. Default: the server's.
+        caller: whose fair share of a busy server the calls are counted to. Default: the connection's.
+        priority: "bulk" lets interactive calls go ahead. Default: interactive, but for uploads.
         options: further gRPC channel options.
 
     Raises (every call): ItemlensError and what is below it. See `itemlens.ItemlensError`.
@@ -77,11 +79,13 @@ class Client:
         retry: Retry = Retry(),  # noqa: B008, it is frozen
         collection: str = "default",
         space: str = "",
+        caller: str = "",
+        priority: Priority | None = None,
         options: Sequence[tuple[str, Any]] = (),
     ) -> None:
         self._session = Session(timeout=timeout, retry=retry, collection=collection, space=space)
         self._channel = grpc.insecure_channel(target, options=channel_options(options))
-        self._methods = methods(self._channel)
+        self._methods = methods(self._channel, caller, priority)
 
     def close(self) -> None:
         """Close the connection. Calls that are under way are cancelled."""
@@ -96,6 +100,7 @@ class Client:
         self.close()
 
     space = _blocking(_understand.space)
+    statistics = _blocking(_understand.statistics)
     encode = _blocking(_understand.encode)
     fuse = _blocking(_understand.fuse)
     recommend = _blocking(_understand.recommend)

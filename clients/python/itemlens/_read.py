@@ -65,6 +65,17 @@ def space(reply: itemlens_pb2.GetSpaceResponse) -> _results.Space:
     return _results.Space(reply.space_id, reply.name, channels, reply.fused_dimension, reply.fitted)
 
 
+def statistics(reply: itemlens_pb2.GetStatisticsResponse) -> _results.Statistics:
+    """What the encoders have done."""
+    encoders = tuple(
+        _results.EncoderStatistics(
+            **{field.name: getattr(one, field.name) for field in one.DESCRIPTOR.fields}
+        )
+        for one in reply.encoders
+    )
+    return _results.Statistics(encoders, reply.cache_hits, reply.cache_misses, reply.cache_bytes)
+
+
 def encoded(reply: itemlens_pb2.EncodeResponse) -> _results.Encoded:
     """Vectors input by input."""
     matrices = {matrix.channel: _rows(matrix) for matrix in reply.matrices}

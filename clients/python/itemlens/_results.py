@@ -104,6 +104,43 @@ class Space:
         raise ValueError(f"space {self.name or self.space_id} has no {kind.name} channel")
 
 
+@dataclass(frozen=True)
+class EncoderStatistics:
+    """What one encoder has done since the server started. A picture counts as one token."""
+
+    channel: str
+    instances: int
+    """Batches that it runs at the same time."""
+    threads: int
+    """Processor threads of each."""
+    waiting_tokens: int
+    max_waiting_tokens: int
+    """Past this many an interactive call is refused."""
+    inputs: int
+    batches: int
+    tokens: int
+    padded_tokens: int
+    """Tokens with the padding that batches needed."""
+    joined_inputs: int
+    """Inputs that were not run again, because the same was waiting or running."""
+    refused_calls: int
+    dropped_inputs: int
+    """Inputs that nobody waited for any more when their turn came."""
+    run_seconds: float
+    queue_seconds: float
+    """Seconds that inputs waited before they ran, summed."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What the encoders have done, and what the cache of vectors saved them."""
+
+    encoders: tuple[EncoderStatistics, ...]
+    cache_hits: int
+    cache_misses: int
+    cache_bytes: int
+
+
 @dataclass(frozen=True, eq=False)
 class EncodedInput:
     """How one input of `encode` went."""

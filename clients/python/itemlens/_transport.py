@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Literal, TypeAlias
 
 from google.protobuf.message import Message
 
@@ -27,9 +28,15 @@ def channel_options(extra: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
     return [*_OPTIONS, *extra]
 
 
-def methods(channel: Any) -> dict[str, Any]:
-    """The callables of both services by name; no name is in both."""
-    return vars(ItemLensStub(channel)) | vars(CatalogStub(channel))
+Priority: TypeAlias = Literal["interactive", "bulk"]
+
+
+def methods(channel: Any, caller: str, priority: Priority | None) -> dict[str, Any]:
+    """The callables of both services by name; no name is in both. Each tells the server who calls, if that is given."""
+    said = (("itemlens-caller", caller), ("itemlens-priority", priority))
+    metadata = tuple((key, value) for key, value in said if value)
+    found = vars(ItemLensStub(channel)) | vars(CatalogStub(channel))
+    return {name: partial(method, metadata=metadata) for name, method in found.items()}
 
 
 def checked(request: Message) -> Message:

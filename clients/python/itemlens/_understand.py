@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, Unpack
 from . import _build, _read
 from ._build import Names
 from ._enums import ChannelKind, Role
-from ._results import Encoded, Explanations, Fused, Recommendations, Space
+from ._results import Encoded, Explanations, Fused, Recommendations, Space, Statistics
 from ._retry import Deadline
 from ._steps import Session, Steps, call
 from ._types import ChannelWeight, Content, FuseInput, Item, Picture, Side, UserSide
@@ -32,6 +32,25 @@ def space(session: Session, name: str | None = None, *, timeout: float | None = 
         session, "GetSpace", request, itemlens_pb2.GetSpaceResponse, session.deadline(timeout)
     )
     return _read.space(reply)
+
+
+def statistics(
+    session: Session, name: str | None = None, *, timeout: float | None = None
+) -> Steps[Statistics]:
+    """What the encoders of a space have done since the server started.
+
+    Args:
+        name: a space's id or name. Default: the client's, else the server's default space.
+        timeout: seconds in all, retries included. Default: the client's.
+
+    Raises:
+        NotFound: there is no such space.
+    """
+    request = itemlens_pb2.GetStatisticsRequest(space=session.space if name is None else name)
+    reply = yield from call(
+        session, "GetStatistics", request, itemlens_pb2.GetStatisticsResponse, session.deadline(timeout)
+    )
+    return _read.statistics(reply)
 
 
 def encode(

@@ -142,7 +142,6 @@ class Batcher(Generic[Value, Output]):
         self._room = threading.Condition(self._lock)
         self._idle = 0
         self._closed = False
-        self._counts = Counts()
         self._threads = [
             threading.Thread(target=self._serve, args=(run,), name=f"{name}-{n}", daemon=True)
             for n, run in enumerate(runs)
@@ -151,8 +150,9 @@ class Batcher(Generic[Value, Output]):
             thread.start()
 
     def limit(self, max_queue_tokens: int, tokens_per_second: float) -> None:
-        """Bound the queue. From the rate follows what a refused caller is told: when to come again."""
-        self._max_queue_tokens = max_queue_tokens
+        """Bound the queue, and count anew. From the rate follows when a refused caller is told to come again."""
+        self._counts = Counts()
+        self.max_queue_tokens = max_queue_tokens
         self._tokens_per_second = tokens_per_second
 
     def check_room(self, call: Call) -> None:
@@ -202,7 +202,7 @@ class Batcher(Generic[Value, Output]):
 
     def _full(self, priority: Priority) -> bool:
         # What waits is counted without the call itself: a call larger than the queue could else never be served.
-        return self._queue.tokens(priority) > self._max_queue_tokens
+        return self._queue.tokens(priority) > self.max_queue_tokens
 
     def _make_room(self, call: Call) -> None:
         while True:
@@ -219,7 +219,7 @@ class Batcher(Generic[Value, Output]):
         self._counts.refused += 1
         waiting = self.waiting_tokens()
         raise Overloaded(
-            f"{waiting} tokens wait for the encoder already (the limit is {self._max_queue_tokens}); try again",
+            f"{waiting} tokens wait for the encoder already (the limit is {self.max_queue_tokens}); try again",
             retry_seconds=max(0.05, waiting / self._tokens_per_second),
         )
 

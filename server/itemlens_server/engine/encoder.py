@@ -75,6 +75,11 @@ class Encoder(ABC, Generic[Prepared]):
         """Tokens that wait for it."""
         return self._batcher.waiting_tokens()
 
+    @property
+    def max_queue_tokens(self) -> int:
+        """Interactive tokens that may wait for it."""
+        return self._batcher.max_queue_tokens
+
     def check_room(self, call: Call) -> None:
         """Overloaded if `submit` would refuse the call now."""
         self._batcher.check_room(call)

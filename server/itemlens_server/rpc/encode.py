@@ -1,4 +1,4 @@
-"""GetSpace and Encode."""
+"""GetSpace, GetStatistics and Encode."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from itemlens_server.call import Call
 from itemlens_server.config import Settings
 from itemlens_server.domain.catalogue import Catalogue
 from itemlens_server.domain.encode import ContentEncoder, EncodedContent
+from itemlens_server.engine.repository import Encoder
 from itemlens_server.engine.texts import Purpose
 from itemlens_server.head.terms import Array, unit
 from itemlens_server.rpc import convert
@@ -40,6 +41,35 @@ class GetSpace:
             space_id=space.space_id, name=space.manifest.name, channels=channels,
             fused_dimension=space.terms.dimension, fitted=space.terms.fitted,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class GetStatistics:
+    """What the encoders of a space have done."""
+
+    catalogue: Catalogue
+    encoder: ContentEncoder
+
+    def __call__(
+        self, request: itemlens_pb2.GetStatisticsRequest, call: Call
+    ) -> itemlens_pb2.GetStatisticsResponse:
+        encoders = self.catalogue.space(request.space).encoders
+        cache = self.encoder.cache
+        return itemlens_pb2.GetStatisticsResponse(
+            encoders=[_statistics(name, encoder) for name, encoder in encoders.items()],
+            cache_hits=cache.hits, cache_misses=cache.misses, cache_bytes=cache.bytes,
+        )  # fmt: skip
+
+
+def _statistics(channel: str, encoder: Encoder) -> itemlens_pb2.EncoderStatistics:
+    counts = encoder.counts()
+    return itemlens_pb2.EncoderStatistics(
+        channel=channel, instances=encoder.plan.instances, threads=encoder.plan.threads,
+        waiting_tokens=encoder.waiting_tokens(), max_waiting_tokens=encoder.max_queue_tokens,
+        inputs=counts.inputs, batches=counts.batches, tokens=counts.tokens, padded_tokens=counts.padded_tokens,
+        joined_inputs=counts.joined, refused_calls=counts.refused, dropped_inputs=counts.dropped,
+        run_seconds=counts.run_seconds, queue_seconds=counts.queue_seconds,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

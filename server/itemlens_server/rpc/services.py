@@ -16,7 +16,7 @@ from itemlens_server.domain.recommend import Recommendations
 from itemlens_server.errors import ItemlensError
 from itemlens_server.rpc.collections import Collections
 from itemlens_server.rpc.convert import SideReader
-from itemlens_server.rpc.encode import Encode, GetSpace
+from itemlens_server.rpc.encode import Encode, GetSpace, GetStatistics
 from itemlens_server.rpc.errors import item_status
 from itemlens_server.rpc.events import DeleteUser, RecordEvents
 from itemlens_server.rpc.explain import Explain
@@ -39,6 +39,7 @@ def item_lens(
     explain = Explain(catalogue, encoder, sides, answers, settings)
     return {
         "GetSpace": frame.unary(GetSpace(catalogue), itemlens.GetSpaceRequest),
+        "GetStatistics": frame.unary(GetStatistics(catalogue, encoder), itemlens.GetStatisticsRequest),
         "Encode": frame.unary(Encode(catalogue, encoder, settings), itemlens.EncodeRequest),
         "Fuse": frame.unary(Fuse(catalogue, encoder, settings), itemlens.FuseRequest),
         "Recommend": frame.unary(Recommend(catalogue, sides, answers, settings), itemlens.RecommendRequest),

@@ -201,6 +201,126 @@ class GetSpaceResponse(google.protobuf.message.Message):
 Global___GetSpaceResponse: typing_extensions.TypeAlias = GetSpaceResponse
 
 @typing.final
+class GetStatisticsRequest(google.protobuf.message.Message):
+    """Asks what the encoders of a space have done."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SPACE_FIELD_NUMBER: builtins.int
+    space: builtins.str
+    """A space's id or name. Empty: the server's default space."""
+    def __init__(
+        self,
+        *,
+        space: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["space", b"space"]) -> None: ...
+
+Global___GetStatisticsRequest: typing_extensions.TypeAlias = GetStatisticsRequest
+
+@typing.final
+class EncoderStatistics(google.protobuf.message.Message):
+    """What one encoder has done since the server started. Channels and spaces that share it share its figures."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CHANNEL_FIELD_NUMBER: builtins.int
+    INSTANCES_FIELD_NUMBER: builtins.int
+    THREADS_FIELD_NUMBER: builtins.int
+    WAITING_TOKENS_FIELD_NUMBER: builtins.int
+    MAX_WAITING_TOKENS_FIELD_NUMBER: builtins.int
+    INPUTS_FIELD_NUMBER: builtins.int
+    BATCHES_FIELD_NUMBER: builtins.int
+    TOKENS_FIELD_NUMBER: builtins.int
+    PADDED_TOKENS_FIELD_NUMBER: builtins.int
+    JOINED_INPUTS_FIELD_NUMBER: builtins.int
+    REFUSED_CALLS_FIELD_NUMBER: builtins.int
+    DROPPED_INPUTS_FIELD_NUMBER: builtins.int
+    RUN_SECONDS_FIELD_NUMBER: builtins.int
+    QUEUE_SECONDS_FIELD_NUMBER: builtins.int
+    channel: builtins.str
+    """The channel it encodes for."""
+    instances: builtins.int
+    """Batches that it runs at the same time."""
+    threads: builtins.int
+    """Processor threads of each."""
+    waiting_tokens: builtins.int
+    """Tokens that wait for it now. A picture counts as one."""
+    max_waiting_tokens: builtins.int
+    """Past this many an interactive call is refused with RESOURCE_EXHAUSTED."""
+    inputs: builtins.int
+    """Texts or pictures it has run."""
+    batches: builtins.int
+    """Batches they were run in."""
+    tokens: builtins.int
+    """Their tokens."""
+    padded_tokens: builtins.int
+    """The same, with the padding that batches needed."""
+    joined_inputs: builtins.int
+    """Inputs that were not run again, because the same was waiting or running."""
+    refused_calls: builtins.int
+    """Calls that were refused."""
+    dropped_inputs: builtins.int
+    """Inputs that nobody waited for any more when their turn came."""
+    run_seconds: builtins.float
+    """Seconds that batches took, summed."""
+    queue_seconds: builtins.float
+    """Seconds that inputs waited before they ran, summed."""
+    def __init__(
+        self,
+        *,
+        channel: builtins.str = ...,
+        instances: builtins.int = ...,
+        threads: builtins.int = ...,
+        waiting_tokens: builtins.int = ...,
+        max_waiting_tokens: builtins.int = ...,
+        inputs: builtins.int = ...,
+        batches: builtins.int = ...,
+        tokens: builtins.int = ...,
+        padded_tokens: builtins.int = ...,
+        joined_inputs: builtins.int = ...,
+        refused_calls: builtins.int = ...,
+        dropped_inputs: builtins.int = ...,
+        run_seconds: builtins.float = ...,
+        queue_seconds: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["batches", b"batches", "channel", b"channel", "dropped_inputs", b"dropped_inputs", "inputs", b"inputs", "instances", b"instances", "joined_inputs", b"joined_inputs", "max_waiting_tokens", b"max_waiting_tokens", "padded_tokens", b"padded_tokens", "queue_seconds", b"queue_seconds", "refused_calls", b"refused_calls", "run_seconds", b"run_seconds", "threads", b"threads", "tokens", b"tokens", "waiting_tokens", b"waiting_tokens"]) -> None: ...
+
+Global___EncoderStatistics: typing_extensions.TypeAlias = EncoderStatistics
+
+@typing.final
+class GetStatisticsResponse(google.protobuf.message.Message):
+    """What the encoders have done, and what the cache of vectors saved them."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ENCODERS_FIELD_NUMBER: builtins.int
+    CACHE_HITS_FIELD_NUMBER: builtins.int
+    CACHE_MISSES_FIELD_NUMBER: builtins.int
+    CACHE_BYTES_FIELD_NUMBER: builtins.int
+    cache_hits: builtins.int
+    """Inputs whose vector was remembered."""
+    cache_misses: builtins.int
+    """Inputs whose vector was not."""
+    cache_bytes: builtins.int
+    """Memory that the remembered vectors take."""
+    @property
+    def encoders(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___EncoderStatistics]:
+        """One for each channel of the space."""
+
+    def __init__(
+        self,
+        *,
+        encoders: collections.abc.Iterable[Global___EncoderStatistics] | None = ...,
+        cache_hits: builtins.int = ...,
+        cache_misses: builtins.int = ...,
+        cache_bytes: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cache_bytes", b"cache_bytes", "cache_hits", b"cache_hits", "cache_misses", b"cache_misses", "encoders", b"encoders"]) -> None: ...
+
+Global___GetStatisticsResponse: typing_extensions.TypeAlias = GetStatisticsResponse
+
+@typing.final
 class EncodeRequest(google.protobuf.message.Message):
     """Texts and pictures to encode."""
 

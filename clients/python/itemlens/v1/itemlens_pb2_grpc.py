@@ -43,6 +43,11 @@ class ItemLensStub(object):
                 request_serializer=itemlens_dot_v1_dot_itemlens__pb2.GetSpaceRequest.SerializeToString,
                 response_deserializer=itemlens_dot_v1_dot_itemlens__pb2.GetSpaceResponse.FromString,
                 _registered_method=True)
+        self.GetStatistics = channel.unary_unary(
+                '/itemlens.v1.ItemLens/GetStatistics',
+                request_serializer=itemlens_dot_v1_dot_itemlens__pb2.GetStatisticsRequest.SerializeToString,
+                response_deserializer=itemlens_dot_v1_dot_itemlens__pb2.GetStatisticsResponse.FromString,
+                _registered_method=True)
         self.Encode = channel.unary_unary(
                 '/itemlens.v1.ItemLens/Encode',
                 request_serializer=itemlens_dot_v1_dot_itemlens__pb2.EncodeRequest.SerializeToString,
@@ -74,6 +79,13 @@ class ItemLensServicer(object):
 
     def GetSpace(self, request, context):
         """What a space can do: its channels and dimensions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatistics(self, request, context):
+        """What the encoders have done since the server started, and what waits for them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,6 +126,11 @@ def add_ItemLensServicer_to_server(servicer, server):
                     servicer.GetSpace,
                     request_deserializer=itemlens_dot_v1_dot_itemlens__pb2.GetSpaceRequest.FromString,
                     response_serializer=itemlens_dot_v1_dot_itemlens__pb2.GetSpaceResponse.SerializeToString,
+            ),
+            'GetStatistics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatistics,
+                    request_deserializer=itemlens_dot_v1_dot_itemlens__pb2.GetStatisticsRequest.FromString,
+                    response_serializer=itemlens_dot_v1_dot_itemlens__pb2.GetStatisticsResponse.SerializeToString,
             ),
             'Encode': grpc.unary_unary_rpc_method_handler(
                     servicer.Encode,
@@ -167,6 +184,33 @@ class ItemLens(object):
             '/itemlens.v1.ItemLens/GetSpace',
             itemlens_dot_v1_dot_itemlens__pb2.GetSpaceRequest.SerializeToString,
             itemlens_dot_v1_dot_itemlens__pb2.GetSpaceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatistics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/itemlens.v1.ItemLens/GetStatistics',
+            itemlens_dot_v1_dot_itemlens__pb2.GetStatisticsRequest.SerializeToString,
+            itemlens_dot_v1_dot_itemlens__pb2.GetStatisticsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,22 @@ _ItemLensGetSpaceType = typing_extensions.TypeVar(
     ],
 )
 
+_ItemLensGetStatisticsType = typing_extensions.TypeVar(
+    '_ItemLensGetStatisticsType',
+    grpc.UnaryUnaryMultiCallable[
+        itemlens.v1.itemlens_pb2.GetStatisticsRequest,
+        itemlens.v1.itemlens_pb2.GetStatisticsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        itemlens.v1.itemlens_pb2.GetStatisticsRequest,
+        itemlens.v1.itemlens_pb2.GetStatisticsResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        itemlens.v1.itemlens_pb2.GetStatisticsRequest,
+        itemlens.v1.itemlens_pb2.GetStatisticsResponse,
+    ],
+)
+
 _ItemLensEncodeType = typing_extensions.TypeVar(
     '_ItemLensEncodeType',
     grpc.UnaryUnaryMultiCallable[
@@ -105,7 +121,7 @@ _ItemLensExplainType = typing_extensions.TypeVar(
     ],
 )
 
-class ItemLensStub(typing.Generic[_ItemLensGetSpaceType, _ItemLensEncodeType, _ItemLensFuseType, _ItemLensRecommendType, _ItemLensExplainType]):
+class ItemLensStub(typing.Generic[_ItemLensGetSpaceType, _ItemLensGetStatisticsType, _ItemLensEncodeType, _ItemLensFuseType, _ItemLensRecommendType, _ItemLensExplainType]):
     """Understands items and recommends them.
 
     Errors carry google.rpc details: BadRequest with the field's path for bad input, ResourceInfo for what was not
@@ -117,6 +133,10 @@ class ItemLensStub(typing.Generic[_ItemLensGetSpaceType, _ItemLensEncodeType, _I
         grpc.UnaryUnaryMultiCallable[
             itemlens.v1.itemlens_pb2.GetSpaceRequest,
             itemlens.v1.itemlens_pb2.GetSpaceResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            itemlens.v1.itemlens_pb2.GetStatisticsRequest,
+            itemlens.v1.itemlens_pb2.GetStatisticsResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             itemlens.v1.itemlens_pb2.EncodeRequest,
@@ -143,6 +163,10 @@ class ItemLensStub(typing.Generic[_ItemLensGetSpaceType, _ItemLensEncodeType, _I
             itemlens.v1.itemlens_pb2.GetSpaceResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            itemlens.v1.itemlens_pb2.GetStatisticsRequest,
+            itemlens.v1.itemlens_pb2.GetStatisticsResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             itemlens.v1.itemlens_pb2.EncodeRequest,
             itemlens.v1.itemlens_pb2.EncodeResponse,
         ],
@@ -163,6 +187,9 @@ class ItemLensStub(typing.Generic[_ItemLensGetSpaceType, _ItemLensEncodeType, _I
     GetSpace: _ItemLensGetSpaceType
     """What a space can do: its channels and dimensions."""
 
+    GetStatistics: _ItemLensGetStatisticsType
+    """What the encoders have done since the server started, and what waits for them."""
+
     Encode: _ItemLensEncodeType
     """Texts and pictures to vectors, one channel each."""
 
@@ -179,6 +206,10 @@ ItemLensAsyncStub: typing_extensions.TypeAlias = ItemLensStub[
     grpc.aio.UnaryUnaryMultiCallable[
         itemlens.v1.itemlens_pb2.GetSpaceRequest,
         itemlens.v1.itemlens_pb2.GetSpaceResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        itemlens.v1.itemlens_pb2.GetStatisticsRequest,
+        itemlens.v1.itemlens_pb2.GetStatisticsResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         itemlens.v1.itemlens_pb2.EncodeRequest,
@@ -212,6 +243,14 @@ class ItemLensServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.itemlens_pb2.GetSpaceResponse, collections.abc.Awaitable[itemlens.v1.itemlens_pb2.GetSpaceResponse]]:
         """What a space can do: its channels and dimensions."""
+
+    @abc.abstractmethod
+    def GetStatistics(
+        self,
+        request: itemlens.v1.itemlens_pb2.GetStatisticsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[itemlens.v1.itemlens_pb2.GetStatisticsResponse, collections.abc.Awaitable[itemlens.v1.itemlens_pb2.GetStatisticsResponse]]:
+        """What the encoders have done since the server started, and what waits for them."""
 
     @abc.abstractmethod
     def Encode(
