@@ -18,7 +18,7 @@ from itemlens_server.domain.catalogue import Catalogue
 from itemlens_server.domain.encode import ContentEncoder
 from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.repository import ModelRepository
-from itemlens_server.engine.session import Provider, choose_provider
+from itemlens_server.engine.session import Provider, choose_provider, gpu_count
 from itemlens_server.errors import WrongState
 from itemlens_server.rpc.methods import SPARE_THREADS
 from itemlens_server.rpc.services import CATALOG, ITEM_LENS, register
@@ -36,6 +36,7 @@ def open_models(settings: Settings, provider: Provider, tune: bool = False) -> M
             provider=provider,
             precision=settings.precision,
             threads=settings.thread_count(),
+            gpus=max(1, gpu_count()) if provider == "CUDAExecutionProvider" else 1,
             gpu_memory_bytes=settings.gpu_memory_bytes,
             text_bytes=settings.max_text_bytes,
             picture_bytes=settings.max_picture_bytes,

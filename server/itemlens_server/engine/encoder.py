@@ -115,9 +115,14 @@ class Encoder(ABC, Generic[Prepared]):
 
     def _start(self, plan: Plan) -> Batcher[tuple[Prepared, bool], Encoded]:
         # Runs of one thread can share a session; each of several threads needs threads of its own.
+        # A GPU has one session, which runs one batch at a time (onnxruntime#12049).
+        options = self._options
+        shared = plan.threads == 1 and not options.gpu
         sessions = [
-            Session(self._graph, self._options.provider, plan.threads, self._options.gpu_memory_bytes)
-            for _ in range(1 if plan.threads == 1 else plan.instances)
+            Session(
+                self._graph, options.provider, plan.threads, options.gpu_memory_bytes, n if options.gpu else 0
+            )
+            for n in range(1 if shared else plan.instances)
         ]
         for session in sessions:  # the first run of a session is slow
             for parts in (True, False):

@@ -14,6 +14,8 @@ class EngineOptions:
     """How encoders run, and what one input may be.
 
     threads:           processor threads that inference may use
+    gpus:              devices that it may use, with provider CUDA
+    gpu_memory_bytes:  bound of ONNX Runtime's memory on each, for each encoder
     queue_tokens:      interactive tokens that may wait for an encoder; 0: as many as it runs in `queue_seconds`
     cache_bytes:       memory for vectors of what was encoded lately; 0: none
     tunings:           file that remembers measured plans; None: nothing is remembered
@@ -23,6 +25,7 @@ class EngineOptions:
     provider: Provider = "CPUExecutionProvider"
     precision: Literal["auto", "fp32", "fp16", "int8"] = "auto"
     threads: int = 1
+    gpus: int = 1
     gpu_memory_bytes: int = 8 << 30
     text_bytes: int = 256 << 10
     picture_bytes: int = 10 << 20

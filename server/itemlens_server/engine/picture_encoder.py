@@ -72,7 +72,7 @@ class PictureEncoder(Encoder[Picture]):
 
     def _plans(self) -> list[Plan]:
         if self._options.gpu:
-            return [Plan(1, 1, max_batch=32)]
+            return [Plan(self._options.gpus, 1, max_batch=32)]
         # Batches of pictures bring nothing on a processor: each is work enough for a thread.
         return [Plan(self._options.threads, 1, max_batch=1), Plan(1, self._options.threads, max_batch=1)]
 

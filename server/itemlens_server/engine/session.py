@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,9 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 Provider = Literal["CPUExecutionProvider", "CUDAExecutionProvider"]
 
 log = logging.getLogger(__name__)
+
+# How often a GPU session gives memory back that it does not need any more.
+SHRINK_SECONDS = 60.0
 
 
 def choose_provider(asked: Literal["auto", "cpu", "cuda"]) -> Provider:
@@ -30,7 +34,7 @@ def choose_provider(asked: Literal["auto", "cpu", "cuda"]) -> Provider:
         # A pip-installed CUDA and cuDNN are found only after this (onnxruntime#25609).
         if hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
-        if asked == "cuda" or _has_gpu():
+        if asked == "cuda" or gpu_count():
             return "CUDAExecutionProvider"
     elif asked == "cuda":
         raise WrongState(
@@ -38,15 +42,6 @@ def choose_provider(asked: Literal["auto", "cpu", "cuda"]) -> Provider:
             "pip uninstall onnxruntime && pip install 'itemlens[gpu]'"
         )
     return "CPUExecutionProvider"
-
-
-def _has_gpu() -> bool:
-    try:
-        cuda = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    count = ctypes.c_int(0)
-    return cuda.cuInit(0) == 0 and cuda.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
 
 
 def provider_loads(provider: str) -> str:
@@ -62,14 +57,37 @@ def provider_loads(provider: str) -> str:
     except Exception as error:
         return str(error)
     running = session.get_providers()[0]
-    return "" if running == provider else f"falls back to {running} without a word"
+    return "" if running == provider else missing_library() or f"falls back to {running} without a word"
+
+
+def missing_library() -> str:
+    """Why ONNX Runtime's CUDA provider does not load: the loader's own words, which name the library; or nothing."""
+    path = Path(ort.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
+    try:
+        # The shared provider library takes its symbols from this one, which ONNX Runtime loads first.
+        ctypes.CDLL(str(path.with_name("libonnxruntime_providers_shared.so")), ctypes.RTLD_GLOBAL)
+        ctypes.CDLL(str(path))
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+def gpu_count() -> int:
+    """CUDA devices that this process may use."""
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    found = cuda.cuInit(0) == 0 and cuda.cuDeviceGetCount(ctypes.byref(count)) == 0
+    return count.value if found else 0
 
 
 class Session:
     """One graph on one provider. `run` may be called from several threads at once."""
 
     def __init__(
-        self, path: Path, provider: Provider, threads: int = 1, gpu_memory_bytes: int = 8 << 30
+        self, path: Path, provider: Provider, threads: int = 1, gpu_memory_bytes: int = 8 << 30, gpu: int = 0
     ) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
@@ -81,6 +99,7 @@ class Session:
         providers: list[Any] = ["CPUExecutionProvider"]
         if provider == "CUDAExecutionProvider":
             cuda = {
+                "device_id": str(gpu),
                 "gpu_mem_limit": str(gpu_memory_bytes),
                 "arena_extend_strategy": "kSameAsRequested",
                 # Exhaustive search is done again for each new shape (onnxruntime#19838).
@@ -94,11 +113,30 @@ class Session:
         self.provider = self._session.get_providers()[0]
         if self.provider != provider:
             raise WrongState(
-                f"{provider} was asked for, but ONNX Runtime fell back to {self.provider}: its libraries do not load. "
-                "`itemlens doctor` names the missing one"
+                f"{provider} was asked for, but ONNX Runtime fell back to {self.provider}: "
+                f"{missing_library() or 'its libraries load, but no device answers'}; `itemlens doctor` says more"
             )
+        self._gpu = gpu if provider == "CUDAExecutionProvider" else None
+        self._shrunk = time.monotonic()
 
     def run(self, outputs: list[str], inputs: Arrays) -> list[np.ndarray[Any, Any]]:
-        """Run the graph; only the named outputs are copied."""
+        """Run the graph; only the named outputs are made and copied."""
+        if self._gpu is not None:
+            return self._run_bound(outputs, inputs)
         result: list[np.ndarray[Any, Any]] = self._session.run(outputs, inputs)
+        return result
+
+    def _run_bound(self, outputs: list[str], inputs: Arrays) -> list[np.ndarray[Any, Any]]:
+        binding = self._session.io_binding()
+        for name, array in inputs.items():
+            binding.bind_cpu_input(name, array)
+        for name in outputs:
+            binding.bind_output(name, "cuda", self._gpu)
+        run = ort.RunOptions()
+        # The arena never gives memory back by itself (onnxruntime#22297); doing it after each run would cost more.
+        if time.monotonic() - self._shrunk > SHRINK_SECONDS:
+            run.add_run_config_entry("memory.enable_memory_arena_shrinkage", f"gpu:{self._gpu}")
+            self._shrunk = time.monotonic()
+        self._session.run_with_iobinding(binding, run)
+        result: list[np.ndarray[Any, Any]] = binding.copy_outputs_to_cpu()
         return result
