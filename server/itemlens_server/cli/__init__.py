@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from itemlens_exporter.cli import export
+from itemlens_server.cli.bench import bench
 from itemlens_server.cli.demo import demo
 from itemlens_server.cli.doctor import doctor
 from itemlens_server.cli.eval import evaluate
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Understand a catalogue's items and recommend them, with reasons that add up to the score.",
 )
-for command in (export, serve, index, fit, move, query, demo, doctor, health):
+for command in (export, serve, index, fit, move, query, demo, doctor, health, bench):
     app.command()(command)
 app.command("eval")(evaluate)
 

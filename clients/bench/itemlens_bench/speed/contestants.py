@@ -1,0 +1,126 @@
+"""A served target, and ONNX Runtime by itself, as they take part in rounds."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from itemlens_bench.speed.load import Load
+from itemlens_bench.speed.patterns import Closed, Outcome, Recording
+from itemlens_bench.speed.raw import Raw, Setup
+from itemlens_bench.speed.remote import Remote
+from itemlens_bench.speed.rounds import Measured
+from itemlens_bench.speed.target import Target
+from itemlens_bench.speed.usage import Usage, usage
+
+STOP_SECONDS = 40.0
+Counts = Callable[[str], Mapping[str, float] | None]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How the texts are called for: `size` a call, `concurrency` calls under way."""
+
+    size: int
+    concurrency: int
+
+    def __str__(self) -> str:
+        texts = "single-text calls" if self.size == 1 else f"{self.size}-text calls"
+        return f"{texts} at concurrency {self.concurrency}"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that is up. `counts`: what it says of itself, given its address."""
+
+    target: Target
+    address: str
+    pid: int
+    counts: Counts
+
+    def load(self, calls: Sequence[Sequence[str]], processes: int) -> Load:
+        """Load processes against it."""
+        return Load(partial(self.target.caller, self.address), calls, processes)
+
+    def usage(self) -> Usage:
+        """What it takes of the machine."""
+        return usage(self.pid)
+
+
+def _nothing(address: str) -> None:
+    return None
+
+
+@contextmanager
+def running(target: Target, counts: Counts = _nothing) -> Iterator[Running]:
+    """`target`, started on a free port, for as long as the block runs."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = target.start(port)
+    try:
+        yield Running(target, f"127.0.0.1:{port}", process.pid, counts)
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server in one shape. `calls`: how many the load processes have packed."""
+
+    server: Running
+    load: Load
+    shape: Shape
+    calls: int
+
+    @property
+    def name(self) -> str:
+        """See Contestant."""
+        return self.server.target.name
+
+    def measure(self, first: int, texts: int) -> Measured:
+        """See Contestant. The server is warmed up by calls that are not counted."""
+        size, concurrency = self.shape.size, self.shape.concurrency
+        start, count = first // size, texts // size
+        self.load.run(Closed(concurrency, range(start + count, start + count + concurrency)))
+        return measured(
+            self.server, size, lambda: self.load.run(Closed(concurrency, range(start, start + count)))
+        )
+
+
+@dataclass(frozen=True)
+class ByItself:
+    """ONNX Runtime in a process of its own."""
+
+    name: str
+    raw: Remote[Raw]
+    setup: Setup
+
+    def measure(self, first: int, texts: int) -> Measured:
+        """See Contestant."""
+        self.raw.call(Raw.run, self.setup, first + texts, self.setup.callers * self.setup.batch)
+        run = self.raw.call(Raw.run, self.setup, first, texts)
+        return Measured(texts, texts, run.seconds, run.cpu_seconds, usage(self.raw.pid).rss_bytes)
+
+
+def measured(server: Running, size: int, run: Callable[[], Recording]) -> Measured:
+    """What `run`, a load of calls of `size` texts, got of a server, and what it took."""
+    counted, before = server.counts(server.address) or {}, server.usage()
+    recording = run()
+    after, counted_after = server.usage(), server.counts(server.address) or {}
+    answered = recording.of(Outcome.OK)
+    return Measured(
+        calls=len(answered), texts=len(answered) * size, seconds=recording.seconds,
+        cpu_seconds=after.cpu_seconds - before.cpu_seconds, rss_bytes=after.rss_bytes, latency=answered.latency,
+        refused=recording.count(Outcome.REFUSED), failed=recording.count(Outcome.FAILED), errors=recording.errors,
+        counted={name: value - counted.get(name, 0.0) for name, value in counted_after.items()},
+    )  # fmt: skip

@@ -1,0 +1,41 @@
+"""Figures of measured rounds: percentiles, medians with their spread, and ratios taken within a round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+PERCENTILES = (50.0, 90.0, 99.0, 99.9)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median, smallest and largest of the rounds' values."""
+
+    median: float
+    least: float
+    most: float
+
+    @staticmethod
+    def of(values: Sequence[float]) -> Spread:
+        """Of one value a round; at least one."""
+        return Spread(float(np.median(values)), float(min(values)), float(max(values)))
+
+
+def shares(these: Sequence[float], those: Sequence[float]) -> Spread:
+    """What share `these` are of `those`: taken round by round, so that what slows a round slows both sides of it."""
+    return Spread.of([mine / yours for mine, yours in zip(these, those, strict=True)])
+
+
+def percentile(values: Floats, q: float) -> float:
+    """The smallest of `values` that at least `q` percent of them do not exceed; nan of no values."""
+    return float(np.percentile(values, q, method="inverted_cdf")) if len(values) else float("nan")
+
+
+def percentile_name(q: float) -> str:
+    """As tables show it: "p99.9"."""
+    return f"p{q:g}"

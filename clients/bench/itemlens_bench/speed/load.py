@@ -1,0 +1,94 @@
+"""Load processes: each packs its requests once and then sends them in whatever pattern it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from itemlens_bench.speed.patterns import Pattern, Recording, Sender
+from itemlens_bench.speed.remote import Remote
+
+START_SECONDS = 0.05  # from an order to the first call, so that all processes begin together
+
+
+class Packer(Sender, Protocol):
+    """What a load process calls a server with: a Caller, or another whose requests are no texts."""
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Hang up."""
+
+    def pack(self, texts: Any, /) -> Any:
+        """A request that is ready to be sent."""
+
+    def unpack(self, reply: Any, /) -> Any:
+        """What a reply says."""
+
+
+class Load:
+    """Load processes against one server. Leaving the block ends them."""
+
+    def __init__(self, caller: Callable[[], Packer], contents: Sequence[Any], processes: int = 1) -> None:
+        """`contents`: what the requests are packed from, before any clock starts."""
+        self._workers = [Remote(partial(_Worker, caller, contents)) for _ in range(processes)]
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        for worker in self._workers:
+            self._stack.enter_context(worker)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def run(self, pattern: Pattern) -> Recording:
+        """Run a pattern to its end. RemoteFailed: see there."""
+        self.begin(pattern)
+        return self.finish()
+
+    def begin(self, pattern: Pattern) -> None:
+        """Start a pattern; `finish` waits for it."""
+        at = time.monotonic() + START_SECONDS
+        for worker, part in zip(self._workers, pattern.split(len(self._workers)), strict=True):
+            worker.begin(_Worker.run, part, at)
+
+    def finish(self) -> Recording:
+        """What the pattern that was begun recorded. RemoteFailed: see there."""
+        return Recording.joined([worker.finish() for worker in self._workers])
+
+    def ask(self, content: Any) -> Any:
+        """One call outside any measurement: what its reply says. RemoteFailed: see there."""
+        return self._workers[0].call(_Worker.ask, content)
+
+
+class _Worker:
+    """A caller with its packed requests, on an event loop that runs when it is told to."""
+
+    def __init__(self, make: Callable[[], Packer], contents: Sequence[Any]) -> None:
+        self._runner = asyncio.Runner()
+        self._caller = make()
+        self._runner.run(self._caller.__aenter__())
+        self._requests = [self._caller.pack(content) for content in contents]
+        gc.collect()
+        gc.freeze()  # the requests stay; a collection in the measured time must not walk over them
+
+    def run(self, pattern: Pattern, at: float) -> Recording:
+        return self._runner.run(pattern.run(self._caller, self._requests, at))
+
+    def ask(self, content: Any) -> Any:
+        async def once() -> Any:
+            return self._caller.unpack(await self._caller.send(self._caller.pack(content)))
+
+        return self._runner.run(once())

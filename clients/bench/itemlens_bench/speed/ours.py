@@ -1,0 +1,117 @@
+"""Our own server as a target."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import grpc
+import numpy as np
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from itemlens.v1 import common_pb2, itemlens_pb2, itemlens_pb2_grpc
+from itemlens_bench.speed.grpc_call import BytesCaller
+from itemlens_bench.speed.target import Array, Target
+from itemlens_server.demo.process import tail
+from itemlens_server.errors import WrongState
+
+START_SECONDS = 180.0
+ENCODE = "/itemlens.v1.ItemLens/Encode"
+# No text is sent twice, but rounds come back to the same ones: what is measured is encoding.
+NO_CACHE = {"embedding_cache_bytes": "0"}
+
+
+class EncodeCaller(BytesCaller):
+    """Encode, for the texts of one channel."""
+
+    def __init__(self, channel: str, address: str) -> None:
+        super().__init__(address, ENCODE)
+        self._text_channel = channel
+
+    def pack(self, content: Sequence[str]) -> bytes:
+        """See Caller."""
+        inputs = [common_pb2.Content(channel=self._text_channel, text=text) for text in content]
+        return itemlens_pb2.EncodeRequest(inputs=inputs).SerializeToString()
+
+    def unpack(self, reply: bytes) -> Array:
+        """See Caller."""
+        [matrix] = itemlens_pb2.EncodeResponse.FromString(reply).matrices
+        return np.frombuffer(matrix.data, np.float32).reshape(matrix.rows, matrix.dimension)
+
+
+@dataclass(frozen=True)
+class Ours:
+    """How our server is started.
+
+    folder:   for its store and its log; an empty one makes an empty store.
+    settings: by name, as the server's own settings; they win over the environment.
+    """
+
+    models: Path
+    space: str
+    folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def start(self, port: int) -> subprocess.Popen[bytes]:
+        """Start it; see Target.
+
+        Raises:
+            WrongState: it ended, or does not serve in time; the message has the end of its log.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log = self.folder / "server.log"
+        command = [
+            *(sys.executable, "-m", "itemlens_server.cli", "serve", "--listen", f"127.0.0.1:{port}"),
+            *("--models", str(self.models), "--data", str(self.folder), "--space", self.space),
+        ]
+        settings = {
+            f"ITEMLENS_{name.upper()}": value for name, value in (NO_CACHE | {**self.settings}).items()
+        }
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                env={**os.environ, **settings},
+            )  # fmt: skip
+        deadline = time.monotonic() + START_SECONDS
+        while not _serves(f"127.0.0.1:{port}"):
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                raise WrongState(f"the server does not serve; the end of {log}:\n{tail(log)}")
+            time.sleep(0.1)
+        return process
+
+
+def target(ours: Ours, channel: str, name: str) -> Target:
+    """Our server; `channel`: the space's channel of texts."""
+    return Target(name, ours.start, partial(EncodeCaller, channel))
+
+
+def statistics(address: str, channel: str) -> Mapping[str, float] | None:
+    """What the encoder of `channel` has counted since the server started, by the names of the contract's
+    EncoderStatistics, with the cache's hits; None where nobody counts (a peer, an older server)."""
+    with grpc.insecure_channel(address) as connection:
+        stub = itemlens_pb2_grpc.ItemLensStub(connection)
+        try:
+            reply = stub.GetStatistics(itemlens_pb2.GetStatisticsRequest(), timeout=5)
+        except grpc.RpcError:
+            return None
+    counted: dict[str, float] = {"cache_hits": reply.cache_hits}
+    for encoder in reply.encoders:
+        if encoder.channel == channel:
+            counted |= {f.name: v for f, v in encoder.ListFields() if not isinstance(v, str)}
+    return counted
+
+
+def _serves(address: str) -> bool:
+    with grpc.insecure_channel(address) as channel:
+        try:
+            reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1)
+        except grpc.RpcError:
+            return False
+    return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)

@@ -1,0 +1,139 @@
+"""Reports: sections of rows of figures, as tables for people and as JSON for machines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from rich.console import Group, RenderableType
+from rich.table import Column, Table
+from rich.text import Text
+
+from itemlens_bench.speed.figures import Spread
+
+Figure = float | Spread | str | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a section: figures by column, which has its unit in its name ("p99 ms")."""
+
+    name: str
+    figures: Mapping[str, Figure]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve of a plot."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What a section's plot shows: a column as bars, or lines.
+
+    bars:  name of the column
+    lines: the curves, over `x` and `y`, the axes' names
+    """
+
+    bars: str = ""
+    lines: Sequence[Line] = ()
+    x: str = ""
+    y: str = ""
+    x_scale: Literal["linear", "log"] = "linear"
+    y_scale: Literal["linear", "log"] = "linear"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table: what was done, and what came of it."""
+
+    title: str
+    rows: Sequence[Row]
+    notes: Sequence[str] = ()
+    chart: Chart | None = None
+
+    def columns(self) -> list[str]:
+        """All columns, in the order in which rows name them."""
+        return list(dict.fromkeys(name for row in self.rows for name in row.figures))
+
+
+@dataclass(frozen=True)
+class Report:
+    """All sections of one run. `about`: machine, versions, space, workload."""
+
+    about: Mapping[str, str]
+    sections: Sequence[Section] = field(default=())
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return _finite({"about": dict(self.about), "sections": [asdict(s) for s in self.sections]})  # type: ignore[no-any-return]
+
+    def tables(self) -> RenderableType:
+        """For the terminal."""
+        about = [Text(f"{name}: {value}", "dim") for name, value in self.about.items()]
+        return Group(*about, *(table(section) for section in self.sections))
+
+
+def table(section: Section) -> RenderableType:
+    """A section for the terminal."""
+    columns = section.columns()
+    made = Table(
+        "", *(Column(name, justify="right") for name in columns), title=section.title, title_justify="left"
+    )
+    for row in section.rows:
+        made.add_row(row.name, *(shown(row.figures.get(name)) for name in columns))
+    return Group(Text(), made, *(Text(note, "dim") for note in section.notes))
+
+
+def markdown(section: Section) -> str:
+    """A section as a table of a document."""
+    columns = section.columns()
+    lines = [f"### {section.title}", "", f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    lines += [
+        f"| {row.name} | {' | '.join(shown(row.figures.get(name)) for name in columns)} |"
+        for row in section.rows
+    ]
+    return "\n".join([*lines, "", *section.notes]) + "\n"
+
+
+def shown(figure: Figure) -> str:
+    """A figure in three digits, with the spread of the rounds behind it."""
+    match figure:
+        case None:
+            return ""
+        case str():
+            return figure
+        case Spread():
+            return f"{number(figure.median)} ({number(figure.least)} to {number(figure.most)})"
+        case _:
+            return number(figure)
+
+
+def number(value: float) -> str:
+    """Three significant digits, thousands set apart, no exponent."""
+    if math.isnan(value):
+        return "-"
+    if value == 0:
+        return "0"
+    digits = 2 - math.floor(math.log10(abs(value)))
+    return f"{value:,.{min(max(digits, 0), 9)}f}"
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no nan."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {str(name): _finite(one) for name, one in value.items()}
+        case str():
+            return value
+        case Sequence():
+            return [_finite(one) for one in value]
+    return value

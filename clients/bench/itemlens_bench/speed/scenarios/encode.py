@@ -1,0 +1,101 @@
+"""Saturated Encode: how much of what ONNX Runtime can do by itself reaches the callers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+
+import numpy as np
+
+from itemlens_bench.speed.bench import Bench
+from itemlens_bench.speed.contestants import ByItself, Running, Served, Shape, running
+from itemlens_bench.speed.figures import Spread, percentile, shares
+from itemlens_bench.speed.raw import Raw
+from itemlens_bench.speed.report import Chart, Figure, Row, Section
+from itemlens_bench.speed.rounds import Contestant, Measured, play
+from itemlens_bench.speed.target import Array
+
+SHAPES = (Shape(1, 64), Shape(32, 8))
+COMPARED = 16
+"""Texts whose vectors are compared with those of ONNX Runtime by itself."""
+
+
+def encode(bench: Bench) -> list[Section]:
+    """A section a shape: our server in each precision, the peers, and ONNX Runtime by itself."""
+    with ExitStack() as stack:
+        ceilings, best, rates, truth = [], {}, [], {}
+        for precision in bench.precisions:
+            raw = stack.enter_context(bench.raw(precision))
+            setup, rate = bench.best(raw, precision)
+            ceilings.append(ByItself(f"raw {precision}", raw, setup))
+            best[f"itemlens {precision}"] = ceilings[-1].name
+            rates.append(rate)
+            truth[f"itemlens {precision}"] = raw.call(Raw.vectors, bench.workload.texts[:COMPARED])
+        servers = [stack.enter_context(bench.ours(precision)) for precision in bench.precisions]
+        servers += [stack.enter_context(running(peer)) for peer in bench.peers]
+        first = next(iter(truth.values()))
+        for server in servers:
+            truth.setdefault(server.target.name, first)
+            best.setdefault(server.target.name, ceilings[0].name)
+        return [_section(bench, shape, servers, ceilings, best, rates[0], truth) for shape in SHAPES]
+
+
+def _section(
+    bench: Bench, shape: Shape, servers: Sequence[Running], ceilings: Sequence[ByItself],
+    best: Mapping[str, str], rate: float, truth: Mapping[str, Array],
+) -> Section:  # fmt: skip
+    calls = bench.workload.calls(shape.size)
+    # The same work for all: whole calls, and each caller has several of them.
+    count = max(round(rate * bench.seconds / shape.size), 4 * shape.concurrency)
+    with ExitStack() as stack:
+        contestants: list[Contestant] = [*ceilings]
+        distances = {}
+        for server in servers:
+            load = stack.enter_context(server.load(calls, bench.processes))
+            vectors = load.ask(list(bench.workload.texts[:COMPARED]))
+            distances[server.target.name] = distance(vectors, truth[server.target.name])
+            contestants.append(Served(server, load, shape, len(calls)))
+        then = bench.turns(str(shape), bench.rounds * len(contestants))
+        played = play(contestants, bench.rounds, count * shape.size, then)
+    rows = []
+    for name, measured in played.items():
+        ceiling = played.get(best.get(name, ""))
+        rows.append(Row(name, figures(measured, ceiling) | {"distance to raw": distances.get(name)}))
+    notes = [f"{bench.rounds} rounds of {count:,} calls each; {c.name}: {c.setup}" for c in ceilings]
+    notes += sorted({error for of in played.values() for m in of for error in m.errors})
+    return Section(f"Saturated Encode, {shape}", rows, notes, Chart(bars="texts/s"))
+
+
+def figures(measured: Sequence[Measured], ceiling: Sequence[Measured] | None) -> dict[str, Figure]:
+    """The columns of a target's rounds; shares are of `ceiling`'s rounds."""
+    rates = [m.texts_per_second for m in measured]
+    found: dict[str, Figure] = {"texts/s": Spread.of(rates)}
+    found["share of raw"] = shares(rates, [m.texts_per_second for m in ceiling]) if ceiling else None
+    found["CPU ms/text"] = Spread.of([1e3 * m.cpu_seconds / m.texts for m in measured])
+    latency = np.concatenate([m.latency for m in measured])
+    if len(latency):
+        found |= {f"p{q} ms": 1e3 * percentile(latency, q) for q in (50, 99)}
+    found["RSS MB"] = max(m.rss_bytes for m in measured) / 1e6
+    found |= counted(measured)
+    if len(latency):
+        found["refused"] = float(sum(m.refused for m in measured))
+        found["failed"] = float(sum(m.failed for m in measured))
+    return found
+
+
+def counted(measured: Sequence[Measured]) -> dict[str, Figure]:
+    """What the server itself says of its batches, over all rounds; nothing if it says nothing."""
+    total = {name: sum(m.counted.get(name, 0.0) for m in measured) for m in measured for name in m.counted}
+    if not total.get("batches"):
+        return {}
+    return {
+        "queue ms": 1e3 * total.get("queue_seconds", 0.0) / total["inputs"],
+        "texts/batch": total["inputs"] / total["batches"],
+        "padding %": 100 * (total["padded_tokens"] / total["tokens"] - 1),
+    }
+
+
+def distance(these: Array, those: Array) -> float:
+    """The largest cosine distance between the same rows."""
+    norms = np.linalg.norm(these, axis=1) * np.linalg.norm(those, axis=1)
+    return float((1 - (these * those).sum(1) / norms).max())

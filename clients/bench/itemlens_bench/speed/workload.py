@@ -1,0 +1,82 @@
+"""What is sent: distinct texts of a catalogue's mix of lengths, so that neither padding nor a cache is flattered."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from itemlens_bench.speed.figures import percentile
+from itemlens_server import bundled
+from itemlens_server.engine.manifest import TextPreprocessing
+from itemlens_server.engine.texts import Tokenizer
+from itemlens_server.errors import InvalidInput
+
+TEXTS = 4096
+# Product texts have a mean of 57 tokens and a 95th percentile of 148: a log-normal with this median and this sigma.
+MEDIAN_TOKENS, SIGMA, LEAST_TOKENS, MOST_TOKENS = 43.0, 0.75, 6, 250
+TOKENS_A_WORD = 1.28  # of the bundled catalogue's English, punctuation counted
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Texts, none twice, and the number of tokens of each with special and prefix tokens."""
+
+    texts: Sequence[str]
+    tokens: Sequence[int]
+
+    def calls(self, size: int) -> list[list[str]]:
+        """The texts in calls of `size`; what is left over at the end is not sent."""
+        return [list(self.texts[at : at + size]) for at in range(0, len(self.texts) - size + 1, size)]
+
+    def describe(self) -> str:
+        """One line for the report."""
+        tokens = np.asarray(self.tokens, np.float64)
+        return (
+            f"{len(self.texts):,} distinct texts, tokens: mean {tokens.mean():.0f}, "
+            f"p50 {percentile(tokens, 50):.0f}, p95 {percentile(tokens, 95):.0f}, most {tokens.max():.0f}"
+        )
+
+
+def workload(texts: Sequence[str], space: Path, preprocessing: TextPreprocessing) -> Workload:
+    """`texts` with their lengths by the tokenizer of the space in directory `space`."""
+    tokenizer = Tokenizer.load(space, preprocessing)
+    return Workload(texts, [len(tokenizer.encode(text, "item")) for text in texts])
+
+
+def read_texts(file: Path) -> list[str]:
+    """The distinct lines of a file, white space around them left out.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
+    found = list(dict.fromkeys(line for line in lines if line))
+    if not found:
+        raise InvalidInput(f"{file} has no text; write one a line")
+    return found
+
+
+def make_texts(count: int, seed: int) -> list[str]:
+    """Texts made of the bundled catalogue's English titles and sentences, the same for the same seed."""
+    rng = random.Random(seed)
+    english = [item for item in bundled.items() if item.language == "en"]
+    titles = [item.title for item in english]
+    sentences = [f"{part.strip(' .')}." for item in english for part in item.description.split(". ")]
+    found: dict[str, None] = {}
+    while len(found) < count:
+        tokens = min(max(rng.lognormvariate(math.log(MEDIAN_TOKENS), SIGMA), LEAST_TOKENS), MOST_TOKENS)
+        words = _words(rng, titles, sentences)
+        found.setdefault(" ".join(next(words) for _ in range(max(3, round(tokens / TOKENS_A_WORD)))))
+    return list(found)
+
+
+def _words(rng: random.Random, titles: Sequence[str], sentences: Sequence[str]) -> Iterator[str]:
+    """A title, then sentences, without end."""
+    yield from f"{rng.choice(titles)}:".split()
+    while True:
+        yield from rng.choice(sentences).split()
