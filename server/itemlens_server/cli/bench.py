@@ -28,6 +28,7 @@ class Scenario(StrEnum):
     """What can be measured."""
 
     ENCODE = "encode"
+    LATENCY = "latency"
     ALL = "all"
 
 

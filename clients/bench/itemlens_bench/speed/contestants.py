@@ -75,12 +75,11 @@ def running(target: Target, counts: Counts = _nothing) -> Iterator[Running]:
 
 @dataclass(frozen=True)
 class Served:
-    """A running server in one shape. `calls`: how many the load processes have packed."""
+    """A running server in one shape, which its load's calls have."""
 
     server: Running
     load: Load
     shape: Shape
-    calls: int
 
     @property
     def name(self) -> str:

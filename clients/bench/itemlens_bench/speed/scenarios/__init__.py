@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping
 from itemlens_bench.speed.bench import Bench
 from itemlens_bench.speed.report import Section
 from itemlens_bench.speed.scenarios.encode import encode
+from itemlens_bench.speed.scenarios.latency import latency
 
 SCENARIOS: Mapping[str, Callable[[Bench], list[Section]]] = {
     "encode": encode,
+    "latency": latency,
 }

@@ -54,7 +54,7 @@ def _section(
             load = stack.enter_context(server.load(calls, bench.processes))
             vectors = load.ask(list(bench.workload.texts[:COMPARED]))
             distances[server.target.name] = distance(vectors, truth[server.target.name])
-            contestants.append(Served(server, load, shape, len(calls)))
+            contestants.append(Served(server, load, shape))
         then = bench.turns(str(shape), bench.rounds * len(contestants))
         played = play(contestants, bench.rounds, count * shape.size, then)
     rows = []

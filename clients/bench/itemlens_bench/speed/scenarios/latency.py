@@ -1,0 +1,100 @@
+"""Unloaded latency: one caller, one text at a time, against tokenise + session.run in process."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from itemlens_bench.speed.bench import Bench
+from itemlens_bench.speed.contestants import Served, Shape, running
+from itemlens_bench.speed.figures import Spread, percentile
+from itemlens_bench.speed.raw import Raw
+from itemlens_bench.speed.remote import Remote
+from itemlens_bench.speed.report import Chart, Line, Row, Section
+from itemlens_bench.speed.rounds import Contestant, Measured, play
+from itemlens_bench.speed.usage import usage
+
+ONE = Shape(1, 1)
+WARM_UP = 20
+QUANTILES = np.arange(0.5, 100, 0.5)
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """Single texts through ONNX Runtime with `threads` threads, one after another."""
+
+    name: str
+    raw: Remote[Raw]
+    threads: int
+
+    def measure(self, first: int, texts: int) -> Measured:
+        """See Contestant."""
+        self.raw.call(Raw.latencies, self.threads, first + texts, WARM_UP)
+        before = usage(self.raw.pid)
+        latency = self.raw.call(Raw.latencies, self.threads, first, texts)
+        after = usage(self.raw.pid)
+        cpu = after.cpu_seconds - before.cpu_seconds
+        return Measured(texts, texts, float(latency.sum()), cpu, after.rss_bytes, latency)
+
+
+def latency(bench: Bench) -> list[Section]:
+    """One section: p50 over the rounds, and what is on top of the faster in-process set-up in the same rounds."""
+    with ExitStack() as stack:
+        contestants: list[Contestant] = []
+        floors: dict[str, list[str]] = {}
+        calls = bench.workload.calls(1)
+        for precision in bench.precisions:
+            raw = stack.enter_context(bench.raw(precision))
+            floor = [
+                InProcess(f"in process {precision}, {n} {'thread' if n == 1 else 'threads'}", raw, n)
+                for n in sorted({1, bench.processors})
+            ]
+            server = stack.enter_context(bench.ours(precision))
+            load = stack.enter_context(server.load(calls, 1))
+            served = Served(server, load, ONE)
+            floors[served.name] = [one.name for one in floor]
+            contestants += [*floor, served]
+        for peer in bench.peers:
+            server = stack.enter_context(running(peer))
+            served = Served(server, stack.enter_context(server.load(calls, 1)), ONE)
+            floors[served.name] = next(iter(floors.values()))
+            contestants.append(served)
+        # As many texts as the first takes its turn's time for.
+        pace = contestants[0].measure(0, 50)
+        count = max(20, round(bench.seconds * pace.texts_per_second))
+        then = bench.turns("single texts, one caller", bench.rounds * len(contestants))
+        played = play(contestants, bench.rounds, count, then)
+    return [_section(bench, played, floors, count)]
+
+
+def _section(
+    bench: Bench, played: dict[str, list[Measured]], floors: dict[str, list[str]], count: int
+) -> Section:
+    rows = []
+    for name, rounds in played.items():
+        middle = _p50(rounds)
+        latencies = np.concatenate([m.latency for m in rounds])
+        figures = {"p50 ms": Spread.of(middle)} | {
+            f"p{q:g} ms": 1e3 * percentile(latencies, q) for q in (90, 99, 99.9)
+        }
+        if name in floors:
+            # The set-up that is faster over all rounds; then the difference within each.
+            best = min((_p50(played[floor]) for floor in floors[name]), key=lambda p: Spread.of(p).median)
+            added = [mine - floor for mine, floor in zip(middle, best, strict=True)]
+            figures["p50 over in process, ms"] = Spread.of(added)
+        figures["CPU ms/text"] = Spread.of([1e3 * m.cpu_seconds / m.texts for m in rounds])
+        rows.append(Row(name, figures))
+    lines = [
+        Line(name, [1e3 * percentile(np.concatenate([m.latency for m in rounds]), q) for q in QUANTILES],
+             [float(q) for q in QUANTILES])
+        for name, rounds in played.items()
+    ]  # fmt: skip
+    notes = [f"{bench.rounds} rounds of {count:,} texts each, the same for all"]
+    chart = Chart(lines=lines, x="ms", y="percent of calls", x_scale="log")
+    return Section("Unloaded latency: single texts, one caller", rows, notes, chart)
+
+
+def _p50(rounds: list[Measured]) -> list[float]:
+    return [1e3 * percentile(m.latency, 50) for m in rounds]
