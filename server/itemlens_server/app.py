@@ -66,7 +66,7 @@ class Server:
         self.encoder = ContentEncoder(settings.thread_count(), settings.embedding_cache_bytes)
         self.catalogue = Catalogue(
             self.store, self.models, self.encoder, default_space=default.space_id, segment_rows=settings.segment_rows,
-            ef=settings.candidates_per_channel, max_item_pictures=settings.max_item_pictures,
+            max_item_pictures=settings.max_item_pictures,
         )  # fmt: skip
         self.catalogue.load()
         self._health = health.HealthServicer()

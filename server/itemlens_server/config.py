@@ -79,7 +79,9 @@ class Settings(BaseSettings):
     weight_cart: float = Field(0.8, ge=0, description="weight of a CART")
     weight_purchase: float = Field(1.0, ge=0, description="weight of a PURCHASE")
     candidates_per_channel: int = Field(
-        400, gt=0, description="candidates a graph gives; more: better recall, slower"
+        400,
+        gt=0,
+        description="candidates a graph gives, half as many to past items; more: better recall, slower",
     )
     segment_rows: int = Field(
         2048, gt=0, description="new items that are searched exactly before a graph is built of them"

@@ -29,6 +29,8 @@ from itemlens_server.durable import publish
 log = logging.getLogger(__name__)
 M = 16
 EF_CONSTRUCTION = 200
+# hnswlib searches as deep as the larger of ef and k: with the least ef each search says by k how deep it is.
+EF_BY_K = 1
 MANIFEST = "graphs.json"
 
 
@@ -68,7 +70,7 @@ class Segment:
         return [np.concatenate(one) if one else np.zeros(0, np.int64) for one in found]
 
 
-def build(labels: Ints, h: Array, blocks: Sequence[Block], ef: int, threads: int = 1) -> Segment:
+def build(labels: Ints, h: Array, blocks: Sequence[Block]) -> Segment:
     """A segment of rows: labels [n] ascending, h [n, dimension]."""
     graphs = {}
     for block in blocks:
@@ -82,8 +84,8 @@ def build(labels: Ints, h: Array, blocks: Sequence[Block], ef: int, threads: int
             vectors = h[chosen, block.start : block.stop]
             # A predicted block is r e'; the graph wants unit length.
             vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-            graph.add_items(vectors, labels[chosen], num_threads=threads)
-            graph.set_ef(ef)
+            graph.add_items(vectors, labels[chosen], num_threads=1)
+            graph.set_ef(EF_BY_K)
             graphs[block.channel, presence] = graph
     return Segment(int(labels[0]), int(labels[-1]), len(labels), graphs)
 
@@ -156,7 +158,7 @@ def save(directory: Path, segments: Sequence[Segment], identity: Mapping[str, ob
         raise
 
 
-def load(directory: Path, identity: Mapping[str, object], ef: int) -> list[Segment]:
+def load(directory: Path, identity: Mapping[str, object]) -> list[Segment]:
     """Read a snapshot of the same `identity`; an empty list where it is missing, damaged or of another one."""
     for leftover in directory.parent.glob(directory.name + ".*"):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -175,7 +177,7 @@ def load(directory: Path, identity: Mapping[str, object], ef: int) -> list[Segme
                     raise ValueError(f"{path.name} is damaged")
                 graph = hnswlib.Index(space="ip", dim=g["dim"])
                 graph.load_index(str(path), max_elements=g["count"])
-                graph.set_ef(ef)
+                graph.set_ef(EF_BY_K)
                 graphs[g["channel"], g["presence"]] = graph
             segments.append(Segment(one["first"], one["last"], one["rows"], graphs))
         return segments

@@ -57,7 +57,6 @@ class Index:
         directory: Path,
         identity: Mapping[str, object],
         segment_rows: int,
-        ef: int,
     ) -> None:
         self.blocks = tuple(blocks)
         self.identity = dict(identity)
@@ -65,7 +64,6 @@ class Index:
         self._rows = Rows(dimension)
         self._directory = directory
         self._segment_rows = segment_rows
-        self._ef = ef
         self._segments: tuple[graphs.Segment, ...] = ()
         self._behaviour_rows: tuple[Neighbours, Ints] | None = None
         self._building = threading.Lock()
@@ -117,7 +115,7 @@ class Index:
             self._behaviour_rows = (neighbours, rows)
         return rows[: len(view.labels)]
 
-    def maintain(self, threads: int = 1) -> bool:
+    def maintain(self) -> bool:
         """Build graphs over fresh rows if there are enough, and write the snapshot. Whether anything was done."""
         if not self._building.acquire(blocking=False):
             return False
@@ -131,7 +129,7 @@ class Index:
             kept = list(self._segments[:stay])
             if size:
                 chosen = alive[len(alive) - size :]
-                kept.append(graphs.build(view.labels[chosen], view.h[chosen], self.blocks, self._ef, threads))
+                kept.append(graphs.build(view.labels[chosen], view.h[chosen], self.blocks))
             self._segments = tuple(kept)
             try:
                 graphs.save(self._directory, kept, self.identity)
@@ -143,7 +141,7 @@ class Index:
 
     def load_graphs(self) -> None:
         """Take the graphs of the snapshot, if it is of this space, whole, and has the rows that it should have."""
-        segments = graphs.load(self._directory, self.identity, self._ef)
+        segments = graphs.load(self._directory, self.identity)
         view = self.view()
         if all(graphs.covers(s, self.blocks, view.labels[view.alive], view.h[view.alive]) for s in segments):
             self._segments = tuple(segments)

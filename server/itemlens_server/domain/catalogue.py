@@ -66,14 +66,13 @@ class Catalogue:
 
     def __init__(
         self, store: Store, models: ModelRepository, encoder: ContentEncoder, *,
-        default_space: str, segment_rows: int, ef: int, max_item_pictures: int,
+        default_space: str, segment_rows: int, max_item_pictures: int,
     ) -> None:  # fmt: skip
         self.store = store
         self._models = models
         self._encoder = encoder
         self._default_space = default_space
         self._segment_rows = segment_rows
-        self._ef = ef
         self._max_item_pictures = max_item_pictures
         self._collections: dict[str, Collection] = {}
         self._changing = threading.Lock()
@@ -301,7 +300,7 @@ class Catalogue:
         return done
 
     def _open(self, row: CollectionRow, space: Space) -> Collection:
-        return Collection(row, space, self.store, segment_rows=self._segment_rows, ef=self._ef)
+        return Collection(row, space, self.store, segment_rows=self._segment_rows)
 
     def _encode(
         self,

@@ -45,13 +45,12 @@ class Learnt:
 class Collection:
     """The live state of a collection in one space. Replaced as a whole when the collection moves to another space."""
 
-    def __init__(self, row: CollectionRow, space: Space, store: Store, *, segment_rows: int, ef: int) -> None:
+    def __init__(self, row: CollectionRow, space: Space, store: Store, *, segment_rows: int) -> None:
         self.row = row
         self.space = space
         self.store = store
         self.directory = store.directory / "collections" / str(row.id)
         self._segment_rows = segment_rows
-        self._ef = ef
         self.index = Index(
             block_list(space.terms),
             space.terms.dimension,
@@ -59,7 +58,6 @@ class Collection:
             directory=self.directory / f"graphs-{space.space_id}",
             identity={"space_id": space.space_id, "collection": row.id},
             segment_rows=segment_rows,
-            ef=ef,
         )
         self._last_label = 0
         self._learnt: Learnt | None = None

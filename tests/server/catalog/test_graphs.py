@@ -35,9 +35,7 @@ def random_h(count: int, seed: int = 0) -> Array:
 
 
 def index_at(folder: Path, segment_rows: int = 50, identity: dict[str, object] = IDENTITY) -> Index:
-    return Index(
-        BLOCKS, DIMENSION, directory=folder / "graphs", identity=identity, segment_rows=segment_rows, ef=100
-    )
+    return Index(BLOCKS, DIMENSION, directory=folder / "graphs", identity=identity, segment_rows=segment_rows)
 
 
 def filled(folder: Path, count: int, segment_rows: int = 50) -> Index:
@@ -194,7 +192,7 @@ class TestSnapshot:
             Path(path).write_bytes(b"half")
 
         index = filled(tmp_path, 80)
-        graph_type = type(graphs.build(np.array([1]), random_h(1), BLOCKS, 10).graphs["text", "present"])
+        graph_type = type(graphs.build(np.array([1]), random_h(1), BLOCKS).graphs["text", "present"])
         monkeypatch.setattr(graph_type, "save_index", short)
         assert index.maintain()
         assert index.graph_rows() == 80

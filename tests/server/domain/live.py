@@ -34,7 +34,7 @@ class Live:
         self.encoder = ContentEncoder(2)
         self.catalogue = Catalogue(
             self.store, repository, self.encoder, default_space=space,
-            **{"segment_rows": 50, "ef": 100, "max_item_pictures": 3, **settings},
+            **{"segment_rows": 50, "max_item_pictures": 3, **settings},
         )  # fmt: skip
         self.catalogue.load()
 
