@@ -1,0 +1,125 @@
+"""Calls over gRPC whose messages are bytes that are made before the clock starts and not parsed while it runs."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+import grpc
+import numpy as np
+
+from itemlens_bench.speed.target import Array, CallFailed, Refused
+
+UNLIMITED = [("grpc.max_receive_message_length", -1)]
+
+
+class GrpcCaller:
+    """Calls one unary method with bytes."""
+
+    def __init__(self, address: str, method: str) -> None:
+        """`address`: "host:port"; `method`: "/package.Service/Method"."""
+        self._address = address
+        self._method = method
+
+    async def __aenter__(self) -> Self:
+        self._channel = grpc.aio.insecure_channel(self._address, UNLIMITED)
+        self._call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(self._method)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._channel.close()
+
+    async def send(self, request: bytes) -> bytes:
+        """The reply's bytes.
+
+        Raises:
+            Refused, CallFailed: see there.
+        """
+        try:
+            reply: bytes = await self._call(request)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise Refused from error
+            raise CallFailed(f"{self._address}: {error.code().name}: {error.details()}") from error
+        return reply
+
+
+class TextsCaller(GrpcCaller):
+    """The call of `servers.grpc_texts`: a JSON list of texts there, bytes back."""
+
+    def __init__(self, address: str, dimension: int) -> None:
+        super().__init__(address, "/bench.Texts/Encode")
+        self._dimension = dimension
+
+    def pack(self, texts: Sequence[str]) -> bytes:
+        """See Caller."""
+        return json.dumps(list(texts)).encode()
+
+    def unpack(self, reply: bytes) -> Array:
+        """See Caller."""
+        return np.frombuffer(reply, np.float32).reshape(-1, self._dimension)
+
+
+class TritonCaller(GrpcCaller):
+    """Triton's ModelInfer for the model `texts`: input texts BYTES [n, 1], output vectors FP32 [n, dimension].
+
+    Its two messages are written and read here, a field at a time, so that the load processes need no tritonclient.
+    """
+
+    def __init__(self, address: str, dimension: int) -> None:
+        super().__init__(address, "/inference.GRPCInferenceService/ModelInfer")
+        self._dimension = dimension
+
+    def pack(self, texts: Sequence[str]) -> bytes:
+        """See Caller."""
+        contents = [text.encode() for text in texts]
+        shape = _varint(len(texts)) + _varint(1)
+        tensor = _field(1, b"texts") + _field(2, b"BYTES") + _field(3, shape)
+        raw = b"".join(struct.pack("<I", len(content)) + content for content in contents)
+        return _field(1, b"texts") + _field(5, tensor) + _field(6, _field(1, b"vectors")) + _field(7, raw)
+
+    def unpack(self, reply: bytes) -> Array:
+        """See Caller."""
+        raw = next(content for number, content in _fields(reply) if number == 6)
+        return np.frombuffer(raw, np.float32).reshape(-1, self._dimension)
+
+
+def _varint(value: int) -> bytes:
+    """A number as protobuf writes it: 7 bits a byte, the lowest first."""
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A protobuf field that has a length: bytes, a string, a message or packed numbers."""
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Number and content of a message's fields; all have lengths."""
+    at = 0
+    while at < len(message):
+        tag, at = _read_varint(message, at)
+        length, at = _read_varint(message, at)
+        yield tag >> 3, message[at : at + length]
+        at += length
+
+
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+    """The number at byte `at`, and the byte after it."""
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7

@@ -1,0 +1,51 @@
+"""PyTriton with the exported graph in its callable, an instance for each core, behind Triton's dynamic batcher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from pytriton.decorators import batch
+from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
+from pytriton.triton import Triton, TritonConfig
+
+from .options import options
+from .text_graph import TextGraph
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+def callable_of(graph: TextGraph, padded: bool) -> Callable[..., Arrays]:
+    encode = graph.padded if padded else graph.grouped
+
+    @batch  # type: ignore[untyped-decorator]
+    def infer(texts: np.ndarray[Any, Any]) -> Arrays:
+        return {"vectors": encode([text.decode() for text in texts[:, 0]])}
+
+    made: Callable[..., Arrays] = infer
+    return made
+
+
+if __name__ == "__main__":
+    parser = options()
+    parser.add_argument("--padded", action="store_true", help="pad what comes together, as its examples do")
+    parser.add_argument("--max-batch", type=int, default=64)
+    parser.add_argument("--delay", type=int, default=0)
+    given = parser.parse_args()
+    graph = TextGraph(given)
+    config = TritonConfig(
+        allow_http=False, allow_metrics=False, grpc_address="127.0.0.1", grpc_port=given.port
+    )
+    with Triton(config=config) as server:
+        server.bind(
+            model_name="texts",
+            infer_func=[callable_of(graph, given.padded) for _ in range(given.threads)],
+            inputs=[Tensor(name="texts", dtype=bytes, shape=(1,))],
+            outputs=[Tensor(name="vectors", dtype=np.float32, shape=(-1,))],
+            config=ModelConfig(
+                max_batch_size=given.max_batch,
+                batcher=DynamicBatcher(max_queue_delay_microseconds=given.delay),
+            ),
+        )
+        server.serve()
