@@ -1,55 +1,18 @@
-"""Calls over gRPC whose messages are bytes that are made before the clock starts and not parsed while it runs."""
+"""The calls of the peers that speak gRPC."""
 
 from __future__ import annotations
 
 import json
 import struct
 from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Self
 
-import grpc
 import numpy as np
 
-from itemlens_bench.speed.target import Array, CallFailed, Refused
-
-UNLIMITED = [("grpc.max_receive_message_length", -1)]
-
-
-class GrpcCaller:
-    """Calls one unary method with bytes."""
-
-    def __init__(self, address: str, method: str) -> None:
-        """`address`: "host:port"; `method`: "/package.Service/Method"."""
-        self._address = address
-        self._method = method
-
-    async def __aenter__(self) -> Self:
-        self._channel = grpc.aio.insecure_channel(self._address, UNLIMITED)
-        self._call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(self._method)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._channel.close()
-
-    async def send(self, request: bytes) -> bytes:
-        """The reply's bytes.
-
-        Raises:
-            Refused, CallFailed: see there.
-        """
-        try:
-            reply: bytes = await self._call(request)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
-                raise Refused from error
-            raise CallFailed(f"{self._address}: {error.code().name}: {error.details()}") from error
-        return reply
+from itemlens_bench.speed.grpc_call import BytesCaller
+from itemlens_bench.speed.target import Array
 
 
-class TextsCaller(GrpcCaller):
+class TextsCaller(BytesCaller):
     """The call of `servers.grpc_texts`: a JSON list of texts there, bytes back."""
 
     def __init__(self, address: str, dimension: int) -> None:
@@ -65,7 +28,7 @@ class TextsCaller(GrpcCaller):
         return np.frombuffer(reply, np.float32).reshape(-1, self._dimension)
 
 
-class TritonCaller(GrpcCaller):
+class TritonCaller(BytesCaller):
     """Triton's ModelInfer for the model `texts`: input texts BYTES [n, 1], output vectors FP32 [n, dimension].
 
     Its two messages are written and read here, a field at a time, so that the load processes need no tritonclient.

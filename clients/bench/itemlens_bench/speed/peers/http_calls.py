@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -33,9 +34,11 @@ class HttpCaller:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for _, writer in self._idle:
+        while self._idle:
+            _, writer = self._idle.pop()
             writer.close()
-        self._idle.clear()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     def post(self, body: object) -> bytes:
         """The bytes of a request with `body` as JSON."""
