@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +19,6 @@ from itemlens_server.errors import InvalidInput
 
 if TYPE_CHECKING:
     from itemlens_bench.speed.bench import Bench
-    from itemlens_bench.speed.report import Section
 
 WIDTH = 200  # of tables that go to a file
 
@@ -29,6 +28,7 @@ class Scenario(StrEnum):
 
     ENCODE = "encode"
     LATENCY = "latency"
+    RECOMMEND = "recommend"
     ALL = "all"
 
 
@@ -48,74 +48,59 @@ def bench(
     rounds: Annotated[int, typer.Option(help="interleaved rounds", min=1)] = 5,
     seconds: Annotated[float, typer.Option(help="length of a turn in a round, about", min=0.1)] = 6.0,
     processes: Annotated[int, typer.Option(help="load processes a server", min=1)] = 1,
-    seed: Annotated[int, typer.Option(help="of texts and arrivals")] = 7,
+    seed: Annotated[int, typer.Option(help="of texts, arrivals and users")] = 7,
+    stretch: Annotated[
+        float, typer.Option(help="factor on the lengths of overload, mixed and soak", min=0.01)
+    ] = 1.0,
+    store: Annotated[
+        Path | None,
+        typer.Option(help="recommend: a server's data folder; it is copied", exists=True, file_okay=False),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="recommend: the fashion data set's folder, else titles are made",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    collection: Annotated[str, typer.Option(help="recommend: the collection's name")] = "bench",
     out: Annotated[
         Path | None, typer.Option(help="folder for report.json, report.md and the plots", file_okay=False)
     ] = None,
 ) -> None:
     """Measure speed: a server of ours, started for it, beside ONNX Runtime by itself on the same texts."""
-    from itemlens_bench.speed import scenarios as known
-    from itemlens_bench.speed.report import Report, markdown
+    from itemlens_bench.speed.bench import Bench, Source, TextSpace
+    from itemlens_bench.speed.report import Report, about, table
+    from itemlens_bench.speed.scenarios import SCENARIOS
+    from itemlens_bench.speed.workload import TEXTS, make_texts, read_texts, workload
+    from itemlens_server.engine.manifest import Precision
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH)
-    settings = dict(_name_and_value(one) for one in setting or ())
+    precisions = precision or ["fp32"]
+    found = TextSpace.find(models, space, precisions)
+    lines = read_texts(texts) if texts else make_texts(TEXTS, seed)
     with (
         tempfile.TemporaryDirectory(prefix="itemlens-bench-") as folder,
         Progress(console=console) as progress,
     ):
-        made = _bench(
-            models, space, precision or ["fp32"], settings, texts, rounds, seconds, processes, seed, Path(folder),
-            progress,
+        made = Bench(
+            found, [Precision(p) for p in precisions], dict(_name_and_value(one) for one in setting or ()),
+            workload(lines, found.directory, found.preprocessing), Path(folder), progress, rounds, seconds, seed,
+            processes, stretch, Source(collection, store, data),
         )  # fmt: skip
-        chosen = [
-            s for s in Scenario if s is not Scenario.ALL and (s in scenarios or Scenario.ALL in scenarios)
-        ]
-        sections: list[Section] = []
-        for scenario in chosen:
-            sections += known.SCENARIOS[scenario.value](made)
-    report = Report(_about(made), sections)
-    console.print(report.tables())
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(report.plain(), indent=1, ensure_ascii=False)
-        (out / "report.json").write_text(text + "\n", encoding="utf-8")
-        (out / "report.md").write_text("\n".join(map(markdown, sections)), encoding="utf-8")
-
-
-def _bench(
-    models: Path, space: str, precisions: list[str], settings: dict[str, str], texts: Path | None, rounds: int,
-    seconds: float, processes: int, seed: int, folder: Path, progress: Progress,
-) -> Bench:  # fmt: skip
-    from itemlens_bench.speed.bench import Bench
-    from itemlens_bench.speed.workload import TEXTS, make_texts, read_texts, workload
-    from itemlens_server.config import Settings
-    from itemlens_server.engine.manifest import Manifest, Precision
-    from itemlens_server.engine.options import EngineOptions
-    from itemlens_server.engine.repository import ModelRepository
-    from itemlens_server.engine.session import choose_provider
-
-    server = Settings.read(None, **settings)
-    directory = models / ModelRepository(models, EngineOptions()).resolve(space)
-    manifest = Manifest.load(directory)
-    channels = [c for c in manifest.channels if c.kind == "TEXT"]
-    if not channels:
-        raise InvalidInput(f"{directory.name} has no channel of texts", "space")
-    encoder = manifest.encoders[channels[0].encoder]
-    for precision in precisions:
-        if precision not in encoder.graphs:
-            known = ", ".join(encoder.graphs)
-            raise InvalidInput(
-                f"{directory.name} has no {precision} graph of texts; it has {known}", "precision"
-            )
-    assert encoder.text is not None
-    found = read_texts(texts) if texts else make_texts(TEXTS, seed)
-    return Bench(
-        directory.resolve(), manifest, channels[0].name, [Precision(p) for p in precisions], settings,
-        choose_provider(server.provider), server.thread_count(), workload(found, directory, encoder.text), rounds,
-        seconds, seed, processes, folder, progress,
-    )  # fmt: skip
+        report = Report(_about(made), ())
+        console.print(about(report))
+        for scenario in Scenario:
+            if scenario is Scenario.ALL or not {scenario, Scenario.ALL} & {*scenarios}:
+                continue
+            new = SCENARIOS[scenario](made)
+            console.print(*(table(section) for section in new))
+            report = replace(report, sections=(*report.sections, *new))
+            if out is not None:
+                report.write(out)  # after each scenario: they take long
 
 
 def _name_and_value(setting: str) -> tuple[str, str]:
@@ -135,7 +120,7 @@ def _about(bench: Bench) -> dict[str, str]:
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{os.cpu_count()} processors, {processor()}",
         "versions": f"Python {platform.python_version()}, ONNX Runtime {onnxruntime.__version__}",
-        "space": f"{bench.manifest.space_id} ({bench.manifest.name})",
+        "space": f"{bench.space.manifest.space_id} ({bench.space.manifest.name})",
         "settings": ", ".join(f"{name}={value}" for name, value in bench.settings.items()) or "defaults",
         "workload": f"{bench.workload.describe()}, seed {bench.seed}",
     }

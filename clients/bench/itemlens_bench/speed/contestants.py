@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from itemlens_bench.speed.load import Load
 from itemlens_bench.speed.patterns import Closed, Outcome, Recording
@@ -42,7 +43,7 @@ class Running:
     pid: int
     counts: Counts
 
-    def load(self, calls: Sequence[Sequence[str]], processes: int) -> Load:
+    def load(self, calls: Sequence[Any], processes: int) -> Load:
         """Load processes against it."""
         return Load(partial(self.target.caller, self.address), calls, processes)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Group, RenderableType
@@ -74,10 +76,19 @@ class Report:
         """As JSON has it."""
         return _finite({"about": dict(self.about), "sections": [asdict(s) for s in self.sections]})  # type: ignore[no-any-return]
 
-    def tables(self) -> RenderableType:
-        """For the terminal."""
-        about = [Text(f"{name}: {value}", "dim") for name, value in self.about.items()]
-        return Group(*about, *(table(section) for section in self.sections))
+    def write(self, folder: Path) -> None:
+        """`report.json` and `report.md` in `folder`, which is made."""
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.plain(), indent=1, ensure_ascii=False)
+        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+        lines = [f"- {name}: {value}" for name, value in self.about.items()]
+        sections = [markdown(section) for section in self.sections]
+        (folder / "report.md").write_text("\n".join([*lines, "", *sections]), encoding="utf-8")
+
+
+def about(report: Report) -> RenderableType:
+    """What was measured on, for the terminal."""
+    return Group(*(Text(f"{name}: {value}", "dim") for name, value in report.about.items()))
 
 
 def table(section: Section) -> RenderableType:

@@ -6,8 +6,10 @@ from itemlens_bench.speed.bench import Bench
 from itemlens_bench.speed.report import Section
 from itemlens_bench.speed.scenarios.encode import encode
 from itemlens_bench.speed.scenarios.latency import latency
+from itemlens_bench.speed.scenarios.recommend import recommend
 
 SCENARIOS: Mapping[str, Callable[[Bench], list[Section]]] = {
     "encode": encode,
     "latency": latency,
+    "recommend": recommend,
 }

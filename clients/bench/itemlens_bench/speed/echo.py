@@ -1,0 +1,59 @@
+"""The floor of a call: a bare gRPC server that answers anything with so many bytes. `python -m` runs it."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import grpc
+
+from itemlens_bench.speed.grpc_call import BytesCaller
+from itemlens_bench.speed.target import Target
+
+METHOD = "/bench.Echo/Echo"
+THREADS = 2  # more only wait for each other
+
+
+@dataclass(frozen=True)
+class Echo:
+    """How it is started. `reply_bytes`: length of each reply."""
+
+    reply_bytes: int
+
+    def start(self, port: int) -> subprocess.Popen[bytes]:
+        """See Target."""
+        command = [sys.executable, "-m", __name__, str(port), str(self.reply_bytes)]
+        process = subprocess.Popen(command, start_new_session=True)
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            grpc.channel_ready_future(channel).result(30)
+        return process
+
+
+def target(reply_bytes: int) -> Target:
+    """An echo server with replies of this length."""
+    return Target("grpc echo", Echo(reply_bytes).start, partial(BytesCaller, method=METHOD))
+
+
+def main() -> None:
+    """Serve until killed."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("reply_bytes", type=int)
+    given = parser.parse_args()
+    reply = bytes(given.reply_bytes)
+    server = grpc.server(ThreadPoolExecutor(THREADS))
+    method: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(
+        lambda request, context: reply
+    )
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Echo", {"Echo": method}),))
+    server.add_insecure_port(f"127.0.0.1:{given.port}")
+    server.start()
+    server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    main()
