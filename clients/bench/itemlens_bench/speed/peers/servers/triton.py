@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +35,8 @@ if __name__ == "__main__":
     parser.add_argument("--max-batch", type=int, default=64)
     parser.add_argument("--delay", type=int, default=0)
     given = parser.parse_args()
+    # Leave the block below when stopped: else its shared memory and working folder stay behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     graph = TextGraph(given)
     config = TritonConfig(
         allow_http=False, allow_metrics=False, grpc_address="127.0.0.1", grpc_port=given.port
