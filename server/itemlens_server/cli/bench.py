@@ -19,7 +19,9 @@ from itemlens_server.errors import InvalidInput
 
 if TYPE_CHECKING:
     from itemlens_bench.speed.bench import Bench
+    from itemlens_bench.speed.target import Target
 
+ALL_PEERS = "all"
 WIDTH = 200  # of tables that go to a file
 
 
@@ -29,6 +31,10 @@ class Scenario(StrEnum):
     ENCODE = "encode"
     LATENCY = "latency"
     RECOMMEND = "recommend"
+    OVERLOAD = "overload"
+    MIXED = "mixed"
+    OPEN_LOOP = "open-loop"
+    SOAK = "soak"
     ALL = "all"
 
 
@@ -44,6 +50,12 @@ def bench(
     ] = None,
     texts: Annotated[
         Path | None, typer.Option(help="a file with a text a line, instead of made ones", dir_okay=False)
+    ] = None,
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="encode, latency, open-loop: another server beside it; again for more, all for all"
+        ),
     ] = None,
     rounds: Annotated[int, typer.Option(help="interleaved rounds", min=1)] = 5,
     seconds: Annotated[float, typer.Option(help="length of a turn in a round, about", min=0.1)] = 6.0,
@@ -89,7 +101,7 @@ def bench(
         made = Bench(
             found, [Precision(p) for p in precisions], dict(_name_and_value(one) for one in setting or ()),
             workload(lines, found.directory, found.preprocessing), Path(folder), progress, rounds, seconds, seed,
-            processes, stretch, Source(collection, store, data),
+            processes, stretch, Source(collection, store, data), _peers(found.directory, peer or []),
         )  # fmt: skip
         report = Report(_about(made), ())
         console.print(about(report))
@@ -101,6 +113,19 @@ def bench(
             report = replace(report, sections=(*report.sections, *new))
             if out is not None:
                 report.write(out)  # after each scenario: they take long
+
+
+def _peers(space: Path, names: list[str]) -> list[Target]:
+    from itemlens_bench.speed.peers import peers
+
+    if not names:
+        return []
+    known = peers(space)
+    chosen = [*known] if names == [ALL_PEERS] else names
+    for name in chosen:
+        if name not in known:
+            raise InvalidInput(f"no peer {name!r}; there are {', '.join(known)}", "peer")
+    return [known[name] for name in chosen]
 
 
 def _name_and_value(setting: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from itemlens_bench.speed.target import Target
 from itemlens_bench.speed.usage import Usage, usage
 
 STOP_SECONDS = 40.0
+PACE_SECONDS = 2.0
 Counts = Callable[[str], Mapping[str, float] | None]
 
 
@@ -86,6 +87,18 @@ class Served:
     def name(self) -> str:
         """See Contestant."""
         return self.server.target.name
+
+    def pace(self, seconds: float) -> float:
+        """About how many texts a second it does, from a run of so long."""
+        closed = Closed(self.shape.concurrency, range(1 << 20), seconds)
+        recording = self.load.run(closed)
+        return recording.count(Outcome.OK) * self.shape.size / recording.seconds
+
+    def capacity(self, seconds: float, first: int = 0) -> Measured:
+        """Its saturated throughput, from a run of about so long: whole calls, and each caller has several."""
+        size, concurrency = self.shape.size, self.shape.concurrency
+        calls = max(round(self.pace(PACE_SECONDS) * seconds / size), 4 * concurrency)
+        return self.measure(first, calls * size)
 
     def measure(self, first: int, texts: int) -> Measured:
         """See Contestant. The server is warmed up by calls that are not counted."""

@@ -36,6 +36,6 @@ def percentile(values: Floats, q: float) -> float:
     return float(np.percentile(values, q, method="inverted_cdf")) if len(values) else float("nan")
 
 
-def percentile_name(q: float) -> str:
-    """As tables show it: "p99.9"."""
-    return f"p{q:g}"
+def milliseconds(latency: Floats, which: Sequence[float] = PERCENTILES) -> dict[str, float]:
+    """Percentiles of latencies in seconds, in milliseconds, by the column that shows them ("p99 ms")."""
+    return {f"p{q:g} ms": 1e3 * percentile(latency, q) for q in which}

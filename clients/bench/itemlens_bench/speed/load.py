@@ -42,6 +42,8 @@ class Load:
         """`contents`: what the requests are packed from, before any clock starts."""
         self._workers = [Remote(partial(_Worker, caller, contents)) for _ in range(processes)]
         self._stack = ExitStack()
+        self.at = 0.0
+        """When the last pattern began, in seconds of the monotonic clock."""
 
     def __enter__(self) -> Self:
         for worker in self._workers:
@@ -60,7 +62,7 @@ class Load:
 
     def begin(self, pattern: Pattern) -> None:
         """Start a pattern; `finish` waits for it."""
-        at = time.monotonic() + START_SECONDS
+        self.at = at = time.monotonic() + START_SECONDS
         for worker, part in zip(self._workers, pattern.split(len(self._workers)), strict=True):
             worker.begin(_Worker.run, part, at)
 

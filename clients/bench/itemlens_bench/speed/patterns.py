@@ -147,16 +147,29 @@ class Closed:
 
 @dataclass(frozen=True)
 class Open:
-    """Calls at times of their own, whether or not earlier ones are answered. `due` are seconds from the start."""
+    """Calls at times of their own, whether or not earlier ones are answered: `due`, in seconds from the start, within
+    `seconds`. Numbers count as in Closed.
+    """
 
     due: Floats
     numbers: Sequence[int]
+    seconds: float
     most_in_flight: int = MOST_IN_FLIGHT
+
+    def then(self, other: Open) -> Open:
+        """This, and `other` right after it."""
+        due = np.concatenate([self.due, self.seconds + other.due])
+        return replace(
+            self, due=due, numbers=[*self.numbers, *other.numbers], seconds=self.seconds + other.seconds
+        )
 
     def split(self, count: int) -> list[Open]:
         """See Pattern."""
         most = max(1, self.most_in_flight // count)
-        return [Open(self.due[n::count], self.numbers[n::count], most) for n in range(count)]
+        return [
+            replace(self, due=self.due[n::count], numbers=self.numbers[n::count], most_in_flight=most)
+            for n in range(count)
+        ]
 
     async def run(self, sender: Sender, requests: Sequence[Any], at: float) -> Recording:
         """See Pattern."""
@@ -183,7 +196,7 @@ def poisson(rate: float, seconds: float, seed: int, first: int = 0) -> Open:
     gaps = rng.exponential(1 / rate, size=int(rate * seconds + 10 * (rate * seconds) ** 0.5 + 20))
     due = np.cumsum(gaps)
     due = due[due < seconds]
-    return Open(due, range(first, first + len(due)))
+    return Open(due, range(first, first + len(due)), seconds)
 
 
 @dataclass

@@ -13,8 +13,9 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from itemlens_bench.speed.figures import Spread
+from itemlens_bench.speed.figures import Floats, Spread, percentile
 
+QUANTILES = (*(n / 2 for n in range(1, 198)), *(99 + n / 10 for n in range(10)))
 Figure = float | Spread | str | None
 
 
@@ -35,6 +36,11 @@ class Line:
     y: Sequence[float]
 
 
+def latency_line(name: str, latency: Floats) -> Line:
+    """What share of calls took how long at most; `latency` in seconds."""
+    return Line(name, [1e3 * percentile(latency, q) for q in QUANTILES], list(QUANTILES))
+
+
 @dataclass(frozen=True)
 class Chart:
     """What a section's plot shows: a column as bars, or lines.
@@ -49,6 +55,11 @@ class Chart:
     y: str = ""
     x_scale: Literal["linear", "log"] = "linear"
     y_scale: Literal["linear", "log"] = "linear"
+
+
+def latency_chart(lines: Sequence[Line]) -> Chart:
+    """Of latency lines."""
+    return Chart(lines=lines, x="ms", y="percent of calls", x_scale="log")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import psutil
 
 SAMPLE_SECONDS = 0.5
@@ -57,10 +58,26 @@ class Watch:
     ) -> None:
         self._stopped.set()
         self._thread.join()
+        self._note()
+
+    def cpu_seconds(self, begin: float, end: float) -> float:
+        """Processor seconds between two times, interpolated between samples."""
+        spent = [sample.cpu_seconds for sample in self.samples]
+        at_begin, at_end = np.interp([begin, end], self.times, spent)
+        return float(at_end - at_begin)
+
+    def rss_bytes(self, begin: float, end: float) -> list[tuple[float, int]]:
+        """(seconds since `begin`, resident bytes) of the samples between two times."""
+        samples = zip(self.times, self.samples, strict=True)
+        return [(at - begin, sample.rss_bytes) for at, sample in samples if begin <= at <= end]
 
     def _sample(self) -> None:
         while True:
-            self.times.append(time.monotonic())
-            self.samples.append(usage(self._pid))
+            self._note()
             if self._stopped.wait(self._seconds):
                 return
+
+    def _note(self) -> None:
+        sample = usage(self._pid)
+        self.times.append(time.monotonic())
+        self.samples.append(sample)

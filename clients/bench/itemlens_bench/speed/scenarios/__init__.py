@@ -6,10 +6,18 @@ from itemlens_bench.speed.bench import Bench
 from itemlens_bench.speed.report import Section
 from itemlens_bench.speed.scenarios.encode import encode
 from itemlens_bench.speed.scenarios.latency import latency
+from itemlens_bench.speed.scenarios.mixed import mixed
+from itemlens_bench.speed.scenarios.open_loop import open_loop
+from itemlens_bench.speed.scenarios.overload import overload
 from itemlens_bench.speed.scenarios.recommend import recommend
+from itemlens_bench.speed.scenarios.soak import soak
 
 SCENARIOS: Mapping[str, Callable[[Bench], list[Section]]] = {
     "encode": encode,
     "latency": latency,
     "recommend": recommend,
+    "overload": overload,
+    "mixed": mixed,
+    "open-loop": open_loop,
+    "soak": soak,
 }

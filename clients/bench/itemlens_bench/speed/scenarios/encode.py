@@ -9,7 +9,7 @@ import numpy as np
 
 from itemlens_bench.speed.bench import Bench
 from itemlens_bench.speed.contestants import ByItself, Running, Served, Shape, running
-from itemlens_bench.speed.figures import Spread, percentile, shares
+from itemlens_bench.speed.figures import Spread, milliseconds, shares
 from itemlens_bench.speed.raw import Raw
 from itemlens_bench.speed.report import Chart, Figure, Row, Section
 from itemlens_bench.speed.rounds import Contestant, Measured, play
@@ -74,7 +74,7 @@ def figures(measured: Sequence[Measured], ceiling: Sequence[Measured] | None) ->
     found["CPU ms/text"] = Spread.of([1e3 * m.cpu_seconds / m.texts for m in measured])
     latency = np.concatenate([m.latency for m in measured])
     if len(latency):
-        found |= {f"p{q} ms": 1e3 * percentile(latency, q) for q in (50, 99)}
+        found |= milliseconds(latency, (50, 99))
     found["RSS MB"] = max(m.rss_bytes for m in measured) / 1e6
     found |= counted(measured)
     if len(latency):

@@ -9,16 +9,15 @@ import numpy as np
 
 from itemlens_bench.speed.bench import Bench
 from itemlens_bench.speed.contestants import Served, Shape, running
-from itemlens_bench.speed.figures import Spread, percentile
+from itemlens_bench.speed.figures import Spread, milliseconds, percentile
 from itemlens_bench.speed.raw import Raw
 from itemlens_bench.speed.remote import Remote
-from itemlens_bench.speed.report import Chart, Line, Row, Section
+from itemlens_bench.speed.report import Figure, Row, Section, latency_chart, latency_line
 from itemlens_bench.speed.rounds import Contestant, Measured, play
 from itemlens_bench.speed.usage import usage
 
 ONE = Shape(1, 1)
 WARM_UP = 20
-QUANTILES = np.arange(0.5, 100, 0.5)
 
 
 @dataclass(frozen=True)
@@ -72,13 +71,13 @@ def latency(bench: Bench) -> list[Section]:
 def _section(
     bench: Bench, played: dict[str, list[Measured]], floors: dict[str, list[str]], count: int
 ) -> Section:
-    rows = []
+    rows, lines = [], []
     for name, rounds in played.items():
         middle = _p50(rounds)
         latencies = np.concatenate([m.latency for m in rounds])
-        figures = {"p50 ms": Spread.of(middle)} | {
-            f"p{q:g} ms": 1e3 * percentile(latencies, q) for q in (90, 99, 99.9)
-        }
+        figures: dict[str, Figure] = {"p50 ms": Spread.of(middle)}
+        figures |= milliseconds(latencies, (90, 99, 99.9))
+        lines.append(latency_line(name, latencies))
         if name in floors:
             # The set-up that is faster over all rounds; then the difference within each.
             best = min((_p50(played[floor]) for floor in floors[name]), key=lambda p: Spread.of(p).median)
@@ -86,14 +85,8 @@ def _section(
             figures["p50 over in process, ms"] = Spread.of(added)
         figures["CPU ms/text"] = Spread.of([1e3 * m.cpu_seconds / m.texts for m in rounds])
         rows.append(Row(name, figures))
-    lines = [
-        Line(name, [1e3 * percentile(np.concatenate([m.latency for m in rounds]), q) for q in QUANTILES],
-             [float(q) for q in QUANTILES])
-        for name, rounds in played.items()
-    ]  # fmt: skip
     notes = [f"{bench.rounds} rounds of {count:,} texts each, the same for all"]
-    chart = Chart(lines=lines, x="ms", y="percent of calls", x_scale="log")
-    return Section("Unloaded latency: single texts, one caller", rows, notes, chart)
+    return Section("Unloaded latency: single texts, one caller", rows, notes, latency_chart(lines))
 
 
 def _p50(rounds: list[Measured]) -> list[float]:
