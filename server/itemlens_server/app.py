@@ -9,8 +9,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from itemlens_server.catalog.store import Store
 from itemlens_server.config import Settings
@@ -19,8 +17,7 @@ from itemlens_server.domain.encode import ContentEncoder
 from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import Provider, choose_provider, gpu_count
-from itemlens_server.errors import WrongState
-from itemlens_server.rpc.methods import SPARE_THREADS
+from itemlens_server.rpc.front import Front
 from itemlens_server.rpc.services import CATALOG, ITEM_LENS, register
 
 log = logging.getLogger("itemlens")
@@ -69,22 +66,14 @@ class Server:
             max_item_pictures=settings.max_item_pictures,
         )  # fmt: skip
         self.catalogue.load()
-        self._health = health.HealthServicer()
-        options = [
-            ("grpc.max_receive_message_length", settings.max_message_bytes),
-            ("grpc.max_send_message_length", settings.max_message_bytes),
-            ("grpc.so_reuseport", 0),
-            # A caller whose machine is gone, without a word, must not hold a thread for ever.
-            ("grpc.keepalive_time_ms", 60_000),
-            ("grpc.keepalive_timeout_ms", 20_000),
-        ]
-        self._grpc = grpc.server(
-            ThreadPoolExecutor(settings.rpc_threads + SPARE_THREADS, "rpc"), options=options
+        self._pool = ThreadPoolExecutor(settings.rpc_threads, "rpc")
+
+        def add_services(server: grpc.aio.Server) -> None:
+            register(server, self.catalogue, self.encoder, self._pool, settings)
+
+        self._front = Front(
+            add_services, SERVICES, listen=settings.listen, max_bytes=settings.max_message_bytes
         )
-        register(self._grpc, self.catalogue, self.encoder, settings)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
-        names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._grpc)
         self._stopping = threading.Event()
         self._maintenance = threading.Thread(target=self._maintain, name="maintenance", daemon=True)
         for name, encoder in default.encoders.items():
@@ -100,26 +89,18 @@ class Server:
         Raises:
             WrongState: the address is taken.
         """
-        try:
-            port = self._grpc.add_insecure_port(self._settings.listen)
-        except RuntimeError as error:
-            raise WrongState(
-                f"cannot listen on {self._settings.listen}: {error}; give --listen another address"
-            ) from error
-        self._grpc.start()
+        port = self._front.start()
         self._maintenance.start()
-        for name in ("", *SERVICES):
-            self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         log.info("serving on port %d, default space %s", port, self._default_space)
         return port
 
     def stop(self) -> None:
         """Drain: no new calls, running ones get `drain_seconds`; then close the store."""
-        self._health.enter_graceful_shutdown()
         self._stopping.set()
-        self._grpc.stop(self._settings.drain_seconds).wait()
+        self._front.stop(self._settings.drain_seconds)
         if self._maintenance.is_alive():
             self._maintenance.join()
+        self._pool.shutdown()
         self.models.close()
         self.encoder.close()
         self.store.close()

@@ -34,9 +34,10 @@ class Settings(BaseSettings):
     )
     threads: int = Field(0, ge=0, description="inference threads; 0: one a processor")
     rpc_threads: int = Field(
-        64,
-        ge=4,
-        description="calls that are worked on or wait for an encoder at the same time; half may be bulk",
+        16, ge=2, description="threads for calls that compute or wait for the store; half of them for bulk"
+    )
+    max_calls: int = Field(
+        1024, gt=0, description="calls and streams open at a time; past it they get RESOURCE_EXHAUSTED"
     )
     gpu_memory_bytes: int = Field(
         8 << 30, gt=0, description="upper bound of ONNX Runtime's CUDA arena, per session"

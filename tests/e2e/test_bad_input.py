@@ -9,6 +9,9 @@ import contextlib
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -627,37 +630,48 @@ class TestWaiting:
         ]
 
     def test_idle_streams_do_not_keep_others_from_being_served(self, server: Server, collection: str) -> None:
-        # More streams than the server lets be open; their callers say nothing.
-        import queue
-
-        waiting: list[tuple[queue.SimpleQueue[object], object]] = []
-        refusals = 0
-        try:
-            for _ in range(40):
-                requests: queue.SimpleQueue[object] = queue.SimpleQueue()
-                stream = server.catalog.StreamRecordEvents(iter(requests.get, None))
-                waiting.append((requests, stream))
-                event = catalog_pb2.Event(
-                    event_id="e", user_id="u", item_id="i", type=common_pb2.EVENT_TYPE_VIEW
-                )
-                requests.put(
-                    catalog_pb2.StreamRecordEventsRequest(
-                        record=catalog_pb2.RecordEventsRequest(collection=collection, events=[event])
-                    )
-                )
-                try:
-                    next(stream)
-                except grpc.RpcError as error:
-                    assert refused(error)[::2] == ("RESOURCE_EXHAUSTED", "OVERLOADED")
-                    refusals += 1
-            assert refusals > 0
+        # More streams than the server has threads; their callers say nothing more.
+        with idle_streams(server, collection, 40) as answered:
+            assert answered == 40
             assert server.healthy()
             with server.client() as client:
                 assert client.encode(["red"])[0].error is None
-        finally:
-            for requests, stream in waiting:
-                requests.put(None)
-                stream.cancel()  # type: ignore[attr-defined]
+
+    def test_past_the_limit_of_open_calls_the_next_is_told_when_to_come_again(
+        self, tiny: Tiny, tmp_path: Path
+    ) -> None:
+        with Server(tiny.models, tmp_path, max_calls=4) as server:
+            with server.client() as client:
+                client.create_collection("c")
+            with idle_streams(server, "c", 4), server.client() as client:
+                with pytest.raises(itemlens.Overloaded, match="4 calls are open") as error:
+                    client.encode(["red"])
+                assert error.value.details.retry_seconds
+                assert server.healthy()
+            with server.client(retry=itemlens.Retry()) as client:
+                assert client.encode(["red"])[0].error is None
+
+
+@contextmanager
+def idle_streams(server: Server, collection: str, count: int) -> Iterator[int]:
+    """Streams that are open and say nothing more; how many of them were answered."""
+    import queue
+
+    opened: list[tuple[queue.SimpleQueue[object], object]] = []
+    event = catalog_pb2.Event(event_id="e", user_id="u", item_id="i", type=common_pb2.EVENT_TYPE_VIEW)
+    record = catalog_pb2.RecordEventsRequest(collection=collection, events=[event])
+    try:
+        for _ in range(count):
+            requests: queue.SimpleQueue[object] = queue.SimpleQueue()
+            stream = server.catalog.StreamRecordEvents(iter(requests.get, None))
+            opened.append((requests, stream))
+            requests.put(catalog_pb2.StreamRecordEventsRequest(record=record))
+            next(stream)
+        yield len(opened)
+    finally:
+        for requests, stream in opened:
+            requests.put(None)
+            stream.cancel()  # type: ignore[attr-defined]
 
 
 class TestSpaces:

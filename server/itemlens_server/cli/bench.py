@@ -82,6 +82,7 @@ def bench(
     ] = None,
 ) -> None:
     """Measure speed: a server of ours, started for it, beside ONNX Runtime by itself on the same texts."""
+    from itemlens_bench.speed import plots
     from itemlens_bench.speed.bench import Bench, Source, TextSpace
     from itemlens_bench.speed.report import Report, about, table
     from itemlens_bench.speed.scenarios import SCENARIOS
@@ -113,6 +114,7 @@ def bench(
             report = replace(report, sections=(*report.sections, *new))
             if out is not None:
                 report.write(out)  # after each scenario: they take long
+                plots.write(report, out)
 
 
 def _peers(space: Path, names: list[str]) -> list[Target]:

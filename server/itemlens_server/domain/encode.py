@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from itemlens_server.call import Call
+from itemlens_server.engine.batcher import Pending
 from itemlens_server.engine.cache import LruCache
 from itemlens_server.engine.encoder import Array, Encoded
 from itemlens_server.engine.picture_encoder import Picture, PictureEncoder
@@ -78,33 +79,36 @@ class ContentEncoder:
             Overloaded: the queue is full.
             DeadlineExceeded, Cancelled: nobody waits any more.
         """
+        return self.begin(space, contents, purpose, call, parts=parts, keep=keep).results()
+
+    def begin(
+        self,
+        space: Space,
+        contents: Sequence[Content],
+        purpose: Purpose,
+        call: Call,
+        *,
+        parts: bool = False,
+        keep: bool = False,
+    ) -> Encoding:
+        """As `encode`, but returns once all is queued."""
         call.check()
         keys = [_key(space, content, purpose) for content in contents]
-        remembered = not parts and not keep
-        results: list[Outcome | None] = [self.cache.get(key) if remembered else None for key in keys]
-        left = [n for n, result in enumerate(results) if result is None]
+        cache = None if parts or keep else self.cache
+        outcomes: list[Outcome | None] = [cache.get(key) if cache is not None else None for key in keys]
+        left = [n for n, outcome in enumerate(outcomes) if outcome is None]
         for encoder in _used(space, [contents[n] for n in left]):
             encoder.check_room(call)
         batches: dict[str, _Batch] = {}
         prepared = self._prepare(space, [contents[n] for n in left], purpose, keep, call)
         for n, one in zip(left, prepared, strict=True):
             if isinstance(one, ItemlensError):
-                results[n] = one
+                outcomes[n] = one
             else:
-                batches.setdefault(contents[n].channel, _Batch()).add(n, one)
-        waiting = [
-            (
-                batch,
-                space.encoders[channel].submit(batch.prepared, parts, call, [keys[n] for n in batch.numbers]),
-            )
-            for channel, batch in batches.items()
-        ]
-        for batch, pending in waiting:
-            for n, one, encoded in zip(batch.numbers, batch.prepared, pending.results(), strict=True):
-                results[n] = found = _finish(encoded, one)
-                if remembered and isinstance(found, EncodedContent):
-                    self.cache.put(keys[n], replace(found, tokens=None), found.v.nbytes)
-        return [r for r in results if r is not None]
+                batches.setdefault(contents[n].channel, _Batch()).add(n, one, keys[n])
+        for channel, batch in batches.items():
+            batch.pending = space.encoders[channel].submit(batch.prepared, parts, call, batch.keys)
+        return Encoding(outcomes, list(batches.values()), cache)
 
     def close(self) -> None:
         """Stop the pool."""
@@ -133,10 +137,42 @@ class _Batch:
 
     numbers: list[int] = field(default_factory=list)
     prepared: list[Any] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)
+    pending: Pending[Encoded] | None = None
 
-    def add(self, number: int, prepared: Tokens | Picture) -> None:
+    def add(self, number: int, prepared: Tokens | Picture, key: bytes) -> None:
         self.numbers.append(number)
         self.prepared.append(prepared)
+        self.keys.append(key)
+
+
+class Encoding:
+    """Contents of one call that are being encoded."""
+
+    def __init__(
+        self, outcomes: list[Outcome | None], batches: list[_Batch], cache: LruCache[EncodedContent] | None
+    ) -> None:
+        self._outcomes, self._batches, self._cache = outcomes, batches, cache
+
+    def pending(self) -> list[Pending[Encoded]]:
+        """What has to be ready before `results` has not to wait."""
+        return [batch.pending for batch in self._batches if batch.pending is not None]
+
+    def results(self) -> list[Outcome]:
+        """Wait for all, in the order of the contents.
+
+        Raises:
+            DeadlineExceeded, Cancelled: nobody waits any more.
+        """
+        for batch in self._batches:
+            assert batch.pending is not None
+            for n, one, key, encoded in zip(
+                batch.numbers, batch.prepared, batch.keys, batch.pending.results(), strict=True
+            ):
+                self._outcomes[n] = found = _finish(encoded, one)
+                if self._cache is not None and isinstance(found, EncodedContent):
+                    self._cache.put(key, replace(found, tokens=None), found.v.nbytes)
+        return [outcome for outcome in self._outcomes if outcome is not None]
 
 
 def _key(space: Space, content: Content, purpose: Purpose) -> bytes:

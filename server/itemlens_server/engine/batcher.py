@@ -63,10 +63,17 @@ class Pending(Generic[Output]):
         self._outputs: list[Output | Exception | None] = [None] * count
         self._left = count
         self._call = call
+        self._watcher: Callable[[], None] | None = None
         self._latch = threading.Lock()  # held until there is something to see
         if count:
             self._latch.acquire()
             call.when_ended(self._open)
+
+    def when_ready(self, watcher: Callable[[], None]) -> None:
+        """Call `watcher`, from any thread and perhaps twice, when `results` has not to wait any more."""
+        self._watcher = watcher
+        if not self._latch.locked():
+            watcher()
 
     def results(self) -> list[Output]:
         """Wait for the outputs, in the order of the inputs.
@@ -76,7 +83,8 @@ class Pending(Generic[Output]):
             Exception: what running them raised.
         """
         remaining = self._call.remaining()
-        self._latch.acquire(timeout=-1 if remaining is None else remaining)
+        if self._latch.acquire(timeout=-1 if remaining is None else remaining):
+            self._latch.release()
         if self._left:
             self._call.check()
         outputs = []
@@ -97,6 +105,8 @@ class Pending(Generic[Output]):
     def _open(self) -> None:
         if self._latch.locked():
             self._latch.release()
+        if self._watcher is not None:
+            self._watcher()
 
 
 class _Task(Job, Generic[Value, Output]):

@@ -1,13 +1,19 @@
-"""The frame in which every call runs: its deadline, and what becomes of an error."""
+"""The frame in which every call runs: who calls, where the work is done, and what becomes of an error.
+
+Calls are taken in by one event loop. A handler that is a coroutine runs there and must not block; any other handler
+runs in a thread of the pool.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import logging
 import secrets
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import NoReturn, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -27,12 +33,10 @@ from itemlens_server.rpc.errors import status_of
 log = logging.getLogger(__name__)
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
+Handler = Callable[[Request, Call], Response | Awaitable[Response]]
 
 # grpc gives a huge number of seconds where the caller set no deadline.
 NO_DEADLINE_SECONDS = 1e6
-
-# Threads beyond those that calls work in: they tell the next caller that there is no room, and answer health checks.
-SPARE_THREADS = 4
 
 # Metadata by which a caller says who it is and how urgent its calls are.
 CALLER_KEY = "itemlens-caller"
@@ -40,64 +44,67 @@ PRIORITY_KEY = "itemlens-priority"
 PRIORITIES = {"interactive": Priority.INTERACTIVE, "bulk": Priority.BULK}
 
 
-class Frame:
-    """Makes methods of handlers. At most `threads` calls are worked on at a time, half of them bulk ones.
+Context = grpc.aio.ServicerContext[Any, Any]
 
-    No message is larger than `max_bytes`.
+
+class Frame:
+    """Makes methods of handlers.
+
+    At most `max_calls` are open at a time. Bulk calls work in at most `bulk_threads` threads of the pool, the others
+    wait their turn. No reply is larger than `max_bytes`.
     """
 
-    def __init__(self, threads: int, max_bytes: int) -> None:
+    def __init__(self, pool: Executor, *, max_calls: int, bulk_threads: int, max_bytes: int) -> None:
+        self._pool = pool
+        self._max_calls = max_calls
         self._max_bytes = max_bytes
-        self._places = threading.Semaphore(threads)
-        self._bulk_places = threading.Semaphore(max(1, threads // 2))
+        self._open = 0
+        self._bulk = asyncio.Semaphore(bulk_threads)
 
     def unary(
         self,
-        handler: Callable[[Request, Call], Response],
+        handler: Handler[Request, Response],
         request_type: type[Request],
         priority: Priority = Priority.INTERACTIVE,
     ) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
         """A method with one request and one response, which `handler` makes."""
+        work = self._worker(handler)
 
-        def run(request: Request | InvalidInput, context: grpc.ServicerContext) -> Response:
+        async def run(request: Request | InvalidInput, context: Context) -> Response:
             try:
-                call = _call(context, priority)
-                call.check()
-                with self._place(call):
-                    return self._answer(handler, request, call)
+                with self._calling(context, priority) as call:
+                    return await self._answer(work, request, call)
             except ItemlensError as error:
-                _abort(context, error)
+                return await _abort(context, error)
             except Exception as error:
-                _internal(context, error)
+                return await _internal(context, error)
 
         return grpc.unary_unary_rpc_method_handler(run, _parser(request_type), _serialise)
 
     def stream(
         self,
-        handler: Callable[[Request, Call], Response],
+        handler: Handler[Request, Response],
         failed: Callable[[ItemlensError], Response],
         request_type: type[Request],
     ) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
         """A bulk method: a response for each request, in order. A wrong request fails alone, as `failed` says."""
+        work = self._worker(handler)
 
-        def run(
-            requests: Iterator[Request | InvalidInput], context: grpc.ServicerContext
-        ) -> Iterator[Response]:
-            # An open stream holds its place though it may be idle.
+        async def run(
+            requests: AsyncIterator[Request | InvalidInput], context: Context
+        ) -> AsyncIterator[Response]:
             try:
-                call = _call(context, Priority.BULK)
-                with self._place(call):
-                    for request in requests:
-                        yield answer(request, call)
+                with self._calling(context, Priority.BULK) as call:
+                    async for request in requests:
+                        yield await answer(request, call)
             except ItemlensError as error:
-                _abort(context, error)
+                await _abort(context, error)
             except Exception as error:
-                _internal(context, error)
+                await _internal(context, error)
 
-        def answer(request: Request | InvalidInput, call: Call) -> Response:
+        async def answer(request: Request | InvalidInput, call: Call) -> Response:
             try:
-                call.check()
-                return self._answer(handler, request, call)
+                return await self._answer(work, request, call)
             except (DeadlineExceeded, Cancelled, Overloaded, StorageFull):
                 raise  # these are of the stream or the server, not of the request
             except ItemlensError as error:
@@ -106,23 +113,41 @@ class Frame:
         return grpc.stream_stream_rpc_method_handler(run, _parser(request_type), _serialise)
 
     @contextmanager
-    def _place(self, call: Call) -> Iterator[None]:
-        wanted = [self._bulk_places, self._places] if call.priority is Priority.BULK else [self._places]
-        with ExitStack() as held:
-            for places in wanted:
-                if not places.acquire(blocking=False):
-                    raise Overloaded(
-                        "too many calls or open streams at a time; try again", retry_seconds=0.25
-                    )
-                held.callback(places.release)
-            yield
+    def _calling(self, context: Context, priority: Priority) -> Iterator[Call]:
+        """The call, counted as open; it ends with its answer, or when the caller hangs up."""
+        if self._open >= self._max_calls:
+            raise Overloaded(f"{self._open} calls are open already; try again", retry_seconds=0.25)
+        call = _call(context, priority)
+        self._open += 1
+        try:
+            yield call
+        finally:
+            self._open -= 1
+            call.end()
 
-    def _answer(
-        self, handler: Callable[[Request, Call], Response], request: Request | InvalidInput, call: Call
+    def _worker(self, handler: Handler[Request, Response]) -> Callable[[Request, Call], Awaitable[Response]]:
+        if inspect.iscoroutinefunction(getattr(handler, "__call__", handler)):  # noqa: B004
+            return handler  # type: ignore[return-value]
+
+        async def work(request: Request, call: Call) -> Response:
+            loop = asyncio.get_running_loop()
+            if call.priority is Priority.INTERACTIVE:
+                return await loop.run_in_executor(self._pool, handler, request, call)  # type: ignore[arg-type]
+            async with self._bulk:
+                return await loop.run_in_executor(self._pool, handler, request, call)  # type: ignore[arg-type]
+
+        return work
+
+    async def _answer(
+        self,
+        work: Callable[[Request, Call], Awaitable[Response]],
+        request: Request | InvalidInput,
+        call: Call,
     ) -> Response:
         if isinstance(request, InvalidInput):
             raise request
-        response = handler(request, call)
+        call.check()
+        response = await work(request, call)
         if (size := response.ByteSize()) > self._max_bytes:
             raise InvalidInput(
                 f"the answer would have {size} bytes, more than the {self._max_bytes} of a message: "
@@ -147,33 +172,30 @@ def _serialise(message: Message) -> bytes:
     return message.SerializeToString()
 
 
-def _call(context: grpc.ServicerContext, priority: Priority) -> Call:
+def _call(context: Context, priority: Priority) -> Call:
     remaining = context.time_remaining()
     seconds = remaining if remaining is not None and remaining < NO_DEADLINE_SECONDS else None
-    said = dict(context.invocation_metadata())
+    said = dict(context.invocation_metadata() or ())
     if PRIORITY_KEY in said:
         named = said[PRIORITY_KEY]
         if named not in PRIORITIES:
             raise InvalidInput(
                 f"metadata {PRIORITY_KEY} is {named!r}; it must be one of {', '.join(PRIORITIES)}"
             )
-        priority = PRIORITIES[named]
-    call = Call(seconds, priority=priority, caller=str(said.get(CALLER_KEY) or context.peer()))
-    if not context.add_callback(call.end):
-        call.end()
-    return call
+        priority = PRIORITIES[str(named)]
+    return Call(seconds, priority=priority, caller=str(said.get(CALLER_KEY) or context.peer()))
 
 
-def _abort(context: grpc.ServicerContext, error: ItemlensError) -> NoReturn:
-    context.abort_with_status(rpc_status.to_status(status_of(error)))
+async def _abort(context: Context, error: ItemlensError) -> NoReturn:
+    await context.abort_with_status(rpc_status.to_status(status_of(error)))
     raise AssertionError("abort_with_status raises")
 
 
-def _internal(context: grpc.ServicerContext, error: Exception) -> NoReturn:
+async def _internal(context: Context, error: Exception) -> NoReturn:
     """A fault of ours: the caller gets a number, the log under that number gets the rest."""
-    if not context.is_active():
+    if isinstance(error, grpc.aio.BaseError):  # of gRPC itself, such as the abort of a call that is over
         raise error
     number = secrets.token_hex(4)
     log.error("internal error %s", number, exc_info=error)
-    context.abort(grpc.StatusCode.INTERNAL, f"internal error {number}; the server's log says more")
+    await context.abort(grpc.StatusCode.INTERNAL, f"internal error {number}; the server's log says more")
     raise AssertionError("abort raises")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from typing import Any, TypeAlias
 
 import grpc
@@ -32,7 +33,12 @@ Methods: TypeAlias = "dict[str, grpc.RpcMethodHandler[Any, Any]]"  # generic in 
 
 
 def item_lens(
-    frame: Frame, catalogue: Catalogue, encoder: ContentEncoder, answers: Recommendations, settings: Settings
+    frame: Frame,
+    catalogue: Catalogue,
+    encoder: ContentEncoder,
+    answers: Recommendations,
+    settings: Settings,
+    pool: Executor,
 ) -> Methods:
     """The methods of itemlens.v1.ItemLens."""
     sides = SideReader(catalogue, encoder, settings)
@@ -40,7 +46,7 @@ def item_lens(
     return {
         "GetSpace": frame.unary(GetSpace(catalogue), itemlens.GetSpaceRequest),
         "GetStatistics": frame.unary(GetStatistics(catalogue, encoder), itemlens.GetStatisticsRequest),
-        "Encode": frame.unary(Encode(catalogue, encoder, settings), itemlens.EncodeRequest),
+        "Encode": frame.unary(Encode(catalogue, encoder, settings, pool), itemlens.EncodeRequest),
         "Fuse": frame.unary(Fuse(catalogue, encoder, settings), itemlens.FuseRequest),
         "Recommend": frame.unary(Recommend(catalogue, sides, answers, settings), itemlens.RecommendRequest),
         "Explain": frame.unary(explain, itemlens.ExplainRequest),
@@ -90,12 +96,17 @@ def catalog_methods(
     }
 
 
-def register(server: grpc.Server, catalogue: Catalogue, encoder: ContentEncoder, settings: Settings) -> None:
-    """Add both services to `server`."""
+def register(
+    server: grpc.aio.Server, catalogue: Catalogue, encoder: ContentEncoder, pool: Executor, settings: Settings
+) -> None:
+    """Add both services to `server`; what blocks is done in `pool`."""
     answers = Recommendations(settings.max_recommendations)
-    frame = Frame(settings.rpc_threads, settings.max_message_bytes)
+    frame = Frame(
+        pool, max_calls=settings.max_calls, bulk_threads=max(1, settings.rpc_threads // 2),
+        max_bytes=settings.max_message_bytes,
+    )  # fmt: skip
     for name, methods in (
-        (ITEM_LENS, item_lens(frame, catalogue, encoder, answers, settings)),
+        (ITEM_LENS, item_lens(frame, catalogue, encoder, answers, settings, pool)),
         (CATALOG, catalog_methods(frame, catalogue, answers, settings)),
     ):
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))
