@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from itemlens_server.errors import InvalidInput
+from itemlens_server.errors import InvalidInput, WrongState
 
 if TYPE_CHECKING:
     from itemlens_bench.speed.bench import Bench
@@ -82,7 +82,10 @@ def bench(
     ] = None,
 ) -> None:
     """Measure speed: a server of ours, started for it, beside ONNX Runtime by itself on the same texts."""
-    from itemlens_bench.speed import plots
+    try:
+        from itemlens_bench.speed import plots
+    except ImportError as error:
+        raise WrongState(f"measuring needs {error.name}: pip install 'itemlens[bench]'") from error
     from itemlens_bench.speed.bench import Bench, Source, TextSpace
     from itemlens_bench.speed.report import Report, about, table
     from itemlens_bench.speed.scenarios import SCENARIOS
