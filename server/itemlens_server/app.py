@@ -38,6 +38,7 @@ def open_models(settings: Settings, provider: Provider, tune: bool = False) -> M
             text_bytes=settings.max_text_bytes,
             picture_bytes=settings.max_picture_bytes,
             picture_pixels=settings.max_picture_pixels,
+            wide_sessions=settings.wide_sessions,
             queue_tokens=settings.max_queue_tokens,
             queue_seconds=settings.max_queue_seconds,
             tunings=settings.data / "tunings.json",

@@ -33,6 +33,11 @@ class Settings(BaseSettings):
         "auto", description="graph to run; auto: fp16 on CUDA, else fp32; an encoder without it runs in fp32"
     )
     threads: int = Field(0, ge=0, description="inference threads; 0: one a processor")
+    wide_sessions: bool = Field(
+        True,
+        description="give each encoder a second session, of all threads, for an input that comes alone: half the "
+        "latency for the memory of the weights once more",
+    )
     rpc_threads: int = Field(
         16, ge=2, description="threads for calls that compute or wait for the store; half of them for bulk"
     )

@@ -18,7 +18,8 @@ from itemlens_server.errors import Overloaded, WrongState
 
 Value = TypeVar("Value")
 Output = TypeVar("Output")
-Run = Callable[[list[Value]], Sequence[Output]]
+# The flag says that nothing else runs or waits: the batch may have the whole machine.
+Run = Callable[[list[Value], bool], Sequence[Output]]
 
 # How often a bulk call that waits for room looks whether its caller has gone.
 LOOK_SECONDS = 0.5
@@ -271,12 +272,15 @@ class Batcher(Generic[Value, Output]):
             started = time.monotonic()
             outputs: Sequence[Output | Exception]
             try:
-                outputs = run([task.value for task in batch])
+                outputs = run([task.value for task in batch], self._alone())
                 if len(outputs) != len(batch):
                     raise RuntimeError(f"{len(outputs)} outputs for {len(batch)} inputs")
             except Exception as error:  # must reach the callers, and must not end the worker
                 outputs = [error] * len(batch)
             self._finish(batch, outputs, started)
+
+    def _alone(self) -> bool:
+        return self._idle == len(self._threads) - 1 and not len(self._queue)
 
     def _finish(
         self, batch: list[_Task[Value, Output]], outputs: Sequence[Output | Exception], started: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -127,10 +127,22 @@ class Encoder(ABC, Generic[Prepared]):
         for session in sessions:  # the first run of a session is slow
             for parts in (True, False):
                 self._run(session, [(self._sample()[0], parts)])
-        runs: list[Callable[[list[tuple[Prepared, bool]]], list[Encoded]]] = [
-            partial(self._run, sessions[n % len(sessions)]) for n in range(plan.instances)
-        ]
+        wide = self._wide_session(plan)
+
+        def run(narrow: Session, batch: list[tuple[Prepared, bool]], alone: bool) -> list[Encoded]:
+            return self._run(wide if alone and wide else narrow, batch)
+
+        runs = [partial(run, sessions[n % len(sessions)]) for n in range(plan.instances)]
         return Batcher(runs, plan=plan, name=self.kind.lower())
+
+    def _wide_session(self, plan: Plan) -> Session | None:
+        """A session that has all threads, for a batch that comes alone: it would leave the other threads idle."""
+        options = self._options
+        if options.gpu or plan.instances == 1 or not options.wide_sessions:
+            return None
+        session = Session(self._graph, options.provider, options.threads)
+        self._run(session, [(self._sample()[0], False)])
+        return session
 
     def _rate(self, batcher: Batcher[tuple[Prepared, bool], Encoded]) -> float:
         """Tokens of like those of `_sample` that are run in a second."""

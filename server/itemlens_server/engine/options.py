@@ -16,6 +16,7 @@ class EngineOptions:
     threads:           processor threads that inference may use
     gpus:              devices that it may use, with provider CUDA
     gpu_memory_bytes:  bound of ONNX Runtime's memory on each, for each encoder
+    wide_sessions:     an encoder has a second session, of all threads, for inputs that come alone
     queue_tokens:      interactive tokens that may wait for an encoder; 0: as many as it runs in `queue_seconds`
     cache_bytes:       memory for vectors of what was encoded lately; 0: none
     tunings:           file that remembers measured plans; None: nothing is remembered
@@ -30,6 +31,7 @@ class EngineOptions:
     text_bytes: int = 256 << 10
     picture_bytes: int = 10 << 20
     picture_pixels: int = 40_000_000
+    wide_sessions: bool = True
     queue_tokens: int = 0
     queue_seconds: float = 0.25
     cache_bytes: int = 64 << 20

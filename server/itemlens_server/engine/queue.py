@@ -30,14 +30,15 @@ class Plan:
     threads:    threads of each
     max_batch:  inputs in a batch
     max_tokens: its tokens, padding included
-    max_waste:  the largest share of it that may be padding
+    call_tokens: what running a batch costs besides its tokens, in tokens: on a processor that is mostly reading the
+                weights. So much padding is worth an input that shares a batch instead of opening one.
     """
 
     instances: int = 1
     threads: int = 1
     max_batch: int = 8
     max_tokens: int = 512
-    max_waste: float = 0.1
+    call_tokens: int = 12
 
 
 class Job:
@@ -85,32 +86,30 @@ class _Lane(Generic[Waiting]):
             heapq.heappop(self._order)
         return self._jobs[self._order[0][1]]
 
-    def take(self, max_batch: int, max_tokens: int, max_waste: float) -> list[Waiting]:
-        """The first job and those nearest to it in length, while no limit is passed."""
+    def take(self, max_batch: int, max_tokens: int, call_tokens: int) -> list[Waiting]:
+        """The first job and those nearest to it in length, while each is worth the padding that it brings."""
         first = self.first()
         self._now = self._order[0][0]
         alike = self._by_length[first.group]
         low = bisect_left(alike, (first.tokens, first.number))
         high = low + 1  # the batch is alike[low:high]
-        used = longest = first.tokens
+        longest = first.tokens
         while high - low < max_batch:
             shorter = alike[low - 1][0] if low else 0
             longer = alike[high][0] if high < len(alike) else 0
             # A longer one pads all the others, a shorter one only itself.
             upward = longer and (not shorter or (longer - longest) * (high - low) <= longest - shorter)
-            added = longer if upward else shorter
-            size = (high - low + 1) * max(longest, added)
-            if not added or size > max_tokens or used + added < (1 - max_waste) * size:
+            padding = (longer - longest) * (high - low) if upward else longest - shorter
+            longest = longer if upward else longest
+            if not (upward or shorter) or padding > call_tokens or (high - low + 1) * longest > max_tokens:
                 break
-            used += added
-            longest = max(longest, added)
             low, high = (low, high + 1) if upward else (low - 1, high)
         numbers = [number for _, number in alike[low:high]]
         del alike[low:high]
         if not alike:
             del self._by_length[first.group]
         batch = [self._jobs.pop(number) for number in numbers]
-        self.tokens -= used
+        self.tokens -= sum(job.tokens for job in batch)
         return batch
 
 
@@ -148,7 +147,7 @@ class Queue(Generic[Waiting]):
         # What waits is shared among the idle: two halves side by side are done sooner than all in one batch.
         most = min(self.plan.max_batch, -(-len(lane) // idle))
         before = lane.tokens
-        batch = lane.take(most, self.plan.max_tokens, self.plan.max_waste)
+        batch = lane.take(most, self.plan.max_tokens, self.plan.call_tokens)
         self._account(priority, before - lane.tokens)
         return batch
 

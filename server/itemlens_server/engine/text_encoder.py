@@ -67,7 +67,7 @@ class TextEncoder(Encoder[Tokens]):
         threads = self._options.threads
         if self._options.gpu:
             # On a GPU small batches are the enemy, and padding is cheap beside them.
-            return [Plan(self._options.gpus, 1, max_batch=256, max_tokens=32_768, max_waste=0.5)]
+            return [Plan(self._options.gpus, 1, max_batch=256, max_tokens=32_768, call_tokens=4096)]
         # Dynamic int8 scales activations over the batch: a text's vector would depend on its neighbours.
         alone = self.precision is Precision.INT8 and self.about.source.get("int8", "dynamic").startswith(
             "dynamic"

@@ -25,6 +25,7 @@ class Held:
     go: threading.Event = field(default_factory=threading.Event)
     entered: threading.Event = field(default_factory=threading.Event)
     batches: list[list[str]] = field(default_factory=list)
+    alone: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.batcher: Batcher[str, str] = Batcher(
@@ -33,7 +34,8 @@ class Held:
         self.first = self.submit("first")
         self.entered.wait()
 
-    def _run(self, inputs: list[str]) -> Sequence[str]:
+    def _run(self, inputs: list[str], alone: bool) -> Sequence[str]:
+        self.alone.append(alone)
         self.batches.append(inputs)
         self.entered.set()
         self.go.wait()
@@ -61,7 +63,7 @@ def held() -> Iterator[Held]:
 
 
 def test_an_idle_worker_takes_what_is_there_at_once() -> None:
-    batcher: Batcher[int, int] = Batcher([lambda xs: [x + 1 for x in xs]], plan=Plan(), name="t")
+    batcher: Batcher[int, int] = Batcher([lambda xs, _: [x + 1 for x in xs]], plan=Plan(), name="t")
     assert batcher.submit([Input(1)], Call()).results() == [2]
     batcher.close()
 
@@ -83,6 +85,14 @@ def test_inputs_of_many_calls_are_joined_and_large_calls_are_split(held: Held) -
     assert [p.results() for p in small] == [["A"], ["B"]]
     assert large.results() == [str(n) for n in range(10)]
     assert [len(batch) for batch in held.batches] == [1, 8, 4]
+
+
+def test_a_batch_is_told_whether_it_has_the_machine_for_itself(held: Held) -> None:
+    held.submit("a")
+    held.submit("b", group="other")
+    held.go.set()
+    held.batcher.close()
+    assert held.alone == [True, False, True]
 
 
 class TestTheSameInputAtTheSameTime:
@@ -244,7 +254,7 @@ def test_it_counts_what_it_does(held: Held) -> None:
 def test_among_thousands_of_inputs_every_output_finds_its_caller() -> None:
     """64 callers, duplicates, hang-ups, deadlines and both priorities at once."""
 
-    def run(values: list[int]) -> list[int]:
+    def run(values: list[int], alone: bool) -> list[int]:
         return [value * value for value in values]
 
     batcher: Batcher[int, int] = Batcher([run, run], plan=Plan(), max_queue_tokens=300, name="t")

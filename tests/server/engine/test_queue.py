@@ -57,12 +57,17 @@ class TestBatches:
         waiting = queue(Named("long", 90), Named("a", 10), Named("b", 10))
         assert names(waiting.take()) == ["long"]
 
-    def test_no_more_is_padding_than_the_plan_allows(self) -> None:
-        waiting = queue(Named("a", 100), Named("b", 85), Named("c", 70), plan=Plan(max_waste=0.1))
+    def test_one_joins_if_its_padding_costs_less_than_a_batch_of_its_own(self) -> None:
+        waiting = queue(Named("a", 100), Named("b", 90), Named("c", 70), plan=Plan(call_tokens=12))
         assert sorted(names(waiting.take())) == ["a", "b"]
 
-    def test_where_padding_is_free_all_lengths_are_joined(self) -> None:
-        waiting = queue(Named("a", 100), Named("b", 3), plan=Plan(max_waste=1.0))
+    def test_a_longer_one_pads_all_the_others(self) -> None:
+        jobs = [Named("a", 50), Named("b", 50), Named("longer", 55)]
+        assert len(queue(*jobs, plan=Plan(call_tokens=9)).take()) == 2
+        assert len(queue(*jobs, plan=Plan(call_tokens=10)).take()) == 3
+
+    def test_where_a_call_costs_much_all_lengths_are_joined(self) -> None:
+        waiting = queue(Named("a", 100), Named("b", 3), plan=Plan(call_tokens=4096))
         assert len(waiting.take()) == 2
 
     def test_a_batch_has_a_bound_in_inputs_and_in_padded_tokens(self) -> None:
@@ -83,12 +88,12 @@ class TestBatches:
         st.lists(st.tuples(st.integers(1, 250), st.booleans(), st.sampled_from(Priority)), max_size=60),
         st.integers(1, 16),
         st.integers(16, 600),
-        st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+        st.integers(0, 500),
     )
     def test_every_job_runs_once_within_all_bounds(
-        self, jobs: list[tuple[int, bool, Priority]], max_batch: int, max_tokens: int, max_waste: float
+        self, jobs: list[tuple[int, bool, Priority]], max_batch: int, max_tokens: int, call_tokens: int
     ) -> None:
-        plan = Plan(max_batch=max_batch, max_tokens=max_tokens, max_waste=max_waste)
+        plan = Plan(max_batch=max_batch, max_tokens=max_tokens, call_tokens=call_tokens)
         waiting = queue(*(Named(str(n), *job) for n, job in enumerate(jobs)), plan=plan)
         seen = []
         while batch := waiting.take():
@@ -96,7 +101,7 @@ class TestBatches:
             padded = len(batch) * max(lengths)
             assert len(batch) <= max_batch
             assert len(batch) == 1 or padded <= max_tokens
-            assert padded - sum(lengths) <= max_waste * padded + 1e-9
+            assert padded - sum(lengths) <= call_tokens * (len(batch) - 1)
             assert len({(job.group, job.priority) for job in batch}) == 1
             seen += names(batch)
         assert sorted(seen) == sorted(str(n) for n in range(len(jobs)))

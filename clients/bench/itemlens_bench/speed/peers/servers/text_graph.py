@@ -14,15 +14,17 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 
 # Texts that run together once they are sorted by length. On a processor more do not make it faster.
 GROUP = 8
+# Texts that run together as they come. Hundreds padded to the longest would do the peers injustice.
+PADDED = 32
 
 
 class TextGraph:
     """The graph and its tokenizer. Both may be used from several threads at once."""
 
-    def __init__(self, given: argparse.Namespace, threads: int = 1) -> None:
-        """`threads`: that one run uses. Runs of one thread each, side by side, suit texts of mixed length best."""
+    def __init__(self, given: argparse.Namespace) -> None:
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
+        # Runs of one thread each, side by side, suit texts of mixed length best.
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         self._session = ort.InferenceSession(str(given.graph), options, providers=["CPUExecutionProvider"])
         self._tokenizer = Tokenizer.from_file(str(given.tokenizer))
@@ -30,15 +32,17 @@ class TextGraph:
         self._tokenizer.enable_truncation(given.max_tokens)
 
     def padded(self, texts: Sequence[str]) -> Array:
-        """Vectors [texts, dimension], all texts padded to the longest and run together."""
-        return self._run(self._tokenizer.encode_batch(list(texts)))
+        """Vectors [texts, dimension], texts run together as they come, padded to the longest of them."""
+        encodings = self._tokenizer.encode_batch(list(texts))
+        return np.concatenate([self._run(group) for group in _cut(encodings, PADDED)])
 
     def grouped(self, texts: Sequence[str]) -> Array:
         """Vectors [texts, dimension], texts of like length run together."""
         encodings = self._tokenizer.encode_batch(list(texts))
         order = sorted(range(len(texts)), key=lambda row: len(encodings[row].ids))
-        groups = [order[first : first + GROUP] for first in range(0, len(order), GROUP)]
-        vectors = np.concatenate([self._run([encodings[row] for row in group]) for group in groups])
+        vectors = np.concatenate(
+            [self._run(group) for group in _cut([encodings[row] for row in order], GROUP)]
+        )
         result: Array = np.empty_like(vectors)
         result[order] = vectors
         return result
@@ -52,3 +56,8 @@ class TextGraph:
             mask[row, : len(encoding.ids)] = 1
         vectors: Array = self._session.run(["v"], {"input_ids": ids, "attention_mask": mask})[0]
         return vectors
+
+
+def _cut(encodings: Sequence[Encoding], size: int) -> list[Sequence[Encoding]]:
+    """Stretches of at most `size`."""
+    return [encodings[first : first + size] for first in range(0, len(encodings), size)]
