@@ -41,6 +41,7 @@ def open_models(settings: Settings, provider: Provider, tune: bool = False) -> M
             wide_sessions=settings.wide_sessions,
             queue_tokens=settings.max_queue_tokens,
             queue_seconds=settings.max_queue_seconds,
+            wait_seconds=settings.max_wait_seconds,
             tunings=settings.data / "tunings.json",
             tune=tune,
         ),

@@ -69,7 +69,11 @@ class Settings(BaseSettings):
         0, ge=0, description="tokens (pictures) that wait for an encoder before calls get RESOURCE_EXHAUSTED; "
         "0: what it runs in `max_queue_seconds`",
     )  # fmt: skip
-    max_queue_seconds: float = Field(0.25, gt=0, description="bound of the queue, if not given in tokens")
+    max_queue_seconds: float = Field(2.0, gt=0, description="bound of the queue, if not given in tokens")
+    max_wait_seconds: float = Field(
+        0.2, gt=0, description="a small call that would wait longer for an encoder gets RESOURCE_EXHAUSTED; a large "
+        "one may wait 8 times as long as it runs",
+    )  # fmt: skip
     embedding_cache_bytes: int = Field(
         64 * MIB, ge=0, description="memory for vectors of what was encoded lately; 0: none"
     )

@@ -45,7 +45,7 @@ def fit(
     started = time.monotonic()
     settings = Settings.read(models=models, data=data, precision=precision)
     # The queries of a fit may wait as long as they like.
-    patient = settings.model_copy(update={"max_queue_seconds": 1e9})
+    patient = settings.model_copy(update={"max_queue_seconds": 1e9, "max_wait_seconds": 1e9})
     repository = open_models(patient, "CPUExecutionProvider")
     reader = Store.read_only(data)
     row = next((c for c in reader.collections() if c.name == collection), None)

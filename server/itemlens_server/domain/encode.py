@@ -23,6 +23,9 @@ from itemlens_server.errors import InvalidInput, ItemlensError
 # Above this share of unknown tokens a text's vector says little about it.
 MOSTLY_UNKNOWN = 0.5
 
+# About as many UTF-8 bytes of a text are a token, in English as in Chinese.
+BYTES_A_TOKEN = 4.5
+
 
 @dataclass(frozen=True)
 class Content:
@@ -97,8 +100,8 @@ class ContentEncoder:
         cache = None if parts or keep else self.cache
         outcomes: list[Outcome | None] = [cache.get(key) if cache is not None else None for key in keys]
         left = [n for n, outcome in enumerate(outcomes) if outcome is None]
-        for encoder in _used(space, [contents[n] for n in left]):
-            encoder.check_room(call)
+        for encoder, tokens in _demand(space, [contents[n] for n in left]):
+            encoder.check_room(call, tokens)
         batches: dict[str, _Batch] = {}
         prepared = self._prepare(space, [contents[n] for n in left], purpose, keep, call)
         for n, one in zip(left, prepared, strict=True):
@@ -186,8 +189,13 @@ def _key(space: Space, content: Content, purpose: Purpose) -> bytes:
     return hashed.digest()
 
 
-def _used(space: Space, contents: Sequence[Content]) -> list[Encoder]:
-    return [space.encoders[name] for name in {c.channel for c in contents} if name in space.encoders]
+def _demand(space: Space, contents: Sequence[Content]) -> list[tuple[Encoder, int]]:
+    """About how many tokens the contents are for each encoder, before they are tokenised."""
+    tokens: dict[str, int] = {}
+    for one in contents:
+        guess = 1 if one.text is None else 2 + int(len(one.text.encode("utf-8", "replace")) / BYTES_A_TOKEN)
+        tokens[one.channel] = tokens.get(one.channel, 0) + guess
+    return [(space.encoders[name], count) for name, count in tokens.items() if name in space.encoders]
 
 
 def _prepare_one(space: Space, content: Content, purpose: Purpose, keep: bool) -> Tokens | Picture:

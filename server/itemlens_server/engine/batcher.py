@@ -26,6 +26,9 @@ LOOK_SECONDS = 0.5
 
 UNLIMITED = 1 << 62
 
+# A call waits at most this many times as long as it runs: large calls cannot ask for the latency of small ones.
+PATIENCE = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Input(Generic[Value]):
@@ -115,8 +118,8 @@ class _Task(Job, Generic[Value, Output]):
 
     __slots__ = ("key", "queued_at", "running", "value", "waiting")
 
-    def __init__(self, wanted: Input[Value], priority: Priority) -> None:
-        super().__init__(wanted.tokens, wanted.group, priority)
+    def __init__(self, wanted: Input[Value], call: Call) -> None:
+        super().__init__(wanted.tokens, wanted.group, call.priority, call.caller)
         self.value = wanted.value
         self.key = None if wanted.key is None else (wanted.group, wanted.key)
         self.waiting: list[tuple[Call, Pending[Output], int]] = []
@@ -131,8 +134,9 @@ class _Task(Job, Generic[Value, Output]):
 class Batcher(Generic[Value, Output]):
     """A bounded queue in front of `runs`: one a worker, each turns a list of inputs into as many outputs.
 
-    An interactive call is refused while more than `max_queue_tokens` of its kind wait. A bulk call waits for room,
-    which slows its stream down.
+    An interactive call is refused if it would have to wait too long: past `max_queue_tokens` of its kind; or past
+    `max_wait_tokens` of those that go before it, or PATIENCE times its own, if that is more. A bulk call waits for
+    room, which slows its stream down.
     """
 
     def __init__(
@@ -141,11 +145,9 @@ class Batcher(Generic[Value, Output]):
         *,
         plan: Plan,
         name: str,
-        max_queue_tokens: int = UNLIMITED,
-        tokens_per_second: float = 1.0,
     ) -> None:
         self.plan = plan
-        self.limit(max_queue_tokens, tokens_per_second)
+        self.limit(UNLIMITED, UNLIMITED, 1.0)
         self._queue: Queue[_Task[Value, Output]] = Queue(plan)
         self._tasks: dict[Hashable, _Task[Value, Output]] = {}
         self._lock = threading.Lock()
@@ -160,21 +162,23 @@ class Batcher(Generic[Value, Output]):
         for thread in self._threads:
             thread.start()
 
-    def limit(self, max_queue_tokens: int, tokens_per_second: float) -> None:
+    def limit(self, max_queue_tokens: int, max_wait_tokens: int, tokens_per_second: float) -> None:
         """Bound the queue, and count anew. From the rate follows when a refused caller is told to come again."""
         self._counts = Counts()
         self.max_queue_tokens = max_queue_tokens
+        self._max_wait_tokens = max_wait_tokens
         self._tokens_per_second = tokens_per_second
 
-    def check_room(self, call: Call) -> None:
-        """Refuse an interactive call before anything was spent on it.
+    def check_room(self, call: Call, tokens: int) -> None:
+        """Refuse an interactive call of about so many tokens before anything was spent on it.
 
         Raises:
-            Overloaded: the queue is full.
+            Overloaded: there is no room for it.
         """
-        if call.priority is Priority.INTERACTIVE and self._full(call.priority):
+        if call.priority is Priority.INTERACTIVE:
             with self._lock:
-                self._refuse()
+                if self._full(call, tokens):
+                    self._refuse()
 
     def submit(self, inputs: Sequence[Input[Value]], call: Call) -> Pending[Output]:
         """Queue `inputs`.
@@ -186,7 +190,7 @@ class Batcher(Generic[Value, Output]):
         """
         pending: Pending[Output] = Pending(len(inputs), call)
         with self._lock:
-            self._make_room(call)
+            self._make_room(call, sum(one.tokens for one in inputs))
             for number, wanted in enumerate(inputs):
                 task = self._task(wanted, call)
                 task.waiting.append((call, pending, number))
@@ -211,15 +215,20 @@ class Batcher(Generic[Value, Output]):
         for thread in self._threads:
             thread.join()
 
-    def _full(self, priority: Priority) -> bool:
+    def _full(self, call: Call, tokens: int) -> bool:
         # What waits is counted without the call itself: a call larger than the queue could else never be served.
-        return self._queue.tokens(priority) > self.max_queue_tokens
+        if self._queue.tokens(call.priority) > self.max_queue_tokens:
+            return True
+        if call.priority is Priority.BULK:
+            return False
+        ahead = self._queue.ahead(call.priority, call.caller, tokens)
+        return ahead > max(self._max_wait_tokens, PATIENCE * tokens)
 
-    def _make_room(self, call: Call) -> None:
+    def _make_room(self, call: Call, tokens: int) -> None:
         while True:
             if self._closed:
                 raise WrongState("the encoders are closed: the server is stopping")
-            if not self._full(call.priority):
+            if not self._full(call, tokens):
                 return
             if call.priority is Priority.INTERACTIVE:
                 self._refuse()
@@ -230,20 +239,21 @@ class Batcher(Generic[Value, Output]):
         self._counts.refused += 1
         waiting = self.waiting_tokens()
         raise Overloaded(
-            f"{waiting} tokens wait for the encoder already (the limit is {self.max_queue_tokens}); try again",
+            f"{waiting} tokens wait for the encoder already, some {waiting / self._tokens_per_second:.1f} seconds; try "
+            "again",
             retry_seconds=max(0.05, waiting / self._tokens_per_second),
         )
 
     def _task(self, wanted: Input[Value], call: Call) -> _Task[Value, Output]:
         """The task of an input: one that is there already if it is run no later than its own would be."""
-        task: _Task[Value, Output] = _Task(wanted, call.priority)
+        task: _Task[Value, Output] = _Task(wanted, call)
         if task.key is not None:
             same = self._tasks.get(task.key)
             if same is not None and (same.running or same.priority <= call.priority):
                 self._counts.joined += 1
                 return same
             self._tasks[task.key] = task
-        self._queue.put(task, call.caller)
+        self._queue.put(task)
         return task
 
     def _next_batch(self) -> list[_Task[Value, Output]] | None:

@@ -60,7 +60,8 @@ class Encoder(ABC, Generic[Prepared]):
         plan = tuned.plan if tuned else self._plans()[0]
         self._batcher = self._start(plan)
         rate = tuned.tokens_per_second if tuned else self._rate(self._batcher)
-        self._batcher.limit(options.queue_tokens or int(options.queue_seconds * rate), rate)
+        most = options.queue_tokens or int(options.queue_seconds * rate)
+        self._batcher.limit(most, min(most, int(options.wait_seconds * rate)), rate)
 
     @property
     def plan(self) -> Plan:
@@ -80,9 +81,9 @@ class Encoder(ABC, Generic[Prepared]):
         """Interactive tokens that may wait for it."""
         return self._batcher.max_queue_tokens
 
-    def check_room(self, call: Call) -> None:
-        """Overloaded if `submit` would refuse the call now."""
-        self._batcher.check_room(call)
+    def check_room(self, call: Call, tokens: int) -> None:
+        """Overloaded if `submit` would refuse the call, of about so many tokens, now."""
+        self._batcher.check_room(call, tokens)
 
     def submit(
         self, inputs: Sequence[Prepared], parts: bool, call: Call, keys: Sequence[bytes | None] = ()

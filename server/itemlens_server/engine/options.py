@@ -18,7 +18,7 @@ class EngineOptions:
     gpu_memory_bytes:  bound of ONNX Runtime's memory on each, for each encoder
     wide_sessions:     an encoder has a second session, of all threads, for inputs that come alone
     queue_tokens:      interactive tokens that may wait for an encoder; 0: as many as it runs in `queue_seconds`
-    cache_bytes:       memory for vectors of what was encoded lately; 0: none
+    wait_seconds:      how long a small interactive call may have to wait; a large one waits longer
     tunings:           file that remembers measured plans; None: nothing is remembered
     tune:              measure anew, even if a plan is remembered
     """
@@ -33,8 +33,8 @@ class EngineOptions:
     picture_pixels: int = 40_000_000
     wide_sessions: bool = True
     queue_tokens: int = 0
-    queue_seconds: float = 0.25
-    cache_bytes: int = 64 << 20
+    queue_seconds: float = 2.0
+    wait_seconds: float = 0.2
     tunings: Path | None = None
     tune: bool = False
 

@@ -44,12 +44,13 @@ class Plan:
 class Job:
     """An input that waits. `group`: only inputs of one group share a batch."""
 
-    __slots__ = ("group", "number", "priority", "tokens")
+    __slots__ = ("caller", "group", "number", "priority", "tokens")
 
-    def __init__(self, tokens: int, group: Hashable, priority: Priority) -> None:
+    def __init__(self, tokens: int, group: Hashable, priority: Priority, caller: str = "") -> None:
         self.tokens = tokens
         self.group = group
         self.priority = priority
+        self.caller = caller
         self.number = -1  # given by the queue
 
 
@@ -63,11 +64,13 @@ class _Lane(Generic[Waiting]):
         self._by_length: dict[Hashable, list[tuple[int, int]]] = {}  # group -> sorted (tokens, number)
         self._now = 0  # tag of the last job that opened a batch
         self._spent: dict[str, int] = {}  # caller -> tag of its next job
+        self._backlog: dict[str, int] = {}  # caller -> its tokens that wait
 
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def put(self, job: Waiting, caller: str) -> None:
+    def put(self, job: Waiting) -> None:
+        caller = job.caller
         if not self._jobs:
             self._order.clear()
             self._spent.clear()
@@ -75,6 +78,7 @@ class _Lane(Generic[Waiting]):
             self._spent = {c: tag for c, tag in self._spent.items() if tag > self._now}
         tag = max(self._now, self._spent.get(caller, 0))
         self._spent[caller] = tag + job.tokens
+        self._backlog[caller] = self._backlog.get(caller, 0) + job.tokens
         self._jobs[job.number] = job
         heapq.heappush(self._order, (tag, job.number))
         insort(self._by_length.setdefault(job.group, []), (job.tokens, job.number))
@@ -109,8 +113,19 @@ class _Lane(Generic[Waiting]):
         if not alike:
             del self._by_length[first.group]
         batch = [self._jobs.pop(number) for number in numbers]
-        self.tokens -= sum(job.tokens for job in batch)
+        for job in batch:
+            self.tokens -= job.tokens
+            left = self._backlog[job.caller] - job.tokens
+            if left:
+                self._backlog[job.caller] = left
+            else:
+                del self._backlog[job.caller]
         return batch
+
+    def ahead(self, caller: str, tokens: int) -> int:
+        """Tokens that run before the last of `tokens` more of this caller, under fair share."""
+        own = self._backlog.get(caller, 0)
+        return own + sum(min(one, own + tokens) for name, one in self._backlog.items() if name != caller)
 
 
 class Queue(Generic[Waiting]):
@@ -133,10 +148,14 @@ class Queue(Generic[Waiting]):
         """Tokens that wait with this priority."""
         return self._lanes[priority].tokens
 
-    def put(self, job: Waiting, caller: str) -> None:
-        """Add a job, on the account of `caller`."""
+    def ahead(self, priority: Priority, caller: str, tokens: int) -> int:
+        """Tokens of this priority that run before `tokens` more of this caller are done."""
+        return self._lanes[priority].ahead(caller, tokens)
+
+    def put(self, job: Waiting) -> None:
+        """Add a job."""
         job.number = next(self._numbers)
-        self._lanes[job.priority].put(job, caller)
+        self._lanes[job.priority].put(job)
 
     def take(self, idle: int = 1) -> list[Waiting]:
         """The next batch, for one of `idle` workers that have nothing to do; empty if nothing waits."""

@@ -28,9 +28,8 @@ class Held:
     alone: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.batcher: Batcher[str, str] = Batcher(
-            [self._run], plan=Plan(), max_queue_tokens=self.max_queue_tokens, name="test"
-        )
+        self.batcher: Batcher[str, str] = Batcher([self._run], plan=Plan(), name="test")
+        self.batcher.limit(self.max_queue_tokens, self.max_queue_tokens, tokens_per_second=5.5)
         self.first = self.submit("first")
         self.entered.wait()
 
@@ -187,17 +186,38 @@ class TestWhoHasGone:
 class TestABoundedQueue:
     def test_a_full_queue_refuses_a_call_whole_and_says_when_to_come_back(self) -> None:
         held = Held(max_queue_tokens=10)
-        held.batcher.limit(10, tokens_per_second=5.5)
         kept = held.submit("a", tokens=11)
         with pytest.raises(Overloaded, match="11 tokens wait") as refused:
             held.submit("b", "c")
         assert refused.value.retry_seconds == pytest.approx(2.0)
         with pytest.raises(Overloaded):
-            held.batcher.check_room(Call())
+            held.batcher.check_room(Call(), 1)
         held.go.set()
         assert kept.results() == ["A"]
         assert held.ran() == ["a"]
         assert held.batcher.counts().refused == 2
+        held.batcher.close()
+
+    def test_a_small_call_is_refused_before_a_large_one(self) -> None:
+        held = Held(max_queue_tokens=1000)
+        held.batcher.limit(1000, 10, tokens_per_second=1.0)
+        held.submit("a", tokens=20)
+        with pytest.raises(Overloaded):
+            held.submit("small", tokens=2)
+        large = held.submit("large", tokens=3)
+        held.go.set()
+        assert large.results() == ["LARGE"]
+        held.batcher.close()
+
+    def test_one_caller_who_fills_the_queue_leaves_room_for_the_others(self) -> None:
+        held = Held(max_queue_tokens=1000)
+        held.batcher.limit(1000, 10, tokens_per_second=1.0)
+        held.submit("a", tokens=500, call=Call(caller="greedy"))
+        with pytest.raises(Overloaded):
+            held.submit("b", call=Call(caller="greedy"))
+        other = held.submit("c", call=Call(caller="other"))
+        held.go.set()
+        assert other.results() == ["C"]
         held.batcher.close()
 
     def test_a_call_larger_than_the_queue_is_let_in_while_there_is_room(self) -> None:
@@ -257,7 +277,8 @@ def test_among_thousands_of_inputs_every_output_finds_its_caller() -> None:
     def run(values: list[int], alone: bool) -> list[int]:
         return [value * value for value in values]
 
-    batcher: Batcher[int, int] = Batcher([run, run], plan=Plan(), max_queue_tokens=300, name="t")
+    batcher: Batcher[int, int] = Batcher([run, run], plan=Plan(), name="t")
+    batcher.limit(300, 100, tokens_per_second=1e6)
 
     def caller(number: int) -> int:
         rng = random.Random(number)

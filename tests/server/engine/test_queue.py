@@ -25,8 +25,14 @@ DEFAULT = Plan()
 def queue(*jobs: Named, plan: Plan = DEFAULT, caller: str = "") -> Queue[Named]:
     made: Queue[Named] = Queue(plan)
     for job in jobs:
-        made.put(job, caller)
+        job.caller = caller
+        made.put(job)
     return made
+
+
+def by(caller: str, job: Named) -> Named:
+    job.caller = caller
+    return job
 
 
 def names(batch: list[Named]) -> list[str]:
@@ -112,20 +118,20 @@ class TestFairShare:
     def test_who_sends_little_does_not_wait_behind_who_sends_much(self) -> None:
         waiting = queue(*(Named(f"much {n}", 10) for n in range(20)), plan=ALONE, caller="much")
         waiting.take()
-        waiting.put(Named("little", 10), "little")
+        waiting.put(by("little", Named("little", 10)))
         assert order(waiting).index("little") <= 1
 
     def test_two_who_send_alike_take_turns(self) -> None:
         waiting = queue(*(Named("a", 10) for _ in range(6)), plan=ALONE, caller="a")
         for _ in range(6):
-            waiting.put(Named("b", 10), "b")
+            waiting.put(by("b", Named("b", 10)))
         found = order(waiting)
         assert all(abs(found[:n].count("a") - found[:n].count("b")) <= 1 for n in range(12))
 
     def test_the_share_is_of_tokens_not_of_inputs(self) -> None:
         waiting = queue(*(Named("long", 100) for _ in range(5)), plan=ALONE, caller="long")
         for _ in range(50):
-            waiting.put(Named("short", 10), "short")
+            waiting.put(by("short", Named("short", 10)))
         assert order(waiting)[:22].count("long") == 2
 
     def test_one_who_was_idle_has_saved_nothing_up(self) -> None:
@@ -133,11 +139,21 @@ class TestFairShare:
         for _ in range(10):
             waiting.take()
         for _ in range(10):
-            waiting.put(Named("late", 10), "late")
+            waiting.put(by("late", Named("late", 10)))
         assert abs(order(waiting)[:10].count("late") - 5) <= 1
 
     def test_one_caller_is_served_in_order(self) -> None:
         assert order(queue(*(Named(str(n), 10) for n in range(9)), plan=ALONE)) == list("012345678")
+
+    def test_what_goes_before_a_caller_is_its_own_and_a_like_share_of_the_others(self) -> None:
+        waiting = queue(*(Named("a", 10) for _ in range(10)), plan=ALONE, caller="a")
+        waiting.put(by("b", Named("b", 10)))
+        assert waiting.ahead(INTERACTIVE, "a", 10) == 100 + 10
+        assert waiting.ahead(INTERACTIVE, "b", 10) == 10 + 20
+        assert waiting.ahead(INTERACTIVE, "c", 10) == 10 + 10
+        assert waiting.ahead(BULK, "c", 10) == 0
+        order(waiting)
+        assert waiting.ahead(INTERACTIVE, "a", 10) == 0
 
 
 class TestPriorities:
@@ -151,7 +167,7 @@ class TestPriorities:
     def test_bulk_gets_its_share_under_any_interactive_load(self) -> None:
         waiting = queue(*(Named("bulk", 10, priority=BULK) for _ in range(100)), plan=ALONE)
         for _ in range(200):
-            waiting.put(Named("interactive", 10), "")
+            waiting.put(by("", Named("interactive", 10)))
         bulk = order(waiting)[:200].count("bulk")
         assert 28 <= bulk <= 32  # 15 % of what is run
 
@@ -160,5 +176,5 @@ class TestPriorities:
         for _ in range(200):
             waiting.take()
         for _ in range(50):
-            waiting.put(Named("bulk", 10, priority=BULK), "")
+            waiting.put(by("", Named("bulk", 10, priority=BULK)))
         assert order(waiting)[:20].count("bulk") <= 4
