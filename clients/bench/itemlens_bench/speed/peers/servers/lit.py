@@ -13,7 +13,6 @@ from fastapi import Response
 from .options import options
 from .text_graph import Array, TextGraph
 
-
 # Requests, not texts, that run together, and how long a worker waits for them. Half of both is as fast; its fast
 # queue and a second HTTP process are slower on two cores.
 MAX_BATCH = 64
