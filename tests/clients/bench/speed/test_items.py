@@ -1,0 +1,45 @@
+"""Collections to recommend from, and who asks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from itemlens import Item, Role, Vector
+from itemlens_bench.speed import items
+
+
+def stored(count: int) -> list[Item]:
+    return [
+        Item(f"item-{n}", texts={"text": f"thing number {n}"}, attributes={"category": f"kind-{n % 3}"})
+        for n in range(count)
+    ]
+
+
+def test_made_items_are_all_different_and_have_a_kind() -> None:
+    made = list(items.made_items(500, seed=1))
+    assert len({item.item_id for item in made}) == len({item.text for item in made}) == 500
+    assert all(item.attributes["category"] for item in made)
+
+
+def test_a_history_is_of_at_most_two_kinds_and_only_of_what_is_there() -> None:
+    known = {item.item_id: item.attributes["category"] for item in stored(90)}
+    for past in items.histories(stored(90), count=20, seed=1):
+        assert len(past) == items.HISTORY
+        assert len({known[item_id] for item_id in past}) <= 2
+
+
+def test_sought_words_are_two_of_an_items_own() -> None:
+    own = {word for item in stored(10) for word in item.texts["text"].split()}
+    for words in items.words(stored(10), count=20, seed=1):
+        assert len(words.split()) == 2
+        assert set(words.split()) <= own
+
+
+def test_requests_say_who_asks() -> None:
+    past = items.by_history("shop", ["a", "b"])
+    assert [one.item_id for one in past.user.history] == ["a", "b"]
+    vector = Vector(np.arange(3, dtype=np.float32), Role.QUERY, "sp-1")
+    sought = items.by_vector("shop", vector)
+    assert np.frombuffer(sought.user.query_vector.data, np.float32).tolist() == [0, 1, 2]
+    assert sought.user.query_vector.space_id == "sp-1"
+    assert past.k == sought.k == items.K
