@@ -135,5 +135,6 @@ def measured(server: Running, size: int, run: Callable[[], Recording]) -> Measur
         calls=len(answered), texts=len(answered) * size, seconds=recording.seconds,
         cpu_seconds=after.cpu_seconds - before.cpu_seconds, rss_bytes=after.rss_bytes, latency=answered.latency,
         refused=recording.count(Outcome.REFUSED), failed=recording.count(Outcome.FAILED), errors=recording.errors,
+        load_seconds=recording.cpu_seconds,
         counted={name: value - counted.get(name, 0.0) for name, value in counted_after.items()},
     )  # fmt: skip

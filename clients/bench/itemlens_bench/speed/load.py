@@ -7,6 +7,7 @@ import gc
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -87,7 +88,9 @@ class _Worker:
         gc.freeze()  # the requests stay; a collection in the measured time must not walk over them
 
     def run(self, pattern: Pattern, at: float) -> Recording:
-        return self._runner.run(pattern.run(self._caller, self._requests, at))
+        before = time.process_time()
+        recording = self._runner.run(pattern.run(self._caller, self._requests, at))
+        return replace(recording, cpu_seconds=time.process_time() - before)
 
     def ask(self, content: Any) -> Any:
         async def once() -> Any:

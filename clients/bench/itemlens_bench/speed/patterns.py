@@ -39,12 +39,13 @@ class Sender(Protocol):
 class Recording:
     """What became of each call, in no order. Times are in seconds of the machine's monotonic clock.
 
-    call:    its number in the workload
-    due:     when it was to be sent; latency counts from here, so a stalled server cannot hide calls that had to wait
-    sent:    when it was sent
-    done:    when its reply was there, or the refusal
-    outcome: an Outcome
-    errors:  the first messages of failed calls
+    call:        its number in the workload
+    due:         when it was to be sent; latency counts from here, so a stalled server cannot hide calls that had to wait
+    sent:        when it was sent
+    done:        when its reply was there, or the refusal
+    outcome:     an Outcome
+    errors:      the first messages of failed calls
+    cpu_seconds: processor time that sending took, of all calls together
     """
 
     call: np.ndarray[Any, np.dtype[np.int64]]
@@ -53,6 +54,7 @@ class Recording:
     done: Floats
     outcome: np.ndarray[Any, np.dtype[np.uint8]]
     errors: tuple[str, ...] = ()
+    cpu_seconds: float = 0.0
 
     def __len__(self) -> int:
         return len(self.due)
@@ -92,6 +94,7 @@ class Recording:
             np.concatenate([p.done for p in parts]),
             np.concatenate([p.outcome for p in parts]),
             tuple(error for p in parts for error in p.errors)[:KEPT_ERRORS],
+            sum(p.cpu_seconds for p in parts),
         )
 
 

@@ -22,6 +22,7 @@ class Measured:
     calls, texts: that were answered
     seconds:      from the first call to the last reply
     cpu_seconds:  processor time of all the target's processes
+    load_seconds: processor time of the load processes, who share the machine with it
     latency:      seconds of each answered call; none where nothing is called
     counted:      what the server counted of itself meanwhile (see `ours.statistics`)
     """
@@ -35,6 +36,7 @@ class Measured:
     refused: int = 0
     failed: int = 0
     errors: tuple[str, ...] = ()
+    load_seconds: float = 0.0
     counted: Mapping[str, float] = field(default_factory=dict)
 
     @property

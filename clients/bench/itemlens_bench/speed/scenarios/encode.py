@@ -74,6 +74,7 @@ def figures(measured: Sequence[Measured], ceiling: Sequence[Measured] | None) ->
     found["CPU ms/text"] = Spread.of([1e3 * m.cpu_seconds / m.texts for m in measured])
     latency = np.concatenate([m.latency for m in measured])
     if len(latency):
+        found["load CPU ms/text"] = Spread.of([1e3 * m.load_seconds / m.texts for m in measured])
         found |= milliseconds(latency, (50, 99))
     found["RSS MB"] = max(m.rss_bytes for m in measured) / 1e6
     found |= counted(measured)
