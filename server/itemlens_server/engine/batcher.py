@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from itemlens_server.call import Call, Priority
 from itemlens_server.engine.queue import Job, Plan, Queue
+from itemlens_server.engine.room import Room
 from itemlens_server.errors import Overloaded, WrongState
 
 Value = TypeVar("Value")
@@ -23,11 +24,6 @@ Run = Callable[[list[Value], bool], Sequence[Output]]
 
 # How often a bulk call that waits for room looks whether its caller has gone.
 LOOK_SECONDS = 0.5
-
-UNLIMITED = 1 << 62
-
-# A call waits at most this many times as long as it runs: large calls cannot ask for the latency of small ones.
-PATIENCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +130,8 @@ class _Task(Job, Generic[Value, Output]):
 class Batcher(Generic[Value, Output]):
     """A bounded queue in front of `runs`: one a worker, each turns a list of inputs into as many outputs.
 
-    An interactive call is refused if it would have to wait too long: past `max_queue_tokens` of its kind; or past
-    `max_wait_tokens` of those that go before it, or PATIENCE times its own, if that is more. A bulk call waits for
-    room, which slows its stream down.
+    An interactive call is refused if there is no `room` for it. A bulk call waits for room, which slows its stream
+    down.
     """
 
     def __init__(
@@ -145,29 +140,24 @@ class Batcher(Generic[Value, Output]):
         *,
         plan: Plan,
         name: str,
+        room: Room | None = None,
     ) -> None:
         self.plan = plan
-        self.limit(UNLIMITED, UNLIMITED, 1.0)
+        self.room = room or Room()
         self._queue: Queue[_Task[Value, Output]] = Queue(plan)
         self._tasks: dict[Hashable, _Task[Value, Output]] = {}
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
-        self._room = threading.Condition(self._lock)
+        self._more_room = threading.Condition(self._lock)
         self._idle = 0
         self._closed = False
+        self._counts = Counts()
         self._threads = [
             threading.Thread(target=self._serve, args=(run,), name=f"{name}-{n}", daemon=True)
             for n, run in enumerate(runs)
         ]
         for thread in self._threads:
             thread.start()
-
-    def limit(self, max_queue_tokens: int, max_wait_tokens: int, tokens_per_second: float) -> None:
-        """Bound the queue, and count anew. From the rate follows when a refused caller is told to come again."""
-        self._counts = Counts()
-        self.max_queue_tokens = max_queue_tokens
-        self._max_wait_tokens = max_wait_tokens
-        self._tokens_per_second = tokens_per_second
 
     def check_room(self, call: Call, tokens: int) -> None:
         """Refuse an interactive call of about so many tokens before anything was spent on it.
@@ -197,8 +187,13 @@ class Batcher(Generic[Value, Output]):
             self._work.notify(min(len(self._queue), self._idle))
         return pending
 
+    def count_anew(self) -> None:
+        """Forget what was done up to now."""
+        with self._lock:
+            self._counts = Counts()
+
     def counts(self) -> Counts:
-        """What was done up to now."""
+        """What was done since it was made, or began to count anew."""
         with self._lock:
             return replace(self._counts)
 
@@ -211,18 +206,17 @@ class Batcher(Generic[Value, Output]):
         with self._lock:
             self._closed = True
             self._work.notify_all()
-            self._room.notify_all()
+            self._more_room.notify_all()
         for thread in self._threads:
             thread.join()
 
     def _full(self, call: Call, tokens: int) -> bool:
         # What waits is counted without the call itself: a call larger than the queue could else never be served.
-        if self._queue.tokens(call.priority) > self.max_queue_tokens:
-            return True
+        waiting = self._queue.tokens(call.priority)
         if call.priority is Priority.BULK:
-            return False
+            return waiting > self.room.bound()
         ahead = self._queue.ahead(call.priority, call.caller, tokens)
-        return ahead > max(self._max_wait_tokens, PATIENCE * tokens)
+        return waiting > self.room.bound() or not self.room.allows(ahead, tokens)
 
     def _make_room(self, call: Call, tokens: int) -> None:
         while True:
@@ -233,15 +227,15 @@ class Batcher(Generic[Value, Output]):
             if call.priority is Priority.INTERACTIVE:
                 self._refuse()
             call.check()
-            self._room.wait(LOOK_SECONDS)
+            self._more_room.wait(LOOK_SECONDS)
 
     def _refuse(self) -> None:
         self._counts.refused += 1
         waiting = self.waiting_tokens()
+        seconds = self.room.seconds(waiting)
         raise Overloaded(
-            f"{waiting} tokens wait for the encoder already, some {waiting / self._tokens_per_second:.1f} seconds; try "
-            "again",
-            retry_seconds=max(0.05, waiting / self._tokens_per_second),
+            f"{waiting} tokens wait for the encoder already, some {seconds:.1f} seconds; try again",
+            retry_seconds=max(0.05, seconds),
         )
 
     def _task(self, wanted: Input[Value], call: Call) -> _Task[Value, Output]:
@@ -267,7 +261,7 @@ class Batcher(Generic[Value, Output]):
                     else:
                         self._counts.dropped += 1
                         self._forget(task)
-                self._room.notify_all()
+                self._more_room.notify_all()
                 if batch:
                     return batch
                 if not len(self._queue):
@@ -279,33 +273,40 @@ class Batcher(Generic[Value, Output]):
 
     def _serve(self, run: Run[Value, Output]) -> None:
         while (batch := self._next_batch()) is not None:
-            started = time.monotonic()
+            started, alone = time.monotonic(), self._alone()
             outputs: Sequence[Output | Exception]
             try:
-                outputs = run([task.value for task in batch], self._alone())
+                outputs = run([task.value for task in batch], alone)
                 if len(outputs) != len(batch):
                     raise RuntimeError(f"{len(outputs)} outputs for {len(batch)} inputs")
             except Exception as error:  # must reach the callers, and must not end the worker
                 outputs = [error] * len(batch)
-            self._finish(batch, outputs, started)
+            self._finish(batch, outputs, started, alone)
 
     def _alone(self) -> bool:
         return self._idle == len(self._threads) - 1 and not len(self._queue)
 
     def _finish(
-        self, batch: list[_Task[Value, Output]], outputs: Sequence[Output | Exception], started: float
+        self,
+        batch: list[_Task[Value, Output]],
+        outputs: Sequence[Output | Exception],
+        started: float,
+        alone: bool,
     ) -> None:
         with self._lock:
+            seconds, tokens = time.monotonic() - started, sum(task.tokens for task in batch)
             for task, output in zip(batch, outputs, strict=True):
                 self._forget(task)
                 for _, pending, number in task.waiting:
                     pending.put(number, output)
+            if not alone:
+                self.room.observe(tokens * len(self._threads), seconds)
             counts = self._counts
             counts.batches += 1
             counts.inputs += len(batch)
-            counts.tokens += sum(task.tokens for task in batch)
+            counts.tokens += tokens
             counts.padded_tokens += len(batch) * max(task.tokens for task in batch)
-            counts.run_seconds += time.monotonic() - started
+            counts.run_seconds += seconds
             counts.queue_seconds += sum(started - task.queued_at for task in batch)
 
     def _forget(self, task: _Task[Value, Output]) -> None:

@@ -18,6 +18,7 @@ from itemlens_server.engine.manifest import Encoder as Description
 from itemlens_server.engine.manifest import Precision
 from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.queue import Plan
+from itemlens_server.engine.room import Room
 from itemlens_server.engine.session import Session
 from itemlens_server.engine.tuning import Tunings, fastest
 
@@ -58,10 +59,10 @@ class Encoder(ABC, Generic[Prepared]):
             tuned = fastest(name, self._plans(), self._measure)
             tunings.put(self.digest, tuned)
         plan = tuned.plan if tuned else self._plans()[0]
-        self._batcher = self._start(plan)
-        rate = tuned.tokens_per_second if tuned else self._rate(self._batcher)
-        most = options.queue_tokens or int(options.queue_seconds * rate)
-        self._batcher.limit(most, min(most, int(options.wait_seconds * rate)), rate)
+        room = Room(options.queue_tokens, options.queue_seconds, options.wait_seconds)
+        self._batcher = self._start(plan, room)
+        room.tokens_per_second = tuned.tokens_per_second if tuned else self._rate(self._batcher)
+        self._batcher.count_anew()
 
     @property
     def plan(self) -> Plan:
@@ -79,7 +80,7 @@ class Encoder(ABC, Generic[Prepared]):
     @property
     def max_queue_tokens(self) -> int:
         """Interactive tokens that may wait for it."""
-        return self._batcher.max_queue_tokens
+        return int(self._batcher.room.bound())
 
     def check_room(self, call: Call, tokens: int) -> None:
         """Overloaded if `submit` would refuse the call, of about so many tokens, now."""
@@ -114,7 +115,7 @@ class Encoder(ABC, Generic[Prepared]):
     def _run(self, session: Session, batch: list[tuple[Prepared, bool]]) -> list[Encoded]:
         """Encode a batch, of which all or none want parts."""
 
-    def _start(self, plan: Plan) -> Batcher[tuple[Prepared, bool], Encoded]:
+    def _start(self, plan: Plan, room: Room) -> Batcher[tuple[Prepared, bool], Encoded]:
         # Runs of one thread can share a session; each of several threads needs threads of its own.
         # A GPU has one session, which runs one batch at a time (onnxruntime#12049).
         options = self._options
@@ -134,7 +135,7 @@ class Encoder(ABC, Generic[Prepared]):
             return self._run(wide if alone and wide else narrow, batch)
 
         runs = [partial(run, sessions[n % len(sessions)]) for n in range(plan.instances)]
-        return Batcher(runs, plan=plan, name=self.kind.lower())
+        return Batcher(runs, plan=plan, name=self.kind.lower(), room=room)
 
     def _wide_session(self, plan: Plan) -> Session | None:
         """A session that has all threads, for a batch that comes alone: it would leave the other threads idle."""
@@ -145,15 +146,15 @@ class Encoder(ABC, Generic[Prepared]):
         self._run(session, [(self._sample()[0], False)])
         return session
 
+    def _measure(self, plan: Plan) -> float:
+        batcher = self._start(plan, Room())
+        rate = max(self._rate(batcher) for _ in range(2))
+        batcher.close()
+        return rate
+
     def _rate(self, batcher: Batcher[tuple[Prepared, bool], Encoded]) -> float:
-        """Tokens of like those of `_sample` that are run in a second."""
+        """Tokens that it runs in a second, of inputs like those of `_sample`."""
         wanted = [Input((i, False), self._tokens(i)) for i in self._sample()]
         started = time.monotonic()
         batcher.submit(wanted, Call()).results()
         return sum(i.tokens for i in wanted) / (time.monotonic() - started)
-
-    def _measure(self, plan: Plan) -> float:
-        batcher = self._start(plan)
-        rate = max(self._rate(batcher) for _ in range(2))
-        batcher.close()
-        return rate

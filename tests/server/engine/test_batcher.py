@@ -14,6 +14,7 @@ import pytest
 from itemlens_server.call import Call, Priority
 from itemlens_server.engine.batcher import Batcher, Input, Pending
 from itemlens_server.engine.queue import Plan
+from itemlens_server.engine.room import Room
 from itemlens_server.errors import Cancelled, DeadlineExceeded, ItemlensError, Overloaded, WrongState
 
 
@@ -21,15 +22,14 @@ from itemlens_server.errors import Cancelled, DeadlineExceeded, ItemlensError, O
 class Held:
     """A batcher of one worker that stands still from its first batch on until `go` is set."""
 
-    max_queue_tokens: int = 1000
+    room: Room = field(default_factory=Room)
     go: threading.Event = field(default_factory=threading.Event)
     entered: threading.Event = field(default_factory=threading.Event)
     batches: list[list[str]] = field(default_factory=list)
     alone: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.batcher: Batcher[str, str] = Batcher([self._run], plan=Plan(), name="test")
-        self.batcher.limit(self.max_queue_tokens, self.max_queue_tokens, tokens_per_second=5.5)
+        self.batcher: Batcher[str, str] = Batcher([self._run], plan=Plan(), name="test", room=self.room)
         self.first = self.submit("first")
         self.entered.wait()
 
@@ -185,7 +185,7 @@ class TestWhoHasGone:
 
 class TestABoundedQueue:
     def test_a_full_queue_refuses_a_call_whole_and_says_when_to_come_back(self) -> None:
-        held = Held(max_queue_tokens=10)
+        held = Held(Room(queue_tokens=10, tokens_per_second=5.5))
         kept = held.submit("a", tokens=11)
         with pytest.raises(Overloaded, match="11 tokens wait") as refused:
             held.submit("b", "c")
@@ -199,8 +199,7 @@ class TestABoundedQueue:
         held.batcher.close()
 
     def test_a_small_call_is_refused_before_a_large_one(self) -> None:
-        held = Held(max_queue_tokens=1000)
-        held.batcher.limit(1000, 10, tokens_per_second=1.0)
+        held = Held(Room(wait_seconds=10))
         held.submit("a", tokens=20)
         with pytest.raises(Overloaded):
             held.submit("small", tokens=2)
@@ -210,8 +209,7 @@ class TestABoundedQueue:
         held.batcher.close()
 
     def test_one_caller_who_fills_the_queue_leaves_room_for_the_others(self) -> None:
-        held = Held(max_queue_tokens=1000)
-        held.batcher.limit(1000, 10, tokens_per_second=1.0)
+        held = Held(Room(wait_seconds=10))
         held.submit("a", tokens=500, call=Call(caller="greedy"))
         with pytest.raises(Overloaded):
             held.submit("b", call=Call(caller="greedy"))
@@ -221,14 +219,14 @@ class TestABoundedQueue:
         held.batcher.close()
 
     def test_a_call_larger_than_the_queue_is_let_in_while_there_is_room(self) -> None:
-        held = Held(max_queue_tokens=10)
+        held = Held(Room(queue_tokens=10))
         pending = [held.submit("a", tokens=10), held.submit("b", tokens=99)]
         held.go.set()
         assert [p.results() for p in pending] == [["A"], ["B"]]
         held.batcher.close()
 
     def test_bulk_calls_wait_for_room_and_take_none_from_interactive_ones(self) -> None:
-        held = Held(max_queue_tokens=10)
+        held = Held(Room(queue_tokens=10))
         held.submit("bulk", tokens=11, call=Call(priority=Priority.BULK))
         with ThreadPoolExecutor(1) as threads:
             more = threads.submit(held.submit, "more bulk", call=Call(priority=Priority.BULK))
@@ -240,7 +238,7 @@ class TestABoundedQueue:
         held.batcher.close()
 
     def test_a_bulk_call_stops_waiting_for_room_at_its_deadline(self) -> None:
-        held = Held(max_queue_tokens=10)
+        held = Held(Room(queue_tokens=10))
         held.submit("bulk", tokens=11, call=Call(priority=Priority.BULK))
         with pytest.raises(DeadlineExceeded):
             held.submit("more", call=Call(0.01, priority=Priority.BULK))
@@ -277,8 +275,7 @@ def test_among_thousands_of_inputs_every_output_finds_its_caller() -> None:
     def run(values: list[int], alone: bool) -> list[int]:
         return [value * value for value in values]
 
-    batcher: Batcher[int, int] = Batcher([run, run], plan=Plan(), name="t")
-    batcher.limit(300, 100, tokens_per_second=1e6)
+    batcher: Batcher[int, int] = Batcher([run, run], plan=Plan(), name="t", room=Room(queue_tokens=300))
 
     def caller(number: int) -> int:
         rng = random.Random(number)

@@ -1,0 +1,45 @@
+"""How much may wait for an encoder."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+# A call waits at most this many times as long as it runs: large calls cannot ask for the latency of small ones.
+PATIENCE = 8
+
+# Seconds of running after which what was measured before counts for a third.
+MEMORY_SECONDS = 5.0
+
+
+@dataclass
+class Room:
+    """The bounds of a queue, and how fast it empties, from which they follow.
+
+    queue_tokens:      interactive tokens that may wait; 0: as many as are run in `queue_seconds`
+    wait_seconds:      how long a call may have to wait, or PATIENCE times as long as it runs, if that is more
+    tokens_per_second: measured beforehand, and from then on while it runs
+    """
+
+    queue_tokens: int = 0
+    queue_seconds: float = math.inf
+    wait_seconds: float = math.inf
+    tokens_per_second: float = 1.0
+
+    def bound(self) -> float:
+        """Tokens of one priority that may wait."""
+        return self.queue_tokens or self.queue_seconds * self.tokens_per_second
+
+    def allows(self, ahead: int, tokens: int) -> bool:
+        """Whether a call of so many tokens may wait behind `ahead` others."""
+        return ahead <= min(self.bound(), max(self.wait_seconds * self.tokens_per_second, PATIENCE * tokens))
+
+    def seconds(self, tokens: int) -> float:
+        """How long so many tokens take."""
+        return tokens / self.tokens_per_second
+
+    def observe(self, tokens: float, seconds: float) -> None:
+        """All workers together ran at this speed for a while."""
+        if seconds > 0:
+            weight = 1 - math.exp(-seconds / MEMORY_SECONDS)
+            self.tokens_per_second += weight * (tokens / seconds - self.tokens_per_second)

@@ -1,0 +1,42 @@
+"""Room in a queue: who may wait, and for how long."""
+
+from __future__ import annotations
+
+import pytest
+
+from itemlens_server.engine.room import Room
+
+
+def test_without_bounds_everybody_may_wait() -> None:
+    assert Room().allows(ahead=10**9, tokens=1)
+
+
+def test_the_bound_is_given_in_tokens_or_follows_from_the_speed() -> None:
+    assert Room(queue_tokens=300, queue_seconds=2, tokens_per_second=1000).bound() == 300
+    assert Room(queue_seconds=2, tokens_per_second=1000).bound() == 2000
+
+
+def test_a_small_call_waits_a_quarter_of_a_second_and_a_large_one_eight_times_as_long_as_it_runs() -> None:
+    room = Room(wait_seconds=0.25, tokens_per_second=1000)
+    assert room.allows(ahead=250, tokens=10)
+    assert not room.allows(ahead=251, tokens=10)
+    assert room.allows(ahead=8000, tokens=1000)
+    assert not room.allows(ahead=8001, tokens=1000)
+
+
+def test_no_call_is_so_large_that_the_bound_is_not_for_it() -> None:
+    assert not Room(queue_tokens=100).allows(ahead=101, tokens=10**6)
+
+
+def test_the_speed_follows_what_is_seen_in_a_few_seconds() -> None:
+    room = Room(tokens_per_second=1000)
+    for _ in range(100):
+        room.observe(tokens=50, seconds=0.1)
+    assert room.tokens_per_second == pytest.approx(500, rel=0.2)
+    assert room.seconds(500) == pytest.approx(1, rel=0.2)
+
+
+def test_one_odd_batch_changes_little() -> None:
+    room = Room(tokens_per_second=1000)
+    room.observe(tokens=1, seconds=0.1)
+    assert room.tokens_per_second > 950
