@@ -35,12 +35,11 @@ def model(engine: str, folder: Path) -> SentenceTransformer:
 if __name__ == "__main__":
     parser = options()
     parser.add_argument("--engine", choices=("onnx", "torch"), default="onnx")
-    parser.add_argument("--batch", type=int, default=BATCH)
     given = parser.parse_args()
     encoder = model(given.engine, folder_with_graph(given.graph))
 
     def encode(texts: Sequence[str]) -> Array:
-        vectors: Array = encoder.encode(list(texts), batch_size=given.batch, show_progress_bar=False)
+        vectors: Array = encoder.encode(list(texts), batch_size=BATCH, show_progress_bar=False)
         return vectors
 
     serve(given.port, given.threads, encode)
