@@ -40,7 +40,7 @@ class Recording:
     """What became of each call, in no order. Times are in seconds of the machine's monotonic clock.
 
     call:        its number in the workload
-    due:         when it was to be sent; latency counts from here, so a stalled server cannot hide calls that had to wait
+    due:         when it was to be sent; latency counts from here, so that a stalled server cannot hide what had to wait
     sent:        when it was sent
     done:        when its reply was there, or the refusal
     outcome:     an Outcome

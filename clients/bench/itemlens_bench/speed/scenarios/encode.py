@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
@@ -60,17 +61,31 @@ def _section(
     rows = []
     for name, measured in played.items():
         ceiling = played.get(best.get(name, ""))
-        rows.append(Row(name, figures(measured, ceiling) | {"distance to raw": distances.get(name)}))
+        rows.append(
+            Row(
+                name,
+                figures(measured, ceiling, os.cpu_count() or 1) | {"distance to raw": distances.get(name)},
+            )
+        )
     notes = [f"{bench.rounds} rounds of {count:,} calls each; {c.name}: {c.setup}" for c in ceilings]
     notes += sorted({error for of in played.values() for m in of for error in m.errors})
     return Section(f"Saturated Encode, {shape}", rows, notes, Chart(bars="texts/s"))
 
 
-def figures(measured: Sequence[Measured], ceiling: Sequence[Measured] | None) -> dict[str, Figure]:
+def figures(
+    measured: Sequence[Measured], ceiling: Sequence[Measured] | None, processors: int
+) -> dict[str, Figure]:
     """The columns of a target's rounds; shares are of `ceiling`'s rounds."""
     rates = [m.texts_per_second for m in measured]
     found: dict[str, Figure] = {"texts/s": Spread.of(rates)}
-    found["share of raw"] = shares(rates, [m.texts_per_second for m in ceiling]) if ceiling else None
+    if ceiling:
+        found["share of raw"] = shares(rates, [m.texts_per_second for m in ceiling])
+        # The load takes processors from the server, and nothing does from ONNX Runtime by itself.
+        left = [
+            c.texts_per_second * (1 - m.load_seconds / m.seconds / processors)
+            for m, c in zip(measured, ceiling, strict=True)
+        ]
+        found["of what the load leaves"] = shares(rates, left)
     found["CPU ms/text"] = Spread.of([1e3 * m.cpu_seconds / m.texts for m in measured])
     latency = np.concatenate([m.latency for m in measured])
     if len(latency):

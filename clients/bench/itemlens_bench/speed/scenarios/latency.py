@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from itemlens_bench.speed import echo
 from itemlens_bench.speed.bench import Bench
 from itemlens_bench.speed.contestants import Served, Shape, running
 from itemlens_bench.speed.figures import Spread, milliseconds, percentile
@@ -18,6 +19,8 @@ from itemlens_bench.speed.usage import usage
 
 ONE = Shape(1, 1)
 WARM_UP = 20
+ECHO_BYTES = 1600
+"""About what a vector of 384 numbers is answered with."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,9 @@ def latency(bench: Bench) -> list[Section]:
             served = Served(server, load, ONE)
             floors[served.name] = [one.name for one in floor]
             contestants += [*floor, served]
+        floor_of_a_call = stack.enter_context(running(echo.target(ECHO_BYTES)))
+        load = stack.enter_context(floor_of_a_call.load([text.encode() for [text] in calls], 1))
+        contestants.append(Served(floor_of_a_call, load, ONE))
         for peer in bench.peers:
             server = stack.enter_context(running(peer))
             served = Served(server, stack.enter_context(server.load(calls, 1)), ONE)
