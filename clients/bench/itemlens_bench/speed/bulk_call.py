@@ -13,9 +13,9 @@ import grpc
 from google.rpc import code_pb2
 
 from itemlens.v1 import catalog_pb2, common_pb2
-from itemlens_bench.speed.grpc_call import UNLIMITED
 from itemlens_bench.speed.target import CallFailed, Refused
 
+UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 METHOD = "/itemlens.v1.Catalog/StreamUpsertItems"
 Response = catalog_pb2.StreamUpsertItemsResponse
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Self
 
-import grpc
+from google.rpc import code_pb2
 
+from itemlens_bench.speed.http2 import ConnectionFailed, connect
 from itemlens_bench.speed.target import CallFailed, Refused
 
-UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+OK, RESOURCE_EXHAUSTED = code_pb2.OK, code_pb2.RESOURCE_EXHAUSTED
 
 
 class BytesCaller:
@@ -21,14 +22,13 @@ class BytesCaller:
         self._method = method
 
     async def __aenter__(self) -> Self:
-        self._channel = grpc.aio.insecure_channel(self._address, UNLIMITED)
-        self._call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(self._method)
+        self._connection = await connect(self._address, self._method)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._channel.close()
+        self._connection.close()
 
     def pack(self, content: Any) -> bytes:
         """See Caller. Here a request is bytes already."""
@@ -46,9 +46,11 @@ class BytesCaller:
             Refused, CallFailed: see there.
         """
         try:
-            reply: bytes = await self._call(request)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
-                raise Refused from error
-            raise CallFailed(f"{self._address}: {error.code().name}: {error.details()}") from error
-        return reply
+            reply = await self._connection.call(request)
+        except ConnectionFailed as error:
+            raise CallFailed(f"{self._address}: {error}") from error
+        if reply.status == RESOURCE_EXHAUSTED:
+            raise Refused
+        if reply.status != OK:
+            raise CallFailed(f"{self._address}: status {reply.status}: {reply.message}")
+        return reply.body

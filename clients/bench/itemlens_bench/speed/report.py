@@ -131,6 +131,8 @@ def shown(figure: Figure) -> str:
             return ""
         case str():
             return figure
+        case Spread() if figure.least == figure.most:
+            return number(figure.median)
         case Spread():
             return f"{number(figure.median)} ({number(figure.least)} to {number(figure.most)})"
         case _:
