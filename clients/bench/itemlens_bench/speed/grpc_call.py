@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from google.rpc import code_pb2
 
-from itemlens_bench.speed.http2 import ConnectionFailed, connect
+from itemlens_bench.speed.http2 import Connection, ConnectionFailed, connect
 from itemlens_bench.speed.target import CallFailed, Refused
 
 OK, RESOURCE_EXHAUSTED = code_pb2.OK, code_pb2.RESOURCE_EXHAUSTED
@@ -22,13 +22,17 @@ class BytesCaller:
         self._method = method
 
     async def __aenter__(self) -> Self:
-        self._connection = await connect(self._address, self._method)
+        try:
+            self._connection: Connection | None = await connect(self._address, self._method)
+        except OSError:
+            self._connection = None  # a server that is still starting: calls fail
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def pack(self, content: Any) -> bytes:
         """See Caller. Here a request is bytes already."""
@@ -45,6 +49,8 @@ class BytesCaller:
         Raises:
             Refused, CallFailed: see there.
         """
+        if self._connection is None:
+            raise CallFailed(f"{self._address}: nobody listens")
         try:
             reply = await self._connection.call(request)
         except ConnectionFailed as error:
