@@ -52,8 +52,8 @@ class Target:
 
     name:   as tables show it, with what runs in it ("PyTriton, fp32").
     start:  start the server on this port of localhost; returns once it answers.
-    caller: what a load process calls with "localhost:PORT"; it is pickled, so it must be a class or function that can be
-            imported, or a partial of one.
+    caller: what a load process calls with "localhost:PORT"; it is pickled, so it must be a class or function that can
+            be imported, or a partial of one.
     """
 
     name: str
