@@ -305,7 +305,8 @@ class Batcher(Generic[Value, Output]):
             counts.batches += 1
             counts.inputs += len(batch)
             counts.tokens += tokens
-            counts.padded_tokens += len(batch) * max(task.tokens for task in batch)
+            longest = max(task.tokens for task in batch)
+            counts.padded_tokens += tokens if self.plan.singly else len(batch) * longest
             counts.run_seconds += seconds
             counts.queue_seconds += sum(started - task.queued_at for task in batch)
 

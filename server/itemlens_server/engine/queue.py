@@ -32,6 +32,7 @@ class Plan:
     max_tokens: its tokens, padding included
     call_tokens: what running a batch costs besides its tokens, in tokens: on a processor that is mostly reading the
                 weights. So much padding is worth an input that shares a batch instead of opening one.
+    singly:     inputs of a batch run one after the other, so none pads another
     """
 
     instances: int = 1
@@ -39,6 +40,7 @@ class Plan:
     max_batch: int = 8
     max_tokens: int = 512
     call_tokens: int = 12
+    singly: bool = False
 
 
 class Job:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 # A call waits at most this many times as long as it runs: large calls cannot ask for the latency of small ones.
-PATIENCE = 8
+PATIENCE = 5
 
 # Seconds of running after which what was measured before counts for a third.
 MEMORY_SECONDS = 5.0

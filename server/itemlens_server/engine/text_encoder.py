@@ -26,6 +26,8 @@ SAMPLE_SIZE = 40
 # of two.
 GPU_LENGTH_STEP = 16
 
+ANY_LENGTH = 1 << 20
+
 
 class TextEncoder(Encoder[Tokens]):
     """Texts to vectors; z has a row for each token, special ones included."""
@@ -43,6 +45,9 @@ class TextEncoder(Encoder[Tokens]):
         assert about.text is not None
         self._tokenizer = Tokenizer.load(directory, about.text)
         self._max_tokens = about.text.max_tokens
+        # Dynamic int8 scales activations over the batch: a text's vector would depend on its neighbours.
+        dynamic = about.source.get("int8", "dynamic").startswith("dynamic")
+        self._singly = precision is Precision.INT8 and dynamic
         super().__init__(directory, about, precision, options, tunings)
 
     def tokens(self, text: str, purpose: Purpose) -> Tokens:
@@ -68,13 +73,12 @@ class TextEncoder(Encoder[Tokens]):
         if self._options.gpu:
             # On a GPU small batches are the enemy, and padding is cheap beside them.
             return [Plan(self._options.gpus, 1, max_batch=256, max_tokens=32_768, call_tokens=4096)]
-        # Dynamic int8 scales activations over the batch: a text's vector would depend on its neighbours.
-        alone = self.precision is Precision.INT8 and self.about.source.get("int8", "dynamic").startswith(
-            "dynamic"
-        )
-        sizes = [1] if alone else [8, 1]
         shares = [(threads // n, n) for n in (1, 2, 4, 8) if n <= threads and threads % n == 0]
-        return [Plan(i, n, max_batch=size) for i, n in shares for size in sizes]
+        if self._singly:
+            # They still leave the queue a few at a time: that a thread waits for the next costs more than the others'
+            # waiting for it.
+            return [Plan(i, n, max_batch=4, call_tokens=ANY_LENGTH, singly=True) for i, n in shares]
+        return [Plan(i, n, max_batch=size) for i, n in shares for size in (8, 1)]
 
     def _sample(self) -> list[Tokens]:
         rng = random.Random(7)
@@ -86,6 +90,11 @@ class TextEncoder(Encoder[Tokens]):
         return len(prepared)
 
     def _run(self, session: Session, batch: list[tuple[Tokens, bool]]) -> list[Encoded]:
+        if self._singly:
+            return [self._run_together(session, [one])[0] for one in batch]
+        return self._run_together(session, batch)
+
+    def _run_together(self, session: Session, batch: list[tuple[Tokens, bool]]) -> list[Encoded]:
         rows, longest = len(batch), max(len(t) for t, _ in batch)
         if self._options.gpu:
             rows = 1 << (rows - 1).bit_length()
