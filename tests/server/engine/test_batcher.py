@@ -203,7 +203,7 @@ class TestABoundedQueue:
         held.submit("a", tokens=20)
         with pytest.raises(Overloaded):
             held.submit("small", tokens=2)
-        large = held.submit("large", tokens=3)
+        large = held.submit("large", tokens=5)
         held.go.set()
         assert large.results() == ["LARGE"]
         held.batcher.close()
