@@ -167,8 +167,10 @@ class Queue(Generic[Waiting]):
             return []
         # What waits is shared among the idle: two halves side by side are done sooner than all in one batch.
         most = min(self.plan.max_batch, -(-len(lane) // idle))
+        # Short bulk batches, so that an interactive input that comes meanwhile waits less.
+        max_tokens = self.plan.max_tokens // (2 if priority is Priority.BULK else 1)
         before = lane.tokens
-        batch = lane.take(most, self.plan.max_tokens, self.plan.call_tokens)
+        batch = lane.take(most, max_tokens, self.plan.call_tokens)
         self._account(priority, before - lane.tokens)
         return batch
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from itemlens_server.call import Call
 from itemlens_server.config import Settings
 from itemlens_server.domain.catalogue import Catalogue
 from itemlens_server.domain.collection import Collection
-from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent, Notice
+from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent, Encoding, Notice
 from itemlens_server.domain.fuse import check_finite, check_raw, query_parts
 from itemlens_server.domain.parts import Part
 from itemlens_server.domain.side import ChannelChange, HistoryRules, Past, Side, changed_weights
@@ -130,6 +131,14 @@ def at_most(values: Sequence[object], limit: int, field: str, least: int = 1) ->
         raise InvalidInput(f"{len(values)} in {field}, the limit is {limit}; send several calls", field)
 
 
+@dataclass(frozen=True)
+class EncodingQuery:
+    """A query that is being encoded, and the space in which."""
+
+    space: Space
+    encoding: Encoding
+
+
 class SideReader:
     """Reads the asking side of Recommend and Explain."""
 
@@ -141,8 +150,20 @@ class SideReader:
             settings.type_weights(),
         )
 
+    def begin(self, collection: Collection, message: common_pb2.UserSide, call: Call) -> EncodingQuery | None:
+        """Begin to encode the side's query, if it has one. For `read`, which else would have to wait for it."""
+        if not message.query:
+            return None
+        at_most(message.query, self._settings.max_inputs, "user.query")
+        contents = [content(c) for c in message.query]
+        return EncodingQuery(collection.space, self._encoder.begin(collection.space, contents, "query", call))
+
     def read(
-        self, collection: Collection, message: common_pb2.UserSide, call: Call
+        self,
+        collection: Collection,
+        message: common_pb2.UserSide,
+        call: Call,
+        begun: EncodingQuery | None = None,
     ) -> tuple[Side, list[Notice]]:
         """The side, with its user's events read and its query encoded, and what was noticed on the way."""
         space = collection.space
@@ -156,7 +177,10 @@ class SideReader:
         notices: list[Notice] = []
         query: dict[str, Array] = {}
         if message.query:
-            query, notices = self._query(space, message, call)
+            if begun is None or begun.space is not space:  # the collection may have moved meanwhile
+                begun = self.begin(collection, message, call)
+            assert begun is not None
+            query, notices = self._query(space, message, begun.encoding)
         ready = None
         if message.HasField("query_vector"):
             try:
@@ -218,13 +242,12 @@ class SideReader:
         return recorded + [Past(i.item_id, i.type or common_pb2.EVENT_TYPE_CLICK) for i in given]
 
     def _query(
-        self, space: Space, message: common_pb2.UserSide, call: Call
+        self, space: Space, message: common_pb2.UserSide, encoding: Encoding
     ) -> tuple[dict[str, Array], list[Notice]]:
         contents = [content(c) for c in message.query]
         raw: dict[str, list[Array]] = {}
         notices: list[Notice] = []
-        at_most(contents, self._settings.max_inputs, "user.query")
-        for n, one in enumerate(self._encoder.encode(space, contents, "query", call)):
+        for n, one in enumerate(encoding.results()):
             field = f"user.query[{n}]"
             if not isinstance(one, EncodedContent):
                 raise one.within(field)

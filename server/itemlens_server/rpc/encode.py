@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from itemlens_server.call import Call
 from itemlens_server.config import Settings
 from itemlens_server.domain.catalogue import Catalogue
 from itemlens_server.domain.encode import ContentEncoder, EncodedContent, Encoding, Outcome
-from itemlens_server.engine.batcher import Pending
-from itemlens_server.engine.encoder import Encoded
 from itemlens_server.engine.repository import Encoder, Space
 from itemlens_server.engine.texts import Purpose
 from itemlens_server.head.terms import Array, unit
 from itemlens_server.rpc import convert
 from itemlens_server.rpc.errors import item_status
+from itemlens_server.rpc.waiting import ready
 
 # Characters of a call's texts that are tokenised on the event loop: some 0.3 ms.
 LIGHT_CHARACTERS = 2000
@@ -97,7 +95,7 @@ class Encode:
         else:
             loop = asyncio.get_running_loop()
             space, encoding = await loop.run_in_executor(self.pool, self._begin, request, call)
-        await _ready(encoding.pending())
+        await ready(encoding)
         return _reply(request, space, encoding.results())
 
     def _light(self, request: itemlens_pb2.EncodeRequest) -> bool:
@@ -111,25 +109,6 @@ class Encode:
         contents = [convert.content(c) for c in request.inputs]
         purpose: Purpose = "query" if request.purpose == itemlens_pb2.PURPOSE_QUERY else "item"
         return space, self.encoder.begin(space, contents, purpose, call)
-
-
-async def _ready(all_pending: list[Pending[Encoded]]) -> None:
-    """Wait on the event loop until none of them has to wait any more. gRPC cancels it when the caller has gone."""
-    loop = asyncio.get_running_loop()
-    for pending in all_pending:
-        ready: asyncio.Future[None] = loop.create_future()
-
-        def wake(ready: asyncio.Future[None] = ready) -> None:
-            with contextlib.suppress(RuntimeError):  # the server stopped meanwhile: nobody waits
-                loop.call_soon_threadsafe(_finish, ready)
-
-        pending.when_ready(wake)
-        await ready
-
-
-def _finish(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
 
 
 def _reply(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from itemlens.v1 import common_pb2, itemlens_pb2
@@ -13,6 +15,7 @@ from itemlens_server.domain.recommend import Answer, Recommendations, Wanted, re
 from itemlens_server.domain.titles import titles
 from itemlens_server.errors import InvalidInput
 from itemlens_server.rpc import convert
+from itemlens_server.rpc.waiting import ready
 
 DEFAULT_K = 10
 
@@ -25,14 +28,35 @@ class Recommend:
     sides: convert.SideReader
     recommendations: Recommendations
     settings: Settings
+    pool: Executor
+    # Threads that only compute would take the interpreter from each other: few at a time are done sooner.
+    places: asyncio.Semaphore
 
-    def __call__(self, request: itemlens_pb2.RecommendRequest, call: Call) -> itemlens_pb2.RecommendResponse:
+    async def __call__(
+        self, request: itemlens_pb2.RecommendRequest, call: Call
+    ) -> itemlens_pb2.RecommendResponse:
+        loop = asyncio.get_running_loop()
+        begun = None
+        if request.user.query:
+            begun = await loop.run_in_executor(self.pool, self._begin, request, call)
+            if begun is not None:
+                await ready(begun.encoding)
+        async with self.places:
+            return await loop.run_in_executor(self.pool, self._recommend, request, call, begun)
+
+    def _begin(self, request: itemlens_pb2.RecommendRequest, call: Call) -> convert.EncodingQuery | None:
+        collection = self.catalogue.collection(request.collection)
+        return self.sides.begin(collection, request.user, call)
+
+    def _recommend(
+        self, request: itemlens_pb2.RecommendRequest, call: Call, begun: convert.EncodingQuery | None
+    ) -> itemlens_pb2.RecommendResponse:
         language = sentences.language(request.language)
         collection = self.catalogue.collection(request.collection)
         if not request.HasField("user"):
             raise InvalidInput("say who or what is asking", "user")
         convert.at_most(request.candidate_item_ids, self.settings.max_candidates, "candidate_item_ids", 0)
-        side, notices = self.sides.read(collection, request.user, call)
+        side, notices = self.sides.read(collection, request.user, call, begun)
         answer = recommend(
             collection, side, _wanted(request), self.sides.rules,
             candidates_per_channel=self.settings.candidates_per_channel, max_k=self.settings.max_k, call=call,

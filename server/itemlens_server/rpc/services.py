@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import Executor
 from typing import Any, TypeAlias
 
@@ -42,13 +43,15 @@ def item_lens(
 ) -> Methods:
     """The methods of itemlens.v1.ItemLens."""
     sides = SideReader(catalogue, encoder, settings)
+    places = asyncio.Semaphore(settings.thread_count() + 1)
+    recommend = Recommend(catalogue, sides, answers, settings, pool, places)
     explain = Explain(catalogue, encoder, sides, answers, settings)
     return {
         "GetSpace": frame.unary(GetSpace(catalogue), itemlens.GetSpaceRequest),
         "GetStatistics": frame.unary(GetStatistics(catalogue, encoder), itemlens.GetStatisticsRequest),
         "Encode": frame.unary(Encode(catalogue, encoder, settings, pool), itemlens.EncodeRequest),
         "Fuse": frame.unary(Fuse(catalogue, encoder, settings), itemlens.FuseRequest),
-        "Recommend": frame.unary(Recommend(catalogue, sides, answers, settings), itemlens.RecommendRequest),
+        "Recommend": frame.unary(recommend, itemlens.RecommendRequest),
         "Explain": frame.unary(explain, itemlens.ExplainRequest),
     }
 

@@ -1,0 +1,27 @@
+"""Waiting for encoders on the event loop, which a thread does not have to do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from itemlens_server.domain.encode import Encoding
+
+
+async def ready(encoding: Encoding) -> None:
+    """Wait until `encoding.results` has not to wait any more. gRPC cancels it when the caller has gone."""
+    loop = asyncio.get_running_loop()
+    for pending in encoding.pending():
+        done: asyncio.Future[None] = loop.create_future()
+
+        def wake(done: asyncio.Future[None] = done) -> None:
+            with contextlib.suppress(RuntimeError):  # the server stopped meanwhile: nobody waits
+                loop.call_soon_threadsafe(_finish, done)
+
+        pending.when_ready(wake)
+        await done
+
+
+def _finish(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)
