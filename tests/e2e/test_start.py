@@ -156,6 +156,14 @@ class TestSettings:
         with server.client() as client:
             assert client.space().space_id == tiny.fitted
 
+    def test_a_tuned_plan_is_remembered_for_the_next_start(self, tiny: Tiny, tmp_path: Path) -> None:
+        with Server(tiny.models, tmp_path, "--tune") as server:
+            assert any("tokens/s" in line for line in server.log)
+        assert json.loads((tmp_path / "tunings.json").read_text())
+        with Server(tiny.models, tmp_path) as again:
+            assert not any("tokens/s" in line for line in again.log)
+            assert again.healthy()
+
     def test_an_interrupt_stops_it_like_sigterm(self, tiny: Tiny, tmp_path: Path) -> None:
         server = Server(tiny.models, tmp_path)
         server.process.send_signal(signal.SIGINT)

@@ -27,6 +27,7 @@ class _VectorRole:
 class _VectorRoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_VectorRole.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     VECTOR_ROLE_UNSPECIFIED: _VectorRole.ValueType  # 0
+    """Not said. Refused where a vector is expected."""
     VECTOR_ROLE_CHANNEL: _VectorRole.ValueType  # 1
     """Output of one channel's encoder, v_c."""
     VECTOR_ROLE_ITEM: _VectorRole.ValueType  # 2
@@ -40,6 +41,7 @@ class VectorRole(_VectorRole, metaclass=_VectorRoleEnumTypeWrapper):
     """
 
 VECTOR_ROLE_UNSPECIFIED: VectorRole.ValueType  # 0
+"""Not said. Refused where a vector is expected."""
 VECTOR_ROLE_CHANNEL: VectorRole.ValueType  # 1
 """Output of one channel's encoder, v_c."""
 VECTOR_ROLE_ITEM: VectorRole.ValueType  # 2
@@ -55,6 +57,7 @@ class _EventType:
 class _EventTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_EventType.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     EVENT_TYPE_UNSPECIFIED: _EventType.ValueType  # 0
+    """Not said. Refused in events; a past item of a history counts as clicked."""
     EVENT_TYPE_IMPRESSION: _EventType.ValueType  # 1
     """The item was shown to the user. Does not count as interest."""
     EVENT_TYPE_VIEW: _EventType.ValueType  # 2
@@ -74,6 +77,7 @@ class EventType(_EventType, metaclass=_EventTypeEnumTypeWrapper):
     """What a user did with an item."""
 
 EVENT_TYPE_UNSPECIFIED: EventType.ValueType  # 0
+"""Not said. Refused in events; a past item of a history counts as clicked."""
 EVENT_TYPE_IMPRESSION: EventType.ValueType  # 1
 """The item was shown to the user. Does not count as interest."""
 EVENT_TYPE_VIEW: EventType.ValueType  # 2
@@ -97,6 +101,7 @@ class _PartKind:
 class _PartKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_PartKind.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     PART_KIND_UNSPECIFIED: _PartKind.ValueType  # 0
+    """Never sent."""
     PART_KIND_CHANNEL: _PartKind.ValueType  # 1
     """A whole channel: w_c times the cosine."""
     PART_KIND_PAST_ITEM: _PartKind.ValueType  # 2
@@ -118,6 +123,7 @@ class PartKind(_PartKind, metaclass=_PartKindEnumTypeWrapper):
     """What a part of a score comes from."""
 
 PART_KIND_UNSPECIFIED: PartKind.ValueType  # 0
+"""Never sent."""
 PART_KIND_CHANNEL: PartKind.ValueType  # 1
 """A whole channel: w_c times the cosine."""
 PART_KIND_PAST_ITEM: PartKind.ValueType  # 2

@@ -27,6 +27,7 @@ class _ChannelKind:
 class _ChannelKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ChannelKind.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     CHANNEL_KIND_UNSPECIFIED: _ChannelKind.ValueType  # 0
+    """Never sent."""
     CHANNEL_KIND_TEXT: _ChannelKind.ValueType  # 1
     """Texts."""
     CHANNEL_KIND_IMAGE: _ChannelKind.ValueType  # 2
@@ -36,6 +37,7 @@ class ChannelKind(_ChannelKind, metaclass=_ChannelKindEnumTypeWrapper):
     """What a channel understands."""
 
 CHANNEL_KIND_UNSPECIFIED: ChannelKind.ValueType  # 0
+"""Never sent."""
 CHANNEL_KIND_TEXT: ChannelKind.ValueType  # 1
 """Texts."""
 CHANNEL_KIND_IMAGE: ChannelKind.ValueType  # 2
@@ -49,6 +51,7 @@ class _Purpose:
 class _PurposeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Purpose.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     PURPOSE_UNSPECIFIED: _Purpose.ValueType  # 0
+    """Not said: taken for an item."""
     PURPOSE_ITEM: _Purpose.ValueType  # 1
     """It describes an item. The default."""
     PURPOSE_QUERY: _Purpose.ValueType  # 2
@@ -58,6 +61,7 @@ class Purpose(_Purpose, metaclass=_PurposeEnumTypeWrapper):
     """What a text or picture is for. Some encoders treat the two differently."""
 
 PURPOSE_UNSPECIFIED: Purpose.ValueType  # 0
+"""Not said: taken for an item."""
 PURPOSE_ITEM: Purpose.ValueType  # 1
 """It describes an item. The default."""
 PURPOSE_QUERY: Purpose.ValueType  # 2
@@ -71,6 +75,7 @@ class _Presence:
 class _PresenceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Presence.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     PRESENCE_UNSPECIFIED: _Presence.ValueType  # 0
+    """Never sent."""
     PRESENCE_PRESENT: _Presence.ValueType  # 1
     """From the item's own content."""
     PRESENCE_PREDICTED: _Presence.ValueType  # 2
@@ -82,6 +87,7 @@ class Presence(_Presence, metaclass=_PresenceEnumTypeWrapper):
     """How a channel came into an ITEM vector."""
 
 PRESENCE_UNSPECIFIED: Presence.ValueType  # 0
+"""Never sent."""
 PRESENCE_PRESENT: Presence.ValueType  # 1
 """From the item's own content."""
 PRESENCE_PREDICTED: Presence.ValueType  # 2
@@ -97,6 +103,7 @@ class _HeatMapFormat:
 class _HeatMapFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_HeatMapFormat.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     HEAT_MAP_FORMAT_UNSPECIFIED: _HeatMapFormat.ValueType  # 0
+    """No heat maps."""
     HEAT_MAP_FORMAT_GRID: _HeatMapFormat.ValueType  # 1
     """The values of the cells, row by row."""
     HEAT_MAP_FORMAT_PNG: _HeatMapFormat.ValueType  # 2
@@ -106,6 +113,7 @@ class HeatMapFormat(_HeatMapFormat, metaclass=_HeatMapFormatEnumTypeWrapper):
     """How a picture's part of a score is drawn."""
 
 HEAT_MAP_FORMAT_UNSPECIFIED: HeatMapFormat.ValueType  # 0
+"""No heat maps."""
 HEAT_MAP_FORMAT_GRID: HeatMapFormat.ValueType  # 1
 """The values of the cells, row by row."""
 HEAT_MAP_FORMAT_PNG: HeatMapFormat.ValueType  # 2

@@ -30,6 +30,10 @@ class ItemLensStub(object):
 
     Errors carry google.rpc details: BadRequest with the field's path for bad input, ResourceInfo for what was not
     found, RetryInfo for overload. In a batch a bad entry gets a status of its own and the rest is served.
+
+    A caller may say two things in the metadata of any call: "itemlens-caller", whose fair share of a busy server it is
+    counted to (else the connection's), and "itemlens-priority": "interactive" or "bulk". Interactive calls go ahead;
+    uploads are bulk unless they say otherwise.
     """
 
     def __init__(self, channel):
@@ -75,6 +79,10 @@ class ItemLensServicer(object):
 
     Errors carry google.rpc details: BadRequest with the field's path for bad input, ResourceInfo for what was not
     found, RetryInfo for overload. In a batch a bad entry gets a status of its own and the rest is served.
+
+    A caller may say two things in the metadata of any call: "itemlens-caller", whose fair share of a busy server it is
+    counted to (else the connection's), and "itemlens-priority": "interactive" or "bulk". Interactive calls go ahead;
+    uploads are bulk unless they say otherwise.
     """
 
     def GetSpace(self, request, context):
@@ -165,6 +173,10 @@ class ItemLens(object):
 
     Errors carry google.rpc details: BadRequest with the field's path for bad input, ResourceInfo for what was not
     found, RetryInfo for overload. In a batch a bad entry gets a status of its own and the rest is served.
+
+    A caller may say two things in the metadata of any call: "itemlens-caller", whose fair share of a busy server it is
+    counted to (else the connection's), and "itemlens-priority": "interactive" or "bulk". Interactive calls go ahead;
+    uploads are bulk unless they say otherwise.
     """
 
     @staticmethod

@@ -126,6 +126,10 @@ class ItemLensStub(typing.Generic[_ItemLensGetSpaceType, _ItemLensGetStatisticsT
 
     Errors carry google.rpc details: BadRequest with the field's path for bad input, ResourceInfo for what was not
     found, RetryInfo for overload. In a batch a bad entry gets a status of its own and the rest is served.
+
+    A caller may say two things in the metadata of any call: "itemlens-caller", whose fair share of a busy server it is
+    counted to (else the connection's), and "itemlens-priority": "interactive" or "bulk". Interactive calls go ahead;
+    uploads are bulk unless they say otherwise.
     """
 
     @typing.overload
@@ -234,6 +238,10 @@ class ItemLensServicer(metaclass=abc.ABCMeta):
 
     Errors carry google.rpc details: BadRequest with the field's path for bad input, ResourceInfo for what was not
     found, RetryInfo for overload. In a batch a bad entry gets a status of its own and the rest is served.
+
+    A caller may say two things in the metadata of any call: "itemlens-caller", whose fair share of a busy server it is
+    counted to (else the connection's), and "itemlens-priority": "interactive" or "bulk". Interactive calls go ahead;
+    uploads are bulk unless they say otherwise.
     """
 
     @abc.abstractmethod
