@@ -6,6 +6,7 @@ next batch is made of.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
@@ -84,7 +85,8 @@ class Pending(Generic[Output]):
         """
         remaining = self._call.remaining()
         if self._latch.acquire(timeout=-1 if remaining is None else remaining):
-            self._latch.release()
+            with contextlib.suppress(RuntimeError):
+                self._latch.release()
         if self._left:
             self._call.check()
         outputs = []
@@ -103,7 +105,8 @@ class Pending(Generic[Output]):
             self._open()
 
     def _open(self) -> None:
-        if self._latch.locked():
+        # Both the last output and the end of the call come here, perhaps at the same time.
+        with contextlib.suppress(RuntimeError):
             self._latch.release()
         if self._watcher is not None:
             self._watcher()

@@ -304,3 +304,15 @@ def test_among_thousands_of_inputs_every_output_finds_its_caller() -> None:
     batcher.close()
     assert all(answered)
     assert batcher.waiting_tokens() == 0
+
+
+def test_a_call_that_ends_as_its_output_comes_takes_no_worker_with_it() -> None:
+    batcher: Batcher[int, int] = Batcher([lambda values, _: values], plan=Plan(), name="t")
+    calls = [Call() for _ in range(3000)]
+    with ThreadPoolExecutor(2) as threads:
+        pending = threads.submit(lambda: [batcher.submit([Input(1)], call) for call in calls])
+        for call in calls:
+            call.end()
+        pending.result(timeout=60)
+    assert batcher.submit([Input(7)], Call()).results() == [7]
+    batcher.close()
