@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     )  # fmt: skip
     max_queue_seconds: float = Field(2.0, gt=0, description="bound of the queue, if not given in tokens")
     max_wait_seconds: float = Field(
-        0.25, gt=0, description="a small call that would wait longer for an encoder gets RESOURCE_EXHAUSTED; a large "
+        0.3, gt=0, description="a small call that would wait longer for an encoder gets RESOURCE_EXHAUSTED; a large "
         "one may wait 5 times as long as it runs",
     )  # fmt: skip
     embedding_cache_bytes: int = Field(
