@@ -86,10 +86,13 @@ def figures(
             for m, c in zip(measured, ceiling, strict=True)
         ]
         found["of what the load leaves"] = shares(rates, left)
-    found["CPU ms/text"] = Spread.of([1e3 * m.cpu_seconds / m.texts for m in measured])
+    # A turn in which a server answered nothing has no cost a text.
+    answered = [m for m in measured if m.texts]
+    if answered:
+        found["CPU ms/text"] = Spread.of([1e3 * m.cpu_seconds / m.texts for m in answered])
     latency = np.concatenate([m.latency for m in measured])
     if len(latency):
-        found["load CPU ms/text"] = Spread.of([1e3 * m.load_seconds / m.texts for m in measured])
+        found["load CPU ms/text"] = Spread.of([1e3 * m.load_seconds / m.texts for m in answered])
         found |= milliseconds(latency, (50, 99))
     found["RSS MB"] = max(m.rss_bytes for m in measured) / 1e6
     found |= counted(measured)
