@@ -40,7 +40,7 @@ class Input(Generic[Value]):
 
 @dataclass
 class Counts:
-    """What a batcher has done since it was made.
+    """What a batcher has done since it was made, or began to count anew.
 
     tokens leaves padding out, padded_tokens has it. joined: inputs that were in the queue already. refused: calls that
     found the queue full. dropped: inputs that nobody waited for any more. *_seconds: sums over batches and inputs.
@@ -83,12 +83,13 @@ class Pending(Generic[Output]):
             DeadlineExceeded, Cancelled: nobody waits any more; inputs that have not run yet never will.
             Exception: what running them raised.
         """
-        remaining = self._call.remaining()
-        if self._latch.acquire(timeout=-1 if remaining is None else remaining):
-            with contextlib.suppress(RuntimeError):
-                self._latch.release()
-        if self._left:
-            self._call.check()
+        while self._left:
+            remaining = self._call.remaining()
+            if self._latch.acquire(timeout=-1 if remaining is None else remaining):
+                with contextlib.suppress(RuntimeError):
+                    self._latch.release()
+            if self._left:
+                self._call.check()
         outputs = []
         for output in self._outputs:
             if isinstance(output, Exception):
@@ -216,10 +217,12 @@ class Batcher(Generic[Value, Output]):
     def _full(self, call: Call, tokens: int) -> bool:
         # What waits is counted without the call itself: a call larger than the queue could else never be served.
         waiting = self._queue.tokens(call.priority)
-        if call.priority is Priority.BULK:
-            return waiting > self.room.bound()
-        ahead = self._queue.ahead(call.priority, call.caller, tokens)
-        return waiting > self.room.bound() or not self.room.allows(ahead, tokens)
+        if waiting > self.room.bound():
+            return True
+        # No more goes before it than waits in all, so most calls need not ask whose that is.
+        if call.priority is Priority.BULK or self.room.allows(waiting, tokens):
+            return False
+        return not self.room.allows(self._queue.ahead(call.priority, call.caller, tokens), tokens)
 
     def _make_room(self, call: Call, tokens: int) -> None:
         while True:

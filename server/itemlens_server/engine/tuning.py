@@ -54,8 +54,12 @@ class Tunings:
         known = self._read()
         known.setdefault(self._machine, {})[graph] = asdict(tuned)
         work = self._file.with_suffix(".new")
-        work.write_text(json.dumps(known, indent=1), encoding="utf-8")
-        work.replace(self._file)
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            work.write_text(json.dumps(known, indent=1), encoding="utf-8")
+            work.replace(self._file)
+        except OSError as error:
+            log.warning("%s cannot be written (%s): the next start will not know the plan", self._file, error)
 
     def _read(self) -> dict[str, dict[str, dict[str, Any]]]:
         if self._file is None or not self._file.exists():

@@ -44,6 +44,17 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path, damaged: str) -> None
     assert tunings.get("graph") == TUNED
 
 
+def test_the_folder_is_made_if_it_is_not_there_yet(tmp_path: Path) -> None:
+    tunings = Tunings(tmp_path / "new" / "tunings.json", 2, "CPU")
+    tunings.put("graph", TUNED)
+    assert tunings.get("graph") == TUNED
+
+
+def test_a_place_that_cannot_be_written_to_does_not_keep_the_server_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    Tunings(tmp_path / "file" / "tunings.json", 2, "CPU").put("graph", TUNED)
+
+
 def test_without_a_file_nothing_is_remembered() -> None:
     tunings = Tunings(None, 2, "CPU")
     tunings.put("graph", TUNED)
