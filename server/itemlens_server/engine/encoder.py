@@ -1,4 +1,4 @@
-"""What text and picture encoders have in common: sessions, a batcher in front of them, and a cache."""
+"""What text and picture encoders have in common: sessions, a plan, and a batcher in front of them."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ class Encoder(ABC, Generic[Prepared]):
         self.provider = options.provider
         self._options = options
         self._graph = directory / about.graphs[precision].path
+        self._open(directory)
         tuned = None if options.tune else tunings.get(self.digest)
         if tuned is None and options.tune:
             name = f"{about.kind.lower()} encoder, {precision}"
@@ -100,6 +101,10 @@ class Encoder(ABC, Generic[Prepared]):
         self._batcher.close()
 
     @abstractmethod
+    def _open(self, directory: Path) -> None:
+        """Read what preparing inputs needs, before any session is made."""
+
+    @abstractmethod
     def _plans(self) -> list[Plan]:
         """The plans worth trying, the safest first."""
 
@@ -126,10 +131,11 @@ class Encoder(ABC, Generic[Prepared]):
             )
             for n in range(1 if shared else plan.instances)
         ]
-        for session in sessions:  # the first run of a session is slow
-            for parts in (True, False):
-                self._run(session, [(self._sample()[0], parts)])
         wide = self._wide_session(plan)
+        first = self._sample()[0]
+        for session in (*sessions, *([wide] if wide else [])):  # the first run of a session is slow
+            for parts in (True, False):
+                self._run(session, [(first, parts)])
 
         def run(narrow: Session, batch: list[tuple[Prepared, bool]], alone: bool) -> list[Encoded]:
             return self._run(wide if alone and wide else narrow, batch)
@@ -142,9 +148,7 @@ class Encoder(ABC, Generic[Prepared]):
         options = self._options
         if options.gpu or plan.instances == 1 or not options.wide_sessions:
             return None
-        session = Session(self._graph, options.provider, options.threads)
-        self._run(session, [(self._sample()[0], False)])
-        return session
+        return Session(self._graph, options.provider, options.threads)
 
     def _measure(self, plan: Plan) -> float:
         batcher = self._start(plan, Room())

@@ -18,6 +18,7 @@ class EngineOptions:
     gpu_memory_bytes:  bound of ONNX Runtime's memory on each, for each encoder
     wide_sessions:     an encoder has a second session, of all threads, for inputs that come alone
     queue_tokens:      interactive tokens that may wait for an encoder; 0: as many as it runs in `queue_seconds`
+    queue_seconds:     bound of the queue where it is not given in tokens
     wait_seconds:      how long a small interactive call may have to wait; a large one waits longer
     tunings:           file that remembers measured plans; None: nothing is remembered
     tune:              measure anew, even if a plan is remembered

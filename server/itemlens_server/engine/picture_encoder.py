@@ -9,13 +9,9 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from itemlens_server.engine.encoder import Array, Encoded, Encoder
-from itemlens_server.engine.manifest import Encoder as Description
-from itemlens_server.engine.manifest import Precision
-from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.pictures import PictureError, decode, model_input, normalise, stored_form
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Session
-from itemlens_server.engine.tuning import Tunings
 from itemlens_server.errors import InvalidInput
 
 SAMPLE_SIZE = 12
@@ -34,17 +30,9 @@ class PictureEncoder(Encoder[Picture]):
 
     kind: ClassVar[Literal["IMAGE"]] = "IMAGE"
 
-    def __init__(
-        self,
-        directory: Path,
-        about: Description,
-        precision: Precision,
-        options: EngineOptions,
-        tunings: Tunings,
-    ) -> None:
-        assert about.picture is not None
-        self._preprocessing = about.picture
-        super().__init__(directory, about, precision, options, tunings)
+    def _open(self, directory: Path) -> None:
+        assert self.about.picture is not None
+        self._preprocessing = self.about.picture
 
     def picture(self, data: bytes, keep: bool = False) -> Picture:
         """Decode `data`; with `keep`, also make the form the store holds (else it is empty).

@@ -9,13 +9,10 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from itemlens_server.engine.encoder import Encoded, Encoder
-from itemlens_server.engine.manifest import Encoder as Description
 from itemlens_server.engine.manifest import Precision
-from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Session
 from itemlens_server.engine.texts import Purpose, TextError, Tokenizer, Tokens
-from itemlens_server.engine.tuning import Tunings
 from itemlens_server.errors import InvalidInput
 
 # Texts of a catalogue: titles, descriptions, now and then a long one. Tokens of each, for measuring a plan.
@@ -34,21 +31,13 @@ class TextEncoder(Encoder[Tokens]):
 
     kind: ClassVar[Literal["TEXT"]] = "TEXT"
 
-    def __init__(
-        self,
-        directory: Path,
-        about: Description,
-        precision: Precision,
-        options: EngineOptions,
-        tunings: Tunings,
-    ) -> None:
-        assert about.text is not None
-        self._tokenizer = Tokenizer.load(directory, about.text)
-        self._max_tokens = about.text.max_tokens
+    def _open(self, directory: Path) -> None:
+        assert self.about.text is not None
+        self._tokenizer = Tokenizer.load(directory, self.about.text)
+        self._max_tokens = self.about.text.max_tokens
         # Dynamic int8 scales activations over the batch: a text's vector would depend on its neighbours.
-        dynamic = about.source.get("int8", "dynamic").startswith("dynamic")
-        self._singly = precision is Precision.INT8 and dynamic
-        super().__init__(directory, about, precision, options, tunings)
+        dynamic = self.about.source.get("int8", "dynamic").startswith("dynamic")
+        self._singly = self.precision is Precision.INT8 and dynamic
 
     def tokens(self, text: str, purpose: Purpose) -> Tokens:
         """Tokens of `text`.

@@ -150,10 +150,8 @@ class SideReader:
             settings.type_weights(),
         )
 
-    def begin(self, collection: Collection, message: common_pb2.UserSide, call: Call) -> EncodingQuery | None:
-        """Begin to encode the side's query, if it has one. For `read`, which else would have to wait for it."""
-        if not message.query:
-            return None
+    def begin(self, collection: Collection, message: common_pb2.UserSide, call: Call) -> EncodingQuery:
+        """Begin to encode the side's query. For `read`, which else would have to wait for it."""
         at_most(message.query, self._settings.max_inputs, "user.query")
         contents = [content(c) for c in message.query]
         return EncodingQuery(collection.space, self._encoder.begin(collection.space, contents, "query", call))
@@ -179,7 +177,6 @@ class SideReader:
         if message.query:
             if begun is None or begun.space is not space:  # the collection may have moved meanwhile
                 begun = self.begin(collection, message, call)
-            assert begun is not None
             query, notices = self._query(space, message, begun.encoding)
         ready = None
         if message.HasField("query_vector"):
@@ -244,18 +241,15 @@ class SideReader:
     def _query(
         self, space: Space, message: common_pb2.UserSide, encoding: Encoding
     ) -> tuple[dict[str, Array], list[Notice]]:
-        contents = [content(c) for c in message.query]
         raw: dict[str, list[Array]] = {}
         notices: list[Notice] = []
         for n, one in enumerate(encoding.results()):
-            field = f"user.query[{n}]"
+            field, channel = f"user.query[{n}]", message.query[n].channel
             if not isinstance(one, EncodedContent):
                 raise one.within(field)
-            if contents[n].channel in raw:
-                raise InvalidInput(
-                    f"channel {contents[n].channel!r} comes twice; send one query for each channel", field
-                )
-            raw[contents[n].channel] = [one.v]
+            if channel in raw:
+                raise InvalidInput(f"channel {channel!r} comes twice; send one query for each channel", field)
+            raw[channel] = [one.v]
             notices += [Notice(x.reason, x.message, f"{field}.{x.field}") for x in one.notices]
         try:
             return query_parts(space, raw), notices

@@ -59,28 +59,29 @@ class Front:
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._serve())
+            try:
+                runner.run(self._serve())
+            except BaseException as error:
+                if self._port.done():
+                    raise
+                self._port.set_exception(error)  # to who waits in `start`
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         stopping: asyncio.Future[float] = loop.create_future()
         server = grpc.aio.server(options=self._options)
         health = health_service.aio.HealthServicer()
+        self._register(server)
+        health_pb2_grpc.add_HealthServicer_to_server(health, server)
+        names = (*self._services, health_service.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
         try:
-            self._register(server)
-            health_pb2_grpc.add_HealthServicer_to_server(health, server)
-            reflection.enable_server_reflection(
-                (*self._services, health_service.SERVICE_NAME, reflection.SERVICE_NAME), server
-            )
             port = server.add_insecure_port(self._listen)
-            await server.start()
-        except Exception as error:
-            self._port.set_exception(
-                WrongState(f"cannot listen on {self._listen}: {error}; give --listen another address")
-                if isinstance(error, RuntimeError)
-                else error
-            )
-            return
+        except RuntimeError as error:
+            raise WrongState(
+                f"cannot listen on {self._listen}: {error}; give --listen another address"
+            ) from error
+        await server.start()
         for name in ("", *self._services):
             await health.set(name, health_pb2.HealthCheckResponse.SERVING)
 

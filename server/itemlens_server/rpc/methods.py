@@ -1,13 +1,12 @@
 """The frame in which every call runs: who calls, where the work is done, and what becomes of an error.
 
-Calls are taken in by one event loop. A handler that is a coroutine runs there and must not block; any other handler
-runs in a thread of the pool.
+Calls are taken in by one event loop. `unary` and `stream` have their handler work in a thread of the pool;
+`unary_on_loop` is for a coroutine, which must not block.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -33,7 +32,8 @@ from itemlens_server.rpc.errors import status_of
 log = logging.getLogger(__name__)
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
-Handler = Callable[[Request, Call], Response | Awaitable[Response]]
+Handler = Callable[[Request, Call], Response]
+Coroutine = Callable[[Request, Call], Awaitable[Response]]
 
 # grpc gives a huge number of seconds where the caller set no deadline.
 NO_DEADLINE_SECONDS = 1e6
@@ -67,8 +67,16 @@ class Frame:
         request_type: type[Request],
         priority: Priority = Priority.INTERACTIVE,
     ) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
-        """A method with one request and one response, which `handler` makes."""
-        work = self._worker(handler)
+        """A method with one request and one response, which `handler` makes in a thread."""
+        return self.unary_on_loop(self._in_thread(handler), request_type, priority)
+
+    def unary_on_loop(
+        self,
+        work: Coroutine[Request, Response],
+        request_type: type[Request],
+        priority: Priority = Priority.INTERACTIVE,
+    ) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
+        """The same, made by a coroutine on the event loop."""
 
         async def run(request: Request | InvalidInput, context: Context) -> Response:
             try:
@@ -88,7 +96,7 @@ class Frame:
         request_type: type[Request],
     ) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
         """A bulk method: a response for each request, in order. A wrong request fails alone, as `failed` says."""
-        work = self._worker(handler)
+        work = self._in_thread(handler)
 
         async def run(
             requests: AsyncIterator[Request | InvalidInput], context: Context
@@ -125,22 +133,19 @@ class Frame:
             self._open -= 1
             call.end()
 
-    def _worker(self, handler: Handler[Request, Response]) -> Callable[[Request, Call], Awaitable[Response]]:
-        if inspect.iscoroutinefunction(getattr(handler, "__call__", handler)):  # noqa: B004
-            return handler  # type: ignore[return-value]
-
+    def _in_thread(self, handler: Handler[Request, Response]) -> Coroutine[Request, Response]:
         async def work(request: Request, call: Call) -> Response:
             loop = asyncio.get_running_loop()
             if call.priority is Priority.INTERACTIVE:
-                return await loop.run_in_executor(self._pool, handler, request, call)  # type: ignore[arg-type]
+                return await loop.run_in_executor(self._pool, handler, request, call)
             async with self._bulk:
-                return await loop.run_in_executor(self._pool, handler, request, call)  # type: ignore[arg-type]
+                return await loop.run_in_executor(self._pool, handler, request, call)
 
         return work
 
     async def _answer(
         self,
-        work: Callable[[Request, Call], Awaitable[Response]],
+        work: Coroutine[Request, Response],
         request: Request | InvalidInput,
         call: Call,
     ) -> Response:

@@ -39,12 +39,11 @@ class Recommend:
         begun = None
         if request.user.query:
             begun = await loop.run_in_executor(self.pool, self._begin, request, call)
-            if begun is not None:
-                await ready(begun.encoding)
+            await ready(begun.encoding)
         async with self.places:
             return await loop.run_in_executor(self.pool, self._recommend, request, call, begun)
 
-    def _begin(self, request: itemlens_pb2.RecommendRequest, call: Call) -> convert.EncodingQuery | None:
+    def _begin(self, request: itemlens_pb2.RecommendRequest, call: Call) -> convert.EncodingQuery:
         collection = self.catalogue.collection(request.collection)
         return self.sides.begin(collection, request.user, call)
 

@@ -49,9 +49,9 @@ def item_lens(
     return {
         "GetSpace": frame.unary(GetSpace(catalogue), itemlens.GetSpaceRequest),
         "GetStatistics": frame.unary(GetStatistics(catalogue, encoder), itemlens.GetStatisticsRequest),
-        "Encode": frame.unary(Encode(catalogue, encoder, settings, pool), itemlens.EncodeRequest),
+        "Encode": frame.unary_on_loop(Encode(catalogue, encoder, settings, pool), itemlens.EncodeRequest),
         "Fuse": frame.unary(Fuse(catalogue, encoder, settings), itemlens.FuseRequest),
-        "Recommend": frame.unary(recommend, itemlens.RecommendRequest),
+        "Recommend": frame.unary_on_loop(recommend, itemlens.RecommendRequest),
         "Explain": frame.unary(explain, itemlens.ExplainRequest),
     }
 
