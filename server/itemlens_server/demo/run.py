@@ -77,9 +77,11 @@ def _fill(steps: Steps, client: itemlens.Client) -> None:
 def _fit(steps: Steps, client: itemlens.Client, server: LocalServer, models: Path, folder: Path) -> None:
     if client.space(client.get_collection().space_id).fitted:
         steps.had("fusion head, fitted to the catalogue")
-        return
-    with steps.step("fitting the fusion head to the catalogue"):
-        prepare.fit(server.target, models=models, data=folder / "store", log=folder / "fit.log")
+    else:
+        with steps.step("fitting the fusion head to the catalogue"):
+            prepare.fit(server.target, models=models, data=folder / "store", log=folder / "fit.log")
+    # Also of a server that was only started again: the last demo took a user's data back, so it learns anew.
+    with steps.step("learning who took what next"):
         prepare.wait_for_behaviour(client)
 
 
