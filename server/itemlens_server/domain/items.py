@@ -9,14 +9,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from itemlens_server.catalog.records import Document, NewItem, StoredInput, StoredItem
-from itemlens_server.domain.encode import Content
-from itemlens_server.errors import InvalidInput, WrongState
+from itemlens_server.domain.encode import Content, Notice
+from itemlens_server.errors import InvalidInput, ItemlensError, WrongState
 
 MAX_ID = 256
 # Characters of an item's texts, attributes and relations as JSON, and levels of its attributes: what is stored
 # must fit into a reply, and protobuf reads at most 100 levels.
 MAX_DOCUMENT = 4 << 20
 MAX_DEPTH = 30
+
+
+@dataclass(frozen=True)
+class WriteOutcome:
+    """How one item or event went."""
+
+    id: str
+    error: ItemlensError | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True)

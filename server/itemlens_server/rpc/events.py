@@ -10,8 +10,8 @@ from itemlens.v1 import catalog_pb2, common_pb2
 from itemlens_server.call import Call
 from itemlens_server.catalog.records import EventRow
 from itemlens_server.config import Settings
-from itemlens_server.domain.catalogue import Catalogue, WriteOutcome, same_event
-from itemlens_server.domain.items import MAX_ID
+from itemlens_server.domain.catalogue import Catalogue, same_event
+from itemlens_server.domain.items import MAX_ID, WriteOutcome
 from itemlens_server.domain.recommend import Recommendations
 from itemlens_server.errors import AlreadyExists, InvalidInput, ItemlensError
 from itemlens_server.rpc import convert

@@ -14,9 +14,9 @@ from itemlens_server.call import Call
 from itemlens_server.catalog.records import StoredItem
 from itemlens_server.catalog.rows import View
 from itemlens_server.config import Settings
-from itemlens_server.domain.catalogue import Catalogue, WriteOutcome
+from itemlens_server.domain.catalogue import Catalogue
 from itemlens_server.domain.collection import Collection
-from itemlens_server.domain.items import ItemInput
+from itemlens_server.domain.items import ItemInput, WriteOutcome
 from itemlens_server.errors import InvalidInput, NotFound
 from itemlens_server.rpc import convert
 from itemlens_server.rpc.errors import item_status

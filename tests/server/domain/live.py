@@ -14,11 +14,11 @@ from itemlens_server.call import Call
 from itemlens_server.catalog.index import Neighbours
 from itemlens_server.catalog.records import EventRow
 from itemlens_server.catalog.store import Store
-from itemlens_server.domain.catalogue import Catalogue, WriteOutcome
+from itemlens_server.domain.catalogue import Catalogue
 from itemlens_server.domain.collection import Collection
 from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent
 from itemlens_server.domain.fuse import query_parts
-from itemlens_server.domain.items import ItemInput
+from itemlens_server.domain.items import ItemInput, WriteOutcome
 from itemlens_server.domain.recommend import Answer, Wanted, recommend
 from itemlens_server.domain.side import HistoryRules, Side
 from itemlens_server.engine.repository import ModelRepository
