@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, overload
@@ -39,8 +40,9 @@ class ListResult(Sequence[T]):
     __slots__ = ()
 
     @property
+    @abstractmethod
     def _listed(self) -> tuple[T, ...]:
-        raise NotImplementedError
+        """What it lists."""
 
     @overload
     def __getitem__(self, index: int) -> T: ...

@@ -6,6 +6,7 @@ import csv
 import itertools
 import json
 import math
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -56,9 +57,9 @@ class RowFile(BaseModel):
     empty: list[Scalar] = Field([], description="values that stand for nothing, such as n/a")
     where: dict[str, Scalar | list[Scalar]] = Field({}, description="keep only rows with these values")
 
+    @abstractmethod
     def uses(self) -> Iterator[tuple[str, list[str]]]:
         """(place in the mapping, columns it needs) for each field that names columns."""
-        raise NotImplementedError
 
     def rows(self, folder: Path, place: str) -> Iterator[tuple[int, Row]]:
         """(number from 1, row) of each row that `where` keeps.

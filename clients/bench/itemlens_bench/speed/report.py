@@ -85,7 +85,10 @@ class Report:
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
-        return _finite({"about": dict(self.about), "sections": [asdict(s) for s in self.sections]})  # type: ignore[no-any-return]
+        plain: dict[str, Any] = _finite(
+            {"about": dict(self.about), "sections": [asdict(s) for s in self.sections]}
+        )
+        return plain
 
     def write(self, folder: Path) -> None:
         """`report.json` and `report.md` in `folder`, which is made."""
