@@ -74,7 +74,7 @@ class LocalServer:
                 raise self.died()
             if found := _PORT.search(self._log.read_text(encoding="utf-8", errors="replace")):
                 self.target = f"127.0.0.1:{found[1]}"
-                if _healthy(self.target):
+                if healthy(self.target):
                     return
             time.sleep(0.1)
         raise WrongState(f"no server after {START_SECONDS:.0f} s; the end of {self._log}:\n{tail(self._log)}")
@@ -95,7 +95,8 @@ def tail(log: Path, lines: int = 15) -> str:
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
-def _healthy(target: str) -> bool:
+def healthy(target: str) -> bool:
+    """Whether a server answers there, and serves."""
     with grpc.insecure_channel(target) as channel:
         try:
             reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=2)

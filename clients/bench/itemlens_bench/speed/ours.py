@@ -13,12 +13,11 @@ from pathlib import Path
 
 import grpc
 import numpy as np
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from itemlens.v1 import common_pb2, itemlens_pb2, itemlens_pb2_grpc
 from itemlens_bench.speed.grpc_call import BytesCaller
 from itemlens_bench.speed.target import Array, Target
-from itemlens_server.demo.process import tail
+from itemlens_server.demo.process import healthy, tail
 from itemlens_server.errors import WrongState
 
 START_SECONDS = 180.0
@@ -79,7 +78,7 @@ class Ours:
                 env={**os.environ, **settings},
             )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
-        while not _serves(f"127.0.0.1:{port}"):
+        while not healthy(f"127.0.0.1:{port}"):
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
                 raise WrongState(f"the server does not serve; the end of {log}:\n{tail(log)}")
@@ -106,12 +105,3 @@ def statistics(address: str, channel: str) -> Mapping[str, float] | None:
         if encoder.channel == channel:
             counted |= {f.name: v for f, v in encoder.ListFields() if not isinstance(v, str)}
     return counted
-
-
-def _serves(address: str) -> bool:
-    with grpc.insecure_channel(address) as channel:
-        try:
-            reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1)
-        except grpc.RpcError:
-            return False
-    return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
