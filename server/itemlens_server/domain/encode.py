@@ -23,8 +23,9 @@ from itemlens_server.errors import InvalidInput, ItemlensError
 # Above this share of unknown tokens a text's vector says little about it.
 MOSTLY_UNKNOWN = 0.5
 
-# About as many UTF-8 bytes of a text are a token, in English as in Chinese.
-BYTES_A_TOKEN = 4.5
+# Rather more UTF-8 bytes than a token has, in English as in Chinese (some 4.5): what waits stands just at the limit when
+# calls are refused, and a guess above the truth would let each be tokenised before it is.
+BYTES_A_TOKEN = 6.0
 
 
 @dataclass(frozen=True)
