@@ -23,8 +23,9 @@ from itemlens_server.errors import InvalidInput, ItemlensError
 # Above this share of unknown tokens a text's vector says little about it.
 MOSTLY_UNKNOWN = 0.5
 
-# Rather more UTF-8 bytes than a token has, in English as in Chinese (some 4.5): what waits stands just at the limit when
-# calls are refused, and a guess above the truth would let each be tokenised before it is.
+# Rather more UTF-8 bytes than a token has, in English as in Chinese (some 4.5), so that the guess at a text's tokens is
+# low: under overload what waits stands just at the limit, and a high guess would let each call through to be tokenised
+# before it is refused.
 BYTES_A_TOKEN = 6.0
 
 
