@@ -14,7 +14,7 @@ from typing import Literal
 
 import onnx
 
-from itemlens_exporter import graph, parity
+from itemlens_exporter import graph, packing, parity
 from itemlens_exporter.checkpoint import Checkpoint, Int8, Samples
 from itemlens_exporter.errors import ExportError
 from itemlens_exporter.parity import Measured
@@ -112,8 +112,14 @@ def _export(
     source = dict(checkpoint.source)
 
     progress(f"{key}: tracing and optimising the fp32 graph")
+    fused = work / key / "fused.onnx"  # what all precisions are made of
+    checkpoint.export(fused)
     fp32 = work / key / "model.fp32.onnx"
-    checkpoint.export(fp32)
+    packed = packing.pack(onnx.load(str(fused)))
+    if packed:
+        graph.save(packed, fp32)
+    else:
+        shutil.copyfile(fused, fp32)
     progress(f"{key}: asking the checkpoint")
     samples = checkpoint.samples()
 
@@ -137,17 +143,19 @@ def _export(
         progress(f"{key}: converting to fp16")
         half = work / key / "model.fp16.onnx"
         with graph.quiet():
-            graph.save(graph.to_half(onnx.load(str(fp32))), half)
+            graph.save(graph.to_half(onnx.load(str(fused))), half)
         judge(Precision.FP16, half)
     if Precision.INT8 in precisions:
         best, row = _int8(
-            work / key, fp32, checkpoint, samples, lambda message: progress(f"{key}: {message}")
+            work / key, fused, checkpoint, samples, lambda message: progress(f"{key}: {message}")
         )
         rows.append(row)
         if best:
             graphs[Precision.INT8] = f"{key}/{best.path.name}"
             source["int8"] = best.label
-    return checkpoint.encoder(work, key, graphs, tuple(rows), source)
+    fused.unlink()
+    found = checkpoint.encoder(work, key, graphs, tuple(rows), source)
+    return found.model_copy(update={"packed": (Precision.FP32,) if packed else ()})
 
 
 def _int8(

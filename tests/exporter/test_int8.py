@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from tiny_checkpoints import Folder
 
@@ -29,7 +30,7 @@ def check(checkpoint: Checkpoint, ladders: list[list[Int8]]) -> None:
         ).parity
         assert row.max < 0.5, attempt
         # Weights alone would be quantised where a type is not known, without a word.
-        kinds = {node.op_type for node in graph.onnx.load(attempt.path).graph.node}
+        kinds = {node.op_type for node in onnx.load(attempt.path).graph.node}
         assert kinds & {"QuantizeLinear", "DynamicQuantizeLinear"}, attempt
 
 
@@ -38,11 +39,16 @@ def test_texts_are_tried_dynamic_and_static(tiny_text: Folder, tmp_path: Path) -
     ladders = attempts(checkpoint, tmp_path)
     assert [[attempt.label.split(",")[0] for attempt in ladder] for ladder in ladders] == [
         ["dynamic"] * 3,
+        ["dynamic"] * 3,
         ["static QDQ outside attention"] * 3,
     ]
     # What the server goes by: a dynamic graph's scales depend on the whole batch.
     assert all(a.one_at_a_time == a.label.startswith("dynamic") for ladder in ladders for a in ladder)
     check(checkpoint, ladders)
+    by_rows = [
+        sum(node.op_type == "MatMulNBits" for node in onnx.load(a.path).graph.node) for a in ladders[0]
+    ]
+    assert by_rows == [0, 1, 2]  # of two layers
 
 
 @pytest.mark.parametrize("family", ["ViT", "ResNet"])

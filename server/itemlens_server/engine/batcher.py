@@ -42,8 +42,9 @@ class Input(Generic[Value]):
 class Counts:
     """What a batcher has done since it was made, or began to count anew.
 
-    tokens leaves padding out, padded_tokens has it. joined: inputs that were in the queue already. refused: calls that
-    found the queue full. dropped: inputs that nobody waited for any more. *_seconds: sums over batches and inputs.
+    tokens leaves padding out, padded_tokens has what it costs. joined: inputs that were in the queue already. refused:
+    calls that found the queue full. dropped: inputs that nobody waited for any more. *_seconds: sums over batches and
+    inputs.
     """
 
     inputs: int = 0
@@ -312,7 +313,9 @@ class Batcher(Generic[Value, Output]):
             counts.inputs += len(batch)
             counts.tokens += tokens
             longest = max(task.tokens for task in batch)
-            counts.padded_tokens += tokens if self.plan.singly else len(batch) * longest
+            counts.padded_tokens += tokens + round(
+                sum(self.plan.padding(task.tokens, longest) for task in batch)
+            )
             counts.run_seconds += seconds
             counts.queue_seconds += sum(started - task.queued_at for task in batch)
 

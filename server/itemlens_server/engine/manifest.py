@@ -95,6 +95,9 @@ class Encoder(_Model):
     kind: Literal["TEXT", "IMAGE"]
     dim: int
     graphs: dict[Precision, File]
+    packed: tuple[Precision, ...] = Field(
+        default=(), description="graphs of texts in which padding costs nothing outside attention"
+    )
     text: TextPreprocessing | None = None
     picture: PicturePreprocessing | None = None
     source: dict[str, str] = Field(

@@ -32,6 +32,8 @@ class Plan:
     max_tokens: its tokens, padding included
     call_tokens: what running a batch costs besides its tokens, in tokens: on a processor that is mostly reading the
                 weights. So much padding is worth an input that shares a batch instead of opening one.
+    attention_tokens: 0: padding costs what tokens cost. n: the graph has padding in attention only, and t tokens cost
+                t²/n there
     singly:     inputs of a batch run one after the other, so none pads another
     """
 
@@ -40,7 +42,16 @@ class Plan:
     max_batch: int = 8
     max_tokens: int = 512
     call_tokens: int = 12
+    attention_tokens: int = 0
     singly: bool = False
+
+    def padding(self, tokens: int, longest: int) -> float:
+        """What it costs to pad an input to `longest`, in tokens."""
+        if self.singly:
+            return 0.0
+        if self.attention_tokens:
+            return (longest * longest - tokens * tokens) / self.attention_tokens
+        return longest - tokens
 
 
 class Job:
@@ -92,7 +103,7 @@ class _Lane(Generic[Waiting]):
             heapq.heappop(self._order)
         return self._jobs[self._order[0][1]]
 
-    def take(self, max_batch: int, max_tokens: int, call_tokens: int) -> list[Waiting]:
+    def take(self, plan: Plan, max_batch: int, max_tokens: int) -> list[Waiting]:
         """The first job and those nearest to it in length, while each is worth the padding that it brings."""
         first = self.first()
         self._now = self._order[0][0]
@@ -104,10 +115,15 @@ class _Lane(Generic[Waiting]):
             shorter = alike[low - 1][0] if low else 0
             longer = alike[high][0] if high < len(alike) else 0
             # A longer one pads all the others, a shorter one only itself.
-            upward = longer and (not shorter or (longer - longest) * (high - low) <= longest - shorter)
-            padding = (longer - longest) * (high - low) if upward else longest - shorter
+            up = plan.padding(longest, longer) * (high - low)
+            down = plan.padding(shorter, longest)
+            upward = longer and (not shorter or up <= down)
             longest = longer if upward else longest
-            if not (upward or shorter) or padding > call_tokens or (high - low + 1) * longest > max_tokens:
+            if (
+                not (upward or shorter)
+                or (up if upward else down) > plan.call_tokens
+                or (high - low + 1) * longest > max_tokens
+            ):
                 break
             low, high = (low, high + 1) if upward else (low - 1, high)
         numbers = [number for _, number in alike[low:high]]
@@ -170,7 +186,7 @@ class Queue(Generic[Waiting]):
         # Short bulk batches, so that an interactive input that comes meanwhile waits less.
         max_tokens = self.plan.max_tokens // (2 if priority is Priority.BULK else 1)
         before = lane.tokens
-        batch = lane.take(most, max_tokens, self.plan.call_tokens)
+        batch = lane.take(self.plan, most, max_tokens)
         self._account(priority, before - lane.tokens)
         return batch
 

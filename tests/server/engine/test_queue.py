@@ -76,6 +76,17 @@ class TestBatches:
         waiting = queue(Named("a", 100), Named("b", 3), plan=Plan(call_tokens=4096))
         assert len(waiting.take()) == 2
 
+    def test_where_padding_is_in_attention_only_more_of_it_is_worth_a_place(self) -> None:
+        jobs = [Named("a", 40), Named("b", 80), Named("long", 200)]
+        assert names(queue(*jobs, plan=Plan(call_tokens=12)).take()) == ["a"]
+        packed = Plan(call_tokens=12, attention_tokens=960)
+        assert packed.padding(40, 80) == (80**2 - 40**2) / 960
+        assert sorted(names(queue(*jobs, plan=packed).take())) == ["a", "b"]
+
+    def test_where_inputs_run_one_after_the_other_none_pads_another(self) -> None:
+        waiting = queue(Named("a", 3), Named("b", 200), plan=Plan(singly=True))
+        assert len(waiting.take()) == 2
+
     def test_a_batch_has_a_bound_in_inputs_and_in_padded_tokens(self) -> None:
         jobs = [Named(str(n), 10) for n in range(9)]
         assert len(queue(*jobs, plan=Plan(max_batch=4)).take()) == 4
@@ -95,11 +106,22 @@ class TestBatches:
         st.integers(1, 16),
         st.integers(16, 600),
         st.integers(0, 500),
+        st.sampled_from([0, 960]),
     )
     def test_every_job_runs_once_within_all_bounds(
-        self, jobs: list[tuple[int, bool, Priority]], max_batch: int, max_tokens: int, call_tokens: int
+        self,
+        jobs: list[tuple[int, bool, Priority]],
+        max_batch: int,
+        max_tokens: int,
+        call_tokens: int,
+        attention_tokens: int,
     ) -> None:
-        plan = Plan(max_batch=max_batch, max_tokens=max_tokens, call_tokens=call_tokens)
+        plan = Plan(
+            max_batch=max_batch,
+            max_tokens=max_tokens,
+            call_tokens=call_tokens,
+            attention_tokens=attention_tokens,
+        )
         waiting = queue(*(Named(str(n), *job) for n, job in enumerate(jobs)), plan=plan)
         seen = []
         while batch := waiting.take():
@@ -107,7 +129,8 @@ class TestBatches:
             padded = len(batch) * max(lengths)
             assert len(batch) <= max_batch
             assert len(batch) == 1 or padded <= max_tokens
-            assert padded - sum(lengths) <= call_tokens * (len(batch) - 1)
+            padding = sum(plan.padding(length, max(lengths)) for length in lengths)
+            assert padding <= call_tokens * (len(batch) - 1) + 1e-9
             assert len({(job.group, job.priority) for job in batch}) == 1
             seen += names(batch)
         assert sorted(seen) == sorted(str(n) for n in range(len(jobs)))
