@@ -23,6 +23,9 @@ Output = TypeVar("Output")
 # The flag says that nothing else runs or waits: the batch may have the whole machine.
 Run = Callable[[list[Value], bool], Sequence[Output]]
 
+# For so long after an interactive input, one worker is kept from bulk: the next would else wait for a batch of it.
+CALM_SECONDS = 0.5
+
 # How often a bulk call that waits for room looks whether its caller has gone.
 LOOK_SECONDS = 0.5
 
@@ -155,6 +158,8 @@ class Batcher(Generic[Value, Output]):
         self._work = threading.Condition(self._lock)
         self._more_room = threading.Condition(self._lock)
         self._idle = 0
+        self._on_bulk = 0  # workers that run a batch of bulk
+        self._interactive_at = -CALM_SECONDS  # when the last interactive input was queued
         self._closed = False
         self._counts = Counts()
         self._threads = [
@@ -189,6 +194,8 @@ class Batcher(Generic[Value, Output]):
             for number, wanted in enumerate(inputs):
                 task = self._task(wanted, call)
                 task.waiting.append((call, pending, number))
+            if call.priority is Priority.INTERACTIVE and inputs:
+                self._interactive_at = time.monotonic()
             self._work.notify(min(len(self._queue), self._idle))
         return pending
 
@@ -261,7 +268,9 @@ class Batcher(Generic[Value, Output]):
         with self._lock:
             while True:
                 batch = []
-                for task in self._queue.take(self._idle + 1):
+                calm = self._calm_in()
+                bulk = calm <= 0 or self._on_bulk < len(self._threads) - 1
+                for task in self._queue.take(self._idle + 1, bulk):
                     if task.wanted():
                         task.running = True
                         batch.append(task)
@@ -270,13 +279,20 @@ class Batcher(Generic[Value, Output]):
                         self._forget(task)
                 self._more_room.notify_all()
                 if batch:
+                    self._on_bulk += batch[0].priority is Priority.BULK
                     return batch
-                if not len(self._queue):
-                    if self._closed:
+                if not self._queue.ready(bulk):
+                    if self._closed and not len(self._queue):
                         return None
                     self._idle += 1
-                    self._work.wait()
+                    self._work.wait(calm if len(self._queue) else None)
                     self._idle -= 1
+
+    def _calm_in(self) -> float:
+        """Seconds until bulk may have all workers; none or less: now."""
+        if len(self._threads) == 1 or self._closed:
+            return 0.0
+        return self._interactive_at + CALM_SECONDS - time.monotonic()
 
     def _serve(self, run: Run[Value, Output]) -> None:
         while (batch := self._next_batch()) is not None:
@@ -301,6 +317,7 @@ class Batcher(Generic[Value, Output]):
         alone: bool,
     ) -> None:
         with self._lock:
+            self._on_bulk -= batch[0].priority is Priority.BULK
             seconds, tokens = time.monotonic() - started, sum(task.tokens for task in batch)
             for task, output in zip(batch, outputs, strict=True):
                 self._forget(task)

@@ -2,14 +2,14 @@
 
 Inputs of a priority run in the order of start-time fair queueing (Goyal, Vin, Cheng, 1996): each is tagged with the
 tokens that its caller had queued before it, so that a caller who sends much waits behind one who sends little, and
-nobody waits for ever. The first in that order opens a batch, which is filled with those nearest to it in length.
+nobody waits for ever. The first in that order opens a batch, which is filled with those nearest to it in length among
+the first few.
 """
 
 from __future__ import annotations
 
-import heapq
 import itertools
-from bisect import bisect_left, insort
+from bisect import insort
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -17,6 +17,11 @@ from typing import Generic, TypeVar
 from itemlens_server.call import Priority
 
 Waiting = TypeVar("Waiting", bound="Job")
+
+# Batches are filled from the first jobs in the order, this many times as many as fit into one. A lower number lets none
+# be overtaken by many, a higher one finds lengths more alike: at 64 single texts of MiniLM waiting, 4 gives .979 of the
+# best throughput with a p99 of 367 ms, no bound .985 and 469 ms (simulated).
+WINDOW_BATCHES = 4
 
 # Past this many callers those that are owed nothing are forgotten.
 MOST_CALLERS = 1000
@@ -72,48 +77,42 @@ class _Lane(Generic[Waiting]):
 
     def __init__(self) -> None:
         self.tokens = 0
-        self._jobs: dict[int, Waiting] = {}
-        self._order: list[tuple[int, int]] = []  # heap of (tag, number), of jobs taken out too
-        self._by_length: dict[Hashable, list[tuple[int, int]]] = {}  # group -> sorted (tokens, number)
+        self._order: list[tuple[int, int, Waiting]] = []  # sorted (tag, number, job)
         self._now = 0  # tag of the last job that opened a batch
         self._spent: dict[str, int] = {}  # caller -> tag of its next job
         self._backlog: dict[str, int] = {}  # caller -> its tokens that wait
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self._order)
 
     def put(self, job: Waiting) -> None:
         caller = job.caller
-        if not self._jobs:
-            self._order.clear()
+        if not self._order:
             self._spent.clear()
         elif len(self._spent) > MOST_CALLERS:
             self._spent = {c: tag for c, tag in self._spent.items() if tag > self._now}
         tag = max(self._now, self._spent.get(caller, 0))
         self._spent[caller] = tag + job.tokens
         self._backlog[caller] = self._backlog.get(caller, 0) + job.tokens
-        self._jobs[job.number] = job
-        heapq.heappush(self._order, (tag, job.number))
-        insort(self._by_length.setdefault(job.group, []), (job.tokens, job.number))
+        insort(self._order, (tag, job.number, job))
         self.tokens += job.tokens
 
     def first(self) -> Waiting:
         """The job that is next; there must be one."""
-        while self._order[0][1] not in self._jobs:
-            heapq.heappop(self._order)
-        return self._jobs[self._order[0][1]]
+        return self._order[0][2]
 
     def take(self, plan: Plan, max_batch: int, max_tokens: int) -> list[Waiting]:
         """The first job and those nearest to it in length, while each is worth the padding that it brings."""
-        first = self.first()
-        self._now = self._order[0][0]
-        alike = self._by_length[first.group]
-        low = bisect_left(alike, (first.tokens, first.number))
+        self._now, _, first = self._order[0]
+        # Where none pads another, strictly in order.
+        window = self._order[: plan.max_batch * (1 if plan.singly else WINDOW_BATCHES)]
+        alike = sorted((job for _, _, job in window if job.group == first.group), key=lambda job: job.tokens)
+        low = alike.index(first)
         high = low + 1  # the batch is alike[low:high]
         longest = first.tokens
         while high - low < max_batch:
-            shorter = alike[low - 1][0] if low else 0
-            longer = alike[high][0] if high < len(alike) else 0
+            shorter = alike[low - 1].tokens if low else 0
+            longer = alike[high].tokens if high < len(alike) else 0
             # A longer one pads all the others, a shorter one only itself.
             up = plan.padding(longest, longer) * (high - low)
             down = plan.padding(shorter, longest)
@@ -126,11 +125,9 @@ class _Lane(Generic[Waiting]):
             ):
                 break
             low, high = (low, high + 1) if upward else (low - 1, high)
-        numbers = [number for _, number in alike[low:high]]
-        del alike[low:high]
-        if not alike:
-            del self._by_length[first.group]
-        batch = [self._jobs.pop(number) for number in numbers]
+        batch = alike[low:high]
+        numbers = {job.number for job in batch}
+        self._order[: len(window)] = [one for one in window if one[1] not in numbers]
         for job in batch:
             self.tokens -= job.tokens
             left = self._backlog[job.caller] - job.tokens
@@ -162,6 +159,10 @@ class Queue(Generic[Waiting]):
     def __len__(self) -> int:
         return sum(map(len, self._lanes.values()))
 
+    def ready(self, bulk: bool = True) -> bool:
+        """Whether `take` would give something."""
+        return any(lane and (bulk or priority is not Priority.BULK) for priority, lane in self._lanes.items())
+
     def tokens(self, priority: Priority) -> int:
         """Tokens that wait with this priority."""
         return self._lanes[priority].tokens
@@ -175,9 +176,10 @@ class Queue(Generic[Waiting]):
         job.number = next(self._numbers)
         self._lanes[job.priority].put(job)
 
-    def take(self, idle: int = 1) -> list[Waiting]:
-        """The next batch, for one of `idle` workers that have nothing to do; empty if nothing waits."""
-        priority = self._next_priority()
+    def take(self, idle: int = 1, bulk: bool = True) -> list[Waiting]:
+        """The next batch, for one of `idle` workers that have nothing to do; empty if nothing waits. `bulk`: whether
+        it may be one of bulk."""
+        priority = self._next_priority() if bulk else Priority.INTERACTIVE
         lane = self._lanes[priority]
         if not lane:
             return []

@@ -247,6 +247,65 @@ class TestABoundedQueue:
         assert held.ran() == ["bulk"]
 
 
+class TestAWorkerIsKeptFromBulk:
+    """Two workers. Each batch stands still until `go` is set; `started` counts them."""
+
+    @pytest.fixture
+    def started(self) -> threading.Semaphore:
+        return threading.Semaphore(0)
+
+    @pytest.fixture
+    def go(self) -> threading.Event:
+        return threading.Event()
+
+    @pytest.fixture
+    def batcher(self, started: threading.Semaphore, go: threading.Event) -> Iterator[Batcher[str, str]]:
+        def run(inputs: list[str], alone: bool) -> list[str]:
+            started.release()
+            if inputs != ["quick"]:
+                go.wait()
+            return inputs
+
+        made: Batcher[str, str] = Batcher([run, run], plan=Plan(max_batch=1), name="test")
+        yield made
+        go.set()
+        made.close()
+
+    def bulk(self, batcher: Batcher[str, str]) -> list[Pending[str]]:
+        return [batcher.submit([Input("bulk")], Call(priority=Priority.BULK)) for _ in range(3)]
+
+    def test_while_interactive_inputs_come(
+        self, batcher: Batcher[str, str], started: threading.Semaphore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("itemlens_server.engine.batcher.CALM_SECONDS", 1e6)
+        assert batcher.submit([Input("quick")], Call()).results() == ["quick"]
+        assert started.acquire(timeout=5)
+        self.bulk(batcher)
+        assert started.acquire(timeout=5)
+        assert not started.acquire(timeout=0.1)
+        assert batcher.submit([Input("quick")], Call()).results() == ["quick"]
+
+    def test_after_a_while_bulk_has_all(
+        self, batcher: Batcher[str, str], started: threading.Semaphore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("itemlens_server.engine.batcher.CALM_SECONDS", 0.05)
+        assert batcher.submit([Input("quick")], Call()).results() == ["quick"]
+        assert started.acquire(timeout=5)
+        self.bulk(batcher)
+        assert started.acquire(timeout=5)
+        assert started.acquire(timeout=5)
+
+    def test_close_finishes_all_of_it(
+        self, batcher: Batcher[str, str], go: threading.Event, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("itemlens_server.engine.batcher.CALM_SECONDS", 1e6)
+        batcher.submit([Input("quick")], Call()).results()
+        waiting = self.bulk(batcher)
+        go.set()
+        batcher.close()
+        assert [pending.results() for pending in waiting] == [["bulk"]] * 3
+
+
 def test_close_finishes_what_is_queued_and_refuses_the_rest(held: Held) -> None:
     queued = held.submit("a")
     with ThreadPoolExecutor(1) as threads:

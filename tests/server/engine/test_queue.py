@@ -93,6 +93,11 @@ class TestBatches:
         assert len(queue(*jobs, plan=Plan(max_tokens=30)).take()) == 3
         assert len(queue(Named("huge", 1000), plan=Plan(max_tokens=30)).take()) == 1
 
+    def test_none_is_overtaken_by_many(self) -> None:
+        plan = Plan(max_batch=2)
+        waiting = queue(Named("a", 10), *(Named(str(n), 90) for n in range(7)), Named("b", 10), plan=plan)
+        assert names(waiting.take()) == ["a"]
+
     def test_groups_never_share_a_batch(self) -> None:
         waiting = queue(Named("a", 10, "parts"), Named("b", 10, "none"), Named("c", 10, "parts"))
         assert names(waiting.take()) == ["a", "c"]
@@ -183,6 +188,13 @@ class TestPriorities:
     def test_interactive_goes_ahead(self) -> None:
         waiting = queue(Named("bulk", 10, priority=BULK), Named("interactive", 10), plan=ALONE)
         assert order(waiting) == ["interactive", "bulk"]
+
+    def test_a_worker_may_be_kept_from_bulk(self) -> None:
+        waiting = queue(Named("bulk", 10, priority=BULK))
+        assert not waiting.ready(bulk=False)
+        assert waiting.take(bulk=False) == []
+        assert waiting.ready()
+        assert names(waiting.take()) == ["bulk"]
 
     def test_bulk_alone_runs_freely(self) -> None:
         assert len(order(queue(*(Named("bulk", 10, priority=BULK) for _ in range(9)), plan=ALONE))) == 9
