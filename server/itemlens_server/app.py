@@ -72,9 +72,11 @@ class Server:
         )  # fmt: skip
         self.catalogue.load()
         self._pool = ThreadPoolExecutor(settings.rpc_threads, "rpc")
+        # Threads that only compute would take the interpreter and the caches from each other: as many as can run.
+        self._computing = ThreadPoolExecutor(settings.thread_count(), "compute")
 
         def add_services(server: grpc.aio.Server) -> None:
-            register(server, self.catalogue, self.encoder, self._pool, settings)
+            register(server, self.catalogue, self.encoder, settings, self._pool, self._computing)
 
         self._front = Front(
             add_services, SERVICES, listen=settings.listen, max_bytes=settings.max_message_bytes
@@ -106,6 +108,7 @@ class Server:
         if self._maintenance.is_alive():
             self._maintenance.join()
         self._pool.shutdown()
+        self._computing.shutdown()
         self.models.close()
         self.encoder.close()
         self.store.close()

@@ -29,8 +29,7 @@ class Recommend:
     recommendations: Recommendations
     settings: Settings
     pool: Executor
-    # Threads that only compute would take the interpreter from each other: few at a time are done sooner.
-    places: asyncio.Semaphore
+    computing: Executor
 
     async def __call__(
         self, request: itemlens_pb2.RecommendRequest, call: Call
@@ -40,8 +39,7 @@ class Recommend:
         if request.user.query:
             begun = await loop.run_in_executor(self.pool, self._begin, request, call)
             await ready(begun.encoding)
-        async with self.places:
-            return await loop.run_in_executor(self.pool, self._recommend, request, call, begun)
+        return await loop.run_in_executor(self.computing, self._recommend, request, call, begun)
 
     def _begin(self, request: itemlens_pb2.RecommendRequest, call: Call) -> convert.EncodingQuery:
         collection = self.catalogue.collection(request.collection)

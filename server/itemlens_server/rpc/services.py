@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import Executor
 from typing import Any, TypeAlias
 
@@ -40,11 +39,11 @@ def item_lens(
     answers: Recommendations,
     settings: Settings,
     pool: Executor,
+    computing: Executor,
 ) -> Methods:
     """The methods of itemlens.v1.ItemLens."""
     sides = SideReader(catalogue, encoder, settings)
-    places = asyncio.Semaphore(settings.thread_count() + 1)
-    recommend = Recommend(catalogue, sides, answers, settings, pool, places)
+    recommend = Recommend(catalogue, sides, answers, settings, pool, computing)
     explain = Explain(catalogue, encoder, sides, answers, settings)
     return {
         "GetSpace": frame.unary(GetSpace(catalogue), itemlens.GetSpaceRequest),
@@ -100,16 +99,21 @@ def catalog_methods(
 
 
 def register(
-    server: grpc.aio.Server, catalogue: Catalogue, encoder: ContentEncoder, pool: Executor, settings: Settings
+    server: grpc.aio.Server,
+    catalogue: Catalogue,
+    encoder: ContentEncoder,
+    settings: Settings,
+    pool: Executor,
+    computing: Executor,
 ) -> None:
-    """Add both services to `server`; what blocks is done in `pool`."""
+    """Add both services to `server`; what blocks is done in `pool`, what only computes in `computing`."""
     answers = Recommendations(settings.max_recommendations)
     frame = Frame(
         pool, max_calls=settings.max_calls, bulk_threads=max(1, settings.rpc_threads // 2),
         max_bytes=settings.max_message_bytes,
     )  # fmt: skip
     for name, methods in (
-        (ITEM_LENS, item_lens(frame, catalogue, encoder, answers, settings, pool)),
+        (ITEM_LENS, item_lens(frame, catalogue, encoder, answers, settings, pool, computing)),
         (CATALOG, catalog_methods(frame, catalogue, answers, settings)),
     ):
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))
