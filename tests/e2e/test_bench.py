@@ -47,6 +47,18 @@ def test_it_draws_each_section(report: Path) -> None:
     assert len(list(report.glob("*.svg"))) == 3
 
 
+def test_it_measures_by_length_of_text_and_size_of_call(tiny: Tiny, tmp_path: Path) -> None:
+    done = bench(tiny, "lengths", "--rounds", "1", "--seconds", "0.1", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    sections = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["sections"]
+    assert [section["title"] for section in sections] == [f"Encode, texts of {n} tokens" for n in (16, 32)]
+    for section in sections:
+        assert len(section["rows"]) == 5
+        for row in section["rows"]:
+            assert row["figures"]["failed"] == 0
+            assert row["figures"]["share of raw"]["median"] > 0
+
+
 def test_what_cannot_be_measured_is_said_in_a_line(tiny: Tiny) -> None:
     done = bench(tiny, "encode", "--precision", "int8")
     assert done.returncode == 1

@@ -30,6 +30,7 @@ class Scenario(StrEnum):
 
     ENCODE = "encode"
     LATENCY = "latency"
+    LENGTHS = "lengths"
     RECOMMEND = "recommend"
     OVERLOAD = "overload"
     MIXED = "mixed"

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from itemlens_server.call import Call
-from itemlens_server.engine.batcher import Pending
 from itemlens_server.engine.cache import LruCache
 from itemlens_server.engine.encoder import Array, Encoded
+from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.picture_encoder import Picture, PictureEncoder
 from itemlens_server.engine.repository import Encoder, Space
 from itemlens_server.engine.text_encoder import TextEncoder

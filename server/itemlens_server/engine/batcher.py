@@ -6,7 +6,6 @@ next batch is made of.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from itemlens_server.call import Call, Priority
+from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.queue import Job, Plan, Queue
 from itemlens_server.engine.room import Room
 from itemlens_server.errors import Overloaded, WrongState
@@ -25,6 +25,8 @@ Run = Callable[[list[Value], bool], Sequence[Output]]
 
 # For so long after an interactive input, one worker is kept from bulk: the next would else wait for a batch of it.
 CALM_SECONDS = 0.5
+
+LEAST_RETRY_SECONDS = 0.05
 
 # How often a bulk call that waits for room looks whether its caller has gone.
 LOOK_SECONDS = 0.5
@@ -59,62 +61,6 @@ class Counts:
     dropped: int = 0
     run_seconds: float = 0.0
     queue_seconds: float = 0.0
-
-
-class Pending(Generic[Output]):
-    """The outputs of one call's inputs, once they are there."""
-
-    def __init__(self, count: int, call: Call) -> None:
-        self._outputs: list[Output | Exception | None] = [None] * count
-        self._left = count
-        self._call = call
-        self._watcher: Callable[[], None] | None = None
-        self._latch = threading.Lock()  # held until there is something to see
-        if count:
-            self._latch.acquire()
-            call.when_ended(self._open)
-
-    def when_ready(self, watcher: Callable[[], None]) -> None:
-        """Call `watcher`, from any thread and perhaps twice, when `results` has not to wait any more."""
-        self._watcher = watcher
-        if not self._latch.locked():
-            watcher()
-
-    def results(self) -> list[Output]:
-        """Wait for the outputs, in the order of the inputs.
-
-        Raises:
-            DeadlineExceeded, Cancelled: nobody waits any more; inputs that have not run yet never will.
-            Exception: what running them raised.
-        """
-        while self._left:
-            remaining = self._call.remaining()
-            if self._latch.acquire(timeout=-1 if remaining is None else remaining):
-                with contextlib.suppress(RuntimeError):
-                    self._latch.release()
-            if self._left:
-                self._call.check()
-        outputs = []
-        for output in self._outputs:
-            if isinstance(output, Exception):
-                raise output
-            assert output is not None
-            outputs.append(output)
-        return outputs
-
-    def put(self, number: int, output: Output | Exception) -> None:
-        """Output `number` is there. The batcher calls it under its lock."""
-        self._outputs[number] = output
-        self._left -= 1
-        if not self._left:
-            self._open()
-
-    def _open(self) -> None:
-        # Both the last output and the end of the call come here, perhaps at the same time.
-        with contextlib.suppress(RuntimeError):
-            self._latch.release()
-        if self._watcher is not None:
-            self._watcher()
 
 
 class _Task(Job, Generic[Value, Output]):
@@ -177,8 +123,8 @@ class Batcher(Generic[Value, Output]):
         """
         if call.priority is Priority.INTERACTIVE:
             with self._lock:
-                if self._full(call, tokens):
-                    self._refuse()
+                if excess := self._excess(call, tokens):
+                    self._refuse(excess)
 
     def submit(self, inputs: Sequence[Input[Value]], call: Call) -> Pending[Output]:
         """Queue `inputs`.
@@ -222,34 +168,37 @@ class Batcher(Generic[Value, Output]):
         for thread in self._threads:
             thread.join()
 
-    def _full(self, call: Call, tokens: int) -> bool:
+    def _excess(self, call: Call, tokens: int) -> float:
+        """How many tokens too many wait for a call of so many to be let in."""
         # What waits is counted without the call itself: a call larger than the queue could else never be served.
         waiting = self._queue.tokens(call.priority)
-        if waiting > self.room.bound():
-            return True
-        # No more goes before it than waits in all, so most calls need not ask whose that is.
-        if call.priority is Priority.BULK or self.room.allows(waiting, tokens):
-            return False
-        return not self.room.allows(self._queue.ahead(call.priority, call.caller, tokens), tokens)
+        excess = waiting - self.room.bound()
+        if call.priority is Priority.INTERACTIVE and excess <= 0:
+            # No more goes before it than waits in all, so most calls need not ask whose that is.
+            most = self.room.most_ahead(tokens)
+            excess = waiting - most
+            if excess > 0:
+                excess = self._queue.ahead(call.priority, call.caller, tokens) - most
+        return max(0.0, excess)
 
     def _make_room(self, call: Call, tokens: int) -> None:
         while True:
             if self._closed:
                 raise WrongState("the encoders are closed: the server is stopping")
-            if not self._full(call, tokens):
+            excess = self._excess(call, tokens)
+            if not excess:
                 return
             if call.priority is Priority.INTERACTIVE:
-                self._refuse()
+                self._refuse(excess)
             call.check()
             self._more_room.wait(LOOK_SECONDS)
 
-    def _refuse(self) -> None:
+    def _refuse(self, excess: float) -> None:
         self._counts.refused += 1
         waiting = self.waiting_tokens()
-        seconds = self.room.seconds(waiting)
         raise Overloaded(
-            f"{waiting} tokens wait for the encoder already, some {seconds:.1f} seconds; try again",
-            retry_seconds=max(0.05, seconds),
+            f"{waiting} tokens wait for the encoder already, some {self.room.seconds(waiting):.1f} seconds; try again",
+            retry_seconds=max(LEAST_RETRY_SECONDS, self.room.seconds(excess)),  # there may be room by then
         )
 
     def _task(self, wanted: Input[Value], call: Call) -> _Task[Value, Output]:

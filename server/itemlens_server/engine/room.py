@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-# A call waits at most this many times as long as it runs: large calls cannot ask for the latency of small ones.
-PATIENCE = 5
+# A call waits at most this many times as long as it runs: large calls cannot ask for the latency of small ones, and
+# eight callers who take turns are all let in.
+PATIENCE = 8
 
 # Seconds of running after which what was measured before counts for a third.
 MEMORY_SECONDS = 5.0
@@ -30,11 +31,11 @@ class Room:
         """Tokens of one priority that may wait."""
         return self.queue_tokens or self.queue_seconds * self.tokens_per_second
 
-    def allows(self, ahead: int, tokens: int) -> bool:
-        """Whether a call of so many tokens may wait behind `ahead` others."""
-        return ahead <= min(self.bound(), max(self.wait_seconds * self.tokens_per_second, PATIENCE * tokens))
+    def most_ahead(self, tokens: int) -> float:
+        """Behind how many tokens a call of so many may wait."""
+        return min(self.bound(), max(self.wait_seconds * self.tokens_per_second, PATIENCE * tokens))
 
-    def seconds(self, tokens: int) -> float:
+    def seconds(self, tokens: float) -> float:
         """How long so many tokens take."""
         return tokens / self.tokens_per_second
 

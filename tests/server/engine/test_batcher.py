@@ -12,7 +12,8 @@ from itertools import chain
 import pytest
 
 from itemlens_server.call import Call, Priority
-from itemlens_server.engine.batcher import Batcher, Input, Pending
+from itemlens_server.engine.batcher import Batcher, Input
+from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.room import Room
 from itemlens_server.errors import Cancelled, DeadlineExceeded, ItemlensError, Overloaded, WrongState
@@ -186,10 +187,10 @@ class TestWhoHasGone:
 class TestABoundedQueue:
     def test_a_full_queue_refuses_a_call_whole_and_says_when_to_come_back(self) -> None:
         held = Held(Room(queue_tokens=10, tokens_per_second=5.5))
-        kept = held.submit("a", tokens=11)
-        with pytest.raises(Overloaded, match="11 tokens wait") as refused:
+        kept = held.submit("a", tokens=21)
+        with pytest.raises(Overloaded, match="21 tokens wait") as refused:
             held.submit("b", "c")
-        assert refused.value.retry_seconds == pytest.approx(2.0)
+        assert refused.value.retry_seconds == pytest.approx(2.0)  # until 11 of them have run
         with pytest.raises(Overloaded):
             held.batcher.check_room(Call(), 1)
         held.go.set()

@@ -75,6 +75,23 @@ def make_texts(count: int, seed: int) -> list[str]:
     return list(found)
 
 
+def texts_of(tokens: int, count: int, seed: int, space: Path, preprocessing: TextPreprocessing) -> list[str]:
+    """Texts of exactly so many tokens each, of words that are one token.
+
+    Raises:
+        InvalidInput: what is around a text leaves no room for a word.
+    """
+    tokenizer = Tokenizer.load(space, preprocessing)
+    one, two = (len(tokenizer.encode(text, "item")) for text in ("tea", "tea tea"))
+    around = 2 * one - two  # special tokens and prefix
+    if tokens <= around:
+        raise InvalidInput(f"a text has {around} tokens before its first word", "tokens")
+    words = sorted({word for text in make_texts(200, seed) for word in text.split() if word.isalpha()})
+    single = [word for word in words if len(tokenizer.encode(word, "item")) == around + 1]
+    rng = random.Random(seed)
+    return [" ".join(rng.choices(single, k=tokens - around)) for _ in range(count)]
+
+
 def _words(rng: random.Random, titles: Sequence[str], sentences: Sequence[str]) -> Iterator[str]:
     """A title, then sentences, without end."""
     yield from f"{rng.choice(titles)}:".split()

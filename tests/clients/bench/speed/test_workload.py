@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from itemlens_bench.speed.workload import TOKENS_A_WORD, Workload, make_texts, read_texts, workload
+from itemlens_bench.speed.workload import TOKENS_A_WORD, Workload, make_texts, read_texts, texts_of, workload
 from itemlens_server.engine.manifest import Manifest
 from itemlens_server.errors import InvalidInput
 from spaces import Tiny
@@ -48,6 +48,16 @@ def test_tokens_are_counted_by_the_space(tiny: Tiny) -> None:
     # [CLS] passage : red shoe [SEP]
     assert list(made.tokens) == [6, 5]
     assert made.describe() == "2 distinct texts, tokens: mean 6, p50 5, p95 6, most 6"
+
+
+def test_texts_can_be_made_of_one_length(tiny: Tiny) -> None:
+    directory = tiny.models / tiny.plain
+    preprocessing = Manifest.load(directory).encoders["text"].text
+    assert preprocessing is not None
+    texts = texts_of(12, 5, 7, directory, preprocessing)
+    assert list(workload(texts, directory, preprocessing).tokens) == [12] * 5
+    with pytest.raises(InvalidInput, match="before its first word"):
+        texts_of(2, 5, 7, directory, preprocessing)
 
 
 def test_texts_can_come_from_a_file(tmp_path: Path) -> None:

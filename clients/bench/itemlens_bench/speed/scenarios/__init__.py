@@ -6,6 +6,7 @@ from itemlens_bench.speed.bench import Bench
 from itemlens_bench.speed.report import Section
 from itemlens_bench.speed.scenarios.encode import encode
 from itemlens_bench.speed.scenarios.latency import latency
+from itemlens_bench.speed.scenarios.lengths import lengths
 from itemlens_bench.speed.scenarios.mixed import mixed
 from itemlens_bench.speed.scenarios.open_loop import open_loop
 from itemlens_bench.speed.scenarios.overload import overload
@@ -15,6 +16,7 @@ from itemlens_bench.speed.scenarios.soak import soak
 SCENARIOS: Mapping[str, Callable[[Bench], list[Section]]] = {
     "encode": encode,
     "latency": latency,
+    "lengths": lengths,
     "recommend": recommend,
     "overload": overload,
     "mixed": mixed,

@@ -1,0 +1,68 @@
+"""The outputs that a call waits for."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from itemlens_server.call import Call
+
+Output = TypeVar("Output")
+
+
+class Pending(Generic[Output]):
+    """The outputs of one call's inputs, once they are there."""
+
+    def __init__(self, count: int, call: Call) -> None:
+        self._outputs: list[Output | Exception | None] = [None] * count
+        self._left = count
+        self._call = call
+        self._watcher: Callable[[], None] | None = None
+        self._latch = threading.Lock()  # held until there is something to see
+        if count:
+            self._latch.acquire()
+            call.when_ended(self._open)
+
+    def when_ready(self, watcher: Callable[[], None]) -> None:
+        """Call `watcher`, from any thread and perhaps twice, when `results` has not to wait any more."""
+        self._watcher = watcher
+        if not self._latch.locked():
+            watcher()
+
+    def results(self) -> list[Output]:
+        """Wait for the outputs, in the order of the inputs.
+
+        Raises:
+            DeadlineExceeded, Cancelled: nobody waits any more; inputs that have not run yet never will.
+            Exception: what running them raised.
+        """
+        while self._left:
+            remaining = self._call.remaining()
+            if self._latch.acquire(timeout=-1 if remaining is None else remaining):
+                with contextlib.suppress(RuntimeError):
+                    self._latch.release()
+            if self._left:
+                self._call.check()
+        outputs = []
+        for output in self._outputs:
+            if isinstance(output, Exception):
+                raise output
+            assert output is not None
+            outputs.append(output)
+        return outputs
+
+    def put(self, number: int, output: Output | Exception) -> None:
+        """Output `number` is there. The batcher calls it under its lock."""
+        self._outputs[number] = output
+        self._left -= 1
+        if not self._left:
+            self._open()
+
+    def _open(self) -> None:
+        # Both the last output and the end of the call come here, perhaps at the same time.
+        with contextlib.suppress(RuntimeError):
+            self._latch.release()
+        if self._watcher is not None:
+            self._watcher()
