@@ -45,6 +45,7 @@ def evaluate(
     target: Annotated[str, typer.Option(help="the running server")] = "localhost:50051",
     models: Annotated[Path, typer.Option(help="the server's model repository, for the fit")] = Path("models"),
     store: Annotated[Path, typer.Option(help="the server's store, for the fit")] = Path("data"),
+    precision: Annotated[str | None, typer.Option(help="the server's, for the fit; default: fp32")] = None,
     seed: Annotated[int, typer.Option(help="of queries and intervals")] = 7,
     queries: Annotated[
         int, typer.Option(help="queries a row at most; a third where lists are compared", min=30)
@@ -65,7 +66,7 @@ def evaluate(
     from itemlens_server.hardware import processor
 
     def fit_one(collection: str) -> None:
-        fit(collection, models=models, data=store, name="", target=target)
+        fit(collection, models=models, data=store, name="", precision=precision, target=target)
 
     console = Console()
     measure = _measure(dataset, data)
