@@ -203,7 +203,7 @@ class TestABoundedQueue:
         held = Held(Room(wait_seconds=10))
         held.submit("a", tokens=20)
         with pytest.raises(Overloaded):
-            held.submit("small", tokens=2)
+            held.submit("small", tokens=1)
         large = held.submit("large", tokens=5)
         held.go.set()
         assert large.results() == ["LARGE"]

@@ -18,10 +18,10 @@ def test_the_bound_is_given_in_tokens_or_follows_from_the_speed() -> None:
     assert Room(queue_seconds=2, tokens_per_second=1000).bound() == 2000
 
 
-def test_a_small_call_waits_a_quarter_of_a_second_and_a_large_one_eight_times_as_long_as_it_runs() -> None:
+def test_a_small_call_waits_a_quarter_of_a_second_and_a_large_one_twelve_times_as_long_as_it_runs() -> None:
     room = Room(wait_seconds=0.25, tokens_per_second=1000)
     assert room.most_ahead(tokens=10) == 250
-    assert room.most_ahead(tokens=1000) == 8000
+    assert room.most_ahead(tokens=1000) == 12000
 
 
 def test_no_call_is_so_large_that_the_bound_is_not_for_it() -> None:
