@@ -32,16 +32,18 @@ _DYNAMIC_NOTE = "one input a run: its scales are taken over the whole batch"
 
 def text(fp32: Path, folder: Path, feeds: Sequence[Feed]) -> Iterator[Iterator[Int8]]:
     """Ladders for a text encoder. Largest distance, time as a share of fp32's in the same run (AMD EPYC with
-    avx_vnni, two threads, 236 texts one at a time), and size:
+    VNNI, two threads, 236 texts one at a time; the two models on different days), and size:
 
-                                     MiniLM-L6             multilingual-e5-small
-    fp32                             -     1     90 MB     -     1     470 MB
-    dynamic                          .028  .45   23 MB     .012  .42   118 MB
-    dynamic, half of GELU in fp32    .020  .53   28 MB     .006  .49   129 MB
-    dynamic, GELU in fp32            .018  .61   33 MB     .003  .62   139 MB
-    static                           .035  .52   66 MB     .026  .55   422 MB
-    static, half of GELU in fp32     .032  .60   72 MB     .011  .66   433 MB
-    static, GELU in fp32             .027  .79   77 MB     .010  .8    444 MB
+                                        MiniLM-L6             multilingual-e5-small
+    fp32                                -     1     90 MB     -     1     470 MB
+    dynamic                             .028  .51   23 MB     .012  .42   118 MB
+    dynamic, half of GELU by rows       .020  .55   23 MB
+    dynamic, GELU by rows               .017  .57   23 MB
+    dynamic, half of GELU in fp32       .020  .61   28 MB     .006  .49   129 MB
+    dynamic, GELU in fp32               .018  .68   33 MB     .003  .62   139 MB
+    static                              .035  .67   66 MB     .026  .55   422 MB
+    static, half of GELU in fp32        .032  .73   72 MB     .011  .66   433 MB
+    static, GELU in fp32                .027  .80   77 MB     .010  .8    444 MB
     """
     yield _dynamic(fp32, folder, by_rows=True)
     yield _dynamic(fp32, folder, by_rows=False)
