@@ -105,6 +105,11 @@ class Encoder(_Model):
     )
     parity: tuple[Parity, ...] = ()
 
+    def alone(self, precision: Precision) -> bool:
+        """Whether a vector would depend on what else is in its batch: dynamic int8 has one scale for all of it."""
+        dynamic = self.source.get("int8", "dynamic").startswith("dynamic")
+        return self.kind == "TEXT" and precision is Precision.INT8 and dynamic
+
     def digest(self, precision: Precision) -> str:
         """Identity of the raw vectors this encoder makes at `precision`: hex, 32 characters."""
         kept = {

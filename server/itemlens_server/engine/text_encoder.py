@@ -9,7 +9,6 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from itemlens_server.engine.encoder import Encoded, Encoder
-from itemlens_server.engine.manifest import Precision
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Session
 from itemlens_server.engine.texts import Purpose, TextError, Tokenizer, Tokens
@@ -37,9 +36,7 @@ class TextEncoder(Encoder[Tokens]):
         assert self.about.text is not None
         self._tokenizer = Tokenizer.load(directory, self.about.text)
         self._max_tokens = self.about.text.max_tokens
-        # Dynamic int8 scales activations over the batch: a text's vector would depend on its neighbours.
-        dynamic = self.about.source.get("int8", "dynamic").startswith("dynamic")
-        self._singly = self.precision is Precision.INT8 and dynamic
+        self._singly = self.about.alone(self.precision)
 
     def tokens(self, text: str, purpose: Purpose) -> Tokens:
         """Tokens of `text`.

@@ -45,10 +45,9 @@ class Graph:
         """The graph of a space's channel of texts."""
         encoder = manifest.encoders[next(c.encoder for c in manifest.channels if c.name == channel)]
         assert encoder.text is not None
-        dynamic = encoder.source.get("int8", "dynamic").startswith("dynamic")
         return Graph(
             directory / encoder.graphs[precision].path, directory / encoder.text.tokenizer.path,
-            encoder.text.item_prefix, encoder.text.max_tokens, precision is Precision.INT8 and dynamic,
+            encoder.text.item_prefix, encoder.text.max_tokens, encoder.alone(precision),
         )  # fmt: skip
 
 
