@@ -38,6 +38,12 @@ def export(
             help="NAME=text or NAME=image, repeated: the item's channels; text and image if none is given"
         ),
     ] = None,
+    pack: Annotated[
+        bool,
+        typer.Option(
+            help="leave padding out of the fp32 graph of texts; without, it is as onnxruntime fuses it"
+        ),
+    ] = True,
     models: Annotated[Path, typer.Option(help="the model repository to write to", file_okay=False)] = Path(
         "models"
     ),
@@ -74,6 +80,7 @@ def export(
             name=name or " + ".join(Path(given).name for given in (text, image) if given != "none"),
             precisions=precisions,
             channels=channels or None,
+            pack=pack,
             progress=progress,
         )
     console.print(parity_table(made.manifest))

@@ -49,11 +49,13 @@ def export_space(
     name: str,
     precisions: Sequence[Precision] = (Precision.FP32,),
     channels: Mapping[str, Kind] | None = None,
+    pack: bool = True,
     progress: Progress = lambda message: None,
 ) -> Exported:
     """Export the encoders to `models`/<space_id>/ and check each graph against its checkpoint.
 
     channels: name -> kind; by default `text` and `image`, as far as there is an encoder. fp32 is always made.
+    pack: leave padding out of the fp32 graph of texts, if it can be (see `packing`).
     A precision other than fp32 that fails its parity check is left out, its row kept in the manifest.
     ExportError: nothing to export, a channel without an encoder, fp32 not true to the checkpoint.
     """
@@ -69,7 +71,7 @@ def export_space(
     work = Path(tempfile.mkdtemp(prefix=".export-", dir=models))
     try:
         encoders = {
-            key: _export(work, key, checkpoint, precisions, progress)
+            key: _export(work, key, checkpoint, precisions, pack, progress)
             for key, checkpoint in checkpoints.items()
         }
         manifest = Manifest(
@@ -104,7 +106,12 @@ def _channels(
 
 
 def _export(
-    work: Path, key: str, checkpoint: Checkpoint, precisions: Sequence[Precision], progress: Progress
+    work: Path,
+    key: str,
+    checkpoint: Checkpoint,
+    precisions: Sequence[Precision],
+    pack: bool,
+    progress: Progress,
 ) -> Encoder:
     (work / key).mkdir()
     graphs: dict[Precision, str] = {}
@@ -115,7 +122,7 @@ def _export(
     fused = work / key / "fused.onnx"  # what all precisions are made of
     checkpoint.export(fused)
     fp32 = work / key / "model.fp32.onnx"
-    packed = packing.pack(onnx.load(str(fused)))
+    packed = packing.pack(onnx.load(str(fused))) if pack else None
     if packed:
         graph.save(packed, fp32)
     else:

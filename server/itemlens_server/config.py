@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     max_queue_seconds: float = Field(2.0, gt=0, description="bound of the queue, if not given in tokens")
     max_wait_seconds: float = Field(
         0.3, gt=0, description="a small call that would wait longer for an encoder gets RESOURCE_EXHAUSTED; a large "
-        "one may wait some 9 times as long as it runs",
+        "one may wait 8 times as long as it runs",
     )  # fmt: skip
     embedding_cache_bytes: int = Field(
         64 * MIB, ge=0, description="memory for vectors of what was encoded lately; 0: none"

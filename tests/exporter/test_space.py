@@ -80,6 +80,12 @@ def test_the_servers_tokenizer_reads_it(checkpoint: TextCheckpoint, tmp_path: Pa
     np.testing.assert_array_equal(tokens.ids, checkpoint.tokenise([text])[0].ids)
 
 
+def test_padding_is_left_in_where_it_is_wanted(checkpoint: TextCheckpoint, tmp_path: Path) -> None:
+    packed, padded = (make(checkpoint, tmp_path, pack=pack).manifest for pack in (True, False))
+    assert (packed.encoders["text"].packed, padded.encoders["text"].packed) == ((Precision.FP32,), ())
+    assert packed.space_id != padded.space_id
+
+
 def test_half_precision_still_answers_in_float32(checkpoint: TextCheckpoint, tmp_path: Path) -> None:
     made = make(checkpoint, tmp_path, precisions=[Precision.FP16])
     encoder = made.manifest.encoders["text"]

@@ -58,6 +58,9 @@ def bench(
             help="encode, latency, open-loop: another server beside it; again for more, all for all"
         ),
     ] = None,
+    peer_space: Annotated[
+        str, typer.Option(help="the space whose graph of texts the peers run; else ours")
+    ] = "",
     rounds: Annotated[int, typer.Option(help="interleaved rounds", min=1)] = 5,
     seconds: Annotated[float, typer.Option(help="length of a turn in a round, about", min=0.1)] = 6.0,
     processes: Annotated[int, typer.Option(help="load processes a server", min=1)] = 1,
@@ -98,6 +101,7 @@ def bench(
         console = Console(width=WIDTH)
     precisions = precision or ["fp32"]
     found = TextSpace.find(models, space, precisions)
+    theirs = TextSpace.find(models, peer_space, ["fp32"]) if peer_space else found
     lines = read_texts(texts) if texts else make_texts(TEXTS, seed)
     with (
         tempfile.TemporaryDirectory(prefix="itemlens-bench-") as folder,
@@ -106,7 +110,7 @@ def bench(
         made = Bench(
             found, [Precision(p) for p in precisions], dict(_name_and_value(one) for one in setting or ()),
             workload(lines, found.directory, found.preprocessing), Path(folder), progress, rounds, seconds, seed,
-            processes, stretch, Source(collection, store, data), _peers(found.directory, peer or []),
+            processes, stretch, Source(collection, store, data), _peers(theirs.directory, peer or []),
         )  # fmt: skip
         report = Report(_about(made), ())
         console.print(about(report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -15,18 +16,13 @@ from itemlens_server.engine.cache import LruCache
 from itemlens_server.engine.encoder import Array, Encoded
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.picture_encoder import Picture, PictureEncoder
-from itemlens_server.engine.repository import Encoder, Space
+from itemlens_server.engine.repository import Space
 from itemlens_server.engine.text_encoder import TextEncoder
 from itemlens_server.engine.texts import Purpose, Tokens
 from itemlens_server.errors import InvalidInput, ItemlensError
 
 # Above this share of unknown tokens a text's vector says little about it.
 MOSTLY_UNKNOWN = 0.5
-
-# Rather more UTF-8 bytes than a token has, in English as in Chinese (some 4.5), so that the guess at a text's tokens is
-# low: under overload what waits stands just at the limit, and a high guess would let each call through to be tokenised
-# before it is refused.
-BYTES_A_TOKEN = 6.0
 
 
 @dataclass(frozen=True)
@@ -102,8 +98,9 @@ class ContentEncoder:
         cache = None if parts or keep else self.cache
         outcomes: list[Outcome | None] = [cache.get(key) if cache is not None else None for key in keys]
         left = [n for n, outcome in enumerate(outcomes) if outcome is None]
-        for encoder, tokens in _demand(space, [contents[n] for n in left]):
-            encoder.check_room(call, tokens)
+        for channel, inputs in Counter(contents[n].channel for n in left).items():
+            if channel in space.encoders:
+                space.encoders[channel].check_room(call, inputs)
         batches: dict[str, _Batch] = {}
         prepared = self._prepare(space, [contents[n] for n in left], purpose, keep, call)
         for n, one in zip(left, prepared, strict=True):
@@ -189,15 +186,6 @@ def _key(space: Space, content: Content, purpose: Purpose) -> bytes:
     else:
         hashed.update(f"{purpose} {content.text or ''}".encode("utf-8", "surrogatepass"))
     return hashed.digest()
-
-
-def _demand(space: Space, contents: Sequence[Content]) -> list[tuple[Encoder, int]]:
-    """About how many tokens the contents are for each encoder, before they are tokenised."""
-    tokens: dict[str, int] = {}
-    for one in contents:
-        guess = 1 if one.text is None else 2 + int(len(one.text.encode("utf-8", "replace")) / BYTES_A_TOKEN)
-        tokens[one.channel] = tokens.get(one.channel, 0) + guess
-    return [(space.encoders[name], count) for name, count in tokens.items() if name in space.encoders]
 
 
 def _prepare_one(space: Space, content: Content, purpose: Purpose, keep: bool) -> Tokens | Picture:

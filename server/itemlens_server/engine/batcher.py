@@ -115,15 +115,15 @@ class Batcher(Generic[Value, Output]):
         for thread in self._threads:
             thread.start()
 
-    def check_room(self, call: Call, tokens: int) -> None:
-        """Refuse an interactive call of about so many tokens before anything was spent on it.
+    def check_room(self, call: Call, inputs: int) -> None:
+        """Refuse an interactive call of so many inputs before anything was spent on it.
 
         Raises:
             Overloaded: there is no room for it.
         """
         if call.priority is Priority.INTERACTIVE:
             with self._lock:
-                if excess := self._excess(call, tokens):
+                if excess := self._excess(call, inputs):
                     self._refuse(excess)
 
     def submit(self, inputs: Sequence[Input[Value]], call: Call) -> Pending[Output]:
@@ -136,7 +136,7 @@ class Batcher(Generic[Value, Output]):
         """
         pending: Pending[Output] = Pending(len(inputs), call)
         with self._lock:
-            self._make_room(call, sum(one.tokens for one in inputs))
+            self._make_room(call, len(inputs))
             for number, wanted in enumerate(inputs):
                 task = self._task(wanted, call)
                 task.waiting.append((call, pending, number))
@@ -168,24 +168,24 @@ class Batcher(Generic[Value, Output]):
         for thread in self._threads:
             thread.join()
 
-    def _excess(self, call: Call, tokens: int) -> float:
-        """How many tokens too many wait for a call of so many to be let in."""
+    def _excess(self, call: Call, inputs: int) -> float:
+        """How many tokens too many wait for a call of so many inputs to be let in."""
         # What waits is counted without the call itself: a call larger than the queue could else never be served.
         waiting = self._queue.tokens(call.priority)
         excess = waiting - self.room.bound()
         if call.priority is Priority.INTERACTIVE and excess <= 0:
             # No more goes before it than waits in all, so most calls need not ask whose that is.
-            most = self.room.most_ahead(tokens)
+            most = self.room.most_ahead(inputs)
             excess = waiting - most
             if excess > 0:
-                excess = self._queue.ahead(call.priority, call.caller, tokens) - most
+                excess = self._queue.ahead(call.priority, call.caller, self.room.tokens(inputs)) - most
         return max(0.0, excess)
 
-    def _make_room(self, call: Call, tokens: int) -> None:
+    def _make_room(self, call: Call, inputs: int) -> None:
         while True:
             if self._closed:
                 raise WrongState("the encoders are closed: the server is stopping")
-            excess = self._excess(call, tokens)
+            excess = self._excess(call, inputs)
             if not excess:
                 return
             if call.priority is Priority.INTERACTIVE:
@@ -273,7 +273,8 @@ class Batcher(Generic[Value, Output]):
                 for _, pending, number in task.waiting:
                     pending.put(number, output)
             if not alone:
-                self.room.observe(tokens * len(self._threads), seconds)
+                workers = len(self._threads)
+                self.room.observe(tokens * workers, len(batch) * workers, seconds)
             counts = self._counts
             counts.batches += 1
             counts.inputs += len(batch)

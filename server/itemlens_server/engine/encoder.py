@@ -63,7 +63,9 @@ class Encoder(ABC, Generic[Prepared]):
         plan = tuned.plan if tuned else self._plans()[0]
         room = Room(options.queue_tokens, options.queue_seconds, options.wait_seconds)
         self._batcher = self._start(plan, room)
+        sample = self._sample()
         room.tokens_per_second = tuned.tokens_per_second if tuned else self._rate(self._batcher)
+        room.inputs_per_second = room.tokens_per_second * len(sample) / sum(map(self._tokens, sample))
         self._batcher.count_anew()
 
     @property
@@ -84,9 +86,9 @@ class Encoder(ABC, Generic[Prepared]):
         """Interactive tokens that may wait for it."""
         return int(self._batcher.room.bound())
 
-    def check_room(self, call: Call, tokens: int) -> None:
-        """Overloaded if `submit` would refuse the call, of about so many tokens, now."""
-        self._batcher.check_room(call, tokens)
+    def check_room(self, call: Call, inputs: int) -> None:
+        """Overloaded if `submit` would refuse the call, of so many inputs, now."""
+        self._batcher.check_room(call, inputs)
 
     def submit(
         self, inputs: Sequence[Prepared], parts: bool, call: Call, keys: Sequence[bytes | None] = ()

@@ -203,10 +203,19 @@ class TestABoundedQueue:
         held = Held(Room(wait_seconds=10))
         held.submit("a", tokens=20)
         with pytest.raises(Overloaded):
-            held.submit("small", tokens=1)
-        large = held.submit("large", tokens=5)
+            held.submit("small")
+        large = held.submit("one", "of", "five", "texts", "each")
         held.go.set()
-        assert large.results() == ["LARGE"]
+        assert large.results() == ["ONE", "OF", "FIVE", "TEXTS", "EACH"]
+        held.batcher.close()
+
+    def test_long_texts_are_not_let_in_before_short_ones(self) -> None:
+        held = Held(Room(wait_seconds=10))
+        held.submit("a", tokens=20)
+        for tokens in (1, 10, 100):
+            with pytest.raises(Overloaded):
+                held.submit("b", tokens=tokens)
+        held.go.set()
         held.batcher.close()
 
     def test_one_caller_who_fills_the_queue_leaves_room_for_the_others(self) -> None:

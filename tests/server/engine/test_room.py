@@ -10,7 +10,7 @@ from itemlens_server.engine.room import Room
 
 
 def test_without_bounds_everybody_may_wait() -> None:
-    assert Room().most_ahead(tokens=1) == math.inf
+    assert Room().most_ahead(inputs=1) == math.inf
 
 
 def test_the_bound_is_given_in_tokens_or_follows_from_the_speed() -> None:
@@ -18,25 +18,27 @@ def test_the_bound_is_given_in_tokens_or_follows_from_the_speed() -> None:
     assert Room(queue_seconds=2, tokens_per_second=1000).bound() == 2000
 
 
-def test_a_small_call_waits_a_quarter_of_a_second_and_a_large_one_twelve_times_as_long_as_it_runs() -> None:
-    room = Room(wait_seconds=0.25, tokens_per_second=1000)
-    assert room.most_ahead(tokens=10) == 250
-    assert room.most_ahead(tokens=1000) == 12000
+def test_a_small_call_waits_a_quarter_of_a_second_and_a_large_one_eight_times_as_long_as_it_runs() -> None:
+    room = Room(wait_seconds=0.25, tokens_per_second=1000, inputs_per_second=50)
+    assert room.most_ahead(inputs=1) == 250
+    assert room.most_ahead(inputs=50) == 8000
+    assert room.tokens(inputs=50) == 1000
 
 
 def test_no_call_is_so_large_that_the_bound_is_not_for_it() -> None:
-    assert Room(queue_tokens=100).most_ahead(tokens=10**6) == 100
+    assert Room(queue_tokens=100).most_ahead(inputs=10**6) == 100
 
 
 def test_the_speed_follows_what_is_seen_in_a_few_seconds() -> None:
     room = Room(tokens_per_second=1000)
     for _ in range(100):
-        room.observe(tokens=50, seconds=0.1)
+        room.observe(tokens=50, inputs=2, seconds=0.1)
     assert room.tokens_per_second == pytest.approx(500, rel=0.2)
+    assert room.inputs_per_second == pytest.approx(20, rel=0.2)
     assert room.seconds(500) == pytest.approx(1, rel=0.2)
 
 
 def test_one_odd_batch_changes_little() -> None:
     room = Room(tokens_per_second=1000)
-    room.observe(tokens=1, seconds=0.1)
+    room.observe(tokens=1, inputs=1, seconds=0.1)
     assert room.tokens_per_second > 950

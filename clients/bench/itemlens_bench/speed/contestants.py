@@ -6,12 +6,12 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from itemlens_bench.speed.load import Load
-from itemlens_bench.speed.patterns import Closed, Outcome, Recording
+from itemlens_bench.speed.patterns import Closed, Outcome, Recording, poisson
 from itemlens_bench.speed.raw import Raw, Setup
 from itemlens_bench.speed.remote import Remote
 from itemlens_bench.speed.rounds import Measured
@@ -123,6 +123,31 @@ class ByItself:
         self.raw.call(Raw.run, self.setup, first + texts, self.setup.callers * self.setup.batch)
         run = self.raw.call(Raw.run, self.setup, first, texts)
         return Measured(texts, texts, run.seconds, run.cpu_seconds, usage(self.raw.pid).rss_bytes)
+
+
+@dataclass(frozen=True)
+class BesideEcho:
+    """ONNX Runtime by itself while a bare gRPC server, in one shape, answers as many texts as it runs: what is left of
+    `alone` for any server in Python. `texts_per_second`: about what `alone` does."""
+
+    alone: ByItself
+    echo: Served
+    texts_per_second: float
+
+    @property
+    def name(self) -> str:
+        """See Contestant."""
+        return f"{self.alone.name} beside a gRPC echo"
+
+    def measure(self, first: int, texts: int) -> Measured:
+        """See Contestant."""
+        size = self.echo.shape.size
+        self.echo.load.begin(
+            poisson(self.texts_per_second / size, texts / self.texts_per_second, first, first // size)
+        )
+        found = self.alone.measure(first, texts)
+        answered = self.echo.load.finish()
+        return replace(found, load_seconds=answered.cpu_seconds)
 
 
 def measured(server: Running, size: int, run: Callable[[], Recording]) -> Measured:

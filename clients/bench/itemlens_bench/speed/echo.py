@@ -16,6 +16,8 @@ from itemlens_bench.speed.target import Target
 
 METHOD = "/bench.Echo/Echo"
 THREADS = 2  # more only wait for each other
+VECTOR_BYTES = 1600
+"""About what a vector of 384 numbers is answered with."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from contextlib import ExitStack
 
 import numpy as np
 
+from itemlens_bench.speed import echo
 from itemlens_bench.speed.bench import Bench
-from itemlens_bench.speed.contestants import ByItself, Running, Served, Shape, running
+from itemlens_bench.speed.contestants import BesideEcho, ByItself, Running, Served, Shape, running
 from itemlens_bench.speed.figures import Spread, milliseconds, shares
 from itemlens_bench.speed.raw import Raw
 from itemlens_bench.speed.report import Chart, Figure, Row, Section
@@ -24,13 +25,13 @@ COMPARED = 16
 def encode(bench: Bench) -> list[Section]:
     """A section a shape: our server in each precision, the peers, and ONNX Runtime by itself."""
     with ExitStack() as stack:
-        ceilings, best, rates, truth = [], {}, [], {}
+        ceilings, best, rates, truth = [], {}, {}, {}
         for precision in bench.precisions:
             raw = stack.enter_context(bench.raw(precision))
             setup, rate = bench.best(raw, precision)
             ceilings.append(ByItself(f"raw {precision}", raw, setup))
             best[f"itemlens {precision}"] = ceilings[-1].name
-            rates.append(rate)
+            rates[ceilings[-1].name] = rate
             truth[f"itemlens {precision}"] = raw.call(Raw.vectors, bench.workload.texts[:COMPARED])
         servers = [stack.enter_context(bench.ours(precision)) for precision in bench.precisions]
         servers += [stack.enter_context(running(peer)) for peer in bench.peers]
@@ -38,18 +39,22 @@ def encode(bench: Bench) -> list[Section]:
         for server in servers:
             truth.setdefault(server.target.name, first)
             best.setdefault(server.target.name, ceilings[0].name)
-        return [_section(bench, shape, servers, ceilings, best, rates[0], truth) for shape in SHAPES]
+        return [_section(bench, shape, servers, ceilings, best, rates, truth) for shape in SHAPES]
 
 
 def _section(
     bench: Bench, shape: Shape, servers: Sequence[Running], ceilings: Sequence[ByItself],
-    best: Mapping[str, str], rate: float, truth: Mapping[str, Array],
+    best: Mapping[str, str], rates: Mapping[str, float], truth: Mapping[str, Array],
 ) -> Section:  # fmt: skip
     calls = bench.workload.calls(shape.size)
     # The same work for all: whole calls, and each caller has several of them.
-    count = max(round(rate * bench.seconds / shape.size), 4 * shape.concurrency)
+    count = max(round(rates[ceilings[0].name] * bench.seconds / shape.size), 4 * shape.concurrency)
     with ExitStack() as stack:
         contestants: list[Contestant] = [*ceilings]
+        floor = _echo(bench, shape, stack)
+        beside = [BesideEcho(ceiling, floor, rates[ceiling.name]) for ceiling in ceilings]
+        contestants += beside
+        best = {**best, **{one.name: one.alone.name for one in beside}}
         distances = {}
         for server in servers:
             load = stack.enter_context(server.load(calls, bench.processes))
@@ -70,6 +75,13 @@ def _section(
     notes = [f"{bench.rounds} rounds of {count:,} calls each; {c.name}: {c.setup}" for c in ceilings]
     notes += sorted({error for of in played.values() for m in of for error in m.errors})
     return Section(f"Saturated Encode, {shape}", rows, notes, Chart(bars="texts/s"))
+
+
+def _echo(bench: Bench, shape: Shape, stack: ExitStack) -> Served:
+    """A bare gRPC server in this shape, with requests and replies as long as Encode's."""
+    server = stack.enter_context(running(echo.target(echo.VECTOR_BYTES * shape.size)))
+    requests = ["".join(texts).encode() for texts in bench.workload.calls(shape.size)]
+    return Served(server, stack.enter_context(server.load(requests, bench.processes)), shape)
 
 
 def figures(
@@ -109,6 +121,7 @@ def counted(measured: Sequence[Measured]) -> dict[str, Figure]:
         return {}
     return {
         "queue ms": 1e3 * total.get("queue_seconds", 0.0) / total["inputs"],
+        "run ms/text": 1e3 * total.get("run_seconds", 0.0) / total["inputs"],
         "texts/batch": total["inputs"] / total["batches"],
         "padding %": 100 * (total["padded_tokens"] / total["tokens"] - 1),
     }

@@ -19,8 +19,6 @@ from itemlens_bench.speed.usage import usage
 
 ONE = Shape(1, 1)
 WARM_UP = 20
-ECHO_BYTES = 1600
-"""About what a vector of 384 numbers is answered with."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def latency(bench: Bench) -> list[Section]:
             served = Served(server, load, ONE)
             floors[served.name] = [one.name for one in floor]
             contestants += [*floor, served]
-        floor_of_a_call = stack.enter_context(running(echo.target(ECHO_BYTES)))
+        floor_of_a_call = stack.enter_context(running(echo.target(echo.VECTOR_BYTES)))
         load = stack.enter_context(floor_of_a_call.load([text.encode() for [text] in calls], 1))
         contestants.append(Served(floor_of_a_call, load, ONE))
         for peer in bench.peers:
