@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 # A call waits at most this many times as long as it runs: large calls cannot ask for the latency of small ones. So
 # eight callers who take turns are all let in: seven calls go before the last, give or take what their texts differ.
-PATIENCE = 8
+PATIENCE = 7
+
+# So many inputs may wait in any case: 64 callers of single texts who take turns are all let in, on a slow machine, too.
+LEAST_INPUTS = 64
 
 # Seconds of running after which what was measured before counts for a third.
 MEMORY_SECONDS = 5.0
@@ -20,7 +23,8 @@ class Room:
     A call's size is the number of its inputs: by their tokens, long texts would be let in before short ones.
 
     queue_tokens: interactive tokens that may wait; 0: as many as are run in `queue_seconds`
-    wait_seconds: how long a call may have to wait, or PATIENCE times as long as it runs, if that is more
+    wait_seconds: how long a call may have to wait; or while LEAST_INPUTS run, or PATIENCE times as long as it runs
+                  itself, if that is more
     tokens_per_second, inputs_per_second: measured beforehand, and from then on while it runs
     """
 
@@ -36,8 +40,8 @@ class Room:
 
     def most_ahead(self, inputs: int) -> float:
         """Behind how many tokens a call of so many inputs may wait."""
-        seconds = max(self.wait_seconds, PATIENCE * inputs / self.inputs_per_second)
-        return min(self.bound(), seconds * self.tokens_per_second)
+        seconds = max(LEAST_INPUTS, PATIENCE * inputs) / self.inputs_per_second
+        return min(self.bound(), max(self.wait_seconds, seconds) * self.tokens_per_second)
 
     def tokens(self, inputs: int) -> int:
         """About how many tokens so many inputs have."""

@@ -201,17 +201,17 @@ class TestABoundedQueue:
 
     def test_a_small_call_is_refused_before_a_large_one(self) -> None:
         held = Held(Room(wait_seconds=10))
-        held.submit("a", tokens=20)
+        held.submit("a", tokens=100)
         with pytest.raises(Overloaded):
             held.submit("small")
-        large = held.submit("one", "of", "five", "texts", "each")
+        large = held.submit(*"twenty letters and six more")
         held.go.set()
-        assert large.results() == ["ONE", "OF", "FIVE", "TEXTS", "EACH"]
+        assert large.results() == [*"TWENTY LETTERS AND SIX MORE"]
         held.batcher.close()
 
     def test_long_texts_are_not_let_in_before_short_ones(self) -> None:
         held = Held(Room(wait_seconds=10))
-        held.submit("a", tokens=20)
+        held.submit("a", tokens=100)
         for tokens in (1, 10, 100):
             with pytest.raises(Overloaded):
                 held.submit("b", tokens=tokens)

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
+from itemlens_bench.speed import echo
+from itemlens_bench.speed.grpc_call import BytesCaller
 from itemlens_bench.speed.load import Load
 from itemlens_bench.speed.patterns import Closed, Outcome, Recording, poisson
 from itemlens_bench.speed.raw import Raw, Setup
@@ -21,6 +23,10 @@ from itemlens_bench.speed.usage import Usage, usage
 STOP_SECONDS = 40.0
 PACE_SECONDS = 2.0
 Counts = Callable[[str], Mapping[str, float] | None]
+
+
+def _nothing(address: str) -> None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Running:
     target: Target
     address: str
     pid: int
-    counts: Counts
+    counts: Counts = _nothing
 
     def load(self, calls: Sequence[Any], processes: int) -> Load:
         """Load processes against it."""
@@ -51,10 +57,6 @@ class Running:
     def usage(self) -> Usage:
         """What it takes of the machine."""
         return usage(self.pid)
-
-
-def _nothing(address: str) -> None:
-    return None
 
 
 @contextmanager
@@ -73,6 +75,15 @@ def running(target: Target, counts: Counts = _nothing) -> Iterator[Running]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def within(name: str, pid: int, port: int) -> Running:
+    """A server that `echo.listen` started in the process `pid`."""
+    return Running(Target(name, _started, partial(BytesCaller, method=echo.METHOD)), f"127.0.0.1:{port}", pid)
+
+
+def _started(port: int) -> NoReturn:
+    raise RuntimeError("it runs already")
 
 
 @dataclass(frozen=True)

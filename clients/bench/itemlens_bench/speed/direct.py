@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from itemlens.v1 import itemlens_pb2
+from itemlens_bench.speed import echo
 from itemlens_bench.speed.figures import Floats
 from itemlens_server import app
 from itemlens_server.call import Call
 from itemlens_server.config import Settings
 from itemlens_server.domain.recommend import Wanted, recommend
+from itemlens_server.domain.side import Side
 from itemlens_server.rpc.convert import SideReader
 
 
@@ -44,6 +46,19 @@ class Direct:
         for request in map(itemlens_pb2.RecommendRequest.FromString, requests):
             side, _ = reader.read(self._collection, request.user, Call())
             self._asked.append((side, Wanted(k=request.k)))
+        self._by_request = dict(zip(requests, self._asked, strict=True))
+
+    def listen(self, reply_bytes: int) -> int:
+        """Start a bare gRPC server in this process that recommends for a packed request, and answers with so many
+        bytes; its port."""
+        reply = bytes(reply_bytes)
+
+        def answer(request: bytes) -> bytes:
+            self._recommend(*self._by_request[request])
+            return reply
+
+        self._listening, port = echo.listen(answer)
+        return port
 
     def run(self, threads: int, first: int, count: int) -> DirectRun:
         """Recommend for `count` sides from number `first` on, in `threads` threads."""
@@ -52,12 +67,9 @@ class Direct:
 
         def caller(_: int) -> None:
             while (place := next(places)) < first + count:
-                side, wanted = self._asked[place % len(self._asked)]
+                asked = self._asked[place % len(self._asked)]
                 began = time.monotonic()
-                recommend(
-                    self._collection, side, wanted, self._rules, max_k=self._settings.max_k, call=Call(),
-                    candidates_per_channel=self._settings.candidates_per_channel,
-                )  # fmt: skip
+                self._recommend(*asked)
                 taken.append(time.monotonic() - began)
 
         began, cpu = time.monotonic(), time.process_time()
@@ -65,3 +77,9 @@ class Direct:
             list(pool.map(caller, range(threads)))
         seconds = time.monotonic() - began
         return DirectRun(np.asarray(taken, np.float64), seconds, time.process_time() - cpu)
+
+    def _recommend(self, side: Side, wanted: Wanted) -> None:
+        recommend(
+            self._collection, side, wanted, self._rules, max_k=self._settings.max_k, call=Call(),
+            candidates_per_channel=self._settings.candidates_per_channel,
+        )  # fmt: skip

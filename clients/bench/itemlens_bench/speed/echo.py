@@ -1,10 +1,12 @@
-"""The floor of a call: a bare gRPC server that answers anything with so many bytes. `python -m` runs it."""
+"""The floor of a call: a bare gRPC server, in a process of its own (`python -m` runs it), that answers anything with so
+many bytes; or one within another process, that answers with what is done there."""
 
 from __future__ import annotations
 
 import argparse
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +42,18 @@ def target(reply_bytes: int) -> Target:
     return Target("grpc echo", Echo(reply_bytes).start, partial(BytesCaller, method=METHOD))
 
 
+def listen(answer: Callable[[bytes], bytes], port: int = 0) -> tuple[grpc.Server, int]:
+    """A server in this process, that answers every request by `answer`, and its port: a free one if none is given."""
+    server = grpc.server(ThreadPoolExecutor(THREADS))
+    method: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(
+        lambda request, context: answer(request)
+    )
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Echo", {"Echo": method}),))
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
+    server.start()
+    return server, port
+
+
 def main() -> None:
     """Serve until killed."""
     parser = argparse.ArgumentParser()
@@ -47,13 +61,7 @@ def main() -> None:
     parser.add_argument("reply_bytes", type=int)
     given = parser.parse_args()
     reply = bytes(given.reply_bytes)
-    server = grpc.server(ThreadPoolExecutor(THREADS))
-    method: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(
-        lambda request, context: reply
-    )
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Echo", {"Echo": method}),))
-    server.add_insecure_port(f"127.0.0.1:{given.port}")
-    server.start()
+    server, _ = listen(lambda request: reply, given.port)
     server.wait_for_termination()
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import onnxruntime as ort
 from tokenizers import Encoding, Tokenizer
 
+from itemlens_bench.speed import echo
 from itemlens_bench.speed.figures import Floats
 from itemlens_bench.speed.target import Array
 from itemlens_server.engine.manifest import Manifest, Precision
@@ -119,16 +120,23 @@ class Raw:
 
     def vectors(self, texts: Sequence[str]) -> Array:
         """The vectors of `texts`, each run singly: float32 [texts, dimension]."""
-        single = Setup(1, 1, 1)
-        return np.concatenate([self._encode([self._tokens(text)], single) for text in texts])
+        return np.concatenate([self.vector(text, 1) for text in texts])
+
+    def vector(self, text: str, threads: int) -> Array:
+        """The vector of one text, run with `threads` threads: float32 [1, dimension]."""
+        return self._encode([self._tokens(text)], Setup(threads, 1, 1))
+
+    def listen(self, threads: int) -> int:
+        """Start a bare gRPC server in this process that answers a text with the bytes of its vector; its port."""
+        self._server, port = echo.listen(lambda text: self.vector(text.decode(), threads).tobytes())
+        return port
 
     def latencies(self, threads: int, first: int, count: int) -> Floats:
         """Seconds from text to vector of single texts, one after another, with `threads` threads."""
-        setup = Setup(threads, 1, 1)
         taken = []
         for n in range(first, first + count):
             began = time.monotonic()
-            self._encode([self._tokens(self._texts[n % len(self._texts)])], setup)
+            self.vector(self._texts[n % len(self._texts)], threads)
             taken.append(time.monotonic() - began)
         return np.asarray(taken, np.float64)
 

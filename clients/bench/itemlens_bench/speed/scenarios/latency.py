@@ -1,4 +1,5 @@
-"""Unloaded latency: one caller, one text at a time, against tokenise + session.run in process."""
+"""Unloaded latency: one caller, one text at a time, against tokenise + session.run in process; and against the same
+behind a bare gRPC server, which is what any server in Python adds at least."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from itemlens_bench.speed import echo
 from itemlens_bench.speed.bench import Bench
-from itemlens_bench.speed.contestants import Served, Shape, running
+from itemlens_bench.speed.contestants import Served, Shape, running, within
 from itemlens_bench.speed.figures import Spread, milliseconds, percentile
 from itemlens_bench.speed.raw import Raw
 from itemlens_bench.speed.remote import Remote
@@ -45,6 +46,7 @@ def latency(bench: Bench) -> list[Section]:
         contestants: list[Contestant] = []
         floors: dict[str, list[str]] = {}
         calls = bench.workload.calls(1)
+        texts = [text.encode() for [text] in calls]
         for precision in bench.precisions:
             raw = stack.enter_context(bench.raw(precision))
             floor = [
@@ -54,11 +56,12 @@ def latency(bench: Bench) -> list[Section]:
             server = stack.enter_context(bench.ours(precision))
             load = stack.enter_context(server.load(calls, 1))
             served = Served(server, load, ONE)
-            floors[served.name] = [one.name for one in floor]
-            contestants += [*floor, served]
+            bare = within(f"bare gRPC {precision}", raw.pid, raw.call(Raw.listen, bench.processors))
+            least = Served(bare, stack.enter_context(bare.load(texts, 1)), ONE)
+            floors |= {key: [one.name for one in floor] for key in (served.name, least.name)}
+            contestants += [*floor, served, least]
         floor_of_a_call = stack.enter_context(running(echo.target(echo.VECTOR_BYTES)))
-        load = stack.enter_context(floor_of_a_call.load([text.encode() for [text] in calls], 1))
-        contestants.append(Served(floor_of_a_call, load, ONE))
+        contestants.append(Served(floor_of_a_call, stack.enter_context(floor_of_a_call.load(texts, 1)), ONE))
         for peer in bench.peers:
             server = stack.enter_context(running(peer))
             served = Served(server, stack.enter_context(server.load(calls, 1)), ONE)

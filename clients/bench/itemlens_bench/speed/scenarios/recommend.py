@@ -1,4 +1,5 @@
-"""Recommend on a collection of 30,000 items: through gRPC, the same called in process, and a bare gRPC echo."""
+"""Recommend on a collection of 30,000 items: through gRPC, the same called in process, in process behind a bare gRPC
+server, which is what any server in Python adds at least, and a gRPC echo."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from itemlens import Client, Item
 from itemlens.v1 import itemlens_pb2, itemlens_pb2_grpc
 from itemlens_bench.speed import echo, items
 from itemlens_bench.speed.bench import Bench
-from itemlens_bench.speed.contestants import Running, Served, Shape, running
+from itemlens_bench.speed.contestants import Running, Served, Shape, running, within
 from itemlens_bench.speed.direct import Direct
 from itemlens_bench.speed.figures import Spread, percentile, shares
 from itemlens_bench.speed.grpc_call import BytesCaller
@@ -90,9 +91,10 @@ def recommend(bench: Bench) -> list[Section]:
             )
             with ExitStack() as own:
                 direct = own.enter_context(Remote(partial(Direct, settings, collection, packed)))
+                bare = within("bare gRPC", direct.pid, direct.call(Direct.listen, reply_bytes))
                 floor = own.enter_context(running(echo.target(reply_bytes)))
                 for concurrency in CONCURRENCIES:
-                    played = _play(bench, [server, floor], direct, packed, concurrency, kind)
+                    played = _play(bench, [server, bare, floor], direct, packed, concurrency, kind)
                     title = f"Recommend {kind}, concurrency {concurrency}"
                     sections.append(_section(title, played, note, concurrency > 1))
     return sections
@@ -128,12 +130,15 @@ def _section(title: str, played: dict[str, list[Measured]], note: str, queueing:
         rates = [m.calls_per_second for m in rounds]
         latency = np.concatenate([m.latency for m in rounds])
         figures: dict[str, Figure] = {"calls/s": Spread.of(rates)}
-        if name == "itemlens":
-            for against, other in (("in process", direct), ("echo", "grpc echo")):
-                figures[f"share of {against}"] = shares(rates, [m.calls_per_second for m in played[other]])
+        if name in ("itemlens", "bare gRPC"):
+            for against, other in (("in process", direct), ("bare gRPC", "bare gRPC"), ("echo", "grpc echo")):
+                if name != other:
+                    figures[f"share of {against}"] = shares(
+                        rates, [m.calls_per_second for m in played[other]]
+                    )
         figures["p50 ms"] = Spread.of([1e3 * percentile(m.latency, 50) for m in rounds])
         figures["p99 ms"] = 1e3 * percentile(latency, 99)
-        if name == "itemlens" and not queueing:
+        if name in ("itemlens", "bare gRPC") and not queueing:
             added = [
                 1e3 * (percentile(mine.latency, 50) - percentile(floor.latency, 50))
                 for mine, floor in zip(rounds, played[direct], strict=True)
