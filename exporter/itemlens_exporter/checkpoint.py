@@ -30,16 +30,14 @@ class Samples:
 
 @dataclass(frozen=True)
 class Int8:
-    """An int8 graph at `path`; `label` says how it was made, for the manifest.
+    """An int8 graph at `path`; `label` says how it was made, for people.
 
-    one_at_a_time: the graph's scales are taken over the whole batch, so that an input's vector would depend
-    on its
-                   neighbours: it may only be run on single inputs
+    singly: its scales are taken over the whole batch, so that an input's vector would depend on its neighbours
     """
 
     label: str
     path: Path
-    one_at_a_time: bool = False
+    singly: bool = False
 
 
 class Checkpoint(Protocol):

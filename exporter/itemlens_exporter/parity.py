@@ -27,14 +27,14 @@ class Measured:
     seconds: float
 
 
-def measure(path: Path, precision: Precision, samples: Samples, *, one_at_a_time: bool = False) -> Measured:
-    """Compare the graph at `path` with the checkpoint. `one_at_a_time` leaves out the batches."""
+def measure(path: Path, precision: Precision, samples: Samples, *, singly: bool = False) -> Measured:
+    """Compare the graph at `path` with the checkpoint. `singly` leaves out the batches."""
     session = graph.session(path)
     session.run(["v"], samples.singles[0][1])
     start = time.perf_counter()
     found = [_distances(session, samples.singles, samples.reference)]
     seconds = time.perf_counter() - start
-    if not one_at_a_time:
+    if not singly:
         found.append(_distances(session, samples.batches, samples.reference))
     distances = np.concatenate(found)
     worst, limit = float(distances.max()), LIMITS[precision]

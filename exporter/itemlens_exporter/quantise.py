@@ -27,7 +27,6 @@ _FUSED = {"DefaultTensorType": onnx.TensorProto.FLOAT}
 _FLOAT_OUTPUTS = {"OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"]}
 # Values that share a scale where a product is quantised by rows.
 BLOCK = 128
-_DYNAMIC_NOTE = "one input a run: its scales are taken over the whole batch"
 
 
 def text(fp32: Path, folder: Path, feeds: Sequence[Feed]) -> Iterator[Iterator[Int8]]:
@@ -88,7 +87,7 @@ def _dynamic(fp32: Path, folder: Path, by_rows: bool) -> Iterator[Int8]:
             )
         if by_rows:
             graph.save(_by_rows(onnx.load(str(path)), excluded), path)
-        yield Int8(f"dynamic, per channel, reduced range, {label}; {_DYNAMIC_NOTE}", path, one_at_a_time=True)
+        yield Int8(f"dynamic, per channel, reduced range, {label}", path, singly=True)
 
 
 def _by_rows(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:

@@ -152,6 +152,7 @@ def _export(
         with graph.quiet():
             graph.save(graph.to_half(onnx.load(str(fused))), half)
         judge(Precision.FP16, half)
+    singly: tuple[Precision, ...] = ()
     if Precision.INT8 in precisions:
         best, row = _int8(
             work / key, fused, checkpoint, samples, lambda message: progress(f"{key}: {message}")
@@ -160,9 +161,10 @@ def _export(
         if best:
             graphs[Precision.INT8] = f"{key}/{best.path.name}"
             source["int8"] = best.label
+            singly = (Precision.INT8,) if best.singly else ()
     fused.unlink()
     found = checkpoint.encoder(work, key, graphs, tuple(rows), source)
-    return found.model_copy(update={"packed": (Precision.FP32,) if packed else ()})
+    return found.model_copy(update={"packed": (Precision.FP32,) if packed else (), "singly": singly})
 
 
 def _int8(
@@ -176,9 +178,7 @@ def _int8(
     for ladder in checkpoint.int8(fp32, attempts):
         for attempt in ladder:
             progress(f"trying int8, {attempt.label}")
-            measured = parity.measure(
-                attempt.path, Precision.INT8, samples, one_at_a_time=attempt.one_at_a_time
-            )
+            measured = parity.measure(attempt.path, Precision.INT8, samples, singly=attempt.singly)
             if not measured.parity.passed:
                 failed.append(measured.parity)
                 continue

@@ -71,8 +71,8 @@ class Settings(BaseSettings):
     )  # fmt: skip
     max_queue_seconds: float = Field(2.0, gt=0, description="bound of the queue, if not given in tokens")
     max_wait_seconds: float = Field(
-        0.3, gt=0, description="a call that would wait longer for an encoder gets RESOURCE_EXHAUSTED, unless that "
-        "is less than 64 inputs take, or 7 times as many as it has itself",
+        0.3, gt=0, description="a call that would wait longer for an encoder gets RESOURCE_EXHAUSTED, if that is "
+        "behind more than 63 inputs and more than 7 times as many as it has itself",
     )  # fmt: skip
     embedding_cache_bytes: int = Field(
         64 * MIB, ge=0, description="memory for vectors of what was encoded lately; 0: none"

@@ -25,9 +25,7 @@ def attempts(checkpoint: Checkpoint, folder: Path) -> list[list[Int8]]:
 def check(checkpoint: Checkpoint, ladders: list[list[Int8]]) -> None:
     samples = checkpoint.samples()
     for attempt in (attempt for ladder in ladders for attempt in ladder):
-        row = parity.measure(
-            attempt.path, Precision.INT8, samples, one_at_a_time=attempt.one_at_a_time
-        ).parity
+        row = parity.measure(attempt.path, Precision.INT8, samples, singly=attempt.singly).parity
         assert row.max < 0.5, attempt
         # Weights alone would be quantised where a type is not known, without a word.
         kinds = {node.op_type for node in onnx.load(attempt.path).graph.node}
@@ -43,7 +41,7 @@ def test_texts_are_tried_dynamic_and_static(tiny_text: Folder, tmp_path: Path) -
         ["static QDQ outside attention"] * 3,
     ]
     # What the server goes by: a dynamic graph's scales depend on the whole batch.
-    assert all(a.one_at_a_time == a.label.startswith("dynamic") for ladder in ladders for a in ladder)
+    assert all(a.singly == a.label.startswith("dynamic") for ladder in ladders for a in ladder)
     check(checkpoint, ladders)
     by_rows = [
         sum(node.op_type == "MatMulNBits" for node in onnx.load(a.path).graph.node) for a in ladders[0]

@@ -123,8 +123,8 @@ class Batcher(Generic[Value, Output]):
         """
         if call.priority is Priority.INTERACTIVE:
             with self._lock:
-                if excess := self._excess(call, inputs):
-                    self._refuse(excess)
+                if seconds := self._until_room(call, inputs):
+                    self._refuse(seconds)
 
     def submit(self, inputs: Sequence[Input[Value]], call: Call) -> Pending[Output]:
         """Queue `inputs`.
@@ -168,37 +168,36 @@ class Batcher(Generic[Value, Output]):
         for thread in self._threads:
             thread.join()
 
-    def _excess(self, call: Call, inputs: int) -> float:
-        """How many tokens too many wait for a call of so many inputs to be let in."""
+    def _until_room(self, call: Call, inputs: int) -> float:
+        """Seconds until there may be room for a call of so many inputs; 0: there is."""
         # What waits is counted without the call itself: a call larger than the queue could else never be served.
-        waiting = self._queue.tokens(call.priority)
-        excess = waiting - self.room.bound()
-        if call.priority is Priority.INTERACTIVE and excess <= 0:
-            # No more goes before it than waits in all, so most calls need not ask whose that is.
+        seconds = self.room.seconds(self._queue.tokens(call.priority) - self.room.bound())
+        if call.priority is Priority.INTERACTIVE and seconds <= 0:
             most = self.room.most_ahead(inputs)
-            excess = waiting - most
-            if excess > 0:
-                excess = self._queue.ahead(call.priority, call.caller, self.room.tokens(inputs)) - most
-        return max(0.0, excess)
+            # No more goes before it than waits in all, so most calls need not ask whose that is.
+            if self._queue.count(call.priority) > most:
+                ahead = self._queue.ahead(call.priority, call.caller, inputs)
+                seconds = (ahead - most) / self.room.inputs_per_second
+        return max(0.0, seconds)
 
     def _make_room(self, call: Call, inputs: int) -> None:
         while True:
             if self._closed:
                 raise WrongState("the encoders are closed: the server is stopping")
-            excess = self._excess(call, inputs)
-            if not excess:
+            seconds = self._until_room(call, inputs)
+            if not seconds:
                 return
             if call.priority is Priority.INTERACTIVE:
-                self._refuse(excess)
+                self._refuse(seconds)
             call.check()
             self._more_room.wait(LOOK_SECONDS)
 
-    def _refuse(self, excess: float) -> None:
+    def _refuse(self, seconds: float) -> None:
         self._counts.refused += 1
         waiting = self.waiting_tokens()
         raise Overloaded(
             f"{waiting} tokens wait for the encoder already, some {self.room.seconds(waiting):.1f} seconds; try again",
-            retry_seconds=max(LEAST_RETRY_SECONDS, self.room.seconds(excess)),  # there may be room by then
+            retry_seconds=max(LEAST_RETRY_SECONDS, seconds),
         )
 
     def _task(self, wanted: Input[Value], call: Call) -> _Task[Value, Output]:

@@ -98,17 +98,17 @@ class Encoder(_Model):
     packed: tuple[Precision, ...] = Field(
         default=(), description="graphs of texts in which padding costs nothing outside attention"
     )
+    singly: tuple[Precision, ...] = Field(
+        default=(Precision.INT8,),
+        description="graphs of texts whose vectors would depend on what else is in a batch: dynamic int8 has one scale "
+        "for all of it",
+    )
     text: TextPreprocessing | None = None
     picture: PicturePreprocessing | None = None
     source: dict[str, str] = Field(
         default_factory=dict, description="checkpoint, licence, versions; for people"
     )
     parity: tuple[Parity, ...] = ()
-
-    def alone(self, precision: Precision) -> bool:
-        """Whether a vector would depend on what else is in its batch: dynamic int8 has one scale for all of it."""
-        dynamic = self.source.get("int8", "dynamic").startswith("dynamic")
-        return self.kind == "TEXT" and precision is Precision.INT8 and dynamic
 
     def digest(self, precision: Precision) -> str:
         """Identity of the raw vectors this encoder makes at `precision`: hex, 32 characters."""

@@ -80,7 +80,7 @@ class _Lane(Generic[Waiting]):
         self._order: list[tuple[int, int, Waiting]] = []  # sorted (tag, number, job)
         self._now = 0  # tag of the last job that opened a batch
         self._spent: dict[str, int] = {}  # caller -> tag of its next job
-        self._backlog: dict[str, int] = {}  # caller -> its tokens that wait
+        self._backlog: dict[str, int] = {}  # caller -> its jobs that wait
 
     def __len__(self) -> int:
         return len(self._order)
@@ -93,7 +93,7 @@ class _Lane(Generic[Waiting]):
             self._spent = {c: tag for c, tag in self._spent.items() if tag > self._now}
         tag = max(self._now, self._spent.get(caller, 0))
         self._spent[caller] = tag + job.tokens
-        self._backlog[caller] = self._backlog.get(caller, 0) + job.tokens
+        self._backlog[caller] = self._backlog.get(caller, 0) + 1
         insort(self._order, (tag, job.number, job))
         self.tokens += job.tokens
 
@@ -130,17 +130,17 @@ class _Lane(Generic[Waiting]):
         self._order[: len(window)] = [one for one in window if one[1] not in numbers]
         for job in batch:
             self.tokens -= job.tokens
-            left = self._backlog[job.caller] - job.tokens
+            left = self._backlog[job.caller] - 1
             if left:
                 self._backlog[job.caller] = left
             else:
                 del self._backlog[job.caller]
         return batch
 
-    def ahead(self, caller: str, tokens: int) -> int:
-        """Tokens that run before the last of `tokens` more of this caller, under fair share."""
+    def ahead(self, caller: str, count: int) -> int:
+        """About how many jobs run before the last of `count` more of this caller, under fair share."""
         own = self._backlog.get(caller, 0)
-        return own + sum(min(one, own + tokens) for name, one in self._backlog.items() if name != caller)
+        return own + sum(min(one, own + count) for name, one in self._backlog.items() if name != caller)
 
 
 class Queue(Generic[Waiting]):
@@ -167,9 +167,13 @@ class Queue(Generic[Waiting]):
         """Tokens that wait with this priority."""
         return self._lanes[priority].tokens
 
-    def ahead(self, priority: Priority, caller: str, tokens: int) -> int:
-        """Tokens of this priority that run before `tokens` more of this caller are done."""
-        return self._lanes[priority].ahead(caller, tokens)
+    def count(self, priority: Priority) -> int:
+        """Jobs that wait with this priority."""
+        return len(self._lanes[priority])
+
+    def ahead(self, priority: Priority, caller: str, count: int) -> int:
+        """About how many jobs of this priority run before `count` more of this caller are done."""
+        return self._lanes[priority].ahead(caller, count)
 
     def put(self, job: Waiting) -> None:
         """Add a job."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-# A call waits at most this many times as long as it runs: large calls cannot ask for the latency of small ones. So
-# eight callers who take turns are all let in: seven calls go before the last, give or take what their texts differ.
+# A call may wait behind so many times as many inputs as it has: large calls cannot ask for the latency of small ones.
+# So eight callers of large calls who take turns are all let in.
 PATIENCE = 7
 
-# So many inputs may wait in any case: 64 callers of single texts who take turns are all let in, on a slow machine, too.
-LEAST_INPUTS = 64
+# Behind so many inputs any call may wait: 64 callers of single texts who take turns are all let in, however slow the
+# machine is.
+LEAST_INPUTS = 63
 
 # Seconds of running after which what was measured before counts for a third.
 MEMORY_SECONDS = 5.0
@@ -20,11 +21,10 @@ MEMORY_SECONDS = 5.0
 class Room:
     """The bounds of a queue, and how fast it empties, from which they follow.
 
-    A call's size is the number of its inputs: by their tokens, long texts would be let in before short ones.
+    What a call waits behind is counted in inputs: by tokens, calls of long texts would be let in before others.
 
     queue_tokens: interactive tokens that may wait; 0: as many as are run in `queue_seconds`
-    wait_seconds: how long a call may have to wait; or while LEAST_INPUTS run, or PATIENCE times as long as it runs
-                  itself, if that is more
+    wait_seconds: how long a call may have to wait; more behind few inputs (LEAST_INPUTS, PATIENCE)
     tokens_per_second, inputs_per_second: measured beforehand, and from then on while it runs
     """
 
@@ -39,13 +39,8 @@ class Room:
         return self.queue_tokens or self.queue_seconds * self.tokens_per_second
 
     def most_ahead(self, inputs: int) -> float:
-        """Behind how many tokens a call of so many inputs may wait."""
-        seconds = max(LEAST_INPUTS, PATIENCE * inputs) / self.inputs_per_second
-        return min(self.bound(), max(self.wait_seconds, seconds) * self.tokens_per_second)
-
-    def tokens(self, inputs: int) -> int:
-        """About how many tokens so many inputs have."""
-        return round(inputs * self.tokens_per_second / self.inputs_per_second)
+        """Behind how many inputs a call of so many may wait."""
+        return max(self.wait_seconds * self.inputs_per_second, LEAST_INPUTS, PATIENCE * inputs)
 
     def seconds(self, tokens: float) -> float:
         """How long so many tokens take."""

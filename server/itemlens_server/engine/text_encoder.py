@@ -36,7 +36,7 @@ class TextEncoder(Encoder[Tokens]):
         assert self.about.text is not None
         self._tokenizer = Tokenizer.load(directory, self.about.text)
         self._max_tokens = self.about.text.max_tokens
-        self._singly = self.about.alone(self.precision)
+        self._singly = self.precision in self.about.singly
 
     def tokens(self, text: str, purpose: Purpose) -> Tokens:
         """Tokens of `text`.

@@ -184,6 +184,9 @@ class TestWhoHasGone:
             held.submit("a", call=Call(0.05)).results()
 
 
+MANY = [str(n) for n in range(64)]
+
+
 class TestABoundedQueue:
     def test_a_full_queue_refuses_a_call_whole_and_says_when_to_come_back(self) -> None:
         held = Held(Room(queue_tokens=10, tokens_per_second=5.5))
@@ -201,26 +204,27 @@ class TestABoundedQueue:
 
     def test_a_small_call_is_refused_before_a_large_one(self) -> None:
         held = Held(Room(wait_seconds=10))
-        held.submit("a", tokens=100)
+        held.submit(*MANY)
         with pytest.raises(Overloaded):
             held.submit("small")
-        large = held.submit(*"twenty letters and six more")
+        large = held.submit(*"a large call")
         held.go.set()
-        assert large.results() == [*"TWENTY LETTERS AND SIX MORE"]
+        assert large.results() == [*"A LARGE CALL"]
         held.batcher.close()
 
-    def test_long_texts_are_not_let_in_before_short_ones(self) -> None:
-        held = Held(Room(wait_seconds=10))
-        held.submit("a", tokens=100)
-        for tokens in (1, 10, 100):
-            with pytest.raises(Overloaded):
-                held.submit("b", tokens=tokens)
+    @pytest.mark.parametrize("size", [1, 32])
+    def test_64_callers_of_single_texts_or_8_of_large_calls_are_all_let_in(self, size: int) -> None:
+        held = Held(Room(wait_seconds=0.001))
+        for caller in range(8 if size > 1 else 64):
+            held.submit(*(f"{caller} {n}" for n in range(size)), tokens=1 + caller)
+        with pytest.raises(Overloaded):
+            held.submit(*(f"one more {n}" for n in range(size)))
         held.go.set()
         held.batcher.close()
 
     def test_one_caller_who_fills_the_queue_leaves_room_for_the_others(self) -> None:
         held = Held(Room(wait_seconds=10))
-        held.submit("a", tokens=500, call=Call(caller="greedy"))
+        held.submit(*MANY, call=Call(caller="greedy"))
         with pytest.raises(Overloaded):
             held.submit("b", call=Call(caller="greedy"))
         other = held.submit("c", call=Call(caller="other"))

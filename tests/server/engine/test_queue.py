@@ -176,12 +176,13 @@ class TestFairShare:
     def test_what_goes_before_a_caller_is_its_own_and_a_like_share_of_the_others(self) -> None:
         waiting = queue(*(Named("a", 10) for _ in range(10)), plan=ALONE, caller="a")
         waiting.put(by("b", Named("b", 10)))
-        assert waiting.ahead(INTERACTIVE, "a", 10) == 100 + 10
-        assert waiting.ahead(INTERACTIVE, "b", 10) == 10 + 20
-        assert waiting.ahead(INTERACTIVE, "c", 10) == 10 + 10
-        assert waiting.ahead(BULK, "c", 10) == 0
+        assert waiting.ahead(INTERACTIVE, "a", 1) == 10 + 1
+        assert waiting.ahead(INTERACTIVE, "b", 1) == 1 + 2
+        assert waiting.ahead(INTERACTIVE, "c", 1) == 1 + 1
+        assert waiting.ahead(INTERACTIVE, "c", 7) == 7 + 1
+        assert waiting.ahead(BULK, "c", 1) == 0
         order(waiting)
-        assert waiting.ahead(INTERACTIVE, "a", 10) == 0
+        assert waiting.ahead(INTERACTIVE, "a", 1) == 0
 
 
 class TestPriorities:

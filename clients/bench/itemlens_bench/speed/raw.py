@@ -32,14 +32,14 @@ GPU_BATCHES = (1, 8, 32, 128, 512)
 class Graph:
     """One text encoder's graph at one precision.
 
-    alone: its vectors depend on what else is in a batch (dynamic int8), so texts are run singly.
+    singly: its vectors depend on what else is in a batch (dynamic int8), so texts are run one at a time.
     """
 
     path: Path
     tokenizer: Path
     prefix: str
     max_tokens: int
-    alone: bool
+    singly: bool
 
     @staticmethod
     def of(directory: Path, manifest: Manifest, channel: str, precision: Precision) -> Graph:
@@ -48,7 +48,7 @@ class Graph:
         assert encoder.text is not None
         return Graph(
             directory / encoder.graphs[precision].path, directory / encoder.text.tokenizer.path,
-            encoder.text.item_prefix, encoder.text.max_tokens, encoder.alone(precision),
+            encoder.text.item_prefix, encoder.text.max_tokens, precision in encoder.singly,
         )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ class Raw:
     def setups(self) -> list[Setup]:
         """What is worth trying here."""
         gpu = self._provider != "CPUExecutionProvider"
-        batches = (1,) if self._graph.alone else GPU_BATCHES if gpu else CPU_BATCHES
+        batches = (1,) if self._graph.singly else GPU_BATCHES if gpu else CPU_BATCHES
         shares = {(1, 1), (1, 2)} if gpu else {(1, self._processors), (self._processors, 1)}
         return [Setup(threads, callers, batch) for threads, callers in sorted(shares) for batch in batches]
 
