@@ -69,7 +69,7 @@ class Settings(BaseSettings):
         0, ge=0, description="tokens (pictures) that wait for an encoder before calls get RESOURCE_EXHAUSTED; "
         "0: what it runs in `max_queue_seconds`",
     )  # fmt: skip
-    max_queue_seconds: float = Field(2.0, gt=0, description="bound of the queue, if not given in tokens")
+    max_queue_seconds: float = Field(4.0, gt=0, description="bound of the queue, if not given in tokens")
     max_wait_seconds: float = Field(
         0.3, gt=0, description="a call that would wait longer for an encoder gets RESOURCE_EXHAUSTED, if that is "
         "behind more than 63 inputs and more than 7 times as many as it has itself",

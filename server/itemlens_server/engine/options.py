@@ -34,7 +34,7 @@ class EngineOptions:
     picture_pixels: int = 40_000_000
     wide_sessions: bool = True
     queue_tokens: int = 0
-    queue_seconds: float = 2.0
+    queue_seconds: float = 4.0
     wait_seconds: float = 0.3
     tunings: Path | None = None
     tune: bool = False

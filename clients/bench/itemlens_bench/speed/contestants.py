@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,14 +43,19 @@ class Shape:
         return f"{texts} at concurrency {self.concurrency}"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Running:
-    """A server that is up. `counts`: what it says of itself, given its address."""
+    """A server that is up.
+
+    counts: what it says of itself, given its address
+    paused: it runs only within `awake`
+    """
 
     target: Target
     address: str
     pid: int
     counts: Counts = _nothing
+    paused: bool = False
 
     def load(self, calls: Sequence[Any], processes: int) -> Load:
         """Load processes against it."""
@@ -57,6 +64,24 @@ class Running:
     def usage(self) -> Usage:
         """What it takes of the machine."""
         return usage(self.pid)
+
+    def pause(self) -> None:
+        """If it polls, stop its processes but for its turns: it would slow the others down."""
+        if self.target.polls:
+            self.paused = True
+            os.killpg(self.pid, signal.SIGSTOP)
+
+    @contextmanager
+    def awake(self) -> Iterator[None]:
+        """Its turn: a paused server runs within the block."""
+        if not self.paused:
+            yield
+            return
+        os.killpg(self.pid, signal.SIGCONT)
+        try:
+            yield
+        finally:
+            os.killpg(self.pid, signal.SIGSTOP)
 
 
 @contextmanager
@@ -69,6 +94,8 @@ def running(target: Target, counts: Counts = _nothing) -> Iterator[Running]:
     try:
         yield Running(target, f"127.0.0.1:{port}", process.pid, counts)
     finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGCONT)
         process.terminate()
         try:
             process.wait(STOP_SECONDS)
@@ -102,7 +129,8 @@ class Served:
     def pace(self, seconds: float) -> float:
         """About how many texts a second it does, from a run of so long."""
         closed = Closed(self.shape.concurrency, range(1 << 20), seconds)
-        recording = self.load.run(closed)
+        with self.server.awake():
+            recording = self.load.run(closed)
         return recording.count(Outcome.OK) * self.shape.size / recording.seconds
 
     def capacity(self, seconds: float, first: int = 0) -> Measured:
@@ -115,10 +143,11 @@ class Served:
         """See Contestant. The server is warmed up by calls that are not counted."""
         size, concurrency = self.shape.size, self.shape.concurrency
         start, count = first // size, texts // size
-        self.load.run(Closed(concurrency, range(start + count, start + count + concurrency)))
-        return measured(
-            self.server, size, lambda: self.load.run(Closed(concurrency, range(start, start + count)))
-        )
+        with self.server.awake():
+            self.load.run(Closed(concurrency, range(start + count, start + count + concurrency)))
+            return measured(
+                self.server, size, lambda: self.load.run(Closed(concurrency, range(start, start + count)))
+            )
 
 
 @dataclass(frozen=True)
@@ -153,11 +182,11 @@ class BesideEcho:
     def measure(self, first: int, texts: int) -> Measured:
         """See Contestant."""
         size = self.echo.shape.size
-        self.echo.load.begin(
-            poisson(self.texts_per_second / size, texts / self.texts_per_second, first, first // size)
-        )
-        found = self.alone.measure(first, texts)
-        answered = self.echo.load.finish()
+        calls = poisson(self.texts_per_second / size, texts / self.texts_per_second, first, first // size)
+        with self.echo.server.awake():
+            self.echo.load.begin(calls)
+            found = self.alone.measure(first, texts)
+            answered = self.echo.load.finish()
         return replace(found, load_seconds=answered.cpu_seconds)
 
 

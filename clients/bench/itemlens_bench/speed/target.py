@@ -54,8 +54,10 @@ class Target:
     start:  start the server on this port of localhost; returns once it answers.
     caller: what a load process calls with "localhost:PORT"; it is pickled, so it must be a class or function that can
             be imported, or a partial of one.
+    polls:  it uses the processor while it is idle, so it is stopped while others have their turn.
     """
 
     name: str
     start: Callable[[int], subprocess.Popen[bytes]]
     caller: Callable[[str], Caller]
+    polls: bool = False

@@ -72,6 +72,7 @@ class Peer:
     options:     that only this server takes.
     caller:      how it is called.
     pads:        texts of mixed length that come together are padded to the longest of them.
+    polls:       see Target.
     """
 
     label: str
@@ -80,6 +81,7 @@ class Peer:
     caller: MakeCaller
     options: tuple[str, ...] = ()
     pads: bool = False
+    polls: bool = False
 
 
 PEERS: Mapping[str, Peer] = MappingProxyType(
@@ -89,9 +91,10 @@ PEERS: Mapping[str, Peer] = MappingProxyType(
         "pytriton-padded": Peer(
             "PyTriton, padded, fp32", PYTRITON, "triton", TritonCaller, ("--padded",), pads=True
         ),
-        "litserve": Peer("LitServe, fp32", LITSERVE, "lit", LitServeCaller),
+        # Idle, its workers take 28% of a processor.
+        "litserve": Peer("LitServe, fp32", LITSERVE, "lit", LitServeCaller, polls=True),
         "litserve-padded": Peer(
-            "LitServe, padded, fp32", LITSERVE, "lit", LitServeCaller, ("--padded",), pads=True
+            "LitServe, padded, fp32", LITSERVE, "lit", LitServeCaller, ("--padded",), pads=True, polls=True
         ),
         "infinity": Peer("infinity with optimum, fp32", INFINITY, "infinity", InfinityCaller),
         "sentence-transformers": Peer(
@@ -126,6 +129,7 @@ def peers(space: Path, cache: Path = CACHE, threads: int | None = None) -> dict[
             peer.label,
             partial(_start, name, space, encoder, cache, cores),
             partial(peer.caller, dimension=encoder.dim),
+            peer.polls,
         )
         for name, peer in PEERS.items()
     }

@@ -35,7 +35,8 @@ class Arriving:
         """See Contestant; how many texts it is depends on the rate."""
         size = self.served.shape.size
         arrivals = poisson(self.calls_per_second, self.seconds, self.seed + first, first // size)
-        return measured(self.served.server, size, lambda: self.served.load.run(arrivals))
+        with self.served.server.awake():
+            return measured(self.served.server, size, lambda: self.served.load.run(arrivals))
 
 
 def open_loop(bench: Bench) -> list[Section]:
@@ -46,12 +47,15 @@ def open_loop(bench: Bench) -> list[Section]:
         sections = []
         for shape in SHAPES:
             with ExitStack() as own:
-                served = [
-                    Served(
-                        s, own.enter_context(s.load(bench.workload.calls(shape.size), bench.processes)), shape
-                    )
-                    for s in (*ours, *peers)
-                ]
+                served = []
+                for server in (*ours, *peers):
+                    with server.awake():
+                        load = own.enter_context(
+                            server.load(bench.workload.calls(shape.size), bench.processes)
+                        )
+                    served.append(Served(server, load, shape))
+                for server in (*ours, *peers):
+                    server.pause()
                 sections.append(_section(bench, shape, served[: len(ours)], served[len(ours) :]))
         return sections
 
