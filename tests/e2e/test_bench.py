@@ -31,8 +31,10 @@ def test_the_report_has_our_server_beside_the_ceiling_in_both_shapes(report: Pat
         "Saturated Encode", "Saturated Encode", "Unloaded latency: single texts"
     ]  # fmt: skip
     for section in sections[:2]:
-        raw, ours = section["rows"]
+        raw, floor, ours = section["rows"]
         assert (raw["name"], ours["name"]) == ("raw fp32", "itemlens fp32")
+        assert floor["name"] == "raw fp32 beside a gRPC echo"
+        assert floor["figures"]["share of raw"]["median"] > 0
         assert ours["figures"]["share of raw"]["median"] > 0
         assert ours["figures"]["failed"] == 0
         assert ours["figures"]["distance to raw"] < 1e-5
