@@ -43,45 +43,33 @@ class Shape:
         return f"{texts} at concurrency {self.concurrency}"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Running:
-    """A server that is up.
-
-    counts: what it says of itself, given its address
-    paused: it runs only within `awake`
-    """
+    """A server that is up. `counts`: what it says of itself, given its address."""
 
     target: Target
     address: str
     pid: int
     counts: Counts = _nothing
-    paused: bool = False
 
     def load(self, calls: Sequence[Any], processes: int) -> Load:
         """Load processes against it."""
-        return Load(partial(self.target.caller, self.address), calls, processes)
+        return Load(partial(self.target.caller, self.address), calls, processes, self.awake)
 
     def usage(self) -> Usage:
         """What it takes of the machine."""
         return usage(self.pid)
 
-    def pause(self) -> None:
-        """If it polls, stop its processes but for its turns: it would slow the others down."""
-        if self.target.polls:
-            self.paused = True
-            os.killpg(self.pid, signal.SIGSTOP)
-
     @contextmanager
     def awake(self) -> Iterator[None]:
-        """Its turn: a paused server runs within the block."""
-        if not self.paused:
-            yield
-            return
-        os.killpg(self.pid, signal.SIGCONT)
+        """A turn of its load: a server that polls is stopped outside of them, or it would slow the others' down."""
+        if self.target.polls:
+            os.killpg(self.pid, signal.SIGCONT)
         try:
             yield
         finally:
-            os.killpg(self.pid, signal.SIGSTOP)
+            if self.target.polls:
+                os.killpg(self.pid, signal.SIGSTOP)
 
 
 @contextmanager
@@ -92,9 +80,11 @@ def running(target: Target, counts: Counts = _nothing) -> Iterator[Running]:
         port = free.getsockname()[1]
     process = target.start(port)
     try:
+        if target.polls:
+            os.killpg(process.pid, signal.SIGSTOP)
         yield Running(target, f"127.0.0.1:{port}", process.pid, counts)
     finally:
-        if process.poll() is None:
+        if target.polls and process.poll() is None:
             os.killpg(process.pid, signal.SIGCONT)
         process.terminate()
         try:
@@ -129,8 +119,7 @@ class Served:
     def pace(self, seconds: float) -> float:
         """About how many texts a second it does, from a run of so long."""
         closed = Closed(self.shape.concurrency, range(1 << 20), seconds)
-        with self.server.awake():
-            recording = self.load.run(closed)
+        recording = self.load.run(closed)
         return recording.count(Outcome.OK) * self.shape.size / recording.seconds
 
     def capacity(self, seconds: float, first: int = 0) -> Measured:
@@ -143,11 +132,10 @@ class Served:
         """See Contestant. The server is warmed up by calls that are not counted."""
         size, concurrency = self.shape.size, self.shape.concurrency
         start, count = first // size, texts // size
-        with self.server.awake():
-            self.load.run(Closed(concurrency, range(start + count, start + count + concurrency)))
-            return measured(
-                self.server, size, lambda: self.load.run(Closed(concurrency, range(start, start + count)))
-            )
+        self.load.run(Closed(concurrency, range(start + count, start + count + concurrency)))
+        return measured(
+            self.server, size, lambda: self.load.run(Closed(concurrency, range(start, start + count)))
+        )
 
 
 @dataclass(frozen=True)
@@ -183,10 +171,9 @@ class BesideEcho:
         """See Contestant."""
         size = self.echo.shape.size
         calls = poisson(self.texts_per_second / size, texts / self.texts_per_second, first, first // size)
-        with self.echo.server.awake():
-            self.echo.load.begin(calls)
-            found = self.alone.measure(first, texts)
-            answered = self.echo.load.finish()
+        self.echo.load.begin(calls)
+        found = self.alone.measure(first, texts)
+        answered = self.echo.load.finish()
         return replace(found, load_seconds=answered.cpu_seconds)
 
 

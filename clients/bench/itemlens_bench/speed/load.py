@@ -6,7 +6,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -39,16 +39,26 @@ class Packer(Sender, Protocol):
 class Load:
     """Load processes against one server. Leaving the block ends them."""
 
-    def __init__(self, caller: Callable[[], Packer], contents: Sequence[Any], processes: int = 1) -> None:
-        """`contents`: what the requests are packed from, before any clock starts."""
+    def __init__(
+        self,
+        caller: Callable[[], Packer],
+        contents: Sequence[Any],
+        processes: int = 1,
+        awake: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """`contents`: what the requests are packed from, before any clock starts. `awake`: the server is called within
+        its blocks only."""
+        self._awake = awake
+        self._turn = ExitStack()
         self._workers = [Remote(partial(_Worker, caller, contents)) for _ in range(processes)]
         self._stack = ExitStack()
         self.at = 0.0
         """When the last pattern began, in seconds of the monotonic clock."""
 
     def __enter__(self) -> Self:
-        for worker in self._workers:
-            self._stack.enter_context(worker)
+        with self._awake():
+            for worker in self._workers:
+                self._stack.enter_context(worker)
         return self
 
     def __exit__(
@@ -63,17 +73,20 @@ class Load:
 
     def begin(self, pattern: Pattern) -> None:
         """Start a pattern; `finish` waits for it."""
+        self._turn.enter_context(self._awake())
         self.at = at = time.monotonic() + START_SECONDS
         for worker, part in zip(self._workers, pattern.split(len(self._workers)), strict=True):
             worker.begin(_Worker.run, part, at)
 
     def finish(self) -> Recording:
         """What the pattern that was begun recorded. RemoteFailed: see there."""
-        return Recording.joined([worker.finish() for worker in self._workers])
+        with self._turn:
+            return Recording.joined([worker.finish() for worker in self._workers])
 
     def ask(self, content: Any) -> Any:
         """One call outside any measurement: what its reply says. RemoteFailed: see there."""
-        return self._workers[0].call(_Worker.ask, content)
+        with self._awake():
+            return self._workers[0].call(_Worker.ask, content)
 
 
 class _Worker:

@@ -57,13 +57,10 @@ def _section(
         best = {**best, **{one.name: one.alone.name for one in beside}}
         distances = {}
         for server in servers:
-            with server.awake():
-                load = stack.enter_context(server.load(calls, bench.processes))
-                vectors = load.ask(list(bench.workload.texts[:COMPARED]))
+            load = stack.enter_context(server.load(calls, bench.processes))
+            vectors = load.ask(list(bench.workload.texts[:COMPARED]))
             distances[server.target.name] = distance(vectors, truth[server.target.name])
             contestants.append(Served(server, load, shape))
-        for server in servers:
-            server.pause()
         then = bench.turns(str(shape), bench.rounds * len(contestants))
         played = play(contestants, bench.rounds, count * shape.size, then)
     rows = []

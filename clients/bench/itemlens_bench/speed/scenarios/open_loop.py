@@ -35,8 +35,7 @@ class Arriving:
         """See Contestant; how many texts it is depends on the rate."""
         size = self.served.shape.size
         arrivals = poisson(self.calls_per_second, self.seconds, self.seed + first, first // size)
-        with self.served.server.awake():
-            return measured(self.served.server, size, lambda: self.served.load.run(arrivals))
+        return measured(self.served.server, size, lambda: self.served.load.run(arrivals))
 
 
 def open_loop(bench: Bench) -> list[Section]:
@@ -47,15 +46,12 @@ def open_loop(bench: Bench) -> list[Section]:
         sections = []
         for shape in SHAPES:
             with ExitStack() as own:
-                served = []
-                for server in (*ours, *peers):
-                    with server.awake():
-                        load = own.enter_context(
-                            server.load(bench.workload.calls(shape.size), bench.processes)
-                        )
-                    served.append(Served(server, load, shape))
-                for server in (*ours, *peers):
-                    server.pause()
+                served = [
+                    Served(
+                        s, own.enter_context(s.load(bench.workload.calls(shape.size), bench.processes)), shape
+                    )
+                    for s in (*ours, *peers)
+                ]
                 sections.append(_section(bench, shape, served[: len(ours)], served[len(ours) :]))
         return sections
 
