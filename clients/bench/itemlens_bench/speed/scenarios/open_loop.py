@@ -11,12 +11,13 @@ from itemlens_bench.speed.bench import Bench
 from itemlens_bench.speed.contestants import Served, Shape, measured, running
 from itemlens_bench.speed.figures import Spread, milliseconds, percentile
 from itemlens_bench.speed.patterns import poisson
-from itemlens_bench.speed.report import Figure, Row, Section, latency_chart, latency_line
+from itemlens_bench.speed.report import Chart, Figure, Row, Section
 from itemlens_bench.speed.rounds import Measured, play
 
 SHAPES = (Shape(1, 64), Shape(32, 8))
 SHARE = 0.8
 CAPACITY_ROUNDS = 3
+P99 = "p99 ms by round"
 TURNS = 2
 """A turn is so many times `seconds` long: a p99 needs calls."""
 
@@ -77,17 +78,16 @@ def _section(bench: Bench, shape: Shape, ours: list[Served], peers: list[Served]
     ]
     then = bench.turns(f"open loop, {shape}", bench.rounds * len(contestants))
     played = play(contestants, bench.rounds, int(seconds * max(capacity.values())) * shape.size, then)
-    rows, lines = [], []
+    rows = []
     for contestant in contestants:
         rounds = played[contestant.name]
         latency = np.concatenate([m.latency for m in rounds])
         figures: dict[str, Figure] = {"offered texts/s": shape.size * contestant.calls_per_second}
         figures |= milliseconds(latency)
-        figures["p99 ms by round"] = Spread.of([1e3 * percentile(m.latency, 99) for m in rounds])
+        figures[P99] = Spread.of([1e3 * percentile(m.latency, 99) for m in rounds])
         figures["calls"] = float(len(latency))
         figures["refused"] = float(sum(m.refused for m in rounds))
         figures["failed"] = float(sum(m.failed for m in rounds))
         rows.append(Row(contestant.name, figures))
-        lines.append(latency_line(contestant.name, latency))
     notes = ["capacity: " + ", ".join(f"{n} {c * shape.size:.0f} texts/s" for n, c in capacity.items())]
-    return Section(f"Open loop, {shape.size}-text calls", rows, notes, latency_chart(lines))
+    return Section(f"Open loop, {shape.size}-text calls", rows, notes, Chart(bars=P99))
