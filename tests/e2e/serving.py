@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -54,19 +53,15 @@ class Server:
             *(python or [sys.executable, "-m", "itemlens_server.cli"]),
             "serve", "--listen", "127.0.0.1:0", "--models", str(models), "--data", str(data), *flags,
         ]  # fmt: skip
-        limit: Callable[[], None] | None = None
-        if file_size is not None:
-            size = file_size
-
-            def limit() -> None:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
         environment = {"ITEMLENS_THREADS": "2", "ITEMLENS_SEGMENT_ROWS": "64", "ITEMLENS_DRAIN_SECONDS": "20"}
         environment |= {f"ITEMLENS_{name.upper()}": str(value) for name, value in settings.items()}
         self.process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=limit,
+            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
             env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
+        if file_size is not None:
+            # From here: code between fork and exec, in a process that has gRPC's threads, can die of them.
+            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (file_size, file_size))
         self.models, self.data = models, data
         self.log: list[str] = []
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
