@@ -20,8 +20,7 @@ from itemlens_server.errors import Overloaded, WrongState
 
 Value = TypeVar("Value")
 Output = TypeVar("Output")
-# The flag says that nothing else runs or waits: the batch may have the whole machine.
-Run = Callable[[list[Value], bool], Sequence[Output]]
+Run = Callable[[list[Value]], Sequence[Output]]
 
 # For so long after an interactive input, one worker is kept from bulk: the next would else wait for a batch of it.
 CALM_SECONDS = 0.5
@@ -84,6 +83,9 @@ class _Task(Job, Generic[Value, Output]):
 class Batcher(Generic[Value, Output]):
     """A bounded queue in front of `runs`: one a worker, each turns a list of inputs into as many outputs.
 
+    An input that comes while nothing runs or waits is run by `wide`, if there is one, which has the whole machine: the
+    workers start nothing beside it.
+
     An interactive call is refused if there is no `room` for it. A bulk call waits for room, which slows its stream
     down.
     """
@@ -94,6 +96,7 @@ class Batcher(Generic[Value, Output]):
         *,
         plan: Plan,
         name: str,
+        wide: Run[Value, Output] | None = None,
         room: Room | None = None,
     ) -> None:
         self.plan = plan
@@ -103,6 +106,8 @@ class Batcher(Generic[Value, Output]):
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._more_room = threading.Condition(self._lock)
+        self._wide = wide
+        self._wide_runs = False
         self._idle = 0
         self._on_bulk = 0  # workers that run a batch of bulk
         self._interactive_at = -CALM_SECONDS  # when the last interactive input was queued
@@ -142,7 +147,7 @@ class Batcher(Generic[Value, Output]):
                 task.waiting.append((call, pending, number))
             if call.priority is Priority.INTERACTIVE and inputs:
                 self._interactive_at = time.monotonic()
-            self._work.notify(min(len(self._queue), self._idle))
+            self._wake_workers()
         return pending
 
     def count_anew(self) -> None:
@@ -212,29 +217,40 @@ class Batcher(Generic[Value, Output]):
         self._queue.put(task)
         return task
 
-    def _next_batch(self) -> list[_Task[Value, Output]] | None:
+    def _wake_workers(self) -> None:
+        if not self._wide_runs:
+            self._work.notify(min(len(self._queue), self._idle))
+
+    def _next_batch(self) -> tuple[list[_Task[Value, Output]], bool] | None:
+        """A batch, and whether it is for `wide`; nothing once the batcher is closed."""
         with self._lock:
             while True:
-                batch = []
                 calm = self._calm_in()
                 bulk = calm <= 0 or self._on_bulk < len(self._threads) - 1
-                for task in self._queue.take(self._idle + 1, bulk):
-                    if task.wanted():
-                        task.running = True
-                        batch.append(task)
-                    else:
-                        self._counts.dropped += 1
-                        self._forget(task)
-                self._more_room.notify_all()
-                if batch:
-                    self._on_bulk += batch[0].priority is Priority.BULK
-                    return batch
-                if not self._queue.ready(bulk):
-                    if self._closed and not len(self._queue):
-                        return None
+                if self._queue.ready(bulk) and not self._wide_runs:
+                    if batch := self._take(bulk):
+                        self._on_bulk += batch[0].priority is Priority.BULK
+                        self._wide_runs = self._wide is not None and self._alone()
+                        return batch, self._wide_runs
+                elif self._closed and not len(self._queue):
+                    return None
+                else:
                     self._idle += 1
-                    self._work.wait(calm if len(self._queue) else None)
+                    self._work.wait(calm if len(self._queue) and not self._wide_runs else None)
                     self._idle -= 1
+
+    def _take(self, bulk: bool) -> list[_Task[Value, Output]]:
+        """The next batch, without the inputs that nobody waits for any more."""
+        batch = []
+        for task in self._queue.take(self._idle + 1, bulk):
+            if task.wanted():
+                task.running = True
+                batch.append(task)
+            else:
+                self._counts.dropped += 1
+                self._forget(task)
+        self._more_room.notify_all()
+        return batch
 
     def _calm_in(self) -> float:
         """Seconds until bulk may have all workers; none or less: now."""
@@ -242,17 +258,19 @@ class Batcher(Generic[Value, Output]):
             return 0.0
         return self._interactive_at + CALM_SECONDS - time.monotonic()
 
-    def _serve(self, run: Run[Value, Output]) -> None:
-        while (batch := self._next_batch()) is not None:
-            started, alone = time.monotonic(), self._alone()
+    def _serve(self, narrow: Run[Value, Output]) -> None:
+        while taken := self._next_batch():
+            batch, wide = taken
+            run = self._wide if wide and self._wide else narrow
+            started = time.monotonic()
             outputs: Sequence[Output | Exception]
             try:
-                outputs = run([task.value for task in batch], alone)
+                outputs = run([task.value for task in batch])
                 if len(outputs) != len(batch):
                     raise RuntimeError(f"{len(outputs)} outputs for {len(batch)} inputs")
             except Exception as error:  # must reach the callers, and must not end the worker
                 outputs = [error] * len(batch)
-            self._finish(batch, outputs, started, alone)
+            self._finish(batch, outputs, started, wide)
 
     def _alone(self) -> bool:
         return self._idle == len(self._threads) - 1 and not len(self._queue)
@@ -262,7 +280,7 @@ class Batcher(Generic[Value, Output]):
         batch: list[_Task[Value, Output]],
         outputs: Sequence[Output | Exception],
         started: float,
-        alone: bool,
+        wide: bool,
     ) -> None:
         with self._lock:
             self._on_bulk -= batch[0].priority is Priority.BULK
@@ -271,7 +289,10 @@ class Batcher(Generic[Value, Output]):
                 self._forget(task)
                 for _, pending, number in task.waiting:
                     pending.put(number, output)
-            if not alone:
+            if wide:
+                self._wide_runs = False
+                self._wake_workers()
+            else:
                 workers = len(self._threads)
                 self.room.observe(tokens * workers, len(batch) * workers, seconds)
             counts = self._counts

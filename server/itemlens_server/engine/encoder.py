@@ -140,11 +140,10 @@ class Encoder(ABC, Generic[Prepared]):
             for parts in (True, False):
                 self._run(session, [(first, parts)])
 
-        def run(narrow: Session, batch: list[tuple[Prepared, bool]], alone: bool) -> list[Encoded]:
-            return self._run(wide if alone and wide else narrow, batch)
-
-        runs = [partial(run, sessions[n % len(sessions)]) for n in range(plan.instances)]
-        return Batcher(runs, plan=plan, name=self.kind.lower(), room=room)
+        return Batcher(
+            [partial(self._run, sessions[n % len(sessions)]) for n in range(plan.instances)],
+            plan=plan, name=self.kind.lower(), wide=partial(self._run, wide) if wide else None, room=room,
+        )  # fmt: skip
 
     def _wide_session(self, plan: Plan) -> Session | None:
         """A session that has all threads, for a batch that comes alone: it would leave the other threads idle."""

@@ -36,7 +36,7 @@ class Plan:
     max_batch:  inputs in a batch
     max_tokens: its tokens, padding included
     call_tokens: what running a batch costs besides its tokens, in tokens: on a processor that is mostly reading the
-                weights. So much padding is worth an input that shares a batch instead of opening one.
+                weights. So much an input saves that shares a batch instead of opening one.
     attention_tokens: 0: padding costs what tokens cost. n: the graph has padding in attention only, and t tokens cost
                 t²/n there
     singly:     inputs of a batch run one after the other, so none pads another
@@ -102,7 +102,8 @@ class _Lane(Generic[Waiting]):
         return self._order[0][2]
 
     def take(self, plan: Plan, max_batch: int, max_tokens: int) -> list[Waiting]:
-        """The first job and those nearest to it in length, while each is worth the padding that it brings."""
+        """The first job and those nearest to it in length, while each is worth the padding that it brings and the
+        time that it takes from the others in the batch, whose outputs come when all is done."""
         self._now, _, first = self._order[0]
         # Where none pads another, strictly in order.
         window = self._order[: plan.max_batch * (1 if plan.singly else WINDOW_BATCHES)]
@@ -110,6 +111,8 @@ class _Lane(Generic[Waiting]):
         low = alike.index(first)
         high = low + 1  # the batch is alike[low:high]
         longest = first.tokens
+        # What one more in the batch saves, all that wait have; what it takes, the batch waits for.
+        saved = plan.call_tokens * len(self._order)
         while high - low < max_batch:
             shorter = alike[low - 1].tokens if low else 0
             longer = alike[high].tokens if high < len(alike) else 0
@@ -121,6 +124,7 @@ class _Lane(Generic[Waiting]):
             if (
                 not (upward or shorter)
                 or (up if upward else down) > plan.call_tokens
+                or (longer if upward else shorter) * (high - low) > saved
                 or (high - low + 1) * longest > max_tokens
             ):
                 break

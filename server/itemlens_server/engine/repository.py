@@ -36,7 +36,7 @@ class FusionHead:
     def __init__(self, terms: Head, session: Session | None) -> None:
         self.terms = terms
         self._session = session
-        self._batcher = Batcher([lambda items, _: self._run(items)], plan=Plan(max_batch=256), name="head")
+        self._batcher = Batcher([self._run], plan=Plan(max_batch=256), name="head")
 
     def fuse(self, items: Sequence[Raw], call: Call | None = None) -> Array:
         """h of items given as raw vectors by channel: float32 [len(items), dimension]."""

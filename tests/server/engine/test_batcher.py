@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import queue
 import random
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 
 import pytest
@@ -27,15 +29,13 @@ class Held:
     go: threading.Event = field(default_factory=threading.Event)
     entered: threading.Event = field(default_factory=threading.Event)
     batches: list[list[str]] = field(default_factory=list)
-    alone: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.batcher: Batcher[str, str] = Batcher([self._run], plan=Plan(), name="test", room=self.room)
         self.first = self.submit("first")
         self.entered.wait()
 
-    def _run(self, inputs: list[str], alone: bool) -> Sequence[str]:
-        self.alone.append(alone)
+    def _run(self, inputs: list[str]) -> Sequence[str]:
         self.batches.append(inputs)
         self.entered.set()
         self.go.wait()
@@ -63,7 +63,7 @@ def held() -> Iterator[Held]:
 
 
 def test_an_idle_worker_takes_what_is_there_at_once() -> None:
-    batcher: Batcher[int, int] = Batcher([lambda xs, _: [x + 1 for x in xs]], plan=Plan(), name="t")
+    batcher: Batcher[int, int] = Batcher([lambda xs: [x + 1 for x in xs]], plan=Plan(), name="t")
     assert batcher.submit([Input(1)], Call()).results() == [2]
     batcher.close()
 
@@ -87,12 +87,70 @@ def test_inputs_of_many_calls_are_joined_and_large_calls_are_split(held: Held) -
     assert [len(batch) for batch in held.batches] == [1, 8, 4]
 
 
-def test_a_batch_is_told_whether_it_has_the_machine_for_itself(held: Held) -> None:
-    held.submit("a")
-    held.submit("b", group="other")
-    held.go.set()
-    held.batcher.close()
-    assert held.alone == [True, False, True]
+@dataclass
+class Wide:
+    """A batcher of two workers with a wide run. An input stands still until it is let go."""
+
+    ran: queue.SimpleQueue[tuple[str, list[str]]] = field(default_factory=queue.SimpleQueue)
+    go: dict[str, threading.Event] = field(
+        default_factory=lambda: {name: threading.Event() for name in "abc"}
+    )
+
+    def __post_init__(self) -> None:
+        narrow = partial(self._run, "narrow")
+        self.batcher: Batcher[str, str] = Batcher(
+            [narrow, narrow], plan=Plan(), name="test", wide=partial(self._run, "wide")
+        )
+
+    def _run(self, how: str, inputs: list[str]) -> list[str]:
+        self.ran.put((how, inputs))
+        for name in inputs:
+            self.go[name].wait()
+            if name == "bad":
+                raise ValueError("bad input")
+        return inputs
+
+    def submit(self, name: str) -> Pending[str]:
+        return self.batcher.submit([Input(name)], Call())
+
+    def begun(self, count: int) -> list[tuple[str, list[str]]]:
+        """The next `count` runs that begin."""
+        return sorted(self.ran.get(timeout=5) for _ in range(count))
+
+
+class TestWhatComesAlone:
+    @pytest.fixture
+    def wide(self) -> Iterator[Wide]:
+        made = Wide()
+        yield made
+        for go in made.go.values():
+            go.set()
+        made.batcher.close()
+
+    def test_it_has_the_whole_machine_and_the_next_wait_for_it(self, wide: Wide) -> None:
+        wide.submit("a")
+        assert wide.begun(1) == [("wide", ["a"])]
+        for name in "bc":
+            wide.submit(name)
+        with pytest.raises(queue.Empty):
+            wide.ran.get(timeout=0.1)
+        wide.go["a"].set()
+        assert wide.begun(2) == [("narrow", ["b"]), ("narrow", ["c"])]
+
+    def test_what_comes_while_another_runs_is_not_alone(self, wide: Wide) -> None:
+        wide.batcher.submit([Input("a"), Input("b")], Call())
+        assert wide.begun(2) == [("narrow", ["a"]), ("narrow", ["b"])]
+        wide.go["a"].set()
+        wide.submit("c")
+        assert wide.begun(1) == [("narrow", ["c"])]
+
+    def test_an_error_gives_the_machine_back(self, wide: Wide) -> None:
+        wide.go["bad"] = threading.Event()
+        wide.go["bad"].set()
+        with pytest.raises(ValueError, match="bad input"):
+            wide.submit("bad").results()
+        wide.batcher.submit([Input("a"), Input("b")], Call())
+        assert wide.begun(3) == [("narrow", ["a"]), ("narrow", ["b"]), ("wide", ["bad"])]
 
 
 class TestTheSameInputAtTheSameTime:
@@ -274,7 +332,7 @@ class TestAWorkerIsKeptFromBulk:
 
     @pytest.fixture
     def batcher(self, started: threading.Semaphore, go: threading.Event) -> Iterator[Batcher[str, str]]:
-        def run(inputs: list[str], alone: bool) -> list[str]:
+        def run(inputs: list[str]) -> list[str]:
             started.release()
             if inputs != ["quick"]:
                 go.wait()
@@ -345,7 +403,7 @@ def test_it_counts_what_it_does(held: Held) -> None:
 def test_among_thousands_of_inputs_every_output_finds_its_caller() -> None:
     """64 callers, duplicates, hang-ups, deadlines and both priorities at once."""
 
-    def run(values: list[int], alone: bool) -> list[int]:
+    def run(values: list[int]) -> list[int]:
         return [value * value for value in values]
 
     batcher: Batcher[int, int] = Batcher([run, run], plan=Plan(), name="t", room=Room(queue_tokens=300))
@@ -380,7 +438,7 @@ def test_among_thousands_of_inputs_every_output_finds_its_caller() -> None:
 
 
 def test_a_call_that_ends_as_its_output_comes_takes_no_worker_with_it() -> None:
-    batcher: Batcher[int, int] = Batcher([lambda values, _: values], plan=Plan(), name="t")
+    batcher: Batcher[int, int] = Batcher([lambda values: values], plan=Plan(), name="t")
     calls = [Call() for _ in range(3000)]
     with ThreadPoolExecutor(2) as threads:
         pending = threads.submit(lambda: [batcher.submit([Input(1)], call) for call in calls])

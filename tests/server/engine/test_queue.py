@@ -49,6 +49,9 @@ def order(waiting: Queue[Named]) -> list[str]:
 
 ALONE = Plan(max_batch=1)
 
+# So many wait that a batch is worth the time that it takes; they share none with those before them.
+MANY = [Named("other", 10, "others") for _ in range(50)]
+
 
 class TestBatches:
     def test_an_empty_queue_gives_nothing(self) -> None:
@@ -64,28 +67,33 @@ class TestBatches:
         assert names(waiting.take()) == ["long"]
 
     def test_one_joins_if_its_padding_costs_less_than_a_batch_of_its_own(self) -> None:
-        waiting = queue(Named("a", 100), Named("b", 90), Named("c", 70), plan=Plan(call_tokens=12))
+        waiting = queue(Named("a", 100), Named("b", 90), Named("c", 70), *MANY, plan=Plan(call_tokens=12))
         assert sorted(names(waiting.take())) == ["a", "b"]
 
     def test_a_longer_one_pads_all_the_others(self) -> None:
-        jobs = [Named("a", 50), Named("b", 50), Named("longer", 55)]
+        jobs = [Named("a", 50), Named("b", 50), Named("longer", 55), *MANY]
         assert len(queue(*jobs, plan=Plan(call_tokens=9)).take()) == 2
         assert len(queue(*jobs, plan=Plan(call_tokens=10)).take()) == 3
 
-    def test_where_a_call_costs_much_all_lengths_are_joined(self) -> None:
+    def test_one_joins_if_all_that_wait_gain_more_by_it_than_the_batch_loses(self) -> None:
+        jobs = [Named(str(n), 60) for n in range(20)]
+        sizes = {n: len(queue(*jobs[:n], plan=Plan(call_tokens=12)).take()) for n in (4, 5, 9, 10, 20)}
+        assert sizes == {4: 1, 5: 2, 9: 2, 10: 3, 20: 5}
+
+    def test_where_a_call_costs_much_all_are_joined(self) -> None:
         waiting = queue(Named("a", 100), Named("b", 3), plan=Plan(call_tokens=4096))
         assert len(waiting.take()) == 2
 
     def test_where_padding_is_in_attention_only_more_of_it_is_worth_a_place(self) -> None:
-        jobs = [Named("a", 40), Named("b", 80), Named("long", 200)]
+        jobs = [Named("a", 40), Named("b", 80), Named("long", 200), *MANY]
         assert names(queue(*jobs, plan=Plan(call_tokens=12)).take()) == ["a"]
         packed = Plan(call_tokens=12, attention_tokens=960)
         assert packed.padding(40, 80) == (80**2 - 40**2) / 960
         assert sorted(names(queue(*jobs, plan=packed).take())) == ["a", "b"]
 
     def test_where_inputs_run_one_after_the_other_none_pads_another(self) -> None:
-        waiting = queue(Named("a", 3), Named("b", 200), plan=Plan(singly=True))
-        assert len(waiting.take()) == 2
+        waiting = queue(Named("a", 3), Named("b", 200), *MANY, plan=Plan(max_batch=2, singly=True))
+        assert names(waiting.take()) == ["a", "b"]
 
     def test_a_batch_has_a_bound_in_inputs_and_in_padded_tokens(self) -> None:
         jobs = [Named(str(n), 10) for n in range(9)]
