@@ -42,7 +42,8 @@ def _bars(section: Section, column: str) -> Figure:
     names = [row.name for row in rows]
     axes.barh(names, [one.median for one in spreads], xerr=[least, most], color="C0", ecolor="#222222")
     axes.invert_yaxis()
-    axes.set_xlabel(f"{column}: median, and the spread of the rounds")
+    # Under the whole figure: long names leave the axes too little room for it.
+    figure.supxlabel(f"{column}: median, and the spread of the rounds", fontsize=10)
     _finish(axes, section.title)
     return figure
 
