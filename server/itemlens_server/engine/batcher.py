@@ -219,10 +219,12 @@ class Batcher(Generic[Value, Output]):
 
     def _wake_workers(self) -> None:
         if not self._wide_runs:
-            self._work.notify(min(len(self._queue), self._idle))
+            self._work.notify(self._idle if self._closed else min(len(self._queue), self._idle))
 
-    def _next_batch(self) -> tuple[list[_Task[Value, Output]], bool] | None:
-        """A batch, and whether it is for `wide`; nothing once the batcher is closed."""
+    def _next_batch(
+        self, narrow: Run[Value, Output]
+    ) -> tuple[list[_Task[Value, Output]], Run[Value, Output]] | None:
+        """A batch, and what is to run it: `narrow` or the wide one; nothing once the batcher is closed."""
         with self._lock:
             while True:
                 calm = self._calm_in()
@@ -230,8 +232,10 @@ class Batcher(Generic[Value, Output]):
                 if self._queue.ready(bulk) and not self._wide_runs:
                     if batch := self._take(bulk):
                         self._on_bulk += batch[0].priority is Priority.BULK
-                        self._wide_runs = self._wide is not None and self._alone()
-                        return batch, self._wide_runs
+                        if self._wide and self._alone():
+                            self._wide_runs = True
+                            return batch, self._wide
+                        return batch, narrow
                 elif self._closed and not len(self._queue):
                     return None
                 else:
@@ -259,9 +263,8 @@ class Batcher(Generic[Value, Output]):
         return self._interactive_at + CALM_SECONDS - time.monotonic()
 
     def _serve(self, narrow: Run[Value, Output]) -> None:
-        while taken := self._next_batch():
-            batch, wide = taken
-            run = self._wide if wide and self._wide else narrow
+        while taken := self._next_batch(narrow):
+            batch, run = taken
             started = time.monotonic()
             outputs: Sequence[Output | Exception]
             try:
@@ -270,7 +273,7 @@ class Batcher(Generic[Value, Output]):
                     raise RuntimeError(f"{len(outputs)} outputs for {len(batch)} inputs")
             except Exception as error:  # must reach the callers, and must not end the worker
                 outputs = [error] * len(batch)
-            self._finish(batch, outputs, started, wide)
+            self._finish(batch, outputs, started)
 
     def _alone(self) -> bool:
         return self._idle == len(self._threads) - 1 and not len(self._queue)
@@ -280,7 +283,6 @@ class Batcher(Generic[Value, Output]):
         batch: list[_Task[Value, Output]],
         outputs: Sequence[Output | Exception],
         started: float,
-        wide: bool,
     ) -> None:
         with self._lock:
             self._on_bulk -= batch[0].priority is Priority.BULK
@@ -289,7 +291,7 @@ class Batcher(Generic[Value, Output]):
                 self._forget(task)
                 for _, pending, number in task.waiting:
                     pending.put(number, output)
-            if wide:
+            if self._wide_runs:  # so it was this one: nothing else runs beside it
                 self._wide_runs = False
                 self._wake_workers()
             else:

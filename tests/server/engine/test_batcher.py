@@ -89,7 +89,7 @@ def test_inputs_of_many_calls_are_joined_and_large_calls_are_split(held: Held) -
 
 @dataclass
 class Wide:
-    """A batcher of two workers with a wide run. An input stands still until it is let go."""
+    """A batcher of three workers with a wide run. An input stands still until it is let go."""
 
     ran: queue.SimpleQueue[tuple[str, list[str]]] = field(default_factory=queue.SimpleQueue)
     go: dict[str, threading.Event] = field(
@@ -99,7 +99,7 @@ class Wide:
     def __post_init__(self) -> None:
         narrow = partial(self._run, "narrow")
         self.batcher: Batcher[str, str] = Batcher(
-            [narrow, narrow], plan=Plan(), name="test", wide=partial(self._run, "wide")
+            [narrow] * 3, plan=Plan(), name="test", wide=partial(self._run, "wide")
         )
 
     def _run(self, how: str, inputs: list[str]) -> list[str]:
@@ -143,6 +143,21 @@ class TestWhatComesAlone:
         wide.go["a"].set()
         wide.submit("c")
         assert wide.begun(1) == [("narrow", ["c"])]
+
+    def test_close_meanwhile_finishes_what_is_queued_and_ends_every_worker(self, wide: Wide) -> None:
+        wide.submit("a")
+        assert wide.begun(1) == [("wide", ["a"])]
+        waiting = wide.submit("b")
+        closing = threading.Thread(target=wide.batcher.close, daemon=True)
+        closing.start()
+        with pytest.raises(WrongState):
+            while True:  # until it is closed
+                wide.batcher.submit([], Call())
+        for go in wide.go.values():
+            go.set()
+        closing.join(timeout=30)
+        assert not closing.is_alive()
+        assert waiting.results() == ["b"]
 
     def test_an_error_gives_the_machine_back(self, wide: Wide) -> None:
         wide.go["bad"] = threading.Event()
