@@ -21,12 +21,12 @@ def main(python: str) -> None:
     listed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
     found = UNWANTED & {line.split()[0].lower() for line in listed.splitlines()}
     assert not found, f"a serving install holds {found}"
-    subprocess.run([python, "-m", "itemlens_server.cli", "--help"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([python, "-m", "itemlens_cli", "--help"], check=True, stdout=subprocess.DEVNULL)
     with tempfile.TemporaryDirectory() as folder:
         models = Path(folder) / "models"
         models.mkdir()
         spaces.build(models)
-        command = [python, "-m", "itemlens_server.cli"]
+        command = [python, "-m", "itemlens_cli"]
         with Server(models, Path(folder) / "data", python=command) as server, server.client() as client:
             client.upsert(sample_items(20)).raise_for_errors()
             answer = client.recommend(text="red shoe", k=3, reasons=True)

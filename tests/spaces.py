@@ -18,8 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from itemlens_server.call import Call
 from itemlens_server.engine import fitted
+from itemlens_server.engine.call_context import Call
 from itemlens_server.engine.manifest import (
     Channel,
     Encoder,
@@ -33,8 +33,8 @@ from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.picture_encoder import PictureEncoder
 from itemlens_server.engine.repository import ModelRepository, Space
 from itemlens_server.engine.text_encoder import TextEncoder
-from itemlens_server.head import fit
-from itemlens_server.head.terms import (
+from itemlens_server.fusion import fit
+from itemlens_server.fusion.head import (
     DISLIKE,
     HISTORY,
     Array,

@@ -1,18 +1,39 @@
-"""Who may import whom (docs: design, "Layout"): data flows one way, and a test holds it."""
+"""Who may import whom (docs/architecture.md): data flows one way, between packages and inside the server."""
 
 from __future__ import annotations
 
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVER = ROOT / "server" / "itemlens_server"
-CLIENT = ROOT / "clients" / "python" / "itemlens"
+PACKAGES = {
+    "itemlens": ROOT / "clients" / "python" / "itemlens",
+    "itemlens_datasets": ROOT / "clients" / "datasets" / "itemlens_datasets",
+    "itemlens_bench": ROOT / "clients" / "bench" / "itemlens_bench",
+    "itemlens_server": ROOT / "server" / "itemlens_server",
+    "itemlens_demo": ROOT / "server" / "itemlens_demo",
+    "itemlens_cli": ROOT / "server" / "itemlens_cli",
+    "itemlens_exporter": ROOT / "exporter" / "itemlens_exporter",
+}
+# What a package may import of the others: the arrows of docs/architecture.md.
+ARROWS: dict[str, set[str]] = {
+    "itemlens": set(),
+    "itemlens_datasets": {"itemlens", "itemlens_server"},
+    "itemlens_server": {"itemlens"},
+    "itemlens_exporter": {"itemlens_server"},
+    "itemlens_bench": {"itemlens", "itemlens_datasets", "itemlens_server", "itemlens_exporter"},
+    "itemlens_demo": {"itemlens", "itemlens_datasets", "itemlens_server", "itemlens_exporter"},
+    "itemlens_cli": {
+        "itemlens", "itemlens_datasets", "itemlens_server", "itemlens_exporter", "itemlens_bench", "itemlens_demo",
+    },
+}  # fmt: skip
 
+SERVER = PACKAGES["itemlens_server"]
 PROTOBUF = ("itemlens", "google", "grpc", "grpc_status", "grpc_health", "grpc_reflection")
 EXPORT_ONLY = ("torch", "torchvision", "transformers", "optimum")
 
@@ -21,15 +42,15 @@ def modules(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.py"))
 
 
-def package_of(path: Path) -> str:
-    """The part of the server that a module belongs to: "domain", "app" ..."""
-    first = path.relative_to(SERVER).parts[0]
-    return first.removesuffix(".py")
+def layer_of(path: Path) -> str:
+    """The part of the server that a module belongs to: "services", "app" ..."""
+    return path.relative_to(SERVER).parts[0].removesuffix(".py")
 
 
 def imported(path: Path) -> Iterator[tuple[str, int]]:
     """Full names of all that a module imports, at the top and inside functions, with the line."""
-    anchor = path.parent.relative_to(SERVER.parent if path.is_relative_to(SERVER) else CLIENT.parent)
+    package = next(folder for folder in PACKAGES.values() if path.is_relative_to(folder))
+    anchor = path.parent.relative_to(package.parent)
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
@@ -52,55 +73,60 @@ def offences(paths: list[Path], forbidden: tuple[str, ...]) -> list[str]:
     ]
 
 
-def of(*packages: str) -> tuple[str, ...]:
-    return tuple(f"itemlens_server.{p}" for p in packages)
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_the_packages_that_it_may(package: str) -> None:
+    forbidden = tuple(PACKAGES.keys() - ARROWS[package] - {package})
+    assert offences(modules(PACKAGES[package]), forbidden) == []
 
 
-# Who must not import what.
-RULES = {
-    "domain": (*PROTOBUF, *of("rpc", "app", "cli", "demo")),
-    "head": (*PROTOBUF, *of("engine", "catalog", "domain", "rpc", "app", "cli", "demo")),
-    "engine": (*PROTOBUF, *of("catalog", "domain", "rpc", "app", "cli", "demo")),
-    "catalog": (*PROTOBUF, *of("engine", "domain", "rpc", "app", "cli", "demo")),
-    "rpc": of("app", "cli", "demo"),
-    "config": of("engine", "catalog", "domain", "rpc", "app", "cli", "demo", "head"),
-    "errors": of("engine", "catalog", "domain", "rpc", "app", "cli", "demo", "head"),
-    "call": of("engine", "catalog", "domain", "rpc", "app", "cli", "demo", "head"),
+def test_the_arrows_between_packages_have_no_cycle() -> None:
+    TopologicalSorter(ARROWS).prepare()
+    with pytest.raises(CycleError):
+        TopologicalSorter({**ARROWS, "itemlens_server": {"itemlens_cli"}}).prepare()
+
+
+def of(*layers: str) -> tuple[str, ...]:
+    return tuple(f"itemlens_server.{layer}" for layer in layers)
+
+
+# Which layer of the server must not import what.
+LAYERS = {
+    "rpc": of("app", "process"),
+    "services": (*PROTOBUF, *of("rpc", "app", "process")),
+    "engine": (*PROTOBUF, *of("storage", "index", "services", "rpc", "app", "process")),
+    "index": (*PROTOBUF, *of("engine", "storage", "services", "rpc", "app", "process")),
+    "storage": (*PROTOBUF, *of("engine", "fusion", "index", "services", "rpc", "app", "process")),
+    "fusion": (*PROTOBUF, *of("engine", "storage", "index", "services", "rpc", "app", "process")),
+    "config": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
+    "errors": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
 }
 
 
-@pytest.mark.parametrize("package", RULES)
-def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
-    paths = [p for p in modules(SERVER) if package_of(p) == package]
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_imports_only_what_lies_below_it(layer: str) -> None:
+    paths = [p for p in modules(SERVER) if layer_of(p) == layer]
     assert paths
-    assert offences(paths, RULES[package]) == []
+    assert offences(paths, LAYERS[layer]) == []
 
 
-def test_nothing_imports_app_but_the_command_line() -> None:
-    paths = [p for p in modules(SERVER) if package_of(p) not in ("app", "cli", "demo")]
-    assert offences(paths, of("app")) == []
+def test_nothing_in_the_server_imports_app() -> None:
+    assert offences([p for p in modules(SERVER) if layer_of(p) != "app"], of("app")) == []
 
 
-def test_the_client_knows_nothing_of_the_server() -> None:
-    assert (
-        offences(modules(CLIENT), ("itemlens_server", "itemlens_exporter", *EXPORT_ONLY, "onnxruntime")) == []
-    )
-
-
-def test_the_client_needs_only_what_the_bare_install_has() -> None:
+def test_the_client_needs_only_what_its_own_distribution_has() -> None:
     allowed = {"grpc", "grpc_status", "google", "numpy", "itemlens", *sys.stdlib_module_names}
-    found = {name.partition(".")[0] for p in modules(CLIENT) for name, _ in imported(p)}
+    found = {name.partition(".")[0] for p in modules(PACKAGES["itemlens"]) for name, _ in imported(p)}
     assert found - allowed == set()
 
 
 def test_serving_needs_no_torch() -> None:
-    assert offences(modules(SERVER), EXPORT_ONLY) == []
-    # The command line offers `export`; the exporter is imported with it and imports torch when it runs.
-    serving = [p for p in modules(SERVER) if package_of(p) not in ("cli", "demo")]
-    assert offences(serving, ("itemlens_exporter",)) == []
+    serving = [
+        p for name in ("itemlens_server", "itemlens_cli", "itemlens_demo") for p in modules(PACKAGES[name])
+    ]
+    assert offences(serving, EXPORT_ONLY) == []
 
 
-def test_the_rules_would_notice(tmp_path: Path) -> None:
-    module = SERVER / "domain" / "encode.py"
-    assert any(name == "itemlens_server.errors" for name, _ in imported(module))
-    assert offences([module], of("errors")) != []
+def test_the_rules_would_notice() -> None:
+    module = SERVER / "engine" / "encoder.py"
+    assert any(name == "itemlens_server.engine.queue" for name, _ in imported(module))
+    assert offences([module], of("engine")) != []

@@ -12,15 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
-from itemlens_server.catalog.store import Store
 from itemlens_server.config import Settings
-from itemlens_server.domain.catalogue import Catalogue
-from itemlens_server.domain.encode import ContentEncoder
 from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import Provider, choose_provider, gpu_count
-from itemlens_server.rpc.front import Front
+from itemlens_server.rpc.server import Front
 from itemlens_server.rpc.services import CATALOG, ITEM_LENS, register
+from itemlens_server.services.catalogue import Catalogue
+from itemlens_server.services.encoding import ContentEncoder
+from itemlens_server.storage.store import Store
 
 log = logging.getLogger("itemlens")
 SERVICES = (ITEM_LENS, CATALOG)

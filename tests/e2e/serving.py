@@ -50,7 +50,7 @@ class Server:
     ) -> None:
         """`settings` go by the environment; `python` are options before `-m`; `file_size` limits every file."""
         command = [
-            *(python or [sys.executable, "-m", "itemlens_server.cli"]),
+            *(python or [sys.executable, "-m", "itemlens_cli"]),
             "serve", "--listen", "127.0.0.1:0", "--models", str(models), "--data", str(data), *flags,
         ]  # fmt: skip
         environment = {"ITEMLENS_THREADS": "2", "ITEMLENS_SEGMENT_ROWS": "64", "ITEMLENS_DRAIN_SECONDS": "20"}

@@ -13,7 +13,7 @@ from spaces import Tiny
 
 
 def bench(tiny: Tiny, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "itemlens_server.cli", "bench", "--models", str(tiny.models), *arguments]
+    command = [sys.executable, "-m", "itemlens_cli", "bench", "--models", str(tiny.models), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=240)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 from serving import Server
 
-from itemlens_server.cli.mapping import Dataset
+from itemlens_datasets.mapping import Dataset
 from itemlens_server.config import markdown
 from spaces import Tiny
 

@@ -20,7 +20,7 @@ import spaces
 from itemlens import Item
 from spaces import Tiny
 
-# `python -c` with this in front runs the command line as `python -m itemlens_server.cli` does, but with modules
+# `python -c` with this in front runs the command line as `python -m itemlens_cli` does, but with modules
 # that the serving install does not have made impossible to import.
 WITHOUT = """
 import sys, importlib.abc
@@ -29,7 +29,7 @@ class Refuse(importlib.abc.MetaPathFinder):
         if name.partition(".")[0] in {names}:
             raise ModuleNotFoundError("not in the serving install: " + name)
 sys.meta_path.insert(0, Refuse())
-from itemlens_server.cli import main
+from itemlens_cli import main
 main()
 """
 NOT_FOR_SERVING = {

@@ -12,10 +12,10 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from itemlens_server.call import Call, Priority
+from itemlens_server.engine.admission import Room
+from itemlens_server.engine.call_context import Call, Priority
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.queue import Job, Plan, Queue
-from itemlens_server.engine.room import Room
 from itemlens_server.errors import Overloaded, WrongState
 
 Value = TypeVar("Value")

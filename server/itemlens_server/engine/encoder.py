@@ -12,14 +12,14 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 
-from itemlens_server.call import Call
+from itemlens_server.engine.admission import Room
 from itemlens_server.engine.batcher import Batcher, Counts, Input
+from itemlens_server.engine.call_context import Call
 from itemlens_server.engine.manifest import Encoder as Description
 from itemlens_server.engine.manifest import Precision
 from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.queue import Plan
-from itemlens_server.engine.room import Room
 from itemlens_server.engine.session import Session
 from itemlens_server.engine.tuning import Tunings, fastest
 

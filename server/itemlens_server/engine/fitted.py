@@ -11,8 +11,8 @@ from pathlib import Path
 
 from itemlens_server.durable import publish
 from itemlens_server.engine.manifest import HeadFiles, Manifest, describe_file
-from itemlens_server.head import graph
-from itemlens_server.head.terms import Head
+from itemlens_server.fusion import graph
+from itemlens_server.fusion.head import Head
 
 
 def write(

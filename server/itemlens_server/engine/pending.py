@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from itemlens_server.call import Call
+from itemlens_server.engine.call_context import Call
 
 Output = TypeVar("Output")
 

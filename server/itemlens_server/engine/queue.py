@@ -14,7 +14,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from itemlens_server.call import Priority
+from itemlens_server.engine.call_context import Priority
 
 Waiting = TypeVar("Waiting", bound="Job")
 

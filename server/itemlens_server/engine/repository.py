@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from itemlens_server.call import Call
 from itemlens_server.engine.batcher import Batcher, Input
+from itemlens_server.engine.call_context import Call
 from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
 from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.picture_encoder import PictureEncoder
@@ -22,7 +22,7 @@ from itemlens_server.engine.session import Session
 from itemlens_server.engine.text_encoder import TextEncoder
 from itemlens_server.engine.tuning import Tunings
 from itemlens_server.errors import NotFound, WrongState
-from itemlens_server.head.terms import Head
+from itemlens_server.fusion.head import Head
 
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, np.dtype[np.float32]]

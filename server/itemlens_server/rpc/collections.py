@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2
-from itemlens_server.call import Call
-from itemlens_server.domain.catalogue import Catalogue
-from itemlens_server.domain.collection import Collection
-from itemlens_server.domain.recommend import Recommendations
+from itemlens_server.engine.call_context import Call
+from itemlens_server.services.catalogue import Catalogue
+from itemlens_server.services.collection import Collection
+from itemlens_server.services.recommender import Recommendations
 
 
 @dataclass(frozen=True)

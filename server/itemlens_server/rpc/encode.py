@@ -10,16 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from itemlens.v1 import common_pb2, itemlens_pb2
-from itemlens_server.call import Call
 from itemlens_server.config import Settings
-from itemlens_server.domain.catalogue import Catalogue
-from itemlens_server.domain.encode import ContentEncoder, EncodedContent, Encoding, Outcome
+from itemlens_server.engine.call_context import Call
 from itemlens_server.engine.repository import Encoder, Space
 from itemlens_server.engine.texts import Purpose
-from itemlens_server.head.terms import Array, unit
-from itemlens_server.rpc import convert
+from itemlens_server.fusion.head import Array, unit
+from itemlens_server.rpc import messages as convert
 from itemlens_server.rpc.errors import item_status
 from itemlens_server.rpc.waiting import ready
+from itemlens_server.services.catalogue import Catalogue
+from itemlens_server.services.encoding import ContentEncoder, EncodedContent, Encoding, Outcome
 
 # Characters of a call's texts that are tokenised on the event loop: some 0.3 ms.
 LIGHT_CHARACTERS = 2000

@@ -7,15 +7,15 @@ import time
 from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2, common_pb2
-from itemlens_server.call import Call
-from itemlens_server.catalog.records import EventRow
 from itemlens_server.config import Settings
-from itemlens_server.domain.catalogue import Catalogue, same_event
-from itemlens_server.domain.items import MAX_ID, WriteOutcome
-from itemlens_server.domain.recommend import Recommendations
+from itemlens_server.engine.call_context import Call
 from itemlens_server.errors import AlreadyExists, InvalidInput, ItemlensError
-from itemlens_server.rpc import convert
+from itemlens_server.rpc import messages as convert
 from itemlens_server.rpc.items import results
+from itemlens_server.services.catalogue import Catalogue, same_event
+from itemlens_server.services.items import MAX_ID, WriteOutcome
+from itemlens_server.services.recommender import Recommendations
+from itemlens_server.storage.records import EventRow
 
 # What google.protobuf.Timestamp may hold.
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_799

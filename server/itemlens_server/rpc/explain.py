@@ -8,22 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from itemlens.v1 import itemlens_pb2
-from itemlens_server.call import Call
-from itemlens_server.catalog.records import StoredItem
-from itemlens_server.catalog.rows import View
 from itemlens_server.config import Settings
-from itemlens_server.domain import heatmap, parts, sentences
-from itemlens_server.domain.catalogue import Catalogue
-from itemlens_server.domain.collection import Collection
-from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent, Notice
-from itemlens_server.domain.explain import ChannelSum, ItemInput, channel_sums
-from itemlens_server.domain.recommend import Recommendations, score
-from itemlens_server.domain.side import Asked, resolve
-from itemlens_server.domain.titles import titles
+from itemlens_server.engine.call_context import Call
 from itemlens_server.engine.pictures import decode, model_input
 from itemlens_server.errors import InvalidInput, ItemlensError, NotFound, WrongState
-from itemlens_server.rpc import convert
+from itemlens_server.fusion.rows import View
+from itemlens_server.rpc import messages as convert
 from itemlens_server.rpc.errors import item_status
+from itemlens_server.services import heatmap, parts, sentences
+from itemlens_server.services.catalogue import Catalogue
+from itemlens_server.services.collection import Collection
+from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, Notice
+from itemlens_server.services.places import ChannelSum, ItemInput, channel_sums
+from itemlens_server.services.query import Asked, resolve
+from itemlens_server.services.recommender import Recommendations, score
+from itemlens_server.services.titles import titles
+from itemlens_server.storage.records import StoredItem
 
 
 @dataclass(frozen=True)

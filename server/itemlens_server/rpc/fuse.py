@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from itemlens.v1 import common_pb2, itemlens_pb2
-from itemlens_server.call import Call
 from itemlens_server.config import Settings
-from itemlens_server.domain.catalogue import Catalogue
-from itemlens_server.domain.encode import ContentEncoder, EncodedContent, Outcome
-from itemlens_server.domain.fuse import fuse_items, query_vector
-from itemlens_server.domain.side import ChannelChange, changed_weights
+from itemlens_server.engine.call_context import Call
 from itemlens_server.engine.repository import Space
 from itemlens_server.engine.texts import Purpose
 from itemlens_server.errors import InvalidInput, ItemlensError
-from itemlens_server.head.terms import Array, search_kind
-from itemlens_server.rpc import convert
+from itemlens_server.fusion.head import Array, search_kind
+from itemlens_server.rpc import messages as convert
 from itemlens_server.rpc.errors import item_status
+from itemlens_server.services.catalogue import Catalogue
+from itemlens_server.services.encoding import ContentEncoder, EncodedContent, Outcome
+from itemlens_server.services.fuser import fuse_items, query_vector
+from itemlens_server.services.query import ChannelChange, changed_weights
 
 Raw = dict[str, list[Array]]
 

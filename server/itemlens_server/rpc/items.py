@@ -10,16 +10,16 @@ import numpy as np
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from itemlens.v1 import catalog_pb2, common_pb2
-from itemlens_server.call import Call
-from itemlens_server.catalog.records import StoredItem
-from itemlens_server.catalog.rows import View
 from itemlens_server.config import Settings
-from itemlens_server.domain.catalogue import Catalogue
-from itemlens_server.domain.collection import Collection
-from itemlens_server.domain.items import ItemInput, WriteOutcome
+from itemlens_server.engine.call_context import Call
 from itemlens_server.errors import InvalidInput, NotFound
-from itemlens_server.rpc import convert
+from itemlens_server.fusion.rows import View
+from itemlens_server.rpc import messages as convert
 from itemlens_server.rpc.errors import item_status
+from itemlens_server.services.catalogue import Catalogue
+from itemlens_server.services.collection import Collection
+from itemlens_server.services.items import ItemInput, WriteOutcome
+from itemlens_server.storage.records import StoredItem
 
 DEFAULT_PAGE, LARGEST_PAGE = 100, 1000
 # A page that has grown so large ends early: it must fit into a message.

@@ -7,15 +7,15 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from itemlens.v1 import common_pb2, itemlens_pb2
-from itemlens_server.call import Call
 from itemlens_server.config import Settings
-from itemlens_server.domain import parts, sentences
-from itemlens_server.domain.catalogue import Catalogue
-from itemlens_server.domain.recommend import Answer, Recommendations, Wanted, recommend
-from itemlens_server.domain.titles import titles
+from itemlens_server.engine.call_context import Call
 from itemlens_server.errors import InvalidInput
-from itemlens_server.rpc import convert
+from itemlens_server.rpc import messages as convert
 from itemlens_server.rpc.waiting import ready
+from itemlens_server.services import parts, sentences
+from itemlens_server.services.catalogue import Catalogue
+from itemlens_server.services.recommender import Answer, Recommendations, Wanted, recommend
+from itemlens_server.services.titles import titles
 
 DEFAULT_K = 10
 

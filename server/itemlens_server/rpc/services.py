@@ -9,22 +9,22 @@ import grpc
 
 from itemlens.v1 import catalog_pb2 as catalog
 from itemlens.v1 import itemlens_pb2 as itemlens
-from itemlens_server.call import Call, Priority
 from itemlens_server.config import Settings
-from itemlens_server.domain.catalogue import Catalogue
-from itemlens_server.domain.encode import ContentEncoder
-from itemlens_server.domain.recommend import Recommendations
+from itemlens_server.engine.call_context import Call, Priority
 from itemlens_server.errors import ItemlensError
+from itemlens_server.rpc.adapter import Frame
 from itemlens_server.rpc.collections import Collections
-from itemlens_server.rpc.convert import SideReader
 from itemlens_server.rpc.encode import Encode, GetSpace, GetStatistics
 from itemlens_server.rpc.errors import item_status
 from itemlens_server.rpc.events import DeleteUser, RecordEvents
 from itemlens_server.rpc.explain import Explain
 from itemlens_server.rpc.fuse import Fuse
 from itemlens_server.rpc.items import DeleteItems, GetItems, ListItems, UpsertItems
-from itemlens_server.rpc.methods import Frame
+from itemlens_server.rpc.messages import SideReader
 from itemlens_server.rpc.recommend import Recommend
+from itemlens_server.services.catalogue import Catalogue
+from itemlens_server.services.encoding import ContentEncoder
+from itemlens_server.services.recommender import Recommendations
 
 ITEM_LENS = itemlens.DESCRIPTOR.services_by_name["ItemLens"].full_name
 CATALOG = catalog.DESCRIPTOR.services_by_name["Catalog"].full_name

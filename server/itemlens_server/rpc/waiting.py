@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from itemlens_server.domain.encode import Encoding
+from itemlens_server.services.encoding import Encoding
 
 
 async def ready(encoding: Encoding) -> None:

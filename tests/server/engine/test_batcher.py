@@ -13,11 +13,11 @@ from itertools import chain
 
 import pytest
 
-from itemlens_server.call import Call, Priority
+from itemlens_server.engine.admission import Room
 from itemlens_server.engine.batcher import Batcher, Input
+from itemlens_server.engine.call_context import Call, Priority
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.queue import Plan
-from itemlens_server.engine.room import Room
 from itemlens_server.errors import Cancelled, DeadlineExceeded, ItemlensError, Overloaded, WrongState
 
 

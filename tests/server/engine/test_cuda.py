@@ -9,9 +9,9 @@ import onnxruntime
 import pytest
 
 import spaces
-from itemlens_server.call import Call
-from itemlens_server.domain.encode import Content, ContentEncoder, EncodedContent
+from itemlens_server.engine.call_context import Call
 from itemlens_server.engine.repository import ModelRepository
+from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
 from spaces import Tiny
 
 pytestmark = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itemlens_server.call import Priority
+from itemlens_server.engine.call_context import Priority
 from itemlens_server.engine.queue import Job, Plan, Queue
 
 INTERACTIVE, BULK = Priority.INTERACTIVE, Priority.BULK

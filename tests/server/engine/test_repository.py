@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 import spaces
-from itemlens_server.call import Call
+from itemlens_server.engine.call_context import Call
 from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
 from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.picture_encoder import PictureEncoder

@@ -14,11 +14,11 @@ from itemlens.v1 import itemlens_pb2
 from itemlens_bench.speed import echo
 from itemlens_bench.speed.figures import Floats
 from itemlens_server import app
-from itemlens_server.call import Call
 from itemlens_server.config import Settings
-from itemlens_server.domain.recommend import Wanted, recommend
-from itemlens_server.domain.side import Side
-from itemlens_server.rpc.convert import SideReader
+from itemlens_server.engine.call_context import Call
+from itemlens_server.rpc.messages import SideReader
+from itemlens_server.services.query import Side
+from itemlens_server.services.recommender import Wanted, recommend
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import itemlens_bench
+import itemlens_datasets
 from itemlens import Client, Item, Vector
 from itemlens.v1 import common_pb2, itemlens_pb2
-from itemlens_server import bundled
-from itemlens_server.cli.mapping import Dataset
+from itemlens_datasets import bundled
+from itemlens_datasets.mapping import Dataset
 
 ITEMS = 30_000
 HISTORY = 10
@@ -39,7 +39,7 @@ def made_items(count: int, seed: int) -> Iterator[Item]:
 
 def fashion(folder: Path) -> Iterator[Item]:
     """The fashion data set, from the folder of its files."""
-    mapping = Path(itemlens_bench.__file__).parent / "datasets" / "fashion.yaml"
+    mapping = Path(itemlens_datasets.__file__).parent / "mappings" / "fashion.yaml"
     return iter(list(Dataset.read(mapping).read_items(folder)))
 
 

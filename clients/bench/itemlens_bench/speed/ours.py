@@ -17,8 +17,8 @@ import numpy as np
 from itemlens.v1 import common_pb2, itemlens_pb2, itemlens_pb2_grpc
 from itemlens_bench.speed.grpc_call import BytesCaller
 from itemlens_bench.speed.target import Array, Target
-from itemlens_server.demo.process import healthy, tail
 from itemlens_server.errors import WrongState
+from itemlens_server.process import healthy, tail
 
 START_SECONDS = 180.0
 ENCODE = "/itemlens.v1.ItemLens/Encode"
@@ -66,7 +66,7 @@ class Ours:
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / "server.log"
         command = [
-            *(sys.executable, "-m", "itemlens_server.cli", "serve", "--listen", f"127.0.0.1:{port}"),
+            *(sys.executable, "-m", "itemlens_cli", "serve", "--listen", f"127.0.0.1:{port}"),
             *("--models", str(self.models), "--data", str(self.folder), "--space", self.space),
         ]
         settings = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from itemlens_bench.speed.figures import percentile
-from itemlens_server import bundled
+from itemlens_datasets import bundled
 from itemlens_server.engine.manifest import TextPreprocessing
 from itemlens_server.engine.texts import Tokenizer
 from itemlens_server.errors import InvalidInput

@@ -1,0 +1,165 @@
+"""`itemlens doctor`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from itemlens_server.errors import ItemlensError
+
+PACKAGES = (
+    "grpcio",
+    "protobuf",
+    "numpy",
+    "scipy",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "tokenizers",
+    "hnswlib",
+    "pillow",
+)
+EXPORT_PACKAGES = ("torch", "transformers", "optimum-onnx")
+
+
+def doctor(
+    models: Annotated[
+        Path, typer.Option(envvar="ITEMLENS_MODELS", help="the model repository to check")
+    ] = Path("models"),
+    data: Annotated[Path, typer.Option(envvar="ITEMLENS_DATA", help="the store to check")] = Path("data"),
+) -> None:
+    """Say what is installed, which ONNX Runtime providers really load, and what is wrong and how to mend it."""
+    console = Console()
+    table = Table("what", "state", "mend", title="itemlens doctor")
+    wrong = 0
+    checks: dict[str, Callable[[], list[Row]]] = {
+        "versions": _versions,
+        "processor": _processor,
+        "ONNX Runtime providers": _providers,
+        "spaces": lambda: _spaces(models),
+        "store": lambda: _store(data),
+    }
+    for what, state, mend in [row for name, check in checks.items() for row in _checked(name, check)]:
+        wrong += bool(mend)
+        table.add_row(what, f"[red]{state}[/]" if mend else state, mend)
+    console.print(table)
+    console.print(f"[bold red]{wrong} to mend[/]" if wrong else "[bold green]nothing is wrong[/]")
+    raise typer.Exit(1 if wrong else 0)
+
+
+Row = tuple[str, str, str]
+
+
+def _checked(name: str, check: Callable[[], list[Row]]) -> list[Row]:
+    """The rows of a check; one that fails is itself what is wrong."""
+    try:
+        return check()
+    except ImportError as error:
+        return [(name, f"cannot be checked: {error}", "pip install 'itemlens[server]'")]
+    except sqlite3.DatabaseError as error:
+        return [(name, f"damaged: {error}", "restore the folder from a backup")]
+    except Exception as error:
+        return [(name, f"cannot be checked: {type(error).__name__}: {error}", "mend what the message names")]
+
+
+def _versions() -> list[Row]:
+    rows = [
+        ("itemlens", importlib.metadata.version("itemlens"), ""),
+        ("Python", platform.python_version(), ""),
+    ]
+    versions = {}
+    for name in (*PACKAGES, *EXPORT_PACKAGES):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = ""
+    if versions["onnxruntime"] and versions["onnxruntime-gpu"]:
+        rows.append((
+            "onnxruntime", "both onnxruntime and onnxruntime-gpu are installed and overwrite each other",
+            "pip uninstall onnxruntime onnxruntime-gpu, then pip install 'itemlens[gpu]' or 'itemlens[server]'",
+        ))  # fmt: skip
+    for name, version in versions.items():
+        optional = name in EXPORT_PACKAGES or name.startswith("onnxruntime")
+        absent = (
+            "not installed (only `itemlens export` needs it)" if name in EXPORT_PACKAGES else "not installed"
+        )
+        rows.append((name, version or absent, "" if version or optional else f"pip install {name}"))
+    if not versions["onnxruntime"] and not versions["onnxruntime-gpu"]:
+        rows.append(("ONNX Runtime", "not installed", "pip install 'itemlens[server]'"))
+    return rows
+
+
+def _processor() -> list[Row]:
+    import os
+
+    from itemlens_server.hardware import processor
+
+    return [("processor", f"{processor()}, {os.cpu_count()} cores", "")]
+
+
+def _providers() -> list[Row]:
+    import onnxruntime as ort
+
+    from itemlens_server.engine.session import choose_provider, provider_loads
+
+    rows: list[Row] = []
+    for provider in ort.get_available_providers():
+        if provider not in ("CPUExecutionProvider", "CUDAExecutionProvider"):
+            continue
+        problem = provider_loads(provider)
+        rows.append(
+            (
+                provider,
+                problem or "loads and runs",
+                problem and "install the library it names; see docs/deployment.md",
+            )
+        )
+    rows.append(("provider chosen", choose_provider("auto"), ""))
+    return rows
+
+
+def _spaces(models: Path) -> list[Row]:
+    from itemlens_server.engine.manifest import MANIFEST
+    from itemlens_server.engine.repository import verify
+
+    rows: list[Row] = []
+    for path in sorted(models.glob(f"*/{MANIFEST}")):
+        try:
+            manifest = verify(path.parent)
+            rows.append(
+                (
+                    f"space {manifest.space_id}",
+                    f"{manifest.name}: hashes hold, {'fitted' if manifest.head else 'not fitted'}",
+                    "",
+                )
+            )
+        except ItemlensError as error:
+            rows.append((f"space {path.parent.name}", error.message, "itemlens export"))
+    return rows or [("spaces", f"none in {models}", f"itemlens export --models {models}")]
+
+
+def _store(data: Path) -> list[Row]:
+    from itemlens_server.storage.store import Store
+
+    if not (data / "itemlens.db").is_file():
+        return [("store", f"none in {data}; `itemlens serve` makes one", "")]
+    reader = Store.read_only(data)
+    broken = reader.integrity()
+    rows: list[Row] = [("store", broken or "whole", "restore the folder from a backup" if broken else "")]
+    for row in reader.collections():
+        items, events, sequence = reader.counts(row.id)
+        rows.append(
+            (
+                f"collection {row.name}",
+                f"{items} items, {events} events, space {row.space_id}, at {sequence}",
+                "",
+            )
+        )
+    return rows

@@ -1,0 +1,122 @@
+"""`itemlens eval`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from itemlens_bench.quality.grocery import Grocery
+    from itemlens_bench.quality.rows import Row
+    from itemlens_datasets.mapping import Dataset
+
+# The val photos of grocery as items of their own: what is asked with, not part of a catalogue.
+_VAL_PHOTOS: dict[str, Any] = {
+    "items": {
+        "file": "photos.jsonl",
+        "where": {"split": "val"},
+        "id": "{photo_id}",
+        "pictures": {"image": {"path": "{image}"}},
+        "attributes": {"product": "item_id"},
+    }
+}
+
+
+class DataSet(StrEnum):
+    """The data sets there are rows for."""
+
+    GROCERY = "grocery"
+    FASHION = "fashion"
+    MOVIES = "ml-100k"
+
+
+def evaluate(
+    dataset: Annotated[DataSet, typer.Argument(help="what to measure on")],
+    data: Annotated[
+        Path, typer.Option(help="the folder of the data set's files", exists=True, file_okay=False)
+    ],
+    target: Annotated[str, typer.Option(help="the running server")] = "localhost:50051",
+    models: Annotated[Path, typer.Option(help="the server's model repository, for the fit")] = Path("models"),
+    store: Annotated[Path, typer.Option(help="the server's store, for the fit")] = Path("data"),
+    precision: Annotated[str | None, typer.Option(help="the server's, for the fit; default: fp32")] = None,
+    seed: Annotated[int, typer.Option(help="of queries and intervals")] = 7,
+    queries: Annotated[
+        int, typer.Option(help="queries a row at most; a third where lists are compared", min=30)
+    ] = 3000,
+    skip_fit: Annotated[bool, typer.Option("--skip-fit", help="measure with the fit that is there")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="also write the figures here", dir_okay=False)
+    ] = None,
+) -> None:
+    """Measure a running server on real data, with yardsticks from the same data beside each figure.
+
+    Fills the collections of the data set first, if they are not there, and fits the space to them once.
+    """
+    from itemlens import Client
+    from itemlens_bench.quality.ask import Asking
+    from itemlens_bench.quality.rows import Report
+    from itemlens_cli.fit import fit
+    from itemlens_server.hardware import processor
+
+    def fit_one(collection: str) -> None:
+        fit(collection, models=models, data=store, name="", precision=precision, target=target)
+
+    console = Console()
+    measure = _measure(dataset, data)
+    with Client(target, timeout=600) as client:
+        asking = Asking(client, console)
+        rows = measure(asking, fit=None if skip_fit else fit_one, seed=seed, queries=queries)
+        space = client.get_collection(dataset.value).space_id
+    report = Report(dataset.value, seed, processor(), space, tuple(rows))
+    console.print(report.table())
+    if json_file is not None:
+        json_file.write_text(
+            json.dumps(report.plain(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+    missed = sum(not row.holds for row in rows)
+    console.print(f"[bold red]{missed} out of bounds[/]" if missed else "[bold green]all within bounds[/]")
+    raise typer.Exit(1 if missed else 0)
+
+
+def _measure(dataset: DataSet, folder: Path) -> Callable[..., list[Row]]:
+    """What measures all rows of a data set, its files read."""
+    from itemlens_bench.quality import fashion, grocery, movies
+
+    match dataset:
+        case DataSet.GROCERY:
+            return partial(grocery.measure, data=read_grocery(folder))
+        case DataSet.FASHION:
+            return partial(
+                fashion.measure, data=fashion.Fashion(list(_mapping("fashion").read_items(folder)))
+            )
+        case DataSet.MOVIES:
+            films = _mapping("ml-100k")
+            data = movies.Movies(list(films.read_items(folder)), list(films.read_events(folder)))
+            return partial(movies.measure, data=data)
+
+
+def read_grocery(folder: Path) -> Grocery:
+    """Grocery from its files."""
+    from itemlens_bench.quality.grocery import Grocery
+    from itemlens_datasets.mapping import Dataset
+
+    return Grocery(
+        list(_mapping("grocery").read_items(folder)),
+        list(_mapping("grocery-photos").read_items(folder)),
+        list(Dataset.model_validate(_VAL_PHOTOS).read_items(folder)),
+    )
+
+
+def _mapping(name: str) -> Dataset:
+    """One of the mappings that `itemlens index` has by name."""
+    import itemlens_datasets
+    from itemlens_datasets.mapping import Dataset
+
+    return Dataset.read(Path(itemlens_datasets.__file__).parent / "mappings" / f"{name}.yaml")

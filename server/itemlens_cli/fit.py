@@ -1,0 +1,95 @@
+"""`itemlens fit`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+def fit(
+    collection: Annotated[str, typer.Argument(help="the collection to fit to")] = "default",
+    models: Annotated[
+        Path,
+        typer.Option(envvar="ITEMLENS_MODELS", help="the model repository; the new space is added to it"),
+    ] = Path("models"),
+    data: Annotated[Path, typer.Option(envvar="ITEMLENS_DATA", help="the store to read")] = Path("data"),
+    name: Annotated[str, typer.Option(help="label of the new space; default: the old one's")] = "",
+    precision: Annotated[
+        str | None,
+        typer.Option(help="the one the collection was stored in; default: fp32"),
+    ] = None,
+    target: Annotated[
+        str, typer.Option(help="running server that is to move the collection to the new space; '' for none")
+    ] = "localhost:50051",
+) -> None:
+    """Fit the fusion head to a collection, as a new space, and move the collection to it.
+
+    Reads stored vectors and events; encodes nothing but held-out queries. May run beside the server.
+    """
+    from itemlens_server.app import open_models
+    from itemlens_server.config import Settings
+    from itemlens_server.engine import fitted
+    from itemlens_server.errors import NotFound
+    from itemlens_server.services.encoding import ContentEncoder
+    from itemlens_server.services.fitting import fit as fit_head
+    from itemlens_server.services.query import HistoryRules
+    from itemlens_server.storage.store import Store
+
+    console = Console()
+    started = time.monotonic()
+    settings = Settings.read(models=models, data=data, precision=precision)
+    # The queries of a fit may wait as long as they like.
+    patient = settings.model_copy(update={"max_queue_seconds": 1e9, "max_wait_seconds": 1e9})
+    repository = open_models(patient, "CPUExecutionProvider")
+    reader = Store.read_only(data)
+    row = next((c for c in reader.collections() if c.name == collection), None)
+    if row is None:
+        known = ", ".join(c.name for c in reader.collections()) or "none"
+        raise NotFound(
+            f"no collection {collection!r} in {data}; there are: {known}", "collection", collection
+        )
+    space = repository.load(row.space_id)
+    encoder = ContentEncoder(settings.thread_count())
+    rules = HistoryRules(
+        settings.history_window, settings.history_decay,
+        settings.type_weights(),
+    )  # fmt: skip
+    with console.status("fitting") as status:
+        head, report = fit_head(
+            space, reader, row.id, encoder, rules, lambda step: status.update(f"fitting: {step}")
+        )
+    made = fitted.write(models, space.manifest, head, [asdict(r) for r in report], name)
+    seconds = time.monotonic() - started
+    table = Table(
+        "what", "chosen", "what it brought, on held-out data", "sample", title=f"fit of {collection}"
+    )
+    for one in report:
+        table.add_row(one.what, one.chosen, one.brought, one.sample)
+    console.print(table)
+    console.print(f"space [bold]{made.space_id}[/] of {head.dimension} numbers, {seconds:.1f} s")
+    encoder.close()
+    repository.close()
+    if target:
+        _move(console, target, collection, made.space_id)
+
+
+def _move(console: Console, target: str, collection: str, space_id: str) -> None:
+    from itemlens import Client, ItemlensError, Unavailable
+
+    hint = f"start the server, then: itemlens move {collection} {space_id}"
+    try:
+        with Client(target, timeout=600) as client:
+            client.update_collection(collection, space=space_id)
+        console.print(f"collection {collection} at {target} answers with it now")
+    except Unavailable:
+        console.print(f"[red]not moved:[/] no server at {target}; {hint} (or give --target '')")
+        raise typer.Exit(1) from None
+    except ItemlensError as error:
+        console.print(f"[red]not moved:[/] {error}; {hint}")
+        raise typer.Exit(1) from error

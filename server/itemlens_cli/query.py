@@ -1,0 +1,107 @@
+"""`itemlens query`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+import itemlens
+from itemlens_server.errors import InvalidInput, ItemlensError, WrongState
+
+
+def query(
+    words: Annotated[str, typer.Argument(help="what is looked for, in words")] = "",
+    picture: Annotated[
+        Path | None, typer.Option(help="picture of what is looked for", exists=True, dir_okay=False)
+    ] = None,
+    user: Annotated[str, typer.Option(help="a user whose recorded events count")] = "",
+    history: Annotated[str, typer.Option(help="ids of past items, oldest first: a,b,c")] = "",
+    liked: Annotated[str, typer.Option(help="ids of items to find more of: a,b")] = "",
+    disliked: Annotated[str, typer.Option(help="ids of items to keep away from: a,b")] = "",
+    collection: Annotated[str, typer.Option(help="the collection to ask")] = "default",
+    k: Annotated[int, typer.Option(help="so many items", min=1)] = 10,
+    candidates: Annotated[str, typer.Option(help="rank only these items: a,b,c")] = "",
+    why: Annotated[
+        bool, typer.Option("--why", help="show the score as a sum, and the words that carried it")
+    ] = False,
+    language: Annotated[
+        Literal["en", "zh"] | None,
+        typer.Option(help="of the reasons [default: zh if the words are Chinese, else en]"),
+    ] = None,
+    target: Annotated[str, typer.Option(help="the server to ask")] = "localhost:50051",
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Ask a running server: by words, a picture, a user, past items, or any mix of these."""
+    from itemlens_demo import answers as found
+    from itemlens_demo import show
+
+    if not any((words, picture, user, history, liked, disliked)):
+        raise InvalidInput(
+            "nothing is asked for: give words, --picture, --user, --history, --liked or --disliked"
+        )
+    console = Console()
+    try:
+        with itemlens.Client(target, collection=collection) as client:
+            answer = found.ask(
+                client,
+                language=language or ("zh" if found.chinese(words) else "en"),
+                why=why or as_json,
+                text=words or None,
+                picture=picture,
+                user_id=user,
+                history=_ids(history),
+                liked=_ids(liked),
+                disliked=_ids(disliked),
+                candidates=_ids(candidates) or None,
+                k=k,
+            )
+    except itemlens.Unavailable as error:
+        raise WrongState(
+            f"no server at {target} ({error.message}); start one with: itemlens serve"
+        ) from error
+    except itemlens.ItemlensError as error:
+        raise ItemlensError(str(error)) from error
+    if as_json:
+        typer.echo(json.dumps(_plain(answer), ensure_ascii=False, indent=2))
+        return
+    for notice in answer.recommendations.warnings:
+        console.print(f"[yellow]{notice.reason}[/]", notice.message, markup=True, highlight=False)
+    if not answer.found:
+        console.print("nothing was found")
+    elif why:
+        console.print(show.legend(console))
+        console.print()
+        console.print(show.explained(answer, marks=console.color_system is None))
+    else:
+        console.print(show.table(answer))
+
+
+def _ids(given: str) -> list[str]:
+    return [one.strip() for one in given.split(",") if one.strip()]
+
+
+def _plain(answer: Any) -> dict[str, Any]:
+    """The answer as JSON has it; `words` are what each word of a text adds to the score."""
+    return {
+        "recommendation_id": answer.recommendations.recommendation_id,
+        "space_id": answer.recommendations.space_id,
+        "items": [
+            {
+                "item_id": one.item.item_id,
+                "title": one.title,
+                "score": one.recommendation.score,
+                "reason": one.sentence,
+                "terms": one.terms,
+                "words": [
+                    {"text": part.text, "start": part.start, "end": part.end, "value": part.value}
+                    for part in one.explanation.by_place
+                    if part.kind is itemlens.PartKind.TOKEN
+                ],
+            }
+            for one in answer.found
+        ],
+    }

@@ -1,0 +1,227 @@
+"""The demo's page: one HTML file that needs nothing else, with the pictures inside."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from PIL import Image
+
+from itemlens import EventType
+from itemlens_datasets import bundled
+from itemlens_demo.answers import (
+    BASELINE,
+    BEHAVIOUR,
+    Answer,
+    Found,
+    Pieces,
+    chinese,
+    digits_of,
+    figure,
+    intensity,
+    picture_of,
+    rounded,
+    spoken_shares,
+    title_of,
+)
+from itemlens_demo.story import DID, Change, Did, Search, UserStory
+
+MOST_PAST = 16
+MOST_NAMED = 4
+_COLOURS = {"words": "words", "picture": "picture", BEHAVIOUR: "others", BASELINE: "baseline"}
+
+
+@dataclass(frozen=True)
+class About:
+    """What the collection holds."""
+
+    items: int
+    events: int
+    space_id: str
+
+
+def build(about: About, users: Sequence[UserStory], searches: Sequence[Search], change: Change) -> str:
+    """The whole page."""
+    folder = files(__package__)
+    links = [(told.user.user_id, told.user.name) for told in users]
+    links += [("change", "An event more"), ("search", "Search")]
+    return Template((folder / "page.html").read_text(encoding="utf-8")).substitute(
+        style=(folder / "page.css").read_text(encoding="utf-8"),
+        about=f"{about.items:,} items and {about.events:,} events. {escape(bundled.NOTE)}",
+        links="".join(f'<a href="#{escape(to)}"{_lang(name)}>{escape(name)}</a>' for to, name in links),
+        users="\n".join(map(_user, users)),
+        change=_change(change),
+        searches="\n".join(map(_search, searches)),
+        space=escape(about.space_id),
+        residual=f"{_residual([*(told.answer for told in users), *(one.answer for one in searches)]):.0e}",
+    )
+
+
+def _residual(answers: Iterable[Answer]) -> float:
+    """The most that an explanation is off its score."""
+    explained = (one.explanation for answer in answers for one in answer.found)
+    return max((abs(one.residual) for one in explained if one), default=0.0)
+
+
+def _user(told: UserStory) -> str:
+    name = escape(told.user.name)
+    past = "".join(map(_past, told.did[:MOST_PAST]))
+    interests = "".join(
+        f'<li><b>{number}</b><span class="track"><i style="width:{weight:.0%}"></i></span><span>{weight:.0%}</span>'
+        f"<span>{_named(titles)}</span></li>"
+        for number, (weight, titles) in enumerate(told.interests, 1)
+    )
+    return f"""<section id="{escape(told.user.user_id)}">
+<h2{_lang(name)}>{name}</h2>
+<h3>Did, newest first</h3>
+<ul class="past" tabindex="0" aria-label="What {name} did">{past}</ul>
+<h3>Interests, read from that</h3>
+<ol class="interests">{interests}</ol>
+<h3>Recommended next</h3>
+{_cards(told.answer)}
+</section>"""
+
+
+def _past(did: Did) -> str:
+    title = title_of(did.item)
+    return (
+        f'<li class="{"took" if did.furthest is EventType.PURCHASE else ""}">'
+        f"{_image(picture_of(did.item), f'Picture of {title}', size=160)}"
+        f'<p class="step">{DID[did.furthest]}</p><p class="title"{_lang(title)}>{escape(title)}</p></li>'
+    )
+
+
+def _named(titles: Sequence[str]) -> str:
+    named = [f"<span{_lang(title)}>{escape(title)}</span>" for title in titles[:MOST_NAMED]]
+    more = len(titles) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
+
+
+def _cards(answer: Answer) -> str:
+    several = len(answer.recommendations.interests) > 1
+    sums = [found.terms.values() for found in answer.found]
+    low = min((min(0.0, sum(values)) for values in sums), default=0.0)
+    high = max((sum(v for v in values if v > 0) for values in sums), default=1.0)
+    cards = "\n".join(_card(found, answer.scale, (low, high), several) for found in answer.found)
+    return f'<div class="cards">\n{cards}\n</div>'
+
+
+def _card(found: Found, scale: float, span: tuple[float, float], several: bool) -> str:
+    title, texts = found.texts(scale)
+    tags = [f"interest {found.recommendation.interest + 1}"] if several else []
+    tags += [
+        str(found.item.attributes[key]) for key in ("domain", "category") if key in found.item.attributes
+    ]
+    return f"""<article class="card">
+<header>
+<span class="rank">{found.recommendation.position}</span>
+<h4{_lang(found.title)}>{_highlighted(title)}</h4>
+<span class="score">{found.score}</span>
+</header>
+{_pair(found)}
+<p class="text"{_lang(found.title)}>{"<br>".join(map(_highlighted, texts))}</p>
+<div class="sum">{_bar(found, span)}</div>
+<p class="reason"{_lang(found.sentence)}>{escape(found.sentence)}</p>
+<p class="tags">{escape(" · ".join(tags))}</p>
+</article>"""
+
+
+def _highlighted(of: Pieces) -> str:
+    return "".join(_marked(piece, strength) for piece, strength in of)
+
+
+def _marked(piece: str, strength: float) -> str:
+    full = intensity(piece, strength)
+    if not full:
+        return escape(piece)
+    against = "" if full > 0 else ' class="against"'
+    return f'<mark{against} style="--s:{abs(full):.2f}">{escape(piece)}</mark>'
+
+
+def _pair(found: Found) -> str:
+    """The picture beside its heat map."""
+    if found.picture is None:
+        return '<div class="pair none">no picture</div>'
+    shots = [(found.picture, f"Picture of {found.title}", "picture")]
+    if found.heat_map:
+        shots.append((found.heat_map, f"Heat map over the picture of {found.title}", "what in it counts"))
+    return '<div class="pair">{}</div>'.format(
+        "".join(
+            f"<figure>{_image(picture, alt)}<figcaption>{caption}</figcaption></figure>"
+            for picture, alt, caption in shots
+        )
+    )
+
+
+def _bar(found: Found, span: tuple[float, float]) -> str:
+    """The score as a bar: what speaks for the item to the right, then back by what is taken off."""
+    low, high = span
+    width = (high - low) or 1.0
+
+    def stretch(start: float, end: float, classes: str) -> str:
+        left, right = (100 * (min(start, end) - low) / width, 100 * (max(start, end) - low) / width)
+        return f'<i class="{classes}" style="left:{left:.2f}%;width:{right - left:.2f}%"></i>'
+
+    terms, at, drawn = found.terms, 0.0, []
+    for name, value in sorted(terms.items(), key=lambda term: term[1] < 0):
+        drawn.append(stretch(at, at + value, _colour(name) + (" minus" if value < 0 else "")))
+        at += value
+    zero, score = (100 * (place - low) / width for place in (0.0, at))
+    digits = digits_of(terms)
+    figures = rounded(terms, digits)
+    listed = "".join(
+        f'<li><span class="dot {_colour(name)}"></span>{escape(name)} {figure(value, digits, "+")}</li>'
+        for name, value in figures.items()
+    )
+    total = figure(sum(figures.values()), digits)
+    return (
+        f'<div class="bar" role="img" aria-label="Score {total}: {escape(spoken_shares(terms))}">'
+        f'<u style="left:{zero:.2f}%"></u>{"".join(drawn)}<b style="left:calc({score:.2f}% - 1px)"></b></div>'
+        f'<ul class="terms">{listed}<li><b>= {total}</b></li></ul>'
+    )
+
+
+def _change(changed: Change) -> str:
+    def listed(titles: Sequence[str], marked: Sequence[str], style: str) -> str:
+        return "".join(
+            f'<li{_lang(title)}><span class="{style if title in marked else ""}">{escape(title)}</span></li>'
+            for title in titles
+        )
+
+    return f"""<p>{escape(changed.name)} buys <b>{escape(changed.bought)}</b>, and asks again at once.</p>
+<div class="two">
+<div><h3>Before</h3><ol>{listed(changed.before, changed.went, "went")}</ol></div>
+<div><h3>After</h3><ol>{listed(changed.after, changed.came, "came")}</ol></div>
+</div>"""
+
+
+def _search(one: Search) -> str:
+    picture = _image(one.picture, "The picture that is asked with", size=160) if one.picture else ""
+    asked = escape(one.asked if one.picture else f"“{one.asked}”")
+    return f'<div class="asked"{_lang(one.asked)}>{picture}<span>{asked}</span></div>\n{_cards(one.answer)}'
+
+
+def _colour(name: str) -> str:
+    return _COLOURS.get(name.removesuffix(" (guessed)"), "others")
+
+
+def _lang(text: str) -> str:
+    return ' lang="zh"' if chinese(text) else ""
+
+
+def _image(picture: bytes | None, alt: str, size: int = 320) -> str:
+    """A picture, made small, as part of the page."""
+    if picture is None:
+        return '<span class="shot none">no picture</span>'
+    with Image.open(io.BytesIO(picture)) as opened:
+        image = opened.convert("RGB")
+    image.thumbnail((size, size))
+    made = io.BytesIO()
+    image.save(made, "WEBP", quality=80)
+    data = base64.b64encode(made.getvalue()).decode()
+    return f'<img class="shot" alt="{escape(alt)}" src="data:image/webp;base64,{data}">'

@@ -1,0 +1,121 @@
+"""Gets a space, a filled collection and a fitted head ready. What is there already is kept."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from itemlens import Client, Collection, Event, Item, NotFound, Progress, Relation
+from itemlens_datasets import bundled
+from itemlens_server.engine.manifest import MANIFEST, Manifest
+from itemlens_server.errors import WrongState
+from itemlens_server.process import tail
+
+NAME = "demo"
+"""Of the space and of the collection."""
+
+BEHAVIOUR_SECONDS = 4.0
+"""At most so long, since with too few events there is nothing to learn."""
+
+OnProgress = Callable[[Progress], None]
+
+
+def find_space(models: Path) -> str:
+    """Id of the unfitted space that is named demo; "" if there is none."""
+    found = (Manifest.load(path.parent) for path in sorted(models.glob(f"*/{MANIFEST}")))
+    return next((one.space_id for one in found if one.name == NAME and one.head is None), "")
+
+
+def export_space(models: Path, say: Callable[[str], None]) -> str:
+    """Export the demo's space, multilingual texts and pictures, in fp32; its id."""
+    try:
+        from itemlens_exporter import presets, space
+    except ImportError as error:
+        raise WrongState(
+            f"the demo exports its models first, which needs more: pip install 'itemlens[export]' ({error})"
+        ) from error
+    text, image = presets.text("multilingual"), presets.image("lite0")
+    made = space.export_space(text=text, image=image, models=models, name=NAME, progress=say)
+    return made.manifest.space_id
+
+
+def items() -> list[Item]:
+    """The bundled catalogue as the client takes it: title and description on lines of one text."""
+    return [
+        Item(
+            one.item_id,
+            text=f"{one.title}\n{one.description}",
+            picture=one.picture,
+            attributes={
+                **one.attributes,
+                "title": one.title,
+                "domain": one.domain,
+                "language": one.language,
+            },
+            relations=[Relation(relation.type, relation.item_id) for relation in one.relations],
+        )
+        for one in bundled.items()
+    ]
+
+
+def events() -> list[Event]:
+    """What the generated users did, as the client takes it."""
+    return [
+        Event(
+            one.user_id,
+            one.item_id,
+            one.type,
+            datetime.fromtimestamp(one.time_seconds, UTC),
+            quantity=one.quantity,
+            value=one.value,
+            event_id=one.event_id,
+        )
+        for one in bundled.events()
+    ]
+
+
+def collection(client: Client) -> Collection:
+    """The demo's collection, made where there is none."""
+    try:
+        return client.get_collection(NAME)
+    except NotFound:
+        return client.create_collection(NAME)
+
+
+def upload_items(client: Client, given: Sequence[Item], progress: OnProgress) -> None:
+    """Add the catalogue to the collection."""
+    client.upload(given, batch_size=16, progress=progress).raise_for_errors()
+
+
+def upload_events(client: Client, given: Sequence[Event], progress: OnProgress) -> None:
+    """Add what the users did."""
+    client.upload_events(given, progress=progress).raise_for_errors()
+
+
+def fit(target: str, *, models: Path, data: Path, log: Path) -> None:
+    """Run `itemlens fit`, which moves the collection to the space that it makes.
+
+    Raises:
+        WrongState: it failed; the message has the end of its output.
+    """
+    command = [
+        *(sys.executable, "-m", "itemlens_cli", "fit", NAME, "--target", target),
+        *("--models", str(models), "--data", str(data)),
+    ]
+    with log.open("wb") as output:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
+    if done.returncode:
+        raise WrongState(
+            f"fit ended with status {done.returncode}; the end of its output, {log}:\n{tail(log)}"
+        )
+
+
+def wait_for_behaviour(client: Client) -> None:
+    """Give the server a moment to learn, in the background, who took what next."""
+    deadline = time.monotonic() + BEHAVIOUR_SECONDS
+    while time.monotonic() < deadline and not collection(client).behaviour_sequence_number:
+        time.sleep(0.2)

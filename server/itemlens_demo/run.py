@@ -1,0 +1,109 @@
+"""The demonstration from beginning to end. The server that it starts is stopped whatever happens."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from rich.console import Console
+
+import itemlens
+from itemlens_datasets import bundled
+from itemlens_demo import page, prepare, story, terminal
+from itemlens_demo.answers import Language
+from itemlens_demo.steps import Steps
+from itemlens_server.errors import ItemlensError
+from itemlens_server.process import LocalServer
+
+
+def run(*, models: Path, folder: Path, users: int, keep: bool, language: Language | None) -> None:
+    """Export, serve, upload, fit; then tell of `users` users in the terminal and on a page.
+
+    Raises:
+        ItemlensError: a step failed, or the server died; the message has the end of the log.
+    """
+    # SIGTERM, like Ctrl-C, has to pass through the block that stops the server.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    steps = Steps(Console())
+    space = _space(steps, models)
+    with ExitStack() as stack:
+        with steps.step("starting a server"):
+            store = folder / "store"
+            server = stack.enter_context(
+                LocalServer(models=models, data=store, space=space, log=folder / "server.log")
+            )
+        try:
+            with itemlens.Client(server.target, collection=prepare.NAME, timeout=120) as client:
+                _fill(steps, client)
+                _fit(steps, client, server, models, folder)
+                written = _tell(steps, client, users, language, folder)
+        except itemlens.ItemlensError as error:
+            raise (ItemlensError(str(error)) if server.running else server.died()) from error
+        terminal.what_next(
+            steps, target=server.target if keep else "", models=models, store=store, page=written
+        )
+        if keep:
+            with suppress(KeyboardInterrupt):
+                server.wait()
+                raise server.died()
+            steps.console.print("stopping the server")
+
+
+def _space(steps: Steps, models: Path) -> str:
+    if found := prepare.find_space(models):
+        steps.had(f"space {found}, in {models}")
+        return found
+    with steps.step("exporting the encoders to ONNX, multilingual texts and pictures") as say:
+        return prepare.export_space(models, say)
+
+
+def _fill(steps: Steps, client: itemlens.Client) -> None:
+    items, events = prepare.items(), prepare.events()
+    there = prepare.collection(client)
+    if there.item_count >= len(items):
+        steps.had(f"{len(items)} items, understood")
+    else:
+        what = f"uploading and understanding {len(items)} items"
+        steps.upload(what, items, lambda given, progress: prepare.upload_items(client, given, progress))
+    if there.event_count >= len(events):
+        steps.had(f"{len(events):,} events of generated users")
+    else:
+        what = f"uploading {len(events):,} events of generated users"
+        steps.upload(what, events, lambda given, progress: prepare.upload_events(client, given, progress))
+
+
+def _fit(steps: Steps, client: itemlens.Client, server: LocalServer, models: Path, folder: Path) -> None:
+    if client.space(client.get_collection().space_id).fitted:
+        steps.had("fusion head, fitted to the catalogue")
+    else:
+        with steps.step("fitting the fusion head to the catalogue"):
+            prepare.fit(server.target, models=models, data=folder / "store", log=folder / "fit.log")
+    # Also of a server that was only started again: the last demo took a user's data back, so it learns anew.
+    with steps.step("learning who took what next"):
+        prepare.wait_for_behaviour(client)
+
+
+def _tell(steps: Steps, client: itemlens.Client, users: int, language: Language | None, folder: Path) -> Path:
+    """Ask for the stories, print them, and write the page; its path."""
+    events, people = prepare.events(), bundled.users()[:users]
+    with steps.step(f"asking what to recommend to {len(people)} users, and why"):
+        stories = [
+            story.tell_user(client, user, events, language or story.language_of(user)) for user in people
+        ]
+    with steps.step("searching by words and by a picture"):
+        searches = story.searches(client)
+    with steps.step("recording one more event, and asking again"):
+        changed = story.change(client, people[0], events)
+    with steps.step("writing the page"):
+        there = client.get_collection()
+        about = page.About(there.item_count, there.event_count, there.space_id)
+        target = folder / "page.html"
+        target.write_text(page.build(about, stories, searches, changed), encoding="utf-8")
+    for told in stories:
+        terminal.user(steps.console, told)
+    terminal.change(steps.console, changed)
+    for search in searches:
+        terminal.search(steps.console, search)
+    return target

@@ -1,0 +1,86 @@
+"""The stories in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from itemlens_demo import prepare, show
+from itemlens_demo.answers import title_of
+from itemlens_demo.steps import Steps
+from itemlens_demo.story import DID, Change, Search, UserStory
+
+MOST_RECOMMENDED = 4
+MOST_PAST = 5
+"""The page has more of both."""
+
+
+def user(console: Console, told: UserStory) -> None:
+    """What a user did, what is recommended and why."""
+    _heading(console, told.user.name, told.user.user_id)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    for step, done in DID.items():
+        titles = [title_of(did.item) for did in told.did if did.furthest is step]
+        if titles:
+            table.add_row(done, Text(" · ".join(titles[:MOST_PAST]) + (" …" * (len(titles) > MOST_PAST))))
+    console.print(table)
+    console.print()
+    console.print(show.legend(console))
+    console.print()
+    console.print(show.explained(told.answer, marks=console.color_system is None, most=MOST_RECOMMENDED))
+
+
+def change(console: Console, changed: Change) -> None:
+    """What one event did to a list."""
+    _heading(console, "an event changes the next answer")
+    console.print(Text.assemble(f"{changed.name} now buys ", (changed.bought, "bold"), ". Recommended next:"))
+    for place, title in enumerate(changed.after, 1):
+        new = title in changed.came
+        console.print(Text(f"  {'+' if new else ' '} {place}  {title}", "green" if new else ""))
+    for title in changed.went:
+        console.print(Text(f"  −    {title}", "red"))
+
+
+def search(console: Console, one: Search) -> None:
+    """What a search found."""
+    _heading(console, "search", one.asked)
+    console.print(show.table(one.answer))
+
+
+def what_next(steps: Steps, *, target: str, models: Path, store: Path, page: Path) -> None:
+    """What to try now; `target` is where the server goes on, "" if it is stopped."""
+    console = steps.console
+    _heading(console, "what next", f"all this took {steps.seconds:.0f} s")
+
+    def line(text: str) -> None:
+        console.print(Text(text), soft_wrap=True)
+
+    line(f"The page, with pictures and heat maps:  {page.resolve().as_uri()}")
+    if target:
+        line(f"The server goes on at {target} until Ctrl-C. Ask it from another terminal:\n")
+    else:
+        line("The server is stopped. Start it again, and ask it from another terminal:\n")
+        line(f"  itemlens serve --models {models} --data {store}\n")
+    target = target or "localhost:50051"
+    line(
+        f'  itemlens query "something for a rainy day" --collection {prepare.NAME} --why --target {target}\n'
+    )
+    line(
+        f"""  python -c '
+  from itemlens import Client
+  for found in Client("{target}", collection="{prepare.NAME}").recommend("user-001", k=5, reasons=True):
+      print(f"{{found.score:.3f}} {{found.item_id}}: {{found.reason}}")'\n""".replace("\n  ", "\n")
+    )
+    asked = (
+        f'{{"collection": "{prepare.NAME}", "user": {{"user_id": "user-001"}}, "k": 5, "with_reasons": true}}'
+    )
+    line(f"  grpcurl -plaintext -d '{asked}' {target} itemlens.v1.ItemLens/Recommend")
+
+
+def _heading(console: Console, what: str, more: str = "") -> None:
+    console.print()
+    console.rule(Text.assemble((what, "bold"), (f"  {more}", "dim")), align="left")

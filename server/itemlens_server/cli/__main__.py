@@ -1,5 +1,0 @@
-"""Run as `python -m itemlens_server.cli`."""
-
-from itemlens_server.cli import main
-
-main()

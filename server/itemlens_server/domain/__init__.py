@@ -1,1 +1,0 @@
-"""Encode, fuse, recommend, explain and the catalogue, on numpy arrays. Knows nothing of gRPC or protobuf."""

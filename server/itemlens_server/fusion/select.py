@@ -1,0 +1,125 @@
+"""Weights and thresholds by kind of query, chosen on held-out queries whose right answer is known.
+
+A channel is hidden from half of the items. What is chosen must serve both halves: the smaller of the two recalls,
+each against the best that its half can have, is made as large as possible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from itemlens_server.fusion.fit import recall
+from itemlens_server.fusion.head import Array, ChannelWeights
+
+WEIGHTS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+OFFSETS = tuple(np.round(np.arange(-0.2, 1.01, 0.05), 2).tolist())
+HISTORY_OFFSETS = tuple(np.round(np.arange(-0.3, 0.71, 0.025), 3).tolist())
+K = 10
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """Cosines of queries to items in one channel, float32 [queries, items]: to the items' own block, and to the
+    predicted one (None: nothing predicts it); and from which items the channel is hidden."""
+
+    own: Array
+    predicted: Array | None
+    hidden: np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen for one channel, with recall@10 of targets that have it and of those it is hidden from."""
+
+    weights: ChannelWeights
+    shown: float
+    hidden: float
+
+
+def choose(
+    base: Array | None,
+    channel: Similarities,
+    targets: np.ndarray,
+    scale: float,
+    fixed_weight: float | None = None,
+) -> Choice:
+    """w, theta and theta' of a channel that is added to `base` (the score from other channels, or None).
+
+    theta' is what a right answer's predicted block brings on average, so that a predicted block is worth nothing by
+    itself; theta lies above it by an offset that is searched, with w.
+    """
+    if base is None and channel.predicted is None:
+        # An item without the channel has nothing to be found by: it stands where the likeness of others ends.
+        found = float(recall(channel.own, targets, K).mean())
+        return Choice(ChannelWeights(fixed_weight or 1.0, 0.0, 0.0), found, 0.0)
+    hidden_targets = channel.hidden[targets]
+    rows = np.arange(len(targets))
+    guess = None if channel.predicted is None else scale * channel.predicted
+    mean = 0.0
+    if guess is not None and hidden_targets.any():
+        mean = float(guess[rows, targets][hidden_targets].mean())
+    shown_columns, hidden_columns = np.flatnonzero(~channel.hidden), np.flatnonzero(channel.hidden)
+    tried: list[Choice] = []
+    for w in (fixed_weight,) if fixed_weight is not None else WEIGHTS:
+        score = np.empty_like(channel.own)
+        own = w * channel.own[:, shown_columns] + (0.0 if base is None else base[:, shown_columns])
+        other = np.zeros((len(rows), len(hidden_columns)), np.float32)
+        if guess is not None:
+            other = other + w * (guess[:, hidden_columns] - mean)
+        if base is not None:
+            other = other + base[:, hidden_columns]
+        score[:, hidden_columns] = other
+        for offset in OFFSETS:
+            theta = (mean if guess is not None else 0.0) + offset
+            score[:, shown_columns] = own - w * theta
+            hit = recall(score, targets, K)
+            shown = float(hit[~hidden_targets].mean()) if (~hidden_targets).any() else 0.0
+            lost = float(hit[hidden_targets].mean()) if hidden_targets.any() else 0.0
+            tried.append(Choice(ChannelWeights(w, round(theta, 4), round(mean, 4)), shown, lost))
+    best_shown = max(max(t.shown for t in tried), 1e-9)
+    best_hidden = max(max(t.hidden for t in tried), 1e-9)
+    return max(tried, key=lambda t: (min(t.shown / best_shown, t.hidden / best_hidden), t.shown + t.hidden))
+
+
+def balance_history(
+    base: Sequence[Array], channel: Sequence[Similarities], scale: float, neutral: float, weight: float = 1.0
+) -> tuple[ChannelWeights, float]:
+    """theta of a channel for histories: the share of items without it in the top 10 is to be their share of all.
+
+    `base` and `channel` hold one entry for each length of history. Returns the weights and the mean share's error.
+    """
+    best: tuple[float, ChannelWeights] | None = None
+    for offset in HISTORY_OFFSETS:
+        theta = neutral + offset
+        errors = []
+        for other, one in zip(base, channel, strict=True):
+            guess = 0.0 if one.predicted is None else scale * one.predicted - neutral
+            score = other + weight * np.where(one.hidden[None, :], guess, one.own - theta)
+            top = np.argpartition(-score, K, axis=1)[:, :K]
+            errors.append(abs(float(one.hidden[top].mean()) - float(one.hidden.mean())))
+        error = float(np.mean(errors))
+        if best is None or error < best[0]:
+            best = (error, ChannelWeights(weight, round(theta, 4), round(neutral, 4)))
+    assert best is not None
+    return best[1], best[0]
+
+
+def mean_cosine(e: Array, sample: int = 2000, seed: int = 0) -> float:
+    """Mean cosine of two random rows of unit vectors [n, width]: where an item is neither like nor unlike."""
+    if len(e) < 2:
+        return 0.0
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(0, len(e), (2, sample))
+    different = a != b
+    return float((e[a[different]] * e[b[different]]).sum(1).mean()) if different.any() else 0.0
+
+
+def search_names(channels: Mapping[str, object]) -> list[tuple[str, ...]]:
+    """The mixes of channels that weights are fitted for: each alone, and all pairs."""
+    names = sorted(channels)
+    alone: list[tuple[str, ...]] = [(n,) for n in names]
+    pairs = [(a, b) for n, a in enumerate(names) for b in names[n + 1 :]]
+    return [*alone, *pairs]

@@ -1,0 +1,1 @@
+"""Candidates for directions, under a mask. Knows nothing of gRPC, the store or encoders."""

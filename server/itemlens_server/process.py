@@ -1,0 +1,105 @@
+"""A server in a process of its own, for as long as a block of code runs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from itemlens_server.errors import WrongState
+
+START_SECONDS = 180.0
+STOP_SECONDS = 40.0
+_PORT = re.compile(r"serving on port (\d+)")
+
+
+class LocalServer:
+    """`itemlens serve` on a free port of this machine. Leaving the block stops it, whatever happened."""
+
+    def __init__(self, *, models: Path, data: Path, space: str, log: Path) -> None:
+        self._log = log
+        self._command = [
+            *(sys.executable, "-m", "itemlens_cli", "serve", "--listen", "127.0.0.1:0"),
+            *("--models", str(models), "--data", str(data), "--space", space),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.target = ""
+        """Where it listens, once it is started."""
+
+    def __enter__(self) -> Self:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("wb") as log:
+            # A session of its own: Ctrl-C reaches us alone, and the server stops after we are done with it.
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            self._wait_until_serving()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def wait(self) -> None:
+        """Wait until the server ends by itself."""
+        if self._process:
+            self._process.wait()
+
+    def died(self) -> WrongState:
+        """The error for a server that is gone, with the end of its log."""
+        code = self._process.poll() if self._process else None
+        return WrongState(f"the server ended with status {code}; the end of {self._log}:\n{tail(self._log)}")
+
+    def _wait_until_serving(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if not self.running:
+                raise self.died()
+            if found := _PORT.search(self._log.read_text(encoding="utf-8", errors="replace")):
+                self.target = f"127.0.0.1:{found[1]}"
+                if healthy(self.target):
+                    return
+            time.sleep(0.1)
+        raise WrongState(f"no server after {START_SECONDS:.0f} s; the end of {self._log}:\n{tail(self._log)}")
+
+    def _stop(self) -> None:
+        if self._process is None or not self.running:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except BaseException:  # too slow, or a second Ctrl-C
+            self._process.kill()
+            self._process.wait()
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """The last lines of a log."""
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def healthy(target: str) -> bool:
+    """Whether a server answers there, and serves."""
+    with grpc.insecure_channel(target) as channel:
+        try:
+            reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=2)
+        except grpc.RpcError:
+            return False
+    return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)

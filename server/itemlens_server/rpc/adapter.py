@@ -1,0 +1,206 @@
+"""The frame in which every call runs: who calls, where the work is done, and what becomes of an error.
+
+Calls are taken in by one event loop. `unary` and `stream` have their handler work in a thread of the pool;
+`unary_on_loop` is for a coroutine, which must not block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from grpc_status import rpc_status
+
+from itemlens_server.engine.call_context import Call, Priority
+from itemlens_server.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    InvalidInput,
+    ItemlensError,
+    Overloaded,
+    StorageFull,
+)
+from itemlens_server.rpc.errors import status_of
+
+log = logging.getLogger(__name__)
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+Handler = Callable[[Request, Call], Response]
+Coroutine = Callable[[Request, Call], Awaitable[Response]]
+
+# grpc gives a huge number of seconds where the caller set no deadline.
+NO_DEADLINE_SECONDS = 1e6
+
+# Metadata by which a caller says who it is and how urgent its calls are.
+CALLER_KEY = "itemlens-caller"
+PRIORITY_KEY = "itemlens-priority"
+PRIORITIES = {"interactive": Priority.INTERACTIVE, "bulk": Priority.BULK}
+
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Frame:
+    """Makes methods of handlers.
+
+    At most `max_calls` are open at a time. Bulk calls work in at most `bulk_threads` threads of the pool, the others
+    wait their turn. No reply is larger than `max_bytes`.
+    """
+
+    def __init__(self, pool: Executor, *, max_calls: int, bulk_threads: int, max_bytes: int) -> None:
+        self._pool = pool
+        self._max_calls = max_calls
+        self._max_bytes = max_bytes
+        self._open = 0
+        self._bulk = asyncio.Semaphore(bulk_threads)
+
+    def unary(
+        self,
+        handler: Handler[Request, Response],
+        request_type: type[Request],
+        priority: Priority = Priority.INTERACTIVE,
+    ) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
+        """A method with one request and one response, which `handler` makes in a thread."""
+        return self.unary_on_loop(self._in_thread(handler), request_type, priority)
+
+    def unary_on_loop(
+        self,
+        work: Coroutine[Request, Response],
+        request_type: type[Request],
+        priority: Priority = Priority.INTERACTIVE,
+    ) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
+        """The same, made by a coroutine on the event loop."""
+
+        async def run(request: Request | InvalidInput, context: Context) -> Response:
+            try:
+                with self._calling(context, priority) as call:
+                    return await self._answer(work, request, call)
+            except ItemlensError as error:
+                return await _abort(context, error)
+            except Exception as error:
+                return await _internal(context, error)
+
+        return grpc.unary_unary_rpc_method_handler(run, _parser(request_type), _serialise)
+
+    def stream(
+        self,
+        handler: Handler[Request, Response],
+        failed: Callable[[ItemlensError], Response],
+        request_type: type[Request],
+    ) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
+        """A bulk method: a response for each request, in order. A wrong request fails alone, as `failed` says."""
+        work = self._in_thread(handler)
+
+        async def run(
+            requests: AsyncIterator[Request | InvalidInput], context: Context
+        ) -> AsyncIterator[Response]:
+            try:
+                with self._calling(context, Priority.BULK) as call:
+                    async for request in requests:
+                        yield await answer(request, call)
+            except ItemlensError as error:
+                await _abort(context, error)
+            except Exception as error:
+                await _internal(context, error)
+
+        async def answer(request: Request | InvalidInput, call: Call) -> Response:
+            try:
+                return await self._answer(work, request, call)
+            except (DeadlineExceeded, Cancelled, Overloaded, StorageFull):
+                raise  # these are of the stream or the server, not of the request
+            except ItemlensError as error:
+                return failed(error)
+
+        return grpc.stream_stream_rpc_method_handler(run, _parser(request_type), _serialise)
+
+    @contextmanager
+    def _calling(self, context: Context, priority: Priority) -> Iterator[Call]:
+        """The call, counted as open; it ends with its answer, or when the caller hangs up."""
+        if self._open >= self._max_calls:
+            raise Overloaded(f"{self._open} calls are open already; try again", retry_seconds=0.25)
+        call = _call(context, priority)
+        self._open += 1
+        try:
+            yield call
+        finally:
+            self._open -= 1
+            call.end()
+
+    def _in_thread(self, handler: Handler[Request, Response]) -> Coroutine[Request, Response]:
+        async def work(request: Request, call: Call) -> Response:
+            loop = asyncio.get_running_loop()
+            if call.priority is Priority.INTERACTIVE:
+                return await loop.run_in_executor(self._pool, handler, request, call)
+            async with self._bulk:
+                return await loop.run_in_executor(self._pool, handler, request, call)
+
+        return work
+
+    async def _answer(
+        self,
+        work: Coroutine[Request, Response],
+        request: Request | InvalidInput,
+        call: Call,
+    ) -> Response:
+        if isinstance(request, InvalidInput):
+            raise request
+        call.check()
+        response = await work(request, call)
+        if (size := response.ByteSize()) > self._max_bytes:
+            raise InvalidInput(
+                f"the answer would have {size} bytes, more than the {self._max_bytes} of a message: "
+                "ask for less at once"
+            )
+        return response
+
+
+def _parser(request_type: type[Request]) -> Callable[[bytes], Request | InvalidInput]:
+    """Reads a request. Bytes that are none become an error, which is the caller's and not INTERNAL as grpc has it."""
+
+    def parse(data: bytes) -> Request | InvalidInput:
+        try:
+            return request_type.FromString(data)
+        except DecodeError as error:
+            return InvalidInput(f"the bytes are no {request_type.DESCRIPTOR.name}: {error}")
+
+    return parse
+
+
+def _serialise(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+def _call(context: Context, priority: Priority) -> Call:
+    remaining = context.time_remaining()
+    seconds = remaining if remaining is not None and remaining < NO_DEADLINE_SECONDS else None
+    said = dict(context.invocation_metadata() or ())
+    if PRIORITY_KEY in said:
+        named = said[PRIORITY_KEY]
+        if named not in PRIORITIES:
+            raise InvalidInput(
+                f"metadata {PRIORITY_KEY} is {named!r}; it must be one of {', '.join(PRIORITIES)}"
+            )
+        priority = PRIORITIES[str(named)]
+    return Call(seconds, priority=priority, caller=str(said.get(CALLER_KEY) or context.peer()))
+
+
+async def _abort(context: Context, error: ItemlensError) -> NoReturn:
+    await context.abort_with_status(rpc_status.to_status(status_of(error)))
+    raise AssertionError("abort_with_status raises")
+
+
+async def _internal(context: Context, error: Exception) -> NoReturn:
+    """A fault of ours: the caller gets a number, the log under that number gets the rest."""
+    if isinstance(error, grpc.aio.BaseError):  # of gRPC itself, such as the abort of a call that is over
+        raise error
+    number = secrets.token_hex(4)
+    log.error("internal error %s", number, exc_info=error)
+    await context.abort(grpc.StatusCode.INTERNAL, f"internal error {number}; the server's log says more")
+    raise AssertionError("abort raises")

@@ -1,0 +1,222 @@
+"""lambda of B, w_B, and whether content helps a history, chosen by the next item in held-out time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+from scipy import sparse
+
+from itemlens_server.fusion import ease as behaviour
+from itemlens_server.fusion.head import HISTORY, Array, ChannelWeights, Head, KindWeights, unit
+from itemlens_server.services.query import HistoryRules, Past, share_history
+from itemlens_server.storage.reader import Reader
+
+MINIMUM_EVENTS = 1000
+# The last tenth of the events' time, or the last fifth where that asks too few questions.
+HELD_OUT_TIMES = (0.1, 0.2)
+ENOUGH_QUESTIONS = 200
+LEAST_QUESTIONS = 50
+MINIMUM_HISTORY = 3
+MOST_QUERIES = 3000
+LAMBDAS = (30.0, 100.0, 300.0, 1000.0, 3000.0)
+# w_B against content of weight 1; 0 and infinity are the two alone.
+BEHAVIOUR_WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+CHANNEL_WEIGHTS = (0.25, 0.5, 1.0, 2.0)
+K = 20
+TAKEN = (2, 3, 4, 5)
+WANTED = (4, 5)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the report of a fit: what was chosen, and what it brought on how much held-out data."""
+
+    what: str
+    chosen: str
+    brought: str
+    sample: str
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A held-out event: what was taken before it, and what was taken."""
+
+    shares: Mapping[str, float]
+    seen: frozenset[str]
+    answer: str
+
+
+def fit_behaviour(
+    head: Head,
+    blocks: Mapping[str, tuple[Array, np.ndarray]],
+    item_ids: list[str],
+    reader: Reader,
+    collection: int,
+    rules: HistoryRules,
+) -> tuple[Head, list[Row]]:
+    """`head` with lambda, w_B and history weights, where there are events enough."""
+    events = [e for e in reader.events(collection) if e[2] in TAKEN]
+    if len(events) < MINIMUM_EVENTS:
+        note = f"too few events ({len(events)}, {MINIMUM_EVENTS} needed)"
+        return head, [Row("behaviour (B)", "left out", note, "")]
+    for share in HELD_OUT_TIMES:
+        cut = float(np.quantile([e[3] for e in events], 1 - share))
+        questions = _questions(events, cut, rules)
+        if len(questions) >= ENOUGH_QUESTIONS:
+            break
+    past = [e for e in events if e[3] < cut]
+    sample = f"{len(questions)} held-out events"
+    if len(questions) < LEAST_QUESTIONS or not past:
+        return head, [
+            Row("behaviour (B)", "left out", "too few users come back at the end of the time", sample)
+        ]
+    x, _, known = behaviour.interactions([e[0] for e in past], [e[1] for e in past])
+    columns = {i: n for n, i in enumerate(known)}
+    tried = {}
+    for regularisation in LAMBDAS:
+        table = behaviour.largest(behaviour.ease(x, regularisation)).tocsr()
+        scores = _follow(questions, columns, table)
+        tried[regularisation] = (_recall(scores, questions, columns), scores)
+    best = max(tried, key=lambda r: tried[r][0])
+    recall, scores = tried[best]
+    popularity = np.tile(np.asarray(x.sum(0), np.float32), (len(questions), 1))
+    rows = [
+        Row(
+            "behaviour (B)",
+            f"EASE, λ {best:g}",
+            f"R@{K} {recall:.3f} (popularity {_recall(popularity, questions, columns):.3f})",
+            sample,
+        )
+    ]
+    head, row = _channel_weights(head, questions, columns, blocks, item_ids, sample)
+    rows += row
+    content = _content(questions, columns, head, blocks, item_ids)
+    weighed = {w: _recall(content + w * scores, questions, columns) for w in BEHAVIOUR_WEIGHTS}
+    top = max(weighed.values())
+    # Of weights that cannot be told apart the smallest, since content says more in an explanation.
+    chosen = min(w for w in weighed if weighed[w] >= top - _error(top, len(questions)) / 2)
+    kind = head.kinds[HISTORY]
+    if recall > top + _error(recall, len(questions)):
+        # Content only disturbs here; it stays as the tie-break that finds items nobody has taken yet.
+        channels = {n: replace(w, weight=1e-3 * w.weight) for n, w in kind.channels.items()}
+        kind, found, spoken = KindWeights(channels, 1.0), recall, "behaviour, content as tie-break"
+    else:
+        kind, found = KindWeights(dict(kind.channels), float(chosen)), weighed[chosen]
+        spoken = f"content 1, behaviour {chosen:g}"
+    brought = f"R@{K} {found:.3f} (content alone {weighed[0.0]:.3f}, behaviour alone {recall:.3f})"
+    rows.append(Row("history: content against behaviour", spoken, brought, sample))
+    fitted = replace(head, kinds={**head.kinds, HISTORY: kind}, behaviour_lambda=best)
+    return fitted, rows
+
+
+def _channel_weights(
+    head: Head,
+    questions: list[_Question],
+    columns: Mapping[str, int],
+    blocks: Mapping[str, tuple[Array, np.ndarray]],
+    item_ids: list[str],
+    sample: str,
+) -> tuple[Head, list[Row]]:
+    """Another weight for a channel of histories, where content alone finds clearly more with it."""
+    rows = []
+    for name in list(blocks)[1:]:
+        kind = head.kinds[HISTORY]
+        tried = {}
+        for weight in CHANNEL_WEIGHTS:
+            channels = {**kind.channels, name: replace(kind.of(name), weight=weight)}
+            trial = replace(head, kinds={**head.kinds, HISTORY: KindWeights(channels, kind.behaviour)})
+            content = _content(questions, columns, trial, blocks, item_ids)
+            tried[weight] = (_recall(content, questions, columns), trial)
+        best, kept = max(tried, key=lambda w: tried[w][0]), tried[kind.of(name).weight][0]
+        if tried[best][0] > kept + _error(kept, len(questions)):
+            head = tried[best][1]
+            brought = f"R@{K} of content {tried[best][0]:.3f} (at weight 1: {kept:.3f})"
+            rows.append(Row(f"history: weight of {name}", f"w {best:g}", brought, sample))
+    return head, rows
+
+
+def _error(recall: float, questions: int) -> float:
+    """Standard error of a recall."""
+    return float(np.sqrt(max(recall * (1 - recall), 1e-6) / questions))
+
+
+def _questions(
+    events: list[tuple[str, str, int, float, int]], cut: float, rules: HistoryRules
+) -> list[_Question]:
+    """Items that were wanted after `cut`, each asked for before its user first touched it.
+
+    What is bought was viewed before; asked at the purchase, the item would be among those that are left out.
+    """
+    found = []
+    for history in _by_user(events):
+        first: dict[str, int] = {}
+        wanted: set[str] = set()
+        earlier = sum(when < cut for _, when in history)
+        for n, (past, when) in enumerate(history):
+            start = first.setdefault(past.item_id, n)
+            asked = past.type in WANTED and past.item_id not in wanted
+            if asked and when >= cut and history[start][1] >= cut and earlier >= MINIMUM_HISTORY:
+                wanted.add(past.item_id)
+                before = [p for p, _ in history[:start]]
+                seen = frozenset(p.item_id for p in before)
+                found.append(_Question(share_history(before, rules), seen, past.item_id))
+    if len(found) > MOST_QUERIES:
+        rng = np.random.default_rng(0)
+        found = [found[n] for n in sorted(rng.choice(len(found), MOST_QUERIES, replace=False))]
+    return found
+
+
+def _by_user(events: list[tuple[str, str, int, float, int]]) -> Iterator[list[tuple[Past, float]]]:
+    """Each user's events in time, of events ordered by user."""
+    for _, own in groupby(events, key=lambda e: e[0]):
+        yield [(Past(item_id, kind), when) for _, item_id, kind, when, _ in own]
+
+
+def _follow(questions: list[_Question], columns: Mapping[str, int], table: sparse.csr_matrix) -> Array:
+    rows, cols, values = [], [], []
+    for n, q in enumerate(questions):
+        total = sum(q.shares.values())
+        for item_id, a in q.shares.items():
+            if item_id in columns:
+                rows.append(n)
+                cols.append(columns[item_id])
+                values.append(a / total)
+    shares = sparse.csr_matrix((np.asarray(values, np.float32), (rows, cols)), (len(questions), len(columns)))
+    return np.asarray((shares @ table).toarray(), np.float32)
+
+
+def _content(
+    questions: list[_Question],
+    columns: Mapping[str, int],
+    head: Head,
+    blocks: Mapping[str, tuple[Array, np.ndarray]],
+    item_ids: list[str],
+) -> Array:
+    """sum_c w_c (cos_c - theta_c) of each question's history, taken as one interest, float32 [questions, columns]."""
+    position = {i: n for n, i in enumerate(item_ids)}
+    here = np.asarray([position.get(i, -1) for i in columns])
+    score = np.zeros((len(questions), len(columns)), np.float32)
+    for name, (e, has) in blocks.items():
+        w: ChannelWeights = head.kinds[HISTORY].of(name)
+        q = np.zeros((len(questions), e.shape[1]), np.float32)
+        for n, question in enumerate(questions):
+            past = [(position[i], a) for i, a in question.shares.items() if i in position]
+            if past:
+                q[n] = np.asarray([a for _, a in past], np.float32) @ e[[p for p, _ in past]]
+        there = (here >= 0) & has[here]
+        score[:, there] += w.weight * (unit(q) @ e[here[there]].T - w.threshold)
+    return score
+
+
+def _recall(scores: Array, questions: list[_Question], columns: Mapping[str, int]) -> float:
+    hits = 0
+    for row, q in zip(scores, questions, strict=True):
+        if q.answer not in columns:
+            continue
+        masked = row.copy()
+        masked[[columns[i] for i in q.seen if i in columns]] = -np.inf
+        hits += int((masked > masked[columns[q.answer]]).sum() < K)
+    return hits / len(questions)

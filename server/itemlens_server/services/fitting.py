@@ -1,0 +1,381 @@
+"""`itemlens fit`: the head of a space from what a collection has stored.
+
+Everything that is chosen is chosen on items or events that were held out; what brings nothing is left out. The
+report says what was chosen and what it brought.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageOps
+
+from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.repository import Space
+from itemlens_server.errors import WrongState
+from itemlens_server.fusion import fit as closed
+from itemlens_server.fusion import select
+from itemlens_server.fusion.fit import ChannelData
+from itemlens_server.fusion.head import (
+    DISLIKE,
+    HISTORY,
+    Array,
+    ChannelTerms,
+    ChannelWeights,
+    Head,
+    KindWeights,
+    search_kind,
+    unit,
+)
+from itemlens_server.services.behaviour_fitting import Row, fit_behaviour
+from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
+from itemlens_server.services.query import HistoryRules
+from itemlens_server.storage.reader import Reader
+
+QUERIES = 500
+HELD_OUT = 0.2
+SCALES = (0.5, 1.0)
+MINIMUM_ITEMS = 50
+# A predictor must find the right one of held-out items at this many times the rate of chance.
+MINIMUM_LIFT = 3.0
+SEED = 7
+
+
+@dataclass(frozen=True)
+class _Data:
+    """All stored vectors of a collection."""
+
+    item_ids: list[str]
+    channels: dict[str, ChannelData]
+
+
+Progress = Callable[[str], None]
+
+
+def fit(
+    space: Space,
+    reader: Reader,
+    collection: int,
+    encoder: ContentEncoder,
+    rules: HistoryRules,
+    progress: Progress,
+    seed: int = SEED,
+) -> tuple[Head, list[Row]]:
+    """The fitted head of `collection`, and the report.
+
+    Raises:
+        WrongState: the collection is empty.
+    """
+    progress("reading stored vectors")
+    data = _read(space, reader, collection)
+    if not data.item_ids:
+        raise WrongState("the collection is empty: index items first")
+    fitting = _Fitting(space, data, encoder, progress, seed)
+    fitting.projections()
+    fitting.predictors()
+    fitting.search(reader, collection)
+    fitting.history()
+    fitting.dislike()
+    progress("behaviour")
+    head, rows = fit_behaviour(fitting.head(), fitting.blocks(), data.item_ids, reader, collection, rules)
+    return head, [*fitting.report, *rows]
+
+
+def _read(space: Space, reader: Reader, collection: int) -> _Data:
+    digests = {name: e.digest for name, e in space.encoders.items()}
+    item_ids = []
+    vectors: dict[str, list[Array]] = {name: [] for name in digests}
+    owners: dict[str, list[int]] = {name: [] for name in digests}
+    for n, (_, item_id, raw) in enumerate(reader.raw_vectors(collection, digests)):
+        item_ids.append(item_id)
+        for name, vs in raw.items():
+            vectors[name] += vs
+            owners[name] += [n] * len(vs)
+    channels = {
+        name: ChannelData(
+            np.stack(vs) if vs else np.zeros((0, space.encoders[name].about.dim), np.float32),
+            np.asarray(owners[name], np.int64),
+        )
+        for name, vs in vectors.items()
+    }
+    return _Data(item_ids, channels)
+
+
+class _Fitting:
+    """The steps, each adding to the terms, the kinds and the report."""
+
+    def __init__(
+        self, space: Space, data: _Data, encoder: ContentEncoder, progress: Progress, seed: int
+    ) -> None:
+        self._space, self._data, self._encoder, self._progress = space, data, encoder, progress
+        self._digests = {name: e.digest for name, e in space.encoders.items()}
+        self._random = random.Random(seed)
+        self._rng = np.random.default_rng(seed)
+        self._n = len(data.item_ids)
+        self._held_out = self._rng.random(self._n) < HELD_OUT
+        self._terms: dict[str, ChannelTerms] = {}
+        self._units: dict[str, Array] = {}
+        self._has: dict[str, np.ndarray] = {}
+        # Predictors that have not seen the held-out items, for choosing; by (source, target).
+        self._trial: dict[tuple[str, str], Array] = {}
+        self._kinds: dict[str, KindWeights] = {}
+        self.report: list[Row] = []
+
+    def head(self) -> Head:
+        """The head as far as it is fitted."""
+        channels = tuple(self._terms[name] for name in self._space.encoders)
+        return Head(channels, self._kinds, fitted=True)
+
+    def blocks(self) -> dict[str, tuple[Array, np.ndarray]]:
+        """e_c and presence of all items, by channel."""
+        return {name: (self._units[name], self._has[name]) for name in self._terms}
+
+    def projections(self) -> None:
+        """mu and P of every channel."""
+        dims = {name: e.about.dim for name, e in self._space.encoders.items()}
+        for name, width in closed.widths(dims).items():
+            self._progress(f"principal directions of {name}")
+            data = self._data.channels[name]
+            terms, kept = closed.project(name, data, self._n, width)
+            self._terms[name] = terms
+            self._units[name], self._has[name] = closed.item_units(terms, data, self._n)
+            what = f"{len(terms.mean)} → {terms.width}"
+            self.report.append(
+                Row(
+                    f"{name}: projection",
+                    what,
+                    f"{kept:.1%} of the variance kept",
+                    f"{len(data.vectors)} vectors",
+                )
+            )
+
+    def predictors(self) -> None:
+        """W of every pair of channels, where it finds held-out items."""
+        for target in self._terms:
+            for source in self._terms:
+                if source != target:
+                    self._progress(f"predicting {target} from {source}")
+                    self._predictor(source, target)
+
+    def _predictor(self, source: str, target: str) -> None:
+        both = self._has[source] & self._has[target]
+        train, test = np.flatnonzero(both & ~self._held_out), np.flatnonzero(both & self._held_out)
+        what = f"{target} predicted from {source}"
+        if len(train) < closed.MINIMUM_PAIRS:
+            self.report.append(Row(what, "left out", f"too few items have both ({int(both.sum())})", ""))
+            return
+        test = test[:2000]
+        w = closed.predictor(self._units[source][train], self._units[target][train])
+        scores = self._units[target][test] @ unit(self._units[source][test] @ w).T
+        found, chance = (
+            float(closed.recall(scores, np.arange(len(test)), 10).mean()),
+            min(1.0, 10 / len(test)),
+        )
+        brought = f"R@10 {found:.3f} among {len(test)} (chance {chance:.3f})"
+        if found < MINIMUM_LIFT * chance:
+            self.report.append(Row(what, "left out", brought, f"{len(test)} held-out items"))
+            return
+        self._trial[source, target] = w
+        final = closed.predictor(self._units[source][both], self._units[target][both])
+        terms = self._terms[target]
+        self._terms[target] = replace(terms, predictors={**terms.predictors, source: final})
+        self.report.append(Row(what, "kept", brought, f"{len(test)} held-out items"))
+
+    def search(self, reader: Reader, collection: int) -> None:
+        """Weights of queries by words, picture, or both, on held-out items asked for by a piece of their own."""
+        if self._n < MINIMUM_ITEMS:
+            self.report.append(
+                Row("search weights", "defaults", f"too few items ({self._n}, {MINIMUM_ITEMS} needed)", "")
+            )
+            return
+        targets, queries = self._queries(reader, collection)
+        if len(targets) < 20:
+            self.report.append(
+                Row("search weights", "defaults", "too few held-out items have a text or picture", "")
+            )
+            return
+        for name in self._terms:
+            self._scale(name, targets, queries)
+        for names in select.search_names(queries):
+            self._progress(f"weights of searches by {' and '.join(names)}")
+            self._search_kind(names, targets, queries)
+
+    def _queries(self, reader: Reader, collection: int) -> tuple[np.ndarray, dict[str, Array]]:
+        """Held-out items that have every channel in use, and unit query blocks by channel, float32 [targets, width]."""
+        used = [name for name in self._terms if self._has[name].any()]
+        whole = self._held_out.copy()
+        for name in used:
+            whole &= self._has[name]
+        targets = self._rng.permutation(np.flatnonzero(whole))[:QUERIES]
+        self._progress(f"encoding {len(targets)} held-out queries")
+        ids = [self._data.item_ids[t] for t in targets]
+        items = reader.items(collection, ids, self._digests, pictures=True)
+        queries: dict[str, Array] = {}
+        kept = [n for n, i in enumerate(ids) if i in items]
+        for name in used:
+            contents = [_piece(self._random, name, items[ids[n]]) for n in kept]
+            outcomes = self._encoder.encode(self._space, contents, "query", Call())
+            v = np.stack(
+                [
+                    o.v if isinstance(o, EncodedContent) else np.zeros_like(self._terms[name].mean)
+                    for o in outcomes
+                ]
+            )
+            queries[name] = unit(self._terms[name].project(v))
+        return targets[kept], queries
+
+    def _similarities(self, name: str, q: Array, hidden: np.ndarray) -> select.Similarities:
+        sources = [s for s, t in self._trial if t == name]
+        predicted = None
+        if sources:
+            total = sum(
+                (self._units[s] @ self._trial[s, name] for s in sources), np.zeros_like(self._units[name])
+            )
+            predicted = q @ unit(total).T
+        return select.Similarities(q @ self._units[name].T, predicted, hidden)
+
+    def _hide(self, name: str, targets: np.ndarray) -> np.ndarray:
+        """Which items are taken to lack the channel: those that do, half of the targets, others up to a half of all."""
+        hidden = ~self._has[name]
+        hidden[targets[: len(targets) // 2]] = True
+        missing = len(hidden) // 2 - int(hidden.sum())
+        if missing > 0:
+            others = np.setdiff1d(np.flatnonzero(~hidden), targets)
+            hidden[self._rng.permutation(others)[:missing]] = True
+        return hidden
+
+    def _scale(self, name: str, targets: np.ndarray, queries: Mapping[str, Array]) -> None:
+        """r of a predicted channel: the value with the better choice for queries that have all channels."""
+        if not self._terms[name].predictors or name not in queries:
+            return
+        others = [n for n in queries if n != name]
+        base = sum(
+            (queries[n] @ self._units[n].T for n in others), np.zeros((len(targets), self._n), np.float32)
+        )
+        similarities = self._similarities(name, queries[name], self._hide(name, targets))
+        tried = {r: select.choose(base, similarities, targets, r) for r in SCALES}
+        best = max(tried, key=lambda r: tried[r].shown + tried[r].hidden)
+        self._terms[name] = replace(self._terms[name], predicted_scale=best)
+
+    def _search_kind(self, names: Sequence[str], targets: np.ndarray, queries: Mapping[str, Array]) -> None:
+        chosen: dict[str, ChannelWeights] = {}
+        base: Array | None = None
+        # The first channel of a pair stands at weight 1; the others find their weight against it.
+        order = sorted(names, key=lambda n: self._space.encoders[n].kind == "IMAGE")
+        notes = []
+        for n, name in enumerate(order):
+            similarities = self._similarities(name, queries[name], self._hide(name, targets))
+            rest = base
+            if n == 0 and len(order) > 1:
+                rest = sum(
+                    (queries[o] @ self._units[o].T for o in order[1:]), np.zeros_like(similarities.own)
+                )
+            choice = select.choose(
+                rest, similarities, targets, self._terms[name].predicted_scale, 1.0 if n == 0 else None
+            )
+            chosen[name] = choice.weights
+            notes.append(f"{name} there {choice.shown:.3f}, hidden {choice.hidden:.3f}")
+            own = choice.weights.weight * similarities.own
+            base = own if base is None else base + own
+        assert base is not None
+        found = float(closed.recall(base, targets, 10).mean())
+        self._kinds[search_kind(dict.fromkeys(names))] = KindWeights(chosen)
+        self.report.append(
+            Row(
+                f"search by {' + '.join(order)}",
+                _spoken(chosen),
+                f"R@10 {found:.3f}; with half hidden: {'; '.join(notes)}",
+                f"{len(targets)} held-out queries",
+            )
+        )
+
+    def history(self) -> None:
+        """theta of histories, so that items without a channel are neither favoured nor buried."""
+        used = [name for name in self._terms if self._has[name].any()]
+        chosen = {}
+        for name in used:
+            self._progress(f"balance of histories in {name}")
+            chosen[name], note = self._balance(name, [o for o in used if o != name])
+            self.report.append(Row(f"history: {name}", _spoken({name: chosen[name]}), note, ""))
+        self._kinds[HISTORY] = KindWeights(chosen)
+
+    def _balance(self, name: str, others: Sequence[str]) -> tuple[ChannelWeights, str]:
+        if not others or self._n < MINIMUM_ITEMS:
+            return ChannelWeights(1.0, 0.0, 0.0), "no other channel to weigh it against"
+        lead = others[0]
+        anchors = self._rng.permutation(np.flatnonzero(self._has[lead]))[:150]
+        hidden = self._hide(name, anchors[:0])
+        bases, similarities = [], []
+        neighbours = np.argsort(-(self._units[lead][anchors] @ self._units[lead].T), axis=1)[:, :30]
+        for length in (1, 10, 30):
+            past = neighbours[:, :length]
+            base = np.zeros((len(anchors), self._n), np.float32)
+            for other in others:
+                base += unit(self._units[other][past].sum(1)) @ self._units[other].T
+            q = unit((self._units[name][past] * ~hidden[past][..., None]).sum(1))
+            one = self._similarities(name, q, hidden)
+            # What was chosen is left out of the list, as Recommend leaves it out.
+            np.put_along_axis(base, past, -1e6, axis=1)
+            bases.append(base)
+            similarities.append(one)
+        scale, guess = self._terms[name].predicted_scale, similarities[-1].predicted
+        neutral = (
+            float((scale * np.take_along_axis(guess, neighbours[:, :10], 1)).mean())
+            if guess is not None
+            else 0.0
+        )
+        weights, error = select.balance_history(bases, similarities, scale, neutral)
+        return (
+            weights,
+            f"share of items without {name} in the top 10 is within {error:.2f} of their share of all",
+        )
+
+    def dislike(self) -> None:
+        """theta of dislikes: the mean cosine, so that what is unlike the disliked item gains nothing by it."""
+        chosen = {}
+        for name, (e, has) in self.blocks().items():
+            own = select.mean_cosine(e[has])
+            scale = self._terms[name].predicted_scale
+            total = sum(
+                (self._units[s] @ w for s, w in self._terms[name].predictors.items()), np.zeros_like(e)
+            )
+            guess = scale * select.mean_cosine(unit(total)) if self._terms[name].predictors else 0.0
+            chosen[name] = ChannelWeights(1.0, round(own, 4), round(guess, 4))
+        self._kinds[DISLIKE] = KindWeights(chosen)
+
+
+def _spoken(chosen: Mapping[str, ChannelWeights]) -> str:
+    return ", ".join(
+        f"{n}: w {w.weight:g} θ {w.threshold:.2f} θ′ {w.predicted_threshold:.2f}" for n, w in chosen.items()
+    )
+
+
+def _piece(rng: random.Random, channel: str, item: Any) -> Content:
+    """A held-out query: two words of the item's text, or a crop of its picture, mirrored and dimmed."""
+    text = item.document.texts.get(channel)
+    if text is not None:
+        return Content(channel, text=_words(rng, text))
+    data = next(i.picture for i in item.inputs if i.channel == channel)
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    share = rng.uniform(0.65, 0.85)
+    width, height = max(1, int(image.width * share)), max(1, int(image.height * share))
+    left, top = rng.randint(0, image.width - width), rng.randint(0, image.height - height)
+    crop = ImageOps.mirror(image.crop((left, top, left + width, top + height)))
+    out = io.BytesIO()
+    ImageEnhance.Brightness(crop).enhance(rng.uniform(0.6, 0.9)).save(out, "PNG")
+    return Content(channel, picture=out.getvalue())
+
+
+def _words(rng: random.Random, text: str) -> str:
+    words = text.split()
+    if len(words) >= 3:
+        return " ".join(words[n] for n in sorted(rng.sample(range(len(words)), 2)))
+    # Without spaces between words: a run of characters.
+    length = max(1, min(len(text), 6))
+    start = rng.randint(0, len(text) - length)
+    return text[start : start + length].strip() or text

@@ -1,0 +1,117 @@
+"""An item as the caller gives it, what must hold of it, and what becomes of it beside one that is stored."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from itemlens_server.errors import InvalidInput, ItemlensError, WrongState
+from itemlens_server.services.encoding import Content, Notice
+from itemlens_server.storage.records import Document, NewItem, StoredInput, StoredItem
+
+MAX_ID = 256
+# Characters of an item's texts, attributes and relations as JSON, and levels of its attributes: what is stored
+# must fit into a reply, and protobuf reads at most 100 levels.
+MAX_DOCUMENT = 4 << 20
+MAX_DEPTH = 30
+
+
+@dataclass(frozen=True)
+class WriteOutcome:
+    """How one item or event went."""
+
+    id: str
+    error: ItemlensError | None = None
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True)
+class ItemInput:
+    """An item as the caller gives it."""
+
+    item_id: str
+    contents: Sequence[Content]
+    attributes: Mapping[str, Any]
+    relations: Sequence[tuple[str, str]]
+
+
+def check(item: ItemInput, merge: bool, max_pictures: int) -> None:
+    """What must hold of an item as the caller gives it.
+
+    Raises:
+        InvalidInput: something does not; the message says what.
+    """
+    if not 1 <= len(item.item_id) <= MAX_ID:
+        raise InvalidInput(f"an item id has 1 to {MAX_ID} characters", "item_id")
+    if not item.contents and not merge:
+        raise InvalidInput("the item has no contents; give at least one text or picture", "contents")
+    _check_facts(item.attributes)
+    counts: dict[str, int] = {}
+    for n, content in enumerate(item.contents):
+        counts[content.channel] = counts.get(content.channel, 0) + 1
+        most = 1 if content.text is not None else max_pictures
+        if counts[content.channel] > most:
+            what = "one text" if most == 1 else f"{most} pictures"
+            raise InvalidInput(
+                f"channel {content.channel!r} holds at most {what} of an item", f"contents[{n}]"
+            )
+    for n, (kind, other) in enumerate(item.relations):
+        if not kind or not 1 <= len(other) <= MAX_ID:
+            raise InvalidInput("a relation needs a type and an item id", f"relations[{n}]")
+
+
+def check_whole(item: NewItem, max_pictures: int) -> None:
+    """What must hold of an item as it will be stored, with what was merged into it."""
+    if not item.inputs:
+        raise InvalidInput("the item has no contents; give at least one text or picture", "contents")
+    counts = Counter(i.channel for i in item.inputs)
+    channel, most = counts.most_common(1)[0]
+    if most > max_pictures:
+        raise InvalidInput(
+            f"the item would have {most} pictures in channel {channel!r}, the limit is "
+            f"{max_pictures}; replace it instead of adding to it", "contents",
+        )  # fmt: skip
+    size = len(item.document.dump())
+    if size > MAX_DOCUMENT:
+        raise InvalidInput(
+            f"texts, attributes and relations of the item have {size} characters, the limit is {MAX_DOCUMENT}"
+        )
+    for i in item.inputs:
+        if i.vector is None:
+            raise WrongState(f"the item has no vector in channel {i.channel!r}; send it whole")
+
+
+def replacing(item: ItemInput, inputs: tuple[StoredInput, ...]) -> NewItem:
+    """The item to store in place of whatever is there."""
+    texts = {c.channel: c.text for c in item.contents if c.text is not None}
+    return NewItem(item.item_id, Document(texts, dict(item.attributes), tuple(item.relations)), inputs)
+
+
+def merged(item: ItemInput, inputs: tuple[StoredInput, ...], old: StoredItem | None) -> NewItem:
+    """The item to store, with what is there: pictures and relations added, texts and attributes set where given."""
+    new = replacing(item, inputs)
+    if old is None:
+        return NewItem(new.item_id, new.document, new.inputs, replaces=0)
+    texts = {**old.document.texts, **new.document.texts}
+    relations = tuple(dict.fromkeys([*old.document.relations, *new.document.relations]))
+    document = Document(texts, {**old.document.attributes, **new.document.attributes}, relations)
+    # A picture that is there already is not added a second time.
+    together = {(i.channel, i.content): i for i in old.inputs if i.channel not in new.document.texts}
+    together.update({(i.channel, i.content): i for i in new.inputs})
+    return NewItem(new.item_id, document, tuple(together.values()), replaces=old.row)
+
+
+def _check_facts(value: object, depth: int = 0) -> None:
+    """Raise InvalidInput for attributes that could not be given back."""
+    if depth > MAX_DEPTH:
+        raise InvalidInput(f"attributes are nested more than {MAX_DEPTH} deep", "attributes")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInput("attributes hold NaN or infinity", "attributes")
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            _check_facts(one, depth + 1)

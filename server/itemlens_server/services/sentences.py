@@ -1,0 +1,142 @@
+"""The largest parts of a score in a sentence or two, English or Chinese."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from itemlens_server.errors import InvalidInput
+from itemlens_server.services.parts import Kind, Part
+
+Language = Literal["en", "zh"]
+
+# A reason that brings less than this share of what speaks for the item is not named.
+WORTH_NAMING = 0.15
+WORDS_NAMED = 3
+
+_TEXT = {
+    "en": {
+        "past": "you showed interest in {}",
+        "behaviour": "people who took {} took this next",
+        "query": "it fits what you asked for",
+        "because": "Because {}.",
+        "words": "its words {} fit",
+        "picture": "its picture looks alike",
+        "predicted": "what is known of it suggests a fitting {}",
+        "none": "Nothing in particular speaks for it; it is the nearest there is.",
+        "and": " and ",
+        "comma": ", ",
+        "clause": ", and ",
+        "quote": "“{}”",
+        "detail": " {}.",
+    },
+    "zh": {
+        "past": "您对{}感兴趣",
+        "behaviour": "选过{}的人接着选了它",
+        "query": "它符合您的查询",
+        "because": "因为{}。",
+        "words": "其中的{}与之相符",
+        "picture": "图片也与之相似",
+        "predicted": "从已知内容可以推测其{}相符",
+        "none": "没有特别突出的理由，只是最为接近。",
+        "and": "和",
+        "comma": "、",
+        "clause": "，",
+        "quote": "“{}”",
+        "detail": "{}。",
+    },
+}
+_FUNCTION_WORD = re.compile(
+    "a|an|and|are|as|at|by|for|from|how|in|into|is|it|its|of|on|or|so|than|that|the|their|them|there|these|this|to|up|"
+    "was|were|what|when|where|which|who|will|with|without|you|your|our|all|any|also|be|but|can|has|have|no|not|only",
+    re.IGNORECASE,
+)
+_FUNCTION_CHARACTERS = frozenset("的了也和在一是与及就都而着把被让给对从为以其这那有不可能会到")
+
+
+def language(name: str) -> Language:
+    """`name` checked; English where it is empty.
+
+    Raises:
+        InvalidInput: another language.
+    """
+    if name in ("", "en"):
+        return "en"
+    if name == "zh":
+        return "zh"
+    raise InvalidInput(f"no sentences in {name!r}; there are 'en' and 'zh'", "language")
+
+
+def sentence(
+    lang: Language, sources: Sequence[Part], places: Sequence[Part], title: Callable[[str], str]
+) -> str:
+    """Why, from the parts by source (with baselines and behaviour) and by place; `title` gives an item's name."""
+    text = _TEXT[lang]
+    total = sum(p.value for p in sources)
+    for_it = sum(p.value for p in sources if p.value > 0)
+    if total <= 0 or for_it <= 0:
+        return text["none"]
+    reasons = []
+    for kind, phrase in ((Kind.PAST_ITEM, "past"), (Kind.BEHAVIOUR, "behaviour"), (Kind.QUERY, "query")):
+        parts = [p for p in sources if p.kind is kind]
+        value = sum(p.value for p in parts)
+        if value > WORTH_NAMING * for_it:
+            reasons.append((value, text[phrase].format(_named(text, parts, title))))
+    clauses = text["clause"].join(phrase for _, phrase in sorted(reasons, key=lambda r: -r[0]))
+    details = _details(text, places, for_it)
+    spoken = text["because"].format(clauses) if clauses else ""
+    if details:
+        joined = text["clause"].join(details)
+        spoken += text["detail"].format(joined[0].upper() + joined[1:])
+    return spoken.strip() or text["none"]
+
+
+def place_parts(channels: Sequence[Part], pictures: frozenset[str]) -> list[Part]:
+    """CHANNEL parts as the places they come from, for a sentence where the item's content was not encoded."""
+    return [
+        Part(Kind.CELL if p.channel in pictures else Kind.SPECIAL, p.value, p.channel, p.predicted)
+        for p in channels
+    ]
+
+
+def _named(text: dict[str, str], parts: Sequence[Part], title: Callable[[str], str]) -> str:
+    sums: dict[str, float] = {}
+    for p in parts:
+        sums[p.past_item_id] = sums.get(p.past_item_id, 0.0) + p.value
+    least = WORTH_NAMING * max(sums.values(), default=0.0)
+    best = sorted((i for i, v in sums.items() if i and v > max(least, 0.0)), key=lambda i: -sums[i])[:2]
+    return text["and"].join(text["quote"].format(title(i)) for i in best)
+
+
+def _details(text: dict[str, str], places: Sequence[Part], for_it: float) -> list[str]:
+    """What of the item fits: its words, its picture, or what its content suggests."""
+    own = [p for p in places if not p.predicted]
+    details = []
+    if sum(p.value for p in own if p.kind in (Kind.TOKEN, Kind.SPECIAL)) > WORTH_NAMING * for_it:
+        words = sorted(
+            (p for p in own if p.kind is Kind.TOKEN and _says_something(p)), key=lambda p: -p.value
+        )
+        unique = list(dict.fromkeys(p.text for p in words))[:WORDS_NAMED]
+        if unique:
+            details.append(text["words"].format(_listed(text, [text["quote"].format(w) for w in unique])))
+    if sum(p.value for p in own if p.kind is Kind.CELL) > WORTH_NAMING * for_it:
+        details.append(text["picture"])
+    for channel in sorted({p.channel for p in places if p.predicted}):
+        if sum(p.value for p in places if p.predicted and p.channel == channel) > WORTH_NAMING * for_it:
+            details.append(text["predicted"].format(channel))
+    return details
+
+
+def _listed(text: dict[str, str], names: list[str]) -> str:
+    head = text["comma"].join(names[:-1])
+    return f"{head}{text['and']}{names[-1]}" if head else names[-1]
+
+
+def _says_something(part: Part) -> bool:
+    """Whether a place is a word worth naming, and no function word or fragment."""
+    if part.value <= 0:
+        return False
+    if part.text.isascii():
+        return len(part.text) > 2 and not _FUNCTION_WORD.fullmatch(part.text)
+    return len(part.text) > 1 and not _FUNCTION_CHARACTERS & set(part.text)

@@ -1,0 +1,189 @@
+"""Adding and replacing items: encode, fuse, store, index, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from itemlens_server.engine.call_context import Call
+from itemlens_server.errors import AlreadyExists, ItemlensError, WrongState
+from itemlens_server.services.collection import Collection
+from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, Notice
+from itemlens_server.services.items import ItemInput, WriteOutcome, check, check_whole, merged, replacing
+from itemlens_server.storage import writes
+from itemlens_server.storage.records import Array, NewItem, Replaced, StoredInput, content_hash
+from itemlens_server.storage.store import Store
+
+TRIES = 5
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """An item whose new contents are encoded."""
+
+    number: int
+    item: ItemInput
+    inputs: tuple[StoredInput, ...]
+    notices: tuple[Notice, ...]
+
+
+class Upserts:
+    """Writes items to collections. `current`: the collection of a name as it is now, since one may move meanwhile."""
+
+    def __init__(
+        self,
+        store: Store,
+        encoder: ContentEncoder,
+        current: Callable[[str], Collection | None],
+        max_item_pictures: int,
+    ) -> None:
+        self._store = store
+        self._encoder = encoder
+        self._current = current
+        self._max_item_pictures = max_item_pictures
+
+    def write(
+        self, collection: Collection, items: Sequence[ItemInput], merge: bool, call: Call
+    ) -> tuple[list[WriteOutcome], int]:
+        """Add or replace items; how each went, and the sequence number."""
+        outcomes: dict[int, WriteOutcome] = {}
+        last = {item.item_id: n for n, item in enumerate(items)}
+        valid = []
+        for n, item in enumerate(items):
+            try:
+                check(item, merge, self._max_item_pictures)
+                if last[item.item_id] != n:
+                    raise AlreadyExists(
+                        f"item {item.item_id!r} comes again in this call; the last one counts", "item_id"
+                    )
+                valid.append((n, item))
+            except ItemlensError as error:
+                outcomes[n] = WriteOutcome(item.item_id, error)
+        ready = self._encode(collection, valid, outcomes, call)
+        sequence = 0
+        for _ in range(TRIES):
+            if not ready:
+                break
+            ready, sequence = self._store_items(collection, ready, merge, outcomes, call)
+        for r in ready:
+            outcomes[r.number] = WriteOutcome(
+                r.item.item_id, WrongState(f"item {r.item.item_id!r} is being changed by others; try again")
+            )
+        if not sequence:
+            sequence = self._store.reader().counts(collection.row.id)[2]
+        return [outcomes[n] for n in range(len(items))], sequence
+
+    def _encode(
+        self,
+        collection: Collection,
+        items: Sequence[tuple[int, ItemInput]],
+        outcomes: dict[int, WriteOutcome],
+        call: Call,
+    ) -> list[_Ready]:
+        """Encode what the store has no vector of; items with a bad content go to `outcomes`."""
+        reader, encoders = self._store.reader(), collection.encoders
+        inputs: dict[int, list[StoredInput | None]] = {}
+        todo: list[tuple[int, int, Content, bytes]] = []
+        for n, item in items:
+            inputs[n] = [None] * len(item.contents)
+            for m, content in enumerate(item.contents):
+                data = (
+                    content.text.encode("utf-8", "surrogatepass")
+                    if content.text is not None
+                    else content.picture or b""
+                )
+                key = content_hash(data)
+                encoder = collection.space.encoders.get(content.channel)
+                fits = encoder is not None and (encoder.kind == "TEXT") == (content.text is not None)
+                known = reader.vector(key, encoders[content.channel]) if fits else None
+                picture = (
+                    reader.picture(key, encoders[content.channel])
+                    if known is not None and content.picture is not None
+                    else b""
+                )
+                if known is not None and (content.text is not None or picture):
+                    inputs[n][m] = StoredInput(content.channel, key, picture, known)
+                else:
+                    todo.append((n, m, content, key))
+        found = self._encoder.encode(
+            collection.space, [content for _, _, content, _ in todo], "item", call, keep=True
+        )
+        notices: dict[int, list[Notice]] = {}
+        for (n, m, content, key), outcome in zip(todo, found, strict=True):
+            if isinstance(outcome, EncodedContent):
+                inputs[n][m] = StoredInput(content.channel, key, outcome.stored, outcome.v)
+                notices.setdefault(n, []).extend(
+                    Notice(x.reason, x.message, f"contents[{m}].{x.field}") for x in outcome.notices
+                )
+            else:
+                outcomes[n] = WriteOutcome(dict(items)[n].item_id, outcome.within(f"contents[{m}]"))
+        return [
+            _Ready(n, item, tuple(i for i in inputs[n] if i is not None), tuple(notices.get(n, ())))
+            for n, item in items
+            if n not in outcomes
+        ]
+
+    def _store_items(
+        self,
+        collection: Collection,
+        ready: list[_Ready],
+        merge: bool,
+        outcomes: dict[int, WriteOutcome],
+        call: Call,
+    ) -> tuple[list[_Ready], int]:
+        """Fuse and store; those whose item was changed meanwhile are given back, with the sequence number."""
+        new: list[NewItem] = []
+        raws: list[dict[str, list[Array]]] = []
+        whole: list[_Ready] = []
+        old_items = (
+            self._store.reader().items(
+                collection.row.id,
+                [r.item.item_id for r in ready],
+                collection.encoders,
+                pictures=True,
+                vectors=True,
+            )
+            if merge
+            else {}
+        )
+        for r in ready:
+            one = (
+                merged(r.item, r.inputs, old_items.get(r.item.item_id))
+                if merge
+                else replacing(r.item, r.inputs)
+            )
+            try:
+                check_whole(one, self._max_item_pictures)
+            except ItemlensError as error:
+                outcomes[r.number] = WriteOutcome(r.item.item_id, error)
+                continue
+            raw: dict[str, list[Array]] = {}
+            for i in one.inputs:
+                assert i.vector is not None
+                raw.setdefault(i.channel, []).append(i.vector)
+            new.append(one)
+            raws.append(raw)
+            whole.append(r)
+        if not new:
+            return [], 0
+        h = collection.space.head.fuse(raws, call)
+        call.check()
+
+        def after(replaced: list[Replaced]) -> None:
+            kept = [n for n, one in enumerate(replaced) if one.row]
+            current = self._current(collection.name)
+            if not kept or current is None:
+                return
+            fused = h if current.space is collection.space else current.space.head.fuse(raws)
+            current.put([replaced[n].row for n in kept], [new[n].item_id for n in kept], fused[kept])
+
+        replaced = self._store.write(
+            lambda c: writes.upsert_items(c, collection.row.id, new, collection.encoders), after
+        )
+        again = []
+        for r, outcome in zip(whole, replaced, strict=True):
+            if outcome.row:
+                outcomes[r.number] = WriteOutcome(r.item.item_id, None, r.notices)
+            else:
+                again.append(r)
+        return again, replaced[0].sequence

@@ -1,0 +1,330 @@
+"""Mapping files: rows of a user's files become items and events, and mistakes name their place."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from itemlens import Event, EventType, Item, Relation
+from itemlens_datasets.mapping import Dataset, without_picture
+from itemlens_datasets.rows import MappingError
+
+BUNDLED = Path(__file__).parents[3] / "clients/datasets/itemlens_datasets/mappings"
+ITEMS = {"file": "a.csv", "id": "{id}"}
+EVENTS = {"file": "e.csv", "user": "{user}", "item": "{item}", "type": "click"}
+
+
+def dataset(folder: Path, **parts: Any) -> Dataset:
+    (folder / "mapping.yaml").write_text(yaml.safe_dump(parts), encoding="utf-8")
+    return Dataset.read(folder / "mapping.yaml")
+
+
+def items(folder: Path, text: str, **mapping: Any) -> list[Item]:
+    given = ITEMS | mapping
+    (folder / given["file"]).write_text(text, encoding=given.get("encoding", "utf-8"))
+    return list(dataset(folder, items=given).read_items(folder))
+
+
+def events(folder: Path, text: str, **mapping: Any) -> list[Event]:
+    given = EVENTS | mapping
+    (folder / given["file"]).write_text(text, encoding="utf-8")
+    return list(dataset(folder, events=given).read_events(folder))
+
+
+def test_a_row_becomes_an_item(tmp_path: Path) -> None:
+    [item] = items(
+        tmp_path,
+        'id,title,year,tags,poster\n7,"Red, and dead",1999,a|b ,red.jpg\n',
+        id="film-{id}",
+        texts={"text": ["{title}.", "{tags}"]},
+        pictures={"image": {"path": ["{poster}", "more/{id}.jpg"]}},
+        attributes={"year": {"column": "year", "type": "int"}, "title": "title"},
+        relations=[{"type": "has", "id": "tag-{tags}"}, {"type": "is", "id": "{tags}", "split": "|"}],
+    )
+    assert item == Item(
+        "film-7",
+        texts={"text": "Red, and dead. a|b "[:-1]},
+        pictures={"image": [tmp_path / "red.jpg", tmp_path / "more/7.jpg"]},
+        attributes={"year": 1999, "title": "Red, and dead"},
+        relations=[Relation("has", "tag-a|b"), Relation("is", "a"), Relation("is", "b")],
+    )
+
+
+def test_what_is_empty_is_left_out(tmp_path: Path) -> None:
+    [item] = items(
+        tmp_path,
+        "id,title,about,year,poster\n7,,Shoes,n/a,\n",
+        empty=["n/a"],
+        texts={"text": ["{title}.", "{about}"], "title": "{title}"},
+        pictures={"image": {"path": "{poster}"}},
+        attributes={"year": {"column": "year", "type": "int"}},
+        relations=[{"type": "is", "id": "{poster}", "split": " "}],
+    )
+    assert item == Item("7", texts={"text": "Shoes"}, pictures={}, relations=[])
+
+
+@pytest.mark.parametrize(
+    ("mapping", "text"),
+    [
+        ({"file": "a.jsonl"}, '{"id": 1, "t": "x"}\n\n{"id": 2, "t": "y"}\n'),
+        ({"file": "a.data", "format": "jsonl"}, '{"id": 1, "t": "x"}\n{"t": "y", "id": 2}'),
+        ({"file": "a.csv"}, 'id,t\n1,x\n2,"y"\n'),
+        ({"file": "a.csv", "separator": ";"}, "id;t\n1;x\n2;y\n"),
+        ({"file": "a.tsv"}, "id\tt\n1\tx\n2\ty\n"),
+        ({"file": "a.dat", "format": "tsv", "columns": ["id", "t"]}, "1\tx\n2\ty\n"),
+        ({"file": "a.tsv", "columns": ["id", "t"], "skip_lines": 1}, "id:token\tt:token\n1\tx\n2\ty\n"),
+        ({"file": "a.csv", "skip_lines": 1}, "made by somebody\nid,t\n1,x\n2,y\n"),
+        (
+            {"file": "a.csv", "where": {"split": ["train"], "n": 1}},
+            "id,t,split,n\n1,x,train,1\n3,z,val,1\n2,y,train,1\n",
+        ),
+    ],
+)
+def test_formats(tmp_path: Path, mapping: dict[str, Any], text: str) -> None:
+    found = items(tmp_path, text, texts={"text": "{t}"}, **mapping)
+    assert [(item.item_id, item.texts["text"]) for item in found] == [("1", "x"), ("2", "y")]
+
+
+def test_another_encoding(tmp_path: Path) -> None:
+    [item] = items(tmp_path, "id,t\n1,caffè\n", texts={"text": "{t}"}, encoding="latin-1")
+    assert item.texts == {"text": "caffè"}
+
+
+def test_a_tsv_has_no_quoting(tmp_path: Path) -> None:
+    [item] = items(tmp_path, 'id\tt\n1\t"Ace" Ventura\n', file="a.tsv", texts={"text": "{t}"})
+    assert item.texts == {"text": '"Ace" Ventura'}
+
+
+def test_parquet_with_pictures_in_a_column(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    table = pa.table(
+        {"id": [1, 2], "t": ["x", None], "picture": [b"1", b"2"], "year": pa.array([2011, 2012], pa.int16())}
+    )
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    mapping = ITEMS | {
+        "file": "a.parquet",
+        "texts": {"text": "{t}"},
+        "pictures": {"image": {"column": "picture"}},
+        "attributes": {"year": "year"},
+    }
+    read = dataset(tmp_path, items=mapping)
+    assert list(read.read_items(tmp_path)) == [
+        Item("1", texts={"text": "x"}, pictures={"image": [b"1"]}, attributes={"year": 2011}, relations=[]),
+        Item("2", pictures={"image": [b"2"]}, attributes={"year": 2012}, relations=[]),
+    ]
+    assert read.items is not None
+    assert read.items.count(tmp_path) == 2
+
+
+def test_without_pyarrow_parquet_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = builtins.__import__
+
+    def without(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name.startswith("pyarrow"):
+            raise ImportError(name)
+        return original(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    (tmp_path / "a.parquet").touch()
+    with pytest.raises(MappingError, match="pip install pyarrow"):
+        list(dataset(tmp_path, items=ITEMS | {"file": "a.parquet"}).read_items(tmp_path))
+
+
+def test_rows_of_one_item_that_follow_each_other_are_joined(tmp_path: Path) -> None:
+    rows = [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("a", 5)]
+    found = items(
+        tmp_path,
+        "\n".join(json.dumps({"id": id, "n": n}) for id, n in rows),
+        file="a.jsonl",
+        pictures={"image": {"path": "{n}.jpg"}},
+        join_rows=2,
+        merge=True,
+    )
+    assert [(item.item_id, [Path(p).name for p in item.pictures["image"]]) for item in found] == [  # type: ignore[call-overload]
+        ("a", ["1.jpg", "2.jpg"]),
+        ("a", ["3.jpg"]),
+        ("b", ["4.jpg"]),
+        ("a", ["5.jpg"]),
+    ]
+
+
+def test_reading_is_lazy(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id\n1\n2,too many\n")
+    found = dataset(tmp_path, items=ITEMS).read_items(tmp_path)
+    assert next(found).item_id == "1"
+    with pytest.raises(MappingError, match="row 2 has 2 cells, not 1"):
+        next(found)
+
+
+def test_events_types_by_rule_and_times(tmp_path: Path) -> None:
+    rule = {
+        "column": "stars",
+        "rules": [{"at_least": 4, "type": "purchase"}, {"equals": "3", "type": "click"}],
+    }
+    found = events(
+        tmp_path,
+        "user,item,stars,time\nu,a,4.5,100\nu,b,3,100.5\nu,c,1,200\n",
+        id="{user}-{item}",
+        type=rule,
+        time={"column": "time", "unit": "seconds"},
+        value="stars",
+    )
+    first = datetime(1970, 1, 1, 0, 1, 40, tzinfo=UTC)
+    assert found == [
+        Event("u", "a", EventType.PURCHASE, first, value=4.5, event_id="u-a"),
+        Event("u", "b", EventType.CLICK, first.replace(microsecond=500_000), value=3, event_id="u-b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("unit", "text"),
+    [
+        ("seconds", "1714521600"),
+        ("milliseconds", "1714521600000"),
+        ("iso", "2024-05-01"),
+        ("iso", "2024-05-01T00:00:00Z"),
+        ("iso", "2024-05-01T02:00:00+02:00"),
+    ],
+)
+def test_times(tmp_path: Path, unit: str, text: str) -> None:
+    [event] = events(tmp_path, f"user,item,t\nu,a,{text}\n", time={"column": "t", "unit": unit})
+    assert event.time == datetime(2024, 5, 1, tzinfo=UTC)
+
+
+def test_event_ids_are_the_same_the_second_time_and_differ_by_what_is_said(tmp_path: Path) -> None:
+    text = "user,item,t\nu,a,1\nu,a,2\nu,b,1\n"
+    time = {"column": "t", "unit": "seconds"}
+    first, second = (events(tmp_path, text, time=time) for _ in range(2))
+    assert first == second
+    assert len({event.event_id for event in first}) == 3
+
+
+def test_bad_rows_are_told_and_the_others_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,year\n1,x\n,1999\n3,1999\n")
+    read = dataset(tmp_path, items=ITEMS | {"attributes": {"year": {"column": "year", "type": "int"}}})
+    told: list[str] = []
+    assert [item.item_id for item in read.read_items(tmp_path, told.append)] == ["3"]
+    assert told == [
+        "items: a.csv, row 1: column 'year': 'x' is no int",
+        "items: a.csv, row 2: the id is empty",
+    ]
+    with pytest.raises(MappingError, match="row 1"):
+        list(read.read_items(tmp_path))
+
+
+def test_a_rating_that_is_no_number_is_told(tmp_path: Path) -> None:
+    rule = {"column": "stars", "rules": [{"at_least": 4, "type": "click"}]}
+    with pytest.raises(MappingError, match="column 'stars': 'many' is no number"):
+        events(tmp_path, "user,item,stars\nu,a,many\n", type=rule)
+
+
+@pytest.mark.parametrize(
+    ("parts", "place"),
+    [
+        ({"items": {"file": "a.csv"}}, "items.id: Field required"),
+        ({"items": ITEMS | {"text": {}}}, "items.text: Extra inputs"),
+        ({"items": ITEMS | {"texts": {"text": "{a"}}}, "items.texts.text"),
+        ({"items": ITEMS | {"texts": {"text": "{a.b}"}}}, "plain column names"),
+        ({"items": ITEMS | {"id": "{a:5}"}}, "items.id: .*plain column names"),
+        ({"items": ITEMS | {"pictures": {"image": {}}}}, "items.pictures.image: .*either path or column"),
+        ({"items": ITEMS | {"format": "xml"}}, "items.format"),
+        ({"items": ITEMS | {"join_rows": 0}}, "items.join_rows"),
+        ({"events": EVENTS | {"type": "gaze"}}, "events.type"),
+        ({"events": EVENTS | {"type": {"column": "a", "rules": []}}}, "events.type.*rules"),
+    ],
+)
+def test_a_wrong_mapping_names_the_place(tmp_path: Path, parts: dict[str, Any], place: str) -> None:
+    with pytest.raises(MappingError, match=r"mapping mapping\.yaml: .*" + place):
+        dataset(tmp_path, **parts)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "place"),
+    [
+        (
+            {"texts": {"text": ["{id}", "{titel}"]}},
+            "items.texts.text: a.csv has no column 'titel'; it has id, title",
+        ),
+        ({"id": "{nr}"}, "items.id: "),
+        ({"pictures": {"image": {"column": "p"}}}, "items.pictures.image: "),
+        ({"attributes": {"x": {"column": "p"}}}, "items.attributes.x: "),
+        ({"relations": [{"type": "t", "id": "{p}"}]}, r"items.relations.0.id: "),
+        ({"where": {"split": "train"}}, "items.where: "),
+    ],
+)
+def test_a_missing_column_names_the_place(tmp_path: Path, mapping: dict[str, Any], place: str) -> None:
+    with pytest.raises(MappingError, match=place):
+        items(tmp_path, "id,title\n1,x\n", **mapping)
+
+
+def test_a_column_of_some_rows_only_is_fine_in_json(tmp_path: Path) -> None:
+    text = '{"id": 1}\n{"id": 2, "t": "x"}\n'
+    found = items(tmp_path, text, file="a.jsonl", texts={"text": "{t}"})
+    assert [dict(item.texts) for item in found] == [{}, {"text": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [('{"id": 1}\n{', "line 2"), ("[1]\n", "line 1 is not an object"), ('{"id": "\udc80"}', "cannot read")],
+)
+def test_broken_json_names_the_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.jsonl").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(MappingError, match=message):
+        list(dataset(tmp_path, items=ITEMS | {"file": "a.jsonl"}).read_items(tmp_path))
+
+
+def test_a_missing_file_says_how_to_name_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(MappingError, match=r"items\.file: no file .*a\.csv; .*--data"):
+        list(dataset(tmp_path, items=ITEMS).read_items(tmp_path))
+    with pytest.raises(MappingError, match="cannot read mapping"):
+        Dataset.read(tmp_path / "none.yaml")
+
+
+def test_an_unknown_ending_needs_a_format(tmp_path: Path) -> None:
+    with pytest.raises(MappingError, match="say its format"):
+        items(tmp_path, "", file="a.xyz")
+
+
+def test_counts_for_the_bar(tmp_path: Path) -> None:
+    for file, text, expected in [
+        ("a.csv", "id\n1\n2\n", 2),
+        ("a.jsonl", "{}\n{}\n{}\n", 3),
+        ("a.tsv", "", 0),
+    ]:
+        (tmp_path / file).write_text(text)
+        read = dataset(tmp_path, items=ITEMS | {"file": file})
+        assert read.items is not None
+        assert read.items.count(tmp_path) == expected
+    read = dataset(tmp_path, items=ITEMS | {"where": {"id": 1}})
+    assert read.items is not None
+    assert read.items.count(tmp_path) is None
+
+
+def test_the_share_without_pictures_depends_on_the_seed_only() -> None:
+    ids = [f"i{n}" for n in range(4000)]
+    chosen = [without_picture(id, 0.5, 7) for id in ids]
+    assert chosen == [without_picture(id, 0.5, 7) for id in ids]
+    assert abs(sum(chosen) - 2000) < 150
+    assert chosen != [without_picture(id, 0.5, 8) for id in ids]
+    assert not any(without_picture(id, 0.0, 7) for id in ids)
+    assert all(without_picture(id, 1.0, 7) for id in ids)
+    assert all(without_picture(id, 0.6, 7) for id, bare in zip(ids, chosen, strict=True) if bare)
+
+
+@pytest.mark.parametrize("name", ["grocery", "grocery-photos", "fashion", "ml-100k"])
+def test_the_bundled_mappings_are_right_and_name_no_machine(name: str) -> None:
+    file = BUNDLED / f"{name}.yaml"
+    read = Dataset.read(file)
+    assert read.items is not None
+    assert not read.items.file.is_absolute()
+    assert "/work" not in file.read_text()

@@ -1,0 +1,83 @@
+"""Small answers made by hand."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import TypeAlias
+
+import pytest
+from PIL import Image
+
+from itemlens import (
+    Explanation,
+    HeatMap,
+    Item,
+    Part,
+    PartKind,
+    Recommendation,
+    Recommendations,
+)
+from itemlens import Interest as UserInterest
+from itemlens_demo.answers import Answer, Found
+
+Make: TypeAlias = Callable[..., Answer]
+
+
+@pytest.fixture
+def picture() -> bytes:
+    """A small picture."""
+    made = io.BytesIO()
+    Image.new("RGB", (8, 6), "teal").save(made, "PNG")
+    return made.getvalue()
+
+
+@pytest.fixture
+def answer(picture: bytes) -> Make:
+    """Makes an answer of one item; `words` are what words of its text add to the score."""
+
+    def make(title: str, body: str, words: dict[str, float], *, pictured: bool = True) -> Answer:
+        text = f"{title}\n{body}"
+        places = [
+            Part(
+                PartKind.TOKEN,
+                "text",
+                value,
+                source_channel="text",
+                text=one,
+                start=text.index(one),
+                end=text.index(one) + len(one),
+            )
+            for one, value in words.items()
+        ]
+        by_channel = [
+            Part(PartKind.CHANNEL, "text", sum(words.values())),
+            Part(PartKind.BASELINE, "text", -0.1),
+        ]
+        if pictured:
+            by_channel.append(Part(PartKind.CHANNEL, "image", 0.25))
+        score = sum(part.value for part in by_channel)
+        item = Item(
+            "an-item",
+            texts={"text": text},
+            pictures={"image": [picture]} if pictured else {},
+            attributes={"title": title, "domain": "shop"},
+        )
+        recommendation = Recommendation("an-item", 1, score, 0, tuple(by_channel), "Because.")
+        explanation = Explanation(
+            item_id="an-item",
+            score=score,
+            residual=2e-8,
+            by_channel=tuple(by_channel),
+            by_source=(),
+            by_place=tuple(places),
+            sums=(),
+            sentence="Because <you> asked.",
+            heat_maps=(HeatMap("image", 0, None, picture),) if pictured else (),  # type: ignore[arg-type]
+            error=None,
+        )
+        interests = (UserInterest(1.0, ("past",), None),)
+        listed = Recommendations("r", "sp-1", (recommendation,), interests, 9, ())
+        return Answer(listed, (Found(item, recommendation, explanation),))
+
+    return make

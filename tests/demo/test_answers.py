@@ -1,0 +1,121 @@
+"""What an answer is turned into for people: sums that still add up, and words at their places."""
+
+from __future__ import annotations
+
+import pytest
+
+from itemlens import Item, Part, PartKind
+from itemlens_demo import answers as found
+from itemlens_demo.answers import BASELINE, BEHAVIOUR
+
+
+def word(text: str, inside: str, value: float, channel: str = "text", **more: object) -> Part:
+    """A TOKEN part for the first place of `text` in `inside`."""
+    start = inside.index(text)
+    place = {"text": text, "start": start, "end": start + len(text), "source_channel": "text"}
+    return Part(PartKind.TOKEN, channel, value, **{**place, **more})  # type: ignore[arg-type]
+
+
+def test_terms_sum_up_by_name_with_the_baseline_last() -> None:
+    parts = [
+        Part(PartKind.BASELINE, "text", -0.125),
+        Part(PartKind.CHANNEL, "text", 0.3),
+        Part(PartKind.CHANNEL, "image", 0.5),
+        Part(PartKind.BASELINE, "image", -0.125),
+        Part(PartKind.BEHAVIOUR, "", 0.1, past_item_id="a"),
+        Part(PartKind.BEHAVIOUR, "", 0.2, past_item_id="b"),
+    ]
+    terms = found.terms(parts)
+    assert list(terms) == ["words", "picture", BEHAVIOUR, BASELINE]
+    assert terms == pytest.approx({"words": 0.3, "picture": 0.5, BEHAVIOUR: 0.3, BASELINE: -0.25})
+
+
+def test_a_predicted_channel_is_named_so() -> None:
+    assert found.terms([Part(PartKind.CHANNEL, "image", 0.5, predicted=True)]) == {"picture (guessed)": 0.5}
+
+
+def test_shares_leave_out_the_baseline_and_what_speaks_against() -> None:
+    terms = {"words": 0.6, "picture": 0.2, BEHAVIOUR: -0.1, BASELINE: -0.3}
+    assert found.shares(terms) == pytest.approx({"words": 0.75, "picture": 0.25})
+    assert found.spoken_shares(terms) == f"words 75%, picture 25%, {BEHAVIOUR} against"
+    assert found.spoken_shares({"words": -0.1, BASELINE: -0.3}) == "words against"
+    assert found.spoken_shares({"words": 1.0, "picture": 0.004, BEHAVIOUR: -0.004}) == "words 100%"
+    assert found.spoken_shares({}) == "nothing speaks for it"
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"a": 0.3334, "b": 0.3334, "c": 0.3334},
+        {"a": 0.0005, "b": -0.0005, "c": 0.0004},
+        {"a": -0.12345, "b": -0.12345, "c": 0.9},
+        {"a": 0.54},
+    ],
+)
+def test_rounded_terms_add_up_to_the_rounded_score(terms: dict[str, float]) -> None:
+    figures = found.rounded(terms, 3)
+    assert sum(figures.values()) == pytest.approx(round(sum(terms.values()), 3), abs=1e-9)
+    assert all(abs(figures[name] - value) < 1.01e-3 for name, value in terms.items())
+
+
+def test_small_scores_get_more_digits() -> None:
+    assert found.digits_of({"words": 0.3, BASELINE: -0.1}) == 3
+    assert found.digits_of({"words": 0.0042}) == 5
+    assert found.digits_of({}) == found.digits_of({"words": 0.0}) == 3
+    assert found.figure(-0.25, 3, "+") == "−0.250"
+
+
+def test_pieces_give_back_the_whole_text() -> None:
+    text = "Latte 🎨 art\nWith milk."
+    parts = [word("Latte", text, 0.2), word("art", text, 0.1), word("milk", text, -0.4)]
+    pieces = list(found.pieces(text, parts, "text", 0.2))
+    assert "".join(piece for piece, _ in pieces) == text
+    # Capped at 1 in size; the picture in the text counts as one character.
+    assert [one for one in pieces if one[1]] == [("Latte", 1.0), ("art", 0.5), ("milk", -1.0)]
+
+
+def test_pieces_of_chinese() -> None:
+    text = "成都慢生活四日，喝盖碗茶"
+    pieces = list(found.pieces(text, [word("盖碗", text, 0.1), word("茶", text, 0.2)], "text", 0.2))
+    assert pieces == [("成都慢生活四日，喝", 0.0), ("盖碗", 0.5), ("茶", 1.0)]
+
+
+def test_a_word_that_also_predicts_a_picture_counts_twice() -> None:
+    text = "teapot"
+    parts = [word("teapot", text, 0.1), word("teapot", text, 0.2, channel="image", predicted=True)]
+    assert list(found.pieces(text, parts, "text", 0.6)) == [("teapot", pytest.approx(0.5))]
+
+
+def test_pieces_of_another_text_are_not_taken() -> None:
+    parts = [word("a", "a", 0.1, source_channel="reviews")]
+    assert list(found.pieces("a b", parts, "text", 0.1)) == [("a b", 0.0)]
+
+
+def test_places_that_overlap_or_lie_outside_do_no_harm() -> None:
+    def token(start: int, end: int) -> Part:
+        return Part(PartKind.TOKEN, "text", 0.1, source_channel="text", start=start, end=end)
+
+    parts = [token(0, 3), token(2, 4), token(5, 99), token(7, 99)]
+    pieces = list(found.pieces("abcdef", parts, "text", 0.1))
+    assert pieces == [("abc", 1.0), ("d", 1.0), ("e", 0.0), ("f", 1.0)]
+
+
+def test_split_at_the_title() -> None:
+    whole = [("Tea", 0.5), (" for two\nFrom", 0.0), (" Uji", 1.0)]
+    title, rest = found.split(whole, len("Tea for two"))
+    assert title == [("Tea", 0.5), (" for two", 0.0)]
+    assert rest == [("From", 0.0), (" Uji", 1.0)]
+
+
+def test_faint_words_and_punctuation_are_not_highlighted() -> None:
+    assert found.intensity("tea", 1.0) == pytest.approx(1.0)
+    assert found.intensity("tea", found.FAINTEST - 0.01) == 0.0
+    assert found.intensity("茶", -1.0) == pytest.approx(-1.0)
+    assert found.intensity("，", 1.0) == found.intensity(" - ", 1.0) == 0.0
+
+
+def test_titles() -> None:
+    assert found.title_of(Item("a", texts={"text": "body"}, attributes={"title": "Tea"})) == "Tea"
+    assert found.title_of(Item("a", texts={"text": "First line\nsecond"})) == "First line"
+    assert len(found.title_of(Item("a", texts={"text": "x" * 99}))) == found.LONGEST_TITLE
+    assert found.title_of(Item("a")) == "a"

@@ -1,0 +1,136 @@
+"""The page: nothing from outside, titles are text and not markup, and every bar adds up to its score."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import TypeAlias
+
+import pytest
+
+from itemlens import EventType, Item
+from itemlens_datasets.bundled import User
+from itemlens_demo import page
+from itemlens_demo.answers import Answer
+from itemlens_demo.story import Change, Did, Search, UserStory
+
+Make: TypeAlias = Callable[..., Answer]
+
+EVIL = "<script>alert('tea & cups')</script>"
+VOID = {"meta", "img", "link", "br", "hr", "input"}
+
+
+class Checker(HTMLParser):
+    """Collects tags and text, and checks that tags are closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.marked: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "mark" in self.open:
+            self.marked.append(data)
+
+
+@pytest.fixture
+def built(answer: Make, picture: bytes) -> str:
+    of = answer(EVIL, "Cups & 茶 for <two>.", {"Cups": 0.2, "茶": 0.15, "for": 0.01})
+    told = UserStory(
+        User("user-<1>", "林 & Maya", ("tea",)),
+        (
+            Did(Item("past", attributes={"title": EVIL}), EventType.PURCHASE),
+            Did(Item("other"), EventType.VIEW),
+        ),
+        ((0.7, (EVIL, "other")), (0.3, ("茶",))),
+        of,
+    )
+    searches = [Search(EVIL, None, of), Search("this picture", picture, of)]
+    change = Change("Maya", EVIL, ("a", EVIL), ("a", "茶"))
+    return page.build(page.About(2, 3, "sp-<1>"), [told], searches, change)
+
+
+@pytest.fixture
+def parsed(built: str) -> Checker:
+    checker = Checker()
+    checker.feed(built)
+    checker.close()
+    assert not checker.open
+    return checker
+
+
+def test_titles_are_text(built: str, parsed: Checker) -> None:
+    assert "<script" not in built
+    assert not [tag for tag, _ in parsed.tags if tag == "script"]
+    assert "&lt;script&gt;alert(&#x27;tea &amp; cups&#x27;)&lt;/script&gt;" in built
+    assert "Because &lt;you&gt; asked." in built
+    assert not re.search(r"\$[a-z]", built), "a placeholder is left"
+
+
+def test_nothing_comes_from_outside(built: str, parsed: Checker) -> None:
+    assert not re.search(r"https?://|url\(|@import|<link", built)
+    images = [attributes for tag, attributes in parsed.tags if tag == "img"]
+    assert images
+    for attributes in images:
+        assert (attributes["src"] or "").startswith("data:image/webp;base64,")
+        assert attributes["alt"]
+
+
+def test_exactly_the_strong_words_are_marked(parsed: Checker) -> None:
+    legend, words = parsed.marked[:4], parsed.marked[4:]
+    assert len(legend) == 4
+    assert words == ["Cups", "茶"] * 3, "one user and two searches show the same item"
+
+
+def test_bars_and_figures_add_up_to_the_score(built: str, answer: Make) -> None:
+    of = answer("Tea", "From Uji.", {"Uji": 0.2345})
+    score = sum(of.found[0].terms.values())
+    shown = page.build(page.About(1, 1, "sp"), [], [Search("tea", None, of)], Change("", "", (), ()))
+    terms = re.search(r'<ul class="terms">(.*?)</ul>', shown)
+    assert terms
+    figures = [float(one.replace("−", "-")) for one in re.findall(r"([+−][0-9.]+)</li>", terms[1])]
+    total = re.search(r"= ([−0-9.]+)<", terms[1])
+    assert total and len(figures) == 3
+    assert sum(figures) == pytest.approx(float(total[1])) == pytest.approx(score, abs=5e-4)
+    stretches = re.findall(r'<i class="(.*?)" style="left:([0-9.]+)%;width:([0-9.]+)%">', shown)
+    signed = sum(-float(width) if "minus" in name else float(width) for name, _, width in stretches)
+    mark = re.search(r"calc\(([0-9.]+)% - 1px\)", shown)
+    assert mark and signed == pytest.approx(float(mark[1]), abs=0.05)
+    assert max(float(left) + float(width) for _, left, width in stretches) <= 100.01
+
+
+def test_scores_below_zero_stay_on_the_bar(answer: Make) -> None:
+    of = answer("Tea", "From Uji.", {"Uji": -0.3}, pictured=False)
+    shown = page.build(page.About(1, 1, "sp"), [], [Search("tea", None, of)], Change("", "", (), ()))
+    places = [float(left) for left in re.findall(r"left:(?:calc\()?(-?[0-9.]+)%", shown)]
+    assert places and all(0 <= place <= 100 for place in places)
+    assert "= −0.400" in shown
+
+
+def test_chinese_says_that_it_is(built: str) -> None:
+    assert '<h2 lang="zh">林 &amp; Maya</h2>' in built
+    assert '<li lang="zh"><span class="came">茶</span></li>' in built
+
+
+def test_an_item_without_picture_or_explanation(answer: Make) -> None:
+    of = answer("Tea", "From Uji.", {"Uji": 0.3}, pictured=False)
+    bare = replace(of, found=tuple(replace(one, explanation=None) for one in of.found))
+    shown = page.build(page.About(1, 1, "sp"), [], [Search("tea", None, bare)], Change("", "", (), ()))
+    assert "no picture" in shown and "Because." in shown
+
+
+def test_an_empty_answer(answer: Make) -> None:
+    empty = replace(answer("Tea", "", {}), found=())
+    shown = page.build(page.About(0, 0, "sp"), [], [Search("tea", None, empty)], Change("", "", (), ()))
+    assert '<div class="cards">' in shown

@@ -1,0 +1,183 @@
+"""h, u and alpha: what the formulas of `head.terms` say, for heads of any shape."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from itemlens_server.fusion.head import (
+    DISLIKE,
+    HISTORY,
+    ChannelTerms,
+    ChannelWeights,
+    Head,
+    KindWeights,
+    search_kind,
+    unit,
+)
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def random_weights(rng: np.random.Generator, names: list[str]) -> KindWeights:
+    return KindWeights(
+        {n: ChannelWeights(*rng.uniform(0, 3, 3).tolist()) for n in names}, float(rng.random())
+    )
+
+
+def random_head(rng: np.random.Generator) -> Head:
+    """One to three channels, with or without projection and predictors."""
+    dims = {f"c{i}": int(rng.integers(2, 9)) for i in range(rng.integers(1, 4))}
+    widths = {n: int(rng.integers(1, d + 1)) if rng.random() < 0.7 else d for n, d in dims.items()}
+    channels = []
+    for name, dim in dims.items():
+        projected = widths[name] < dim
+        others = [n for n in dims if n != name and rng.random() < 0.6]
+        channels.append(
+            ChannelTerms(
+                name,
+                rng.normal(size=dim).astype(np.float32),
+                rng.normal(size=(dim, widths[name])).astype(np.float32) if projected else None,
+                {n: rng.normal(size=(widths[n], widths[name])).astype(np.float32) for n in others},
+                float(rng.uniform(0.2, 1.0)),
+            )
+        )
+    names = list(dims)
+    kinds = {HISTORY: random_weights(rng, names), search_kind({names[0]: 0}): random_weights(rng, names)}
+    return Head(tuple(channels), kinds, behaviour_lambda=3.5, fitted=True)
+
+
+def test_blocks_lie_side_by_side_with_two_flags_behind_each() -> None:
+    head = Head((ChannelTerms("a", np.zeros(5)), ChannelTerms("b", np.zeros(7), np.zeros((7, 3)))))
+    assert (head.block("a"), head.block("b")) == (slice(0, 5), slice(7, 10))
+    assert head.dimension == 5 + 2 + 3 + 2
+    with pytest.raises(KeyError):
+        head.block("c")
+
+
+@given(SEEDS)
+def test_score_is_the_sum_over_channels_of_weight_times_cosine_less_threshold(seed: int) -> None:
+    # Arrange: an item with each channel present, predicted or absent; a query in some of the channels.
+    rng = np.random.default_rng(seed)
+    head = random_head(rng)
+    h = np.zeros(head.dimension, np.float32)
+    e, flag = {}, {}
+    for c in head.channels:
+        e[c.name], flag[c.name] = unit(rng.normal(size=c.width).astype(np.float32)), int(rng.integers(3))
+        if flag[c.name] < 2:
+            scale = 1.0 if flag[c.name] == 0 else c.predicted_scale
+            h[head.block(c.name)] = scale * e[c.name]
+            h[head.block(c.name).stop + flag[c.name]] = 1.0
+    q = {
+        n: unit(rng.normal(size=head.channel(n).width).astype(np.float32))
+        for n in head.names
+        if rng.random() < 0.7
+    }
+    weights = random_weights(rng, head.names)
+
+    # Act
+    alpha = head.score(h[None], head.query(q, weights))[0]
+
+    # Assert
+    expected = 0.0
+    for name, direction in q.items():
+        w, cosine = weights.of(name), float(direction @ e[name])
+        if flag[name] == 0:
+            expected += w.weight * (cosine - w.threshold)
+        elif flag[name] == 1:
+            expected += w.weight * (head.channel(name).predicted_scale * cosine - w.predicted_threshold)
+    assert alpha == pytest.approx(expected, abs=1e-5)
+
+
+@given(SEEDS)
+def test_an_items_score_does_not_depend_on_which_items_are_scored_with_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    head = random_head(rng)
+    h = rng.normal(size=(17, head.dimension)).astype(np.float32)
+    u = rng.normal(size=head.dimension).astype(np.float32)
+    together = head.score(h, u)
+    assert [head.score(h[n : n + 1], u)[0] for n in range(17)] == together.tolist()
+
+
+@given(SEEDS)
+def test_a_sign_turns_the_whole_side_around(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    head = random_head(rng)
+    q = {n: unit(rng.normal(size=head.channel(n).width).astype(np.float32)) for n in head.names}
+    weights = random_weights(rng, head.names)
+    np.testing.assert_array_equal(head.query(q, weights, -2.0), -2.0 * head.query(q, weights))
+
+
+@given(SEEDS)
+def test_pulling_a_direction_back_keeps_its_dot_products(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    channel = random_head(rng).channels[0]
+    v = rng.normal(size=(4, len(channel.mean))).astype(np.float32)
+    direction = rng.normal(size=channel.width).astype(np.float32)
+    np.testing.assert_allclose(
+        channel.project(v) @ direction,
+        (v - channel.mean) @ channel.pull_back(direction),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
+@given(SEEDS)
+def test_a_head_comes_back_from_its_file_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> None:
+    head = random_head(np.random.default_rng(seed))
+    path: Path = tmp_path_factory.mktemp("head") / "terms.npz"
+    head.save(path)
+    again = Head.load(path)
+    assert again.names == head.names
+    assert (again.kinds, again.behaviour_lambda, again.fitted) == (
+        head.kinds,
+        head.behaviour_lambda,
+        head.fitted,
+    )
+    for old, new in zip(head.channels, again.channels, strict=True):
+        np.testing.assert_array_equal(old.mean, new.mean)
+        assert (old.projection is None) == (new.projection is None)
+        if old.projection is not None and new.projection is not None:
+            np.testing.assert_array_equal(old.projection, new.projection)
+        assert set(old.predictors) == set(new.predictors)
+        for source, w in old.predictors.items():
+            np.testing.assert_array_equal(w, new.predictors[source])
+        assert old.predicted_scale == new.predicted_scale
+
+
+def test_unit_leaves_zeros_alone() -> None:
+    np.testing.assert_array_equal(
+        unit(np.array([[0, 0], [3, 4]], np.float32)), [[0, 0], np.float32([0.6, 0.8])]
+    )
+
+
+class TestWeightsByKind:
+    fitted = ChannelWeights(2.0, 0.3, 0.1)
+    head = Head(
+        (
+            ChannelTerms("text", np.zeros(2)),
+            ChannelTerms("image", np.zeros(2)),
+            ChannelTerms("reviews", np.zeros(2)),
+        ),
+        {"search:text": KindWeights({"text": fitted}), HISTORY: KindWeights({"text": fitted}, 0.7)},
+    )
+
+    def test_a_fitted_kind_has_its_own(self) -> None:
+        assert self.head.weights(HISTORY).behaviour == 0.7
+
+    def test_a_mix_that_was_not_fitted_takes_each_channels_own_search_weights(self) -> None:
+        weights = self.head.weights(search_kind({"text": 0, "reviews": 0}))
+        assert weights.of("text") == self.fitted
+        assert weights.of("reviews") == ChannelWeights()
+
+    def test_dislikes_that_were_not_fitted_reward_nothing_for_what_it_lacks(self) -> None:
+        assert self.head.weights(DISLIKE).of("image") == ChannelWeights(1.0, 0.0, 0.0)
+
+    def test_the_name_of_a_kind_does_not_depend_on_the_order_of_its_channels(self) -> None:
+        assert search_kind({"b": 0, "a": 0}) == search_kind({"a": 0, "b": 0}) == "search:a+b"

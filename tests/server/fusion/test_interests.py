@@ -1,0 +1,81 @@
+"""Several interests of one user: how they are told apart, and how their lists become one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from itemlens_server.fusion.interests import MAX_INTERESTS, cluster, merge
+
+LISTS = st.lists(st.lists(st.integers(0, 30), max_size=20, unique=True), min_size=1, max_size=5)
+
+
+@given(LISTS, st.data())
+def test_a_merged_list_has_no_item_twice_and_stops_only_when_all_are_used_up(
+    lists: list[list[int]], data: st.DataObject
+) -> None:
+    weights = data.draw(st.lists(st.floats(0.01, 1.0), min_size=len(lists), max_size=len(lists)))
+    k = data.draw(st.integers(0, 40))
+    merged = merge(lists, weights, k)
+    items = [item for item, _ in merged]
+    assert len(set(items)) == len(items) == min(k, len(set().union(*lists)))
+    for item, n in merged:
+        assert item in lists[n]
+    for n, one in enumerate(lists):
+        own = [item for item, m in merged if m == n]
+        assert own == [item for item in one if item in own]  # each list keeps its order
+
+
+@given(st.lists(st.floats(0.05, 1.0), min_size=1, max_size=5), st.integers(1, 60))
+def test_places_are_shared_out_in_proportion_to_weights(weights: list[float], k: int) -> None:
+    # Lists without common items, long enough for anything.
+    lists = [list(range(100 * n, 100 * n + 60)) for n in range(len(weights))]
+    given_ = Counter(n for _, n in merge(lists, weights, k))
+    for n, weight in enumerate(weights):
+        # D'Hondt never gives less than the whole part of the proportional share.
+        assert given_[n] >= int(k * weight / sum(weights) - 1e-9)
+
+
+def test_by_hand() -> None:
+    merged = merge([[1, 2, 3, 4], [9, 1, 8]], [0.62, 0.38], 6)
+    assert merged == [(1, 0), (9, 1), (2, 0), (3, 0), (8, 1), (4, 0)]
+
+
+def test_one_list_stays_as_it_is() -> None:
+    assert merge([[3, 1, 2]], [1.0], 2) == [(3, 0), (1, 0)]
+
+
+class TestCluster:
+    @staticmethod
+    def similarity(groups: list[int], within: float, between: float) -> np.ndarray:
+        same = np.equal.outer(groups, groups)
+        found = np.where(same, within, between).astype(np.float64)
+        np.fill_diagonal(found, 1.0)
+        return found
+
+    def test_groups_that_are_unlike_are_told_apart(self) -> None:
+        groups = [0, 1, 0, 2, 1, 0]
+        found = cluster(self.similarity(groups, 0.9, 0.1))
+        assert sorted(map(sorted, found)) == [[0, 2, 5], [1, 4], [3]]
+
+    def test_what_is_alike_is_one_interest(self) -> None:
+        assert cluster(self.similarity([0] * 6, 0.8, 0.0)) == [[0, 1, 2, 3, 4, 5]]
+
+    @pytest.mark.parametrize("most", [1, 2, 5])
+    def test_there_are_never_more_than_asked_for(self, most: int) -> None:
+        found = cluster(self.similarity(list(range(12)), 1.0, 0.0), most)
+        assert len(found) <= most
+        assert sorted(chain.from_iterable(found)) == list(range(12))
+
+    @given(st.integers(1, 30), st.integers(0, 2**32 - 1))
+    def test_every_item_is_in_exactly_one(self, count: int, seed: int) -> None:
+        e = np.random.default_rng(seed).normal(size=(count, 4))
+        e /= np.linalg.norm(e, axis=1, keepdims=True)
+        found = cluster(e @ e.T)
+        assert sorted(chain.from_iterable(found)) == list(range(count))
+        assert 1 <= len(found) <= MAX_INTERESTS

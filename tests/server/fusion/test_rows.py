@@ -1,0 +1,127 @@
+"""The rows in memory, against the simplest model of them: a dictionary."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from itemlens_server.fusion.rows import Rows
+
+# Each step puts some items (their ids may come again in a later step) or takes one out.
+STEPS = st.lists(
+    st.one_of(
+        st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=6, unique=True),
+        st.sampled_from("abcdefgh"),
+    ),
+    max_size=30,
+)
+
+
+@given(STEPS)
+def test_a_view_shows_the_last_version_of_each_item_that_is_there(steps: list[list[str] | str]) -> None:
+    rows, model, label = Rows(1), {}, 0
+    for step in steps:
+        if isinstance(step, str):
+            rows.remove(step)
+            model.pop(step, None)
+            continue
+        labels = np.arange(label, label + len(step)) * 10 + 1
+        rows.append(labels, step, labels[:, None].astype(np.float32))
+        model.update(zip(step, labels.tolist(), strict=True))
+        label += len(step)
+
+    view = rows.view()
+    alive = np.flatnonzero(view.alive)
+    assert {view.item_ids[p]: int(view.labels[p]) for p in alive} == model
+    assert view.alive_count == len(alive) == len(model)
+    assert all(view.h[p, 0] == view.labels[p] for p in alive)
+    assert np.all(np.diff(view.labels) > 0)
+    for item_id in "abcdefgh":
+        position = rows.position(item_id)
+        assert (position is None) == (item_id not in model)
+        if position is not None:
+            assert view.item_ids[position] == item_id
+
+
+def test_a_view_keeps_its_rows_while_others_are_added() -> None:
+    rows = Rows(2)
+    rows.append(np.array([1]), ["a"], np.array([[1, 2]], np.float32))
+    before = rows.view()
+    many = 5000  # more than the arrays have room for
+    rows.append(np.arange(2, 2 + many), [f"x{n}" for n in range(many)], np.zeros((many, 2), np.float32))
+    assert before.labels.tolist() == [1]
+    assert before.h.tolist() == [[1, 2]]
+    assert rows.view().h[0].tolist() == [1, 2]
+
+
+def put(rows: Rows, *item_ids: str) -> None:
+    first = len(rows.view().labels)
+    labels = np.arange(first, first + len(item_ids)) + 1
+    rows.append(labels, list(item_ids), labels[:, None].astype(np.float32))
+
+
+def test_a_view_does_not_change_when_items_are_replaced_or_deleted() -> None:
+    rows = Rows(1)
+    put(rows, "a", "b", "c")
+    view = rows.view()
+    for _ in range(3):
+        put(rows, "a")
+    rows.remove("b")
+    assert view.alive.tolist() == [True, True, True] and view.alive_count == 3
+    # A replaced item is looked up where it was; a deleted one is gone at once.
+    assert [view.position(i) for i in "abcd"] == [0, None, 2, None]
+    assert [rows.view().position(i) for i in "abcd"] == [5, None, 2, None]
+
+
+def test_an_item_that_was_deleted_and_put_again_is_not_in_the_view_before() -> None:
+    rows = Rows(1)
+    put(rows, "a")
+    rows.remove("a")
+    view = rows.view()
+    put(rows, "a")
+    assert view.position("a") is None and not view.alive.any()
+
+
+def test_views_taken_during_replacements_show_every_item_once() -> None:
+    rows = Rows(1)
+    names = [f"i{n}" for n in range(300)]
+    put(rows, *names)
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            put(rows, *names)
+
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(write)
+        try:
+            for _ in range(200):
+                view = rows.view()
+                alive = np.flatnonzero(view.alive)
+                assert sorted(view.item_ids[p] for p in alive) == sorted(names)
+                assert [view.position(view.item_ids[p]) for p in alive] == alive.tolist()
+        finally:
+            stop.set()
+        writing.result()
+
+
+def test_what_is_kept_of_a_view_finds_rows_but_holds_no_flags() -> None:
+    rows = Rows(1)
+    put(rows, "a", "b")
+    kept = rows.view().kept()
+    assert kept.position("b") == 1 and len(kept.alive) == 0
+
+
+@given(st.sets(st.integers(0, 40)), st.lists(st.integers(-5, 50), unique=True).map(sorted))
+def test_positions_are_found_by_label_and_unknown_labels_are_left_out(
+    there: set[int], wanted: list[int]
+) -> None:
+    rows = Rows(1)
+    labels = np.array(sorted(there), np.int64)
+    rows.append(labels, [str(n) for n in labels], np.zeros((len(labels), 1), np.float32))
+    found = rows.view().positions(np.array(wanted, np.int64))
+    assert labels[found].tolist() == [n for n in wanted if n in there]

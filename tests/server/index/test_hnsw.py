@@ -1,0 +1,216 @@
+"""The graphs: what is built when, what a snapshot survives, and what a damaged one costs (time, never answers)."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from itemlens_server.fusion.rows import Array
+from itemlens_server.index import segments as graphs
+from itemlens_server.index.hnsw import Index
+from itemlens_server.index.segments import Block, Segment
+
+BLOCKS = (Block("text", 0, 6), Block("image", 8, 12))
+DIMENSION = 14
+IDENTITY = {"space_id": "sp-1", "collection": 1}
+
+
+def random_h(count: int, seed: int = 0) -> Array:
+    """Items with text, half of them with a picture, the others with a predicted one."""
+    rng = np.random.default_rng(seed)
+    h = np.zeros((count, DIMENSION), np.float32)
+    for block, scale in zip(BLOCKS, (1.0, 0.5), strict=True):
+        e = rng.normal(size=(count, block.stop - block.start))
+        h[:, block.start : block.stop] = e / np.linalg.norm(e, axis=1, keepdims=True)
+        predicted = rng.random(count) < (0.5 if block.channel == "image" else 0.0)
+        h[predicted, block.start : block.stop] *= scale
+        h[:, block.stop], h[:, block.stop + 1] = ~predicted, predicted
+    return h
+
+
+def index_at(folder: Path, segment_rows: int = 50, identity: dict[str, object] = IDENTITY) -> Index:
+    return Index(BLOCKS, DIMENSION, directory=folder / "graphs", identity=identity, segment_rows=segment_rows)
+
+
+def filled(folder: Path, count: int, segment_rows: int = 50) -> Index:
+    made = index_at(folder, segment_rows)
+    made.append(range(1, count + 1), [f"i{n}" for n in range(count)], random_h(count))
+    return made
+
+
+def files_of(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file())
+
+
+class TestPlan:
+    @staticmethod
+    def segment(first: int, last: int) -> Segment:
+        return Segment(first, last, last - first + 1, {})
+
+    def test_nothing_is_built_of_a_handful_of_rows(self) -> None:
+        assert graphs.plan([], np.arange(1, 40), 50) is None
+
+    def test_enough_fresh_rows_become_a_segment(self) -> None:
+        assert graphs.plan([], np.arange(1, 61), 50) == (0, 60)
+
+    def test_a_large_segment_stays_and_a_small_neighbour_is_taken_in(self) -> None:
+        segments = [self.segment(1, 1000), self.segment(1001, 1100)]
+        assert graphs.plan(segments, np.arange(1, 1251), 50) == (1, 250)
+
+    def test_a_segment_that_is_mostly_dead_is_built_again(self) -> None:
+        alive = np.concatenate([np.arange(1, 61), np.arange(101, 201)])
+        assert graphs.plan([self.segment(1, 100), self.segment(101, 200)], alive, 50) == (0, 160)
+
+    def test_an_emptied_collection_drops_its_segments(self) -> None:
+        assert graphs.plan([self.segment(1, 100)], np.arange(0), 50) == (0, 0)
+        assert graphs.plan([], np.arange(0), 50) is None
+
+    @given(st.lists(st.integers(1, 400), min_size=1, max_size=20))
+    def test_each_row_is_built_a_logarithmic_number_of_times(self, batches: list[int]) -> None:
+        minimum, total, built = 50, 0, 0
+        segments: list[Segment] = []
+        for batch in batches:
+            total += batch
+            while (work := graphs.plan(segments, np.arange(1, total + 1), minimum)) is not None:
+                stay, size = work
+                built += size
+                segments = [*segments[:stay], self.segment(total - size + 1, total)]
+        assert built <= total * (np.log2(max(total / minimum, 1)) + 2)
+        assert len(segments) <= np.log2(max(total / minimum, 1)) + 2
+        fresh = total - sum(s.rows for s in segments)
+        assert fresh < max(minimum, total // 10) + 1
+
+
+@settings(max_examples=20)
+@given(st.integers(60, 150), st.integers(0, 40), st.integers(0, 1000))
+def test_candidates_are_near_rows_fresh_rows_and_no_dead_ones(count: int, gone: int, seed: int) -> None:
+    # Arrange
+    rng = np.random.default_rng(seed)
+    index = index_at(Path("/nonexistent/never-written"))
+    index.append(range(1, count + 1), [f"i{n}" for n in range(count)], random_h(count, seed))
+    index.maintain()  # the snapshot cannot be written there; the graphs serve all the same
+    index.append([count + 1], ["fresh"], random_h(1, seed + 1))
+    dead = {f"i{n}" for n in rng.permutation(count)[:gone]}
+    for item_id in dead:
+        index.remove(item_id)
+    view = index.view()
+    direction = rng.normal(size=(1, 6)).astype(np.float32)
+    # Act
+    [found] = index.candidates(view, {"text": direction / np.linalg.norm(direction)}, 20 + gone)
+    # Assert
+    names = {view.item_ids[p] for p in found}
+    assert "fresh" in names and not names & dead
+    alive = np.flatnonzero(view.alive)
+    best = alive[np.argsort(-(view.h[alive, :6] @ direction[0]))][:10]
+    assert set(best.tolist()) <= set(found.tolist())
+    assert found.tolist() == sorted(set(found.tolist()))
+
+
+class TestSnapshot:
+    def test_comes_back_with_all_its_rows(self, tmp_path: Path) -> None:
+        assert filled(tmp_path, 80).maintain()
+        again = filled(tmp_path, 80)
+        again.load_graphs()
+        assert again.graph_rows() == 80
+        assert not again.maintain()  # nothing is left to do
+
+    def test_leaves_no_other_files(self, tmp_path: Path) -> None:
+        index = filled(tmp_path, 80)
+        index.maintain()
+        index.append(range(81, 200), [f"j{n}" for n in range(119)], random_h(119, 1))
+        index.maintain()
+        assert [p.name for p in tmp_path.iterdir()] == ["graphs"]
+        described = json.loads((tmp_path / "graphs" / graphs.MANIFEST).read_text())["segments"]
+        files = {g["file"] for s in described for g in s["graphs"]}
+        assert {p.name for p in files_of(tmp_path)} == {*files, graphs.MANIFEST}
+
+    def test_of_another_space_is_not_used(self, tmp_path: Path) -> None:
+        filled(tmp_path, 80).maintain()
+        other = index_at(tmp_path, identity={"space_id": "sp-2", "collection": 1})
+        other.load_graphs()
+        assert other.graph_rows() == 0
+
+    def test_that_lacks_rows_of_the_store_is_not_used(self, tmp_path: Path) -> None:
+        # As after a backup of the store was put back: rows with the same numbers, other items.
+        old = index_at(tmp_path)
+        h = random_h(80)
+        h[40:, 8:14] = 0  # no pictures behind row 40
+        old.append(range(1, 81), [f"i{n}" for n in range(80)], h)
+        old.maintain()
+        again = filled(tmp_path, 80)
+        again.load_graphs()
+        assert again.graph_rows() == 0
+
+    @pytest.mark.parametrize("damage", ["cut", "flip", "gone", "empty"])
+    def test_that_is_damaged_is_built_again(self, tmp_path: Path, damage: str) -> None:
+        filled(tmp_path, 80).maintain()
+        for path in files_of(tmp_path):
+            intact = path.read_bytes()
+            # Arrange
+            if damage == "gone":
+                path.unlink()
+            else:
+                middle = len(intact) // 2
+                flipped = intact[:middle] + bytes([intact[middle] ^ 255]) + intact[middle + 1 :]
+                path.write_bytes({"cut": intact[:middle], "flip": flipped, "empty": b""}[damage])
+            # Act
+            again = filled(tmp_path, 80)
+            again.load_graphs()
+            # Assert
+            assert again.graph_rows() == 0
+            assert again.maintain() and again.graph_rows() == 80
+            # All rows are searched, and the new snapshot is whole.
+            third = filled(tmp_path, 80)
+            third.load_graphs()
+            assert third.graph_rows() == 80
+
+    def test_of_another_shape_is_built_again(self, tmp_path: Path) -> None:
+        for content in (
+            "[]",
+            "{}",
+            "null",
+            '{"identity": 1, "segments": 2}',
+            json.dumps({"identity": IDENTITY, "segments": [1]}),
+        ):
+            (tmp_path / "graphs").mkdir(exist_ok=True)
+            (tmp_path / "graphs" / graphs.MANIFEST).write_text(content)
+            index = filled(tmp_path, 80)
+            index.load_graphs()
+            assert index.graph_rows() == 0
+
+    def test_that_was_not_written_whole_is_given_up(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        # A full disk: hnswlib itself does not notice.
+        def short(self: object, path: str) -> None:
+            Path(path).write_bytes(b"half")
+
+        index = filled(tmp_path, 80)
+        graph_type = type(graphs.build(np.array([1]), random_h(1), BLOCKS).graphs["text", "present"])
+        monkeypatch.setattr(graph_type, "save_index", short)
+        assert index.maintain()
+        assert index.graph_rows() == 80
+        assert "cannot be written" in caplog.text
+        assert files_of(tmp_path) == []
+
+    def test_what_a_crash_left_behind_is_cleared_away(self, tmp_path: Path) -> None:
+        filled(tmp_path, 80).maintain()
+        for name in ("graphs.old", "graphs.x3f9"):
+            (tmp_path / name).mkdir()
+        index = filled(tmp_path, 80)
+        index.load_graphs()
+        assert os.listdir(tmp_path) == ["graphs"] and index.graph_rows() == 80
+
+
+def test_thousands_of_equal_items_are_found_like_any_others(tmp_path: Path) -> None:
+    index = index_at(tmp_path)
+    index.append(range(1, 1001), [f"i{n}" for n in range(1000)], np.tile(random_h(1), (1000, 1)))
+    index.maintain()
+    [found] = index.candidates(index.view(), {"text": random_h(1)[:, :6]}, 600)
+    assert len(found) >= 600

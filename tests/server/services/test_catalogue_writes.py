@@ -1,0 +1,527 @@
+"""Writes to collections: what is stored, merged, refused, and what a restart finds."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from live import Live, contents
+
+import spaces
+from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.repository import ModelRepository
+from itemlens_server.errors import (
+    AlreadyExists,
+    Cancelled,
+    DeadlineExceeded,
+    InvalidInput,
+    NotFound,
+    SpaceMismatch,
+    WrongState,
+)
+from itemlens_server.services import collection as collection_module
+from itemlens_server.services.encoding import Content
+from itemlens_server.services.items import ItemInput
+from itemlens_server.services.query import Side
+from itemlens_server.storage.records import EventRow
+from spaces import Tiny
+
+RED_SHOE, BLUE_DRESS = spaces.picture("shoe", "red"), spaces.picture("dress", "blue")
+
+
+def pictures_of(live: Live, item_id: str) -> list[bytes]:
+    found = live.catalogue.get(live.collection, [item_id], pictures=True)[item_id]
+    return [i.picture for i in found.inputs if i.channel == "image"]
+
+
+def h_of(live: Live, item_id: str) -> np.ndarray:
+    position = live.collection.index.position(item_id)
+    assert position is not None
+    return live.collection.index.view().h[position].copy()
+
+
+def hung_up() -> Call:
+    call = Call()
+    call.end()
+    return call
+
+
+class TestUpsert:
+    def test_the_default_collection_is_made_when_it_is_first_written_to(self, live: Live) -> None:
+        for name in ("", "default"):
+            _, _, collection = live.catalogue.upsert(
+                name, [ItemInput("a", contents("red"), {}, ())], False, Call()
+            )
+            assert collection.name == "default"
+
+    def test_another_collection_must_be_there(self, live: Live) -> None:
+        with pytest.raises(NotFound, match="CreateCollection"):
+            live.catalogue.upsert("other", [ItemInput("a", contents("red"), {}, ())], False, Call())
+
+    def test_an_item_replaces_the_one_with_its_id(self, live: Live) -> None:
+        live.put("a", "red shoe", [RED_SHOE], attributes={"price": 3}, relations=[("goes_with", "b")])
+        live.put("a", "blue dress")
+        found = live.catalogue.get(live.collection, ["a"])["a"].document
+        assert (found.texts, found.attributes, found.relations) == ({"text": "blue dress"}, {}, ())
+        assert pictures_of(live, "a") == []
+        assert live.collection.index.view().alive_count == 1
+
+    def test_of_one_id_twice_the_last_counts_and_the_earlier_is_told(self, live: Live) -> None:
+        items = [ItemInput("a", contents(t), {}, ()) for t in ("first", "second")]
+        [first, second], _, _ = live.catalogue.upsert("", items, False, Call())
+        assert isinstance(first.error, AlreadyExists) and first.error.field == "item_id"
+        assert second.error is None
+        assert live.catalogue.get(live.collection, ["a"])["a"].document.texts == {"text": "second"}
+
+    def test_a_bad_item_does_not_hold_up_the_others(self, live: Live) -> None:
+        items = [
+            ItemInput("good", contents("red"), {}, ()),
+            ItemInput("empty", contents("  "), {}, ()),
+            ItemInput("cut", contents("red", [RED_SHOE[:60]]), {}, ()),
+            ItemInput("last", contents("blue"), {}, ()),
+        ]
+        outcomes, _, _ = live.catalogue.upsert("", items, False, Call())
+        assert [(o.id, o.error.field if o.error else None) for o in outcomes] == [
+            ("good", None), ("empty", "contents[0].text"), ("cut", "contents[1].picture"), ("last", None),
+        ]  # fmt: skip
+        assert set(live.catalogue.get(live.collection, ["good", "empty", "cut", "last"])) == {"good", "last"}
+
+    @pytest.mark.parametrize(
+        ("item", "field"),
+        [
+            (ItemInput("", contents("red"), {}, ()), "item_id"),
+            (ItemInput("x" * 257, contents("red"), {}, ()), "item_id"),
+            (ItemInput("a", [], {}, ()), "contents"),
+            (ItemInput("a", [Content("text")], {}, ()), "contents[0].text"),
+            (ItemInput("a", [Content("image")], {}, ()), "contents[0].picture"),
+            (ItemInput("a", [Content("smell", "rose")], {}, ()), "contents[0].channel"),
+            (ItemInput("a", [Content("image", "words")], {}, ()), "contents[0].picture"),
+            (ItemInput("a", [Content("text", None, RED_SHOE)], {}, ()), "contents[0].text"),
+            (ItemInput("a", [*contents("red"), *contents("blue")], {}, ()), "contents[1]"),
+            (ItemInput("a", contents(None, [RED_SHOE] * 4), {}, ()), "contents[3]"),
+            (ItemInput("a", contents("red"), {"x": float("nan")}, ()), "attributes"),
+            (ItemInput("a", contents("red"), {"x": [{"y": float("inf")}]}, ()), "attributes"),
+            (ItemInput("a", contents("red"), {}, (("", "b"),)), "relations[0]"),
+            (ItemInput("a", contents("red"), {}, (("goes_with", ""),)), "relations[0]"),
+            (ItemInput("a", contents("red"), {"x": "y" * (5 << 20)}, ()), ""),
+        ],
+    )
+    def test_what_is_wrong_is_named_and_nothing_is_stored(
+        self, live: Live, item: ItemInput, field: str
+    ) -> None:
+        [outcome], _, _ = live.catalogue.upsert("", [item], False, Call())
+        assert isinstance(outcome.error, InvalidInput)
+        assert outcome.error.field == field and outcome.error.message
+        assert live.store.reader().counts(live.collection.row.id)[0] == 0
+
+    def test_attributes_that_are_nested_too_deep_could_not_be_given_back(self, live: Live) -> None:
+        deep: object = 1
+        for _ in range(40):
+            deep = {"x": deep}
+        assert live.put("a", "red", attributes={"x": deep}).error is not None
+
+    def test_content_that_was_encoded_before_is_not_encoded_again(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        live.put("a", "red shoe", [RED_SHOE])
+        encoded: list[int] = []
+        original = live.encoder.encode
+        monkeypatch.setattr(
+            live.encoder,
+            "encode",
+            lambda space, contents, *a, **k: (
+                encoded.append(len(contents)) or original(space, contents, *a, **k)
+            ),
+        )
+        live.put("b", "red shoe", [RED_SHOE])
+        assert encoded == [0]
+        np.testing.assert_array_equal(h_of(live, "a"), h_of(live, "b"))
+        assert pictures_of(live, "b") == [RED_SHOE]
+
+    def test_bytes_of_a_picture_sent_as_a_text_are_no_picture(self, live: Live) -> None:
+        # An ASCII picture: as bytes a PPM-like BMP could be text too. What counts is how it is sent.
+        live.put("a", "BM words")
+        outcome = live.catalogue.upsert(
+            "", [ItemInput("b", [Content("image", None, b"BM words")], {}, ())], False, Call()
+        )[0][0]
+        assert outcome.error is not None and outcome.error.field == "contents[0].picture"
+
+    @pytest.mark.parametrize(("call", "error"), [(Call(0.0), DeadlineExceeded), (hung_up(), Cancelled)])
+    def test_nothing_is_stored_for_a_caller_who_does_not_wait_any_more(
+        self, live: Live, call: Call, error: type[Exception]
+    ) -> None:
+        live.put("there", "red")
+        with pytest.raises(error):
+            live.catalogue.upsert("", [ItemInput("a", contents("blue"), {}, ())], False, call)
+        assert set(live.catalogue.get(live.collection, ["a", "there"])) == {"there"}
+
+
+class TestMerge:
+    def test_pictures_and_relations_are_added_and_texts_and_attributes_set(self, live: Live) -> None:
+        live.put(
+            "a", "red shoe", [RED_SHOE], attributes={"price": 3, "brand": "x"}, relations=[("goes_with", "b")]
+        )
+        live.put(
+            "a", "blue shoe", [BLUE_DRESS], merge=True, attributes={"price": 4}, relations=[("part_of", "c")]
+        )
+        found = live.catalogue.get(live.collection, ["a"])["a"].document
+        assert found.texts == {"text": "blue shoe"}
+        assert found.attributes == {"price": 4, "brand": "x"}
+        assert found.relations == (("goes_with", "b"), ("part_of", "c"))
+        assert pictures_of(live, "a") == [RED_SHOE, BLUE_DRESS]
+
+    def test_gives_the_same_vector_as_the_whole_at_once(self, live: Live) -> None:
+        live.put("a", None, [RED_SHOE])
+        live.put("a", "red shoe", [BLUE_DRESS], merge=True)
+        live.put("b", "red shoe", [RED_SHOE, BLUE_DRESS])
+        np.testing.assert_allclose(h_of(live, "a"), h_of(live, "b"), atol=1e-6)
+
+    def test_a_picture_that_is_there_is_not_added_twice(self, live: Live) -> None:
+        live.put("a", None, [RED_SHOE])
+        live.put("a", None, [RED_SHOE], merge=True)
+        assert pictures_of(live, "a") == [RED_SHOE]
+
+    def test_an_item_that_is_not_there_is_added(self, live: Live) -> None:
+        assert live.put("a", "red", merge=True).error is None
+
+    def test_attributes_alone_may_be_merged_into_an_item(self, live: Live) -> None:
+        live.put("a", "red shoe", [RED_SHOE])
+        before = h_of(live, "a")
+        assert live.put("a", merge=True, attributes={"price": 5}).error is None
+        assert live.catalogue.get(live.collection, ["a"])["a"].document.attributes == {"price": 5}
+        np.testing.assert_array_equal(h_of(live, "a"), before)
+
+    def test_but_not_into_nothing(self, live: Live) -> None:
+        live.put("there", "red")
+        error = live.put("a", merge=True, attributes={"price": 5}).error
+        assert isinstance(error, InvalidInput) and error.field == "contents"
+
+    def test_the_limit_of_pictures_holds_for_the_sum(self, live: Live) -> None:
+        several = [spaces.picture("tour", "green", n) for n in range(4)]
+        live.put("a", None, several[:2])
+        error = live.put("a", None, several[2:], merge=True).error
+        assert isinstance(error, InvalidInput) and "limit is 3" in error.message
+        assert len(pictures_of(live, "a")) == 2
+
+    def test_many_at_once_lose_nothing(self, live: Live) -> None:
+        live.put("a", "red shoe")
+        with ThreadPoolExecutor(4) as threads:
+            errors = list(
+                threads.map(lambda n: live.put("a", merge=True, attributes={f"k{n}": n}).error, range(12))
+            )
+        done = {f"k{n}" for n, error in enumerate(errors) if error is None}
+        assert all(isinstance(e, WrongState) for e in errors if e is not None)  # "try again", never a loss
+        assert set(live.catalogue.get(live.collection, ["a"])["a"].document.attributes) == done
+
+
+class TestEvents:
+    @staticmethod
+    def event(event_id: str = "e", **changed: object) -> EventRow:
+        return EventRow(
+            **{"event_id": event_id, "user_id": "u", "item_id": "i", "type": 3, "time": 1.0} | changed
+        )  # type: ignore[arg-type]
+
+    @pytest.fixture(autouse=True)
+    def a_collection(self, live: Live) -> None:
+        live.catalogue.create("default", "")
+
+    def test_sent_twice_counts_once_and_is_told(self, live: Live) -> None:
+        live.catalogue.record("", [self.event()])
+        [again], _ = live.catalogue.record("", [self.event(time=2.0)])
+        assert again.error is None and [n.reason for n in again.notices] == ["DUPLICATE_EVENT"]
+        assert live.store.reader().counts(live.collection.row.id)[1] == 1
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"user_id": "v"},
+            {"item_id": "j"},
+            {"type": 5},
+            {"quantity": 2.0},
+            {"value": 9.5},
+            {"recommendation_id": "r"},
+        ],
+    )
+    def test_that_says_something_else_under_the_same_id_is_refused(
+        self, live: Live, changed: dict[str, object]
+    ) -> None:
+        live.catalogue.record("", [self.event()])
+        [again], _ = live.catalogue.record("", [self.event(**changed)])
+        assert isinstance(again.error, AlreadyExists) and again.error.field == "event_id"
+
+    def test_of_a_user_are_deleted_in_one_collection_or_in_all(self, live: Live) -> None:
+        live.catalogue.create("other", "")
+        for name in ("default", "other"):
+            live.catalogue.record(name, [self.event("1"), self.event("2", user_id="v")])
+        assert live.catalogue.delete_user("other", "u") == 1
+        assert live.catalogue.delete_user("", "u") == 1
+        assert live.catalogue.delete_user("", "nobody") == 0
+        with pytest.raises(NotFound):
+            live.catalogue.delete_user("missing", "u")
+
+
+class TestBehaviour:
+    @staticmethod
+    def fill(live: Live, users: int) -> None:
+        if not live.catalogue.collections():
+            live.put("i0", "red shoe")
+        live.record(*((f"u{n}", f"i{(n + m) % 6}", 5) for n in range(users) for m in range(2)))
+
+    def test_is_learnt_from_enough_events_and_again_when_they_have_grown(self, live: Live) -> None:
+        self.fill(live, 40)
+        assert not live.collection.learn_behaviour(live.store.reader())
+        self.fill(live, 40)
+        assert live.collection.learn_behaviour(live.store.reader())
+        assert not live.collection.learn_behaviour(live.store.reader())
+        self.fill(live, 20)
+        assert live.collection.learn_behaviour(live.store.reader())
+
+    def test_is_there_again_after_a_restart(
+        self, live: Live, repository: ModelRepository, tiny: Tiny
+    ) -> None:
+        self.fill(live, 80)
+        live.collection.learn_behaviour(live.store.reader())
+        old = live.collection.index.neighbours
+        live.store.close()
+        again = Live(repository, live.data, tiny.fitted)
+        new = again.collection.index.neighbours
+        again.close()
+        assert old is not None and new is not None
+        assert (old.table != new.table).nnz == 0 and list(old.item_ids) == list(new.item_ids)
+
+    @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 half a zip", b"no zip at all"])
+    def test_a_damaged_snapshot_is_learnt_again(
+        self, live: Live, repository: ModelRepository, tiny: Tiny, damage: bytes
+    ) -> None:
+        self.fill(live, 80)
+        live.collection.learn_behaviour(live.store.reader())
+        (live.collection.directory / collection_module.BEHAVIOUR).write_bytes(damage)
+        live.store.close()
+        again = Live(repository, live.data, tiny.fitted)
+        try:
+            assert again.collection.index.neighbours is None
+            assert again.collection.learn_behaviour(again.store.reader())
+        finally:
+            again.close()
+
+    def test_a_deletion_counts_though_as_many_events_came_since(
+        self, live: Live, repository: ModelRepository, tiny: Tiny
+    ) -> None:
+        self.fill(live, 80)
+        live.record(("secret", "i0", 5), ("secret", "only-secret", 5))
+        live.collection.learn_behaviour(live.store.reader())
+        assert "only-secret" in live.collection.index.neighbours.index  # type: ignore[union-attr]
+        live.catalogue.delete_user("", "secret")
+        live.catalogue.record("", [EventRow(f"new{n}", "x", f"i{n}", 5, 1e6 + n) for n in range(3)])
+        # While the server was down, too: what was learnt before the deletion is not taken.
+        live.store.close()
+        again = Live(repository, live.data, tiny.fitted)
+        try:
+            assert again.collection.index.neighbours is None
+            assert again.collection.learn_behaviour(again.store.reader())
+            assert "only-secret" not in again.collection.index.neighbours.index  # type: ignore[union-attr]
+            again.catalogue.record("", [EventRow("s", "secret", "only-secret", 5, 2e6)])
+            again.catalogue.record("", [EventRow(f"m{n}", "y", f"i{n % 6}", 5, 3e6 + n) for n in range(40)])
+            assert again.collection.learn_behaviour(again.store.reader())
+            again.catalogue.delete_user("", "secret")
+            again.catalogue.record("", [EventRow(f"l{n}", "z", f"i{n}", 5, 4e6 + n) for n in range(2)])
+            assert again.collection.learn_behaviour(again.store.reader())
+            assert "only-secret" not in again.collection.index.neighbours.index  # type: ignore[union-attr]
+        finally:
+            again.close()
+
+    def test_is_learnt_again_after_a_failure_and_served_though_it_cannot_be_saved(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.fill(live, 80)
+
+        def full(*_: object) -> None:
+            raise OSError("no space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(collection_module, "save_learnt", full)
+            with pytest.raises(OSError, match="no space"):
+                live.collection.learn_behaviour(live.store.reader())
+        assert live.collection.index.neighbours is not None
+        live.record(*((f"v{n}", f"i{n % 6}", 5) for n in range(40)))
+        with monkeypatch.context() as patched:
+            patched.setattr(collection_module.behaviour, "fit", full)
+            with pytest.raises(OSError, match="no space"):
+                live.collection.learn_behaviour(live.store.reader())
+        assert live.collection.learn_behaviour(live.store.reader())
+
+    def test_one_collection_that_fails_does_not_hold_up_the_others(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.fill(live, 80)
+        broken = live.catalogue.create("a-broken-one", "")
+
+        def fails(*_: object) -> bool:
+            raise RuntimeError("broken")
+
+        monkeypatch.setattr(broken.index, "maintain", fails)
+        assert live.catalogue.maintain()
+        assert live.collection.index.neighbours is not None
+
+    def test_of_a_deleted_user_nothing_stays(self, live: Live) -> None:
+        self.fill(live, 80)
+        live.record(*(("secret", f"i{n}", 5) for n in (0, 3)))
+        live.collection.learn_behaviour(live.store.reader())
+        live.catalogue.delete_user("", "secret")
+        assert live.collection.learn_behaviour(live.store.reader())
+        neighbours = live.collection.index.neighbours
+        assert neighbours is not None
+        for n in range(80):
+            live.catalogue.delete_user("", f"u{n}")
+        assert live.collection.learn_behaviour(live.store.reader())
+        assert live.collection.index.neighbours is None
+        assert not (live.collection.directory / collection_module.BEHAVIOUR).exists()
+        assert not live.collection.learn_behaviour(live.store.reader())
+
+
+class TestCollections:
+    @pytest.mark.parametrize("name", ["", "Upper", "a b", "x" * 65, "ä", "a\n", "../up"])
+    def test_a_name_that_does_not_do_is_refused(self, live: Live, name: str) -> None:
+        with pytest.raises(InvalidInput) as error:
+            live.catalogue.create(name, "")
+        assert error.value.field == "name"
+
+    def test_a_name_is_taken_once_unless_that_is_allowed(self, live: Live, tiny: Tiny) -> None:
+        made = live.catalogue.create("c", "")
+        with pytest.raises(AlreadyExists):
+            live.catalogue.create("c", "")
+        assert live.catalogue.create("c", "", allow_existing=True) is made
+        with pytest.raises(SpaceMismatch, match="other encoders"):
+            live.catalogue.create("c", tiny.other, allow_existing=True)
+
+    def test_what_changes_a_whole_collection_has_no_default(self, live: Live, tiny: Tiny) -> None:
+        live.put("a", "red")
+        for change in (lambda: live.catalogue.delete(""), lambda: live.catalogue.move("", tiny.plain)):
+            with pytest.raises(InvalidInput) as error:
+                change()
+            assert error.value.field == "name"
+        assert "a" in live.catalogue.get(live.collection, ["a"])
+
+    def test_a_deleted_one_leaves_nothing(self, live: Live) -> None:
+        live.put("a", "red", [RED_SHOE])
+        live.record(("u", "a", 3))
+        directory = live.collection.directory
+        live.catalogue.delete("default")
+        assert live.catalogue.collections() == [] and not directory.exists()
+        live.put("b", "blue")
+        assert live.store.reader().counts(live.collection.row.id)[:2] == (1, 0)
+
+    def test_both_are_told_apart(self, live: Live) -> None:
+        for name, text in (("one", "red shoe"), ("two", "blue dress")):
+            live.catalogue.create(name, "")
+            live.catalogue.upsert(name, [ItemInput("a", contents(text), {}, ())], False, Call())
+        one, two = (live.catalogue.get(live.catalogue.collection(n), ["a"])["a"] for n in ("one", "two"))
+        assert (one.document.texts["text"], two.document.texts["text"]) == ("red shoe", "blue dress")
+
+
+class TestMove:
+    def test_to_a_fitted_space_encodes_nothing_and_keeps_every_item(
+        self, repository: ModelRepository, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        live = Live(repository, tmp_path / "d", tiny.plain)
+        try:
+            for item in spaces.sample_items(70):
+                live.put(item.item_id, item.text, item.pictures)
+            live.catalogue.delete_items(live.collection, ["item-0003"])
+            monkeypatch.setattr(live.encoder, "encode", None)
+            moved = live.catalogue.move("default", "fitted")
+            assert live.collection is moved and moved.space.space_id == tiny.fitted
+            assert moved.index.view().alive_count == 69
+            assert live.store.reader().collections()[0].space_id == tiny.fitted
+        finally:
+            live.close()
+
+    def test_to_other_encoders_is_refused_with_what_to_do(self, live: Live, tiny: Tiny) -> None:
+        live.put("a", "red")
+        with pytest.raises(SpaceMismatch, match="itemlens index"):
+            live.catalogue.move("default", tiny.other)
+        assert live.collection.space.space_id == tiny.fitted
+
+    def test_there_and_back_gives_the_first_answers(self, live: Live, tiny: Tiny) -> None:
+        for item in spaces.sample_items(60):
+            live.put(item.item_id, item.text, item.pictures)
+
+        def ask() -> list[tuple[str, float]]:
+            return [
+                (i.item_id, round(i.score, 5)) for i in live.ask(Side(query=live.query("red shoe"))).items
+            ]
+
+        before = ask()
+        live.catalogue.move("default", tiny.plain)
+        live.catalogue.move("default", tiny.fitted)
+        assert ask() == before
+
+    def test_writes_meanwhile_are_taken_over(self, live: Live, tiny: Tiny) -> None:
+        for n in range(40):
+            live.put(f"old-{n}", f"red shoe {n}")
+        stop = threading.Event()
+        written: list[str] = []
+        removed: list[str] = []
+
+        def write() -> None:
+            n = 0
+            while not stop.is_set() or n < 20:
+                live.put(f"new-{n}", f"blue dress {n % 7}")
+                written.append(f"new-{n}")
+                if n % 3 == 0 and n < 120:
+                    live.catalogue.delete_items(live.collection, [f"old-{n // 3}"])
+                    removed.append(f"old-{n // 3}")
+                n += 1
+
+        with ThreadPoolExecutor(1) as threads:
+            writing = threads.submit(write)
+            for space in (tiny.plain, tiny.fitted, tiny.plain):
+                live.catalogue.move("default", space)
+            stop.set()
+            writing.result()
+        view = live.collection.index.view()
+        there = {view.item_ids[p] for p in np.flatnonzero(view.alive)}
+        assert there == {*(f"old-{n}" for n in range(40)), *written} - set(removed)
+        assert live.collection.space.space_id == tiny.plain
+        # What a reader of the store finds is the same.
+        assert live.store.reader().counts(live.collection.row.id)[0] == len(there)
+
+
+class TestRestart:
+    def reopen(self, live: Live) -> Live:
+        live.store.close()
+        return Live(live.repository, live.data, live.space_id)
+
+    @pytest.mark.parametrize("snapshot", [True, False])
+    def test_gives_the_same_answers_with_and_without_a_snapshot(self, live: Live, snapshot: bool) -> None:
+        for item in spaces.sample_items(120):
+            live.put(item.item_id, item.text, item.pictures)
+        live.catalogue.delete_items(live.collection, ["item-0001", "item-0050"])
+        live.put("item-0002", "blue kettle")
+        if snapshot:
+            live.catalogue.maintain()
+        side = Side(query=live.query("red running shoe"))
+        before = [(i.item_id, i.score) for i in live.ask(side, k=50, exact=True).items]
+        again = self.reopen(live)
+        try:
+            assert bool(again.collection.index.graph_rows()) == snapshot
+            after = [(i.item_id, i.score) for i in again.ask(side, k=50, exact=True).items]
+            assert [i for i, _ in after] == [i for i, _ in before]
+            np.testing.assert_allclose([s for _, s in after], [s for _, s in before], atol=1e-6)
+        finally:
+            again.close()
+
+    def test_without_the_space_of_the_store_says_what_to_do(
+        self, live: Live, tiny: Tiny, tmp_path: Path
+    ) -> None:
+        live.put("a", "red")
+        live.store.close()
+        only = tmp_path / "models"
+        only.mkdir()
+        (only / tiny.other).symlink_to(tiny.models / tiny.other)
+        with pytest.raises(SpaceMismatch, match="itemlens index") as error:
+            Live(spaces.open_repository(only), live.data, tiny.other)
+        assert tiny.fitted in error.value.message

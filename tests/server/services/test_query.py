@@ -1,0 +1,186 @@
+"""The asking side: what counts of a history, and what becomes of each source."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from live import Live
+
+from itemlens_server.errors import InvalidInput, NotFound
+from itemlens_server.fusion.head import HISTORY
+from itemlens_server.services.query import (
+    CART,
+    CLICK,
+    DISLIKED,
+    PURCHASE,
+    VIEW,
+    ChannelChange,
+    HistoryRules,
+    Past,
+    Side,
+    resolve,
+    share_history,
+)
+
+IMPRESSION, RETURN = 1, 6
+EVENTS = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 9)), max_size=40)
+
+
+class TestShares:
+    rules = HistoryRules()
+
+    def share(self, *events: tuple[str, int]) -> dict[str, float]:
+        return share_history([Past(i, t) for i, t in events], self.rules)
+
+    def test_what_was_done_weighs_by_its_type(self) -> None:
+        for kind, weight in ((VIEW, 0.2), (CLICK, 0.5), (CART, 0.8), (PURCHASE, 1.0)):
+            assert self.share(("a", kind)) == {"a": weight}
+
+    def test_impressions_returns_and_dislikes_are_no_interest(self) -> None:
+        assert self.share(("a", IMPRESSION), ("b", RETURN), ("c", DISLIKED), ("d", 99)) == {}
+
+    def test_each_older_item_counts_a_tenth_less(self) -> None:
+        found = self.share(("old", CLICK), ("newer", CLICK), ("newest", CLICK))
+        assert found == pytest.approx({"newest": 0.5, "newer": 0.45, "old": 0.405})
+
+    def test_an_item_that_comes_again_stands_at_its_latest_place_with_its_strongest_type(self) -> None:
+        found = self.share(("a", PURCHASE), ("b", CLICK), ("a", VIEW))
+        assert found == pytest.approx({"a": 1.0, "b": 0.45})
+
+    def test_only_the_latest_items_of_the_window_count(self) -> None:
+        found = share_history([Past(f"i{n}", CLICK) for n in range(60)], HistoryRules(window=50))
+        assert set(found) == {f"i{n}" for n in range(10, 60)}
+
+    @given(EVENTS, st.integers(1, 5))
+    def test_whatever_the_history(self, events: list[tuple[str, int]], window: int) -> None:
+        rules = HistoryRules(window=window)
+        shares = share_history([Past(i, t) for i, t in events], rules)
+        wanted = [i for i, t in events if t in rules.type_weights]
+        assert len(shares) == min(window, len(set(wanted)))
+        assert list(shares) == list(dict.fromkeys(reversed(wanted)))[:window]  # newest first
+        assert all(0 < a <= 1 for a in shares.values())
+
+
+class TestResolve:
+    def resolve(self, sample: Live, **side: object):  # type: ignore[no-untyped-def]
+        view = sample.collection.index.view()
+        return resolve(sample.collection, view, Side(**side), HistoryRules())  # type: ignore[arg-type]
+
+    def test_unlike_past_items_are_interests_of_their_own_with_the_weight_of_their_items(
+        self, sample: Live
+    ) -> None:
+        shoe, dress, shoe2 = "item-0000", "item-0001", "item-0030"
+        found = self.resolve(sample, history=[Past(dress, VIEW), Past(shoe, PURCHASE), Past(shoe2, PURCHASE)])
+        assert [set(i.item_ids) for i in found.interests] == [{shoe, shoe2}, {dress}]
+        total = 1.0 + 0.9 + 0.2 * 0.81
+        assert [i.weight for i in found.interests] == pytest.approx([1.9 / total, 0.2 * 0.81 / total])
+
+    def test_one_interest_can_be_asked_for(self, sample: Live) -> None:
+        history = [Past(f"item-{n:04d}", CLICK) for n in range(6)]
+        [one] = self.resolve(sample, history=history, max_interests=1).interests
+        assert len(one.item_ids) == 6 and one.weight == 1.0
+
+    def test_liked_items_are_taken_as_one_interest(self, sample: Live) -> None:
+        [one] = self.resolve(sample, liked=["item-0000", "item-0001", "item-0002"]).interests
+        assert one.item_ids == () and len(one.sources) == 1
+
+    def test_u_is_the_weighted_sum_of_its_sources(self, sample: Live) -> None:
+        parts = [
+            {"query": sample.query("red shoe")},
+            {"liked": ["item-0001"]},
+            {"disliked": ["item-0002"]},
+            {"vector": np.random.default_rng(0).normal(size=36).astype(np.float32)},
+        ]
+        weights = {"query": 2.0, "liked": 0.5, "disliked": 3.0, "query_vector": 0.25}
+        alone = [
+            self.resolve(sample, **one).interests[0].u * factor
+            for one, factor in zip(parts, weights.values(), strict=True)
+        ]
+        merged: dict[str, object] = {}
+        for one in parts:
+            merged |= one
+        together = self.resolve(sample, **merged, source_weights=weights).interests[0].u
+        np.testing.assert_allclose(together, sum(alone), atol=1e-5)
+
+    def test_a_dislike_counts_against_under_weights_of_its_own(self, sample: Live) -> None:
+        head = sample.collection.space.terms
+        disliked = self.resolve(sample, disliked=["item-0000"]).interests[0].u
+        liked = self.resolve(sample, liked=["item-0000"]).interests[0].u
+        block = head.block("text")
+        np.testing.assert_allclose(disliked[block], -liked[block], atol=1e-6)  # both weigh 1 in text
+        assert disliked[block.stop] == pytest.approx(0.05)  # + w theta of dislikes, not of histories
+
+    def test_an_event_of_type_dislike_is_a_dislike(self, sample: Live) -> None:
+        told = self.resolve(sample, history=[Past("item-0001", CLICK), Past("item-0000", DISLIKED)])
+        asked = self.resolve(sample, history=[Past("item-0001", CLICK)], disliked=["item-0000"])
+        np.testing.assert_array_equal(told.interests[0].u, asked.interests[0].u)
+        assert told.seen == asked.seen == {"item-0000", "item-0001"}
+
+    def test_changed_weights_hold_for_every_source(self, sample: Live) -> None:
+        head = sample.collection.space.terms
+        changes = {"text": ChannelChange(weight=0.0), "image": ChannelChange(threshold=0.9)}
+        u = (
+            self.resolve(sample, liked=["only-picture"], query=sample.query("red"), changes=changes)
+            .interests[0]
+            .u
+        )
+        assert not u[head.block("text").start : head.block("text").stop + 2].any()
+        assert u[head.block("image").stop] == pytest.approx(-0.7 * 0.9)
+
+    def test_unknown_items_are_passed_over_and_told(self, sample: Live) -> None:
+        found = self.resolve(sample, history=[Past("gone", CLICK), Past("item-0000", CLICK)], liked=["nope"])
+        assert [(n.reason, n.field) for n in found.notices] == [
+            ("UNKNOWN_ITEM", "user.history"),
+            ("UNKNOWN_ITEM", "user.liked_item_ids"),
+        ]
+        assert "'gone'" in found.notices[0].message
+
+    def test_nothing_but_unknown_items_is_not_found(self, sample: Live) -> None:
+        with pytest.raises(NotFound) as error:
+            self.resolve(sample, history=[Past("gone", CLICK)])
+        assert (error.value.kind, error.value.name) == ("item", "gone")
+
+    @pytest.mark.parametrize(
+        "side", [{}, {"query": {"text": np.ones(20, np.float32)}, "source_weights": {"query": 0.0}}]
+    )
+    def test_a_side_that_asks_for_nothing_is_refused(self, sample: Live, side: dict[str, object]) -> None:
+        with pytest.raises(InvalidInput) as error:
+            self.resolve(sample, **side)
+        assert error.value.field == "user"
+
+    def test_an_unknown_channel_in_the_weights_is_refused(self, sample: Live) -> None:
+        with pytest.raises(InvalidInput, match="no channel 'smell'"):
+            self.resolve(sample, liked=["item-0000"], changes={"smell": ChannelChange(1.0)})
+
+    def test_past_items_that_cancel_each_other_out_ask_for_nothing(self, sample: Live) -> None:
+        view, head = sample.collection.index.view(), sample.collection.space.terms
+        opposite = view.h.copy()
+        a, b = (sample.collection.index.position(i) for i in ("item-0000", "item-0030"))
+        opposite[b] = opposite[a]
+        for name in head.names:
+            opposite[b, head.block(name)] *= -1
+        turned = replace(view, h=opposite)
+        found = resolve(sample.collection, turned, Side(liked=["item-0000", "item-0030"]), HistoryRules())
+        assert not found.interests[0].u.any()
+
+    def test_behaviour_follows_each_source_by_its_weight(self, sample: Live) -> None:
+        def past(**weights: float) -> dict[str, float]:
+            history = [Past("item-0003", PURCHASE)]
+            found = self.resolve(
+                sample, history=history, liked=["item-0000", "item-0003"], source_weights=weights
+            )
+            return dict(found.interests[0].past)
+
+        assert past() == {"item-0003": 1.5, "item-0000": 0.5}
+        assert past(liked=0.0) == {"item-0003": 1.0}
+        assert past(history=0.0) == {"item-0003": 0.5, "item-0000": 0.5}
+        assert past(history=2.0, liked=0.2) == pytest.approx({"item-0003": 2.1, "item-0000": 0.1})
+
+    def test_behaviour_weight_is_that_of_histories_unless_given(self, sample: Live) -> None:
+        fitted = sample.collection.space.terms.weights(HISTORY).behaviour
+        assert self.resolve(sample, liked=["item-0000"]).interests[0].behaviour == fitted
+        assert self.resolve(sample, liked=["item-0000"], behaviour_weight=0.0).interests[0].behaviour == 0.0

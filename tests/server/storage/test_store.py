@@ -1,0 +1,324 @@
+"""The store: what is acknowledged is there, what failed left nothing, and content is kept once."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from itemlens_server.errors import AlreadyExists, NotFound, StorageFull, WrongState
+from itemlens_server.storage import writes
+from itemlens_server.storage.reader import Reader
+from itemlens_server.storage.records import Document, EventRow, NewItem, Replaced, StoredInput, content_hash
+from itemlens_server.storage.store import Store
+
+ENCODERS = {"text": "encoder-t", "image": "encoder-i"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(tmp_path / "data")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def collection(store: Store) -> int:
+    return new_collection(store, "c")
+
+
+def new_collection(store: Store, name: str) -> int:
+    return store.write(lambda c: writes.create_collection(c, name, "sp-1")).id
+
+
+def vector(seed: str) -> np.ndarray:
+    return np.full(4, len(seed) + 0.5, np.float32)
+
+
+def item(item_id: str, text: str, pictures: tuple[bytes, ...] = (), replaces: int | None = None) -> NewItem:
+    inputs = [StoredInput("text", content_hash(text.encode()), b"", vector(text))]
+    inputs += [StoredInput("image", content_hash(p), p, vector("p")) for p in pictures]
+    return NewItem(
+        item_id, Document({"text": text}, {"price": 3}, (("goes_with", "x"),)), tuple(inputs), replaces
+    )
+
+
+def upsert(store: Store, collection: int, *items: NewItem) -> list[Replaced]:
+    return store.write(lambda c: writes.upsert_items(c, collection, list(items), ENCODERS))
+
+
+def rows(store: Store, table: str) -> int:
+    return int(store.write(lambda c: c.execute(f"SELECT count(*) FROM {table}").fetchone()[0]))
+
+
+class TestItems:
+    def test_come_back_as_they_were(self, store: Store, collection: int) -> None:
+        upsert(store, collection, item("a", "red", (b"PIC1", b"PIC2")))
+        found = store.reader().items(collection, ["a", "b"], ENCODERS, pictures=True, vectors=True)
+        assert set(found) == {"a"}
+        a = found["a"]
+        assert a.document == Document({"text": "red"}, {"price": 3}, (("goes_with", "x"),))
+        assert [i.picture for i in a.inputs if i.channel == "image"] == [b"PIC1", b"PIC2"]
+        assert all(i.vector is not None for i in a.inputs)
+        assert a.sequence == 1
+
+    def test_a_replaced_item_gets_a_new_row_and_nothing_stays_of_the_old(
+        self, store: Store, collection: int
+    ) -> None:
+        [first] = upsert(store, collection, item("a", "red", (b"PIC1",)))
+        [second] = upsert(store, collection, item("a", "blue"))
+        assert (second.old_row, second.row > first.row) == (first.row, True)
+        assert store.reader().items(collection, ["a"], ENCODERS)["a"].document.texts == {"text": "blue"}
+        assert (rows(store, "items"), rows(store, "pictures"), rows(store, "vectors")) == (1, 0, 1)
+
+    def test_rows_are_never_used_again(self, store: Store, collection: int) -> None:
+        [first] = upsert(store, collection, item("a", "red"))
+        store.write(lambda c: writes.delete_items(c, collection, ["a"]))
+        [second] = upsert(store, collection, item("b", "blue"))
+        assert second.row > first.row
+
+    def test_every_write_has_a_larger_sequence_number(self, store: Store, collection: int) -> None:
+        numbers = [upsert(store, collection, item("a", str(n)))[0].sequence for n in range(3)]
+        numbers.append(store.write(lambda c: writes.delete_items(c, collection, ["a"]))[1])
+        assert numbers == [1, 2, 3, 4]
+
+    def test_an_item_that_was_changed_meanwhile_is_not_replaced(self, store: Store, collection: int) -> None:
+        [first] = upsert(store, collection, item("a", "red"))
+        upsert(store, collection, item("a", "blue"))
+        late, other = upsert(
+            store, collection, item("a", "green", replaces=first.row), item("new", "x", replaces=0)
+        )
+        assert late.row == 0 and other.row > 0
+        assert store.reader().items(collection, ["a"], ENCODERS)["a"].document.texts == {"text": "blue"}
+
+    def test_pages_hold_every_item_once_in_the_order_of_their_writes(
+        self, store: Store, collection: int
+    ) -> None:
+        for n in range(7):
+            upsert(store, collection, item(f"i{n}", str(n)))
+        upsert(store, collection, item("i2", "again"))
+        reader, seen, after = store.reader(), [], 0
+        while page := reader.page(collection, after, 3):
+            seen += [i.item_id for i in page]
+            after = page[-1].row
+        assert seen == ["i0", "i1", "i3", "i4", "i5", "i6", "i2"]
+
+    def test_raw_vectors_come_item_by_item_from_a_row_on(self, store: Store, collection: int) -> None:
+        [first] = upsert(store, collection, item("a", "red", (b"P1", b"P2")))
+        upsert(store, collection, item("b", "blue"))
+        found = list(store.reader().raw_vectors(collection, ENCODERS))
+        assert [(i, {c: len(v) for c, v in raw.items()}) for _, i, raw in found] == [
+            ("a", {"text": 1, "image": 2}),
+            ("b", {"text": 1}),
+        ]
+        assert [i for _, i, _ in store.reader().raw_vectors(collection, ENCODERS, first.row)] == ["b"]
+
+    def test_raw_vectors_of_another_encoder_are_refused_with_what_to_do(
+        self, store: Store, collection: int
+    ) -> None:
+        upsert(store, collection, item("a", "red"))
+        with pytest.raises(WrongState, match="index it again"):
+            list(store.reader().raw_vectors(collection, {"text": "another"}))
+
+
+class TestContent:
+    def test_is_kept_once_for_all_items_and_collections(self, store: Store, collection: int) -> None:
+        other = new_collection(store, "other")
+        upsert(store, collection, item("a", "red", (b"PIC",)), item("b", "red", (b"PIC",)))
+        upsert(store, other, item("a", "red", (b"PIC",)))
+        assert (rows(store, "vectors"), rows(store, "pictures")) == (2, 1)
+
+    def test_stays_until_the_last_item_that_holds_it_goes(self, store: Store, collection: int) -> None:
+        other = new_collection(store, "other")
+        upsert(store, collection, item("a", "red", (b"PIC",)))
+        upsert(store, other, item("a", "red", (b"PIC",)))
+        store.write(lambda c: writes.delete_items(c, collection, ["a"]))
+        assert (rows(store, "vectors"), rows(store, "pictures")) == (2, 1)
+        store.write(lambda c: writes.delete_collection(c, other))
+        assert (rows(store, "vectors"), rows(store, "pictures"), rows(store, "inputs")) == (0, 0, 0)
+
+    def test_survives_the_replacement_of_its_only_item_by_one_that_holds_it_too(
+        self, store: Store, collection: int
+    ) -> None:
+        upsert(store, collection, item("a", "red", (b"PIC",)))
+        # As an upsert writes it that found the vector in the store: without the picture's bytes it would be lost.
+        upsert(store, collection, item("a", "red", (b"PIC",)))
+        [image] = [
+            i
+            for i in store.reader().items(collection, ["a"], ENCODERS, pictures=True)["a"].inputs
+            if i.channel == "image"
+        ]
+        assert image.picture == b"PIC"
+
+    # A text and some pictures for an item of a collection, or None to delete it.
+    contents = st.tuples(st.sampled_from(["red", "blue"]), st.sets(st.sampled_from([b"P", b"Q", b"R"])))
+    writes = st.tuples(
+        st.sampled_from(["one", "two"]), st.sampled_from("abc"), st.one_of(st.none(), contents)
+    )
+
+    @settings(max_examples=25)
+    @given(st.lists(writes, max_size=25))
+    def test_whatever_is_written_and_deleted_exactly_what_is_held_is_kept(
+        self,
+        tmp_path_factory: pytest.TempPathFactory,
+        steps: list[tuple[str, str, tuple[str, set[bytes]] | None]],
+    ) -> None:
+        store = Store(tmp_path_factory.mktemp("s"))
+        try:
+            ids = {name: new_collection(store, name) for name in ("one", "two")}
+            model: dict[tuple[str, str], tuple[str, set[bytes]]] = {}
+            for name, item_id, content in steps:
+                if content is None:
+                    store.write(lambda c, n=name, i=item_id: writes.delete_items(c, ids[n], [i]))
+                    model.pop((name, item_id), None)
+                else:
+                    upsert(store, ids[name], item(item_id, content[0], tuple(sorted(content[1]))))
+                    model[name, item_id] = content
+            pictures = set().union(*(p for _, p in model.values())) if model else set()
+            texts = {t for t, _ in model.values()}
+            assert rows(store, "pictures") == len(pictures)
+            assert rows(store, "vectors") == len(pictures) + len(texts)
+            assert rows(store, "items") == len(model)
+            assert store.reader().integrity() == ""
+        finally:
+            store.close()
+
+
+class TestEvents:
+    @staticmethod
+    def record(store: Store, collection: int, *events: EventRow) -> list[EventRow | None]:
+        return store.write(lambda c: writes.record_events(c, collection, events))[0]
+
+    def test_come_back_oldest_first_and_only_the_latest(self, store: Store, collection: int) -> None:
+        self.record(store, collection, *(EventRow(f"e{n}", "u", f"i{n}", 3, float(9 - n)) for n in range(5)))
+        found = store.reader().history(collection, "u", 3)
+        assert [e.item_id for e in found] == ["i2", "i1", "i0"]
+
+    def test_at_the_same_time_keep_the_order_of_their_arrival(self, store: Store, collection: int) -> None:
+        self.record(store, collection, *(EventRow(f"e{n}", "u", f"i{n}", 3, 1.0) for n in range(4)))
+        assert [e.item_id for e in store.reader().history(collection, "u", 9)] == ["i0", "i1", "i2", "i3"]
+
+    def test_an_id_counts_once_and_the_first_stays(self, store: Store, collection: int) -> None:
+        first, second = EventRow("e", "u", "a", 3, 1.0), EventRow("e", "u", "b", 5, 2.0, 3.0, 9.5, "rec")
+        assert self.record(store, collection, first) == [None]
+        assert self.record(store, collection, second) == [first]
+        assert store.reader().history(collection, "u", 9) == [first]
+
+    def test_of_one_user_go_and_those_of_others_stay(self, store: Store, collection: int) -> None:
+        self.record(store, collection, EventRow("1", "u", "a", 3, 1.0), EventRow("2", "v", "a", 3, 1.0))
+        assert store.write(lambda c: writes.delete_user(c, collection, "u")) == 1
+        assert store.write(lambda c: writes.delete_user(c, collection, "u")) == 0
+        assert [e[0] for e in store.reader().events(collection)] == ["v"]
+
+
+class TestCollections:
+    def test_a_name_is_taken_once(self, store: Store, collection: int) -> None:
+        with pytest.raises(AlreadyExists):
+            new_collection(store, "c")
+
+    def test_a_write_into_one_that_was_deleted_meanwhile_finds_nothing(
+        self, store: Store, collection: int
+    ) -> None:
+        store.write(lambda c: writes.delete_collection(c, collection))
+        with pytest.raises(NotFound, match="deleted meanwhile"):
+            upsert(store, collection, item("a", "red"))
+        assert rows(store, "items") == rows(store, "vectors") == 0
+
+
+class TestSizeLimit:
+    def test_past_it_a_write_fails_whole_and_what_was_there_stays(self, tmp_path: Path) -> None:
+        store = Store(tmp_path, max_bytes=300_000)
+        try:
+            collection = new_collection(store, "c")
+            upsert(store, collection, item("kept", "red"))
+            big = [item(f"i{n}", f"t{n}", (bytes([n]) * 50_000,)) for n in range(20)]
+            with pytest.raises(StorageFull, match="max_store_bytes"):
+                upsert(store, collection, *big)
+            assert rows(store, "items") == 1 and rows(store, "pictures") == 0
+            # Small writes still fit, and room can be made.
+            upsert(store, collection, item("small", "blue"))
+            store.write(lambda c: writes.delete_items(c, collection, ["kept"]))
+            assert store.reader().integrity() == ""
+        finally:
+            store.close()
+
+
+class TestFolder:
+    def test_belongs_to_one_process(self, store: Store) -> None:
+        code = (
+            "import sys; from pathlib import Path\n"
+            "from itemlens_server.storage.store import Store\n"
+            "from itemlens_server.errors import WrongState\n"
+            "try: Store(Path(sys.argv[1]))\n"
+            "except WrongState as e: print(e)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(store.directory)], capture_output=True, text=True, check=True
+        )
+        assert "another server uses" in done.stdout
+
+    def test_is_free_again_after_close(self, tmp_path: Path) -> None:
+        for _ in range(2):
+            Store(tmp_path).close()
+
+    def test_can_be_read_beside_a_running_server(self, store: Store, collection: int) -> None:
+        upsert(store, collection, item("a", "red"))
+        assert list(Store.read_only(store.directory).items(collection, ["a"], ENCODERS)) == ["a"]
+
+    def test_without_a_store_cannot_be_read(self, tmp_path: Path) -> None:
+        with pytest.raises(WrongState, match="no store"):
+            Store.read_only(tmp_path)
+
+    def test_that_cannot_be_made_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(WrongState, match=r"file.* cannot be"):
+            Store(tmp_path / "file")
+
+    def test_of_a_damaged_file_says_so_and_is_left_free(self, tmp_path: Path) -> None:
+        (tmp_path / "itemlens.db").write_bytes(b"this is no database at all" * 100)
+        for _ in range(2):
+            with pytest.raises(WrongState, match="cannot be opened"):
+                Store(tmp_path)
+
+    def test_of_a_newer_format_is_refused(self, tmp_path: Path) -> None:
+        Store(tmp_path).close()
+        connection = sqlite3.connect(tmp_path / "itemlens.db")
+        connection.execute("PRAGMA user_version=99")
+        connection.close()
+        with pytest.raises(WrongState, match="format 99"):
+            Store(tmp_path)
+
+
+def test_a_reader_sees_an_item_and_its_inputs_of_one_moment(store: Store, collection: int) -> None:
+    # Between the two reads of an item another thread replaces it: the second must not see that.
+    upsert(store, collection, item("a", "red", (b"OLD",)))
+    reader = store.reader()
+    plain = reader._inputs
+
+    def interrupted(*wanted: object) -> Iterator[StoredInput]:
+        upsert(store, collection, item("a", "blue", (b"NEW",)))
+        return plain(*wanted)  # type: ignore[arg-type]
+
+    reader._inputs = interrupted  # type: ignore[method-assign]
+    found = reader.items(collection, ["a"], ENCODERS, pictures=True)["a"]
+    assert found.document.texts == {"text": "red"}
+    assert [i.picture for i in found.inputs if i.channel == "image"] == [b"OLD"]
+    assert isinstance(reader, Reader)
+
+
+def test_each_encoder_gets_the_form_of_a_picture_that_is_kept_for_it(store: Store, collection: int) -> None:
+    other, key = new_collection(store, "other"), content_hash(b"original")
+    forms = {"small": b"224 pixels", "large": b"384 pixels"}
+    for number, (encoder, form) in zip((collection, other), forms.items(), strict=True):
+        one = NewItem("a", Document({}, {}, ()), (StoredInput("image", key, form, vector("p")),))
+        store.write(lambda c, n=number, i=one, e=encoder: writes.upsert_items(c, n, [i], {"image": e}))
+    for number, (encoder, form) in zip((collection, other), forms.items(), strict=True):
+        [kept] = store.reader().items(number, ["a"], {"image": encoder}, pictures=True)["a"].inputs
+        assert kept.picture == form

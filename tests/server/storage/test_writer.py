@@ -1,0 +1,163 @@
+"""Writes that wait together share a commit; one that fails takes nothing with it; nobody waits for ever."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from itemlens_server.errors import StorageFull, WrongState
+from itemlens_server.storage.writer import Writer
+
+
+class Database:
+    """A file with one table, and how often its writer committed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.commits = 0
+        self._open().execute("CREATE TABLE t (x UNIQUE)")
+        self.writer = Writer(self._open_traced)
+
+    def _open(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+
+    def _open_traced(self) -> sqlite3.Connection:
+        connection = self._open()
+        connection.set_trace_callback(self._trace)
+        return connection
+
+    def _trace(self, statement: str) -> None:
+        self.commits += statement == "COMMIT"
+
+    def values(self) -> list[object]:
+        with sqlite3.connect(self.path) as connection:
+            return [x for (x,) in connection.execute("SELECT x FROM t ORDER BY x")]
+
+    def add(self, value: object) -> None:
+        self.writer.write(lambda c: c.execute("INSERT INTO t VALUES (?)", (value,)))
+
+    def add_together(self, *runs: Callable[[sqlite3.Connection], object]) -> list[object]:
+        """Run writes that are all queued while the writer is held up; each one's result or error."""
+        entered, go = threading.Event(), threading.Event()
+
+        def hold(_: sqlite3.Connection) -> None:
+            entered.set()
+            go.wait()
+
+        def one(run: Callable[[sqlite3.Connection], object]) -> object:
+            try:
+                return self.writer.write(run)
+            except Exception as error:
+                return error
+
+        with ThreadPoolExecutor(len(runs) + 1) as threads:
+            threads.submit(self.writer.write, hold)
+            entered.wait()
+            futures = [threads.submit(one, run) for run in runs]
+            while self.writer._queue.qsize() < len(runs):
+                threading.Event().wait(0.001)
+            go.set()
+            return [f.result() for f in futures]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database(tmp_path / "db")
+    yield made
+    made.writer.close()
+
+
+def insert(value: object) -> Callable[[sqlite3.Connection], object]:
+    def run(connection: sqlite3.Connection) -> object:
+        connection.execute("INSERT INTO t VALUES (?)", (value,))
+        return value
+
+    return run
+
+
+def test_what_is_acknowledged_is_in_the_file(database: Database) -> None:
+    database.add(1)
+    assert database.values() == [1]
+
+
+def test_writes_that_wait_together_share_one_commit(database: Database) -> None:
+    assert database.add_together(*(insert(n) for n in range(20))) == list(range(20))
+    assert database.values() == list(range(20))
+    assert database.commits == 2  # that of the write that held the others up, and theirs
+
+
+def test_a_write_that_fails_leaves_nothing_and_the_others_are_kept(database: Database) -> None:
+    def half(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO t VALUES ('half')")
+        raise ValueError("mine alone")
+
+    first, failed, duplicate, last = database.add_together(insert(1), half, insert(1), insert(2))
+    assert (first, last) == (1, 2)
+    assert isinstance(failed, ValueError)
+    assert isinstance(duplicate, sqlite3.IntegrityError)
+    assert database.values() == [1, 2]
+
+
+def test_a_group_that_does_not_fit_is_tried_one_by_one(database: Database) -> None:
+    def fills_the_disk(_: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    first, failed, last = database.add_together(insert(1), fills_the_disk, insert(2))
+    assert (first, last) == (1, 2)
+    assert isinstance(failed, StorageFull)
+    assert database.values() == [1, 2]
+
+
+def test_after_runs_once_it_is_on_disk_and_before_the_next_write(database: Database) -> None:
+    seen: list[object] = []
+    database.writer.write(insert(1), lambda _: seen.append(database.values()))
+    database.writer.write(lambda _: seen.append("next"))
+    assert seen == [[1], "next"]
+
+
+def test_what_fails_after_the_commit_is_told_and_the_writer_goes_on(database: Database) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("after")
+
+    with pytest.raises(RuntimeError, match="after"):
+        database.writer.write(insert(1), fail)
+    database.add(2)
+    assert database.values() == [1, 2]
+
+
+def test_a_rollback_that_fails_does_not_end_the_writer(database: Database) -> None:
+    # A disk so broken that even the rollback fails: the next write tries it again.
+    def break_it(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO t VALUES ('lost')")
+        refuse = [True]
+
+        def authorise(action: int, *_: object) -> int:
+            if action == sqlite3.SQLITE_TRANSACTION and _[0] == "ROLLBACK" and refuse:
+                refuse.clear()
+                return sqlite3.SQLITE_DENY
+            return sqlite3.SQLITE_OK
+
+        connection.set_authorizer(authorise)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with pytest.raises(StorageFull):
+        database.writer.write(break_it)
+    database.add(2)
+    assert database.values() == [2]
+
+
+def test_what_is_queued_at_close_is_written_and_later_writes_are_refused(tmp_path: Path) -> None:
+    database = Database(tmp_path / "db")
+    with ThreadPoolExecutor(8) as threads:
+        done = [threads.submit(database.add, n) for n in range(50)]
+        threads.submit(database.writer.close)
+    kept = [n for n, f in enumerate(done) if f.exception() is None]
+    assert all(isinstance(f.exception(), WrongState) for n, f in enumerate(done) if n not in kept)
+    assert database.values() == kept
+    with pytest.raises(WrongState, match="stopping"):
+        database.add("late")

@@ -1,0 +1,1 @@
+"""Draws the pictures of the bundled catalogue. Not part of any distribution."""
