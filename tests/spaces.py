@@ -19,7 +19,7 @@ from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from itemlens_server.engine import fitted
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.manifest import (
     Channel,
     Encoder,
@@ -335,9 +335,9 @@ def raw_vectors(space: Space, item: SampleItem) -> dict[str, Sequence[Array]]:
     text, image = space.encoders["text"], space.encoders["image"]
     assert isinstance(text, TextEncoder) and isinstance(image, PictureEncoder)
     found: dict[str, Sequence[Array]] = {}
-    [one] = text.submit([text.tokens(item.text, "item")], False, Call()).results()
+    [one] = text.submit([text.tokens(item.text, "item")], False, CallContext()).results()
     found["text"] = [one.v]
     pictures = [image.picture(data) for data in item.pictures]
     if pictures:
-        found["image"] = [one.v for one in image.submit(pictures, False, Call()).results()]
+        found["image"] = [one.v for one in image.submit(pictures, False, CallContext()).results()]
     return found

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from itemlens_server.errors import InvalidInput, WrongState
+from itemlens_server.errors import FailedPrecondition, InvalidArgument
 
 if TYPE_CHECKING:
     from itemlens_bench.speed.bench import Bench
@@ -89,7 +89,7 @@ def bench(
     try:
         from itemlens_bench.speed import plots
     except ImportError as error:
-        raise WrongState(f"measuring needs {error.name}: pip install 'itemlens[bench]'") from error
+        raise FailedPrecondition(f"measuring needs {error.name}: pip install 'itemlens[bench]'") from error
     from itemlens_bench.speed.bench import Bench, Source, TextSpace
     from itemlens_bench.speed.report import Report, about, table
     from itemlens_bench.speed.scenarios import SCENARIOS
@@ -134,14 +134,14 @@ def _peers(space: Path, names: list[str]) -> list[Target]:
     chosen = [*known] if names == [ALL_PEERS] else names
     for name in chosen:
         if name not in known:
-            raise InvalidInput(f"no peer {name!r}; there are {', '.join(known)}", "peer")
+            raise InvalidArgument(f"no peer {name!r}; there are {', '.join(known)}", "peer")
     return [known[name] for name in chosen]
 
 
 def _name_and_value(setting: str) -> tuple[str, str]:
     name, found, value = setting.partition("=")
     if not found:
-        raise InvalidInput(f"{setting!r} is no setting; write --set name=value", "set")
+        raise InvalidArgument(f"{setting!r} is no setting; write --set name=value", "set")
     return name.strip(), value.strip()
 
 

@@ -172,9 +172,9 @@ def _print(console: Console, load: _Load) -> None:
             found[key := ("error", result.error.code.name)] += 1
             first.setdefault(key, f"{result.id}: {result.error.message}")
         for result in report.warned:
-            for notice in result.warnings:
-                found[key := ("warning", notice.reason)] += 1
-                first.setdefault(key, f"{result.id}: {notice.message}")
+            for warning in result.warnings:
+                found[key := ("warning", warning.reason)] += 1
+                first.setdefault(key, f"{result.id}: {warning.message}")
         for key, count in found.most_common():
             troubles.add_row(f"{key[0]} ({what})", f"{count:,}", key[1], escape(first[key]))
         for told in rows[:_SHOWN]:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 import itemlens
-from itemlens_server.errors import InvalidInput, ItemlensError, WrongState
+from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError
 
 
 def query(
@@ -40,7 +40,7 @@ def query(
     from itemlens_demo import show
 
     if not any((words, picture, user, history, liked, disliked)):
-        raise InvalidInput(
+        raise InvalidArgument(
             "nothing is asked for: give words, --picture, --user, --history, --liked or --disliked"
         )
     console = Console()
@@ -60,7 +60,7 @@ def query(
                 k=k,
             )
     except itemlens.Unavailable as error:
-        raise WrongState(
+        raise FailedPrecondition(
             f"no server at {target} ({error.message}); start one with: itemlens serve"
         ) from error
     except itemlens.ItemlensError as error:
@@ -68,8 +68,8 @@ def query(
     if as_json:
         typer.echo(json.dumps(_plain(answer), ensure_ascii=False, indent=2))
         return
-    for notice in answer.recommendations.warnings:
-        console.print(f"[yellow]{notice.reason}[/]", notice.message, markup=True, highlight=False)
+    for warning in answer.recommendations.warnings:
+        console.print(f"[yellow]{warning.reason}[/]", warning.message, markup=True, highlight=False)
     if not answer.found:
         console.print("nothing was found")
     elif why:

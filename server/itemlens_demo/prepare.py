@@ -12,7 +12,7 @@ from pathlib import Path
 from itemlens import Client, Collection, Event, Item, NotFound, Progress, Relation
 from itemlens_datasets import bundled
 from itemlens_server.engine.manifest import MANIFEST, Manifest
-from itemlens_server.errors import WrongState
+from itemlens_server.errors import FailedPrecondition
 from itemlens_server.process import tail
 
 NAME = "demo"
@@ -35,7 +35,7 @@ def export_space(models: Path, say: Callable[[str], None]) -> str:
     try:
         from itemlens_exporter import presets, space
     except ImportError as error:
-        raise WrongState(
+        raise FailedPrecondition(
             f"the demo exports its models first, which needs more: pip install 'itemlens[export]' ({error})"
         ) from error
     text, image = presets.text("multilingual"), presets.image("lite0")
@@ -100,7 +100,7 @@ def fit(target: str, *, models: Path, data: Path, log: Path) -> None:
     """Run `itemlens fit`, which moves the collection to the space that it makes.
 
     Raises:
-        WrongState: it failed; the message has the end of its output.
+        FailedPrecondition: it failed; the message has the end of its output.
     """
     command = [
         *(sys.executable, "-m", "itemlens_cli", "fit", NAME, "--target", target),
@@ -109,7 +109,7 @@ def fit(target: str, *, models: Path, data: Path, log: Path) -> None:
     with log.open("wb") as output:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
     if done.returncode:
-        raise WrongState(
+        raise FailedPrecondition(
             f"fit ended with status {done.returncode}; the end of its output, {log}:\n{tail(log)}"
         )
 

@@ -16,7 +16,7 @@ from itemlens_server.config import Settings
 from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import Provider, choose_provider, gpu_count
-from itemlens_server.rpc.server import Front
+from itemlens_server.rpc.server import GrpcServer
 from itemlens_server.rpc.services import CATALOG, ITEM_LENS, register
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.encoding import ContentEncoder
@@ -78,7 +78,7 @@ class Server:
         def add_services(server: grpc.aio.Server) -> None:
             register(server, self.catalogue, self.encoder, settings, self._pool, self._computing)
 
-        self._front = Front(
+        self._front = GrpcServer(
             add_services, SERVICES, listen=settings.listen, max_bytes=settings.max_message_bytes
         )
         self._stopping = threading.Event()
@@ -94,7 +94,7 @@ class Server:
         """Begin to serve; the port.
 
         Raises:
-            WrongState: the address is taken.
+            FailedPrecondition: the address is taken.
         """
         port = self._front.start()
         self._maintenance.start()

@@ -10,7 +10,7 @@ import yaml
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from itemlens_server.errors import InvalidInput
+from itemlens_server.errors import InvalidArgument
 
 MIB = 1 << 20
 
@@ -140,9 +140,9 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InvalidInput(f"{file} cannot be read as YAML: {error}") from error
+        raise InvalidArgument(f"{file} cannot be read as YAML: {error}") from error
     if not isinstance(found, dict):
-        raise InvalidInput(f"{file} holds no settings: write lines such as `listen: 0.0.0.0:50051`")
+        raise InvalidArgument(f"{file} holds no settings: write lines such as `listen: 0.0.0.0:50051`")
     return {str(name): value for name, value in found.items()}
 
 

@@ -1,10 +1,10 @@
-"""What can go wrong, in words for the caller. `rpc.errors` turns each class into one gRPC status.
+"""What can go wrong, and what may surprise, in words for the caller. `rpc.errors` turns each class into one status.
 
 ItemlensError
-├── InvalidInput           the request is wrong: change `field`
+├── InvalidArgument           the request is wrong: change `field`
 ├── NotFound               a space, collection, item, user or recommendation that is not there
 ├── AlreadyExists          an id that is taken
-├── WrongState             right request, wrong moment: the message says what to do first
+├── FailedPrecondition             right request, wrong moment: the message says what to do first
 │   └── SpaceMismatch      vectors or data of another space
 ├── Overloaded             a queue is full: try again after `retry_seconds`
 ├── StorageFull            the disk or the store's size limit is reached
@@ -14,9 +14,17 @@ ItemlensError
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 
 class ItemlensError(Exception):
-    """Base of all errors that are meant for the caller. `field` is a path into the request, or empty."""
+    """Base of all errors that are meant for the caller. `field` is a path into the request, or empty.
+
+    reason: stable and for machines, the ErrorInfo's.
+    """
+
+    reason: ClassVar[str] = "ITEMLENS_ERROR"
 
     def __init__(self, message: str, field: str = "") -> None:
         super().__init__(message)
@@ -29,33 +37,45 @@ class ItemlensError(Exception):
         return self
 
 
-class InvalidInput(ItemlensError):
+class InvalidArgument(ItemlensError):
     """The request is wrong; the message says what to change."""
+
+    reason = "INVALID_INPUT"
 
 
 class NotFound(ItemlensError):
     """Something named in the request does not exist."""
 
-    def __init__(self, message: str, kind: str, name: str, field: str = "") -> None:
+    reason = "NOT_FOUND"
+
+    def __init__(self, message: str, resource_type: str, name: str, field: str = "") -> None:
         super().__init__(message, field)
-        self.kind = kind
+        self.resource_type = resource_type
         self.name = name
 
 
 class AlreadyExists(ItemlensError):
     """An id is taken."""
 
+    reason = "ALREADY_EXISTS"
 
-class WrongState(ItemlensError):
+
+class FailedPrecondition(ItemlensError):
     """The request is right but cannot be met now; the message says what to do first."""
 
+    reason = "WRONG_STATE"
 
-class SpaceMismatch(WrongState):
+
+class SpaceMismatch(FailedPrecondition):
     """Vectors or stored data belong to another space."""
+
+    reason = "SPACE_MISMATCH"
 
 
 class Overloaded(ItemlensError):
     """A queue is full."""
+
+    reason = "OVERLOADED"
 
     def __init__(self, message: str, retry_seconds: float) -> None:
         super().__init__(message)
@@ -65,10 +85,29 @@ class Overloaded(ItemlensError):
 class StorageFull(ItemlensError):
     """The disk, or the store's size limit, is full. Nothing of the write was kept."""
 
+    reason = "STORAGE_FULL"
+
 
 class DeadlineExceeded(ItemlensError):
     """The caller's deadline has passed before the work was done."""
 
+    reason = "DEADLINE_EXCEEDED"
+
 
 class Cancelled(ItemlensError):
     """The caller has hung up before the work was done."""
+
+    reason = "CANCELLED"
+
+
+@dataclass(frozen=True)
+class Warning:
+    """Something that went well but may surprise; `reason` is stable and for machines."""
+
+    reason: str
+    message: str
+    field: str = ""
+
+    def within(self, field: str) -> Warning:
+        """The same warning, seen from a request in which the input is at `field`."""
+        return Warning(self.reason, self.message, f"{field}.{self.field}" if self.field else field)

@@ -13,7 +13,7 @@ from typing import Self
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from itemlens_server.errors import WrongState
+from itemlens_server.errors import FailedPrecondition
 
 START_SECONDS = 180.0
 STOP_SECONDS = 40.0
@@ -62,10 +62,12 @@ class LocalServer:
         if self._process:
             self._process.wait()
 
-    def died(self) -> WrongState:
+    def died(self) -> FailedPrecondition:
         """The error for a server that is gone, with the end of its log."""
         code = self._process.poll() if self._process else None
-        return WrongState(f"the server ended with status {code}; the end of {self._log}:\n{tail(self._log)}")
+        return FailedPrecondition(
+            f"the server ended with status {code}; the end of {self._log}:\n{tail(self._log)}"
+        )
 
     def _wait_until_serving(self) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -77,7 +79,9 @@ class LocalServer:
                 if healthy(self.target):
                     return
             time.sleep(0.1)
-        raise WrongState(f"no server after {START_SECONDS:.0f} s; the end of {self._log}:\n{tail(self._log)}")
+        raise FailedPrecondition(
+            f"no server after {START_SECONDS:.0f} s; the end of {self._log}:\n{tail(self._log)}"
+        )
 
     def _stop(self) -> None:
         if self._process is None or not self.running:

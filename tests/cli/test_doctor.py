@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from itemlens_cli import app
 from itemlens_server.config import Settings
-from itemlens_server.errors import InvalidInput
+from itemlens_server.errors import InvalidArgument
 from spaces import Tiny
 
 
@@ -41,5 +41,5 @@ def test_no_space_is_said(tmp_path: Path) -> None:
 def test_a_settings_file_that_is_none_is_refused_by_its_name(tmp_path: Path, text: str) -> None:
     file = tmp_path / "itemlens.yaml"
     file.write_text(text)
-    with pytest.raises(InvalidInput, match=r"itemlens\.yaml"):
+    with pytest.raises(InvalidArgument, match=r"itemlens\.yaml"):
         Settings.read(file)

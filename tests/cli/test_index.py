@@ -59,7 +59,7 @@ class FakeClient:
     def _report(self, ids: list[str], progress: Any) -> itemlens.UploadReport:
         progress(itemlens.Progress(len(ids), 0, None, 1.0))
         bad = itemlens.InvalidArgument("is [/] bad")
-        cut = (itemlens.Notice("TEXT_TRUNCATED", "cut", ""),)
+        cut = (itemlens.Warning("TEXT_TRUNCATED", "cut", ""),)
         return itemlens.UploadReport(
             written=sum(id != "bad" for id in ids),
             failed=tuple(itemlens.WriteResult(id, bad, ()) for id in ids if id == "bad"),

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from itemlens_server.errors import InvalidInput
+from itemlens_server.errors import InvalidArgument
 
 Row: TypeAlias = dict[str, Any]
 Scalar: TypeAlias = str | int | float | bool
@@ -30,7 +30,7 @@ _PEEK = 1000
 _PARQUET_ROWS = 256  # a few MB where rows hold pictures
 
 
-class MappingError(InvalidInput):
+class MappingError(InvalidArgument):
     """A mapping file, or the data it speaks of, is wrong; the message names the place in it."""
 
 

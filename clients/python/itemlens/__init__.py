@@ -32,12 +32,12 @@ from ._results import (
     FusedInput,
     HeatMap,
     Interest,
-    Notice,
     Part,
     Recommendation,
     Recommendations,
     Space,
     Statistics,
+    Warning,
 )
 from ._retry import Retry
 from ._stored import (
@@ -95,7 +95,6 @@ __all__ = [
     "Item",
     "ItemlensError",
     "NotFound",
-    "Notice",
     "Overloaded",
     "Part",
     "PartKind",
@@ -120,6 +119,7 @@ __all__ = [
     "UploadReport",
     "UserSide",
     "Vector",
+    "Warning",
     "WriteResult",
     "Written",
 ]

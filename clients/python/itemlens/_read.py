@@ -12,7 +12,7 @@ from google.protobuf import json_format
 
 from . import _errors, _results, _stored
 from ._enums import ChannelKind, PartKind, Presence, Role
-from ._results import Notice
+from ._results import Warning
 from ._types import Floats, Item, Relation, Vector
 from .v1 import catalog_pb2, common_pb2, itemlens_pb2
 
@@ -34,9 +34,9 @@ def _floats(data: bytes, *shape: int) -> Floats:
     return np.frombuffer(data, "<f4").astype(np.float32, copy=False).reshape(shape)
 
 
-def notices(given: Iterable[common_pb2.Warning]) -> tuple[Notice, ...]:
+def warnings(given: Iterable[common_pb2.Warning]) -> tuple[Warning, ...]:
     """Warnings."""
-    return tuple(Notice(one.reason, one.message, one.field) for one in given)
+    return tuple(Warning(one.reason, one.message, one.field) for one in given)
 
 
 def vector(given: common_pb2.Vector) -> Vector:
@@ -83,7 +83,7 @@ def encoded(reply: itemlens_pb2.EncodeResponse) -> _results.Encoded:
     def one(result: itemlens_pb2.EncodeResult) -> _results.EncodedInput:
         error = _errors.from_status(result.status)
         found = None if error else matrices[result.channel][result.row]
-        return _results.EncodedInput(result.channel, found, error, notices(result.warnings))
+        return _results.EncodedInput(result.channel, found, error, warnings(result.warnings))
 
     return _results.Encoded(tuple(one(result) for result in reply.results), reply.space_id)
 
@@ -99,7 +99,7 @@ def fused(reply: itemlens_pb2.FuseResponse) -> _results.Fused:
             vector=None if error else rows[result.row],
             presence={c.channel: _enum(Presence, names, "PRESENCE_", c.presence) for c in result.channels},
             error=error,
-            warnings=notices(result.warnings),
+            warnings=warnings(result.warnings),
         )
 
     return _results.Fused(tuple(one(result) for result in reply.results), reply.space_id)
@@ -148,7 +148,7 @@ def recommendations(reply: itemlens_pb2.RecommendResponse) -> _results.Recommend
         items=items,
         interests=interests,
         eligible_items=reply.eligible_items,
-        warnings=notices(reply.warnings),
+        warnings=warnings(reply.warnings),
     )
 
 
@@ -181,7 +181,7 @@ def explanations(reply: itemlens_pb2.ExplainResponse) -> _results.Explanations:
         )
         for one in reply.explanations
     )
-    return _results.Explanations(results, reply.space_id, notices(reply.warnings))
+    return _results.Explanations(results, reply.space_id, warnings(reply.warnings))
 
 
 def collection(given: catalog_pb2.Collection) -> _stored.Collection:
@@ -199,7 +199,7 @@ def collection(given: catalog_pb2.Collection) -> _stored.Collection:
 
 def write_result(given: catalog_pb2.WriteResult) -> _stored.WriteResult:
     """How one entry went."""
-    return _stored.WriteResult(given.id, _errors.from_status(given.status), notices(given.warnings))
+    return _stored.WriteResult(given.id, _errors.from_status(given.status), warnings(given.warnings))
 
 
 def written(

@@ -15,7 +15,7 @@ from ._types import Floats, Vector
 
 
 @dataclass(frozen=True)
-class Notice:
+class Warning:
     """A warning: something that went well but may surprise."""
 
     reason: str
@@ -151,7 +151,7 @@ class EncodedInput:
     vector: Vector | None
     """None on error."""
     error: ItemlensError | None
-    warnings: tuple[Notice, ...]
+    warnings: tuple[Warning, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +163,7 @@ class FusedInput:
     presence: Mapping[str, Presence]
     """How each channel of the space came in."""
     error: ItemlensError | None
-    warnings: tuple[Notice, ...]
+    warnings: tuple[Warning, ...]
 
 
 V = TypeVar("V", EncodedInput, FusedInput)
@@ -264,7 +264,7 @@ class Recommendations(ListResult[Recommendation]):
     interests: tuple[Interest, ...]
     eligible_items: int
     """How many items could have been recommended after exclusions."""
-    warnings: tuple[Notice, ...]
+    warnings: tuple[Warning, ...]
 
     @property
     def _listed(self) -> tuple[Recommendation, ...]:
@@ -319,4 +319,4 @@ class Explanations(BatchResult[Explanation]):
     """What `explain` gives: an Explanation for each item, in order."""
 
     space_id: str
-    warnings: tuple[Notice, ...]
+    warnings: tuple[Warning, ...]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ._errors import ItemlensError, raise_for_errors
-from ._results import BatchResult, Notice
+from ._results import BatchResult, Warning
 from ._types import Item, Vector
 
 
@@ -32,7 +32,7 @@ class WriteResult:
 
     id: str
     error: ItemlensError | None
-    warnings: tuple[Notice, ...]
+    warnings: tuple[Warning, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ class UploadReport:
 
     def warning_counts(self) -> dict[str, int]:
         """How many warnings there were by reason."""
-        return dict(Counter(notice.reason for result in self.warned for notice in result.warnings))
+        return dict(Counter(warning.reason for result in self.warned for warning in result.warnings))
 
     def raise_for_errors(self) -> None:
         """Raise PartialFailure if an entry failed. Places are those among the failed ones."""

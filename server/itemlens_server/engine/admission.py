@@ -18,7 +18,7 @@ MEMORY_SECONDS = 5.0
 
 
 @dataclass
-class Room:
+class AdmissionControl:
     """The bounds of a queue, and how fast it empties, from which they follow.
 
     What a call waits behind is counted in inputs: by tokens, calls of long texts would be let in before others.

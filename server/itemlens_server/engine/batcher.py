@@ -12,11 +12,11 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from itemlens_server.engine.admission import Room
-from itemlens_server.engine.call_context import Call, Priority
+from itemlens_server.engine.admission import AdmissionControl
+from itemlens_server.engine.call_context import CallContext, Priority
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.queue import Job, Plan, Queue
-from itemlens_server.errors import Overloaded, WrongState
+from itemlens_server.errors import FailedPrecondition, Overloaded
 
 Value = TypeVar("Value")
 Output = TypeVar("Output")
@@ -67,11 +67,11 @@ class _Task(Job, Generic[Value, Output]):
 
     __slots__ = ("key", "queued_at", "running", "value", "waiting")
 
-    def __init__(self, wanted: Input[Value], call: Call) -> None:
+    def __init__(self, wanted: Input[Value], call: CallContext) -> None:
         super().__init__(wanted.tokens, wanted.group, call.priority, call.caller)
         self.value = wanted.value
         self.key = None if wanted.key is None else (wanted.group, wanted.key)
-        self.waiting: list[tuple[Call, Pending[Output], int]] = []
+        self.waiting: list[tuple[CallContext, Pending[Output], int]] = []
         self.queued_at = time.monotonic()
         self.running = False
 
@@ -97,10 +97,10 @@ class Batcher(Generic[Value, Output]):
         plan: Plan,
         name: str,
         wide: Run[Value, Output] | None = None,
-        room: Room | None = None,
+        room: AdmissionControl | None = None,
     ) -> None:
         self.plan = plan
-        self.room = room or Room()
+        self.room = room or AdmissionControl()
         self._queue: Queue[_Task[Value, Output]] = Queue(plan)
         self._tasks: dict[Hashable, _Task[Value, Output]] = {}
         self._lock = threading.Lock()
@@ -120,7 +120,7 @@ class Batcher(Generic[Value, Output]):
         for thread in self._threads:
             thread.start()
 
-    def check_room(self, call: Call, inputs: int) -> None:
+    def check_room(self, call: CallContext, inputs: int) -> None:
         """Refuse an interactive call of so many inputs before anything was spent on it.
 
         Raises:
@@ -131,13 +131,13 @@ class Batcher(Generic[Value, Output]):
                 if seconds := self._until_room(call, inputs):
                     self._refuse(seconds)
 
-    def submit(self, inputs: Sequence[Input[Value]], call: Call) -> Pending[Output]:
+    def submit(self, inputs: Sequence[Input[Value]], call: CallContext) -> Pending[Output]:
         """Queue `inputs`.
 
         Raises:
             Overloaded: the queue is full. Nothing was queued.
             DeadlineExceeded, Cancelled: nobody waited any more before there was room.
-            WrongState: the batcher is closed.
+            FailedPrecondition: the batcher is closed.
         """
         pending: Pending[Output] = Pending(len(inputs), call)
         with self._lock:
@@ -173,7 +173,7 @@ class Batcher(Generic[Value, Output]):
         for thread in self._threads:
             thread.join()
 
-    def _until_room(self, call: Call, inputs: int) -> float:
+    def _until_room(self, call: CallContext, inputs: int) -> float:
         """Seconds until there may be room for a call of so many inputs; 0: there is."""
         # What waits is counted without the call itself: a call larger than the queue could else never be served.
         seconds = self.room.seconds(self._queue.tokens(call.priority) - self.room.bound())
@@ -185,10 +185,10 @@ class Batcher(Generic[Value, Output]):
                 seconds = (ahead - most) / self.room.inputs_per_second
         return max(0.0, seconds)
 
-    def _make_room(self, call: Call, inputs: int) -> None:
+    def _make_room(self, call: CallContext, inputs: int) -> None:
         while True:
             if self._closed:
-                raise WrongState("the encoders are closed: the server is stopping")
+                raise FailedPrecondition("the encoders are closed: the server is stopping")
             seconds = self._until_room(call, inputs)
             if not seconds:
                 return
@@ -205,7 +205,7 @@ class Batcher(Generic[Value, Output]):
             retry_seconds=max(LEAST_RETRY_SECONDS, seconds),
         )
 
-    def _task(self, wanted: Input[Value], call: Call) -> _Task[Value, Output]:
+    def _task(self, wanted: Input[Value], call: CallContext) -> _Task[Value, Output]:
         """The task of an input: one that is there already if it is run no later than its own would be."""
         task: _Task[Value, Output] = _Task(wanted, call)
         if task.key is not None:

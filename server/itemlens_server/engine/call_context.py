@@ -19,7 +19,7 @@ class Priority(IntEnum):
     """Loads and rewrites: behind interactive calls, but never without a share."""
 
 
-class Call:
+class CallContext:
     """Who calls, how urgently, how long an answer is of use, and whether the caller has hung up meanwhile.
 
     caller: whose fair share of the encoders the call's inputs are taken from.

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 
-from itemlens_server.engine.admission import Room
+from itemlens_server.engine.admission import AdmissionControl
 from itemlens_server.engine.batcher import Batcher, Counts, Input
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.manifest import Encoder as Description
 from itemlens_server.engine.manifest import Precision
 from itemlens_server.engine.options import EngineOptions
@@ -61,7 +61,7 @@ class Encoder(ABC, Generic[Prepared]):
             tuned = fastest(name, self._plans(), self._measure)
             tunings.put(self.digest, tuned)
         plan = tuned.plan if tuned else self._plans()[0]
-        room = Room(options.queue_tokens, options.queue_seconds, options.wait_seconds)
+        room = AdmissionControl(options.queue_tokens, options.queue_seconds, options.wait_seconds)
         self._batcher = self._start(plan, room)
         sample = self._sample()
         room.tokens_per_second = tuned.tokens_per_second if tuned else self._rate(self._batcher)
@@ -86,12 +86,12 @@ class Encoder(ABC, Generic[Prepared]):
         """Interactive tokens that may wait for it."""
         return int(self._batcher.room.bound())
 
-    def check_room(self, call: Call, inputs: int) -> None:
+    def check_room(self, call: CallContext, inputs: int) -> None:
         """Overloaded if `submit` would refuse the call, of so many inputs, now."""
         self._batcher.check_room(call, inputs)
 
     def submit(
-        self, inputs: Sequence[Prepared], parts: bool, call: Call, keys: Sequence[bytes | None] = ()
+        self, inputs: Sequence[Prepared], parts: bool, call: CallContext, keys: Sequence[bytes | None] = ()
     ) -> Pending[Encoded]:
         """Queue inputs. Those with the same key (of their content) that wait or run at the same time are run once."""
         keys = keys or [None] * len(inputs)
@@ -123,7 +123,7 @@ class Encoder(ABC, Generic[Prepared]):
     def _run(self, session: Session, batch: list[tuple[Prepared, bool]]) -> list[Encoded]:
         """Encode a batch, of which all or none want parts."""
 
-    def _start(self, plan: Plan, room: Room) -> Batcher[tuple[Prepared, bool], Encoded]:
+    def _start(self, plan: Plan, room: AdmissionControl) -> Batcher[tuple[Prepared, bool], Encoded]:
         # Runs of one thread can share a session; each of several threads needs threads of its own.
         # A GPU has one session, which runs one batch at a time (onnxruntime#12049).
         options = self._options
@@ -153,7 +153,7 @@ class Encoder(ABC, Generic[Prepared]):
         return Session(self._graph, options.provider, options.threads)
 
     def _measure(self, plan: Plan) -> float:
-        batcher = self._start(plan, Room())
+        batcher = self._start(plan, AdmissionControl())
         rate = max(self._rate(batcher) for _ in range(2))
         batcher.close()
         return rate
@@ -162,5 +162,5 @@ class Encoder(ABC, Generic[Prepared]):
         """Tokens that it runs in a second, of inputs like those of `_sample`."""
         wanted = [Input((i, False), self._tokens(i)) for i in self._sample()]
         started = time.monotonic()
-        batcher.submit(wanted, Call()).results()
+        batcher.submit(wanted, CallContext()).results()
         return sum(i.tokens for i in wanted) / (time.monotonic() - started)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 
 Output = TypeVar("Output")
 
@@ -15,7 +15,7 @@ Output = TypeVar("Output")
 class Pending(Generic[Output]):
     """The outputs of one call's inputs, once they are there."""
 
-    def __init__(self, count: int, call: Call) -> None:
+    def __init__(self, count: int, call: CallContext) -> None:
         self._outputs: list[Output | Exception | None] = [None] * count
         self._left = count
         self._call = call

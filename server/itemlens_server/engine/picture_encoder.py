@@ -12,7 +12,7 @@ from itemlens_server.engine.encoder import Array, Encoded, Encoder
 from itemlens_server.engine.pictures import PictureError, decode, model_input, normalise, stored_form
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Session
-from itemlens_server.errors import InvalidInput
+from itemlens_server.errors import InvalidArgument
 
 SAMPLE_SIZE = 12
 
@@ -38,10 +38,10 @@ class PictureEncoder(Encoder[Picture]):
         """Decode `data`; with `keep`, also make the form the store holds (else it is empty).
 
         Raises:
-            InvalidInput: it is no picture that can be read, or too large.
+            InvalidArgument: it is no picture that can be read, or too large.
         """
         if len(data) > self._options.picture_bytes:
-            raise InvalidInput(
+            raise InvalidArgument(
                 f"the picture has {len(data)} bytes, the limit is {self._options.picture_bytes}; scale it down",
                 "picture",
             )
@@ -53,7 +53,7 @@ class PictureEncoder(Encoder[Picture]):
                 exif_orientation=self._preprocessing.exif_orientation,
             )
         except PictureError as error:
-            raise InvalidInput(str(error), "picture") from error
+            raise InvalidArgument(str(error), "picture") from error
         fitted = model_input(image, self._preprocessing)
         stored = stored_form(data, image, self._preprocessing) if keep else b""
         return Picture(normalise(fitted, self._preprocessing), stored)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from itemlens_server.engine.batcher import Batcher, Input
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
 from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.picture_encoder import PictureEncoder
@@ -21,7 +21,7 @@ from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Session
 from itemlens_server.engine.text_encoder import TextEncoder
 from itemlens_server.engine.tuning import Tunings
-from itemlens_server.errors import NotFound, WrongState
+from itemlens_server.errors import FailedPrecondition, NotFound
 from itemlens_server.fusion.head import Head
 
 log = logging.getLogger(__name__)
@@ -38,11 +38,13 @@ class FusionHead:
         self._session = session
         self._batcher = Batcher([self._run], plan=Plan(max_batch=256), name="head")
 
-    def fuse(self, items: Sequence[Raw], call: Call | None = None) -> Array:
+    def fuse(self, items: Sequence[Raw], call: CallContext | None = None) -> Array:
         """h of items given as raw vectors by channel: float32 [len(items), dimension]."""
         if not items:
             return np.zeros((0, self.terms.dimension), np.float32)
-        return np.stack(self._batcher.submit([Input(item) for item in items], call or Call()).results())
+        return np.stack(
+            self._batcher.submit([Input(item) for item in items], call or CallContext()).results()
+        )
 
     def close(self) -> None:
         """Finish what is queued."""
@@ -135,12 +137,12 @@ class ModelRepository:
 
         Raises:
             NotFound: there is none.
-            WrongState: there is, but its manifest cannot be read.
+            FailedPrecondition: there is, but its manifest cannot be read.
         """
         manifests, damaged = self._read()
         for path in damaged:
             if not manifests or path.parent.name == space:
-                raise WrongState(f"{path} cannot be read; export the space again")
+                raise FailedPrecondition(f"{path} cannot be read; export the space again")
         if not manifests:
             raise NotFound(
                 f"no space in {self._directory}; make one with: itemlens export --models {self._directory}",
@@ -162,7 +164,7 @@ class ModelRepository:
 
         Raises:
             NotFound: there is none.
-            WrongState: a file is missing or damaged, or a session does not load.
+            FailedPrecondition: a file is missing or damaged, or a session does not load.
         """
         # What is loaded stays, whatever becomes of the folder; and nobody waits while another space loads.
         if (loaded := self._spaces.get(space)) is not None:
@@ -213,7 +215,7 @@ class ModelRepository:
             log.warning("encoder %s has no %s graph; it runs in fp32", encoder, wanted)
             wanted = Precision.FP32
         if wanted not in graphs:
-            raise WrongState(
+            raise FailedPrecondition(
                 f"encoder {encoder!r} has no {wanted} graph (it has {', '.join(graphs)}); export it with --precision"
             )
         return wanted
@@ -223,18 +225,24 @@ def verify(directory: Path) -> Manifest:
     """The manifest of the space in `directory`, after all its hashes were checked.
 
     Raises:
-        WrongState: a file is missing or is not what was exported.
+        FailedPrecondition: a file is missing or is not what was exported.
     """
     try:
         manifest = Manifest.load(directory)
     except (OSError, ValueError) as error:
-        raise WrongState(f"{directory / MANIFEST} cannot be read: {error}; export the space again") from error
+        raise FailedPrecondition(
+            f"{directory / MANIFEST} cannot be read: {error}; export the space again"
+        ) from error
     if manifest.computed_space_id() != manifest.space_id:
-        raise WrongState(f"{directory / MANIFEST} was changed after it was made; export the space again")
+        raise FailedPrecondition(
+            f"{directory / MANIFEST} was changed after it was made; export the space again"
+        )
     for file in manifest.files():
         path = directory / file.path
         if not path.is_file():
-            raise WrongState(f"{path} is missing; export the space again")
+            raise FailedPrecondition(f"{path} is missing; export the space again")
         if describe_file(directory, file.path).sha256 != file.sha256:
-            raise WrongState(f"{path} is damaged (its hash is not the manifest's); export the space again")
+            raise FailedPrecondition(
+                f"{path} is damaged (its hash is not the manifest's); export the space again"
+            )
     return manifest

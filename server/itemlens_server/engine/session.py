@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import onnxruntime as ort
 
-from itemlens_server.errors import WrongState
+from itemlens_server.errors import FailedPrecondition
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 Provider = Literal["CPUExecutionProvider", "CUDAExecutionProvider"]
@@ -31,7 +31,7 @@ def choose_provider(asked: Literal["auto", "cpu", "cuda"]) -> Provider:
     """The provider to run on.
 
     Raises:
-        WrongState: CUDA was asked for and this ONNX Runtime cannot have it.
+        FailedPrecondition: CUDA was asked for and this ONNX Runtime cannot have it.
     """
     if asked == "cpu":
         return "CPUExecutionProvider"
@@ -42,7 +42,7 @@ def choose_provider(asked: Literal["auto", "cpu", "cuda"]) -> Provider:
         if asked == "cuda" or gpu_count():
             return "CUDAExecutionProvider"
     elif asked == "cuda":
-        raise WrongState(
+        raise FailedPrecondition(
             "CUDA was asked for, but this ONNX Runtime has no CUDA provider: "
             "pip uninstall onnxruntime && pip install 'itemlens[gpu]'"
         )
@@ -115,10 +115,10 @@ class Session:
         try:
             self._session = ort.InferenceSession(str(path), options, providers=providers)
         except Exception as error:  # ONNX Runtime raises many types for a file it cannot read
-            raise WrongState(f"{path}: ONNX Runtime cannot load this graph: {error}") from error
+            raise FailedPrecondition(f"{path}: ONNX Runtime cannot load this graph: {error}") from error
         self.provider = self._session.get_providers()[0]
         if self.provider != provider:
-            raise WrongState(
+            raise FailedPrecondition(
                 f"{provider} was asked for, but ONNX Runtime fell back to {self.provider}: "
                 f"{missing_library() or 'its libraries load, but no device answers'}; `itemlens doctor` says more"
             )

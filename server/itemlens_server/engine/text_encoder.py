@@ -12,7 +12,7 @@ from itemlens_server.engine.encoder import Encoded, Encoder
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Session
 from itemlens_server.engine.texts import Purpose, TextError, Tokenizer, Tokens
-from itemlens_server.errors import InvalidInput
+from itemlens_server.errors import InvalidArgument
 
 # Texts of a catalogue: titles, descriptions, now and then a long one. Tokens of each, for measuring a plan.
 SAMPLE_LENGTHS = (12, 14, 16, 18, 22, 26, 30, 34, 38, 44, 48, 54, 60, 66, 74, 82, 96, 112, 140, 190)
@@ -42,19 +42,19 @@ class TextEncoder(Encoder[Tokens]):
         """Tokens of `text`.
 
         Raises:
-            InvalidInput: the text is empty, too long or not proper Unicode.
+            InvalidArgument: the text is empty, too long or not proper Unicode.
         """
         limit = self._options.text_bytes
         if len(text) > limit or (
             4 * len(text) > limit and len(text.encode("utf-8", "surrogatepass")) > limit
         ):
-            raise InvalidInput(
+            raise InvalidArgument(
                 f"the text is longer than {limit} bytes; send the part that says what the item is", "text"
             )
         try:
             return self._tokenizer.encode(text, purpose)
         except TextError as error:
-            raise InvalidInput(str(error), "text") from error
+            raise InvalidArgument(str(error), "text") from error
 
     def _plans(self) -> list[Plan]:
         threads = self._options.threads

@@ -68,7 +68,7 @@ def build(head: Head) -> onnx.ModelProto:
             one = g.constant(1.0)
             some = g.op("Min", g.total([has[s] for s in c.predictors]), one)
             flag = g.op("Mul", some, g.op("Sub", one, has[c.name]))
-            scaled = g.op("Mul", g.op("Mul", guess, g.constant(c.predicted_scale)), flag)
+            scaled = g.op("Mul", g.op("Mul", guess, g.constant(c.imputed_scale)), flag)
             block = g.op("Add", block, scaled)
         blocks += [block, has[c.name], flag]
     g.nodes.append(helper.make_node("Concat", blocks, ["h"], axis=1))

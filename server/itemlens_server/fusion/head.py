@@ -2,7 +2,7 @@
 
     e_c   = unit(P_c (v_c - mu_c))
     h     = for each channel c   present    [ e_c      , 1, 0 ]
-                                 predicted  [ r_c e'_c , 0, 1 ]      e'_c = unit(sum over the present s of W_sc e_s)
+                                 imputed    [ r_c e'_c , 0, 1 ]      e'_c = unit(sum over the present s of W_sc e_s)
                                  absent     zeros
     u     = for each channel c   [ w_c q_c , -w_c theta_c , -w_c theta'_c ]
     alpha = dot(h, u)
@@ -44,7 +44,7 @@ class ChannelWeights:
 
     weight: float = 1.0
     threshold: float = 0.5
-    predicted_threshold: float = 0.4
+    imputed_threshold: float = 0.4
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ class ChannelTerms:
     """One channel's arrays.
 
     mean: mu, float32 [dim]. projection: P, float32 [dim, width], or None for the identity.
-    predictors: W by source channel, float32 [source width, width]. predicted_scale: r.
+    predictors: W by source channel, float32 [source width, width]. imputed_scale: r.
     """
 
     name: str
     mean: Array
     projection: Array | None = None
     predictors: Mapping[str, Array] = field(default_factory=dict)
-    predicted_scale: float = 0.5
+    imputed_scale: float = 0.5
 
     @property
     def width(self) -> int:
@@ -99,7 +99,7 @@ class Head:
 
     @staticmethod
     def identity(dims: Mapping[str, int]) -> Head:
-        """The head of a space before `itemlens fit`: vectors as they are, default weights, nothing predicted."""
+        """The head of a space before `itemlens fit`: vectors as they are, default weights, nothing imputed."""
         return Head(tuple(ChannelTerms(name, np.zeros(dim, np.float32)) for name, dim in dims.items()))
 
     @property
@@ -129,8 +129,8 @@ class Head:
         """Whether channel `name` is the item's own: h [..., dimension] -> bool [...]."""
         return np.asarray(h[..., self.block(name).stop] > 0.5)
 
-    def predicted(self, h: Array, name: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Whether channel `name` is predicted: h [..., dimension] -> bool [...]."""
+    def imputed(self, h: Array, name: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Whether channel `name` is imputed: h [..., dimension] -> bool [...]."""
         return np.asarray(h[..., self.block(name).stop + 1] > 0.5)
 
     def weights(self, kind: str) -> KindWeights:
@@ -151,7 +151,7 @@ class Head:
             block, w = self.block(name), weights.of(name)
             u[block] = sign * w.weight * vector
             u[block.stop] = -sign * w.weight * w.threshold
-            u[block.stop + 1] = -sign * w.weight * w.predicted_threshold
+            u[block.stop + 1] = -sign * w.weight * w.imputed_threshold
         return u
 
     def score(self, h: Array, u: Array) -> Array:
@@ -175,13 +175,11 @@ class Head:
                 arrays[f"projection_{i}"] = c.projection
             for source, w in c.predictors.items():
                 arrays[f"predictor_{i}_{self.names.index(source)}"] = w
-            about["channels"].append({"name": c.name, "predicted_scale": c.predicted_scale})
+            about["channels"].append({"name": c.name, "predicted_scale": c.imputed_scale})
         about["kinds"] = {
             kind: {
                 "behaviour": k.behaviour,
-                "channels": {
-                    n: [w.weight, w.threshold, w.predicted_threshold] for n, w in k.channels.items()
-                },
+                "channels": {n: [w.weight, w.threshold, w.imputed_threshold] for n, w in k.channels.items()},
             }
             for kind, k in self.kinds.items()
         }

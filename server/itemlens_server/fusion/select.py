@@ -23,10 +23,10 @@ K = 10
 @dataclass(frozen=True)
 class Similarities:
     """Cosines of queries to items in one channel, float32 [queries, items]: to the items' own block, and to the
-    predicted one (None: nothing predicts it); and from which items the channel is hidden."""
+    imputed one (None: nothing predicts it); and from which items the channel is hidden."""
 
     own: Array
-    predicted: Array | None
+    imputed: Array | None
     hidden: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
@@ -48,16 +48,16 @@ def choose(
 ) -> Choice:
     """w, theta and theta' of a channel that is added to `base` (the score from other channels, or None).
 
-    theta' is what a right answer's predicted block brings on average, so that a predicted block is worth nothing by
+    theta' is what a right answer's imputed block brings on average, so that a imputed block is worth nothing by
     itself; theta lies above it by an offset that is searched, with w.
     """
-    if base is None and channel.predicted is None:
+    if base is None and channel.imputed is None:
         # An item without the channel has nothing to be found by: it stands where the likeness of others ends.
         found = float(recall(channel.own, targets, K).mean())
         return Choice(ChannelWeights(fixed_weight or 1.0, 0.0, 0.0), found, 0.0)
     hidden_targets = channel.hidden[targets]
     rows = np.arange(len(targets))
-    guess = None if channel.predicted is None else scale * channel.predicted
+    guess = None if channel.imputed is None else scale * channel.imputed
     mean = 0.0
     if guess is not None and hidden_targets.any():
         mean = float(guess[rows, targets][hidden_targets].mean())
@@ -96,7 +96,7 @@ def balance_history(
         theta = neutral + offset
         errors = []
         for other, one in zip(base, channel, strict=True):
-            guess = 0.0 if one.predicted is None else scale * one.predicted - neutral
+            guess = 0.0 if one.imputed is None else scale * one.imputed - neutral
             score = other + weight * np.where(one.hidden[None, :], guess, one.own - theta)
             top = np.argpartition(-score, K, axis=1)[:, :K]
             errors.append(abs(float(one.hidden[top].mean()) - float(one.hidden.mean())))

@@ -1,7 +1,7 @@
 """HNSW graphs over the channels of a collection, in segments that never change once built.
 
 A segment holds a range of rows: for each channel one graph of the items that have it and one of those for which it
-is predicted. hnswlib must not be searched while it is added to, so nothing is added: new rows are searched exactly
+is imputed. hnswlib must not be searched while it is added to, so nothing is added: new rows are searched exactly
 until a background build makes a segment of them, and small neighbours are merged on the way (as in an LSM tree).
 Deleted rows are dropped from results, and from the graphs at the next merge.
 
@@ -36,7 +36,7 @@ MANIFEST = "graphs.json"
 
 @dataclass(frozen=True)
 class Block:
-    """Where a channel lies in h: columns start to stop, then its flags for present and predicted."""
+    """Where a channel lies in h: columns start to stop, then its flags for present and imputed."""
 
     channel: str
     start: int
@@ -45,7 +45,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Segment:
-    """Graphs over the rows with labels first to last, by (channel, "present" or "predicted")."""
+    """Graphs over the rows with labels first to last, by (channel, "present" or "imputed")."""
 
     first: int
     last: int
@@ -55,7 +55,7 @@ class Segment:
     def search(self, channel: str, directions: Array, k: int) -> list[Ints]:
         """Labels of the nearest rows for each of `directions` [m, width], by dot product with unit e."""
         found: list[list[Ints]] = [[] for _ in directions]
-        for presence in ("present", "predicted"):
+        for presence in ("present", "imputed"):
             graph = self.graphs.get((channel, presence))
             if graph is None:
                 continue
@@ -74,7 +74,7 @@ def build(labels: Ints, h: Array, blocks: Sequence[Block]) -> Segment:
     """A segment of rows: labels [n] ascending, h [n, dimension]."""
     graphs = {}
     for block in blocks:
-        for flag, presence in enumerate(("present", "predicted")):
+        for flag, presence in enumerate(("present", "imputed")):
             chosen = h[:, block.stop + flag] > 0.5
             count = int(chosen.sum())
             if not count:
@@ -82,7 +82,7 @@ def build(labels: Ints, h: Array, blocks: Sequence[Block]) -> Segment:
             graph = hnswlib.Index(space="ip", dim=block.stop - block.start)
             graph.init_index(max_elements=count, M=M, ef_construction=EF_CONSTRUCTION, random_seed=100)
             vectors = h[chosen, block.start : block.stop]
-            # A predicted block is r e'; the graph wants unit length.
+            # A imputed block is r e'; the graph wants unit length.
             vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
             graph.add_items(vectors, labels[chosen], num_threads=1)
             graph.set_ef(EF_BY_K)
@@ -97,7 +97,7 @@ def covers(segment: Segment, blocks: Sequence[Block], labels: Ints, h: Array) ->
     """
     own = slice(*np.searchsorted(labels, [segment.first, segment.last + 1]))
     for block in blocks:
-        for flag, presence in enumerate(("present", "predicted")):
+        for flag, presence in enumerate(("present", "imputed")):
             wanted = labels[own][h[own, block.stop + flag] > 0.5]
             graph = segment.graphs.get((block.channel, presence))
             if len(wanted) and (graph is None or not np.isin(wanted, graph.get_ids_list()).all()):

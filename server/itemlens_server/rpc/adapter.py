@@ -18,11 +18,11 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
-from itemlens_server.engine.call_context import Call, Priority
+from itemlens_server.engine.call_context import CallContext, Priority
 from itemlens_server.errors import (
     Cancelled,
     DeadlineExceeded,
-    InvalidInput,
+    InvalidArgument,
     ItemlensError,
     Overloaded,
     StorageFull,
@@ -32,8 +32,8 @@ from itemlens_server.rpc.errors import status_of
 log = logging.getLogger(__name__)
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
-Handler = Callable[[Request, Call], Response]
-Coroutine = Callable[[Request, Call], Awaitable[Response]]
+Handler = Callable[[Request, CallContext], Response]
+Coroutine = Callable[[Request, CallContext], Awaitable[Response]]
 
 # grpc gives a huge number of seconds where the caller set no deadline.
 NO_DEADLINE_SECONDS = 1e6
@@ -47,7 +47,7 @@ PRIORITIES = {"interactive": Priority.INTERACTIVE, "bulk": Priority.BULK}
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class Frame:
+class RpcAdapter:
     """Makes methods of handlers.
 
     At most `max_calls` are open at a time. Bulk calls work in at most `bulk_threads` threads of the pool, the others
@@ -66,7 +66,7 @@ class Frame:
         handler: Handler[Request, Response],
         request_type: type[Request],
         priority: Priority = Priority.INTERACTIVE,
-    ) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
+    ) -> grpc.RpcMethodHandler[Request | InvalidArgument, Response]:
         """A method with one request and one response, which `handler` makes in a thread."""
         return self.unary_on_loop(self._in_thread(handler), request_type, priority)
 
@@ -75,10 +75,10 @@ class Frame:
         work: Coroutine[Request, Response],
         request_type: type[Request],
         priority: Priority = Priority.INTERACTIVE,
-    ) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
+    ) -> grpc.RpcMethodHandler[Request | InvalidArgument, Response]:
         """The same, made by a coroutine on the event loop."""
 
-        async def run(request: Request | InvalidInput, context: Context) -> Response:
+        async def run(request: Request | InvalidArgument, context: Context) -> Response:
             try:
                 with self._calling(context, priority) as call:
                     return await self._answer(work, request, call)
@@ -94,12 +94,12 @@ class Frame:
         handler: Handler[Request, Response],
         failed: Callable[[ItemlensError], Response],
         request_type: type[Request],
-    ) -> grpc.RpcMethodHandler[Request | InvalidInput, Response]:
+    ) -> grpc.RpcMethodHandler[Request | InvalidArgument, Response]:
         """A bulk method: a response for each request, in order. A wrong request fails alone, as `failed` says."""
         work = self._in_thread(handler)
 
         async def run(
-            requests: AsyncIterator[Request | InvalidInput], context: Context
+            requests: AsyncIterator[Request | InvalidArgument], context: Context
         ) -> AsyncIterator[Response]:
             try:
                 with self._calling(context, Priority.BULK) as call:
@@ -110,7 +110,7 @@ class Frame:
             except Exception as error:
                 await _internal(context, error)
 
-        async def answer(request: Request | InvalidInput, call: Call) -> Response:
+        async def answer(request: Request | InvalidArgument, call: CallContext) -> Response:
             try:
                 return await self._answer(work, request, call)
             except (DeadlineExceeded, Cancelled, Overloaded, StorageFull):
@@ -121,7 +121,7 @@ class Frame:
         return grpc.stream_stream_rpc_method_handler(run, _parser(request_type), _serialise)
 
     @contextmanager
-    def _calling(self, context: Context, priority: Priority) -> Iterator[Call]:
+    def _calling(self, context: Context, priority: Priority) -> Iterator[CallContext]:
         """The call, counted as open; it ends with its answer, or when the caller hangs up."""
         if self._open >= self._max_calls:
             raise Overloaded(f"{self._open} calls are open already; try again", retry_seconds=0.25)
@@ -134,7 +134,7 @@ class Frame:
             call.end()
 
     def _in_thread(self, handler: Handler[Request, Response]) -> Coroutine[Request, Response]:
-        async def work(request: Request, call: Call) -> Response:
+        async def work(request: Request, call: CallContext) -> Response:
             loop = asyncio.get_running_loop()
             if call.priority is Priority.INTERACTIVE:
                 return await loop.run_in_executor(self._pool, handler, request, call)
@@ -146,29 +146,29 @@ class Frame:
     async def _answer(
         self,
         work: Coroutine[Request, Response],
-        request: Request | InvalidInput,
-        call: Call,
+        request: Request | InvalidArgument,
+        call: CallContext,
     ) -> Response:
-        if isinstance(request, InvalidInput):
+        if isinstance(request, InvalidArgument):
             raise request
         call.check()
         response = await work(request, call)
         if (size := response.ByteSize()) > self._max_bytes:
-            raise InvalidInput(
+            raise InvalidArgument(
                 f"the answer would have {size} bytes, more than the {self._max_bytes} of a message: "
                 "ask for less at once"
             )
         return response
 
 
-def _parser(request_type: type[Request]) -> Callable[[bytes], Request | InvalidInput]:
+def _parser(request_type: type[Request]) -> Callable[[bytes], Request | InvalidArgument]:
     """Reads a request. Bytes that are none become an error, which is the caller's and not INTERNAL as grpc has it."""
 
-    def parse(data: bytes) -> Request | InvalidInput:
+    def parse(data: bytes) -> Request | InvalidArgument:
         try:
             return request_type.FromString(data)
         except DecodeError as error:
-            return InvalidInput(f"the bytes are no {request_type.DESCRIPTOR.name}: {error}")
+            return InvalidArgument(f"the bytes are no {request_type.DESCRIPTOR.name}: {error}")
 
     return parse
 
@@ -177,18 +177,18 @@ def _serialise(message: Message) -> bytes:
     return message.SerializeToString()
 
 
-def _call(context: Context, priority: Priority) -> Call:
+def _call(context: Context, priority: Priority) -> CallContext:
     remaining = context.time_remaining()
     seconds = remaining if remaining is not None and remaining < NO_DEADLINE_SECONDS else None
     said = dict(context.invocation_metadata() or ())
     if PRIORITY_KEY in said:
         named = said[PRIORITY_KEY]
         if named not in PRIORITIES:
-            raise InvalidInput(
+            raise InvalidArgument(
                 f"metadata {PRIORITY_KEY} is {named!r}; it must be one of {', '.join(PRIORITIES)}"
             )
         priority = PRIORITIES[str(named)]
-    return Call(seconds, priority=priority, caller=str(said.get(CALLER_KEY) or context.peer()))
+    return CallContext(seconds, priority=priority, caller=str(said.get(CALLER_KEY) or context.peer()))
 
 
 async def _abort(context: Context, error: ItemlensError) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.recommender import Recommendations
@@ -19,26 +19,28 @@ class Collections:
     recommendations: Recommendations
 
     def create(
-        self, request: catalog_pb2.CreateCollectionRequest, call: Call
+        self, request: catalog_pb2.CreateCollectionRequest, call: CallContext
     ) -> catalog_pb2.CreateCollectionResponse:
         """A new one."""
         made = self.catalogue.create(request.name, request.space, request.allow_existing)
         return catalog_pb2.CreateCollectionResponse(collection=self._message(made))
 
-    def get(self, request: catalog_pb2.GetCollectionRequest, call: Call) -> catalog_pb2.GetCollectionResponse:
+    def get(
+        self, request: catalog_pb2.GetCollectionRequest, call: CallContext
+    ) -> catalog_pb2.GetCollectionResponse:
         """One."""
         found = self.catalogue.collection(request.name)
         return catalog_pb2.GetCollectionResponse(collection=self._message(found))
 
     def list(
-        self, request: catalog_pb2.ListCollectionsRequest, call: Call
+        self, request: catalog_pb2.ListCollectionsRequest, call: CallContext
     ) -> catalog_pb2.ListCollectionsResponse:
         """All."""
         found = self.catalogue.collections()
         return catalog_pb2.ListCollectionsResponse(collections=[self._message(c) for c in found])
 
     def update(
-        self, request: catalog_pb2.UpdateCollectionRequest, call: Call
+        self, request: catalog_pb2.UpdateCollectionRequest, call: CallContext
     ) -> catalog_pb2.UpdateCollectionResponse:
         """Move one to another space."""
         moved = self.catalogue.move(request.name, request.space)
@@ -47,7 +49,7 @@ class Collections:
         return catalog_pb2.UpdateCollectionResponse(collection=self._message(moved))
 
     def delete(
-        self, request: catalog_pb2.DeleteCollectionRequest, call: Call
+        self, request: catalog_pb2.DeleteCollectionRequest, call: CallContext
     ) -> catalog_pb2.DeleteCollectionResponse:
         """Delete one."""
         self.catalogue.delete(request.name)

@@ -11,7 +11,7 @@ import numpy as np
 
 from itemlens.v1 import common_pb2, itemlens_pb2
 from itemlens_server.config import Settings
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import Encoder, Space
 from itemlens_server.engine.texts import Purpose
 from itemlens_server.fusion.head import Array, unit
@@ -31,7 +31,9 @@ class GetSpace:
 
     catalogue: Catalogue
 
-    def __call__(self, request: itemlens_pb2.GetSpaceRequest, call: Call) -> itemlens_pb2.GetSpaceResponse:
+    def __call__(
+        self, request: itemlens_pb2.GetSpaceRequest, call: CallContext
+    ) -> itemlens_pb2.GetSpaceResponse:
         space = self.catalogue.space(request.space)
         kinds = {"TEXT": itemlens_pb2.CHANNEL_KIND_TEXT, "IMAGE": itemlens_pb2.CHANNEL_KIND_IMAGE}
         channels = [
@@ -58,7 +60,7 @@ class GetStatistics:
     encoder: ContentEncoder
 
     def __call__(
-        self, request: itemlens_pb2.GetStatisticsRequest, call: Call
+        self, request: itemlens_pb2.GetStatisticsRequest, call: CallContext
     ) -> itemlens_pb2.GetStatisticsResponse:
         encoders = self.catalogue.space(request.space).encoders
         cache = self.encoder.cache
@@ -88,7 +90,9 @@ class Encode:
     settings: Settings
     pool: Executor
 
-    async def __call__(self, request: itemlens_pb2.EncodeRequest, call: Call) -> itemlens_pb2.EncodeResponse:
+    async def __call__(
+        self, request: itemlens_pb2.EncodeRequest, call: CallContext
+    ) -> itemlens_pb2.EncodeResponse:
         convert.at_most(request.inputs, self.settings.max_inputs, "inputs")
         if self._light(request):
             space, encoding = self._begin(request, call)
@@ -104,7 +108,7 @@ class Encode:
         pictures = any(one.HasField("picture") for one in request.inputs)
         return not request.space and not pictures and texts <= LIGHT_CHARACTERS
 
-    def _begin(self, request: itemlens_pb2.EncodeRequest, call: Call) -> tuple[Space, Encoding]:
+    def _begin(self, request: itemlens_pb2.EncodeRequest, call: CallContext) -> tuple[Space, Encoding]:
         space = self.catalogue.space(request.space)
         contents = [convert.content(c) for c in request.inputs]
         purpose: Purpose = "query" if request.purpose == itemlens_pb2.PURPOSE_QUERY else "item"
@@ -122,8 +126,8 @@ def _reply(
             own = rows.setdefault(one.channel, [])
             result.row = len(own)
             own.append(outcome.v)
-            if outcome.notices:
-                result.warnings.extend(convert.warnings(outcome.notices, f"inputs[{n}]"))
+            if outcome.warnings:
+                result.warnings.extend(convert.warnings(outcome.warnings, f"inputs[{n}]"))
         else:
             result.status.CopyFrom(item_status(outcome, f"inputs[{n}]"))
         results.append(result)

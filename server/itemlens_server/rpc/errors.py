@@ -11,20 +11,20 @@ from itemlens_server.errors import (
     AlreadyExists,
     Cancelled,
     DeadlineExceeded,
-    InvalidInput,
+    FailedPrecondition,
+    InvalidArgument,
     ItemlensError,
     NotFound,
     Overloaded,
     StorageFull,
-    WrongState,
 )
 
 DOMAIN = "itemlens"
 CODES: dict[type[ItemlensError], int] = {
-    InvalidInput: code_pb2.INVALID_ARGUMENT,
+    InvalidArgument: code_pb2.INVALID_ARGUMENT,
     NotFound: code_pb2.NOT_FOUND,
     AlreadyExists: code_pb2.ALREADY_EXISTS,
-    WrongState: code_pb2.FAILED_PRECONDITION,
+    FailedPrecondition: code_pb2.FAILED_PRECONDITION,
     Overloaded: code_pb2.RESOURCE_EXHAUSTED,
     StorageFull: code_pb2.RESOURCE_EXHAUSTED,
     DeadlineExceeded: code_pb2.DEADLINE_EXCEEDED,
@@ -47,12 +47,14 @@ def item_status(error: ItemlensError | None, field: str = "") -> common_pb2.Item
 
 def status_of(error: ItemlensError) -> status_pb2.Status:
     """The rich status of a whole call."""
-    details: list[Message] = [error_details_pb2.ErrorInfo(reason=_reason(error), domain=DOMAIN)]
-    if isinstance(error, InvalidInput):
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    if isinstance(error, InvalidArgument):
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if isinstance(error, NotFound):
-        details.append(error_details_pb2.ResourceInfo(resource_type=error.kind, resource_name=error.name))
+        details.append(
+            error_details_pb2.ResourceInfo(resource_type=error.resource_type, resource_name=error.name)
+        )
     if isinstance(error, Overloaded):
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromNanoseconds(int(error.retry_seconds * 1e9))
@@ -64,8 +66,3 @@ def status_of(error: ItemlensError) -> status_pb2.Status:
         packed.append(one)
     message = f"{error.field}: {error.message}" if error.field else error.message
     return status_pb2.Status(code=code_of(error), message=message, details=packed)
-
-
-def _reason(error: ItemlensError) -> str:
-    name = type(error).__name__
-    return "".join(f"_{c}" if c.isupper() and n else c for n, c in enumerate(name)).upper()

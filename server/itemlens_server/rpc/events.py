@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2, common_pb2
 from itemlens_server.config import Settings
-from itemlens_server.engine.call_context import Call
-from itemlens_server.errors import AlreadyExists, InvalidInput, ItemlensError
+from itemlens_server.engine.call_context import CallContext
+from itemlens_server.errors import AlreadyExists, InvalidArgument, ItemlensError
 from itemlens_server.rpc import messages as convert
 from itemlens_server.rpc.items import results
 from itemlens_server.services.catalogue import Catalogue, same_event
@@ -29,7 +29,7 @@ class RecordEvents:
     settings: Settings
 
     def __call__(
-        self, request: catalog_pb2.RecordEventsRequest, call: Call
+        self, request: catalog_pb2.RecordEventsRequest, call: CallContext
     ) -> catalog_pb2.RecordEventsResponse:
         convert.at_most(request.events, self.settings.max_events, "events")
         outcomes: dict[int, WriteOutcome] = {}
@@ -59,9 +59,11 @@ class DeleteUser:
     catalogue: Catalogue
     recommendations: Recommendations
 
-    def __call__(self, request: catalog_pb2.DeleteUserRequest, call: Call) -> catalog_pb2.DeleteUserResponse:
+    def __call__(
+        self, request: catalog_pb2.DeleteUserRequest, call: CallContext
+    ) -> catalog_pb2.DeleteUserResponse:
         if not request.user_id:
-            raise InvalidInput("say whose data is to go", "user_id")
+            raise InvalidArgument("say whose data is to go", "user_id")
         deleted = self.catalogue.delete_user(request.collection, request.user_id)
         self.recommendations.forget(request.collection, request.user_id)
         return catalog_pb2.DeleteUserResponse(deleted_events=deleted)
@@ -70,20 +72,20 @@ class DeleteUser:
 def _row(message: catalog_pb2.Event, now: float) -> EventRow:
     for field in ("event_id", "user_id", "item_id"):
         if not 1 <= len(getattr(message, field)) <= MAX_ID:
-            raise InvalidInput(f"{field} has 1 to {MAX_ID} characters", field)
+            raise InvalidArgument(f"{field} has 1 to {MAX_ID} characters", field)
     if message.type == common_pb2.EVENT_TYPE_UNSPECIFIED or message.type not in common_pb2.EventType.values():
-        raise InvalidInput(
+        raise InvalidArgument(
             "say what was done: VIEW, CLICK, CART, PURCHASE, RETURN, DISLIKE or IMPRESSION", "type"
         )
     quantity = message.quantity if message.HasField("quantity") else 1.0
     value = message.value if message.HasField("value") else None
     for field, number in (("quantity", quantity), ("value", value)):
         if number is not None and not math.isfinite(number):
-            raise InvalidInput(f"{field} must be a finite number", field)
+            raise InvalidArgument(f"{field} must be a finite number", field)
     when = now
     if message.HasField("time"):
         if not FIRST_SECOND <= message.time.seconds <= LAST_SECOND or not 0 <= message.time.nanos < 10**9:
-            raise InvalidInput("time must lie in the years 1 to 9999", "time")
+            raise InvalidArgument("time must lie in the years 1 to 9999", "time")
         when = message.time.seconds + message.time.nanos / 1e9
     return EventRow(
         message.event_id, message.user_id, message.item_id, int(message.type), when, quantity, value,

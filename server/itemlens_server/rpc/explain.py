@@ -9,18 +9,18 @@ import numpy as np
 
 from itemlens.v1 import itemlens_pb2
 from itemlens_server.config import Settings
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.pictures import decode, model_input
-from itemlens_server.errors import InvalidInput, ItemlensError, NotFound, WrongState
+from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, NotFound, Warning
 from itemlens_server.fusion.rows import View
 from itemlens_server.rpc import messages as convert
 from itemlens_server.rpc.errors import item_status
 from itemlens_server.services import heatmap, parts, sentences
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
-from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, Notice
+from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
 from itemlens_server.services.places import ChannelSum, ItemInput, channel_sums
-from itemlens_server.services.query import Asked, resolve
+from itemlens_server.services.query import Interest, resolve
 from itemlens_server.services.recommender import Recommendations, score
 from itemlens_server.services.titles import titles
 from itemlens_server.storage.records import StoredItem
@@ -32,7 +32,7 @@ class _Task:
 
     item_id: str
     position: int
-    interest: Asked
+    interest: Interest
     score: float
 
 
@@ -43,7 +43,7 @@ class _Context:
     collection: Collection
     view: View
     tasks: list[_Task | ItemlensError]
-    notices: list[Notice]
+    warnings: list[Warning]
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,17 @@ class Explain:
     recommendations: Recommendations
     settings: Settings
 
-    def __call__(self, request: itemlens_pb2.ExplainRequest, call: Call) -> itemlens_pb2.ExplainResponse:
+    def __call__(
+        self, request: itemlens_pb2.ExplainRequest, call: CallContext
+    ) -> itemlens_pb2.ExplainResponse:
         language = sentences.language(request.language)
         convert.at_most(request.item_ids, min(100, self.settings.max_inputs), "item_ids")
         which = request.WhichOneof("side")
         if which is None:
-            raise InvalidInput("give a recommendation_id or a user side", "side")
+            raise InvalidArgument("give a recommendation_id or a user side", "side")
         context = self._recommended(request) if which == "recommendation_id" else self._asked(request, call)
         reply = itemlens_pb2.ExplainResponse(
-            space_id=context.collection.space.space_id, warnings=convert.warnings(context.notices)
+            space_id=context.collection.space.space_id, warnings=convert.warnings(context.warnings)
         )
         stored = self.catalogue.get(context.collection, list(request.item_ids), pictures=True)
         interests = {id(t.interest): t.interest for t in context.tasks if isinstance(t, _Task)}
@@ -86,31 +88,35 @@ class Explain:
         answer = self.recommendations.get(request.recommendation_id)
         current = self.catalogue.collection(answer.collection.name)
         if request.collection and request.collection != current.name:
-            raise InvalidInput(f"that recommendation is of collection {current.name!r}", "collection")
+            raise InvalidArgument(f"that recommendation is of collection {current.name!r}", "collection")
         if current is not answer.collection:
-            raise WrongState("the collection has moved to another space since; ask for a new recommendation")
+            raise FailedPrecondition(
+                "the collection has moved to another space since; ask for a new recommendation"
+            )
         items = {i.item_id: i for i in answer.items}
         tasks: list[_Task | ItemlensError] = []
         for item_id in request.item_ids:
             ranked = items.get(item_id)
             if ranked is None:
                 tasks.append(
-                    InvalidInput(
+                    InvalidArgument(
                         f"item {item_id!r} is not in that recommendation; explain it with a user side"
                     )
                 )
             elif current.index.position(item_id) != ranked.position:
                 tasks.append(
-                    WrongState(f"item {item_id!r} was changed or deleted since; ask for a new recommendation")
+                    FailedPrecondition(
+                        f"item {item_id!r} was changed or deleted since; ask for a new recommendation"
+                    )
                 )
             else:
                 interest = answer.resolved.interests[ranked.interest]
                 tasks.append(_Task(item_id, ranked.position, interest, ranked.score))
         return _Context(current, answer.view, tasks, [])
 
-    def _asked(self, request: itemlens_pb2.ExplainRequest, call: Call) -> _Context:
+    def _asked(self, request: itemlens_pb2.ExplainRequest, call: CallContext) -> _Context:
         collection = self.catalogue.collection(request.collection)
-        side, notices = self.sides.read(collection, request.user, call)
+        side, warnings = self.sides.read(collection, request.user, call)
         view = collection.index.view()
         resolved = resolve(collection, view, side, self.sides.rules)
         tasks: list[_Task | ItemlensError] = []
@@ -127,11 +133,11 @@ class Explain:
             ]
             best = int(np.argmax(alphas))
             tasks.append(_Task(item_id, position, resolved.interests[best], alphas[best]))
-        return _Context(collection, view, tasks, [*notices, *resolved.notices])
+        return _Context(collection, view, tasks, [*warnings, *resolved.warnings])
 
     def _explain(
         self, message: itemlens_pb2.Explanation, request: itemlens_pb2.ExplainRequest, language: sentences.Language,
-        context: _Context, task: _Task, item: StoredItem | None, named: dict[str, str], call: Call,
+        context: _Context, task: _Task, item: StoredItem | None, named: dict[str, str], call: CallContext,
     ) -> None:  # fmt: skip
         if item is None or item.row != context.view.labels[task.position]:
             raise NotFound(
@@ -159,7 +165,7 @@ class Explain:
         if request.heat_map:
             message.heat_maps.extend(self._heat_maps(context.collection, request.heat_map, item, sums))
 
-    def _encode(self, collection: Collection, item: StoredItem, call: Call) -> list[ItemInput]:
+    def _encode(self, collection: Collection, item: StoredItem, call: CallContext) -> list[ItemInput]:
         contents, texts = [], []
         for one in item.inputs:
             text = item.document.texts.get(one.channel)
@@ -169,7 +175,7 @@ class Explain:
         inputs = []
         for content, text, outcome in zip(contents, texts, outcomes, strict=True):
             if not isinstance(outcome, EncodedContent):
-                raise WrongState(
+                raise FailedPrecondition(
                     f"the stored content of channel {content.channel!r} cannot be encoded: {outcome.message}"
                 )
             inputs.append(ItemInput(content.channel, outcome, text))

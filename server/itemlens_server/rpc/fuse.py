@@ -9,10 +9,10 @@ import numpy as np
 
 from itemlens.v1 import common_pb2, itemlens_pb2
 from itemlens_server.config import Settings
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import Space
 from itemlens_server.engine.texts import Purpose
-from itemlens_server.errors import InvalidInput, ItemlensError
+from itemlens_server.errors import InvalidArgument, ItemlensError
 from itemlens_server.fusion.head import Array, search_kind
 from itemlens_server.rpc import messages as convert
 from itemlens_server.rpc.errors import item_status
@@ -32,13 +32,13 @@ class Fuse:
     encoder: ContentEncoder
     settings: Settings
 
-    def __call__(self, request: itemlens_pb2.FuseRequest, call: Call) -> itemlens_pb2.FuseResponse:
+    def __call__(self, request: itemlens_pb2.FuseRequest, call: CallContext) -> itemlens_pb2.FuseResponse:
         convert.at_most(request.inputs, self.settings.max_inputs, "inputs")
         query = request.role == common_pb2.VECTOR_ROLE_QUERY
         if not query and request.role != common_pb2.VECTOR_ROLE_ITEM:
-            raise InvalidInput("ask for role ITEM or QUERY", "role")
+            raise InvalidArgument("ask for role ITEM or QUERY", "role")
         if request.channel_weights and not query:
-            raise InvalidInput("an ITEM vector holds no weights; give them with QUERY", "channel_weights")
+            raise InvalidArgument("an ITEM vector holds no weights; give them with QUERY", "channel_weights")
         space = self.catalogue.space(request.space)
         changed = convert.changes(request.channel_weights)
         results, raws = self._raw_vectors(space, request, "query" if query else "item", call)
@@ -62,7 +62,7 @@ class Fuse:
         )
 
     def _raw_vectors(
-        self, space: Space, request: itemlens_pb2.FuseRequest, purpose: Purpose, call: Call
+        self, space: Space, request: itemlens_pb2.FuseRequest, purpose: Purpose, call: CallContext
     ) -> tuple[list[itemlens_pb2.FuseResult], dict[int, Raw]]:
         """Raw vectors of each input that is whole, by its number; the others' results hold the error."""
         results = [itemlens_pb2.FuseResult() for _ in request.inputs]
@@ -82,7 +82,7 @@ class Fuse:
                         raise outcome.within(f"contents[{m}]")
                     raw.setdefault(channel, []).append(outcome.v)
                     results[n].warnings.extend(
-                        convert.warnings(outcome.notices, f"inputs[{n}].contents[{m}]")
+                        convert.warnings(outcome.warnings, f"inputs[{n}].contents[{m}]")
                     )
                 for m, message in enumerate(one_input.vectors):
                     try:
@@ -91,7 +91,7 @@ class Fuse:
                         raise error.within(f"vectors[{m}]") from None
                     raw.setdefault(channel, []).append(v)
                 if not raw:
-                    raise InvalidInput("nothing to fuse; give contents or vectors", "contents")
+                    raise InvalidArgument("nothing to fuse; give contents or vectors", "contents")
                 raws[n] = raw
             except ItemlensError as error:
                 results[n].status.CopyFrom(item_status(error, f"inputs[{n}]"))
@@ -109,7 +109,7 @@ def _presence(space: Space, raw: Raw, v: Array, query: bool) -> list[itemlens_pb
     for name in space.terms.names:
         if name in raw:
             presence = itemlens_pb2.PRESENCE_PRESENT
-        elif not query and space.terms.predicted(v, name):
+        elif not query and space.terms.imputed(v, name):
             presence = itemlens_pb2.PRESENCE_PREDICTED
         else:
             presence = itemlens_pb2.PRESENCE_ABSENT

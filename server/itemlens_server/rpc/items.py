@@ -11,8 +11,8 @@ from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from itemlens.v1 import catalog_pb2, common_pb2
 from itemlens_server.config import Settings
-from itemlens_server.engine.call_context import Call
-from itemlens_server.errors import InvalidInput, NotFound
+from itemlens_server.engine.call_context import CallContext
+from itemlens_server.errors import InvalidArgument, NotFound
 from itemlens_server.fusion.rows import View
 from itemlens_server.rpc import messages as convert
 from itemlens_server.rpc.errors import item_status
@@ -32,7 +32,7 @@ def results(outcomes: list[WriteOutcome], field: str) -> list[catalog_pb2.WriteR
         catalog_pb2.WriteResult(
             id=o.id,
             status=item_status(o.error, f"{field}[{n}]"),
-            warnings=convert.warnings(o.notices, f"{field}[{n}]"),
+            warnings=convert.warnings(o.warnings, f"{field}[{n}]"),
         )
         for n, o in enumerate(outcomes)
     ]
@@ -46,7 +46,7 @@ class UpsertItems:
     settings: Settings
 
     def __call__(
-        self, request: catalog_pb2.UpsertItemsRequest, call: Call
+        self, request: catalog_pb2.UpsertItemsRequest, call: CallContext
     ) -> catalog_pb2.UpsertItemsResponse:
         convert.at_most(request.items, self.settings.max_items, "items")
         items = [
@@ -71,7 +71,9 @@ class GetItems:
     catalogue: Catalogue
     settings: Settings
 
-    def __call__(self, request: catalog_pb2.GetItemsRequest, call: Call) -> catalog_pb2.GetItemsResponse:
+    def __call__(
+        self, request: catalog_pb2.GetItemsRequest, call: CallContext
+    ) -> catalog_pb2.GetItemsResponse:
         convert.at_most(request.item_ids, self.settings.max_items, "item_ids")
         collection = self.catalogue.collection(request.collection)
         found = self.catalogue.get(collection, list(request.item_ids), request.with_pictures)
@@ -100,16 +102,18 @@ class ListItems:
 
     catalogue: Catalogue
 
-    def __call__(self, request: catalog_pb2.ListItemsRequest, call: Call) -> catalog_pb2.ListItemsResponse:
+    def __call__(
+        self, request: catalog_pb2.ListItemsRequest, call: CallContext
+    ) -> catalog_pb2.ListItemsResponse:
         collection = self.catalogue.collection(request.collection)
         size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
         try:
             after = int(request.page_token or "0", 16)
         except ValueError:
-            raise InvalidInput("not a page token of ListItems", "page_token") from None
+            raise InvalidArgument("not a page token of ListItems", "page_token") from None
         # A row number is what SQLite holds in 8 bytes.
         if not 0 <= after < 1 << 62:
-            raise InvalidInput("not a page token of ListItems", "page_token")
+            raise InvalidArgument("not a page token of ListItems", "page_token")
         page = self.catalogue.store.reader().page(collection.row.id, after, size)
         reply = catalog_pb2.ListItemsResponse()
         held = 0
@@ -131,7 +135,7 @@ class DeleteItems:
     settings: Settings
 
     def __call__(
-        self, request: catalog_pb2.DeleteItemsRequest, call: Call
+        self, request: catalog_pb2.DeleteItemsRequest, call: CallContext
     ) -> catalog_pb2.DeleteItemsResponse:
         convert.at_most(request.item_ids, self.settings.max_items, "item_ids")
         collection = self.catalogue.collection(request.collection)

@@ -9,13 +9,13 @@ import numpy as np
 
 from itemlens.v1 import common_pb2
 from itemlens_server.config import Settings
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import Space
-from itemlens_server.errors import InvalidInput, ItemlensError, NotFound, SpaceMismatch
+from itemlens_server.errors import InvalidArgument, ItemlensError, NotFound, SpaceMismatch, Warning
 from itemlens_server.fusion.head import Array, KindWeights
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
-from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, Encoding, Notice
+from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, Encoding
 from itemlens_server.services.fuser import check_finite, check_raw, query_parts
 from itemlens_server.services.parts import Part
 from itemlens_server.services.query import ChannelChange, HistoryRules, Past, Side, changed_weights
@@ -43,19 +43,21 @@ def vector(message: common_pb2.Vector, role: common_pb2.VectorRole.ValueType, sp
     """The numbers of a vector that must have this role and space: float32 [dimension].
 
     Raises:
-        InvalidInput: another role, or a length that is not the dimension's.
+        InvalidArgument: another role, or a length that is not the dimension's.
         SpaceMismatch: another space.
     """
     if message.role != role:
         got = ROLE_NAMES.get(message.role, "unspecified")
-        raise InvalidInput(f"a vector of role {ROLE_NAMES[role]} is needed here, this one's is {got}", "role")
+        raise InvalidArgument(
+            f"a vector of role {ROLE_NAMES[role]} is needed here, this one's is {got}", "role"
+        )
     if message.space_id != space.space_id:
         raise SpaceMismatch(
             f"the vector is of space {message.space_id or '(none)'}, the answer of {space.space_id}; vectors of two "
             "spaces are never compared: make it again with this space", "space_id",
         )  # fmt: skip
     if len(message.data) != 4 * message.dimension:
-        raise InvalidInput(
+        raise InvalidArgument(
             f"data has {len(message.data)} bytes; {message.dimension} numbers need {4 * message.dimension}",
             "data",
         )
@@ -77,20 +79,20 @@ def one_vector(v: Array, role: common_pb2.VectorRole.ValueType, space_id: str) -
     return common_pb2.Vector(data=v.astype("<f4").tobytes(), dimension=len(v), role=role, space_id=space_id)
 
 
-def warnings(notices: Iterable[Notice], field: str = "") -> list[common_pb2.Warning]:
-    """Notices as messages; `field` is the path of what they are about."""
+def warnings(warnings: Iterable[Warning], field: str = "") -> list[common_pb2.Warning]:
+    """Warnings as messages; `field` is the path of what they are about."""
     return [
         common_pb2.Warning(
             reason=n.reason, message=n.message, field=".".join(part for part in (field, n.field) if part)
         )
-        for n in notices
+        for n in warnings
     ]
 
 
 def part(p: Part) -> common_pb2.Part:
     """One term of a score."""
     return common_pb2.Part(
-        kind=common_pb2.PartKind.ValueType(int(p.kind)), channel=p.channel, value=p.value, predicted=p.predicted,
+        kind=common_pb2.PartKind.ValueType(int(p.kind)), channel=p.channel, value=p.value, predicted=p.imputed,
         past_item_id=p.past_item_id, source_channel=p.source_channel, text=p.text, start=p.start, end=p.end,
         picture_index=p.picture_index, row=p.row, column=p.column,
     )  # fmt: skip
@@ -106,16 +108,16 @@ def changes(messages: Iterable[common_pb2.ChannelWeight]) -> dict[str, ChannelCh
         }
         for name, value in values.items():
             if value is not None and not abs(value) <= LARGEST_WEIGHT:
-                raise InvalidInput(
+                raise InvalidArgument(
                     f"{value} is no {name}: it must be at most {LARGEST_WEIGHT:g}",
                     f"channel_weights[{n}].{name}",
                 )
         if (values["weight"] or 0.0) < 0:
-            raise InvalidInput(
+            raise InvalidArgument(
                 "a negative weight would reward items without the channel; use disliked_item_ids",
                 f"channel_weights[{n}].weight",
             )
-        found[m.channel] = ChannelChange(**values)
+        found[m.channel] = ChannelChange(values["weight"], values["threshold"], values["predicted_threshold"])
     return found
 
 
@@ -123,12 +125,12 @@ def at_most(values: Sequence[object], limit: int, field: str, least: int = 1) ->
     """Check the length of a batch.
 
     Raises:
-        InvalidInput: it is empty or too long.
+        InvalidArgument: it is empty or too long.
     """
     if len(values) < least:
-        raise InvalidInput(f"nothing in {field}; send at least {least}", field)
+        raise InvalidArgument(f"nothing in {field}; send at least {least}", field)
     if len(values) > limit:
-        raise InvalidInput(f"{len(values)} in {field}, the limit is {limit}; send several calls", field)
+        raise InvalidArgument(f"{len(values)} in {field}, the limit is {limit}; send several calls", field)
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class SideReader:
             settings.type_weights(),
         )
 
-    def begin(self, collection: Collection, message: common_pb2.UserSide, call: Call) -> EncodingQuery:
+    def begin(self, collection: Collection, message: common_pb2.UserSide, call: CallContext) -> EncodingQuery:
         """Begin to encode the side's query. For `read`, which else would have to wait for it."""
         at_most(message.query, self._settings.max_inputs, "user.query")
         contents = [content(c) for c in message.query]
@@ -160,9 +162,9 @@ class SideReader:
         self,
         collection: Collection,
         message: common_pb2.UserSide,
-        call: Call,
+        call: CallContext,
         begun: EncodingQuery | None = None,
-    ) -> tuple[Side, list[Notice]]:
+    ) -> tuple[Side, list[Warning]]:
         """The side, with its user's events read and its query encoded, and what was noticed on the way."""
         space = collection.space
         at_most(message.history, self._settings.max_history, "user.history", 0)
@@ -172,18 +174,18 @@ class SideReader:
         ):
             at_most(ids, self._settings.max_items, f"user.{field}", 0)
         history = self._history(collection, message)
-        notices: list[Notice] = []
+        warnings: list[Warning] = []
         query: dict[str, Array] = {}
         if message.query:
             if begun is None or begun.space is not space:  # the collection may have moved meanwhile
                 begun = self.begin(collection, message, call)
-            query, notices = self._query(space, message, begun.encoding)
+            query, warnings = self._query(space, message, begun.encoding)
         ready = None
         if message.HasField("query_vector"):
             try:
                 ready = vector(message.query_vector, common_pb2.VECTOR_ROLE_QUERY, space)
                 if len(ready) != space.terms.dimension:
-                    raise InvalidInput(
+                    raise InvalidArgument(
                         f"a QUERY vector has {space.terms.dimension} numbers, not {len(ready)}", "dimension"
                     )
                 check_finite(ready)
@@ -194,19 +196,19 @@ class SideReader:
             if message.source_weights.HasField(name):
                 value = getattr(message.source_weights, name)
                 if not 0 <= value <= LARGEST_WEIGHT:
-                    raise InvalidInput(
+                    raise InvalidArgument(
                         f"{value} is no weight: it must be 0 to {LARGEST_WEIGHT:g}",
                         f"user.source_weights.{name}",
                     )
                 weights[name] = value
         behaviour = message.behaviour_weight if message.HasField("behaviour_weight") else None
         if behaviour is not None and not abs(behaviour) <= LARGEST_WEIGHT:
-            raise InvalidInput(
+            raise InvalidArgument(
                 f"{behaviour} is no weight: it must be at most {LARGEST_WEIGHT:g}", "user.behaviour_weight"
             )
         interests = message.max_interests if message.HasField("max_interests") else 5
         if not 1 <= interests <= 5:
-            raise InvalidInput(f"max_interests is {interests}; it must be 1 to 5", "user.max_interests")
+            raise InvalidArgument(f"max_interests is {interests}; it must be 1 to 5", "user.max_interests")
         try:
             changed = changes(message.channel_weights)
             changed_weights(space.terms, KindWeights(), changed)
@@ -216,7 +218,7 @@ class SideReader:
             history, query, tuple(message.liked_item_ids), tuple(message.disliked_item_ids), ready, weights,
             changed, behaviour, interests,
         )  # fmt: skip
-        return side, notices
+        return side, warnings
 
     def _history(self, collection: Collection, message: common_pb2.UserSide) -> list[Past]:
         recorded: list[Past] = []
@@ -240,20 +242,22 @@ class SideReader:
 
     def _query(
         self, space: Space, message: common_pb2.UserSide, encoding: Encoding
-    ) -> tuple[dict[str, Array], list[Notice]]:
+    ) -> tuple[dict[str, Array], list[Warning]]:
         raw: dict[str, list[Array]] = {}
-        notices: list[Notice] = []
+        warnings: list[Warning] = []
         for n, one in enumerate(encoding.results()):
             field, channel = f"user.query[{n}]", message.query[n].channel
             if not isinstance(one, EncodedContent):
                 raise one.within(field)
             if channel in raw:
-                raise InvalidInput(f"channel {channel!r} comes twice; send one query for each channel", field)
+                raise InvalidArgument(
+                    f"channel {channel!r} comes twice; send one query for each channel", field
+                )
             raw[channel] = [one.v]
-            notices += [Notice(x.reason, x.message, f"{field}.{x.field}") for x in one.notices]
+            warnings += [Warning(x.reason, x.message, f"{field}.{x.field}") for x in one.warnings]
         try:
-            return query_parts(space, raw), notices
-        except InvalidInput as error:
+            return query_parts(space, raw), warnings
+        except InvalidArgument as error:
             raise error.within("user.query") from None
 
 
@@ -261,7 +265,7 @@ def raw_vector(message: common_pb2.Vector, space: Space) -> tuple[str, Array]:
     """The channel and numbers of a CHANNEL vector.
 
     Raises:
-        InvalidInput, SpaceMismatch: it is not one of this space.
+        InvalidArgument, SpaceMismatch: it is not one of this space.
     """
     v = vector(message, common_pb2.VECTOR_ROLE_CHANNEL, space)
     return message.channel, check_raw(space, message.channel, v)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 from itemlens.v1 import common_pb2, itemlens_pb2
 from itemlens_server.config import Settings
-from itemlens_server.engine.call_context import Call
-from itemlens_server.errors import InvalidInput
+from itemlens_server.engine.call_context import CallContext
+from itemlens_server.errors import InvalidArgument
 from itemlens_server.rpc import messages as convert
 from itemlens_server.rpc.waiting import ready
 from itemlens_server.services import parts, sentences
 from itemlens_server.services.catalogue import Catalogue
-from itemlens_server.services.recommender import Answer, Recommendations, Wanted, recommend
+from itemlens_server.services.recommender import Answer, Recommendations, RecommendOptions, recommend
 from itemlens_server.services.titles import titles
 
 DEFAULT_K = 10
@@ -32,7 +32,7 @@ class Recommend:
     computing: Executor
 
     async def __call__(
-        self, request: itemlens_pb2.RecommendRequest, call: Call
+        self, request: itemlens_pb2.RecommendRequest, call: CallContext
     ) -> itemlens_pb2.RecommendResponse:
         loop = asyncio.get_running_loop()
         begun = None
@@ -41,25 +41,25 @@ class Recommend:
             await ready(begun.encoding)
         return await loop.run_in_executor(self.computing, self._recommend, request, call, begun)
 
-    def _begin(self, request: itemlens_pb2.RecommendRequest, call: Call) -> convert.EncodingQuery:
+    def _begin(self, request: itemlens_pb2.RecommendRequest, call: CallContext) -> convert.EncodingQuery:
         collection = self.catalogue.collection(request.collection)
         return self.sides.begin(collection, request.user, call)
 
     def _recommend(
-        self, request: itemlens_pb2.RecommendRequest, call: Call, begun: convert.EncodingQuery | None
+        self, request: itemlens_pb2.RecommendRequest, call: CallContext, begun: convert.EncodingQuery | None
     ) -> itemlens_pb2.RecommendResponse:
         language = sentences.language(request.language)
         collection = self.catalogue.collection(request.collection)
         if not request.HasField("user"):
-            raise InvalidInput("say who or what is asking", "user")
+            raise InvalidArgument("say who or what is asking", "user")
         convert.at_most(request.candidate_item_ids, self.settings.max_candidates, "candidate_item_ids", 0)
-        side, notices = self.sides.read(collection, request.user, call, begun)
+        side, warnings = self.sides.read(collection, request.user, call, begun)
         answer = recommend(
             collection, side, _wanted(request), self.sides.rules,
             candidates_per_channel=self.settings.candidates_per_channel, max_k=self.settings.max_k, call=call,
         )  # fmt: skip
         self.recommendations.add(replace(answer, user_id=request.user.user_id))
-        return self._reply(request, answer, language, convert.warnings([*notices, *answer.notices]))
+        return self._reply(request, answer, language, convert.warnings([*warnings, *answer.warnings]))
 
     def _reply(
         self,
@@ -114,9 +114,9 @@ class Recommend:
                 message.reason = sentences.sentence(language, sources, places, lambda i: named.get(i, i))
 
 
-def _wanted(request: itemlens_pb2.RecommendRequest) -> Wanted:
+def _wanted(request: itemlens_pb2.RecommendRequest) -> RecommendOptions:
     which = request.WhichOneof("size")
-    return Wanted(
+    return RecommendOptions(
         k=None if which == "top_fraction" else request.k if which == "k" else DEFAULT_K,
         top_fraction=request.top_fraction if which == "top_fraction" else None,
         candidates=tuple(dict.fromkeys(request.candidate_item_ids)),

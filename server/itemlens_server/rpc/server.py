@@ -13,10 +13,10 @@ from grpc_health.v1 import health as health_service
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from itemlens_server.errors import WrongState
+from itemlens_server.errors import FailedPrecondition
 
 
-class Front:
+class GrpcServer:
     """Serves what `register` adds, with health and reflection of `services`."""
 
     def __init__(
@@ -46,7 +46,7 @@ class Front:
         """Begin to serve; the port.
 
         Raises:
-            WrongState: the address is taken.
+            FailedPrecondition: the address is taken.
         """
         self._thread.start()
         return self._port.result()
@@ -78,7 +78,7 @@ class Front:
         try:
             port = server.add_insecure_port(self._listen)
         except RuntimeError as error:
-            raise WrongState(
+            raise FailedPrecondition(
                 f"cannot listen on {self._listen}: {error}; give --listen another address"
             ) from error
         await server.start()

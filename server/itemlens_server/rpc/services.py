@@ -10,9 +10,9 @@ import grpc
 from itemlens.v1 import catalog_pb2 as catalog
 from itemlens.v1 import itemlens_pb2 as itemlens
 from itemlens_server.config import Settings
-from itemlens_server.engine.call_context import Call, Priority
+from itemlens_server.engine.call_context import CallContext, Priority
 from itemlens_server.errors import ItemlensError
-from itemlens_server.rpc.adapter import Frame
+from itemlens_server.rpc.adapter import RpcAdapter
 from itemlens_server.rpc.collections import Collections
 from itemlens_server.rpc.encode import Encode, GetSpace, GetStatistics
 from itemlens_server.rpc.errors import item_status
@@ -33,7 +33,7 @@ Methods: TypeAlias = "dict[str, grpc.RpcMethodHandler[Any, Any]]"  # generic in 
 
 
 def item_lens(
-    frame: Frame,
+    frame: RpcAdapter,
     catalogue: Catalogue,
     encoder: ContentEncoder,
     answers: Recommendations,
@@ -56,14 +56,14 @@ def item_lens(
 
 
 def catalog_methods(
-    frame: Frame, catalogue: Catalogue, answers: Recommendations, settings: Settings
+    frame: RpcAdapter, catalogue: Catalogue, answers: Recommendations, settings: Settings
 ) -> Methods:
     """The methods of itemlens.v1.Catalog."""
     collections = Collections(catalogue, answers)
     upsert, record = UpsertItems(catalogue, settings), RecordEvents(catalogue, settings)
 
     def stream_upsert(
-        request: catalog.StreamUpsertItemsRequest, call: Call
+        request: catalog.StreamUpsertItemsRequest, call: CallContext
     ) -> catalog.StreamUpsertItemsResponse:
         return catalog.StreamUpsertItemsResponse(upsert=upsert(request.upsert, call))
 
@@ -72,7 +72,7 @@ def catalog_methods(
         return catalog.StreamUpsertItemsResponse(upsert=catalog.UpsertItemsResponse(results=[result]))
 
     def stream_record(
-        request: catalog.StreamRecordEventsRequest, call: Call
+        request: catalog.StreamRecordEventsRequest, call: CallContext
     ) -> catalog.StreamRecordEventsResponse:
         return catalog.StreamRecordEventsResponse(record=record(request.record, call))
 
@@ -108,7 +108,7 @@ def register(
 ) -> None:
     """Add both services to `server`; what blocks is done in `pool`, what only computes in `computing`."""
     answers = Recommendations(settings.max_recommendations)
-    frame = Frame(
+    frame = RpcAdapter(
         pool, max_calls=settings.max_calls, bulk_threads=max(1, settings.rpc_threads // 2),
         max_bytes=settings.max_message_bytes,
     )  # fmt: skip

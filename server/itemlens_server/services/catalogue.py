@@ -9,17 +9,18 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository, Space
 from itemlens_server.errors import (
     AlreadyExists,
-    InvalidInput,
+    FailedPrecondition,
+    InvalidArgument,
     NotFound,
     SpaceMismatch,
-    WrongState,
+    Warning,
 )
 from itemlens_server.services.collection import Collection
-from itemlens_server.services.encoding import ContentEncoder, Notice
+from itemlens_server.services.encoding import ContentEncoder
 from itemlens_server.services.items import ItemInput, WriteOutcome
 from itemlens_server.services.upserts import Upserts
 from itemlens_server.storage import writes
@@ -103,12 +104,12 @@ class Catalogue:
         """Make an empty collection.
 
         Raises:
-            InvalidInput: the name does not do.
+            InvalidArgument: the name does not do.
             AlreadyExists: it is there.
             SpaceMismatch: `allow_existing`, but it has another space.
         """
         if not NAME.fullmatch(name):
-            raise InvalidInput(
+            raise InvalidArgument(
                 f"{name!r} is no collection name: 1 to 64 characters of a-z, 0-9, '_' and '-'", "name"
             )
         space = self.space(space_name)
@@ -130,7 +131,7 @@ class Catalogue:
         """Move a collection to a space with the same encoders; answers go on in the old one meanwhile.
 
         Raises:
-            InvalidInput: no name is given.
+            InvalidArgument: no name is given.
             SpaceMismatch: the space has other encoders.
         """
         with self._changing:
@@ -156,7 +157,7 @@ class Catalogue:
                 # Between two writes: what was stored since is taken over, and no write can slip in between.
                 nonlocal tried
                 if tried:  # what was rolled back then, with other writes, is in `new` already
-                    raise WrongState(
+                    raise FailedPrecondition(
                         f"collection {name!r} was not moved: the store could not be written; try again"
                     )
                 tried = True
@@ -175,7 +176,7 @@ class Catalogue:
         """Delete a collection with all that is in it.
 
         Raises:
-            InvalidInput: no name is given.
+            InvalidArgument: no name is given.
         """
         with self._changing:
             collection = self._named(name)
@@ -188,11 +189,11 @@ class Catalogue:
     def _named(self, name: str) -> Collection:
         """The collection with this name, which must be given: what changes a whole collection has no default."""
         if not name:
-            raise InvalidInput("say which collection", "name")
+            raise InvalidArgument("say which collection", "name")
         return self.collection(name)
 
     def upsert(
-        self, name: str, items: Sequence[ItemInput], merge: bool, call: Call
+        self, name: str, items: Sequence[ItemInput], merge: bool, call: CallContext
     ) -> tuple[list[WriteOutcome], int, Collection]:
         """Add or replace items; how each went, the sequence number, and the collection."""
         if (name or DEFAULT) == DEFAULT and DEFAULT not in self._collections:
@@ -263,8 +264,8 @@ def _event_outcome(new: EventRow, old: EventRow | None) -> WriteOutcome:
     if old is None:
         return WriteOutcome(new.event_id)
     if same_event(new, old):
-        notice = Notice("DUPLICATE_EVENT", f"event {new.event_id!r} was recorded before; it counts once")
-        return WriteOutcome(new.event_id, None, (notice,))
+        warning = Warning("DUPLICATE_EVENT", f"event {new.event_id!r} was recorded before; it counts once")
+        return WriteOutcome(new.event_id, None, (warning,))
     return WriteOutcome(
         new.event_id,
         AlreadyExists(

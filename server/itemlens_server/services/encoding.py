@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from itemlens_server.engine.cache import LruCache
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.encoder import Array, Encoded
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.picture_encoder import Picture, PictureEncoder
 from itemlens_server.engine.repository import Space
 from itemlens_server.engine.text_encoder import TextEncoder
 from itemlens_server.engine.texts import Purpose, Tokens
-from itemlens_server.errors import InvalidInput, ItemlensError
+from itemlens_server.errors import InvalidArgument, ItemlensError, Warning
 
 # Above this share of unknown tokens a text's vector says little about it.
 MOSTLY_UNKNOWN = 0.5
@@ -35,15 +35,6 @@ class Content:
 
 
 @dataclass(frozen=True)
-class Notice:
-    """Something that went well but may surprise; `reason` is stable and for machines."""
-
-    reason: str
-    message: str
-    field: str = ""
-
-
-@dataclass(frozen=True)
 class EncodedContent:
     """v float32 [dim]; z float32 [parts, dim] where asked for; tokens of a text; bytes to keep of a picture."""
 
@@ -51,7 +42,7 @@ class EncodedContent:
     z: Array | None
     tokens: Tokens | None
     stored: bytes
-    notices: tuple[Notice, ...]
+    warnings: tuple[Warning, ...]
 
 
 Outcome = EncodedContent | ItemlensError
@@ -69,7 +60,7 @@ class ContentEncoder:
         space: Space,
         contents: Sequence[Content],
         purpose: Purpose,
-        call: Call,
+        call: CallContext,
         *,
         parts: bool = False,
         keep: bool = False,
@@ -87,7 +78,7 @@ class ContentEncoder:
         space: Space,
         contents: Sequence[Content],
         purpose: Purpose,
-        call: Call,
+        call: CallContext,
         *,
         parts: bool = False,
         keep: bool = False,
@@ -117,7 +108,7 @@ class ContentEncoder:
         self._pool.shutdown()
 
     def _prepare(
-        self, space: Space, contents: Sequence[Content], purpose: Purpose, keep: bool, call: Call
+        self, space: Space, contents: Sequence[Content], purpose: Purpose, keep: bool, call: CallContext
     ) -> list[Tokens | Picture | ItemlensError]:
         def one(content: Content) -> Tokens | Picture | ItemlensError:
             call.check()
@@ -192,36 +183,36 @@ def _prepare_one(space: Space, content: Content, purpose: Purpose, keep: bool) -
     encoder = space.encoders.get(content.channel)
     if encoder is None:
         known = ", ".join(f"{n} ({e.kind})" for n, e in space.encoders.items())
-        raise InvalidInput(
+        raise InvalidArgument(
             f"no channel {content.channel!r} in space {space.space_id}; it has {known}", "channel"
         )
     if isinstance(encoder, TextEncoder):
         if content.text is None:
-            raise InvalidInput(f"channel {content.channel!r} understands texts; give `text`", "text")
+            raise InvalidArgument(f"channel {content.channel!r} understands texts; give `text`", "text")
         return encoder.tokens(content.text, purpose)
     assert isinstance(encoder, PictureEncoder)
     if content.picture is None:
-        raise InvalidInput(f"channel {content.channel!r} understands pictures; give `picture`", "picture")
+        raise InvalidArgument(f"channel {content.channel!r} understands pictures; give `picture`", "picture")
     return encoder.picture(content.picture, keep)
 
 
 def _finish(encoded: Encoded, prepared: Tokens | Picture) -> Outcome:
     if not np.isfinite(encoded.v).all():
-        return InvalidInput("the encoder gives no finite vector for this input")
+        return InvalidArgument("the encoder gives no finite vector for this input")
     if isinstance(prepared, Picture):
         return EncodedContent(encoded.v, encoded.z, None, prepared.stored, ())
-    notices = []
+    warnings = []
     if prepared.truncated:
-        notices.append(
-            Notice("TEXT_TRUNCATED", "the text is longer than the model reads; its end was left out", "text")
+        warnings.append(
+            Warning("TEXT_TRUNCATED", "the text is longer than the model reads; its end was left out", "text")
         )
     if prepared.unknown_fraction > MOSTLY_UNKNOWN:
         share = f"{prepared.unknown_fraction:.0%}"
-        notices.append(
-            Notice(
+        warnings.append(
+            Warning(
                 "TEXT_UNKNOWN",
                 f"{share} of the text is unknown to the tokenizer: wrong language for it?",
                 "text",
             )
         )
-    return EncodedContent(encoded.v, encoded.z, prepared, b"", tuple(notices))
+    return EncodedContent(encoded.v, encoded.z, prepared, b"", tuple(warnings))

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import Space
-from itemlens_server.errors import WrongState
+from itemlens_server.errors import FailedPrecondition
 from itemlens_server.fusion import fit as closed
 from itemlens_server.fusion import select
 from itemlens_server.fusion.fit import ChannelData
@@ -69,12 +69,12 @@ def fit(
     """The fitted head of `collection`, and the report.
 
     Raises:
-        WrongState: the collection is empty.
+        FailedPrecondition: the collection is empty.
     """
     progress("reading stored vectors")
     data = _read(space, reader, collection)
     if not data.item_ids:
-        raise WrongState("the collection is empty: index items first")
+        raise FailedPrecondition("the collection is empty: index items first")
     fitting = _Fitting(space, data, encoder, progress, seed)
     fitting.projections()
     fitting.predictors()
@@ -219,7 +219,7 @@ class _Fitting:
         kept = [n for n, i in enumerate(ids) if i in items]
         for name in used:
             contents = [_piece(self._random, name, items[ids[n]]) for n in kept]
-            outcomes = self._encoder.encode(self._space, contents, "query", Call())
+            outcomes = self._encoder.encode(self._space, contents, "query", CallContext())
             v = np.stack(
                 [
                     o.v if isinstance(o, EncodedContent) else np.zeros_like(self._terms[name].mean)
@@ -231,13 +231,13 @@ class _Fitting:
 
     def _similarities(self, name: str, q: Array, hidden: np.ndarray) -> select.Similarities:
         sources = [s for s, t in self._trial if t == name]
-        predicted = None
+        imputed = None
         if sources:
             total = sum(
                 (self._units[s] @ self._trial[s, name] for s in sources), np.zeros_like(self._units[name])
             )
-            predicted = q @ unit(total).T
-        return select.Similarities(q @ self._units[name].T, predicted, hidden)
+            imputed = q @ unit(total).T
+        return select.Similarities(q @ self._units[name].T, imputed, hidden)
 
     def _hide(self, name: str, targets: np.ndarray) -> np.ndarray:
         """Which items are taken to lack the channel: those that do, half of the targets, others up to a half of all."""
@@ -250,7 +250,7 @@ class _Fitting:
         return hidden
 
     def _scale(self, name: str, targets: np.ndarray, queries: Mapping[str, Array]) -> None:
-        """r of a predicted channel: the value with the better choice for queries that have all channels."""
+        """r of an imputed channel: the value with the better choice for queries that have all channels."""
         if not self._terms[name].predictors or name not in queries:
             return
         others = [n for n in queries if n != name]
@@ -260,7 +260,7 @@ class _Fitting:
         similarities = self._similarities(name, queries[name], self._hide(name, targets))
         tried = {r: select.choose(base, similarities, targets, r) for r in SCALES}
         best = max(tried, key=lambda r: tried[r].shown + tried[r].hidden)
-        self._terms[name] = replace(self._terms[name], predicted_scale=best)
+        self._terms[name] = replace(self._terms[name], imputed_scale=best)
 
     def _search_kind(self, names: Sequence[str], targets: np.ndarray, queries: Mapping[str, Array]) -> None:
         chosen: dict[str, ChannelWeights] = {}
@@ -276,7 +276,7 @@ class _Fitting:
                     (queries[o] @ self._units[o].T for o in order[1:]), np.zeros_like(similarities.own)
                 )
             choice = select.choose(
-                rest, similarities, targets, self._terms[name].predicted_scale, 1.0 if n == 0 else None
+                rest, similarities, targets, self._terms[name].imputed_scale, 1.0 if n == 0 else None
             )
             chosen[name] = choice.weights
             notes.append(f"{name} there {choice.shown:.3f}, hidden {choice.hidden:.3f}")
@@ -323,7 +323,7 @@ class _Fitting:
             np.put_along_axis(base, past, -1e6, axis=1)
             bases.append(base)
             similarities.append(one)
-        scale, guess = self._terms[name].predicted_scale, similarities[-1].predicted
+        scale, guess = self._terms[name].imputed_scale, similarities[-1].imputed
         neutral = (
             float((scale * np.take_along_axis(guess, neighbours[:, :10], 1)).mean())
             if guess is not None
@@ -340,7 +340,7 @@ class _Fitting:
         chosen = {}
         for name, (e, has) in self.blocks().items():
             own = select.mean_cosine(e[has])
-            scale = self._terms[name].predicted_scale
+            scale = self._terms[name].imputed_scale
             total = sum(
                 (self._units[s] @ w for s, w in self._terms[name].predictors.items()), np.zeros_like(e)
             )
@@ -351,7 +351,7 @@ class _Fitting:
 
 def _spoken(chosen: Mapping[str, ChannelWeights]) -> str:
     return ", ".join(
-        f"{n}: w {w.weight:g} θ {w.threshold:.2f} θ′ {w.predicted_threshold:.2f}" for n, w in chosen.items()
+        f"{n}: w {w.weight:g} θ {w.threshold:.2f} θ′ {w.imputed_threshold:.2f}" for n, w in chosen.items()
     )
 
 

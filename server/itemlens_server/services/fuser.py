@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from itemlens_server.engine.repository import Space
-from itemlens_server.errors import InvalidInput
+from itemlens_server.errors import InvalidArgument
 from itemlens_server.fusion.head import Array, KindWeights, search_kind, unit
 
 # Lengths of vectors that callers may send: real ones have some 0.1 to 100.
@@ -18,13 +18,15 @@ def check_raw(space: Space, channel: str, v: Array) -> Array:
     """`v`, if it can be a raw vector of `channel`.
 
     Raises:
-        InvalidInput: unknown channel, wrong dimension, not finite, or zero.
+        InvalidArgument: unknown channel, wrong dimension, not finite, or zero.
     """
     encoder = space.encoders.get(channel)
     if encoder is None:
-        raise InvalidInput(f"no channel {channel!r}; the space has {', '.join(space.encoders)}", "channel")
+        raise InvalidArgument(f"no channel {channel!r}; the space has {', '.join(space.encoders)}", "channel")
     if v.shape != (encoder.about.dim,):
-        raise InvalidInput(f"channel {channel!r} has {encoder.about.dim} numbers, not {v.size}", "dimension")
+        raise InvalidArgument(
+            f"channel {channel!r} has {encoder.about.dim} numbers, not {v.size}", "dimension"
+        )
     return check_finite(v)
 
 
@@ -32,15 +34,15 @@ def check_finite(v: Array) -> Array:
     """`v`, if it has a direction, and a length with which float32 can reckon.
 
     Raises:
-        InvalidInput: NaN, infinity, nothing but zeros, far too short or far too long.
+        InvalidArgument: NaN, infinity, nothing but zeros, far too short or far too long.
     """
     if not np.isfinite(v).all():
-        raise InvalidInput("the vector holds NaN or infinity", "data")
+        raise InvalidArgument("the vector holds NaN or infinity", "data")
     if not v.any():
-        raise InvalidInput("the vector is zero: it has no direction", "data")
+        raise InvalidArgument("the vector is zero: it has no direction", "data")
     length = float(np.linalg.norm(v.astype(np.float64)))
     if not SHORTEST <= length <= LONGEST:
-        raise InvalidInput(
+        raise InvalidArgument(
             f"the vector has length {length:g}; it must be {SHORTEST:g} to {LONGEST:g}: send it as it was given",
             "data",
         )
@@ -58,7 +60,7 @@ def query_parts(space: Space, raw: Mapping[str, Sequence[Array]]) -> dict[str, A
     for name, vectors in raw.items():
         e = unit(unit(space.terms.channel(name).project(np.stack(vectors))).sum(0))
         if not e.any():
-            raise InvalidInput(
+            raise InvalidArgument(
                 f"the content of channel {name!r} is the catalogue's mean: it asks for nothing"
             )
         q[name] = e

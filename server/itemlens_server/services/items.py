@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from itemlens_server.errors import InvalidInput, ItemlensError, WrongState
-from itemlens_server.services.encoding import Content, Notice
+from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, Warning
+from itemlens_server.services.encoding import Content
 from itemlens_server.storage.records import Document, NewItem, StoredInput, StoredItem
 
 MAX_ID = 256
@@ -25,7 +25,7 @@ class WriteOutcome:
 
     id: str
     error: ItemlensError | None = None
-    notices: tuple[Notice, ...] = ()
+    warnings: tuple[Warning, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ def check(item: ItemInput, merge: bool, max_pictures: int) -> None:
     """What must hold of an item as the caller gives it.
 
     Raises:
-        InvalidInput: something does not; the message says what.
+        InvalidArgument: something does not; the message says what.
     """
     if not 1 <= len(item.item_id) <= MAX_ID:
-        raise InvalidInput(f"an item id has 1 to {MAX_ID} characters", "item_id")
+        raise InvalidArgument(f"an item id has 1 to {MAX_ID} characters", "item_id")
     if not item.contents and not merge:
-        raise InvalidInput("the item has no contents; give at least one text or picture", "contents")
+        raise InvalidArgument("the item has no contents; give at least one text or picture", "contents")
     _check_facts(item.attributes)
     counts: dict[str, int] = {}
     for n, content in enumerate(item.contents):
@@ -55,33 +55,33 @@ def check(item: ItemInput, merge: bool, max_pictures: int) -> None:
         most = 1 if content.text is not None else max_pictures
         if counts[content.channel] > most:
             what = "one text" if most == 1 else f"{most} pictures"
-            raise InvalidInput(
+            raise InvalidArgument(
                 f"channel {content.channel!r} holds at most {what} of an item", f"contents[{n}]"
             )
     for n, (kind, other) in enumerate(item.relations):
         if not kind or not 1 <= len(other) <= MAX_ID:
-            raise InvalidInput("a relation needs a type and an item id", f"relations[{n}]")
+            raise InvalidArgument("a relation needs a type and an item id", f"relations[{n}]")
 
 
 def check_whole(item: NewItem, max_pictures: int) -> None:
     """What must hold of an item as it will be stored, with what was merged into it."""
     if not item.inputs:
-        raise InvalidInput("the item has no contents; give at least one text or picture", "contents")
+        raise InvalidArgument("the item has no contents; give at least one text or picture", "contents")
     counts = Counter(i.channel for i in item.inputs)
     channel, most = counts.most_common(1)[0]
     if most > max_pictures:
-        raise InvalidInput(
+        raise InvalidArgument(
             f"the item would have {most} pictures in channel {channel!r}, the limit is "
             f"{max_pictures}; replace it instead of adding to it", "contents",
         )  # fmt: skip
     size = len(item.document.dump())
     if size > MAX_DOCUMENT:
-        raise InvalidInput(
+        raise InvalidArgument(
             f"texts, attributes and relations of the item have {size} characters, the limit is {MAX_DOCUMENT}"
         )
     for i in item.inputs:
         if i.vector is None:
-            raise WrongState(f"the item has no vector in channel {i.channel!r}; send it whole")
+            raise FailedPrecondition(f"the item has no vector in channel {i.channel!r}; send it whole")
 
 
 def replacing(item: ItemInput, inputs: tuple[StoredInput, ...]) -> NewItem:
@@ -105,11 +105,11 @@ def merged(item: ItemInput, inputs: tuple[StoredInput, ...], old: StoredItem | N
 
 
 def _check_facts(value: object, depth: int = 0) -> None:
-    """Raise InvalidInput for attributes that could not be given back."""
+    """Raise InvalidArgument for attributes that could not be given back."""
     if depth > MAX_DEPTH:
-        raise InvalidInput(f"attributes are nested more than {MAX_DEPTH} deep", "attributes")
+        raise InvalidArgument(f"attributes are nested more than {MAX_DEPTH} deep", "attributes")
     if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidInput("attributes hold NaN or infinity", "attributes")
+        raise InvalidArgument("attributes hold NaN or infinity", "attributes")
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):

@@ -10,7 +10,7 @@ import numpy as np
 
 from itemlens_server.fusion.head import Array, Head
 from itemlens_server.fusion.rows import View
-from itemlens_server.services.query import Asked, Floats, Source, source_rows
+from itemlens_server.services.query import Floats, Interest, Source, source_rows
 
 
 class Kind(IntEnum):
@@ -33,7 +33,7 @@ class Part:
     kind: Kind
     value: float
     channel: str = ""
-    predicted: bool = False
+    imputed: bool = False
     past_item_id: str = ""
     source_channel: str = ""
     text: str = ""
@@ -54,13 +54,13 @@ class Directions:
     vectors: Floats
 
 
-def named_items(view: View, interest: Asked) -> list[str]:
+def named_items(view: View, interest: Interest) -> list[str]:
     """Ids of all items that parts of this interest's scores can name."""
     held = [view.item_ids[p] for source in interest.sources for p in source.positions]
     return list(dict.fromkeys([*interest.past, *held]))
 
 
-def directions(head: Head, view: View, interest: Asked) -> dict[str, Directions]:
+def directions(head: Head, view: View, interest: Interest) -> dict[str, Directions]:
     """The user's side by channel, source by source, with weights and norms multiplied in. Rows add up to u's block."""
     names: dict[str, list[str]] = {}
     vectors: dict[str, list[Floats]] = {}
@@ -87,18 +87,18 @@ def _source_directions(head: Head, view: View, source: Source) -> dict[str, tupl
     }
 
 
-def baselines(head: Head, interest: Asked, h: Array) -> list[Part]:
+def baselines(head: Head, interest: Interest, h: Array) -> list[Part]:
     """What the presence of each channel costs: u's threshold entries times the item's flags."""
     parts = []
     for name in head.names:
         stop = head.block(name).stop
-        for flag, predicted in ((stop, False), (stop + 1, True)):
+        for flag, imputed in ((stop, False), (stop + 1, True)):
             if h[flag] and interest.u[flag]:
-                parts.append(Part(Kind.BASELINE, float(interest.u[flag] * h[flag]), name, predicted))
+                parts.append(Part(Kind.BASELINE, float(interest.u[flag] * h[flag]), name, imputed))
     return parts
 
 
-def behaviour_parts(interest: Asked, item_id: str) -> list[Part]:
+def behaviour_parts(interest: Interest, item_id: str) -> list[Part]:
     """w_B a_j B_ji of each past item."""
     neighbours = interest.neighbours
     if neighbours is None or not interest.behaviour or item_id not in neighbours.index:
@@ -114,11 +114,11 @@ def behaviour_parts(interest: Asked, item_id: str) -> list[Part]:
 
 
 def by_channel(head: Head, sides: Mapping[str, Directions], h: Array) -> list[Part]:
-    """w_c cos_c of each channel that the item has or that is predicted."""
+    """w_c cos_c of each channel that the item has or that is imputed."""
     return [
-        Part(Kind.CHANNEL, float((side.vectors @ h[head.block(c)]).sum()), c, bool(head.predicted(h, c)))
+        Part(Kind.CHANNEL, float((side.vectors @ h[head.block(c)]).sum()), c, bool(head.imputed(h, c)))
         for c, side in sides.items()
-        if head.present(h, c) or head.predicted(h, c)
+        if head.present(h, c) or head.imputed(h, c)
     ]
 
 
@@ -126,9 +126,9 @@ def by_source(head: Head, sides: Mapping[str, Directions], h: Array) -> list[Par
     """The share of each past item, and of the query's own content, in each channel."""
     parts = []
     for c, side in sides.items():
-        if not (head.present(h, c) or head.predicted(h, c)):
+        if not (head.present(h, c) or head.imputed(h, c)):
             continue
-        predicted = bool(head.predicted(h, c))
+        imputed = bool(head.imputed(h, c))
         for name, value in zip(side.names, (side.vectors @ h[head.block(c)]).tolist(), strict=True):
-            parts.append(Part(Kind.PAST_ITEM if name else Kind.QUERY, value, c, predicted, name))
+            parts.append(Part(Kind.PAST_ITEM if name else Kind.QUERY, value, c, imputed, name))
     return parts

@@ -5,7 +5,7 @@ their sum and v_p the mean of T_p parts z_pt:
 
     dot(d, e) = sum_p sum_t  dot(P^T d, z_pt - mu) / (T_p n_p N)
 
-so each word and cell has a part of its own, computed on its own. A predicted block r W^T e / N' is linear in the
+so each word and cell has a part of its own, computed on its own. A imputed block r W^T e / N' is linear in the
 words that predict it and goes the same way, with d replaced by r W d / N'.
 """
 
@@ -38,7 +38,7 @@ class ChannelSum:
     """A channel's whole sum: values float64 [sources, places], with its margin over the sources in `places`."""
 
     channel: str
-    predicted: bool
+    imputed: bool
     sources: tuple[str, ...]
     places: tuple[Part, ...]
     values: np.ndarray[tuple[int, int], np.dtype[np.float64]]
@@ -55,8 +55,8 @@ def channel_sums(
         channel = head.channel(name)
         d = side.vectors.astype(np.float64)
         if head.present(h, name):
-            places, values = _places(space, name, channel, d, own[name], predicted=False)
-        elif head.predicted(h, name):
+            places, values = _places(space, name, channel, d, own[name], imputed=False)
+        elif head.imputed(h, name):
             there = [s for s in channel.predictors if own[s]]
             guess = sum(
                 (_mean_unit(head.channel(s), own[s]) @ channel.predictors[s] for s in there),
@@ -66,8 +66,8 @@ def channel_sums(
             found = [
                 _places(
                     space, name, head.channel(s),
-                    channel.predicted_scale / length * (d @ channel.predictors[s].T.astype(np.float64)),
-                    own[s], predicted=True,
+                    channel.imputed_scale / length * (d @ channel.predictors[s].T.astype(np.float64)),
+                    own[s], imputed=True,
                 )
                 for s in there
             ]  # fmt: skip
@@ -77,7 +77,7 @@ def channel_sums(
             continue
         margin = values.sum(0)
         labelled = tuple(replace(p, value=float(v)) for p, v in zip(places, margin, strict=True))
-        sums.append(ChannelSum(name, bool(head.predicted(h, name)), side.names, labelled, values))
+        sums.append(ChannelSum(name, bool(head.imputed(h, name)), side.names, labelled, values))
     return sums
 
 
@@ -105,7 +105,7 @@ def _places(
     d: np.ndarray,
     inputs: Sequence[ItemInput],
     *,
-    predicted: bool,
+    imputed: bool,
 ) -> tuple[list[Part], np.ndarray]:
     """Places of all inputs of `channel`, and values float64 [sources, places]."""
     g = d if channel.projection is None else d @ channel.projection.T.astype(np.float64)
@@ -119,14 +119,12 @@ def _places(
         parts = g @ (z - channel.mean).T / (len(z) * norm * length)
         if one.encoded.tokens is not None:
             words, parts = _words(one.encoded.tokens, one.text, parts)
-            places += [
-                replace(w, channel=name, source_channel=one.channel, predicted=predicted) for w in words
-            ]
+            places += [replace(w, channel=name, source_channel=one.channel, imputed=imputed) for w in words]
         else:
             about = space.encoders[one.channel].about.picture
             assert about is not None
             places += [
-                Part(Kind.CELL, 0.0, name, predicted, source_channel=one.channel, picture_index=number,
+                Part(Kind.CELL, 0.0, name, imputed, source_channel=one.channel, picture_index=number,
                      row=cell // about.grid_width, column=cell % about.grid_width)
                 for cell in range(len(z))
             ]  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from itemlens_server.errors import InvalidInput, NotFound
+from itemlens_server.errors import InvalidArgument, NotFound, Warning
 from itemlens_server.fusion.head import (
     DISLIKE,
     HISTORY,
@@ -27,7 +27,6 @@ from itemlens_server.fusion.interests import MAX_INTERESTS, cluster
 from itemlens_server.fusion.rows import View
 from itemlens_server.index.hnsw import Neighbours
 from itemlens_server.services.collection import Collection
-from itemlens_server.services.encoding import Notice
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -62,7 +61,7 @@ class ChannelChange:
 
     weight: float | None = None
     threshold: float | None = None
-    predicted_threshold: float | None = None
+    imputed_threshold: float | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Interest:
     """One interest, ready to score.
 
     past: items whose followers count, with their shares; those of one source add up to its weight.
@@ -116,9 +115,9 @@ class Asked:
 class Resolved:
     """All interests of a side, the items to leave out, and what was noticed."""
 
-    interests: tuple[Asked, ...]
+    interests: tuple[Interest, ...]
     seen: frozenset[str]
-    notices: tuple[Notice, ...]
+    warnings: tuple[Warning, ...]
 
 
 def share_history(history: Sequence[Past], rules: HistoryRules) -> dict[str, float]:
@@ -137,16 +136,16 @@ def resolve(collection: Collection, view: View, side: Side, rules: HistoryRules)
     """The interests of `side`.
 
     Raises:
-        InvalidInput: nothing is asked for.
+        InvalidArgument: nothing is asked for.
         NotFound: none of the items on the asking side is in the collection.
     """
     head, neighbours = collection.space.terms, collection.index.neighbours
-    notices: list[Notice] = []
+    warnings: list[Warning] = []
     shares = share_history(side.history, rules)
     dislikes = [*side.disliked, *(p.item_id for p in side.history if p.type == DISLIKED)]
     dealt_with = (p.item_id for p in side.history if p.type != IMPRESSION)
     seen = frozenset([*dealt_with, *side.liked, *side.disliked])
-    lookup = _Lookup(collection, view, notices)
+    lookup = _Lookup(collection, view, warnings)
     past = {
         item_id: (p, a) for item_id, a in shares.items() if (p := lookup.find(item_id, "history")) is not None
     }
@@ -190,7 +189,7 @@ def resolve(collection: Collection, view: View, side: Side, rules: HistoryRules)
                 "none of the items on the asking side is in the collection; record events or give a query",
                 "item", next(iter(seen)), "user",
             )  # fmt: skip
-        raise InvalidInput(
+        raise InvalidArgument(
             "the user side is empty: give history, user_id, query, liked_item_ids or query_vector", "user"
         )
     history_kind = _changed(head.weights(HISTORY), side, head)
@@ -207,10 +206,10 @@ def resolve(collection: Collection, view: View, side: Side, rules: HistoryRules)
             sources.insert(0, Source(history_weight, history_kind, positions, a))
         u = sum((source_vector(head, view, s) for s in sources), np.zeros(head.dimension, np.float32))
         mass = sum(past[i][1] for i in group) if group else 1.0
-        interests.append(Asked(mass, u, tuple(sources), tuple(group), follow, behaviour, neighbours))
+        interests.append(Interest(mass, u, tuple(sources), tuple(group), follow, behaviour, neighbours))
     interests.sort(key=lambda i: -i.weight)
     scale = sum(i.weight for i in interests)
-    return Resolved(tuple(replace(i, weight=i.weight / scale) for i in interests), seen, tuple(notices))
+    return Resolved(tuple(replace(i, weight=i.weight / scale) for i in interests), seen, tuple(warnings))
 
 
 def source_vector(head: Head, view: View, source: Source) -> Array:
@@ -243,17 +242,19 @@ def changed_weights(head: Head, kind: KindWeights, changes: Mapping[str, Channel
     """`kind` with the caller's changes.
 
     Raises:
-        InvalidInput: a channel that is not there.
+        InvalidArgument: a channel that is not there.
     """
     channels = {name: kind.of(name) for name in head.names}
     for name, change in changes.items():
         if name not in channels:
-            raise InvalidInput(f"no channel {name!r}; there are {', '.join(head.names)}", "channel_weights")
+            raise InvalidArgument(
+                f"no channel {name!r}; there are {', '.join(head.names)}", "channel_weights"
+            )
         old = channels[name]
         channels[name] = ChannelWeights(
             old.weight if change.weight is None else change.weight,
             old.threshold if change.threshold is None else change.threshold,
-            old.predicted_threshold if change.predicted_threshold is None else change.predicted_threshold,
+            old.imputed_threshold if change.imputed_threshold is None else change.imputed_threshold,
         )
     return KindWeights(channels, kind.behaviour)
 
@@ -261,14 +262,14 @@ def changed_weights(head: Head, kind: KindWeights, changes: Mapping[str, Channel
 class _Lookup:
     """Finds positions of items and notes those that are not there."""
 
-    def __init__(self, collection: Collection, view: View, notices: list[Notice]) -> None:
-        self._collection, self._view, self._notices = collection, view, notices
+    def __init__(self, collection: Collection, view: View, warnings: list[Warning]) -> None:
+        self._collection, self._view, self._notices = collection, view, warnings
 
     def find(self, item_id: str, field: str) -> int | None:
         position = self._view.position(item_id)
         if position is None:
             message = f"item {item_id!r} is not in collection {self._collection.name!r}; it is passed over"
-            self._notices.append(Notice("UNKNOWN_ITEM", message, f"user.{field}"))
+            self._notices.append(Warning("UNKNOWN_ITEM", message, f"user.{field}"))
             return None
         return position
 

@@ -11,18 +11,17 @@ from threading import Lock
 
 import numpy as np
 
-from itemlens_server.engine.call_context import Call
-from itemlens_server.errors import InvalidInput, NotFound
+from itemlens_server.engine.call_context import CallContext
+from itemlens_server.errors import InvalidArgument, NotFound, Warning
 from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.interests import merge
 from itemlens_server.fusion.rows import Ints, View
 from itemlens_server.services.collection import Collection
-from itemlens_server.services.encoding import Notice
-from itemlens_server.services.query import Asked, HistoryRules, Resolved, Side, resolve
+from itemlens_server.services.query import HistoryRules, Interest, Resolved, Side, resolve
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RecommendOptions:
     """What list is asked for. Exactly one of k and top_fraction is given."""
 
     k: int | None = 10
@@ -52,7 +51,7 @@ class Answer:
     resolved: Resolved
     items: tuple[Ranked, ...]
     eligible: int
-    notices: tuple[Notice, ...] = field(default=())
+    warnings: tuple[Warning, ...] = field(default=())
     user_id: str = ""
 
 
@@ -96,20 +95,20 @@ class Recommendations:
 
 
 def recommend(
-    collection: Collection, side: Side, wanted: Wanted, rules: HistoryRules, *,
-    candidates_per_channel: int, max_k: int, call: Call,
+    collection: Collection, side: Side, wanted: RecommendOptions, rules: HistoryRules, *,
+    candidates_per_channel: int, max_k: int, call: CallContext,
 ) -> Answer:  # fmt: skip
     """The best items for `side`.
 
     Raises:
-        InvalidInput: nothing is asked for, or k or the fraction is out of range.
+        InvalidArgument: nothing is asked for, or k or the fraction is out of range.
         NotFound: nothing on the asking side is known, or none of the candidates.
     """
     view = collection.index.view()
     resolved = resolve(collection, view, side, rules)
-    notices = list(resolved.notices)
+    warnings = list(resolved.warnings)
     excluded = _positions(view, resolved.seen) if wanted.exclude_seen else np.zeros(0, np.int64)
-    own = _own_candidates(collection, view, wanted, notices)
+    own = _own_candidates(collection, view, wanted, warnings)
     eligible = _eligible(view, own, excluded)
     k = min(size(wanted, eligible, max_k), eligible)
     call.check()
@@ -130,11 +129,11 @@ def recommend(
         for position, n in merge(lists, [i.weight for i in resolved.interests], k)
     ]
     return Answer(
-        secrets.token_hex(12), collection, view.kept(), resolved, tuple(items), eligible, tuple(notices)
+        secrets.token_hex(12), collection, view.kept(), resolved, tuple(items), eligible, tuple(warnings)
     )
 
 
-def score(collection: Collection, view: View, positions: Ints, interest: Asked) -> Array:
+def score(collection: Collection, view: View, positions: Ints, interest: Interest) -> Array:
     """alpha of the items at `positions` for one interest, float32 [len(positions)]."""
     alpha = collection.space.terms.score(view.h[positions], interest.u)
     neighbours = interest.neighbours
@@ -148,7 +147,7 @@ def score(collection: Collection, view: View, positions: Ints, interest: Asked) 
 
 
 def _candidates(
-    collection: Collection, view: View, resolved: Resolved, own: Ints | None, wanted: Wanted, k: int,
+    collection: Collection, view: View, resolved: Resolved, own: Ints | None, wanted: RecommendOptions, k: int,
     per_channel: int, excluded: int,
 ) -> list[Ints]:  # fmt: skip
     interests = resolved.interests
@@ -175,7 +174,7 @@ def _candidates(
     return [np.union1d(one, follow) for one in found] if len(follow) else found
 
 
-def _followers(collection: Collection, view: View, interest: Asked, most: int) -> Ints:
+def _followers(collection: Collection, view: View, interest: Interest, most: int) -> Ints:
     """Positions of the items that B puts highest; the past is the same for every interest."""
     neighbours = interest.neighbours
     follow = neighbours.follow(interest.past) if neighbours is not None and interest.behaviour else None
@@ -191,14 +190,16 @@ def _positions(view: View, item_ids: Iterable[str]) -> Ints:
     return np.unique(np.asarray([p for p in found if p is not None], np.int64))
 
 
-def _own_candidates(collection: Collection, view: View, wanted: Wanted, notices: list[Notice]) -> Ints | None:
+def _own_candidates(
+    collection: Collection, view: View, wanted: RecommendOptions, warnings: list[Warning]
+) -> Ints | None:
     if not wanted.candidates:
         return None
     positions = _positions(view, wanted.candidates)
     unknown = [i for i in wanted.candidates if view.position(i) is None]
     for item_id in unknown:
         message = f"candidate {item_id!r} is not in collection {collection.name!r}; it is passed over"
-        notices.append(Notice("UNKNOWN_ITEM", message, "candidate_item_ids"))
+        warnings.append(Warning("UNKNOWN_ITEM", message, "candidate_item_ids"))
     if not len(positions):
         raise NotFound(
             "none of the candidates is in the collection", "item", wanted.candidates[0], "candidate_item_ids"
@@ -212,27 +213,27 @@ def _eligible(view: View, own: Ints | None, excluded: Ints) -> int:
     return view.alive_count - int(view.alive[excluded].sum())
 
 
-def size(wanted: Wanted, eligible: int, max_k: int) -> int:
+def size(wanted: RecommendOptions, eligible: int, max_k: int) -> int:
     """How many items are wanted of `eligible`.
 
     Raises:
-        InvalidInput: it is out of range.
+        InvalidArgument: it is out of range.
     """
     if wanted.top_fraction is not None:
         if not 0 < wanted.top_fraction <= 1:
-            raise InvalidInput(
+            raise InvalidArgument(
                 f"top_fraction is {wanted.top_fraction}; it must be above 0 and at most 1", "top_fraction"
             )
         # float32 on the wire: 0.1 of 100 must be 10, not 11.
         k = max(1, math.ceil(wanted.top_fraction * eligible * (1 - 1e-6)))
         if k > max_k:
-            raise InvalidInput(
+            raise InvalidArgument(
                 f"top_fraction makes {k} items of {eligible}, the limit is {max_k}", "top_fraction"
             )
         return k
     assert wanted.k is not None
     if not 1 <= wanted.k <= max_k:
-        raise InvalidInput(f"k is {wanted.k}; it must be 1 to {max_k}", "k")
+        raise InvalidArgument(f"k is {wanted.k}; it must be 1 to {max_k}", "k")
     return wanted.k
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from itemlens_server.errors import InvalidInput
+from itemlens_server.errors import InvalidArgument
 from itemlens_server.services.parts import Kind, Part
 
 Language = Literal["en", "zh"]
@@ -23,7 +23,7 @@ _TEXT = {
         "because": "Because {}.",
         "words": "its words {} fit",
         "picture": "its picture looks alike",
-        "predicted": "what is known of it suggests a fitting {}",
+        "imputed": "what is known of it suggests a fitting {}",
         "none": "Nothing in particular speaks for it; it is the nearest there is.",
         "and": " and ",
         "comma": ", ",
@@ -38,7 +38,7 @@ _TEXT = {
         "because": "因为{}。",
         "words": "其中的{}与之相符",
         "picture": "图片也与之相似",
-        "predicted": "从已知内容可以推测其{}相符",
+        "imputed": "从已知内容可以推测其{}相符",
         "none": "没有特别突出的理由，只是最为接近。",
         "and": "和",
         "comma": "、",
@@ -59,13 +59,13 @@ def language(name: str) -> Language:
     """`name` checked; English where it is empty.
 
     Raises:
-        InvalidInput: another language.
+        InvalidArgument: another language.
     """
     if name in ("", "en"):
         return "en"
     if name == "zh":
         return "zh"
-    raise InvalidInput(f"no sentences in {name!r}; there are 'en' and 'zh'", "language")
+    raise InvalidArgument(f"no sentences in {name!r}; there are 'en' and 'zh'", "language")
 
 
 def sentence(
@@ -95,7 +95,7 @@ def sentence(
 def place_parts(channels: Sequence[Part], pictures: frozenset[str]) -> list[Part]:
     """CHANNEL parts as the places they come from, for a sentence where the item's content was not encoded."""
     return [
-        Part(Kind.CELL if p.channel in pictures else Kind.SPECIAL, p.value, p.channel, p.predicted)
+        Part(Kind.CELL if p.channel in pictures else Kind.SPECIAL, p.value, p.channel, p.imputed)
         for p in channels
     ]
 
@@ -111,7 +111,7 @@ def _named(text: dict[str, str], parts: Sequence[Part], title: Callable[[str], s
 
 def _details(text: dict[str, str], places: Sequence[Part], for_it: float) -> list[str]:
     """What of the item fits: its words, its picture, or what its content suggests."""
-    own = [p for p in places if not p.predicted]
+    own = [p for p in places if not p.imputed]
     details = []
     if sum(p.value for p in own if p.kind in (Kind.TOKEN, Kind.SPECIAL)) > WORTH_NAMING * for_it:
         words = sorted(
@@ -122,9 +122,9 @@ def _details(text: dict[str, str], places: Sequence[Part], for_it: float) -> lis
             details.append(text["words"].format(_listed(text, [text["quote"].format(w) for w in unique])))
     if sum(p.value for p in own if p.kind is Kind.CELL) > WORTH_NAMING * for_it:
         details.append(text["picture"])
-    for channel in sorted({p.channel for p in places if p.predicted}):
-        if sum(p.value for p in places if p.predicted and p.channel == channel) > WORTH_NAMING * for_it:
-            details.append(text["predicted"].format(channel))
+    for channel in sorted({p.channel for p in places if p.imputed}):
+        if sum(p.value for p in places if p.imputed and p.channel == channel) > WORTH_NAMING * for_it:
+            details.append(text["imputed"].format(channel))
     return details
 
 

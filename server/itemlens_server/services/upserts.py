@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from itemlens_server.engine.call_context import Call
-from itemlens_server.errors import AlreadyExists, ItemlensError, WrongState
+from itemlens_server.engine.call_context import CallContext
+from itemlens_server.errors import AlreadyExists, FailedPrecondition, ItemlensError, Warning
 from itemlens_server.services.collection import Collection
-from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, Notice
+from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
 from itemlens_server.services.items import ItemInput, WriteOutcome, check, check_whole, merged, replacing
 from itemlens_server.storage import writes
 from itemlens_server.storage.records import Array, NewItem, Replaced, StoredInput, content_hash
@@ -24,7 +24,7 @@ class _Ready:
     number: int
     item: ItemInput
     inputs: tuple[StoredInput, ...]
-    notices: tuple[Notice, ...]
+    warnings: tuple[Warning, ...]
 
 
 class Upserts:
@@ -43,7 +43,7 @@ class Upserts:
         self._max_item_pictures = max_item_pictures
 
     def write(
-        self, collection: Collection, items: Sequence[ItemInput], merge: bool, call: Call
+        self, collection: Collection, items: Sequence[ItemInput], merge: bool, call: CallContext
     ) -> tuple[list[WriteOutcome], int]:
         """Add or replace items; how each went, and the sequence number."""
         outcomes: dict[int, WriteOutcome] = {}
@@ -67,7 +67,8 @@ class Upserts:
             ready, sequence = self._store_items(collection, ready, merge, outcomes, call)
         for r in ready:
             outcomes[r.number] = WriteOutcome(
-                r.item.item_id, WrongState(f"item {r.item.item_id!r} is being changed by others; try again")
+                r.item.item_id,
+                FailedPrecondition(f"item {r.item.item_id!r} is being changed by others; try again"),
             )
         if not sequence:
             sequence = self._store.reader().counts(collection.row.id)[2]
@@ -78,7 +79,7 @@ class Upserts:
         collection: Collection,
         items: Sequence[tuple[int, ItemInput]],
         outcomes: dict[int, WriteOutcome],
-        call: Call,
+        call: CallContext,
     ) -> list[_Ready]:
         """Encode what the store has no vector of; items with a bad content go to `outcomes`."""
         reader, encoders = self._store.reader(), collection.encoders
@@ -108,17 +109,17 @@ class Upserts:
         found = self._encoder.encode(
             collection.space, [content for _, _, content, _ in todo], "item", call, keep=True
         )
-        notices: dict[int, list[Notice]] = {}
+        warnings: dict[int, list[Warning]] = {}
         for (n, m, content, key), outcome in zip(todo, found, strict=True):
             if isinstance(outcome, EncodedContent):
                 inputs[n][m] = StoredInput(content.channel, key, outcome.stored, outcome.v)
-                notices.setdefault(n, []).extend(
-                    Notice(x.reason, x.message, f"contents[{m}].{x.field}") for x in outcome.notices
+                warnings.setdefault(n, []).extend(
+                    Warning(x.reason, x.message, f"contents[{m}].{x.field}") for x in outcome.warnings
                 )
             else:
                 outcomes[n] = WriteOutcome(dict(items)[n].item_id, outcome.within(f"contents[{m}]"))
         return [
-            _Ready(n, item, tuple(i for i in inputs[n] if i is not None), tuple(notices.get(n, ())))
+            _Ready(n, item, tuple(i for i in inputs[n] if i is not None), tuple(warnings.get(n, ())))
             for n, item in items
             if n not in outcomes
         ]
@@ -129,7 +130,7 @@ class Upserts:
         ready: list[_Ready],
         merge: bool,
         outcomes: dict[int, WriteOutcome],
-        call: Call,
+        call: CallContext,
     ) -> tuple[list[_Ready], int]:
         """Fuse and store; those whose item was changed meanwhile are given back, with the sequence number."""
         new: list[NewItem] = []
@@ -183,7 +184,7 @@ class Upserts:
         again = []
         for r, outcome in zip(whole, replaced, strict=True):
             if outcome.row:
-                outcomes[r.number] = WriteOutcome(r.item.item_id, None, r.notices)
+                outcomes[r.number] = WriteOutcome(r.item.item_id, None, r.warnings)
             else:
                 again.append(r)
         return again, replaced[0].sequence

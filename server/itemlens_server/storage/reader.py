@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from itemlens_server.errors import WrongState
+from itemlens_server.errors import FailedPrecondition
 from itemlens_server.storage.records import (
     Array,
     CollectionRow,
@@ -99,7 +99,7 @@ class Reader:
         """(row, item id, raw vectors by channel) of all items after `after_row`, by row.
 
         Raises:
-            WrongState: a vector is missing, since it was made by another encoder.
+            FailedPrecondition: a vector is missing, since it was made by another encoder.
         """
         encoder_of = "CASE n.channel " + "WHEN ? THEN ? " * len(encoders) + "END"
         rows = self._connection.execute(
@@ -116,7 +116,7 @@ class Reader:
                 current = (row, item_id, {})
             if channel in encoders:
                 if data is None:
-                    raise WrongState(
+                    raise FailedPrecondition(
                         f"item {item_id!r} has no vector of this space's encoder in channel {channel!r}: it was stored "
                         "in another precision (give the one it was served with: --precision) or with another encoder "
                         "(then index it again into a new collection of this space)"

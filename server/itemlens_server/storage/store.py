@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from itemlens_server.errors import WrongState
+from itemlens_server.errors import FailedPrecondition
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.writer import Writer
 
@@ -55,19 +55,19 @@ class Store:
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise WrongState(f"the data folder {directory} cannot be made: {error}") from error
+            raise FailedPrecondition(f"the data folder {directory} cannot be made: {error}") from error
         self.directory = directory
         self._path = directory / "itemlens.db"
         self._max_bytes = max_bytes
         try:
             self._lock = (directory / "lock").open("w")
         except OSError as error:
-            raise WrongState(f"the data folder {directory} cannot be written to: {error}") from error
+            raise FailedPrecondition(f"the data folder {directory} cannot be written to: {error}") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock.close()
-            raise WrongState(
+            raise FailedPrecondition(
                 f"another server uses {directory}; stop it or give --data another folder"
             ) from error
         self._local = threading.local()
@@ -76,10 +76,10 @@ class Store:
             self._set_up()
         except sqlite3.Error as error:
             self._lock.close()
-            raise WrongState(
+            raise FailedPrecondition(
                 f"{self._path} cannot be opened ({error}): free disk space, or put a backup in its place"
             ) from error
-        except WrongState:
+        except FailedPrecondition:
             self._lock.close()
             raise
         self._writer = Writer(self._connect)
@@ -88,7 +88,7 @@ class Store:
         with contextlib.closing(self._connect()) as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version not in (0, FORMAT):
-                raise WrongState(f"{self._path} has format {version}; this server reads {FORMAT}")
+                raise FailedPrecondition(f"{self._path} has format {version}; this server reads {FORMAT}")
             connection.executescript(SCHEMA)
             if version != FORMAT:
                 connection.execute(f"PRAGMA user_version={FORMAT}")
@@ -98,7 +98,7 @@ class Store:
         """Reads beside a running server, as `itemlens fit` does."""
         path = directory / "itemlens.db"
         if not path.is_file():
-            raise WrongState(f"there is no store in {directory}")
+            raise FailedPrecondition(f"there is no store in {directory}")
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
         return Reader(connection)
 

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from itemlens_server.errors import StorageFull, WrongState
+from itemlens_server.errors import FailedPrecondition, StorageFull
 
 T = TypeVar("T")
 GROUP = 64
@@ -45,13 +45,13 @@ class Writer:
 
         Raises:
             StorageFull: the disk or the size limit is full; nothing was kept.
-            WrongState: the store is closed.
+            FailedPrecondition: the store is closed.
         """
         job = _Write(run, after)
         # With the lock nothing is queued behind the mark that ends the thread: it would wait for ever.
         with self._closing:
             if self._closed:
-                raise WrongState("the store is closed: the server is stopping")
+                raise FailedPrecondition("the store is closed: the server is stopping")
             self._queue.put(job)
         result: T = job.future.result()
         return result

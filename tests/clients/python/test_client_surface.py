@@ -103,7 +103,6 @@ EXPORTED = [
     "Item",
     "ItemlensError",
     "NotFound",
-    "Notice",
     "Overloaded",
     "Part",
     "PartKind",
@@ -128,6 +127,7 @@ EXPORTED = [
     "UploadReport",
     "UserSide",
     "Vector",
+    "Warning",
     "WriteResult",
     "Written",
 ]

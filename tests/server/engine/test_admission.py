@@ -6,30 +6,30 @@ import math
 
 import pytest
 
-from itemlens_server.engine.admission import Room
+from itemlens_server.engine.admission import AdmissionControl
 
 
 def test_without_bounds_everybody_may_wait() -> None:
-    assert Room().most_ahead(inputs=1) == math.inf
+    assert AdmissionControl().most_ahead(inputs=1) == math.inf
 
 
 def test_the_bound_is_given_in_tokens_or_follows_from_the_speed() -> None:
-    assert Room(queue_tokens=300, queue_seconds=2, tokens_per_second=1000).bound() == 300
-    assert Room(queue_seconds=2, tokens_per_second=1000).bound() == 2000
+    assert AdmissionControl(queue_tokens=300, queue_seconds=2, tokens_per_second=1000).bound() == 300
+    assert AdmissionControl(queue_seconds=2, tokens_per_second=1000).bound() == 2000
 
 
 def test_a_small_call_waits_a_quarter_of_a_second_and_a_large_one_behind_seven_times_what_it_has() -> None:
-    room = Room(wait_seconds=0.25, inputs_per_second=500)
+    room = AdmissionControl(wait_seconds=0.25, inputs_per_second=500)
     assert room.most_ahead(inputs=1) == 125
     assert room.most_ahead(inputs=50) == 350
 
 
 def test_64_callers_may_take_turns_however_long_that_takes() -> None:
-    assert Room(wait_seconds=0.25, inputs_per_second=5).most_ahead(inputs=1) == 63
+    assert AdmissionControl(wait_seconds=0.25, inputs_per_second=5).most_ahead(inputs=1) == 63
 
 
 def test_the_speed_follows_what_is_seen_in_a_few_seconds() -> None:
-    room = Room(tokens_per_second=1000)
+    room = AdmissionControl(tokens_per_second=1000)
     for _ in range(100):
         room.observe(tokens=50, inputs=2, seconds=0.1)
     assert room.tokens_per_second == pytest.approx(500, rel=0.2)
@@ -38,6 +38,6 @@ def test_the_speed_follows_what_is_seen_in_a_few_seconds() -> None:
 
 
 def test_one_odd_batch_changes_little() -> None:
-    room = Room(tokens_per_second=1000)
+    room = AdmissionControl(tokens_per_second=1000)
     room.observe(tokens=1, inputs=1, seconds=0.1)
     assert room.tokens_per_second > 950

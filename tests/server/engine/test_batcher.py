@@ -13,19 +13,19 @@ from itertools import chain
 
 import pytest
 
-from itemlens_server.engine.admission import Room
+from itemlens_server.engine.admission import AdmissionControl
 from itemlens_server.engine.batcher import Batcher, Input
-from itemlens_server.engine.call_context import Call, Priority
+from itemlens_server.engine.call_context import CallContext, Priority
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.queue import Plan
-from itemlens_server.errors import Cancelled, DeadlineExceeded, ItemlensError, Overloaded, WrongState
+from itemlens_server.errors import Cancelled, DeadlineExceeded, FailedPrecondition, ItemlensError, Overloaded
 
 
 @dataclass
 class Held:
     """A batcher of one worker that stands still from its first batch on until `go` is set."""
 
-    room: Room = field(default_factory=Room)
+    room: AdmissionControl = field(default_factory=AdmissionControl)
     go: threading.Event = field(default_factory=threading.Event)
     entered: threading.Event = field(default_factory=threading.Event)
     batches: list[list[str]] = field(default_factory=list)
@@ -45,9 +45,11 @@ class Held:
             return inputs[1:]
         return [i.upper() for i in inputs]
 
-    def submit(self, *names: str, call: Call | None = None, tokens: int = 1, group: str = "") -> Pending[str]:
+    def submit(
+        self, *names: str, call: CallContext | None = None, tokens: int = 1, group: str = ""
+    ) -> Pending[str]:
         """Queue texts; what has the same name is the same."""
-        return self.batcher.submit([Input(n, tokens, group, n) for n in names], call or Call())
+        return self.batcher.submit([Input(n, tokens, group, n) for n in names], call or CallContext())
 
     def ran(self) -> list[str]:
         """All that was run but the first."""
@@ -64,7 +66,7 @@ def held() -> Iterator[Held]:
 
 def test_an_idle_worker_takes_what_is_there_at_once() -> None:
     batcher: Batcher[int, int] = Batcher([lambda xs: [x + 1 for x in xs]], plan=Plan(), name="t")
-    assert batcher.submit([Input(1)], Call()).results() == [2]
+    assert batcher.submit([Input(1)], CallContext()).results() == [2]
     batcher.close()
 
 
@@ -111,7 +113,7 @@ class Wide:
         return inputs
 
     def submit(self, name: str) -> Pending[str]:
-        return self.batcher.submit([Input(name)], Call())
+        return self.batcher.submit([Input(name)], CallContext())
 
     def begun(self, count: int) -> list[tuple[str, list[str]]]:
         """The next `count` runs that begin."""
@@ -138,7 +140,7 @@ class TestWhatComesAlone:
         assert wide.begun(2) == [("narrow", ["b"]), ("narrow", ["c"])]
 
     def test_what_comes_while_another_runs_is_not_alone(self, wide: Wide) -> None:
-        wide.batcher.submit([Input("a"), Input("b")], Call())
+        wide.batcher.submit([Input("a"), Input("b")], CallContext())
         assert wide.begun(2) == [("narrow", ["a"]), ("narrow", ["b"])]
         wide.go["a"].set()
         wide.submit("c")
@@ -150,9 +152,9 @@ class TestWhatComesAlone:
         waiting = wide.submit("b")
         closing = threading.Thread(target=wide.batcher.close, daemon=True)
         closing.start()
-        with pytest.raises(WrongState):
+        with pytest.raises(FailedPrecondition):
             while True:  # until it is closed
-                wide.batcher.submit([], Call())
+                wide.batcher.submit([], CallContext())
         for go in wide.go.values():
             go.set()
         closing.join(timeout=30)
@@ -164,7 +166,7 @@ class TestWhatComesAlone:
         wide.go["bad"].set()
         with pytest.raises(ValueError, match="bad input"):
             wide.submit("bad").results()
-        wide.batcher.submit([Input("a"), Input("b")], Call())
+        wide.batcher.submit([Input("a"), Input("b")], CallContext())
         assert wide.begun(3) == [("narrow", ["a"]), ("narrow", ["b"]), ("wide", ["bad"])]
 
 
@@ -195,7 +197,7 @@ class TestTheSameInputAtTheSameTime:
         assert held.ran() == ["a", "a"]
 
     def test_it_runs_as_long_as_one_still_waits(self, held: Held) -> None:
-        gone, there = Call(), Call()
+        gone, there = CallContext(), CallContext()
         held.submit("a", call=gone)
         pending = held.submit("a", call=there)
         gone.end()
@@ -203,7 +205,7 @@ class TestTheSameInputAtTheSameTime:
         assert pending.results() == ["A"]
 
     def test_an_interactive_call_does_not_wait_for_a_bulk_one(self, held: Held) -> None:
-        held.submit(*(f"bulk {n}" for n in range(30)), "a", call=Call(priority=Priority.BULK))
+        held.submit(*(f"bulk {n}" for n in range(30)), "a", call=CallContext(priority=Priority.BULK))
         pending = held.submit("a")
         held.go.set()
         assert pending.results() == ["A"]
@@ -228,9 +230,9 @@ class TestErrors:
 
 class TestWhoHasGone:
     def test_what_nobody_waits_for_is_never_run(self, held: Held) -> None:
-        gone = Call()
+        gone = CallContext()
         late, hung_up, there = (
-            held.submit("late", call=Call(0.0)),
+            held.submit("late", call=CallContext(0.0)),
             held.submit("gone", call=gone),
             held.submit("a"),
         )
@@ -245,7 +247,7 @@ class TestWhoHasGone:
         assert held.batcher.counts().dropped == 2
 
     def test_a_call_that_hangs_up_stops_waiting_at_once(self, held: Held) -> None:
-        call = Call()
+        call = CallContext()
         pending = held.submit("a", call=call)
         with ThreadPoolExecutor(1) as threads:
             waiting = threads.submit(pending.results)
@@ -254,7 +256,7 @@ class TestWhoHasGone:
 
     def test_a_deadline_ends_the_waiting(self, held: Held) -> None:
         with pytest.raises(DeadlineExceeded):
-            held.submit("a", call=Call(0.05)).results()
+            held.submit("a", call=CallContext(0.05)).results()
 
 
 MANY = [str(n) for n in range(64)]
@@ -262,13 +264,13 @@ MANY = [str(n) for n in range(64)]
 
 class TestABoundedQueue:
     def test_a_full_queue_refuses_a_call_whole_and_says_when_to_come_back(self) -> None:
-        held = Held(Room(queue_tokens=10, tokens_per_second=5.5))
+        held = Held(AdmissionControl(queue_tokens=10, tokens_per_second=5.5))
         kept = held.submit("a", tokens=21)
         with pytest.raises(Overloaded, match="21 tokens wait") as refused:
             held.submit("b", "c")
         assert refused.value.retry_seconds == pytest.approx(2.0)  # until 11 of them have run
         with pytest.raises(Overloaded):
-            held.batcher.check_room(Call(), 1)
+            held.batcher.check_room(CallContext(), 1)
         held.go.set()
         assert kept.results() == ["A"]
         assert held.ran() == ["a"]
@@ -276,7 +278,7 @@ class TestABoundedQueue:
         held.batcher.close()
 
     def test_a_small_call_is_refused_before_a_large_one(self) -> None:
-        held = Held(Room(wait_seconds=10))
+        held = Held(AdmissionControl(wait_seconds=10))
         held.submit(*MANY)
         with pytest.raises(Overloaded):
             held.submit("small")
@@ -287,7 +289,7 @@ class TestABoundedQueue:
 
     @pytest.mark.parametrize("size", [1, 32])
     def test_64_callers_of_single_texts_or_8_of_large_calls_are_all_let_in(self, size: int) -> None:
-        held = Held(Room(wait_seconds=0.001))
+        held = Held(AdmissionControl(wait_seconds=0.001))
         for caller in range(8 if size > 1 else 64):
             held.submit(*(f"{caller} {n}" for n in range(size)), tokens=1 + caller)
         with pytest.raises(Overloaded):
@@ -296,27 +298,27 @@ class TestABoundedQueue:
         held.batcher.close()
 
     def test_one_caller_who_fills_the_queue_leaves_room_for_the_others(self) -> None:
-        held = Held(Room(wait_seconds=10))
-        held.submit(*MANY, call=Call(caller="greedy"))
+        held = Held(AdmissionControl(wait_seconds=10))
+        held.submit(*MANY, call=CallContext(caller="greedy"))
         with pytest.raises(Overloaded):
-            held.submit("b", call=Call(caller="greedy"))
-        other = held.submit("c", call=Call(caller="other"))
+            held.submit("b", call=CallContext(caller="greedy"))
+        other = held.submit("c", call=CallContext(caller="other"))
         held.go.set()
         assert other.results() == ["C"]
         held.batcher.close()
 
     def test_a_call_larger_than_the_queue_is_let_in_while_there_is_room(self) -> None:
-        held = Held(Room(queue_tokens=10))
+        held = Held(AdmissionControl(queue_tokens=10))
         pending = [held.submit("a", tokens=10), held.submit("b", tokens=99)]
         held.go.set()
         assert [p.results() for p in pending] == [["A"], ["B"]]
         held.batcher.close()
 
     def test_bulk_calls_wait_for_room_and_take_none_from_interactive_ones(self) -> None:
-        held = Held(Room(queue_tokens=10))
-        held.submit("bulk", tokens=11, call=Call(priority=Priority.BULK))
+        held = Held(AdmissionControl(queue_tokens=10))
+        held.submit("bulk", tokens=11, call=CallContext(priority=Priority.BULK))
         with ThreadPoolExecutor(1) as threads:
-            more = threads.submit(held.submit, "more bulk", call=Call(priority=Priority.BULK))
+            more = threads.submit(held.submit, "more bulk", call=CallContext(priority=Priority.BULK))
             interactive = held.submit("a")
             assert not more.done()
             held.go.set()
@@ -325,10 +327,10 @@ class TestABoundedQueue:
         held.batcher.close()
 
     def test_a_bulk_call_stops_waiting_for_room_at_its_deadline(self) -> None:
-        held = Held(Room(queue_tokens=10))
-        held.submit("bulk", tokens=11, call=Call(priority=Priority.BULK))
+        held = Held(AdmissionControl(queue_tokens=10))
+        held.submit("bulk", tokens=11, call=CallContext(priority=Priority.BULK))
         with pytest.raises(DeadlineExceeded):
-            held.submit("more", call=Call(0.01, priority=Priority.BULK))
+            held.submit("more", call=CallContext(0.01, priority=Priority.BULK))
         held.go.set()
         held.batcher.close()
         assert held.ran() == ["bulk"]
@@ -359,24 +361,24 @@ class TestAWorkerIsKeptFromBulk:
         made.close()
 
     def bulk(self, batcher: Batcher[str, str]) -> list[Pending[str]]:
-        return [batcher.submit([Input("bulk")], Call(priority=Priority.BULK)) for _ in range(3)]
+        return [batcher.submit([Input("bulk")], CallContext(priority=Priority.BULK)) for _ in range(3)]
 
     def test_while_interactive_inputs_come(
         self, batcher: Batcher[str, str], started: threading.Semaphore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("itemlens_server.engine.batcher.CALM_SECONDS", 1e6)
-        assert batcher.submit([Input("quick")], Call()).results() == ["quick"]
+        assert batcher.submit([Input("quick")], CallContext()).results() == ["quick"]
         assert started.acquire(timeout=5)
         self.bulk(batcher)
         assert started.acquire(timeout=5)
         assert not started.acquire(timeout=0.1)
-        assert batcher.submit([Input("quick")], Call()).results() == ["quick"]
+        assert batcher.submit([Input("quick")], CallContext()).results() == ["quick"]
 
     def test_after_a_while_bulk_has_all(
         self, batcher: Batcher[str, str], started: threading.Semaphore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("itemlens_server.engine.batcher.CALM_SECONDS", 0.05)
-        assert batcher.submit([Input("quick")], Call()).results() == ["quick"]
+        assert batcher.submit([Input("quick")], CallContext()).results() == ["quick"]
         assert started.acquire(timeout=5)
         self.bulk(batcher)
         assert started.acquire(timeout=5)
@@ -386,7 +388,7 @@ class TestAWorkerIsKeptFromBulk:
         self, batcher: Batcher[str, str], go: threading.Event, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("itemlens_server.engine.batcher.CALM_SECONDS", 1e6)
-        batcher.submit([Input("quick")], Call()).results()
+        batcher.submit([Input("quick")], CallContext()).results()
         waiting = self.bulk(batcher)
         go.set()
         batcher.close()
@@ -400,7 +402,7 @@ def test_close_finishes_what_is_queued_and_refuses_the_rest(held: Held) -> None:
         held.go.set()
         closed.result(timeout=30)
     assert queued.results() == ["A"]
-    with pytest.raises(WrongState, match="stopping"):
+    with pytest.raises(FailedPrecondition, match="stopping"):
         held.submit("late")
 
 
@@ -421,14 +423,16 @@ def test_among_thousands_of_inputs_every_output_finds_its_caller() -> None:
     def run(values: list[int]) -> list[int]:
         return [value * value for value in values]
 
-    batcher: Batcher[int, int] = Batcher([run, run], plan=Plan(), name="t", room=Room(queue_tokens=300))
+    batcher: Batcher[int, int] = Batcher(
+        [run, run], plan=Plan(), name="t", room=AdmissionControl(queue_tokens=300)
+    )
 
     def caller(number: int) -> int:
         rng = random.Random(number)
         answered = 0
         for _ in range(80):
             values = [rng.randrange(500) for _ in range(rng.randrange(1, 9))]
-            call = Call(
+            call = CallContext(
                 rng.choice([None, None, 0.0, 5.0]),
                 priority=rng.choice([Priority.INTERACTIVE, Priority.BULK]),
                 caller=str(number),
@@ -454,11 +458,11 @@ def test_among_thousands_of_inputs_every_output_finds_its_caller() -> None:
 
 def test_a_call_that_ends_as_its_output_comes_takes_no_worker_with_it() -> None:
     batcher: Batcher[int, int] = Batcher([lambda values: values], plan=Plan(), name="t")
-    calls = [Call() for _ in range(3000)]
+    calls = [CallContext() for _ in range(3000)]
     with ThreadPoolExecutor(2) as threads:
         pending = threads.submit(lambda: [batcher.submit([Input(1)], call) for call in calls])
         for call in calls:
             call.end()
         pending.result(timeout=60)
-    assert batcher.submit([Input(7)], Call()).results() == [7]
+    assert batcher.submit([Input(7)], CallContext()).results() == [7]
     batcher.close()

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 
 import spaces
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
 from spaces import Tiny
@@ -33,7 +33,7 @@ def test_vectors_are_those_of_the_processor(tiny: Tiny) -> None:
         )
         space = repository.load(tiny.plain)
         assert {e.provider for e in space.encoders.values()} == {provider}
-        outcomes = ContentEncoder(1).encode(space, contents, "item", Call())
+        outcomes = ContentEncoder(1).encode(space, contents, "item", CallContext())
         vectors.append(np.stack([o.v for o in outcomes if isinstance(o, EncodedContent)]))
         repository.close()
     np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-3)

@@ -12,14 +12,14 @@ import onnx
 import pytest
 
 import spaces
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
 from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.picture_encoder import PictureEncoder
 from itemlens_server.engine.repository import ModelRepository, Space, verify
 from itemlens_server.engine.session import choose_provider
 from itemlens_server.engine.text_encoder import TextEncoder
-from itemlens_server.errors import InvalidInput, NotFound, WrongState
+from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound
 from spaces import Tiny
 
 
@@ -46,7 +46,7 @@ class TestFinding:
     def test_one_that_is_not_there_is_told_with_those_that_are(self, repository: ModelRepository) -> None:
         with pytest.raises(NotFound, match=r"no space 'nope'.*tiny") as error:
             repository.load("nope")
-        assert (error.value.kind, error.value.name, error.value.field) == ("space", "nope", "space")
+        assert (error.value.resource_type, error.value.name, error.value.field) == ("space", "nope", "space")
 
     @pytest.mark.parametrize("there", [True, False])
     def test_an_empty_repository_says_what_to_run(self, tmp_path: Path, there: bool) -> None:
@@ -76,7 +76,7 @@ class TestDamage:
             path.unlink()
         else:
             path.write_bytes(data[: len(data) // 2] if how == "cut" else bytes([data[0] ^ 1]) + data[1:])
-        with pytest.raises(WrongState, match="export the space again") as error:
+        with pytest.raises(FailedPrecondition, match="export the space again") as error:
             opened.load(tiny.fitted)
         assert name in error.value.message
         # The other spaces are served.
@@ -87,7 +87,7 @@ class TestDamage:
         manifest = json.loads(path.read_text())
         manifest["encoders"]["text"]["text"]["item_prefix"] = "document: "
         path.write_text(json.dumps(manifest))
-        with pytest.raises(WrongState, match="changed after it was made"):
+        with pytest.raises(FailedPrecondition, match="changed after it was made"):
             opened.load(tiny.plain)
 
     @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}'])
@@ -95,7 +95,7 @@ class TestDamage:
         self, copied: Path, opened: ModelRepository, tiny: Tiny, content: str
     ) -> None:
         (copied / tiny.plain / MANIFEST).write_text(content)
-        with pytest.raises(WrongState, match=rf"{tiny.plain}.*cannot be read"):
+        with pytest.raises(FailedPrecondition, match=rf"{tiny.plain}.*cannot be read"):
             opened.load(tiny.plain)
         assert opened.load(tiny.fitted).space_id == tiny.fitted
         assert opened.load("fitted").space_id == tiny.fitted
@@ -103,7 +103,7 @@ class TestDamage:
     def test_a_repository_of_damaged_spaces_only_says_so(self, copied: Path, opened: ModelRepository) -> None:
         for path in copied.glob(f"*/{MANIFEST}"):
             path.write_text("{")
-        with pytest.raises(WrongState, match="cannot be read"):
+        with pytest.raises(FailedPrecondition, match="cannot be read"):
             opened.load("")
 
     def test_a_file_that_is_no_graph_is_refused_though_its_hash_is_right(
@@ -118,7 +118,7 @@ class TestDamage:
         made = manifest.model_copy(update={"encoders": {**manifest.encoders, "text": text}}).identified()
         made.save(folder)
         folder.rename(copied / made.space_id)
-        with pytest.raises(WrongState, match="cannot load this graph"):
+        with pytest.raises(FailedPrecondition, match="cannot load this graph"):
             opened.load(made.space_id)
 
     def test_after_loading_does_not_matter_any_more(
@@ -159,7 +159,7 @@ class TestSpace:
 
         if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
             pytest.skip("this ONNX Runtime has CUDA")
-        with pytest.raises(WrongState, match=r"itemlens\[gpu\]"):
+        with pytest.raises(FailedPrecondition, match=r"itemlens\[gpu\]"):
             choose_provider("cuda")
 
 
@@ -173,36 +173,36 @@ class TestEncoders:
     def test_v_is_the_mean_of_the_parts(self, plain_space: Space) -> None:
         text, image = self.encoders(plain_space)
         tokens = [text.tokens(t, "item") for t in ("red shoe", "a longer text about a silk dress", "鞋")]
-        for t, one in zip(tokens, text.submit(tokens, True, Call()).results(), strict=True):
+        for t, one in zip(tokens, text.submit(tokens, True, CallContext()).results(), strict=True):
             assert one.z is not None and one.z.shape == (len(t.ids), spaces.TEXT_DIM)
             np.testing.assert_allclose(one.v, one.z.mean(0), atol=1e-5)
         picture = image.picture(spaces.picture("tour", "red"))
-        [one] = image.submit([picture], True, Call()).results()
+        [one] = image.submit([picture], True, CallContext()).results()
         assert one.z is not None and one.z.shape == (spaces.GRID**2, spaces.IMAGE_DIM)
         np.testing.assert_allclose(one.v, one.z.mean(0), atol=1e-5)
 
     def test_a_texts_vector_does_not_depend_on_its_neighbours(self, plain_space: Space) -> None:
         text, _ = self.encoders(plain_space)
         tokens = [text.tokens(f"{'red ' * n}shoe", "item") for n in range(1, 12)]
-        together = [one.v for one in text.submit(tokens, False, Call()).results()]
-        alone = [text.submit([t], False, Call()).results()[0].v for t in tokens]
+        together = [one.v for one in text.submit(tokens, False, CallContext()).results()]
+        alone = [text.submit([t], False, CallContext()).results()[0].v for t in tokens]
         np.testing.assert_allclose(together, alone, atol=1e-5)
 
     def test_parts_are_made_only_on_request(self, plain_space: Space) -> None:
         text, _ = self.encoders(plain_space)
-        [one] = text.submit([text.tokens("red", "item")], False, Call()).results()
+        [one] = text.submit([text.tokens("red", "item")], False, CallContext()).results()
         assert one.z is None
 
     def test_a_text_beyond_the_limit_is_refused(self, plain_space: Space) -> None:
         text, _ = self.encoders(plain_space)
         text.tokens("鞋" * (spaces.OPTIONS.text_bytes // 3), "item")
-        with pytest.raises(InvalidInput, match=r"longer than 262144 bytes") as error:
+        with pytest.raises(InvalidArgument, match=r"longer than 262144 bytes") as error:
             text.tokens("鞋" * (spaces.OPTIONS.text_bytes // 3 + 1), "item")
         assert error.value.field == "text"
 
     def test_a_picture_beyond_the_limit_is_refused(self, plain_space: Space) -> None:
         _, image = self.encoders(plain_space)
-        with pytest.raises(InvalidInput, match="scale it down") as error:
+        with pytest.raises(InvalidArgument, match="scale it down") as error:
             image.picture(b"x" * (spaces.OPTIONS.picture_bytes + 1))
         assert error.value.field == "picture"
 

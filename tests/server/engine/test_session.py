@@ -8,13 +8,13 @@ import onnxruntime
 import pytest
 
 from itemlens_server.engine.session import Session, missing_library
-from itemlens_server.errors import WrongState
+from itemlens_server.errors import FailedPrecondition
 
 
 def test_a_file_that_is_no_graph_is_named(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"no graph")
-    with pytest.raises(WrongState, match=r"model\.onnx: ONNX Runtime cannot load this graph"):
+    with pytest.raises(FailedPrecondition, match=r"model\.onnx: ONNX Runtime cannot load this graph"):
         Session(path, "CPUExecutionProvider")
 
 

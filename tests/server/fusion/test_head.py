@@ -61,7 +61,7 @@ def test_blocks_lie_side_by_side_with_two_flags_behind_each() -> None:
 
 @given(SEEDS)
 def test_score_is_the_sum_over_channels_of_weight_times_cosine_less_threshold(seed: int) -> None:
-    # Arrange: an item with each channel present, predicted or absent; a query in some of the channels.
+    # Arrange: an item with each channel present, imputed or absent; a query in some of the channels.
     rng = np.random.default_rng(seed)
     head = random_head(rng)
     h = np.zeros(head.dimension, np.float32)
@@ -69,7 +69,7 @@ def test_score_is_the_sum_over_channels_of_weight_times_cosine_less_threshold(se
     for c in head.channels:
         e[c.name], flag[c.name] = unit(rng.normal(size=c.width).astype(np.float32)), int(rng.integers(3))
         if flag[c.name] < 2:
-            scale = 1.0 if flag[c.name] == 0 else c.predicted_scale
+            scale = 1.0 if flag[c.name] == 0 else c.imputed_scale
             h[head.block(c.name)] = scale * e[c.name]
             h[head.block(c.name).stop + flag[c.name]] = 1.0
     q = {
@@ -89,7 +89,7 @@ def test_score_is_the_sum_over_channels_of_weight_times_cosine_less_threshold(se
         if flag[name] == 0:
             expected += w.weight * (cosine - w.threshold)
         elif flag[name] == 1:
-            expected += w.weight * (head.channel(name).predicted_scale * cosine - w.predicted_threshold)
+            expected += w.weight * (head.channel(name).imputed_scale * cosine - w.imputed_threshold)
     assert alpha == pytest.approx(expected, abs=1e-5)
 
 
@@ -148,7 +148,7 @@ def test_a_head_comes_back_from_its_file_as_it_was(
         assert set(old.predictors) == set(new.predictors)
         for source, w in old.predictors.items():
             np.testing.assert_array_equal(w, new.predictors[source])
-        assert old.predicted_scale == new.predicted_scale
+        assert old.imputed_scale == new.imputed_scale
 
 
 def test_unit_leaves_zeros_alone() -> None:

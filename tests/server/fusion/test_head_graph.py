@@ -32,7 +32,7 @@ def h_by_hand(head: Head, item: Raw) -> Array:
             h[block], h[block.stop] = own[c.name], 1.0
         elif there:
             guess = unit(np.asarray(sum(own[s] @ c.predictors[s] for s in there), np.float32))
-            h[block], h[block.stop + 1] = c.predicted_scale * guess, 1.0
+            h[block], h[block.stop + 1] = c.imputed_scale * guess, 1.0
     return h
 
 

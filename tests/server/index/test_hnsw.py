@@ -22,15 +22,15 @@ IDENTITY = {"space_id": "sp-1", "collection": 1}
 
 
 def random_h(count: int, seed: int = 0) -> Array:
-    """Items with text, half of them with a picture, the others with a predicted one."""
+    """Items with text, half of them with a picture, the others with an imputed one."""
     rng = np.random.default_rng(seed)
     h = np.zeros((count, DIMENSION), np.float32)
     for block, scale in zip(BLOCKS, (1.0, 0.5), strict=True):
         e = rng.normal(size=(count, block.stop - block.start))
         h[:, block.start : block.stop] = e / np.linalg.norm(e, axis=1, keepdims=True)
-        predicted = rng.random(count) < (0.5 if block.channel == "image" else 0.0)
-        h[predicted, block.start : block.stop] *= scale
-        h[:, block.stop], h[:, block.stop + 1] = ~predicted, predicted
+        imputed = rng.random(count) < (0.5 if block.channel == "image" else 0.0)
+        h[imputed, block.start : block.stop] *= scale
+        h[:, block.stop], h[:, block.stop + 1] = ~imputed, imputed
     return h
 
 
@@ -187,7 +187,7 @@ class TestSnapshot:
     def test_that_was_not_written_whole_is_given_up(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        # A full disk: hnswlib itself does not notice.
+        # A full disk: hnswlib itself does not warning.
         def short(self: object, path: str) -> None:
             Path(path).write_bytes(b"half")
 

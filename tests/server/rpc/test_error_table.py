@@ -13,26 +13,39 @@ from itemlens_server.errors import (
     AlreadyExists,
     Cancelled,
     DeadlineExceeded,
-    InvalidInput,
+    FailedPrecondition,
+    InvalidArgument,
     ItemlensError,
     NotFound,
     Overloaded,
     SpaceMismatch,
     StorageFull,
-    WrongState,
 )
 from itemlens_server.rpc.errors import CODES, code_of, item_status, status_of
 
 EXPECTED: dict[ItemlensError, int] = {
-    InvalidInput("m", "f"): code_pb2.INVALID_ARGUMENT,
+    InvalidArgument("m", "f"): code_pb2.INVALID_ARGUMENT,
     NotFound("m", "item", "a"): code_pb2.NOT_FOUND,
     AlreadyExists("m"): code_pb2.ALREADY_EXISTS,
-    WrongState("m"): code_pb2.FAILED_PRECONDITION,
+    FailedPrecondition("m"): code_pb2.FAILED_PRECONDITION,
     SpaceMismatch("m"): code_pb2.FAILED_PRECONDITION,
     Overloaded("m", 0.5): code_pb2.RESOURCE_EXHAUSTED,
     StorageFull("m"): code_pb2.RESOURCE_EXHAUSTED,
     DeadlineExceeded("m"): code_pb2.DEADLINE_EXCEEDED,
     Cancelled("m"): code_pb2.CANCELLED,
+}
+
+# What clients branch on: a class may be renamed, its reason may not.
+REASONS: dict[type[ItemlensError], str] = {
+    InvalidArgument: "INVALID_INPUT",
+    NotFound: "NOT_FOUND",
+    AlreadyExists: "ALREADY_EXISTS",
+    FailedPrecondition: "WRONG_STATE",
+    SpaceMismatch: "SPACE_MISMATCH",
+    Overloaded: "OVERLOADED",
+    StorageFull: "STORAGE_FULL",
+    DeadlineExceeded: "DEADLINE_EXCEEDED",
+    Cancelled: "CANCELLED",
 }
 
 
@@ -75,11 +88,11 @@ def test_every_status_names_its_reason(error: ItemlensError) -> None:
     info = details(error)["ErrorInfo"]
     assert isinstance(info, error_details_pb2.ErrorInfo)
     assert info.domain == "itemlens"
-    assert info.reason.replace("_", "").lower() == type(error).__name__.lower()
+    assert info.reason == REASONS[type(error)]
 
 
 def test_bad_input_names_the_field() -> None:
-    error = InvalidInput("is empty", "text").within("contents[2]").within("items[7]")
+    error = InvalidArgument("is empty", "text").within("contents[2]").within("items[7]")
     bad = details(error)["BadRequest"]
     assert isinstance(bad, error_details_pb2.BadRequest)
     assert [(v.field, v.description) for v in bad.field_violations] == [
@@ -105,6 +118,6 @@ def test_a_full_disk_does_not_invite_to_try_again() -> None:
 
 
 def test_the_status_of_an_entry_has_its_path() -> None:
-    assert item_status(InvalidInput("m", "text"), "items[3]").field == "items[3].text"
-    assert item_status(InvalidInput("m"), "items[3]").field == "items[3]"
+    assert item_status(InvalidArgument("m", "text"), "items[3]").field == "items[3].text"
+    assert item_status(InvalidArgument("m"), "items[3]").field == "items[3]"
     assert item_status(None, "items[3]").SerializeToString() == b""

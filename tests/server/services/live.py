@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 import spaces
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.fusion.head import Array
 from itemlens_server.index.hnsw import Neighbours
@@ -20,7 +20,7 @@ from itemlens_server.services.encoding import Content, ContentEncoder, EncodedCo
 from itemlens_server.services.fuser import query_parts
 from itemlens_server.services.items import ItemInput, WriteOutcome
 from itemlens_server.services.query import HistoryRules, Side
-from itemlens_server.services.recommender import Answer, Wanted, recommend
+from itemlens_server.services.recommender import Answer, RecommendOptions, recommend
 from itemlens_server.storage.records import EventRow
 from itemlens_server.storage.store import Store
 
@@ -56,7 +56,7 @@ class Live:
         relations: Sequence[tuple[str, str]] = (),
     ) -> WriteOutcome:
         item = ItemInput(item_id, contents(text, pictures), attributes or {}, relations)
-        [outcome], _, _ = self.catalogue.upsert("", [item], merge, Call())
+        [outcome], _, _ = self.catalogue.upsert("", [item], merge, CallContext())
         return outcome
 
     def record(self, *events: tuple[str, str, int]) -> None:
@@ -69,7 +69,7 @@ class Live:
     def query(self, text: str | None = None, picture: bytes | None = None) -> dict[str, Array]:
         """q by channel."""
         wanted = contents(text, [picture] if picture is not None else [])
-        found = self.encoder.encode(self.collection.space, wanted, "query", Call())
+        found = self.encoder.encode(self.collection.space, wanted, "query", CallContext())
         raw = {}
         for one, outcome in zip(wanted, found, strict=True):
             assert isinstance(outcome, EncodedContent)
@@ -78,8 +78,8 @@ class Live:
 
     def ask(self, side: Side, candidates_per_channel: int = 400, **wanted: Any) -> Answer:
         return recommend(
-            self.collection, side, Wanted(**wanted), HistoryRules(),
-            candidates_per_channel=candidates_per_channel, max_k=1000, call=Call(),
+            self.collection, side, RecommendOptions(**wanted), HistoryRules(),
+            candidates_per_channel=candidates_per_channel, max_k=1000, call=CallContext(),
         )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def sample_catalogue(repository: ModelRepository, data: Path, space: str, count:
         for i in spaces.sample_items(count)
     ]
     items.append(ItemInput("only-picture", contents(None, [spaces.picture("shoe", "red", 9)]), {}, ()))
-    outcomes, _, _ = made.catalogue.upsert("", items, False, Call())
+    outcomes, _, _ = made.catalogue.upsert("", items, False, CallContext())
     assert all(o.error is None for o in outcomes)
     rng = np.random.default_rng(3)
     known = [f"item-{n:04d}" for n in range(0, count, 3)]

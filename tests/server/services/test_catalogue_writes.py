@@ -11,16 +11,16 @@ import pytest
 from live import Live, contents
 
 import spaces
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.errors import (
     AlreadyExists,
     Cancelled,
     DeadlineExceeded,
-    InvalidInput,
+    FailedPrecondition,
+    InvalidArgument,
     NotFound,
     SpaceMismatch,
-    WrongState,
 )
 from itemlens_server.services import collection as collection_module
 from itemlens_server.services.encoding import Content
@@ -43,8 +43,8 @@ def h_of(live: Live, item_id: str) -> np.ndarray:
     return live.collection.index.view().h[position].copy()
 
 
-def hung_up() -> Call:
-    call = Call()
+def hung_up() -> CallContext:
+    call = CallContext()
     call.end()
     return call
 
@@ -53,13 +53,13 @@ class TestUpsert:
     def test_the_default_collection_is_made_when_it_is_first_written_to(self, live: Live) -> None:
         for name in ("", "default"):
             _, _, collection = live.catalogue.upsert(
-                name, [ItemInput("a", contents("red"), {}, ())], False, Call()
+                name, [ItemInput("a", contents("red"), {}, ())], False, CallContext()
             )
             assert collection.name == "default"
 
     def test_another_collection_must_be_there(self, live: Live) -> None:
         with pytest.raises(NotFound, match="CreateCollection"):
-            live.catalogue.upsert("other", [ItemInput("a", contents("red"), {}, ())], False, Call())
+            live.catalogue.upsert("other", [ItemInput("a", contents("red"), {}, ())], False, CallContext())
 
     def test_an_item_replaces_the_one_with_its_id(self, live: Live) -> None:
         live.put("a", "red shoe", [RED_SHOE], attributes={"price": 3}, relations=[("goes_with", "b")])
@@ -71,7 +71,7 @@ class TestUpsert:
 
     def test_of_one_id_twice_the_last_counts_and_the_earlier_is_told(self, live: Live) -> None:
         items = [ItemInput("a", contents(t), {}, ()) for t in ("first", "second")]
-        [first, second], _, _ = live.catalogue.upsert("", items, False, Call())
+        [first, second], _, _ = live.catalogue.upsert("", items, False, CallContext())
         assert isinstance(first.error, AlreadyExists) and first.error.field == "item_id"
         assert second.error is None
         assert live.catalogue.get(live.collection, ["a"])["a"].document.texts == {"text": "second"}
@@ -83,7 +83,7 @@ class TestUpsert:
             ItemInput("cut", contents("red", [RED_SHOE[:60]]), {}, ()),
             ItemInput("last", contents("blue"), {}, ()),
         ]
-        outcomes, _, _ = live.catalogue.upsert("", items, False, Call())
+        outcomes, _, _ = live.catalogue.upsert("", items, False, CallContext())
         assert [(o.id, o.error.field if o.error else None) for o in outcomes] == [
             ("good", None), ("empty", "contents[0].text"), ("cut", "contents[1].picture"), ("last", None),
         ]  # fmt: skip
@@ -112,8 +112,8 @@ class TestUpsert:
     def test_what_is_wrong_is_named_and_nothing_is_stored(
         self, live: Live, item: ItemInput, field: str
     ) -> None:
-        [outcome], _, _ = live.catalogue.upsert("", [item], False, Call())
-        assert isinstance(outcome.error, InvalidInput)
+        [outcome], _, _ = live.catalogue.upsert("", [item], False, CallContext())
+        assert isinstance(outcome.error, InvalidArgument)
         assert outcome.error.field == field and outcome.error.message
         assert live.store.reader().counts(live.collection.row.id)[0] == 0
 
@@ -145,13 +145,15 @@ class TestUpsert:
         # An ASCII picture: as bytes a PPM-like BMP could be text too. What counts is how it is sent.
         live.put("a", "BM words")
         outcome = live.catalogue.upsert(
-            "", [ItemInput("b", [Content("image", None, b"BM words")], {}, ())], False, Call()
+            "", [ItemInput("b", [Content("image", None, b"BM words")], {}, ())], False, CallContext()
         )[0][0]
         assert outcome.error is not None and outcome.error.field == "contents[0].picture"
 
-    @pytest.mark.parametrize(("call", "error"), [(Call(0.0), DeadlineExceeded), (hung_up(), Cancelled)])
+    @pytest.mark.parametrize(
+        ("call", "error"), [(CallContext(0.0), DeadlineExceeded), (hung_up(), Cancelled)]
+    )
     def test_nothing_is_stored_for_a_caller_who_does_not_wait_any_more(
-        self, live: Live, call: Call, error: type[Exception]
+        self, live: Live, call: CallContext, error: type[Exception]
     ) -> None:
         live.put("there", "red")
         with pytest.raises(error):
@@ -197,13 +199,13 @@ class TestMerge:
     def test_but_not_into_nothing(self, live: Live) -> None:
         live.put("there", "red")
         error = live.put("a", merge=True, attributes={"price": 5}).error
-        assert isinstance(error, InvalidInput) and error.field == "contents"
+        assert isinstance(error, InvalidArgument) and error.field == "contents"
 
     def test_the_limit_of_pictures_holds_for_the_sum(self, live: Live) -> None:
         several = [spaces.picture("tour", "green", n) for n in range(4)]
         live.put("a", None, several[:2])
         error = live.put("a", None, several[2:], merge=True).error
-        assert isinstance(error, InvalidInput) and "limit is 3" in error.message
+        assert isinstance(error, InvalidArgument) and "limit is 3" in error.message
         assert len(pictures_of(live, "a")) == 2
 
     def test_many_at_once_lose_nothing(self, live: Live) -> None:
@@ -213,7 +215,9 @@ class TestMerge:
                 threads.map(lambda n: live.put("a", merge=True, attributes={f"k{n}": n}).error, range(12))
             )
         done = {f"k{n}" for n, error in enumerate(errors) if error is None}
-        assert all(isinstance(e, WrongState) for e in errors if e is not None)  # "try again", never a loss
+        assert all(
+            isinstance(e, FailedPrecondition) for e in errors if e is not None
+        )  # "try again", never a loss
         assert set(live.catalogue.get(live.collection, ["a"])["a"].document.attributes) == done
 
 
@@ -231,7 +235,7 @@ class TestEvents:
     def test_sent_twice_counts_once_and_is_told(self, live: Live) -> None:
         live.catalogue.record("", [self.event()])
         [again], _ = live.catalogue.record("", [self.event(time=2.0)])
-        assert again.error is None and [n.reason for n in again.notices] == ["DUPLICATE_EVENT"]
+        assert again.error is None and [n.reason for n in again.warnings] == ["DUPLICATE_EVENT"]
         assert live.store.reader().counts(live.collection.row.id)[1] == 1
 
     @pytest.mark.parametrize(
@@ -385,7 +389,7 @@ class TestBehaviour:
 class TestCollections:
     @pytest.mark.parametrize("name", ["", "Upper", "a b", "x" * 65, "ä", "a\n", "../up"])
     def test_a_name_that_does_not_do_is_refused(self, live: Live, name: str) -> None:
-        with pytest.raises(InvalidInput) as error:
+        with pytest.raises(InvalidArgument) as error:
             live.catalogue.create(name, "")
         assert error.value.field == "name"
 
@@ -400,7 +404,7 @@ class TestCollections:
     def test_what_changes_a_whole_collection_has_no_default(self, live: Live, tiny: Tiny) -> None:
         live.put("a", "red")
         for change in (lambda: live.catalogue.delete(""), lambda: live.catalogue.move("", tiny.plain)):
-            with pytest.raises(InvalidInput) as error:
+            with pytest.raises(InvalidArgument) as error:
                 change()
             assert error.value.field == "name"
         assert "a" in live.catalogue.get(live.collection, ["a"])
@@ -417,7 +421,7 @@ class TestCollections:
     def test_both_are_told_apart(self, live: Live) -> None:
         for name, text in (("one", "red shoe"), ("two", "blue dress")):
             live.catalogue.create(name, "")
-            live.catalogue.upsert(name, [ItemInput("a", contents(text), {}, ())], False, Call())
+            live.catalogue.upsert(name, [ItemInput("a", contents(text), {}, ())], False, CallContext())
         one, two = (live.catalogue.get(live.catalogue.collection(n), ["a"])["a"] for n in ("one", "two"))
         assert (one.document.texts["text"], two.document.texts["text"]) == ("red shoe", "blue dress")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from live import Live
 
 import spaces
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.services import parts
 from itemlens_server.services.encoding import Content, EncodedContent
 from itemlens_server.services.parts import Kind, Part
@@ -22,9 +22,9 @@ from itemlens_server.services.query import (
     DISLIKED,
     PURCHASE,
     VIEW,
-    Asked,
     ChannelChange,
     HistoryRules,
+    Interest,
     Past,
     Side,
     resolve,
@@ -46,7 +46,7 @@ class Explained:
     sums: list[ChannelSum]
 
 
-def explain(live: Live, item_id: str, interest: Asked) -> Explained:
+def explain(live: Live, item_id: str, interest: Interest) -> Explained:
     collection, view = live.collection, live.collection.index.view()
     position = collection.index.position(item_id)
     assert position is not None
@@ -57,7 +57,7 @@ def explain(live: Live, item_id: str, interest: Asked) -> Explained:
         Content(i.channel, text, i.picture if text is None else None)
         for i, text in zip(stored.inputs, texts, strict=True)
     ]
-    outcomes = live.encoder.encode(collection.space, contents, "item", Call(), parts=True)
+    outcomes = live.encoder.encode(collection.space, contents, "item", CallContext(), parts=True)
     inputs = []
     for content, outcome in zip(contents, outcomes, strict=True):
         assert isinstance(outcome, EncodedContent)
@@ -75,7 +75,7 @@ def explain(live: Live, item_id: str, interest: Asked) -> Explained:
     )
 
 
-def interests(live: Live, **side: object) -> tuple[Asked, ...]:
+def interests(live: Live, **side: object) -> tuple[Interest, ...]:
     view = live.collection.index.view()
     return resolve(live.collection, view, Side(**side), HistoryRules()).interests  # type: ignore[arg-type]
 
@@ -188,18 +188,18 @@ class TestPlaces:
     def test_a_query_of_words_speaks_through_the_picture_only_where_words_are_missing(
         self, sample: Live
     ) -> None:
-        # A query in the text channel, an item that has a picture only: its cells carry the predicted words.
+        # A query in the text channel, an item that has a picture only: its cells carry the imputed words.
         [interest] = interests(sample, query=sample.query("red shoe"))
         cells = [p for p in explain(sample, "only-picture", interest).by_place if p.kind is Kind.CELL]
         assert len(cells) == spaces.GRID**2
-        assert all((p.channel, p.source_channel, p.predicted) == ("text", "image", True) for p in cells)
+        assert all((p.channel, p.source_channel, p.imputed) == ("text", "image", True) for p in cells)
 
     def test_each_picture_has_cells_of_its_own(self, sample: Live) -> None:
         [interest] = interests(sample, query=sample.query(None, spaces.picture("shoe", "red")))
         cells = [p for p in explain(sample, with_pictures(2), interest).by_place if p.kind is Kind.CELL]
         places = {(p.picture_index, p.row, p.column) for p in cells}
         assert places == {(n, r, c) for n in range(2) for r in range(4) for c in range(4)}
-        assert all(p.channel == "image" and not p.predicted for p in cells)
+        assert all(p.channel == "image" and not p.imputed for p in cells)
 
     def test_a_cell_that_looks_alike_counts_for_and_one_that_does_not_counts_less(self, live: Live) -> None:
         # The query is red below; of the item only the right half is red.
@@ -219,7 +219,7 @@ class TestBaselines:
         [interest] = interests(sample, query=sample.query("red", spaces.picture("shoe", "red")))
         without = next(i.item_id for i in spaces.sample_items(150) if not i.pictures)
         found = [p for p in explain(sample, without, interest).fixed if p.kind is Kind.BASELINE]
-        assert [(p.channel, p.predicted) for p in found] == [("text", False), ("image", True)]
+        assert [(p.channel, p.imputed) for p in found] == [("text", False), ("image", True)]
         assert [p.value for p in found] == pytest.approx([-1.0 * 0.3, -1.5 * 0.2])
 
     def test_behaviour_is_one_number_a_past_item(self, sample: Live) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from live import Live
 
-from itemlens_server.errors import InvalidInput, NotFound
+from itemlens_server.errors import InvalidArgument, NotFound
 from itemlens_server.fusion.head import HISTORY
 from itemlens_server.services.query import (
     CART,
@@ -133,27 +133,27 @@ class TestResolve:
 
     def test_unknown_items_are_passed_over_and_told(self, sample: Live) -> None:
         found = self.resolve(sample, history=[Past("gone", CLICK), Past("item-0000", CLICK)], liked=["nope"])
-        assert [(n.reason, n.field) for n in found.notices] == [
+        assert [(n.reason, n.field) for n in found.warnings] == [
             ("UNKNOWN_ITEM", "user.history"),
             ("UNKNOWN_ITEM", "user.liked_item_ids"),
         ]
-        assert "'gone'" in found.notices[0].message
+        assert "'gone'" in found.warnings[0].message
 
     def test_nothing_but_unknown_items_is_not_found(self, sample: Live) -> None:
         with pytest.raises(NotFound) as error:
             self.resolve(sample, history=[Past("gone", CLICK)])
-        assert (error.value.kind, error.value.name) == ("item", "gone")
+        assert (error.value.resource_type, error.value.name) == ("item", "gone")
 
     @pytest.mark.parametrize(
         "side", [{}, {"query": {"text": np.ones(20, np.float32)}, "source_weights": {"query": 0.0}}]
     )
     def test_a_side_that_asks_for_nothing_is_refused(self, sample: Live, side: dict[str, object]) -> None:
-        with pytest.raises(InvalidInput) as error:
+        with pytest.raises(InvalidArgument) as error:
             self.resolve(sample, **side)
         assert error.value.field == "user"
 
     def test_an_unknown_channel_in_the_weights_is_refused(self, sample: Live) -> None:
-        with pytest.raises(InvalidInput, match="no channel 'smell'"):
+        with pytest.raises(InvalidArgument, match="no channel 'smell'"):
             self.resolve(sample, liked=["item-0000"], changes={"smell": ChannelChange(1.0)})
 
     def test_past_items_that_cancel_each_other_out_ask_for_nothing(self, sample: Live) -> None:

@@ -12,9 +12,9 @@ from live import Live, sample_catalogue
 
 import spaces
 from itemlens_server.engine.repository import ModelRepository
-from itemlens_server.errors import InvalidInput, NotFound
+from itemlens_server.errors import InvalidArgument, NotFound
 from itemlens_server.services.query import CLICK, Past, Side
-from itemlens_server.services.recommender import Recommendations, Wanted, score, size
+from itemlens_server.services.recommender import Recommendations, RecommendOptions, score, size
 from spaces import Tiny
 
 THEME_QUERIES = {
@@ -130,7 +130,7 @@ class TestCandidates:
 
     def test_unknown_ones_are_told(self, sample: Live) -> None:
         answer = sample.ask(Side(query=sample.query("red")), candidates=["item-0001", "gone"])
-        assert [n.field for n in answer.notices] == ["candidate_item_ids"]
+        assert [n.field for n in answer.warnings] == ["candidate_item_ids"]
 
     def test_none_known_is_not_found(self, sample: Live) -> None:
         with pytest.raises(NotFound) as error:
@@ -141,7 +141,7 @@ class TestCandidates:
 class TestSize:
     @pytest.mark.parametrize("k", [0, -1, 1001, 10**9])
     def test_out_of_range_is_refused(self, sample: Live, k: int) -> None:
-        with pytest.raises(InvalidInput) as error:
+        with pytest.raises(InvalidArgument) as error:
             sample.ask(Side(query=sample.query("red")), k=k)
         assert error.value.field == "k"
 
@@ -162,12 +162,12 @@ class TestSize:
     def test_a_fraction_of_a_large_catalogue_is_exact(
         self, fraction: float, eligible: int, expected: int
     ) -> None:
-        wanted = Wanted(k=None, top_fraction=float(np.float32(fraction)))
+        wanted = RecommendOptions(k=None, top_fraction=float(np.float32(fraction)))
         assert size(wanted, eligible, max_k=1000) == expected
 
     @pytest.mark.parametrize("fraction", [0.0, -0.5, 1.01, float("nan"), float("inf")])
     def test_a_fraction_out_of_range_is_refused(self, sample: Live, fraction: float) -> None:
-        with pytest.raises(InvalidInput) as error:
+        with pytest.raises(InvalidArgument) as error:
             sample.ask(Side(query=sample.query("red")), k=None, top_fraction=fraction)
         assert error.value.field == "top_fraction"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from itemlens_server.errors import InvalidInput
+from itemlens_server.errors import InvalidArgument
 from itemlens_server.services.parts import Kind, Part
 from itemlens_server.services.sentences import Language, language, sentence
 from itemlens_server.services.titles import LONGEST, title_of
@@ -17,8 +17,8 @@ def past(item_id: str, value: float) -> Part:
     return Part(Kind.PAST_ITEM, value, "text", past_item_id=item_id)
 
 
-def word(text: str, value: float, predicted: bool = False) -> Part:
-    return Part(Kind.TOKEN, value, "text", predicted, text=text)
+def word(text: str, value: float, imputed: bool = False) -> Part:
+    return Part(Kind.TOKEN, value, "text", imputed, text=text)
 
 
 @pytest.mark.parametrize(("name", "expected"), [("", "en"), ("en", "en"), ("zh", "zh")])
@@ -28,7 +28,7 @@ def test_languages(name: str, expected: str) -> None:
 
 @pytest.mark.parametrize("name", ["de", "EN", "zh-CN", "x" * 1000])
 def test_other_languages_are_refused(name: str) -> None:
-    with pytest.raises(InvalidInput) as error:
+    with pytest.raises(InvalidArgument) as error:
         language(name)
     assert error.value.field == "language"
 
@@ -76,7 +76,7 @@ def test_words_that_carry_the_score_are_quoted_largest_first_and_once() -> None:
 
 
 def test_words_that_only_suggest_a_channel_are_not_quoted_as_its_own() -> None:
-    found = sentence("en", [Part(Kind.QUERY, 0.8, "image")], [word("shoe", 0.5, predicted=True)], TITLES)
+    found = sentence("en", [Part(Kind.QUERY, 0.8, "image")], [word("shoe", 0.5, imputed=True)], TITLES)
     assert "“shoe”" not in found
 
 

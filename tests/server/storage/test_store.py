@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itemlens_server.errors import AlreadyExists, NotFound, StorageFull, WrongState
+from itemlens_server.errors import AlreadyExists, FailedPrecondition, NotFound, StorageFull
 from itemlens_server.storage import writes
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import Document, EventRow, NewItem, Replaced, StoredInput, content_hash
@@ -124,7 +124,7 @@ class TestItems:
         self, store: Store, collection: int
     ) -> None:
         upsert(store, collection, item("a", "red"))
-        with pytest.raises(WrongState, match="index it again"):
+        with pytest.raises(FailedPrecondition, match="index it again"):
             list(store.reader().raw_vectors(collection, {"text": "another"}))
 
 
@@ -255,9 +255,9 @@ class TestFolder:
         code = (
             "import sys; from pathlib import Path\n"
             "from itemlens_server.storage.store import Store\n"
-            "from itemlens_server.errors import WrongState\n"
+            "from itemlens_server.errors import FailedPrecondition\n"
             "try: Store(Path(sys.argv[1]))\n"
-            "except WrongState as e: print(e)\n"
+            "except FailedPrecondition as e: print(e)\n"
         )
         done = subprocess.run(
             [sys.executable, "-c", code, str(store.directory)], capture_output=True, text=True, check=True
@@ -273,18 +273,18 @@ class TestFolder:
         assert list(Store.read_only(store.directory).items(collection, ["a"], ENCODERS)) == ["a"]
 
     def test_without_a_store_cannot_be_read(self, tmp_path: Path) -> None:
-        with pytest.raises(WrongState, match="no store"):
+        with pytest.raises(FailedPrecondition, match="no store"):
             Store.read_only(tmp_path)
 
     def test_that_cannot_be_made_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        with pytest.raises(WrongState, match=r"file.* cannot be"):
+        with pytest.raises(FailedPrecondition, match=r"file.* cannot be"):
             Store(tmp_path / "file")
 
     def test_of_a_damaged_file_says_so_and_is_left_free(self, tmp_path: Path) -> None:
         (tmp_path / "itemlens.db").write_bytes(b"this is no database at all" * 100)
         for _ in range(2):
-            with pytest.raises(WrongState, match="cannot be opened"):
+            with pytest.raises(FailedPrecondition, match="cannot be opened"):
                 Store(tmp_path)
 
     def test_of_a_newer_format_is_refused(self, tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ class TestFolder:
         connection = sqlite3.connect(tmp_path / "itemlens.db")
         connection.execute("PRAGMA user_version=99")
         connection.close()
-        with pytest.raises(WrongState, match="format 99"):
+        with pytest.raises(FailedPrecondition, match="format 99"):
             Store(tmp_path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from itemlens_server.errors import StorageFull, WrongState
+from itemlens_server.errors import FailedPrecondition, StorageFull
 from itemlens_server.storage.writer import Writer
 
 
@@ -157,7 +157,7 @@ def test_what_is_queued_at_close_is_written_and_later_writes_are_refused(tmp_pat
         done = [threads.submit(database.add, n) for n in range(50)]
         threads.submit(database.writer.close)
     kept = [n for n, f in enumerate(done) if f.exception() is None]
-    assert all(isinstance(f.exception(), WrongState) for n, f in enumerate(done) if n not in kept)
+    assert all(isinstance(f.exception(), FailedPrecondition) for n, f in enumerate(done) if n not in kept)
     assert database.values() == kept
-    with pytest.raises(WrongState, match="stopping"):
+    with pytest.raises(FailedPrecondition, match="stopping"):
         database.add("late")

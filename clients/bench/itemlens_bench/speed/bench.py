@@ -22,7 +22,7 @@ from itemlens_server.engine.manifest import Manifest, Precision, TextPreprocessi
 from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import choose_provider
-from itemlens_server.errors import InvalidInput
+from itemlens_server.errors import InvalidArgument
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,18 @@ class TextSpace:
 
         Raises:
             NotFound: there is none.
-            InvalidInput: it has no texts, or not in these precisions.
+            InvalidArgument: it has no texts, or not in these precisions.
         """
         directory = (models / ModelRepository(models, EngineOptions()).resolve(name)).resolve()
         manifest = Manifest.load(directory)
         channel = next((c for c in manifest.channels if c.kind == "TEXT"), None)
         if channel is None:
-            raise InvalidInput(f"{directory.name} has no channel of texts", "space")
+            raise InvalidArgument(f"{directory.name} has no channel of texts", "space")
         graphs = manifest.encoders[channel.encoder].graphs
         for precision in precisions:
             if precision not in graphs:
                 known = ", ".join(graphs)
-                raise InvalidInput(
+                raise InvalidArgument(
                     f"{directory.name} has no {precision} graph of texts; it has {known}", "precision"
                 )
         return TextSpace(directory, manifest, channel.name)

@@ -15,10 +15,10 @@ from itemlens_bench.speed import echo
 from itemlens_bench.speed.figures import Floats
 from itemlens_server import app
 from itemlens_server.config import Settings
-from itemlens_server.engine.call_context import Call
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.rpc.messages import SideReader
 from itemlens_server.services.query import Side
-from itemlens_server.services.recommender import Wanted, recommend
+from itemlens_server.services.recommender import RecommendOptions, recommend
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Direct:
         self._rules = reader.rules
         self._asked = []
         for request in map(itemlens_pb2.RecommendRequest.FromString, requests):
-            side, _ = reader.read(self._collection, request.user, Call())
-            self._asked.append((side, Wanted(k=request.k)))
+            side, _ = reader.read(self._collection, request.user, CallContext())
+            self._asked.append((side, RecommendOptions(k=request.k)))
         self._by_request = dict(zip(requests, self._asked, strict=True))
 
     def listen(self, reply_bytes: int) -> int:
@@ -78,8 +78,8 @@ class Direct:
         seconds = time.monotonic() - began
         return DirectRun(np.asarray(taken, np.float64), seconds, time.process_time() - cpu)
 
-    def _recommend(self, side: Side, wanted: Wanted) -> None:
+    def _recommend(self, side: Side, wanted: RecommendOptions) -> None:
         recommend(
-            self._collection, side, wanted, self._rules, max_k=self._settings.max_k, call=Call(),
+            self._collection, side, wanted, self._rules, max_k=self._settings.max_k, call=CallContext(),
             candidates_per_channel=self._settings.candidates_per_channel,
         )  # fmt: skip

@@ -17,7 +17,7 @@ import numpy as np
 from itemlens.v1 import common_pb2, itemlens_pb2, itemlens_pb2_grpc
 from itemlens_bench.speed.grpc_call import BytesCaller
 from itemlens_bench.speed.target import Array, Target
-from itemlens_server.errors import WrongState
+from itemlens_server.errors import FailedPrecondition
 from itemlens_server.process import healthy, tail
 
 START_SECONDS = 180.0
@@ -61,7 +61,7 @@ class Ours:
         """Start it; see Target.
 
         Raises:
-            WrongState: it ended, or does not serve in time; the message has the end of its log.
+            FailedPrecondition: it ended, or does not serve in time; the message has the end of its log.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / "server.log"
@@ -81,7 +81,7 @@ class Ours:
         while not healthy(f"127.0.0.1:{port}"):
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
-                raise WrongState(f"the server does not serve; the end of {log}:\n{tail(log)}")
+                raise FailedPrecondition(f"the server does not serve; the end of {log}:\n{tail(log)}")
             time.sleep(0.1)
         return process
 

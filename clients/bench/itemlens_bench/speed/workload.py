@@ -14,7 +14,7 @@ from itemlens_bench.speed.figures import percentile
 from itemlens_datasets import bundled
 from itemlens_server.engine.manifest import TextPreprocessing
 from itemlens_server.engine.texts import Tokenizer
-from itemlens_server.errors import InvalidInput
+from itemlens_server.errors import InvalidArgument
 
 TEXTS = 4096
 # Product texts have a mean of 57 tokens and a 95th percentile of 148: a log-normal with this median and this sigma.
@@ -52,12 +52,12 @@ def read_texts(file: Path) -> list[str]:
     """The distinct lines of a file, white space around them left out.
 
     Raises:
-        InvalidInput: there is none.
+        InvalidArgument: there is none.
     """
     lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
     found = list(dict.fromkeys(line for line in lines if line))
     if not found:
-        raise InvalidInput(f"{file} has no text; write one a line")
+        raise InvalidArgument(f"{file} has no text; write one a line")
     return found
 
 
@@ -79,13 +79,13 @@ def texts_of(tokens: int, count: int, seed: int, space: Path, preprocessing: Tex
     """Texts of exactly so many tokens each, of words that are one token.
 
     Raises:
-        InvalidInput: what is around a text leaves no room for a word.
+        InvalidArgument: what is around a text leaves no room for a word.
     """
     tokenizer = Tokenizer.load(space, preprocessing)
     one, two = (len(tokenizer.encode(text, "item")) for text in ("tea", "tea tea"))
     around = 2 * one - two  # special tokens and prefix
     if tokens <= around:
-        raise InvalidInput(f"a text has {around} tokens before its first word", "tokens")
+        raise InvalidArgument(f"a text has {around} tokens before its first word", "tokens")
     words = sorted({word for text in make_texts(200, seed) for word in text.split() if word.isalpha()})
     single = [word for word in words if len(tokenizer.encode(word, "item")) == around + 1]
     rng = random.Random(seed)

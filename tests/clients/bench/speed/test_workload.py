@@ -9,7 +9,7 @@ import pytest
 
 from itemlens_bench.speed.workload import TOKENS_A_WORD, Workload, make_texts, read_texts, texts_of, workload
 from itemlens_server.engine.manifest import Manifest
-from itemlens_server.errors import InvalidInput
+from itemlens_server.errors import InvalidArgument
 from spaces import Tiny
 
 
@@ -56,7 +56,7 @@ def test_texts_can_be_made_of_one_length(tiny: Tiny) -> None:
     assert preprocessing is not None
     texts = texts_of(12, 5, 7, directory, preprocessing)
     assert list(workload(texts, directory, preprocessing).tokens) == [12] * 5
-    with pytest.raises(InvalidInput, match="before its first word"):
+    with pytest.raises(InvalidArgument, match="before its first word"):
         texts_of(2, 5, 7, directory, preprocessing)
 
 
@@ -69,5 +69,5 @@ def test_texts_can_come_from_a_file(tmp_path: Path) -> None:
 def test_a_file_without_texts_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "texts.txt"
     file.write_text("\n \n", encoding="utf-8")
-    with pytest.raises(InvalidInput, match="has no text"):
+    with pytest.raises(InvalidArgument, match="has no text"):
         read_texts(file)
