@@ -91,7 +91,8 @@ def of(*layers: str) -> tuple[str, ...]:
 
 # Which layer of the server must not import what.
 LAYERS = {
-    "rpc": of("app", "process"),
+    # rpc knows the use cases by the names that `services` itself offers, and nothing below them.
+    "rpc": of("engine", "storage", "index", "fusion", "app", "process", "durable", "hardware"),
     "services": (*PROTOBUF, *of("rpc", "app", "process")),
     "engine": (*PROTOBUF, *of("storage", "index", "services", "rpc", "app", "process")),
     "index": (*PROTOBUF, *of("engine", "storage", "services", "rpc", "app", "process")),
@@ -107,6 +108,23 @@ def test_a_layer_imports_only_what_lies_below_it(layer: str) -> None:
     paths = [p for p in modules(SERVER) if layer_of(p) == layer]
     assert paths
     assert offences(paths, LAYERS[layer]) == []
+
+
+def test_rpc_takes_the_services_from_their_front_door() -> None:
+    modules_of_services = tuple(f"itemlens_server.services.{p.stem}" for p in modules(SERVER / "services"))
+    assert offences(modules(SERVER / "rpc"), modules_of_services) == []
+
+
+def test_fusion_runs_on_numpy_and_scipy_alone() -> None:
+    allowed = {"numpy", "scipy", "onnx", "itemlens_server", *sys.stdlib_module_names}
+    found = {name.partition(".")[0] for p in modules(SERVER / "fusion") for name, _ in imported(p)}
+    assert found - allowed == set()  # onnx only describes the head's graph
+
+
+def test_sql_is_in_storage_alone() -> None:
+    elsewhere = [p for p in modules(SERVER) if layer_of(p) != "storage"]
+    offenders = [p.name for p in elsewhere if ".execute(" in p.read_text(encoding="utf-8")]
+    assert offenders == []
 
 
 def test_nothing_in_the_server_imports_app() -> None:

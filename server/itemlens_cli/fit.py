@@ -36,9 +36,9 @@ def fit(
     from itemlens_server.config import Settings
     from itemlens_server.engine import fitted
     from itemlens_server.errors import NotFound
+    from itemlens_server.fusion.history import HistoryRules
     from itemlens_server.services.encoding import ContentEncoder
     from itemlens_server.services.fitting import fit as fit_head
-    from itemlens_server.services.query import HistoryRules
     from itemlens_server.storage.store import Store
 
     console = Console()

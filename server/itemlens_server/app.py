@@ -16,10 +16,10 @@ from itemlens_server.config import Settings
 from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import Provider, choose_provider, gpu_count
+from itemlens_server.rpc.adapter import RpcAdapter
 from itemlens_server.rpc.server import GrpcServer
 from itemlens_server.rpc.services import CATALOG, ITEM_LENS, register
-from itemlens_server.services.catalogue import Catalogue
-from itemlens_server.services.encoding import ContentEncoder
+from itemlens_server.services import Catalogue, ContentEncoder, UseCases
 from itemlens_server.storage.store import Store
 
 log = logging.getLogger("itemlens")
@@ -66,21 +66,18 @@ class Server:
         self._default_space = default.space_id
         self.store = Store(settings.data, settings.max_store_bytes)
         self.encoder = ContentEncoder(settings.thread_count(), settings.embedding_cache_bytes)
-        self.catalogue = Catalogue(
-            self.store, self.models, self.encoder, default_space=default.space_id, segment_rows=settings.segment_rows,
-            max_item_pictures=settings.max_item_pictures,
-        )  # fmt: skip
+        self.catalogue = Catalogue(self.store, self.models, self.encoder, settings, default.space_id)
         self.catalogue.load()
+        self.use_cases = UseCases.over(self.catalogue, self.encoder, settings)
         self._pool = ThreadPoolExecutor(settings.rpc_threads, "rpc")
         # Threads that only compute would take the interpreter and the caches from each other: as many as can run.
         self._computing = ThreadPoolExecutor(settings.thread_count(), "compute")
 
         def add_services(server: grpc.aio.Server) -> None:
-            register(server, self.catalogue, self.encoder, settings, self._pool, self._computing)
+            adapter = RpcAdapter(self._pool, settings)
+            register(server, adapter, self.use_cases, self._pool, self._computing)
 
-        self._front = GrpcServer(
-            add_services, SERVICES, listen=settings.listen, max_bytes=settings.max_message_bytes
-        )
+        self._grpc_server = GrpcServer(add_services, SERVICES, settings)
         self._stopping = threading.Event()
         self._maintenance = threading.Thread(target=self._maintain, name="maintenance", daemon=True)
         for name, encoder in default.encoders.items():
@@ -96,7 +93,7 @@ class Server:
         Raises:
             FailedPrecondition: the address is taken.
         """
-        port = self._front.start()
+        port = self._grpc_server.start()
         self._maintenance.start()
         log.info("serving on port %d, default space %s", port, self._default_space)
         return port
@@ -104,7 +101,7 @@ class Server:
     def stop(self) -> None:
         """Drain: no new calls, running ones get `drain_seconds`; then close the store."""
         self._stopping.set()
-        self._front.stop(self._settings.drain_seconds)
+        self._grpc_server.stop(self._settings.drain_seconds)
         if self._maintenance.is_alive():
             self._maintenance.join()
         self._pool.shutdown()

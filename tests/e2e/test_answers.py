@@ -379,7 +379,7 @@ class TestEvents:
         events = [Event(f"u{n}", i) for n in range(60) for i in ("item-0000", "item-0013")]
         events += [Event(f"w{n}", f"item-{n % 30:04d}") for n in range(60)]
         client.record_events(events)
-        server.wait_for_log(rf"collection {collection}: behaviour learnt")
+        server.wait_for_log(rf"collection {collection}: item-to-item table fitted")
         answer = client.recommend(history=["item-0000"], parts=True, reasons=True, behaviour_weight=50.0)
         assert answer[0].item_id == "item-0013"
         assert any(p.kind is PartKind.BEHAVIOUR and p.past_item_id == "item-0000" for p in answer[0].parts)

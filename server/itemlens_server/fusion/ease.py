@@ -6,7 +6,6 @@ matrix and P = inverse(G + lambda I), B = I - P / diag(P). Only the largest entr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,19 +14,6 @@ from scipy.linalg import lapack
 
 KEPT_PER_ROW = 200
 MAX_ITEMS = 6000
-
-
-@dataclass(frozen=True)
-class Behaviour:
-    """B over `item_ids`: table[j, i] is what having taken j adds to i. CSR float32 [n, n]."""
-
-    item_ids: tuple[str, ...]
-    table: sparse.csr_matrix
-    sequence_number: int
-
-    def index(self) -> dict[str, int]:
-        """Row of each item."""
-        return {item_id: n for n, item_id in enumerate(self.item_ids)}
 
 
 def interactions(users: list[str], items: list[str]) -> tuple[sparse.csr_matrix, list[str], list[str]]:
@@ -42,7 +28,7 @@ def interactions(users: list[str], items: list[str]) -> tuple[sparse.csr_matrix,
     return x, user_ids.tolist(), item_ids.tolist()
 
 
-def ease(x: sparse.csr_matrix, regularisation: float) -> np.ndarray[Any, np.dtype[np.float32]]:
+def fit(x: sparse.csr_matrix, regularisation: float) -> np.ndarray[Any, np.dtype[np.float32]]:
     """B of EASE for the user-item matrix `x` [users, n]: float32 [n, n] with a zero diagonal."""
     gram = np.asfortranarray((x.T @ x).toarray(), np.float32)
     gram[np.diag_indices_from(gram)] += regularisation
@@ -65,9 +51,3 @@ def largest(b: np.ndarray[Any, np.dtype[np.float32]], kept: int = KEPT_PER_ROW) 
     table = sparse.csr_matrix(b)
     table.eliminate_zeros()
     return table
-
-
-def fit(users: list[str], items: list[str], regularisation: float, sequence_number: int) -> Behaviour:
-    """B from parallel lists of users and the items they took."""
-    x, _, item_ids = interactions(users, items)
-    return Behaviour(tuple(item_ids), largest(ease(x, regularisation)), sequence_number)

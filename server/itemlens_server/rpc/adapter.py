@@ -18,7 +18,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
-from itemlens_server.engine.call_context import CallContext, Priority
+from itemlens_server.config import Settings
 from itemlens_server.errors import (
     Cancelled,
     DeadlineExceeded,
@@ -28,6 +28,7 @@ from itemlens_server.errors import (
     StorageFull,
 )
 from itemlens_server.rpc.errors import status_of
+from itemlens_server.services import CallContext, Priority
 
 log = logging.getLogger(__name__)
 Request = TypeVar("Request", bound=Message)
@@ -50,16 +51,16 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class RpcAdapter:
     """Makes methods of handlers.
 
-    At most `max_calls` are open at a time. Bulk calls work in at most `bulk_threads` threads of the pool, the others
-    wait their turn. No reply is larger than `max_bytes`.
+    At most `max_calls` are open at a time. Bulk calls work in half the threads of the pool, the others wait their turn.
+    No reply is larger than `max_message_bytes`.
     """
 
-    def __init__(self, pool: Executor, *, max_calls: int, bulk_threads: int, max_bytes: int) -> None:
+    def __init__(self, pool: Executor, settings: Settings) -> None:
         self._pool = pool
-        self._max_calls = max_calls
-        self._max_bytes = max_bytes
+        self._max_calls = settings.max_calls
+        self._max_bytes = settings.max_message_bytes
         self._open = 0
-        self._bulk = asyncio.Semaphore(bulk_threads)
+        self._bulk = asyncio.Semaphore(max(1, settings.rpc_threads // 2))
 
     def unary(
         self,

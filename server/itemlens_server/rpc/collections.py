@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2
-from itemlens_server.engine.call_context import CallContext
-from itemlens_server.services.catalogue import Catalogue
-from itemlens_server.services.collection import Collection
-from itemlens_server.services.recommender import Recommendations
+from itemlens_server.services import CallContext, Catalogue, Collection, RecentResults
 
 
 @dataclass(frozen=True)
@@ -16,52 +13,52 @@ class Collections:
     """Make, look up, move and delete collections."""
 
     catalogue: Catalogue
-    recommendations: Recommendations
+    results: RecentResults
 
     def create(
         self, request: catalog_pb2.CreateCollectionRequest, call: CallContext
     ) -> catalog_pb2.CreateCollectionResponse:
         """A new one."""
-        made = self.catalogue.create(request.name, request.space, request.allow_existing)
-        return catalog_pb2.CreateCollectionResponse(collection=self._message(made))
+        collection = self.catalogue.create(request.name, request.space, request.allow_existing)
+        return catalog_pb2.CreateCollectionResponse(collection=self._message(collection))
 
     def get(
         self, request: catalog_pb2.GetCollectionRequest, call: CallContext
     ) -> catalog_pb2.GetCollectionResponse:
         """One."""
-        found = self.catalogue.collection(request.name)
-        return catalog_pb2.GetCollectionResponse(collection=self._message(found))
+        collection = self.catalogue.collection(request.name)
+        return catalog_pb2.GetCollectionResponse(collection=self._message(collection))
 
     def list(
         self, request: catalog_pb2.ListCollectionsRequest, call: CallContext
     ) -> catalog_pb2.ListCollectionsResponse:
         """All."""
-        found = self.catalogue.collections()
-        return catalog_pb2.ListCollectionsResponse(collections=[self._message(c) for c in found])
+        collections = self.catalogue.collections()
+        return catalog_pb2.ListCollectionsResponse(collections=[self._message(c) for c in collections])
 
     def update(
         self, request: catalog_pb2.UpdateCollectionRequest, call: CallContext
     ) -> catalog_pb2.UpdateCollectionResponse:
         """Move one to another space."""
-        moved = self.catalogue.move(request.name, request.space)
-        # They hold the old index, which Explain would refuse.
-        self.recommendations.forget(request.name)
-        return catalog_pb2.UpdateCollectionResponse(collection=self._message(moved))
+        collection = self.catalogue.move(request.name, request.space)
+        # They hold the old state, which Explain would refuse.
+        self.results.forget(request.name)
+        return catalog_pb2.UpdateCollectionResponse(collection=self._message(collection))
 
     def delete(
         self, request: catalog_pb2.DeleteCollectionRequest, call: CallContext
     ) -> catalog_pb2.DeleteCollectionResponse:
         """Delete one."""
         self.catalogue.delete(request.name)
-        self.recommendations.forget(request.name)
+        self.results.forget(request.name)
         return catalog_pb2.DeleteCollectionResponse()
 
     def _message(self, collection: Collection) -> catalog_pb2.Collection:
-        items, events, sequence = self.catalogue.store.reader().counts(collection.row.id)
-        neighbours = collection.index.neighbours
+        counts = self.catalogue.counts(collection)
         message = catalog_pb2.Collection(
-            name=collection.name, space_id=collection.space.space_id, item_count=items, event_count=events,
-            sequence_number=sequence, behaviour_sequence_number=neighbours.sequence_number if neighbours else 0,
+            name=collection.name, space_id=collection.space.space_id, item_count=counts.items,
+            event_count=counts.events, sequence_number=counts.sequence,
+            behaviour_sequence_number=counts.event_sequence,
         )  # fmt: skip
         message.create_time.FromNanoseconds(int(collection.row.created * 1e9))
         return message

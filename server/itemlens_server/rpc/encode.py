@@ -1,139 +1,47 @@
-"""GetSpace, GetStatistics and Encode."""
+"""Encode."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-import numpy as np
-
 from itemlens.v1 import common_pb2, itemlens_pb2
-from itemlens_server.config import Settings
-from itemlens_server.engine.call_context import CallContext
-from itemlens_server.engine.repository import Encoder, Space
-from itemlens_server.engine.texts import Purpose
-from itemlens_server.fusion.head import Array, unit
-from itemlens_server.rpc import messages as convert
+from itemlens_server.rpc import messages
 from itemlens_server.rpc.errors import item_status
 from itemlens_server.rpc.waiting import ready
-from itemlens_server.services.catalogue import Catalogue
-from itemlens_server.services.encoding import ContentEncoder, EncodedContent, Encoding, Outcome
-
-# Characters of a call's texts that are tokenised on the event loop: some 0.3 ms.
-LIGHT_CHARACTERS = 2000
-
-
-@dataclass(frozen=True)
-class GetSpace:
-    """What a space can do."""
-
-    catalogue: Catalogue
-
-    def __call__(
-        self, request: itemlens_pb2.GetSpaceRequest, call: CallContext
-    ) -> itemlens_pb2.GetSpaceResponse:
-        space = self.catalogue.space(request.space)
-        kinds = {"TEXT": itemlens_pb2.CHANNEL_KIND_TEXT, "IMAGE": itemlens_pb2.CHANNEL_KIND_IMAGE}
-        channels = [
-            itemlens_pb2.Channel(
-                name=name,
-                kind=kinds[e.kind],
-                dimension=e.about.dim,
-                provider=e.provider,
-                precision=e.precision.value,
-            )
-            for name, e in space.encoders.items()
-        ]
-        return itemlens_pb2.GetSpaceResponse(
-            space_id=space.space_id, name=space.manifest.name, channels=channels,
-            fused_dimension=space.terms.dimension, fitted=space.terms.fitted,
-        )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class GetStatistics:
-    """What the encoders of a space have done."""
-
-    catalogue: Catalogue
-    encoder: ContentEncoder
-
-    def __call__(
-        self, request: itemlens_pb2.GetStatisticsRequest, call: CallContext
-    ) -> itemlens_pb2.GetStatisticsResponse:
-        encoders = self.catalogue.space(request.space).encoders
-        cache = self.encoder.cache
-        return itemlens_pb2.GetStatisticsResponse(
-            encoders=[_statistics(name, encoder) for name, encoder in encoders.items()],
-            cache_hits=cache.hits, cache_misses=cache.misses, cache_bytes=cache.bytes,
-        )  # fmt: skip
-
-
-def _statistics(channel: str, encoder: Encoder) -> itemlens_pb2.EncoderStatistics:
-    counts = encoder.counts()
-    return itemlens_pb2.EncoderStatistics(
-        channel=channel, instances=encoder.plan.instances, threads=encoder.plan.threads,
-        waiting_tokens=encoder.waiting_tokens(), max_waiting_tokens=encoder.max_queue_tokens,
-        inputs=counts.inputs, batches=counts.batches, tokens=counts.tokens, padded_tokens=counts.padded_tokens,
-        joined_inputs=counts.joined, refused_calls=counts.refused, dropped_inputs=counts.dropped,
-        run_seconds=counts.run_seconds, queue_seconds=counts.queue_seconds,
-    )  # fmt: skip
+from itemlens_server.services import BatchEncoder, BatchRow, CallContext
 
 
 @dataclass(frozen=True)
 class Encode:
     """Texts and pictures to vectors, a matrix a channel."""
 
-    catalogue: Catalogue
-    encoder: ContentEncoder
-    settings: Settings
+    encoder: BatchEncoder
     pool: Executor
 
     async def __call__(
         self, request: itemlens_pb2.EncodeRequest, call: CallContext
     ) -> itemlens_pb2.EncodeResponse:
-        convert.at_most(request.inputs, self.settings.max_inputs, "inputs")
-        if self._light(request):
-            space, encoding = self._begin(request, call)
+        contents = [messages.content(c) for c in request.inputs]
+        asked = (request.space, contents, messages.purpose(request.purpose), call)
+        if self.encoder.is_light(request.space, contents):
+            batch = self.encoder.begin(*asked)
         else:
             loop = asyncio.get_running_loop()
-            space, encoding = await loop.run_in_executor(self.pool, self._begin, request, call)
-        await ready(encoding)
-        return _reply(request, space, encoding.results())
-
-    def _light(self, request: itemlens_pb2.EncodeRequest) -> bool:
-        """Whether preparing takes less time than handing it to a thread would."""
-        texts = sum(len(one.text) for one in request.inputs if not one.HasField("picture"))
-        pictures = any(one.HasField("picture") for one in request.inputs)
-        return not request.space and not pictures and texts <= LIGHT_CHARACTERS
-
-    def _begin(self, request: itemlens_pb2.EncodeRequest, call: CallContext) -> tuple[Space, Encoding]:
-        space = self.catalogue.space(request.space)
-        contents = [convert.content(c) for c in request.inputs]
-        purpose: Purpose = "query" if request.purpose == itemlens_pb2.PURPOSE_QUERY else "item"
-        return space, self.encoder.begin(space, contents, purpose, call)
+            batch = await loop.run_in_executor(self.pool, self.encoder.begin, *asked)
+        await ready(batch.encoding)
+        rows, matrices = batch.results(request.unit_length)
+        role, space_id = common_pb2.VECTOR_ROLE_CHANNEL, batch.space.space_id
+        return itemlens_pb2.EncodeResponse(
+            space_id=space_id,
+            results=[_result(request.inputs[n].channel, row, n) for n, row in enumerate(rows)],
+            matrices=[messages.matrix(v, role, space_id, channel) for channel, v in matrices.items()],
+        )
 
 
-def _reply(
-    request: itemlens_pb2.EncodeRequest, space: Space, outcomes: Sequence[Outcome]
-) -> itemlens_pb2.EncodeResponse:
-    rows: dict[str, list[Array]] = {}
-    results = []
-    for n, (one, outcome) in enumerate(zip(request.inputs, outcomes, strict=True)):
-        result = itemlens_pb2.EncodeResult(channel=one.channel)
-        if isinstance(outcome, EncodedContent):
-            own = rows.setdefault(one.channel, [])
-            result.row = len(own)
-            own.append(outcome.v)
-            if outcome.warnings:
-                result.warnings.extend(convert.warnings(outcome.warnings, f"inputs[{n}]"))
-        else:
-            result.status.CopyFrom(item_status(outcome, f"inputs[{n}]"))
-        results.append(result)
-    matrices = []
-    for channel, vectors in rows.items():
-        v = np.stack(vectors)
-        v = unit(v) if request.unit_length else v
-        matrices.append(convert.matrix(v, common_pb2.VECTOR_ROLE_CHANNEL, space.space_id, channel))
-    return itemlens_pb2.EncodeResponse(space_id=space.space_id, results=results, matrices=matrices)
+def _result(channel: str, row: BatchRow, n: int) -> itemlens_pb2.EncodeResult:
+    if row.error is not None:
+        return itemlens_pb2.EncodeResult(channel=channel, status=item_status(row.error, f"inputs[{n}]"))
+    warnings = messages.warnings(row.warnings, f"inputs[{n}]") if row.warnings else ()
+    return itemlens_pb2.EncodeResult(channel=channel, row=row.row, warnings=warnings)

@@ -2,228 +2,79 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 import numpy as np
 
 from itemlens.v1 import itemlens_pb2
-from itemlens_server.config import Settings
-from itemlens_server.engine.call_context import CallContext
-from itemlens_server.engine.pictures import decode, model_input
-from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, NotFound, Warning
-from itemlens_server.fusion.rows import View
-from itemlens_server.rpc import messages as convert
+from itemlens_server.errors import InvalidArgument
+from itemlens_server.rpc import messages
 from itemlens_server.rpc.errors import item_status
-from itemlens_server.services import heatmap, parts, sentences
-from itemlens_server.services.catalogue import Catalogue
-from itemlens_server.services.collection import Collection
-from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
-from itemlens_server.services.places import ChannelSum, ItemInput, channel_sums
-from itemlens_server.services.query import Interest, resolve
-from itemlens_server.services.recommender import Recommendations, score
-from itemlens_server.services.titles import titles
-from itemlens_server.storage.records import StoredItem
+from itemlens_server.services import (
+    CallContext,
+    ChannelSum,
+    Explainer,
+    ExplainOptions,
+    Explanation,
+    HeatMap,
+    HeatMapFormat,
+)
 
-
-@dataclass(frozen=True)
-class _Task:
-    """One item to explain: where it is, for which interest, and the score it had."""
-
-    item_id: str
-    position: int
-    interest: Interest
-    score: float
-
-
-@dataclass(frozen=True)
-class _Context:
-    """What all items of a call share."""
-
-    collection: Collection
-    view: View
-    tasks: list[_Task | ItemlensError]
-    warnings: list[Warning]
+HEAT_MAPS: dict[int, HeatMapFormat] = {
+    itemlens_pb2.HEAT_MAP_FORMAT_GRID: "GRID",
+    itemlens_pb2.HEAT_MAP_FORMAT_PNG: "PNG",
+}
 
 
 @dataclass(frozen=True)
 class Explain:
     """Why items get their scores."""
 
-    catalogue: Catalogue
-    encoder: ContentEncoder
-    sides: convert.SideReader
-    recommendations: Recommendations
-    settings: Settings
+    explainer: Explainer
 
     def __call__(
         self, request: itemlens_pb2.ExplainRequest, call: CallContext
     ) -> itemlens_pb2.ExplainResponse:
-        language = sentences.language(request.language)
-        convert.at_most(request.item_ids, min(100, self.settings.max_inputs), "item_ids")
-        which = request.WhichOneof("side")
-        if which is None:
+        options, side = _options(request), request.WhichOneof("side")
+        if side is None:
             raise InvalidArgument("give a recommendation_id or a user side", "side")
-        context = self._recommended(request) if which == "recommendation_id" else self._asked(request, call)
-        reply = itemlens_pb2.ExplainResponse(
-            space_id=context.collection.space.space_id, warnings=convert.warnings(context.warnings)
-        )
-        stored = self.catalogue.get(context.collection, list(request.item_ids), pictures=True)
-        interests = {id(t.interest): t.interest for t in context.tasks if isinstance(t, _Task)}
-        past = [i for interest in interests.values() for i in parts.named_items(context.view, interest)]
-        named = titles(self.catalogue, context.collection, past)
-        for n, task in enumerate(context.tasks):
-            message = reply.explanations.add(item_id=request.item_ids[n])
-            try:
-                if isinstance(task, ItemlensError):
-                    raise task
-                self._explain(
-                    message, request, language, context, task, stored.get(task.item_id), named, call
-                )
-            except ItemlensError as error:
-                message.status.CopyFrom(item_status(error, f"item_ids[{n}]"))
-        return reply
-
-    def _recommended(self, request: itemlens_pb2.ExplainRequest) -> _Context:
-        answer = self.recommendations.get(request.recommendation_id)
-        current = self.catalogue.collection(answer.collection.name)
-        if request.collection and request.collection != current.name:
-            raise InvalidArgument(f"that recommendation is of collection {current.name!r}", "collection")
-        if current is not answer.collection:
-            raise FailedPrecondition(
-                "the collection has moved to another space since; ask for a new recommendation"
+        if side == "recommendation_id":
+            result = self.explainer.explain_result(
+                request.collection, request.recommendation_id, request.item_ids, options, call
             )
-        items = {i.item_id: i for i in answer.items}
-        tasks: list[_Task | ItemlensError] = []
-        for item_id in request.item_ids:
-            ranked = items.get(item_id)
-            if ranked is None:
-                tasks.append(
-                    InvalidArgument(
-                        f"item {item_id!r} is not in that recommendation; explain it with a user side"
-                    )
-                )
-            elif current.index.position(item_id) != ranked.position:
-                tasks.append(
-                    FailedPrecondition(
-                        f"item {item_id!r} was changed or deleted since; ask for a new recommendation"
-                    )
-                )
-            else:
-                interest = answer.resolved.interests[ranked.interest]
-                tasks.append(_Task(item_id, ranked.position, interest, ranked.score))
-        return _Context(current, answer.view, tasks, [])
-
-    def _asked(self, request: itemlens_pb2.ExplainRequest, call: CallContext) -> _Context:
-        collection = self.catalogue.collection(request.collection)
-        side, warnings = self.sides.read(collection, request.user, call)
-        view = collection.index.view()
-        resolved = resolve(collection, view, side, self.sides.rules)
-        tasks: list[_Task | ItemlensError] = []
-        for item_id in request.item_ids:
-            position = view.position(item_id)
-            if position is None:
-                tasks.append(
-                    NotFound(f"item {item_id!r} is not in collection {collection.name!r}", "item", item_id)
-                )
-                continue
-            # Of several interests the one that likes the item most explains it.
-            alphas = [
-                float(score(collection, view, np.asarray([position]), i)[0]) for i in resolved.interests
-            ]
-            best = int(np.argmax(alphas))
-            tasks.append(_Task(item_id, position, resolved.interests[best], alphas[best]))
-        return _Context(collection, view, tasks, [*warnings, *resolved.warnings])
-
-    def _explain(
-        self, message: itemlens_pb2.Explanation, request: itemlens_pb2.ExplainRequest, language: sentences.Language,
-        context: _Context, task: _Task, item: StoredItem | None, named: dict[str, str], call: CallContext,
-    ) -> None:  # fmt: skip
-        if item is None or item.row != context.view.labels[task.position]:
-            raise NotFound(
-                f"item {task.item_id!r} was changed or deleted meanwhile; ask again", "item", task.item_id
-            )
-        head = context.collection.space.terms
-        h = context.view.h[task.position]
-        sides = parts.directions(head, context.view, task.interest)
-        inputs = self._encode(context.collection, item, call)
-        sums = channel_sums(context.collection.space, sides, h, inputs)
-        fixed = [
-            *parts.baselines(head, task.interest, h),
-            *parts.behaviour_parts(task.interest, task.item_id),
-        ]
-        places = [p for s in sums for p in s.places]
-        sources = [*parts.by_source(head, sides, h), *fixed]
-        message.score = task.score
-        message.residual = task.score - sum(p.value for p in [*places, *fixed])
-        message.by_channel.extend(convert.part(p) for p in [*parts.by_channel(head, sides, h), *fixed])
-        message.by_source.extend(convert.part(p) for p in sources)
-        message.by_place.extend(convert.part(p) for p in [*places, *fixed])
-        message.sentence = sentences.sentence(language, sources, places, lambda i: named.get(i, i))
-        if request.with_sums:
-            message.sums.extend(_sum_message(s) for s in sums)
-        if request.heat_map:
-            message.heat_maps.extend(self._heat_maps(context.collection, request.heat_map, item, sums))
-
-    def _encode(self, collection: Collection, item: StoredItem, call: CallContext) -> list[ItemInput]:
-        contents, texts = [], []
-        for one in item.inputs:
-            text = item.document.texts.get(one.channel)
-            texts.append(text or "")
-            contents.append(Content(one.channel, text, None if text is not None else one.picture))
-        outcomes = self.encoder.encode(collection.space, contents, "item", call, parts=True)
-        inputs = []
-        for content, text, outcome in zip(contents, texts, outcomes, strict=True):
-            if not isinstance(outcome, EncodedContent):
-                raise FailedPrecondition(
-                    f"the stored content of channel {content.channel!r} cannot be encoded: {outcome.message}"
-                )
-            inputs.append(ItemInput(content.channel, outcome, text))
-        return inputs
-
-    def _heat_maps(
-        self,
-        collection: Collection,
-        form: itemlens_pb2.HeatMapFormat.ValueType,
-        item: StoredItem,
-        sums: list[ChannelSum],
-    ) -> list[itemlens_pb2.HeatMap]:
-        found = []
-        for one in sums:
-            cells: dict[tuple[str, int], list[float]] = {}
-            for place in one.places:
-                if place.kind is parts.Kind.CELL:
-                    cells.setdefault((place.source_channel, place.picture_index), []).append(place.value)
-            for (source, number), values in cells.items():
-                about = collection.space.encoders[source].about.picture
-                assert about is not None
-                message = itemlens_pb2.HeatMap(
-                    channel=one.channel,
-                    picture_index=number,
-                    rows=about.grid_height,
-                    columns=about.grid_width,
-                )
-                if form == itemlens_pb2.HEAT_MAP_FORMAT_PNG:
-                    data = [i.picture for i in item.inputs if i.channel == source][number]
-                    message.png = _draw(collection, source, data, values)
-                else:
-                    message.values.extend(values)
-                found.append(message)
-        return found
+        else:
+            query = messages.query(request.user)
+            result = self.explainer.explain_query(request.collection, query, request.item_ids, options, call)
+        return itemlens_pb2.ExplainResponse(
+            space_id=result.space_id, warnings=messages.warnings(result.warnings),
+            explanations=[_explanation(e, n) for n, e in enumerate(result.explanations)],
+        )  # fmt: skip
 
 
-def _draw(collection: Collection, channel: str, data: bytes, values: list[float]) -> bytes:
-    about = collection.space.encoders[channel].about.picture
-    assert about is not None
-    # As the model saw it: upright, cropped. It was stored, so its size is no matter any more.
-    image = decode(
-        data, sys.maxsize, background=about.alpha_background, exif_orientation=about.exif_orientation
-    )
-    return heatmap.draw(model_input(image, about), values, about.grid_height, about.grid_width)
+def _options(request: itemlens_pb2.ExplainRequest) -> ExplainOptions:
+    return ExplainOptions(request.language, HEAT_MAPS.get(request.heat_map), request.with_sums)
 
 
-def _sum_message(one: ChannelSum) -> itemlens_pb2.ChannelSum:
+def _explanation(e: Explanation, n: int) -> itemlens_pb2.Explanation:
+    if e.error is not None:
+        return itemlens_pb2.Explanation(item_id=e.item_id, status=item_status(e.error, f"item_ids[{n}]"))
+    return itemlens_pb2.Explanation(
+        item_id=e.item_id, score=e.score, residual=e.residual, sentence=e.sentence,
+        by_channel=[messages.part(p) for p in e.by_channel], by_source=[messages.part(p) for p in e.by_source],
+        by_place=[messages.part(p) for p in e.by_place], sums=[_sum(s) for s in e.sums],
+        heat_maps=[_heat_map(m) for m in e.heat_maps],
+    )  # fmt: skip
+
+
+def _sum(whole: ChannelSum) -> itemlens_pb2.ChannelSum:
     return itemlens_pb2.ChannelSum(
-        channel=one.channel, sources=one.sources, places=[convert.part(p) for p in one.places],
-        values=np.ascontiguousarray(one.values, "<f4").tobytes(),
+        channel=whole.channel, sources=whole.sources, places=[messages.part(p) for p in whole.places],
+        values=np.ascontiguousarray(whole.values, "<f4").tobytes(),
+    )  # fmt: skip
+
+
+def _heat_map(heat_map: HeatMap) -> itemlens_pb2.HeatMap:
+    return itemlens_pb2.HeatMap(
+        channel=heat_map.channel, picture_index=heat_map.picture_index, rows=heat_map.rows,
+        columns=heat_map.columns, values=heat_map.values, png=heat_map.png,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from grpc_health.v1 import health as health_service
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from itemlens_server.config import Settings
 from itemlens_server.errors import FailedPrecondition
 
 
@@ -23,16 +24,14 @@ class GrpcServer:
         self,
         register: Callable[[grpc.aio.Server], None],
         services: Sequence[str],
-        *,
-        listen: str,
-        max_bytes: int,
+        settings: Settings,
     ) -> None:
         self._register = register
         self._services = services
-        self._listen = listen
+        self._listen = settings.listen
         self._options = [
-            ("grpc.max_receive_message_length", max_bytes),
-            ("grpc.max_send_message_length", max_bytes),
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", settings.max_message_bytes),
             ("grpc.so_reuseport", 0),
             # A caller whose machine is gone, without a word, must not be waited for for ever.
             ("grpc.keepalive_time_ms", 60_000),

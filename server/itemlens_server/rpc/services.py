@@ -9,22 +9,18 @@ import grpc
 
 from itemlens.v1 import catalog_pb2 as catalog
 from itemlens.v1 import itemlens_pb2 as itemlens
-from itemlens_server.config import Settings
-from itemlens_server.engine.call_context import CallContext, Priority
 from itemlens_server.errors import ItemlensError
 from itemlens_server.rpc.adapter import RpcAdapter
 from itemlens_server.rpc.collections import Collections
-from itemlens_server.rpc.encode import Encode, GetSpace, GetStatistics
+from itemlens_server.rpc.encode import Encode
 from itemlens_server.rpc.errors import item_status
 from itemlens_server.rpc.events import DeleteUser, RecordEvents
 from itemlens_server.rpc.explain import Explain
 from itemlens_server.rpc.fuse import Fuse
 from itemlens_server.rpc.items import DeleteItems, GetItems, ListItems, UpsertItems
-from itemlens_server.rpc.messages import SideReader
 from itemlens_server.rpc.recommend import Recommend
-from itemlens_server.services.catalogue import Catalogue
-from itemlens_server.services.encoding import ContentEncoder
-from itemlens_server.services.recommender import Recommendations
+from itemlens_server.rpc.spaces import GetSpace, GetStatistics
+from itemlens_server.services import CallContext, Priority, UseCases
 
 ITEM_LENS = itemlens.DESCRIPTOR.services_by_name["ItemLens"].full_name
 CATALOG = catalog.DESCRIPTOR.services_by_name["Catalog"].full_name
@@ -32,35 +28,24 @@ CATALOG = catalog.DESCRIPTOR.services_by_name["Catalog"].full_name
 Methods: TypeAlias = "dict[str, grpc.RpcMethodHandler[Any, Any]]"  # generic in its stubs only
 
 
-def item_lens(
-    frame: RpcAdapter,
-    catalogue: Catalogue,
-    encoder: ContentEncoder,
-    answers: Recommendations,
-    settings: Settings,
-    pool: Executor,
-    computing: Executor,
-) -> Methods:
+def item_lens(adapter: RpcAdapter, use: UseCases, pool: Executor, computing: Executor) -> Methods:
     """The methods of itemlens.v1.ItemLens."""
-    sides = SideReader(catalogue, encoder, settings)
-    recommend = Recommend(catalogue, sides, answers, settings, pool, computing)
-    explain = Explain(catalogue, encoder, sides, answers, settings)
+    recommend = Recommend(use.recommender, use.results, pool, computing)
+    statistics = GetStatistics(use.catalogue, use.content_encoder)
     return {
-        "GetSpace": frame.unary(GetSpace(catalogue), itemlens.GetSpaceRequest),
-        "GetStatistics": frame.unary(GetStatistics(catalogue, encoder), itemlens.GetStatisticsRequest),
-        "Encode": frame.unary_on_loop(Encode(catalogue, encoder, settings, pool), itemlens.EncodeRequest),
-        "Fuse": frame.unary(Fuse(catalogue, encoder, settings), itemlens.FuseRequest),
-        "Recommend": frame.unary_on_loop(recommend, itemlens.RecommendRequest),
-        "Explain": frame.unary(explain, itemlens.ExplainRequest),
+        "GetSpace": adapter.unary(GetSpace(use.catalogue), itemlens.GetSpaceRequest),
+        "GetStatistics": adapter.unary(statistics, itemlens.GetStatisticsRequest),
+        "Encode": adapter.unary_on_loop(Encode(use.batch_encoder, pool), itemlens.EncodeRequest),
+        "Fuse": adapter.unary(Fuse(use.fuser), itemlens.FuseRequest),
+        "Recommend": adapter.unary_on_loop(recommend, itemlens.RecommendRequest),
+        "Explain": adapter.unary(Explain(use.explainer), itemlens.ExplainRequest),
     }
 
 
-def catalog_methods(
-    frame: RpcAdapter, catalogue: Catalogue, answers: Recommendations, settings: Settings
-) -> Methods:
+def catalog_methods(adapter: RpcAdapter, use: UseCases) -> Methods:
     """The methods of itemlens.v1.Catalog."""
-    collections = Collections(catalogue, answers)
-    upsert, record = UpsertItems(catalogue, settings), RecordEvents(catalogue, settings)
+    collections = Collections(use.catalogue, use.results)
+    upsert, record = UpsertItems(use.catalogue), RecordEvents(use.catalogue)
 
     def stream_upsert(
         request: catalog.StreamUpsertItemsRequest, call: CallContext
@@ -82,38 +67,28 @@ def catalog_methods(
 
     upsert_type, record_type = catalog.StreamUpsertItemsRequest, catalog.StreamRecordEventsRequest
     return {
-        "CreateCollection": frame.unary(collections.create, catalog.CreateCollectionRequest),
-        "GetCollection": frame.unary(collections.get, catalog.GetCollectionRequest),
-        "ListCollections": frame.unary(collections.list, catalog.ListCollectionsRequest),
-        "UpdateCollection": frame.unary(collections.update, catalog.UpdateCollectionRequest),
-        "DeleteCollection": frame.unary(collections.delete, catalog.DeleteCollectionRequest),
-        "UpsertItems": frame.unary(upsert, catalog.UpsertItemsRequest, Priority.BULK),
-        "StreamUpsertItems": frame.stream(stream_upsert, upsert_failed, upsert_type),
-        "GetItems": frame.unary(GetItems(catalogue, settings), catalog.GetItemsRequest),
-        "ListItems": frame.unary(ListItems(catalogue), catalog.ListItemsRequest),
-        "DeleteItems": frame.unary(DeleteItems(catalogue, settings), catalog.DeleteItemsRequest),
-        "RecordEvents": frame.unary(record, catalog.RecordEventsRequest),
-        "StreamRecordEvents": frame.stream(stream_record, record_failed, record_type),
-        "DeleteUser": frame.unary(DeleteUser(catalogue, answers), catalog.DeleteUserRequest),
+        "CreateCollection": adapter.unary(collections.create, catalog.CreateCollectionRequest),
+        "GetCollection": adapter.unary(collections.get, catalog.GetCollectionRequest),
+        "ListCollections": adapter.unary(collections.list, catalog.ListCollectionsRequest),
+        "UpdateCollection": adapter.unary(collections.update, catalog.UpdateCollectionRequest),
+        "DeleteCollection": adapter.unary(collections.delete, catalog.DeleteCollectionRequest),
+        "UpsertItems": adapter.unary(upsert, catalog.UpsertItemsRequest, Priority.BULK),
+        "StreamUpsertItems": adapter.stream(stream_upsert, upsert_failed, upsert_type),
+        "GetItems": adapter.unary(GetItems(use.catalogue), catalog.GetItemsRequest),
+        "ListItems": adapter.unary(ListItems(use.catalogue), catalog.ListItemsRequest),
+        "DeleteItems": adapter.unary(DeleteItems(use.catalogue), catalog.DeleteItemsRequest),
+        "RecordEvents": adapter.unary(record, catalog.RecordEventsRequest),
+        "StreamRecordEvents": adapter.stream(stream_record, record_failed, record_type),
+        "DeleteUser": adapter.unary(DeleteUser(use.catalogue, use.results), catalog.DeleteUserRequest),
     }
 
 
 def register(
-    server: grpc.aio.Server,
-    catalogue: Catalogue,
-    encoder: ContentEncoder,
-    settings: Settings,
-    pool: Executor,
-    computing: Executor,
+    server: grpc.aio.Server, adapter: RpcAdapter, use: UseCases, pool: Executor, computing: Executor
 ) -> None:
     """Add both services to `server`; what blocks is done in `pool`, what only computes in `computing`."""
-    answers = Recommendations(settings.max_recommendations)
-    frame = RpcAdapter(
-        pool, max_calls=settings.max_calls, bulk_threads=max(1, settings.rpc_threads // 2),
-        max_bytes=settings.max_message_bytes,
-    )  # fmt: skip
     for name, methods in (
-        (ITEM_LENS, item_lens(frame, catalogue, encoder, answers, settings, pool, computing)),
-        (CATALOG, catalog_methods(frame, catalogue, answers, settings)),
+        (ITEM_LENS, item_lens(adapter, use, pool, computing)),
+        (CATALOG, catalog_methods(adapter, use)),
     ):
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))

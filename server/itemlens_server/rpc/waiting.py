@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from itemlens_server.services.encoding import Encoding
+from itemlens_server.services import Encoding
 
 
 async def ready(encoding: Encoding) -> None:

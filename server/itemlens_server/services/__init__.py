@@ -1,1 +1,76 @@
-"""The use cases, on dataclasses and numpy arrays. Knows nothing of gRPC or protobuf."""
+"""The use cases, on dataclasses and numpy arrays, callable in process. Knows nothing of gRPC or protobuf.
+
+`rpc` imports from here alone, and names nothing below.
+"""
+
+from __future__ import annotations
+
+from itemlens_server.engine.call_context import CallContext, Priority
+from itemlens_server.engine.encoder import Encoder
+from itemlens_server.engine.repository import Space
+from itemlens_server.fusion.history import Interaction
+from itemlens_server.fusion.parts import ChannelSum, Part
+from itemlens_server.fusion.query import ChannelChange
+from itemlens_server.services.batch_encoder import BatchEncoder, BatchRow, EncodingBatch
+from itemlens_server.services.catalogue import Catalogue
+from itemlens_server.services.collection import Collection
+from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, Encoding, Outcome
+from itemlens_server.services.explainer import Explainer, ExplainOptions, ExplainResult, Explanation
+from itemlens_server.services.fuser import FusedInput, FuseInput, Fuser
+from itemlens_server.services.heat_maps import HeatMap, HeatMapFormat
+from itemlens_server.services.items import ItemInput, WriteOutcome
+from itemlens_server.services.query import EncodingQuery, QueryReader, QueryRequest
+from itemlens_server.services.recommender import (
+    RecommendedItem,
+    Recommender,
+    RecommendOptions,
+    RecommendResult,
+)
+from itemlens_server.services.results import RecentResults
+from itemlens_server.services.use_cases import UseCases
+from itemlens_server.services.vectors import VectorInput
+from itemlens_server.storage.records import EventRow, StoredItem
+
+__all__ = [
+    "BatchEncoder",
+    "BatchRow",
+    "CallContext",
+    "Catalogue",
+    "ChannelChange",
+    "ChannelSum",
+    "Collection",
+    "Content",
+    "ContentEncoder",
+    "EncodedContent",
+    "Encoder",
+    "Encoding",
+    "EncodingBatch",
+    "EncodingQuery",
+    "EventRow",
+    "ExplainOptions",
+    "ExplainResult",
+    "Explainer",
+    "Explanation",
+    "FuseInput",
+    "FusedInput",
+    "Fuser",
+    "HeatMap",
+    "HeatMapFormat",
+    "Interaction",
+    "ItemInput",
+    "Outcome",
+    "Part",
+    "Priority",
+    "QueryReader",
+    "QueryRequest",
+    "RecentResults",
+    "RecommendOptions",
+    "RecommendResult",
+    "RecommendedItem",
+    "Recommender",
+    "Space",
+    "StoredItem",
+    "UseCases",
+    "VectorInput",
+    "WriteOutcome",
+]

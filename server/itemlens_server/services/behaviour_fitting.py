@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
-from scipy import sparse
 
-from itemlens_server.fusion import ease as behaviour
-from itemlens_server.fusion.head import HISTORY, Array, ChannelWeights, Head, KindWeights, unit
-from itemlens_server.services.query import HistoryRules, Past, share_history
+from itemlens_server.fusion import ease
+from itemlens_server.fusion.head import HISTORY, Array, Head, KindWeights
+from itemlens_server.fusion.history import CART, PURCHASE, TAKEN, HistoryRules, Interaction
+from itemlens_server.fusion.item_to_item import ItemToItem
+from itemlens_server.fusion.terms import Behaviour, Channels, Histories
 from itemlens_server.storage.reader import Reader
 
 MINIMUM_EVENTS = 1000
@@ -26,8 +27,7 @@ LAMBDAS = (30.0, 100.0, 300.0, 1000.0, 3000.0)
 BEHAVIOUR_WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 CHANNEL_WEIGHTS = (0.25, 0.5, 1.0, 2.0)
 K = 20
-TAKEN = (2, 3, 4, 5)
-WANTED = (4, 5)
+WANTED = (CART, PURCHASE)
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,13 @@ def fit_behaviour(
         return head, [
             Row("behaviour (B)", "left out", "too few users come back at the end of the time", sample)
         ]
-    x, _, known = behaviour.interactions([e[0] for e in past], [e[1] for e in past])
+    x, _, known = ease.interactions([e[0] for e in past], [e[1] for e in past])
     columns = {i: n for n, i in enumerate(known)}
+    histories = Histories([q.shares for q in questions], known, item_ids, blocks)
     tried = {}
     for regularisation in LAMBDAS:
-        table = behaviour.largest(behaviour.ease(x, regularisation)).tocsr()
-        scores = _follow(questions, columns, table)
+        table = ItemToItem(known, ease.largest(ease.fit(x, regularisation)).tocsr(), regularisation)
+        scores = Behaviour.history_scores(replace(histories, table=table), head)
         tried[regularisation] = (_recall(scores, questions, columns), scores)
     best = max(tried, key=lambda r: tried[r][0])
     recall, scores = tried[best]
@@ -91,9 +92,9 @@ def fit_behaviour(
             sample,
         )
     ]
-    head, row = _channel_weights(head, questions, columns, blocks, item_ids, sample)
-    rows += row
-    content = _content(questions, columns, head, blocks, item_ids)
+    head, more = _channel_weights(head, questions, columns, histories, sample)
+    rows += more
+    content = Channels.history_scores(histories, head)
     weighed = {w: _recall(content + w * scores, questions, columns) for w in BEHAVIOUR_WEIGHTS}
     top = max(weighed.values())
     # Of weights that cannot be told apart the smallest, since content says more in an explanation.
@@ -116,19 +117,18 @@ def _channel_weights(
     head: Head,
     questions: list[_Question],
     columns: Mapping[str, int],
-    blocks: Mapping[str, tuple[Array, np.ndarray]],
-    item_ids: list[str],
+    histories: Histories,
     sample: str,
 ) -> tuple[Head, list[Row]]:
     """Another weight for a channel of histories, where content alone finds clearly more with it."""
     rows = []
-    for name in list(blocks)[1:]:
+    for name in list(histories.channels)[1:]:
         kind = head.kinds[HISTORY]
         tried = {}
         for weight in CHANNEL_WEIGHTS:
             channels = {**kind.channels, name: replace(kind.of(name), weight=weight)}
             trial = replace(head, kinds={**head.kinds, HISTORY: KindWeights(channels, kind.behaviour)})
-            content = _content(questions, columns, trial, blocks, item_ids)
+            content = Channels.history_scores(histories, trial)
             tried[weight] = (_recall(content, questions, columns), trial)
         best, kept = max(tried, key=lambda w: tried[w][0]), tried[kind.of(name).weight][0]
         if tried[best][0] > kept + _error(kept, len(questions)):
@@ -162,53 +162,17 @@ def _questions(
                 wanted.add(past.item_id)
                 before = [p for p, _ in history[:start]]
                 seen = frozenset(p.item_id for p in before)
-                found.append(_Question(share_history(before, rules), seen, past.item_id))
+                found.append(_Question(rules.shares(before), seen, past.item_id))
     if len(found) > MOST_QUERIES:
         rng = np.random.default_rng(0)
         found = [found[n] for n in sorted(rng.choice(len(found), MOST_QUERIES, replace=False))]
     return found
 
 
-def _by_user(events: list[tuple[str, str, int, float, int]]) -> Iterator[list[tuple[Past, float]]]:
+def _by_user(events: list[tuple[str, str, int, float, int]]) -> Iterator[list[tuple[Interaction, float]]]:
     """Each user's events in time, of events ordered by user."""
     for _, own in groupby(events, key=lambda e: e[0]):
-        yield [(Past(item_id, kind), when) for _, item_id, kind, when, _ in own]
-
-
-def _follow(questions: list[_Question], columns: Mapping[str, int], table: sparse.csr_matrix) -> Array:
-    rows, cols, values = [], [], []
-    for n, q in enumerate(questions):
-        total = sum(q.shares.values())
-        for item_id, a in q.shares.items():
-            if item_id in columns:
-                rows.append(n)
-                cols.append(columns[item_id])
-                values.append(a / total)
-    shares = sparse.csr_matrix((np.asarray(values, np.float32), (rows, cols)), (len(questions), len(columns)))
-    return np.asarray((shares @ table).toarray(), np.float32)
-
-
-def _content(
-    questions: list[_Question],
-    columns: Mapping[str, int],
-    head: Head,
-    blocks: Mapping[str, tuple[Array, np.ndarray]],
-    item_ids: list[str],
-) -> Array:
-    """sum_c w_c (cos_c - theta_c) of each question's history, taken as one interest, float32 [questions, columns]."""
-    position = {i: n for n, i in enumerate(item_ids)}
-    here = np.asarray([position.get(i, -1) for i in columns])
-    score = np.zeros((len(questions), len(columns)), np.float32)
-    for name, (e, has) in blocks.items():
-        w: ChannelWeights = head.kinds[HISTORY].of(name)
-        q = np.zeros((len(questions), e.shape[1]), np.float32)
-        for n, question in enumerate(questions):
-            past = [(position[i], a) for i, a in question.shares.items() if i in position]
-            if past:
-                q[n] = np.asarray([a for _, a in past], np.float32) @ e[[p for p, _ in past]]
-        there = (here >= 0) & has[here]
-        score[:, there] += w.weight * (unit(q) @ e[here[there]].T - w.threshold)
-    return score
+        yield [(Interaction(item_id, kind), when) for _, item_id, kind, when, _ in own]
 
 
 def _recall(scores: Array, questions: list[_Question], columns: Mapping[str, int]) -> float:

@@ -7,8 +7,11 @@ import re
 import sqlite3
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
+import numpy as np
+
+from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository, Space
 from itemlens_server.errors import (
@@ -17,16 +20,20 @@ from itemlens_server.errors import (
     InvalidArgument,
     NotFound,
     SpaceMismatch,
-    Warning,
 )
+from itemlens_server.fusion.history import Interaction
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import ContentEncoder
+from itemlens_server.services.events import record_events
 from itemlens_server.services.items import ItemInput, WriteOutcome
+from itemlens_server.services.limits import check_length
 from itemlens_server.services.upserts import Upserts
 from itemlens_server.storage import writes
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import (
+    Array,
     CollectionRow,
+    Document,
     EventRow,
     StoredItem,
 )
@@ -38,19 +45,34 @@ DEFAULT = "default"
 TRIES = 5
 
 
+@dataclass(frozen=True)
+class CollectionCounts:
+    """What a collection holds, the number of its last write, and of the last event that its table was fitted to."""
+
+    items: int
+    events: int
+    sequence: int
+    event_sequence: int
+
+
 class Catalogue:
     """All collections of a store."""
 
     def __init__(
-        self, store: Store, models: ModelRepository, encoder: ContentEncoder, *,
-        default_space: str, segment_rows: int, max_item_pictures: int,
-    ) -> None:  # fmt: skip
+        self,
+        store: Store,
+        models: ModelRepository,
+        encoder: ContentEncoder,
+        settings: Settings,
+        default_space: str,
+    ) -> None:
+        """`default_space`: id of the space of collections that are made without one."""
         self.store = store
         self._models = models
+        self._settings = settings
         self._default_space = default_space
-        self._segment_rows = segment_rows
         self._collections: dict[str, Collection] = {}
-        self._upserts = Upserts(store, encoder, self._collections.get, max_item_pictures)
+        self._upserts = Upserts(store, encoder, self._collections.get, settings.max_item_pictures)
         self._changing = threading.Lock()
 
     def load(self) -> None:
@@ -74,7 +96,7 @@ class Catalogue:
             log.info(
                 "collection %s: %d items in space %s",
                 row.name,
-                collection.index.view().alive_count,
+                collection.snapshot().view.alive_count,
                 space.space_id,
             )
 
@@ -146,9 +168,8 @@ class Catalogue:
                 CollectionRow(old.row.id, name, space.space_id, old.row.created, old.row.sequence), space
             )
             new.follow_store(self.store.reader())
-            new.take_behaviour(old)
-            new.learn_behaviour(self.store.reader())
-            while new.index.maintain():
+            new.take_item_to_item(old)
+            while new.maintain(self.store.reader()):
                 pass
 
             tried = False
@@ -163,11 +184,8 @@ class Catalogue:
                 tried = True
                 reader = Reader(connection)
                 new.follow_store(reader)
-                alive = connection.execute("SELECT row FROM items WHERE collection = ?", (new.row.id,))
-                new.drop_missing({row for (row,) in alive})
-                connection.execute(
-                    "UPDATE collections SET space_id = ? WHERE id = ?", (space.space_id, new.row.id)
-                )
+                new.drop_missing(reader.labels(new.row.id))
+                writes.move_collection(connection, new.row.id, space.space_id)
 
             self.store.write(switch, lambda _: self._collections.update({name: new}))
             return new
@@ -196,25 +214,53 @@ class Catalogue:
         self, name: str, items: Sequence[ItemInput], merge: bool, call: CallContext
     ) -> tuple[list[WriteOutcome], int, Collection]:
         """Add or replace items; how each went, the sequence number, and the collection."""
+        check_length(items, self._settings.max_items, "items")
         if (name or DEFAULT) == DEFAULT and DEFAULT not in self._collections:
             self.create(DEFAULT, "", allow_existing=True)
         collection = self.collection(name)
         outcomes, sequence = self._upserts.write(collection, items, merge, call)
         return outcomes, sequence, collection
 
+    def counts(self, collection: Collection) -> CollectionCounts:
+        """What a collection holds."""
+        items, events, sequence = self.store.reader().counts(collection.row.id)
+        table = collection.item_to_item
+        return CollectionCounts(items, events, sequence, table.event_sequence if table else 0)
+
+    def page(self, collection: Collection, after: int, size: int) -> list[StoredItem]:
+        """The next `size` items behind the label `after`, in the order of their last writes, without contents."""
+        return self.store.reader().page(collection.row.id, after, size)
+
+    def vectors(self, collection: Collection, labels: Sequence[int]) -> dict[int, Array]:
+        """h of the items with these labels, float32 [dimension] each; those that were replaced since are left out."""
+        view = collection.snapshot().view
+        positions = view.positions(np.asarray(labels, np.int64))
+        return {int(view.labels[p]): view.h[p] for p in positions}
+
     def get(
         self, collection: Collection, item_ids: Sequence[str], pictures: bool = False
     ) -> dict[str, StoredItem]:
         """Items by id, as they are stored."""
+        check_length(item_ids, self._settings.max_items, "item_ids")
         return self.store.reader().items(collection.row.id, item_ids, collection.encoders, pictures=pictures)
+
+    def documents(self, collection: Collection, item_ids: Sequence[str]) -> dict[str, Document]:
+        """What items say, by id; those that are not there are left out."""
+        return self.store.reader().documents(collection.row.id, item_ids)
+
+    def history(self, collection: Collection, user_id: str, limit: int) -> list[Interaction]:
+        """The latest `limit` interactions that were recorded of a user, oldest first."""
+        events = self.store.reader().history(collection.row.id, user_id, limit)
+        return [Interaction(event.item_id, event.type) for event in events]
 
     def delete_items(self, collection: Collection, item_ids: Sequence[str]) -> tuple[list[WriteOutcome], int]:
         """Delete items; how each went and the sequence number."""
+        check_length(item_ids, self._settings.max_items, "item_ids")
 
         def after(result: tuple[dict[str, int], int]) -> None:
             current = self._collections.get(collection.name, collection)
             for item_id in result[0]:
-                current.index.remove(item_id)
+                current.remove(item_id)
 
         deleted, sequence = self.store.write(
             lambda c: writes.delete_items(c, collection.row.id, dict.fromkeys(item_ids)), after
@@ -229,9 +275,8 @@ class Catalogue:
 
     def record(self, name: str, events: Sequence[EventRow]) -> tuple[list[WriteOutcome], int]:
         """Store events; how each went and the sequence number."""
-        collection = self.collection(name)
-        before, sequence = self.store.write(lambda c: writes.record_events(c, collection.row.id, events))
-        return [_event_outcome(new, old) for new, old in zip(events, before, strict=True)], sequence
+        check_length(events, self._settings.max_events, "events")
+        return record_events(self.store, self.collection(name).row.id, events)
 
     def delete_user(self, name: str, user_id: str) -> int:
         """Delete a user's events in one collection, or in all for an empty name; how many there were."""
@@ -239,12 +284,11 @@ class Catalogue:
         return self.store.write(lambda c: sum(writes.delete_user(c, row.id, user_id) for row in rows))
 
     def maintain(self) -> bool:
-        """Build graphs and refit behaviour where there is enough new. Whether anything was done."""
+        """Build indexes and fit tables where there is enough new. Whether anything was done."""
         done = False
         for collection in self.collections():
             try:
-                done |= collection.index.maintain()
-                done |= collection.learn_behaviour(self.store.reader())
+                done |= collection.maintain(self.store.reader())
             except (
                 Exception
             ):  # derived state: it is tried again, and the other collections do not wait for it
@@ -252,23 +296,4 @@ class Catalogue:
         return done
 
     def _open(self, row: CollectionRow, space: Space) -> Collection:
-        return Collection(row, space, self.store, segment_rows=self._segment_rows)
-
-
-def same_event(a: EventRow, b: EventRow) -> bool:
-    """Whether two events with one id say the same. Their times do not count: one may be that of its arrival."""
-    return replace(a, time=b.time) == b
-
-
-def _event_outcome(new: EventRow, old: EventRow | None) -> WriteOutcome:
-    if old is None:
-        return WriteOutcome(new.event_id)
-    if same_event(new, old):
-        warning = Warning("DUPLICATE_EVENT", f"event {new.event_id!r} was recorded before; it counts once")
-        return WriteOutcome(new.event_id, None, (warning,))
-    return WriteOutcome(
-        new.event_id,
-        AlreadyExists(
-            f"event {new.event_id!r} was recorded before and says something else; give a new id", "event_id"
-        ),
-    )
+        return Collection(row, space, self.store, self._settings)

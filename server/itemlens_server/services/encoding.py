@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
@@ -20,6 +21,7 @@ from itemlens_server.engine.repository import Space
 from itemlens_server.engine.text_encoder import TextEncoder
 from itemlens_server.engine.texts import Purpose, Tokens
 from itemlens_server.errors import InvalidArgument, ItemlensError, Warning
+from itemlens_server.storage.records import content_hash
 
 # Above this share of unknown tokens a text's vector says little about it.
 MOSTLY_UNKNOWN = 0.5
@@ -32,6 +34,12 @@ class Content:
     channel: str
     text: str | None = None
     picture: bytes | None = None
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Identity of its bytes."""
+        text = None if self.text is None else self.text.encode("utf-8", "surrogatepass")
+        return content_hash(text if text is not None else self.picture or b"")
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,9 @@ from itemlens_server.fusion.head import (
     search_kind,
     unit,
 )
+from itemlens_server.fusion.history import HistoryRules
 from itemlens_server.services.behaviour_fitting import Row, fit_behaviour
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
-from itemlens_server.services.query import HistoryRules
 from itemlens_server.storage.reader import Reader
 
 QUERIES = 500

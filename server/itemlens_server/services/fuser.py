@@ -3,59 +3,110 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
+from itemlens_server.config import Settings
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import Space
-from itemlens_server.errors import InvalidArgument
-from itemlens_server.fusion.head import Array, KindWeights, search_kind, unit
+from itemlens_server.errors import InvalidArgument, ItemlensError, Warning
+from itemlens_server.fusion.head import Array, search_kind, unit
+from itemlens_server.fusion.query import ChannelChange, changed_weights
+from itemlens_server.services.catalogue import Catalogue
+from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, Outcome
+from itemlens_server.services.limits import check_length, checked_changes
+from itemlens_server.services.vectors import ITEM, QUERY, VectorInput, channel_vector
 
-# Lengths of vectors that callers may send: real ones have some 0.1 to 100.
-SHORTEST, LONGEST = 1e-6, 1e6
+Presence = Literal["PRESENT", "PREDICTED", "ABSENT"]  # as the contract's
+Raw = dict[str, list[Array]]
 
 
-def check_raw(space: Space, channel: str, v: Array) -> Array:
-    """`v`, if it can be a raw vector of `channel`.
+@dataclass(frozen=True)
+class FuseInput:
+    """All that is known of one item, or asked for."""
+
+    contents: Sequence[Content] = ()
+    vectors: Sequence[VectorInput] = ()
+
+
+@dataclass(frozen=True)
+class FusedInput:
+    """How one input went: its vector float32 [dimension], and how each channel came in, or an error."""
+
+    vector: Array | None = None
+    presence: Mapping[str, Presence] | None = None
+    error: ItemlensError | None = None
+    warnings: tuple[Warning, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fuser:
+    """Fuses contents and vectors, encoding what has to be."""
+
+    catalogue: Catalogue
+    encoder: ContentEncoder
+    settings: Settings
+
+    def fuse(
+        self,
+        space_name: str,
+        role: str,
+        inputs: Sequence[FuseInput],
+        changes: Sequence[tuple[str, ChannelChange]],
+        call: CallContext,
+    ) -> tuple[Space, list[FusedInput]]:
+        """ITEM or QUERY vectors of `inputs`; a bad one gives an error in its place.
+
+        Raises:
+            InvalidArgument: the call as a whole is wrong.
+        """
+        check_length(inputs, self.settings.max_inputs, "inputs")
+        if role not in (ITEM, QUERY):
+            raise InvalidArgument("ask for role ITEM or QUERY", "role")
+        if changes and role == ITEM:
+            raise InvalidArgument("an ITEM vector holds no weights; give them with QUERY", "channel_weights")
+        space = self.catalogue.space(space_name)
+        changed = checked_changes(changes)
+        outcomes = self._encode(space, role, inputs, call)
+        results: list[FusedInput] = []
+        raws: dict[int, Raw] = {}
+        for n, (one, encoded) in enumerate(zip(inputs, outcomes, strict=True)):
+            try:
+                raws[n], warnings = _raw(space, one, encoded)
+                results.append(FusedInput(warnings=tuple(warnings)))
+            except ItemlensError as error:
+                results.append(FusedInput(error=error))
+        if role == ITEM:
+            fused: list[Array | ItemlensError] = [*space.head.fuse(list(raws.values()))]
+        else:
+            fused = [_query_vector(space, raw, changed) for raw in raws.values()]
+        for (n, raw), vector in zip(raws.items(), fused, strict=True):
+            if isinstance(vector, ItemlensError):
+                results[n] = replace(results[n], error=vector)
+            else:
+                presence = _presence(space, raw, vector, role)
+                results[n] = replace(results[n], vector=vector, presence=presence)
+        return space, results
+
+    def _encode(
+        self, space: Space, role: str, inputs: Sequence[FuseInput], call: CallContext
+    ) -> list[list[Outcome]]:
+        """The outcomes of each input's contents; all are encoded together."""
+        contents = [content for one in inputs for content in one.contents]
+        check_length(contents, 4 * self.settings.max_inputs, "inputs[].contents", 0)
+        purpose: Literal["query", "item"] = "query" if role == QUERY else "item"
+        outcomes = iter(self.encoder.encode(space, contents, purpose, call))
+        return [[next(outcomes) for _ in one.contents] for one in inputs]
+
+
+def content_units(space: Space, raw: Mapping[str, Sequence[Array]]) -> dict[str, Array]:
+    """q_c = e_c of a query's raw vectors, unit length; several pictures of a channel are averaged.
 
     Raises:
-        InvalidArgument: unknown channel, wrong dimension, not finite, or zero.
+        InvalidArgument: one of them asks for nothing.
     """
-    encoder = space.encoders.get(channel)
-    if encoder is None:
-        raise InvalidArgument(f"no channel {channel!r}; the space has {', '.join(space.encoders)}", "channel")
-    if v.shape != (encoder.about.dim,):
-        raise InvalidArgument(
-            f"channel {channel!r} has {encoder.about.dim} numbers, not {v.size}", "dimension"
-        )
-    return check_finite(v)
-
-
-def check_finite(v: Array) -> Array:
-    """`v`, if it has a direction, and a length with which float32 can reckon.
-
-    Raises:
-        InvalidArgument: NaN, infinity, nothing but zeros, far too short or far too long.
-    """
-    if not np.isfinite(v).all():
-        raise InvalidArgument("the vector holds NaN or infinity", "data")
-    if not v.any():
-        raise InvalidArgument("the vector is zero: it has no direction", "data")
-    length = float(np.linalg.norm(v.astype(np.float64)))
-    if not SHORTEST <= length <= LONGEST:
-        raise InvalidArgument(
-            f"the vector has length {length:g}; it must be {SHORTEST:g} to {LONGEST:g}: send it as it was given",
-            "data",
-        )
-    return v
-
-
-def fuse_items(space: Space, items: Sequence[Mapping[str, Sequence[Array]]]) -> Array:
-    """h of items given as raw vectors by channel (several for several pictures): float32 [n, dimension]."""
-    return space.head.fuse(items)
-
-
-def query_parts(space: Space, raw: Mapping[str, Sequence[Array]]) -> dict[str, Array]:
-    """q_c = e_c of a query's raw vectors, unit length; several pictures of a channel are averaged."""
     q = {}
     for name, vectors in raw.items():
         e = unit(unit(space.terms.channel(name).project(np.stack(vectors))).sum(0))
@@ -67,9 +118,40 @@ def query_parts(space: Space, raw: Mapping[str, Sequence[Array]]) -> dict[str, A
     return q
 
 
-def query_vector(
-    space: Space, raw: Mapping[str, Sequence[Array]], weights: KindWeights | None = None
-) -> Array:
-    """u of a query's raw vectors, float32 [dimension], under the fitted or the given weights."""
-    q = query_parts(space, raw)
-    return space.terms.query(q, weights or space.terms.weights(search_kind(q)))
+def _raw(space: Space, one: FuseInput, outcomes: Sequence[Outcome]) -> tuple[Raw, list[Warning]]:
+    """Raw vectors by channel of one input, and what was noticed."""
+    raw: Raw = {}
+    warnings: list[Warning] = []
+    for m, (content, outcome) in enumerate(zip(one.contents, outcomes, strict=True)):
+        if not isinstance(outcome, EncodedContent):
+            raise outcome.within(f"contents[{m}]")
+        raw.setdefault(content.channel, []).append(outcome.v)
+        warnings += [warning.within(f"contents[{m}]") for warning in outcome.warnings]
+    for m, vector in enumerate(one.vectors):
+        try:
+            v = channel_vector(vector, space)
+        except ItemlensError as error:
+            raise error.within(f"vectors[{m}]") from None
+        raw.setdefault(vector.channel, []).append(v)
+    if not raw:
+        raise InvalidArgument("nothing to fuse; give contents or vectors", "contents")
+    return raw, warnings
+
+
+def _query_vector(space: Space, raw: Raw, changes: Mapping[str, ChannelChange]) -> Array | ItemlensError:
+    """u under the fitted weights with the caller's changes."""
+    try:
+        weights = space.terms.weights(search_kind(raw))
+        if changes:
+            weights = changed_weights(space.terms, weights, changes)
+        return space.terms.query(content_units(space, raw), weights)
+    except ItemlensError as error:
+        return error
+
+
+def _presence(space: Space, raw: Raw, vector: Array, role: str) -> dict[str, Presence]:
+    presence: dict[str, Presence] = {}
+    for name in space.terms.names:
+        imputed = role == ITEM and bool(space.terms.imputed(vector, name))
+        presence[name] = "PRESENT" if name in raw else "PREDICTED" if imputed else "ABSENT"
+    return presence

@@ -38,6 +38,15 @@ class ItemInput:
     relations: Sequence[tuple[str, str]]
 
 
+def contents_of(item: StoredItem) -> list[Content]:
+    """The contents of a stored item, in the order of its inputs; pictures only if they were read."""
+    texts = item.document.texts
+    return [
+        Content(i.channel, texts.get(i.channel), None if i.channel in texts else i.picture)
+        for i in item.inputs
+    ]
+
+
 def check(item: ItemInput, merge: bool, max_pictures: int) -> None:
     """What must hold of an item as the caller gives it.
 

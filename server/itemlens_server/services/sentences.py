@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from itemlens_server.errors import InvalidArgument
-from itemlens_server.services.parts import Kind, Part
+from itemlens_server.fusion.parts import Part
+from itemlens_server.fusion.terms import TERMS
+from itemlens_server.fusion.terms.channels import CHANNEL
 
 Language = Literal["en", "zh"]
 
@@ -17,9 +19,6 @@ WORDS_NAMED = 3
 
 _TEXT = {
     "en": {
-        "past": "you showed interest in {}",
-        "behaviour": "people who took {} took this next",
-        "query": "it fits what you asked for",
         "because": "Because {}.",
         "words": "its words {} fit",
         "picture": "its picture looks alike",
@@ -32,9 +31,6 @@ _TEXT = {
         "detail": " {}.",
     },
     "zh": {
-        "past": "您对{}感兴趣",
-        "behaviour": "选过{}的人接着选了它",
-        "query": "它符合您的查询",
         "because": "因为{}。",
         "words": "其中的{}与之相符",
         "picture": "图片也与之相似",
@@ -55,7 +51,7 @@ _FUNCTION_WORD = re.compile(
 _FUNCTION_CHARACTERS = frozenset("的了也和在一是与及就都而着把被让给对从为以其这那有不可能会到")
 
 
-def language(name: str) -> Language:
+def check_language(name: str) -> Language:
     """`name` checked; English where it is empty.
 
     Raises:
@@ -78,11 +74,11 @@ def sentence(
     if total <= 0 or for_it <= 0:
         return text["none"]
     reasons = []
-    for kind, phrase in ((Kind.PAST_ITEM, "past"), (Kind.BEHAVIOUR, "behaviour"), (Kind.QUERY, "query")):
-        parts = [p for p in sources if p.kind is kind]
+    for kind, phrases in ((kind, phrases) for term in TERMS for kind, phrases in term.phrases.items()):
+        parts = [p for p in sources if p.kind == kind]
         value = sum(p.value for p in parts)
         if value > WORTH_NAMING * for_it:
-            reasons.append((value, text[phrase].format(_named(text, parts, title))))
+            reasons.append((value, phrases[lang].format(_named(text, parts, title))))
     clauses = text["clause"].join(phrase for _, phrase in sorted(reasons, key=lambda r: -r[0]))
     details = _details(text, places, for_it)
     spoken = text["because"].format(clauses) if clauses else ""
@@ -92,11 +88,12 @@ def sentence(
     return spoken.strip() or text["none"]
 
 
-def place_parts(channels: Sequence[Part], pictures: frozenset[str]) -> list[Part]:
-    """CHANNEL parts as the places they come from, for a sentence where the item's content was not encoded."""
+def whole_channels(by_channel: Sequence[Part], kinds: Mapping[str, str]) -> list[Part]:
+    """CHANNEL parts as places, for a sentence where the item's content was not encoded; `kinds` of channels by name."""
     return [
-        Part(Kind.CELL if p.channel in pictures else Kind.SPECIAL, p.value, p.channel, p.imputed)
-        for p in channels
+        Part("CELL" if kinds[p.channel] == "IMAGE" else "SPECIAL", p.value, p.channel, p.imputed)
+        for p in by_channel
+        if p.kind == CHANNEL
     ]
 
 
@@ -113,14 +110,12 @@ def _details(text: dict[str, str], places: Sequence[Part], for_it: float) -> lis
     """What of the item fits: its words, its picture, or what its content suggests."""
     own = [p for p in places if not p.imputed]
     details = []
-    if sum(p.value for p in own if p.kind in (Kind.TOKEN, Kind.SPECIAL)) > WORTH_NAMING * for_it:
-        words = sorted(
-            (p for p in own if p.kind is Kind.TOKEN and _says_something(p)), key=lambda p: -p.value
-        )
+    if sum(p.value for p in own if p.kind in ("TOKEN", "SPECIAL")) > WORTH_NAMING * for_it:
+        words = sorted((p for p in own if p.kind == "TOKEN" and _says_something(p)), key=lambda p: -p.value)
         unique = list(dict.fromkeys(p.text for p in words))[:WORDS_NAMED]
         if unique:
             details.append(text["words"].format(_listed(text, [text["quote"].format(w) for w in unique])))
-    if sum(p.value for p in own if p.kind is Kind.CELL) > WORTH_NAMING * for_it:
+    if sum(p.value for p in own if p.kind == "CELL") > WORTH_NAMING * for_it:
         details.append(text["picture"])
     for channel in sorted({p.channel for p in places if p.imputed}):
         if sum(p.value for p in places if p.imputed and p.channel == channel) > WORTH_NAMING * for_it:

@@ -24,5 +24,5 @@ def title_of(item_id: str, document: Document) -> str:
 
 def titles(catalogue: Catalogue, collection: Collection, item_ids: Sequence[str]) -> dict[str, str]:
     """Titles of the items that are there, by id."""
-    found = catalogue.get(collection, list(dict.fromkeys(item_ids)))
-    return {i: title_of(i, item.document) for i, item in found.items()}
+    documents = catalogue.documents(collection, list(dict.fromkeys(item_ids)))
+    return {item_id: title_of(item_id, document) for item_id, document in documents.items()}

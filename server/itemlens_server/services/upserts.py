@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import AlreadyExists, FailedPrecondition, ItemlensError, Warning
@@ -11,20 +11,33 @@ from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
 from itemlens_server.services.items import ItemInput, WriteOutcome, check, check_whole, merged, replacing
 from itemlens_server.storage import writes
-from itemlens_server.storage.records import Array, NewItem, Replaced, StoredInput, content_hash
+from itemlens_server.storage.records import Array, NewItem, Replaced, StoredInput
 from itemlens_server.storage.store import Store
 
 TRIES = 5
 
 
-@dataclass(frozen=True)
-class _Ready:
-    """An item whose new contents are encoded."""
+@dataclass
+class _Upsert:
+    """One item on its way into the store: what became of each of its contents, and how it went."""
 
-    number: int
     item: ItemInput
-    inputs: tuple[StoredInput, ...]
-    warnings: tuple[Warning, ...]
+    inputs: list[StoredInput | None]
+    warnings: list[Warning] = field(default_factory=list)
+    error: ItemlensError | None = None
+    stored: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is still to be stored."""
+        return self.error is None and not self.stored
+
+    def outcome(self) -> WriteOutcome:
+        """How it went."""
+        error = self.error
+        if self.waits:
+            error = FailedPrecondition(f"item {self.item.item_id!r} is being changed by others; try again")
+        return WriteOutcome(self.item.item_id, error, () if error else tuple(self.warnings))
 
 
 class Upserts:
@@ -46,127 +59,91 @@ class Upserts:
         self, collection: Collection, items: Sequence[ItemInput], merge: bool, call: CallContext
     ) -> tuple[list[WriteOutcome], int]:
         """Add or replace items; how each went, and the sequence number."""
-        outcomes: dict[int, WriteOutcome] = {}
+        upserts = [_Upsert(item, [None] * len(item.contents)) for item in items]
         last = {item.item_id: n for n, item in enumerate(items)}
-        valid = []
-        for n, item in enumerate(items):
+        for n, upsert in enumerate(upserts):
             try:
-                check(item, merge, self._max_item_pictures)
-                if last[item.item_id] != n:
+                check(upsert.item, merge, self._max_item_pictures)
+                if last[upsert.item.item_id] != n:
                     raise AlreadyExists(
-                        f"item {item.item_id!r} comes again in this call; the last one counts", "item_id"
+                        f"item {upsert.item.item_id!r} comes again in this call; the last one counts",
+                        "item_id",
                     )
-                valid.append((n, item))
             except ItemlensError as error:
-                outcomes[n] = WriteOutcome(item.item_id, error)
-        ready = self._encode(collection, valid, outcomes, call)
+                upsert.error = error
         sequence = 0
         for _ in range(TRIES):
-            if not ready:
+            waiting = [upsert for upsert in upserts if upsert.waits]
+            if not waiting:
                 break
-            ready, sequence = self._store_items(collection, ready, merge, outcomes, call)
-        for r in ready:
-            outcomes[r.number] = WriteOutcome(
-                r.item.item_id,
-                FailedPrecondition(f"item {r.item.item_id!r} is being changed by others; try again"),
-            )
+            self._encode(collection, waiting, call)
+            waiting = [upsert for upsert in waiting if upsert.waits]
+            sequence = self._store_items(collection, waiting, merge, call) or sequence
         if not sequence:
-            sequence = self._store.reader().counts(collection.row.id)[2]
-        return [outcomes[n] for n in range(len(items))], sequence
+            sequence = self._store.reader().sequence(collection.row.id)
+        return [upsert.outcome() for upsert in upserts], sequence
 
-    def _encode(
-        self,
-        collection: Collection,
-        items: Sequence[tuple[int, ItemInput]],
-        outcomes: dict[int, WriteOutcome],
-        call: CallContext,
-    ) -> list[_Ready]:
-        """Encode what the store has no vector of; items with a bad content go to `outcomes`."""
-        reader, encoders = self._store.reader(), collection.encoders
-        inputs: dict[int, list[StoredInput | None]] = {}
-        todo: list[tuple[int, int, Content, bytes]] = []
-        for n, item in items:
-            inputs[n] = [None] * len(item.contents)
-            for m, content in enumerate(item.contents):
-                data = (
-                    content.text.encode("utf-8", "surrogatepass")
-                    if content.text is not None
-                    else content.picture or b""
-                )
-                key = content_hash(data)
-                encoder = collection.space.encoders.get(content.channel)
-                fits = encoder is not None and (encoder.kind == "TEXT") == (content.text is not None)
-                known = reader.vector(key, encoders[content.channel]) if fits else None
-                picture = (
-                    reader.picture(key, encoders[content.channel])
-                    if known is not None and content.picture is not None
-                    else b""
-                )
-                if known is not None and (content.text is not None or picture):
-                    inputs[n][m] = StoredInput(content.channel, key, picture, known)
-                else:
-                    todo.append((n, m, content, key))
-        found = self._encoder.encode(
-            collection.space, [content for _, _, content, _ in todo], "item", call, keep=True
-        )
-        warnings: dict[int, list[Warning]] = {}
-        for (n, m, content, key), outcome in zip(todo, found, strict=True):
+    def _encode(self, collection: Collection, upserts: Sequence[_Upsert], call: CallContext) -> None:
+        """Fill in the inputs: from the store what was encoded before, the rest is encoded now."""
+        todo: list[tuple[_Upsert, int]] = []
+        for upsert in upserts:
+            for m, content in enumerate(upsert.item.contents):
+                if upsert.inputs[m] is None and (known := self._known(collection, content)) is not None:
+                    upsert.inputs[m] = known
+                elif upsert.inputs[m] is None:
+                    todo.append((upsert, m))
+        contents = [upsert.item.contents[m] for upsert, m in todo]
+        outcomes = self._encoder.encode(collection.space, contents, "item", call, keep=True)
+        for (upsert, m), content, outcome in zip(todo, contents, outcomes, strict=True):
             if isinstance(outcome, EncodedContent):
-                inputs[n][m] = StoredInput(content.channel, key, outcome.stored, outcome.v)
-                warnings.setdefault(n, []).extend(
-                    Warning(x.reason, x.message, f"contents[{m}].{x.field}") for x in outcome.warnings
-                )
-            else:
-                outcomes[n] = WriteOutcome(dict(items)[n].item_id, outcome.within(f"contents[{m}]"))
-        return [
-            _Ready(n, item, tuple(i for i in inputs[n] if i is not None), tuple(warnings.get(n, ())))
-            for n, item in items
-            if n not in outcomes
-        ]
+                upsert.inputs[m] = StoredInput(content.channel, content.digest, outcome.stored, outcome.v)
+                upsert.warnings += [warning.within(f"contents[{m}]") for warning in outcome.warnings]
+            elif upsert.error is None:
+                upsert.error = outcome.within(f"contents[{m}]")
+
+    def _known(self, collection: Collection, content: Content) -> StoredInput | None:
+        """The input of a content that was encoded before. The store has its bytes, if it keeps any."""
+        encoder, reader = collection.space.encoders.get(content.channel), self._store.reader()
+        if encoder is None or (encoder.kind == "TEXT") != (content.text is not None):
+            return None
+        v = reader.vector(content.digest, encoder.digest)
+        keeps_bytes = content.picture is not None
+        if v is None or (keeps_bytes and not reader.has_picture(content.digest, encoder.digest)):
+            return None
+        return StoredInput(content.channel, content.digest, b"", v, needs_picture=keeps_bytes)
 
     def _store_items(
-        self,
-        collection: Collection,
-        ready: list[_Ready],
-        merge: bool,
-        outcomes: dict[int, WriteOutcome],
-        call: CallContext,
-    ) -> tuple[list[_Ready], int]:
-        """Fuse and store; those whose item was changed meanwhile are given back, with the sequence number."""
-        new: list[NewItem] = []
-        raws: list[dict[str, list[Array]]] = []
-        whole: list[_Ready] = []
+        self, collection: Collection, upserts: Sequence[_Upsert], merge: bool, call: CallContext
+    ) -> int:
+        """Fuse and store; what others changed meanwhile still waits then. The sequence number, 0 if nothing was."""
         old_items = (
             self._store.reader().items(
-                collection.row.id,
-                [r.item.item_id for r in ready],
-                collection.encoders,
-                pictures=True,
-                vectors=True,
+                collection.row.id, [u.item.item_id for u in upserts], collection.encoders, vectors=True
             )
             if merge
             else {}
         )
-        for r in ready:
-            one = (
-                merged(r.item, r.inputs, old_items.get(r.item.item_id))
+        ready: list[tuple[_Upsert, NewItem, dict[str, list[Array]]]] = []
+        for upsert in upserts:
+            inputs = tuple(i for i in upsert.inputs if i is not None)
+            new = (
+                merged(upsert.item, inputs, old_items.get(upsert.item.item_id))
                 if merge
-                else replacing(r.item, r.inputs)
+                else replacing(upsert.item, inputs)
             )
             try:
-                check_whole(one, self._max_item_pictures)
+                check_whole(new, self._max_item_pictures)
             except ItemlensError as error:
-                outcomes[r.number] = WriteOutcome(r.item.item_id, error)
+                upsert.error = error
                 continue
             raw: dict[str, list[Array]] = {}
-            for i in one.inputs:
+            for i in new.inputs:
                 assert i.vector is not None
                 raw.setdefault(i.channel, []).append(i.vector)
-            new.append(one)
-            raws.append(raw)
-            whole.append(r)
-        if not new:
-            return [], 0
+            ready.append((upsert, new, raw))
+        if not ready:
+            return 0
+        raws = [raw for _, _, raw in ready]
         h = collection.space.head.fuse(raws, call)
         call.check()
 
@@ -176,15 +153,15 @@ class Upserts:
             if not kept or current is None:
                 return
             fused = h if current.space is collection.space else current.space.head.fuse(raws)
-            current.put([replaced[n].row for n in kept], [new[n].item_id for n in kept], fused[kept])
+            current.put([replaced[n].row for n in kept], [ready[n][1].item_id for n in kept], fused[kept])
 
+        new_items = [new for _, new, _ in ready]
         replaced = self._store.write(
-            lambda c: writes.upsert_items(c, collection.row.id, new, collection.encoders), after
+            lambda c: writes.upsert_items(c, collection.row.id, new_items, collection.encoders), after
         )
-        again = []
-        for r, outcome in zip(whole, replaced, strict=True):
-            if outcome.row:
-                outcomes[r.number] = WriteOutcome(r.item.item_id, None, r.warnings)
-            else:
-                again.append(r)
-        return again, replaced[0].sequence
+        for (upsert, _, _), one in zip(ready, replaced, strict=True):
+            upsert.stored = bool(one.row)
+            if not upsert.stored:
+                # What the store had of its contents may be gone with the item that held them.
+                upsert.inputs = [i if i is None or not i.needs_picture else None for i in upsert.inputs]
+        return replaced[0].sequence

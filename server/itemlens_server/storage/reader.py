@@ -50,6 +50,11 @@ class Reader:
         ).fetchone()
         return int(row[0]) if row else 0
 
+    def labels(self, collection: int) -> set[int]:
+        """Labels of all items of a collection."""
+        rows = self._connection.execute("SELECT row FROM items WHERE collection = ?", (collection,))
+        return {int(label) for (label,) in rows}
+
     def counts(self, collection: int) -> tuple[int, int, int]:
         """Items, events and sequence number of a collection."""
         row = self._connection.execute(
@@ -84,6 +89,17 @@ class Reader:
         finally:
             self._connection.execute("COMMIT")
         return found
+
+    def documents(self, collection: int, item_ids: Sequence[str]) -> dict[str, Document]:
+        """What items say, by id, without their inputs."""
+        documents = {}
+        for item_id in item_ids:
+            row = self._connection.execute(
+                "SELECT document FROM items WHERE collection = ? AND item_id = ?", (collection, item_id)
+            ).fetchone()
+            if row:
+                documents[item_id] = Document.parse(row[0])
+        return documents
 
     def page(self, collection: int, after_row: int, size: int) -> list[StoredItem]:
         """The next `size` items after `after_row`, by row, without inputs."""
@@ -148,6 +164,13 @@ class Reader:
             (collection,),
         )
         yield from rows
+
+    def has_picture(self, content: bytes, encoder: str) -> bool:
+        """Whether the form of a picture that is kept for an encoder is there."""
+        row = self._connection.execute(
+            "SELECT 1 FROM pictures WHERE content = ? AND encoder = ?", (content, encoder)
+        ).fetchone()
+        return row is not None
 
     def picture(self, content: bytes, encoder: str) -> bytes:
         """The form of a picture that is kept for an encoder; empty if it is not there."""

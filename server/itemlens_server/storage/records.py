@@ -51,12 +51,16 @@ class Document:
 
 @dataclass(frozen=True)
 class StoredInput:
-    """One text or picture of an item. `picture` is empty for texts and where pictures were not asked for."""
+    """One text or picture of an item. `picture` is empty for texts and where pictures were not asked for.
+
+    needs_picture: to be stored only if the store has the picture of this content already.
+    """
 
     channel: str
     content: bytes
     picture: bytes = b""
     vector: Array | None = None
+    needs_picture: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ class EventRow:
 
 @dataclass(frozen=True)
 class Replaced:
-    """Outcome of one upsert: the new row, and the one it replaced (0: none). row 0: `replaces` did not hold."""
+    """Outcome of one upsert: the new row, and the one it replaced (0: none). row 0: what it builds on was changed."""
 
     row: int
     old_row: int

@@ -38,6 +38,11 @@ def create_collection(connection: sqlite3.Connection, name: str, space_id: str) 
     return CollectionRow(cursor.lastrowid, name, space_id, created, 0)
 
 
+def move_collection(connection: sqlite3.Connection, collection: int, space_id: str) -> None:
+    """Say that a collection is of another space from now on."""
+    connection.execute("UPDATE collections SET space_id = ? WHERE id = ?", (space_id, collection))
+
+
 def delete_collection(connection: sqlite3.Connection, collection: int) -> None:
     """Delete a collection and all that is in it."""
     for (row,) in connection.execute("SELECT row FROM items WHERE collection = ?", (collection,)).fetchall():
@@ -57,7 +62,8 @@ def upsert_items(
             "SELECT row FROM items WHERE collection = ? AND item_id = ?", (collection, item.item_id)
         ).fetchone()
         old_row = int(found[0]) if found else 0
-        if item.replaces is not None and item.replaces != old_row:
+        changed = item.replaces is not None and item.replaces != old_row
+        if changed or not _has_pictures(connection, item, encoders):
             outcomes.append(Replaced(0, old_row, sequence))
             continue
         if old_row:
@@ -89,6 +95,17 @@ def upsert_items(
             _delete_row(connection, old_row)
         outcomes.append(Replaced(row, old_row, sequence))
     return outcomes
+
+
+def _has_pictures(connection: sqlite3.Connection, item: NewItem, encoders: Mapping[str, str]) -> bool:
+    """Whether all pictures are there that the item relies on: they go with the last item that holds them."""
+    return all(
+        connection.execute(
+            "SELECT 1 FROM pictures WHERE content = ? AND encoder = ?", (i.content, encoders[i.channel])
+        ).fetchone()
+        for i in item.inputs
+        if i.needs_picture
+    )
 
 
 def delete_items(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itemlens_server.fusion.rows import Array
+from itemlens_server.fusion.rows import Array, Ints, Rows, View
 from itemlens_server.index import segments as graphs
-from itemlens_server.index.hnsw import Index
+from itemlens_server.index.candidate_index import CandidateRequest
+from itemlens_server.index.hnsw import HnswIndex
 from itemlens_server.index.segments import Block, Segment
 
 BLOCKS = (Block("text", 0, 6), Block("image", 8, 12))
@@ -34,14 +36,46 @@ def random_h(count: int, seed: int = 0) -> Array:
     return h
 
 
-def index_at(folder: Path, segment_rows: int = 50, identity: dict[str, object] = IDENTITY) -> Index:
-    return Index(BLOCKS, DIMENSION, directory=folder / "graphs", identity=identity, segment_rows=segment_rows)
+class Indexed:
+    """Rows with an index over them, as a collection has them."""
+
+    def __init__(
+        self, folder: Path, segment_rows: int = 50, identity: dict[str, object] = IDENTITY, depth: int = 10
+    ) -> None:
+        self.rows = Rows(DIMENSION)
+        self.index = HnswIndex(
+            BLOCKS, directory=folder / "graphs", identity=identity, segment_rows=segment_rows,
+            candidates_per_channel=depth,
+        )  # fmt: skip
+
+    def append(self, labels: Iterable[int], item_ids: list[str], h: Array) -> None:
+        self.rows.append(np.asarray(list(labels), np.int64), item_ids, h)
+
+    @property
+    def view(self) -> View:
+        return self.rows.view()
+
+    def maintain(self) -> bool:
+        return self.index.build(self.view)
+
+    def load_graphs(self) -> None:
+        self.index.load(self.view)
+
+    def graph_rows(self) -> int:
+        return self.index.graph_rows()
+
+    def candidates(self, view: View, directions: dict[str, Array], k: int) -> list[Ints]:
+        return self.index.search(view, CandidateRequest(directions, view.alive, k, 1))
 
 
-def filled(folder: Path, count: int, segment_rows: int = 50) -> Index:
-    made = index_at(folder, segment_rows)
-    made.append(range(1, count + 1), [f"i{n}" for n in range(count)], random_h(count))
-    return made
+def index_at(folder: Path, segment_rows: int = 50, identity: dict[str, object] = IDENTITY) -> Indexed:
+    return Indexed(folder, segment_rows, identity)
+
+
+def filled(folder: Path, count: int, segment_rows: int = 50) -> Indexed:
+    indexed = index_at(folder, segment_rows)
+    indexed.append(range(1, count + 1), [f"i{n}" for n in range(count)], random_h(count))
+    return indexed
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -98,11 +132,11 @@ def test_candidates_are_near_rows_fresh_rows_and_no_dead_ones(count: int, gone: 
     index.append([count + 1], ["fresh"], random_h(1, seed + 1))
     dead = {f"i{n}" for n in rng.permutation(count)[:gone]}
     for item_id in dead:
-        index.remove(item_id)
-    view = index.view()
+        index.rows.remove(item_id)
+    view = index.view
     direction = rng.normal(size=(1, 6)).astype(np.float32)
     # Act
-    [found] = index.candidates(view, {"text": direction / np.linalg.norm(direction)}, 20 + gone)
+    [found] = index.candidates(view, {"text": direction / np.linalg.norm(direction)}, 10)
     # Assert
     names = {view.item_ids[p] for p in found}
     assert "fresh" in names and not names & dead
@@ -187,7 +221,7 @@ class TestSnapshot:
     def test_that_was_not_written_whole_is_given_up(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        # A full disk: hnswlib itself does not warning.
+        # A full disk: hnswlib itself does not notice.
         def short(self: object, path: str) -> None:
             Path(path).write_bytes(b"half")
 
@@ -212,5 +246,42 @@ def test_thousands_of_equal_items_are_found_like_any_others(tmp_path: Path) -> N
     index = index_at(tmp_path)
     index.append(range(1, 1001), [f"i{n}" for n in range(1000)], np.tile(random_h(1), (1000, 1)))
     index.maintain()
-    [found] = index.candidates(index.view(), {"text": random_h(1)[:, :6]}, 600)
-    assert len(found) >= 600
+    [found] = index.candidates(index.view, {"text": random_h(1)[:, :6]}, 150)
+    assert 300 <= len(found) < 1000
+
+
+class TestDepth:
+    """How deep graphs are searched, and when a scan is better: the index's own rules."""
+
+    def depth(self, tmp_path: Path, k: int = 5, masked: int = 0, from_items: bool = False) -> int | None:
+        index = Indexed(tmp_path, depth=100)
+        index.append(range(1, 1001), [f"i{n}" for n in range(1000)], random_h(1000))
+        mask = index.view.alive.copy()
+        mask[:masked] = False
+        request = CandidateRequest({"text": random_h(1)[:, :6]}, mask, k, 1, from_items)
+        return index.index.depth(index.view, request)
+
+    def test_is_the_setting_or_twice_the_list(self, tmp_path: Path) -> None:
+        assert self.depth(tmp_path) == 100
+        assert self.depth(tmp_path, k=80) == 160
+
+    def test_items_are_found_at_half_of_it(self, tmp_path: Path) -> None:
+        assert self.depth(tmp_path, from_items=True) == 50
+
+    def test_grows_by_what_the_mask_takes_out(self, tmp_path: Path) -> None:
+        assert self.depth(tmp_path, masked=30) == 130
+
+    def test_beyond_a_third_of_the_rows_a_scan_is_better(self, tmp_path: Path) -> None:
+        assert self.depth(tmp_path, masked=300) is None
+        assert self.depth(tmp_path, k=200) is None
+
+
+def test_nothing_outside_the_mask_is_a_candidate(tmp_path: Path) -> None:
+    index = filled(tmp_path, 400)
+    index.maintain()
+    mask = index.view.alive.copy()
+    mask[::9] = False
+    for k in (5, 390):  # by the graphs, and by a scan
+        request = CandidateRequest({"text": random_h(2)[:, :6]}, mask, k, 2)
+        for found in index.index.search(index.view, request):
+            assert len(found) and mask[found].all()

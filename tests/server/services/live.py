@@ -1,4 +1,4 @@
-"""A live catalogue in this process, for tests of the domain."""
+"""A live catalogue in this process, for tests of the services."""
 
 from __future__ import annotations
 
@@ -10,33 +10,42 @@ import numpy as np
 from scipy import sparse
 
 import spaces
+from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
-from itemlens_server.fusion.head import Array
-from itemlens_server.index.hnsw import Neighbours
-from itemlens_server.services.catalogue import Catalogue
-from itemlens_server.services.collection import Collection
-from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
-from itemlens_server.services.fuser import query_parts
-from itemlens_server.services.items import ItemInput, WriteOutcome
-from itemlens_server.services.query import HistoryRules, Side
-from itemlens_server.services.recommender import Answer, RecommendOptions, recommend
-from itemlens_server.storage.records import EventRow
+from itemlens_server.fusion.history import HistoryRules
+from itemlens_server.fusion.item_to_item import ItemToItem
+from itemlens_server.fusion.query import Query, ask
+from itemlens_server.fusion.scoring import Scorer, bind
+from itemlens_server.services import (
+    Catalogue,
+    Collection,
+    Content,
+    ContentEncoder,
+    EventRow,
+    ExplainOptions,
+    Explanation,
+    ItemInput,
+    QueryRequest,
+    RecommendOptions,
+    RecommendResult,
+    UseCases,
+    WriteOutcome,
+)
 from itemlens_server.storage.store import Store
 
 
 class Live:
-    """Store, encoder and catalogue. `put` and `ask` are short for what tests do most."""
+    """Store, encoder and use cases. `put`, `ask` and `explain` are short for what tests do most."""
 
     def __init__(self, repository: ModelRepository, data: Path, space: str, **settings: int) -> None:
         self.repository, self.data, self.space_id = repository, data, space
+        self.settings = Settings(**{"segment_rows": 50, "max_item_pictures": 3, **settings})  # type: ignore[arg-type]
         self.store = Store(data)
         self.encoder = ContentEncoder(2)
-        self.catalogue = Catalogue(
-            self.store, repository, self.encoder, default_space=space,
-            **{"segment_rows": 50, "max_item_pictures": 3, **settings},
-        )  # fmt: skip
+        self.catalogue = Catalogue(self.store, repository, self.encoder, self.settings, space)
         self.catalogue.load()
+        self.use_cases = UseCases.over(self.catalogue, self.encoder, self.settings)
 
     def close(self) -> None:
         self.encoder.close()
@@ -66,21 +75,22 @@ class Live:
             "", [EventRow(f"e{before + n}", u, i, t, float(before + n)) for n, (u, i, t) in enumerate(events)]
         )
 
-    def query(self, text: str | None = None, picture: bytes | None = None) -> dict[str, Array]:
-        """q by channel."""
-        wanted = contents(text, [picture] if picture is not None else [])
-        found = self.encoder.encode(self.collection.space, wanted, "query", CallContext())
-        raw = {}
-        for one, outcome in zip(wanted, found, strict=True):
-            assert isinstance(outcome, EncodedContent)
-            raw[one.channel] = [outcome.v]
-        return query_parts(self.collection.space, raw)
+    def ask(self, request: QueryRequest, **options: Any) -> RecommendResult:
+        return self.use_cases.recommender.recommend("", request, RecommendOptions(**options), CallContext())
 
-    def ask(self, side: Side, candidates_per_channel: int = 400, **wanted: Any) -> Answer:
-        return recommend(
-            self.collection, side, RecommendOptions(**wanted), HistoryRules(),
-            candidates_per_channel=candidates_per_channel, max_k=1000, call=CallContext(),
-        )  # fmt: skip
+    def explain(self, request: QueryRequest, *item_ids: str, **options: Any) -> list[Explanation]:
+        result = self.use_cases.explainer.explain_query(
+            "", request, item_ids, ExplainOptions(**options), CallContext()
+        )
+        return list(result.explanations)
+
+    def scorer(self, query: Query) -> Scorer:
+        """The terms of a query whose content is encoded already."""
+        return bind(ask(self.collection.snapshot(), query, HistoryRules()))
+
+    def take_table(self, table: ItemToItem | None) -> None:
+        """Serve this item-to-item table, as if it had been fitted."""
+        self.collection._item_to_item = table
 
 
 def contents(text: str | None = None, pictures: Sequence[bytes] = ()) -> list[Content]:
@@ -88,9 +98,11 @@ def contents(text: str | None = None, pictures: Sequence[bytes] = ()) -> list[Co
     return made + [Content("image", None, data) for data in pictures]
 
 
-def sample_catalogue(repository: ModelRepository, data: Path, space: str, count: int = 150) -> Live:
+def sample_catalogue(
+    repository: ModelRepository, data: Path, space: str, count: int = 150, **settings: int
+) -> Live:
     """The sample items, one with a picture only, and a random B over some of them."""
-    made = Live(repository, data, space)
+    made = Live(repository, data, space, **settings)
     items = [
         ItemInput(i.item_id, contents(i.text, i.pictures), {"title": i.text.title()}, ())
         for i in spaces.sample_items(count)
@@ -103,6 +115,5 @@ def sample_catalogue(repository: ModelRepository, data: Path, space: str, count:
     table = rng.normal(scale=0.3, size=(len(known), len(known))) * (
         rng.random((len(known), len(known))) < 0.2
     )
-    b = sparse.csr_matrix(table.astype(np.float32))
-    made.collection.index.neighbours = Neighbours(b, {i: n for n, i in enumerate(known)}, known, 1)
+    made.take_table(ItemToItem(known, sparse.csr_matrix(table.astype(np.float32))))
     return made

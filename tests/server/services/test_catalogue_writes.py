@@ -22,10 +22,12 @@ from itemlens_server.errors import (
     NotFound,
     SpaceMismatch,
 )
+from itemlens_server.fusion.item_to_item import ItemToItem
+from itemlens_server.index.hnsw import HnswIndex
+from itemlens_server.services import QueryRequest
 from itemlens_server.services import collection as collection_module
 from itemlens_server.services.encoding import Content
 from itemlens_server.services.items import ItemInput
-from itemlens_server.services.query import Side
 from itemlens_server.storage.records import EventRow
 from spaces import Tiny
 
@@ -38,9 +40,9 @@ def pictures_of(live: Live, item_id: str) -> list[bytes]:
 
 
 def h_of(live: Live, item_id: str) -> np.ndarray:
-    position = live.collection.index.position(item_id)
+    position = live.collection.position(item_id)
     assert position is not None
-    return live.collection.index.view().h[position].copy()
+    return live.collection.snapshot().view.h[position].copy()
 
 
 def hung_up() -> CallContext:
@@ -67,7 +69,7 @@ class TestUpsert:
         found = live.catalogue.get(live.collection, ["a"])["a"].document
         assert (found.texts, found.attributes, found.relations) == ({"text": "blue dress"}, {}, ())
         assert pictures_of(live, "a") == []
-        assert live.collection.index.view().alive_count == 1
+        assert live.collection.snapshot().view.alive_count == 1
 
     def test_of_one_id_twice_the_last_counts_and_the_earlier_is_told(self, live: Live) -> None:
         items = [ItemInput("a", contents(t), {}, ()) for t in ("first", "second")]
@@ -276,22 +278,22 @@ class TestBehaviour:
 
     def test_is_learnt_from_enough_events_and_again_when_they_have_grown(self, live: Live) -> None:
         self.fill(live, 40)
-        assert not live.collection.learn_behaviour(live.store.reader())
+        assert not live.collection.fit_item_to_item(live.store.reader())
         self.fill(live, 40)
-        assert live.collection.learn_behaviour(live.store.reader())
-        assert not live.collection.learn_behaviour(live.store.reader())
+        assert live.collection.fit_item_to_item(live.store.reader())
+        assert not live.collection.fit_item_to_item(live.store.reader())
         self.fill(live, 20)
-        assert live.collection.learn_behaviour(live.store.reader())
+        assert live.collection.fit_item_to_item(live.store.reader())
 
     def test_is_there_again_after_a_restart(
         self, live: Live, repository: ModelRepository, tiny: Tiny
     ) -> None:
         self.fill(live, 80)
-        live.collection.learn_behaviour(live.store.reader())
-        old = live.collection.index.neighbours
+        live.collection.fit_item_to_item(live.store.reader())
+        old = live.collection.item_to_item
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
-        new = again.collection.index.neighbours
+        new = again.collection.item_to_item
         again.close()
         assert old is not None and new is not None
         assert (old.table != new.table).nnz == 0 and list(old.item_ids) == list(new.item_ids)
@@ -301,13 +303,13 @@ class TestBehaviour:
         self, live: Live, repository: ModelRepository, tiny: Tiny, damage: bytes
     ) -> None:
         self.fill(live, 80)
-        live.collection.learn_behaviour(live.store.reader())
+        live.collection.fit_item_to_item(live.store.reader())
         (live.collection.directory / collection_module.BEHAVIOUR).write_bytes(damage)
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
         try:
-            assert again.collection.index.neighbours is None
-            assert again.collection.learn_behaviour(again.store.reader())
+            assert again.collection.item_to_item is None
+            assert again.collection.fit_item_to_item(again.store.reader())
         finally:
             again.close()
 
@@ -316,24 +318,24 @@ class TestBehaviour:
     ) -> None:
         self.fill(live, 80)
         live.record(("secret", "i0", 5), ("secret", "only-secret", 5))
-        live.collection.learn_behaviour(live.store.reader())
-        assert "only-secret" in live.collection.index.neighbours.index  # type: ignore[union-attr]
+        live.collection.fit_item_to_item(live.store.reader())
+        assert "only-secret" in live.collection.item_to_item.rows  # type: ignore[union-attr]
         live.catalogue.delete_user("", "secret")
         live.catalogue.record("", [EventRow(f"new{n}", "x", f"i{n}", 5, 1e6 + n) for n in range(3)])
         # While the server was down, too: what was learnt before the deletion is not taken.
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
         try:
-            assert again.collection.index.neighbours is None
-            assert again.collection.learn_behaviour(again.store.reader())
-            assert "only-secret" not in again.collection.index.neighbours.index  # type: ignore[union-attr]
+            assert again.collection.item_to_item is None
+            assert again.collection.fit_item_to_item(again.store.reader())
+            assert "only-secret" not in again.collection.item_to_item.rows  # type: ignore[union-attr]
             again.catalogue.record("", [EventRow("s", "secret", "only-secret", 5, 2e6)])
             again.catalogue.record("", [EventRow(f"m{n}", "y", f"i{n % 6}", 5, 3e6 + n) for n in range(40)])
-            assert again.collection.learn_behaviour(again.store.reader())
+            assert again.collection.fit_item_to_item(again.store.reader())
             again.catalogue.delete_user("", "secret")
             again.catalogue.record("", [EventRow(f"l{n}", "z", f"i{n}", 5, 4e6 + n) for n in range(2)])
-            assert again.collection.learn_behaviour(again.store.reader())
-            assert "only-secret" not in again.collection.index.neighbours.index  # type: ignore[union-attr]
+            assert again.collection.fit_item_to_item(again.store.reader())
+            assert "only-secret" not in again.collection.item_to_item.rows  # type: ignore[union-attr]
         finally:
             again.close()
 
@@ -342,20 +344,20 @@ class TestBehaviour:
     ) -> None:
         self.fill(live, 80)
 
-        def full(*_: object) -> None:
+        def full(*_: object, **__: object) -> None:
             raise OSError("no space left on device")
 
         with monkeypatch.context() as patched:
-            patched.setattr(collection_module, "save_learnt", full)
+            patched.setattr(ItemToItem, "save", full)
             with pytest.raises(OSError, match="no space"):
-                live.collection.learn_behaviour(live.store.reader())
-        assert live.collection.index.neighbours is not None
+                live.collection.fit_item_to_item(live.store.reader())
+        assert live.collection.item_to_item is not None
         live.record(*((f"v{n}", f"i{n % 6}", 5) for n in range(40)))
         with monkeypatch.context() as patched:
-            patched.setattr(collection_module.behaviour, "fit", full)
+            patched.setattr(ItemToItem, "fit", full)
             with pytest.raises(OSError, match="no space"):
-                live.collection.learn_behaviour(live.store.reader())
-        assert live.collection.learn_behaviour(live.store.reader())
+                live.collection.fit_item_to_item(live.store.reader())
+        assert live.collection.fit_item_to_item(live.store.reader())
 
     def test_one_collection_that_fails_does_not_hold_up_the_others(
         self, live: Live, monkeypatch: pytest.MonkeyPatch
@@ -366,24 +368,24 @@ class TestBehaviour:
         def fails(*_: object) -> bool:
             raise RuntimeError("broken")
 
-        monkeypatch.setattr(broken.index, "maintain", fails)
+        monkeypatch.setattr(broken.index, "build", fails)
         assert live.catalogue.maintain()
-        assert live.collection.index.neighbours is not None
+        assert live.collection.item_to_item is not None
 
     def test_of_a_deleted_user_nothing_stays(self, live: Live) -> None:
         self.fill(live, 80)
         live.record(*(("secret", f"i{n}", 5) for n in (0, 3)))
-        live.collection.learn_behaviour(live.store.reader())
+        live.collection.fit_item_to_item(live.store.reader())
         live.catalogue.delete_user("", "secret")
-        assert live.collection.learn_behaviour(live.store.reader())
-        neighbours = live.collection.index.neighbours
+        assert live.collection.fit_item_to_item(live.store.reader())
+        neighbours = live.collection.item_to_item
         assert neighbours is not None
         for n in range(80):
             live.catalogue.delete_user("", f"u{n}")
-        assert live.collection.learn_behaviour(live.store.reader())
-        assert live.collection.index.neighbours is None
+        assert live.collection.fit_item_to_item(live.store.reader())
+        assert live.collection.item_to_item is None
         assert not (live.collection.directory / collection_module.BEHAVIOUR).exists()
-        assert not live.collection.learn_behaviour(live.store.reader())
+        assert not live.collection.fit_item_to_item(live.store.reader())
 
 
 class TestCollections:
@@ -438,7 +440,7 @@ class TestMove:
             monkeypatch.setattr(live.encoder, "encode", None)
             moved = live.catalogue.move("default", "fitted")
             assert live.collection is moved and moved.space.space_id == tiny.fitted
-            assert moved.index.view().alive_count == 69
+            assert moved.snapshot().view.alive_count == 69
             assert live.store.reader().collections()[0].space_id == tiny.fitted
         finally:
             live.close()
@@ -455,7 +457,8 @@ class TestMove:
 
         def ask() -> list[tuple[str, float]]:
             return [
-                (i.item_id, round(i.score, 5)) for i in live.ask(Side(query=live.query("red shoe"))).items
+                (i.item_id, round(i.score, 5))
+                for i in live.ask(QueryRequest(content=contents("red shoe"))).items
             ]
 
         before = ask()
@@ -486,7 +489,7 @@ class TestMove:
                 live.catalogue.move("default", space)
             stop.set()
             writing.result()
-        view = live.collection.index.view()
+        view = live.collection.snapshot().view
         there = {view.item_ids[p] for p in np.flatnonzero(view.alive)}
         assert there == {*(f"old-{n}" for n in range(40)), *written} - set(removed)
         assert live.collection.space.space_id == tiny.plain
@@ -507,12 +510,13 @@ class TestRestart:
         live.put("item-0002", "blue kettle")
         if snapshot:
             live.catalogue.maintain()
-        side = Side(query=live.query("red running shoe"))
-        before = [(i.item_id, i.score) for i in live.ask(side, k=50, exact=True).items]
+        request = QueryRequest(content=contents("red running shoe"))
+        before = [(i.item_id, i.score) for i in live.ask(request, k=50, exact=True).items]
         again = self.reopen(live)
         try:
+            assert isinstance(again.collection.index, HnswIndex)
             assert bool(again.collection.index.graph_rows()) == snapshot
-            after = [(i.item_id, i.score) for i in again.ask(side, k=50, exact=True).items]
+            after = [(i.item_id, i.score) for i in again.ask(request, k=50, exact=True).items]
             assert [i for i, _ in after] == [i for i, _ in before]
             np.testing.assert_allclose([s for _, s in after], [s for _, s in before], atol=1e-6)
         finally:

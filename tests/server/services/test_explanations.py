@@ -2,86 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live import Live
+from live import Live, contents
 
 import spaces
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.services import parts
-from itemlens_server.services.encoding import Content, EncodedContent
-from itemlens_server.services.parts import Kind, Part
-from itemlens_server.services.places import ChannelSum, ItemInput, channel_sums
-from itemlens_server.services.query import (
-    CART,
-    CLICK,
-    DISLIKED,
-    PURCHASE,
-    VIEW,
-    ChannelChange,
-    HistoryRules,
-    Interest,
-    Past,
-    Side,
-    resolve,
-)
-from itemlens_server.services.recommender import score
+from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, NotFound
+from itemlens_server.fusion.head import HISTORY
+from itemlens_server.fusion.history import CART, CLICK, DISLIKED, PURCHASE, VIEW, HistoryRules, Interaction
+from itemlens_server.fusion.parts import Part
+from itemlens_server.fusion.query import ChannelChange, Query, ask
+from itemlens_server.fusion.scoring import bind
+from itemlens_server.fusion.terms import TERMS
+from itemlens_server.services import ExplainOptions, Explanation, QueryRequest, VectorInput
 
 TOLERANCE = 1e-4
 
 
-@dataclass
-class Explained:
-    """One item's score and all its parts."""
-
-    score: float
-    by_channel: list[Part]
-    by_source: list[Part]
-    by_place: list[Part]
-    fixed: list[Part]
-    sums: list[ChannelSum]
+def explain(live: Live, item_id: str, request: QueryRequest) -> Explanation:
+    [explanation] = live.explain(request, item_id, with_sums=True)
+    assert explanation.error is None
+    return explanation
 
 
-def explain(live: Live, item_id: str, interest: Interest) -> Explained:
-    collection, view = live.collection, live.collection.index.view()
-    position = collection.index.position(item_id)
-    assert position is not None
-    h, head = view.h[position], collection.space.terms
-    stored = live.catalogue.get(collection, [item_id], pictures=True)[item_id]
-    texts = [stored.document.texts.get(i.channel) for i in stored.inputs]
-    contents = [
-        Content(i.channel, text, i.picture if text is None else None)
-        for i, text in zip(stored.inputs, texts, strict=True)
-    ]
-    outcomes = live.encoder.encode(collection.space, contents, "item", CallContext(), parts=True)
-    inputs = []
-    for content, outcome in zip(contents, outcomes, strict=True):
-        assert isinstance(outcome, EncodedContent)
-        inputs.append(ItemInput(content.channel, outcome, content.text or ""))
-    sides = parts.directions(head, view, interest)
-    sums = channel_sums(collection.space, sides, h, inputs)
-    fixed = [*parts.baselines(head, interest, h), *parts.behaviour_parts(interest, item_id)]
-    return Explained(
-        float(score(collection, view, np.asarray([position]), interest)[0]),
-        [*parts.by_channel(head, sides, h), *fixed],
-        [*parts.by_source(head, sides, h), *fixed],
-        [*(p for s in sums for p in s.places), *fixed],
-        fixed,
-        sums,
-    )
-
-
-def interests(live: Live, **side: object) -> tuple[Interest, ...]:
-    view = live.collection.index.view()
-    return resolve(live.collection, view, Side(**side), HistoryRules()).interests  # type: ignore[arg-type]
-
-
-def total(found: list[Part]) -> float:
-    return sum(p.value for p in found)
+def total(parts: Sequence[Part]) -> float:
+    return sum(p.value for p in parts)
 
 
 ITEM = st.integers(0, 149).map(lambda n: f"item-{n:04d}")
@@ -89,114 +40,187 @@ WEIGHT = st.floats(0.0, 3.0)
 
 
 @st.composite
-def sides(draw: st.DrawFn) -> dict[str, object]:
-    """Any mix of sources, with any weights; `query` still as texts and pictures."""
+def requests(draw: st.DrawFn) -> QueryRequest:
+    """Any mix of sources, with any weights. A vector still has no space."""
     kinds = st.sampled_from([VIEW, CLICK, CART, PURCHASE, DISLIKED])
-    return {
-        "history": draw(st.lists(st.builds(Past, ITEM, kinds), max_size=8)),
-        "liked": draw(st.lists(ITEM, max_size=4)),
-        "disliked": draw(st.lists(ITEM, max_size=3)),
-        "text": draw(st.sampled_from([None, "red shoe", "a silk gown for summer", "蓝色的鞋"])),
-        "picture": draw(
-            st.sampled_from([None, spaces.picture("tour", "blue"), spaces.picture("fund", "red")])
-        ),
-        "vector_seed": draw(st.one_of(st.none(), st.integers(0, 99))),
-        "source_weights": draw(
+    text = draw(st.sampled_from([None, "red shoe", "a silk gown for summer", "蓝色的鞋"]))
+    picture = draw(st.sampled_from([None, spaces.picture("tour", "blue"), spaces.picture("fund", "red")]))
+    seed = draw(st.one_of(st.none(), st.integers(0, 99)))
+    vector = None
+    if seed is not None:
+        u = np.random.default_rng(seed).normal(size=36).astype("<f4")
+        vector = VectorInput(u.tobytes(), len(u), "QUERY", "")
+    return QueryRequest(
+        history=draw(st.lists(st.builds(Interaction, ITEM, kinds), max_size=8)),
+        content=contents(text, [] if picture is None else [picture]),
+        liked=draw(st.lists(ITEM, max_size=4)),
+        disliked=draw(st.lists(ITEM, max_size=3)),
+        vector=vector,
+        source_weights=draw(
             st.dictionaries(
                 st.sampled_from(["history", "query", "liked", "disliked", "query_vector"]), WEIGHT
             )
         ),
-        "changes": draw(
-            st.dictionaries(
-                st.sampled_from(["text", "image"]), st.builds(ChannelChange, WEIGHT, WEIGHT, WEIGHT)
+        channel_changes=draw(
+            st.lists(
+                st.tuples(
+                    st.sampled_from(["text", "image"]), st.builds(ChannelChange, WEIGHT, WEIGHT, WEIGHT)
+                ),
+                max_size=2,
+                unique_by=lambda change: change[0],
             )
         ),
-        "behaviour_weight": draw(st.one_of(st.none(), WEIGHT)),
-        "max_interests": draw(st.integers(1, 5)),
-    }
+        behaviour_weight=draw(st.one_of(st.none(), WEIGHT)),
+        max_interests=draw(st.integers(1, 5)),
+    )
 
 
 @settings(max_examples=120)
-@given(sides(), st.one_of(ITEM, st.just("only-picture")))
-def test_parts_add_up_to_the_score(sample: Live, side: dict[str, object], item_id: str) -> None:
+@given(requests(), st.one_of(ITEM, st.just("only-picture")))
+def test_parts_add_up_to_the_score(sample: Live, request: QueryRequest, item_id: str) -> None:
     # Arrange
-    text, picture, seed = side.pop("text"), side.pop("picture"), side.pop("vector_seed")
-    if text is not None or picture is not None:
-        side["query"] = sample.query(text, picture)  # type: ignore[arg-type]
-    if seed is not None:
-        dimension = sample.collection.space.terms.dimension
-        side["vector"] = np.random.default_rng(seed).normal(size=dimension).astype(np.float32)  # type: ignore[arg-type]
+    if request.vector is not None:
+        request = replace(request, vector=replace(request.vector, space_id=sample.collection.space.space_id))
     try:
-        found = interests(sample, **side)
-    except Exception as error:
-        assert "empty" in str(error) or "none of the items" in str(error)
+        scores = {
+            i.item_id: i.score for i in sample.ask(request, k=1000, exact=True, exclude_seen=False).items
+        }
+    except ItemlensError as error:
+        assert "empty" in error.message or "none of the items" in error.message
         return
-    for interest in found:
-        # Act
-        one = explain(sample, item_id, interest)
-        # Assert
-        assert total(one.by_channel) == pytest.approx(one.score, abs=TOLERANCE)
-        assert total(one.by_source) == pytest.approx(one.score, abs=TOLERANCE)
-        assert total(one.by_place) == pytest.approx(one.score, abs=TOLERANCE)
-        for whole in one.sums:
-            # The whole sum has both lists as its margins.
-            assert whole.values.shape == (len(whole.sources), len(whole.places))
-            np.testing.assert_allclose(whole.values.sum(0), [p.value for p in whole.places], atol=TOLERANCE)
-            own = [
-                p
-                for p in one.by_source
-                if p.channel == whole.channel and p.kind in (Kind.PAST_ITEM, Kind.QUERY)
-            ]
-            np.testing.assert_allclose(whole.values.sum(1), [p.value for p in own], atol=TOLERANCE)
-            assert [p.past_item_id for p in own] == list(whole.sources)
+    # Act
+    one = explain(sample, item_id, request)
+    # Assert
+    assert one.score >= scores[item_id] - TOLERANCE  # of several interests the one that likes the item most
+    for parts in (one.by_channel, one.by_source, one.by_place):
+        assert total(parts) == pytest.approx(one.score, abs=TOLERANCE)
+    assert one.residual == pytest.approx(one.score - total(one.by_place))
+    for whole in one.sums:
+        # The whole sum has both lists as its margins.
+        assert whole.values.shape == (len(whole.sources), len(whole.places))
+        np.testing.assert_allclose(whole.values.sum(0), [p.value for p in whole.places], atol=TOLERANCE)
+        own = [p for p in one.by_source if p.channel == whole.channel and p.kind in ("PAST_ITEM", "QUERY")]
+        np.testing.assert_allclose(whole.values.sum(1), [p.value for p in own], atol=TOLERANCE)
+        assert [p.past_item_id for p in own] == list(whole.sources)
+
+
+class TestManyAtOnce:
+    request = QueryRequest(content=contents("red shoe"), history=[Interaction("item-0004", CLICK)])
+
+    def test_are_encoded_in_one_submission(self, sample: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+        submitted: list[int] = []
+        begin = sample.encoder.begin
+
+        def counted(space, given, *args, **kwargs):  # type: ignore[no-untyped-def]
+            if kwargs.get("parts"):
+                submitted.append(len(given))
+            return begin(space, given, *args, **kwargs)
+
+        monkeypatch.setattr(sample.encoder, "begin", counted)
+        item_ids = [f"item-{n:04d}" for n in range(100)]
+        assert len(sample.explain(self.request, *item_ids)) == 100
+        assert len(submitted) == 1 and submitted[0] > 100
+
+    def test_are_explained_as_each_alone(self, sample: Live) -> None:
+        item_ids = [f"item-{n:04d}" for n in range(20)]
+        for item_id, together in zip(item_ids, sample.explain(self.request, *item_ids), strict=True):
+            [alone] = sample.explain(self.request, item_id)
+            assert together.item_id == item_id and together.sentence == alone.sentence
+            assert together.score == alone.score
+            values = [[p.value for p in e.by_place] for e in (together, alone)]
+            np.testing.assert_allclose(*values, atol=1e-6)
+
+    def test_more_contents_than_a_call_may_have_go_in_several_submissions(self, live: Live) -> None:
+        live.settings = live.settings.model_copy(update={"max_inputs": 3})
+        live.use_cases = type(live.use_cases).over(live.catalogue, live.encoder, live.settings)
+        for n, item in enumerate(i for i in spaces.sample_items(40) if len(i.pictures) == 2):
+            live.put(f"i{n}", item.text, item.pictures)
+        explanations = live.explain(QueryRequest(content=contents("red")), "i0", "i1", "i2")
+        assert all(e.error is None and abs(e.residual) < TOLERANCE for e in explanations)
+
+    def test_one_that_cannot_be_explained_does_not_hold_up_the_others(self, sample: Live) -> None:
+        first, gone, last = sample.explain(self.request, "item-0001", "gone", "item-0002")
+        assert isinstance(gone.error, NotFound) and first.error is None and last.error is None
+
+
+class TestOfARecommendation:
+    def test_has_the_scores_and_interests_of_the_list(self, sample: Live) -> None:
+        history = [Interaction(f"item-{n:04d}", CLICK) for n in (0, 1, 3)]
+        result = sample.ask(QueryRequest(history=history), k=10)
+        sample.use_cases.results.add(result)
+        explained = sample.use_cases.explainer.explain_result(
+            "", result.recommendation_id, [i.item_id for i in result.items], ExplainOptions(), CallContext()
+        )
+        assert len(result.interests) == 3
+        for item, one in zip(result.items, explained.explanations, strict=True):
+            assert one.error is None and one.score == item.score
+            assert total(one.by_source) == pytest.approx(item.score, abs=TOLERANCE)
+
+    def test_says_what_has_changed_since(self, live: Live) -> None:
+        for item_id in ("a", "b", "c"):
+            live.put(item_id, f"red shoe {item_id}")
+        result = live.ask(QueryRequest(content=contents("red shoe")), k=2)
+        live.use_cases.results.add(result)
+        first, second = (i.item_id for i in result.items)
+        other = ({"a", "b", "c"} - {first, second}).pop()
+        live.put(first, "a blue dress")
+        explained = live.use_cases.explainer.explain_result(
+            "", result.recommendation_id, [first, second, other], ExplainOptions(), CallContext()
+        )
+        errors = [type(e.error) for e in explained.explanations]
+        assert errors == [FailedPrecondition, type(None), InvalidArgument]
 
 
 def with_pictures(count: int) -> str:
     return next(i.item_id for i in spaces.sample_items(150) if len(i.pictures) == count)
 
 
+def asked(text: str | None = None, *pictures: bytes) -> QueryRequest:
+    return QueryRequest(content=contents(text, pictures))
+
+
 class TestPlaces:
     def test_a_word_is_joined_of_its_pieces_and_points_at_the_text(self, live: Live) -> None:
         text = "Red zebra-shoe, for the trail"
         live.put("a", text)
-        [interest] = interests(live, query=live.query("red"))
-        words = [p for p in explain(live, "a", interest).by_place if p.kind is Kind.TOKEN]
+        request = asked("red")
+        words = [p for p in explain(live, "a", request).by_place if p.kind == "TOKEN"]
         assert [p.text for p in words] == ["Red", "zebra", "-", "shoe", ",", "for", "the", "trail"]
         assert all(text[p.start : p.end] == p.text for p in words)
 
     def test_every_chinese_character_is_a_word(self, live: Live) -> None:
         text = "红色的鞋 and 跑步"
         live.put("a", text)
-        [interest] = interests(live, query=live.query("鞋"))
-        words = [p for p in explain(live, "a", interest).by_place if p.kind is Kind.TOKEN]
+        request = asked("鞋")
+        words = [p for p in explain(live, "a", request).by_place if p.kind == "TOKEN"]
         assert [p.text for p in words] == ["红", "色", "的", "鞋", "and", "跑", "步"]
         assert max(words, key=lambda p: p.value).text in {"鞋", "跑", "步"}
 
     def test_offsets_count_code_points(self, live: Live) -> None:
         text = "👟👟 red shoe"
         live.put("a", text)
-        [interest] = interests(live, query=live.query("red"))
-        words = [p for p in explain(live, "a", interest).by_place if p.kind is Kind.TOKEN]
+        request = asked("red")
+        words = [p for p in explain(live, "a", request).by_place if p.kind == "TOKEN"]
         assert all(text[p.start : p.end] == p.text for p in words)
         assert "shoe" in [p.text for p in words]
 
     def test_the_models_own_marks_are_one_special_part(self, live: Live) -> None:
         live.put("a", "red shoe")
-        [interest] = interests(live, query=live.query("red"))
-        assert [p.kind for p in explain(live, "a", interest).by_place].count(Kind.SPECIAL) == 1
+        request = asked("red")
+        assert [p.kind for p in explain(live, "a", request).by_place].count("SPECIAL") == 1
 
     def test_a_query_of_words_speaks_through_the_picture_only_where_words_are_missing(
         self, sample: Live
     ) -> None:
         # A query in the text channel, an item that has a picture only: its cells carry the imputed words.
-        [interest] = interests(sample, query=sample.query("red shoe"))
-        cells = [p for p in explain(sample, "only-picture", interest).by_place if p.kind is Kind.CELL]
+        request = asked("red shoe")
+        cells = [p for p in explain(sample, "only-picture", request).by_place if p.kind == "CELL"]
         assert len(cells) == spaces.GRID**2
         assert all((p.channel, p.source_channel, p.imputed) == ("text", "image", True) for p in cells)
 
     def test_each_picture_has_cells_of_its_own(self, sample: Live) -> None:
-        [interest] = interests(sample, query=sample.query(None, spaces.picture("shoe", "red")))
-        cells = [p for p in explain(sample, with_pictures(2), interest).by_place if p.kind is Kind.CELL]
+        request = asked(None, spaces.picture("shoe", "red"))
+        cells = [p for p in explain(sample, with_pictures(2), request).by_place if p.kind == "CELL"]
         places = {(p.picture_index, p.row, p.column) for p in cells}
         assert places == {(n, r, c) for n in range(2) for r in range(4) for c in range(4)}
         assert all(p.channel == "image" and not p.imputed for p in cells)
@@ -207,8 +231,8 @@ class TestPlaces:
         half[:, 16:] = (220, 30, 30)
         live.put("a", "shoe", [spaces.encoded(spaces.Image.fromarray(half))])
         red = np.full((32, 32, 3), (220, 30, 30), np.uint8)
-        [interest] = interests(live, query=live.query(None, spaces.encoded(spaces.Image.fromarray(red))))
-        cells = [p for p in explain(live, "a", interest).by_place if p.kind is Kind.CELL]
+        request = asked(None, spaces.encoded(spaces.Image.fromarray(red)))
+        cells = [p for p in explain(live, "a", request).by_place if p.kind == "CELL"]
         left = sum(p.value for p in cells if p.column < 2)
         right = sum(p.value for p in cells if p.column >= 2)
         assert right > left
@@ -216,58 +240,64 @@ class TestPlaces:
 
 class TestBaselines:
     def test_name_the_threshold_of_each_channel_that_is_there(self, sample: Live) -> None:
-        [interest] = interests(sample, query=sample.query("red", spaces.picture("shoe", "red")))
+        request = asked("red", spaces.picture("shoe", "red"))
         without = next(i.item_id for i in spaces.sample_items(150) if not i.pictures)
-        found = [p for p in explain(sample, without, interest).fixed if p.kind is Kind.BASELINE]
+        found = [p for p in explain(sample, without, request).by_source if p.kind == "BASELINE"]
         assert [(p.channel, p.imputed) for p in found] == [("text", False), ("image", True)]
         assert [p.value for p in found] == pytest.approx([-1.0 * 0.3, -1.5 * 0.2])
 
     def test_behaviour_is_one_number_a_past_item(self, sample: Live) -> None:
-        [interest] = interests(
-            sample, history=[Past("item-0003", CLICK), Past("item-0006", CLICK)], max_interests=1
-        )
-        neighbours = sample.collection.index.neighbours
-        assert neighbours is not None
-        rows = [neighbours.index[i] for i in ("item-0003", "item-0006")]
-        column = next(n for n in range(len(neighbours.item_ids)) if all(neighbours.entry(r, n) for r in rows))
-        found = parts.behaviour_parts(interest, neighbours.item_ids[column])
-        assert {p.past_item_id for p in found} == {"item-0003", "item-0006"}
+        table = sample.collection.item_to_item
+        assert table is not None
+        past = ("item-0003", "item-0006")
+        item_id = next(i for i in table.item_ids if all(table.entry(j, i) for j in past))
+        request = QueryRequest(history=[Interaction(j, CLICK) for j in past], max_interests=1)
+        found = [p for p in explain(sample, item_id, request).by_source if p.kind == "BEHAVIOUR"]
         share = {"item-0006": 1 / 1.9, "item-0003": 0.9 / 1.9}
-        for p in found:
-            assert p.value == pytest.approx(
-                0.8 * share[p.past_item_id] * neighbours.entry(neighbours.index[p.past_item_id], column),
-                rel=1e-5,
-            )
+        weight = sample.collection.space.terms.weights(HISTORY).behaviour
+        assert {p.past_item_id: p.value for p in found} == pytest.approx(
+            {j: weight * share[j] * table.entry(j, item_id) for j in past}, rel=1e-5
+        )
 
 
 def test_past_items_that_nearly_cancel_each_other_out_still_add_up(sample: Live) -> None:
     # Two pictures, nearly opposite: each one's share is thousands of times the sum.
-    view, head = sample.collection.index.view(), sample.collection.space.terms
-    a, b = (sample.collection.index.position(i) for i in ("item-0000", "item-0030"))
-    h = view.h.copy()
+    snapshot, head = sample.collection.snapshot(), sample.collection.space.terms
+    a, b = (snapshot.view.position(i) for i in ("item-0000", "item-0030"))
+    h = snapshot.view.h.copy()
     for name in head.names:
         block = head.block(name)
         h[b, block] = -h[a, block] + 1e-5 * np.random.default_rng(0).normal(size=block.stop - block.start)
-    near = replace(view, h=h)
-    [interest] = resolve(
-        sample.collection, near, Side(liked=["item-0000", "item-0030"]), HistoryRules()
-    ).interests
-    assert interest.u.any()
+    near = replace(snapshot, view=replace(snapshot.view, h=h), item_to_item=None)
+    scorer = bind(ask(near, Query(liked=["item-0000", "item-0030"]), HistoryRules()))
+    assert scorer.interests[0].u.any()
     for position in range(40, 60):
-        found = parts.by_source(head, parts.directions(head, near, interest), near.h[position])
-        assert total([*found, *parts.baselines(head, interest, near.h[position])]) == pytest.approx(
-            float(head.score(near.h[position][None], interest.u)[0]), abs=TOLERANCE
+        alpha = float(scorer.scores(0, np.asarray([position]))[0])
+        assert total(scorer.by_source(0, position)) == pytest.approx(alpha, abs=TOLERANCE)
+
+
+def test_an_explanation_stays_that_of_its_score_when_behaviour_is_fitted_again(sample: Live) -> None:
+    result = sample.ask(QueryRequest(history=[Interaction("item-0003", CLICK)]), k=5)
+    sample.use_cases.results.add(result)
+    item_ids = [item.item_id for item in result.items]
+
+    def explained() -> list[float]:
+        found = sample.use_cases.explainer.explain_result(
+            "", result.recommendation_id, item_ids, ExplainOptions(), CallContext()
         )
+        return [total(e.by_place) for e in found.explanations]
 
-
-def test_an_explanation_stays_that_of_its_score_when_behaviour_is_learnt_again(sample: Live) -> None:
-    [interest] = interests(sample, history=[Past("item-0003", CLICK)])
-    neighbours = sample.collection.index.neighbours
-    assert neighbours is not None
-    before = explain(sample, "item-0006", interest)
-    sample.collection.index.neighbours = None
+    before, table = explained(), sample.collection.item_to_item
+    sample.take_table(None)
     try:
-        after = explain(sample, "item-0006", interest)
+        assert explained() == before == pytest.approx([i.score for i in result.items], abs=TOLERANCE)
     finally:
-        sample.collection.index.neighbours = neighbours
-    assert after.score == before.score and total(after.by_place) == pytest.approx(after.score, abs=TOLERANCE)
+        sample.take_table(table)
+
+
+def test_every_kind_of_part_and_every_phrase_is_a_terms_own() -> None:
+    kinds = [kind for term in TERMS for kind in term.kinds]
+    assert len(kinds) == len(set(kinds))
+    for term in TERMS:
+        assert term.phrases.keys() <= set(term.kinds)
+        assert all(phrases.keys() == {"en", "zh"} for phrases in term.phrases.values())

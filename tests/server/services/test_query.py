@@ -10,23 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from live import Live
 
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import InvalidArgument, NotFound
-from itemlens_server.fusion.head import HISTORY
-from itemlens_server.services.query import (
-    CART,
-    CLICK,
-    DISLIKED,
-    PURCHASE,
-    VIEW,
-    ChannelChange,
-    HistoryRules,
-    Past,
-    Side,
-    resolve,
-    share_history,
-)
+from itemlens_server.fusion.head import HISTORY, Array
+from itemlens_server.fusion.history import CART, CLICK, DISLIKED, PURCHASE, VIEW, HistoryRules, Interaction
+from itemlens_server.fusion.query import Asking, ChannelChange, Query, ask
+from itemlens_server.fusion.scoring import bind
+from itemlens_server.fusion.terms import Behaviour
+from itemlens_server.services import Content, EncodedContent
+from itemlens_server.services.fuser import content_units
 
 IMPRESSION, RETURN = 1, 6
+
+
+def content_of(live: Live, text: str) -> dict[str, Array]:
+    """q by channel of a text."""
+    [outcome] = live.encoder.encode(live.collection.space, [Content("text", text)], "query", CallContext())
+    assert isinstance(outcome, EncodedContent)
+    return content_units(live.collection.space, {"text": [outcome.v]})
+
+
 EVENTS = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 9)), max_size=40)
 
 
@@ -34,7 +37,7 @@ class TestShares:
     rules = HistoryRules()
 
     def share(self, *events: tuple[str, int]) -> dict[str, float]:
-        return share_history([Past(i, t) for i, t in events], self.rules)
+        return self.rules.shares([Interaction(i, t) for i, t in events])
 
     def test_what_was_done_weighs_by_its_type(self) -> None:
         for kind, weight in ((VIEW, 0.2), (CLICK, 0.5), (CART, 0.8), (PURCHASE, 1.0)):
@@ -52,13 +55,13 @@ class TestShares:
         assert found == pytest.approx({"a": 1.0, "b": 0.45})
 
     def test_only_the_latest_items_of_the_window_count(self) -> None:
-        found = share_history([Past(f"i{n}", CLICK) for n in range(60)], HistoryRules(window=50))
+        found = HistoryRules(window=50).shares([Interaction(f"i{n}", CLICK) for n in range(60)])
         assert set(found) == {f"i{n}" for n in range(10, 60)}
 
     @given(EVENTS, st.integers(1, 5))
     def test_whatever_the_history(self, events: list[tuple[str, int]], window: int) -> None:
         rules = HistoryRules(window=window)
-        shares = share_history([Past(i, t) for i, t in events], rules)
+        shares = rules.shares([Interaction(i, t) for i, t in events])
         wanted = [i for i, t in events if t in rules.type_weights]
         assert len(shares) == min(window, len(set(wanted)))
         assert list(shares) == list(dict.fromkeys(reversed(wanted)))[:window]  # newest first
@@ -66,21 +69,23 @@ class TestShares:
 
 
 class TestResolve:
-    def resolve(self, sample: Live, **side: object):  # type: ignore[no-untyped-def]
-        view = sample.collection.index.view()
-        return resolve(sample.collection, view, Side(**side), HistoryRules())  # type: ignore[arg-type]
+    def resolve(self, sample: Live, **query: object) -> Asking:
+        return sample.scorer(Query(**query)).asking  # type: ignore[arg-type]
 
     def test_unlike_past_items_are_interests_of_their_own_with_the_weight_of_their_items(
         self, sample: Live
     ) -> None:
         shoe, dress, shoe2 = "item-0000", "item-0001", "item-0030"
-        found = self.resolve(sample, history=[Past(dress, VIEW), Past(shoe, PURCHASE), Past(shoe2, PURCHASE)])
+        found = self.resolve(
+            sample,
+            history=[Interaction(dress, VIEW), Interaction(shoe, PURCHASE), Interaction(shoe2, PURCHASE)],
+        )
         assert [set(i.item_ids) for i in found.interests] == [{shoe, shoe2}, {dress}]
         total = 1.0 + 0.9 + 0.2 * 0.81
         assert [i.weight for i in found.interests] == pytest.approx([1.9 / total, 0.2 * 0.81 / total])
 
     def test_one_interest_can_be_asked_for(self, sample: Live) -> None:
-        history = [Past(f"item-{n:04d}", CLICK) for n in range(6)]
+        history = [Interaction(f"item-{n:04d}", CLICK) for n in range(6)]
         [one] = self.resolve(sample, history=history, max_interests=1).interests
         assert len(one.item_ids) == 6 and one.weight == 1.0
 
@@ -90,7 +95,7 @@ class TestResolve:
 
     def test_u_is_the_weighted_sum_of_its_sources(self, sample: Live) -> None:
         parts = [
-            {"query": sample.query("red shoe")},
+            {"content": content_of(sample, "red shoe")},
             {"liked": ["item-0001"]},
             {"disliked": ["item-0002"]},
             {"vector": np.random.default_rng(0).normal(size=36).astype(np.float32)},
@@ -115,8 +120,10 @@ class TestResolve:
         assert disliked[block.stop] == pytest.approx(0.05)  # + w theta of dislikes, not of histories
 
     def test_an_event_of_type_dislike_is_a_dislike(self, sample: Live) -> None:
-        told = self.resolve(sample, history=[Past("item-0001", CLICK), Past("item-0000", DISLIKED)])
-        asked = self.resolve(sample, history=[Past("item-0001", CLICK)], disliked=["item-0000"])
+        told = self.resolve(
+            sample, history=[Interaction("item-0001", CLICK), Interaction("item-0000", DISLIKED)]
+        )
+        asked = self.resolve(sample, history=[Interaction("item-0001", CLICK)], disliked=["item-0000"])
         np.testing.assert_array_equal(told.interests[0].u, asked.interests[0].u)
         assert told.seen == asked.seen == {"item-0000", "item-0001"}
 
@@ -124,7 +131,9 @@ class TestResolve:
         head = sample.collection.space.terms
         changes = {"text": ChannelChange(weight=0.0), "image": ChannelChange(threshold=0.9)}
         u = (
-            self.resolve(sample, liked=["only-picture"], query=sample.query("red"), changes=changes)
+            self.resolve(
+                sample, liked=["only-picture"], content=content_of(sample, "red"), channel_changes=changes
+            )
             .interests[0]
             .u
         )
@@ -132,7 +141,9 @@ class TestResolve:
         assert u[head.block("image").stop] == pytest.approx(-0.7 * 0.9)
 
     def test_unknown_items_are_passed_over_and_told(self, sample: Live) -> None:
-        found = self.resolve(sample, history=[Past("gone", CLICK), Past("item-0000", CLICK)], liked=["nope"])
+        found = self.resolve(
+            sample, history=[Interaction("gone", CLICK), Interaction("item-0000", CLICK)], liked=["nope"]
+        )
         assert [(n.reason, n.field) for n in found.warnings] == [
             ("UNKNOWN_ITEM", "user.history"),
             ("UNKNOWN_ITEM", "user.liked_item_ids"),
@@ -141,11 +152,11 @@ class TestResolve:
 
     def test_nothing_but_unknown_items_is_not_found(self, sample: Live) -> None:
         with pytest.raises(NotFound) as error:
-            self.resolve(sample, history=[Past("gone", CLICK)])
+            self.resolve(sample, history=[Interaction("gone", CLICK)])
         assert (error.value.resource_type, error.value.name) == ("item", "gone")
 
     @pytest.mark.parametrize(
-        "side", [{}, {"query": {"text": np.ones(20, np.float32)}, "source_weights": {"query": 0.0}}]
+        "side", [{}, {"content": {"text": np.ones(20, np.float32)}, "source_weights": {"query": 0.0}}]
     )
     def test_a_side_that_asks_for_nothing_is_refused(self, sample: Live, side: dict[str, object]) -> None:
         with pytest.raises(InvalidArgument) as error:
@@ -154,26 +165,28 @@ class TestResolve:
 
     def test_an_unknown_channel_in_the_weights_is_refused(self, sample: Live) -> None:
         with pytest.raises(InvalidArgument, match="no channel 'smell'"):
-            self.resolve(sample, liked=["item-0000"], changes={"smell": ChannelChange(1.0)})
+            self.resolve(sample, liked=["item-0000"], channel_changes={"smell": ChannelChange(1.0)})
 
     def test_past_items_that_cancel_each_other_out_ask_for_nothing(self, sample: Live) -> None:
-        view, head = sample.collection.index.view(), sample.collection.space.terms
-        opposite = view.h.copy()
-        a, b = (sample.collection.index.position(i) for i in ("item-0000", "item-0030"))
+        snapshot, head = sample.collection.snapshot(), sample.collection.space.terms
+        opposite = snapshot.view.h.copy()
+        a, b = (snapshot.view.position(i) for i in ("item-0000", "item-0030"))
+        assert a is not None and b is not None
         opposite[b] = opposite[a]
         for name in head.names:
             opposite[b, head.block(name)] *= -1
-        turned = replace(view, h=opposite)
-        found = resolve(sample.collection, turned, Side(liked=["item-0000", "item-0030"]), HistoryRules())
+        turned = replace(snapshot, view=replace(snapshot.view, h=opposite))
+        found = ask(turned, Query(liked=["item-0000", "item-0030"]), HistoryRules())
         assert not found.interests[0].u.any()
 
     def test_behaviour_follows_each_source_by_its_weight(self, sample: Live) -> None:
         def past(**weights: float) -> dict[str, float]:
-            history = [Past("item-0003", PURCHASE)]
+            history = [Interaction("item-0003", PURCHASE)]
             found = self.resolve(
                 sample, history=history, liked=["item-0000", "item-0003"], source_weights=weights
             )
-            return dict(found.interests[0].past)
+            [term] = [term for term in bind(found).terms if isinstance(term, Behaviour)]
+            return dict(term.past)
 
         assert past() == {"item-0003": 1.5, "item-0000": 0.5}
         assert past(liked=0.0) == {"item-0003": 1.0}
@@ -181,6 +194,13 @@ class TestResolve:
         assert past(history=2.0, liked=0.2) == pytest.approx({"item-0003": 2.1, "item-0000": 0.1})
 
     def test_behaviour_weight_is_that_of_histories_unless_given(self, sample: Live) -> None:
+        positions = np.arange(150)
+
+        def behaviour(**query: object) -> np.ndarray:
+            scorer = bind(self.resolve(sample, liked=["item-0000"], **query))
+            return sum(t.scores(0, positions) for t in scorer.terms if isinstance(t, Behaviour))  # type: ignore[return-value]
+
         fitted = sample.collection.space.terms.weights(HISTORY).behaviour
-        assert self.resolve(sample, liked=["item-0000"]).interests[0].behaviour == fitted
-        assert self.resolve(sample, liked=["item-0000"], behaviour_weight=0.0).interests[0].behaviour == 0.0
+        assert behaviour().any() and fitted == 0.8
+        np.testing.assert_allclose(behaviour(behaviour_weight=1.6), 2 * behaviour(), rtol=1e-6)
+        assert not behaviour(behaviour_weight=0.0).any()

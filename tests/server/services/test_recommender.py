@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live import Live, sample_catalogue
+from live import Live, contents, sample_catalogue
 
 import spaces
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.errors import InvalidArgument, NotFound
-from itemlens_server.services.query import CLICK, Past, Side
-from itemlens_server.services.recommender import Recommendations, RecommendOptions, score, size
+from itemlens_server.fusion.head import HISTORY
+from itemlens_server.fusion.history import CLICK, Interaction
+from itemlens_server.fusion.scoring import bind
+from itemlens_server.fusion.terms import Behaviour
+from itemlens_server.services import QueryRequest, RecentResults, RecommendOptions
+from itemlens_server.services.recommender import list_size
 from spaces import Tiny
 
 THEME_QUERIES = {
@@ -30,9 +35,14 @@ def large(
     repository: ModelRepository, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
     """Enough items that small requests go through the graphs; some are replaced or deleted, some fresh."""
-    made = sample_catalogue(repository, tmp_path_factory.mktemp("large") / "data", tiny.fitted, count=400)
-    while made.catalogue.collection("").index.maintain():
-        pass
+    made = sample_catalogue(
+        repository,
+        tmp_path_factory.mktemp("large") / "data",
+        tiny.fitted,
+        count=400,
+        candidates_per_channel=60,
+    )
+    made.collection.index.build(made.collection.snapshot().view)
     made.catalogue.delete_items(made.collection, [f"item-{n:04d}" for n in range(0, 400, 9)])
     for n in range(1, 30, 4):
         made.put(f"item-{n:04d}", "a blue silk dress", [spaces.picture("dress", "blue", n)])
@@ -43,23 +53,21 @@ def large(
 
 @pytest.mark.parametrize("theme", THEME_QUERIES)
 def test_words_find_what_they_mean(sample: Live, theme: str) -> None:
-    answer = sample.ask(Side(query=sample.query(THEME_QUERIES[theme])), k=8)
+    answer = sample.ask(QueryRequest(content=contents(THEME_QUERIES[theme])), k=8)
     themes = {i.item_id: i.theme for i in spaces.sample_items(150)}
     assert [themes.get(i.item_id) for i in answer.items].count(theme) >= 7
 
 
 def test_a_score_is_the_dot_product_plus_behaviour(sample: Live) -> None:
-    answer = sample.ask(Side(history=[Past("item-0003", CLICK), Past("item-0006", CLICK)]), k=20)
-    neighbours = sample.collection.index.neighbours
-    assert neighbours is not None
+    answer = sample.ask(
+        QueryRequest(history=[Interaction("item-0003", CLICK), Interaction("item-0006", CLICK)]), k=20
+    )
+    table, weight = sample.collection.item_to_item, sample.collection.space.terms.weights(HISTORY).behaviour
+    [past] = [term.past for term in bind(answer.asking).terms if isinstance(term, Behaviour)]
+    assert table is not None and past
     for one in answer.items:
-        interest = answer.resolved.interests[one.interest]
-        expected = float(answer.view.h[one.position] @ interest.u)
-        if one.item_id in neighbours.index:
-            column = neighbours.index[one.item_id]
-            expected += interest.behaviour * sum(
-                a * neighbours.entry(neighbours.index[j], column) for j, a in interest.past.items()
-            )
+        expected = float(answer.asking.snapshot.view.h[one.position] @ answer.interests[one.interest].u)
+        expected += weight * sum(a * table.entry(j, one.item_id) for j, a in past.items())
         assert one.score == pytest.approx(expected, abs=1e-5)
 
 
@@ -72,30 +80,33 @@ def test_the_served_list_is_the_exact_one(large: Live, seed: int) -> None:
     theme, colour = rng.choice(list(spaces.THEMES)), rng.choice(list(spaces.COLOURS))
     text = f"{colour} {rng.choice(spaces.THEMES[theme])}"
     side = [
-        Side(query=large.query(text)),
-        Side(query=large.query(None, spaces.picture(theme, colour, seed))),
-        Side(query=large.query(text, spaces.picture(theme, colour, seed))),
-        Side(history=[Past(i, CLICK) for i in items]),
-        Side(history=[Past(i, CLICK) for i in items[:2]], query=large.query(text), disliked=items[4:]),
+        QueryRequest(content=contents(text)),
+        QueryRequest(content=contents(None, [spaces.picture(theme, colour, seed)])),
+        QueryRequest(content=contents(text, [spaces.picture(theme, colour, seed)])),
+        QueryRequest(history=[Interaction(i, CLICK) for i in items]),
+        QueryRequest(
+            history=[Interaction(i, CLICK) for i in items[:2]], content=contents(text), disliked=items[4:]
+        ),
     ][seed % 5]
     # Act
-    served = large.ask(side, candidates_per_channel=60, k=10)
-    exact = large.ask(side, candidates_per_channel=60, k=10, exact=True)
+    served = large.ask(side, k=10)
+    exact = large.ask(side, k=10, exact=True)
     # Assert
     assert [i.item_id for i in served.items] == [i.item_id for i in exact.items]
     assert [i.score for i in served.items] == [i.score for i in exact.items]
 
 
 def test_the_exact_list_is_that_of_a_scan(large: Live) -> None:
-    answer = large.ask(Side(query=large.query("red shoe")), k=25, exact=True)
-    view, [interest] = large.collection.index.view(), answer.resolved.interests
-    alive = np.flatnonzero(view.alive)
-    alpha = score(large.collection, view, alive, interest)
+    answer = large.ask(QueryRequest(content=contents("red shoe")), k=25, exact=True)
+    snapshot = large.collection.snapshot()
+    alpha = bind(replace(answer.asking, snapshot=snapshot)).scores(0, np.flatnonzero(snapshot.view.alive))
     assert [i.score for i in answer.items] == np.sort(alpha)[::-1][:25].tolist()
 
 
 class TestExclusion:
-    side = Side(history=[Past("item-0000", CLICK)], liked=("item-0001",), disliked=("item-0002",))
+    side = QueryRequest(
+        history=[Interaction("item-0000", CLICK)], liked=("item-0001",), disliked=("item-0002",)
+    )
 
     def test_what_was_seen_is_left_out(self, sample: Live) -> None:
         answer = sample.ask(self.side, k=1000)
@@ -108,33 +119,35 @@ class TestExclusion:
         assert len(answer.items) == answer.eligible == 151
 
     def test_a_shown_item_may_be_shown_again(self, sample: Live) -> None:
-        answer = sample.ask(Side(history=[Past("item-0000", CLICK), Past("item-0006", 1)]), k=1000)
+        answer = sample.ask(
+            QueryRequest(history=[Interaction("item-0000", CLICK), Interaction("item-0006", 1)]), k=1000
+        )
         assert "item-0006" in {i.item_id for i in answer.items}
 
     def test_all_that_there_is_may_be_excluded(self, live: Live) -> None:
         live.put("a", "red shoe")
-        answer = live.ask(Side(history=[Past("a", CLICK)]), k=10)
+        answer = live.ask(QueryRequest(history=[Interaction("a", CLICK)]), k=10)
         assert (answer.items, answer.eligible) == ((), 0)
 
 
 class TestCandidates:
     def test_only_they_are_ranked(self, sample: Live) -> None:
         wanted = ["item-0005", "item-0004", "item-0003"]
-        answer = sample.ask(Side(query=sample.query("red shoe")), candidates=wanted)
+        answer = sample.ask(QueryRequest(content=contents("red shoe")), candidates=wanted)
         assert {i.item_id for i in answer.items} == set(wanted)
         everyone = {
-            i.item_id: i.score for i in sample.ask(Side(query=sample.query("red shoe")), k=1000).items
+            i.item_id: i.score for i in sample.ask(QueryRequest(content=contents("red shoe")), k=1000).items
         }
         assert all(i.score == everyone[i.item_id] for i in answer.items)
         assert [i.score for i in answer.items] == sorted((i.score for i in answer.items), reverse=True)
 
     def test_unknown_ones_are_told(self, sample: Live) -> None:
-        answer = sample.ask(Side(query=sample.query("red")), candidates=["item-0001", "gone"])
+        answer = sample.ask(QueryRequest(content=contents("red")), candidates=["item-0001", "gone"])
         assert [n.field for n in answer.warnings] == ["candidate_item_ids"]
 
     def test_none_known_is_not_found(self, sample: Live) -> None:
         with pytest.raises(NotFound) as error:
-            sample.ask(Side(query=sample.query("red")), candidates=["gone", "lost"])
+            sample.ask(QueryRequest(content=contents("red")), candidates=["gone", "lost"])
         assert (error.value.field, error.value.name) == ("candidate_item_ids", "gone")
 
 
@@ -142,17 +155,17 @@ class TestSize:
     @pytest.mark.parametrize("k", [0, -1, 1001, 10**9])
     def test_out_of_range_is_refused(self, sample: Live, k: int) -> None:
         with pytest.raises(InvalidArgument) as error:
-            sample.ask(Side(query=sample.query("red")), k=k)
+            sample.ask(QueryRequest(content=contents("red")), k=k)
         assert error.value.field == "k"
 
     def test_more_than_there_is_gives_all(self, sample: Live) -> None:
-        assert len(sample.ask(Side(query=sample.query("red")), k=1000).items) == 151
+        assert len(sample.ask(QueryRequest(content=contents("red")), k=1000).items) == 151
 
     @pytest.mark.parametrize(("fraction", "expected"), [(0.1, 15), (0.001, 1), (1.0, 150), (1 / 3, 50)])
     def test_a_fraction_is_of_what_is_left_rounded_up_at_least_one(
         self, sample: Live, fraction: float, expected: int
     ) -> None:
-        side = Side(history=[Past("item-0000", CLICK)])  # 150 are left
+        side = QueryRequest(history=[Interaction("item-0000", CLICK)])  # 150 are left
         assert len(sample.ask(side, k=None, top_fraction=float(np.float32(fraction))).items) == expected
 
     @pytest.mark.parametrize(
@@ -163,29 +176,33 @@ class TestSize:
         self, fraction: float, eligible: int, expected: int
     ) -> None:
         wanted = RecommendOptions(k=None, top_fraction=float(np.float32(fraction)))
-        assert size(wanted, eligible, max_k=1000) == expected
+        assert list_size(wanted, eligible, max_k=1000) == expected
 
     @pytest.mark.parametrize("fraction", [0.0, -0.5, 1.01, float("nan"), float("inf")])
     def test_a_fraction_out_of_range_is_refused(self, sample: Live, fraction: float) -> None:
         with pytest.raises(InvalidArgument) as error:
-            sample.ask(Side(query=sample.query("red")), k=None, top_fraction=fraction)
+            sample.ask(QueryRequest(content=contents("red")), k=None, top_fraction=fraction)
         assert error.value.field == "top_fraction"
 
 
 def test_interests_take_turns_without_an_item_twice(sample: Live) -> None:
-    history = [Past("item-0000", CLICK), Past("item-0001", CLICK), Past("item-0003", CLICK)]
-    answer = sample.ask(Side(history=history), k=30)
-    assert len(answer.resolved.interests) == 3
+    history = [
+        Interaction("item-0000", CLICK),
+        Interaction("item-0001", CLICK),
+        Interaction("item-0003", CLICK),
+    ]
+    answer = sample.ask(QueryRequest(history=history), k=30)
+    assert len(answer.interests) == 3
     assert len({i.item_id for i in answer.items}) == 30
     counts = [sum(i.interest == n for i in answer.items) for n in range(3)]
-    assert counts == pytest.approx([30 * i.weight for i in answer.resolved.interests], abs=1)
+    assert counts == pytest.approx([30 * i.weight for i in answer.interests], abs=1)
 
 
 def test_words_alone_score_an_item_the_same_with_and_without_its_picture(live: Live) -> None:
     for n, item in enumerate(i for i in spaces.sample_items(60) if i.pictures):
         live.put(f"with-{n}", item.text, item.pictures)
         live.put(f"without-{n}", item.text)
-    answer = live.ask(Side(query=live.query("red running shoe")), k=1000, exact=True)
+    answer = live.ask(QueryRequest(content=contents("red running shoe")), k=1000, exact=True)
     scores = {i.item_id: i.score for i in answer.items}
     pairs = [(scores[i], scores["without" + i[4:]]) for i in scores if i.startswith("with-")]
     assert len(pairs) > 20
@@ -194,8 +211,8 @@ def test_words_alone_score_an_item_the_same_with_and_without_its_picture(live: L
 
 class TestRemembered:
     def test_the_oldest_is_forgotten(self, sample: Live) -> None:
-        remembered = Recommendations(2)
-        answers = [sample.ask(Side(query=sample.query("red")), k=1) for _ in range(3)]
+        remembered = RecentResults(2)
+        answers = [sample.ask(QueryRequest(content=contents("red")), k=1) for _ in range(3)]
         for answer in answers:
             remembered.add(answer)
         assert remembered.get(answers[2].recommendation_id) is answers[2]
@@ -206,4 +223,4 @@ class TestRemembered:
 def test_an_empty_collection_answers_with_nothing(live: Live) -> None:
     live.put("a", "red shoe")
     live.catalogue.delete_items(live.collection, ["a"])
-    assert live.ask(Side(query=live.query("red"))).items == ()
+    assert live.ask(QueryRequest(content=contents("red"))).items == ()

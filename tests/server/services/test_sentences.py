@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from itemlens_server.errors import InvalidArgument
-from itemlens_server.services.parts import Kind, Part
-from itemlens_server.services.sentences import Language, language, sentence
+from itemlens_server.fusion.parts import Part
+from itemlens_server.services.sentences import Language, check_language, sentence
 from itemlens_server.services.titles import LONGEST, title_of
 from itemlens_server.storage.records import Document
 
@@ -14,22 +14,22 @@ TITLES = {"a": "Trail Shoe", "b": "Silk Dress", "c": "Kettle"}.__getitem__
 
 
 def past(item_id: str, value: float) -> Part:
-    return Part(Kind.PAST_ITEM, value, "text", past_item_id=item_id)
+    return Part("PAST_ITEM", value, "text", past_item_id=item_id)
 
 
 def word(text: str, value: float, imputed: bool = False) -> Part:
-    return Part(Kind.TOKEN, value, "text", imputed, text=text)
+    return Part("TOKEN", value, "text", imputed, text=text)
 
 
 @pytest.mark.parametrize(("name", "expected"), [("", "en"), ("en", "en"), ("zh", "zh")])
 def test_languages(name: str, expected: str) -> None:
-    assert language(name) == expected
+    assert check_language(name) == expected
 
 
 @pytest.mark.parametrize("name", ["de", "EN", "zh-CN", "x" * 1000])
 def test_other_languages_are_refused(name: str) -> None:
     with pytest.raises(InvalidArgument) as error:
-        language(name)
+        check_language(name)
     assert error.value.field == "language"
 
 
@@ -49,7 +49,7 @@ def test_several_channels_of_one_past_item_count_together() -> None:
     parts = [
         past("a", 0.3),
         past("b", 0.4),
-        Part(Kind.PAST_ITEM, 0.3, "image", past_item_id="a"),
+        Part("PAST_ITEM", 0.3, "image", past_item_id="a"),
         past("c", 0.1),
     ]
     found = sentence("en", parts, [], TITLES)
@@ -57,7 +57,7 @@ def test_several_channels_of_one_past_item_count_together() -> None:
 
 
 def test_the_largest_reason_comes_first() -> None:
-    behaviour = Part(Kind.BEHAVIOUR, 0.8, past_item_id="b")
+    behaviour = Part("BEHAVIOUR", 0.8, past_item_id="b")
     found = sentence("en", [past("a", 0.5), behaviour], [], TITLES)
     assert found.index("Silk Dress") < found.index("Trail Shoe")
 
@@ -70,20 +70,20 @@ def test_what_counts_against_is_no_reason(lang: Language) -> None:
 
 def test_words_that_carry_the_score_are_quoted_largest_first_and_once() -> None:
     places = [word("trail", 0.2), word("shoe", 0.5), word("shoe", 0.4), word("for", 0.9)]
-    found = sentence("en", [Part(Kind.QUERY, 2.0, "text")], places, TITLES)
+    found = sentence("en", [Part("QUERY", 2.0, "text")], places, TITLES)
     assert found.index("“shoe”") < found.index("“trail”")
     assert found.count("shoe") == 1 and "“for”" not in found
 
 
 def test_words_that_only_suggest_a_channel_are_not_quoted_as_its_own() -> None:
-    found = sentence("en", [Part(Kind.QUERY, 0.8, "image")], [word("shoe", 0.5, imputed=True)], TITLES)
+    found = sentence("en", [Part("QUERY", 0.8, "image")], [word("shoe", 0.5, imputed=True)], TITLES)
     assert "“shoe”" not in found
 
 
 def test_a_picture_speaks_by_its_cells() -> None:
-    asked = [Part(Kind.QUERY, 0.8, "image")]
-    assert "picture" in sentence("en", asked, [Part(Kind.CELL, 0.5, "image")], TITLES)
-    assert "picture" not in sentence("en", asked, [Part(Kind.CELL, -0.5, "image")], TITLES)
+    asked = [Part("QUERY", 0.8, "image")]
+    assert "picture" in sentence("en", asked, [Part("CELL", 0.5, "image")], TITLES)
+    assert "picture" not in sentence("en", asked, [Part("CELL", -0.5, "image")], TITLES)
 
 
 class TestTitles:

@@ -15,10 +15,13 @@ from itemlens_bench.speed import echo
 from itemlens_bench.speed.figures import Floats
 from itemlens_server import app
 from itemlens_server.config import Settings
-from itemlens_server.engine.call_context import CallContext
-from itemlens_server.rpc.messages import SideReader
-from itemlens_server.services.query import Side
-from itemlens_server.services.recommender import RecommendOptions, recommend
+from itemlens_server.services import (
+    CallContext,
+    Interaction,
+    QueryRequest,
+    RecommendOptions,
+    VectorInput,
+)
 
 
 @dataclass(frozen=True)
@@ -31,21 +34,15 @@ class DirectRun:
 
 
 class Direct:
-    """A catalogue, and the sides that are recommended for, read from packed requests before any clock starts."""
+    """A catalogue, and the queries that are recommended for, read from packed requests before any clock starts."""
 
     def __init__(self, settings: Settings, collection: str, requests: Sequence[bytes]) -> None:
         """`settings`: of a server whose store nobody else has open. It loads, and never serves."""
         self._server = app.Server(settings)
-        self._settings = settings
         while self._server.catalogue.maintain():
             pass  # the graphs that the running server has, too
-        self._collection = self._server.catalogue.collection(collection)
-        reader = SideReader(self._server.catalogue, self._server.encoder, settings)
-        self._rules = reader.rules
-        self._asked = []
-        for request in map(itemlens_pb2.RecommendRequest.FromString, requests):
-            side, _ = reader.read(self._collection, request.user, CallContext())
-            self._asked.append((side, RecommendOptions(k=request.k)))
+        self._collection = collection
+        self._asked = [_asked(itemlens_pb2.RecommendRequest.FromString(request)) for request in requests]
         self._by_request = dict(zip(requests, self._asked, strict=True))
 
     def listen(self, reply_bytes: int) -> int:
@@ -61,7 +58,7 @@ class Direct:
         return port
 
     def run(self, threads: int, first: int, count: int) -> DirectRun:
-        """Recommend for `count` sides from number `first` on, in `threads` threads."""
+        """Recommend for `count` queries from number `first` on, in `threads` threads."""
         places = itertools.count(first)
         taken: list[float] = []
 
@@ -78,8 +75,15 @@ class Direct:
         seconds = time.monotonic() - began
         return DirectRun(np.asarray(taken, np.float64), seconds, time.process_time() - cpu)
 
-    def _recommend(self, side: Side, wanted: RecommendOptions) -> None:
-        recommend(
-            self._collection, side, wanted, self._rules, max_k=self._settings.max_k, call=CallContext(),
-            candidates_per_channel=self._settings.candidates_per_channel,
-        )  # fmt: skip
+    def _recommend(self, query: QueryRequest, options: RecommendOptions) -> None:
+        self._server.use_cases.recommender.recommend(self._collection, query, options, CallContext())
+
+
+def _asked(request: itemlens_pb2.RecommendRequest) -> tuple[QueryRequest, RecommendOptions]:
+    """What the benchmark's requests say: a history or a vector, and k."""
+    history = [Interaction(i.item_id, i.type) for i in request.user.history]
+    vector = None
+    if request.user.HasField("query_vector"):
+        v = request.user.query_vector
+        vector = VectorInput(v.data, v.dimension, "QUERY", v.space_id)
+    return QueryRequest(history, vector=vector), RecommendOptions(k=request.k)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from itemlens_server.fusion import ease as behaviour
+from itemlens_server.fusion import ease
 
 TAKEN = st.lists(st.tuples(st.sampled_from("uvwxyz"), st.sampled_from("abcdefgh")), min_size=1, max_size=60)
 
@@ -18,13 +18,13 @@ def test_three_items_by_hand() -> None:
     # its inverse is [[.6, -.4, 0], [-.4, .6, 0], [0, 0, .5]]; B_ji = -P_ji / P_ii off the diagonal.
     x = sparse.csr_matrix(np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], np.float32))
     expected = [[0, 2 / 3, 0], [2 / 3, 0, 0], [0, 0, 0]]
-    np.testing.assert_allclose(behaviour.ease(x, 1.0), expected, atol=1e-6)
+    np.testing.assert_allclose(ease.fit(x, 1.0), expected, atol=1e-6)
 
 
 @given(TAKEN, st.floats(0.5, 100.0))
 def test_what_an_item_says_of_itself_is_zero(taken: list[tuple[str, str]], regularisation: float) -> None:
-    x, _, items = behaviour.interactions([u for u, _ in taken], [i for _, i in taken])
-    b = behaviour.ease(x, regularisation)
+    x, _, items = ease.interactions([u for u, _ in taken], [i for _, i in taken])
+    b = ease.fit(x, regularisation)
     assert b.shape == (len(items), len(items))
     np.testing.assert_array_equal(np.diag(b), 0.0)
     assert np.isfinite(b).all()
@@ -32,8 +32,8 @@ def test_what_an_item_says_of_itself_is_zero(taken: list[tuple[str, str]], regul
 
 @given(TAKEN)
 def test_is_the_ridge_regression_of_each_item_on_the_others(taken: list[tuple[str, str]]) -> None:
-    x, _, items = behaviour.interactions([u for u, _ in taken], [i for _, i in taken])
-    dense, b = x.toarray().astype(np.float64), behaviour.ease(x, 2.0)
+    x, _, items = ease.interactions([u for u, _ in taken], [i for _, i in taken])
+    dense, b = x.toarray().astype(np.float64), ease.fit(x, 2.0)
     for i in range(len(items)):
         others = [j for j in range(len(items)) if j != i]
         a = dense[:, others]
@@ -42,33 +42,25 @@ def test_is_the_ridge_regression_of_each_item_on_the_others(taken: list[tuple[st
 
 
 def test_taking_something_twice_counts_once() -> None:
-    once, _, _ = behaviour.interactions(["u", "v"], ["a", "b"])
-    twice, _, _ = behaviour.interactions(["u", "v", "u"], ["a", "b", "a"])
+    once, _, _ = ease.interactions(["u", "v"], ["a", "b"])
+    twice, _, _ = ease.interactions(["u", "v", "u"], ["a", "b", "a"])
     assert (once != twice).nnz == 0
 
 
 def test_keeps_the_items_that_are_taken_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(behaviour, "MAX_ITEMS", 2)
-    _, _, items = behaviour.interactions(["u", "v", "w", "u", "v"], ["a", "a", "b", "c", "c"])
+    monkeypatch.setattr(ease, "MAX_ITEMS", 2)
+    _, _, items = ease.interactions(["u", "v", "w", "u", "v"], ["a", "a", "b", "c", "c"])
     assert items == ["a", "c"]
 
 
 def test_keeps_the_entries_that_are_largest_in_size() -> None:
     b = np.array([[0.0, 0.1, -0.9, 0.5], [0.2, 0.0, 0.3, 0.0]], np.float32)
     np.testing.assert_array_equal(
-        behaviour.largest(b, 2).toarray(), np.array([[0, 0, -0.9, 0.5], [0.2, 0, 0.3, 0]], np.float32)
+        ease.largest(b, 2).toarray(), np.array([[0, 0, -0.9, 0.5], [0.2, 0, 0.3, 0]], np.float32)
     )
 
 
 def test_a_matrix_that_cannot_be_inverted_is_refused() -> None:
     x = sparse.csr_matrix(np.array([[1, 1]], np.float32))
     with pytest.raises(ValueError, match="lambda"):
-        behaviour.ease(x, -1.0)
-
-
-def test_fit_names_rows_by_item_and_carries_its_sequence_number() -> None:
-    b = behaviour.fit(["u", "u", "v", "v"], ["x", "y", "y", "x"], 1.0, 42)
-    assert (b.item_ids, b.sequence_number) == (("x", "y"), 42)
-    assert b.index() == {"x": 0, "y": 1}
-    assert b.table[0, 1] == pytest.approx(b.table[1, 0])
-    assert b.table[0, 1] > 0
+        ease.fit(x, -1.0)

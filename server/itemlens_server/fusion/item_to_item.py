@@ -1,0 +1,118 @@
+"""ItemToItem: "who took this took that", a table over items that never changes once it is fitted."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+from itemlens_server.fusion import ease
+from itemlens_server.fusion.head import Array
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class ItemToItem:
+    """B over `item_ids`: table[j, i], CSR float32 [n, n], is what having taken j adds to i.
+
+    regularisation: the lambda it was fitted with.
+    event_sequence: number of the write that brought the last event it was fitted to.
+    event_count, write_sequence: events of the collection, and its last write, when it was fitted.
+    """
+
+    item_ids: Sequence[str]
+    table: sparse.csr_matrix
+    regularisation: float = 0.0
+    event_sequence: int = 0
+    event_count: int = 0
+    write_sequence: int = 0
+
+    @staticmethod
+    def fit(
+        users: list[str],
+        items: list[str],
+        regularisation: float,
+        *,
+        event_sequence: int = 0,
+        event_count: int = 0,
+        write_sequence: int = 0,
+    ) -> ItemToItem:
+        """EASE (see `ease`) of parallel lists of users and the items they took."""
+        x, _, item_ids = ease.interactions(users, items)
+        table = ease.largest(ease.fit(x, regularisation))
+        return ItemToItem(tuple(item_ids), table, regularisation, event_sequence, event_count, write_sequence)
+
+    @cached_property
+    def rows(self) -> Mapping[str, int]:
+        """Row of each item."""
+        return {item_id: n for n, item_id in enumerate(self.item_ids)}
+
+    def scores(self, past: Mapping[str, float]) -> Array | None:
+        """sum_j a_j B_ji for all items of the table, float32 [n]; None where it knows no past item."""
+        known = [(self.rows[item_id], a) for item_id, a in past.items() if item_id in self.rows]
+        if not known:
+            return None
+        totals = np.zeros(len(self.item_ids), np.float32)
+        for row, a in known:
+            entries = self._entries(row)
+            totals[self.table.indices[entries]] += np.float32(a) * self.table.data[entries]
+        return totals
+
+    def entry(self, past_item_id: str, item_id: str) -> float:
+        """B_ji; 0 where the table does not know one of the two."""
+        row, column = self.rows.get(past_item_id), self.rows.get(item_id)
+        if row is None or column is None:
+            return 0.0
+        entries = self._entries(row)
+        at = np.flatnonzero(self.table.indices[entries] == column)
+        return float(self.table.data[entries][at[0]]) if len(at) else 0.0
+
+    def save(self, path: Path) -> None:
+        """Write it; a crash leaves the old or the new file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A name of its own: a collection that moves is fitted beside the one that goes on.
+        descriptor, name = tempfile.mkstemp(suffix=".npz", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                np.savez(
+                    stream, item_ids=np.asarray(self.item_ids, np.str_),
+                    data=self.table.data, indices=self.table.indices, indptr=self.table.indptr,
+                    sequence=np.int64(self.event_sequence), regularisation=np.float64(self.regularisation),
+                    events=np.int64(self.event_count), written=np.int64(self.write_sequence),
+                )  # fmt: skip
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    @staticmethod
+    def load(path: Path) -> ItemToItem | None:
+        """What `save` wrote; None where it is missing or damaged, and has to be fitted again."""
+        try:
+            # Of a damaged file numpy leaves open what it has opened itself.
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+                item_ids = tuple(file["item_ids"].tolist())
+                shape = (len(item_ids), len(item_ids))
+                table = sparse.csr_matrix((file["data"], file["indices"], file["indptr"]), shape)
+                return ItemToItem(
+                    item_ids, table, float(file["regularisation"]),
+                    int(file["sequence"]), int(file["events"]), int(file["written"]),
+                )  # fmt: skip
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            log.warning("%s cannot be used (%s): it is fitted again", path, error)
+            return None
+
+    def _entries(self, row: int) -> slice:
+        return slice(self.table.indptr[row], self.table.indptr[row + 1])

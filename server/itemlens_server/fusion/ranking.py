@@ -1,0 +1,21 @@
+"""The largest of many values."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from itemlens_server.fusion.head import Array
+from itemlens_server.fusion.rows import Ints
+
+
+def top(values: Array, k: int) -> Ints:
+    """Numbers of the k largest values, largest first, ties by number."""
+    if k <= 0:
+        return np.zeros(0, np.int64)
+    if k < len(values):
+        threshold = np.partition(values, len(values) - k)[len(values) - k]
+        chosen = np.flatnonzero(values >= threshold)
+    else:
+        chosen = np.arange(len(values))
+    order = np.argsort(-values[chosen], kind="stable")
+    return np.asarray(chosen[order][:k], np.int64)

@@ -1,0 +1,223 @@
+"""The term of the dense channels: dot(h, u), cosines of what is asked with to the item, less thresholds.
+
+Explained down to the words and cells of the item. With d the query's side of a channel, e_p = P (v_p - mu) / n_p the
+item's pictures (or its one text), N the length of their sum and v_p the mean of T_p rows z_pt:
+
+    dot(d, e) = sum_p sum_t  dot(P^T d, z_pt - mu) / (T_p n_p N)
+
+so each word and cell has a part of its own, computed on its own. An imputed block r W^T e / N' is linear in the words
+that predict it and goes the same way, with d replaced by r W d / N'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import numpy as np
+
+from itemlens_server.fusion.head import HISTORY, Array, ChannelTerms, Head, unit
+from itemlens_server.fusion.parts import ChannelSum, Floats, Part, PlacedInput, labelled
+from itemlens_server.fusion.query import Asking, Interest, Source
+from itemlens_server.fusion.rows import Ints, View
+from itemlens_server.fusion.snapshot import Snapshot
+from itemlens_server.fusion.terms.term import Histories, Term, positions_of
+
+CHANNEL, PAST_ITEM, QUERY, BASELINE = "CHANNEL", "PAST_ITEM", "QUERY", "BASELINE"
+
+
+@dataclass(frozen=True)
+class Directions:
+    """The rows of one channel's whole sum: names ("" for the query's own content), and vectors [rows, width]
+    whose dot products with the item's block are the rows' shares. In float64: where past items nearly cancel each
+    other out, their shares are far larger than the sum."""
+
+    names: tuple[str, ...]
+    vectors: Floats
+
+
+class Channels(Term):
+    """All dense channels at once, since u and h hold them side by side."""
+
+    kinds: ClassVar[tuple[str, ...]] = (CHANNEL, PAST_ITEM, QUERY, BASELINE, "TOKEN", "CELL", "SPECIAL")
+    phrases: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        PAST_ITEM: {"en": "you showed interest in {}", "zh": "您对{}感兴趣"},
+        QUERY: {"en": "it fits what you asked for", "zh": "它符合您的查询"},
+    }
+
+    def __init__(self, snapshot: Snapshot, interests: Sequence[Interest]) -> None:
+        self._head, self._view, self._interests = snapshot.head, snapshot.view, interests
+        self._by_interest: dict[int, dict[str, Directions]] = {}
+
+    @classmethod
+    def bind(cls, asking: Asking) -> Self | None:
+        """See Term."""
+        asked = any(interest.sources for interest in asking.interests)
+        return cls(asking.snapshot, asking.interests) if asked else None
+
+    def scores(self, interest: int, positions: Ints) -> Array:
+        """See Term."""
+        return self._head.score(self._view.h[positions], self._interests[interest].u)
+
+    def by_channel(self, interest: int, position: int) -> list[Part]:
+        """w_c cos_c of each channel that the item has or that is imputed, and the baselines."""
+        h = self._view.h[position]
+        parts = [
+            Part(CHANNEL, float((side.vectors @ h[self._head.block(c)]).sum()), c, imputed)
+            for c, side, imputed in self._known(interest, h)
+        ]
+        return [*parts, *self._baselines(interest, h)]
+
+    def by_source(self, interest: int, position: int) -> list[Part]:
+        """The share of each past item, and of the query's own content, in each channel, and the baselines."""
+        h = self._view.h[position]
+        parts = [
+            Part(PAST_ITEM if name else QUERY, value, c, imputed, name)
+            for c, side, imputed in self._known(interest, h)
+            for name, value in zip(side.names, (side.vectors @ h[self._head.block(c)]).tolist(), strict=True)
+        ]
+        return [*parts, *self._baselines(interest, h)]
+
+    def by_place(
+        self, interest: int, position: int, inputs: Sequence[PlacedInput]
+    ) -> tuple[list[Part], list[ChannelSum]]:
+        """See Term."""
+        h = self._view.h[position]
+        sums = [
+            self._sum(c, side, imputed, [i for i in inputs if imputed or i.channel == c])
+            for c, side, imputed in self._known(interest, h)
+        ]
+        return [*(p for s in sums for p in s.places), *self._baselines(interest, h)], sums
+
+    def named_items(self) -> list[str]:
+        """See Term."""
+        sources = {id(source): source for i in self._interests for source in i.sources}
+        return [self._view.item_ids[p] for source in sources.values() for p in source.positions]
+
+    def directions(self, interest: int) -> dict[str, Directions]:
+        """The query's side by channel, source by source, with weights and norms in it. Rows add up to u's block."""
+        if interest not in self._by_interest:
+            names: dict[str, list[str]] = {}
+            vectors: dict[str, list[Floats]] = {}
+            for source in self._interests[interest].sources:
+                for channel, (ids, rows) in _source_directions(self._head, self._view, source).items():
+                    names.setdefault(channel, []).extend(ids)
+                    vectors.setdefault(channel, []).append(rows)
+            self._by_interest[interest] = {
+                c: Directions(tuple(names[c]), np.concatenate(vectors[c])) for c in names
+            }
+        return self._by_interest[interest]
+
+    def _known(self, interest: int, h: Array) -> list[tuple[str, Directions, bool]]:
+        """The channels that are asked for and that the item has or that are imputed: name, directions, imputed."""
+        return [
+            (c, side, bool(self._head.imputed(h, c)))
+            for c, side in self.directions(interest).items()
+            if self._head.present(h, c) or self._head.imputed(h, c)
+        ]
+
+    def _baselines(self, interest: int, h: Array) -> list[Part]:
+        """What the presence of each channel costs: u's threshold entries times the item's flags."""
+        u = self._interests[interest].u
+        parts = []
+        for name in self._head.names:
+            stop = self._head.block(name).stop
+            for flag, imputed in ((stop, False), (stop + 1, True)):
+                if h[flag] and u[flag]:
+                    parts.append(Part(BASELINE, float(u[flag] * h[flag]), name, imputed))
+        return parts
+
+    def _sum(self, name: str, side: Directions, imputed: bool, inputs: Sequence[PlacedInput]) -> ChannelSum:
+        """A channel's whole sum, over its own inputs or over those that predict it."""
+        channel, d = self._head.channel(name), side.vectors.astype(np.float64)
+        by_source: dict[str, list[PlacedInput]] = {}
+        for one in inputs:
+            if not imputed or one.channel in channel.predictors:
+                by_source.setdefault(one.channel, []).append(one)
+        scale: dict[str, Floats] = {name: d}
+        if imputed:
+            guess = sum(
+                (
+                    _mean_unit(self._head.channel(s), own) @ channel.predictors[s]
+                    for s, own in by_source.items()
+                ),
+                np.zeros(channel.width),
+            )
+            factor = channel.imputed_scale / max(float(np.linalg.norm(guess)), 1e-12)
+            scale = {s: factor * (d @ channel.predictors[s].T.astype(np.float64)) for s in by_source}
+        parts: list[Part] = []
+        values: list[Floats] = []
+        for source, own in by_source.items():
+            for number, (one, share) in enumerate(
+                zip(own, _shares(self._head.channel(source), scale[source], own), strict=True)
+            ):
+                parts += [
+                    replace(p, channel=name, imputed=imputed, source_channel=source, picture_index=number)
+                    for p in one.places.parts
+                ]
+                values.append(share)
+        whole = np.concatenate(values, axis=1) if values else np.zeros((len(d), 0))
+        return ChannelSum(name, imputed, side.names, labelled(parts, whole.sum(0)), whole)
+
+    @classmethod
+    def history_scores(cls, histories: Histories, head: Head) -> Array:
+        """sum_c w_c (cos_c - theta_c), each history taken as one interest."""
+        numbers = {item_id: n for n, item_id in enumerate(histories.item_ids)}
+        here = positions_of(histories.item_ids, histories.candidates)
+        totals = np.zeros((len(histories.past), len(here)), np.float32)
+        for name, (e, has) in histories.channels.items():
+            w = head.kinds[HISTORY].of(name)
+            q = np.zeros((len(histories.past), e.shape[1]), np.float32)
+            for n, past in enumerate(histories.past):
+                known = [(numbers[i], a) for i, a in past.items() if i in numbers]
+                if known:
+                    q[n] = np.asarray([a for _, a in known], np.float32) @ e[[p for p, _ in known]]
+            there = (here >= 0) & has[here]
+            totals[:, there] += w.weight * (unit(q) @ e[here[there]].T - w.threshold)
+        return totals
+
+
+def _source_directions(head: Head, view: View, source: Source) -> dict[str, tuple[list[str], Floats]]:
+    if source.u is not None:
+        blocks = {name: source.u[head.block(name)].astype(np.float64) for name in head.names}
+        return {name: ([""], source.sign * b[None]) for name, b in blocks.items() if b.any()}
+    if source.q:
+        return {
+            name: ([""], source.sign * source.weights.of(name).weight * q[None].astype(np.float64))
+            for name, q in source.q.items()
+        }
+    ids = [view.item_ids[p] for p in source.positions]
+    return {
+        name: (ids, source.sign * source.weights.of(name).weight / float(np.linalg.norm(rows.sum(0))) * rows)
+        for name, rows in source.rows(head, view).items()
+    }
+
+
+def _shares(channel: ChannelTerms, d: Floats, inputs: Sequence[PlacedInput]) -> list[Floats]:
+    """What the places of each input of `channel` add to d's dot products: float64 [rows of d, places] each."""
+    g = d if channel.projection is None else d @ channel.projection.T.astype(np.float64)
+    length = max(float(np.linalg.norm(_units(channel, inputs).sum(0))), 1e-12)
+    shares = []
+    for one in inputs:
+        z = one.z.astype(np.float64)
+        norm = max(float(np.linalg.norm(_project(channel, one.v))), 1e-12)
+        shares.append(one.places.sum(g @ (z - channel.mean).T / (len(z) * norm * length)))
+    return shares
+
+
+def _mean_unit(channel: ChannelTerms, inputs: Sequence[PlacedInput]) -> Floats:
+    total = _units(channel, inputs).sum(0)
+    return np.asarray(total / max(float(np.linalg.norm(total)), 1e-12))
+
+
+def _units(channel: ChannelTerms, inputs: Sequence[PlacedInput]) -> Floats:
+    e = np.stack([_project(channel, i.v) for i in inputs])
+    return np.asarray(e / np.maximum(np.linalg.norm(e, axis=1, keepdims=True), 1e-12))
+
+
+def _project(channel: ChannelTerms, v: Array) -> Floats:
+    centred = v.astype(np.float64) - channel.mean
+    return (
+        centred if channel.projection is None else np.asarray(centred @ channel.projection.astype(np.float64))
+    )

@@ -1,0 +1,87 @@
+"""What every term of the score can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from itemlens_server.fusion.head import Array, Head
+from itemlens_server.fusion.item_to_item import ItemToItem
+from itemlens_server.fusion.parts import ChannelSum, Part, PlacedInput
+from itemlens_server.fusion.query import Asking
+from itemlens_server.fusion.rows import Bools, Ints
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Many histories to score items for at once, as a fit does.
+
+    past:       a_j by item, of each history
+    candidates: ids of the items to score
+    item_ids:   ids of all items of the collection, in the order of `channels`
+    channels:   by channel e float32 [items, width] and which items have it, bool [items]
+    table:      fitted to what came before; its items are the candidates
+    """
+
+    past: Sequence[Mapping[str, float]]
+    candidates: Sequence[str]
+    item_ids: Sequence[str]
+    channels: Mapping[str, tuple[Array, Bools]]
+    table: ItemToItem | None = None
+
+
+class Term(ABC):
+    """One summand of the score, bound to a query over a snapshot. Interests are given by their number.
+
+    kinds:   the contract's PartKinds of its parts, by name
+    phrases: how a sentence says what a kind of part brings, by language; {} stands for the past items' names
+    """
+
+    kinds: ClassVar[tuple[str, ...]]
+    phrases: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+
+    @classmethod
+    @abstractmethod
+    def bind(cls, asking: Asking) -> Self | None:
+        """The term for a query, or None if it has nothing to say to it."""
+
+    @abstractmethod
+    def scores(self, interest: int, positions: Ints) -> Array:
+        """What it adds to the score of the items at `positions`: float32 [positions]."""
+
+    def candidates(self, depth: int) -> Ints:
+        """Positions of about `depth` items that it puts highest, beside those that the index finds by u."""
+        return np.zeros(0, np.int64)
+
+    @abstractmethod
+    def by_source(self, interest: int, position: int) -> list[Part]:
+        """Its parts by what is asked with; they add up to its score of the item."""
+
+    def by_channel(self, interest: int, position: int) -> list[Part]:
+        """The same by channel of the item."""
+        return self.by_source(interest, position)
+
+    def by_place(
+        self, interest: int, position: int, inputs: Sequence[PlacedInput]
+    ) -> tuple[list[Part], list[ChannelSum]]:
+        """The same by place in the item's content, and the whole sums that these are margins of."""
+        return self.by_source(interest, position), []
+
+    def named_items(self) -> list[str]:
+        """Ids of all items that its parts can name."""
+        return []
+
+    @classmethod
+    @abstractmethod
+    def history_scores(cls, histories: Histories, head: Head) -> Array:
+        """What it adds at weight 1 for each history to each candidate, float32 [histories, candidates]."""
+
+
+def positions_of(item_ids: Sequence[str], wanted: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Number of each of `wanted` in `item_ids`, -1 where it is not there."""
+    numbers = {item_id: n for n, item_id in enumerate(item_ids)}
+    return np.asarray([numbers.get(item_id, -1) for item_id in wanted], np.int64)

@@ -1,0 +1,80 @@
+"""What must hold of events, and what becomes of those that were recorded before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from itemlens_server.errors import AlreadyExists, InvalidArgument, ItemlensError, Warning
+from itemlens_server.services.items import MAX_ID, WriteOutcome
+from itemlens_server.storage import writes
+from itemlens_server.storage.records import EventRow
+from itemlens_server.storage.store import Store
+
+# Numbers of the contract's EventType, but for UNSPECIFIED.
+TYPES = range(1, 8)
+# The years 1 to 9999, which is what the contract's Timestamp may hold.
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_800
+
+
+def record_events(
+    store: Store, collection: int, events: Sequence[EventRow]
+) -> tuple[list[WriteOutcome], int]:
+    """Store the events that may be; how each went, and the sequence number."""
+    outcomes: dict[int, WriteOutcome] = {}
+    valid: dict[int, EventRow] = {}
+    first: dict[str, EventRow] = {}
+    for n, event in enumerate(events):
+        try:
+            check(event)
+            if not _same(event, first.setdefault(event.event_id, event)):
+                raise AlreadyExists(
+                    f"event {event.event_id!r} comes twice in this call and differs", "event_id"
+                )
+            valid[n] = event
+        except ItemlensError as error:
+            outcomes[n] = WriteOutcome(event.event_id, error)
+    before, sequence = store.write(lambda c: writes.record_events(c, collection, list(valid.values())))
+    for (n, event), old in zip(valid.items(), before, strict=True):
+        outcomes[n] = _outcome(event, old)
+    return [outcomes[n] for n in range(len(events))], sequence
+
+
+def check(event: EventRow) -> None:
+    """What must hold of an event.
+
+    Raises:
+        InvalidArgument: something does not; the error's field says what.
+    """
+    for field in ("event_id", "user_id", "item_id"):
+        if not 1 <= len(getattr(event, field)) <= MAX_ID:
+            raise InvalidArgument(f"{field} has 1 to {MAX_ID} characters", field)
+    if event.type not in TYPES:
+        raise InvalidArgument(
+            "say what was done: VIEW, CLICK, CART, PURCHASE, RETURN, DISLIKE or IMPRESSION", "type"
+        )
+    for field, number in (("quantity", event.quantity), ("value", event.value)):
+        if number is not None and not math.isfinite(number):
+            raise InvalidArgument(f"{field} must be a finite number", field)
+    if not FIRST_SECOND <= event.time < LAST_SECOND:
+        raise InvalidArgument("time must lie in the years 1 to 9999", "time")
+
+
+def _same(a: EventRow, b: EventRow) -> bool:
+    """Whether two events with one id say the same. Their times do not count: one may be that of its arrival."""
+    return replace(a, time=b.time) == b
+
+
+def _outcome(new: EventRow, old: EventRow | None) -> WriteOutcome:
+    if old is None:
+        return WriteOutcome(new.event_id)
+    if _same(new, old):
+        warning = Warning("DUPLICATE_EVENT", f"event {new.event_id!r} was recorded before; it counts once")
+        return WriteOutcome(new.event_id, None, (warning,))
+    return WriteOutcome(
+        new.event_id,
+        AlreadyExists(
+            f"event {new.event_id!r} was recorded before and says something else; give a new id", "event_id"
+        ),
+    )

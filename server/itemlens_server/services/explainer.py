@@ -1,0 +1,235 @@
+"""Why items get their scores: parts by channel, source and place, and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from itemlens_server.config import Settings
+from itemlens_server.engine.call_context import CallContext
+from itemlens_server.engine.repository import Space
+from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, NotFound, Warning
+from itemlens_server.fusion.parts import ChannelSum, Part, PlacedInput
+from itemlens_server.fusion.query import ask
+from itemlens_server.fusion.scoring import Scorer, bind
+from itemlens_server.services.catalogue import Catalogue
+from itemlens_server.services.collection import Collection
+from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
+from itemlens_server.services.heat_maps import HeatMap, HeatMapFormat, heat_maps
+from itemlens_server.services.items import contents_of
+from itemlens_server.services.limits import check_length
+from itemlens_server.services.placing import cells, words
+from itemlens_server.services.query import QueryReader, QueryRequest
+from itemlens_server.services.results import RecentResults
+from itemlens_server.services.sentences import check_language, sentence
+from itemlens_server.services.titles import titles
+from itemlens_server.storage.records import StoredItem
+
+MOST_ITEMS = 100
+
+
+@dataclass(frozen=True)
+class ExplainOptions:
+    """What is to be said of each item."""
+
+    language: str = "en"
+    heat_map: HeatMapFormat | None = None
+    with_sums: bool = False
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One item's score and its parts, three times over, or why there are none."""
+
+    item_id: str
+    error: ItemlensError | None = None
+    score: float = 0.0
+    residual: float = 0.0
+    by_channel: tuple[Part, ...] = ()
+    by_source: tuple[Part, ...] = ()
+    by_place: tuple[Part, ...] = ()
+    sums: tuple[ChannelSum, ...] = ()
+    sentence: str = ""
+    heat_maps: tuple[HeatMap, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExplainResult:
+    """An explanation for each item, in order, and the space that scored."""
+
+    space_id: str
+    explanations: tuple[Explanation, ...]
+    warnings: tuple[Warning, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """An item to explain: where it is, for which interest, and the score it has."""
+
+    item_id: str
+    position: int
+    interest: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """Explains scores of a remembered recommendation, or of any items for a query."""
+
+    catalogue: Catalogue
+    encoder: ContentEncoder
+    reader: QueryReader
+    results: RecentResults
+    settings: Settings
+
+    def explain_result(
+        self, collection: str, recommendation_id: str, item_ids: Sequence[str], options: ExplainOptions,
+        call: CallContext,
+    ) -> ExplainResult:  # fmt: skip
+        """Items of a recommendation, as they were scored there.
+
+        Raises:
+            NotFound, FailedPrecondition: the recommendation is not remembered, or its collection has moved.
+        """
+        self._check(item_ids, options)
+        result = self.results.get(recommendation_id)
+        current = self.catalogue.collection(result.collection.name)
+        if collection and collection != current.name:
+            raise InvalidArgument(f"that recommendation is of collection {current.name!r}", "collection")
+        if current is not result.collection:
+            raise FailedPrecondition(
+                "the collection has moved to another space since; ask for a new recommendation"
+            )
+        listed = {item.item_id: item for item in result.items}
+        scored: list[_Scored | ItemlensError] = []
+        for item_id in item_ids:
+            item = listed.get(item_id)
+            if item is None:
+                message = f"item {item_id!r} is not in that recommendation; explain it with a user side"
+                scored.append(InvalidArgument(message))
+            elif current.position(item_id) != item.position:
+                message = f"item {item_id!r} was changed or deleted since; ask for a new recommendation"
+                scored.append(FailedPrecondition(message))
+            else:
+                scored.append(_Scored(item_id, item.position, item.interest, item.score))
+        return self._explain(current, bind(result.asking), item_ids, scored, [], options, call)
+
+    def explain_query(
+        self, collection_name: str, request: QueryRequest, item_ids: Sequence[str], options: ExplainOptions,
+        call: CallContext,
+    ) -> ExplainResult:  # fmt: skip
+        """Items for a query; of several interests the one that likes an item most explains it.
+
+        Raises:
+            InvalidArgument, NotFound: as Recommender.
+        """
+        self._check(item_ids, options)
+        collection = self.catalogue.collection(collection_name)
+        query, warnings = self.reader.read(collection, request, call)
+        scorer = bind(ask(collection.snapshot(), query, self.reader.rules))
+        positions = [scorer.snapshot.view.position(item_id) for item_id in item_ids]
+        known = np.asarray([p for p in positions if p is not None], np.int64)
+        alphas = np.stack([scorer.scores(n, known) for n in range(len(scorer.interests))])
+        best = iter(zip(alphas.argmax(0).tolist(), alphas.max(0).tolist(), strict=True))
+        scored: list[_Scored | ItemlensError] = []
+        for item_id, position in zip(item_ids, positions, strict=True):
+            if position is None:
+                message = f"item {item_id!r} is not in collection {collection.name!r}"
+                scored.append(NotFound(message, "item", item_id))
+            else:
+                scored.append(_Scored(item_id, position, *next(best)))
+        warnings += scorer.asking.warnings
+        return self._explain(collection, scorer, item_ids, scored, warnings, options, call)
+
+    def _check(self, item_ids: Sequence[str], options: ExplainOptions) -> None:
+        check_language(options.language)
+        check_length(item_ids, min(MOST_ITEMS, self.settings.max_inputs), "item_ids")
+
+    def _explain(
+        self,
+        collection: Collection,
+        scorer: Scorer,
+        item_ids: Sequence[str],
+        scored: Sequence[_Scored | ItemlensError],
+        warnings: Sequence[Warning],
+        options: ExplainOptions,
+        call: CallContext,
+    ) -> ExplainResult:
+        language = check_language(options.language)
+        stored = self.catalogue.get(collection, item_ids, pictures=True)
+        named = titles(self.catalogue, collection, scorer.named_items())
+        items: list[StoredItem | ItemlensError] = []
+        for one in scored:
+            items.append(one if isinstance(one, ItemlensError) else _unchanged(scorer, one, stored))
+        explanations = []
+        encoded = self._encode(collection, [i for i in items if isinstance(i, StoredItem)], call)
+        for item_id, one, item in zip(item_ids, scored, items, strict=True):
+            inputs = item if isinstance(item, ItemlensError) else next(encoded)
+            if isinstance(one, ItemlensError) or isinstance(inputs, ItemlensError):
+                error = one if isinstance(one, ItemlensError) else inputs
+                assert isinstance(error, ItemlensError)
+                explanations.append(Explanation(item_id, error))
+                continue
+            parts, sums = scorer.by_place(one.interest, one.position, inputs)
+            sources = scorer.by_source(one.interest, one.position)
+            assert isinstance(item, StoredItem)
+            explanations.append(
+                Explanation(
+                    item_id, None, one.score, one.score - sum(p.value for p in parts),
+                    tuple(scorer.by_channel(one.interest, one.position)), tuple(sources), tuple(parts),
+                    tuple(sums) if options.with_sums else (),
+                    sentence(language, sources, [p for s in sums for p in s.places], lambda i: named.get(i, i)),
+                    tuple(heat_maps(collection.space, options.heat_map, item, sums)) if options.heat_map else (),
+                )
+            )  # fmt: skip
+        return ExplainResult(collection.space.space_id, tuple(explanations), tuple(warnings))
+
+    def _encode(
+        self, collection: Collection, items: Sequence[StoredItem], call: CallContext
+    ) -> Iterator[list[PlacedInput] | ItemlensError]:
+        """The inputs of each item with their places, in order; all of them are encoded in one submission, or in as few
+        as the limit of inputs allows: z takes some 250 KB each."""
+        contents = [contents_of(item) for item in items]
+        begin = 0
+        while begin < len(items):
+            end, size = begin + 1, len(contents[begin])
+            while end < len(items) and size + len(contents[end]) <= self.settings.max_inputs:
+                size += len(contents[end])
+                end += 1
+            flat = [content for own in contents[begin:end] for content in own]
+            outcomes = iter(self.encoder.encode(collection.space, flat, "item", call, parts=True))
+            for own in contents[begin:end]:
+                yield _placed(collection.space, [(content, next(outcomes)) for content in own])
+            begin = end
+
+
+def _unchanged(scorer: Scorer, one: _Scored, stored: dict[str, StoredItem]) -> StoredItem | ItemlensError:
+    """The stored item whose row was scored."""
+    item = stored.get(one.item_id)
+    if item is None or item.row != scorer.snapshot.view.labels[one.position]:
+        return NotFound(
+            f"item {one.item_id!r} was changed or deleted meanwhile; ask again", "item", one.item_id
+        )
+    return item
+
+
+def _placed(
+    space: Space, outcomes: Sequence[tuple[Content, EncodedContent | ItemlensError]]
+) -> list[PlacedInput] | ItemlensError:
+    inputs = []
+    for content, outcome in outcomes:
+        if isinstance(outcome, ItemlensError):
+            return FailedPrecondition(
+                f"the stored content of channel {content.channel!r} cannot be encoded: {outcome.message}"
+            )
+        assert outcome.z is not None
+        if outcome.tokens is not None:
+            places = words(outcome.tokens, content.text or "")
+        else:
+            about = space.encoders[content.channel].about.picture
+            assert about is not None
+            places = cells(about.grid_height, about.grid_width)
+        inputs.append(PlacedInput(content.channel, outcome.v, outcome.z, places))
+    return inputs

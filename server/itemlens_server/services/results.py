@@ -1,0 +1,48 @@
+"""The last recommendations, remembered for Explain."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+
+from itemlens_server.errors import NotFound
+from itemlens_server.services.recommender import RecommendResult
+
+
+class RecentResults:
+    """The last `most` results."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._results: OrderedDict[str, RecommendResult] = OrderedDict()
+        self._lock = Lock()
+
+    def add(self, result: RecommendResult) -> None:
+        """Remember a result, and forget the oldest if there are too many."""
+        with self._lock:
+            self._results[result.recommendation_id] = result
+            while len(self._results) > self._most:
+                self._results.popitem(last=False)
+
+    def forget(self, collection: str, user_id: str = "") -> None:
+        """Forget the results of a collection ("": of all), or those of them that a user's events went into."""
+        with self._lock:
+            for key, result in list(self._results.items()):
+                if collection in ("", result.collection.name) and user_id in ("", result.user_id):
+                    del self._results[key]
+
+    def get(self, recommendation_id: str) -> RecommendResult:
+        """The result with this id.
+
+        Raises:
+            NotFound: it never was, or was too long ago.
+        """
+        with self._lock:
+            result = self._results.get(recommendation_id)
+        if result is None:
+            raise NotFound(
+                f"recommendation {recommendation_id!r} is not remembered (the last {self._most} are, until their "
+                "collection moves or the server stops); explain with the user side instead",
+                "recommendation", recommendation_id, "recommendation_id",
+            )  # fmt: skip
+        return result

@@ -1,0 +1,45 @@
+"""All use cases over one catalogue: what a server offers, and what a program that needs none calls in process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from itemlens_server.config import Settings
+from itemlens_server.services.batch_encoder import BatchEncoder
+from itemlens_server.services.catalogue import Catalogue
+from itemlens_server.services.encoding import ContentEncoder
+from itemlens_server.services.explainer import Explainer
+from itemlens_server.services.fuser import Fuser
+from itemlens_server.services.query import QueryReader
+from itemlens_server.services.recommender import Recommender
+from itemlens_server.services.results import RecentResults
+
+
+@dataclass(frozen=True)
+class UseCases:
+    """See each one's own class."""
+
+    catalogue: Catalogue
+    content_encoder: ContentEncoder
+    batch_encoder: BatchEncoder
+    fuser: Fuser
+    recommender: Recommender
+    explainer: Explainer
+    results: RecentResults
+
+    @staticmethod
+    def over(catalogue: Catalogue, encoder: ContentEncoder, settings: Settings) -> UseCases:
+        """The use cases of a catalogue."""
+        reader, results = (
+            QueryReader(catalogue, encoder, settings),
+            RecentResults(settings.max_recommendations),
+        )
+        return UseCases(
+            catalogue,
+            encoder,
+            BatchEncoder(catalogue, encoder, settings),
+            Fuser(catalogue, encoder, settings),
+            Recommender(catalogue, reader, settings),
+            Explainer(catalogue, encoder, reader, results, settings),
+            results,
+        )

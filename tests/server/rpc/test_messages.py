@@ -1,0 +1,18 @@
+"""What the services call things has a name in the contract."""
+
+from __future__ import annotations
+
+from itemlens.v1 import common_pb2
+from itemlens_server.fusion.parts import Part
+from itemlens_server.fusion.terms import TERMS
+from itemlens_server.rpc import messages
+
+
+def test_every_kind_of_part_is_in_the_contract_and_the_other_way_round() -> None:
+    kinds = {kind for term in TERMS for kind in term.kinds}
+    named = {name.removeprefix("PART_KIND_") for name in common_pb2.PartKind.DESCRIPTOR.values_by_name} - {
+        "UNSPECIFIED"
+    }
+    assert kinds == named
+    for kind in kinds:
+        assert messages.part(Part(kind)).kind == common_pb2.PartKind.Value(f"PART_KIND_{kind}")
