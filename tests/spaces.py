@@ -29,10 +29,10 @@ from itemlens_server.engine.manifest import (
     TextPreprocessing,
     describe_file,
 )
+from itemlens_server.engine.modalities.image import ImageEncoder
+from itemlens_server.engine.modalities.text import TextEncoder
 from itemlens_server.engine.options import EngineOptions
-from itemlens_server.engine.picture_encoder import PictureEncoder
 from itemlens_server.engine.repository import ModelRepository, Space
-from itemlens_server.engine.text_encoder import TextEncoder
 from itemlens_server.fusion import fit
 from itemlens_server.fusion.head import (
     DISLIKE,
@@ -333,7 +333,7 @@ def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
 def raw_vectors(space: Space, item: SampleItem) -> dict[str, Sequence[Array]]:
     """v of an item's text and pictures, by channel."""
     text, image = space.encoders["text"], space.encoders["image"]
-    assert isinstance(text, TextEncoder) and isinstance(image, PictureEncoder)
+    assert isinstance(text, TextEncoder) and isinstance(image, ImageEncoder)
     found: dict[str, Sequence[Array]] = {}
     [one] = text.submit([text.tokens(item.text, "item")], False, CallContext()).results()
     found["text"] = [one.v]

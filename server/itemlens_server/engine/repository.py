@@ -15,11 +15,11 @@ import numpy as np
 from itemlens_server.engine.batcher import Batcher, Input
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
+from itemlens_server.engine.modalities.image import ImageEncoder
+from itemlens_server.engine.modalities.text import TextEncoder
 from itemlens_server.engine.options import EngineOptions
-from itemlens_server.engine.picture_encoder import PictureEncoder
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Session
-from itemlens_server.engine.text_encoder import TextEncoder
 from itemlens_server.engine.tuning import Tunings
 from itemlens_server.errors import FailedPrecondition, NotFound
 from itemlens_server.fusion.head import Head
@@ -27,7 +27,7 @@ from itemlens_server.fusion.head import Head
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, np.dtype[np.float32]]
 Raw = Mapping[str, Sequence[Array]]
-Encoder = TextEncoder | PictureEncoder
+Encoder = TextEncoder | ImageEncoder
 
 
 class FusionHead:
@@ -191,7 +191,7 @@ class ModelRepository:
             precision = self._choose(about.graphs, channel.encoder)
             digest = about.digest(precision)
             if digest not in self._encoders:
-                make = TextEncoder if about.kind == "TEXT" else PictureEncoder
+                make = TextEncoder if about.kind == "TEXT" else ImageEncoder
                 self._encoders[digest] = make(directory, about, precision, self._options, self._tunings)
             encoders[channel.name] = self._encoders[digest]
         if manifest.head is None:

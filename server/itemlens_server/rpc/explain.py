@@ -9,13 +9,14 @@ import numpy as np
 
 from itemlens.v1 import itemlens_pb2
 from itemlens_server.config import Settings
+from itemlens_server.engine import heat_map
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.pictures import decode, model_input
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, NotFound, Warning
 from itemlens_server.fusion.rows import View
 from itemlens_server.rpc import messages as convert
 from itemlens_server.rpc.errors import item_status
-from itemlens_server.services import heatmap, parts, sentences
+from itemlens_server.services import parts, sentences
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
@@ -219,7 +220,7 @@ def _draw(collection: Collection, channel: str, data: bytes, values: list[float]
     image = decode(
         data, sys.maxsize, background=about.alpha_background, exif_orientation=about.exif_orientation
     )
-    return heatmap.draw(model_input(image, about), values, about.grid_height, about.grid_width)
+    return heat_map.draw(model_input(image, about), values, about.grid_height, about.grid_width)
 
 
 def _sum_message(one: ChannelSum) -> itemlens_pb2.ChannelSum:

@@ -14,10 +14,10 @@ import numpy as np
 from itemlens_server.engine.cache import LruCache
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.encoder import Array, Encoded
+from itemlens_server.engine.modalities.image import ImageEncoder, Picture
+from itemlens_server.engine.modalities.text import TextEncoder
 from itemlens_server.engine.pending import Pending
-from itemlens_server.engine.picture_encoder import Picture, PictureEncoder
 from itemlens_server.engine.repository import Space
-from itemlens_server.engine.text_encoder import TextEncoder
 from itemlens_server.engine.texts import Purpose, Tokens
 from itemlens_server.errors import InvalidArgument, ItemlensError, Warning
 
@@ -190,7 +190,7 @@ def _prepare_one(space: Space, content: Content, purpose: Purpose, keep: bool) -
         if content.text is None:
             raise InvalidArgument(f"channel {content.channel!r} understands texts; give `text`", "text")
         return encoder.tokens(content.text, purpose)
-    assert isinstance(encoder, PictureEncoder)
+    assert isinstance(encoder, ImageEncoder)
     if content.picture is None:
         raise InvalidArgument(f"channel {content.channel!r} understands pictures; give `picture`", "picture")
     return encoder.picture(content.picture, keep)

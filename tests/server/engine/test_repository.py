@@ -14,11 +14,11 @@ import pytest
 import spaces
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
+from itemlens_server.engine.modalities.image import ImageEncoder
+from itemlens_server.engine.modalities.text import TextEncoder
 from itemlens_server.engine.options import EngineOptions
-from itemlens_server.engine.picture_encoder import PictureEncoder
 from itemlens_server.engine.repository import ModelRepository, Space, verify
 from itemlens_server.engine.session import choose_provider
-from itemlens_server.engine.text_encoder import TextEncoder
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound
 from spaces import Tiny
 
@@ -165,9 +165,9 @@ class TestSpace:
 
 class TestEncoders:
     @staticmethod
-    def encoders(space: Space) -> tuple[TextEncoder, PictureEncoder]:
+    def encoders(space: Space) -> tuple[TextEncoder, ImageEncoder]:
         text, image = space.encoders["text"], space.encoders["image"]
-        assert isinstance(text, TextEncoder) and isinstance(image, PictureEncoder)
+        assert isinstance(text, TextEncoder) and isinstance(image, ImageEncoder)
         return text, image
 
     def test_v_is_the_mean_of_the_parts(self, plain_space: Space) -> None:

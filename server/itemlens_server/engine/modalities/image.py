@@ -25,7 +25,7 @@ class Picture:
     stored: bytes = b""
 
 
-class PictureEncoder(Encoder[Picture]):
+class ImageEncoder(Encoder[Picture]):
     """Pictures to vectors; z has a row for each cell of the feature map, row by row."""
 
     kind: ClassVar[Literal["IMAGE"]] = "IMAGE"
