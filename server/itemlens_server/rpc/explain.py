@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 import numpy as np
 
 from itemlens.v1 import itemlens_pb2
 from itemlens_server.config import Settings
-from itemlens_server.engine import heat_map
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.engine.pictures import decode, model_input
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, NotFound, Warning
 from itemlens_server.fusion.rows import View
 from itemlens_server.rpc import messages as convert
@@ -19,7 +16,7 @@ from itemlens_server.rpc.errors import item_status
 from itemlens_server.services import parts, sentences
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
-from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
+from itemlens_server.services.encoding import ContentEncoder, EncodedContent, stored_content
 from itemlens_server.services.places import ChannelSum, ItemInput, channel_sums
 from itemlens_server.services.query import Interest, resolve
 from itemlens_server.services.recommender import Recommendations, score
@@ -167,19 +164,15 @@ class Explain:
             message.heat_maps.extend(self._heat_maps(context.collection, request.heat_map, item, sums))
 
     def _encode(self, collection: Collection, item: StoredItem, call: CallContext) -> list[ItemInput]:
-        contents, texts = [], []
-        for one in item.inputs:
-            text = item.document.texts.get(one.channel)
-            texts.append(text or "")
-            contents.append(Content(one.channel, text, None if text is not None else one.picture))
-        outcomes = self.encoder.encode(collection.space, contents, "item", call, parts=True)
+        contents = [stored_content(collection.space, item, stored) for stored in item.inputs]
+        outcomes = self.encoder.encode(collection.space, contents, "item", call, with_places=True)
         inputs = []
-        for content, text, outcome in zip(contents, texts, outcomes, strict=True):
+        for content, outcome in zip(contents, outcomes, strict=True):
             if not isinstance(outcome, EncodedContent):
                 raise FailedPrecondition(
                     f"the stored content of channel {content.channel!r} cannot be encoded: {outcome.message}"
                 )
-            inputs.append(ItemInput(content.channel, outcome, text))
+            inputs.append(ItemInput(content.channel, outcome))
         return inputs
 
     def _heat_maps(
@@ -189,38 +182,26 @@ class Explain:
         item: StoredItem,
         sums: list[ChannelSum],
     ) -> list[itemlens_pb2.HeatMap]:
-        found = []
-        for one in sums:
-            cells: dict[tuple[str, int], list[float]] = {}
-            for place in one.places:
-                if place.kind is parts.Kind.CELL:
-                    cells.setdefault((place.source_channel, place.picture_index), []).append(place.value)
-            for (source, number), values in cells.items():
-                about = collection.space.encoders[source].about.picture
-                assert about is not None
+        heat_maps = []
+        for channel_sum in sums:
+            by_content: dict[tuple[str, int], list[float]] = {}
+            for place in channel_sum.places:
+                by_content.setdefault((place.source_channel, place.picture_index), []).append(place.value)
+            for (source, number), values in by_content.items():
+                encoder = collection.space.encoders[source]
+                if encoder.heat_map_size is None:
+                    continue
+                rows, columns = encoder.heat_map_size
                 message = itemlens_pb2.HeatMap(
-                    channel=one.channel,
-                    picture_index=number,
-                    rows=about.grid_height,
-                    columns=about.grid_width,
+                    channel=channel_sum.channel, picture_index=number, rows=rows, columns=columns
                 )
                 if form == itemlens_pb2.HEAT_MAP_FORMAT_PNG:
-                    data = [i.picture for i in item.inputs if i.channel == source][number]
-                    message.png = _draw(collection, source, data, values)
+                    stored = [i.picture for i in item.inputs if i.channel == source][number]
+                    message.png = encoder.draw_heat_map(stored, values)
                 else:
                     message.values.extend(values)
-                found.append(message)
-        return found
-
-
-def _draw(collection: Collection, channel: str, data: bytes, values: list[float]) -> bytes:
-    about = collection.space.encoders[channel].about.picture
-    assert about is not None
-    # As the model saw it: upright, cropped. It was stored, so its size is no matter any more.
-    image = decode(
-        data, sys.maxsize, background=about.alpha_background, exif_orientation=about.exif_orientation
-    )
-    return heat_map.draw(model_input(image, about), values, about.grid_height, about.grid_width)
+                heat_maps.append(message)
+        return heat_maps
 
 
 def _sum_message(one: ChannelSum) -> itemlens_pb2.ChannelSum:

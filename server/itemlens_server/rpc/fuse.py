@@ -10,8 +10,8 @@ import numpy as np
 from itemlens.v1 import common_pb2, itemlens_pb2
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
+from itemlens_server.engine.manifest import Purpose
 from itemlens_server.engine.repository import Space
-from itemlens_server.engine.texts import Purpose
 from itemlens_server.errors import InvalidArgument, ItemlensError
 from itemlens_server.fusion.head import Array, search_kind
 from itemlens_server.rpc import messages as convert

@@ -18,6 +18,7 @@ from itemlens_server.rpc import messages as convert
 from itemlens_server.rpc.errors import item_status
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
+from itemlens_server.services.encoding import stored_content
 from itemlens_server.services.items import ItemInput, WriteOutcome
 from itemlens_server.storage.records import StoredItem
 
@@ -165,11 +166,8 @@ def _fact(value: Value) -> Any:
 def _message(collection: Collection, item: StoredItem, pictures: bool) -> catalog_pb2.StoredItem:
     contents = [common_pb2.Content(channel=c, text=t) for c, t in item.document.texts.items()]
     if pictures:
-        contents += [
-            common_pb2.Content(channel=i.channel, picture=i.picture)
-            for i in item.inputs
-            if i.channel not in item.document.texts
-        ]
+        stored = (i for i in item.inputs if i.channel not in item.document.texts)
+        contents += [convert.content_message(stored_content(collection.space, item, i)) for i in stored]
     one = catalog_pb2.Item(
         item_id=item.item_id,
         contents=contents,

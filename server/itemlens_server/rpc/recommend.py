@@ -96,7 +96,7 @@ class Recommend:
         sides = [parts.directions(head, answer.view, i) for i in interests]
         past = [i for interest in interests for i in parts.named_items(answer.view, interest)]
         encoders = answer.collection.space.encoders
-        pictured = frozenset(n for n, e in encoders.items() if e.kind == "IMAGE")
+        kinds = {name: e.modality.place for name, e in encoders.items()}
         named = titles(self.catalogue, answer.collection, past) if request.with_reasons else {}
         for item, message in zip(answer.items, reply.items, strict=True):
             interest, h = interests[item.interest], answer.view.h[item.position]
@@ -110,7 +110,7 @@ class Recommend:
                 message.parts.extend(convert.part(p) for p in sources)
             if request.with_reasons:
                 channels = parts.by_channel(head, sides[item.interest], h)
-                places = sentences.place_parts(channels, pictured)
+                places = sentences.place_parts(channels, kinds)
                 message.reason = sentences.sentence(language, sources, places, lambda i: named.get(i, i))
 
 

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 
+from itemlens_server.contract import PartKind
 from itemlens_server.fusion.head import Array, Head
 from itemlens_server.fusion.rows import View
 from itemlens_server.services.query import Floats, Interest, Source, source_rows
-
-
-class Kind(IntEnum):
-    """Numbers of the contract's PartKind."""
-
-    CHANNEL = 1
-    PAST_ITEM = 2
-    QUERY = 3
-    TOKEN = 4
-    CELL = 5
-    SPECIAL = 6
-    BEHAVIOUR = 7
-    BASELINE = 8
 
 
 @dataclass(frozen=True)
 class Part:
     """One term of a score; see the contract's Part."""
 
-    kind: Kind
+    kind: PartKind
     value: float
     channel: str = ""
     imputed: bool = False
@@ -94,7 +81,7 @@ def baselines(head: Head, interest: Interest, h: Array) -> list[Part]:
         stop = head.block(name).stop
         for flag, imputed in ((stop, False), (stop + 1, True)):
             if h[flag] and interest.u[flag]:
-                parts.append(Part(Kind.BASELINE, float(interest.u[flag] * h[flag]), name, imputed))
+                parts.append(Part(PartKind.BASELINE, float(interest.u[flag] * h[flag]), name, imputed))
     return parts
 
 
@@ -109,14 +96,14 @@ def behaviour_parts(interest: Interest, item_id: str) -> list[Part]:
         if past in neighbours.index:
             value = interest.behaviour * a * float(neighbours.entry(neighbours.index[past], column))
             if value:
-                parts.append(Part(Kind.BEHAVIOUR, value, past_item_id=past))
+                parts.append(Part(PartKind.BEHAVIOUR, value, past_item_id=past))
     return parts
 
 
 def by_channel(head: Head, sides: Mapping[str, Directions], h: Array) -> list[Part]:
     """w_c cos_c of each channel that the item has or that is imputed."""
     return [
-        Part(Kind.CHANNEL, float((side.vectors @ h[head.block(c)]).sum()), c, bool(head.imputed(h, c)))
+        Part(PartKind.CHANNEL, float((side.vectors @ h[head.block(c)]).sum()), c, bool(head.imputed(h, c)))
         for c, side in sides.items()
         if head.present(h, c) or head.imputed(h, c)
     ]
@@ -130,5 +117,5 @@ def by_source(head: Head, sides: Mapping[str, Directions], h: Array) -> list[Par
             continue
         imputed = bool(head.imputed(h, c))
         for name, value in zip(side.names, (side.vectors @ h[head.block(c)]).tolist(), strict=True):
-            parts.append(Part(Kind.PAST_ITEM if name else Kind.QUERY, value, c, imputed, name))
+            parts.append(Part(PartKind.PAST_ITEM if name else PartKind.QUERY, value, c, imputed, name))
     return parts

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
+from itemlens_server.contract import PartKind
+from itemlens_server.engine.modalities import MODALITIES
 from itemlens_server.errors import InvalidArgument
-from itemlens_server.services.parts import Kind, Part
+from itemlens_server.services.parts import Part
 
 Language = Literal["en", "zh"]
 
@@ -21,8 +23,6 @@ _TEXT = {
         "behaviour": "people who took {} took this next",
         "query": "it fits what you asked for",
         "because": "Because {}.",
-        "words": "its words {} fit",
-        "picture": "its picture looks alike",
         "imputed": "what is known of it suggests a fitting {}",
         "none": "Nothing in particular speaks for it; it is the nearest there is.",
         "and": " and ",
@@ -36,8 +36,6 @@ _TEXT = {
         "behaviour": "选过{}的人接着选了它",
         "query": "它符合您的查询",
         "because": "因为{}。",
-        "words": "其中的{}与之相符",
-        "picture": "图片也与之相似",
         "imputed": "从已知内容可以推测其{}相符",
         "none": "没有特别突出的理由，只是最为接近。",
         "and": "和",
@@ -78,13 +76,17 @@ def sentence(
     if total <= 0 or for_it <= 0:
         return text["none"]
     reasons = []
-    for kind, phrase in ((Kind.PAST_ITEM, "past"), (Kind.BEHAVIOUR, "behaviour"), (Kind.QUERY, "query")):
+    for kind, phrase in (
+        (PartKind.PAST_ITEM, "past"),
+        (PartKind.BEHAVIOUR, "behaviour"),
+        (PartKind.QUERY, "query"),
+    ):
         parts = [p for p in sources if p.kind is kind]
         value = sum(p.value for p in parts)
         if value > WORTH_NAMING * for_it:
             reasons.append((value, text[phrase].format(_named(text, parts, title))))
     clauses = text["clause"].join(phrase for _, phrase in sorted(reasons, key=lambda r: -r[0]))
-    details = _details(text, places, for_it)
+    details = _details(lang, places, for_it)
     spoken = text["because"].format(clauses) if clauses else ""
     if details:
         joined = text["clause"].join(details)
@@ -92,12 +94,10 @@ def sentence(
     return spoken.strip() or text["none"]
 
 
-def place_parts(channels: Sequence[Part], pictures: frozenset[str]) -> list[Part]:
-    """CHANNEL parts as the places they come from, for a sentence where the item's content was not encoded."""
-    return [
-        Part(Kind.CELL if p.channel in pictures else Kind.SPECIAL, p.value, p.channel, p.imputed)
-        for p in channels
-    ]
+def place_parts(channels: Sequence[Part], kinds: Mapping[str, PartKind]) -> list[Part]:
+    """CHANNEL parts as the places they come from, whose kind is given by channel: for a sentence where the item's
+    contents were not encoded."""
+    return [Part(kinds[p.channel], p.value, p.channel, p.imputed) for p in channels]
 
 
 def _named(text: dict[str, str], parts: Sequence[Part], title: Callable[[str], str]) -> str:
@@ -109,23 +109,29 @@ def _named(text: dict[str, str], parts: Sequence[Part], title: Callable[[str], s
     return text["and"].join(text["quote"].format(title(i)) for i in best)
 
 
-def _details(text: dict[str, str], places: Sequence[Part], for_it: float) -> list[str]:
+def _details(lang: Language, places: Sequence[Part], for_it: float) -> list[str]:
     """What of the item fits: its words, its picture, or what its content suggests."""
-    own = [p for p in places if not p.imputed]
+    text = _TEXT[lang]
     details = []
-    if sum(p.value for p in own if p.kind in (Kind.TOKEN, Kind.SPECIAL)) > WORTH_NAMING * for_it:
-        words = sorted(
-            (p for p in own if p.kind is Kind.TOKEN and _says_something(p)), key=lambda p: -p.value
-        )
-        unique = list(dict.fromkeys(p.text for p in words))[:WORDS_NAMED]
-        if unique:
-            details.append(text["words"].format(_listed(text, [text["quote"].format(w) for w in unique])))
-    if sum(p.value for p in own if p.kind is Kind.CELL) > WORTH_NAMING * for_it:
-        details.append(text["picture"])
+    for modality in MODALITIES.values():
+        kinds = (modality.place, *modality.other_places)
+        own = [p for p in places if not p.imputed and p.kind in kinds]
+        if sum(p.value for p in own) > WORTH_NAMING * for_it:
+            phrase = modality.fits[lang]
+            words = _words(text, own)
+            if words or "{}" not in phrase:
+                details.append(phrase.format(words))
     for channel in sorted({p.channel for p in places if p.imputed}):
         if sum(p.value for p in places if p.imputed and p.channel == channel) > WORTH_NAMING * for_it:
             details.append(text["imputed"].format(channel))
     return details
+
+
+def _words(text: dict[str, str], places: Sequence[Part]) -> str:
+    """The words that bring most; nothing where none says something."""
+    words = sorted((p for p in places if p.text and _says_something(p)), key=lambda p: -p.value)
+    unique = list(dict.fromkeys(p.text for p in words))[:WORDS_NAMED]
+    return _listed(text, [text["quote"].format(w) for w in unique]) if unique else ""
 
 
 def _listed(text: dict[str, str], names: list[str]) -> str:

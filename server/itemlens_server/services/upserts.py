@@ -11,7 +11,8 @@ from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
 from itemlens_server.services.items import ItemInput, WriteOutcome, check, check_whole, merged, replacing
 from itemlens_server.storage import writes
-from itemlens_server.storage.records import Array, NewItem, Replaced, StoredInput, content_hash
+from itemlens_server.storage.reader import Reader
+from itemlens_server.storage.records import Array, NewItem, Replaced, StoredInput
 from itemlens_server.storage.store import Store
 
 TRIES = 5
@@ -82,37 +83,22 @@ class Upserts:
         call: CallContext,
     ) -> list[_Ready]:
         """Encode what the store has no vector of; items with a bad content go to `outcomes`."""
-        reader, encoders = self._store.reader(), collection.encoders
+        reader = self._store.reader()
         inputs: dict[int, list[StoredInput | None]] = {}
-        todo: list[tuple[int, int, Content, bytes]] = []
+        todo: list[tuple[int, int, Content]] = []
         for n, item in items:
             inputs[n] = [None] * len(item.contents)
             for m, content in enumerate(item.contents):
-                data = (
-                    content.text.encode("utf-8", "surrogatepass")
-                    if content.text is not None
-                    else content.picture or b""
-                )
-                key = content_hash(data)
-                encoder = collection.space.encoders.get(content.channel)
-                fits = encoder is not None and (encoder.kind == "TEXT") == (content.text is not None)
-                known = reader.vector(key, encoders[content.channel]) if fits else None
-                picture = (
-                    reader.picture(key, encoders[content.channel])
-                    if known is not None and content.picture is not None
-                    else b""
-                )
-                if known is not None and (content.text is not None or picture):
-                    inputs[n][m] = StoredInput(content.channel, key, picture, known)
-                else:
-                    todo.append((n, m, content, key))
+                inputs[n][m] = self._known(reader, collection, content)
+                if inputs[n][m] is None:
+                    todo.append((n, m, content))
         found = self._encoder.encode(
-            collection.space, [content for _, _, content, _ in todo], "item", call, keep=True
+            collection.space, [content for _, _, content in todo], "item", call, keep=True
         )
         warnings: dict[int, list[Warning]] = {}
-        for (n, m, content, key), outcome in zip(todo, found, strict=True):
+        for (n, m, content), outcome in zip(todo, found, strict=True):
             if isinstance(outcome, EncodedContent):
-                inputs[n][m] = StoredInput(content.channel, key, outcome.stored, outcome.v)
+                inputs[n][m] = StoredInput(content.channel, content.digest, outcome.stored, outcome.v)
                 warnings.setdefault(n, []).extend(
                     Warning(x.reason, x.message, f"contents[{m}].{x.field}") for x in outcome.warnings
                 )
@@ -123,6 +109,18 @@ class Upserts:
             for n, item in items
             if n not in outcomes
         ]
+
+    @staticmethod
+    def _known(reader: Reader, collection: Collection, content: Content) -> StoredInput | None:
+        """The content as the store has it with its vector; None: it must be encoded."""
+        encoder = collection.space.encoders.get(content.channel)
+        if encoder is None or content.field != encoder.modality.field:
+            return None
+        vector = reader.vector(content.digest, encoder.digest)
+        if vector is None or encoder.modality.in_document:
+            return None if vector is None else StoredInput(content.channel, content.digest, b"", vector)
+        stored = reader.picture(content.digest, encoder.digest)
+        return StoredInput(content.channel, content.digest, stored, vector) if stored else None
 
     def _store_items(
         self,
@@ -136,6 +134,7 @@ class Upserts:
         new: list[NewItem] = []
         raws: list[dict[str, list[Array]]] = []
         whole: list[_Ready] = []
+        modalities = {name: e.modality for name, e in collection.space.encoders.items()}
         old_items = (
             self._store.reader().items(
                 collection.row.id,
@@ -154,7 +153,7 @@ class Upserts:
                 else replacing(r.item, r.inputs)
             )
             try:
-                check_whole(one, self._max_item_pictures)
+                check_whole(one, modalities, self._max_item_pictures)
             except ItemlensError as error:
                 outcomes[r.number] = WriteOutcome(r.item.item_id, error)
                 continue

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from live import Live
 
 import spaces
+from itemlens_server.contract import PartKind as Kind
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.services import parts
-from itemlens_server.services.encoding import Content, EncodedContent
-from itemlens_server.services.parts import Kind, Part
+from itemlens_server.services.encoding import EncodedContent, stored_content
+from itemlens_server.services.parts import Part
 from itemlens_server.services.places import ChannelSum, ItemInput, channel_sums
 from itemlens_server.services.query import (
     CART,
@@ -52,16 +53,12 @@ def explain(live: Live, item_id: str, interest: Interest) -> Explained:
     assert position is not None
     h, head = view.h[position], collection.space.terms
     stored = live.catalogue.get(collection, [item_id], pictures=True)[item_id]
-    texts = [stored.document.texts.get(i.channel) for i in stored.inputs]
-    contents = [
-        Content(i.channel, text, i.picture if text is None else None)
-        for i, text in zip(stored.inputs, texts, strict=True)
-    ]
-    outcomes = live.encoder.encode(collection.space, contents, "item", CallContext(), parts=True)
+    contents = [stored_content(collection.space, stored, i) for i in stored.inputs]
+    outcomes = live.encoder.encode(collection.space, contents, "item", CallContext(), with_places=True)
     inputs = []
     for content, outcome in zip(contents, outcomes, strict=True):
         assert isinstance(outcome, EncodedContent)
-        inputs.append(ItemInput(content.channel, outcome, content.text or ""))
+        inputs.append(ItemInput(content.channel, outcome))
     sides = parts.directions(head, view, interest)
     sums = channel_sums(collection.space, sides, h, inputs)
     fixed = [*parts.baselines(head, interest, h), *parts.behaviour_parts(interest, item_id)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from itemlens_server.contract import PartKind as Kind
 from itemlens_server.errors import InvalidArgument
-from itemlens_server.services.parts import Kind, Part
+from itemlens_server.services.parts import Part
 from itemlens_server.services.sentences import Language, language, sentence
 from itemlens_server.services.titles import LONGEST, title_of
 from itemlens_server.storage.records import Document

@@ -1,18 +1,21 @@
-"""Texts to vectors."""
+"""Texts."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
 
 import numpy as np
 
+from itemlens_server.contract import PartKind
 from itemlens_server.engine.encoder import Encoded, Encoder
+from itemlens_server.engine.manifest import Purpose
+from itemlens_server.engine.modality import Layout, Modality, Place, Prepared, Values
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Session
-from itemlens_server.engine.texts import Purpose, TextError, Tokenizer, Tokens
-from itemlens_server.errors import InvalidArgument
+from itemlens_server.engine.texts import TextError, Tokenizer, Tokens
+from itemlens_server.errors import InvalidArgument, Warning
 
 # Texts of a catalogue: titles, descriptions, now and then a long one. Tokens of each, for measuring a plan.
 SAMPLE_LENGTHS = (12, 14, 16, 18, 22, 26, 30, 34, 38, 44, 48, 54, 60, 66, 74, 82, 96, 112, 140, 190)
@@ -26,11 +29,41 @@ GPU_LENGTH_STEP = 16
 # with the length, the rest with the width, too).
 ATTENTION_WIDTHS = 2.5
 
+# Above this share of unknown tokens a text's vector says little about it.
+MOSTLY_UNKNOWN = 0.5
 
-class TextEncoder(Encoder[Tokens]):
+# Of a text without spaces between words, so many characters make a query.
+QUERY_CHARACTERS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class TextLayout(Layout):
+    """z has a row for each token; word pieces are joined to words, special tokens are one place."""
+
+    text: str
+    tokens: Tokens
+
+    def places(self, values: Values) -> tuple[list[Place], Values]:
+        words: list[tuple[int, int, list[int]]] = []
+        special: list[int] = []
+        for n, (start, end) in enumerate(self.tokens.offsets.tolist()):
+            if self.tokens.special[n] or end <= start:
+                special.append(n)
+            elif words and _same_word(self.text, words[-1][1], start):
+                first, _, pieces = words[-1]
+                words[-1] = (first, end, [*pieces, n])
+            else:
+                words.append((start, end, [n]))
+        places = [Place(PartKind.TOKEN, self.text[start:end], start, end) for start, end, _ in words]
+        columns = [values[:, pieces].sum(1) for _, _, pieces in words]
+        if special:
+            places.append(Place(PartKind.SPECIAL))
+            columns.append(values[:, special].sum(1))
+        return places, np.stack(columns, axis=1)
+
+
+class TextEncoder(Encoder[str, Tokens]):
     """Texts to vectors; z has a row for each token, special ones included."""
-
-    kind: ClassVar[Literal["TEXT"]] = "TEXT"
 
     def _open(self, directory: Path) -> None:
         assert self.about.text is not None
@@ -38,23 +71,24 @@ class TextEncoder(Encoder[Tokens]):
         self._max_tokens = self.about.text.max_tokens
         self._singly = self.precision in self.about.singly
 
-    def tokens(self, text: str, purpose: Purpose) -> Tokens:
-        """Tokens of `text`.
+    def prepare(self, value: str, purpose: Purpose, keep: bool = False) -> Prepared[Tokens]:
+        """Tokenise a text.
 
         Raises:
             InvalidArgument: the text is empty, too long or not proper Unicode.
         """
         limit = self._options.text_bytes
-        if len(text) > limit or (
-            4 * len(text) > limit and len(text.encode("utf-8", "surrogatepass")) > limit
+        if len(value) > limit or (
+            4 * len(value) > limit and len(value.encode("utf-8", "surrogatepass")) > limit
         ):
             raise InvalidArgument(
                 f"the text is longer than {limit} bytes; send the part that says what the item is", "text"
             )
         try:
-            return self._tokenizer.encode(text, purpose)
+            tokens = self._tokenizer.encode(value, purpose)
         except TextError as error:
             raise InvalidArgument(str(error), "text") from error
+        return Prepared(tokens, TextLayout(value, tokens), warnings=_warnings(tokens))
 
     def _plans(self) -> list[Plan]:
         threads = self._options.threads
@@ -76,12 +110,12 @@ class TextEncoder(Encoder[Tokens]):
         lengths = [min(rng.choice(SAMPLE_LENGTHS), len(word)) for _ in range(SAMPLE_SIZE)]
         return [word.first(length) for length in lengths]
 
-    def _tokens(self, prepared: Tokens) -> int:
-        return len(prepared)
+    def _tokens(self, model_input: Tokens) -> int:
+        return len(model_input)
 
     def _run(self, session: Session, batch: list[tuple[Tokens, bool]]) -> list[Encoded]:
         if self._singly:
-            return [self._run_together(session, [one])[0] for one in batch]
+            return [self._run_together(session, [alone])[0] for alone in batch]
         return self._run_together(session, batch)
 
     def _run_together(self, session: Session, batch: list[tuple[Tokens, bool]]) -> list[Encoded]:
@@ -95,10 +129,66 @@ class TextEncoder(Encoder[Tokens]):
         for row, (tokens, _) in enumerate(batch):
             ids[row, : len(tokens)] = tokens.ids
             mask[row, : len(tokens)] = 1
-        parts = batch[0][1]
-        result = session.run(["v", "z"] if parts else ["v"], {"input_ids": ids, "attention_mask": mask})
+        with_places = batch[0][1]
+        result = session.run(["v", "z"] if with_places else ["v"], {"input_ids": ids, "attention_mask": mask})
         # Copies, since a view would keep the whole batch in memory as long as one of its vectors is cached.
         return [
-            Encoded(result[0][row].copy(), result[1][row, : len(tokens)].copy() if parts else None)
+            Encoded(result[0][row].copy(), result[1][row, : len(tokens)].copy() if with_places else None)
             for row, (tokens, _) in enumerate(batch)
         ]
+
+
+def _warnings(tokens: Tokens) -> tuple[Warning, ...]:
+    warnings = []
+    if tokens.truncated:
+        warnings.append(
+            Warning("TEXT_TRUNCATED", "the text is longer than the model reads; its end was left out", "text")
+        )
+    if tokens.unknown_fraction > MOSTLY_UNKNOWN:
+        share = f"{tokens.unknown_fraction:.0%}"
+        warnings.append(
+            Warning(
+                "TEXT_UNKNOWN",
+                f"{share} of the text is unknown to the tokenizer: wrong language for it?",
+                "text",
+            )
+        )
+    return tuple(warnings)
+
+
+def _same_word(text: str, end: int, start: int) -> bool:
+    """Whether a piece that begins at `start` goes on with the word that ended at `end`: never in Chinese."""
+    if start != end or start == 0:
+        return False
+    before, after = text[start - 1], text[start]
+    return before.isalnum() and after.isalnum() and not (_ideograph(before) or _ideograph(after))
+
+
+def _ideograph(character: str) -> bool:
+    return "\u3040" <= character <= "\u9fff" or "\uf900" <= character <= "\ufaff" or character >= "\U00020000"
+
+
+def _sample_query(rng: random.Random, text: str) -> str:
+    """Two words of the text; of one without spaces between words, a run of characters."""
+    words = text.split()
+    if len(words) >= 3:
+        return " ".join(words[n] for n in sorted(rng.sample(range(len(words)), 2)))
+    length = max(1, min(len(text), QUERY_CHARACTERS))
+    start = rng.randint(0, len(text) - length)
+    return text[start : start + length].strip() or text
+
+
+TEXT = Modality(
+    kind="TEXT",
+    field="text",
+    plural="texts",
+    encoder=TextEncoder,
+    several=False,
+    in_document=True,
+    quick=True,
+    by_purpose=True,
+    place=PartKind.TOKEN,
+    other_places=(PartKind.SPECIAL,),
+    fits={"en": "its words {} fit", "zh": "其中的{}与之相符"},
+    sample_query=_sample_query,
+)
