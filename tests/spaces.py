@@ -30,9 +30,7 @@ from itemlens_server.engine.manifest import (
     describe_file,
 )
 from itemlens_server.engine.options import EngineOptions
-from itemlens_server.engine.picture_encoder import PictureEncoder
 from itemlens_server.engine.repository import ModelRepository, Space
-from itemlens_server.engine.text_encoder import TextEncoder
 from itemlens_server.fusion import fit
 from itemlens_server.fusion.head import (
     DISLIKE,
@@ -332,12 +330,11 @@ def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
 
 def raw_vectors(space: Space, item: SampleItem) -> dict[str, Sequence[Array]]:
     """v of an item's text and pictures, by channel."""
-    text, image = space.encoders["text"], space.encoders["image"]
-    assert isinstance(text, TextEncoder) and isinstance(image, PictureEncoder)
-    found: dict[str, Sequence[Array]] = {}
-    [one] = text.submit([text.tokens(item.text, "item")], False, CallContext()).results()
-    found["text"] = [one.v]
-    pictures = [image.picture(data) for data in item.pictures]
-    if pictures:
-        found["image"] = [one.v for one in image.submit(pictures, False, CallContext()).results()]
-    return found
+    contents = {"text": [item.text], "image": list(item.pictures)}
+    raw: dict[str, Sequence[Array]] = {}
+    for channel, values in contents.items():
+        encoder = space.encoders[channel]
+        inputs = [encoder.prepare(value, "item").model_input for value in values]
+        if inputs:
+            raw[channel] = [one.v for one in encoder.submit(inputs, False, CallContext()).results()]
+    return raw

@@ -17,8 +17,16 @@ from transformers import PreTrainedModel
 
 from itemlens_exporter import graph, parity_inputs, quantise
 from itemlens_exporter.checkpoint import Feed, Int8, Samples
-from itemlens_server.engine.manifest import Encoder, File, Parity, Precision, TextPreprocessing, describe_file
-from itemlens_server.engine.texts import Purpose, Tokenizer, Tokens
+from itemlens_server.engine.manifest import (
+    Encoder,
+    File,
+    Parity,
+    Precision,
+    Purpose,
+    TextPreprocessing,
+    describe_file,
+)
+from itemlens_server.engine.texts import Tokenizer, Tokens
 
 BATCH = 8
 

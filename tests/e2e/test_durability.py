@@ -115,7 +115,9 @@ class TestCrash:
                         i.item_id for i in client.recommend(history=["item-0001", "item-0002"], k=20)
                     ] == by_history
                 else:
-                    again.wait_for_log("item-to-item table fitted" if damage == "behaviour" else "collection default")
+                    again.wait_for_log(
+                        "item-to-item table fitted" if damage == "behaviour" else "collection default"
+                    )
                 served = [i.item_id for i in client.recommend(text="blue dress", k=10)]
                 exact = [i.item_id for i in client.recommend(text="blue dress", k=10, exact=True)]
                 assert served == exact

@@ -15,8 +15,8 @@ import pytest
 from itemlens_exporter import e5, efficientnet, graph, parity, presets
 from itemlens_exporter.errors import ExportError
 from itemlens_exporter.space import Exported
-from itemlens_server.engine.manifest import Precision
-from itemlens_server.engine.texts import Purpose, Tokenizer
+from itemlens_server.engine.manifest import Precision, Purpose
+from itemlens_server.engine.texts import Tokenizer
 
 
 @cache

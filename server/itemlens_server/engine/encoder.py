@@ -1,14 +1,14 @@
-"""What text and picture encoders have in common: sessions, a plan, and a batcher in front of them."""
+"""What the encoders of all modalities have in common: sessions, a plan, and a batcher in front of them."""
 
 from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from itemlens_server.engine.admission import AdmissionControl
 from itemlens_server.engine.batcher import Batcher, Counts, Input
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.manifest import Encoder as Description
-from itemlens_server.engine.manifest import Precision
+from itemlens_server.engine.manifest import Precision, Purpose
+from itemlens_server.engine.modality import Modality, ModelInput, Prepared
 from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.queue import Plan
@@ -24,30 +25,31 @@ from itemlens_server.engine.session import Session
 from itemlens_server.engine.tuning import Tunings, fastest
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
-Prepared = TypeVar("Prepared")
+Value = TypeVar("Value", bound=str | bytes)
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """v float32 [dim]; z float32 [parts, dim] where asked for, with v its mean."""
+    """v float32 [dim]; z float32 [places, dim] where asked for, with v its mean."""
 
     v: Array
     z: Array | None = None
 
 
-class Encoder(ABC, Generic[Prepared]):
-    """Prepared inputs to vectors. `parts`: whether z is wanted too; such inputs share no batch with others."""
-
-    kind: ClassVar[Literal["TEXT", "IMAGE"]]
+class Encoder(ABC, Generic[Value, ModelInput]):
+    """Contents of one modality to vectors. `with_places`: whether z is wanted too; such inputs share no batch with
+    others."""
 
     def __init__(
         self,
+        modality: Modality,
         directory: Path,
         about: Description,
         precision: Precision,
         options: EngineOptions,
         tunings: Tunings,
     ) -> None:
+        self.modality = modality
         self.about = about
         self.digest = about.digest(precision)
         self.precision = precision
@@ -57,7 +59,7 @@ class Encoder(ABC, Generic[Prepared]):
         self._open(directory)
         tuned = None if options.tune else tunings.get(self.digest)
         if tuned is None and options.tune:
-            name = f"{about.kind.lower()} encoder, {precision}"
+            name = f"{modality.kind.lower()} encoder, {precision}"
             tuned = fastest(name, self._plans(), self._measure)
             tunings.put(self.digest, tuned)
         plan = tuned.plan if tuned else self._plans()[0]
@@ -91,17 +93,42 @@ class Encoder(ABC, Generic[Prepared]):
         self._batcher.check_room(call, inputs)
 
     def submit(
-        self, inputs: Sequence[Prepared], parts: bool, call: CallContext, keys: Sequence[bytes | None] = ()
+        self,
+        inputs: Sequence[ModelInput],
+        with_places: bool,
+        call: CallContext,
+        keys: Sequence[Hashable | None] = (),
     ) -> Pending[Encoded]:
         """Queue inputs. Those with the same key (of their content) that wait or run at the same time are run once."""
         keys = keys or [None] * len(inputs)
         return self._batcher.submit(
-            [Input((i, parts), self._tokens(i), parts, k) for i, k in zip(inputs, keys, strict=True)], call
+            [
+                Input((i, with_places), self._tokens(i), with_places, key)
+                for i, key in zip(inputs, keys, strict=True)
+            ],
+            call,
         )
 
     def close(self) -> None:
         """Finish what is queued."""
         self._batcher.close()
+
+    @property
+    def heat_map_size(self) -> tuple[int, int] | None:
+        """Rows and columns of a content's heat map; None for a modality that has none."""
+        return None
+
+    def draw_heat_map(self, stored: bytes, values: Sequence[float]) -> bytes:
+        """PNG of a stored content with the values of its places, row by row, laid over it."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def prepare(self, value: Value, purpose: Purpose, keep: bool = False) -> Prepared[ModelInput]:
+        """Make a content ready for the model; with `keep`, also what the store keeps of it.
+
+        Raises:
+            InvalidArgument: it cannot be encoded; the message says what to change.
+        """
 
     @abstractmethod
     def _open(self, directory: Path) -> None:
@@ -112,18 +139,18 @@ class Encoder(ABC, Generic[Prepared]):
         """The plans worth trying, the safest first."""
 
     @abstractmethod
-    def _sample(self) -> list[Prepared]:
+    def _sample(self) -> list[ModelInput]:
         """Inputs to measure a plan with, of the sizes that real ones have."""
 
     @abstractmethod
-    def _tokens(self, prepared: Prepared) -> int:
-        """What an input costs: tokens of a text, 1 for a picture."""
+    def _tokens(self, model_input: ModelInput) -> int:
+        """What an input costs: the tokens of a text, 1 for a picture."""
 
     @abstractmethod
-    def _run(self, session: Session, batch: list[tuple[Prepared, bool]]) -> list[Encoded]:
-        """Encode a batch, of which all or none want parts."""
+    def _run(self, session: Session, batch: list[tuple[ModelInput, bool]]) -> list[Encoded]:
+        """Encode a batch of inputs, each with whether z is wanted: of all or of none."""
 
-    def _start(self, plan: Plan, room: AdmissionControl) -> Batcher[tuple[Prepared, bool], Encoded]:
+    def _start(self, plan: Plan, room: AdmissionControl) -> Batcher[tuple[ModelInput, bool], Encoded]:
         # Runs of one thread can share a session; each of several threads needs threads of its own.
         # A GPU has one session, which runs one batch at a time (onnxruntime#12049).
         options = self._options
@@ -137,12 +164,12 @@ class Encoder(ABC, Generic[Prepared]):
         wide = self._wide_session(plan)
         first = self._sample()[0]
         for session in (*sessions, *([wide] if wide else [])):  # the first run of a session is slow
-            for parts in (True, False):
-                self._run(session, [(first, parts)])
+            for with_places in (True, False):
+                self._run(session, [(first, with_places)])
 
         return Batcher(
             [partial(self._run, sessions[n % len(sessions)]) for n in range(plan.instances)],
-            plan=plan, name=self.kind.lower(), wide=partial(self._run, wide) if wide else None, room=room,
+            plan=plan, name=self.modality.kind.lower(), wide=partial(self._run, wide) if wide else None, room=room,
         )  # fmt: skip
 
     def _wide_session(self, plan: Plan) -> Session | None:
@@ -158,7 +185,7 @@ class Encoder(ABC, Generic[Prepared]):
         batcher.close()
         return rate
 
-    def _rate(self, batcher: Batcher[tuple[Prepared, bool], Encoded]) -> float:
+    def _rate(self, batcher: Batcher[tuple[ModelInput, bool], Encoded]) -> float:
         """Tokens that it runs in a second, of inputs like those of `_sample`."""
         wanted = [Input((i, False), self._tokens(i)) for i in self._sample()]
         started = time.monotonic()

@@ -26,6 +26,10 @@ class Precision(StrEnum):
     INT8 = "int8"
 
 
+# What a content is encoded for: to ask, or to describe an item.
+Purpose = Literal["query", "item"]
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -92,7 +96,7 @@ class Encoder(_Model):
            v is the mean of z over the cells.
     """
 
-    kind: Literal["TEXT", "IMAGE"]
+    kind: str = Field(description="of the contract's ChannelKind: TEXT, IMAGE")
     dim: int
     graphs: dict[Precision, File]
     packed: tuple[Precision, ...] = Field(
@@ -125,7 +129,7 @@ class Channel(_Model):
     """A named source of understanding of a collection's items."""
 
     name: str
-    kind: Literal["TEXT", "IMAGE"]
+    kind: str
     encoder: str = Field(description="key in Manifest.encoders")
 
 

@@ -100,8 +100,8 @@ def pixels(image: Image.Image, pre: PicturePreprocessing) -> npt.NDArray[np.floa
     return normalise(model_input(image, pre), pre)
 
 
-def stored_form(data: bytes, image: Image.Image, pre: PicturePreprocessing) -> bytes:
-    """The bytes to keep for the catalogue, from the original `data` and its decoded `image`.
+def stored_form(data: bytes, fitted: Image.Image) -> bytes:
+    """The bytes to keep for the catalogue, from the original `data` and what `model_input` made of it.
 
     Small originals are kept as they are; of larger ones the smaller of the original and a lossless PNG at
     model input size. Either way decode + pixels of what is kept gives the same pixels as the original, bit
@@ -110,7 +110,7 @@ def stored_form(data: bytes, image: Image.Image, pre: PicturePreprocessing) -> b
     if len(data) <= STORED_BYTES:
         return data
     buffer = io.BytesIO()
-    model_input(image, pre).save(buffer, "PNG")
+    fitted.save(buffer, "PNG")
     reduced = buffer.getvalue()
     return min(data, reduced, key=len)
 

@@ -14,12 +14,12 @@ import numpy as np
 
 from itemlens_server.engine.batcher import Batcher, Input
 from itemlens_server.engine.call_context import CallContext
+from itemlens_server.engine.encoder import Encoder
 from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
+from itemlens_server.engine.modalities import modality_of_kind
 from itemlens_server.engine.options import EngineOptions
-from itemlens_server.engine.picture_encoder import PictureEncoder
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Session
-from itemlens_server.engine.text_encoder import TextEncoder
 from itemlens_server.engine.tuning import Tunings
 from itemlens_server.errors import FailedPrecondition, NotFound
 from itemlens_server.fusion.head import Head
@@ -27,7 +27,6 @@ from itemlens_server.fusion.head import Head
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, np.dtype[np.float32]]
 Raw = Mapping[str, Sequence[Array]]
-Encoder = TextEncoder | PictureEncoder
 
 
 class FusionHead:
@@ -80,7 +79,7 @@ class Space:
 
     manifest: Manifest
     directory: Path
-    encoders: Mapping[str, Encoder]
+    encoders: Mapping[str, Encoder[Any, Any]]
     head: FusionHead
 
     @property
@@ -108,7 +107,7 @@ class ModelRepository:
         self._options = options
         self._tunings = Tunings(options.tunings, options.threads, options.provider)
         self._spaces: dict[str, Space] = {}
-        self._encoders: dict[str, Encoder] = {}
+        self._encoders: dict[str, Encoder[Any, Any]] = {}
         self._lock = threading.Lock()
 
     def manifests(self) -> dict[str, Manifest]:
@@ -191,8 +190,10 @@ class ModelRepository:
             precision = self._choose(about.graphs, channel.encoder)
             digest = about.digest(precision)
             if digest not in self._encoders:
-                make = TextEncoder if about.kind == "TEXT" else PictureEncoder
-                self._encoders[digest] = make(directory, about, precision, self._options, self._tunings)
+                modality = modality_of_kind(about.kind)
+                self._encoders[digest] = modality.encoder(
+                    modality, directory, about, precision, self._options, self._tunings
+                )
             encoders[channel.name] = self._encoders[digest]
         if manifest.head is None:
             head = FusionHead(Head.identity({n: e.about.dim for n, e in encoders.items()}), None)

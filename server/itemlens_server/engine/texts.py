@@ -6,16 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Encoding
 from tokenizers import Tokenizer as HfTokenizer
 
-from itemlens_server.engine.manifest import TextPreprocessing
-
-Purpose = Literal["query", "item"]
+from itemlens_server.engine.manifest import Purpose, TextPreprocessing
 
 # A text can be megabytes long and the model reads a few hundred tokens. No more than this many characters a
 # token are looked at: the longest pieces of real vocabularies have 16 to 20, runs of spaces and unknown words

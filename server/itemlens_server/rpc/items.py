@@ -8,7 +8,7 @@ from itemlens.v1 import catalog_pb2, common_pb2
 from itemlens_server.errors import InvalidArgument, NotFound
 from itemlens_server.rpc import messages
 from itemlens_server.rpc.errors import item_status
-from itemlens_server.services import CallContext, Catalogue, ItemInput, StoredItem
+from itemlens_server.services import CallContext, Catalogue, ItemInput, Space, StoredItem, stored_content
 
 DEFAULT_PAGE, LARGEST_PAGE = 100, 1000
 # A page that has grown so large ends early: it must fit into a message.
@@ -65,7 +65,7 @@ class GetItems:
                 reply.items.add(item=catalog_pb2.Item(item_id=item_id), status=status)
                 continue
             message = reply.items.add()
-            message.CopyFrom(_message(item, request.with_pictures))
+            message.CopyFrom(_message(collection.space, item, request.with_pictures))
             if item.row in vectors:
                 h = messages.one_vector(vectors[item.row], common_pb2.VECTOR_ROLE_ITEM, space_id)
                 message.vector.CopyFrom(h)
@@ -88,7 +88,7 @@ class ListItems:
         reply_bytes = 0
         for number, item in enumerate(page, 1):
             message = reply.items.add()
-            message.CopyFrom(_message(item, False))
+            message.CopyFrom(_message(collection.space, item))
             reply_bytes += message.ByteSize()
             if number == size or (reply_bytes > PAGE_BYTES and number < len(page)):
                 reply.next_page_token = f"{item.row:x}"
@@ -123,14 +123,11 @@ def _after(page_token: str) -> int:
     return after
 
 
-def _message(item: StoredItem, with_pictures: bool) -> catalog_pb2.StoredItem:
+def _message(space: Space, item: StoredItem, with_pictures: bool = False) -> catalog_pb2.StoredItem:
     contents = [common_pb2.Content(channel=c, text=t) for c, t in item.document.texts.items()]
     if with_pictures:
-        contents += [
-            common_pb2.Content(channel=i.channel, picture=i.picture)
-            for i in item.inputs
-            if i.channel not in item.document.texts
-        ]
+        stored = [i for i in item.inputs if i.channel not in item.document.texts]
+        contents += [messages.content_message(stored_content(space, item, i)) for i in stored]
     message = catalog_pb2.Item(
         item_id=item.item_id,
         contents=contents,

@@ -31,13 +31,17 @@ ROLES = {
 
 
 def content(message: common_pb2.Content) -> Content:
-    """A text or a picture."""
-    which = message.WhichOneof("value")
-    return Content(
-        message.channel,
-        message.text if which == "text" else None,
-        message.picture if which == "picture" else None,
-    )
+    """A content, in whichever field it is."""
+    field = message.WhichOneof("value")
+    return Content(message.channel, field, getattr(message, field)) if field else Content(message.channel)
+
+
+def content_message(content: Content) -> common_pb2.Content:
+    """A content as a message."""
+    message = common_pb2.Content(channel=content.channel)
+    if content.field:
+        setattr(message, content.field, content.value)
+    return message
 
 
 def purpose(value: itemlens_pb2.Purpose.ValueType) -> Literal["query", "item"]:

@@ -21,7 +21,7 @@ class GetSpace:
         space = self.catalogue.space(request.space)
         channels = [
             itemlens_pb2.Channel(
-                name=name, kind=itemlens_pb2.ChannelKind.Value(f"CHANNEL_KIND_{encoder.kind}"),
+                name=name, kind=itemlens_pb2.ChannelKind.Value(f"CHANNEL_KIND_{encoder.modality.kind}"),
                 dimension=encoder.about.dim, provider=encoder.provider, precision=encoder.precision.value,
             )
             for name, encoder in space.encoders.items()
@@ -50,7 +50,7 @@ class GetStatistics:
         )  # fmt: skip
 
 
-def _statistics(channel: str, encoder: Encoder[Any]) -> itemlens_pb2.EncoderStatistics:
+def _statistics(channel: str, encoder: Encoder[Any, Any]) -> itemlens_pb2.EncoderStatistics:
     counts = encoder.counts()
     return itemlens_pb2.EncoderStatistics(
         channel=channel, instances=encoder.plan.instances, threads=encoder.plan.threads,

@@ -14,7 +14,14 @@ from itemlens_server.fusion.query import ChannelChange
 from itemlens_server.services.batch_encoder import BatchEncoder, BatchRow, EncodingBatch
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
-from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, Encoding, Outcome
+from itemlens_server.services.encoding import (
+    Content,
+    ContentEncoder,
+    EncodedContent,
+    Encoding,
+    Outcome,
+    stored_content,
+)
 from itemlens_server.services.explainer import Explainer, ExplainOptions, ExplainResult, Explanation
 from itemlens_server.services.fuser import FusedInput, FuseInput, Fuser
 from itemlens_server.services.heat_maps import HeatMap, HeatMapFormat
@@ -73,4 +80,5 @@ __all__ = [
     "UseCases",
     "VectorInput",
     "WriteOutcome",
+    "stored_content",
 ]

@@ -9,8 +9,9 @@ import numpy as np
 
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
+from itemlens_server.engine.manifest import Purpose
+from itemlens_server.engine.modalities import modality_of_field
 from itemlens_server.engine.repository import Space
-from itemlens_server.engine.texts import Purpose
 from itemlens_server.errors import ItemlensError, Warning
 from itemlens_server.fusion.head import Array, unit
 from itemlens_server.services.catalogue import Catalogue
@@ -63,9 +64,10 @@ class BatchEncoder:
 
     def is_light(self, space: str, contents: Sequence[Content]) -> bool:
         """Whether `begin` takes less time than handing it to a thread would: a few short texts for a loaded space."""
-        texts = [content.text for content in contents if content.picture is None]
-        characters = sum(len(text or "") for text in texts)
-        return not space and len(texts) == len(contents) and characters <= LIGHT_CHARACTERS
+        modalities = (modality_of_field(content.field) for content in contents)
+        if space or not all(modality is None or modality.quick for modality in modalities):
+            return False
+        return sum(len(content.value) for content in contents) <= LIGHT_CHARACTERS
 
     def begin(
         self, space_name: str, contents: Sequence[Content], purpose: Purpose, call: CallContext

@@ -1,4 +1,4 @@
-"""Texts and pictures to raw vectors v_c, and to the parts z they are the means of."""
+"""Contents to raw vectors v_c, and to the z that they are the means of."""
 
 from __future__ import annotations
 
@@ -6,49 +6,59 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
 from itemlens_server.engine.cache import LruCache
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.engine.encoder import Array, Encoded
+from itemlens_server.engine.encoder import Array, Encoded, Encoder
+from itemlens_server.engine.manifest import Purpose
+from itemlens_server.engine.modality import Layout, Prepared
 from itemlens_server.engine.pending import Pending
-from itemlens_server.engine.picture_encoder import Picture, PictureEncoder
 from itemlens_server.engine.repository import Space
-from itemlens_server.engine.text_encoder import TextEncoder
-from itemlens_server.engine.texts import Purpose, Tokens
 from itemlens_server.errors import InvalidArgument, ItemlensError, Warning
-from itemlens_server.storage.records import content_hash
+from itemlens_server.storage.records import StoredInput, StoredItem, content_hash
 
-# Above this share of unknown tokens a text's vector says little about it.
-MOSTLY_UNKNOWN = 0.5
+CacheKey = tuple[str, Purpose | None, bytes]  # of a vector: encoder, purpose where it matters, content
 
 
 @dataclass(frozen=True)
 class Content:
-    """A text or a picture for a channel; exactly one of the two is given."""
+    """A content for a channel. `field`: the contract's, such as "text", in which `value` was given; "" for none."""
 
     channel: str
-    text: str | None = None
-    picture: bytes | None = None
+    field: str = ""
+    value: str | bytes = ""
 
-    @cached_property
+    @property
     def digest(self) -> bytes:
-        """Identity of its bytes."""
-        text = None if self.text is None else self.text.encode("utf-8", "surrogatepass")
-        return content_hash(text if text is not None else self.picture or b"")
+        """Identity of the value's bytes: 16 bytes."""
+        # Not a functools.cached_property: before Python 3.12 the contents of all calls would wait for one lock.
+        if "_digest" not in self.__dict__:
+            data = self.value.encode("utf-8", "surrogatepass") if isinstance(self.value, str) else self.value
+            self.__dict__["_digest"] = content_hash(data)
+        digest: bytes = self.__dict__["_digest"]
+        return digest
+
+
+def stored_content(space: Space, item: StoredItem, stored: StoredInput) -> Content:
+    """An input of `item` as the store has it; `stored` was read with what is kept of it."""
+    encoder = space.encoders.get(stored.channel)
+    if encoder is None:  # the collection has moved to a space without the channel; encoding it says so
+        return Content(stored.channel)
+    modality = encoder.modality
+    value = item.document.texts[stored.channel] if modality.in_document else stored.picture
+    return Content(stored.channel, modality.field, value)
 
 
 @dataclass(frozen=True)
 class EncodedContent:
-    """v float32 [dim]; z float32 [parts, dim] where asked for; tokens of a text; bytes to keep of a picture."""
+    """v float32 [dim]; z float32 [places, dim] where asked for; where its rows stand; bytes that the store keeps."""
 
     v: Array
     z: Array | None
-    tokens: Tokens | None
+    layout: Layout | None
     stored: bytes
     warnings: tuple[Warning, ...]
 
@@ -70,16 +80,17 @@ class ContentEncoder:
         purpose: Purpose,
         call: CallContext,
         *,
-        parts: bool = False,
+        with_places: bool = False,
         keep: bool = False,
     ) -> list[Outcome]:
-        """Encode `contents`; a bad one gives an error in its place. `keep`: also make the stored form of pictures.
+        """Encode `contents`; a bad one gives an error in its place. with_places: z is wanted, too. keep: and what the
+        store keeps.
 
         Raises:
             Overloaded: the queue is full.
             DeadlineExceeded, Cancelled: nobody waits any more.
         """
-        return self.begin(space, contents, purpose, call, parts=parts, keep=keep).results()
+        return self.begin(space, contents, purpose, call, with_places=with_places, keep=keep).results()
 
     def begin(
         self,
@@ -88,27 +99,28 @@ class ContentEncoder:
         purpose: Purpose,
         call: CallContext,
         *,
-        parts: bool = False,
+        with_places: bool = False,
         keep: bool = False,
     ) -> Encoding:
         """As `encode`, but returns once all is queued."""
         call.check()
-        keys = [_key(space, content, purpose) for content in contents]
-        cache = None if parts or keep else self.cache
+        keys = [_cache_key(space, content, purpose) for content in contents]
+        cache = None if with_places or keep else self.cache
         outcomes: list[Outcome | None] = [cache.get(key) if cache is not None else None for key in keys]
         left = [n for n, outcome in enumerate(outcomes) if outcome is None]
-        for channel, inputs in Counter(contents[n].channel for n in left).items():
+        for channel, count in Counter(contents[n].channel for n in left).items():
             if channel in space.encoders:
-                space.encoders[channel].check_room(call, inputs)
+                space.encoders[channel].check_room(call, count)
         batches: dict[str, _Batch] = {}
         prepared = self._prepare(space, [contents[n] for n in left], purpose, keep, call)
-        for n, one in zip(left, prepared, strict=True):
-            if isinstance(one, ItemlensError):
-                outcomes[n] = one
+        for n, result in zip(left, prepared, strict=True):
+            if isinstance(result, ItemlensError):
+                outcomes[n] = result
             else:
-                batches.setdefault(contents[n].channel, _Batch()).add(n, one, keys[n])
+                batches.setdefault(contents[n].channel, _Batch()).add(n, result, keys[n])
         for channel, batch in batches.items():
-            batch.pending = space.encoders[channel].submit(batch.prepared, parts, call, batch.keys)
+            inputs = [p.model_input for p in batch.prepared]
+            batch.pending = space.encoders[channel].submit(inputs, with_places, call, batch.keys)
         return Encoding(outcomes, list(batches.values()), cache)
 
     def close(self) -> None:
@@ -117,19 +129,19 @@ class ContentEncoder:
 
     def _prepare(
         self, space: Space, contents: Sequence[Content], purpose: Purpose, keep: bool, call: CallContext
-    ) -> list[Tokens | Picture | ItemlensError]:
-        def one(content: Content) -> Tokens | Picture | ItemlensError:
+    ) -> list[Prepared[Any] | ItemlensError]:
+        def prepare(content: Content) -> Prepared[Any] | ItemlensError:
             call.check()
             try:
-                return _prepare_one(space, content, purpose, keep)
+                return _encoder(space, content).prepare(content.value, purpose, keep)
             except ItemlensError as error:
                 return error
 
-        # Texts are quick; handing them to other threads costs more than it brings.
-        # Pictures always go there, for the sake of memory: so no more than its threads are decoded at a time.
-        if all(c.picture is None for c in contents):
-            return [one(c) for c in contents]
-        return list(self._pool.map(one, contents))
+        # The slow ones always go to the pool, for the sake of memory, too: so no more than its threads are decoded at
+        # a time.
+        if all(_quick(space, content) for content in contents):
+            return [prepare(content) for content in contents]
+        return list(self._pool.map(prepare, contents))
 
 
 @dataclass
@@ -137,11 +149,11 @@ class _Batch:
     """What one call sends to one encoder, and which of the call's contents it is."""
 
     numbers: list[int] = field(default_factory=list)
-    prepared: list[Any] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)
+    prepared: list[Prepared[Any]] = field(default_factory=list)
+    keys: list[CacheKey | None] = field(default_factory=list)
     pending: Pending[Encoded] | None = None
 
-    def add(self, number: int, prepared: Tokens | Picture, key: bytes) -> None:
+    def add(self, number: int, prepared: Prepared[Any], key: CacheKey | None) -> None:
         self.numbers.append(number)
         self.prepared.append(prepared)
         self.keys.append(key)
@@ -167,60 +179,50 @@ class Encoding:
         """
         for batch in self._batches:
             assert batch.pending is not None
-            for n, one, key, encoded in zip(
+            for n, prepared, key, encoded in zip(
                 batch.numbers, batch.prepared, batch.keys, batch.pending.results(), strict=True
             ):
-                self._outcomes[n] = found = _finish(encoded, one)
-                if self._cache is not None and isinstance(found, EncodedContent):
-                    self._cache.put(key, replace(found, tokens=None), found.v.nbytes)
+                self._outcomes[n] = outcome = _outcome(encoded, prepared)
+                if self._cache is not None and isinstance(outcome, EncodedContent):
+                    self._cache.put(key, replace(outcome, layout=None), outcome.v.nbytes)
         return [outcome for outcome in self._outcomes if outcome is not None]
 
 
-def _key(space: Space, content: Content, purpose: Purpose) -> bytes:
-    """Names the vector of `content`: the same for the same content, purpose and encoder."""
-    encoder = space.encoders.get(content.channel)
-    hashed = blake2b((encoder.digest if encoder else "").encode(), digest_size=16)
-    if content.picture is not None:
-        hashed.update(content.picture)
-    else:
-        hashed.update(f"{purpose} {content.text or ''}".encode("utf-8", "surrogatepass"))
-    return hashed.digest()
+def _encoder(space: Space, content: Content) -> Encoder[Any, Any]:
+    """The encoder of the content's channel.
 
-
-def _prepare_one(space: Space, content: Content, purpose: Purpose, keep: bool) -> Tokens | Picture:
+    Raises:
+        InvalidArgument: there is no such channel, or it understands contents of another kind.
+    """
     encoder = space.encoders.get(content.channel)
     if encoder is None:
-        known = ", ".join(f"{n} ({e.kind})" for n, e in space.encoders.items())
+        known = ", ".join(f"{name} ({e.modality.kind})" for name, e in space.encoders.items())
         raise InvalidArgument(
             f"no channel {content.channel!r} in space {space.space_id}; it has {known}", "channel"
         )
-    if isinstance(encoder, TextEncoder):
-        if content.text is None:
-            raise InvalidArgument(f"channel {content.channel!r} understands texts; give `text`", "text")
-        return encoder.tokens(content.text, purpose)
-    assert isinstance(encoder, PictureEncoder)
-    if content.picture is None:
-        raise InvalidArgument(f"channel {content.channel!r} understands pictures; give `picture`", "picture")
-    return encoder.picture(content.picture, keep)
+    modality = encoder.modality
+    if content.field != modality.field:
+        raise InvalidArgument(
+            f"channel {content.channel!r} understands {modality.plural}; give `{modality.field}`",
+            modality.field,
+        )
+    return encoder
 
 
-def _finish(encoded: Encoded, prepared: Tokens | Picture) -> Outcome:
+def _cache_key(space: Space, content: Content, purpose: Purpose) -> CacheKey | None:
+    """Names the vector of `content`; None where it can have none."""
+    encoder = space.encoders.get(content.channel)
+    if encoder is None or content.field != encoder.modality.field:
+        return None
+    return encoder.digest, purpose if encoder.modality.by_purpose else None, content.digest
+
+
+def _quick(space: Space, content: Content) -> bool:
+    encoder = space.encoders.get(content.channel)
+    return encoder is None or encoder.modality.quick
+
+
+def _outcome(encoded: Encoded, prepared: Prepared[Any]) -> Outcome:
     if not np.isfinite(encoded.v).all():
         return InvalidArgument("the encoder gives no finite vector for this input")
-    if isinstance(prepared, Picture):
-        return EncodedContent(encoded.v, encoded.z, None, prepared.stored, ())
-    warnings = []
-    if prepared.truncated:
-        warnings.append(
-            Warning("TEXT_TRUNCATED", "the text is longer than the model reads; its end was left out", "text")
-        )
-    if prepared.unknown_fraction > MOSTLY_UNKNOWN:
-        share = f"{prepared.unknown_fraction:.0%}"
-        warnings.append(
-            Warning(
-                "TEXT_UNKNOWN",
-                f"{share} of the text is unknown to the tokenizer: wrong language for it?",
-                "text",
-            )
-        )
-    return EncodedContent(encoded.v, encoded.z, prepared, b"", tuple(warnings))
+    return EncodedContent(encoded.v, encoded.z, prepared.layout, prepared.stored, prepared.warnings)

@@ -9,18 +9,15 @@ import numpy as np
 
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.engine.repository import Space
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, NotFound, Warning
 from itemlens_server.fusion.parts import ChannelSum, Part, PlacedInput
 from itemlens_server.fusion.query import ask
 from itemlens_server.fusion.scoring import Scorer, bind
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
-from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
+from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, stored_content
 from itemlens_server.services.heat_maps import HeatMap, HeatMapFormat, heat_maps
-from itemlens_server.services.items import contents_of
 from itemlens_server.services.limits import check_length
-from itemlens_server.services.placing import cells, words
 from itemlens_server.services.query import QueryReader, QueryRequest
 from itemlens_server.services.results import RecentResults
 from itemlens_server.services.sentences import check_language, sentence
@@ -191,7 +188,7 @@ class Explainer:
     ) -> Iterator[list[PlacedInput] | ItemlensError]:
         """The inputs of each item with their places, in order; all of them are encoded in one submission, or in as few
         as the limit of inputs allows: z takes some 250 KB each."""
-        contents = [contents_of(item) for item in items]
+        contents = [[stored_content(collection.space, item, i) for i in item.inputs] for item in items]
         begin = 0
         while begin < len(items):
             end, size = begin + 1, len(contents[begin])
@@ -199,9 +196,9 @@ class Explainer:
                 size += len(contents[end])
                 end += 1
             flat = [content for own in contents[begin:end] for content in own]
-            outcomes = iter(self.encoder.encode(collection.space, flat, "item", call, parts=True))
+            outcomes = iter(self.encoder.encode(collection.space, flat, "item", call, with_places=True))
             for own in contents[begin:end]:
-                yield _placed(collection.space, [(content, next(outcomes)) for content in own])
+                yield _placed([(content, next(outcomes)) for content in own])
             begin = end
 
 
@@ -216,7 +213,7 @@ def _unchanged(scorer: Scorer, one: _Scored, stored: dict[str, StoredItem]) -> S
 
 
 def _placed(
-    space: Space, outcomes: Sequence[tuple[Content, EncodedContent | ItemlensError]]
+    outcomes: Sequence[tuple[Content, EncodedContent | ItemlensError]],
 ) -> list[PlacedInput] | ItemlensError:
     inputs = []
     for content, outcome in outcomes:
@@ -224,12 +221,6 @@ def _placed(
             return FailedPrecondition(
                 f"the stored content of channel {content.channel!r} cannot be encoded: {outcome.message}"
             )
-        assert outcome.z is not None
-        if outcome.tokens is not None:
-            places = words(outcome.tokens, content.text or "")
-        else:
-            about = space.encoders[content.channel].about.picture
-            assert about is not None
-            places = cells(about.grid_height, about.grid_width)
-        inputs.append(PlacedInput(content.channel, outcome.v, outcome.z, places))
+        assert outcome.z is not None and outcome.layout is not None
+        inputs.append(PlacedInput(content.channel, outcome.v, outcome.z, outcome.layout.places()))
     return inputs

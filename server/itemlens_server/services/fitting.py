@@ -6,16 +6,14 @@ report says what was chosen and what it brought.
 
 from __future__ import annotations
 
-import io
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageOps
 
 from itemlens_server.engine.call_context import CallContext
+from itemlens_server.engine.modalities import MODALITIES
 from itemlens_server.engine.repository import Space
 from itemlens_server.errors import FailedPrecondition
 from itemlens_server.fusion import fit as closed
@@ -34,8 +32,9 @@ from itemlens_server.fusion.head import (
 )
 from itemlens_server.fusion.history import HistoryRules
 from itemlens_server.services.behaviour_fitting import Row, fit_behaviour
-from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
+from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, stored_content
 from itemlens_server.storage.reader import Reader
+from itemlens_server.storage.records import StoredItem
 
 QUERIES = 500
 HELD_OUT = 0.2
@@ -218,7 +217,7 @@ class _Fitting:
         queries: dict[str, Array] = {}
         kept = [n for n, i in enumerate(ids) if i in items]
         for name in used:
-            contents = [_piece(self._random, name, items[ids[n]]) for n in kept]
+            contents = [self._sample_query(name, items[ids[n]]) for n in kept]
             outcomes = self._encoder.encode(self._space, contents, "query", CallContext())
             v = np.stack(
                 [
@@ -228,6 +227,13 @@ class _Fitting:
             )
             queries[name] = unit(self._terms[name].project(v))
         return targets[kept], queries
+
+    def _sample_query(self, channel: str, item: StoredItem) -> Content:
+        """A held-out query: a piece of what the item has in the channel."""
+        stored = next(i for i in item.inputs if i.channel == channel)
+        content = stored_content(self._space, item, stored)
+        query = self._space.encoders[channel].modality.sample_query(self._random, content.value)
+        return replace(content, value=query)
 
     def _similarities(self, name: str, q: Array, hidden: np.ndarray) -> select.Similarities:
         sources = [s for s, t in self._trial if t == name]
@@ -266,7 +272,8 @@ class _Fitting:
         chosen: dict[str, ChannelWeights] = {}
         base: Array | None = None
         # The first channel of a pair stands at weight 1; the others find their weight against it.
-        order = sorted(names, key=lambda n: self._space.encoders[n].kind == "IMAGE")
+        kinds = list(MODALITIES)
+        order = sorted(names, key=lambda n: kinds.index(self._space.encoders[n].modality.kind))
         notes = []
         for n, name in enumerate(order):
             similarities = self._similarities(name, queries[name], self._hide(name, targets))
@@ -353,29 +360,3 @@ def _spoken(chosen: Mapping[str, ChannelWeights]) -> str:
     return ", ".join(
         f"{n}: w {w.weight:g} θ {w.threshold:.2f} θ′ {w.imputed_threshold:.2f}" for n, w in chosen.items()
     )
-
-
-def _piece(rng: random.Random, channel: str, item: Any) -> Content:
-    """A held-out query: two words of the item's text, or a crop of its picture, mirrored and dimmed."""
-    text = item.document.texts.get(channel)
-    if text is not None:
-        return Content(channel, text=_words(rng, text))
-    data = next(i.picture for i in item.inputs if i.channel == channel)
-    image = Image.open(io.BytesIO(data)).convert("RGB")
-    share = rng.uniform(0.65, 0.85)
-    width, height = max(1, int(image.width * share)), max(1, int(image.height * share))
-    left, top = rng.randint(0, image.width - width), rng.randint(0, image.height - height)
-    crop = ImageOps.mirror(image.crop((left, top, left + width, top + height)))
-    out = io.BytesIO()
-    ImageEnhance.Brightness(crop).enhance(rng.uniform(0.6, 0.9)).save(out, "PNG")
-    return Content(channel, picture=out.getvalue())
-
-
-def _words(rng: random.Random, text: str) -> str:
-    words = text.split()
-    if len(words) >= 3:
-        return " ".join(words[n] for n in sorted(rng.sample(range(len(words)), 2)))
-    # Without spaces between words: a run of characters.
-    length = max(1, min(len(text), 6))
-    start = rng.randint(0, len(text) - length)
-    return text[start : start + length].strip() or text

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from itemlens_server.engine.pictures import decode, model_input
 from itemlens_server.engine.repository import Space
 from itemlens_server.fusion.parts import ChannelSum
-from itemlens_server.services import heatmap
-from itemlens_server.services.placing import CELL
 from itemlens_server.storage.records import StoredItem
 
 HeatMapFormat = Literal["GRID", "PNG"]
@@ -37,20 +33,14 @@ def heat_maps(
     for one in sums:
         cells: dict[tuple[str, int], list[float]] = {}
         for place in one.places:
-            if place.kind == CELL:
-                cells.setdefault((place.source_channel, place.picture_index), []).append(place.value)
+            cells.setdefault((place.source_channel, place.picture_index), []).append(place.value)
         for (source, number), values in cells.items():
-            about = space.encoders[source].about.picture
-            assert about is not None
-            rows, columns = about.grid_height, about.grid_width
-            if form == "GRID":
-                maps.append(HeatMap(one.channel, number, rows, columns, tuple(values)))
+            encoder = space.encoders[source]
+            if (size := encoder.heat_map_size) is None:
                 continue
-            data = [i.picture for i in item.inputs if i.channel == source][number]
-            # As the model saw it: upright, cropped. It was stored, so its size is no matter any more.
-            image = decode(
-                data, sys.maxsize, background=about.alpha_background, exif_orientation=about.exif_orientation
-            )
-            png = heatmap.draw(model_input(image, about), values, rows, columns)
-            maps.append(HeatMap(one.channel, number, rows, columns, png=png))
+            if form == "GRID":
+                maps.append(HeatMap(one.channel, number, *size, tuple(values)))
+                continue
+            stored = [i.picture for i in item.inputs if i.channel == source][number]
+            maps.append(HeatMap(one.channel, number, *size, png=encoder.draw_heat_map(stored, values)))
     return maps

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from itemlens_server.engine.modalities import MODALITIES, modality_of_field
+from itemlens_server.engine.modality import Modality
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, Warning
 from itemlens_server.services.encoding import Content
 from itemlens_server.storage.records import Document, NewItem, StoredInput, StoredItem
@@ -38,17 +40,9 @@ class ItemInput:
     relations: Sequence[tuple[str, str]]
 
 
-def contents_of(item: StoredItem) -> list[Content]:
-    """The contents of a stored item, in the order of its inputs; pictures only if they were read."""
-    texts = item.document.texts
-    return [
-        Content(i.channel, texts.get(i.channel), None if i.channel in texts else i.picture)
-        for i in item.inputs
-    ]
-
-
-def check(item: ItemInput, merge: bool, max_pictures: int) -> None:
-    """What must hold of an item as the caller gives it.
+def check(item: ItemInput, merge: bool, max_per_item: int) -> None:
+    """What must hold of an item as the caller gives it. max_per_item: contents in one channel, where they may be
+    several.
 
     Raises:
         InvalidArgument: something does not; the message says what.
@@ -56,14 +50,14 @@ def check(item: ItemInput, merge: bool, max_pictures: int) -> None:
     if not 1 <= len(item.item_id) <= MAX_ID:
         raise InvalidArgument(f"an item id has 1 to {MAX_ID} characters", "item_id")
     if not item.contents and not merge:
-        raise InvalidArgument("the item has no contents; give at least one text or picture", "contents")
+        raise _no_contents()
     _check_facts(item.attributes)
     counts: dict[str, int] = {}
     for n, content in enumerate(item.contents):
         counts[content.channel] = counts.get(content.channel, 0) + 1
-        most = 1 if content.text is not None else max_pictures
-        if counts[content.channel] > most:
-            what = "one text" if most == 1 else f"{most} pictures"
+        modality = modality_of_field(content.field)
+        if modality and counts[content.channel] > (limit := modality.max_per_item(max_per_item)):
+            what = f"one {modality.field}" if limit == 1 else f"{limit} {modality.plural}"
             raise InvalidArgument(
                 f"channel {content.channel!r} holds at most {what} of an item", f"contents[{n}]"
             )
@@ -72,16 +66,16 @@ def check(item: ItemInput, merge: bool, max_pictures: int) -> None:
             raise InvalidArgument("a relation needs a type and an item id", f"relations[{n}]")
 
 
-def check_whole(item: NewItem, max_pictures: int) -> None:
-    """What must hold of an item as it will be stored, with what was merged into it."""
+def check_whole(item: NewItem, modalities: Mapping[str, Modality], max_per_item: int) -> None:
+    """What must hold of an item as it will be stored, with what was merged into it; `modalities` by channel."""
     if not item.inputs:
-        raise InvalidArgument("the item has no contents; give at least one text or picture", "contents")
+        raise _no_contents()
     counts = Counter(i.channel for i in item.inputs)
-    channel, most = counts.most_common(1)[0]
-    if most > max_pictures:
+    channel, count = counts.most_common(1)[0]
+    if channel in modalities and count > (limit := modalities[channel].max_per_item(max_per_item)):
         raise InvalidArgument(
-            f"the item would have {most} pictures in channel {channel!r}, the limit is "
-            f"{max_pictures}; replace it instead of adding to it", "contents",
+            f"the item would have {count} {modalities[channel].plural} in channel {channel!r}, the limit is "
+            f"{limit}; replace it instead of adding to it", "contents",
         )  # fmt: skip
     size = len(item.document.dump())
     if size > MAX_DOCUMENT:
@@ -95,7 +89,7 @@ def check_whole(item: NewItem, max_pictures: int) -> None:
 
 def replacing(item: ItemInput, inputs: tuple[StoredInput, ...]) -> NewItem:
     """The item to store in place of whatever is there."""
-    texts = {c.channel: c.text for c in item.contents if c.text is not None}
+    texts = {c.channel: c.value for c in item.contents if isinstance(c.value, str)}
     return NewItem(item.item_id, Document(texts, dict(item.attributes), tuple(item.relations)), inputs)
 
 
@@ -111,6 +105,11 @@ def merged(item: ItemInput, inputs: tuple[StoredInput, ...], old: StoredItem | N
     together = {(i.channel, i.content): i for i in old.inputs if i.channel not in new.document.texts}
     together.update({(i.channel, i.content): i for i in new.inputs})
     return NewItem(new.item_id, document, tuple(together.values()), replaces=old.row)
+
+
+def _no_contents() -> InvalidArgument:
+    kinds = " or ".join(modality.field for modality in MODALITIES.values())
+    return InvalidArgument(f"the item has no contents; give at least one {kinds}", "contents")
 
 
 def _check_facts(value: object, depth: int = 0) -> None:

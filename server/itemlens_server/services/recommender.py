@@ -132,12 +132,12 @@ class Recommender:
         if not (options.with_parts or options.with_reasons):
             return ranked
         named = titles(self.catalogue, collection, scorer.named_items()) if options.with_reasons else {}
-        kinds = {name: encoder.kind for name, encoder in collection.space.encoders.items()}
+        modalities = {name: encoder.modality for name, encoder in collection.space.encoders.items()}
         explained = []
         for item in ranked:
             parts, reason = scorer.by_source(item.interest, item.position), ""
             if options.with_reasons:
-                channels = whole_channels(scorer.by_channel(item.interest, item.position), kinds)
+                channels = whole_channels(scorer.by_channel(item.interest, item.position), modalities)
                 reason = sentence(language, parts, channels, lambda i: named.get(i, i))
             kept = tuple(parts) if options.with_parts else ()
             explained.append(

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
+from itemlens_server.engine.modalities import MODALITIES
+from itemlens_server.engine.modality import Modality
 from itemlens_server.errors import InvalidArgument
 from itemlens_server.fusion.parts import Part
 from itemlens_server.fusion.terms import TERMS
@@ -20,8 +22,6 @@ WORDS_NAMED = 3
 _TEXT = {
     "en": {
         "because": "Because {}.",
-        "words": "its words {} fit",
-        "picture": "its picture looks alike",
         "imputed": "what is known of it suggests a fitting {}",
         "none": "Nothing in particular speaks for it; it is the nearest there is.",
         "and": " and ",
@@ -32,8 +32,6 @@ _TEXT = {
     },
     "zh": {
         "because": "因为{}。",
-        "words": "其中的{}与之相符",
-        "picture": "图片也与之相似",
         "imputed": "从已知内容可以推测其{}相符",
         "none": "没有特别突出的理由，只是最为接近。",
         "and": "和",
@@ -80,7 +78,7 @@ def sentence(
         if value > WORTH_NAMING * for_it:
             reasons.append((value, phrases[lang].format(_named(text, parts, title))))
     clauses = text["clause"].join(phrase for _, phrase in sorted(reasons, key=lambda r: -r[0]))
-    details = _details(text, places, for_it)
+    details = _details(lang, places, for_it)
     spoken = text["because"].format(clauses) if clauses else ""
     if details:
         joined = text["clause"].join(details)
@@ -88,10 +86,10 @@ def sentence(
     return spoken.strip() or text["none"]
 
 
-def whole_channels(by_channel: Sequence[Part], kinds: Mapping[str, str]) -> list[Part]:
-    """CHANNEL parts as places, for a sentence where the item's content was not encoded; `kinds` of channels by name."""
+def whole_channels(by_channel: Sequence[Part], modalities: Mapping[str, Modality]) -> list[Part]:
+    """CHANNEL parts as places, for a sentence where the item's contents were not encoded; `modalities` by channel."""
     return [
-        Part("CELL" if kinds[p.channel] == "IMAGE" else "SPECIAL", p.value, p.channel, p.imputed)
+        Part(modalities[p.channel].place, p.value, p.channel, p.imputed)
         for p in by_channel
         if p.kind == CHANNEL
     ]
@@ -106,21 +104,29 @@ def _named(text: dict[str, str], parts: Sequence[Part], title: Callable[[str], s
     return text["and"].join(text["quote"].format(title(i)) for i in best)
 
 
-def _details(text: dict[str, str], places: Sequence[Part], for_it: float) -> list[str]:
+def _details(lang: Language, places: Sequence[Part], for_it: float) -> list[str]:
     """What of the item fits: its words, its picture, or what its content suggests."""
-    own = [p for p in places if not p.imputed]
+    text = _TEXT[lang]
     details = []
-    if sum(p.value for p in own if p.kind in ("TOKEN", "SPECIAL")) > WORTH_NAMING * for_it:
-        words = sorted((p for p in own if p.kind == "TOKEN" and _says_something(p)), key=lambda p: -p.value)
-        unique = list(dict.fromkeys(p.text for p in words))[:WORDS_NAMED]
-        if unique:
-            details.append(text["words"].format(_listed(text, [text["quote"].format(w) for w in unique])))
-    if sum(p.value for p in own if p.kind == "CELL") > WORTH_NAMING * for_it:
-        details.append(text["picture"])
+    for modality in MODALITIES.values():
+        kinds = (modality.place, *modality.other_places)
+        own = [p for p in places if not p.imputed and p.kind in kinds]
+        if sum(p.value for p in own) > WORTH_NAMING * for_it:
+            phrase = modality.fits[lang]
+            words = _words(text, own)
+            if words or "{}" not in phrase:
+                details.append(phrase.format(words))
     for channel in sorted({p.channel for p in places if p.imputed}):
         if sum(p.value for p in places if p.imputed and p.channel == channel) > WORTH_NAMING * for_it:
             details.append(text["imputed"].format(channel))
     return details
+
+
+def _words(text: dict[str, str], places: Sequence[Part]) -> str:
+    """The words that bring most; nothing where none says something."""
+    words = sorted((p for p in places if p.text and _says_something(p)), key=lambda p: -p.value)
+    unique = list(dict.fromkeys(p.text for p in words))[:WORDS_NAMED]
+    return _listed(text, [text["quote"].format(w) for w in unique]) if unique else ""
 
 
 def _listed(text: dict[str, str], names: list[str]) -> str:

@@ -104,10 +104,10 @@ class Upserts:
     def _known(self, collection: Collection, content: Content) -> StoredInput | None:
         """The input of a content that was encoded before. The store has its bytes, if it keeps any."""
         encoder, reader = collection.space.encoders.get(content.channel), self._store.reader()
-        if encoder is None or (encoder.kind == "TEXT") != (content.text is not None):
+        if encoder is None or content.field != encoder.modality.field:
             return None
         v = reader.vector(content.digest, encoder.digest)
-        keeps_bytes = content.picture is not None
+        keeps_bytes = not encoder.modality.in_document
         if v is None or (keeps_bytes and not reader.has_picture(content.digest, encoder.digest)):
             return None
         return StoredInput(content.channel, content.digest, b"", v, needs_picture=keeps_bytes)
@@ -123,6 +123,7 @@ class Upserts:
             if merge
             else {}
         )
+        modalities = {name: encoder.modality for name, encoder in collection.space.encoders.items()}
         ready: list[tuple[_Upsert, NewItem, dict[str, list[Array]]]] = []
         for upsert in upserts:
             inputs = tuple(i for i in upsert.inputs if i is not None)
@@ -132,7 +133,7 @@ class Upserts:
                 else replacing(upsert.item, inputs)
             )
             try:
-                check_whole(new, self._max_item_pictures)
+                check_whole(new, modalities, self._max_item_pictures)
             except ItemlensError as error:
                 upsert.error = error
                 continue

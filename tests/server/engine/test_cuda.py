@@ -24,7 +24,7 @@ pytestmark = [
 
 
 def test_vectors_are_those_of_the_processor(tiny: Tiny) -> None:
-    contents = [Content("text", text="red running shoes"), Content("text", text="你好")]
+    contents = [Content("text", "text", "red running shoes"), Content("text", "text", "你好")]
     vectors = []
     for provider in ("CPUExecutionProvider", "CUDAExecutionProvider"):
         repository = ModelRepository(

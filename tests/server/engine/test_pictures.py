@@ -227,7 +227,7 @@ class TestStoredForm:
     def test_what_is_kept_gives_the_same_pixels(self, file: str, pre: PicturePreprocessing) -> None:
         data = FILES[file]()
         image = decode(data, LIMIT)
-        kept = stored_form(data, image, pre)
+        kept = stored_form(data, model_input(image, pre))
         np.testing.assert_array_equal(pixels(decode(kept, LIMIT), pre), pixels(image, pre))
         assert len(kept) <= len(data)
 
@@ -242,10 +242,10 @@ class TestStoredForm:
     def test_a_small_original_is_kept(self) -> None:
         data = FILES["small"]()
         assert len(data) <= STORED_BYTES
-        assert stored_form(data, decode(data, LIMIT), STRETCH) == data
+        assert stored_form(data, model_input(decode(data, LIMIT), STRETCH)) == data
 
     def test_a_large_original_is_reduced(self) -> None:
         data = FILES["large jpeg"]()
-        kept = stored_form(data, decode(data, LIMIT), STRETCH)
+        kept = stored_form(data, model_input(decode(data, LIMIT), STRETCH))
         assert len(kept) < len(data)
         assert decode(kept, LIMIT).size == (STRETCH.width, STRETCH.height)

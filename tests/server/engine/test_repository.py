@@ -14,11 +14,11 @@ import pytest
 import spaces
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
+from itemlens_server.engine.modalities.image import ImageEncoder
+from itemlens_server.engine.modalities.text import TextEncoder
 from itemlens_server.engine.options import EngineOptions
-from itemlens_server.engine.picture_encoder import PictureEncoder
 from itemlens_server.engine.repository import ModelRepository, Space, verify
 from itemlens_server.engine.session import choose_provider
-from itemlens_server.engine.text_encoder import TextEncoder
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound
 from spaces import Tiny
 
@@ -165,52 +165,55 @@ class TestSpace:
 
 class TestEncoders:
     @staticmethod
-    def encoders(space: Space) -> tuple[TextEncoder, PictureEncoder]:
+    def encoders(space: Space) -> tuple[TextEncoder, ImageEncoder]:
         text, image = space.encoders["text"], space.encoders["image"]
-        assert isinstance(text, TextEncoder) and isinstance(image, PictureEncoder)
+        assert isinstance(text, TextEncoder) and isinstance(image, ImageEncoder)
         return text, image
 
     def test_v_is_the_mean_of_the_parts(self, plain_space: Space) -> None:
         text, image = self.encoders(plain_space)
-        tokens = [text.tokens(t, "item") for t in ("red shoe", "a longer text about a silk dress", "鞋")]
+        tokens = [
+            text.prepare(t, "item").model_input
+            for t in ("red shoe", "a longer text about a silk dress", "鞋")
+        ]
         for t, one in zip(tokens, text.submit(tokens, True, CallContext()).results(), strict=True):
             assert one.z is not None and one.z.shape == (len(t.ids), spaces.TEXT_DIM)
             np.testing.assert_allclose(one.v, one.z.mean(0), atol=1e-5)
-        picture = image.picture(spaces.picture("tour", "red"))
+        picture = image.prepare(spaces.picture("tour", "red"), "item").model_input
         [one] = image.submit([picture], True, CallContext()).results()
         assert one.z is not None and one.z.shape == (spaces.GRID**2, spaces.IMAGE_DIM)
         np.testing.assert_allclose(one.v, one.z.mean(0), atol=1e-5)
 
     def test_a_texts_vector_does_not_depend_on_its_neighbours(self, plain_space: Space) -> None:
         text, _ = self.encoders(plain_space)
-        tokens = [text.tokens(f"{'red ' * n}shoe", "item") for n in range(1, 12)]
+        tokens = [text.prepare(f"{'red ' * n}shoe", "item").model_input for n in range(1, 12)]
         together = [one.v for one in text.submit(tokens, False, CallContext()).results()]
         alone = [text.submit([t], False, CallContext()).results()[0].v for t in tokens]
         np.testing.assert_allclose(together, alone, atol=1e-5)
 
     def test_parts_are_made_only_on_request(self, plain_space: Space) -> None:
         text, _ = self.encoders(plain_space)
-        [one] = text.submit([text.tokens("red", "item")], False, CallContext()).results()
+        [one] = text.submit([text.prepare("red", "item").model_input], False, CallContext()).results()
         assert one.z is None
 
     def test_a_text_beyond_the_limit_is_refused(self, plain_space: Space) -> None:
         text, _ = self.encoders(plain_space)
-        text.tokens("鞋" * (spaces.OPTIONS.text_bytes // 3), "item")
+        text.prepare("鞋" * (spaces.OPTIONS.text_bytes // 3), "item")
         with pytest.raises(InvalidArgument, match=r"longer than 262144 bytes") as error:
-            text.tokens("鞋" * (spaces.OPTIONS.text_bytes // 3 + 1), "item")
+            text.prepare("鞋" * (spaces.OPTIONS.text_bytes // 3 + 1), "item")
         assert error.value.field == "text"
 
     def test_a_picture_beyond_the_limit_is_refused(self, plain_space: Space) -> None:
         _, image = self.encoders(plain_space)
         with pytest.raises(InvalidArgument, match="scale it down") as error:
-            image.picture(b"x" * (spaces.OPTIONS.picture_bytes + 1))
+            image.prepare(b"x" * (spaces.OPTIONS.picture_bytes + 1), "item")
         assert error.value.field == "picture"
 
     def test_the_stored_form_gives_the_same_pixels(self, plain_space: Space) -> None:
         _, image = self.encoders(plain_space)
-        large = image.picture(spaces.picture("dress", "blue", side=400), keep=True)
-        again = image.picture(large.stored)
-        np.testing.assert_array_equal(large.pixels, again.pixels)
+        large = image.prepare(spaces.picture("dress", "blue", side=400), "item", keep=True)
+        again = image.prepare(large.stored, "item")
+        np.testing.assert_array_equal(large.model_input, again.model_input)
 
 
 def test_the_tiny_graphs_are_valid(tiny: Tiny) -> None:

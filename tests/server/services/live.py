@@ -94,8 +94,8 @@ class Live:
 
 
 def contents(text: str | None = None, pictures: Sequence[bytes] = ()) -> list[Content]:
-    made = [] if text is None else [Content("text", text)]
-    return made + [Content("image", None, data) for data in pictures]
+    made = [] if text is None else [Content("text", "text", text)]
+    return made + [Content("image", "picture", data) for data in pictures]
 
 
 def sample_catalogue(

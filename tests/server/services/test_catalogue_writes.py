@@ -99,9 +99,9 @@ class TestUpsert:
             (ItemInput("a", [], {}, ()), "contents"),
             (ItemInput("a", [Content("text")], {}, ()), "contents[0].text"),
             (ItemInput("a", [Content("image")], {}, ()), "contents[0].picture"),
-            (ItemInput("a", [Content("smell", "rose")], {}, ()), "contents[0].channel"),
-            (ItemInput("a", [Content("image", "words")], {}, ()), "contents[0].picture"),
-            (ItemInput("a", [Content("text", None, RED_SHOE)], {}, ()), "contents[0].text"),
+            (ItemInput("a", [Content("smell", "text", "rose")], {}, ()), "contents[0].channel"),
+            (ItemInput("a", [Content("image", "text", "words")], {}, ()), "contents[0].picture"),
+            (ItemInput("a", [Content("text", "picture", RED_SHOE)], {}, ()), "contents[0].text"),
             (ItemInput("a", [*contents("red"), *contents("blue")], {}, ()), "contents[1]"),
             (ItemInput("a", contents(None, [RED_SHOE] * 4), {}, ()), "contents[3]"),
             (ItemInput("a", contents("red"), {"x": float("nan")}, ()), "attributes"),
@@ -147,7 +147,7 @@ class TestUpsert:
         # An ASCII picture: as bytes a PPM-like BMP could be text too. What counts is how it is sent.
         live.put("a", "BM words")
         outcome = live.catalogue.upsert(
-            "", [ItemInput("b", [Content("image", None, b"BM words")], {}, ())], False, CallContext()
+            "", [ItemInput("b", [Content("image", "picture", b"BM words")], {}, ())], False, CallContext()
         )[0][0]
         assert outcome.error is not None and outcome.error.field == "contents[0].picture"
 

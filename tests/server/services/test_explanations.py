@@ -112,7 +112,7 @@ class TestManyAtOnce:
         begin = sample.encoder.begin
 
         def counted(space, given, *args, **kwargs):  # type: ignore[no-untyped-def]
-            if kwargs.get("parts"):
+            if kwargs.get("with_places"):
                 submitted.append(len(given))
             return begin(space, given, *args, **kwargs)
 

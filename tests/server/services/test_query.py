@@ -25,7 +25,9 @@ IMPRESSION, RETURN = 1, 6
 
 def content_of(live: Live, text: str) -> dict[str, Array]:
     """q by channel of a text."""
-    [outcome] = live.encoder.encode(live.collection.space, [Content("text", text)], "query", CallContext())
+    [outcome] = live.encoder.encode(
+        live.collection.space, [Content("text", "text", text)], "query", CallContext()
+    )
     assert isinstance(outcome, EncodedContent)
     return content_units(live.collection.space, {"text": [outcome.v]})
 

@@ -40,7 +40,7 @@ class Directions:
 class Channels(Term):
     """All dense channels at once, since u and h hold them side by side."""
 
-    kinds: ClassVar[tuple[str, ...]] = (CHANNEL, PAST_ITEM, QUERY, BASELINE, "TOKEN", "CELL", "SPECIAL")
+    kinds: ClassVar[tuple[str, ...]] = (CHANNEL, PAST_ITEM, QUERY, BASELINE)
     phrases: ClassVar[Mapping[str, Mapping[str, str]]] = {
         PAST_ITEM: {"en": "you showed interest in {}", "zh": "您对{}感兴趣"},
         QUERY: {"en": "it fits what you asked for", "zh": "它符合您的查询"},

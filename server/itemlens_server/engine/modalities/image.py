@@ -1,0 +1,139 @@
+"""Pictures."""
+
+from __future__ import annotations
+
+import io
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageOps
+
+from itemlens_server.engine import heat_map
+from itemlens_server.engine.encoder import Array, Encoded, Encoder
+from itemlens_server.engine.manifest import Purpose
+from itemlens_server.engine.modality import Layout, Modality, Prepared
+from itemlens_server.engine.pictures import PictureError, decode, model_input, normalise, stored_form
+from itemlens_server.engine.queue import Plan
+from itemlens_server.engine.session import Session
+from itemlens_server.errors import InvalidArgument
+from itemlens_server.fusion.parts import Part, Places
+
+SAMPLE_SIZE = 12
+CELL = "CELL"
+
+
+@dataclass(frozen=True, slots=True)
+class GridLayout(Layout):
+    """z has a row for each cell of the feature map, row by row; each is a place."""
+
+    rows: int
+    columns: int
+
+    def places(self) -> Places:
+        cells = [Part(CELL, row=r, column=c) for r in range(self.rows) for c in range(self.columns)]
+        return Places(tuple(cells), np.arange(len(cells)))
+
+
+class ImageEncoder(Encoder[bytes, Array]):
+    """Pictures to vectors. The model reads pixels float32 [3, height, width]; z has a row for each cell of the feature
+    map, row by row."""
+
+    def _open(self, directory: Path) -> None:
+        assert self.about.picture is not None
+        self._preprocessing = self.about.picture
+        self._layout = GridLayout(*self.heat_map_size)
+
+    def prepare(self, value: bytes, purpose: Purpose, keep: bool = False) -> Prepared[Array]:
+        """Decode and fit a picture; `keep`: also make the form that the store holds.
+
+        Raises:
+            InvalidArgument: it is no picture that can be read, or too large.
+        """
+        if len(value) > self._options.picture_bytes:
+            raise InvalidArgument(
+                f"the picture has {len(value)} bytes, the limit is {self._options.picture_bytes}; scale it down",
+                "picture",
+            )
+        try:
+            image = self._decode(value, self._options.picture_pixels)
+        except PictureError as error:
+            raise InvalidArgument(str(error), "picture") from error
+        fitted = model_input(image, self._preprocessing)
+        stored = stored_form(value, fitted) if keep else b""
+        return Prepared(normalise(fitted, self._preprocessing), self._layout, stored)
+
+    @property
+    def heat_map_size(self) -> tuple[int, int]:
+        return self._preprocessing.grid_height, self._preprocessing.grid_width
+
+    def draw_heat_map(self, stored: bytes, values: Sequence[float]) -> bytes:
+        # As the model saw it: upright, cropped. It was stored, so its size is no matter any more.
+        image = self._decode(stored, sys.maxsize)
+        return heat_map.draw(model_input(image, self._preprocessing), values, *self.heat_map_size)
+
+    def _decode(self, data: bytes, max_pixels: int) -> Image.Image:
+        return decode(
+            data,
+            max_pixels,
+            background=self._preprocessing.alpha_background,
+            exif_orientation=self._preprocessing.exif_orientation,
+        )
+
+    def _plans(self) -> list[Plan]:
+        if self._options.gpu:
+            return [Plan(self._options.gpus, 1, max_batch=32)]
+        # Batches of pictures bring nothing on a processor: each is work enough for a thread.
+        return [Plan(self._options.threads, 1, max_batch=1), Plan(1, self._options.threads, max_batch=1)]
+
+    def _sample(self) -> list[Array]:
+        shape = (3, self._preprocessing.height, self._preprocessing.width)
+        return [np.zeros(shape, np.float32)] * SAMPLE_SIZE
+
+    def _tokens(self, model_input: Array) -> int:
+        return 1
+
+    def _run(self, session: Session, batch: list[tuple[Array, bool]]) -> list[Encoded]:
+        with_places = batch[0][1]
+        pixels = np.stack([picture for picture, _ in batch])
+        if self._options.gpu:  # few shapes: see the text encoder
+            rows = 1 << (len(batch) - 1).bit_length()
+            pixels = np.concatenate([pixels, np.zeros((rows - len(batch), *pixels.shape[1:]), np.float32)])
+        result = session.run(["v", "z"] if with_places else ["v"], {"pixels": pixels})
+        return [
+            Encoded(
+                result[0][row].copy(),
+                result[1][row].reshape(-1, self.about.dim).copy() if with_places else None,
+            )
+            for row in range(len(batch))
+        ]
+
+
+def _sample_query(rng: random.Random, stored: bytes) -> bytes:
+    """A crop of the picture, mirrored and dimmed."""
+    image = Image.open(io.BytesIO(stored)).convert("RGB")
+    share = rng.uniform(0.65, 0.85)
+    width, height = max(1, int(image.width * share)), max(1, int(image.height * share))
+    left, top = rng.randint(0, image.width - width), rng.randint(0, image.height - height)
+    crop = ImageOps.mirror(image.crop((left, top, left + width, top + height)))
+    out = io.BytesIO()
+    ImageEnhance.Brightness(crop).enhance(rng.uniform(0.6, 0.9)).save(out, "PNG")
+    return out.getvalue()
+
+
+IMAGE = Modality(
+    kind="IMAGE",
+    field="picture",
+    plural="pictures",
+    encoder=ImageEncoder,
+    several=True,
+    in_document=False,
+    quick=False,
+    by_purpose=False,
+    place=CELL,
+    fits={"en": "its picture looks alike", "zh": "图片也与之相似"},
+    sample_query=_sample_query,
+)
