@@ -123,13 +123,15 @@ class Asking:
     """A query over a snapshot, before terms are bound to it.
 
     shares: a_j of the history by item, newest first, also of items that are not in the collection.
-    liked:  those liked items that are. seen: items to leave out.
+    here:   those that are, and liked: those liked items that are; as it was when it was asked.
+    seen:   items to leave out.
     """
 
     snapshot: Snapshot
     query: Query
     interests: tuple[Interest, ...]
     shares: Mapping[str, float]
+    here: frozenset[str]
     liked: tuple[str, ...]
     seen: frozenset[str]
     warnings: tuple[Warning, ...]
@@ -175,6 +177,7 @@ def ask(snapshot: Snapshot, query: Query, rules: HistoryRules) -> Asking:
         query,
         tuple(replace(i, weight=i.weight / scale) for i in interests),
         shares,
+        frozenset(past),
         tuple(view.item_ids[position] for position in liked),
         frozenset([*dealt_with, *query.liked, *query.disliked]),
         tuple(lookup.warnings),

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from live import Live, contents
+from scipy.sparse import csr_matrix
 
 import spaces
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, NotFound
 from itemlens_server.fusion.head import HISTORY
 from itemlens_server.fusion.history import CART, CLICK, DISLIKED, PURCHASE, VIEW, HistoryRules, Interaction
+from itemlens_server.fusion.item_to_item import ItemToItem
 from itemlens_server.fusion.parts import Part
 from itemlens_server.fusion.query import ChannelChange, Query, ask
 from itemlens_server.fusion.scoring import bind
@@ -155,6 +157,20 @@ class TestOfARecommendation:
         for item, one in zip(result.items, explained.explanations, strict=True):
             assert one.error is None and one.score == item.score
             assert total(one.by_source) == pytest.approx(item.score, abs=TOLERANCE)
+
+    def test_stays_that_of_its_scores_when_a_past_item_is_deleted(self, live: Live) -> None:
+        for n, item in enumerate(spaces.sample_items(12)):
+            live.put(f"i{n}", item.text, item.pictures)
+        live.take_table(ItemToItem(("i1", "i2"), csr_matrix(np.array([[0, 0.5], [0.5, 0]], np.float32))))
+        history = [Interaction("i0", CLICK), Interaction("i1", PURCHASE)]  # the table knows only the latter
+        result = live.ask(QueryRequest(history=history), k=5)
+        live.use_cases.results.add(result)
+        live.catalogue.delete_items(live.collection, ["i0"])
+        explained = live.use_cases.explainer.explain_result(
+            "", result.recommendation_id, ["i2"], ExplainOptions(), CallContext()
+        )
+        assert any(p.kind == "BEHAVIOUR" for p in explained.explanations[0].by_place)
+        assert abs(explained.explanations[0].residual) < 1e-6
 
     def test_says_what_has_changed_since(self, live: Live) -> None:
         for item_id in ("a", "b", "c"):

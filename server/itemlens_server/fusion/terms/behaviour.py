@@ -40,14 +40,10 @@ class Behaviour(Term):
     @classmethod
     def bind(cls, asking: Asking) -> Self | None:
         """See Term."""
-        snapshot, query, table = asking.snapshot, asking.query, asking.snapshot.item_to_item
+        query, table = asking.query, asking.snapshot.item_to_item
         if table is None:
             return None
-        known = {
-            item_id: a
-            for item_id, a in asking.shares.items()
-            if item_id in table.rows or snapshot.view.position(item_id) is not None
-        }
+        known = {i: a for i, a in asking.shares.items() if i in table.rows or i in asking.here}
         past: dict[str, float] = {}
         for amounts, weight in (
             (known, query.weight("history")),
@@ -57,9 +53,9 @@ class Behaviour(Term):
                 mass = sum(amounts.values())
                 for item_id, amount in amounts.items():
                     past[item_id] = past.get(item_id, 0.0) + weight * amount / mass
-        fitted = query.weights(snapshot.head, HISTORY).behaviour
+        fitted = query.weights(asking.snapshot.head, HISTORY).behaviour
         weight = fitted if query.behaviour_weight is None else query.behaviour_weight
-        return cls(snapshot, table, weight, past) if past else None
+        return cls(asking.snapshot, table, weight, past) if past else None
 
     def scores(self, interest: int, positions: Ints) -> Array:
         """See Term."""
