@@ -42,6 +42,10 @@ def main() -> None:
         _fail(error.message)
     except ValidationError as error:
         _fail("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise
+        _fail("this command needs ONNX Runtime: pip install 'itemlens-server[server]', or [gpu] for CUDA")
 
 
 def _fail(message: str) -> None:
