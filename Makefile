@@ -47,7 +47,7 @@ coverage: install
 	$(BIN)/coverage run -m pytest $(TESTS)
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 	@for package in itemlens itemlens_server itemlens_exporter; do \
-	  printf '%-20s %s%%\n' $$package "$$($(BIN)/coverage report --format=total --include="*/$$package/*")"; done
+	  echo "lines of $$package, %:" && $(BIN)/coverage report --format=total --include="*/$$package/*" || exit 1; done
 
 # A serving install from the files that the Dockerfile copies, in an environment of its own: it must hold no torch.
 serving-check: install
