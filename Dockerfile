@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# `pip install` of this project with an extra, then `itemlens serve`: what `make serving-check` tries for the cpu target.
+# `pip install` of the client and the server with an extra, then `itemlens serve`: what `make serving-check` tries for the cpu target.
 #   docker build --target cpu  -t itemlens:cpu  .
 #   docker build --target cuda -t itemlens:cuda .
 #   docker run -p 50051:50051 -v ./models:/models -v itemlens:/data itemlens:cpu
@@ -15,19 +15,19 @@ RUN apt-get update \
 WORKDIR /src
 RUN python -m venv /venv
 ENV PATH=/venv/bin:$PATH
-COPY pyproject.toml README.md ./
+COPY pyproject.toml hatch_build.py README.md ./
 COPY clients ./clients
 COPY server ./server
 COPY exporter ./exporter
 
 FROM build AS build-cpu
-# The project itself; its dependencies are pinned by range in pyproject.toml.
+# The two distributions of this checkout; what they need is pinned by range in their pyproject.toml files.
 # hadolint ignore=DL3013
-RUN pip install --no-cache-dir ".[server]"
+RUN pip install --no-cache-dir ./clients/python ".[server]"
 
 FROM build AS build-cuda
 # hadolint ignore=DL3013
-RUN pip install --no-cache-dir ".[gpu]"
+RUN pip install --no-cache-dir ./clients/python ".[gpu]"
 
 FROM python:${PYTHON} AS base
 RUN useradd --uid 10001 --create-home itemlens \

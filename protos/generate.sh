@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Generates the Python stubs from the protos: protos/generate.sh [PYTHON] [OUTPUT FOLDER].
-# The compiler is the oldest of the protobuf range in pyproject.toml, so that the stubs import on all of it.
+# The compiler is the oldest of the protobuf range in clients/python/pyproject.toml, so that the stubs import on all of it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${1:-python3}

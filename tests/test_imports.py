@@ -23,7 +23,7 @@ PACKAGES = {
 # What a package may import of the others: the arrows of docs/architecture.md.
 ARROWS: dict[str, set[str]] = {
     "itemlens": set(),
-    "itemlens_datasets": {"itemlens", "itemlens_server"},
+    "itemlens_datasets": {"itemlens"},
     "itemlens_server": {"itemlens"},
     "itemlens_exporter": {"itemlens_server"},
     "itemlens_bench": {"itemlens", "itemlens_datasets", "itemlens_server", "itemlens_exporter"},

@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from itemlens_exporter.errors import ExportError
-from itemlens_server.engine.manifest import Manifest, Precision
 
+# Nothing of the engine: the other commands import this module too.
 if TYPE_CHECKING:
     from itemlens_exporter.space import Kind
+    from itemlens_server.engine.manifest import Manifest, Precision
 
 KINDS: dict[str, Kind] = {"text": "TEXT", "image": "IMAGE"}
 
@@ -62,7 +63,7 @@ def export(
         from itemlens_exporter.space import export_space
     except ImportError as error:
         raise ExportError(
-            f"export needs more than serving ({error}): pip install 'itemlens[export]'"
+            f"export needs more than serving ({error}): pip install 'itemlens-server[export]'"
         ) from error
 
     console = Console(stderr=True)
@@ -109,6 +110,8 @@ def parity_table(manifest: Manifest) -> Table:
 
 
 def _precisions(given: list[str]) -> list[Precision]:
+    from itemlens_server.engine.manifest import Precision
+
     names = [name.strip() for part in given for name in part.split(",") if name.strip()]
     try:
         return [Precision(name) for name in names]

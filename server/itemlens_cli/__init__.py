@@ -19,6 +19,7 @@ from itemlens_cli.index import index
 from itemlens_cli.move import move
 from itemlens_cli.query import query
 from itemlens_cli.serve import serve
+from itemlens_datasets.rows import MappingError
 from itemlens_exporter.cli import export
 from itemlens_server.errors import ItemlensError
 
@@ -37,10 +38,14 @@ def main() -> None:
     """Run the command line; an error that is meant for people ends it with one line and status 1."""
     try:
         app()
-    except ItemlensError as error:
+    except (ItemlensError, MappingError) as error:
         _fail(error.message)
     except ValidationError as error:
         _fail("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise
+        _fail("this command needs ONNX Runtime: pip install 'itemlens-server[server]', or [gpu] for CUDA")
 
 
 def _fail(message: str) -> None:

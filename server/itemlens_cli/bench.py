@@ -89,7 +89,9 @@ def bench(
     try:
         from itemlens_bench.speed import plots
     except ImportError as error:
-        raise FailedPrecondition(f"measuring needs {error.name}: pip install 'itemlens[bench]'") from error
+        raise FailedPrecondition(
+            f"measuring needs {error.name}: pip install 'itemlens-server[bench]'"
+        ) from error
     from itemlens_bench.speed.bench import Bench, Source, TextSpace
     from itemlens_bench.speed.report import Report, about, table
     from itemlens_bench.speed.scenarios import SCENARIOS

@@ -16,6 +16,8 @@ from rich.table import Table
 from itemlens_server.errors import ItemlensError
 
 PACKAGES = (
+    "itemlens-server",
+    "itemlens",
     "grpcio",
     "protobuf",
     "numpy",
@@ -62,7 +64,7 @@ def _checked(name: str, check: Callable[[], list[Row]]) -> list[Row]:
     try:
         return check()
     except ImportError as error:
-        return [(name, f"cannot be checked: {error}", "pip install 'itemlens[server]'")]
+        return [(name, f"cannot be checked: {error}", "pip install 'itemlens-server[server]'")]
     except sqlite3.DatabaseError as error:
         return [(name, f"damaged: {error}", "restore the folder from a backup")]
     except Exception as error:
@@ -70,10 +72,7 @@ def _checked(name: str, check: Callable[[], list[Row]]) -> list[Row]:
 
 
 def _versions() -> list[Row]:
-    rows = [
-        ("itemlens", importlib.metadata.version("itemlens"), ""),
-        ("Python", platform.python_version(), ""),
-    ]
+    rows = [("Python", platform.python_version(), "")]
     versions = {}
     for name in (*PACKAGES, *EXPORT_PACKAGES):
         try:
@@ -83,7 +82,8 @@ def _versions() -> list[Row]:
     if versions["onnxruntime"] and versions["onnxruntime-gpu"]:
         rows.append((
             "onnxruntime", "both onnxruntime and onnxruntime-gpu are installed and overwrite each other",
-            "pip uninstall onnxruntime onnxruntime-gpu, then pip install 'itemlens[gpu]' or 'itemlens[server]'",
+            "pip uninstall onnxruntime onnxruntime-gpu, then "
+            "pip install 'itemlens-server[gpu]' or 'itemlens-server[server]'",
         ))  # fmt: skip
     for name, version in versions.items():
         optional = name in EXPORT_PACKAGES or name.startswith("onnxruntime")
@@ -92,7 +92,7 @@ def _versions() -> list[Row]:
         )
         rows.append((name, version or absent, "" if version or optional else f"pip install {name}"))
     if not versions["onnxruntime"] and not versions["onnxruntime-gpu"]:
-        rows.append(("ONNX Runtime", "not installed", "pip install 'itemlens[server]'"))
+        rows.append(("ONNX Runtime", "not installed", "pip install 'itemlens-server[server]'"))
     return rows
 
 

@@ -36,7 +36,7 @@ def export_space(models: Path, say: Callable[[str], None]) -> str:
         from itemlens_exporter import presets, space
     except ImportError as error:
         raise FailedPrecondition(
-            f"the demo exports its models first, which needs more: pip install 'itemlens[export]' ({error})"
+            f"the demo exports its models first, which needs more: pip install 'itemlens-server[export]' ({error})"
         ) from error
     text, image = presets.text("multilingual"), presets.image("lite0")
     made = space.export_space(text=text, image=image, models=models, name=NAME, progress=say)

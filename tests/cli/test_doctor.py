@@ -24,6 +24,7 @@ def doctor(models: Path, data: Path) -> tuple[int, str]:
 def test_nothing_is_wrong(tiny: Tiny, tmp_path: Path) -> None:
     code, said = doctor(tiny.models, tmp_path)
     assert code == 0 and "nothing is wrong" in said and tiny.plain in said and "loads and runs" in said
+    assert "itemlens-server" in said
 
 
 def test_a_damaged_store_is_said(tiny: Tiny, tmp_path: Path) -> None:

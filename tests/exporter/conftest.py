@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="the exporter needs itemlens[export]")
-pytest.importorskip("optimum.exporters.onnx", reason="the exporter needs itemlens[export]")
+torch = pytest.importorskip("torch", reason="the exporter needs itemlens-server[export]")
+pytest.importorskip("optimum.exporters.onnx", reason="the exporter needs itemlens-server[export]")
 
 import transformers  # noqa: E402
 from PIL import Image  # noqa: E402

@@ -211,5 +211,5 @@ class TestCommand:
     ) -> None:
         for module in ("itemlens_exporter.presets", "itemlens_exporter.space"):
             monkeypatch.setitem(sys.modules, module, None)
-        with pytest.raises(ExportError, match=r"itemlens\[export\]"):
+        with pytest.raises(ExportError, match=r"itemlens-server\[export\]"):
             self.run(models=tmp_path, name=None)

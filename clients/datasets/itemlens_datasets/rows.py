@@ -13,8 +13,6 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from itemlens_server.errors import InvalidArgument
-
 Row: TypeAlias = dict[str, Any]
 Scalar: TypeAlias = str | int | float | bool
 Format: TypeAlias = Literal["jsonl", "csv", "tsv", "parquet"]
@@ -30,8 +28,12 @@ _PEEK = 1000
 _PARQUET_ROWS = 256  # a few MB where rows hold pictures
 
 
-class MappingError(InvalidArgument):
+class MappingError(ValueError):
     """A mapping file, or the data it speaks of, is wrong; the message names the place in it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 def is_empty(value: Any) -> bool:
@@ -80,6 +82,8 @@ class RowFile(BaseModel):
             raise MappingError(
                 f"{place}.file: no file {folder / self.file}; name the data's folder with --data"
             ) from error
+        except MappingError:
+            raise
         except (OSError, ValueError, csv.Error) as error:
             raise MappingError(f"{place}.file: cannot read {self.file}: {error}") from error
 

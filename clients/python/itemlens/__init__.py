@@ -62,6 +62,7 @@ from ._types import (
     UserSide,
     Vector,
 )
+from ._version import __version__
 
 __all__ = [
     "AlreadyExists",
@@ -122,4 +123,5 @@ __all__ = [
     "Warning",
     "WriteResult",
     "Written",
+    "__version__",
 ]

@@ -44,7 +44,7 @@ def choose_provider(asked: Literal["auto", "cpu", "cuda"]) -> Provider:
     elif asked == "cuda":
         raise FailedPrecondition(
             "CUDA was asked for, but this ONNX Runtime has no CUDA provider: "
-            "pip uninstall onnxruntime && pip install 'itemlens[gpu]'"
+            "pip uninstall onnxruntime && pip install 'itemlens-server[gpu]'"
         )
     return "CPUExecutionProvider"
 

@@ -130,4 +130,5 @@ EXPORTED = [
     "Warning",
     "WriteResult",
     "Written",
+    "__version__",
 ]

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.cuda,
     pytest.mark.skipif(
         "CUDAExecutionProvider" not in onnxruntime.get_available_providers(),
-        reason="NOT TESTED ON CUDA: no CUDA provider here; on a GPU machine install itemlens[gpu] and run this file",
+        reason="NOT TESTED ON CUDA: no CUDA provider here; on a GPU machine install itemlens-server[gpu] and run this",
     ),
 ]
 

@@ -159,7 +159,7 @@ class TestSpace:
 
         if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
             pytest.skip("this ONNX Runtime has CUDA")
-        with pytest.raises(FailedPrecondition, match=r"itemlens\[gpu\]"):
+        with pytest.raises(FailedPrecondition, match=r"itemlens-server\[gpu\]"):
             choose_provider("cuda")
 
 

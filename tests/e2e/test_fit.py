@@ -1,0 +1,101 @@
+"""`itemlens fit` beside a running server: a fitted space from what a collection holds, and answers from it at once."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from serving import Server, sample_items
+
+import itemlens
+import spaces
+from itemlens import Event, EventType
+from spaces import Tiny
+
+ITEMS, USERS, EVENTS = 240, 80, 30
+THEME = {item.item_id: item.theme for item in spaces.sample_items(ITEMS)}
+
+
+def events() -> list[Event]:
+    """Each user takes items of one theme, and now and then of another, over three months."""
+    rng = random.Random(1)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    themes = sorted(set(THEME.values()))
+    of = {theme: [item for item, found in THEME.items() if found == theme] for theme in themes}
+    made = []
+    for user in range(USERS):
+        for number in range(EVENTS):
+            theme = themes[user % len(themes)] if rng.random() < 0.9 else rng.choice(themes)
+            when = start + timedelta(days=3 * number + rng.random())
+            made.append(
+                Event(
+                    f"u{user}", rng.choice(of[theme]), EventType.PURCHASE, when, event_id=f"{user}-{number}"
+                )
+            )
+    return made
+
+
+def fit(models: Path, data: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "itemlens_cli",
+        "fit",
+        "--models",
+        str(models),
+        "--data",
+        str(data),
+        *more,
+    ]
+    wide = {**os.environ, "COLUMNS": "250"}
+    return subprocess.run(command, env=wide, capture_output=True, text=True, timeout=250, check=False)
+
+
+def test_a_collection_is_fitted_and_moved_and_answers_from_the_new_space(tiny: Tiny, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(tiny.models / tiny.plain, models / tiny.plain)
+    with Server(models, tmp_path / "data") as server, server.client() as client:
+        client.upsert(sample_items(ITEMS)).raise_for_errors()
+        client.record_events(events()).raise_for_errors()
+        done = fit(models, server.data, "--target", server.address)
+        assert done.returncode == 0, done.stdout + done.stderr
+        for step in ("behaviour (B)", "content against behaviour", "answers with it now"):
+            assert step in done.stdout, done.stdout
+
+        space = client.get_collection().space_id
+        assert space != tiny.plain and space in done.stdout and (models / space).is_dir()
+        answer = client.recommend(user_id="u0", k=10)
+        theme = sorted(set(THEME.values()))[0]
+        assert sum(THEME[item.item_id] == theme for item in answer.items) >= 7
+        why = client.explain([i.item_id for i in answer.items], recommendation_id=answer.recommendation_id)
+        assert all(abs(one.residual) < 1e-4 for one in why)
+
+        # The same data give the same space.
+        again = fit(models, server.data, "--target", "")
+        assert again.returncode == 0 and re.search(rf"space {space} ", again.stdout), again.stdout
+
+
+def test_an_empty_collection_is_refused(server: Server, tiny: Tiny, collection: str) -> None:
+    done = fit(server.models, server.data, collection, "--target", "")
+    assert done.returncode == 1 and "index items first" in done.stderr
+
+
+def test_an_unknown_collection_names_those_there_are(server: Server, collection: str) -> None:
+    done = fit(server.models, server.data, "nope", "--target", "")
+    assert done.returncode == 1 and collection in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_a_server_it_says_how_to_move_later(
+    server: Server, client: itemlens.Client, collection: str, tmp_path: Path
+) -> None:
+    client.upsert(sample_items(60)).raise_for_errors()
+    models = tmp_path / "models"
+    shutil.copytree(server.models, models)
+    done = fit(models, server.data, collection, "--target", "127.0.0.1:1")
+    assert done.returncode == 1 and f"itemlens move {collection}" in done.stdout

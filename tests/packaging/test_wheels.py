@@ -1,0 +1,237 @@
+"""The wheels of both distributions: what is in them, what they ask for, and that they start once installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import PathDistribution
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from serving import Server, sample_items
+
+import itemlens
+from spaces import Tiny
+
+ROOT = Path(__file__).parents[2]
+CLIENT = (ROOT / "clients" / "python" / "itemlens",)
+SERVER = tuple(
+    ROOT / folder
+    for folder in (
+        "clients/bench/itemlens_bench",
+        "clients/datasets/itemlens_datasets",
+        "exporter/itemlens_exporter",
+        "server/itemlens_cli",
+        "server/itemlens_demo",
+        "server/itemlens_server",
+    )
+)
+RUNTIMES = {"onnxruntime", "onnxruntime-gpu"}
+
+
+class Wheel:
+    """A wheel's files and metadata."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with zipfile.ZipFile(path) as archive:
+            self.names = set(archive.namelist())
+        [folder] = {name.partition("/")[0] for name in self.names if ".dist-info/" in name}
+        self.metadata = PathDistribution(zipfile.Path(path, f"{folder}/"))
+        self.modules = {name for name in self.names if not name.startswith(f"{folder}/")}
+        self.about = {name.removeprefix(f"{folder}/") for name in self.names - self.modules}
+
+    @property
+    def extras(self) -> list[str]:
+        return self.metadata.metadata.get_all("Provides-Extra") or []
+
+    def needs(self, extra: str = "") -> dict[str, Requirement]:
+        """What an install with an extra, or without any, asks for by name; our own extras are followed."""
+        found: dict[str, Requirement] = {}
+        for one in map(Requirement, self.metadata.requires or []):
+            if one.marker is not None and not one.marker.evaluate({"extra": extra}):
+                continue
+            if one.name == self.metadata.name:
+                for inner in one.extras:
+                    found |= self.needs(inner)
+            else:
+                found[one.name] = one
+        return found
+
+
+class Environment:
+    """A virtual environment with nothing in it, not even pip."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bin = folder / "bin"
+        venv.create(folder, with_pip=False)
+        self.packages = next(folder.glob("lib/python*/site-packages"))
+
+    def install(self, *arguments: object) -> None:
+        pip("--python", self.bin / "python", "install", *arguments)
+
+    def run(self, command: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """A command of this environment, away from the checkout."""
+        return run(self.bin / command, *arguments, cwd=self.bin)
+
+    def answer(self, command: str, *arguments: object) -> str:
+        """What a command says that ends well."""
+        done = self.run(command, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+def run(*command: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    # Only what is installed can be imported.
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=clean, capture_output=True, text=True, timeout=250, check=False
+    )  # fmt: skip
+
+
+def pip(*arguments: object) -> None:
+    done = run(sys.executable, "-m", "pip", "--quiet", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Wheel, Wheel]:
+    """Client and server, built with the backend that is installed here: that needs no network."""
+    folder = tmp_path_factory.mktemp("wheels")
+    pip(
+        "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT / "clients" / "python", ROOT
+    )
+    client, server = sorted(folder.iterdir())
+    return Wheel(client), Wheel(server)
+
+
+@pytest.fixture(scope="module")
+def server(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server to ask, from this environment; its default collection is filled."""
+    with Server(tiny.models, tmp_path_factory.mktemp("data")) as made:
+        with made.client() as client:
+            client.upsert(sample_items(20)).raise_for_errors()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def light(wheels: tuple[Wheel, Wheel], tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Both wheels without an extra.
+
+    To be quick their dependencies are those of this environment, with ONNX Runtime hidden. `make serving-check`
+    installs everything from nothing.
+    """
+    made = Environment(tmp_path_factory.mktemp("light"))
+    made.install("--no-deps", *(wheel.path for wheel in wheels))
+    (made.packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    hidden = 'raise ModuleNotFoundError("hidden by a test", name="onnxruntime")\n'
+    (made.packages / "onnxruntime.py").write_text(hidden)
+    return made
+
+
+def files(packages: tuple[Path, ...]) -> set[str]:
+    return {
+        path.relative_to(package.parent).as_posix()
+        for package in packages
+        for path in package.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_the_clients_wheel_holds_the_client_alone(wheels: tuple[Wheel, Wheel]) -> None:
+    client, _ = wheels
+    assert client.modules == files(CLIENT)
+    assert {"itemlens/py.typed", "itemlens/v1/itemlens_pb2.pyi"} <= client.modules
+    assert client.about == {"METADATA", "RECORD", "WHEEL"}
+
+
+def test_the_servers_wheel_holds_its_six_packages_with_their_data(wheels: tuple[Wheel, Wheel]) -> None:
+    _, server = wheels
+    assert server.modules == files(SERVER)
+    assert {f"{package.name}/py.typed" for package in SERVER} <= server.modules
+    assert {"itemlens_demo/page.html", "itemlens_demo/page.css"} <= server.modules
+    assert {
+        "itemlens_datasets/bundled/catalogue.jsonl",
+        "itemlens_datasets/mappings/ml-100k.yaml",
+    } <= server.modules
+    assert sum(name.endswith(".webp") for name in server.modules) > 100
+    assert server.about == {"METADATA", "RECORD", "WHEEL", "entry_points.txt"}
+
+
+def test_both_are_of_one_version_and_the_server_pins_the_client(wheels: tuple[Wheel, Wheel]) -> None:
+    client, server = wheels
+    assert client.metadata.version == server.metadata.version == itemlens.__version__
+    assert str(server.needs()["itemlens"]) == f"itemlens=={itemlens.__version__}"
+
+
+def test_the_client_asks_for_no_more_than_grpc_and_numpy(wheels: tuple[Wheel, Wheel]) -> None:
+    client, _ = wheels
+    assert client.needs().keys() == {"grpcio", "grpcio-status", "protobuf", "numpy"}
+    assert client.extras == []
+
+
+def test_onnx_runtime_is_an_extra_and_no_extra_has_both(wheels: tuple[Wheel, Wheel]) -> None:
+    _, server = wheels
+    found = {extra: server.needs(extra).keys() & RUNTIMES for extra in ("", *server.extras)}
+    assert found == {
+        "": set(),
+        "server": {"onnxruntime"},
+        "gpu": {"onnxruntime-gpu"},
+        "export": {"onnxruntime"},
+        "bench": {"onnxruntime"},
+        "dev": {"onnxruntime"},
+    }
+    # They differ in nothing else.
+    assert server.needs("server").keys() ^ server.needs("gpu").keys() == RUNTIMES
+    assert server.needs().keys() == server.needs("gpu").keys() - RUNTIMES
+
+
+def test_the_client_starts_in_an_empty_environment(
+    wheels: tuple[Wheel, Wheel], server: Server, tmp_path: Path
+) -> None:
+    client, _ = wheels
+    made = Environment(tmp_path)
+    made.install(client.path)
+    code = f"""
+import sys, itemlens
+with itemlens.Client({server.address!r}) as client:
+    found = client.recommend(text="red shoe", k=3)
+print(itemlens.__version__, len(found), itemlens.__file__)
+"""
+    version, count, place = made.answer("python", "-c", code).split()
+    assert (version, count) == (itemlens.__version__, "3")
+    assert Path(place).is_relative_to(made.packages)
+
+
+def test_the_command_asks_and_uploads_without_onnx_runtime(
+    light: Environment, server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "shop.yaml").write_text('items: {file: items.csv, id: "{id}", texts: {text: "{title}"}}\n')
+    (tmp_path / "items.csv").write_text("id,title\na,red shoe\nb,blue kettle\n")
+    at = ("--collection", "wheels", "--target", server.address)
+    assert "recommend" in light.answer("itemlens", "--help")
+    assert "2 items" in light.answer("itemlens", "index", tmp_path / "shop.yaml", *at)
+    assert "red shoe" in light.answer("itemlens", "query", "shoe", *at)
+    assert "SERVING" in light.answer("itemlens", "health", "--target", server.address)
+
+
+def test_what_is_bundled_is_found_where_it_is_installed(light: Environment) -> None:
+    code = "from itemlens_datasets import bundled; print(bundled.__file__, len(bundled.items()))"
+    place, count = light.answer("python", "-c", code).split()
+    assert Path(place).is_relative_to(light.packages) and int(count) > 100
+    assert "bundled are fashion, grocery" in light.run("itemlens", "index", "none").stderr
+
+
+def test_serving_without_onnx_runtime_says_what_to_install(light: Environment) -> None:
+    done = light.run("itemlens", "serve")
+    assert done.returncode == 1
+    assert (
+        done.stderr.startswith("error: this command needs ONNX Runtime")
+        and "itemlens-server[server]" in done.stderr
+    )
