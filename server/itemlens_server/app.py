@@ -45,6 +45,8 @@ def open_models(settings: Settings, provider: Provider, tune: bool = False) -> M
             queue_tokens=settings.max_queue_tokens,
             queue_seconds=settings.max_queue_seconds,
             wait_seconds=settings.max_wait_seconds,
+            min_admitted_inputs=settings.min_admitted_inputs,
+            large_call_patience=settings.large_call_patience,
             tunings=settings.data / "tunings.json",
             tune=tune,
         ),

@@ -72,7 +72,15 @@ class Settings(BaseSettings):
     max_queue_seconds: float = Field(4.0, gt=0, description="bound of the queue, if not given in tokens")
     max_wait_seconds: float = Field(
         0.3, gt=0, description="a call that would wait longer for an encoder gets RESOURCE_EXHAUSTED, if that is "
-        "behind more than 63 inputs and more than 7 times as many as it has itself",
+        "behind more inputs than `min_admitted_inputs` and `large_call_patience` allow",
+    )  # fmt: skip
+    min_admitted_inputs: int = Field(
+        63, ge=0, description="inputs behind which any call may wait, so that on a slow machine, too, 64 callers of "
+        "single inputs who take turns are all served",
+    )  # fmt: skip
+    large_call_patience: int = Field(
+        7, ge=0, description="a call may wait behind this many times as many inputs as it has itself: 8 callers of "
+        "large calls who take turns are all served",
     )  # fmt: skip
     embedding_cache_bytes: int = Field(
         64 * MIB, ge=0, description="memory for vectors of what was encoded lately; 0: none"

@@ -27,7 +27,7 @@ CALM_SECONDS = 0.5
 
 LEAST_RETRY_SECONDS = 0.05
 
-# How often a bulk call that waits for room looks whether its caller has gone.
+# How often a bulk call that waits to be admitted looks whether its caller has gone.
 LOOK_SECONDS = 0.5
 
 
@@ -86,8 +86,8 @@ class Batcher(Generic[Value, Output]):
     An input that comes while nothing runs or waits is run by `wide`, if there is one, which has the whole machine: the
     workers start nothing beside it.
 
-    An interactive call is refused if there is no `room` for it. A bulk call waits for room, which slows its stream
-    down.
+    An interactive call that `admission` does not let in is refused. A bulk call waits to be let in, which slows its
+    stream down.
     """
 
     def __init__(
@@ -97,15 +97,15 @@ class Batcher(Generic[Value, Output]):
         plan: Plan,
         name: str,
         wide: Run[Value, Output] | None = None,
-        room: AdmissionControl | None = None,
+        admission: AdmissionControl | None = None,
     ) -> None:
         self.plan = plan
-        self.room = room or AdmissionControl()
+        self.admission = admission or AdmissionControl()
         self._queue: Queue[_Task[Value, Output]] = Queue(plan)
         self._tasks: dict[Hashable, _Task[Value, Output]] = {}
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
-        self._more_room = threading.Condition(self._lock)
+        self._queue_shrank = threading.Condition(self._lock)
         self._wide = wide
         self._wide_runs = False
         self._idle = 0
@@ -120,15 +120,15 @@ class Batcher(Generic[Value, Output]):
         for thread in self._threads:
             thread.start()
 
-    def check_room(self, call: CallContext, inputs: int) -> None:
+    def check_admission(self, call: CallContext, inputs: int) -> None:
         """Refuse an interactive call of so many inputs before anything was spent on it.
 
         Raises:
-            Overloaded: there is no room for it.
+            Overloaded: it is not let in.
         """
         if call.priority is Priority.INTERACTIVE:
             with self._lock:
-                if seconds := self._until_room(call, inputs):
+                if seconds := self._until_admission(call, inputs):
                     self._refuse(seconds)
 
     def submit(self, inputs: Sequence[Input[Value]], call: CallContext) -> Pending[Output]:
@@ -136,12 +136,12 @@ class Batcher(Generic[Value, Output]):
 
         Raises:
             Overloaded: the queue is full. Nothing was queued.
-            DeadlineExceeded, Cancelled: nobody waited any more before there was room.
+            DeadlineExceeded, Cancelled: nobody waited any more before it was let in.
             FailedPrecondition: the batcher is closed.
         """
         pending: Pending[Output] = Pending(len(inputs), call)
         with self._lock:
-            self._make_room(call, len(inputs))
+            self._wait_for_admission(call, len(inputs))
             for number, wanted in enumerate(inputs):
                 task = self._task(wanted, call)
                 task.waiting.append((call, pending, number))
@@ -169,39 +169,40 @@ class Batcher(Generic[Value, Output]):
         with self._lock:
             self._closed = True
             self._work.notify_all()
-            self._more_room.notify_all()
+            self._queue_shrank.notify_all()
         for thread in self._threads:
             thread.join()
 
-    def _until_room(self, call: CallContext, inputs: int) -> float:
-        """Seconds until there may be room for a call of so many inputs; 0: there is."""
+    def _until_admission(self, call: CallContext, inputs: int) -> float:
+        """Seconds until a call of so many inputs may be let in; 0: now."""
         # What waits is counted without the call itself: a call larger than the queue could else never be served.
-        seconds = self.room.seconds(self._queue.tokens(call.priority) - self.room.bound())
+        seconds = self.admission.seconds(self._queue.tokens(call.priority) - self.admission.max_tokens())
         if call.priority is Priority.INTERACTIVE and seconds <= 0:
-            most = self.room.most_ahead(inputs)
+            most = self.admission.max_inputs_ahead(inputs)
             # No more goes before it than waits in all, so most calls need not ask whose that is.
             if self._queue.count(call.priority) > most:
                 ahead = self._queue.ahead(call.priority, call.caller, inputs)
-                seconds = (ahead - most) / self.room.inputs_per_second
+                seconds = (ahead - most) / self.admission.inputs_per_second
         return max(0.0, seconds)
 
-    def _make_room(self, call: CallContext, inputs: int) -> None:
+    def _wait_for_admission(self, call: CallContext, inputs: int) -> None:
         while True:
             if self._closed:
                 raise FailedPrecondition("the encoders are closed: the server is stopping")
-            seconds = self._until_room(call, inputs)
+            seconds = self._until_admission(call, inputs)
             if not seconds:
                 return
             if call.priority is Priority.INTERACTIVE:
                 self._refuse(seconds)
             call.check()
-            self._more_room.wait(LOOK_SECONDS)
+            self._queue_shrank.wait(LOOK_SECONDS)
 
     def _refuse(self, seconds: float) -> None:
         self._counts.refused += 1
         waiting = self.waiting_tokens()
+        wait = self.admission.seconds(waiting)
         raise Overloaded(
-            f"{waiting} tokens wait for the encoder already, some {self.room.seconds(waiting):.1f} seconds; try again",
+            f"{waiting} tokens wait for the encoder already, some {wait:.1f} seconds; try again",
             retry_seconds=max(LEAST_RETRY_SECONDS, seconds),
         )
 
@@ -253,7 +254,7 @@ class Batcher(Generic[Value, Output]):
             else:
                 self._counts.dropped += 1
                 self._forget(task)
-        self._more_room.notify_all()
+        self._queue_shrank.notify_all()
         return batch
 
     def _calm_in(self) -> float:
@@ -296,7 +297,7 @@ class Batcher(Generic[Value, Output]):
                 self._wake_workers()
             else:
                 workers = len(self._threads)
-                self.room.observe(tokens * workers, len(batch) * workers, seconds)
+                self.admission.observe(tokens * workers, len(batch) * workers, seconds)
             counts = self._counts
             counts.batches += 1
             counts.inputs += len(batch)

@@ -63,11 +63,19 @@ class Encoder(ABC, Generic[Value, ModelInput]):
             tuned = fastest(name, self._plans(), self._measure)
             tunings.put(self.digest, tuned)
         plan = tuned.plan if tuned else self._plans()[0]
-        room = AdmissionControl(options.queue_tokens, options.queue_seconds, options.wait_seconds)
-        self._batcher = self._start(plan, room)
+        admission = AdmissionControl(
+            options.queue_tokens,
+            options.queue_seconds,
+            options.wait_seconds,
+            options.min_admitted_inputs,
+            options.large_call_patience,
+        )
+        self._batcher = self._start(plan, admission)
         sample = self._sample()
-        room.tokens_per_second = tuned.tokens_per_second if tuned else self._rate(self._batcher)
-        room.inputs_per_second = room.tokens_per_second * len(sample) / sum(map(self._tokens, sample))
+        admission.tokens_per_second = tuned.tokens_per_second if tuned else self._rate(self._batcher)
+        admission.inputs_per_second = (
+            admission.tokens_per_second * len(sample) / sum(map(self._tokens, sample))
+        )
         self._batcher.count_anew()
 
     @property
@@ -86,11 +94,11 @@ class Encoder(ABC, Generic[Value, ModelInput]):
     @property
     def max_queue_tokens(self) -> int:
         """Interactive tokens that may wait for it."""
-        return int(self._batcher.room.bound())
+        return int(self._batcher.admission.max_tokens())
 
-    def check_room(self, call: CallContext, inputs: int) -> None:
+    def check_admission(self, call: CallContext, inputs: int) -> None:
         """Overloaded if `submit` would refuse the call, of so many inputs, now."""
-        self._batcher.check_room(call, inputs)
+        self._batcher.check_admission(call, inputs)
 
     def submit(
         self,
@@ -150,7 +158,7 @@ class Encoder(ABC, Generic[Value, ModelInput]):
     def _run(self, session: Session, batch: list[tuple[ModelInput, bool]]) -> list[Encoded]:
         """Encode a batch of inputs, each with whether z is wanted: of all or of none."""
 
-    def _start(self, plan: Plan, room: AdmissionControl) -> Batcher[tuple[ModelInput, bool], Encoded]:
+    def _start(self, plan: Plan, admission: AdmissionControl) -> Batcher[tuple[ModelInput, bool], Encoded]:
         # Runs of one thread can share a session; each of several threads needs threads of its own.
         # A GPU has one session, which runs one batch at a time (onnxruntime#12049).
         options = self._options
@@ -169,8 +177,11 @@ class Encoder(ABC, Generic[Value, ModelInput]):
 
         return Batcher(
             [partial(self._run, sessions[n % len(sessions)]) for n in range(plan.instances)],
-            plan=plan, name=self.modality.kind.lower(), wide=partial(self._run, wide) if wide else None, room=room,
-        )  # fmt: skip
+            plan=plan,
+            name=self.modality.kind.lower(),
+            wide=partial(self._run, wide) if wide else None,
+            admission=admission,
+        )
 
     def _wide_session(self, plan: Plan) -> Session | None:
         """A session that has all threads, for a batch that comes alone: it would leave the other threads idle."""

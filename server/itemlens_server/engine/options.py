@@ -20,6 +20,7 @@ class EngineOptions:
     queue_tokens:      interactive tokens that may wait for an encoder; 0: as many as it runs in `queue_seconds`
     queue_seconds:     bound of the queue where it is not given in tokens
     wait_seconds:      how long a small interactive call may have to wait; a large one waits longer
+    min_admitted_inputs, large_call_patience: behind how many inputs a call may wait in any case
     tunings:           file that remembers measured plans; None: nothing is remembered
     tune:              measure anew, even if a plan is remembered
     """
@@ -36,6 +37,8 @@ class EngineOptions:
     queue_tokens: int = 0
     queue_seconds: float = 4.0
     wait_seconds: float = 0.3
+    min_admitted_inputs: int = 63
+    large_call_patience: int = 7
     tunings: Path | None = None
     tune: bool = False
 

@@ -13,6 +13,7 @@ from itertools import chain
 
 import pytest
 
+from itemlens_server.config import Settings
 from itemlens_server.engine.admission import AdmissionControl
 from itemlens_server.engine.batcher import Batcher, Input
 from itemlens_server.engine.call_context import CallContext, Priority
@@ -25,13 +26,15 @@ from itemlens_server.errors import Cancelled, DeadlineExceeded, FailedPreconditi
 class Held:
     """A batcher of one worker that stands still from its first batch on until `go` is set."""
 
-    room: AdmissionControl = field(default_factory=AdmissionControl)
+    admission: AdmissionControl = field(default_factory=AdmissionControl)
     go: threading.Event = field(default_factory=threading.Event)
     entered: threading.Event = field(default_factory=threading.Event)
     batches: list[list[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.batcher: Batcher[str, str] = Batcher([self._run], plan=Plan(), name="test", room=self.room)
+        self.batcher: Batcher[str, str] = Batcher(
+            [self._run], plan=Plan(), name="test", admission=self.admission
+        )
         self.first = self.submit("first")
         self.entered.wait()
 
@@ -262,6 +265,15 @@ class TestWhoHasGone:
 MANY = [str(n) for n in range(64)]
 
 
+def waiting(seconds: float) -> AdmissionControl:
+    """Whoever would wait longer is refused, by the rules that are the settings' defaults."""
+    return AdmissionControl(
+        wait_seconds=seconds,
+        min_admitted_inputs=Settings.model_fields["min_admitted_inputs"].default,
+        large_call_patience=Settings.model_fields["large_call_patience"].default,
+    )
+
+
 class TestABoundedQueue:
     def test_a_full_queue_refuses_a_call_whole_and_says_when_to_come_back(self) -> None:
         held = Held(AdmissionControl(queue_tokens=10, tokens_per_second=5.5))
@@ -270,7 +282,7 @@ class TestABoundedQueue:
             held.submit("b", "c")
         assert refused.value.retry_seconds == pytest.approx(2.0)  # until 11 of them have run
         with pytest.raises(Overloaded):
-            held.batcher.check_room(CallContext(), 1)
+            held.batcher.check_admission(CallContext(), 1)
         held.go.set()
         assert kept.results() == ["A"]
         assert held.ran() == ["a"]
@@ -278,7 +290,7 @@ class TestABoundedQueue:
         held.batcher.close()
 
     def test_a_small_call_is_refused_before_a_large_one(self) -> None:
-        held = Held(AdmissionControl(wait_seconds=10))
+        held = Held(waiting(seconds=10))
         held.submit(*MANY)
         with pytest.raises(Overloaded):
             held.submit("small")
@@ -289,7 +301,7 @@ class TestABoundedQueue:
 
     @pytest.mark.parametrize("size", [1, 32])
     def test_64_callers_of_single_texts_or_8_of_large_calls_are_all_let_in(self, size: int) -> None:
-        held = Held(AdmissionControl(wait_seconds=0.001))
+        held = Held(waiting(seconds=0.001))
         for caller in range(8 if size > 1 else 64):
             held.submit(*(f"{caller} {n}" for n in range(size)), tokens=1 + caller)
         with pytest.raises(Overloaded):
@@ -298,7 +310,7 @@ class TestABoundedQueue:
         held.batcher.close()
 
     def test_one_caller_who_fills_the_queue_leaves_room_for_the_others(self) -> None:
-        held = Held(AdmissionControl(wait_seconds=10))
+        held = Held(waiting(seconds=10))
         held.submit(*MANY, call=CallContext(caller="greedy"))
         with pytest.raises(Overloaded):
             held.submit("b", call=CallContext(caller="greedy"))
@@ -424,7 +436,7 @@ def test_among_thousands_of_inputs_every_output_finds_its_caller() -> None:
         return [value * value for value in values]
 
     batcher: Batcher[int, int] = Batcher(
-        [run, run], plan=Plan(), name="t", room=AdmissionControl(queue_tokens=300)
+        [run, run], plan=Plan(), name="t", admission=AdmissionControl(queue_tokens=300)
     )
 
     def caller(number: int) -> int:
