@@ -23,17 +23,18 @@ class Settings(BaseSettings):
     listen: str = Field("127.0.0.1:50051", description="address to serve on; port 0 takes a free one")
     models: Path = Field(Path("models"), description="the model repository: a folder of spaces")
     data: Path = Field(
-        Path("data"), description="the folder of the store and its graphs; one server at a time"
+        Path("data"), description="the folder of the store and its indexes; one server at a time"
     )
     space: str = Field("", description="id or name of the default space; else the last made")
     provider: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="ONNX Runtime provider; cuda must load or the server stops"
     )
     precision: Literal["auto", "fp32", "fp16", "int8"] = Field(
-        "auto", description="graph to run; auto: fp16 on CUDA, else fp32; an encoder without it runs in fp32"
+        "auto",
+        description="ONNX graph to run; auto: fp16 on CUDA, else fp32; an encoder without it runs in fp32",
     )
     threads: int = Field(0, ge=0, description="inference threads; 0: one a processor")
-    wide_sessions: bool = Field(
+    low_latency_sessions: bool = Field(
         True,
         description="give each encoder a second session, of all threads, for an input that comes alone: half the "
         "latency for the memory of the weights once more",
@@ -99,10 +100,10 @@ class Settings(BaseSettings):
     candidates_per_channel: int = Field(
         400,
         gt=0,
-        description="candidates a graph gives, half as many to past items; more: better recall, slower",
+        description="candidates an HNSW index gives, half as many to past items; more: better recall, slower",
     )
     segment_rows: int = Field(
-        2048, gt=0, description="new items that are searched exactly before a graph is built of them"
+        2048, gt=0, description="new items that are searched exactly before an HNSW index is built of them"
     )
     drain_seconds: float = Field(30, ge=0, description="time for running calls to finish after SIGTERM")
     log: Literal["text", "json"] = Field("text", description="form of the log lines")

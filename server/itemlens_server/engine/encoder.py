@@ -15,8 +15,7 @@ import numpy as np
 from itemlens_server.engine.admission import AdmissionControl
 from itemlens_server.engine.batcher import Batcher, Counts, Input
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.engine.manifest import Encoder as Description
-from itemlens_server.engine.manifest import Precision, Purpose
+from itemlens_server.engine.manifest import EncoderSpec, Precision, Purpose
 from itemlens_server.engine.modality import Modality, ModelInput, Prepared
 from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.pending import Pending
@@ -44,18 +43,18 @@ class Encoder(ABC, Generic[Value, ModelInput]):
         self,
         modality: Modality,
         directory: Path,
-        about: Description,
+        spec: EncoderSpec,
         precision: Precision,
         options: EngineOptions,
         tunings: Tunings,
     ) -> None:
         self.modality = modality
-        self.about = about
-        self.digest = about.digest(precision)
+        self.spec = spec
+        self.digest = spec.digest(precision)
         self.precision = precision
         self.provider = options.provider
         self._options = options
-        self._graph = directory / about.graphs[precision].path
+        self._graph = directory / spec.graphs[precision].path
         self._open(directory)
         tuned = None if options.tune else tunings.get(self.digest)
         if tuned is None and options.tune:
@@ -169,9 +168,12 @@ class Encoder(ABC, Generic[Value, ModelInput]):
             )
             for n in range(1 if shared else plan.instances)
         ]
-        wide = self._wide_session(plan)
+        low_latency = self._low_latency_session(plan)
         first = self._sample()[0]
-        for session in (*sessions, *([wide] if wide else [])):  # the first run of a session is slow
+        for session in (
+            *sessions,
+            *([low_latency] if low_latency else []),
+        ):  # the first run of a session is slow
             for with_places in (True, False):
                 self._run(session, [(first, with_places)])
 
@@ -179,14 +181,14 @@ class Encoder(ABC, Generic[Value, ModelInput]):
             [partial(self._run, sessions[n % len(sessions)]) for n in range(plan.instances)],
             plan=plan,
             name=self.modality.kind.lower(),
-            wide=partial(self._run, wide) if wide else None,
+            low_latency=partial(self._run, low_latency) if low_latency else None,
             admission=admission,
         )
 
-    def _wide_session(self, plan: Plan) -> Session | None:
+    def _low_latency_session(self, plan: Plan) -> Session | None:
         """A session that has all threads, for a batch that comes alone: it would leave the other threads idle."""
         options = self._options
-        if options.gpu or plan.instances == 1 or not options.wide_sessions:
+        if options.gpu or plan.instances == 1 or not options.low_latency_sessions:
             return None
         return Session(self._graph, options.provider, options.threads)
 

@@ -42,7 +42,7 @@ class GetSpace:
             itemlens_pb2.Channel(
                 name=name,
                 kind=itemlens_pb2.ChannelKind.Value(f"CHANNEL_KIND_{e.modality.kind}"),
-                dimension=e.about.dim,
+                dimension=e.spec.dim,
                 provider=e.provider,
                 precision=e.precision.value,
             )
@@ -50,7 +50,7 @@ class GetSpace:
         ]
         return itemlens_pb2.GetSpaceResponse(
             space_id=space.space_id, name=space.manifest.name, channels=channels,
-            fused_dimension=space.terms.dimension, fitted=space.terms.fitted,
+            fused_dimension=space.head.dimension, fitted=space.head.fitted,
         )  # fmt: skip
 
 

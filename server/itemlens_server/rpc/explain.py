@@ -141,7 +141,7 @@ class Explain:
             raise NotFound(
                 f"item {task.item_id!r} was changed or deleted meanwhile; ask again", "item", task.item_id
             )
-        head = context.collection.space.terms
+        head = context.collection.space.head
         h = context.view.h[task.position]
         sides = parts.directions(head, context.view, task.interest)
         inputs = self._encode(context.collection, item, call)

@@ -54,7 +54,7 @@ class Fuse:
         for row, (n, v) in enumerate(made):
             results[n].row = row
             results[n].channels.extend(_presence(space, raws[n], v, query))
-        rows = np.stack([v for _, v in made]) if made else np.zeros((0, space.terms.dimension), np.float32)
+        rows = np.stack([v for _, v in made]) if made else np.zeros((0, space.head.dimension), np.float32)
         return itemlens_pb2.FuseResponse(
             space_id=space.space_id,
             results=results,
@@ -99,17 +99,17 @@ class Fuse:
 
 
 def _query(space: Space, raw: Raw, changed: Mapping[str, ChannelChange]) -> Array:
-    head = space.terms
+    head = space.head
     kind = head.weights(search_kind(raw))
     return query_vector(space, raw, changed_weights(head, kind, changed) if changed else kind)
 
 
 def _presence(space: Space, raw: Raw, v: Array, query: bool) -> list[itemlens_pb2.ChannelPresence]:
     found = []
-    for name in space.terms.names:
+    for name in space.head.names:
         if name in raw:
             presence = itemlens_pb2.PRESENCE_PRESENT
-        elif not query and space.terms.imputed(v, name):
+        elif not query and space.head.imputed(v, name):
             presence = itemlens_pb2.PRESENCE_PREDICTED
         else:
             presence = itemlens_pb2.PRESENCE_ABSENT

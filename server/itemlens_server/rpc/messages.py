@@ -188,9 +188,9 @@ class SideReader:
         if message.HasField("query_vector"):
             try:
                 ready = vector(message.query_vector, common_pb2.VECTOR_ROLE_QUERY, space)
-                if len(ready) != space.terms.dimension:
+                if len(ready) != space.head.dimension:
                     raise InvalidArgument(
-                        f"a QUERY vector has {space.terms.dimension} numbers, not {len(ready)}", "dimension"
+                        f"a QUERY vector has {space.head.dimension} numbers, not {len(ready)}", "dimension"
                     )
                 check_finite(ready)
             except ItemlensError as error:
@@ -215,7 +215,7 @@ class SideReader:
             raise InvalidArgument(f"max_interests is {interests}; it must be 1 to 5", "user.max_interests")
         try:
             changed = changes(message.channel_weights)
-            changed_weights(space.terms, KindWeights(), changed)
+            changed_weights(space.head, KindWeights(), changed)
         except ItemlensError as error:
             raise error.within("user") from None
         side = Side(

@@ -91,7 +91,7 @@ class Recommend:
         language: sentences.Language,
         reply: itemlens_pb2.RecommendResponse,
     ) -> None:
-        head = answer.collection.space.terms
+        head = answer.collection.space.head
         interests = answer.resolved.interests
         sides = [parts.directions(head, answer.view, i) for i in interests]
         past = [i for interest in interests for i in parts.named_items(answer.view, interest)]

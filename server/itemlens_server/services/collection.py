@@ -52,8 +52,8 @@ class Collection:
         self.directory = store.directory / "collections" / str(row.id)
         self._segment_rows = segment_rows
         self.index = Index(
-            block_list(space.terms),
-            space.terms.dimension,
+            block_list(space.head),
+            space.head.dimension,
             # A folder of its own: while the collection moves to another space, the old one goes on writing.
             directory=self.directory / f"graphs-{space.space_id}",
             identity={"space_id": space.space_id, "collection": row.id},
@@ -82,7 +82,7 @@ class Collection:
         self.index.load_graphs()
         found = load_learnt(self.directory / BEHAVIOUR)
         deleted = reader.events_deleted(self.row.id)
-        same = found is not None and found.regularisation == self.space.terms.behaviour_lambda
+        same = found is not None and found.regularisation == self.space.head.behaviour_lambda
         if found is not None and same and deleted <= found.written:
             self._learnt, self.index.neighbours = found, found.neighbours
 
@@ -111,7 +111,7 @@ class Collection:
 
     def learn_behaviour(self, reader: Reader) -> bool:
         """Refit B if the events have grown by a tenth since, or if any were deleted. Whether it was done."""
-        regularisation, written = self.space.terms.behaviour_lambda, reader.sequence(self.row.id)
+        regularisation, written = self.space.head.behaviour_lambda, reader.sequence(self.row.id)
         # Counting the events of a large collection every second would cost more than it brings.
         if written == self._sequence_checked:
             return False
@@ -147,11 +147,11 @@ class Collection:
     def take_behaviour(self, other: Collection) -> None:
         """Take over B from this collection's state in another space, if it was learnt the same way."""
         learnt = other._learnt
-        if learnt is not None and self.space.terms.behaviour_lambda == learnt.regularisation:
+        if learnt is not None and self.space.head.behaviour_lambda == learnt.regularisation:
             self._learnt, self.index.neighbours = learnt, learnt.neighbours
 
     def _append(self, batch: list[tuple[int, str, Mapping[str, list[Array]]]]) -> None:
-        h = self.space.head.fuse([raw for _, _, raw in batch])
+        h = self.space.head_runner.fuse([raw for _, _, raw in batch])
         self.put([row for row, _, _ in batch], [item_id for _, item_id, _ in batch], h)
 
     def forget(self) -> None:

@@ -23,9 +23,9 @@ def check_raw(space: Space, channel: str, v: Array) -> Array:
     encoder = space.encoders.get(channel)
     if encoder is None:
         raise InvalidArgument(f"no channel {channel!r}; the space has {', '.join(space.encoders)}", "channel")
-    if v.shape != (encoder.about.dim,):
+    if v.shape != (encoder.spec.dim,):
         raise InvalidArgument(
-            f"channel {channel!r} has {encoder.about.dim} numbers, not {v.size}", "dimension"
+            f"channel {channel!r} has {encoder.spec.dim} numbers, not {v.size}", "dimension"
         )
     return check_finite(v)
 
@@ -51,14 +51,14 @@ def check_finite(v: Array) -> Array:
 
 def fuse_items(space: Space, items: Sequence[Mapping[str, Sequence[Array]]]) -> Array:
     """h of items given as raw vectors by channel (several for several pictures): float32 [n, dimension]."""
-    return space.head.fuse(items)
+    return space.head_runner.fuse(items)
 
 
 def query_parts(space: Space, raw: Mapping[str, Sequence[Array]]) -> dict[str, Array]:
     """q_c = e_c of a query's raw vectors, unit length; several pictures of a channel are averaged."""
     q = {}
     for name, vectors in raw.items():
-        e = unit(unit(space.terms.channel(name).project(np.stack(vectors))).sum(0))
+        e = unit(unit(space.head.channel(name).project(np.stack(vectors))).sum(0))
         if not e.any():
             raise InvalidArgument(
                 f"the content of channel {name!r} is the catalogue's mean: it asks for nothing"
@@ -72,4 +72,4 @@ def query_vector(
 ) -> Array:
     """u of a query's raw vectors, float32 [dimension], under the fitted or the given weights."""
     q = query_parts(space, raw)
-    return space.terms.query(q, weights or space.terms.weights(search_kind(q)))
+    return space.head.query(q, weights or space.head.weights(search_kind(q)))

@@ -46,7 +46,7 @@ def channel_sums(
     space: Space, sides: dict[str, Directions], h: Array, inputs: Sequence[ItemInput]
 ) -> list[ChannelSum]:
     """The whole sum of each channel that the user's side has and the item has or predicts."""
-    head = space.terms
+    head = space.head
     own = {name: [i for i in inputs if i.channel == name] for name in head.names}
     sums = []
     for name, side in sides.items():

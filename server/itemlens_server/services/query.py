@@ -139,7 +139,7 @@ def resolve(collection: Collection, view: View, side: Side, rules: HistoryRules)
         InvalidArgument: nothing is asked for.
         NotFound: none of the items on the asking side is in the collection.
     """
-    head, neighbours = collection.space.terms, collection.index.neighbours
+    head, neighbours = collection.space.head, collection.index.neighbours
     warnings: list[Warning] = []
     shares = share_history(side.history, rules)
     dislikes = [*side.disliked, *(p.item_id for p in side.history if p.type == DISLIKED)]

@@ -135,7 +135,7 @@ def recommend(
 
 def score(collection: Collection, view: View, positions: Ints, interest: Interest) -> Array:
     """alpha of the items at `positions` for one interest, float32 [len(positions)]."""
-    alpha = collection.space.terms.score(view.h[positions], interest.u)
+    alpha = collection.space.head.score(view.h[positions], interest.u)
     neighbours = interest.neighbours
     if neighbours is not None and interest.behaviour and interest.past:
         follow = neighbours.follow(interest.past)
@@ -161,7 +161,7 @@ def _candidates(
     depth = max(per_channel, 2 * k) + excluded
     if wanted.exact or 3 * depth > view.alive_count:
         return [np.flatnonzero(view.alive)] * len(interests)
-    head = collection.space.terms
+    head = collection.space.head
     u = np.stack([i.u for i in interests])
     directions = {}
     for name in head.names:

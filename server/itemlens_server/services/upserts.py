@@ -166,7 +166,7 @@ class Upserts:
             whole.append(r)
         if not new:
             return [], 0
-        h = collection.space.head.fuse(raws, call)
+        h = collection.space.head_runner.fuse(raws, call)
         call.check()
 
         def after(replaced: list[Replaced]) -> None:
@@ -174,7 +174,7 @@ class Upserts:
             current = self._current(collection.name)
             if not kept or current is None:
                 return
-            fused = h if current.space is collection.space else current.space.head.fuse(raws)
+            fused = h if current.space is collection.space else current.space.head_runner.fuse(raws)
             current.put([replaced[n].row for n in kept], [new[n].item_id for n in kept], fused[kept])
 
         replaced = self._store.write(

@@ -93,8 +93,8 @@ def test_inputs_of_many_calls_are_joined_and_large_calls_are_split(held: Held) -
 
 
 @dataclass
-class Wide:
-    """A batcher of three workers with a wide run. An input stands still until it is let go."""
+class LowLatency:
+    """A batcher of three workers with a low-latency run. An input stands still until it is let go."""
 
     ran: queue.SimpleQueue[tuple[str, list[str]]] = field(default_factory=queue.SimpleQueue)
     go: dict[str, threading.Event] = field(
@@ -102,9 +102,9 @@ class Wide:
     )
 
     def __post_init__(self) -> None:
-        narrow = partial(self._run, "narrow")
+        own = partial(self._run, "own")
         self.batcher: Batcher[str, str] = Batcher(
-            [narrow] * 3, plan=Plan(), name="test", wide=partial(self._run, "wide")
+            [own] * 3, plan=Plan(), name="test", low_latency=partial(self._run, "low latency")
         )
 
     def _run(self, how: str, inputs: list[str]) -> list[str]:
@@ -125,52 +125,52 @@ class Wide:
 
 class TestWhatComesAlone:
     @pytest.fixture
-    def wide(self) -> Iterator[Wide]:
-        made = Wide()
+    def alone(self) -> Iterator[LowLatency]:
+        made = LowLatency()
         yield made
         for go in made.go.values():
             go.set()
         made.batcher.close()
 
-    def test_it_has_the_whole_machine_and_the_next_wait_for_it(self, wide: Wide) -> None:
-        wide.submit("a")
-        assert wide.begun(1) == [("wide", ["a"])]
+    def test_it_has_the_whole_machine_and_the_next_wait_for_it(self, alone: LowLatency) -> None:
+        alone.submit("a")
+        assert alone.begun(1) == [("low latency", ["a"])]
         for name in "bc":
-            wide.submit(name)
+            alone.submit(name)
         with pytest.raises(queue.Empty):
-            wide.ran.get(timeout=0.1)
-        wide.go["a"].set()
-        assert wide.begun(2) == [("narrow", ["b"]), ("narrow", ["c"])]
+            alone.ran.get(timeout=0.1)
+        alone.go["a"].set()
+        assert alone.begun(2) == [("own", ["b"]), ("own", ["c"])]
 
-    def test_what_comes_while_another_runs_is_not_alone(self, wide: Wide) -> None:
-        wide.batcher.submit([Input("a"), Input("b")], CallContext())
-        assert wide.begun(2) == [("narrow", ["a"]), ("narrow", ["b"])]
-        wide.go["a"].set()
-        wide.submit("c")
-        assert wide.begun(1) == [("narrow", ["c"])]
+    def test_what_comes_while_another_runs_is_not_alone(self, alone: LowLatency) -> None:
+        alone.batcher.submit([Input("a"), Input("b")], CallContext())
+        assert alone.begun(2) == [("own", ["a"]), ("own", ["b"])]
+        alone.go["a"].set()
+        alone.submit("c")
+        assert alone.begun(1) == [("own", ["c"])]
 
-    def test_close_meanwhile_finishes_what_is_queued_and_ends_every_worker(self, wide: Wide) -> None:
-        wide.submit("a")
-        assert wide.begun(1) == [("wide", ["a"])]
-        waiting = wide.submit("b")
-        closing = threading.Thread(target=wide.batcher.close, daemon=True)
+    def test_close_meanwhile_finishes_what_is_queued_and_ends_every_worker(self, alone: LowLatency) -> None:
+        alone.submit("a")
+        assert alone.begun(1) == [("low latency", ["a"])]
+        waiting = alone.submit("b")
+        closing = threading.Thread(target=alone.batcher.close, daemon=True)
         closing.start()
         with pytest.raises(FailedPrecondition):
             while True:  # until it is closed
-                wide.batcher.submit([], CallContext())
-        for go in wide.go.values():
+                alone.batcher.submit([], CallContext())
+        for go in alone.go.values():
             go.set()
         closing.join(timeout=30)
         assert not closing.is_alive()
         assert waiting.results() == ["b"]
 
-    def test_an_error_gives_the_machine_back(self, wide: Wide) -> None:
-        wide.go["bad"] = threading.Event()
-        wide.go["bad"].set()
+    def test_an_error_gives_the_machine_back(self, alone: LowLatency) -> None:
+        alone.go["bad"] = threading.Event()
+        alone.go["bad"].set()
         with pytest.raises(ValueError, match="bad input"):
-            wide.submit("bad").results()
-        wide.batcher.submit([Input("a"), Input("b")], CallContext())
-        assert wide.begun(3) == [("narrow", ["a"]), ("narrow", ["b"]), ("wide", ["bad"])]
+            alone.submit("bad").results()
+        alone.batcher.submit([Input("a"), Input("b")], CallContext())
+        assert alone.begun(3) == [("low latency", ["bad"]), ("own", ["a"]), ("own", ["b"])]
 
 
 class TestTheSameInputAtTheSameTime:

@@ -51,7 +51,7 @@ def explain(live: Live, item_id: str, interest: Interest) -> Explained:
     collection, view = live.collection, live.collection.index.view()
     position = collection.index.position(item_id)
     assert position is not None
-    h, head = view.h[position], collection.space.terms
+    h, head = view.h[position], collection.space.head
     stored = live.catalogue.get(collection, [item_id], pictures=True)[item_id]
     contents = [stored_content(collection.space, stored, i) for i in stored.inputs]
     outcomes = live.encoder.encode(collection.space, contents, "item", CallContext(), with_places=True)
@@ -121,7 +121,7 @@ def test_parts_add_up_to_the_score(sample: Live, side: dict[str, object], item_i
     if text is not None or picture is not None:
         side["query"] = sample.query(text, picture)  # type: ignore[arg-type]
     if seed is not None:
-        dimension = sample.collection.space.terms.dimension
+        dimension = sample.collection.space.head.dimension
         side["vector"] = np.random.default_rng(seed).normal(size=dimension).astype(np.float32)  # type: ignore[arg-type]
     try:
         found = interests(sample, **side)
@@ -239,7 +239,7 @@ class TestBaselines:
 
 def test_past_items_that_nearly_cancel_each_other_out_still_add_up(sample: Live) -> None:
     # Two pictures, nearly opposite: each one's share is thousands of times the sum.
-    view, head = sample.collection.index.view(), sample.collection.space.terms
+    view, head = sample.collection.index.view(), sample.collection.space.head
     a, b = (sample.collection.index.position(i) for i in ("item-0000", "item-0030"))
     h = view.h.copy()
     for name in head.names:

@@ -107,7 +107,7 @@ class TestResolve:
         np.testing.assert_allclose(together, sum(alone), atol=1e-5)
 
     def test_a_dislike_counts_against_under_weights_of_its_own(self, sample: Live) -> None:
-        head = sample.collection.space.terms
+        head = sample.collection.space.head
         disliked = self.resolve(sample, disliked=["item-0000"]).interests[0].u
         liked = self.resolve(sample, liked=["item-0000"]).interests[0].u
         block = head.block("text")
@@ -121,7 +121,7 @@ class TestResolve:
         assert told.seen == asked.seen == {"item-0000", "item-0001"}
 
     def test_changed_weights_hold_for_every_source(self, sample: Live) -> None:
-        head = sample.collection.space.terms
+        head = sample.collection.space.head
         changes = {"text": ChannelChange(weight=0.0), "image": ChannelChange(threshold=0.9)}
         u = (
             self.resolve(sample, liked=["only-picture"], query=sample.query("red"), changes=changes)
@@ -157,7 +157,7 @@ class TestResolve:
             self.resolve(sample, liked=["item-0000"], changes={"smell": ChannelChange(1.0)})
 
     def test_past_items_that_cancel_each_other_out_ask_for_nothing(self, sample: Live) -> None:
-        view, head = sample.collection.index.view(), sample.collection.space.terms
+        view, head = sample.collection.index.view(), sample.collection.space.head
         opposite = view.h.copy()
         a, b = (sample.collection.index.position(i) for i in ("item-0000", "item-0030"))
         opposite[b] = opposite[a]
@@ -181,6 +181,6 @@ class TestResolve:
         assert past(history=2.0, liked=0.2) == pytest.approx({"item-0003": 2.1, "item-0000": 0.1})
 
     def test_behaviour_weight_is_that_of_histories_unless_given(self, sample: Live) -> None:
-        fitted = sample.collection.space.terms.weights(HISTORY).behaviour
+        fitted = sample.collection.space.head.weights(HISTORY).behaviour
         assert self.resolve(sample, liked=["item-0000"]).interests[0].behaviour == fitted
         assert self.resolve(sample, liked=["item-0000"], behaviour_weight=0.0).interests[0].behaviour == 0.0
