@@ -22,7 +22,7 @@ from itemlens_server.engine import fitted
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.manifest import (
     Channel,
-    Encoder,
+    EncoderSpec,
     Manifest,
     PicturePreprocessing,
     Precision,
@@ -206,10 +206,10 @@ def build(
         item_prefix="passage: ",
     )
     encoders = {
-        "text": Encoder(
+        "text": EncoderSpec(
             kind="TEXT", dim=TEXT_DIM, graphs={Precision.FP32: describe_file(new, "text.onnx")}, text=text
         ),
-        "image": Encoder(
+        "image": EncoderSpec(
             kind="IMAGE",
             dim=IMAGE_DIM,
             graphs={Precision.FP32: describe_file(new, "image.onnx")},

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from itemlens_server.engine.manifest import Encoder, Parity, Precision
+from itemlens_server.engine.manifest import EncoderSpec, Parity, Precision
 
 Feed = dict[str, npt.NDArray[np.generic]]
 
@@ -64,5 +64,5 @@ class Checkpoint(Protocol):
         graphs: dict[Precision, str],
         parity: tuple[Parity, ...],
         source: dict[str, str],
-    ) -> Encoder:
+    ) -> EncoderSpec:
         """The manifest's entry, writing what else it needs (a tokenizer) to `directory`/`folder`."""

@@ -19,7 +19,13 @@ from transformers import PretrainedConfig
 from itemlens_exporter import graph, parity_inputs, quantise
 from itemlens_exporter.checkpoint import Feed, Int8, Samples
 from itemlens_server.engine import pictures
-from itemlens_server.engine.manifest import Encoder, Parity, PicturePreprocessing, Precision, describe_file
+from itemlens_server.engine.manifest import (
+    EncoderSpec,
+    Parity,
+    PicturePreprocessing,
+    Precision,
+    describe_file,
+)
 
 BATCH = 8
 MAX_PIXELS = 10_000_000
@@ -103,9 +109,9 @@ class PictureCheckpoint:
         graphs: dict[Precision, str],
         parity: tuple[Parity, ...],
         source: dict[str, str],
-    ) -> Encoder:
+    ) -> EncoderSpec:
         """The manifest's entry."""
-        return Encoder(
+        return EncoderSpec(
             kind="IMAGE",
             dim=self.dim,
             graphs={precision: describe_file(directory, graph) for precision, graph in graphs.items()},

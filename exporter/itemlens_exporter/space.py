@@ -21,7 +21,7 @@ from itemlens_exporter.parity import Measured
 from itemlens_exporter.picture import PictureCheckpoint
 from itemlens_exporter.text import TextCheckpoint
 from itemlens_server.durable import publish
-from itemlens_server.engine.manifest import Channel, Encoder, Manifest, Parity, Precision
+from itemlens_server.engine.manifest import Channel, EncoderSpec, Manifest, Parity, Precision
 
 Kind = Literal["TEXT", "IMAGE"]
 Progress = Callable[[str], None]
@@ -112,7 +112,7 @@ def _export(
     precisions: Sequence[Precision],
     pack: bool,
     progress: Progress,
-) -> Encoder:
+) -> EncoderSpec:
     (work / key).mkdir()
     graphs: dict[Precision, str] = {}
     rows: list[Parity] = []

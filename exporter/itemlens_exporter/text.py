@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from itemlens_exporter import graph, parity_inputs, quantise
 from itemlens_exporter.checkpoint import Feed, Int8, Samples
 from itemlens_server.engine.manifest import (
-    Encoder,
+    EncoderSpec,
     File,
     Parity,
     Precision,
@@ -107,14 +107,14 @@ class TextCheckpoint:
         graphs: dict[Precision, str],
         parity: tuple[Parity, ...],
         source: dict[str, str],
-    ) -> Encoder:
+    ) -> EncoderSpec:
         """The manifest's entry; writes tokenizer.json."""
         plain = copy.deepcopy(self.tokenizer)
         plain.no_padding()
         plain.no_truncation()
         name = f"{folder}/tokenizer.json"
         (directory / name).write_text(plain.to_str(), encoding="utf-8")
-        return Encoder(
+        return EncoderSpec(
             kind="TEXT",
             dim=self.dim,
             graphs={precision: describe_file(directory, graph) for precision, graph in graphs.items()},

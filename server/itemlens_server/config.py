@@ -23,17 +23,18 @@ class Settings(BaseSettings):
     listen: str = Field("127.0.0.1:50051", description="address to serve on; port 0 takes a free one")
     models: Path = Field(Path("models"), description="the model repository: a folder of spaces")
     data: Path = Field(
-        Path("data"), description="the folder of the store and its graphs; one server at a time"
+        Path("data"), description="the folder of the store and its indexes; one server at a time"
     )
     space: str = Field("", description="id or name of the default space; else the last made")
     provider: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="ONNX Runtime provider; cuda must load or the server stops"
     )
     precision: Literal["auto", "fp32", "fp16", "int8"] = Field(
-        "auto", description="graph to run; auto: fp16 on CUDA, else fp32; an encoder without it runs in fp32"
+        "auto",
+        description="ONNX graph to run; auto: fp16 on CUDA, else fp32; an encoder without it runs in fp32",
     )
     threads: int = Field(0, ge=0, description="inference threads; 0: one a processor")
-    wide_sessions: bool = Field(
+    low_latency_sessions: bool = Field(
         True,
         description="give each encoder a second session, of all threads, for an input that comes alone: half the "
         "latency for the memory of the weights once more",
@@ -72,7 +73,15 @@ class Settings(BaseSettings):
     max_queue_seconds: float = Field(4.0, gt=0, description="bound of the queue, if not given in tokens")
     max_wait_seconds: float = Field(
         0.3, gt=0, description="a call that would wait longer for an encoder gets RESOURCE_EXHAUSTED, if that is "
-        "behind more than 63 inputs and more than 7 times as many as it has itself",
+        "behind more inputs than `min_admitted_inputs` and `large_call_patience` allow",
+    )  # fmt: skip
+    min_admitted_inputs: int = Field(
+        63, ge=0, description="inputs behind which any call may wait, so that on a slow machine, too, 64 callers of "
+        "single inputs who take turns are all served",
+    )  # fmt: skip
+    large_call_patience: int = Field(
+        7, ge=0, description="a call may wait behind this many times as many inputs as it has itself: 8 callers of "
+        "large calls who take turns are all served",
     )  # fmt: skip
     embedding_cache_bytes: int = Field(
         64 * MIB, ge=0, description="memory for vectors of what was encoded lately; 0: none"
@@ -91,10 +100,10 @@ class Settings(BaseSettings):
     candidates_per_channel: int = Field(
         400,
         gt=0,
-        description="candidates a graph gives, half as many to past items; more: better recall, slower",
+        description="candidates an HNSW index gives, half as many to past items; more: better recall, slower",
     )
     segment_rows: int = Field(
-        2048, gt=0, description="new items that are searched exactly before a graph is built of them"
+        2048, gt=0, description="new items that are searched exactly before an HNSW index is built of them"
     )
     drain_seconds: float = Field(30, ge=0, description="time for running calls to finish after SIGTERM")
     log: Literal["text", "json"] = Field("text", description="form of the log lines")

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from itemlens_server.engine.admission import AdmissionControl
 from itemlens_server.engine.call_context import CallContext, Priority
 from itemlens_server.engine.pending import Pending
-from itemlens_server.engine.queue import Job, Plan, Queue
+from itemlens_server.engine.queue import Plan, Queue, QueueEntry
 from itemlens_server.errors import FailedPrecondition, Overloaded
 
 Value = TypeVar("Value")
@@ -27,7 +27,7 @@ CALM_SECONDS = 0.5
 
 LEAST_RETRY_SECONDS = 0.05
 
-# How often a bulk call that waits for room looks whether its caller has gone.
+# How often a bulk call that waits to be admitted looks whether its caller has gone.
 LOOK_SECONDS = 0.5
 
 
@@ -62,15 +62,15 @@ class Counts:
     queue_seconds: float = 0.0
 
 
-class _Task(Job, Generic[Value, Output]):
-    """A job, and who gets its output: calls, each with its Pending and the place in it."""
+class _Entry(QueueEntry, Generic[Value, Output]):
+    """An input in the queue, and who gets its output: calls, each with its Pending and the place in it."""
 
     __slots__ = ("key", "queued_at", "running", "value", "waiting")
 
-    def __init__(self, wanted: Input[Value], call: CallContext) -> None:
-        super().__init__(wanted.tokens, wanted.group, call.priority, call.caller)
-        self.value = wanted.value
-        self.key = None if wanted.key is None else (wanted.group, wanted.key)
+    def __init__(self, given: Input[Value], call: CallContext) -> None:
+        super().__init__(given.tokens, given.group, call.priority, call.caller)
+        self.value = given.value
+        self.key = None if given.key is None else (given.group, given.key)
         self.waiting: list[tuple[CallContext, Pending[Output], int]] = []
         self.queued_at = time.monotonic()
         self.running = False
@@ -83,11 +83,11 @@ class _Task(Job, Generic[Value, Output]):
 class Batcher(Generic[Value, Output]):
     """A bounded queue in front of `runs`: one a worker, each turns a list of inputs into as many outputs.
 
-    An input that comes while nothing runs or waits is run by `wide`, if there is one, which has the whole machine: the
-    workers start nothing beside it.
+    An input that comes while nothing runs or waits is run by `low_latency`, if there is one, which has the whole
+    machine: the workers start nothing beside it.
 
-    An interactive call is refused if there is no `room` for it. A bulk call waits for room, which slows its stream
-    down.
+    An interactive call that `admission` does not let in is refused. A bulk call waits to be let in, which slows its
+    stream down.
     """
 
     def __init__(
@@ -96,18 +96,18 @@ class Batcher(Generic[Value, Output]):
         *,
         plan: Plan,
         name: str,
-        wide: Run[Value, Output] | None = None,
-        room: AdmissionControl | None = None,
+        low_latency: Run[Value, Output] | None = None,
+        admission: AdmissionControl | None = None,
     ) -> None:
         self.plan = plan
-        self.room = room or AdmissionControl()
-        self._queue: Queue[_Task[Value, Output]] = Queue(plan)
-        self._tasks: dict[Hashable, _Task[Value, Output]] = {}
+        self.admission = admission or AdmissionControl()
+        self._queue: Queue[_Entry[Value, Output]] = Queue(plan)
+        self._by_key: dict[Hashable, _Entry[Value, Output]] = {}
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
-        self._more_room = threading.Condition(self._lock)
-        self._wide = wide
-        self._wide_runs = False
+        self._queue_shrank = threading.Condition(self._lock)
+        self._low_latency = low_latency
+        self._low_latency_runs = False
         self._idle = 0
         self._on_bulk = 0  # workers that run a batch of bulk
         self._interactive_at = -CALM_SECONDS  # when the last interactive input was queued
@@ -120,15 +120,15 @@ class Batcher(Generic[Value, Output]):
         for thread in self._threads:
             thread.start()
 
-    def check_room(self, call: CallContext, inputs: int) -> None:
+    def check_admission(self, call: CallContext, inputs: int) -> None:
         """Refuse an interactive call of so many inputs before anything was spent on it.
 
         Raises:
-            Overloaded: there is no room for it.
+            Overloaded: it is not let in.
         """
         if call.priority is Priority.INTERACTIVE:
             with self._lock:
-                if seconds := self._until_room(call, inputs):
+                if seconds := self._until_admission(call, inputs):
                     self._refuse(seconds)
 
     def submit(self, inputs: Sequence[Input[Value]], call: CallContext) -> Pending[Output]:
@@ -136,15 +136,15 @@ class Batcher(Generic[Value, Output]):
 
         Raises:
             Overloaded: the queue is full. Nothing was queued.
-            DeadlineExceeded, Cancelled: nobody waited any more before there was room.
+            DeadlineExceeded, Cancelled: nobody waited any more before it was let in.
             FailedPrecondition: the batcher is closed.
         """
         pending: Pending[Output] = Pending(len(inputs), call)
         with self._lock:
-            self._make_room(call, len(inputs))
-            for number, wanted in enumerate(inputs):
-                task = self._task(wanted, call)
-                task.waiting.append((call, pending, number))
+            self._wait_for_admission(call, len(inputs))
+            for number, given in enumerate(inputs):
+                entry = self._entry(given, call)
+                entry.waiting.append((call, pending, number))
             if call.priority is Priority.INTERACTIVE and inputs:
                 self._interactive_at = time.monotonic()
             self._wake_workers()
@@ -169,91 +169,92 @@ class Batcher(Generic[Value, Output]):
         with self._lock:
             self._closed = True
             self._work.notify_all()
-            self._more_room.notify_all()
+            self._queue_shrank.notify_all()
         for thread in self._threads:
             thread.join()
 
-    def _until_room(self, call: CallContext, inputs: int) -> float:
-        """Seconds until there may be room for a call of so many inputs; 0: there is."""
+    def _until_admission(self, call: CallContext, inputs: int) -> float:
+        """Seconds until a call of so many inputs may be let in; 0: now."""
         # What waits is counted without the call itself: a call larger than the queue could else never be served.
-        seconds = self.room.seconds(self._queue.tokens(call.priority) - self.room.bound())
+        seconds = self.admission.seconds(self._queue.tokens(call.priority) - self.admission.max_tokens())
         if call.priority is Priority.INTERACTIVE and seconds <= 0:
-            most = self.room.most_ahead(inputs)
+            most = self.admission.max_inputs_ahead(inputs)
             # No more goes before it than waits in all, so most calls need not ask whose that is.
             if self._queue.count(call.priority) > most:
                 ahead = self._queue.ahead(call.priority, call.caller, inputs)
-                seconds = (ahead - most) / self.room.inputs_per_second
+                seconds = (ahead - most) / self.admission.inputs_per_second
         return max(0.0, seconds)
 
-    def _make_room(self, call: CallContext, inputs: int) -> None:
+    def _wait_for_admission(self, call: CallContext, inputs: int) -> None:
         while True:
             if self._closed:
                 raise FailedPrecondition("the encoders are closed: the server is stopping")
-            seconds = self._until_room(call, inputs)
+            seconds = self._until_admission(call, inputs)
             if not seconds:
                 return
             if call.priority is Priority.INTERACTIVE:
                 self._refuse(seconds)
             call.check()
-            self._more_room.wait(LOOK_SECONDS)
+            self._queue_shrank.wait(LOOK_SECONDS)
 
     def _refuse(self, seconds: float) -> None:
         self._counts.refused += 1
         waiting = self.waiting_tokens()
+        wait = self.admission.seconds(waiting)
         raise Overloaded(
-            f"{waiting} tokens wait for the encoder already, some {self.room.seconds(waiting):.1f} seconds; try again",
+            f"{waiting} tokens wait for the encoder already, some {wait:.1f} seconds; try again",
             retry_seconds=max(LEAST_RETRY_SECONDS, seconds),
         )
 
-    def _task(self, wanted: Input[Value], call: CallContext) -> _Task[Value, Output]:
-        """The task of an input: one that is there already if it is run no later than its own would be."""
-        task: _Task[Value, Output] = _Task(wanted, call)
-        if task.key is not None:
-            same = self._tasks.get(task.key)
+    def _entry(self, given: Input[Value], call: CallContext) -> _Entry[Value, Output]:
+        """The entry of an input: one that is there already if it is run no later than its own would be."""
+        entry: _Entry[Value, Output] = _Entry(given, call)
+        if entry.key is not None:
+            same = self._by_key.get(entry.key)
             if same is not None and (same.running or same.priority <= call.priority):
                 self._counts.joined += 1
                 return same
-            self._tasks[task.key] = task
-        self._queue.put(task)
-        return task
+            self._by_key[entry.key] = entry
+        self._queue.put(entry)
+        return entry
 
     def _wake_workers(self) -> None:
-        if not self._wide_runs:
+        if not self._low_latency_runs:
             self._work.notify(self._idle if self._closed else min(len(self._queue), self._idle))
 
     def _next_batch(
-        self, narrow: Run[Value, Output]
-    ) -> tuple[list[_Task[Value, Output]], Run[Value, Output]] | None:
-        """A batch, and what is to run it: `narrow` or the wide one; nothing once the batcher is closed."""
+        self, run: Run[Value, Output]
+    ) -> tuple[list[_Entry[Value, Output]], Run[Value, Output]] | None:
+        """A batch, and what is to run it: the worker's own `run` or `low_latency`; nothing once it is closed."""
         with self._lock:
             while True:
                 calm = self._calm_in()
                 bulk = calm <= 0 or self._on_bulk < len(self._threads) - 1
-                if self._queue.ready(bulk) and not self._wide_runs:
+                if self._queue.ready(bulk) and not self._low_latency_runs:
                     if batch := self._take(bulk):
                         self._on_bulk += batch[0].priority is Priority.BULK
-                        if self._wide and self._alone():
-                            self._wide_runs = True
-                            return batch, self._wide
-                        return batch, narrow
+                        if self._low_latency and self._alone():
+                            self._low_latency_runs = True
+                            return batch, self._low_latency
+                        return batch, run
                 elif self._closed and not len(self._queue):
                     return None
                 else:
                     self._idle += 1
-                    self._work.wait(calm if len(self._queue) and not self._wide_runs else None)
+                    self._work.wait(calm if len(self._queue) and not self._low_latency_runs else None)
                     self._idle -= 1
 
-    def _take(self, bulk: bool) -> list[_Task[Value, Output]]:
+    def _take(self, bulk: bool) -> list[_Entry[Value, Output]]:
         """The next batch, without the inputs that nobody waits for any more."""
         batch = []
-        for task in self._queue.take(self._idle + 1, bulk):
-            if task.wanted():
-                task.running = True
-                batch.append(task)
+        for entry in self._queue.take(self._idle + 1, bulk):
+            if entry.wanted():
+                entry.running = True
+                batch.append(entry)
             else:
                 self._counts.dropped += 1
-                self._forget(task)
-        self._more_room.notify_all()
+                self._forget(entry)
+        self._queue_shrank.notify_all()
         return batch
 
     def _calm_in(self) -> float:
@@ -262,13 +263,13 @@ class Batcher(Generic[Value, Output]):
             return 0.0
         return self._interactive_at + CALM_SECONDS - time.monotonic()
 
-    def _serve(self, narrow: Run[Value, Output]) -> None:
-        while taken := self._next_batch(narrow):
+    def _serve(self, own_run: Run[Value, Output]) -> None:
+        while taken := self._next_batch(own_run):
             batch, run = taken
             started = time.monotonic()
             outputs: Sequence[Output | Exception]
             try:
-                outputs = run([task.value for task in batch])
+                outputs = run([entry.value for entry in batch])
                 if len(outputs) != len(batch):
                     raise RuntimeError(f"{len(outputs)} outputs for {len(batch)} inputs")
             except Exception as error:  # must reach the callers, and must not end the worker
@@ -280,34 +281,34 @@ class Batcher(Generic[Value, Output]):
 
     def _finish(
         self,
-        batch: list[_Task[Value, Output]],
+        batch: list[_Entry[Value, Output]],
         outputs: Sequence[Output | Exception],
         started: float,
     ) -> None:
         with self._lock:
             self._on_bulk -= batch[0].priority is Priority.BULK
-            seconds, tokens = time.monotonic() - started, sum(task.tokens for task in batch)
-            for task, output in zip(batch, outputs, strict=True):
-                self._forget(task)
-                for _, pending, number in task.waiting:
+            seconds, tokens = time.monotonic() - started, sum(entry.tokens for entry in batch)
+            for entry, output in zip(batch, outputs, strict=True):
+                self._forget(entry)
+                for _, pending, number in entry.waiting:
                     pending.put(number, output)
-            if self._wide_runs:  # so it was this one: nothing else runs beside it
-                self._wide_runs = False
+            if self._low_latency_runs:  # so it was this one: nothing else runs beside it
+                self._low_latency_runs = False
                 self._wake_workers()
             else:
                 workers = len(self._threads)
-                self.room.observe(tokens * workers, len(batch) * workers, seconds)
+                self.admission.observe(tokens * workers, len(batch) * workers, seconds)
             counts = self._counts
             counts.batches += 1
             counts.inputs += len(batch)
             counts.tokens += tokens
-            longest = max(task.tokens for task in batch)
+            longest = max(entry.tokens for entry in batch)
             counts.padded_tokens += tokens + round(
-                sum(self.plan.padding(task.tokens, longest) for task in batch)
+                sum(self.plan.padding(entry.tokens, longest) for entry in batch)
             )
             counts.run_seconds += seconds
-            counts.queue_seconds += sum(started - task.queued_at for task in batch)
+            counts.queue_seconds += sum(started - entry.queued_at for entry in batch)
 
-    def _forget(self, task: _Task[Value, Output]) -> None:
-        if task.key is not None and self._tasks.get(task.key) is task:
-            del self._tasks[task.key]
+    def _forget(self, entry: _Entry[Value, Output]) -> None:
+        if entry.key is not None and self._by_key.get(entry.key) is entry:
+            del self._by_key[entry.key]

@@ -27,13 +27,13 @@ class LruCache(Generic[Value]):
     def get(self, key: Hashable) -> Value | None:
         """The value of `key`, or None; counted either way."""
         with self._lock:
-            found = self._entries.get(key)
-            if found is None:
+            entry = self._entries.get(key)
+            if entry is None:
                 self.misses += 1
                 return None
             self.hits += 1
             self._entries.move_to_end(key)
-            return found[0]
+            return entry[0]
 
     def put(self, key: Hashable, value: Value, size: int) -> None:
         """Keep `value`, of `size` bytes, and forget what was not used for longest."""

@@ -15,8 +15,7 @@ import numpy as np
 from itemlens_server.engine.admission import AdmissionControl
 from itemlens_server.engine.batcher import Batcher, Counts, Input
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.engine.manifest import Encoder as Description
-from itemlens_server.engine.manifest import Precision, Purpose
+from itemlens_server.engine.manifest import EncoderSpec, Precision, Purpose
 from itemlens_server.engine.modality import Modality, ModelInput, Prepared
 from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.pending import Pending
@@ -44,18 +43,18 @@ class Encoder(ABC, Generic[Value, ModelInput]):
         self,
         modality: Modality,
         directory: Path,
-        about: Description,
+        spec: EncoderSpec,
         precision: Precision,
         options: EngineOptions,
         tunings: Tunings,
     ) -> None:
         self.modality = modality
-        self.about = about
-        self.digest = about.digest(precision)
+        self.spec = spec
+        self.digest = spec.digest(precision)
         self.precision = precision
         self.provider = options.provider
         self._options = options
-        self._graph = directory / about.graphs[precision].path
+        self._graph = directory / spec.graphs[precision].path
         self._open(directory)
         tuned = None if options.tune else tunings.get(self.digest)
         if tuned is None and options.tune:
@@ -63,11 +62,19 @@ class Encoder(ABC, Generic[Value, ModelInput]):
             tuned = fastest(name, self._plans(), self._measure)
             tunings.put(self.digest, tuned)
         plan = tuned.plan if tuned else self._plans()[0]
-        room = AdmissionControl(options.queue_tokens, options.queue_seconds, options.wait_seconds)
-        self._batcher = self._start(plan, room)
+        admission = AdmissionControl(
+            options.queue_tokens,
+            options.queue_seconds,
+            options.wait_seconds,
+            options.min_admitted_inputs,
+            options.large_call_patience,
+        )
+        self._batcher = self._start(plan, admission)
         sample = self._sample()
-        room.tokens_per_second = tuned.tokens_per_second if tuned else self._rate(self._batcher)
-        room.inputs_per_second = room.tokens_per_second * len(sample) / sum(map(self._tokens, sample))
+        admission.tokens_per_second = tuned.tokens_per_second if tuned else self._rate(self._batcher)
+        admission.inputs_per_second = (
+            admission.tokens_per_second * len(sample) / sum(map(self._tokens, sample))
+        )
         self._batcher.count_anew()
 
     @property
@@ -86,11 +93,11 @@ class Encoder(ABC, Generic[Value, ModelInput]):
     @property
     def max_queue_tokens(self) -> int:
         """Interactive tokens that may wait for it."""
-        return int(self._batcher.room.bound())
+        return int(self._batcher.admission.max_tokens())
 
-    def check_room(self, call: CallContext, inputs: int) -> None:
+    def check_admission(self, call: CallContext, inputs: int) -> None:
         """Overloaded if `submit` would refuse the call, of so many inputs, now."""
-        self._batcher.check_room(call, inputs)
+        self._batcher.check_admission(call, inputs)
 
     def submit(
         self,
@@ -150,7 +157,7 @@ class Encoder(ABC, Generic[Value, ModelInput]):
     def _run(self, session: Session, batch: list[tuple[ModelInput, bool]]) -> list[Encoded]:
         """Encode a batch of inputs, each with whether z is wanted: of all or of none."""
 
-    def _start(self, plan: Plan, room: AdmissionControl) -> Batcher[tuple[ModelInput, bool], Encoded]:
+    def _start(self, plan: Plan, admission: AdmissionControl) -> Batcher[tuple[ModelInput, bool], Encoded]:
         # Runs of one thread can share a session; each of several threads needs threads of its own.
         # A GPU has one session, which runs one batch at a time (onnxruntime#12049).
         options = self._options
@@ -161,21 +168,27 @@ class Encoder(ABC, Generic[Value, ModelInput]):
             )
             for n in range(1 if shared else plan.instances)
         ]
-        wide = self._wide_session(plan)
+        low_latency = self._low_latency_session(plan)
         first = self._sample()[0]
-        for session in (*sessions, *([wide] if wide else [])):  # the first run of a session is slow
+        for session in (
+            *sessions,
+            *([low_latency] if low_latency else []),
+        ):  # the first run of a session is slow
             for with_places in (True, False):
                 self._run(session, [(first, with_places)])
 
         return Batcher(
             [partial(self._run, sessions[n % len(sessions)]) for n in range(plan.instances)],
-            plan=plan, name=self.modality.kind.lower(), wide=partial(self._run, wide) if wide else None, room=room,
-        )  # fmt: skip
+            plan=plan,
+            name=self.modality.kind.lower(),
+            low_latency=partial(self._run, low_latency) if low_latency else None,
+            admission=admission,
+        )
 
-    def _wide_session(self, plan: Plan) -> Session | None:
+    def _low_latency_session(self, plan: Plan) -> Session | None:
         """A session that has all threads, for a batch that comes alone: it would leave the other threads idle."""
         options = self._options
-        if options.gpu or plan.instances == 1 or not options.wide_sessions:
+        if options.gpu or plan.instances == 1 or not options.low_latency_sessions:
             return None
         return Session(self._graph, options.provider, options.threads)
 

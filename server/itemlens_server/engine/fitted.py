@@ -35,14 +35,14 @@ def write(
         )
         created = datetime.now(UTC).isoformat(timespec="seconds")
         changes = {"head": files, "created": created, "name": name or old.name}
-        made = old.model_copy(update=changes).identified()
+        manifest = old.model_copy(update=changes).identified()
         for file in old.model_copy(update={"head": None}).files():
             _share(models / old.space_id / file.path, new / file.path)
-        made.save(new)
+        manifest.save(new)
         new.chmod(0o755)
         # What is there under this id has the same contents, but may be damaged.
-        publish(new, models / made.space_id)
-        return made
+        publish(new, models / manifest.space_id)
+        return manifest
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise

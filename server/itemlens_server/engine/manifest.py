@@ -87,8 +87,8 @@ class PicturePreprocessing(_Model):
     grid_width: int
 
 
-class Encoder(_Model):
-    """One encoder: ONNX graphs by precision with inputs and outputs as follows.
+class EncoderSpec(_Model):
+    """An encoder: ONNX graphs by precision with inputs and outputs as follows.
 
     TEXT:  input_ids int64 [B, T], attention_mask int64 [B, T] -> v float32 [B, dim], z float32 [B, T, dim];
            v is the mean of z over the positions where attention_mask is 1.
@@ -151,7 +151,7 @@ class Manifest(_Model):
     name: str = Field(description="a label for people; not part of the identity")
     created: str = Field(description="ISO 8601, UTC")
     made_with: dict[str, str] = Field(default_factory=dict)
-    encoders: dict[str, Encoder]
+    encoders: dict[str, EncoderSpec]
     channels: tuple[Channel, ...]
     head: HeadFiles | None = Field(
         default=None, description="absent until `itemlens fit`: raw vectors are used as they are"
@@ -181,11 +181,11 @@ class Manifest(_Model):
 
     def files(self) -> list[File]:
         """Every file of the space."""
-        found = [f for e in self.encoders.values() for f in e.graphs.values()]
-        found += [e.text.tokenizer for e in self.encoders.values() if e.text]
+        files = [f for e in self.encoders.values() for f in e.graphs.values()]
+        files += [e.text.tokenizer for e in self.encoders.values() if e.text]
         if self.head:
-            found += [self.head.graph, self.head.terms]
-        return found
+            files += [self.head.graph, self.head.terms]
+        return files
 
     def save(self, directory: Path) -> None:
         """Write `manifest.json` into `directory`."""

@@ -13,7 +13,11 @@ Output = TypeVar("Output")
 
 
 class Pending(Generic[Output]):
-    """The outputs of one call's inputs, once they are there."""
+    """The outputs of one call's inputs, once they are there.
+
+    Not a concurrent.futures.Future: with one, the batcher takes a fifth longer for a call of one text, and with
+    asyncio.wrap_future on the event loop a third (7 to 9 µs).
+    """
 
     def __init__(self, count: int, call: CallContext) -> None:
         self._outputs: list[Output | Exception | None] = [None] * count

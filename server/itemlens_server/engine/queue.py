@@ -16,11 +16,11 @@ from typing import Generic, TypeVar
 
 from itemlens_server.engine.call_context import Priority
 
-Waiting = TypeVar("Waiting", bound="Job")
+Entry = TypeVar("Entry", bound="QueueEntry")
 
-# Batches are filled from the first jobs in the order, this many times as many as fit into one. A lower number lets none
-# be overtaken by many, a higher one finds lengths more alike: at 64 single texts of MiniLM waiting, 4 gives .979 of the
-# best throughput with a p99 of 367 ms, no bound .985 and 469 ms (simulated).
+# Batches are filled from the first entries in the order, this many times as many as fit into one. A lower number lets
+# none be overtaken by many, a higher one finds lengths more alike: at 64 single texts of MiniLM waiting, 4 gives .979
+# of the best throughput with a p99 of 367 ms, no bound .985 and 469 ms (simulated).
 WINDOW_BATCHES = 4
 
 # Past this many callers those that are owed nothing are forgotten.
@@ -59,8 +59,8 @@ class Plan:
         return longest - tokens
 
 
-class Job:
-    """An input that waits. `group`: only inputs of one group share a batch."""
+class QueueEntry:
+    """An input in the queue: what the order depends on. `group`: only inputs of one group share a batch."""
 
     __slots__ = ("caller", "group", "number", "priority", "tokens")
 
@@ -72,46 +72,48 @@ class Job:
         self.number = -1  # given by the queue
 
 
-class _Lane(Generic[Waiting]):
-    """The jobs of one priority."""
+class _Lane(Generic[Entry]):
+    """The entries of one priority."""
 
     def __init__(self) -> None:
         self.tokens = 0
-        self._order: list[tuple[int, int, Waiting]] = []  # sorted (tag, number, job)
-        self._now = 0  # tag of the last job that opened a batch
-        self._spent: dict[str, int] = {}  # caller -> tag of its next job
-        self._backlog: dict[str, int] = {}  # caller -> its jobs that wait
+        self._order: list[tuple[int, int, Entry]] = []  # sorted (tag, number, entry)
+        self._now = 0  # tag of the last entry that opened a batch
+        self._spent: dict[str, int] = {}  # caller -> tag of its next entry
+        self._backlog: dict[str, int] = {}  # caller -> its entries that wait
 
     def __len__(self) -> int:
         return len(self._order)
 
-    def put(self, job: Waiting) -> None:
-        caller = job.caller
+    def put(self, entry: Entry) -> None:
+        caller = entry.caller
         if not self._order:
             self._spent.clear()
         elif len(self._spent) > MOST_CALLERS:
             self._spent = {c: tag for c, tag in self._spent.items() if tag > self._now}
         tag = max(self._now, self._spent.get(caller, 0))
-        self._spent[caller] = tag + job.tokens
+        self._spent[caller] = tag + entry.tokens
         self._backlog[caller] = self._backlog.get(caller, 0) + 1
-        insort(self._order, (tag, job.number, job))
-        self.tokens += job.tokens
+        insort(self._order, (tag, entry.number, entry))
+        self.tokens += entry.tokens
 
-    def first(self) -> Waiting:
-        """The job that is next; there must be one."""
+    def first(self) -> Entry:
+        """The entry that is next; there must be one."""
         return self._order[0][2]
 
-    def take(self, plan: Plan, max_batch: int, max_tokens: int) -> list[Waiting]:
-        """The first job and those nearest to it in length, while each is worth the padding that it brings and the
+    def take(self, plan: Plan, max_batch: int, max_tokens: int) -> list[Entry]:
+        """The first entry and those nearest to it in length, while each is worth the padding that it brings and the
         time that it takes from the others in the batch, whose outputs come when all is done."""
         self._now, _, first = self._order[0]
         # Where none pads another, strictly in order.
         window = self._order[: plan.max_batch * (1 if plan.singly else WINDOW_BATCHES)]
-        alike = sorted((job for _, _, job in window if job.group == first.group), key=lambda job: job.tokens)
+        alike = sorted(
+            (entry for _, _, entry in window if entry.group == first.group), key=lambda entry: entry.tokens
+        )
         low = alike.index(first)
         high = low + 1  # the batch is alike[low:high]
         longest = first.tokens
-        # What one more in the batch saves, all that wait have; what it takes, the batch waits for.
+        # What another in the batch saves, all that wait have; what it takes, the batch waits for.
         saved = plan.call_tokens * len(self._order)
         while high - low < max_batch:
             shorter = alike[low - 1].tokens if low else 0
@@ -130,34 +132,34 @@ class _Lane(Generic[Waiting]):
                 break
             low, high = (low, high + 1) if upward else (low - 1, high)
         batch = alike[low:high]
-        numbers = {job.number for job in batch}
-        self._order[: len(window)] = [one for one in window if one[1] not in numbers]
-        for job in batch:
-            self.tokens -= job.tokens
-            left = self._backlog[job.caller] - 1
+        numbers = {entry.number for entry in batch}
+        self._order[: len(window)] = [waiting for waiting in window if waiting[1] not in numbers]
+        for entry in batch:
+            self.tokens -= entry.tokens
+            left = self._backlog[entry.caller] - 1
             if left:
-                self._backlog[job.caller] = left
+                self._backlog[entry.caller] = left
             else:
-                del self._backlog[job.caller]
+                del self._backlog[entry.caller]
         return batch
 
     def ahead(self, caller: str, count: int) -> int:
-        """About how many jobs run before the last of `count` more of this caller, under fair share."""
+        """About how many entries run before the last of `count` more of this caller, under fair share."""
         own = self._backlog.get(caller, 0)
-        return own + sum(min(one, own + count) for name, one in self._backlog.items() if name != caller)
+        return own + sum(min(n, own + count) for name, n in self._backlog.items() if name != caller)
 
 
-class Queue(Generic[Waiting]):
-    """The jobs that wait, of all priorities. Not thread-safe.
+class Queue(Generic[Entry]):
+    """The entries that wait, of all priorities. Not thread-safe.
 
-    While interactive jobs wait, bulk ones get `bulk_share` of the tokens that are run.
+    While interactive entries wait, bulk ones get `bulk_share` of the tokens that are run.
     """
 
     def __init__(self, plan: Plan, bulk_share: float = 0.15) -> None:
         self.plan = plan
         self._owed_for_each = bulk_share / (1 - bulk_share)
         self._owed = 0.0  # tokens of bulk that are due, up to one batch
-        self._lanes: dict[Priority, _Lane[Waiting]] = {p: _Lane() for p in Priority}
+        self._lanes: dict[Priority, _Lane[Entry]] = {p: _Lane() for p in Priority}
         self._numbers = itertools.count()
 
     def __len__(self) -> int:
@@ -176,15 +178,15 @@ class Queue(Generic[Waiting]):
         return len(self._lanes[priority])
 
     def ahead(self, priority: Priority, caller: str, count: int) -> int:
-        """About how many jobs of this priority run before `count` more of this caller are done."""
+        """About how many entries of this priority run before `count` more of this caller are done."""
         return self._lanes[priority].ahead(caller, count)
 
-    def put(self, job: Waiting) -> None:
-        """Add a job."""
-        job.number = next(self._numbers)
-        self._lanes[job.priority].put(job)
+    def put(self, entry: Entry) -> None:
+        """Add a entry."""
+        entry.number = next(self._numbers)
+        self._lanes[entry.priority].put(entry)
 
-    def take(self, idle: int = 1, bulk: bool = True) -> list[Waiting]:
+    def take(self, idle: int = 1, bulk: bool = True) -> list[Entry]:
         """The next batch, for one of `idle` workers that have nothing to do; empty if nothing waits. `bulk`: whether
         it may be one of bulk."""
         priority = self._next_priority() if bulk else Priority.INTERACTIVE

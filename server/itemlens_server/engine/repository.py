@@ -5,72 +5,22 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from itemlens_server.engine.batcher import Batcher, Input
-from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.encoder import Encoder
+from itemlens_server.engine.head_runner import HeadRunner
 from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
 from itemlens_server.engine.modalities import modality_of_kind
 from itemlens_server.engine.options import EngineOptions
-from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Session
 from itemlens_server.engine.tuning import Tunings
 from itemlens_server.errors import FailedPrecondition, NotFound
 from itemlens_server.fusion.head import Head
 
 log = logging.getLogger(__name__)
-Array = np.ndarray[Any, np.dtype[np.float32]]
-Raw = Mapping[str, Sequence[Array]]
-
-
-class FusionHead:
-    """Runs the head's graph; an unfitted space has none, and its terms are the identity."""
-
-    def __init__(self, terms: Head, session: Session | None) -> None:
-        self.terms = terms
-        self._session = session
-        self._batcher = Batcher([self._run], plan=Plan(max_batch=256), name="head")
-
-    def fuse(self, items: Sequence[Raw], call: CallContext | None = None) -> Array:
-        """h of items given as raw vectors by channel: float32 [len(items), dimension]."""
-        if not items:
-            return np.zeros((0, self.terms.dimension), np.float32)
-        return np.stack(
-            self._batcher.submit([Input(item) for item in items], call or CallContext()).results()
-        )
-
-    def close(self) -> None:
-        """Finish what is queued."""
-        self._batcher.close()
-
-    def _run(self, items: list[Raw]) -> Sequence[Array]:
-        inputs: dict[str, np.ndarray[Any, Any]] = {}
-        for i, channel in enumerate(self.terms.channels):
-            owned = [(row, v) for row, item in enumerate(items) for v in item.get(channel.name, ())]
-            member = np.zeros((len(items), len(owned)), np.float32)
-            for column, (row, _) in enumerate(owned):
-                member[row, column] = 1.0
-            inputs[f"member_{i}"] = member
-            vectors = [v for _, v in owned]
-            inputs[f"v_{i}"] = np.stack(vectors) if vectors else np.zeros((0, len(channel.mean)), np.float32)
-        h: Array = self._identity(inputs) if self._session is None else self._session.run(["h"], inputs)[0]
-        return list(h)
-
-    def _identity(self, inputs: dict[str, np.ndarray[Any, Any]]) -> Array:
-        blocks = []
-        for i in range(len(self.terms.channels)):
-            v, member = inputs[f"v_{i}"], inputs[f"member_{i}"]
-            e = v / np.sqrt((v * v).sum(-1, keepdims=True) + 1e-20)
-            s = member @ e
-            has = np.minimum(member.sum(1, keepdims=True), 1.0)
-            blocks += [s / np.sqrt((s * s).sum(-1, keepdims=True) + 1e-20), has, has * 0]
-        return np.concatenate(blocks, axis=1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -80,7 +30,7 @@ class Space:
     manifest: Manifest
     directory: Path
     encoders: Mapping[str, Encoder[Any, Any]]
-    head: FusionHead
+    head_runner: HeadRunner
 
     @property
     def space_id(self) -> str:
@@ -88,9 +38,9 @@ class Space:
         return self.manifest.space_id
 
     @property
-    def terms(self) -> Head:
+    def head(self) -> Head:
         """The head's arrays and weights."""
-        return self.head.terms
+        return self.head_runner.head
 
     def same_encoders(self, other: Space) -> bool:
         """Whether raw vectors of the two spaces are the same."""
@@ -120,7 +70,7 @@ class ModelRepository:
 
     def _read(self) -> tuple[dict[str, Manifest], list[Path]]:
         """All manifests by id, and the paths of those that cannot be read."""
-        found, damaged = {}, []
+        manifests, damaged = {}, []
         for path in sorted(self._directory.glob(f"*/{MANIFEST}")) if self._directory.is_dir() else []:
             try:
                 manifest = Manifest.load(path.parent)
@@ -128,8 +78,8 @@ class ModelRepository:
                 log.warning("%s cannot be read and is passed over: %s", path, error)
                 damaged.append(path)
             else:
-                found[manifest.space_id] = manifest
-        return found, damaged
+                manifests[manifest.space_id] = manifest
+        return manifests, damaged
 
     def resolve(self, space: str) -> str:
         """The id of the space with this id or name; of the only or last made one for an empty string.
@@ -179,32 +129,32 @@ class ModelRepository:
         for encoder in self._encoders.values():
             encoder.close()
         for space in self._spaces.values():
-            space.head.close()
+            space.head_runner.close()
 
     def _load(self, directory: Path) -> Space:
         started = time.monotonic()
         manifest = verify(directory)
         encoders = {}
         for channel in manifest.channels:
-            about = manifest.encoders[channel.encoder]
-            precision = self._choose(about.graphs, channel.encoder)
-            digest = about.digest(precision)
+            spec = manifest.encoders[channel.encoder]
+            precision = self._choose(spec.graphs, channel.encoder)
+            digest = spec.digest(precision)
             if digest not in self._encoders:
-                modality = modality_of_kind(about.kind)
+                modality = modality_of_kind(spec.kind)
                 self._encoders[digest] = modality.encoder(
-                    modality, directory, about, precision, self._options, self._tunings
+                    modality, directory, spec, precision, self._options, self._tunings
                 )
             encoders[channel.name] = self._encoders[digest]
         if manifest.head is None:
-            head = FusionHead(Head.identity({n: e.about.dim for n, e in encoders.items()}), None)
+            head_runner = HeadRunner(Head.identity({n: e.spec.dim for n, e in encoders.items()}), None)
         else:
             # The head is small; it runs where the store and the graphs are.
             session = Session(directory / manifest.head.graph.path, "CPUExecutionProvider")
-            head = FusionHead(Head.load(directory / manifest.head.terms.path), session)
+            head_runner = HeadRunner(Head.load(directory / manifest.head.terms.path), session)
         log.info(
             "space %s (%s) loaded in %.1f s", manifest.space_id, manifest.name, time.monotonic() - started
         )
-        return Space(manifest, directory, encoders, head)
+        return Space(manifest, directory, encoders, head_runner)
 
     def _choose(self, graphs: Mapping[Precision, object], encoder: str) -> Precision:
         """The wanted precision; fp32, with a word in the log, for an encoder that was not true to it."""

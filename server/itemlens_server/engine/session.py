@@ -84,8 +84,8 @@ def gpu_count() -> int:
     except OSError:
         return 0
     count = ctypes.c_int(0)
-    found = cuda.cuInit(0) == 0 and cuda.cuDeviceGetCount(ctypes.byref(count)) == 0
-    return count.value if found else 0
+    answers = cuda.cuInit(0) == 0 and cuda.cuDeviceGetCount(ctypes.byref(count)) == 0
+    return count.value if answers else 0
 
 
 class Session:

@@ -1,4 +1,4 @@
-"""Which plan is fastest on this machine: measured once, remembered by machine and graph."""
+"""Which plan is fastest on this machine: measured once, remembered by machine and encoder."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ class Tunings:
             f"ONNX Runtime {onnxruntime.__version__}"
         )
 
-    def get(self, graph: str) -> Tuned | None:
-        """What was measured of `graph`, an encoder's digest."""
+    def get(self, encoder: str) -> Tuned | None:
+        """What was measured of the encoder with this digest."""
         try:
-            found = self._read()[self._machine][graph]
-            return Tuned(Plan(**found["plan"]), float(found["tokens_per_second"]))
+            entry = self._read()[self._machine][encoder]
+            return Tuned(Plan(**entry["plan"]), float(entry["tokens_per_second"]))
         except (KeyError, TypeError, ValueError):
             return None
 
-    def put(self, graph: str, tuned: Tuned) -> None:
+    def put(self, encoder: str, tuned: Tuned) -> None:
         """Remember it."""
         if self._file is None:
             return
         known = self._read()
-        known.setdefault(self._machine, {})[graph] = asdict(tuned)
+        known.setdefault(self._machine, {})[encoder] = asdict(tuned)
         work = self._file.with_suffix(".new")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -65,10 +65,10 @@ class Tunings:
         if self._file is None or not self._file.exists():
             return {}
         try:
-            found = json.loads(self._file.read_text(encoding="utf-8"))
+            tunings = json.loads(self._file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}  # it can be measured again
-        return found if isinstance(found, dict) else {}
+        return tunings if isinstance(tunings, dict) else {}
 
 
 def fastest(name: str, plans: Sequence[Plan], measure: Callable[[Plan], float]) -> Tuned:

@@ -26,7 +26,7 @@ class Fuse:
         role, changes = messages.ROLES.get(request.role, ""), messages.changes(request.channel_weights)
         space, fused = self.fuser.fuse(request.space, role, inputs, changes, call)
         rows = [f.vector for f in fused if f.vector is not None]
-        matrix = np.stack(rows) if rows else np.zeros((0, space.terms.dimension), np.float32)
+        matrix = np.stack(rows) if rows else np.zeros((0, space.head.dimension), np.float32)
         reply = itemlens_pb2.FuseResponse(
             space_id=space.space_id, vectors=messages.matrix(matrix, request.role, space.space_id)
         )

@@ -22,13 +22,13 @@ class GetSpace:
         channels = [
             itemlens_pb2.Channel(
                 name=name, kind=itemlens_pb2.ChannelKind.Value(f"CHANNEL_KIND_{encoder.modality.kind}"),
-                dimension=encoder.about.dim, provider=encoder.provider, precision=encoder.precision.value,
+                dimension=encoder.spec.dim, provider=encoder.provider, precision=encoder.precision.value,
             )
             for name, encoder in space.encoders.items()
         ]  # fmt: skip
         return itemlens_pb2.GetSpaceResponse(
             space_id=space.space_id, name=space.manifest.name, channels=channels,
-            fused_dimension=space.terms.dimension, fitted=space.terms.fitted,
+            fused_dimension=space.head.dimension, fitted=space.head.fitted,
         )  # fmt: skip
 
 

@@ -36,14 +36,14 @@ class Collection:
         self.space = space
         self.directory = store.directory / "collections" / str(row.id)
         self.index: CandidateIndex = HnswIndex(
-            block_list(space.terms),
+            block_list(space.head),
             # A folder of its own: while the collection moves to another space, the old one goes on writing.
             directory=self.directory / f"graphs-{space.space_id}",
             identity={"space_id": space.space_id, "collection": row.id},
             segment_rows=settings.segment_rows,
             candidates_per_channel=settings.candidates_per_channel,
         )
-        self._rows = Rows(space.terms.dimension)
+        self._rows = Rows(space.head.dimension)
         self._item_to_item: ItemToItem | None = None
         self._table_rows: tuple[ItemToItem | None, Ints] = (None, np.zeros(0, np.int64))
         self._last_label = 0
@@ -75,7 +75,7 @@ class Collection:
             more = np.asarray([table.rows.get(item_id, -1) for item_id in fresh], np.int64)
             table_rows = np.concatenate([table_rows, more])
         self._table_rows = (table, table_rows)
-        return Snapshot(self.name, self.space.terms, view, table, table_rows[: len(view.labels)])
+        return Snapshot(self.name, self.space.head, view, table, table_rows[: len(view.labels)])
 
     def position(self, item_id: str) -> int | None:
         """Where an item is in a snapshot taken after this call; None if it is not in the collection."""
@@ -89,7 +89,7 @@ class Collection:
                 shutil.rmtree(other, ignore_errors=True)
         self.index.load(self._rows.view())
         table = ItemToItem.load(self.directory / BEHAVIOUR)
-        if table is None or table.regularisation != self.space.terms.behaviour_lambda:
+        if table is None or table.regularisation != self.space.head.behaviour_lambda:
             return
         # Of users whose data was deleted since nothing may stay.
         if reader.events_deleted(self.row.id) <= table.write_sequence:
@@ -139,7 +139,7 @@ class Collection:
         return done
 
     def _fit_item_to_item(self, reader: Reader, written: int) -> bool:
-        regularisation, old = self.space.terms.behaviour_lambda, self._item_to_item
+        regularisation, old = self.space.head.behaviour_lambda, self._item_to_item
         _, event_count, _ = reader.counts(self.row.id)
         stale = old is not None and reader.events_deleted(self.row.id) > old.write_sequence
         if old is not None and not stale and event_count < GROWTH * max(old.event_count, 1):
@@ -165,7 +165,7 @@ class Collection:
     def take_item_to_item(self, other: Collection) -> None:
         """Take over the table of this collection's state in another space, if it was fitted the same way."""
         table = other.item_to_item
-        if table is not None and self.space.terms.behaviour_lambda == table.regularisation:
+        if table is not None and self.space.head.behaviour_lambda == table.regularisation:
             self._item_to_item = table
 
     def forget(self) -> None:
@@ -173,5 +173,5 @@ class Collection:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _append(self, batch: list[tuple[int, str, Mapping[str, list[Array]]]]) -> None:
-        h = self.space.head.fuse([raw for _, _, raw in batch])
+        h = self.space.head_runner.fuse([raw for _, _, raw in batch])
         self.put([label for label, _, _ in batch], [item_id for _, item_id, _ in batch], h)

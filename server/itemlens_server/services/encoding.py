@@ -110,7 +110,7 @@ class ContentEncoder:
         left = [n for n, outcome in enumerate(outcomes) if outcome is None]
         for channel, count in Counter(contents[n].channel for n in left).items():
             if channel in space.encoders:
-                space.encoders[channel].check_room(call, count)
+                space.encoders[channel].check_admission(call, count)
         batches: dict[str, _Batch] = {}
         prepared = self._prepare(space, [contents[n] for n in left], purpose, keep, call)
         for n, result in zip(left, prepared, strict=True):

@@ -97,7 +97,7 @@ def _read(space: Space, reader: Reader, collection: int) -> _Data:
             owners[name] += [n] * len(vs)
     channels = {
         name: ChannelData(
-            np.stack(vs) if vs else np.zeros((0, space.encoders[name].about.dim), np.float32),
+            np.stack(vs) if vs else np.zeros((0, space.encoders[name].spec.dim), np.float32),
             np.asarray(owners[name], np.int64),
         )
         for name, vs in vectors.items()
@@ -136,7 +136,7 @@ class _Fitting:
 
     def projections(self) -> None:
         """mu and P of every channel."""
-        dims = {name: e.about.dim for name, e in self._space.encoders.items()}
+        dims = {name: e.spec.dim for name, e in self._space.encoders.items()}
         for name, width in closed.widths(dims).items():
             self._progress(f"principal directions of {name}")
             data = self._data.channels[name]

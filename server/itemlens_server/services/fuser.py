@@ -79,7 +79,7 @@ class Fuser:
             except ItemlensError as error:
                 results.append(FusedInput(error=error))
         if role == ITEM:
-            fused: list[Array | ItemlensError] = [*space.head.fuse(list(raws.values()))]
+            fused: list[Array | ItemlensError] = [*space.head_runner.fuse(list(raws.values()))]
         else:
             fused = [_query_vector(space, raw, changed) for raw in raws.values()]
         for (n, raw), vector in zip(raws.items(), fused, strict=True):
@@ -109,7 +109,7 @@ def content_units(space: Space, raw: Mapping[str, Sequence[Array]]) -> dict[str,
     """
     q = {}
     for name, vectors in raw.items():
-        e = unit(unit(space.terms.channel(name).project(np.stack(vectors))).sum(0))
+        e = unit(unit(space.head.channel(name).project(np.stack(vectors))).sum(0))
         if not e.any():
             raise InvalidArgument(
                 f"the content of channel {name!r} is the catalogue's mean: it asks for nothing"
@@ -141,17 +141,17 @@ def _raw(space: Space, one: FuseInput, outcomes: Sequence[Outcome]) -> tuple[Raw
 def _query_vector(space: Space, raw: Raw, changes: Mapping[str, ChannelChange]) -> Array | ItemlensError:
     """u under the fitted weights with the caller's changes."""
     try:
-        weights = space.terms.weights(search_kind(raw))
+        weights = space.head.weights(search_kind(raw))
         if changes:
-            weights = changed_weights(space.terms, weights, changes)
-        return space.terms.query(content_units(space, raw), weights)
+            weights = changed_weights(space.head, weights, changes)
+        return space.head.query(content_units(space, raw), weights)
     except ItemlensError as error:
         return error
 
 
 def _presence(space: Space, raw: Raw, vector: Array, role: str) -> dict[str, Presence]:
     presence: dict[str, Presence] = {}
-    for name in space.terms.names:
-        imputed = role == ITEM and bool(space.terms.imputed(vector, name))
+    for name in space.head.names:
+        imputed = role == ITEM and bool(space.head.imputed(vector, name))
         presence[name] = "PRESENT" if name in raw else "PREDICTED" if imputed else "ABSENT"
     return presence

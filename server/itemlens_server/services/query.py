@@ -102,7 +102,7 @@ class QueryReader:
             )
         try:
             changes = checked_changes(request.channel_changes)
-            changed_weights(space.terms, KindWeights(), changes)
+            changed_weights(space.head, KindWeights(), changes)
         except ItemlensError as error:
             raise error.within("user") from None
         query = Query(

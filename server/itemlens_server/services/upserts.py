@@ -145,7 +145,7 @@ class Upserts:
         if not ready:
             return 0
         raws = [raw for _, _, raw in ready]
-        h = collection.space.head.fuse(raws, call)
+        h = collection.space.head_runner.fuse(raws, call)
         call.check()
 
         def after(replaced: list[Replaced]) -> None:
@@ -153,7 +153,7 @@ class Upserts:
             current = self._current(collection.name)
             if not kept or current is None:
                 return
-            fused = h if current.space is collection.space else current.space.head.fuse(raws)
+            fused = h if current.space is collection.space else current.space.head_runner.fuse(raws)
             current.put([replaced[n].row for n in kept], [ready[n][1].item_id for n in kept], fused[kept])
 
         new_items = [new for _, new, _ in ready]

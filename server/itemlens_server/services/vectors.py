@@ -65,9 +65,9 @@ def channel_vector(vector: VectorInput, space: Space) -> Array:
         raise InvalidArgument(
             f"no channel {vector.channel!r}; the space has {', '.join(space.encoders)}", "channel"
         )
-    if v.shape != (encoder.about.dim,):
+    if v.shape != (encoder.spec.dim,):
         raise InvalidArgument(
-            f"channel {vector.channel!r} has {encoder.about.dim} numbers, not {v.size}", "dimension"
+            f"channel {vector.channel!r} has {encoder.spec.dim} numbers, not {v.size}", "dimension"
         )
     return check_finite(v)
 
@@ -79,10 +79,8 @@ def query_vector(vector: VectorInput, space: Space) -> Array:
         InvalidArgument, SpaceMismatch: it cannot be one of this space.
     """
     u = unpacked(vector, QUERY, space)
-    if len(u) != space.terms.dimension:
-        raise InvalidArgument(
-            f"a QUERY vector has {space.terms.dimension} numbers, not {len(u)}", "dimension"
-        )
+    if len(u) != space.head.dimension:
+        raise InvalidArgument(f"a QUERY vector has {space.head.dimension} numbers, not {len(u)}", "dimension")
     return check_finite(u)
 
 

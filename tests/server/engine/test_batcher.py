@@ -13,6 +13,7 @@ from itertools import chain
 
 import pytest
 
+from itemlens_server.config import Settings
 from itemlens_server.engine.admission import AdmissionControl
 from itemlens_server.engine.batcher import Batcher, Input
 from itemlens_server.engine.call_context import CallContext, Priority
@@ -25,13 +26,15 @@ from itemlens_server.errors import Cancelled, DeadlineExceeded, FailedPreconditi
 class Held:
     """A batcher of one worker that stands still from its first batch on until `go` is set."""
 
-    room: AdmissionControl = field(default_factory=AdmissionControl)
+    admission: AdmissionControl = field(default_factory=AdmissionControl)
     go: threading.Event = field(default_factory=threading.Event)
     entered: threading.Event = field(default_factory=threading.Event)
     batches: list[list[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.batcher: Batcher[str, str] = Batcher([self._run], plan=Plan(), name="test", room=self.room)
+        self.batcher: Batcher[str, str] = Batcher(
+            [self._run], plan=Plan(), name="test", admission=self.admission
+        )
         self.first = self.submit("first")
         self.entered.wait()
 
@@ -90,8 +93,8 @@ def test_inputs_of_many_calls_are_joined_and_large_calls_are_split(held: Held) -
 
 
 @dataclass
-class Wide:
-    """A batcher of three workers with a wide run. An input stands still until it is let go."""
+class LowLatency:
+    """A batcher of three workers with a low-latency run. An input stands still until it is let go."""
 
     ran: queue.SimpleQueue[tuple[str, list[str]]] = field(default_factory=queue.SimpleQueue)
     go: dict[str, threading.Event] = field(
@@ -99,9 +102,9 @@ class Wide:
     )
 
     def __post_init__(self) -> None:
-        narrow = partial(self._run, "narrow")
+        own = partial(self._run, "own")
         self.batcher: Batcher[str, str] = Batcher(
-            [narrow] * 3, plan=Plan(), name="test", wide=partial(self._run, "wide")
+            [own] * 3, plan=Plan(), name="test", low_latency=partial(self._run, "low latency")
         )
 
     def _run(self, how: str, inputs: list[str]) -> list[str]:
@@ -122,52 +125,52 @@ class Wide:
 
 class TestWhatComesAlone:
     @pytest.fixture
-    def wide(self) -> Iterator[Wide]:
-        made = Wide()
+    def alone(self) -> Iterator[LowLatency]:
+        made = LowLatency()
         yield made
         for go in made.go.values():
             go.set()
         made.batcher.close()
 
-    def test_it_has_the_whole_machine_and_the_next_wait_for_it(self, wide: Wide) -> None:
-        wide.submit("a")
-        assert wide.begun(1) == [("wide", ["a"])]
+    def test_it_has_the_whole_machine_and_the_next_wait_for_it(self, alone: LowLatency) -> None:
+        alone.submit("a")
+        assert alone.begun(1) == [("low latency", ["a"])]
         for name in "bc":
-            wide.submit(name)
+            alone.submit(name)
         with pytest.raises(queue.Empty):
-            wide.ran.get(timeout=0.1)
-        wide.go["a"].set()
-        assert wide.begun(2) == [("narrow", ["b"]), ("narrow", ["c"])]
+            alone.ran.get(timeout=0.1)
+        alone.go["a"].set()
+        assert alone.begun(2) == [("own", ["b"]), ("own", ["c"])]
 
-    def test_what_comes_while_another_runs_is_not_alone(self, wide: Wide) -> None:
-        wide.batcher.submit([Input("a"), Input("b")], CallContext())
-        assert wide.begun(2) == [("narrow", ["a"]), ("narrow", ["b"])]
-        wide.go["a"].set()
-        wide.submit("c")
-        assert wide.begun(1) == [("narrow", ["c"])]
+    def test_what_comes_while_another_runs_is_not_alone(self, alone: LowLatency) -> None:
+        alone.batcher.submit([Input("a"), Input("b")], CallContext())
+        assert alone.begun(2) == [("own", ["a"]), ("own", ["b"])]
+        alone.go["a"].set()
+        alone.submit("c")
+        assert alone.begun(1) == [("own", ["c"])]
 
-    def test_close_meanwhile_finishes_what_is_queued_and_ends_every_worker(self, wide: Wide) -> None:
-        wide.submit("a")
-        assert wide.begun(1) == [("wide", ["a"])]
-        waiting = wide.submit("b")
-        closing = threading.Thread(target=wide.batcher.close, daemon=True)
+    def test_close_meanwhile_finishes_what_is_queued_and_ends_every_worker(self, alone: LowLatency) -> None:
+        alone.submit("a")
+        assert alone.begun(1) == [("low latency", ["a"])]
+        waiting = alone.submit("b")
+        closing = threading.Thread(target=alone.batcher.close, daemon=True)
         closing.start()
         with pytest.raises(FailedPrecondition):
             while True:  # until it is closed
-                wide.batcher.submit([], CallContext())
-        for go in wide.go.values():
+                alone.batcher.submit([], CallContext())
+        for go in alone.go.values():
             go.set()
         closing.join(timeout=30)
         assert not closing.is_alive()
         assert waiting.results() == ["b"]
 
-    def test_an_error_gives_the_machine_back(self, wide: Wide) -> None:
-        wide.go["bad"] = threading.Event()
-        wide.go["bad"].set()
+    def test_an_error_gives_the_machine_back(self, alone: LowLatency) -> None:
+        alone.go["bad"] = threading.Event()
+        alone.go["bad"].set()
         with pytest.raises(ValueError, match="bad input"):
-            wide.submit("bad").results()
-        wide.batcher.submit([Input("a"), Input("b")], CallContext())
-        assert wide.begun(3) == [("narrow", ["a"]), ("narrow", ["b"]), ("wide", ["bad"])]
+            alone.submit("bad").results()
+        alone.batcher.submit([Input("a"), Input("b")], CallContext())
+        assert alone.begun(3) == [("low latency", ["bad"]), ("own", ["a"]), ("own", ["b"])]
 
 
 class TestTheSameInputAtTheSameTime:
@@ -262,6 +265,15 @@ class TestWhoHasGone:
 MANY = [str(n) for n in range(64)]
 
 
+def waiting(seconds: float) -> AdmissionControl:
+    """Whoever would wait longer is refused, by the rules that are the settings' defaults."""
+    return AdmissionControl(
+        wait_seconds=seconds,
+        min_admitted_inputs=Settings.model_fields["min_admitted_inputs"].default,
+        large_call_patience=Settings.model_fields["large_call_patience"].default,
+    )
+
+
 class TestABoundedQueue:
     def test_a_full_queue_refuses_a_call_whole_and_says_when_to_come_back(self) -> None:
         held = Held(AdmissionControl(queue_tokens=10, tokens_per_second=5.5))
@@ -270,7 +282,7 @@ class TestABoundedQueue:
             held.submit("b", "c")
         assert refused.value.retry_seconds == pytest.approx(2.0)  # until 11 of them have run
         with pytest.raises(Overloaded):
-            held.batcher.check_room(CallContext(), 1)
+            held.batcher.check_admission(CallContext(), 1)
         held.go.set()
         assert kept.results() == ["A"]
         assert held.ran() == ["a"]
@@ -278,7 +290,7 @@ class TestABoundedQueue:
         held.batcher.close()
 
     def test_a_small_call_is_refused_before_a_large_one(self) -> None:
-        held = Held(AdmissionControl(wait_seconds=10))
+        held = Held(waiting(seconds=10))
         held.submit(*MANY)
         with pytest.raises(Overloaded):
             held.submit("small")
@@ -289,7 +301,7 @@ class TestABoundedQueue:
 
     @pytest.mark.parametrize("size", [1, 32])
     def test_64_callers_of_single_texts_or_8_of_large_calls_are_all_let_in(self, size: int) -> None:
-        held = Held(AdmissionControl(wait_seconds=0.001))
+        held = Held(waiting(seconds=0.001))
         for caller in range(8 if size > 1 else 64):
             held.submit(*(f"{caller} {n}" for n in range(size)), tokens=1 + caller)
         with pytest.raises(Overloaded):
@@ -298,7 +310,7 @@ class TestABoundedQueue:
         held.batcher.close()
 
     def test_one_caller_who_fills_the_queue_leaves_room_for_the_others(self) -> None:
-        held = Held(AdmissionControl(wait_seconds=10))
+        held = Held(waiting(seconds=10))
         held.submit(*MANY, call=CallContext(caller="greedy"))
         with pytest.raises(Overloaded):
             held.submit("b", call=CallContext(caller="greedy"))
@@ -424,7 +436,7 @@ def test_among_thousands_of_inputs_every_output_finds_its_caller() -> None:
         return [value * value for value in values]
 
     batcher: Batcher[int, int] = Batcher(
-        [run, run], plan=Plan(), name="t", room=AdmissionControl(queue_tokens=300)
+        [run, run], plan=Plan(), name="t", admission=AdmissionControl(queue_tokens=300)
     )
 
     def caller(number: int) -> int:

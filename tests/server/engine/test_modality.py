@@ -20,12 +20,12 @@ from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.encoder import Array, Encoded, Encoder
 from itemlens_server.engine.manifest import (
     Channel,
+    EncoderSpec,
     Manifest,
     Precision,
     Purpose,
     describe_file,
 )
-from itemlens_server.engine.manifest import Encoder as Description
 from itemlens_server.engine.modalities import MODALITIES, image, modality_of_kind
 from itemlens_server.engine.modality import Layout, Modality, Prepared
 from itemlens_server.engine.queue import Plan
@@ -117,7 +117,7 @@ def build(repository: Path) -> str:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.save(model, folder / "sound.onnx")
-    encoder = Description(kind="AUDIO", dim=DIM, graphs={Precision.FP32: describe_file(folder, "sound.onnx")})
+    encoder = EncoderSpec(kind="AUDIO", dim=DIM, graphs={Precision.FP32: describe_file(folder, "sound.onnx")})
     manifest = Manifest(
         space_id="",
         name="sound",

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itemlens_server.engine.call_context import Priority
-from itemlens_server.engine.queue import Job, Plan, Queue
+from itemlens_server.engine.queue import Plan, Queue, QueueEntry
 
 INTERACTIVE, BULK = Priority.INTERACTIVE, Priority.BULK
 
 
-class Named(Job):
+class Named(QueueEntry):
     def __init__(
         self, name: str, tokens: int, group: object = None, priority: Priority = INTERACTIVE
     ) -> None:
@@ -22,21 +22,21 @@ class Named(Job):
 DEFAULT = Plan()
 
 
-def queue(*jobs: Named, plan: Plan = DEFAULT, caller: str = "") -> Queue[Named]:
+def queue(*entries: Named, plan: Plan = DEFAULT, caller: str = "") -> Queue[Named]:
     made: Queue[Named] = Queue(plan)
-    for job in jobs:
-        job.caller = caller
-        made.put(job)
+    for entry in entries:
+        entry.caller = caller
+        made.put(entry)
     return made
 
 
-def by(caller: str, job: Named) -> Named:
-    job.caller = caller
-    return job
+def by(caller: str, entry: Named) -> Named:
+    entry.caller = caller
+    return entry
 
 
 def names(batch: list[Named]) -> list[str]:
-    return [job.name for job in batch]
+    return [entry.name for entry in batch]
 
 
 def order(waiting: Queue[Named]) -> list[str]:
@@ -71,13 +71,13 @@ class TestBatches:
         assert sorted(names(waiting.take())) == ["a", "b"]
 
     def test_a_longer_one_pads_all_the_others(self) -> None:
-        jobs = [Named("a", 50), Named("b", 50), Named("longer", 55), *MANY]
-        assert len(queue(*jobs, plan=Plan(call_tokens=9)).take()) == 2
-        assert len(queue(*jobs, plan=Plan(call_tokens=10)).take()) == 3
+        entries = [Named("a", 50), Named("b", 50), Named("longer", 55), *MANY]
+        assert len(queue(*entries, plan=Plan(call_tokens=9)).take()) == 2
+        assert len(queue(*entries, plan=Plan(call_tokens=10)).take()) == 3
 
     def test_one_joins_if_all_that_wait_gain_more_by_it_than_the_batch_loses(self) -> None:
-        jobs = [Named(str(n), 60) for n in range(20)]
-        sizes = {n: len(queue(*jobs[:n], plan=Plan(call_tokens=12)).take()) for n in (4, 5, 9, 10, 20)}
+        entries = [Named(str(n), 60) for n in range(20)]
+        sizes = {n: len(queue(*entries[:n], plan=Plan(call_tokens=12)).take()) for n in (4, 5, 9, 10, 20)}
         assert sizes == {4: 1, 5: 2, 9: 2, 10: 3, 20: 5}
 
     def test_where_a_call_costs_much_all_are_joined(self) -> None:
@@ -85,20 +85,20 @@ class TestBatches:
         assert len(waiting.take()) == 2
 
     def test_where_padding_is_in_attention_only_more_of_it_is_worth_a_place(self) -> None:
-        jobs = [Named("a", 40), Named("b", 80), Named("long", 200), *MANY]
-        assert names(queue(*jobs, plan=Plan(call_tokens=12)).take()) == ["a"]
+        entries = [Named("a", 40), Named("b", 80), Named("long", 200), *MANY]
+        assert names(queue(*entries, plan=Plan(call_tokens=12)).take()) == ["a"]
         packed = Plan(call_tokens=12, attention_tokens=960)
         assert packed.padding(40, 80) == (80**2 - 40**2) / 960
-        assert sorted(names(queue(*jobs, plan=packed).take())) == ["a", "b"]
+        assert sorted(names(queue(*entries, plan=packed).take())) == ["a", "b"]
 
     def test_where_inputs_run_one_after_the_other_none_pads_another(self) -> None:
         waiting = queue(Named("a", 3), Named("b", 200), *MANY, plan=Plan(max_batch=2, singly=True))
         assert names(waiting.take()) == ["a", "b"]
 
     def test_a_batch_has_a_bound_in_inputs_and_in_padded_tokens(self) -> None:
-        jobs = [Named(str(n), 10) for n in range(9)]
-        assert len(queue(*jobs, plan=Plan(max_batch=4)).take()) == 4
-        assert len(queue(*jobs, plan=Plan(max_tokens=30)).take()) == 3
+        entries = [Named(str(n), 10) for n in range(9)]
+        assert len(queue(*entries, plan=Plan(max_batch=4)).take()) == 4
+        assert len(queue(*entries, plan=Plan(max_tokens=30)).take()) == 3
         assert len(queue(Named("huge", 1000), plan=Plan(max_tokens=30)).take()) == 1
 
     def test_none_is_overtaken_by_many(self) -> None:
@@ -123,7 +123,7 @@ class TestBatches:
     )
     def test_every_job_runs_once_within_all_bounds(
         self,
-        jobs: list[tuple[int, bool, Priority]],
+        entries: list[tuple[int, bool, Priority]],
         max_batch: int,
         max_tokens: int,
         call_tokens: int,
@@ -135,18 +135,18 @@ class TestBatches:
             call_tokens=call_tokens,
             attention_tokens=attention_tokens,
         )
-        waiting = queue(*(Named(str(n), *job) for n, job in enumerate(jobs)), plan=plan)
+        waiting = queue(*(Named(str(n), *entry) for n, entry in enumerate(entries)), plan=plan)
         seen = []
         while batch := waiting.take():
-            lengths = [job.tokens for job in batch]
+            lengths = [entry.tokens for entry in batch]
             padded = len(batch) * max(lengths)
             assert len(batch) <= max_batch
             assert len(batch) == 1 or padded <= max_tokens
             padding = sum(plan.padding(length, max(lengths)) for length in lengths)
             assert padding <= call_tokens * (len(batch) - 1) + 1e-9
-            assert len({(job.group, job.priority) for job in batch}) == 1
+            assert len({(entry.group, entry.priority) for entry in batch}) == 1
             seen += names(batch)
-        assert sorted(seen) == sorted(str(n) for n in range(len(jobs)))
+        assert sorted(seen) == sorted(str(n) for n in range(len(entries)))
         assert len(waiting) == waiting.tokens(INTERACTIVE) == waiting.tokens(BULK) == 0
 
 

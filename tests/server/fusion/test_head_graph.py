@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_head import random_head
 
-from itemlens_server.engine.repository import FusionHead, Space
+from itemlens_server.engine.head_runner import HeadRunner
+from itemlens_server.engine.repository import Space
 from itemlens_server.fusion import graph
 from itemlens_server.fusion.head import Array, Head, unit
 
@@ -60,8 +61,8 @@ class DirectSession:
         return list(self._session.run(outputs, inputs))
 
 
-def fusion(head: Head) -> FusionHead:
-    return FusionHead(head, DirectSession(head))  # type: ignore[arg-type]
+def fusion(head: Head) -> HeadRunner:
+    return HeadRunner(head, DirectSession(head))  # type: ignore[arg-type]
 
 
 @settings(max_examples=40)
@@ -91,13 +92,13 @@ def test_an_item_with_nothing_is_all_zeros() -> None:
 def test_the_order_of_an_items_pictures_does_not_matter(fitted_space: Space) -> None:
     rng = np.random.default_rng(4)
     pictures = [rng.normal(size=24).astype(np.float32) for _ in range(3)]
-    one, other = fitted_space.head.fuse([{"image": pictures}, {"image": pictures[::-1]}])
+    one, other = fitted_space.head_runner.fuse([{"image": pictures}, {"image": pictures[::-1]}])
     np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 @pytest.mark.parametrize("channel", ["text", "image"])
 def test_a_space_before_fit_keeps_vectors_as_they_are(plain_space: Space, channel: str) -> None:
-    v = np.random.default_rng(2).normal(size=plain_space.encoders[channel].about.dim).astype(np.float32)
-    [h] = plain_space.head.fuse([{channel: [v]}])
-    np.testing.assert_allclose(h, h_by_hand(plain_space.terms, {channel: [v]}), atol=1e-6)
-    np.testing.assert_allclose(h[plain_space.terms.block(channel)], unit(v), atol=1e-6)
+    v = np.random.default_rng(2).normal(size=plain_space.encoders[channel].spec.dim).astype(np.float32)
+    [h] = plain_space.head_runner.fuse([{channel: [v]}])
+    np.testing.assert_allclose(h, h_by_hand(plain_space.head, {channel: [v]}), atol=1e-6)
+    np.testing.assert_allclose(h[plain_space.head.block(channel)], unit(v), atol=1e-6)

@@ -270,7 +270,7 @@ class TestBaselines:
         request = QueryRequest(history=[Interaction(j, CLICK) for j in past], max_interests=1)
         found = [p for p in explain(sample, item_id, request).by_source if p.kind == "BEHAVIOUR"]
         share = {"item-0006": 1 / 1.9, "item-0003": 0.9 / 1.9}
-        weight = sample.collection.space.terms.weights(HISTORY).behaviour
+        weight = sample.collection.space.head.weights(HISTORY).behaviour
         assert {p.past_item_id: p.value for p in found} == pytest.approx(
             {j: weight * share[j] * table.entry(j, item_id) for j in past}, rel=1e-5
         )
@@ -278,7 +278,7 @@ class TestBaselines:
 
 def test_past_items_that_nearly_cancel_each_other_out_still_add_up(sample: Live) -> None:
     # Two pictures, nearly opposite: each one's share is thousands of times the sum.
-    snapshot, head = sample.collection.snapshot(), sample.collection.space.terms
+    snapshot, head = sample.collection.snapshot(), sample.collection.space.head
     a, b = (snapshot.view.position(i) for i in ("item-0000", "item-0030"))
     h = snapshot.view.h.copy()
     for name in head.names:

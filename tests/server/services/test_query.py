@@ -114,7 +114,7 @@ class TestResolve:
         np.testing.assert_allclose(together, sum(alone), atol=1e-5)
 
     def test_a_dislike_counts_against_under_weights_of_its_own(self, sample: Live) -> None:
-        head = sample.collection.space.terms
+        head = sample.collection.space.head
         disliked = self.resolve(sample, disliked=["item-0000"]).interests[0].u
         liked = self.resolve(sample, liked=["item-0000"]).interests[0].u
         block = head.block("text")
@@ -130,7 +130,7 @@ class TestResolve:
         assert told.seen == asked.seen == {"item-0000", "item-0001"}
 
     def test_changed_weights_hold_for_every_source(self, sample: Live) -> None:
-        head = sample.collection.space.terms
+        head = sample.collection.space.head
         changes = {"text": ChannelChange(weight=0.0), "image": ChannelChange(threshold=0.9)}
         u = (
             self.resolve(
@@ -170,7 +170,7 @@ class TestResolve:
             self.resolve(sample, liked=["item-0000"], channel_changes={"smell": ChannelChange(1.0)})
 
     def test_past_items_that_cancel_each_other_out_ask_for_nothing(self, sample: Live) -> None:
-        snapshot, head = sample.collection.snapshot(), sample.collection.space.terms
+        snapshot, head = sample.collection.snapshot(), sample.collection.space.head
         opposite = snapshot.view.h.copy()
         a, b = (snapshot.view.position(i) for i in ("item-0000", "item-0030"))
         assert a is not None and b is not None
@@ -202,7 +202,7 @@ class TestResolve:
             scorer = bind(self.resolve(sample, liked=["item-0000"], **query))
             return sum(t.scores(0, positions) for t in scorer.terms if isinstance(t, Behaviour))  # type: ignore[return-value]
 
-        fitted = sample.collection.space.terms.weights(HISTORY).behaviour
+        fitted = sample.collection.space.head.weights(HISTORY).behaviour
         assert behaviour().any() and fitted == 0.8
         np.testing.assert_allclose(behaviour(behaviour_weight=1.6), 2 * behaviour(), rtol=1e-6)
         assert not behaviour(behaviour_weight=0.0).any()

@@ -62,7 +62,7 @@ def test_a_score_is_the_dot_product_plus_behaviour(sample: Live) -> None:
     answer = sample.ask(
         QueryRequest(history=[Interaction("item-0003", CLICK), Interaction("item-0006", CLICK)]), k=20
     )
-    table, weight = sample.collection.item_to_item, sample.collection.space.terms.weights(HISTORY).behaviour
+    table, weight = sample.collection.item_to_item, sample.collection.space.head.weights(HISTORY).behaviour
     [past] = [term.past for term in bind(answer.asking).terms if isinstance(term, Behaviour)]
     assert table is not None and past
     for one in answer.items:

@@ -43,8 +43,8 @@ class ImageEncoder(Encoder[bytes, Array]):
     map, row by row."""
 
     def _open(self, directory: Path) -> None:
-        assert self.about.picture is not None
-        self._preprocessing = self.about.picture
+        assert self.spec.picture is not None
+        self._preprocessing = self.spec.picture
         self._layout = GridLayout(*self.heat_map_size)
 
     def prepare(self, value: bytes, purpose: Purpose, keep: bool = False) -> Prepared[Array]:
@@ -106,7 +106,7 @@ class ImageEncoder(Encoder[bytes, Array]):
         return [
             Encoded(
                 result[0][row].copy(),
-                result[1][row].reshape(-1, self.about.dim).copy() if with_places else None,
+                result[1][row].reshape(-1, self.spec.dim).copy() if with_places else None,
             )
             for row in range(len(batch))
         ]

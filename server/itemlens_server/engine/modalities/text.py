@@ -64,10 +64,10 @@ class TextEncoder(Encoder[str, Tokens]):
     """Texts to vectors; z has a row for each token, special ones included."""
 
     def _open(self, directory: Path) -> None:
-        assert self.about.text is not None
-        self._tokenizer = Tokenizer.load(directory, self.about.text)
-        self._max_tokens = self.about.text.max_tokens
-        self._singly = self.precision in self.about.singly
+        assert self.spec.text is not None
+        self._tokenizer = Tokenizer.load(directory, self.spec.text)
+        self._max_tokens = self.spec.text.max_tokens
+        self._singly = self.precision in self.spec.singly
 
     def prepare(self, value: str, purpose: Purpose, keep: bool = False) -> Prepared[Tokens]:
         """Tokenise a text.
@@ -98,8 +98,8 @@ class TextEncoder(Encoder[str, Tokens]):
             # They still leave the queue a few at a time: that a thread waits for the next costs more than the others'
             # waiting for it.
             return [Plan(i, n, max_batch=4, singly=True) for i, n in shares]
-        packed = self.precision in self.about.packed
-        attention = int(ATTENTION_WIDTHS * self.about.dim) if packed else 0
+        packed = self.precision in self.spec.packed
+        attention = int(ATTENTION_WIDTHS * self.spec.dim) if packed else 0
         return [Plan(i, n, max_batch=size, attention_tokens=attention) for i, n in shares for size in (8, 1)]
 
     def _sample(self) -> list[Tokens]:

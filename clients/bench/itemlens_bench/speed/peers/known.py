@@ -16,7 +16,7 @@ from itemlens_bench.speed.peers.grpc_calls import TextsCaller, TritonCaller
 from itemlens_bench.speed.peers.http_calls import InfinityCaller, LitServeCaller
 from itemlens_bench.speed.peers.processes import start
 from itemlens_bench.speed.target import Caller, Target
-from itemlens_server.engine.manifest import Encoder, Manifest, Precision
+from itemlens_server.engine.manifest import EncoderSpec, Manifest, Precision
 
 CACHE = Path.home() / ".cache" / "itemlens-bench" / "peers"
 
@@ -135,7 +135,7 @@ def peers(space: Path, cache: Path = CACHE, threads: int | None = None) -> dict[
     }
 
 
-def text_encoder(space: Path) -> Encoder:
+def text_encoder(space: Path) -> EncoderSpec:
     """The text encoder of `space`.
 
     Raises:
@@ -148,7 +148,7 @@ def text_encoder(space: Path) -> Encoder:
 
 
 def _start(
-    name: str, space: Path, encoder: Encoder, cache: Path, threads: int, port: int
+    name: str, space: Path, encoder: EncoderSpec, cache: Path, threads: int, port: int
 ) -> subprocess.Popen[bytes]:
     peer = PEERS[name]
     assert encoder.text is not None
