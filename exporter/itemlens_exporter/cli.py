@@ -74,7 +74,7 @@ def export(
             if not console.is_terminal:
                 console.print(message, highlight=False)
 
-        made = export_space(
+        exported = export_space(
             text=None if text == "none" else presets.text(text, mean=pooling == "mean"),
             image=None if image == "none" else presets.image(image),
             models=models,
@@ -84,9 +84,9 @@ def export(
             pack=pack,
             progress=progress,
         )
-    console.print(parity_table(made.manifest))
-    console.print(f"written to {made.directory}", highlight=False)
-    typer.echo(made.manifest.space_id)
+    console.print(parity_table(exported.manifest))
+    console.print(f"written to {exported.directory}", highlight=False)
+    typer.echo(exported.manifest.space_id)
 
 
 def parity_table(manifest: Manifest) -> Table:

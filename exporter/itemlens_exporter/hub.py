@@ -55,7 +55,7 @@ def load_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
     """
     try:
         with quiet():
-            model, found = AutoModel.from_pretrained(
+            model, loading_info = AutoModel.from_pretrained(
                 folder,
                 config=config,
                 attn_implementation="eager",
@@ -68,7 +68,7 @@ def load_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
             "get them again"
         ) from error
     # The pooler is a layer for sentence pairs, off the path to z, which many checkpoints lack.
-    missing = sorted(key for key in found["missing_keys"] if "pooler" not in key)
+    missing = sorted(key for key in loading_info["missing_keys"] if "pooler" not in key)
     if missing:
         raise ExportError(
             f"{folder} lacks {len(missing)} weights of a {config.model_type} encoder, {missing[0]} for one: "

@@ -41,7 +41,7 @@ def pack(model: onnx.ModelProto) -> onnx.ModelProto | None:
     """
     packed = onnx.ModelProto.FromString(model.SerializeToString())
     nodes = list(packed.graph.node)
-    weights = {one.name: one for one in packed.graph.initializer}
+    weights = {weight.name: weight for weight in packed.graph.initializer}
     first = next((node for node in nodes if node.op_type == "Attention"), None)
     if first is None or not _packable(nodes, set(weights), first.input[0]):
         return None
@@ -53,12 +53,12 @@ def pack(model: onnx.ModelProto) -> onnx.ModelProto | None:
             result += _attention(node)
             continue
         result.append(node)
-        made = set(node.output)
+        outputs = set(node.output)
         for at, name in enumerate(node.output):
             node.output[at] = renamed.get(name, name)
-        if embedded in made:
+        if embedded in outputs:
             result += [*_index(), *_pack(renamed[embedded], embedded)]
-        if OUTPUT in made:
+        if OUTPUT in outputs:
             result.append(_node("Gather", [renamed[OUTPUT], PLACES], OUTPUT, axis=0))
     packed.graph.initializer.extend(_constants(weights[first.input[1]].dims[0]))
     packed.graph.ClearField("node")

@@ -32,11 +32,10 @@ def measure(path: Path, precision: Precision, samples: Samples, *, singly: bool 
     session = graph.session(path)
     session.run(["v"], samples.singles[0][1])
     start = time.perf_counter()
-    found = [_distances(session, samples.singles, samples.reference)]
+    distances = _distances(session, samples.singles, samples.reference)
     seconds = time.perf_counter() - start
     if not singly:
-        found.append(_distances(session, samples.batches, samples.reference))
-    distances = np.concatenate(found)
+        distances = np.concatenate([distances, _distances(session, samples.batches, samples.reference)])
     worst, limit = float(distances.max()), LIMITS[precision]
     row = Parity(
         precision=precision,
@@ -54,8 +53,8 @@ def _distances(
     feeds: Sequence[tuple[list[int], Feed]],
     reference: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float64]:
-    found = [cosine_distance(session.run(["v"], feed)[0], reference[rows]) for rows, feed in feeds]
-    return np.concatenate(found)
+    distances = [cosine_distance(session.run(["v"], feed)[0], reference[rows]) for rows, feed in feeds]
+    return np.concatenate(distances)
 
 
 def cosine_distance(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

@@ -61,11 +61,11 @@ def texts(seed: int = 0) -> list[str]:
         ends = [word + rng.choice(["", "", "", "", ",", ".", "。"]) for word in chosen]
         return ("" if vocabulary is chinese else " ").join(ends)
 
-    made = [words(1, 6) for _ in range(80)]
-    made += [words(7, 30) for _ in range(80)]
-    made += [words(31, 120) for _ in range(22)]
-    made += [words(700, 900) for _ in range(3)]
-    return [*_EDGE, *made]
+    generated = [words(1, 6) for _ in range(80)]
+    generated += [words(7, 30) for _ in range(80)]
+    generated += [words(31, 120) for _ in range(22)]
+    generated += [words(700, 900) for _ in range(3)]
+    return [*_EDGE, *generated]
 
 
 def pictures(seed: int = 0) -> list[bytes]:
@@ -75,14 +75,14 @@ def pictures(seed: int = 0) -> list[bytes]:
     kinds: tuple[Callable[[np.random.Generator, int, int], Image.Image], ...] = (
         _gradient, _noise, _shapes, _stripes, _scene, _scene, _clouds, _flat,
     )  # fmt: skip
-    made = []
+    files = []
     for i in range(208):
         height, width = (int(side) for side in rng.integers(8, 420, 2))
         image = kinds[i % len(kinds)](rng, height, width)
         buffer = io.BytesIO()
         image.save(buffer, "JPEG" if i % 3 == 0 else "PNG")
-        made.append(buffer.getvalue())
-    return made
+        files.append(buffer.getvalue())
+    return files
 
 
 def _image(values: npt.NDArray[np.floating]) -> Image.Image:

@@ -94,7 +94,7 @@ def _by_rows(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
     """Turn the products `names` into MatMulNBits of 8 bits that computes in int8: a scale for each block of a token's
     values instead of one for all tokens, so that one large value costs its neighbours in the block alone."""
     body = model.graph
-    weights = {one.name: one for one in body.initializer}
+    weights = {weight.name: weight for weight in body.initializer}
     for node in body.node:
         if node.name not in names:
             continue

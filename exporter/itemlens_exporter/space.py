@@ -96,13 +96,13 @@ def _channels(
     wanted: Mapping[str, Kind] | None, checkpoints: Mapping[str, Checkpoint]
 ) -> tuple[Channel, ...]:
     kinds: dict[str, Kind] = {"text": "TEXT", "image": "IMAGE"}
-    found = dict(wanted) if wanted else {key: kinds[key] for key in checkpoints}
-    for name, kind in found.items():
+    channels = dict(wanted) if wanted else {key: kinds[key] for key in checkpoints}
+    for name, kind in channels.items():
         if kind.lower() not in checkpoints:
             raise ExportError(
                 f"channel {name!r} needs a {kind.lower()} encoder: name one with --{kind.lower()}"
             )
-    return tuple(Channel(name=name, kind=kind, encoder=kind.lower()) for name, kind in found.items())
+    return tuple(Channel(name=name, kind=kind, encoder=kind.lower()) for name, kind in channels.items())
 
 
 def _export(
@@ -163,8 +163,8 @@ def _export(
             source["int8"] = best.label
             singly = (Precision.INT8,) if best.singly else ()
     fused.unlink()
-    found = checkpoint.encoder(work, key, graphs, tuple(rows), source)
-    return found.model_copy(update={"packed": (Precision.FP32,) if packed else (), "singly": singly})
+    spec = checkpoint.encoder(work, key, graphs, tuple(rows), source)
+    return spec.model_copy(update={"packed": (Precision.FP32,) if packed else (), "singly": singly})
 
 
 def _int8(

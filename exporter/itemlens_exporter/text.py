@@ -155,7 +155,7 @@ class TextCheckpoint:
         return Samples(
             singles=[([i], _feed([ids[i]])) for i in range(len(ids))],
             batches=[(group, _feed([ids[i] for i in group])) for group in groups],
-            reference=np.stack([self.reference(one) for one in ids]),
+            reference=np.stack([self.reference(text_ids) for text_ids in ids]),
         )
 
 

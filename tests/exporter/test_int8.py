@@ -88,12 +88,12 @@ class TestChoice:
             monkeypatch.setattr(TextCheckpoint, "int8", int8)
             monkeypatch.setattr(parity, "measure", measure)
             checkpoint = hub_text.load(str(tiny_text()), [])
-            made = space.export_space(
+            exported = space.export_space(
                 text=checkpoint, image=None, models=tmp_path / "models", name="", precisions=[Precision.INT8]
             )
-            encoder = made.manifest.encoders["text"]
+            encoder = exported.manifest.encoders["text"]
             file = encoder.graphs.get(Precision.INT8)
-            kept = (made.directory / file.path).read_text() if file else None
+            kept = (exported.directory / file.path).read_text() if file else None
             assert encoder.source.get("int8") == kept
             return kept, tried, encoder.parity[-1].max
 

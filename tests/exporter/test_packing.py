@@ -50,7 +50,7 @@ def test_no_product_sees_padding(fused: Path, tmp_path: Path) -> None:
     products = [node.output[0] for node in packed.graph.node if node.op_type == "MatMul"]
     packed.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in products)
     graph.save(packed, tmp_path / "packed.onnx")
-    rows = {len(made) for made in graph.session(tmp_path / "packed.onnx").run(products, feed(LENGTHS))}
+    rows = {len(product) for product in graph.session(tmp_path / "packed.onnx").run(products, feed(LENGTHS))}
     assert (
         len(products) == 2 * 4
     )  # queries, keys and values in one; attention's output; two of the feed-forward layer

@@ -24,17 +24,17 @@ def opened(path: Path) -> onnxruntime.InferenceSession:
     return graph.session(path)
 
 
-def vectors(made: Exported, texts: list[str], purpose: Purpose) -> npt.NDArray[np.float32]:
+def vectors(exported: Exported, texts: list[str], purpose: Purpose) -> npt.NDArray[np.float32]:
     """Unit vectors of texts, from the space on disk alone."""
-    encoder = made.manifest.encoders["text"]
+    encoder = exported.manifest.encoders["text"]
     assert encoder.text is not None
-    tokenizer = Tokenizer.load(made.directory, encoder.text)
-    session = opened(made.directory / encoder.graphs[Precision.FP32].path)
-    found = []
+    tokenizer = Tokenizer.load(exported.directory, encoder.text)
+    session = opened(exported.directory / encoder.graphs[Precision.FP32].path)
+    rows = []
     for text in texts:
         ids = tokenizer.encode(text, purpose).ids[None]
-        found.append(session.run(["v"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0][0])
-    stacked = np.stack(found)
+        rows.append(session.run(["v"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0][0])
+    stacked = np.stack(rows)
     return stacked / np.linalg.norm(stacked, axis=1, keepdims=True)
 
 
@@ -82,8 +82,8 @@ def test_minilm_finds_english(minilm: Exported) -> None:
 
 
 def test_fp32_is_true_to_the_checkpoint(multilingual: Exported, minilm: Exported) -> None:
-    for made in (multilingual, minilm):
-        for encoder in made.manifest.encoders.values():
+    for exported in (multilingual, minilm):
+        for encoder in exported.manifest.encoders.values():
             row = encoder.parity[0]
             assert (row.precision, row.passed) == (Precision.FP32, True)
             assert row.inputs >= 200

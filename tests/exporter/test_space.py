@@ -35,7 +35,7 @@ def test_the_same_checkpoints_give_the_same_id(
     tiny_text: Folder, tiny_picture: Folder, tmp_path: Path
 ) -> None:
     text, picture = str(tiny_text()), str(tiny_picture("ConvNext"))
-    made = [
+    twice = [
         export_space(
             text=hub_text.load(text, []),
             image=hub_picture.load(picture, []),
@@ -45,20 +45,20 @@ def test_the_same_checkpoints_give_the_same_id(
         )
         for turn in range(2)
     ]
-    assert made[0].manifest.space_id == made[1].manifest.space_id
-    assert made[0].manifest.files() == made[1].manifest.files()
+    assert twice[0].manifest.space_id == twice[1].manifest.space_id
+    assert twice[0].manifest.files() == twice[1].manifest.files()
 
 
 def test_every_file_is_there_as_the_manifest_says(checkpoint: TextCheckpoint, tmp_path: Path) -> None:
-    made = make(checkpoint, tmp_path)
-    assert made.directory == tmp_path / made.manifest.space_id
-    assert Manifest.load(made.directory) == made.manifest
+    exported = make(checkpoint, tmp_path)
+    assert exported.directory == tmp_path / exported.manifest.space_id
+    assert Manifest.load(exported.directory) == exported.manifest
     named = {"manifest.json"}
-    for file in made.manifest.files():
-        content = (made.directory / file.path).read_bytes()
+    for file in exported.manifest.files():
+        content = (exported.directory / file.path).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (file.bytes, file.sha256)
         named.add(file.path)
-    there = {str(p.relative_to(made.directory)) for p in made.directory.rglob("*") if p.is_file()}
+    there = {str(p.relative_to(exported.directory)) for p in exported.directory.rglob("*") if p.is_file()}
     assert there == named
     assert [p.name for p in tmp_path.glob(".*")] == []
 
@@ -72,11 +72,11 @@ def test_exporting_again_repairs_a_damaged_space(checkpoint: TextCheckpoint, tmp
 
 
 def test_the_servers_tokenizer_reads_it(checkpoint: TextCheckpoint, tmp_path: Path) -> None:
-    made = make(checkpoint, tmp_path)
-    about = made.manifest.encoders["text"].text
+    exported = make(checkpoint, tmp_path)
+    about = exported.manifest.encoders["text"].text
     assert about is not None
     text = "Hello 世界"
-    tokens = Tokenizer.load(made.directory, about).encode(text, "item")
+    tokens = Tokenizer.load(exported.directory, about).encode(text, "item")
     np.testing.assert_array_equal(tokens.ids, checkpoint.tokenise([text])[0].ids)
 
 
@@ -87,10 +87,10 @@ def test_padding_is_left_in_where_it_is_wanted(checkpoint: TextCheckpoint, tmp_p
 
 
 def test_half_precision_still_answers_in_float32(checkpoint: TextCheckpoint, tmp_path: Path) -> None:
-    made = make(checkpoint, tmp_path, precisions=[Precision.FP16])
-    encoder = made.manifest.encoders["text"]
+    exported = make(checkpoint, tmp_path, precisions=[Precision.FP16])
+    encoder = exported.manifest.encoders["text"]
     assert set(encoder.graphs) == {Precision.FP32, Precision.FP16}
-    half = graph.session(made.directory / encoder.graphs[Precision.FP16].path)
+    half = graph.session(exported.directory / encoder.graphs[Precision.FP16].path)
     assert {output.type for output in half.get_outputs()} == {"tensor(float)"}
 
 
@@ -101,8 +101,8 @@ class TestChannels:
         ]
 
     def test_several_over_one_encoder(self, checkpoint: TextCheckpoint, tmp_path: Path) -> None:
-        made = make(checkpoint, tmp_path, channels={"title": "TEXT", "reviews": "TEXT"})
-        assert [(c.name, c.encoder) for c in made.manifest.channels] == [
+        exported = make(checkpoint, tmp_path, channels={"title": "TEXT", "reviews": "TEXT"})
+        assert [(c.name, c.encoder) for c in exported.manifest.channels] == [
             ("title", "text"),
             ("reviews", "text"),
         ]
@@ -119,7 +119,9 @@ class TestChannels:
 def break_graph(path: Path, size: float) -> None:
     """Move one weight matrix of the graph."""
     model = onnx.load(path)
-    weights = max(model.graph.initializer, key=lambda one: len(one.raw_data) if len(one.dims) == 2 else 0)
+    weights = max(
+        model.graph.initializer, key=lambda weight: len(weight.raw_data) if len(weight.dims) == 2 else 0
+    )
     values = numpy_helper.to_array(weights)
     moved = values + size * np.random.default_rng(0).standard_normal(values.shape).astype(values.dtype)
     weights.CopyFrom(numpy_helper.from_array(moved, weights.name))
@@ -155,14 +157,14 @@ class TestParity:
         self, checkpoint: TextCheckpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(parity.LIMITS, Precision.FP16, 0.0)
-        made = make(checkpoint, tmp_path, precisions=[Precision.FP16])
-        encoder = made.manifest.encoders["text"]
+        exported = make(checkpoint, tmp_path, precisions=[Precision.FP16])
+        encoder = exported.manifest.encoders["text"]
         assert set(encoder.graphs) == {Precision.FP32}
         assert [(row.precision, row.passed) for row in encoder.parity] == [
             (Precision.FP32, True),
             (Precision.FP16, False),
         ]
-        assert not (made.directory / "text" / "model.fp16.onnx").exists()
+        assert not (exported.directory / "text" / "model.fp16.onnx").exists()
 
     def test_infinite_where_a_vector_is_zero_or_no_number(self) -> None:
         ones = np.ones((3, 2), dtype=np.float32)
