@@ -1,16 +1,16 @@
-"""What the two kinds of checkpoint have in common for the assembly of a space."""
+"""What all kinds of checkpoint have in common for the assembly of a space."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from itemlens_server.engine.manifest import EncoderSpec, Parity, Precision
+from itemlens_server.engine.manifest import EncoderSpec
 
 Feed = dict[str, npt.NDArray[np.generic]]
 
@@ -43,6 +43,13 @@ class Int8:
 class Checkpoint(Protocol):
     """A loaded checkpoint that can be exported."""
 
+    kind: ClassVar[str]
+    """Of the contract's ChannelKind."""
+
+    @property
+    def dim(self) -> int:
+        """Width of v."""
+
     @property
     def source(self) -> dict[str, str]:
         """Where it comes from, for people."""
@@ -57,12 +64,5 @@ class Checkpoint(Protocol):
         """Quantise the graph `fp32` into `folder`: ladders, each from the boldest graph to the most
         careful."""
 
-    def encoder(
-        self,
-        directory: Path,
-        folder: str,
-        graphs: dict[Precision, str],
-        parity: tuple[Parity, ...],
-        source: dict[str, str],
-    ) -> EncoderSpec:
-        """The manifest's entry, writing what else it needs (a tokenizer) to `directory`/`folder`."""
+    def with_preprocessing(self, spec: EncoderSpec, directory: Path, folder: str) -> EncoderSpec:
+        """`spec` with its pre-processing, whose files (a tokenizer) are written to `directory`/`folder`."""

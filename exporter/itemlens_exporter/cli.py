@@ -13,10 +13,10 @@ from itemlens_exporter.errors import ExportError
 
 # Nothing of the engine: the other commands import this module too.
 if TYPE_CHECKING:
-    from itemlens_exporter.space import Kind
+    from itemlens_exporter.checkpoint import Checkpoint
     from itemlens_server.engine.manifest import Manifest, Precision
 
-KINDS: dict[str, Kind] = {"text": "TEXT", "image": "IMAGE"}
+ENCODERS = ("text", "image")
 
 
 def export(
@@ -74,9 +74,15 @@ def export(
             if not console.is_terminal:
                 console.print(message, highlight=False)
 
+        checkpoints: dict[str, Checkpoint] = {}
+        if text != "none":
+            checkpoints["text"] = presets.text(text, mean=pooling == "mean")
+        if image != "none":
+            checkpoints["image"] = presets.image(image)
+        if not checkpoints:
+            raise ExportError("nothing to export: name a text or an image encoder")
         exported = export_space(
-            text=None if text == "none" else presets.text(text, mean=pooling == "mean"),
-            image=None if image == "none" else presets.image(image),
+            checkpoints,
             models=models,
             name=name or " + ".join(Path(given).name for given in (text, image) if given != "none"),
             precisions=precisions,
@@ -119,11 +125,11 @@ def _precisions(given: list[str]) -> list[Precision]:
         raise ExportError(f"--precision: {error}: give fp32, fp16 or int8") from error
 
 
-def _channels(given: list[str]) -> dict[str, Kind]:
-    channels: dict[str, Kind] = {}
+def _channels(given: list[str]) -> dict[str, str]:
+    channels: dict[str, str] = {}
     for part in given:
-        name, _, kind = part.partition("=")
-        if not name or kind not in KINDS or name in channels:
+        name, _, encoder = part.partition("=")
+        if not name or encoder not in ENCODERS or name in channels:
             raise ExportError(f"--channel {part}: give NAME=text or NAME=image, each name once")
-        channels[name] = KINDS[kind]
+        channels[name] = encoder
     return channels

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +20,7 @@ from transformers import PretrainedConfig
 from itemlens_exporter import graph, parity_inputs, quantise
 from itemlens_exporter.checkpoint import Feed, Int8, Samples
 from itemlens_server.engine import pictures
-from itemlens_server.engine.manifest import (
-    EncoderSpec,
-    Parity,
-    PicturePreprocessing,
-    Precision,
-    describe_file,
-)
+from itemlens_server.engine.manifest import EncoderSpec, PicturePreprocessing
 
 BATCH = 8
 MAX_PIXELS = 10_000_000
@@ -47,6 +42,8 @@ class MeanOfCells(nn.Module):
 @dataclass(frozen=True)
 class PictureCheckpoint:
     """A picture encoder in memory. `cells`: pixels float32 [B, 3, H, W] -> [B, grid_h, grid_w, dim]."""
+
+    kind: ClassVar[str] = "IMAGE"
 
     cells: nn.Module
     preprocessing: PicturePreprocessing
@@ -102,23 +99,9 @@ class PictureCheckpoint:
         feeds: list[Feed] = [{"pixels": prepared[i : i + 1]} for i in range(len(prepared))]
         return quantise.picture(fp32, folder, feeds, self.transformer)
 
-    def encoder(
-        self,
-        directory: Path,
-        folder: str,
-        graphs: dict[Precision, str],
-        parity: tuple[Parity, ...],
-        source: dict[str, str],
-    ) -> EncoderSpec:
-        """The manifest's entry."""
-        return EncoderSpec(
-            kind="IMAGE",
-            dim=self.dim,
-            graphs={precision: describe_file(directory, graph) for precision, graph in graphs.items()},
-            picture=self.preprocessing,
-            source=source,
-            parity=parity,
-        )
+    def with_preprocessing(self, spec: EncoderSpec, directory: Path, folder: str) -> EncoderSpec:
+        """`spec` with how pictures are prepared; writes nothing."""
+        return spec.model_copy(update={"picture": self.preprocessing})
 
     def prepare(self, encoded: Sequence[bytes]) -> npt.NDArray[np.float32]:
         """Image files to float32 [N, 3, H, W]."""

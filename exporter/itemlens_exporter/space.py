@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import onnx
 
@@ -18,12 +17,9 @@ from itemlens_exporter import graph, packing, parity
 from itemlens_exporter.checkpoint import Checkpoint, Int8, Samples
 from itemlens_exporter.errors import ExportError
 from itemlens_exporter.parity import Measured
-from itemlens_exporter.picture import PictureCheckpoint
-from itemlens_exporter.text import TextCheckpoint
 from itemlens_server.durable import publish
-from itemlens_server.engine.manifest import Channel, EncoderSpec, Manifest, Parity, Precision
+from itemlens_server.engine.manifest import Channel, EncoderSpec, Manifest, Parity, Precision, describe_file
 
-Kind = Literal["TEXT", "IMAGE"]
 Progress = Callable[[str], None]
 
 # Of two int8 graphs that pass, the one tried later must take at most this share of the time to be chosen: the
@@ -42,31 +38,25 @@ class Exported:
 
 
 def export_space(
+    checkpoints: Mapping[str, Checkpoint],
     *,
-    text: TextCheckpoint | None,
-    image: PictureCheckpoint | None,
     models: Path,
     name: str,
     precisions: Sequence[Precision] = (Precision.FP32,),
-    channels: Mapping[str, Kind] | None = None,
+    channels: Mapping[str, str] | None = None,
     pack: bool = True,
     progress: Progress = lambda message: None,
 ) -> Exported:
     """Export the encoders to `models`/<space_id>/ and check each graph against its checkpoint.
 
-    channels: name -> kind; by default `text` and `image`, as far as there is an encoder. fp32 is always made.
+    checkpoints: by the encoder's name in the space.
+    channels: name -> encoder; by default each encoder has one, of its name.
+    fp32 is always made.
     pack: leave padding out of the fp32 graph of texts, if it can be (see `packing`).
     A precision other than fp32 that fails its parity check is left out, its row kept in the manifest.
-    ExportError: nothing to export, a channel without an encoder, fp32 not true to the checkpoint.
+    ExportError: a channel without an encoder, fp32 not true to the checkpoint.
     """
-    checkpoints: dict[str, Checkpoint] = {}
-    if text:
-        checkpoints["text"] = text
-    if image:
-        checkpoints["image"] = image
-    if not checkpoints:
-        raise ExportError("nothing to export: name a text or an image encoder")
-    named = _channels(channels, checkpoints)
+    named = _channels(channels or {key: key for key in checkpoints}, checkpoints)
     models.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".export-", dir=models))
     try:
@@ -92,17 +82,13 @@ def export_space(
     return Exported(target, manifest)
 
 
-def _channels(
-    wanted: Mapping[str, Kind] | None, checkpoints: Mapping[str, Checkpoint]
-) -> tuple[Channel, ...]:
-    kinds: dict[str, Kind] = {"text": "TEXT", "image": "IMAGE"}
-    channels = dict(wanted) if wanted else {key: kinds[key] for key in checkpoints}
-    for name, kind in channels.items():
-        if kind.lower() not in checkpoints:
-            raise ExportError(
-                f"channel {name!r} needs a {kind.lower()} encoder: name one with --{kind.lower()}"
-            )
-    return tuple(Channel(name=name, kind=kind, encoder=kind.lower()) for name, kind in channels.items())
+def _channels(channels: Mapping[str, str], checkpoints: Mapping[str, Checkpoint]) -> tuple[Channel, ...]:
+    for name, key in channels.items():
+        if key not in checkpoints:
+            raise ExportError(f"channel {name!r} needs a {key} encoder: name one with --{key}")
+    return tuple(
+        Channel(name=name, kind=checkpoints[key].kind, encoder=key) for name, key in channels.items()
+    )
 
 
 def _export(
@@ -163,8 +149,16 @@ def _export(
             source["int8"] = best.label
             singly = (Precision.INT8,) if best.singly else ()
     fused.unlink()
-    spec = checkpoint.encoder(work, key, graphs, tuple(rows), source)
-    return spec.model_copy(update={"packed": (Precision.FP32,) if packed else (), "singly": singly})
+    spec = EncoderSpec(
+        kind=checkpoint.kind,
+        dim=checkpoint.dim,
+        graphs={precision: describe_file(work, path) for precision, path in graphs.items()},
+        packed=(Precision.FP32,) if packed else (),
+        singly=singly,
+        source=source,
+        parity=tuple(rows),
+    )
+    return checkpoint.with_preprocessing(spec, work, key)
 
 
 def _int8(

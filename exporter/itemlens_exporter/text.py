@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +21,6 @@ from itemlens_exporter.checkpoint import Feed, Int8, Samples
 from itemlens_server.engine.manifest import (
     EncoderSpec,
     File,
-    Parity,
-    Precision,
     Purpose,
     TextPreprocessing,
     describe_file,
@@ -54,6 +53,8 @@ class MeanPooled(nn.Module):
 class TextCheckpoint:
     """A text encoder with its tokenizer, in memory. `model` must compute attention by its "eager"
     implementation."""
+
+    kind: ClassVar[str] = "TEXT"
 
     model: PreTrainedModel
     tokenizer: HfTokenizer
@@ -100,28 +101,14 @@ class TextCheckpoint:
         feeds = [_feed([tokens.ids]) for tokens in self.tokenise(texts)]
         return quantise.text(fp32, folder, feeds)
 
-    def encoder(
-        self,
-        directory: Path,
-        folder: str,
-        graphs: dict[Precision, str],
-        parity: tuple[Parity, ...],
-        source: dict[str, str],
-    ) -> EncoderSpec:
-        """The manifest's entry; writes tokenizer.json."""
+    def with_preprocessing(self, spec: EncoderSpec, directory: Path, folder: str) -> EncoderSpec:
+        """`spec` with how texts are prepared; writes tokenizer.json."""
         plain = copy.deepcopy(self.tokenizer)
         plain.no_padding()
         plain.no_truncation()
         name = f"{folder}/tokenizer.json"
         (directory / name).write_text(plain.to_str(), encoding="utf-8")
-        return EncoderSpec(
-            kind="TEXT",
-            dim=self.dim,
-            graphs={precision: describe_file(directory, graph) for precision, graph in graphs.items()},
-            text=self.preprocessing(describe_file(directory, name)),
-            source=source,
-            parity=parity,
-        )
+        return spec.model_copy(update={"text": self.preprocessing(describe_file(directory, name))})
 
     def preprocessing(self, tokenizer: File) -> TextPreprocessing:
         """How the server prepares texts for this encoder."""

@@ -38,9 +38,13 @@ def export_space(models: Path, say: Callable[[str], None]) -> str:
         raise FailedPrecondition(
             f"the demo exports its models first, which needs more: pip install 'itemlens-server[export]' ({error})"
         ) from error
-    text, image = presets.text("multilingual"), presets.image("lite0")
-    made = space.export_space(text=text, image=image, models=models, name=NAME, progress=say)
-    return made.manifest.space_id
+    exported = space.export_space(
+        {"text": presets.text("multilingual"), "image": presets.image("lite0")},
+        models=models,
+        name=NAME,
+        progress=say,
+    )
+    return exported.manifest.space_id
 
 
 def items() -> list[Item]:

@@ -105,7 +105,9 @@ def multilingual(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """What `make demo` exports."""
     models_folder = tmp_path_factory.mktemp("multilingual")
     return export_space(
-        text=presets.text("multilingual"), image=presets.image("lite0"), models=models_folder, name="demo"
+        {"text": presets.text("multilingual"), "image": presets.image("lite0")},
+        models=models_folder,
+        name="demo",
     )
 
 
@@ -114,8 +116,7 @@ def minilm(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """A text encoder in every precision."""
     models_folder = tmp_path_factory.mktemp("minilm")
     return export_space(
-        text=presets.text("minilm"),
-        image=None,
+        {"text": presets.text("minilm")},
         models=models_folder,
         name="minilm",
         precisions=list(Precision),

@@ -89,7 +89,7 @@ class TestChoice:
             monkeypatch.setattr(parity, "measure", measure)
             checkpoint = hub_text.load(str(tiny_text()), [])
             exported = space.export_space(
-                text=checkpoint, image=None, models=tmp_path / "models", name="", precisions=[Precision.INT8]
+                {"text": checkpoint}, models=tmp_path / "models", name="", precisions=[Precision.INT8]
             )
             encoder = exported.manifest.encoders["text"]
             file = encoder.graphs.get(Precision.INT8)
