@@ -170,8 +170,8 @@ class _Transport:
         except grpc.RpcError as error:
             # A write that fails as the stream ends puts INTERNAL over the server's own status
             # (github.com/grpc/grpc/issues/36066). The next stream, if it breaks too, will tell.
-            made = from_rpc(error)
-            raise Unavailable("the stream broke") if isinstance(made, ServerError) else made from error
+            typed = from_rpc(error)
+            raise Unavailable("the stream broke") if isinstance(typed, ServerError) else typed from error
 
     async def _read(self, timeout: float | None) -> Any:
         try:

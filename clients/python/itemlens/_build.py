@@ -22,8 +22,8 @@ from ._types import (
     Interaction,
     Item,
     Picture,
-    Side,
     UserSide,
+    UserSideFields,
     Vector,
 )
 from .v1 import catalog_pb2, common_pb2, itemlens_pb2
@@ -65,7 +65,7 @@ def content(given: Content) -> common_pb2.Content:
 
 def contents(given: Item | FuseInput | UserSide, names: Names) -> list[common_pb2.Content]:
     """All contents: those without a channel's name first, then by channel."""
-    return [content(one) for one in _contents(given, names)]
+    return [content(named) for named in _contents(given, names)]
 
 
 def _contents(given: Item | FuseInput | UserSide, names: Names) -> Iterator[Content]:
@@ -124,29 +124,29 @@ def timestamp(given: datetime | None) -> Timestamp | None:
         return None
     if given.tzinfo is None:
         raise ValueError(f"{given!r} has no time zone; write datetime(..., tzinfo=timezone.utc)")
-    made = Timestamp()
-    made.FromDatetime(given)
-    return made
+    stamp = Timestamp()
+    stamp.FromDatetime(given)
+    return stamp
 
 
 def item(given: Item, names: Names) -> catalog_pb2.Item:
     """An item to store."""
-    made = catalog_pb2.Item(
+    message = catalog_pb2.Item(
         item_id=given.item_id,
         contents=contents(given, names),
         relations=[catalog_pb2.Relation(type=link.type, item_id=link.item_id) for link in given.relations],
     )
     if given.attributes:
-        made.attributes.update(_plain(given.attributes))
-    return made
+        message.attributes.update(_plain(given.attributes))
+    return message
 
 
 def _plain(value: Any) -> Any:
     """JSON-like containers as the dicts and lists that Struct takes."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(child) for key, child in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(one) for one in value]
+        return [_plain(child) for child in value]
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -167,7 +167,7 @@ def event(given: Event) -> catalog_pb2.Event:
 def fuse_input(given: Item | FuseInput, names: Names) -> itemlens_pb2.FuseInput:
     """What one fused vector is made of."""
     vectors = given.vectors if isinstance(given, FuseInput) else ()
-    return itemlens_pb2.FuseInput(contents=contents(given, names), vectors=[vector(one) for one in vectors])
+    return itemlens_pb2.FuseInput(contents=contents(given, names), vectors=[vector(v) for v in vectors])
 
 
 def interaction(given: Interaction | str) -> common_pb2.Interaction:
@@ -183,15 +183,15 @@ def channel_weights(given: Mapping[str, ChannelWeight]) -> list[common_pb2.Chann
     return [
         common_pb2.ChannelWeight(
             channel=channel,
-            weight=one.weight,
-            threshold=one.threshold,
-            predicted_threshold=one.predicted_threshold,
+            weight=change.weight,
+            threshold=change.threshold,
+            predicted_threshold=change.predicted_threshold,
         )
-        for channel, one in given.items()
+        for channel, change in given.items()
     ]
 
 
-def merged_side(user: UserSide | str | None, named: Side) -> UserSide:
+def merged_user_side(user: UserSide | str | None, named: UserSideFields) -> UserSide:
     """The asking side, given whole, as a user's id or by keyword arguments."""
     if unknown := named.keys() - {field.name for field in fields(UserSide)}:
         raise TypeError(f"unexpected keyword argument {sorted(unknown)[0]!r}")
@@ -210,7 +210,7 @@ def user_side(given: UserSide, names: Names) -> common_pb2.UserSide:
             raise TypeError(f"{name} is a list of items, not one id")
     weights = given.source_weights
     return common_pb2.UserSide(
-        history=[interaction(one) for one in given.history],
+        history=[interaction(past) for past in given.history],
         user_id=given.user_id,
         query=contents(given, names),
         liked_item_ids=given.liked,

@@ -64,7 +64,7 @@ def list_collections(session: Session, *, timeout: float | None = None) -> Steps
     deadline = session.deadline(timeout)
     request = pb.ListCollectionsRequest()
     reply = yield from call(session, "ListCollections", request, pb.ListCollectionsResponse, deadline)
-    return [_read.collection(one) for one in reply.collections]
+    return [_read.collection(message) for message in reply.collections]
 
 
 def update_collection(
@@ -132,10 +132,10 @@ def upsert_request(
 ) -> Steps[pb.UpsertItemsRequest]:
     """The request for some items; asks for the space's channel names if they are needed."""
     names = Names()
-    if any(_build.needs_names(one) for one in items):
+    if any(_build.needs_names(item) for item in items):
         names = Names((yield from session.space_of(collection, deadline)))
     return pb.UpsertItemsRequest(
-        collection=collection, items=[_build.item(one, names) for one in items], merge=merge
+        collection=collection, items=[_build.item(item, names) for item in items], merge=merge
     )
 
 
@@ -179,7 +179,7 @@ def page_of_items(
     )
     deadline = session.deadline(timeout)
     reply = yield from call(session, "ListItems", request, pb.ListItemsResponse, deadline)
-    return [_read.stored_item(one) for one in reply.items], reply.next_page_token
+    return [_read.stored_item(item) for item in reply.items], reply.next_page_token
 
 
 def delete_items(
@@ -219,7 +219,7 @@ def record_events(
     """
     request = pb.RecordEventsRequest(
         collection=session.collection if collection is None else collection,
-        events=[_build.event(one) for one in events],
+        events=[_build.event(event) for event in events],
     )
     deadline = session.deadline(timeout)
     reply = yield from call(session, "RecordEvents", request, pb.RecordEventsResponse, deadline)

@@ -203,9 +203,9 @@ def from_rpc(error: grpc.RpcError) -> ItemlensError:
     """The typed error of a call that failed, of grpc or grpc.aio."""
     # Both flavours of a failed call have these three, but their common base declares none of them.
     call: Any = error
-    made = make(call.code(), call.details() or "", _details(call.trailing_metadata() or ()))
-    made.__cause__ = error
-    return made
+    typed = make(call.code(), call.details() or "", _details(call.trailing_metadata() or ()))
+    typed.__cause__ = error
+    return typed
 
 
 def from_status(status: common_pb2.ItemStatus) -> ItemlensError | None:

@@ -36,7 +36,7 @@ def _floats(data: bytes, *shape: int) -> Floats:
 
 def warnings(given: Iterable[common_pb2.Warning]) -> tuple[Warning, ...]:
     """Warnings."""
-    return tuple(Warning(one.reason, one.message, one.field) for one in given)
+    return tuple(Warning(warning.reason, warning.message, warning.field) for warning in given)
 
 
 def vector(given: common_pb2.Vector) -> Vector:
@@ -54,13 +54,13 @@ def space(reply: itemlens_pb2.GetSpaceResponse) -> _results.Space:
     kinds = itemlens_pb2.ChannelKind.DESCRIPTOR
     channels = tuple(
         _results.Channel(
-            name=one.name,
-            kind=_enum(ChannelKind, kinds, "CHANNEL_KIND_", one.kind),
-            dimension=one.dimension,
-            provider=one.provider,
-            precision=one.precision,
+            name=channel.name,
+            kind=_enum(ChannelKind, kinds, "CHANNEL_KIND_", channel.kind),
+            dimension=channel.dimension,
+            provider=channel.provider,
+            precision=channel.precision,
         )
-        for one in reply.channels
+        for channel in reply.channels
     )
     return _results.Space(reply.space_id, reply.name, channels, reply.fused_dimension, reply.fitted)
 
@@ -69,9 +69,9 @@ def statistics(reply: itemlens_pb2.GetStatisticsResponse) -> _results.Statistics
     """What the encoders have done."""
     encoders = tuple(
         _results.EncoderStatistics(
-            **{field.name: getattr(one, field.name) for field in one.DESCRIPTOR.fields}
+            **{field.name: getattr(encoder, field.name) for field in encoder.DESCRIPTOR.fields}
         )
-        for one in reply.encoders
+        for encoder in reply.encoders
     )
     return _results.Statistics(encoders, reply.cache_hits, reply.cache_misses, reply.cache_bytes)
 
@@ -80,12 +80,12 @@ def encoded(reply: itemlens_pb2.EncodeResponse) -> _results.Encoded:
     """Vectors input by input."""
     matrices = {matrix.channel: _rows(matrix) for matrix in reply.matrices}
 
-    def one(result: itemlens_pb2.EncodeResult) -> _results.EncodedInput:
+    def encoded_input(result: itemlens_pb2.EncodeResult) -> _results.EncodedInput:
         error = _errors.from_status(result.status)
-        found = None if error else matrices[result.channel][result.row]
-        return _results.EncodedInput(result.channel, found, error, warnings(result.warnings))
+        row = None if error else matrices[result.channel][result.row]
+        return _results.EncodedInput(result.channel, row, error, warnings(result.warnings))
 
-    return _results.Encoded(tuple(one(result) for result in reply.results), reply.space_id)
+    return _results.Encoded(tuple(encoded_input(result) for result in reply.results), reply.space_id)
 
 
 def fused(reply: itemlens_pb2.FuseResponse) -> _results.Fused:
@@ -93,7 +93,7 @@ def fused(reply: itemlens_pb2.FuseResponse) -> _results.Fused:
     rows = _rows(reply.vectors)
     names = itemlens_pb2.Presence.DESCRIPTOR
 
-    def one(result: itemlens_pb2.FuseResult) -> _results.FusedInput:
+    def fused_input(result: itemlens_pb2.FuseResult) -> _results.FusedInput:
         error = _errors.from_status(result.status)
         return _results.FusedInput(
             vector=None if error else rows[result.row],
@@ -102,7 +102,7 @@ def fused(reply: itemlens_pb2.FuseResponse) -> _results.Fused:
             warnings=warnings(result.warnings),
         )
 
-    return _results.Fused(tuple(one(result) for result in reply.results), reply.space_id)
+    return _results.Fused(tuple(fused_input(result) for result in reply.results), reply.space_id)
 
 
 def _parts(given: Iterable[common_pb2.Part]) -> tuple[_results.Part, ...]:
@@ -130,17 +130,17 @@ def recommendations(reply: itemlens_pb2.RecommendResponse) -> _results.Recommend
     """The list, and the interests it was made for."""
     items = tuple(
         _results.Recommendation(
-            one.item_id, one.position, one.score, one.interest, _parts(one.parts), one.reason
+            item.item_id, item.position, item.score, item.interest, _parts(item.parts), item.reason
         )
-        for one in reply.items
+        for item in reply.items
     )
     interests = tuple(
         _results.Interest(
-            weight=one.weight,
-            item_ids=tuple(one.item_ids),
-            query_vector=vector(one.query_vector) if one.HasField("query_vector") else None,
+            weight=interest.weight,
+            item_ids=tuple(interest.item_ids),
+            query_vector=vector(interest.query_vector) if interest.HasField("query_vector") else None,
         )
-        for one in reply.interests
+        for interest in reply.interests
     )
     return _results.Recommendations(
         recommendation_id=reply.recommendation_id,
@@ -168,18 +168,18 @@ def explanations(reply: itemlens_pb2.ExplainResponse) -> _results.Explanations:
     """Why each item gets its score."""
     results = tuple(
         _results.Explanation(
-            item_id=one.item_id,
-            score=one.score,
-            residual=one.residual,
-            by_channel=_parts(one.by_channel),
-            by_source=_parts(one.by_source),
-            by_place=_parts(one.by_place),
-            sums=tuple(_sum(each) for each in one.sums),
-            sentence=one.sentence,
-            heat_maps=tuple(_heat_map(each) for each in one.heat_maps),
-            error=_errors.from_status(one.status),
+            item_id=explanation.item_id,
+            score=explanation.score,
+            residual=explanation.residual,
+            by_channel=_parts(explanation.by_channel),
+            by_source=_parts(explanation.by_source),
+            by_place=_parts(explanation.by_place),
+            sums=tuple(_sum(each) for each in explanation.sums),
+            sentence=explanation.sentence,
+            heat_maps=tuple(_heat_map(each) for each in explanation.heat_maps),
+            error=_errors.from_status(explanation.status),
         )
-        for one in reply.explanations
+        for explanation in reply.explanations
     )
     return _results.Explanations(results, reply.space_id, warnings(reply.warnings))
 
@@ -208,7 +208,7 @@ def written(
     | catalog_pb2.RecordEventsResponse,
 ) -> _stored.Written:
     """How each entry went."""
-    return _stored.Written(tuple(write_result(one) for one in reply.results), reply.sequence_number)
+    return _stored.Written(tuple(write_result(result) for result in reply.results), reply.sequence_number)
 
 
 def _item(given: catalog_pb2.Item) -> Item:
@@ -237,4 +237,4 @@ def stored_item(given: catalog_pb2.StoredItem) -> _stored.StoredItem:
 
 def stored_items(reply: catalog_pb2.GetItemsResponse) -> _stored.StoredItems:
     """Items as they are stored."""
-    return _stored.StoredItems(tuple(stored_item(one) for one in reply.items), reply.space_id)
+    return _stored.StoredItems(tuple(stored_item(item) for item in reply.items), reply.space_id)

@@ -36,8 +36,8 @@ def methods(channel: Any, caller: str, priority: Priority | None) -> dict[str, A
     """The callables of both services by name; no name is in both. Each tells the server who calls, if that is given."""
     said = (("itemlens-caller", caller), ("itemlens-priority", priority))
     metadata = tuple((key, value) for key, value in said if value)
-    found = vars(ItemLensStub(channel)) | vars(CatalogStub(channel))
-    return {name: partial(method, metadata=metadata) for name, method in found.items()}
+    stubs = vars(ItemLensStub(channel)) | vars(CatalogStub(channel))
+    return {name: partial(method, metadata=metadata) for name, method in stubs.items()}
 
 
 def checked(request: Message) -> Message:

@@ -144,7 +144,7 @@ class SourceWeights:
     query_vector: float | None = None
 
 
-class Side(TypedDict, total=False):
+class UserSideFields(TypedDict, total=False):
     """The fields of UserSide as keyword arguments of `recommend` and `explain`."""
 
     history: Sequence[Interaction | str]

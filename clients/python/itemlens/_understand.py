@@ -11,7 +11,7 @@ from ._enums import ChannelKind, Role
 from ._results import Encoded, Explanations, Fused, Recommendations, Space, Statistics
 from ._retry import Deadline
 from ._steps import Session, Steps, call
-from ._types import ChannelWeight, Content, FuseInput, Item, Picture, Side, UserSide
+from ._types import ChannelWeight, Content, FuseInput, Item, Picture, UserSide, UserSideFields
 from .v1 import itemlens_pb2
 
 Language: TypeAlias = Literal["en", "zh"]
@@ -102,7 +102,7 @@ def encode(
     ]
     request = itemlens_pb2.EncodeRequest(
         space=wanted,
-        inputs=[_build.content(one) for one in inputs],
+        inputs=[_build.content(content) for content in inputs],
         purpose=itemlens_pb2.Purpose.Value(f"PURPOSE_{purpose.upper()}"),
         unit_length=unit_length,
     )
@@ -140,12 +140,12 @@ def fuse(
     deadline = session.deadline(timeout)
     wanted = session.space if space is None else space
     names = Names()
-    if any(_build.needs_names(one) for one in items):
+    if any(_build.needs_names(item) for item in items):
         names = Names((yield from session.known_space(wanted, deadline)))
     request = itemlens_pb2.FuseRequest(
         space=wanted,
         role=_build.role(role),
-        inputs=[_build.fuse_input(one, names) for one in items],
+        inputs=[_build.fuse_input(item, names) for item in items],
         channel_weights=_build.channel_weights(channel_weights or {}),
     )
     reply = yield from call(session, "Fuse", request, itemlens_pb2.FuseResponse, deadline)
@@ -167,7 +167,7 @@ def recommend(
     query_vectors: bool = False,
     collection: str | None = None,
     timeout: float | None = None,
-    **side: Unpack[Side],
+    **side: Unpack[UserSideFields],
 ) -> Steps[Recommendations]:
     """The best items for a user or a query.
 
@@ -200,7 +200,7 @@ def recommend(
         raise ValueError("candidates is empty; leave it out to rank the whole collection")
     deadline = session.deadline(timeout)
     where = session.collection if collection is None else collection
-    given = _build.merged_side(user, side)
+    given = _build.merged_user_side(user, side)
     names = yield from _names(session, given, where, deadline)
     request = itemlens_pb2.RecommendRequest(
         collection=where,
@@ -232,7 +232,7 @@ def explain(
     language: Language = "en",
     collection: str | None = None,
     timeout: float | None = None,
-    **side: Unpack[Side],
+    **side: Unpack[UserSideFields],
 ) -> Steps[Explanations]:
     """Why items get their scores, in parts that add up to them.
 
@@ -269,7 +269,7 @@ def explain(
     if recommendation_id is not None:
         request.recommendation_id = recommendation_id
     else:
-        given = _build.merged_side(user, side)
+        given = _build.merged_user_side(user, side)
         names = yield from _names(session, given, where, deadline)
         request.user.CopyFrom(_build.user_side(given, names))
     reply = yield from call(session, "Explain", request, itemlens_pb2.ExplainResponse, deadline)

@@ -250,7 +250,7 @@ class _Upload(Generic[Entry]):
 
     def _acknowledge(self, batch: _Batch, reply: Any) -> float | None:
         """Note how the entries of a batch went. Seconds to wait if some are to be sent again."""
-        results = [_read.write_result(one) for one in reply.results]
+        results = [_read.write_result(result) for result in reply.results]
         if len(results) == 1 and not results[0].id and results[0].error:  # the request as a whole was refused
             results = [replace(results[0], id=id) for id in batch.ids]
         if len(results) != len(batch.ids):

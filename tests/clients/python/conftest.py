@@ -64,12 +64,12 @@ def connect(request: pytest.FixtureRequest, address: str) -> Iterator[Connect]:
     """Makes a client of either flavour with the given settings."""
     opened: list[Any] = []
 
-    def made(**settings: Any) -> Any:
+    def make(**settings: Any) -> Any:
         flavour = itemlens.Client if request.param == "sync" else Awaited
         opened.append(flavour(address, **{"retry": QUICK, "timeout": 10.0} | settings))
         return opened[-1]
 
-    yield made
+    yield make
     for client in opened:
         client.__exit__(None, None, None)
 

@@ -83,7 +83,7 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
             self.failures[method].popleft().abort(context)
 
     def _results(self, ids: list[str]) -> list[catalog_pb2.WriteResult]:
-        made = []
+        results = []
         for place, id in enumerate(ids):
             result = catalog_pb2.WriteResult(id=id)
             if id in self.refuse:
@@ -97,8 +97,8 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
                 result.warnings.add(
                     reason="TEXT_TRUNCATED", message="cut", field=f"items[{place}].contents[0]"
                 )
-            made.append(result)
-        return made
+            results.append(result)
+        return results
 
     def GetSpace(self, request: Any, context: Any) -> Any:
         self._enter("GetSpace", request, context)
@@ -163,8 +163,8 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
         kind: Any = 99 if self.new_enums else common_pb2.PART_KIND_CHANNEL
         reply = itemlens_pb2.RecommendResponse(recommendation_id="r1", space_id=SPACE, eligible_items=7)
         for position in range(1, (request.k or 10) + 1):
-            one = reply.items.add(item_id=f"i{position}", position=position, score=1 / position)
-            one.parts.add(kind=kind, channel="title", value=1 / position)
+            item = reply.items.add(item_id=f"i{position}", position=position, score=1 / position)
+            item.parts.add(kind=kind, channel="title", value=1 / position)
         interest = reply.interests.add(weight=1.0, item_ids=["a"])
         if request.with_query_vectors:
             interest.query_vector.MergeFrom(
@@ -182,21 +182,25 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
         self._enter("Explain", request, context)
         reply = itemlens_pb2.ExplainResponse(space_id=SPACE)
         for item_id in request.item_ids:
-            one = reply.explanations.add(item_id=item_id, score=0.5, sentence="because")
+            explanation = reply.explanations.add(item_id=item_id, score=0.5, sentence="because")
             if item_id.startswith("bad"):
-                one.status.code = grpc.StatusCode.NOT_FOUND.value[0]
+                explanation.status.code = grpc.StatusCode.NOT_FOUND.value[0]
                 continue
-            one.by_place.add(kind=common_pb2.PART_KIND_TOKEN, channel="title", value=0.5, text="red", end=3)
-            one.heat_maps.add(channel="photo", rows=2, columns=3, values=[0, 1, 2, 3, 4, 5])
-            total = one.sums.add(channel="title", sources=["a", ""], values=numbers(2, 2, 3).tobytes())
+            explanation.by_place.add(
+                kind=common_pb2.PART_KIND_TOKEN, channel="title", value=0.5, text="red", end=3
+            )
+            explanation.heat_maps.add(channel="photo", rows=2, columns=3, values=[0, 1, 2, 3, 4, 5])
+            total = explanation.sums.add(
+                channel="title", sources=["a", ""], values=numbers(2, 2, 3).tobytes()
+            )
             for _ in range(3):
                 total.places.add(kind=common_pb2.PART_KIND_TOKEN)
         return reply
 
     def _collection(self, name: str) -> catalog_pb2.Collection:
-        made = catalog_pb2.Collection(name=name, space_id=SPACE, item_count=len(self.items))
-        made.create_time.FromSeconds(1_700_000_000)
-        return made
+        collection = catalog_pb2.Collection(name=name, space_id=SPACE, item_count=len(self.items))
+        collection.create_time.FromSeconds(1_700_000_000)
+        return collection
 
     def CreateCollection(self, request: Any, context: Any) -> Any:
         self._enter("CreateCollection", request, context)
@@ -247,12 +251,12 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
         self._enter("GetItems", request, context)
         reply = catalog_pb2.GetItemsResponse(space_id=SPACE)
         for item_id in request.item_ids:
-            one = reply.items.add(sequence_number=3)
+            stored = reply.items.add(sequence_number=3)
             if item_id in self.items:
-                one.item.MergeFrom(self.items[item_id])
+                stored.item.MergeFrom(self.items[item_id])
             else:
-                one.item.item_id = item_id
-                one.status.code = grpc.StatusCode.NOT_FOUND.value[0]
+                stored.item.item_id = item_id
+                stored.status.code = grpc.StatusCode.NOT_FOUND.value[0]
         return reply
 
     def ListItems(self, request: Any, context: Any) -> Any:

@@ -102,7 +102,7 @@ def test_a_vector_is_an_array_that_knows_what_it_is(client: Any) -> None:
 
 def test_recommend_sends_every_source(client: Any, fake: Fake) -> None:
     moment = datetime(2024, 5, 1, tzinfo=UTC)
-    found = client.recommend(
+    recommended = client.recommend(
         "ann",
         history=["a", Interaction("b", "purchase", moment)],
         text="garden",
@@ -125,7 +125,7 @@ def test_recommend_sends_every_source(client: Any, fake: Fake) -> None:
     [request] = fake.asked("Recommend")
     user = request.user
     assert user.user_id == "ann"
-    assert [(one.item_id, one.type) for one in user.history] == [
+    assert [(past.item_id, past.type) for past in user.history] == [
         ("a", common_pb2.EVENT_TYPE_CLICK),
         ("b", common_pb2.EVENT_TYPE_PURCHASE),
     ]
@@ -148,11 +148,11 @@ def test_recommend_sends_every_source(client: Any, fake: Fake) -> None:
     assert not request.exclude_seen
     assert request.language == "zh"
 
-    assert [one.item_id for one in found] == ["i1", "i2", "i3"]
-    assert found[0].parts[0].kind is itemlens.PartKind.CHANNEL
-    assert found.eligible_items == 7
-    assert found.warnings[0].reason == "UNKNOWN_ITEM"
-    np.testing.assert_array_equal(np.asarray(found.interests[0].query_vector), numbers(1, FUSED))
+    assert [item.item_id for item in recommended] == ["i1", "i2", "i3"]
+    assert recommended[0].parts[0].kind is itemlens.PartKind.CHANNEL
+    assert recommended.eligible_items == 7
+    assert recommended.warnings[0].reason == "UNKNOWN_ITEM"
+    np.testing.assert_array_equal(np.asarray(recommended.interests[0].query_vector), numbers(1, FUSED))
 
 
 def test_no_size_is_left_to_the_server(client: Any, fake: Fake) -> None:
@@ -216,7 +216,7 @@ def test_upsert_tells_how_each_item_went(client: Any) -> None:
 
 def test_list_items_reads_all_pages(client: Any, fake: Fake) -> None:
     client.upsert([Item(f"i{n}", texts={"title": "x"}) for n in range(7)])
-    assert [one.item.item_id for one in client.list_items(page_size=3)] == [f"i{n}" for n in range(7)]
+    assert [stored.item.item_id for stored in client.list_items(page_size=3)] == [f"i{n}" for n in range(7)]
     assert [r.page_token for r in fake.asked("ListItems")] == ["", "3", "6"]
 
 
@@ -234,7 +234,7 @@ def test_events_keep_what_is_not_said_unsaid(client: Any, fake: Fake) -> None:
 def test_collections(client: Any, fake: Fake) -> None:
     assert client.create_collection("shop", allow_existing=True).name == "shop"
     assert client.get_collection("shop").create_time == datetime.fromtimestamp(1_700_000_000, UTC)
-    assert [one.name for one in client.list_collections()] == ["default"]
+    assert [collection.name for collection in client.list_collections()] == ["default"]
     assert client.update_collection("shop", space="s2").space_id == SPACE
     assert client.delete_collection("shop") is None
     assert client.delete_items(["a"]).results[0].id == "a"

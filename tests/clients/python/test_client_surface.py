@@ -10,7 +10,7 @@ from typing import get_type_hints
 
 import itemlens
 from itemlens import AsyncClient, Client
-from itemlens._types import Side
+from itemlens._types import UserSideFields
 
 
 def test_what_is_exported() -> None:
@@ -52,8 +52,8 @@ def test_methods_read_like_methods() -> None:
 
 def test_the_keyword_arguments_are_the_fields_of_a_user_side() -> None:
     fields = {field.name for field in dataclasses.fields(itemlens.UserSide)}
-    assert fields == set(Side.__annotations__)
-    assert get_type_hints(Side) == get_type_hints(itemlens.UserSide)
+    assert fields == set(UserSideFields.__annotations__)
+    assert get_type_hints(UserSideFields) == get_type_hints(itemlens.UserSide)
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:

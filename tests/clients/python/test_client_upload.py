@@ -34,7 +34,7 @@ def test_everything_arrives_in_batches(client: Any, fake: Fake) -> None:
     assert [len(ids) for ids in sent_ids(fake)] == [4, 4, 2]
     requests = fake.asked("StreamUpsertItems")
     assert all(request.upsert.merge and request.upsert.collection == "shop" for request in requests)
-    assert [(one.done, one.total) for one in seen] == [(4, None), (8, None), (10, None)]
+    assert [(progress.done, progress.total) for progress in seen] == [(4, None), (8, None), (10, None)]
     assert fake.streams == 1
 
 
@@ -49,7 +49,7 @@ def test_bad_items_are_reported_and_the_rest_is_stored(client: Any, fake: Fake, 
     given = [Item("a", text="x"), Item("bad", text="x"), lost, huge, Item("long", text="x")]
     report = client.upload(given)
     assert report.written == 2
-    assert {one.id: type(one.error) for one in report.failed} == dict.fromkeys(
+    assert {result.id: type(result.error) for result in report.failed} == dict.fromkeys(
         ("lost", "huge", "bad"), itemlens.InvalidArgument
     )
     assert report.warning_counts() == {"TEXT_TRUNCATED": 1}
@@ -114,7 +114,7 @@ def test_a_refused_request_is_the_error_of_all_its_items(
 
     monkeypatch.setattr(fake, "_upsert", anonymous)
     report = client.upload(items(4), batch_size=2)
-    assert [one.id for one in report.failed] == ["i0", "i1"]
+    assert [result.id for result in report.failed] == ["i0", "i1"]
     assert report.written == 2
 
 
