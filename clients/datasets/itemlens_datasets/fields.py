@@ -116,7 +116,7 @@ class RelationSource(Model):
     def read(self, row: Row) -> list[Relation]:
         value = filled(self.id, row)
         return (
-            [Relation(self.type, one.strip()) for one in value.split(self.split or None) if one.strip()]
+            [Relation(self.type, id.strip()) for id in value.split(self.split or None) if id.strip()]
             if self.split
             else [Relation(self.type, value)]
             if value

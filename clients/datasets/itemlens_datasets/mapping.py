@@ -79,7 +79,7 @@ class Items(RowFile):
     def item(self, row: Row, folder: Path) -> Item:
         """A row's item."""
         texts = {
-            channel: " ".join(piece for one in each(given) if (piece := filled(one, row)))
+            channel: " ".join(piece for template in each(given) if (piece := filled(template, row)))
             for channel, given in self.texts.items()
         }
         pictures = {channel: given.read(row, folder) for channel, given in self.pictures.items()}
@@ -87,7 +87,7 @@ class Items(RowFile):
         return Item(
             needed(self.id, row, "id"),
             texts={channel: text for channel, text in texts.items() if text},
-            pictures={channel: found for channel, found in pictures.items() if found},
+            pictures={channel: paths for channel, paths in pictures.items() if paths},
             attributes={name: value for name, value in attributes.items() if not is_empty(value)},
             relations=[relation for given in self.relations for relation in given.read(row)],
         )
@@ -176,18 +176,18 @@ def without_picture(item_id: str, fraction: float, seed: int) -> bool:
 
 
 def _each_row(
-    file: RowFile, place: str, folder: Path, made: Callable[[Row], T], on_error: Callable[[str], None] | None
+    file: RowFile, place: str, folder: Path, build: Callable[[Row], T], on_error: Callable[[str], None] | None
 ) -> Iterator[T]:
     for at, row in file.rows(folder, place):
         try:
-            one = made(row)
+            entry = build(row)
         except (ValueError, TypeError) as error:
             told = f"{place}: {file.file}, row {at}: {error}"
             if on_error is None:
                 raise MappingError(told) from error
             on_error(told)
         else:
-            yield one
+            yield entry
 
 
 def _joined(items: list[Item]) -> Item:
@@ -195,8 +195,8 @@ def _joined(items: list[Item]) -> Item:
     pictures: dict[str, list[Picture]] = {}
     for item in items:
         assert isinstance(item.pictures, dict)
-        for channel, found in item.pictures.items():
-            pictures.setdefault(channel, []).extend(found)
+        for channel, paths in item.pictures.items():
+            pictures.setdefault(channel, []).extend(paths)
     return Item(
         items[-1].item_id,
         texts={channel: text for item in items for channel, text in item.texts.items()},

@@ -93,18 +93,18 @@ class RowFile(BaseModel):
         if self.where or not path.is_file():
             return None
         if self._format() == "parquet":
-            found: int = _parquet(path).metadata.num_rows
-            return found
+            rows: int = _parquet(path).metadata.num_rows
+            return rows
         with path.open("rb") as file:
             lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
         header = self.columns is None and self._format() != "jsonl"
         return max(lines - self.skip_lines - header, 0)
 
     def _format(self) -> Format:
-        found = self.format or _ENDINGS.get(self.file.suffix.lower())
-        if found is None:
+        format = self.format or _ENDINGS.get(self.file.suffix.lower())
+        if format is None:
             raise MappingError(f"{self.file}: say its format: jsonl, csv, tsv or parquet")
-        return found
+        return format
 
     def _keeps(self, row: Row) -> bool:
         wanted = (
@@ -112,7 +112,7 @@ class RowFile(BaseModel):
             for name, value in self.where.items()
         )
         # As text: a csv knows nothing else, and a YAML 1 is meant to find its "1".
-        return all(str(found) in map(str, values) for found, values in wanted)
+        return all(str(cell) in map(str, values) for cell, values in wanted)
 
     def _emptied(self, row: Row) -> Row:
         if not self.empty:

@@ -39,9 +39,9 @@ class TestItems:
         for item in ITEMS:
             categories[item.domain].append(item.attributes["category"])
         assert set(categories) == {"shop", "travel", "education", "finance"}
-        for found in categories.values():
-            assert len(found) >= 60
-            assert len(set(found)) >= 6
+        for names in categories.values():
+            assert len(names) >= 60
+            assert len(set(names)) >= 6
 
     def test_an_id_begins_with_its_domain(self) -> None:
         assert all(item.item_id.startswith(item.domain + "-") for item in ITEMS)
@@ -131,16 +131,16 @@ class TestUsers:
         assert bundled.users(count=20) == bundled.users(count=200)[:20]
 
     def test_each_has_one_to_three_known_themes(self) -> None:
-        found = bundled.users()
-        assert len({user.user_id for user in found}) == 200
-        for user in found:
+        users = bundled.users()
+        assert len({user.user_id for user in users}) == 200
+        for user in users:
             assert 1 <= len(user.themes) <= 3
             assert set(user.themes) <= set(bundled.THEMES)
 
     def test_the_showcase_users_exist_and_differ(self) -> None:
         themes = {user.user_id: set(user.themes) for user in bundled.users()}
-        one, two, three = (themes[user_id] for user_id in bundled.SHOWCASE_USERS)
-        assert not one & two and not two & three and not one & three
+        first, second, third = (themes[user_id] for user_id in bundled.SHOWCASE_USERS)
+        assert not first & second and not second & third and not first & third
 
     def test_each_showcase_history_is_long_and_crosses_three_domains(self) -> None:
         for user_id in bundled.SHOWCASE_USERS:
@@ -205,7 +205,7 @@ class TestEvents:
 
 
 def histories() -> dict[str, list[bundled.Event]]:
-    found: dict[str, list[bundled.Event]] = defaultdict(list)
+    by_user: dict[str, list[bundled.Event]] = defaultdict(list)
     for event in EVENTS:
-        found[event.user_id].append(event)
-    return found
+        by_user[event.user_id].append(event)
+    return by_user

@@ -87,8 +87,8 @@ def test_what_is_empty_is_left_out(tmp_path: Path) -> None:
     ],
 )
 def test_formats(tmp_path: Path, mapping: dict[str, Any], text: str) -> None:
-    found = items(tmp_path, text, texts={"text": "{t}"}, **mapping)
-    assert [(item.item_id, item.texts["text"]) for item in found] == [("1", "x"), ("2", "y")]
+    listed = items(tmp_path, text, texts={"text": "{t}"}, **mapping)
+    assert [(item.item_id, item.texts["text"]) for item in listed] == [("1", "x"), ("2", "y")]
 
 
 def test_another_encoding(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_without_pyarrow_parquet_says_what_to_install(
 
 def test_rows_of_one_item_that_follow_each_other_are_joined(tmp_path: Path) -> None:
     rows = [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("a", 5)]
-    found = items(
+    listed = items(
         tmp_path,
         "\n".join(json.dumps({"id": id, "n": n}) for id, n in rows),
         file="a.jsonl",
@@ -150,7 +150,7 @@ def test_rows_of_one_item_that_follow_each_other_are_joined(tmp_path: Path) -> N
         join_rows=2,
         merge=True,
     )
-    assert [(item.item_id, [Path(p).name for p in item.pictures["image"]]) for item in found] == [  # type: ignore[call-overload]
+    assert [(item.item_id, [Path(p).name for p in item.pictures["image"]]) for item in listed] == [  # type: ignore[call-overload]
         ("a", ["1.jpg", "2.jpg"]),
         ("a", ["3.jpg"]),
         ("b", ["4.jpg"]),
@@ -160,10 +160,10 @@ def test_rows_of_one_item_that_follow_each_other_are_joined(tmp_path: Path) -> N
 
 def test_reading_is_lazy(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id\n1\n2,too many\n")
-    found = dataset(tmp_path, items=ITEMS).read_items(tmp_path)
-    assert next(found).item_id == "1"
+    reading = dataset(tmp_path, items=ITEMS).read_items(tmp_path)
+    assert next(reading).item_id == "1"
     with pytest.raises(MappingError, match="row 2 has 2 cells, not 1"):
-        next(found)
+        next(reading)
 
 
 def test_events_types_by_rule_and_times(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_events_types_by_rule_and_times(tmp_path: Path) -> None:
         "column": "stars",
         "rules": [{"at_least": 4, "type": "purchase"}, {"equals": "3", "type": "click"}],
     }
-    found = events(
+    listed = events(
         tmp_path,
         "user,item,stars,time\nu,a,4.5,100\nu,b,3,100.5\nu,c,1,200\n",
         id="{user}-{item}",
@@ -180,7 +180,7 @@ def test_events_types_by_rule_and_times(tmp_path: Path) -> None:
         value="stars",
     )
     first = datetime(1970, 1, 1, 0, 1, 40, tzinfo=UTC)
-    assert found == [
+    assert listed == [
         Event("u", "a", EventType.PURCHASE, first, value=4.5, event_id="u-a"),
         Event("u", "b", EventType.CLICK, first.replace(microsecond=500_000), value=3, event_id="u-b"),
     ]
@@ -269,8 +269,8 @@ def test_a_missing_column_names_the_place(tmp_path: Path, mapping: dict[str, Any
 
 def test_a_column_of_some_rows_only_is_fine_in_json(tmp_path: Path) -> None:
     text = '{"id": 1}\n{"id": 2, "t": "x"}\n'
-    found = items(tmp_path, text, file="a.jsonl", texts={"text": "{t}"})
-    assert [dict(item.texts) for item in found] == [{}, {"text": "x"}]
+    listed = items(tmp_path, text, file="a.jsonl", texts={"text": "{t}"})
+    assert [dict(item.texts) for item in listed] == [{}, {"text": "x"}]
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,11 @@ def items() -> list[BundledItem]:
     """Every item of the bundled catalogue, in the order of its file."""
     folder = files(__package__)
     lines = (folder / "catalogue.jsonl").read_text(encoding="utf-8").splitlines()
-    found = []
+    catalogue = []
     for line in lines:
         fields = json.loads(line)
         fields["relations"] = tuple(Relation(**relation) for relation in fields["relations"])
         if fields["picture"] is not None:
             fields["picture"] = (folder / "pictures" / fields["picture"]).read_bytes()
-        found.append(BundledItem(**fields))
-    return found
+        catalogue.append(BundledItem(**fields))
+    return catalogue

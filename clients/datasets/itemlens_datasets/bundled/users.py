@@ -6,6 +6,7 @@ click, cart, purchase), then often turn to what goes with the thing they took, a
 The same seed always gives the same users and events, and a smaller count gives the first of them.
 """
 
+import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -74,8 +75,8 @@ def users(seed: int = 7, count: int = 200) -> list[User]:
 def events(seed: int = 7, count: int = 200) -> list[Event]:
     """Make up what the users of the same seed and count did, in order of time."""
     catalogue = {item.item_id: item for item in items()}
-    made = [event for user in users(seed, count) for event in _history(user, seed, catalogue)]
-    return sorted(made, key=lambda event: event.time_seconds)
+    histories = (_history(user, seed, catalogue) for user in users(seed, count))
+    return sorted(itertools.chain.from_iterable(histories), key=lambda event: event.time_seconds)
 
 
 def _user(seed: int, number: int) -> User:
