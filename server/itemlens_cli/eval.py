@@ -14,7 +14,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from itemlens_bench.quality.grocery import Grocery
-    from itemlens_bench.quality.rows import Row
+    from itemlens_bench.quality.rows import ReportRow
     from itemlens_datasets.mapping import Dataset
 
 # The val photos of grocery as items of their own: what is asked with, not part of a catalogue.
@@ -85,7 +85,7 @@ def evaluate(
     raise typer.Exit(1 if missed else 0)
 
 
-def _measure(dataset: DataSet, folder: Path) -> Callable[..., list[Row]]:
+def _measure(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]:
     """What measures all rows of a data set, its files read."""
     from itemlens_bench.quality import fashion, grocery, movies
 

@@ -48,8 +48,8 @@ class Asking:
     def encode(self, what: str, pictures: Sequence[PictureInput], batch: int = 16) -> NDArray[np.float32]:
         """Raw vectors of pictures scaled to length 1, as plain numpy would compare them."""
         parts = [pictures[n : n + batch] for n in range(0, len(pictures), batch)]
-        found = self.each(what, lambda p: self.client.encode(pictures=p, unit_length=True).vectors, parts)
-        return np.concatenate(found)
+        vectors = self.each(what, lambda p: self.client.encode(pictures=p, unit_length=True).vectors, parts)
+        return np.concatenate(vectors)
 
     def fuse(self, inputs: Sequence[Item | FuseInput], space: str, batch: int = 16) -> NDArray[np.float32]:
         """ITEM vectors of contents that are not in the catalogue."""
@@ -71,11 +71,11 @@ def find(
     """Hit rate of each question's target at each of `ks`, ties by expectation, read from the first DEEP served."""
 
     def ask(question: Question) -> list[float]:
-        found = asking.client.recommend(question.side, k=DEEP, collection=collection)
-        return [hit(found.items, question.target, k) for k in ks]
+        reply = asking.client.recommend(question.side, k=DEEP, collection=collection)
+        return [hit(reply.items, question.target, k) for k in ks]
 
-    found = np.asarray(asking.each(f"{collection}: {what}", ask, questions))
-    return list(found.T)
+    hits = np.asarray(asking.each(f"{collection}: {what}", ask, questions))
+    return list(hits.T)
 
 
 def hit(items: Sequence[Recommendation], target: str, k: int) -> float:

@@ -50,8 +50,8 @@ def texts(
     """The test on words; the candidate is sought and scored by its words alone, `others` being at weight 0."""
     alone = {other: ChannelWeight(weight=0.0) for other in others}
     stored = {}
-    for one in asking.client.get_items(item_ids, collection=collection):
-        stored[one.item.item_id] = one.item.texts[channel]
+    for entry in asking.client.get_items(item_ids, collection=collection):
+        stored[entry.item.item_id] = entry.item.texts[channel]
 
     def ask(n: int) -> tuple[float, float]:
         rng = random.Random(f"{seed} {n}")

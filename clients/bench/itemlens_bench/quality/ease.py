@@ -52,14 +52,14 @@ def questions(past: Sequence[Taken], later: Sequence[Taken], least_history: int 
     before: dict[str, list[Taken]] = {}
     for event in past:
         before.setdefault(event.user, []).append(event)
-    found = []
+    asked = []
     for event in later:
         history = before.setdefault(event.user, [])
-        seen = {one.item for one in history}
+        seen = {past_event.item for past_event in history}
         if event.wanted and len(history) >= least_history and event.item not in seen:
-            found.append(Next(event.user, tuple(history), event.item))
+            asked.append(Next(event.user, tuple(history), event.item))
         history.append(event)
-    return found
+    return asked
 
 
 def matrix(events: Sequence[Taken], items: Mapping[str, int]) -> Floats:
@@ -105,13 +105,13 @@ def popular(asked: Sequence[Next], items: Mapping[str, int], k: int, counts: Flo
 
 
 def _hits(asked: Sequence[Next], items: Mapping[str, int], k: int, score: Callable[[Next], Floats]) -> Floats:
-    found = np.zeros(len(asked))
+    hits = np.zeros(len(asked))
     for n, question in enumerate(asked):
         if (target := items.get(question.answer)) is not None:
             scores = score(question)
             scores[[items[event.item] for event in question.history if event.item in items]] = -np.inf
-            found[n] = (scores > scores[target]).sum() < k
-    return found
+            hits[n] = (scores > scores[target]).sum() < k
+    return hits
 
 
 def tuned(past: Sequence[Taken], k: int) -> float:

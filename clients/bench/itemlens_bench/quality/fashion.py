@@ -21,7 +21,7 @@ from . import histories, lists, sums
 from .ask import Asking, Question, find
 from .collections import Fit, ensure, fit_and_move
 from .queries import draw, picture_of, spoilt, text_of, two_words
-from .rows import Row, mean
+from .rows import ReportRow, mean
 
 ALL, HALF, TITLES = "fashion", "fashion-half", "fashion-titles"
 TITLE_ITEMS = 3000
@@ -60,7 +60,7 @@ class Asked:
     both: list[Question]
 
 
-def measure(asking: Asking, *, data: Fashion, fit: Fit | None, seed: int, queries: int) -> list[Row]:
+def measure(asking: Asking, *, data: Fashion, fit: Fit | None, seed: int, queries: int) -> list[ReportRow]:
     """All rows of fashion. Lists against exact ones, and explanations, are asked for with a third of `queries`."""
     titles = data.titles()
     ensure(asking, HALF, data.half())
@@ -112,7 +112,7 @@ def ask_for(items: Sequence[Item], seed: int, count: int) -> Asked:
     )
 
 
-def _search_rows(asking: Asking, asked: Asked, seed: int) -> list[Row]:
+def _search_rows(asking: Asking, asked: Asked, seed: int) -> list[ReportRow]:
     (words,) = find(asking, "by words", asked.words, ALL)
     (picture,) = find(asking, "by picture", asked.picture, ALL)
     (both,) = find(asking, "by words + picture", asked.both, ALL)
@@ -126,7 +126,7 @@ def _search_rows(asking: Asking, asked: Asked, seed: int) -> list[Row]:
     ]
 
 
-def _half_rows(asking: Asking, asked: Asked, data: Fashion, seed: int) -> list[Row]:
+def _half_rows(asking: Asking, asked: Asked, data: Fashion, seed: int) -> list[ReportRow]:
     (words,) = find(asking, "by words", asked.words, HALF)
     (both,) = find(asking, "by words + picture", asked.both, HALF)
     lacking = np.asarray([target in data.hidden for target in asked.targets])
@@ -139,7 +139,7 @@ def _half_rows(asking: Asking, asked: Asked, data: Fashion, seed: int) -> list[R
     ]
 
 
-def _same_scores(asking: Asking, asked: Asked, data: Fashion, seed: int) -> Row:
+def _same_scores(asking: Asking, asked: Asked, data: Fashion, seed: int) -> ReportRow:
     """Largest difference of a score by words alone between an item with its picture and the same item without:
     the target and random hidden items, in both collections.
 
@@ -164,13 +164,17 @@ def _same_scores(asking: Asking, asked: Asked, data: Fashion, seed: int) -> Row:
 
         return gap(UserSide(query_vector=listed.interests[0].query_vector)), gap(words)
 
-    found = asking.each(f"{HALF}: scores by words with and without picture", gaps, range(len(questions)))
-    once, anew = (max(some) for some in zip(*found, strict=True))
+    differences = asking.each(
+        f"{HALF}: scores by words with and without picture", gaps, range(len(questions))
+    )
+    once, anew = (max(some) for some in zip(*differences, strict=True))
     what = f"{HALF}: words, score with and without picture, largest difference"
-    return Row(what, once, len(found), most=0.0, yardstick=f"words encoded anew each time {anew:.1e}")
+    return ReportRow(
+        what, once, len(differences), most=0.0, yardstick=f"words encoded anew each time {anew:.1e}"
+    )
 
 
-def _titles_row(asking: Asking, data: Fashion, titles: Sequence[Item], seed: int, queries: int) -> Row:
+def _titles_row(asking: Asking, data: Fashion, titles: Sequence[Item], seed: int, queries: int) -> ReportRow:
     rng = random.Random(seed)
     whole = {item.item_id: item for item in data.items}
     chosen = rng.sample(list(titles), min(queries, len(titles)))

@@ -20,7 +20,7 @@ from .ask import Asking, Question, find, similar
 from .collections import Fit, ensure, fit_and_move
 from .lists import scan_row
 from .queries import picture_of, pictures_of
-from .rows import Row, mean
+from .rows import ReportRow, mean
 
 ITEMS, PHOTOS, SHOTS = "grocery", "grocery-photos", "grocery-shots"
 KS = (1, 5)
@@ -36,7 +36,7 @@ class Grocery:
     val: Sequence[Item]
 
 
-def measure(asking: Asking, *, data: Grocery, fit: Fit | None, seed: int, queries: int) -> list[Row]:
+def measure(asking: Asking, *, data: Grocery, fit: Fit | None, seed: int, queries: int) -> list[ReportRow]:
     """All rows of grocery. `queries` bounds the number of photos asked with."""
     ensure(asking, ITEMS, data.items)
     ensure(asking, PHOTOS, data.items, further=data.train)
@@ -66,7 +66,7 @@ def measure(asking: Asking, *, data: Grocery, fit: Fit | None, seed: int, querie
     return rows
 
 
-def _photo_rows(asking: Asking, data: Grocery, photos: Sequence[Item], seed: int) -> list[Row]:
+def _photo_rows(asking: Asking, data: Grocery, photos: Sequence[Item], seed: int) -> list[ReportRow]:
     """Photo -> product, against the raw cosine of plain encoder outputs: to one picture, to the mean of several."""
     questions = [
         Question(str(photo.attributes["product"]), UserSide(picture=picture_of(photo))) for photo in photos
@@ -100,6 +100,6 @@ def _photo_rows(asking: Asking, data: Grocery, photos: Sequence[Item], seed: int
     return rows
 
 
-def _falls_row(what: str, falls: deletion.Falls, least: float, seed: int) -> Row:
+def _falls_row(what: str, falls: deletion.Falls, least: float, seed: int) -> ReportRow:
     told = f"parts {falls.parts.mean():.3f}, random {falls.drawn.mean():.3f}"
     return mean(what, falls.difference, seed, least=least, yardstick=told)

@@ -15,7 +15,7 @@ import numpy as np
 from itemlens import Item, UserSide
 
 from .ask import Asking
-from .rows import Row, mean
+from .rows import ReportRow, mean
 
 K = 10
 SHARE = (0.35, 0.65)
@@ -46,13 +46,13 @@ def draw_histories(items: Sequence[Item], seed: int, count: int) -> Mapping[str,
         by_category.setdefault(str(item.attributes[CATEGORY]), []).append(item.item_id)
     large = sorted(category for category, ids in by_category.items() if len(ids) >= LEAST_ITEMS)
 
-    def one(length: int, of: int) -> History:
+    def history(length: int, of: int) -> History:
         categories = rng.sample(large, of)
         ids = [i for category in categories for i in rng.sample(by_category[category], length // of)]
         rng.shuffle(ids)
         return History(tuple(ids), tuple(categories))
 
-    return {kind: [one(*shape) for _ in range(count)] for kind, shape in KINDS.items()}
+    return {kind: [history(*shape) for _ in range(count)] for kind, shape in KINDS.items()}
 
 
 CATEGORY = "article_type"
@@ -60,15 +60,15 @@ CATEGORY = "article_type"
 
 def rows(
     asking: Asking, drawn: Mapping[str, Sequence[History]], hidden: frozenset[str], collection: str, seed: int
-) -> list[Row]:
+) -> list[ReportRow]:
     """Share of the top 10 without picture, for each kind; categories of the five covered, for the last."""
-    found = []
+    report_rows = []
     for kind, some in drawn.items():
         lists = asking.each(f"{collection}: histories, {kind}", lambda h: _top(asking, h, collection), some)
         without = [np.mean([item_id in hidden for item_id in top]) for top in lists]
         least, most = SHARE
         what = f"{collection}: history, {kind}: share of the top {K} without picture"
-        found.append(mean(what, np.asarray(without), seed, least=least, most=most))
+        report_rows.append(mean(what, np.asarray(without), seed, least=least, most=most))
         if len(some[0].categories) > 1:
             category = _categories(asking, {i for top in lists for i in top}, collection)
             covered = [
@@ -76,8 +76,8 @@ def rows(
                 for history, top in zip(some, lists, strict=True)
             ]
             what = f"{collection}: history, {kind}: categories covered"
-            found.append(mean(what, covered, seed, least=LEAST_COVERED))
-    return found
+            report_rows.append(mean(what, covered, seed, least=LEAST_COVERED))
+    return report_rows
 
 
 def mixed(drawn: Mapping[str, Sequence[History]], count: int, seed: int) -> list[UserSide]:
@@ -98,5 +98,5 @@ def _top(asking: Asking, history: History, collection: str) -> list[str]:
 def _categories(asking: Asking, item_ids: set[str], collection: str, batch: int = 500) -> dict[str, str]:
     ids = sorted(item_ids)
     parts = [ids[n : n + batch] for n in range(0, len(ids), batch)]
-    stored = [one.item for part in parts for one in asking.client.get_items(part, collection=collection)]
+    stored = [entry.item for part in parts for entry in asking.client.get_items(part, collection=collection)]
     return {item.item_id: str(item.attributes[CATEGORY]) for item in stored}

@@ -9,7 +9,7 @@ import numpy as np
 from itemlens import Recommendations, UserSide
 
 from .ask import TIED, Asking
-from .rows import Floats, Row, mean
+from .rows import Floats, ReportRow, mean
 
 K = 10
 LEAST_RECALL = 0.99
@@ -19,7 +19,7 @@ BAD = 0.5
 
 def recall_rows(
     asking: Asking, kind: str, sides: Sequence[UserSide], collection: str, seed: int
-) -> list[Row]:
+) -> list[ReportRow]:
     """Mean recall of the served lists, and the share of them that lost more than half."""
     recalls = np.asarray(
         asking.each(f"{collection}: recall, {kind}", lambda s: _recall(asking, s, collection), sides)
@@ -56,7 +56,7 @@ def recall(served: Recommendations, exact: Recommendations) -> float:
 
 def scan_row(
     asking: Asking, sides: Sequence[UserSide], collection: str, item_ids: Sequence[str], batch: int = 500
-) -> Row:
+) -> ReportRow:
     """Is `exact` exact? Its scores against a numpy scan over the ITEM vectors of all items.
 
     The sides must be of one interest and without behaviour.
@@ -65,7 +65,9 @@ def scan_row(
 
     def vectors(part: Sequence[str]) -> Floats:
         stored = asking.client.get_items(part, vectors=True, collection=collection)
-        return np.stack([one.vector.values for one in stored if one.vector is not None]).astype(np.float64)
+        return np.stack([entry.vector.values for entry in stored if entry.vector is not None]).astype(
+            np.float64
+        )
 
     h = np.concatenate(asking.each(f"{collection}: vectors", vectors, parts))
     worst = 0.0
@@ -82,4 +84,4 @@ def scan_row(
         assert query is not None
         scanned = np.sort(h @ query.values.astype(np.float64))[::-1][:K]
         worst = max(worst, float(np.abs(scanned - [item.score for item in exact]).max()))
-    return Row(f"{collection}: exact list against numpy, worst score", worst, len(sides), most=1e-5)
+    return ReportRow(f"{collection}: exact list against numpy, worst score", worst, len(sides), most=1e-5)

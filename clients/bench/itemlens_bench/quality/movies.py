@@ -17,7 +17,7 @@ from . import ease, sums
 from .ask import Asking
 from .collections import Fit, await_behaviour, ensure, fit_and_move
 from .ease import Next, Taken
-from .rows import Floats, Row, mean
+from .rows import Floats, ReportRow, mean
 
 NAME = "ml-100k"
 K = 20
@@ -35,7 +35,7 @@ class Movies:
     events: Sequence[Event]
 
 
-def measure(asking: Asking, *, data: Movies, fit: Fit | None, seed: int, queries: int) -> list[Row]:
+def measure(asking: Asking, *, data: Movies, fit: Fit | None, seed: int, queries: int) -> list[ReportRow]:
     """All rows of ml-100k. All its questions are asked: `queries` bounds the explanations only."""
     past, later = ease.split([_taken(event) for event in data.events], PAST)
     cut = later[0].time
@@ -49,8 +49,8 @@ def measure(asking: Asking, *, data: Movies, fit: Fit | None, seed: int, queries
     sides = [UserSide(history=[Interaction(e.item, types[e.user, e.item]) for e in q.history]) for q in asked]
 
     def ask(n: int) -> bool:
-        found = asking.client.recommend(sides[n], k=K, collection=NAME)
-        return asked[n].answer in {item.item_id for item in found}
+        reply = asking.client.recommend(sides[n], k=K, collection=NAME)
+        return asked[n].answer in {item.item_id for item in reply}
 
     served = [float(hit) for hit in asking.each(f"{NAME}: next item", ask, range(len(asked)))]
     yardstick, told = _yardstick(asking, past, asked)
@@ -72,14 +72,14 @@ def _yardstick(asking: Asking, past: Sequence[Taken], asked: Sequence[Next]) -> 
         asked_alike = [
             replace(q, history=tuple(replace(event, weight=1.0) for event in q.history)) for q in asked
         ]
-        found = {}
+        hits_by_name = {}
         for name, events, questions in (("alike", alike, asked_alike), ("by type", past, asked)):
             regularisation = ease.tuned(events, K)
             hits = ease.hits(questions, items, K, ease.ease(x, regularisation))
-            found[f"EASE, ratings {name}, λ {regularisation:g}"] = hits
+            hits_by_name[f"EASE, ratings {name}, λ {regularisation:g}"] = hits
         popular = ease.popular(asked, items, K, x.sum(0))
-    told = "; ".join(f"{name} {hits.mean():.3f}" for name, hits in found.items())
-    best = max(found.values(), key=lambda hits: float(hits.mean()))
+    told = "; ".join(f"{name} {hits.mean():.3f}" for name, hits in hits_by_name.items())
+    best = max(hits_by_name.values(), key=lambda hits: float(hits.mean()))
     return best, f"{told}; popularity {popular.mean():.3f}"
 
 

@@ -16,7 +16,7 @@ RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
-class Row:
+class ReportRow:
     """One figure. `least` and `most` are the bounds it is held to; None: it is only told."""
 
     what: str
@@ -42,11 +42,11 @@ class Report:
     seed: int
     processor: str
     space: str
-    rows: tuple[Row, ...] = field(default=())
+    rows: tuple[ReportRow, ...] = field(default=())
 
     def table(self) -> Table:
         """The rows for a terminal; those out of their bounds are red."""
-        made = Table(
+        table = Table(
             Column("what", overflow="fold"),
             "figure",
             "95%",
@@ -60,7 +60,7 @@ class Report:
         for row in self.rows:
             interval = "" if row.interval is None else f"{row.interval[0]:.3f} – {row.interval[1]:.3f}"
             colour = "red" if not row.holds else "green" if _bounds(row) else "default"
-            made.add_row(
+            table.add_row(
                 row.what,
                 f"[{colour}]{number(row.figure)}[/]",
                 interval,
@@ -68,7 +68,7 @@ class Report:
                 row.yardstick,
                 f"{row.queries:,}",
             )
-        return made
+        return table
 
     def plain(self) -> dict[str, Any]:
         """The same as JSON-like data."""
@@ -85,12 +85,12 @@ def mean(
     least: float | None = None,
     most: float | None = None,
     yardstick: str = "",
-) -> Row:
+) -> ReportRow:
     """The row of a mean over queries, with its interval over queries, or over `groups` of them (such as users)."""
     array = np.asarray(values, np.float64)
     figure = float(array.mean())
     interval = bootstrap(array, seed, groups)
-    return Row(what, figure, len(array), interval, least, most, yardstick)
+    return ReportRow(what, figure, len(array), interval, least, most, yardstick)
 
 
 def bootstrap(
@@ -120,7 +120,7 @@ def number(value: float) -> str:
     return f"{value:.1e}" if 0 < abs(value) < 5e-4 else f"{value:.3f}"
 
 
-def _bounds(row: Row) -> str:
+def _bounds(row: ReportRow) -> str:
     if row.least is not None and row.most is not None:
         return f"{number(row.least)} – {number(row.most)}"
     if row.least is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itemlens import Explanation, UserSide
 
 from .ask import Asking
-from .rows import Row
+from .rows import ReportRow
 
 LIMIT = 1e-4
 BATCH = 10
@@ -32,7 +32,7 @@ class Residuals:
         return Residuals(max(self.worst, other.worst), self.count + other.count)
 
 
-def residual_row(asking: Asking, sides: Mapping[str, Sequence[UserSide]], collection: str) -> Row:
+def residual_row(asking: Asking, sides: Mapping[str, Sequence[UserSide]], collection: str) -> ReportRow:
     """Explain the first BATCH of each side's list in one call, and its first again by itself.
 
     `sides` by kind. Counted is the largest of: the reply's `residual`, the differences of the score to the sums by
@@ -40,8 +40,8 @@ def residual_row(asking: Asking, sides: Mapping[str, Sequence[UserSide]], collec
     """
     worst = {kind: _worst(asking, kind, some, collection) for kind, some in sides.items()}
     total = sum(worst.values(), Residuals())
-    told = ", ".join(f"{kind} {one.worst:.0e}" for kind, one in worst.items())
-    return Row(f"{collection}: worst residual", total.worst, total.count, most=LIMIT, yardstick=told)
+    told = ", ".join(f"{kind} {residuals.worst:.0e}" for kind, residuals in worst.items())
+    return ReportRow(f"{collection}: worst residual", total.worst, total.count, most=LIMIT, yardstick=told)
 
 
 def _worst(asking: Asking, kind: str, sides: Sequence[UserSide], collection: str) -> Residuals:
@@ -55,8 +55,8 @@ def _worst(asking: Asking, kind: str, sides: Sequence[UserSide], collection: str
         single = asking.client.explain(
             [first], recommendation_id=listed.recommendation_id, collection=collection
         )
-        found = [off(one, scores[one.item_id]) for one in (*together, *single)]
-        return Residuals(max(found), len(found))
+        residuals = [off(explanation, scores[explanation.item_id]) for explanation in (*together, *single)]
+        return Residuals(max(residuals), len(residuals))
 
     return sum(asking.each(f"explaining: {kind}", ask, sides), Residuals())
 

@@ -24,7 +24,7 @@ def operations(graph: Path, tokens: int) -> float | None:
     None for a graph without such products, or with products of integers.
     """
     model = onnx.load(str(graph))
-    weights = {one.name: one.dims for one in model.graph.initializer}
+    weights = {weight.name: weight.dims for weight in model.graph.initializer}
     by_token, by_pair = 0, 0
     for node in model.graph.node:
         if node.op_type in ("DynamicQuantizeLinear", "QuantizeLinear", "MatMulNBits"):

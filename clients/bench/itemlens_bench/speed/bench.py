@@ -59,9 +59,9 @@ class TextSpace:
     def preprocessing(self) -> TextPreprocessing:
         """How texts become tokens."""
         encoder = next(c.encoder for c in self.manifest.channels if c.name == self.channel)
-        found = self.manifest.encoders[encoder].text
-        assert found is not None
-        return found
+        preprocessing = self.manifest.encoders[encoder].text
+        assert preprocessing is not None
+        return preprocessing
 
     def graph(self, precision: Precision) -> Graph:
         """The texts' graph."""
@@ -120,9 +120,9 @@ class Bench:
     @contextmanager
     def ours(self, precision: Precision) -> Iterator[Running]:
         """Our server with the graph of `precision` and an empty store, running."""
-        made = self.start(precision, Path(mkdtemp(dir=self.folder)))
+        ours = self.start(precision, Path(mkdtemp(dir=self.folder)))
         counts = partial(statistics, channel=self.space.channel)
-        with running(target(made, self.space.channel, f"itemlens {precision}"), counts) as server:
+        with running(target(ours, self.space.channel, f"itemlens {precision}"), counts) as server:
             yield server
 
     def raw(self, precision: Precision) -> Remote[Raw]:

@@ -172,9 +172,9 @@ class BesideEcho:
         size = self.echo.shape.size
         calls = poisson(self.texts_per_second / size, texts / self.texts_per_second, first, first // size)
         self.echo.load.begin(calls)
-        found = self.alone.measure(first, texts)
+        result = self.alone.measure(first, texts)
         answered = self.echo.load.finish()
-        return replace(found, load_seconds=answered.cpu_seconds)
+        return replace(result, load_seconds=answered.cpu_seconds)
 
 
 def measured(server: Running, size: int, run: Callable[[], Recording]) -> Measured:

@@ -45,7 +45,7 @@ def fashion(folder: Path) -> Iterator[Item]:
 
 def stored(client: Client, collection: str) -> list[Item]:
     """All items of a collection."""
-    return [one.item for one in client.list_items(page_size=1000, collection=collection)]
+    return [entry.item for entry in client.list_items(page_size=1000, collection=collection)]
 
 
 def histories(items: Sequence[Item], count: int, seed: int) -> list[list[str]]:
@@ -65,12 +65,12 @@ def histories(items: Sequence[Item], count: int, seed: int) -> list[list[str]]:
 def words(items: Sequence[Item], count: int, seed: int) -> list[str]:
     """Two random words of the text of `count` random items."""
     rng = random.Random(seed)
-    found: list[str] = []
-    while len(found) < count:
+    pairs: list[str] = []
+    while len(pairs) < count:
         text = next(iter(rng.choice(items).texts.values()), "")
         if len(split := text.split()) >= 2:
-            found.append(" ".join(rng.sample(split, 2)))
-    return found
+            pairs.append(" ".join(rng.sample(split, 2)))
+    return pairs
 
 
 def by_history(collection: str, past: Sequence[str]) -> itemlens_pb2.RecommendRequest:

@@ -37,10 +37,10 @@ def _bars(section: Section, column: str) -> Figure:
     figure = Figure(figsize=(WIDTH, 1 + BAR_HEIGHT * len(rows)), layout="constrained")
     axes: Axes = figure.subplots()
     spreads = [_spread(row, column) for row in rows]
-    least = [one.median - one.least for one in spreads]
-    most = [one.most - one.median for one in spreads]
+    least = [spread.median - spread.least for spread in spreads]
+    most = [spread.most - spread.median for spread in spreads]
     names = [row.name for row in rows]
-    axes.barh(names, [one.median for one in spreads], xerr=[least, most], color="C0", ecolor="#222222")
+    axes.barh(names, [spread.median for spread in spreads], xerr=[least, most], color="C0", ecolor="#222222")
     axes.invert_yaxis()
     # Under the whole figure: long names leave the axes too little room for it.
     figure.supxlabel(f"{column}: median, and the spread of the rounds", fontsize=10)

@@ -95,14 +95,14 @@ class Raw:
 
     def tune(self, seconds: float) -> list[tuple[Setup, float]]:
         """Texts a second of each set-up, each tried for about so long; best first."""
-        found = []
+        rates = []
         for setup in self.setups():
             some = 2 * setup.callers * setup.batch
             self.run(setup, 0, some)
             rate = some / self.run(setup, 0, some).seconds
             count = max(some, int(rate * seconds))
-            found.append((setup, count / self.run(setup, 0, count).seconds))
-        return sorted(found, key=lambda one: -one[1])
+            rates.append((setup, count / self.run(setup, 0, count).seconds))
+        return sorted(rates, key=lambda tried: -tried[1])
 
     def run(self, setup: Setup, first: int, count: int) -> Run:
         """Encode `count` texts from number `first` on (past the end, from the start), and drop the vectors."""

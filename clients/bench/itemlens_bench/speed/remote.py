@@ -74,7 +74,7 @@ class Remote(Generic[Object]):
 def _work(pipe: Connection, make: Callable[[], Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     try:
-        made = make()
+        worker = make()
     except Exception as error:
         pipe.send(RemoteFailed(f"{type(error).__name__}: {error}"))
         return
@@ -85,7 +85,7 @@ def _work(pipe: Connection, make: Callable[[], Any]) -> None:
         except EOFError:
             return
         try:
-            answer = method(made, *arguments)
+            answer = method(worker, *arguments)
         except Exception as error:
             answer = RemoteFailed(f"{type(error).__name__}: {error}")
         pipe.send(answer)

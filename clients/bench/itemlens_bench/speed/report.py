@@ -108,12 +108,12 @@ def about(report: Report) -> RenderableType:
 def table(section: Section) -> RenderableType:
     """A section for the terminal."""
     columns = section.columns()
-    made = Table(
+    table = Table(
         "", *(Column(name, justify="right") for name in columns), title=section.title, title_justify="left"
     )
     for row in section.rows:
-        made.add_row(row.name, *(shown(row.figures.get(name)) for name in columns))
-    return Group(Text(), made, *(Text(note, "dim") for note in section.notes))
+        table.add_row(row.name, *(shown(row.figures.get(name)) for name in columns))
+    return Group(Text(), table, *(Text(note, "dim") for note in section.notes))
 
 
 def markdown(section: Section) -> str:
@@ -158,9 +158,9 @@ def _finite(value: Any) -> Any:
         case float():
             return value if math.isfinite(value) else None
         case Mapping():
-            return {str(name): _finite(one) for name, one in value.items()}
+            return {str(name): _finite(child) for name, child in value.items()}
         case str():
             return value
         case Sequence():
-            return [_finite(one) for one in value]
+            return [_finite(child) for child in value]
     return value

@@ -74,9 +74,9 @@ def play(
 
     then: called after each turn.
     """
-    found: dict[str, list[Measured]] = {one.name: [] for one in contestants}
+    measured: dict[str, list[Measured]] = {contestant.name: [] for contestant in contestants}
     for turn in range(rounds):
-        for one in rotated(contestants, turn):
-            found[one.name].append(one.measure(turn * texts, texts))
+        for contestant in rotated(contestants, turn):
+            measured[contestant.name].append(contestant.measure(turn * texts, texts))
             then()
-    return found
+    return measured

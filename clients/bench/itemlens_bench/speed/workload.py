@@ -55,10 +55,10 @@ def read_texts(file: Path) -> list[str]:
         InvalidArgument: there is none.
     """
     lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
-    found = list(dict.fromkeys(line for line in lines if line))
-    if not found:
+    texts = list(dict.fromkeys(line for line in lines if line))
+    if not texts:
         raise InvalidArgument(f"{file} has no text; write one a line")
-    return found
+    return texts
 
 
 def make_texts(count: int, seed: int) -> list[str]:
@@ -67,12 +67,12 @@ def make_texts(count: int, seed: int) -> list[str]:
     english = [item for item in bundled.items() if item.language == "en"]
     titles = [item.title for item in english]
     sentences = [f"{part.strip(' .')}." for item in english for part in item.description.split(". ")]
-    found: dict[str, None] = {}
-    while len(found) < count:
+    texts: dict[str, None] = {}
+    while len(texts) < count:
         tokens = min(max(rng.lognormvariate(math.log(MEDIAN_TOKENS), SIGMA), LEAST_TOKENS), MOST_TOKENS)
         words = _words(rng, titles, sentences)
-        found.setdefault(" ".join(next(words) for _ in range(max(3, round(tokens / TOKENS_A_WORD)))))
-    return list(found)
+        texts.setdefault(" ".join(next(words) for _ in range(max(3, round(tokens / TOKENS_A_WORD)))))
+    return list(texts)
 
 
 def texts_of(tokens: int, count: int, seed: int, space: Path, preprocessing: TextPreprocessing) -> list[str]:
@@ -82,8 +82,8 @@ def texts_of(tokens: int, count: int, seed: int, space: Path, preprocessing: Tex
         InvalidArgument: what is around a text leaves no room for a word.
     """
     tokenizer = Tokenizer.load(space, preprocessing)
-    one, two = (len(tokenizer.encode(text, "item")) for text in ("tea", "tea tea"))
-    around = 2 * one - two  # special tokens and prefix
+    once, twice = (len(tokenizer.encode(text, "item")) for text in ("tea", "tea tea"))
+    around = 2 * once - twice  # special tokens and prefix
     if tokens <= around:
         raise InvalidArgument(f"a text has {around} tokens before its first word", "tokens")
     words = sorted({word for text in make_texts(200, seed) for word in text.split() if word.isalpha()})

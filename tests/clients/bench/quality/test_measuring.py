@@ -61,8 +61,8 @@ def test_the_exact_list_is_that_of_a_numpy_scan(asking: Asking) -> None:
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no data set in {DATA}")
 def test_grocery_from_its_files(asking: Asking) -> None:
     rows = grocery.measure(asking, data=read_grocery(DATA), fit=None, seed=1, queries=40)
-    found = {row.what: row for row in rows}
-    assert found["grocery: val photo → product, R@5"].queries == 40
+    by_name = {row.what: row for row in rows}
+    assert by_name["grocery: val photo → product, R@5"].queries == 40
     # The tiny encoders understand little, but the sums hold with any.
-    assert found["grocery-photos: worst residual"].holds
-    assert found["grocery: exact list against numpy, worst score"].holds
+    assert by_name["grocery-photos: worst residual"].holds
+    assert by_name["grocery: exact list against numpy, worst score"].holds

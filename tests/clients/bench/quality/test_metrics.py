@@ -34,8 +34,8 @@ def answer(items: list[Recommendation]) -> Recommendations:
     ],
 )
 def test_ties_count_by_expectation(target: str, k: int, expected: float) -> None:
-    found = listed(("a", 0.9), ("b", 0.5), ("c", 0.5), ("d", 0.5), ("e", 0.1))
-    assert ask.hit(found, target, k) == pytest.approx(expected)
+    ranked = listed(("a", 0.9), ("b", 0.5), ("c", 0.5), ("d", 0.5), ("e", 0.1))
+    assert ask.hit(ranked, target, k) == pytest.approx(expected)
 
 
 def test_the_cosine_yardstick_counts_as_the_served_list_does() -> None:
@@ -64,10 +64,10 @@ def test_groups_are_drawn_whole() -> None:
 
 
 def test_a_row_is_held_to_its_bounds() -> None:
-    assert rows.Row("r", 0.5, 1, least=0.35, most=0.65).holds
-    assert not rows.Row("r", 0.7, 1, least=0.35, most=0.65).holds
-    assert not rows.Row("r", 1e-9, 1, most=0.0).holds
-    assert rows.Row("only told", 0.0, 1).holds
+    assert rows.ReportRow("r", 0.5, 1, least=0.35, most=0.65).holds
+    assert not rows.ReportRow("r", 0.7, 1, least=0.35, most=0.65).holds
+    assert not rows.ReportRow("r", 1e-9, 1, most=0.0).holds
+    assert rows.ReportRow("only told", 0.0, 1).holds
 
 
 def test_a_report_as_table_and_as_data() -> None:

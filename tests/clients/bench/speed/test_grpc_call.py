@@ -91,9 +91,9 @@ def test_a_server_that_hangs_up_fails_the_calls_under_way_and_those_after() -> N
         hang_up = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
         host, port = hang_up.sockets[0].getsockname()
         async with BytesCaller(f"{host}:{port}", METHOD) as caller:
-            found = [await asyncio.gather(caller.send(b"abc"), return_exceptions=True) for _ in range(2)]
+            rounds = [await asyncio.gather(caller.send(b"abc"), return_exceptions=True) for _ in range(2)]
         hang_up.close()
-        return [one for [one] in found]
+        return [error for [error] in rounds]
 
     assert all(isinstance(error, CallFailed) for error in asyncio.run(both()))
 

@@ -16,9 +16,9 @@ def stored(count: int) -> list[Item]:
 
 
 def test_made_items_are_all_different_and_have_a_kind() -> None:
-    made = list(items.made_items(500, seed=1))
-    assert len({item.item_id for item in made}) == len({item.text for item in made}) == 500
-    assert all(item.attributes["category"] for item in made)
+    generated = list(items.made_items(500, seed=1))
+    assert len({item.item_id for item in generated}) == len({item.text for item in generated}) == 500
+    assert all(item.attributes["category"] for item in generated)
 
 
 def test_a_history_is_of_at_most_two_kinds_and_only_of_what_is_there() -> None:
@@ -37,7 +37,7 @@ def test_sought_words_are_two_of_an_items_own() -> None:
 
 def test_requests_say_who_asks() -> None:
     past = items.by_history("shop", ["a", "b"])
-    assert [one.item_id for one in past.user.history] == ["a", "b"]
+    assert [interaction.item_id for interaction in past.user.history] == ["a", "b"]
     vector = Vector(np.arange(3, dtype=np.float32), Role.QUERY, "sp-1")
     sought = items.by_vector("shop", vector)
     assert np.frombuffer(sought.user.query_vector.data, np.float32).tolist() == [0, 1, 2]

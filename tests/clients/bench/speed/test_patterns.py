@@ -153,8 +153,8 @@ def test_processes_together_do_what_one_would(pattern: Closed | Open) -> None:
 
 
 def test_recordings_are_joined() -> None:
-    one = run(Closed(1, [0]).run(Server(1.0), REQUESTS, at=0.0))
-    other = run(Closed(1, [7]).run(Server(2.0), REQUESTS, at=0.0))
-    both = Recording.joined([one, other])
+    quick = run(Closed(1, [0]).run(Server(1.0), REQUESTS, at=0.0))
+    slow = run(Closed(1, [7]).run(Server(2.0), REQUESTS, at=0.0))
+    both = Recording.joined([quick, slow])
     assert both.call.tolist() == [0, 7]
     assert both.latency.tolist() == pytest.approx([1.0, 2.0])

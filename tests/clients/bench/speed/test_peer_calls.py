@@ -188,10 +188,10 @@ def triton_messages() -> tuple[Any, Any]:
     file = descriptor_pb2.FileDescriptorProto(name="triton_part.proto", package="t", syntax="proto3")
 
     def message(name: str, *fields: tuple[str, int, Any, bool, str]) -> None:
-        made = file.message_type.add(name=name)
+        descriptor = file.message_type.add(name=name)
         for field, number, kind, repeated, of in fields:
             label = kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
-            made.field.add(name=field, number=number, type=kind, label=label, type_name=of or None)
+            descriptor.field.add(name=field, number=number, type=kind, label=label, type_name=of or None)
 
     named = ("name", 1, kinds.TYPE_STRING, False, "")
     tensor = (named, ("datatype", 2, kinds.TYPE_STRING, False, ""), ("shape", 3, kinds.TYPE_INT64, True, ""))

@@ -35,19 +35,19 @@ def test_lengths_are_those_of_a_catalogue(texts: list[str]) -> None:
 
 
 def test_calls_are_whole() -> None:
-    made = Workload(["a", "b", "c", "d", "e"], [1] * 5)
-    assert made.calls(2) == [["a", "b"], ["c", "d"]]
-    assert made.calls(1) == [["a"], ["b"], ["c"], ["d"], ["e"]]
+    five = Workload(["a", "b", "c", "d", "e"], [1] * 5)
+    assert five.calls(2) == [["a", "b"], ["c", "d"]]
+    assert five.calls(1) == [["a"], ["b"], ["c"], ["d"], ["e"]]
 
 
 def test_tokens_are_counted_by_the_space(tiny: Tiny) -> None:
     directory = tiny.models / tiny.plain
     preprocessing = Manifest.load(directory).encoders["text"].text
     assert preprocessing is not None
-    made = workload(["red shoe", "tea"], directory, preprocessing)
+    pair = workload(["red shoe", "tea"], directory, preprocessing)
     # [CLS] passage : red shoe [SEP]
-    assert list(made.tokens) == [6, 5]
-    assert made.describe() == "2 distinct texts, tokens: mean 6, p50 5, p95 6, most 6"
+    assert list(pair.tokens) == [6, 5]
+    assert pair.describe() == "2 distinct texts, tokens: mean 6, p50 5, p95 6, most 6"
 
 
 def test_texts_can_be_made_of_one_length(tiny: Tiny) -> None:

@@ -54,7 +54,7 @@ def _section(
         floor = _echo(bench, shape, stack)
         beside = [BesideEcho(ceiling, floor, rates[ceiling.name]) for ceiling in ceilings]
         contestants += beside
-        best = {**best, **{one.name: one.alone.name for one in beside}}
+        best = {**best, **{ceiling.name: ceiling.alone.name for ceiling in beside}}
         distances = {}
         for server in servers:
             load = stack.enter_context(server.load(calls, bench.processes))
@@ -89,29 +89,29 @@ def figures(
 ) -> dict[str, Figure]:
     """The columns of a target's rounds; shares are of `ceiling`'s rounds."""
     rates = [m.texts_per_second for m in measured]
-    found: dict[str, Figure] = {"texts/s": Spread.of(rates)}
+    columns: dict[str, Figure] = {"texts/s": Spread.of(rates)}
     if ceiling:
-        found["share of raw"] = shares(rates, [m.texts_per_second for m in ceiling])
+        columns["share of raw"] = shares(rates, [m.texts_per_second for m in ceiling])
         # The load takes processors from the server, and nothing does from ONNX Runtime by itself.
         left = [
             c.texts_per_second * (1 - m.load_seconds / m.seconds / processors)
             for m, c in zip(measured, ceiling, strict=True)
         ]
-        found["of what the load leaves"] = shares(rates, left)
+        columns["of what the load leaves"] = shares(rates, left)
     # A turn in which a server answered nothing has no cost a text.
     answered = [m for m in measured if m.texts]
     if answered:
-        found["CPU ms/text"] = Spread.of([1e3 * m.cpu_seconds / m.texts for m in answered])
+        columns["CPU ms/text"] = Spread.of([1e3 * m.cpu_seconds / m.texts for m in answered])
     latency = np.concatenate([m.latency for m in measured])
     if len(latency):
-        found["load CPU ms/text"] = Spread.of([1e3 * m.load_seconds / m.texts for m in answered])
-        found |= milliseconds(latency, (50, 99))
-    found["RSS MB"] = max(m.rss_bytes for m in measured) / 1e6
-    found |= counted(measured)
+        columns["load CPU ms/text"] = Spread.of([1e3 * m.load_seconds / m.texts for m in answered])
+        columns |= milliseconds(latency, (50, 99))
+    columns["RSS MB"] = max(m.rss_bytes for m in measured) / 1e6
+    columns |= counted(measured)
     if len(latency):
-        found["refused"] = float(sum(m.refused for m in measured))
-        found["failed"] = float(sum(m.failed for m in measured))
-    return found
+        columns["refused"] = float(sum(m.refused for m in measured))
+        columns["failed"] = float(sum(m.failed for m in measured))
+    return columns
 
 
 def counted(measured: Sequence[Measured]) -> dict[str, Figure]:

@@ -58,7 +58,7 @@ def latency(bench: Bench) -> list[Section]:
             served = Served(server, load, ONE)
             bare = within(f"bare gRPC {precision}", raw.pid, raw.call(Raw.listen, bench.processors))
             least = Served(bare, stack.enter_context(bare.load(texts, 1)), ONE)
-            floors |= {key: [one.name for one in floor] for key in (served.name, least.name)}
+            floors |= {key: [contestant.name for contestant in floor] for key in (served.name, least.name)}
             contestants += [*floor, served, least]
         floor_of_a_call = stack.enter_context(running(echo.target(echo.VECTOR_BYTES)))
         contestants.append(Served(floor_of_a_call, stack.enter_context(floor_of_a_call.load(texts, 1)), ONE))

@@ -85,14 +85,14 @@ def _section(
 
 def _figures(raw: list[Measured], ours: list[Measured], cost: float | None, most: float) -> dict[str, Figure]:
     rates, ceiling = ([m.texts_per_second for m in rounds] for rounds in (ours, raw))
-    found: dict[str, Figure] = {
+    columns: dict[str, Figure] = {
         "texts/s": Spread.of(rates),
         "raw texts/s": Spread.of(ceiling),
         "share of raw": shares(rates, ceiling),
     }
     if cost is not None:
-        found["FLOP utilisation"] = Spread.of([rate * cost / most for rate in rates])
-        found["of raw"] = Spread.of([rate * cost / most for rate in ceiling])
-    found |= milliseconds(np.concatenate([m.latency for m in ours]), (50, 99))
-    found["failed"] = float(sum(m.failed + m.refused for m in ours))
-    return found
+        columns["FLOP utilisation"] = Spread.of([rate * cost / most for rate in rates])
+        columns["of raw"] = Spread.of([rate * cost / most for rate in ceiling])
+    columns |= milliseconds(np.concatenate([m.latency for m in ours]), (50, 99))
+    columns["failed"] = float(sum(m.failed + m.refused for m in ours))
+    return columns

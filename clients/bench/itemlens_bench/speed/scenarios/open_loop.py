@@ -59,13 +59,13 @@ def open_loop(bench: Bench) -> list[Section]:
 
 def _section(bench: Bench, shape: Shape, ours: list[Served], peers: list[Served]) -> Section:
     then = bench.turns(f"capacity, {shape}", CAPACITY_ROUNDS * len((*ours, *peers)))
-    found: dict[str, list[float]] = {}
+    capacities: dict[str, list[float]] = {}
     for turn in range(CAPACITY_ROUNDS):
         for served in (*ours, *peers):
             calls = served.capacity(bench.seconds, turn * 1000).calls_per_second
-            found.setdefault(served.name, []).append(calls)
+            capacities.setdefault(served.name, []).append(calls)
             then()
-    capacity = {name: Spread.of(rates).median for name, rates in found.items()}
+    capacity = {name: Spread.of(rates).median for name, rates in capacities.items()}
     seconds = TURNS * bench.seconds
     contestants = [
         Arriving(f"{s.name} at its {SHARE:.0%}", s, SHARE * capacity[s.name], seconds, bench.seed)

@@ -107,10 +107,12 @@ def _play(
     # More threads than processors only wait for each other: what is best in process is tried.
     tried = {}
     for threads in sorted({1, min(concurrency, bench.processors)}):
-        one = InProcess(f"in process, {threads} {'thread' if threads == 1 else 'threads'}", direct, threads)
-        one.measure(0, 50)
-        tried[one] = one.measure(0, 200).calls_per_second
-    best = max(tried, key=lambda one: tried[one])
+        in_process = InProcess(
+            f"in process, {threads} {'thread' if threads == 1 else 'threads'}", direct, threads
+        )
+        in_process.measure(0, 50)
+        tried[in_process] = in_process.measure(0, 200).calls_per_second
+    best = max(tried, key=lambda contestant: tried[contestant])
     count = max(100, round(tried[best] * bench.seconds))
     with ExitStack() as stack:
         shape = Shape(1, concurrency)
@@ -150,14 +152,14 @@ def _section(title: str, played: dict[str, list[Measured]], note: str, queueing:
 
 
 def _fill(bench: Bench, client: Client) -> None:
-    found: Iterable[Item]
+    new_items: Iterable[Item]
     if bench.source.fashion is not None:
-        found, count = items.fashion(bench.source.fashion), None
+        new_items, count = items.fashion(bench.source.fashion), None
     else:
-        found, count = items.made_items(items.ITEMS, bench.seed), items.ITEMS
+        new_items, count = items.made_items(items.ITEMS, bench.seed), items.ITEMS
     task = bench.progress.add_task(f"filling collection {bench.source.collection}", total=count)
     client.create_collection(bench.source.collection)
-    report = client.upload(found, progress=lambda p: bench.progress.update(task, completed=p.done))
+    report = client.upload(new_items, progress=lambda p: bench.progress.update(task, completed=p.done))
     report.raise_for_errors()
 
 
@@ -190,7 +192,7 @@ def _asked(client: Client, collection: str, known: Sequence[Item], seed: int) ->
 
 def _recall(address: str, requests: Sequence[Request]) -> tuple[float, int]:
     """Share of the exact lists' items that are found, and the mean length of a reply in bytes."""
-    found, lengths = [], []
+    recalls, lengths = [], []
     with grpc.insecure_channel(address) as channel:
         stub = itemlens_pb2_grpc.ItemLensStub(channel)
         for request in requests:
@@ -199,9 +201,9 @@ def _recall(address: str, requests: Sequence[Request]) -> tuple[float, int]:
             exact.CopyFrom(request)
             exact.exact = True
             best = {item.item_id for item in stub.Recommend(exact, timeout=60).items}
-            found.append(len(best & {item.item_id for item in reply.items}) / max(1, len(best)))
+            recalls.append(len(best & {item.item_id for item in reply.items}) / max(1, len(best)))
             lengths.append(reply.ByteSize())
-    return float(np.mean(found)), round(float(np.mean(lengths)))
+    return float(np.mean(recalls)), round(float(np.mean(lengths)))
 
 
 def _copied(folder: Path, to: Path) -> Path:

@@ -30,8 +30,8 @@ def callable_of(graph: TextGraph, padded: bool) -> Callable[..., Arrays]:
     def infer(texts: np.ndarray[Any, Any]) -> Arrays:
         return {"vectors": encode([text.decode() for text in texts[:, 0]])}
 
-    made: Callable[..., Arrays] = infer
-    return made
+    batched: Callable[..., Arrays] = infer
+    return batched
 
 
 if __name__ == "__main__":
