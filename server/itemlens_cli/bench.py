@@ -102,24 +102,24 @@ def bench(
     if not console.is_terminal:
         console = Console(width=WIDTH)
     precisions = precision or ["fp32"]
-    found = TextSpace.find(models, space, precisions)
-    theirs = TextSpace.find(models, peer_space, ["fp32"]) if peer_space else found
+    ours = TextSpace.find(models, space, precisions)
+    theirs = TextSpace.find(models, peer_space, ["fp32"]) if peer_space else ours
     lines = read_texts(texts) if texts else make_texts(TEXTS, seed)
     with (
         tempfile.TemporaryDirectory(prefix="itemlens-bench-") as folder,
         Progress(console=console) as progress,
     ):
-        made = Bench(
-            found, [Precision(p) for p in precisions], dict(_name_and_value(one) for one in setting or ()),
-            workload(lines, found.directory, found.preprocessing), Path(folder), progress, rounds, seconds, seed,
+        bench = Bench(
+            ours, [Precision(p) for p in precisions], dict(_name_and_value(given) for given in setting or ()),
+            workload(lines, ours.directory, ours.preprocessing), Path(folder), progress, rounds, seconds, seed,
             processes, stretch, Source(collection, store, data), _peers(theirs.directory, peer or []),
         )  # fmt: skip
-        report = Report(_about(made), ())
+        report = Report(_about(bench), ())
         console.print(about(report))
         for scenario in Scenario:
             if scenario is Scenario.ALL or not {scenario, Scenario.ALL} & {*scenarios}:
                 continue
-            new = SCENARIOS[scenario](made)
+            new = SCENARIOS[scenario](bench)
             console.print(*(table(section) for section in new))
             report = replace(report, sections=(*report.sections, *new))
             if out is not None:
@@ -141,8 +141,8 @@ def _peers(space: Path, names: list[str]) -> list[Target]:
 
 
 def _name_and_value(setting: str) -> tuple[str, str]:
-    name, found, value = setting.partition("=")
-    if not found:
+    name, equals, value = setting.partition("=")
+    if not equals:
         raise InvalidArgument(f"{setting!r} is no setting; write --set name=value", "set")
     return name.strip(), value.strip()
 

@@ -64,19 +64,19 @@ def fit(
         head, report = fit_head(
             space, reader, row.id, encoder, rules, lambda step: status.update(f"fitting: {step}")
         )
-    made = fitted.write(models, space.manifest, head, [asdict(r) for r in report], name)
+    manifest = fitted.write(models, space.manifest, head, [asdict(r) for r in report], name)
     seconds = time.monotonic() - started
     table = Table(
         "what", "chosen", "what it brought, on held-out data", "sample", title=f"fit of {collection}"
     )
-    for one in report:
-        table.add_row(one.what, one.chosen, one.brought, one.sample)
+    for choice in report:
+        table.add_row(choice.what, choice.chosen, choice.brought, choice.sample)
     console.print(table)
-    console.print(f"space [bold]{made.space_id}[/] of {head.dimension} numbers, {seconds:.1f} s")
+    console.print(f"space [bold]{manifest.space_id}[/] of {head.dimension} numbers, {seconds:.1f} s")
     encoder.close()
     repository.close()
     if target:
-        _move(console, target, collection, made.space_id)
+        _move(console, target, collection, manifest.space_id)
 
 
 def _move(console: Console, target: str, collection: str, space_id: str) -> None:

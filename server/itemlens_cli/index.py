@@ -109,7 +109,9 @@ def _find(mapping: str) -> Path:
     bundled = files("itemlens_datasets") / "mappings"
     if path.is_file():
         return path
-    names = sorted(one.name.removesuffix(".yaml") for one in bundled.iterdir() if one.name.endswith(".yaml"))
+    names = sorted(
+        file.name.removesuffix(".yaml") for file in bundled.iterdir() if file.name.endswith(".yaml")
+    )
     if mapping in names:
         return Path(str(bundled / f"{mapping}.yaml"))
     raise MappingError(f"no mapping file {mapping}; bundled are {', '.join(names)}")
@@ -166,16 +168,16 @@ def _print(console: Console, load: _Load) -> None:
             f"{report.resumed}",
         )
         first: dict[tuple[str, str], str] = {}
-        found: Counter[tuple[str, str]] = Counter()
+        counted: Counter[tuple[str, str]] = Counter()
         for result in report.failed:
             assert result.error is not None
-            found[key := ("error", result.error.code.name)] += 1
+            counted[key := ("error", result.error.code.name)] += 1
             first.setdefault(key, f"{result.id}: {result.error.message}")
         for result in report.warned:
             for warning in result.warnings:
-                found[key := ("warning", warning.reason)] += 1
+                counted[key := ("warning", warning.reason)] += 1
                 first.setdefault(key, f"{result.id}: {warning.message}")
-        for key, count in found.most_common():
+        for key, count in counted.most_common():
             troubles.add_row(f"{key[0]} ({what})", f"{count:,}", key[1], escape(first[key]))
         for told in rows[:_SHOWN]:
             troubles.add_row(f"bad row ({what})", "1", "", escape(told))

@@ -36,8 +36,7 @@ def query(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Ask a running server: by words, a picture, a user, past items, or any mix of these."""
-    from itemlens_demo import answers as found
-    from itemlens_demo import show
+    from itemlens_demo import answers, show
 
     if not any((words, picture, user, history, liked, disliked)):
         raise InvalidArgument(
@@ -46,9 +45,9 @@ def query(
     console = Console()
     try:
         with itemlens.Client(target, collection=collection) as client:
-            answer = found.ask(
+            answer = answers.ask(
                 client,
-                language=language or ("zh" if found.chinese(words) else "en"),
+                language=language or ("zh" if answers.chinese(words) else "en"),
                 why=why or as_json,
                 text=words or None,
                 picture=picture,
@@ -70,7 +69,7 @@ def query(
         return
     for warning in answer.recommendations.warnings:
         console.print(f"[yellow]{warning.reason}[/]", warning.message, markup=True, highlight=False)
-    if not answer.found:
+    if not answer.items:
         console.print("nothing was found")
     elif why:
         console.print(show.legend(console))
@@ -81,7 +80,7 @@ def query(
 
 
 def _ids(given: str) -> list[str]:
-    return [one.strip() for one in given.split(",") if one.strip()]
+    return [id.strip() for id in given.split(",") if id.strip()]
 
 
 def _plain(answer: Any) -> dict[str, Any]:
@@ -91,17 +90,17 @@ def _plain(answer: Any) -> dict[str, Any]:
         "space_id": answer.recommendations.space_id,
         "items": [
             {
-                "item_id": one.item.item_id,
-                "title": one.title,
-                "score": one.recommendation.score,
-                "reason": one.sentence,
-                "terms": one.terms,
+                "item_id": shown.item.item_id,
+                "title": shown.title,
+                "score": shown.recommendation.score,
+                "reason": shown.sentence,
+                "terms": shown.terms,
                 "words": [
                     {"text": part.text, "start": part.start, "end": part.end, "value": part.value}
-                    for part in one.explanation.by_place
+                    for part in shown.explanation.by_place
                     if part.kind is itemlens.PartKind.TOKEN
                 ],
             }
-            for one in answer.found
+            for shown in answer.items
         ],
     }

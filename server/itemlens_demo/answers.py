@@ -23,7 +23,7 @@ FAINTEST = 0.3
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class ShownItem:
     """One item of an answer, with what is stored of it and, if asked for, its explanation."""
 
     item: Item
@@ -71,7 +71,7 @@ class Found:
     def heat_map(self) -> bytes | None:
         """Its first picture with its part of the score laid over it."""
         maps = self.explanation.heat_maps if self.explanation else ()
-        return next((one.png for one in maps if one.png), None)
+        return next((heat_map.png for heat_map in maps if heat_map.png), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +79,12 @@ class Answer:
     """A list of recommendations with what is stored of each item."""
 
     recommendations: Recommendations
-    found: tuple[Found, ...]
+    items: tuple[ShownItem, ...]
 
     @property
     def scale(self) -> float:
         """The largest part that a single word has in any of the scores; what highlighting is measured by."""
-        words = (word_values(one.explanation.by_place).values() for one in self.found if one.explanation)
+        words = (word_values(item.explanation.by_place).values() for item in self.items if item.explanation)
         return max((abs(value) for values in words for value in values), default=0.0)
 
 
@@ -98,7 +98,7 @@ def ask(
 ) -> Answer:
     """Recommend, and explain what was recommended. `wanted` are arguments of `Client.recommend`."""
     answer = client.recommend(parts=True, reasons=True, language=language, **wanted)
-    ids = [one.item_id for one in answer]
+    ids = [item.item_id for item in answer]
     if not ids:
         return Answer(answer, ())
     items = [stored.item for stored in client.get_items(ids, pictures=pictures)]
@@ -113,7 +113,7 @@ def ask(
             )
             explained.raise_for_errors()
             explanations[start : start + 100] = explained
-    return Answer(answer, tuple(map(Found, items, answer, explanations)))
+    return Answer(answer, tuple(map(ShownItem, items, answer, explanations)))
 
 
 def title_of(item: Item) -> str:
@@ -130,7 +130,7 @@ def title_of(item: Item) -> str:
 def picture_of(item: Item) -> bytes | None:
     """Its first picture, if it came with them."""
     listed = item.pictures.values() if isinstance(item.pictures, Mapping) else [item.pictures]
-    return next((one for pictures in listed for one in pictures if isinstance(one, bytes)), None)
+    return next((picture for pictures in listed for picture in pictures if isinstance(picture, bytes)), None)
 
 
 def chinese(text: str) -> bool:
@@ -162,10 +162,10 @@ def shares(of: Mapping[str, float]) -> dict[str, float]:
 
 def spoken_shares(of: Mapping[str, float]) -> str:
     """The shares in words: "words 62%, picture 38%". What is under a hundredth is not spoken of."""
-    found = [f"{name} {share:.0%}" for name, share in shares(of).items() if share >= 0.01]
+    speaking = [f"{name} {share:.0%}" for name, share in shares(of).items() if share >= 0.01]
     little = 0.01 * max(map(abs, of.values()), default=0.0)
     against = [f"{name} against" for name, value in of.items() if name != BASELINE and value < -little]
-    return ", ".join(found + against) or "nothing speaks for it"
+    return ", ".join(speaking + against) or "nothing speaks for it"
 
 
 def digits_of(of: Mapping[str, float]) -> int:
@@ -228,7 +228,7 @@ def split(of: Pieces, at: int) -> tuple[Pieces, Pieces]:
     after = [(piece, strength) for piece, strength in after if piece]
     if after:
         after[0] = after[0][0].lstrip("\n"), after[0][1]
-    return [one for one in before if one[0]], [one for one in after if one[0]]
+    return [piece for piece in before if piece[0]], [piece for piece in after if piece[0]]
 
 
 def intensity(piece: str, strength: float) -> float:

@@ -18,8 +18,8 @@ from itemlens_demo.answers import (
     BASELINE,
     BEHAVIOUR,
     Answer,
-    Found,
     Pieces,
+    ShownItem,
     chinese,
     digits_of,
     figure,
@@ -58,14 +58,14 @@ def build(about: About, users: Sequence[UserStory], searches: Sequence[Search], 
         change=_change(change),
         searches="\n".join(map(_search, searches)),
         space=escape(about.space_id),
-        residual=f"{_residual([*(told.answer for told in users), *(one.answer for one in searches)]):.0e}",
+        residual=f"{_residual([*(told.answer for told in users), *(search.answer for search in searches)]):.0e}",
     )
 
 
 def _residual(answers: Iterable[Answer]) -> float:
     """The most that an explanation is off its score."""
-    explained = (one.explanation for answer in answers for one in answer.found)
-    return max((abs(one.residual) for one in explained if one), default=0.0)
+    explanations = (item.explanation for answer in answers for item in answer.items)
+    return max((abs(explanation.residual) for explanation in explanations if explanation), default=0.0)
 
 
 def _user(told: UserStory) -> str:
@@ -104,29 +104,29 @@ def _named(titles: Sequence[str]) -> str:
 
 def _cards(answer: Answer) -> str:
     several = len(answer.recommendations.interests) > 1
-    sums = [found.terms.values() for found in answer.found]
+    sums = [item.terms.values() for item in answer.items]
     low = min((min(0.0, sum(values)) for values in sums), default=0.0)
     high = max((sum(v for v in values if v > 0) for values in sums), default=1.0)
-    cards = "\n".join(_card(found, answer.scale, (low, high), several) for found in answer.found)
+    cards = "\n".join(_card(item, answer.scale, (low, high), several) for item in answer.items)
     return f'<div class="cards">\n{cards}\n</div>'
 
 
-def _card(found: Found, scale: float, span: tuple[float, float], several: bool) -> str:
-    title, texts = found.texts(scale)
-    tags = [f"interest {found.recommendation.interest + 1}"] if several else []
+def _card(shown: ShownItem, scale: float, span: tuple[float, float], several: bool) -> str:
+    title, texts = shown.texts(scale)
+    tags = [f"interest {shown.recommendation.interest + 1}"] if several else []
     tags += [
-        str(found.item.attributes[key]) for key in ("domain", "category") if key in found.item.attributes
+        str(shown.item.attributes[key]) for key in ("domain", "category") if key in shown.item.attributes
     ]
     return f"""<article class="card">
 <header>
-<span class="rank">{found.recommendation.position}</span>
-<h4{_lang(found.title)}>{_highlighted(title)}</h4>
-<span class="score">{found.score}</span>
+<span class="rank">{shown.recommendation.position}</span>
+<h4{_lang(shown.title)}>{_highlighted(title)}</h4>
+<span class="score">{shown.score}</span>
 </header>
-{_pair(found)}
-<p class="text"{_lang(found.title)}>{"<br>".join(map(_highlighted, texts))}</p>
-<div class="sum">{_bar(found, span)}</div>
-<p class="reason"{_lang(found.sentence)}>{escape(found.sentence)}</p>
+{_pair(shown)}
+<p class="text"{_lang(shown.title)}>{"<br>".join(map(_highlighted, texts))}</p>
+<div class="sum">{_bar(shown, span)}</div>
+<p class="reason"{_lang(shown.sentence)}>{escape(shown.sentence)}</p>
 <p class="tags">{escape(" · ".join(tags))}</p>
 </article>"""
 
@@ -143,13 +143,13 @@ def _marked(piece: str, strength: float) -> str:
     return f'<mark{against} style="--s:{abs(full):.2f}">{escape(piece)}</mark>'
 
 
-def _pair(found: Found) -> str:
+def _pair(shown: ShownItem) -> str:
     """The picture beside its heat map."""
-    if found.picture is None:
+    if shown.picture is None:
         return '<div class="pair none">no picture</div>'
-    shots = [(found.picture, f"Picture of {found.title}", "picture")]
-    if found.heat_map:
-        shots.append((found.heat_map, f"Heat map over the picture of {found.title}", "what in it counts"))
+    shots = [(shown.picture, f"Picture of {shown.title}", "picture")]
+    if shown.heat_map:
+        shots.append((shown.heat_map, f"Heat map over the picture of {shown.title}", "what in it counts"))
     return '<div class="pair">{}</div>'.format(
         "".join(
             f"<figure>{_image(picture, alt)}<figcaption>{caption}</figcaption></figure>"
@@ -158,7 +158,7 @@ def _pair(found: Found) -> str:
     )
 
 
-def _bar(found: Found, span: tuple[float, float]) -> str:
+def _bar(shown: ShownItem, span: tuple[float, float]) -> str:
     """The score as a bar: what speaks for the item to the right, then back by what is taken off."""
     low, high = span
     width = (high - low) or 1.0
@@ -167,7 +167,7 @@ def _bar(found: Found, span: tuple[float, float]) -> str:
         left, right = (100 * (min(start, end) - low) / width, 100 * (max(start, end) - low) / width)
         return f'<i class="{classes}" style="left:{left:.2f}%;width:{right - left:.2f}%"></i>'
 
-    terms, at, drawn = found.terms, 0.0, []
+    terms, at, drawn = shown.terms, 0.0, []
     for name, value in sorted(terms.items(), key=lambda term: term[1] < 0):
         drawn.append(stretch(at, at + value, _colour(name) + (" minus" if value < 0 else "")))
         at += value
@@ -200,10 +200,10 @@ def _change(changed: Change) -> str:
 </div>"""
 
 
-def _search(one: Search) -> str:
-    picture = _image(one.picture, "The picture that is asked with", size=160) if one.picture else ""
-    asked = escape(one.asked if one.picture else f"“{one.asked}”")
-    return f'<div class="asked"{_lang(one.asked)}>{picture}<span>{asked}</span></div>\n{_cards(one.answer)}'
+def _search(search: Search) -> str:
+    picture = _image(search.picture, "The picture that is asked with", size=160) if search.picture else ""
+    asked = escape(search.asked if search.picture else f"“{search.asked}”")
+    return f'<div class="asked"{_lang(search.asked)}>{picture}<span>{asked}</span></div>\n{_cards(search.answer)}'
 
 
 def _colour(name: str) -> str:
@@ -221,7 +221,7 @@ def _image(picture: bytes | None, alt: str, size: int = 320) -> str:
     with Image.open(io.BytesIO(picture)) as opened:
         image = opened.convert("RGB")
     image.thumbnail((size, size))
-    made = io.BytesIO()
-    image.save(made, "WEBP", quality=80)
-    data = base64.b64encode(made.getvalue()).decode()
+    file = io.BytesIO()
+    image.save(file, "WEBP", quality=80)
+    data = base64.b64encode(file.getvalue()).decode()
     return f'<img class="shot" alt="{escape(alt)}" src="data:image/webp;base64,{data}">'

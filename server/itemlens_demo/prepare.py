@@ -26,8 +26,8 @@ OnProgress = Callable[[Progress], None]
 
 def find_space(models: Path) -> str:
     """Id of the unfitted space that is named demo; "" if there is none."""
-    found = (Manifest.load(path.parent) for path in sorted(models.glob(f"*/{MANIFEST}")))
-    return next((one.space_id for one in found if one.name == NAME and one.head is None), "")
+    manifests = (Manifest.load(path.parent) for path in sorted(models.glob(f"*/{MANIFEST}")))
+    return next((m.space_id for m in manifests if m.name == NAME and m.head is None), "")
 
 
 def export_space(models: Path, say: Callable[[str], None]) -> str:
@@ -51,18 +51,18 @@ def items() -> list[Item]:
     """The bundled catalogue as the client takes it: title and description on lines of one text."""
     return [
         Item(
-            one.item_id,
-            text=f"{one.title}\n{one.description}",
-            picture=one.picture,
+            item.item_id,
+            text=f"{item.title}\n{item.description}",
+            picture=item.picture,
             attributes={
-                **one.attributes,
-                "title": one.title,
-                "domain": one.domain,
-                "language": one.language,
+                **item.attributes,
+                "title": item.title,
+                "domain": item.domain,
+                "language": item.language,
             },
-            relations=[Relation(relation.type, relation.item_id) for relation in one.relations],
+            relations=[Relation(relation.type, relation.item_id) for relation in item.relations],
         )
-        for one in bundled.items()
+        for item in bundled.items()
     ]
 
 
@@ -70,15 +70,15 @@ def events() -> list[Event]:
     """What the generated users did, as the client takes it."""
     return [
         Event(
-            one.user_id,
-            one.item_id,
-            one.type,
-            datetime.fromtimestamp(one.time_seconds, UTC),
-            quantity=one.quantity,
-            value=one.value,
-            event_id=one.event_id,
+            event.user_id,
+            event.item_id,
+            event.type,
+            datetime.fromtimestamp(event.time_seconds, UTC),
+            quantity=event.quantity,
+            value=event.value,
+            event_id=event.event_id,
         )
-        for one in bundled.events()
+        for event in bundled.events()
     ]
 
 

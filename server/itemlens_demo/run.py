@@ -52,9 +52,9 @@ def run(*, models: Path, folder: Path, users: int, keep: bool, language: Languag
 
 
 def _space(steps: Steps, models: Path) -> str:
-    if found := prepare.find_space(models):
-        steps.had(f"space {found}, in {models}")
-        return found
+    if space_id := prepare.find_space(models):
+        steps.had(f"space {space_id}, in {models}")
+        return space_id
     with steps.step("exporting the encoders to ONNX, multilingual texts and pictures") as say:
         return prepare.export_space(models, say)
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from itemlens_demo.answers import (
     BASELINE,
     Answer,
-    Found,
+    ShownItem,
     digits_of,
     figure,
     intensity,
@@ -29,15 +29,15 @@ _PALE, _FULL = (255, 243, 205), (255, 168, 0)
 
 def table(answer: Answer) -> Table:
     """Items with score and reason."""
-    made = Table("", "item", "score", "why", box=None, pad_edge=False, header_style="dim")
-    for column in made.columns:
+    table = Table("", "item", "score", "why", box=None, pad_edge=False, header_style="dim")
+    for column in table.columns:
         column.overflow = "fold"  # Chinese has no spaces to break at
-    made.columns[2].justify = "right"
-    for found in answer.found:
-        what = Text.assemble((found.title, "bold"), (f"\n{found.item.item_id}", "dim"))
-        why = Text.assemble((spoken_shares(found.terms), "cyan"), f"\n{found.sentence}")
-        made.add_row(str(found.recommendation.position), what, f"{found.score}", why)
-    return made
+    table.columns[2].justify = "right"
+    for shown in answer.items:
+        what = Text.assemble((shown.title, "bold"), (f"\n{shown.item.item_id}", "dim"))
+        why = Text.assemble((spoken_shares(shown.terms), "cyan"), f"\n{shown.sentence}")
+        table.add_row(str(shown.recommendation.position), what, f"{shown.score}", why)
+    return table
 
 
 def explained(answer: Answer, *, marks: bool, most: int | None = None) -> RenderableType:
@@ -45,24 +45,24 @@ def explained(answer: Answer, *, marks: bool, most: int | None = None) -> Render
 
     `marks`: set strong words between «», for output without colours.
     """
-    return Group(*(_explained(found, answer.scale, marks) for found in answer.found[:most]))
+    return Group(*(_explained(item, answer.scale, marks) for item in answer.items[:most]))
 
 
-def _explained(found: Found, scale: float, marks: bool) -> RenderableType:
-    title, texts = found.texts(scale)
-    shown = highlighted(title, marks=marks)
-    shown.stylize_before("bold")
+def _explained(shown: ShownItem, scale: float, marks: bool) -> RenderableType:
+    title, texts = shown.texts(scale)
+    heading = highlighted(title, marks=marks)
+    heading.stylize_before("bold")
     head = Text.assemble(
-        (f"{found.recommendation.position}  ", "dim"),
-        shown,
-        (f"   {found.score}", "bold green"),
-        (f"   {spoken_shares(found.terms)}", "cyan"),
+        (f"{shown.recommendation.position}  ", "dim"),
+        heading,
+        (f"   {shown.score}", "bold green"),
+        (f"   {spoken_shares(shown.terms)}", "cyan"),
     )
-    below: list[RenderableType] = [Text(spoken_sum(found.terms), "dim")]
-    if found.explanation:
+    below: list[RenderableType] = [Text(spoken_sum(shown.terms), "dim")]
+    if shown.explanation:
         below += [highlighted(text, marks=marks) for text in texts]
-    if found.sentence:
-        below.append(Text(found.sentence, "italic"))
+    if shown.sentence:
+        below.append(Text(shown.sentence, "italic"))
     return Group(head, Padding(Group(*below), (0, 0, 1, 3)))
 
 
@@ -76,14 +76,14 @@ def spoken_sum(terms: dict[str, float]) -> str:
 
 def highlighted(of: Iterable[tuple[str, float]], *, marks: bool = False) -> Text:
     """A text whose pieces are highlighted by their strength."""
-    made = Text()
-    for full, together in groupby(of, lambda one: _shown(one[0], one[1], marks)):
-        text = "".join(piece for piece, _ in together)
+    text = Text()
+    for full, together in groupby(of, lambda piece: _shown(piece[0], piece[1], marks)):
+        joined = "".join(piece for piece, _ in together)
         if marks and full:
-            made.append(f"«{text}»")
+            text.append(f"«{joined}»")
         else:
-            made.append(text, colour(full) if full else None)
-    return made
+            text.append(joined, colour(full) if full else None)
+    return text
 
 
 def _shown(piece: str, strength: float, marks: bool) -> float:

@@ -86,23 +86,26 @@ def tell_user(client: Client, user: User, events: Iterable[Event], language: Lan
     furthest = _furthest(event for event in events if event.user_id == user.user_id)
     answer = ask(client, user=user.user_id, k=LIST_LENGTH, language=language, pictures=True)
     interests = answer.recommendations.interests
-    ids = list(dict.fromkeys([*furthest, *(past for one in interests for past in one.item_ids)]))
+    ids = list(dict.fromkeys([*furthest, *(past for interest in interests for past in interest.item_ids)]))
     items = {stored.item.item_id: stored.item for stored in client.get_items(ids, pictures=True)}
     return UserStory(
         user,
         tuple(Did(items[item_id], how) for item_id, how in furthest.items()),
-        tuple((one.weight, tuple(title_of(items[past]) for past in one.item_ids)) for one in interests),
+        tuple(
+            (interest.weight, tuple(title_of(items[past]) for past in interest.item_ids))
+            for interest in interests
+        ),
         answer,
     )
 
 
 def searches(client: Client) -> list[Search]:
     """A search by words in each language, and one by a picture."""
-    found = [_search(client, words=words) for words in WORDS]
+    by_words = [_search(client, words=words) for words in WORDS]
     pictures = {item.item_id: item.picture for item in bundled.items()}
     picture = pictures[PICTURED]
     assert picture is not None
-    return [*found, _search(client, picture=mirrored(picture))]
+    return [*by_words, _search(client, picture=mirrored(picture))]
 
 
 def _search(client: Client, *, words: str | None = None, picture: bytes | None = None) -> Search:
@@ -116,9 +119,9 @@ def mirrored(picture: bytes) -> bytes:
     with Image.open(io.BytesIO(picture)) as opened:
         image = ImageOps.mirror(opened.convert("RGB"))
     margin = image.width // 12
-    made = io.BytesIO()
-    image.crop((margin, margin, image.width, image.height - margin)).save(made, "PNG")
-    return made.getvalue()
+    file = io.BytesIO()
+    image.crop((margin, margin, image.width, image.height - margin)).save(file, "PNG")
+    return file.getvalue()
 
 
 def change(client: Client, user: User, events: Iterable[Event]) -> Change:
@@ -144,7 +147,7 @@ def change(client: Client, user: User, events: Iterable[Event]) -> Change:
 
 def _titles(client: Client, user_id: str) -> tuple[str, ...]:
     answer = ask(client, user=user_id, k=LIST_LENGTH, language="en", why=False)
-    return tuple(found.title for found in answer.found)
+    return tuple(item.title for item in answer.items)
 
 
 def _furthest(events: Iterable[Event]) -> dict[str, EventType]:

@@ -45,10 +45,10 @@ def change(console: Console, changed: Change) -> None:
         console.print(Text(f"  −    {title}", "red"))
 
 
-def search(console: Console, one: Search) -> None:
+def search(console: Console, search: Search) -> None:
     """What a search found."""
-    _heading(console, "search", one.asked)
-    console.print(show.table(one.answer))
+    _heading(console, "search", search.asked)
+    console.print(show.table(search.answer))
 
 
 def what_next(steps: Steps, *, target: str, models: Path, store: Path, page: Path) -> None:

@@ -28,7 +28,7 @@ events: {file: seen.csv, user: "{user}", item: "{film}", type: view}
 class FakeClient:
     """Takes everything but what is called bad."""
 
-    made: ClassVar[list[FakeClient]] = []
+    instances: ClassVar[list[FakeClient]] = []
     known: ClassVar[set[str]] = set()
 
     def __init__(self, target: str, *, collection: str) -> None:
@@ -37,7 +37,7 @@ class FakeClient:
         self.items: list[itemlens.Item] = []
         self.events: list[itemlens.Event] = []
         self.merge = False
-        self.made.append(self)
+        self.instances.append(self)
 
     def __enter__(self) -> FakeClient:
         return self
@@ -82,7 +82,7 @@ class FakeClient:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(command, "Client", FakeClient)
     monkeypatch.setenv("COLUMNS", "200")
-    FakeClient.made.clear()
+    FakeClient.instances.clear()
     FakeClient.known.clear()
     (tmp_path / "films.yaml").write_text(MAPPING)
     (tmp_path / "films.csv").write_text("id,title\na,Alien\nb,Brazil\nc,Casablanca\n")
@@ -94,7 +94,7 @@ def run(*args: object) -> tuple[Any, FakeClient | None]:
     app = typer.Typer()
     app.command()(command.index)
     result = CliRunner().invoke(app, [str(arg) for arg in args])
-    return result, FakeClient.made[-1] if FakeClient.made else None
+    return result, FakeClient.instances[-1] if FakeClient.instances else None
 
 
 def test_items_and_events_are_loaded(folder: Path) -> None:

@@ -19,7 +19,7 @@ from itemlens import (
     Recommendations,
 )
 from itemlens import Interest as UserInterest
-from itemlens_demo.answers import Answer, Found
+from itemlens_demo.answers import Answer, ShownItem
 
 Make: TypeAlias = Callable[..., Answer]
 
@@ -27,9 +27,9 @@ Make: TypeAlias = Callable[..., Answer]
 @pytest.fixture
 def picture() -> bytes:
     """A small picture."""
-    made = io.BytesIO()
-    Image.new("RGB", (8, 6), "teal").save(made, "PNG")
-    return made.getvalue()
+    file = io.BytesIO()
+    Image.new("RGB", (8, 6), "teal").save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.fixture
@@ -44,11 +44,11 @@ def answer(picture: bytes) -> Make:
                 "text",
                 value,
                 source_channel="text",
-                text=one,
-                start=text.index(one),
-                end=text.index(one) + len(one),
+                text=word,
+                start=text.index(word),
+                end=text.index(word) + len(word),
             )
-            for one, value in words.items()
+            for word, value in words.items()
         ]
         by_channel = [
             Part(PartKind.CHANNEL, "text", sum(words.values())),
@@ -78,6 +78,6 @@ def answer(picture: bytes) -> Make:
         )
         interests = (UserInterest(1.0, ("past",), None),)
         listed = Recommendations("r", "sp-1", (recommendation,), interests, 9, ())
-        return Answer(listed, (Found(item, recommendation, explanation),))
+        return Answer(listed, (ShownItem(item, recommendation, explanation),))
 
     return make

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from itemlens import Item, Part, PartKind
-from itemlens_demo import answers as found
+from itemlens_demo import answers
 from itemlens_demo.answers import BASELINE, BEHAVIOUR
 
 
@@ -25,22 +25,22 @@ def test_terms_sum_up_by_name_with_the_baseline_last() -> None:
         Part(PartKind.BEHAVIOUR, "", 0.1, past_item_id="a"),
         Part(PartKind.BEHAVIOUR, "", 0.2, past_item_id="b"),
     ]
-    terms = found.terms(parts)
+    terms = answers.terms(parts)
     assert list(terms) == ["words", "picture", BEHAVIOUR, BASELINE]
     assert terms == pytest.approx({"words": 0.3, "picture": 0.5, BEHAVIOUR: 0.3, BASELINE: -0.25})
 
 
 def test_a_predicted_channel_is_named_so() -> None:
-    assert found.terms([Part(PartKind.CHANNEL, "image", 0.5, predicted=True)]) == {"picture (guessed)": 0.5}
+    assert answers.terms([Part(PartKind.CHANNEL, "image", 0.5, predicted=True)]) == {"picture (guessed)": 0.5}
 
 
 def test_shares_leave_out_the_baseline_and_what_speaks_against() -> None:
     terms = {"words": 0.6, "picture": 0.2, BEHAVIOUR: -0.1, BASELINE: -0.3}
-    assert found.shares(terms) == pytest.approx({"words": 0.75, "picture": 0.25})
-    assert found.spoken_shares(terms) == f"words 75%, picture 25%, {BEHAVIOUR} against"
-    assert found.spoken_shares({"words": -0.1, BASELINE: -0.3}) == "words against"
-    assert found.spoken_shares({"words": 1.0, "picture": 0.004, BEHAVIOUR: -0.004}) == "words 100%"
-    assert found.spoken_shares({}) == "nothing speaks for it"
+    assert answers.shares(terms) == pytest.approx({"words": 0.75, "picture": 0.25})
+    assert answers.spoken_shares(terms) == f"words 75%, picture 25%, {BEHAVIOUR} against"
+    assert answers.spoken_shares({"words": -0.1, BASELINE: -0.3}) == "words against"
+    assert answers.spoken_shares({"words": 1.0, "picture": 0.004, BEHAVIOUR: -0.004}) == "words 100%"
+    assert answers.spoken_shares({}) == "nothing speaks for it"
 
 
 @pytest.mark.parametrize(
@@ -53,42 +53,42 @@ def test_shares_leave_out_the_baseline_and_what_speaks_against() -> None:
     ],
 )
 def test_rounded_terms_add_up_to_the_rounded_score(terms: dict[str, float]) -> None:
-    figures = found.rounded(terms, 3)
+    figures = answers.rounded(terms, 3)
     assert sum(figures.values()) == pytest.approx(round(sum(terms.values()), 3), abs=1e-9)
     assert all(abs(figures[name] - value) < 1.01e-3 for name, value in terms.items())
 
 
 def test_small_scores_get_more_digits() -> None:
-    assert found.digits_of({"words": 0.3, BASELINE: -0.1}) == 3
-    assert found.digits_of({"words": 0.0042}) == 5
-    assert found.digits_of({}) == found.digits_of({"words": 0.0}) == 3
-    assert found.figure(-0.25, 3, "+") == "−0.250"
+    assert answers.digits_of({"words": 0.3, BASELINE: -0.1}) == 3
+    assert answers.digits_of({"words": 0.0042}) == 5
+    assert answers.digits_of({}) == answers.digits_of({"words": 0.0}) == 3
+    assert answers.figure(-0.25, 3, "+") == "−0.250"
 
 
 def test_pieces_give_back_the_whole_text() -> None:
     text = "Latte 🎨 art\nWith milk."
     parts = [word("Latte", text, 0.2), word("art", text, 0.1), word("milk", text, -0.4)]
-    pieces = list(found.pieces(text, parts, "text", 0.2))
+    pieces = list(answers.pieces(text, parts, "text", 0.2))
     assert "".join(piece for piece, _ in pieces) == text
     # Capped at 1 in size; the picture in the text counts as one character.
-    assert [one for one in pieces if one[1]] == [("Latte", 1.0), ("art", 0.5), ("milk", -1.0)]
+    assert [piece for piece in pieces if piece[1]] == [("Latte", 1.0), ("art", 0.5), ("milk", -1.0)]
 
 
 def test_pieces_of_chinese() -> None:
     text = "成都慢生活四日，喝盖碗茶"
-    pieces = list(found.pieces(text, [word("盖碗", text, 0.1), word("茶", text, 0.2)], "text", 0.2))
+    pieces = list(answers.pieces(text, [word("盖碗", text, 0.1), word("茶", text, 0.2)], "text", 0.2))
     assert pieces == [("成都慢生活四日，喝", 0.0), ("盖碗", 0.5), ("茶", 1.0)]
 
 
 def test_a_word_that_also_predicts_a_picture_counts_twice() -> None:
     text = "teapot"
     parts = [word("teapot", text, 0.1), word("teapot", text, 0.2, channel="image", predicted=True)]
-    assert list(found.pieces(text, parts, "text", 0.6)) == [("teapot", pytest.approx(0.5))]
+    assert list(answers.pieces(text, parts, "text", 0.6)) == [("teapot", pytest.approx(0.5))]
 
 
 def test_pieces_of_another_text_are_not_taken() -> None:
     parts = [word("a", "a", 0.1, source_channel="reviews")]
-    assert list(found.pieces("a b", parts, "text", 0.1)) == [("a b", 0.0)]
+    assert list(answers.pieces("a b", parts, "text", 0.1)) == [("a b", 0.0)]
 
 
 def test_places_that_overlap_or_lie_outside_do_no_harm() -> None:
@@ -96,26 +96,26 @@ def test_places_that_overlap_or_lie_outside_do_no_harm() -> None:
         return Part(PartKind.TOKEN, "text", 0.1, source_channel="text", start=start, end=end)
 
     parts = [token(0, 3), token(2, 4), token(5, 99), token(7, 99)]
-    pieces = list(found.pieces("abcdef", parts, "text", 0.1))
+    pieces = list(answers.pieces("abcdef", parts, "text", 0.1))
     assert pieces == [("abc", 1.0), ("d", 1.0), ("e", 0.0), ("f", 1.0)]
 
 
 def test_split_at_the_title() -> None:
     whole = [("Tea", 0.5), (" for two\nFrom", 0.0), (" Uji", 1.0)]
-    title, rest = found.split(whole, len("Tea for two"))
+    title, rest = answers.split(whole, len("Tea for two"))
     assert title == [("Tea", 0.5), (" for two", 0.0)]
     assert rest == [("From", 0.0), (" Uji", 1.0)]
 
 
 def test_faint_words_and_punctuation_are_not_highlighted() -> None:
-    assert found.intensity("tea", 1.0) == pytest.approx(1.0)
-    assert found.intensity("tea", found.FAINTEST - 0.01) == 0.0
-    assert found.intensity("茶", -1.0) == pytest.approx(-1.0)
-    assert found.intensity("，", 1.0) == found.intensity(" - ", 1.0) == 0.0
+    assert answers.intensity("tea", 1.0) == pytest.approx(1.0)
+    assert answers.intensity("tea", answers.FAINTEST - 0.01) == 0.0
+    assert answers.intensity("茶", -1.0) == pytest.approx(-1.0)
+    assert answers.intensity("，", 1.0) == answers.intensity(" - ", 1.0) == 0.0
 
 
 def test_titles() -> None:
-    assert found.title_of(Item("a", texts={"text": "body"}, attributes={"title": "Tea"})) == "Tea"
-    assert found.title_of(Item("a", texts={"text": "First line\nsecond"})) == "First line"
-    assert len(found.title_of(Item("a", texts={"text": "x" * 99}))) == found.LONGEST_TITLE
-    assert found.title_of(Item("a")) == "a"
+    assert answers.title_of(Item("a", texts={"text": "body"}, attributes={"title": "Tea"})) == "Tea"
+    assert answers.title_of(Item("a", texts={"text": "First line\nsecond"})) == "First line"
+    assert len(answers.title_of(Item("a", texts={"text": "x" * 99}))) == answers.LONGEST_TITLE
+    assert answers.title_of(Item("a")) == "a"

@@ -95,11 +95,11 @@ def test_exactly_the_strong_words_are_marked(parsed: Checker) -> None:
 
 def test_bars_and_figures_add_up_to_the_score(built: str, answer: Make) -> None:
     of = answer("Tea", "From Uji.", {"Uji": 0.2345})
-    score = sum(of.found[0].terms.values())
+    score = sum(of.items[0].terms.values())
     shown = page.build(page.About(1, 1, "sp"), [], [Search("tea", None, of)], Change("", "", (), ()))
     terms = re.search(r'<ul class="terms">(.*?)</ul>', shown)
     assert terms
-    figures = [float(one.replace("−", "-")) for one in re.findall(r"([+−][0-9.]+)</li>", terms[1])]
+    figures = [float(term.replace("−", "-")) for term in re.findall(r"([+−][0-9.]+)</li>", terms[1])]
     total = re.search(r"= ([−0-9.]+)<", terms[1])
     assert total and len(figures) == 3
     assert sum(figures) == pytest.approx(float(total[1])) == pytest.approx(score, abs=5e-4)
@@ -125,12 +125,12 @@ def test_chinese_says_that_it_is(built: str) -> None:
 
 def test_an_item_without_picture_or_explanation(answer: Make) -> None:
     of = answer("Tea", "From Uji.", {"Uji": 0.3}, pictured=False)
-    bare = replace(of, found=tuple(replace(one, explanation=None) for one in of.found))
+    bare = replace(of, items=tuple(replace(item, explanation=None) for item in of.items))
     shown = page.build(page.About(1, 1, "sp"), [], [Search("tea", None, bare)], Change("", "", (), ()))
     assert "no picture" in shown and "Because." in shown
 
 
 def test_an_empty_answer(answer: Make) -> None:
-    empty = replace(answer("Tea", "", {}), found=())
+    empty = replace(answer("Tea", "", {}), items=())
     shown = page.build(page.About(0, 0, "sp"), [], [Search("tea", None, empty)], Change("", "", (), ()))
     assert '<div class="cards">' in shown

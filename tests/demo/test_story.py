@@ -24,7 +24,7 @@ def test_a_change_names_what_came_and_what_went() -> None:
 
 def test_users_are_told_in_their_language() -> None:
     users = {user.user_id: user for user in bundled.users(count=3)}
-    assert [story.language_of(users[one]) for one in bundled.SHOWCASE_USERS] == ["en", "zh", "en"]
+    assert [story.language_of(users[user_id]) for user_id in bundled.SHOWCASE_USERS] == ["en", "zh", "en"]
 
 
 def test_what_the_story_names_is_in_the_catalogue() -> None:
@@ -40,5 +40,5 @@ def test_the_picture_asked_with_is_another_one() -> None:
     pictures = {item.item_id: item.picture for item in bundled.items()}
     original = pictures[story.PICTURED]
     assert original
-    with Image.open(io.BytesIO(story.mirrored(original))) as made:
-        assert made.width < 256 and made.height < 256
+    with Image.open(io.BytesIO(story.mirrored(original))) as image:
+        assert image.width < 256 and image.height < 256
