@@ -17,9 +17,9 @@ Points = Sequence[Point]
 Fill = str | tuple[str, str]
 
 
-def mix(one: str, other: str, share: float) -> str:
+def mix(colour: str, other: str, share: float) -> str:
     """The colour that lies `share` of the way from one colour to the other."""
-    pairs = zip(ImageColor.getrgb(one), ImageColor.getrgb(other), strict=False)
+    pairs = zip(ImageColor.getrgb(colour), ImageColor.getrgb(other), strict=False)
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 
 

@@ -138,7 +138,7 @@ def coins(metal: str, wall: str, heights: tuple[int, ...], sprout: str | None = 
     return c
 
 
-def umbrella(one: str, two: str, sky: Fill, shelters: str) -> Canvas:
+def umbrella(even: str, odd: str, sky: Fill, shelters: str) -> Canvas:
     """An umbrella in the rain over a "suitcase", a "house", a "camera" or a "guitar"."""
     c = Canvas(sky)
     c.rect(0, 206, 256, 50, ("#5f7f8a", "#4a6672"))
@@ -152,7 +152,7 @@ def umbrella(one: str, two: str, sky: Fill, shelters: str) -> Canvas:
     c.line([(128, 60), (128, 128)], "#3a2a24", 5)
     ribs = (24, 66, 107, 149, 190, 232)
     for i, (left, right) in enumerate(itertools.pairwise(ribs)):
-        tone = one if i % 2 == 0 else two
+        tone = even if i % 2 == 0 else odd
         edge = bezier((left, 124), (left + 12, 108), (right - 12, 108), (right, 124))
         up = bezier((right, 124), ((right + 128) / 2 + (right - 128) * 0.35, 74), (128, 40), (128, 36))
         down = bezier((128, 36), (128, 40), ((left + 128) / 2 + (left - 128) * 0.35, 74), (left, 124))

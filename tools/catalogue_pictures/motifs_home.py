@@ -182,16 +182,16 @@ def brush(paper: str, wood: str) -> Canvas:
     return c
 
 
-def speech(one: str, other: str, wall: str, kana: bool) -> Canvas:
+def speech(question: str, answer: str, wall: str, kana: bool) -> Canvas:
     """Two speech bubbles: a kana or an accented letter answers a plain "A"."""
     c = studio(wall)
     c.shadow(128, 222, 92)
-    c.rect(20, 36, 132, 104, glossy(one), 26)
-    c.polygon([(44, 130), (84, 130), (38, 170)], shade(one, 0.12))
+    c.rect(20, 36, 132, 104, glossy(question), 26)
+    c.polygon([(44, 130), (84, 130), (38, 170)], shade(question, 0.12))
     c.line([(62, 118), (86, 58), (110, 118)], "#ffffff", 9)
     c.line([(71, 98), (101, 98)], "#ffffff", 8)
-    c.rect(104, 104, 132, 104, glossy(other), 26)
-    c.polygon([(176, 198), (214, 198), (220, 232)], shade(other, 0.12))
+    c.rect(104, 104, 132, 104, glossy(answer), 26)
+    c.polygon([(176, 198), (214, 198), (220, 232)], shade(answer, 0.12))
     if kana:
         c.line(bezier((140, 132), (158, 134), (180, 132), (198, 128)), "#ffffff", 7)
         c.line(bezier((164, 118), (162, 150), (164, 176), (172, 190)), "#ffffff", 7)

@@ -59,7 +59,7 @@ def balloons(colours: tuple[tuple[str, str], ...], sky: Fill, rock: str) -> Canv
             ),
             shade(rock, 0.25),
         )
-    for (one, two), (x, y, r) in zip(
+    for (even, odd), (x, y, r) in zip(
         colours, ((118, 86, 66), (216, 66, 24), (30, 64, 18), (204, 142, 14)), strict=False
     ):
         for i, share in enumerate((1.0, 0.66, 0.3)):
@@ -73,7 +73,7 @@ def balloons(colours: tuple[tuple[str, str], ...], sky: Fill, rock: str) -> Canv
             top = arc(x, y, half, r, 180, 360)
             c.polygon(
                 top + [(2 * x - px, py) for px, py in side] + list(reversed(side)),
-                glossy(one if i % 2 == 0 else two),
+                glossy(even if i % 2 == 0 else odd),
             )
         c.line([(x - r * 0.16, y + r * 1.1), (x - r * 0.12, y + r * 1.4)], _DARK, 1.2)
         c.line([(x + r * 0.16, y + r * 1.1), (x + r * 0.12, y + r * 1.4)], _DARK, 1.2)

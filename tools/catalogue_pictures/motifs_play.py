@@ -72,20 +72,20 @@ def pram(colour: str, frame: str, wall: str) -> Canvas:
     return c
 
 
-def blocks(one: str, two: str, three: str, wall: str) -> Canvas:
+def blocks(first: str, second: str, third: str, wall: str) -> Canvas:
     """A small castle of wooden building blocks."""
     c = studio(wall)
     c.shadow(128, 216, 100)
-    for x, colour in ((36, one), (172, two)):
+    for x, colour in ((36, first), (172, second)):
         c.rect(x, 158, 48, 56, glossy(colour), 3)
-        c.rect(x, 108, 48, 49, glossy(tint(three if x < 100 else one, 0.1)), 3)
-        c.polygon([(x - 4, 107), (x + 52, 107), (x + 24, 66)], glossy(two if x < 100 else three))
-    c.rect(86, 158, 84, 56, glossy(three), 3)
+        c.rect(x, 108, 48, 49, glossy(tint(third if x < 100 else first, 0.1)), 3)
+        c.polygon([(x - 4, 107), (x + 52, 107), (x + 24, 66)], glossy(second if x < 100 else third))
+    c.rect(86, 158, 84, 56, glossy(third), 3)
     c.polygon([(104, 214), (104, 196), *arc(128, 196, 24, 24, 180, 360), (152, 214)], shade(wall, 0.25))
-    c.rect(90, 132, 76, 25, glossy(one), 3)
-    c.rect(108, 86, 40, 45, glossy(two), 3)
-    c.circle(128, 108, 11, tint(two, 0.5))
-    c.polygon(arc(128, 85, 24, 26, 180, 360), glossy(one))
+    c.rect(90, 132, 76, 25, glossy(first), 3)
+    c.rect(108, 86, 40, 45, glossy(second), 3)
+    c.circle(128, 108, 11, tint(second, 0.5))
+    c.polygon(arc(128, 85, 24, 26, 180, 360), glossy(first))
     return c
 
 
