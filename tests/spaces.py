@@ -39,8 +39,8 @@ from itemlens_server.fusion.head import (
     ChannelTerms,
     ChannelWeights,
     Head,
-    KindWeights,
-    search_kind,
+    QuestionWeights,
+    search_question,
 )
 
 TEXT_DIM, IMAGE_DIM, SIDE, GRID, MAX_TOKENS = 32, 24, 32, 4, 48
@@ -267,11 +267,13 @@ def fitted_head(space: Space) -> Head:
     )
     search = ChannelWeights(1.0, 0.3, 0.1)
     kinds = {
-        search_kind({"text": 0}): KindWeights({"text": search, "image": search}),
-        search_kind({"image": 0}): KindWeights({"text": search, "image": search}),
-        search_kind({"text": 0, "image": 0}): KindWeights({"text": search, "image": ChannelWeights(1.5, 0.4, 0.2)}),
-        HISTORY: KindWeights({"text": search, "image": ChannelWeights(0.7, 0.35, 0.15)}, behaviour=0.8),
-        DISLIKE: KindWeights({"text": ChannelWeights(1.0, 0.05, 0.0), "image": ChannelWeights(1.0, 0.1, 0.05)}),
+        search_question({"text": 0}): QuestionWeights({"text": search, "image": search}),
+        search_question({"image": 0}): QuestionWeights({"text": search, "image": search}),
+        search_question({"text": 0, "image": 0}): QuestionWeights(
+            {"text": search, "image": ChannelWeights(1.5, 0.4, 0.2)}
+        ),
+        HISTORY: QuestionWeights({"text": search, "image": ChannelWeights(0.7, 0.35, 0.15)}, behaviour=0.8),
+        DISLIKE: QuestionWeights({"text": ChannelWeights(1.0, 0.05, 0.0), "image": ChannelWeights(1.0, 0.1, 0.05)}),
     }  # fmt: skip
     return Head(channels, kinds, behaviour_lambda=5.0, fitted=True)
 

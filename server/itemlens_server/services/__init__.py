@@ -36,7 +36,7 @@ from itemlens_server.services.recommender import (
 from itemlens_server.services.results import RecentResults
 from itemlens_server.services.use_cases import UseCases
 from itemlens_server.services.vectors import VectorInput
-from itemlens_server.storage.records import EventRow, StoredItem
+from itemlens_server.storage.records import EventRecord, StoredItem
 
 __all__ = [
     "BatchEncoder",
@@ -53,7 +53,7 @@ __all__ = [
     "Encoding",
     "EncodingBatch",
     "EncodingQuery",
-    "EventRow",
+    "EventRecord",
     "ExplainOptions",
     "ExplainResult",
     "Explainer",

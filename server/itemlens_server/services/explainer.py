@@ -205,7 +205,7 @@ class Explainer:
 def _unchanged(scorer: Scorer, one: _Scored, stored: dict[str, StoredItem]) -> StoredItem | ItemlensError:
     """The stored item whose row was scored."""
     item = stored.get(one.item_id)
-    if item is None or item.row != scorer.snapshot.view.labels[one.position]:
+    if item is None or item.label != scorer.snapshot.view.labels[one.position]:
         return NotFound(
             f"item {one.item_id!r} was changed or deleted meanwhile; ask again", "item", one.item_id
         )

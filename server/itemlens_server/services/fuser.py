@@ -12,7 +12,7 @@ from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import Space
 from itemlens_server.errors import InvalidArgument, ItemlensError, Warning
-from itemlens_server.fusion.head import Array, search_kind, unit
+from itemlens_server.fusion.head import Array, search_question, unit
 from itemlens_server.fusion.query import ChannelChange, changed_weights
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, Outcome
@@ -141,7 +141,7 @@ def _raw(space: Space, one: FuseInput, outcomes: Sequence[Outcome]) -> tuple[Raw
 def _query_vector(space: Space, raw: Raw, changes: Mapping[str, ChannelChange]) -> Array | ItemlensError:
     """u under the fitted weights with the caller's changes."""
     try:
-        weights = space.head.weights(search_kind(raw))
+        weights = space.head.weights(search_question(raw))
         if changes:
             weights = changed_weights(space.head, weights, changes)
         return space.head.query(content_units(space, raw), weights)

@@ -104,7 +104,7 @@ def merged(item: ItemInput, inputs: tuple[StoredInput, ...], old: StoredItem | N
     # A picture that is there already is not added a second time.
     together = {(i.channel, i.content): i for i in old.inputs if i.channel not in new.document.texts}
     together.update({(i.channel, i.content): i for i in new.inputs})
-    return NewItem(new.item_id, document, tuple(together.values()), replaces=old.row)
+    return NewItem(new.item_id, document, tuple(together.values()), replaces=old.label)
 
 
 def _no_contents() -> InvalidArgument:

@@ -80,7 +80,7 @@ class Upserts:
             waiting = [upsert for upsert in waiting if upsert.waits]
             sequence = self._store_items(collection, waiting, merge, call) or sequence
         if not sequence:
-            sequence = self._store.reader().sequence(collection.row.id)
+            sequence = self._store.reader().sequence(collection.record.id)
         return [upsert.outcome() for upsert in upserts], sequence
 
     def _encode(self, collection: Collection, upserts: Sequence[_Upsert], call: CallContext) -> None:
@@ -118,7 +118,7 @@ class Upserts:
         """Fuse and store; what others changed meanwhile still waits then. The sequence number, 0 if nothing was."""
         old_items = (
             self._store.reader().items(
-                collection.row.id, [u.item.item_id for u in upserts], collection.encoders, vectors=True
+                collection.record.id, [u.item.item_id for u in upserts], collection.encoders, vectors=True
             )
             if merge
             else {}
@@ -149,19 +149,19 @@ class Upserts:
         call.check()
 
         def after(replaced: list[Replaced]) -> None:
-            kept = [n for n, one in enumerate(replaced) if one.row]
+            kept = [n for n, one in enumerate(replaced) if one.label]
             current = self._current(collection.name)
             if not kept or current is None:
                 return
             fused = h if current.space is collection.space else current.space.head_runner.fuse(raws)
-            current.put([replaced[n].row for n in kept], [ready[n][1].item_id for n in kept], fused[kept])
+            current.put([replaced[n].label for n in kept], [ready[n][1].item_id for n in kept], fused[kept])
 
         new_items = [new for _, new, _ in ready]
         replaced = self._store.write(
-            lambda c: writes.upsert_items(c, collection.row.id, new_items, collection.encoders), after
+            lambda c: writes.upsert_items(c, collection.record.id, new_items, collection.encoders), after
         )
         for (upsert, _, _), one in zip(ready, replaced, strict=True):
-            upsert.stored = bool(one.row)
+            upsert.stored = bool(one.label)
             if not upsert.stored:
                 # What the store had of its contents may be gone with the item that held them.
                 upsert.inputs = [i if i is None or not i.needs_picture else None for i in upsert.inputs]

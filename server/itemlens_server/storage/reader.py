@@ -10,9 +10,9 @@ import numpy as np
 from itemlens_server.errors import FailedPrecondition
 from itemlens_server.storage.records import (
     Array,
-    CollectionRow,
+    CollectionRecord,
     Document,
-    EventRow,
+    EventRecord,
     StoredInput,
     StoredItem,
 )
@@ -29,12 +29,12 @@ class Reader:
         found = self._connection.execute("PRAGMA quick_check").fetchone()[0]
         return "" if found == "ok" else str(found)
 
-    def collections(self) -> list[CollectionRow]:
+    def collections(self) -> list[CollectionRecord]:
         """All collections, by name."""
         rows = self._connection.execute(
             "SELECT id, name, space_id, created, sequence FROM collections ORDER BY name"
         )
-        return [CollectionRow(*row) for row in rows]
+        return [CollectionRecord(*row) for row in rows]
 
     def sequence(self, collection: int) -> int:
         """Number of the last write to a collection."""
@@ -148,14 +148,14 @@ class Reader:
         ).fetchone()
         return np.frombuffer(row[0], "<f4") if row else None
 
-    def history(self, collection: int, user_id: str, limit: int) -> list[EventRow]:
+    def history(self, collection: int, user_id: str, limit: int) -> list[EventRecord]:
         """The latest `limit` events of a user, oldest first."""
         rows = self._connection.execute(
             "SELECT event_id, user_id, item_id, type, time, quantity, value, recommendation_id FROM events"
             " WHERE collection = ? AND user_id = ? ORDER BY time DESC, id DESC LIMIT ?",
             (collection, user_id, limit),
         ).fetchall()
-        return [EventRow(*row) for row in reversed(rows)]
+        return [EventRecord(*row) for row in reversed(rows)]
 
     def events(self, collection: int) -> Iterator[tuple[str, str, int, float, int]]:
         """(user, item, type, time, sequence) of all events, by user and time."""

@@ -19,7 +19,7 @@ def content_hash(data: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
-class CollectionRow:
+class CollectionRecord:
     """A collection as it is stored."""
 
     id: int
@@ -65,9 +65,9 @@ class StoredInput:
 
 @dataclass(frozen=True)
 class StoredItem:
-    """An item as it is stored; `row` is its label in the indexes."""
+    """An item as it is stored. label: number of its row, which names it in snapshots and indexes."""
 
-    row: int
+    label: int
     item_id: str
     sequence: int
     document: Document
@@ -76,7 +76,7 @@ class StoredItem:
 
 @dataclass(frozen=True)
 class NewItem:
-    """An item to store. `replaces`: the row that must be there now (0: none), or None to replace whatever is."""
+    """An item to store. replaces: label of what must be there now (0: nothing), or None to replace whatever is."""
 
     item_id: str
     document: Document
@@ -85,7 +85,7 @@ class NewItem:
 
 
 @dataclass(frozen=True)
-class EventRow:
+class EventRecord:
     """Something that a user did; `type` is the number of the contract's EventType."""
 
     event_id: str
@@ -100,8 +100,11 @@ class EventRow:
 
 @dataclass(frozen=True)
 class Replaced:
-    """Outcome of one upsert: the new row, and the one it replaced (0: none). row 0: what it builds on was changed."""
+    """Outcome of one upsert: the new row's label, and that of the one it replaced (0: none).
 
-    row: int
-    old_row: int
+    label 0: what it builds on was changed meanwhile, and it was not stored.
+    """
+
+    label: int
+    old_label: int
     sequence: int

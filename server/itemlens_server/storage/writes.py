@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from itemlens_server.errors import AlreadyExists, NotFound
 from itemlens_server.storage.records import (
-    CollectionRow,
-    EventRow,
+    CollectionRecord,
+    EventRecord,
     NewItem,
     Replaced,
 )
@@ -25,7 +25,7 @@ def next_sequence(connection: sqlite3.Connection, collection: int) -> int:
     return int(row[0])
 
 
-def create_collection(connection: sqlite3.Connection, name: str, space_id: str) -> CollectionRow:
+def create_collection(connection: sqlite3.Connection, name: str, space_id: str) -> CollectionRecord:
     """Add a collection."""
     created = time.time()
     try:
@@ -35,7 +35,7 @@ def create_collection(connection: sqlite3.Connection, name: str, space_id: str) 
     except sqlite3.IntegrityError as error:
         raise AlreadyExists(f"there is a collection {name!r} already", "name") from error
     assert cursor.lastrowid is not None
-    return CollectionRow(cursor.lastrowid, name, space_id, created, 0)
+    return CollectionRecord(cursor.lastrowid, name, space_id, created, 0)
 
 
 def move_collection(connection: sqlite3.Connection, collection: int, space_id: str) -> None:
@@ -137,11 +137,11 @@ def _delete_row(connection: sqlite3.Connection, row: int) -> None:
 
 
 def record_events(
-    connection: sqlite3.Connection, collection: int, events: Sequence[EventRow]
-) -> tuple[list[EventRow | None], int]:
+    connection: sqlite3.Connection, collection: int, events: Sequence[EventRecord]
+) -> tuple[list[EventRecord | None], int]:
     """Store events; for each None if it is new, else what was stored under its id before; and the sequence number."""
     sequence = next_sequence(connection, collection)
-    before: list[EventRow | None] = []
+    before: list[EventRecord | None] = []
     for e in events:
         values = (e.event_id, e.user_id, e.item_id, e.type, e.time, e.quantity, e.value, e.recommendation_id)
         cursor = connection.execute(
@@ -157,7 +157,7 @@ def record_events(
                 " WHERE collection = ? AND event_id = ?",
                 (collection, e.event_id),
             ).fetchone()
-            before.append(EventRow(*row))
+            before.append(EventRecord(*row))
     return before, sequence
 
 

@@ -22,7 +22,7 @@ from itemlens_server.services import (
     Collection,
     Content,
     ContentEncoder,
-    EventRow,
+    EventRecord,
     ExplainOptions,
     Explanation,
     ItemInput,
@@ -70,9 +70,10 @@ class Live:
 
     def record(self, *events: tuple[str, str, int]) -> None:
         """Events of (user, item, type), one a second."""
-        _, before, _ = self.store.reader().counts(self.collection.row.id)
+        _, before, _ = self.store.reader().counts(self.collection.record.id)
         self.catalogue.record(
-            "", [EventRow(f"e{before + n}", u, i, t, float(before + n)) for n, (u, i, t) in enumerate(events)]
+            "",
+            [EventRecord(f"e{before + n}", u, i, t, float(before + n)) for n, (u, i, t) in enumerate(events)],
         )
 
     def ask(self, request: QueryRequest, **options: Any) -> RecommendResult:

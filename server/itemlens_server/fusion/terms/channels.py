@@ -167,7 +167,7 @@ class Channels(Term):
         here = positions_of(histories.item_ids, histories.candidates)
         totals = np.zeros((len(histories.past), len(here)), np.float32)
         for name, (e, has) in histories.channels.items():
-            w = head.kinds[HISTORY].of(name)
+            w = head.questions[HISTORY].of(name)
             q = np.zeros((len(histories.past), e.shape[1]), np.float32)
             for n, past in enumerate(histories.past):
                 known = [(numbers[i], a) for i, a in past.items() if i in numbers]
