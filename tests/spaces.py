@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from itemlens_server.config import Settings
 from itemlens_server.engine import fitted
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.manifest import (
@@ -29,7 +30,6 @@ from itemlens_server.engine.manifest import (
     TextPreprocessing,
     describe_file,
 )
-from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.repository import ModelRepository, Space
 from itemlens_server.fusion import fit
 from itemlens_server.fusion.head import (
@@ -86,7 +86,6 @@ PICTURE = PicturePreprocessing(
     height=SIDE, width=SIDE, resize="stretch", resample="bilinear", mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25),
     grid_height=GRID, grid_width=GRID,
 )  # fmt: skip
-OPTIONS = EngineOptions(threads=2)
 
 
 def vocabulary() -> list[str]:
@@ -238,9 +237,9 @@ def build_fitted(repository: Path, space_id: str, name: str = "fitted") -> str:
     return fitted.write(repository, Manifest.load(repository / space_id), head, name=name).space_id
 
 
-def open_repository(directory: Path, options: EngineOptions = OPTIONS) -> ModelRepository:
-    """The repository on the processor. Close it."""
-    return ModelRepository(directory, options)
+def open_repository(directory: Path, **settings: object) -> ModelRepository:
+    """The repository in `directory`, on the processor. Close it."""
+    return ModelRepository(Settings(models=directory, data=directory, threads=2, **settings))  # type: ignore[arg-type]
 
 
 def fitted_head(space: Space) -> Head:

@@ -13,9 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from itemlens_server.config import Settings
-from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.repository import ModelRepository
-from itemlens_server.engine.session import Provider, choose_provider, gpu_count
+from itemlens_server.engine.session import choose_device
 from itemlens_server.rpc.adapter import RpcAdapter
 from itemlens_server.rpc.server import GrpcServer
 from itemlens_server.rpc.services import CATALOG, ITEM_LENS, register
@@ -28,31 +27,6 @@ MAINTENANCE_SECONDS = 1.0
 SWITCH_SECONDS = 0.0005
 
 
-def open_models(settings: Settings, provider: Provider, tune: bool = False) -> ModelRepository:
-    """The model repository of `settings`; nothing is loaded yet."""
-    return ModelRepository(
-        settings.models,
-        EngineOptions(
-            provider=provider,
-            precision=settings.precision,
-            threads=settings.thread_count(),
-            gpus=max(1, gpu_count()) if provider == "CUDAExecutionProvider" else 1,
-            gpu_memory_bytes=settings.gpu_memory_bytes,
-            text_bytes=settings.max_text_bytes,
-            picture_bytes=settings.max_picture_bytes,
-            picture_pixels=settings.max_picture_pixels,
-            low_latency_sessions=settings.low_latency_sessions,
-            queue_tokens=settings.max_queue_tokens,
-            queue_seconds=settings.max_queue_seconds,
-            wait_seconds=settings.max_wait_seconds,
-            min_admitted_inputs=settings.min_admitted_inputs,
-            large_call_patience=settings.large_call_patience,
-            tunings=settings.data / "tunings.json",
-            tune=tune,
-        ),
-    )
-
-
 class Server:
     """A server that is up once constructed, and serves after `start`."""
 
@@ -63,7 +37,7 @@ class Server:
             ItemlensError: something is missing or does not fit; the message says what to run.
         """
         self._settings = settings
-        self.models = open_models(settings, choose_provider(settings.provider), tune)
+        self.models = ModelRepository(settings, choose_device(settings.provider), tune)
         default = self.models.load(settings.space)
         self._default_space = default.space_id
         self.store = Store(settings.data, settings.max_store_bytes)
