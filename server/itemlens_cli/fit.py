@@ -55,7 +55,7 @@ def fit(
             f"no collection {collection!r} in {data}; there are: {known}", "collection", collection
         )
     space = repository.load(row.space_id)
-    encoder = ContentEncoder(settings.thread_count())
+    encoder = ContentEncoder(settings)
     rules = HistoryRules(
         settings.history_window, settings.history_decay,
         settings.type_weights(),

@@ -41,7 +41,7 @@ class Server:
         default = self.models.load(settings.space)
         self._default_space = default.space_id
         self.store = Store(settings.data, settings.max_store_bytes)
-        self.encoder = ContentEncoder(settings.thread_count(), settings.embedding_cache_bytes)
+        self.encoder = ContentEncoder(settings)
         self.catalogue = Catalogue(self.store, self.models, self.encoder, settings, default.space_id)
         self.catalogue.load()
         self.use_cases = UseCases.over(self.catalogue, self.encoder, settings)

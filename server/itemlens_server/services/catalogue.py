@@ -241,13 +241,11 @@ class Catalogue:
         return {int(view.labels[p]): view.h[p] for p in positions}
 
     def get(
-        self, collection: Collection, item_ids: Sequence[str], pictures: bool = False
+        self, collection: Collection, item_ids: Sequence[str], with_data: bool = False
     ) -> dict[str, StoredItem]:
-        """Items by id, as they are stored."""
+        """Items by id, as they are stored; `with_data`: with what the store keeps of their pictures."""
         check_length(item_ids, self._settings.max_items, "item_ids")
-        return self.store.reader().items(
-            collection.record.id, item_ids, collection.encoders, pictures=pictures
-        )
+        return self.store.reader().items(collection.record.id, item_ids, collection.encoders, data=with_data)
 
     def documents(self, collection: Collection, item_ids: Sequence[str]) -> dict[str, Document]:
         """What items say, by id; those that are not there are left out."""

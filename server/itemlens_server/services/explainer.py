@@ -155,7 +155,7 @@ class Explainer:
         call: CallContext,
     ) -> ExplainResult:
         language = check_language(options.language)
-        stored = self.catalogue.get(collection, item_ids, pictures=True)
+        stored = self.catalogue.get(collection, item_ids, with_data=True)
         named = titles(self.catalogue, collection, scorer.named_items())
         items: list[StoredItem | ItemlensError] = []
         for one in scored:

@@ -217,7 +217,7 @@ class _Fitting:
         targets = self._rng.permutation(np.flatnonzero(whole))[:QUERIES]
         self._progress(f"encoding {len(targets)} held-out queries")
         ids = [self._data.item_ids[t] for t in targets]
-        items = reader.items(collection, ids, self._digests, pictures=True)
+        items = reader.items(collection, ids, self._digests, data=True)
         queries: dict[str, Array] = {}
         kept = [n for n, i in enumerate(ids) if i in items]
         for name in used:

@@ -41,6 +41,6 @@ def heat_maps(
             if form == "GRID":
                 maps.append(HeatMap(one.channel, number, *size, tuple(values)))
                 continue
-            stored = [i.picture for i in item.inputs if i.channel == source][number]
+            stored = [i.data for i in item.inputs if i.channel == source][number]
             maps.append(HeatMap(one.channel, number, *size, png=encoder.draw_heat_map(stored, values)))
     return maps

@@ -107,10 +107,10 @@ class Upserts:
         if encoder is None or content.field != encoder.modality.field:
             return None
         v = reader.vector(content.digest, encoder.digest)
-        keeps_bytes = not encoder.modality.in_document
-        if v is None or (keeps_bytes and not reader.has_picture(content.digest, encoder.digest)):
+        keeps_data = not encoder.modality.in_document
+        if v is None or (keeps_data and not reader.has_data(content.digest, encoder.digest)):
             return None
-        return StoredInput(content.channel, content.digest, b"", v, needs_picture=keeps_bytes)
+        return StoredInput(content.channel, content.digest, b"", v, needs_data=keeps_data)
 
     def _store_items(
         self, collection: Collection, upserts: Sequence[_Upsert], merge: bool, call: CallContext
@@ -164,5 +164,5 @@ class Upserts:
             upsert.stored = bool(one.label)
             if not upsert.stored:
                 # What the store had of its contents may be gone with the item that held them.
-                upsert.inputs = [i if i is None or not i.needs_picture else None for i in upsert.inputs]
+                upsert.inputs = [i if i is None or not i.needs_data else None for i in upsert.inputs]
         return replaced[0].sequence

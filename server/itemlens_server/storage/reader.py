@@ -70,10 +70,10 @@ class Reader:
         item_ids: Sequence[str],
         encoders: Mapping[str, str],
         *,
-        pictures: bool = False,
+        data: bool = False,
         vectors: bool = False,
     ) -> dict[str, StoredItem]:
-        """Items by id, with pictures and vectors where asked for, as each channel's encoder (a digest) made them."""
+        """Items by id, with data and vectors where asked for, as each channel's encoder (a digest) made them."""
         found = {}
         # In one transaction: an item and its inputs are of the same moment.
         self._connection.execute("BEGIN")
@@ -84,7 +84,7 @@ class Reader:
                     (collection, item_id),
                 ).fetchone()
                 if row:
-                    inputs = tuple(self._inputs(row[0], encoders, pictures, vectors))
+                    inputs = tuple(self._inputs(row[0], encoders, data, vectors))
                     found[item_id] = StoredItem(row[0], row[1], row[2], Document.parse(row[3]), inputs)
         finally:
             self._connection.execute("COMMIT")
@@ -165,28 +165,28 @@ class Reader:
         )
         yield from rows
 
-    def has_picture(self, content: bytes, encoder: str) -> bool:
-        """Whether the form of a picture that is kept for an encoder is there."""
+    def has_data(self, content: bytes, encoder: str) -> bool:
+        """Whether what is kept of a content for an encoder is there."""
         row = self._connection.execute(
             "SELECT 1 FROM pictures WHERE content = ? AND encoder = ?", (content, encoder)
         ).fetchone()
         return row is not None
 
-    def picture(self, content: bytes, encoder: str) -> bytes:
-        """The form of a picture that is kept for an encoder; empty if it is not there."""
+    def data(self, content: bytes, encoder: str) -> bytes:
+        """What is kept of a content for an encoder; empty if it is not there."""
         row = self._connection.execute(
             "SELECT data FROM pictures WHERE content = ? AND encoder = ?", (content, encoder)
         ).fetchone()
         return bytes(row[0]) if row else b""
 
     def _inputs(
-        self, row: int, encoders: Mapping[str, str], pictures: bool, vectors: bool
+        self, row: int, encoders: Mapping[str, str], with_data: bool, with_vectors: bool
     ) -> Iterator[StoredInput]:
         found = self._connection.execute(
             "SELECT channel, content FROM inputs WHERE row = ? ORDER BY channel, position", (row,)
         ).fetchall()
         for channel, content in found:
             encoder = encoders.get(channel, "")
-            data = self.picture(content, encoder) if pictures else b""
-            vector = self.vector(content, encoder) if vectors else None
+            data = self.data(content, encoder) if with_data else b""
+            vector = self.vector(content, encoder) if with_vectors else None
             yield StoredInput(channel, content, data, vector)

@@ -51,16 +51,17 @@ class Document:
 
 @dataclass(frozen=True)
 class StoredInput:
-    """One text or picture of an item. `picture` is empty for texts and where pictures were not asked for.
+    """One content of an item, by the hash of it.
 
-    needs_picture: to be stored only if the store has the picture of this content already.
+    data:       what is kept of it, such as a picture; empty for texts, which the document has, and where not asked for
+    needs_data: it relies on the data that the store has of this content already, and is not stored without it
     """
 
     channel: str
     content: bytes
-    picture: bytes = b""
+    data: bytes = b""
     vector: Array | None = None
-    needs_picture: bool = False
+    needs_data: bool = False
 
 
 @dataclass(frozen=True)

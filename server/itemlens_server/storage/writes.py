@@ -63,7 +63,7 @@ def upsert_items(
         ).fetchone()
         old_row = int(found[0]) if found else 0
         changed = item.replaces is not None and item.replaces != old_row
-        if changed or not _has_pictures(connection, item, encoders):
+        if changed or not _has_data(connection, item, encoders):
             outcomes.append(Replaced(0, old_row, sequence))
             continue
         if old_row:
@@ -81,10 +81,10 @@ def upsert_items(
             connection.execute(
                 "INSERT INTO inputs VALUES (?, ?, ?, ?)", (row, one.channel, position, one.content)
             )
-            if one.picture:
+            if one.data:
                 connection.execute(
                     "INSERT OR IGNORE INTO pictures VALUES (?, ?, ?)",
-                    (one.content, encoders[one.channel], one.picture),
+                    (one.content, encoders[one.channel], one.data),
                 )
             if one.vector is not None:
                 connection.execute(
@@ -97,14 +97,14 @@ def upsert_items(
     return outcomes
 
 
-def _has_pictures(connection: sqlite3.Connection, item: NewItem, encoders: Mapping[str, str]) -> bool:
-    """Whether all pictures are there that the item relies on: they go with the last item that holds them."""
+def _has_data(connection: sqlite3.Connection, item: NewItem, encoders: Mapping[str, str]) -> bool:
+    """Whether the data is there that the item relies on: it goes with the last item that holds the content."""
     return all(
         connection.execute(
             "SELECT 1 FROM pictures WHERE content = ? AND encoder = ?", (i.content, encoders[i.channel])
         ).fetchone()
         for i in item.inputs
-        if i.needs_picture
+        if i.needs_data
     )
 
 

@@ -32,7 +32,7 @@ def test_vectors_are_those_of_the_processor(tiny: Tiny) -> None:
         repository = ModelRepository(settings, choose_device(asked))
         space = repository.load(tiny.plain)
         assert {e.provider for e in space.encoders.values()} == {provider}
-        outcomes = ContentEncoder(1).encode(space, contents, "item", CallContext())
+        outcomes = ContentEncoder(Settings(threads=1)).encode(space, contents, "item", CallContext())
         vectors.append(np.stack([o.v for o in outcomes if isinstance(o, EncodedContent)]))
         repository.close()
     np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-3)

@@ -42,7 +42,7 @@ class Live:
         self.repository, self.data, self.space_id = repository, data, space
         self.settings = Settings(**{"segment_rows": 50, "max_item_pictures": 3, **settings})  # type: ignore[arg-type]
         self.store = Store(data)
-        self.encoder = ContentEncoder(2)
+        self.encoder = ContentEncoder(self.settings)
         self.catalogue = Catalogue(self.store, repository, self.encoder, self.settings, space)
         self.catalogue.load()
         self.use_cases = UseCases.over(self.catalogue, self.encoder, self.settings)

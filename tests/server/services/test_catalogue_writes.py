@@ -35,8 +35,8 @@ RED_SHOE, BLUE_DRESS = spaces.picture("shoe", "red"), spaces.picture("dress", "b
 
 
 def pictures_of(live: Live, item_id: str) -> list[bytes]:
-    found = live.catalogue.get(live.collection, [item_id], pictures=True)[item_id]
-    return [i.picture for i in found.inputs if i.channel == "image"]
+    found = live.catalogue.get(live.collection, [item_id], with_data=True)[item_id]
+    return [i.data for i in found.inputs if i.channel == "image"]
 
 
 def h_of(live: Live, item_id: str) -> np.ndarray:
@@ -142,6 +142,22 @@ class TestUpsert:
         assert encoded == [0]
         np.testing.assert_array_equal(h_of(live, "a"), h_of(live, "b"))
         assert pictures_of(live, "b") == [RED_SHOE]
+
+    def test_a_picture_whose_last_item_goes_meanwhile_is_encoded_again(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        live.put("a", None, [RED_SHOE])
+        encode, encoded = live.encoder.encode, []
+
+        def deleting(space, given, *args, **kwargs):  # type: ignore[no-untyped-def]
+            if not encoded:  # what is to be encoded is known by now: nothing, the store has it all
+                live.catalogue.delete_items(live.collection, ["a"])
+            encoded.append(len(given))
+            return encode(space, given, *args, **kwargs)
+
+        monkeypatch.setattr(live.encoder, "encode", deleting)
+        assert live.put("b", "red shoe", [RED_SHOE]).error is None
+        assert encoded == [1, 1] and pictures_of(live, "b") == [RED_SHOE]
 
     def test_bytes_of_a_picture_sent_as_a_text_are_no_picture(self, live: Live) -> None:
         # An ASCII picture: as bytes a PPM-like BMP could be text too. What counts is how it is sent.

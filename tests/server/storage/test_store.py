@@ -68,11 +68,11 @@ def rows(store: Store, table: str) -> int:
 class TestItems:
     def test_come_back_as_they_were(self, store: Store, collection: int) -> None:
         upsert(store, collection, item("a", "red", (b"PIC1", b"PIC2")))
-        found = store.reader().items(collection, ["a", "b"], ENCODERS, pictures=True, vectors=True)
+        found = store.reader().items(collection, ["a", "b"], ENCODERS, data=True, vectors=True)
         assert set(found) == {"a"}
         a = found["a"]
         assert a.document == Document({"text": "red"}, {"price": 3}, (("goes_with", "x"),))
-        assert [i.picture for i in a.inputs if i.channel == "image"] == [b"PIC1", b"PIC2"]
+        assert [i.data for i in a.inputs if i.channel == "image"] == [b"PIC1", b"PIC2"]
         assert all(i.vector is not None for i in a.inputs)
         assert a.sequence == 1
 
@@ -159,10 +159,10 @@ class TestContent:
         upsert(store, collection, item("a", "red", (b"PIC",)))
         [image] = [
             i
-            for i in store.reader().items(collection, ["a"], ENCODERS, pictures=True)["a"].inputs
+            for i in store.reader().items(collection, ["a"], ENCODERS, data=True)["a"].inputs
             if i.channel == "image"
         ]
-        assert image.picture == b"PIC"
+        assert image.data == b"PIC"
 
     # A text and some pictures for an item of a collection, or None to delete it.
     contents = st.tuples(st.sampled_from(["red", "blue"]), st.sets(st.sampled_from([b"P", b"Q", b"R"])))
@@ -319,10 +319,24 @@ def test_a_reader_sees_an_item_and_its_inputs_of_one_moment(store: Store, collec
         return plain(*wanted)  # type: ignore[arg-type]
 
     reader._inputs = interrupted  # type: ignore[method-assign]
-    found = reader.items(collection, ["a"], ENCODERS, pictures=True)["a"]
+    found = reader.items(collection, ["a"], ENCODERS, data=True)["a"]
     assert found.document.texts == {"text": "red"}
-    assert [i.picture for i in found.inputs if i.channel == "image"] == [b"OLD"]
+    assert [i.data for i in found.inputs if i.channel == "image"] == [b"OLD"]
     assert isinstance(reader, Reader)
+
+
+def test_what_relies_on_data_that_is_gone_is_not_stored(store: Store, collection: int) -> None:
+    def relying(item_id: str) -> NewItem:
+        inputs = (StoredInput("image", content_hash(b"PIC"), b"", vector("p"), needs_data=True),)
+        return NewItem(item_id, Document({}, {}, ()), inputs)
+
+    [refused] = upsert(store, collection, relying("b"))
+    assert refused.label == 0
+    upsert(store, collection, item("a", "red", (b"PIC",)))
+    [stored] = upsert(store, collection, relying("b"))
+    assert stored.label
+    found = store.reader().items(collection, ["b"], ENCODERS, data=True)["b"]
+    assert [i.data for i in found.inputs] == [b"PIC"]
 
 
 def test_each_encoder_gets_the_form_of_a_picture_that_is_kept_for_it(store: Store, collection: int) -> None:
@@ -332,5 +346,5 @@ def test_each_encoder_gets_the_form_of_a_picture_that_is_kept_for_it(store: Stor
         one = NewItem("a", Document({}, {}, ()), (StoredInput("image", key, form, vector("p")),))
         store.write(lambda c, n=number, i=one, e=encoder: writes.upsert_items(c, n, [i], {"image": e}))
     for number, (encoder, form) in zip((collection, other), forms.items(), strict=True):
-        [kept] = store.reader().items(number, ["a"], {"image": encoder}, pictures=True)["a"].inputs
-        assert kept.picture == form
+        [kept] = store.reader().items(number, ["a"], {"image": encoder}, data=True)["a"].inputs
+        assert kept.data == form
