@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 FUSE_BATCH = 256
 MINIMUM_EVENTS = 100
 GROWTH = 1.1
-BEHAVIOUR = "behaviour.npz"
+TABLE_FILE = "behaviour.npz"
 
 
 class Collection:
@@ -88,7 +88,7 @@ class Collection:
             if other.name != f"graphs-{self.space.space_id}":
                 shutil.rmtree(other, ignore_errors=True)
         self.index.load(self._rows.view())
-        table = ItemToItem.load(self.directory / BEHAVIOUR)
+        table = ItemToItem.load(self.directory / TABLE_FILE)
         if table is None or table.regularisation != self.space.head.behaviour_lambda:
             return
         # Of users whose data was deleted since nothing may stay.
@@ -146,7 +146,7 @@ class Collection:
             return False
         enough = regularisation and event_count >= MINIMUM_EVENTS
         taken = [e for e in reader.events(self.record.id) if e[2] in TAKEN] if enough else []
-        path = self.directory / BEHAVIOUR
+        path = self.directory / TABLE_FILE
         if not taken:
             if old is not None:  # of users whose data is deleted nothing stays
                 self._item_to_item = None

@@ -320,7 +320,7 @@ class TestBehaviour:
     ) -> None:
         self.fill(live, 80)
         live.collection.fit_item_to_item(live.store.reader())
-        (live.collection.directory / collection_module.BEHAVIOUR).write_bytes(damage)
+        (live.collection.directory / collection_module.TABLE_FILE).write_bytes(damage)
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
         try:
@@ -402,7 +402,7 @@ class TestBehaviour:
             live.catalogue.delete_user("", f"u{n}")
         assert live.collection.fit_item_to_item(live.store.reader())
         assert live.collection.item_to_item is None
-        assert not (live.collection.directory / collection_module.BEHAVIOUR).exists()
+        assert not (live.collection.directory / collection_module.TABLE_FILE).exists()
         assert not live.collection.fit_item_to_item(live.store.reader())
 
 
