@@ -99,6 +99,8 @@ LAYERS = {
     "fusion": (*PROTOBUF, *of("engine", "storage", "index", "services", "rpc", "app", "process")),
     "config": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
     "errors": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
+    "observer": (*PROTOBUF, *of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process")),
+    "contract": (*PROTOBUF, *of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process")),
 }
 
 

@@ -15,6 +15,7 @@ import grpc
 from itemlens_server.config import Settings
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import choose_device
+from itemlens_server.observer import NullObserver, Observer
 from itemlens_server.rpc.server import GrpcServer
 from itemlens_server.rpc.services import CATALOG, ITEM_LENS, register
 from itemlens_server.services.catalogue import Catalogue
@@ -30,14 +31,18 @@ SWITCH_SECONDS = 0.0005
 class Server:
     """A server that is up once constructed, and serves after `start`."""
 
-    def __init__(self, settings: Settings, tune: bool = False) -> None:
-        """Load models and store. `tune`: measure anew how encoders run best on this machine.
+    def __init__(self, settings: Settings, tune: bool = False, observer: Observer | None = None) -> None:
+        """Load models and store. `tune`: measure anew how encoders run best on this machine. `observer` is told of
+        calls and batches.
 
         Raises:
             ItemlensError: something is missing or does not fit; the message says what to run.
         """
         self._settings = settings
-        self.models = ModelRepository(settings, choose_device(settings.provider), tune)
+        observer = observer or NullObserver()
+        self.models = ModelRepository(
+            settings, choose_device(settings.provider), tune=tune, observer=observer
+        )
         default = self.models.load(settings.space)
         self._default_space = default.space_id
         self.store = Store(settings.data, settings.max_store_bytes)
@@ -52,7 +57,7 @@ class Server:
         self._computing = ThreadPoolExecutor(settings.thread_count(), "compute")
 
         def add_services(server: grpc.aio.Server) -> None:
-            register(server, self.catalogue, self.encoder, settings, self._pool, self._computing)
+            register(server, self.catalogue, self.encoder, settings, self._pool, self._computing, observer)
 
         self._front = GrpcServer(
             add_services, SERVICES, listen=settings.listen, max_bytes=settings.max_message_bytes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import grpc
 
@@ -12,7 +12,8 @@ from itemlens.v1 import itemlens_pb2 as itemlens
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext, Priority
 from itemlens_server.errors import ItemlensError
-from itemlens_server.rpc.adapter import RpcAdapter
+from itemlens_server.observer import Observer
+from itemlens_server.rpc.adapter import Method, RpcAdapter
 from itemlens_server.rpc.collections import Collections
 from itemlens_server.rpc.encode import Encode, GetSpace, GetStatistics
 from itemlens_server.rpc.errors import item_status
@@ -29,7 +30,7 @@ from itemlens_server.services.recommender import Recommendations
 ITEM_LENS = itemlens.DESCRIPTOR.services_by_name["ItemLens"].full_name
 CATALOG = catalog.DESCRIPTOR.services_by_name["Catalog"].full_name
 
-Methods: TypeAlias = "dict[str, grpc.RpcMethodHandler[Any, Any]]"  # generic in its stubs only
+Methods: TypeAlias = dict[str, Method]
 
 
 def item_lens(
@@ -105,15 +106,18 @@ def register(
     settings: Settings,
     pool: Executor,
     computing: Executor,
+    observer: Observer,
 ) -> None:
-    """Add both services to `server`; what blocks is done in `pool`, what only computes in `computing`."""
+    """Add both services to `server`; what blocks is done in `pool`, what only computes in `computing`. `observer` is
+    told of all calls."""
     answers = Recommendations(settings.max_recommendations)
     frame = RpcAdapter(
         pool, max_calls=settings.max_calls, bulk_threads=max(1, settings.rpc_threads // 2),
-        max_bytes=settings.max_message_bytes,
+        max_bytes=settings.max_message_bytes, observer=observer,
     )  # fmt: skip
-    for name, methods in (
+    for service, methods in (
         (ITEM_LENS, item_lens(frame, catalogue, encoder, answers, settings, pool, computing)),
         (CATALOG, catalog_methods(frame, catalogue, answers, settings)),
     ):
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))
+        handlers = {name: method(f"/{service}/{name}") for name, method in methods.items()}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
