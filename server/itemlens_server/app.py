@@ -15,6 +15,7 @@ import grpc
 from itemlens_server.config import Settings
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import choose_device
+from itemlens_server.observer import NullObserver, Observer
 from itemlens_server.rpc.adapter import RpcAdapter
 from itemlens_server.rpc.server import GrpcServer
 from itemlens_server.rpc.services import CATALOG, ITEM_LENS, register
@@ -30,14 +31,18 @@ SWITCH_SECONDS = 0.0005
 class Server:
     """A server that is up once constructed, and serves after `start`."""
 
-    def __init__(self, settings: Settings, tune: bool = False) -> None:
-        """Load models and store. `tune`: measure anew how encoders run best on this machine.
+    def __init__(self, settings: Settings, tune: bool = False, observer: Observer | None = None) -> None:
+        """Load models and store. `tune`: measure anew how encoders run best on this machine. `observer` is told of
+        calls and batches.
 
         Raises:
             ItemlensError: something is missing or does not fit; the message says what to run.
         """
         self._settings = settings
-        self.models = ModelRepository(settings, choose_device(settings.provider), tune)
+        observer = observer or NullObserver()
+        self.models = ModelRepository(
+            settings, choose_device(settings.provider), tune=tune, observer=observer
+        )
         default = self.models.load(settings.space)
         self._default_space = default.space_id
         self.store = Store(settings.data, settings.max_store_bytes)
@@ -50,7 +55,7 @@ class Server:
         self._computing = ThreadPoolExecutor(settings.thread_count(), "compute")
 
         def add_services(server: grpc.aio.Server) -> None:
-            adapter = RpcAdapter(self._pool, settings)
+            adapter = RpcAdapter(self._pool, settings, observer)
             register(server, adapter, self.use_cases, self._pool, self._computing)
 
         self._grpc_server = GrpcServer(add_services, SERVICES, settings)

@@ -14,14 +14,16 @@ import numpy as np
 
 from itemlens_server.config import Settings
 from itemlens_server.engine.admission import AdmissionControl
-from itemlens_server.engine.batcher import Batcher, Counts, Input
+from itemlens_server.engine.batcher import Batcher, Counts
 from itemlens_server.engine.call_context import CallContext
+from itemlens_server.engine.entry import Input
 from itemlens_server.engine.manifest import EncoderSpec, Precision, Purpose
 from itemlens_server.engine.modality import Modality, ModelInput, Prepared
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Device, Session
 from itemlens_server.engine.tuning import Tunings, fastest
+from itemlens_server.observer import Observer
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 Value = TypeVar("Value", bound=str | bytes)
@@ -35,6 +37,16 @@ class Encoded:
     z: Array | None = None
 
 
+@dataclass(frozen=True)
+class Runtime:
+    """What all encoders of a server share."""
+
+    settings: Settings
+    device: Device
+    tunings: Tunings
+    observer: Observer
+
+
 class Encoder(ABC, Generic[Value, ModelInput]):
     """Contents of one modality to vectors. `with_places`: whether z is wanted too; such inputs share no batch with
     others."""
@@ -45,17 +57,16 @@ class Encoder(ABC, Generic[Value, ModelInput]):
         directory: Path,
         spec: EncoderSpec,
         precision: Precision,
-        settings: Settings,
-        device: Device,
-        tunings: Tunings,
+        runtime: Runtime,
     ) -> None:
+        settings, tunings = runtime.settings, runtime.tunings
         self.modality = modality
         self.spec = spec
         self.digest = spec.digest(precision)
         self.precision = precision
-        self.provider = device.provider
+        self.provider = runtime.device.provider
         self._settings = settings
-        self._device = device
+        self._device = runtime.device
         self._graph = directory / spec.graphs[precision].path
         self._open(directory)
         tuned = None if tunings.anew else tunings.get(self.digest)
@@ -77,7 +88,7 @@ class Encoder(ABC, Generic[Value, ModelInput]):
         admission.inputs_per_second = (
             admission.tokens_per_second * len(sample) / sum(map(self._tokens, sample))
         )
-        self._batcher.count_anew()
+        self._batcher.observe(runtime.observer)
 
     @property
     def plan(self) -> Plan:
@@ -186,7 +197,7 @@ class Encoder(ABC, Generic[Value, ModelInput]):
         return Batcher(
             [partial(self._run, sessions[n % len(sessions)]) for n in range(plan.instances)],
             plan=plan,
-            name=self.modality.kind.lower(),
+            name=f"{self.modality.kind.lower()}-{self.digest[:8]}",
             low_latency=partial(self._run, low_latency) if low_latency else None,
             admission=admission,
         )
