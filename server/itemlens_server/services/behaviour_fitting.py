@@ -99,17 +99,17 @@ def fit_behaviour(
     top = max(weighed.values())
     # Of weights that cannot be told apart the smallest, since content says more in an explanation.
     chosen = min(w for w in weighed if weighed[w] >= top - _error(top, len(questions)) / 2)
-    kind = head.questions[HISTORY]
+    history = head.questions[HISTORY]
     if recall > top + _error(recall, len(questions)):
         # Content only disturbs here; it stays as the tie-break that finds items nobody has taken yet.
-        channels = {n: replace(w, weight=1e-3 * w.weight) for n, w in kind.channels.items()}
-        kind, found, spoken = QuestionWeights(channels, 1.0), recall, "behaviour, content as tie-break"
+        channels = {n: replace(w, weight=1e-3 * w.weight) for n, w in history.channels.items()}
+        history, kept, spoken = QuestionWeights(channels, 1.0), recall, "behaviour, content as tie-break"
     else:
-        kind, found = QuestionWeights(dict(kind.channels), float(chosen)), weighed[chosen]
+        history, kept = QuestionWeights(dict(history.channels), float(chosen)), weighed[chosen]
         spoken = f"content 1, behaviour {chosen:g}"
-    brought = f"R@{K} {found:.3f} (content alone {weighed[0.0]:.3f}, behaviour alone {recall:.3f})"
+    brought = f"R@{K} {kept:.3f} (content alone {weighed[0.0]:.3f}, behaviour alone {recall:.3f})"
     rows.append(ReportLine("history: content against behaviour", spoken, brought, sample))
-    fitted = replace(head, questions={**head.questions, HISTORY: kind}, behaviour_lambda=best)
+    fitted = replace(head, questions={**head.questions, HISTORY: history}, behaviour_lambda=best)
     return fitted, rows
 
 
@@ -152,7 +152,7 @@ def _questions(
 
     What is bought was viewed before; asked at the purchase, the item would be among those that are left out.
     """
-    found = []
+    questions = []
     for history in _by_user(events):
         first: dict[str, int] = {}
         wanted: set[str] = set()
@@ -164,11 +164,11 @@ def _questions(
                 wanted.add(past.item_id)
                 before = [p for p, _ in history[:start]]
                 seen = frozenset(p.item_id for p in before)
-                found.append(_Question(rules.shares(before), seen, past.item_id))
-    if len(found) > MOST_QUERIES:
+                questions.append(_Question(rules.shares(before), seen, past.item_id))
+    if len(questions) > MOST_QUERIES:
         rng = np.random.default_rng(0)
-        found = [found[n] for n in sorted(rng.choice(len(found), MOST_QUERIES, replace=False))]
-    return found
+        questions = [questions[n] for n in sorted(rng.choice(len(questions), MOST_QUERIES, replace=False))]
+    return questions
 
 
 def _by_user(events: list[tuple[str, str, int, float, int]]) -> Iterator[list[tuple[Interaction, float]]]:

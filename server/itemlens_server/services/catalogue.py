@@ -110,13 +110,13 @@ class Catalogue:
         Raises:
             NotFound: there is none.
         """
-        found = self._collections.get(name or DEFAULT)
-        if found is None:
+        collection = self._collections.get(name or DEFAULT)
+        if collection is None:
             raise NotFound(
                 f"no collection {name or DEFAULT!r}; make it with CreateCollection or upsert into it",
                 "collection", name or DEFAULT, "collection",
             )  # fmt: skip
-        return found
+        return collection
 
     def collections(self) -> list[Collection]:
         """All collections, by name."""

@@ -173,12 +173,12 @@ class _Fitting:
         test = test[:2000]
         w = closed.predictor(self._units[source][train], self._units[target][train])
         scores = self._units[target][test] @ unit(self._units[source][test] @ w).T
-        found, chance = (
+        hit_rate, chance = (
             float(closed.recall(scores, np.arange(len(test)), 10).mean()),
             min(1.0, 10 / len(test)),
         )
-        brought = f"R@10 {found:.3f} among {len(test)} (chance {chance:.3f})"
-        if found < MINIMUM_LIFT * chance:
+        brought = f"R@10 {hit_rate:.3f} among {len(test)} (chance {chance:.3f})"
+        if hit_rate < MINIMUM_LIFT * chance:
             self.report.append(ReportLine(what, "left out", brought, f"{len(test)} held-out items"))
             return
         self._trial[source, target] = w
@@ -206,7 +206,7 @@ class _Fitting:
             self._scale(name, targets, queries)
         for names in select.search_names(queries):
             self._progress(f"weights of searches by {' and '.join(names)}")
-            self._search_kind(names, targets, queries)
+            self._search_question(names, targets, queries)
 
     def _queries(self, reader: Reader, collection: int) -> tuple[np.ndarray, dict[str, Array]]:
         """Held-out items that have every channel in use, and unit query blocks by channel, float32 [targets, width]."""
@@ -272,7 +272,9 @@ class _Fitting:
         best = max(tried, key=lambda r: tried[r].shown + tried[r].hidden)
         self._terms[name] = replace(self._terms[name], imputed_scale=best)
 
-    def _search_kind(self, names: Sequence[str], targets: np.ndarray, queries: Mapping[str, Array]) -> None:
+    def _search_question(
+        self, names: Sequence[str], targets: np.ndarray, queries: Mapping[str, Array]
+    ) -> None:
         chosen: dict[str, ChannelWeights] = {}
         base: Array | None = None
         # The first channel of a pair stands at weight 1; the others find their weight against it.
@@ -294,13 +296,13 @@ class _Fitting:
             own = choice.weights.weight * similarities.own
             base = own if base is None else base + own
         assert base is not None
-        found = float(closed.recall(base, targets, 10).mean())
+        hit_rate = float(closed.recall(base, targets, 10).mean())
         self._questions[search_question(dict.fromkeys(names))] = QuestionWeights(chosen)
         self.report.append(
             ReportLine(
                 f"search by {' + '.join(order)}",
                 _spoken(chosen),
-                f"R@10 {found:.3f}; with half hidden: {'; '.join(notes)}",
+                f"R@10 {hit_rate:.3f}; with half hidden: {'; '.join(notes)}",
                 f"{len(targets)} held-out queries",
             )
         )
@@ -329,11 +331,11 @@ class _Fitting:
             for other in others:
                 base += unit(self._units[other][past].sum(1)) @ self._units[other].T
             q = unit((self._units[name][past] * ~hidden[past][..., None]).sum(1))
-            one = self._similarities(name, q, hidden)
+            similarity = self._similarities(name, q, hidden)
             # What was chosen is left out of the list, as Recommend leaves it out.
             np.put_along_axis(base, past, -1e6, axis=1)
             bases.append(base)
-            similarities.append(one)
+            similarities.append(similarity)
         scale, guess = self._terms[name].imputed_scale, similarities[-1].imputed
         neutral = (
             float((scale * np.take_along_axis(guess, neighbours[:, :10], 1)).mean())

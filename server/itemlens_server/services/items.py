@@ -121,5 +121,5 @@ def _check_facts(value: object, depth: int = 0) -> None:
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):
-        for one in value:
-            _check_facts(one, depth + 1)
+        for entry in value:
+            _check_facts(entry, depth + 1)

@@ -149,7 +149,7 @@ class Upserts:
         call.check()
 
         def after(replaced: list[Replaced]) -> None:
-            kept = [n for n, one in enumerate(replaced) if one.label]
+            kept = [n for n, outcome in enumerate(replaced) if outcome.label]
             current = self._current(collection.name)
             if not kept or current is None:
                 return
@@ -160,8 +160,8 @@ class Upserts:
         replaced = self._store.write(
             lambda c: writes.upsert_items(c, collection.record.id, new_items, collection.encoders), after
         )
-        for (upsert, _, _), one in zip(ready, replaced, strict=True):
-            upsert.stored = bool(one.label)
+        for (upsert, _, _), outcome in zip(ready, replaced, strict=True):
+            upsert.stored = bool(outcome.label)
             if not upsert.stored:
                 # What the store had of its contents may be gone with the item that held them.
                 upsert.inputs = [i if i is None or not i.needs_data else None for i in upsert.inputs]

@@ -26,8 +26,8 @@ class Reader:
 
     def integrity(self) -> str:
         """What is broken in the file; empty if nothing is."""
-        found = self._connection.execute("PRAGMA quick_check").fetchone()[0]
-        return "" if found == "ok" else str(found)
+        verdict = self._connection.execute("PRAGMA quick_check").fetchone()[0]
+        return "" if verdict == "ok" else str(verdict)
 
     def collections(self) -> list[CollectionRecord]:
         """All collections, by name."""
@@ -74,7 +74,7 @@ class Reader:
         vectors: bool = False,
     ) -> dict[str, StoredItem]:
         """Items by id, with data and vectors where asked for, as each channel's encoder (a digest) made them."""
-        found = {}
+        items = {}
         # In one transaction: an item and its inputs are of the same moment.
         self._connection.execute("BEGIN")
         try:
@@ -85,10 +85,10 @@ class Reader:
                 ).fetchone()
                 if row:
                     inputs = tuple(self._inputs(row[0], encoders, data, vectors))
-                    found[item_id] = StoredItem(row[0], row[1], row[2], Document.parse(row[3]), inputs)
+                    items[item_id] = StoredItem(row[0], row[1], row[2], Document.parse(row[3]), inputs)
         finally:
             self._connection.execute("COMMIT")
-        return found
+        return items
 
     def documents(self, collection: int, item_ids: Sequence[str]) -> dict[str, Document]:
         """What items say, by id, without their inputs."""
@@ -182,10 +182,10 @@ class Reader:
     def _inputs(
         self, row: int, encoders: Mapping[str, str], with_data: bool, with_vectors: bool
     ) -> Iterator[StoredInput]:
-        found = self._connection.execute(
+        inputs = self._connection.execute(
             "SELECT channel, content FROM inputs WHERE row = ? ORDER BY channel, position", (row,)
         ).fetchall()
-        for channel, content in found:
+        for channel, content in inputs:
             encoder = encoders.get(channel, "")
             data = self.data(content, encoder) if with_data else b""
             vector = self.vector(content, encoder) if with_vectors else None

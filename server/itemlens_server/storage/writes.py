@@ -58,42 +58,42 @@ def upsert_items(
     sequence = next_sequence(connection, collection)
     outcomes = []
     for item in items:
-        found = connection.execute(
+        existing = connection.execute(
             "SELECT row FROM items WHERE collection = ? AND item_id = ?", (collection, item.item_id)
         ).fetchone()
-        old_row = int(found[0]) if found else 0
-        changed = item.replaces is not None and item.replaces != old_row
+        old_label = int(existing[0]) if existing else 0
+        changed = item.replaces is not None and item.replaces != old_label
         if changed or not _has_data(connection, item, encoders):
-            outcomes.append(Replaced(0, old_row, sequence))
+            outcomes.append(Replaced(0, old_label, sequence))
             continue
-        if old_row:
+        if old_label:
             # Contents that stay keep their vectors: they are released only after the new row holds them.
-            connection.execute("DELETE FROM items WHERE row = ?", (old_row,))
+            connection.execute("DELETE FROM items WHERE row = ?", (old_label,))
         cursor = connection.execute(
             "INSERT INTO items (collection, item_id, sequence, document) VALUES (?, ?, ?, ?)",
             (collection, item.item_id, sequence, item.document.dump()),
         )
         assert cursor.lastrowid is not None
-        row = cursor.lastrowid
+        label = cursor.lastrowid
         positions: dict[str, int] = {}
-        for one in item.inputs:
-            position = positions[one.channel] = positions.get(one.channel, -1) + 1
+        for stored in item.inputs:
+            position = positions[stored.channel] = positions.get(stored.channel, -1) + 1
             connection.execute(
-                "INSERT INTO inputs VALUES (?, ?, ?, ?)", (row, one.channel, position, one.content)
+                "INSERT INTO inputs VALUES (?, ?, ?, ?)", (label, stored.channel, position, stored.content)
             )
-            if one.data:
+            if stored.data:
                 connection.execute(
                     "INSERT OR IGNORE INTO pictures VALUES (?, ?, ?)",
-                    (one.content, encoders[one.channel], one.data),
+                    (stored.content, encoders[stored.channel], stored.data),
                 )
-            if one.vector is not None:
+            if stored.vector is not None:
                 connection.execute(
                     "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)",
-                    (one.content, encoders[one.channel], one.vector.astype("<f4").tobytes()),
+                    (stored.content, encoders[stored.channel], stored.vector.astype("<f4").tobytes()),
                 )
-        if old_row:
-            _delete_row(connection, old_row)
-        outcomes.append(Replaced(row, old_row, sequence))
+        if old_label:
+            _delete_row(connection, old_label)
+        outcomes.append(Replaced(label, old_label, sequence))
     return outcomes
 
 
@@ -115,12 +115,12 @@ def delete_items(
     sequence = next_sequence(connection, collection)
     deleted = {}
     for item_id in item_ids:
-        found = connection.execute(
+        existing = connection.execute(
             "SELECT row FROM items WHERE collection = ? AND item_id = ?", (collection, item_id)
         ).fetchone()
-        if found:
-            _delete_row(connection, found[0])
-            deleted[item_id] = int(found[0])
+        if existing:
+            _delete_row(connection, existing[0])
+            deleted[item_id] = int(existing[0])
     return deleted, sequence
 
 
