@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from itemlens_server.config import Settings
 from itemlens_server.engine import fitted
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.manifest import (
@@ -29,7 +30,6 @@ from itemlens_server.engine.manifest import (
     TextPreprocessing,
     describe_file,
 )
-from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.repository import ModelRepository, Space
 from itemlens_server.fusion import fit
 from itemlens_server.fusion.head import (
@@ -39,8 +39,8 @@ from itemlens_server.fusion.head import (
     ChannelTerms,
     ChannelWeights,
     Head,
-    KindWeights,
-    search_kind,
+    QuestionWeights,
+    search_question,
 )
 
 TEXT_DIM, IMAGE_DIM, SIDE, GRID, MAX_TOKENS = 32, 24, 32, 4, 48
@@ -86,7 +86,6 @@ PICTURE = PicturePreprocessing(
     height=SIDE, width=SIDE, resize="stretch", resample="bilinear", mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25),
     grid_height=GRID, grid_width=GRID,
 )  # fmt: skip
-OPTIONS = EngineOptions(threads=2)
 
 
 def vocabulary() -> list[str]:
@@ -238,9 +237,9 @@ def build_fitted(repository: Path, space_id: str, name: str = "fitted") -> str:
     return fitted.write(repository, Manifest.load(repository / space_id), head, name=name).space_id
 
 
-def open_repository(directory: Path, options: EngineOptions = OPTIONS) -> ModelRepository:
-    """The repository on the processor. Close it."""
-    return ModelRepository(directory, options)
+def open_repository(directory: Path, **settings: object) -> ModelRepository:
+    """The repository in `directory`, on the processor. Close it."""
+    return ModelRepository(Settings(models=directory, data=directory, threads=2, **settings))  # type: ignore[arg-type]
 
 
 def fitted_head(space: Space) -> Head:
@@ -267,11 +266,13 @@ def fitted_head(space: Space) -> Head:
     )
     search = ChannelWeights(1.0, 0.3, 0.1)
     kinds = {
-        search_kind({"text": 0}): KindWeights({"text": search, "image": search}),
-        search_kind({"image": 0}): KindWeights({"text": search, "image": search}),
-        search_kind({"text": 0, "image": 0}): KindWeights({"text": search, "image": ChannelWeights(1.5, 0.4, 0.2)}),
-        HISTORY: KindWeights({"text": search, "image": ChannelWeights(0.7, 0.35, 0.15)}, behaviour=0.8),
-        DISLIKE: KindWeights({"text": ChannelWeights(1.0, 0.05, 0.0), "image": ChannelWeights(1.0, 0.1, 0.05)}),
+        search_question({"text": 0}): QuestionWeights({"text": search, "image": search}),
+        search_question({"image": 0}): QuestionWeights({"text": search, "image": search}),
+        search_question({"text": 0, "image": 0}): QuestionWeights(
+            {"text": search, "image": ChannelWeights(1.5, 0.4, 0.2)}
+        ),
+        HISTORY: QuestionWeights({"text": search, "image": ChannelWeights(0.7, 0.35, 0.15)}, behaviour=0.8),
+        DISLIKE: QuestionWeights({"text": ChannelWeights(1.0, 0.05, 0.0), "image": ChannelWeights(1.0, 0.1, 0.05)}),
     }  # fmt: skip
     return Head(channels, kinds, behaviour_lambda=5.0, fitted=True)
 

@@ -92,7 +92,7 @@ def of(*layers: str) -> tuple[str, ...]:
 # Which layer of the server must not import what.
 LAYERS = {
     # rpc knows the use cases by the names that `services` itself offers, and nothing below them.
-    "rpc": of("engine", "storage", "index", "fusion", "app", "process", "durable", "hardware"),
+    "rpc": of("engine", "storage", "index", "fusion", "app", "process", "durable", "hardware", "observer"),
     "services": (*PROTOBUF, *of("rpc", "app", "process")),
     "engine": (*PROTOBUF, *of("storage", "index", "services", "rpc", "app", "process")),
     "index": (*PROTOBUF, *of("engine", "storage", "services", "rpc", "app", "process")),
@@ -100,6 +100,7 @@ LAYERS = {
     "fusion": (*PROTOBUF, *of("engine", "storage", "index", "services", "rpc", "app", "process")),
     "config": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
     "errors": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
+    "observer": (*PROTOBUF, *of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process")),
 }
 
 

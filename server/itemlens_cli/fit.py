@@ -32,9 +32,9 @@ def fit(
 
     Reads stored vectors and events; encodes nothing but held-out queries. May run beside the server.
     """
-    from itemlens_server.app import open_models
     from itemlens_server.config import Settings
     from itemlens_server.engine import fitted
+    from itemlens_server.engine.repository import ModelRepository
     from itemlens_server.errors import NotFound
     from itemlens_server.fusion.history import HistoryRules
     from itemlens_server.services.encoding import ContentEncoder
@@ -46,7 +46,7 @@ def fit(
     settings = Settings.read(models=models, data=data, precision=precision)
     # The queries of a fit may wait as long as they like.
     patient = settings.model_copy(update={"max_queue_seconds": 1e9, "max_wait_seconds": 1e9})
-    repository = open_models(patient, "CPUExecutionProvider")
+    repository = ModelRepository(patient)
     reader = Store.read_only(data)
     row = next((c for c in reader.collections() if c.name == collection), None)
     if row is None:
@@ -55,7 +55,7 @@ def fit(
             f"no collection {collection!r} in {data}; there are: {known}", "collection", collection
         )
     space = repository.load(row.space_id)
-    encoder = ContentEncoder(settings.thread_count())
+    encoder = ContentEncoder(settings)
     rules = HistoryRules(
         settings.history_window, settings.history_decay,
         settings.type_weights(),

@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from itemlens_server.config import Settings
-from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.repository import ModelRepository
-from itemlens_server.engine.session import Provider, choose_provider, gpu_count
+from itemlens_server.engine.session import choose_device
+from itemlens_server.observer import NullObserver, Observer
 from itemlens_server.rpc.adapter import RpcAdapter
 from itemlens_server.rpc.server import GrpcServer
 from itemlens_server.rpc.services import CATALOG, ITEM_LENS, register
@@ -28,46 +28,25 @@ MAINTENANCE_SECONDS = 1.0
 SWITCH_SECONDS = 0.0005
 
 
-def open_models(settings: Settings, provider: Provider, tune: bool = False) -> ModelRepository:
-    """The model repository of `settings`; nothing is loaded yet."""
-    return ModelRepository(
-        settings.models,
-        EngineOptions(
-            provider=provider,
-            precision=settings.precision,
-            threads=settings.thread_count(),
-            gpus=max(1, gpu_count()) if provider == "CUDAExecutionProvider" else 1,
-            gpu_memory_bytes=settings.gpu_memory_bytes,
-            text_bytes=settings.max_text_bytes,
-            picture_bytes=settings.max_picture_bytes,
-            picture_pixels=settings.max_picture_pixels,
-            low_latency_sessions=settings.low_latency_sessions,
-            queue_tokens=settings.max_queue_tokens,
-            queue_seconds=settings.max_queue_seconds,
-            wait_seconds=settings.max_wait_seconds,
-            min_admitted_inputs=settings.min_admitted_inputs,
-            large_call_patience=settings.large_call_patience,
-            tunings=settings.data / "tunings.json",
-            tune=tune,
-        ),
-    )
-
-
 class Server:
     """A server that is up once constructed, and serves after `start`."""
 
-    def __init__(self, settings: Settings, tune: bool = False) -> None:
-        """Load models and store. `tune`: measure anew how encoders run best on this machine.
+    def __init__(self, settings: Settings, tune: bool = False, observer: Observer | None = None) -> None:
+        """Load models and store. `tune`: measure anew how encoders run best on this machine. `observer` is told of
+        calls and batches.
 
         Raises:
             ItemlensError: something is missing or does not fit; the message says what to run.
         """
         self._settings = settings
-        self.models = open_models(settings, choose_provider(settings.provider), tune)
+        observer = observer or NullObserver()
+        self.models = ModelRepository(
+            settings, choose_device(settings.provider), tune=tune, observer=observer
+        )
         default = self.models.load(settings.space)
         self._default_space = default.space_id
         self.store = Store(settings.data, settings.max_store_bytes)
-        self.encoder = ContentEncoder(settings.thread_count(), settings.embedding_cache_bytes)
+        self.encoder = ContentEncoder(settings)
         self.catalogue = Catalogue(self.store, self.models, self.encoder, settings, default.space_id)
         self.catalogue.load()
         self.use_cases = UseCases.over(self.catalogue, self.encoder, settings)
@@ -76,7 +55,7 @@ class Server:
         self._computing = ThreadPoolExecutor(settings.thread_count(), "compute")
 
         def add_services(server: grpc.aio.Server) -> None:
-            adapter = RpcAdapter(self._pool, settings)
+            adapter = RpcAdapter(self._pool, settings, observer)
             register(server, adapter, self.use_cases, self._pool, self._computing)
 
         self._grpc_server = GrpcServer(add_services, SERVICES, settings)

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
 
 from itemlens_server.errors import InvalidArgument
 
 MIB = 1 << 20
+
+# The file that `Settings.read` was given, for the source that reads it.
+_file: ContextVar[Path | None] = ContextVar("file", default=None)
 
 
 class Settings(BaseSettings):
@@ -115,15 +124,11 @@ class Settings(BaseSettings):
         Raises:
             ValueError: a setting is unknown or out of range; the message names it.
         """
-        from_file = _read_yaml(file) if file else {}
-        given = {name: value for name, value in flags.items() if value is not None}
-        from_environment = {
-            name
-            for name in cls.model_fields
-            if f"ITEMLENS_{name.upper()}" in os.environ and name not in given
-        }
-        kept = {name: value for name, value in from_file.items() if name not in from_environment}
-        return cls(**{**kept, **given})
+        token = _file.set(file)
+        try:
+            return cls(**{name: value for name, value in flags.items() if value is not None})
+        finally:
+            _file.reset(token)
 
     @classmethod
     def settings_customise_sources(
@@ -134,7 +139,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings
+        return init_settings, env_settings, _yaml_source(settings_cls, _file.get())
 
     def type_weights(self) -> dict[int, float]:
         """Weight of a past item by the number of the contract's EventType."""
@@ -145,14 +150,17 @@ class Settings(BaseSettings):
         return self.threads or os.cpu_count() or 1
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
+def _yaml_source(settings: type[BaseSettings], file: Path | None) -> YamlConfigSettingsSource:
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        if file is not None:
+            file.stat()  # the source passes over a file that is not there
+        return YamlConfigSettingsSource(settings, file, "utf-8")
+    except (OSError, yaml.YAMLError) as error:
         raise InvalidArgument(f"{file} cannot be read as YAML: {error}") from error
-    if not isinstance(found, dict):
-        raise InvalidArgument(f"{file} holds no settings: write lines such as `listen: 0.0.0.0:50051`")
-    return {str(name): value for name, value in found.items()}
+    except (AttributeError, TypeError, ValueError) as error:  # YAML, but not names with values
+        raise InvalidArgument(
+            f"{file} holds no settings: write lines such as `listen: 0.0.0.0:50051`"
+        ) from error
 
 
 def markdown() -> str:

@@ -74,8 +74,8 @@ class LocalServer:
         while time.monotonic() < deadline:
             if not self.running:
                 raise self.died()
-            if found := _PORT.search(self._log.read_text(encoding="utf-8", errors="replace")):
-                self.target = f"127.0.0.1:{found[1]}"
+            if match := _PORT.search(self._log.read_text(encoding="utf-8", errors="replace")):
+                self.target = f"127.0.0.1:{match[1]}"
                 if healthy(self.target):
                     return
             time.sleep(0.1)

@@ -14,9 +14,11 @@ from typing import Generic, TypeVar
 
 from itemlens_server.engine.admission import AdmissionControl
 from itemlens_server.engine.call_context import CallContext, Priority
+from itemlens_server.engine.entry import Entry, Input
 from itemlens_server.engine.pending import Pending
-from itemlens_server.engine.queue import Plan, Queue, QueueEntry
+from itemlens_server.engine.queue import Plan, Queue
 from itemlens_server.errors import FailedPrecondition, Overloaded
+from itemlens_server.observer import GuardedObserver, NullObserver, Observer
 
 Value = TypeVar("Value")
 Output = TypeVar("Output")
@@ -29,17 +31,6 @@ LEAST_RETRY_SECONDS = 0.05
 
 # How often a bulk call that waits to be admitted looks whether its caller has gone.
 LOOK_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Input(Generic[Value]):
-    """What is to be run. Only inputs of one `group` share a batch. Inputs of one `key` that wait or run at the same
-    time are run once."""
-
-    value: Value
-    tokens: int = 1
-    group: Hashable = None
-    key: Hashable | None = None
 
 
 @dataclass
@@ -60,24 +51,6 @@ class Counts:
     dropped: int = 0
     run_seconds: float = 0.0
     queue_seconds: float = 0.0
-
-
-class _Entry(QueueEntry, Generic[Value, Output]):
-    """An input in the queue, and who gets its output: calls, each with its Pending and the place in it."""
-
-    __slots__ = ("key", "queued_at", "running", "value", "waiting")
-
-    def __init__(self, given: Input[Value], call: CallContext) -> None:
-        super().__init__(given.tokens, given.group, call.priority, call.caller)
-        self.value = given.value
-        self.key = None if given.key is None else (given.group, given.key)
-        self.waiting: list[tuple[CallContext, Pending[Output], int]] = []
-        self.queued_at = time.monotonic()
-        self.running = False
-
-    def wanted(self) -> bool:
-        """Whether anybody still waits for it."""
-        return any(not call.over() for call, _, _ in self.waiting)
 
 
 class Batcher(Generic[Value, Output]):
@@ -101,8 +74,8 @@ class Batcher(Generic[Value, Output]):
     ) -> None:
         self.plan = plan
         self.admission = admission or AdmissionControl()
-        self._queue: Queue[_Entry[Value, Output]] = Queue(plan)
-        self._by_key: dict[Hashable, _Entry[Value, Output]] = {}
+        self._queue: Queue[Entry[Value, Output]] = Queue(plan)
+        self._by_key: dict[Hashable, Entry[Value, Output]] = {}
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._queue_shrank = threading.Condition(self._lock)
@@ -113,6 +86,8 @@ class Batcher(Generic[Value, Output]):
         self._interactive_at = -CALM_SECONDS  # when the last interactive input was queued
         self._closed = False
         self._counts = Counts()
+        self._name = name
+        self._observer = GuardedObserver(NullObserver())
         self._threads = [
             threading.Thread(target=self._serve, args=(run,), name=f"{name}-{n}", daemon=True)
             for n, run in enumerate(runs)
@@ -150,10 +125,11 @@ class Batcher(Generic[Value, Output]):
             self._wake_workers()
         return pending
 
-    def count_anew(self) -> None:
-        """Forget what was done up to now."""
+    def observe(self, observer: Observer) -> None:
+        """Forget what was done up to now, and tell `observer` of each batch from now on."""
         with self._lock:
             self._counts = Counts()
+            self._observer = GuardedObserver(observer)
 
     def counts(self) -> Counts:
         """What was done since it was made, or began to count anew."""
@@ -206,9 +182,9 @@ class Batcher(Generic[Value, Output]):
             retry_seconds=max(LEAST_RETRY_SECONDS, seconds),
         )
 
-    def _entry(self, given: Input[Value], call: CallContext) -> _Entry[Value, Output]:
+    def _entry(self, given: Input[Value], call: CallContext) -> Entry[Value, Output]:
         """The entry of an input: one that is there already if it is run no later than its own would be."""
-        entry: _Entry[Value, Output] = _Entry(given, call)
+        entry: Entry[Value, Output] = Entry(given, call)
         if entry.key is not None:
             same = self._by_key.get(entry.key)
             if same is not None and (same.running or same.priority <= call.priority):
@@ -224,7 +200,7 @@ class Batcher(Generic[Value, Output]):
 
     def _next_batch(
         self, run: Run[Value, Output]
-    ) -> tuple[list[_Entry[Value, Output]], Run[Value, Output]] | None:
+    ) -> tuple[list[Entry[Value, Output]], Run[Value, Output]] | None:
         """A batch, and what is to run it: the worker's own `run` or `low_latency`; nothing once it is closed."""
         with self._lock:
             while True:
@@ -244,7 +220,7 @@ class Batcher(Generic[Value, Output]):
                     self._work.wait(calm if len(self._queue) and not self._low_latency_runs else None)
                     self._idle -= 1
 
-    def _take(self, bulk: bool) -> list[_Entry[Value, Output]]:
+    def _take(self, bulk: bool) -> list[Entry[Value, Output]]:
         """The next batch, without the inputs that nobody waits for any more."""
         batch = []
         for entry in self._queue.take(self._idle + 1, bulk):
@@ -281,7 +257,7 @@ class Batcher(Generic[Value, Output]):
 
     def _finish(
         self,
-        batch: list[_Entry[Value, Output]],
+        batch: list[Entry[Value, Output]],
         outputs: Sequence[Output | Exception],
         started: float,
     ) -> None:
@@ -298,17 +274,18 @@ class Batcher(Generic[Value, Output]):
             else:
                 workers = len(self._threads)
                 self.admission.observe(tokens * workers, len(batch) * workers, seconds)
-            counts = self._counts
+            longest = max(entry.tokens for entry in batch)
+            padding = round(sum(self.plan.padding(entry.tokens, longest) for entry in batch))
+            queued_seconds = sum(started - entry.queued_at for entry in batch)
+            counts, observer = self._counts, self._observer
             counts.batches += 1
             counts.inputs += len(batch)
             counts.tokens += tokens
-            longest = max(entry.tokens for entry in batch)
-            counts.padded_tokens += tokens + round(
-                sum(self.plan.padding(entry.tokens, longest) for entry in batch)
-            )
+            counts.padded_tokens += tokens + padding
             counts.run_seconds += seconds
-            counts.queue_seconds += sum(started - entry.queued_at for entry in batch)
+            counts.queue_seconds += queued_seconds
+        observer.batch_run(self._name, len(batch), tokens, tokens + padding, seconds, queued_seconds)
 
-    def _forget(self, entry: _Entry[Value, Output]) -> None:
+    def _forget(self, entry: Entry[Value, Output]) -> None:
         if entry.key is not None and self._by_key.get(entry.key) is entry:
             del self._by_key[entry.key]

@@ -12,16 +12,18 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from itemlens_server.config import Settings
 from itemlens_server.engine.admission import AdmissionControl
-from itemlens_server.engine.batcher import Batcher, Counts, Input
+from itemlens_server.engine.batcher import Batcher, Counts
 from itemlens_server.engine.call_context import CallContext
+from itemlens_server.engine.entry import Input
 from itemlens_server.engine.manifest import EncoderSpec, Precision, Purpose
 from itemlens_server.engine.modality import Modality, ModelInput, Prepared
-from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.queue import Plan
-from itemlens_server.engine.session import Session
+from itemlens_server.engine.session import Device, Session
 from itemlens_server.engine.tuning import Tunings, fastest
+from itemlens_server.observer import Observer
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 Value = TypeVar("Value", bound=str | bytes)
@@ -35,6 +37,16 @@ class Encoded:
     z: Array | None = None
 
 
+@dataclass(frozen=True)
+class Runtime:
+    """What all encoders of a server share."""
+
+    settings: Settings
+    device: Device
+    tunings: Tunings
+    observer: Observer
+
+
 class Encoder(ABC, Generic[Value, ModelInput]):
     """Contents of one modality to vectors. `with_places`: whether z is wanted too; such inputs share no batch with
     others."""
@@ -45,29 +57,30 @@ class Encoder(ABC, Generic[Value, ModelInput]):
         directory: Path,
         spec: EncoderSpec,
         precision: Precision,
-        options: EngineOptions,
-        tunings: Tunings,
+        runtime: Runtime,
     ) -> None:
+        settings, tunings = runtime.settings, runtime.tunings
         self.modality = modality
         self.spec = spec
         self.digest = spec.digest(precision)
         self.precision = precision
-        self.provider = options.provider
-        self._options = options
+        self.provider = runtime.device.provider
+        self._settings = settings
+        self._device = runtime.device
         self._graph = directory / spec.graphs[precision].path
         self._open(directory)
-        tuned = None if options.tune else tunings.get(self.digest)
-        if tuned is None and options.tune:
+        tuned = None if tunings.anew else tunings.get(self.digest)
+        if tunings.anew:
             name = f"{modality.kind.lower()} encoder, {precision}"
             tuned = fastest(name, self._plans(), self._measure)
             tunings.put(self.digest, tuned)
         plan = tuned.plan if tuned else self._plans()[0]
         admission = AdmissionControl(
-            options.queue_tokens,
-            options.queue_seconds,
-            options.wait_seconds,
-            options.min_admitted_inputs,
-            options.large_call_patience,
+            settings.max_queue_tokens,
+            settings.max_queue_seconds,
+            settings.max_wait_seconds,
+            settings.min_admitted_inputs,
+            settings.large_call_patience,
         )
         self._batcher = self._start(plan, admission)
         sample = self._sample()
@@ -75,7 +88,7 @@ class Encoder(ABC, Generic[Value, ModelInput]):
         admission.inputs_per_second = (
             admission.tokens_per_second * len(sample) / sum(map(self._tokens, sample))
         )
-        self._batcher.count_anew()
+        self._batcher.observe(runtime.observer)
 
     @property
     def plan(self) -> Plan:
@@ -160,11 +173,15 @@ class Encoder(ABC, Generic[Value, ModelInput]):
     def _start(self, plan: Plan, admission: AdmissionControl) -> Batcher[tuple[ModelInput, bool], Encoded]:
         # Runs of one thread can share a session; each of several threads needs threads of its own.
         # A GPU has one session, which runs one batch at a time (onnxruntime#12049).
-        options = self._options
-        shared = plan.threads == 1 and not options.gpu
+        device = self._device
+        shared = plan.threads == 1 and not device.gpu
         sessions = [
             Session(
-                self._graph, options.provider, plan.threads, options.gpu_memory_bytes, n if options.gpu else 0
+                self._graph,
+                device.provider,
+                plan.threads,
+                self._settings.gpu_memory_bytes,
+                n if device.gpu else 0,
             )
             for n in range(1 if shared else plan.instances)
         ]
@@ -180,17 +197,16 @@ class Encoder(ABC, Generic[Value, ModelInput]):
         return Batcher(
             [partial(self._run, sessions[n % len(sessions)]) for n in range(plan.instances)],
             plan=plan,
-            name=self.modality.kind.lower(),
+            name=f"{self.modality.kind.lower()}-{self.digest[:8]}",
             low_latency=partial(self._run, low_latency) if low_latency else None,
             admission=admission,
         )
 
     def _low_latency_session(self, plan: Plan) -> Session | None:
         """A session that has all threads, for a batch that comes alone: it would leave the other threads idle."""
-        options = self._options
-        if options.gpu or plan.instances == 1 or not options.low_latency_sessions:
+        if self._device.gpu or plan.instances == 1 or not self._settings.low_latency_sessions:
             return None
-        return Session(self._graph, options.provider, options.threads)
+        return Session(self._graph, self._device.provider, self._settings.thread_count())
 
     def _measure(self, plan: Plan) -> float:
         batcher = self._start(plan, AdmissionControl())

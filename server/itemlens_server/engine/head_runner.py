@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from itemlens_server.engine.batcher import Batcher, Input
+from itemlens_server.engine.batcher import Batcher
 from itemlens_server.engine.call_context import CallContext
+from itemlens_server.engine.entry import Input
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Session
 from itemlens_server.fusion.head import Head

@@ -10,17 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from itemlens_server.engine.encoder import Encoder
+from itemlens_server.config import Settings
+from itemlens_server.engine.encoder import Encoder, Runtime
 from itemlens_server.engine.head_runner import HeadRunner
 from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
 from itemlens_server.engine.modalities import modality_of_kind
-from itemlens_server.engine.options import EngineOptions
-from itemlens_server.engine.session import Session
+from itemlens_server.engine.session import CPU, Device, Session
 from itemlens_server.engine.tuning import Tunings
 from itemlens_server.errors import FailedPrecondition, NotFound
 from itemlens_server.fusion.head import Head
+from itemlens_server.observer import NullObserver, Observer
 
 log = logging.getLogger(__name__)
+
+# In the folder of the store: what was measured on this machine.
+TUNINGS = "tunings.json"
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,21 @@ class Space:
 
 
 class ModelRepository:
-    """Loads spaces of `directory` on demand and keeps them."""
+    """Loads spaces of the folder `settings.models` on demand, to run on `device`, and keeps them."""
 
-    def __init__(self, directory: Path, options: EngineOptions) -> None:
-        self._directory = directory
-        self._options = options
-        self._tunings = Tunings(options.tunings, options.threads, options.provider)
+    def __init__(
+        self,
+        settings: Settings,
+        device: Device = CPU,
+        *,
+        tune: bool = False,
+        observer: Observer | None = None,
+    ) -> None:
+        """`tune`: measure anew how encoders run best on this machine, even if that is remembered. `observer` is told
+        of their batches."""
+        self._directory = settings.models
+        tunings = Tunings(settings.data / TUNINGS, settings.thread_count(), device.provider, anew=tune)
+        self._runtime = Runtime(settings, device, tunings, observer or NullObserver())
         self._spaces: dict[str, Space] = {}
         self._encoders: dict[str, Encoder[Any, Any]] = {}
         self._lock = threading.Lock()
@@ -141,9 +154,7 @@ class ModelRepository:
             digest = spec.digest(precision)
             if digest not in self._encoders:
                 modality = modality_of_kind(spec.kind)
-                self._encoders[digest] = modality.encoder(
-                    modality, directory, spec, precision, self._options, self._tunings
-                )
+                self._encoders[digest] = modality.encoder(modality, directory, spec, precision, self._runtime)
             encoders[channel.name] = self._encoders[digest]
         if manifest.head is None:
             head_runner = HeadRunner(Head.identity({n: e.spec.dim for n, e in encoders.items()}), None)
@@ -158,10 +169,12 @@ class ModelRepository:
 
     def _choose(self, graphs: Mapping[Precision, object], encoder: str) -> Precision:
         """The wanted precision; fp32, with a word in the log, for an encoder that was not true to it."""
-        if self._options.precision == "auto":
-            wanted = Precision.FP16 if self._options.gpu and Precision.FP16 in graphs else Precision.FP32
+        if self._runtime.settings.precision == "auto":
+            wanted = (
+                Precision.FP16 if self._runtime.device.gpu and Precision.FP16 in graphs else Precision.FP32
+            )
         else:
-            wanted = Precision(self._options.precision)
+            wanted = Precision(self._runtime.settings.precision)
         if wanted not in graphs and Precision.FP32 in graphs:
             log.warning("encoder %s has no %s graph; it runs in fp32", encoder, wanted)
             wanted = Precision.FP32

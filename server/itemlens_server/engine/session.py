@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,32 @@ SHRINK_SECONDS = 60.0
 # after the other (1 ms costs such a text .6 ms more). ONNX Runtime by itself has them look for some 45 ms after each
 # run, which at 40 texts a second takes as much of two processors as the texts do.
 SPIN_MICROSECONDS = 3000
+
+
+@dataclass(frozen=True)
+class Device:
+    """What encoders run on. `gpus`: how many, with provider CUDA."""
+
+    provider: Provider = "CPUExecutionProvider"
+    gpus: int = 1
+
+    @property
+    def gpu(self) -> bool:
+        """Whether it is a GPU."""
+        return self.provider == "CUDAExecutionProvider"
+
+
+CPU = Device()
+
+
+def choose_device(asked: Literal["auto", "cpu", "cuda"]) -> Device:
+    """The device to run on.
+
+    Raises:
+        FailedPrecondition: CUDA was asked for and this ONNX Runtime cannot have it.
+    """
+    provider = choose_provider(asked)
+    return Device(provider, max(1, gpu_count())) if provider == "CUDAExecutionProvider" else CPU
 
 
 def choose_provider(asked: Literal["auto", "cpu", "cuda"]) -> Provider:

@@ -30,9 +30,10 @@ class Tuned:
 
 
 class Tunings:
-    """The plans that were measured on this machine, in a JSON file; with no file, none are remembered."""
+    """The plans that were measured on this machine, in a JSON file. `anew`: whether all are to be measured again."""
 
-    def __init__(self, file: Path | None, threads: int, provider: str) -> None:
+    def __init__(self, file: Path, threads: int, provider: str, anew: bool = False) -> None:
+        self.anew = anew
         self._file = file
         self._machine = (
             f"{processor()}, {os.cpu_count()} processors, {threads} threads, {provider}, "
@@ -49,8 +50,6 @@ class Tunings:
 
     def put(self, encoder: str, tuned: Tuned) -> None:
         """Remember it."""
-        if self._file is None:
-            return
         known = self._read()
         known.setdefault(self._machine, {})[encoder] = asdict(tuned)
         work = self._file.with_suffix(".new")
@@ -62,7 +61,7 @@ class Tunings:
             log.warning("%s cannot be written (%s): the next start will not know the plan", self._file, error)
 
     def _read(self) -> dict[str, dict[str, dict[str, Any]]]:
-        if self._file is None or not self._file.exists():
+        if not self._file.exists():
             return {}
         try:
             tunings = json.loads(self._file.read_text(encoding="utf-8"))

@@ -66,17 +66,17 @@ def _filled_up(directions: np.ndarray, width: int) -> np.ndarray:
 def widths(dims: Mapping[str, int], most: int = MAX_DIMENSION) -> dict[str, int]:
     """Width of each channel so that h has at most `most` numbers; what a small channel does not need goes to others."""
     left, open_channels = most - 2 * len(dims), dict(dims)
-    found: dict[str, int] = {}
+    widths_by_name: dict[str, int] = {}
     while open_channels:
         share = left // len(open_channels)
         small = {n: d for n, d in open_channels.items() if d <= share} or open_channels
         for name, dim in small.items():
-            found[name] = min(dim, share)
-            left -= found[name]
+            widths_by_name[name] = min(dim, share)
+            left -= widths_by_name[name]
             del open_channels[name]
             if small is open_channels:
                 break
-    return {name: found[name] for name in dims}
+    return {name: widths_by_name[name] for name in dims}
 
 
 def item_units(terms: ChannelTerms, data: ChannelData, items: int) -> tuple[Array, np.ndarray]:

@@ -65,9 +65,9 @@ def build(head: Head) -> onnx.ModelProto:
         block, flag = own[c.name], g.op("Mul", has[c.name], g.constant(0.0))
         if c.predictors:
             guess = g.unit(g.total([g.op("MatMul", own[s], g.constant(w)) for s, w in c.predictors.items()]))
-            one = g.constant(1.0)
-            some = g.op("Min", g.total([has[s] for s in c.predictors]), one)
-            flag = g.op("Mul", some, g.op("Sub", one, has[c.name]))
+            unity = g.constant(1.0)
+            some = g.op("Min", g.total([has[s] for s in c.predictors]), unity)
+            flag = g.op("Mul", some, g.op("Sub", unity, has[c.name]))
             scaled = g.op("Mul", g.op("Mul", guess, g.constant(c.imputed_scale)), flag)
             block = g.op("Add", block, scaled)
         blocks += [block, has[c.name], flag]

@@ -27,8 +27,8 @@ DISLIKE = "dislike"
 SEARCH = "search"
 
 
-def search_kind(channels: Mapping[str, object]) -> str:
-    """The kind of a query that has these channels: `search:image+text`."""
+def search_question(channels: Mapping[str, object]) -> str:
+    """The question of a query that has these channels: `search:image+text`."""
     return f"{SEARCH}:{'+'.join(sorted(channels))}"
 
 
@@ -40,7 +40,7 @@ def unit(x: Array) -> Array:
 
 @dataclass(frozen=True)
 class ChannelWeights:
-    """How a channel counts in one kind of query: w, theta and theta' of the module's formula."""
+    """How a channel counts in one question: w, theta and theta' of the module's formula."""
 
     weight: float = 1.0
     threshold: float = 0.5
@@ -48,8 +48,8 @@ class ChannelWeights:
 
 
 @dataclass(frozen=True)
-class KindWeights:
-    """Weights of all channels for one kind of query, and w_B."""
+class QuestionWeights:
+    """Weights of all channels for one question, such as `history`, and w_B."""
 
     channels: Mapping[str, ChannelWeights] = field(default_factory=dict)
     behaviour: float = 0.0
@@ -93,7 +93,7 @@ class Head:
     """A fusion head. `channels` are in the order of the blocks of h."""
 
     channels: tuple[ChannelTerms, ...]
-    kinds: Mapping[str, KindWeights] = field(default_factory=dict)
+    questions: Mapping[str, QuestionWeights] = field(default_factory=dict)
     behaviour_lambda: float = 0.0
     fitted: bool = False
 
@@ -133,18 +133,18 @@ class Head:
         """Whether channel `name` is imputed: h [..., dimension] -> bool [...]."""
         return np.asarray(h[..., self.block(name).stop + 1] > 0.5)
 
-    def weights(self, kind: str) -> KindWeights:
-        """Weights of `kind`. A mix of channels that was not fitted takes each channel's own search weights."""
-        if kind in self.kinds:
-            return self.kinds[kind]
-        names = kind.partition(":")[2].split("+")
-        alone = {n: self.kinds[f"{SEARCH}:{n}"].of(n) for n in names if f"{SEARCH}:{n}" in self.kinds}
+    def weights(self, question: str) -> QuestionWeights:
+        """Weights of `question`. A mix of channels that was not fitted takes each channel's own search weights."""
+        if question in self.questions:
+            return self.questions[question]
+        names = question.partition(":")[2].split("+")
+        alone = {n: self.questions[f"{SEARCH}:{n}"].of(n) for n in names if f"{SEARCH}:{n}" in self.questions}
         if alone:
-            return KindWeights(alone)
-        neutral = ChannelWeights(1.0, 0.0, 0.0) if kind == DISLIKE else ChannelWeights()
-        return KindWeights({n: neutral for n in self.names})
+            return QuestionWeights(alone)
+        neutral = ChannelWeights(1.0, 0.0, 0.0) if question == DISLIKE else ChannelWeights()
+        return QuestionWeights({n: neutral for n in self.names})
 
-    def query(self, q: Mapping[str, Array], weights: KindWeights, sign: float = 1.0) -> Array:
+    def query(self, q: Mapping[str, Array], weights: QuestionWeights, sign: float = 1.0) -> Array:
         """u of one source: unit q_c by channel, float32 [width] each -> float32 [dimension]."""
         u = np.zeros(self.dimension, np.float32)
         for name, vector in q.items():
@@ -177,11 +177,11 @@ class Head:
                 arrays[f"predictor_{i}_{self.names.index(source)}"] = w
             about["channels"].append({"name": c.name, "predicted_scale": c.imputed_scale})
         about["kinds"] = {
-            kind: {
+            question: {
                 "behaviour": k.behaviour,
                 "channels": {n: [w.weight, w.threshold, w.imputed_threshold] for n, w in k.channels.items()},
             }
-            for kind, k in self.kinds.items()
+            for question, k in self.questions.items()
         }
         arrays["about"] = np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8)
         np.savez(path, **arrays)  # type: ignore[arg-type]
@@ -206,8 +206,10 @@ class Head:
                 )
                 for i, name in enumerate(names)
             )
-        kinds = {
-            kind: KindWeights({n: ChannelWeights(*w) for n, w in k["channels"].items()}, k["behaviour"])
-            for kind, k in about["kinds"].items()
+        questions = {
+            question: QuestionWeights(
+                {n: ChannelWeights(*w) for n, w in k["channels"].items()}, k["behaviour"]
+            )
+            for question, k in about["kinds"].items()
         }
-        return Head(channels, kinds, about["behaviour_lambda"], about["fitted"])
+        return Head(channels, questions, about["behaviour_lambda"], about["fitted"])

@@ -41,10 +41,10 @@ def merge(lists: Sequence[Sequence[int]], weights: Sequence[float], k: int) -> l
     given = [0] * len(lists)
     nexts = [0] * len(lists)
     while len(merged) < k:
-        for n, one in enumerate(lists):
-            while nexts[n] < len(one) and one[nexts[n]] in taken:
+        for n, items in enumerate(lists):
+            while nexts[n] < len(items) and items[nexts[n]] in taken:
                 nexts[n] += 1
-        open_lists = [n for n, one in enumerate(lists) if nexts[n] < len(one)]
+        open_lists = [n for n, items in enumerate(lists) if nexts[n] < len(items)]
         if not open_lists:
             break
         n = max(open_lists, key=lambda n: weights[n] / (given[n] + 1))

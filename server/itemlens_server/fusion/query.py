@@ -1,7 +1,7 @@
 """The query's side: from a history, content, liked and disliked items to interests, each with its vector u.
 
 q_c = unit(sum_j a_j e_j,c) for items, or the content's own e_c
-u   = sum over sources of  weight_s [ w_c q_c , -w_c theta_c , -w_c theta'_c ], with the weights of the source's kind
+u   = sum over sources of  weight_s [ w_c q_c , -w_c theta_c , -w_c theta'_c ], weights by the source's question
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from itemlens_server.fusion.head import (
     Array,
     ChannelWeights,
     Head,
-    KindWeights,
-    search_kind,
+    QuestionWeights,
+    search_question,
 )
 from itemlens_server.fusion.history import DISLIKED, IMPRESSION, HistoryRules, Interaction
 from itemlens_server.fusion.interests import MAX_INTERESTS, cluster
@@ -58,21 +58,21 @@ class Query:
         """How much a source counts: "history", "query", "liked", "disliked" or "query_vector"."""
         return self.source_weights.get(source, 1.0)
 
-    def weights(self, head: Head, kind: str) -> KindWeights:
-        """The head's weights of `kind`, with the caller's changes."""
-        weights = head.weights(kind)
+    def weights(self, head: Head, question: str) -> QuestionWeights:
+        """The head's weights of `question`, with the caller's changes."""
+        weights = head.weights(question)
         return changed_weights(head, weights, self.channel_changes) if self.channel_changes else weights
 
 
 @dataclass(frozen=True)
 class Source:
-    """One summand of u: its signed weight, the weights of its kind, and what q is made of.
+    """One summand of u: its signed weight, the weights of its question, and what q is made of.
 
     positions and shares (a_j) for items; q by channel for content; u for a ready vector.
     """
 
     sign: float
-    weights: KindWeights
+    weights: QuestionWeights
     positions: tuple[int, ...] = ()
     shares: tuple[float, ...] = ()
     q: Mapping[str, Array] = field(default_factory=dict)
@@ -156,16 +156,16 @@ def ask(snapshot: Snapshot, query: Query, rules: HistoryRules) -> Asking:
     disliked = lookup.find_all(disliked_ids, "disliked_item_ids")
     common = _common_sources(head, query, liked, disliked)
 
-    history_weight, history_kind = query.weight("history"), query.weights(head, HISTORY)
+    history_weight, history_weights = query.weight("history"), query.weights(head, HISTORY)
     groups: list[list[str]] = [[]]
     if past and history_weight:
-        groups = _groups(head, view, past, history_kind, query.max_interests)
+        groups = _groups(head, view, past, history_weights, query.max_interests)
     interests = []
     for group in groups:
         sources = list(common)
         if group:
             positions, a = zip(*(past[i] for i in group), strict=True)
-            sources.insert(0, Source(history_weight, history_kind, positions, a))
+            sources.insert(0, Source(history_weight, history_weights, positions, a))
         u = sum((s.vector(head, view) for s in sources), np.zeros(head.dimension, np.float32))
         mass = sum(past[i][1] for i in group) if group else 1.0
         interests.append(Interest(mass, u, tuple(sources), tuple(group)))
@@ -184,13 +184,15 @@ def ask(snapshot: Snapshot, query: Query, rules: HistoryRules) -> Asking:
     )
 
 
-def changed_weights(head: Head, kind: KindWeights, changes: Mapping[str, ChannelChange]) -> KindWeights:
-    """`kind` with the caller's changes.
+def changed_weights(
+    head: Head, weights: QuestionWeights, changes: Mapping[str, ChannelChange]
+) -> QuestionWeights:
+    """`weights` with the caller's changes.
 
     Raises:
         InvalidArgument: a channel that is not there.
     """
-    channels = {name: kind.of(name) for name in head.names}
+    channels = {name: weights.of(name) for name in head.names}
     for name, change in changes.items():
         if name not in channels:
             raise InvalidArgument(
@@ -202,23 +204,23 @@ def changed_weights(head: Head, kind: KindWeights, changes: Mapping[str, Channel
             old.threshold if change.threshold is None else change.threshold,
             old.imputed_threshold if change.imputed_threshold is None else change.imputed_threshold,
         )
-    return KindWeights(channels, kind.behaviour)
+    return QuestionWeights(channels, weights.behaviour)
 
 
 def _common_sources(head: Head, query: Query, liked: list[int], disliked: list[int]) -> list[Source]:
     """The sources that every interest has."""
     sources = []
     if query.content and (weight := query.weight("query")):
-        sources.append(Source(weight, query.weights(head, search_kind(query.content)), q=query.content))
-    for positions, weight, kind in (
+        sources.append(Source(weight, query.weights(head, search_question(query.content)), q=query.content))
+    for positions, weight, question in (
         (liked, query.weight("liked"), HISTORY),
         (disliked, -query.weight("disliked"), DISLIKE),
     ):
         if positions and weight:
             shares = (1.0 / len(positions),) * len(positions)
-            sources.append(Source(weight, query.weights(head, kind), tuple(positions), shares))
+            sources.append(Source(weight, query.weights(head, question), tuple(positions), shares))
     if query.vector is not None and (weight := query.weight("query_vector")):
-        sources.append(Source(weight, KindWeights(), u=query.vector))
+        sources.append(Source(weight, QuestionWeights(), u=query.vector))
     return sources
 
 
@@ -244,7 +246,7 @@ class _Lookup:
 
 
 def _groups(
-    head: Head, view: View, past: Mapping[str, tuple[int, float]], kind: KindWeights, most: int
+    head: Head, view: View, past: Mapping[str, tuple[int, float]], weights: QuestionWeights, most: int
 ) -> list[list[str]]:
     """Item ids of each interest: clusters by the mean cosine over the channels that both items have."""
     ids = list(past)
@@ -253,7 +255,7 @@ def _groups(
     norm = np.zeros_like(total)
     for name in head.names:
         has = head.present(h, name).astype(np.float64)
-        weight = max(kind.of(name).weight, 1e-6)
+        weight = max(weights.of(name).weight, 1e-6)
         e = h[:, head.block(name)].astype(np.float64) * has[:, None]
         total += weight * (e @ e.T)
         norm += weight * np.outer(has, has)

@@ -33,10 +33,10 @@ class View:
 
     def position(self, item_id: str) -> int | None:
         """Where an item is in this view; None if it is not in the collection, or deleted since."""
-        found = self.current.get(item_id)
-        while found is not None and found >= len(self.labels):
-            found = self.replaced.get(found)
-        return found
+        position = self.current.get(item_id)
+        while position is not None and position >= len(self.labels):
+            position = self.replaced.get(position)
+        return position
 
     def kept(self) -> View:
         """The same for looking rows up, without the flags that searching needs: for what is kept for long."""
@@ -44,11 +44,13 @@ class View:
 
     def positions(self, labels: Ints) -> Ints:
         """Positions of `labels` in the arrays; those that are not there (any more) are left out."""
-        found = np.searchsorted(self.labels, labels)
-        found = (
-            found[found < len(self.labels)] if len(labels) == 0 else np.minimum(found, len(self.labels) - 1)
+        positions = np.searchsorted(self.labels, labels)
+        positions = (
+            positions[positions < len(self.labels)]
+            if len(labels) == 0
+            else np.minimum(positions, len(self.labels) - 1)
         )
-        return found[self.labels[found] == labels] if len(self.labels) else np.zeros(0, np.int64)
+        return positions[self.labels[positions] == labels] if len(self.labels) else np.zeros(0, np.int64)
 
 
 class Rows:

@@ -71,7 +71,7 @@ def bind(asking: Asking) -> Scorer:
         InvalidArgument: nothing is asked for.
         NotFound: none of the items that are asked with is in the collection.
     """
-    terms = [term for kind in TERMS if (term := kind.bind(asking)) is not None]
+    terms = [term for cls in TERMS if (term := cls.bind(asking)) is not None]
     if not terms:
         if asking.seen:
             raise NotFound(

@@ -53,8 +53,8 @@ def choose(
     """
     if base is None and channel.imputed is None:
         # An item without the channel has nothing to be found by: it stands where the likeness of others ends.
-        found = float(recall(channel.own, targets, K).mean())
-        return Choice(ChannelWeights(fixed_weight or 1.0, 0.0, 0.0), found, 0.0)
+        hit_rate = float(recall(channel.own, targets, K).mean())
+        return Choice(ChannelWeights(fixed_weight or 1.0, 0.0, 0.0), hit_rate, 0.0)
     hidden_targets = channel.hidden[targets]
     rows = np.arange(len(targets))
     guess = None if channel.imputed is None else scale * channel.imputed
@@ -95,11 +95,11 @@ def balance_history(
     for offset in HISTORY_OFFSETS:
         theta = neutral + offset
         errors = []
-        for other, one in zip(base, channel, strict=True):
-            guess = 0.0 if one.imputed is None else scale * one.imputed - neutral
-            score = other + weight * np.where(one.hidden[None, :], guess, one.own - theta)
+        for other, similarities in zip(base, channel, strict=True):
+            guess = 0.0 if similarities.imputed is None else scale * similarities.imputed - neutral
+            score = other + weight * np.where(similarities.hidden[None, :], guess, similarities.own - theta)
             top = np.argpartition(-score, K, axis=1)[:, :K]
-            errors.append(abs(float(one.hidden[top].mean()) - float(one.hidden.mean())))
+            errors.append(abs(float(similarities.hidden[top].mean()) - float(similarities.hidden.mean())))
         error = float(np.mean(errors))
         if best is None or error < best[0]:
             best = (error, ChannelWeights(weight, round(theta, 4), round(neutral, 4)))

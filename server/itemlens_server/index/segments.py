@@ -54,7 +54,7 @@ class Segment:
 
     def search(self, channel: str, directions: Array, k: int) -> list[Ints]:
         """Labels of the nearest rows for each of `directions` [m, width], by dot product with unit e."""
-        found: list[list[Ints]] = [[] for _ in directions]
+        nearest: list[list[Ints]] = [[] for _ in directions]
         for presence in ("present", "imputed"):
             graph = self.graphs.get((channel, presence))
             if graph is None:
@@ -65,9 +65,9 @@ class Segment:
             except RuntimeError:
                 # hnswlib finds fewer than it was asked for where a graph falls into parts: all rows are scored then.
                 labels = np.tile(np.asarray(graph.get_ids_list()), (len(directions), 1))
-            for row, one in enumerate(labels.astype(np.int64)):
-                found[row].append(one)
-        return [np.concatenate(one) if one else np.zeros(0, np.int64) for one in found]
+            for row, row_labels in enumerate(labels.astype(np.int64)):
+                nearest[row].append(row_labels)
+        return [np.concatenate(lists) if lists else np.zeros(0, np.int64) for lists in nearest]
 
 
 def build(labels: Ints, h: Array, blocks: Sequence[Block]) -> Segment:
@@ -168,9 +168,9 @@ def load(directory: Path, identity: Mapping[str, object]) -> list[Segment]:
             log.info("graphs in %s are of another space: they are built again", directory)
             return []
         segments = []
-        for one in about["segments"]:
+        for described in about["segments"]:
             graphs = {}
-            for g in one["graphs"]:
+            for g in described["graphs"]:
                 path = directory / g["file"]
                 # hnswlib trusts what it reads (hnswlib#673): only what we wrote is given to it.
                 if hashlib.sha256(path.read_bytes()).hexdigest() != g["sha256"]:
@@ -179,7 +179,7 @@ def load(directory: Path, identity: Mapping[str, object]) -> list[Segment]:
                 graph.load_index(str(path), max_elements=g["count"])
                 graph.set_ef(EF_BY_K)
                 graphs[g["channel"], g["presence"]] = graph
-            segments.append(Segment(one["first"], one["last"], one["rows"], graphs))
+            segments.append(Segment(described["first"], described["last"], described["rows"], graphs))
         return segments
     except FileNotFoundError:
         return []

@@ -1,1 +1,1 @@
-"""One module an RPC: check the request, call the domain, build the reply."""
+"""gRPC: decode a message, call a use case, encode its result. One module a group of RPCs."""

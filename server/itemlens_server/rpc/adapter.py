@@ -9,13 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
+from google.rpc import code_pb2
 from grpc_status import rpc_status
 
 from itemlens_server.config import Settings
@@ -27,8 +31,8 @@ from itemlens_server.errors import (
     Overloaded,
     StorageFull,
 )
-from itemlens_server.rpc.errors import status_of
-from itemlens_server.services import CallContext, Priority
+from itemlens_server.rpc.errors import code_of, status_of
+from itemlens_server.services import CallContext, GuardedObserver, Observer, Priority
 
 log = logging.getLogger(__name__)
 Request = TypeVar("Request", bound=Message)
@@ -39,6 +43,12 @@ Coroutine = Callable[[Request, CallContext], Awaitable[Response]]
 # grpc gives a huge number of seconds where the caller set no deadline.
 NO_DEADLINE_SECONDS = 1e6
 
+# How long after the end of a stream's requests it may turn out that its caller has hung up.
+HANG_UP_SECONDS = 0.002
+
+# A caller who hangs up so shortly before the deadline does so because of it.
+DEADLINE_SECONDS = 0.05
+
 # Metadata by which a caller says who it is and how urgent its calls are.
 CALLER_KEY = "itemlens-caller"
 PRIORITY_KEY = "itemlens-priority"
@@ -48,26 +58,47 @@ PRIORITIES = {"interactive": Priority.INTERACTIVE, "bulk": Priority.BULK}
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
+class _Received(NamedTuple):
+    """What the bytes of a request were read as: the request, or an error."""
+
+    request: Any
+    size: int
+
+
+@dataclass
+class _Exchange:
+    """What the observer will be told of a call."""
+
+    code: str = "OK"
+    request_bytes: int = 0
+    response_bytes: int = 0
+
+
+# The handler of a method, once the method's full name is known.
+Method: TypeAlias = "Callable[[str], grpc.RpcMethodHandler[_Received, Any]]"  # generic in its stubs only
+
+
 class RpcAdapter:
     """Makes methods of handlers.
 
     At most `max_calls` are open at a time. Bulk calls work in half the threads of the pool, the others wait their turn.
-    No reply is larger than `max_message_bytes`.
+    No reply is larger than `max_message_bytes`. `observer` is told of every call.
     """
 
-    def __init__(self, pool: Executor, settings: Settings) -> None:
+    def __init__(self, pool: Executor, settings: Settings, observer: Observer) -> None:
         self._pool = pool
         self._max_calls = settings.max_calls
         self._max_bytes = settings.max_message_bytes
         self._open = 0
         self._bulk = asyncio.Semaphore(max(1, settings.rpc_threads // 2))
+        self._observer = GuardedObserver(observer)
 
     def unary(
         self,
         handler: Handler[Request, Response],
         request_type: type[Request],
         priority: Priority = Priority.INTERACTIVE,
-    ) -> grpc.RpcMethodHandler[Request | InvalidArgument, Response]:
+    ) -> Method:
         """A method with one request and one response, which `handler` makes in a thread."""
         return self.unary_on_loop(self._in_thread(handler), request_type, priority)
 
@@ -76,50 +107,73 @@ class RpcAdapter:
         work: Coroutine[Request, Response],
         request_type: type[Request],
         priority: Priority = Priority.INTERACTIVE,
-    ) -> grpc.RpcMethodHandler[Request | InvalidArgument, Response]:
+    ) -> Method:
         """The same, made by a coroutine on the event loop."""
 
-        async def run(request: Request | InvalidArgument, context: Context) -> Response:
-            try:
-                with self._calling(context, priority) as call:
-                    return await self._answer(work, request, call)
-            except ItemlensError as error:
-                return await _abort(context, error)
-            except Exception as error:
-                return await _internal(context, error)
+        async def run(method: str, received: _Received, context: Context) -> Response:
+            with self._observed(method, context) as exchange:
+                try:
+                    with self._calling(context, priority) as call:
+                        return await self._answer(work, received, call, exchange)
+                except Exception as error:
+                    await _fail(context, error, exchange)
 
-        return grpc.unary_unary_rpc_method_handler(run, _parser(request_type), _serialise)
+        return lambda method: grpc.unary_unary_rpc_method_handler(
+            partial(run, method), _parser(request_type), _serialise
+        )
 
     def stream(
         self,
         handler: Handler[Request, Response],
         failed: Callable[[ItemlensError], Response],
         request_type: type[Request],
-    ) -> grpc.RpcMethodHandler[Request | InvalidArgument, Response]:
+    ) -> Method:
         """A bulk method: a response for each request, in order. A wrong request fails alone, as `failed` says."""
         work = self._in_thread(handler)
 
         async def run(
-            requests: AsyncIterator[Request | InvalidArgument], context: Context
+            method: str, requests: AsyncIterator[_Received], context: Context
         ) -> AsyncIterator[Response]:
-            try:
-                with self._calling(context, Priority.BULK) as call:
-                    async for request in requests:
-                        yield await answer(request, call)
-            except ItemlensError as error:
-                await _abort(context, error)
-            except Exception as error:
-                await _internal(context, error)
+            with self._observed(method, context) as exchange:
+                try:
+                    with self._calling(context, Priority.BULK) as call:
+                        async for received in requests:
+                            yield await answer(received, call, exchange)
+                        # If the caller has hung up, gRPC ends the requests, too, and cancels this a moment later.
+                        await asyncio.sleep(HANG_UP_SECONDS)
+                except Exception as error:
+                    await _fail(context, error, exchange)
 
-        async def answer(request: Request | InvalidArgument, call: CallContext) -> Response:
+        async def answer(received: _Received, call: CallContext, exchange: _Exchange) -> Response:
             try:
-                return await self._answer(work, request, call)
+                return await self._answer(work, received, call, exchange)
             except (DeadlineExceeded, Cancelled, Overloaded, StorageFull):
                 raise  # these are of the stream or the server, not of the request
             except ItemlensError as error:
-                return failed(error)
+                response = failed(error)
+                exchange.response_bytes += response.ByteSize()
+                return response
 
-        return grpc.stream_stream_rpc_method_handler(run, _parser(request_type), _serialise)
+        return lambda method: grpc.stream_stream_rpc_method_handler(
+            partial(run, method), _parser(request_type), _serialise
+        )
+
+    @contextmanager
+    def _observed(self, method: str, context: Context) -> Iterator[_Exchange]:
+        """Tells the observer of a call, however it ends."""
+        started, exchange = time.monotonic(), _Exchange()
+        self._observer.call_started(method)
+        try:
+            yield exchange
+        except (asyncio.CancelledError, GeneratorExit):  # by gRPC, since the caller waits no longer
+            remaining = context.time_remaining()
+            late = remaining is not None and remaining < DEADLINE_SECONDS
+            exchange.code = "DEADLINE_EXCEEDED" if late else "CANCELLED"
+            raise
+        finally:
+            self._observer.call_finished(
+                method, exchange.code, time.monotonic() - started, exchange.request_bytes, exchange.response_bytes
+            )  # fmt: skip
 
     @contextmanager
     def _calling(self, context: Context, priority: Priority) -> Iterator[CallContext]:
@@ -145,31 +199,31 @@ class RpcAdapter:
         return work
 
     async def _answer(
-        self,
-        work: Coroutine[Request, Response],
-        request: Request | InvalidArgument,
-        call: CallContext,
+        self, work: Coroutine[Request, Response], received: _Received, call: CallContext, exchange: _Exchange
     ) -> Response:
-        if isinstance(request, InvalidArgument):
-            raise request
+        exchange.request_bytes += received.size
+        if isinstance(received.request, InvalidArgument):
+            raise received.request
         call.check()
-        response = await work(request, call)
+        response = await work(received.request, call)
         if (size := response.ByteSize()) > self._max_bytes:
             raise InvalidArgument(
                 f"the answer would have {size} bytes, more than the {self._max_bytes} of a message: "
                 "ask for less at once"
             )
+        exchange.response_bytes += size
         return response
 
 
-def _parser(request_type: type[Request]) -> Callable[[bytes], Request | InvalidArgument]:
+def _parser(request_type: type[Message]) -> Callable[[bytes], _Received]:
     """Reads a request. Bytes that are none become an error, which is the caller's and not INTERNAL as grpc has it."""
 
-    def parse(data: bytes) -> Request | InvalidArgument:
+    def parse(data: bytes) -> _Received:
         try:
-            return request_type.FromString(data)
+            return _Received(request_type.FromString(data), len(data))
         except DecodeError as error:
-            return InvalidArgument(f"the bytes are no {request_type.DESCRIPTOR.name}: {error}")
+            refusal = InvalidArgument(f"the bytes are no {request_type.DESCRIPTOR.name}: {error}")
+            return _Received(refusal, len(data))
 
     return parse
 
@@ -192,16 +246,17 @@ def _call(context: Context, priority: Priority) -> CallContext:
     return CallContext(seconds, priority=priority, caller=str(said.get(CALLER_KEY) or context.peer()))
 
 
-async def _abort(context: Context, error: ItemlensError) -> NoReturn:
-    await context.abort_with_status(rpc_status.to_status(status_of(error)))
-    raise AssertionError("abort_with_status raises")
-
-
-async def _internal(context: Context, error: Exception) -> NoReturn:
-    """A fault of ours: the caller gets a number, the log under that number gets the rest."""
-    if isinstance(error, grpc.aio.BaseError):  # of gRPC itself, such as the abort of a call that is over
+async def _fail(context: Context, error: Exception, exchange: _Exchange) -> NoReturn:
+    """End the call with the status of `error`."""
+    if isinstance(error, ItemlensError):
+        exchange.code = code_pb2.Code.Name(code_of(error))
+        await context.abort_with_status(rpc_status.to_status(status_of(error)))
+    elif isinstance(error, grpc.aio.BaseError):  # of gRPC itself: the call is over
+        exchange.code = "CANCELLED"
         raise error
-    number = secrets.token_hex(4)
-    log.error("internal error %s", number, exc_info=error)
-    await context.abort(grpc.StatusCode.INTERNAL, f"internal error {number}; the server's log says more")
+    else:  # a fault of ours: the caller gets a number, the log under that number gets the rest
+        exchange.code = "INTERNAL"
+        number = secrets.token_hex(4)
+        log.error("internal error %s", number, exc_info=error)
+        await context.abort(grpc.StatusCode.INTERNAL, f"internal error {number}; the server's log says more")
     raise AssertionError("abort raises")

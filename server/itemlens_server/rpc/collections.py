@@ -60,5 +60,5 @@ class Collections:
             event_count=counts.events, sequence_number=counts.sequence,
             behaviour_sequence_number=counts.event_sequence,
         )  # fmt: skip
-        message.create_time.FromNanoseconds(int(collection.row.created * 1e9))
+        message.create_time.FromNanoseconds(int(collection.record.created * 1e9))
         return message

@@ -61,8 +61,8 @@ def status_of(error: ItemlensError) -> status_pb2.Status:
         details.append(retry)
     packed = []
     for detail in details:
-        one = AnyMessage()
-        one.Pack(detail)
-        packed.append(one)
+        message_of_any = AnyMessage()
+        message_of_any.Pack(detail)
+        packed.append(message_of_any)
     message = f"{error.field}: {error.message}" if error.field else error.message
     return status_pb2.Status(code=code_of(error), message=message, details=packed)

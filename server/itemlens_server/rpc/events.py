@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itemlens.v1 import catalog_pb2
 from itemlens_server.errors import InvalidArgument
 from itemlens_server.rpc import messages
-from itemlens_server.services import CallContext, Catalogue, EventRow, RecentResults
+from itemlens_server.services import CallContext, Catalogue, EventRecord, RecentResults
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class DeleteUser:
         return catalog_pb2.DeleteUserResponse(deleted_events=deleted)
 
 
-def _event(message: catalog_pb2.Event, now: float) -> EventRow:
-    return EventRow(
+def _event(message: catalog_pb2.Event, now: float) -> EventRecord:
+    return EventRecord(
         message.event_id, message.user_id, message.item_id, int(message.type),
         messages.seconds(message.time) if message.HasField("time") else now,
         message.quantity if message.HasField("quantity") else 1.0,

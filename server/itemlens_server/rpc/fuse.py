@@ -31,9 +31,9 @@ class Fuse:
             space_id=space.space_id, vectors=messages.matrix(matrix, request.role, space.space_id)
         )
         row = 0
-        for n, one in enumerate(fused):
-            reply.results.append(_result(one, n, row))
-            row += one.vector is not None
+        for n, result in enumerate(fused):
+            reply.results.append(_result(result, n, row))
+            row += result.vector is not None
         return reply
 
 

@@ -53,7 +53,7 @@ class GetItems:
         items = self.catalogue.get(collection, request.item_ids, request.with_pictures)
         space_id, vectors = collection.space.space_id, {}
         if request.with_vectors:
-            vectors = self.catalogue.vectors(collection, [item.row for item in items.values()])
+            vectors = self.catalogue.vectors(collection, [item.label for item in items.values()])
         reply = catalog_pb2.GetItemsResponse(space_id=space_id)
         for n, item_id in enumerate(request.item_ids):
             item = items.get(item_id)
@@ -66,8 +66,8 @@ class GetItems:
                 continue
             message = reply.items.add()
             message.CopyFrom(_message(collection.space, item, request.with_pictures))
-            if item.row in vectors:
-                h = messages.one_vector(vectors[item.row], common_pb2.VECTOR_ROLE_ITEM, space_id)
+            if item.label in vectors:
+                h = messages.one_vector(vectors[item.label], common_pb2.VECTOR_ROLE_ITEM, space_id)
                 message.vector.CopyFrom(h)
         return reply
 
@@ -91,7 +91,7 @@ class ListItems:
             message.CopyFrom(_message(collection.space, item))
             reply_bytes += message.ByteSize()
             if number == size or (reply_bytes > PAGE_BYTES and number < len(page)):
-                reply.next_page_token = f"{item.row:x}"
+                reply.next_page_token = f"{item.label:x}"
                 break
         return reply
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import grpc
 
 from itemlens.v1 import catalog_pb2 as catalog
 from itemlens.v1 import itemlens_pb2 as itemlens
 from itemlens_server.errors import ItemlensError
-from itemlens_server.rpc.adapter import RpcAdapter
+from itemlens_server.rpc.adapter import Method, RpcAdapter
 from itemlens_server.rpc.collections import Collections
 from itemlens_server.rpc.encode import Encode
 from itemlens_server.rpc.errors import item_status
@@ -25,7 +25,7 @@ from itemlens_server.services import CallContext, Priority, UseCases
 ITEM_LENS = itemlens.DESCRIPTOR.services_by_name["ItemLens"].full_name
 CATALOG = catalog.DESCRIPTOR.services_by_name["Catalog"].full_name
 
-Methods: TypeAlias = "dict[str, grpc.RpcMethodHandler[Any, Any]]"  # generic in its stubs only
+Methods: TypeAlias = dict[str, Method]
 
 
 def item_lens(adapter: RpcAdapter, use: UseCases, pool: Executor, computing: Executor) -> Methods:
@@ -87,8 +87,9 @@ def register(
     server: grpc.aio.Server, adapter: RpcAdapter, use: UseCases, pool: Executor, computing: Executor
 ) -> None:
     """Add both services to `server`; what blocks is done in `pool`, what only computes in `computing`."""
-    for name, methods in (
+    for service, methods in (
         (ITEM_LENS, item_lens(adapter, use, pool, computing)),
         (CATALOG, catalog_methods(adapter, use)),
     ):
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))
+        handlers = {name: method(f"/{service}/{name}") for name, method in methods.items()}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))

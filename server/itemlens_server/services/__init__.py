@@ -11,6 +11,7 @@ from itemlens_server.engine.repository import Space
 from itemlens_server.fusion.history import Interaction
 from itemlens_server.fusion.parts import ChannelSum, Part
 from itemlens_server.fusion.query import ChannelChange
+from itemlens_server.observer import GuardedObserver, Observer
 from itemlens_server.services.batch_encoder import BatchEncoder, BatchRow, EncodingBatch
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
@@ -36,7 +37,7 @@ from itemlens_server.services.recommender import (
 from itemlens_server.services.results import RecentResults
 from itemlens_server.services.use_cases import UseCases
 from itemlens_server.services.vectors import VectorInput
-from itemlens_server.storage.records import EventRow, StoredItem
+from itemlens_server.storage.records import EventRecord, StoredItem
 
 __all__ = [
     "BatchEncoder",
@@ -53,7 +54,7 @@ __all__ = [
     "Encoding",
     "EncodingBatch",
     "EncodingQuery",
-    "EventRow",
+    "EventRecord",
     "ExplainOptions",
     "ExplainResult",
     "Explainer",
@@ -61,10 +62,12 @@ __all__ = [
     "FuseInput",
     "FusedInput",
     "Fuser",
+    "GuardedObserver",
     "HeatMap",
     "HeatMapFormat",
     "Interaction",
     "ItemInput",
+    "Observer",
     "Outcome",
     "Part",
     "Priority",

@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from itemlens_server.fusion import ease
-from itemlens_server.fusion.head import HISTORY, Array, Head, KindWeights
+from itemlens_server.fusion.head import HISTORY, Array, Head, QuestionWeights
 from itemlens_server.fusion.history import CART, PURCHASE, TAKEN, HistoryRules, Interaction
 from itemlens_server.fusion.item_to_item import ItemToItem
 from itemlens_server.fusion.terms import Behaviour, Channels, Histories
@@ -31,7 +31,7 @@ WANTED = (CART, PURCHASE)
 
 
 @dataclass(frozen=True)
-class Row:
+class ReportLine:
     """A line of the report of a fit: what was chosen, and what it brought on how much held-out data."""
 
     what: str
@@ -56,12 +56,12 @@ def fit_behaviour(
     reader: Reader,
     collection: int,
     rules: HistoryRules,
-) -> tuple[Head, list[Row]]:
+) -> tuple[Head, list[ReportLine]]:
     """`head` with lambda, w_B and history weights, where there are events enough."""
     events = [e for e in reader.events(collection) if e[2] in TAKEN]
     if len(events) < MINIMUM_EVENTS:
         note = f"too few events ({len(events)}, {MINIMUM_EVENTS} needed)"
-        return head, [Row("behaviour (B)", "left out", note, "")]
+        return head, [ReportLine("behaviour (B)", "left out", note, "")]
     for share in HELD_OUT_TIMES:
         cut = float(np.quantile([e[3] for e in events], 1 - share))
         questions = _questions(events, cut, rules)
@@ -71,7 +71,7 @@ def fit_behaviour(
     sample = f"{len(questions)} held-out events"
     if len(questions) < LEAST_QUESTIONS or not past:
         return head, [
-            Row("behaviour (B)", "left out", "too few users come back at the end of the time", sample)
+            ReportLine("behaviour (B)", "left out", "too few users come back at the end of the time", sample)
         ]
     x, _, known = ease.interactions([e[0] for e in past], [e[1] for e in past])
     columns = {i: n for n, i in enumerate(known)}
@@ -85,7 +85,7 @@ def fit_behaviour(
     recall, scores = tried[best]
     popularity = np.tile(np.asarray(x.sum(0), np.float32), (len(questions), 1))
     rows = [
-        Row(
+        ReportLine(
             "behaviour (B)",
             f"EASE, λ {best:g}",
             f"R@{K} {recall:.3f} (popularity {_recall(popularity, questions, columns):.3f})",
@@ -99,17 +99,17 @@ def fit_behaviour(
     top = max(weighed.values())
     # Of weights that cannot be told apart the smallest, since content says more in an explanation.
     chosen = min(w for w in weighed if weighed[w] >= top - _error(top, len(questions)) / 2)
-    kind = head.kinds[HISTORY]
+    history = head.questions[HISTORY]
     if recall > top + _error(recall, len(questions)):
         # Content only disturbs here; it stays as the tie-break that finds items nobody has taken yet.
-        channels = {n: replace(w, weight=1e-3 * w.weight) for n, w in kind.channels.items()}
-        kind, found, spoken = KindWeights(channels, 1.0), recall, "behaviour, content as tie-break"
+        channels = {n: replace(w, weight=1e-3 * w.weight) for n, w in history.channels.items()}
+        history, kept, spoken = QuestionWeights(channels, 1.0), recall, "behaviour, content as tie-break"
     else:
-        kind, found = KindWeights(dict(kind.channels), float(chosen)), weighed[chosen]
+        history, kept = QuestionWeights(dict(history.channels), float(chosen)), weighed[chosen]
         spoken = f"content 1, behaviour {chosen:g}"
-    brought = f"R@{K} {found:.3f} (content alone {weighed[0.0]:.3f}, behaviour alone {recall:.3f})"
-    rows.append(Row("history: content against behaviour", spoken, brought, sample))
-    fitted = replace(head, kinds={**head.kinds, HISTORY: kind}, behaviour_lambda=best)
+    brought = f"R@{K} {kept:.3f} (content alone {weighed[0.0]:.3f}, behaviour alone {recall:.3f})"
+    rows.append(ReportLine("history: content against behaviour", spoken, brought, sample))
+    fitted = replace(head, questions={**head.questions, HISTORY: history}, behaviour_lambda=best)
     return fitted, rows
 
 
@@ -119,22 +119,24 @@ def _channel_weights(
     columns: Mapping[str, int],
     histories: Histories,
     sample: str,
-) -> tuple[Head, list[Row]]:
+) -> tuple[Head, list[ReportLine]]:
     """Another weight for a channel of histories, where content alone finds clearly more with it."""
     rows = []
     for name in list(histories.channels)[1:]:
-        kind = head.kinds[HISTORY]
+        kind = head.questions[HISTORY]
         tried = {}
         for weight in CHANNEL_WEIGHTS:
             channels = {**kind.channels, name: replace(kind.of(name), weight=weight)}
-            trial = replace(head, kinds={**head.kinds, HISTORY: KindWeights(channels, kind.behaviour)})
+            trial = replace(
+                head, questions={**head.questions, HISTORY: QuestionWeights(channels, kind.behaviour)}
+            )
             content = Channels.history_scores(histories, trial)
             tried[weight] = (_recall(content, questions, columns), trial)
         best, kept = max(tried, key=lambda w: tried[w][0]), tried[kind.of(name).weight][0]
         if tried[best][0] > kept + _error(kept, len(questions)):
             head = tried[best][1]
             brought = f"R@{K} of content {tried[best][0]:.3f} (at weight 1: {kept:.3f})"
-            rows.append(Row(f"history: weight of {name}", f"w {best:g}", brought, sample))
+            rows.append(ReportLine(f"history: weight of {name}", f"w {best:g}", brought, sample))
     return head, rows
 
 
@@ -150,7 +152,7 @@ def _questions(
 
     What is bought was viewed before; asked at the purchase, the item would be among those that are left out.
     """
-    found = []
+    questions = []
     for history in _by_user(events):
         first: dict[str, int] = {}
         wanted: set[str] = set()
@@ -162,11 +164,11 @@ def _questions(
                 wanted.add(past.item_id)
                 before = [p for p, _ in history[:start]]
                 seen = frozenset(p.item_id for p in before)
-                found.append(_Question(rules.shares(before), seen, past.item_id))
-    if len(found) > MOST_QUERIES:
+                questions.append(_Question(rules.shares(before), seen, past.item_id))
+    if len(questions) > MOST_QUERIES:
         rng = np.random.default_rng(0)
-        found = [found[n] for n in sorted(rng.choice(len(found), MOST_QUERIES, replace=False))]
-    return found
+        questions = [questions[n] for n in sorted(rng.choice(len(questions), MOST_QUERIES, replace=False))]
+    return questions
 
 
 def _by_user(events: list[tuple[str, str, int, float, int]]) -> Iterator[list[tuple[Interaction, float]]]:

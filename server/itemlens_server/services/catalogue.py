@@ -32,9 +32,9 @@ from itemlens_server.storage import writes
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import (
     Array,
-    CollectionRow,
+    CollectionRecord,
     Document,
-    EventRow,
+    EventRecord,
     StoredItem,
 )
 from itemlens_server.storage.store import Store
@@ -82,20 +82,20 @@ class Catalogue:
             SpaceMismatch: the space of one is not in the model repository.
         """
         reader = self.store.reader()
-        for row in reader.collections():
+        for record in reader.collections():
             try:
-                space = self._models.load(row.space_id)
+                space = self._models.load(record.space_id)
             except NotFound as error:
                 raise SpaceMismatch(
-                    f"collection {row.name!r} was stored with space {row.space_id}, which the model repository lacks: "
-                    "put that space back, or serve another --data folder and run `itemlens index` again"
+                    f"collection {record.name!r} was stored with space {record.space_id}, which the model repository "
+                    "lacks: put that space back, or serve another --data folder and run `itemlens index` again"
                 ) from error
-            collection = self._open(row, space)
+            collection = self._open(record, space)
             collection.load(reader)
-            self._collections[row.name] = collection
+            self._collections[record.name] = collection
             log.info(
                 "collection %s: %d items in space %s",
-                row.name,
+                record.name,
                 collection.snapshot().view.alive_count,
                 space.space_id,
             )
@@ -110,13 +110,13 @@ class Catalogue:
         Raises:
             NotFound: there is none.
         """
-        found = self._collections.get(name or DEFAULT)
-        if found is None:
+        collection = self._collections.get(name or DEFAULT)
+        if collection is None:
             raise NotFound(
                 f"no collection {name or DEFAULT!r}; make it with CreateCollection or upsert into it",
                 "collection", name or DEFAULT, "collection",
             )  # fmt: skip
-        return found
+        return collection
 
     def collections(self) -> list[Collection]:
         """All collections, by name."""
@@ -145,8 +145,8 @@ class Catalogue:
                         "use another name, or delete it first", "space",
                     )  # fmt: skip
                 return old
-            row = self.store.write(lambda c: writes.create_collection(c, name, space.space_id))
-            self._collections[name] = self._open(row, space)
+            record = self.store.write(lambda c: writes.create_collection(c, name, space.space_id))
+            self._collections[name] = self._open(record, space)
             return self._collections[name]
 
     def move(self, name: str, space_name: str) -> Collection:
@@ -165,7 +165,10 @@ class Catalogue:
                     "make a new collection of it and run `itemlens index` again", "space",
                 )  # fmt: skip
             new = self._open(
-                CollectionRow(old.row.id, name, space.space_id, old.row.created, old.row.sequence), space
+                CollectionRecord(
+                    old.record.id, name, space.space_id, old.record.created, old.record.sequence
+                ),
+                space,
             )
             new.follow_store(self.store.reader())
             new.take_item_to_item(old)
@@ -184,8 +187,8 @@ class Catalogue:
                 tried = True
                 reader = Reader(connection)
                 new.follow_store(reader)
-                new.drop_missing(reader.labels(new.row.id))
-                writes.move_collection(connection, new.row.id, space.space_id)
+                new.drop_missing(reader.labels(new.record.id))
+                writes.move_collection(connection, new.record.id, space.space_id)
 
             self.store.write(switch, lambda _: self._collections.update({name: new}))
             return new
@@ -199,7 +202,7 @@ class Catalogue:
         with self._changing:
             collection = self._named(name)
             self.store.write(
-                lambda c: writes.delete_collection(c, collection.row.id),
+                lambda c: writes.delete_collection(c, collection.record.id),
                 lambda _: self._collections.__delitem__(name),
             )
             collection.forget()
@@ -223,13 +226,13 @@ class Catalogue:
 
     def counts(self, collection: Collection) -> CollectionCounts:
         """What a collection holds."""
-        items, events, sequence = self.store.reader().counts(collection.row.id)
+        items, events, sequence = self.store.reader().counts(collection.record.id)
         table = collection.item_to_item
         return CollectionCounts(items, events, sequence, table.event_sequence if table else 0)
 
     def page(self, collection: Collection, after: int, size: int) -> list[StoredItem]:
         """The next `size` items behind the label `after`, in the order of their last writes, without contents."""
-        return self.store.reader().page(collection.row.id, after, size)
+        return self.store.reader().page(collection.record.id, after, size)
 
     def vectors(self, collection: Collection, labels: Sequence[int]) -> dict[int, Array]:
         """h of the items with these labels, float32 [dimension] each; those that were replaced since are left out."""
@@ -238,19 +241,19 @@ class Catalogue:
         return {int(view.labels[p]): view.h[p] for p in positions}
 
     def get(
-        self, collection: Collection, item_ids: Sequence[str], pictures: bool = False
+        self, collection: Collection, item_ids: Sequence[str], with_data: bool = False
     ) -> dict[str, StoredItem]:
-        """Items by id, as they are stored."""
+        """Items by id, as they are stored; `with_data`: with what the store keeps of their pictures."""
         check_length(item_ids, self._settings.max_items, "item_ids")
-        return self.store.reader().items(collection.row.id, item_ids, collection.encoders, pictures=pictures)
+        return self.store.reader().items(collection.record.id, item_ids, collection.encoders, data=with_data)
 
     def documents(self, collection: Collection, item_ids: Sequence[str]) -> dict[str, Document]:
         """What items say, by id; those that are not there are left out."""
-        return self.store.reader().documents(collection.row.id, item_ids)
+        return self.store.reader().documents(collection.record.id, item_ids)
 
     def history(self, collection: Collection, user_id: str, limit: int) -> list[Interaction]:
         """The latest `limit` interactions that were recorded of a user, oldest first."""
-        events = self.store.reader().history(collection.row.id, user_id, limit)
+        events = self.store.reader().history(collection.record.id, user_id, limit)
         return [Interaction(event.item_id, event.type) for event in events]
 
     def delete_items(self, collection: Collection, item_ids: Sequence[str]) -> tuple[list[WriteOutcome], int]:
@@ -263,7 +266,7 @@ class Catalogue:
                 current.remove(item_id)
 
         deleted, sequence = self.store.write(
-            lambda c: writes.delete_items(c, collection.row.id, dict.fromkeys(item_ids)), after
+            lambda c: writes.delete_items(c, collection.record.id, dict.fromkeys(item_ids)), after
         )
         missing = "item {!r} is not in collection {!r}"
         return [
@@ -273,15 +276,17 @@ class Catalogue:
             for i in item_ids
         ], sequence
 
-    def record(self, name: str, events: Sequence[EventRow]) -> tuple[list[WriteOutcome], int]:
+    def record(self, name: str, events: Sequence[EventRecord]) -> tuple[list[WriteOutcome], int]:
         """Store events; how each went and the sequence number."""
         check_length(events, self._settings.max_events, "events")
-        return record_events(self.store, self.collection(name).row.id, events)
+        return record_events(self.store, self.collection(name).record.id, events)
 
     def delete_user(self, name: str, user_id: str) -> int:
         """Delete a user's events in one collection, or in all for an empty name; how many there were."""
-        rows = [self.collection(name).row] if name else [c.row for c in self.collections()]
-        return self.store.write(lambda c: sum(writes.delete_user(c, row.id, user_id) for row in rows))
+        records = [self.collection(name).record] if name else [c.record for c in self.collections()]
+        return self.store.write(
+            lambda c: sum(writes.delete_user(c, record.id, user_id) for record in records)
+        )
 
     def maintain(self) -> bool:
         """Build indexes and fit tables where there is enough new. Whether anything was done."""
@@ -295,5 +300,5 @@ class Catalogue:
                 log.exception("maintenance of collection %s failed", collection.name)
         return done
 
-    def _open(self, row: CollectionRow, space: Space) -> Collection:
-        return Collection(row, space, self.store, self._settings)
+    def _open(self, record: CollectionRecord, space: Space) -> Collection:
+        return Collection(record, space, self.store, self._settings)

@@ -17,7 +17,7 @@ from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.index.candidate_index import CandidateIndex
 from itemlens_server.index.hnsw import HnswIndex, block_list
 from itemlens_server.storage.reader import Reader
-from itemlens_server.storage.records import Array, CollectionRow
+from itemlens_server.storage.records import Array, CollectionRecord
 from itemlens_server.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -25,21 +25,21 @@ log = logging.getLogger(__name__)
 FUSE_BATCH = 256
 MINIMUM_EVENTS = 100
 GROWTH = 1.1
-BEHAVIOUR = "behaviour.npz"
+TABLE_FILE = "behaviour.npz"
 
 
 class Collection:
     """The live state of a collection in one space. Replaced as a whole when the collection moves to another space."""
 
-    def __init__(self, row: CollectionRow, space: Space, store: Store, settings: Settings) -> None:
-        self.row = row
+    def __init__(self, record: CollectionRecord, space: Space, store: Store, settings: Settings) -> None:
+        self.record = record
         self.space = space
-        self.directory = store.directory / "collections" / str(row.id)
+        self.directory = store.directory / "collections" / str(record.id)
         self.index: CandidateIndex = HnswIndex(
             block_list(space.head),
             # A folder of its own: while the collection moves to another space, the old one goes on writing.
             directory=self.directory / f"graphs-{space.space_id}",
-            identity={"space_id": space.space_id, "collection": row.id},
+            identity={"space_id": space.space_id, "collection": record.id},
             segment_rows=settings.segment_rows,
             candidates_per_channel=settings.candidates_per_channel,
         )
@@ -52,7 +52,7 @@ class Collection:
     @property
     def name(self) -> str:
         """Its name."""
-        return self.row.name
+        return self.record.name
 
     @property
     def encoders(self) -> dict[str, str]:
@@ -88,17 +88,17 @@ class Collection:
             if other.name != f"graphs-{self.space.space_id}":
                 shutil.rmtree(other, ignore_errors=True)
         self.index.load(self._rows.view())
-        table = ItemToItem.load(self.directory / BEHAVIOUR)
+        table = ItemToItem.load(self.directory / TABLE_FILE)
         if table is None or table.regularisation != self.space.head.behaviour_lambda:
             return
         # Of users whose data was deleted since nothing may stay.
-        if reader.events_deleted(self.row.id) <= table.write_sequence:
+        if reader.events_deleted(self.record.id) <= table.write_sequence:
             self._item_to_item = table
 
     def follow_store(self, reader: Reader) -> None:
         """Add what is in the store behind the last row that is here."""
         batch: list[tuple[int, str, Mapping[str, list[Array]]]] = []
-        for item in reader.raw_vectors(self.row.id, self.encoders, self._last_label):
+        for item in reader.raw_vectors(self.record.id, self.encoders, self._last_label):
             batch.append(item)
             if len(batch) == FUSE_BATCH:
                 self._append(batch)
@@ -129,7 +129,7 @@ class Collection:
 
     def fit_item_to_item(self, reader: Reader) -> bool:
         """Fit the table again if the events have grown by a tenth, or if any were deleted. Whether it was done."""
-        written = reader.sequence(self.row.id)
+        written = reader.sequence(self.record.id)
         # Counting the events of a large collection every second would cost more than it brings.
         if written == self._sequence_checked:
             return False
@@ -140,13 +140,13 @@ class Collection:
 
     def _fit_item_to_item(self, reader: Reader, written: int) -> bool:
         regularisation, old = self.space.head.behaviour_lambda, self._item_to_item
-        _, event_count, _ = reader.counts(self.row.id)
-        stale = old is not None and reader.events_deleted(self.row.id) > old.write_sequence
+        _, event_count, _ = reader.counts(self.record.id)
+        stale = old is not None and reader.events_deleted(self.record.id) > old.write_sequence
         if old is not None and not stale and event_count < GROWTH * max(old.event_count, 1):
             return False
         enough = regularisation and event_count >= MINIMUM_EVENTS
-        taken = [e for e in reader.events(self.row.id) if e[2] in TAKEN] if enough else []
-        path = self.directory / BEHAVIOUR
+        taken = [e for e in reader.events(self.record.id) if e[2] in TAKEN] if enough else []
+        path = self.directory / TABLE_FILE
         if not taken:
             if old is not None:  # of users whose data is deleted nothing stays
                 self._item_to_item = None

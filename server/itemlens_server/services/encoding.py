@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from itemlens_server.config import Settings
 from itemlens_server.engine.cache import LruCache
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.encoder import Array, Encoded, Encoder
@@ -48,7 +49,7 @@ def stored_content(space: Space, item: StoredItem, stored: StoredInput) -> Conte
     if encoder is None:  # the collection has moved to a space without the channel; encoding it says so
         return Content(stored.channel)
     modality = encoder.modality
-    value = item.document.texts[stored.channel] if modality.in_document else stored.picture
+    value = item.document.texts[stored.channel] if modality.in_document else stored.data
     return Content(stored.channel, modality.field, value)
 
 
@@ -69,9 +70,9 @@ Outcome = EncodedContent | ItemlensError
 class ContentEncoder:
     """Prepares inputs in parallel, has the space's encoders run them, and remembers what they gave."""
 
-    def __init__(self, threads: int, cache_bytes: int = 64 << 20) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
-        self.cache: LruCache[EncodedContent] = LruCache(cache_bytes)
+    def __init__(self, settings: Settings) -> None:
+        self._pool = ThreadPoolExecutor(settings.thread_count(), thread_name_prefix="prepare")
+        self.cache: LruCache[EncodedContent] = LruCache(settings.embedding_cache_bytes)
 
     def encode(
         self,

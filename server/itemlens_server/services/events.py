@@ -9,7 +9,7 @@ from dataclasses import replace
 from itemlens_server.errors import AlreadyExists, InvalidArgument, ItemlensError, Warning
 from itemlens_server.services.items import MAX_ID, WriteOutcome
 from itemlens_server.storage import writes
-from itemlens_server.storage.records import EventRow
+from itemlens_server.storage.records import EventRecord
 from itemlens_server.storage.store import Store
 
 # Numbers of the contract's EventType, but for UNSPECIFIED.
@@ -19,12 +19,12 @@ FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_800
 
 
 def record_events(
-    store: Store, collection: int, events: Sequence[EventRow]
+    store: Store, collection: int, events: Sequence[EventRecord]
 ) -> tuple[list[WriteOutcome], int]:
     """Store the events that may be; how each went, and the sequence number."""
     outcomes: dict[int, WriteOutcome] = {}
-    valid: dict[int, EventRow] = {}
-    first: dict[str, EventRow] = {}
+    valid: dict[int, EventRecord] = {}
+    first: dict[str, EventRecord] = {}
     for n, event in enumerate(events):
         try:
             check(event)
@@ -41,7 +41,7 @@ def record_events(
     return [outcomes[n] for n in range(len(events))], sequence
 
 
-def check(event: EventRow) -> None:
+def check(event: EventRecord) -> None:
     """What must hold of an event.
 
     Raises:
@@ -61,12 +61,12 @@ def check(event: EventRow) -> None:
         raise InvalidArgument("time must lie in the years 1 to 9999", "time")
 
 
-def _same(a: EventRow, b: EventRow) -> bool:
+def _same(a: EventRecord, b: EventRecord) -> bool:
     """Whether two events with one id say the same. Their times do not count: one may be that of its arrival."""
     return replace(a, time=b.time) == b
 
 
-def _outcome(new: EventRow, old: EventRow | None) -> WriteOutcome:
+def _outcome(new: EventRecord, old: EventRecord | None) -> WriteOutcome:
     if old is None:
         return WriteOutcome(new.event_id)
     if _same(new, old):

@@ -155,27 +155,29 @@ class Explainer:
         call: CallContext,
     ) -> ExplainResult:
         language = check_language(options.language)
-        stored = self.catalogue.get(collection, item_ids, pictures=True)
+        stored = self.catalogue.get(collection, item_ids, with_data=True)
         named = titles(self.catalogue, collection, scorer.named_items())
         items: list[StoredItem | ItemlensError] = []
-        for one in scored:
-            items.append(one if isinstance(one, ItemlensError) else _unchanged(scorer, one, stored))
+        for outcome in scored:
+            items.append(
+                outcome if isinstance(outcome, ItemlensError) else _unchanged(scorer, outcome, stored)
+            )
         explanations = []
         encoded = self._encode(collection, [i for i in items if isinstance(i, StoredItem)], call)
-        for item_id, one, item in zip(item_ids, scored, items, strict=True):
+        for item_id, outcome, item in zip(item_ids, scored, items, strict=True):
             inputs = item if isinstance(item, ItemlensError) else next(encoded)
-            if isinstance(one, ItemlensError) or isinstance(inputs, ItemlensError):
-                error = one if isinstance(one, ItemlensError) else inputs
+            if isinstance(outcome, ItemlensError) or isinstance(inputs, ItemlensError):
+                error = outcome if isinstance(outcome, ItemlensError) else inputs
                 assert isinstance(error, ItemlensError)
                 explanations.append(Explanation(item_id, error))
                 continue
-            parts, sums = scorer.by_place(one.interest, one.position, inputs)
-            sources = scorer.by_source(one.interest, one.position)
+            parts, sums = scorer.by_place(outcome.interest, outcome.position, inputs)
+            sources = scorer.by_source(outcome.interest, outcome.position)
             assert isinstance(item, StoredItem)
             explanations.append(
                 Explanation(
-                    item_id, None, one.score, one.score - sum(p.value for p in parts),
-                    tuple(scorer.by_channel(one.interest, one.position)), tuple(sources), tuple(parts),
+                    item_id, None, outcome.score, outcome.score - sum(p.value for p in parts),
+                    tuple(scorer.by_channel(outcome.interest, outcome.position)), tuple(sources), tuple(parts),
                     tuple(sums) if options.with_sums else (),
                     sentence(language, sources, [p for s in sums for p in s.places], lambda i: named.get(i, i)),
                     tuple(heat_maps(collection.space, options.heat_map, item, sums)) if options.heat_map else (),
@@ -202,12 +204,12 @@ class Explainer:
             begin = end
 
 
-def _unchanged(scorer: Scorer, one: _Scored, stored: dict[str, StoredItem]) -> StoredItem | ItemlensError:
+def _unchanged(scorer: Scorer, scored: _Scored, stored: dict[str, StoredItem]) -> StoredItem | ItemlensError:
     """The stored item whose row was scored."""
-    item = stored.get(one.item_id)
-    if item is None or item.row != scorer.snapshot.view.labels[one.position]:
+    item = stored.get(scored.item_id)
+    if item is None or item.label != scorer.snapshot.view.labels[scored.position]:
         return NotFound(
-            f"item {one.item_id!r} was changed or deleted meanwhile; ask again", "item", one.item_id
+            f"item {scored.item_id!r} was changed or deleted meanwhile; ask again", "item", scored.item_id
         )
     return item
 

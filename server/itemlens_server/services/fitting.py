@@ -26,12 +26,12 @@ from itemlens_server.fusion.head import (
     ChannelTerms,
     ChannelWeights,
     Head,
-    KindWeights,
-    search_kind,
+    QuestionWeights,
+    search_question,
     unit,
 )
 from itemlens_server.fusion.history import HistoryRules
-from itemlens_server.services.behaviour_fitting import Row, fit_behaviour
+from itemlens_server.services.behaviour_fitting import ReportLine, fit_behaviour
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, stored_content
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import StoredItem
@@ -64,7 +64,7 @@ def fit(
     rules: HistoryRules,
     progress: Progress,
     seed: int = SEED,
-) -> tuple[Head, list[Row]]:
+) -> tuple[Head, list[ReportLine]]:
     """The fitted head of `collection`, and the report.
 
     Raises:
@@ -122,13 +122,13 @@ class _Fitting:
         self._has: dict[str, np.ndarray] = {}
         # Predictors that have not seen the held-out items, for choosing; by (source, target).
         self._trial: dict[tuple[str, str], Array] = {}
-        self._kinds: dict[str, KindWeights] = {}
-        self.report: list[Row] = []
+        self._questions: dict[str, QuestionWeights] = {}
+        self.report: list[ReportLine] = []
 
     def head(self) -> Head:
         """The head as far as it is fitted."""
         channels = tuple(self._terms[name] for name in self._space.encoders)
-        return Head(channels, self._kinds, fitted=True)
+        return Head(channels, self._questions, fitted=True)
 
     def blocks(self) -> dict[str, tuple[Array, np.ndarray]]:
         """e_c and presence of all items, by channel."""
@@ -145,7 +145,7 @@ class _Fitting:
             self._units[name], self._has[name] = closed.item_units(terms, data, self._n)
             what = f"{len(terms.mean)} → {terms.width}"
             self.report.append(
-                Row(
+                ReportLine(
                     f"{name}: projection",
                     what,
                     f"{kept:.1%} of the variance kept",
@@ -166,43 +166,47 @@ class _Fitting:
         train, test = np.flatnonzero(both & ~self._held_out), np.flatnonzero(both & self._held_out)
         what = f"{target} predicted from {source}"
         if len(train) < closed.MINIMUM_PAIRS:
-            self.report.append(Row(what, "left out", f"too few items have both ({int(both.sum())})", ""))
+            self.report.append(
+                ReportLine(what, "left out", f"too few items have both ({int(both.sum())})", "")
+            )
             return
         test = test[:2000]
         w = closed.predictor(self._units[source][train], self._units[target][train])
         scores = self._units[target][test] @ unit(self._units[source][test] @ w).T
-        found, chance = (
+        hit_rate, chance = (
             float(closed.recall(scores, np.arange(len(test)), 10).mean()),
             min(1.0, 10 / len(test)),
         )
-        brought = f"R@10 {found:.3f} among {len(test)} (chance {chance:.3f})"
-        if found < MINIMUM_LIFT * chance:
-            self.report.append(Row(what, "left out", brought, f"{len(test)} held-out items"))
+        brought = f"R@10 {hit_rate:.3f} among {len(test)} (chance {chance:.3f})"
+        if hit_rate < MINIMUM_LIFT * chance:
+            self.report.append(ReportLine(what, "left out", brought, f"{len(test)} held-out items"))
             return
         self._trial[source, target] = w
         final = closed.predictor(self._units[source][both], self._units[target][both])
         terms = self._terms[target]
         self._terms[target] = replace(terms, predictors={**terms.predictors, source: final})
-        self.report.append(Row(what, "kept", brought, f"{len(test)} held-out items"))
+        self.report.append(ReportLine(what, "kept", brought, f"{len(test)} held-out items"))
 
     def search(self, reader: Reader, collection: int) -> None:
         """Weights of queries by words, picture, or both, on held-out items asked for by a piece of their own."""
         if self._n < MINIMUM_ITEMS:
             self.report.append(
-                Row("search weights", "defaults", f"too few items ({self._n}, {MINIMUM_ITEMS} needed)", "")
+                ReportLine(
+                    "search weights", "defaults", f"too few items ({self._n}, {MINIMUM_ITEMS} needed)", ""
+                )
             )
             return
         targets, queries = self._queries(reader, collection)
         if len(targets) < 20:
             self.report.append(
-                Row("search weights", "defaults", "too few held-out items have a text or picture", "")
+                ReportLine("search weights", "defaults", "too few held-out items have a text or picture", "")
             )
             return
         for name in self._terms:
             self._scale(name, targets, queries)
         for names in select.search_names(queries):
             self._progress(f"weights of searches by {' and '.join(names)}")
-            self._search_kind(names, targets, queries)
+            self._search_question(names, targets, queries)
 
     def _queries(self, reader: Reader, collection: int) -> tuple[np.ndarray, dict[str, Array]]:
         """Held-out items that have every channel in use, and unit query blocks by channel, float32 [targets, width]."""
@@ -213,7 +217,7 @@ class _Fitting:
         targets = self._rng.permutation(np.flatnonzero(whole))[:QUERIES]
         self._progress(f"encoding {len(targets)} held-out queries")
         ids = [self._data.item_ids[t] for t in targets]
-        items = reader.items(collection, ids, self._digests, pictures=True)
+        items = reader.items(collection, ids, self._digests, data=True)
         queries: dict[str, Array] = {}
         kept = [n for n, i in enumerate(ids) if i in items]
         for name in used:
@@ -268,7 +272,9 @@ class _Fitting:
         best = max(tried, key=lambda r: tried[r].shown + tried[r].hidden)
         self._terms[name] = replace(self._terms[name], imputed_scale=best)
 
-    def _search_kind(self, names: Sequence[str], targets: np.ndarray, queries: Mapping[str, Array]) -> None:
+    def _search_question(
+        self, names: Sequence[str], targets: np.ndarray, queries: Mapping[str, Array]
+    ) -> None:
         chosen: dict[str, ChannelWeights] = {}
         base: Array | None = None
         # The first channel of a pair stands at weight 1; the others find their weight against it.
@@ -290,13 +296,13 @@ class _Fitting:
             own = choice.weights.weight * similarities.own
             base = own if base is None else base + own
         assert base is not None
-        found = float(closed.recall(base, targets, 10).mean())
-        self._kinds[search_kind(dict.fromkeys(names))] = KindWeights(chosen)
+        hit_rate = float(closed.recall(base, targets, 10).mean())
+        self._questions[search_question(dict.fromkeys(names))] = QuestionWeights(chosen)
         self.report.append(
-            Row(
+            ReportLine(
                 f"search by {' + '.join(order)}",
                 _spoken(chosen),
-                f"R@10 {found:.3f}; with half hidden: {'; '.join(notes)}",
+                f"R@10 {hit_rate:.3f}; with half hidden: {'; '.join(notes)}",
                 f"{len(targets)} held-out queries",
             )
         )
@@ -308,8 +314,8 @@ class _Fitting:
         for name in used:
             self._progress(f"balance of histories in {name}")
             chosen[name], note = self._balance(name, [o for o in used if o != name])
-            self.report.append(Row(f"history: {name}", _spoken({name: chosen[name]}), note, ""))
-        self._kinds[HISTORY] = KindWeights(chosen)
+            self.report.append(ReportLine(f"history: {name}", _spoken({name: chosen[name]}), note, ""))
+        self._questions[HISTORY] = QuestionWeights(chosen)
 
     def _balance(self, name: str, others: Sequence[str]) -> tuple[ChannelWeights, str]:
         if not others or self._n < MINIMUM_ITEMS:
@@ -325,11 +331,11 @@ class _Fitting:
             for other in others:
                 base += unit(self._units[other][past].sum(1)) @ self._units[other].T
             q = unit((self._units[name][past] * ~hidden[past][..., None]).sum(1))
-            one = self._similarities(name, q, hidden)
+            similarity = self._similarities(name, q, hidden)
             # What was chosen is left out of the list, as Recommend leaves it out.
             np.put_along_axis(base, past, -1e6, axis=1)
             bases.append(base)
-            similarities.append(one)
+            similarities.append(similarity)
         scale, guess = self._terms[name].imputed_scale, similarities[-1].imputed
         neutral = (
             float((scale * np.take_along_axis(guess, neighbours[:, :10], 1)).mean())
@@ -353,7 +359,7 @@ class _Fitting:
             )
             guess = scale * select.mean_cosine(unit(total)) if self._terms[name].predictors else 0.0
             chosen[name] = ChannelWeights(1.0, round(own, 4), round(guess, 4))
-        self._kinds[DISLIKE] = KindWeights(chosen)
+        self._questions[DISLIKE] = QuestionWeights(chosen)
 
 
 def _spoken(chosen: Mapping[str, ChannelWeights]) -> str:

@@ -12,7 +12,7 @@ from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import Space
 from itemlens_server.errors import InvalidArgument, ItemlensError, Warning
-from itemlens_server.fusion.head import Array, search_kind, unit
+from itemlens_server.fusion.head import Array, search_question, unit
 from itemlens_server.fusion.query import ChannelChange, changed_weights
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, Outcome
@@ -72,9 +72,9 @@ class Fuser:
         outcomes = self._encode(space, role, inputs, call)
         results: list[FusedInput] = []
         raws: dict[int, Raw] = {}
-        for n, (one, encoded) in enumerate(zip(inputs, outcomes, strict=True)):
+        for n, (given, encoded) in enumerate(zip(inputs, outcomes, strict=True)):
             try:
-                raws[n], warnings = _raw(space, one, encoded)
+                raws[n], warnings = _raw(space, given, encoded)
                 results.append(FusedInput(warnings=tuple(warnings)))
             except ItemlensError as error:
                 results.append(FusedInput(error=error))
@@ -94,11 +94,11 @@ class Fuser:
         self, space: Space, role: str, inputs: Sequence[FuseInput], call: CallContext
     ) -> list[list[Outcome]]:
         """The outcomes of each input's contents; all are encoded together."""
-        contents = [content for one in inputs for content in one.contents]
+        contents = [content for given in inputs for content in given.contents]
         check_length(contents, 4 * self.settings.max_inputs, "inputs[].contents", 0)
         purpose: Literal["query", "item"] = "query" if role == QUERY else "item"
         outcomes = iter(self.encoder.encode(space, contents, purpose, call))
-        return [[next(outcomes) for _ in one.contents] for one in inputs]
+        return [[next(outcomes) for _ in given.contents] for given in inputs]
 
 
 def content_units(space: Space, raw: Mapping[str, Sequence[Array]]) -> dict[str, Array]:
@@ -118,16 +118,16 @@ def content_units(space: Space, raw: Mapping[str, Sequence[Array]]) -> dict[str,
     return q
 
 
-def _raw(space: Space, one: FuseInput, outcomes: Sequence[Outcome]) -> tuple[Raw, list[Warning]]:
+def _raw(space: Space, given: FuseInput, outcomes: Sequence[Outcome]) -> tuple[Raw, list[Warning]]:
     """Raw vectors by channel of one input, and what was noticed."""
     raw: Raw = {}
     warnings: list[Warning] = []
-    for m, (content, outcome) in enumerate(zip(one.contents, outcomes, strict=True)):
+    for m, (content, outcome) in enumerate(zip(given.contents, outcomes, strict=True)):
         if not isinstance(outcome, EncodedContent):
             raise outcome.within(f"contents[{m}]")
         raw.setdefault(content.channel, []).append(outcome.v)
         warnings += [warning.within(f"contents[{m}]") for warning in outcome.warnings]
-    for m, vector in enumerate(one.vectors):
+    for m, vector in enumerate(given.vectors):
         try:
             v = channel_vector(vector, space)
         except ItemlensError as error:
@@ -141,7 +141,7 @@ def _raw(space: Space, one: FuseInput, outcomes: Sequence[Outcome]) -> tuple[Raw
 def _query_vector(space: Space, raw: Raw, changes: Mapping[str, ChannelChange]) -> Array | ItemlensError:
     """u under the fitted weights with the caller's changes."""
     try:
-        weights = space.head.weights(search_kind(raw))
+        weights = space.head.weights(search_question(raw))
         if changes:
             weights = changed_weights(space.head, weights, changes)
         return space.head.query(content_units(space, raw), weights)

@@ -30,17 +30,17 @@ def heat_maps(
 ) -> list[HeatMap]:
     """A heat map of each picture in each channel that it has a part in."""
     maps = []
-    for one in sums:
+    for whole in sums:
         cells: dict[tuple[str, int], list[float]] = {}
-        for place in one.places:
+        for place in whole.places:
             cells.setdefault((place.source_channel, place.picture_index), []).append(place.value)
         for (source, number), values in cells.items():
             encoder = space.encoders[source]
             if (size := encoder.heat_map_size) is None:
                 continue
             if form == "GRID":
-                maps.append(HeatMap(one.channel, number, *size, tuple(values)))
+                maps.append(HeatMap(whole.channel, number, *size, tuple(values)))
                 continue
-            stored = [i.picture for i in item.inputs if i.channel == source][number]
-            maps.append(HeatMap(one.channel, number, *size, png=encoder.draw_heat_map(stored, values)))
+            stored = [i.data for i in item.inputs if i.channel == source][number]
+            maps.append(HeatMap(whole.channel, number, *size, png=encoder.draw_heat_map(stored, values)))
     return maps

@@ -104,7 +104,7 @@ def merged(item: ItemInput, inputs: tuple[StoredInput, ...], old: StoredItem | N
     # A picture that is there already is not added a second time.
     together = {(i.channel, i.content): i for i in old.inputs if i.channel not in new.document.texts}
     together.update({(i.channel, i.content): i for i in new.inputs})
-    return NewItem(new.item_id, document, tuple(together.values()), replaces=old.row)
+    return NewItem(new.item_id, document, tuple(together.values()), replaces=old.label)
 
 
 def _no_contents() -> InvalidArgument:
@@ -121,5 +121,5 @@ def _check_facts(value: object, depth: int = 0) -> None:
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):
-        for one in value:
-            _check_facts(one, depth + 1)
+        for entry in value:
+            _check_facts(entry, depth + 1)

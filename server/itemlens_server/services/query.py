@@ -9,7 +9,7 @@ from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import Space
 from itemlens_server.errors import InvalidArgument, ItemlensError, NotFound, Warning
-from itemlens_server.fusion.head import Array, KindWeights
+from itemlens_server.fusion.head import Array, QuestionWeights
 from itemlens_server.fusion.history import HistoryRules, Interaction
 from itemlens_server.fusion.interests import MAX_INTERESTS
 from itemlens_server.fusion.query import ChannelChange, Query, changed_weights
@@ -102,7 +102,7 @@ class QueryReader:
             )
         try:
             changes = checked_changes(request.channel_changes)
-            changed_weights(space.head, KindWeights(), changes)
+            changed_weights(space.head, QuestionWeights(), changes)
         except ItemlensError as error:
             raise error.within("user") from None
         query = Query(

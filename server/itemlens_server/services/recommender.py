@@ -231,7 +231,7 @@ def _candidates(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> l
     own = [term.candidates(depth) for term in scorer.terms]
     extra = np.unique(np.concatenate(own)) if own else np.zeros(0, np.int64)
     extra = extra[mask[extra]]
-    return [np.union1d(found, extra) for found in positions] if len(extra) else positions
+    return [np.union1d(own_positions, extra) for own_positions in positions] if len(extra) else positions
 
 
 def directions(snapshot: Snapshot, interests: Sequence[Interest]) -> dict[str, np.ndarray]:

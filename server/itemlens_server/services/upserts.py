@@ -80,7 +80,7 @@ class Upserts:
             waiting = [upsert for upsert in waiting if upsert.waits]
             sequence = self._store_items(collection, waiting, merge, call) or sequence
         if not sequence:
-            sequence = self._store.reader().sequence(collection.row.id)
+            sequence = self._store.reader().sequence(collection.record.id)
         return [upsert.outcome() for upsert in upserts], sequence
 
     def _encode(self, collection: Collection, upserts: Sequence[_Upsert], call: CallContext) -> None:
@@ -107,10 +107,10 @@ class Upserts:
         if encoder is None or content.field != encoder.modality.field:
             return None
         v = reader.vector(content.digest, encoder.digest)
-        keeps_bytes = not encoder.modality.in_document
-        if v is None or (keeps_bytes and not reader.has_picture(content.digest, encoder.digest)):
+        keeps_data = not encoder.modality.in_document
+        if v is None or (keeps_data and not reader.has_data(content.digest, encoder.digest)):
             return None
-        return StoredInput(content.channel, content.digest, b"", v, needs_picture=keeps_bytes)
+        return StoredInput(content.channel, content.digest, b"", v, needs_data=keeps_data)
 
     def _store_items(
         self, collection: Collection, upserts: Sequence[_Upsert], merge: bool, call: CallContext
@@ -118,7 +118,7 @@ class Upserts:
         """Fuse and store; what others changed meanwhile still waits then. The sequence number, 0 if nothing was."""
         old_items = (
             self._store.reader().items(
-                collection.row.id, [u.item.item_id for u in upserts], collection.encoders, vectors=True
+                collection.record.id, [u.item.item_id for u in upserts], collection.encoders, vectors=True
             )
             if merge
             else {}
@@ -149,20 +149,20 @@ class Upserts:
         call.check()
 
         def after(replaced: list[Replaced]) -> None:
-            kept = [n for n, one in enumerate(replaced) if one.row]
+            kept = [n for n, outcome in enumerate(replaced) if outcome.label]
             current = self._current(collection.name)
             if not kept or current is None:
                 return
             fused = h if current.space is collection.space else current.space.head_runner.fuse(raws)
-            current.put([replaced[n].row for n in kept], [ready[n][1].item_id for n in kept], fused[kept])
+            current.put([replaced[n].label for n in kept], [ready[n][1].item_id for n in kept], fused[kept])
 
         new_items = [new for _, new, _ in ready]
         replaced = self._store.write(
-            lambda c: writes.upsert_items(c, collection.row.id, new_items, collection.encoders), after
+            lambda c: writes.upsert_items(c, collection.record.id, new_items, collection.encoders), after
         )
-        for (upsert, _, _), one in zip(ready, replaced, strict=True):
-            upsert.stored = bool(one.row)
+        for (upsert, _, _), outcome in zip(ready, replaced, strict=True):
+            upsert.stored = bool(outcome.label)
             if not upsert.stored:
                 # What the store had of its contents may be gone with the item that held them.
-                upsert.inputs = [i if i is None or not i.needs_picture else None for i in upsert.inputs]
+                upsert.inputs = [i if i is None or not i.needs_data else None for i in upsert.inputs]
         return replaced[0].sequence

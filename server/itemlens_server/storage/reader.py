@@ -10,9 +10,9 @@ import numpy as np
 from itemlens_server.errors import FailedPrecondition
 from itemlens_server.storage.records import (
     Array,
-    CollectionRow,
+    CollectionRecord,
     Document,
-    EventRow,
+    EventRecord,
     StoredInput,
     StoredItem,
 )
@@ -26,15 +26,15 @@ class Reader:
 
     def integrity(self) -> str:
         """What is broken in the file; empty if nothing is."""
-        found = self._connection.execute("PRAGMA quick_check").fetchone()[0]
-        return "" if found == "ok" else str(found)
+        verdict = self._connection.execute("PRAGMA quick_check").fetchone()[0]
+        return "" if verdict == "ok" else str(verdict)
 
-    def collections(self) -> list[CollectionRow]:
+    def collections(self) -> list[CollectionRecord]:
         """All collections, by name."""
         rows = self._connection.execute(
             "SELECT id, name, space_id, created, sequence FROM collections ORDER BY name"
         )
-        return [CollectionRow(*row) for row in rows]
+        return [CollectionRecord(*row) for row in rows]
 
     def sequence(self, collection: int) -> int:
         """Number of the last write to a collection."""
@@ -70,11 +70,11 @@ class Reader:
         item_ids: Sequence[str],
         encoders: Mapping[str, str],
         *,
-        pictures: bool = False,
+        data: bool = False,
         vectors: bool = False,
     ) -> dict[str, StoredItem]:
-        """Items by id, with pictures and vectors where asked for, as each channel's encoder (a digest) made them."""
-        found = {}
+        """Items by id, with data and vectors where asked for, as each channel's encoder (a digest) made them."""
+        items = {}
         # In one transaction: an item and its inputs are of the same moment.
         self._connection.execute("BEGIN")
         try:
@@ -84,11 +84,11 @@ class Reader:
                     (collection, item_id),
                 ).fetchone()
                 if row:
-                    inputs = tuple(self._inputs(row[0], encoders, pictures, vectors))
-                    found[item_id] = StoredItem(row[0], row[1], row[2], Document.parse(row[3]), inputs)
+                    inputs = tuple(self._inputs(row[0], encoders, data, vectors))
+                    items[item_id] = StoredItem(row[0], row[1], row[2], Document.parse(row[3]), inputs)
         finally:
             self._connection.execute("COMMIT")
-        return found
+        return items
 
     def documents(self, collection: int, item_ids: Sequence[str]) -> dict[str, Document]:
         """What items say, by id, without their inputs."""
@@ -148,14 +148,14 @@ class Reader:
         ).fetchone()
         return np.frombuffer(row[0], "<f4") if row else None
 
-    def history(self, collection: int, user_id: str, limit: int) -> list[EventRow]:
+    def history(self, collection: int, user_id: str, limit: int) -> list[EventRecord]:
         """The latest `limit` events of a user, oldest first."""
         rows = self._connection.execute(
             "SELECT event_id, user_id, item_id, type, time, quantity, value, recommendation_id FROM events"
             " WHERE collection = ? AND user_id = ? ORDER BY time DESC, id DESC LIMIT ?",
             (collection, user_id, limit),
         ).fetchall()
-        return [EventRow(*row) for row in reversed(rows)]
+        return [EventRecord(*row) for row in reversed(rows)]
 
     def events(self, collection: int) -> Iterator[tuple[str, str, int, float, int]]:
         """(user, item, type, time, sequence) of all events, by user and time."""
@@ -165,28 +165,28 @@ class Reader:
         )
         yield from rows
 
-    def has_picture(self, content: bytes, encoder: str) -> bool:
-        """Whether the form of a picture that is kept for an encoder is there."""
+    def has_data(self, content: bytes, encoder: str) -> bool:
+        """Whether what is kept of a content for an encoder is there."""
         row = self._connection.execute(
             "SELECT 1 FROM pictures WHERE content = ? AND encoder = ?", (content, encoder)
         ).fetchone()
         return row is not None
 
-    def picture(self, content: bytes, encoder: str) -> bytes:
-        """The form of a picture that is kept for an encoder; empty if it is not there."""
+    def data(self, content: bytes, encoder: str) -> bytes:
+        """What is kept of a content for an encoder; empty if it is not there."""
         row = self._connection.execute(
             "SELECT data FROM pictures WHERE content = ? AND encoder = ?", (content, encoder)
         ).fetchone()
         return bytes(row[0]) if row else b""
 
     def _inputs(
-        self, row: int, encoders: Mapping[str, str], pictures: bool, vectors: bool
+        self, row: int, encoders: Mapping[str, str], with_data: bool, with_vectors: bool
     ) -> Iterator[StoredInput]:
-        found = self._connection.execute(
+        inputs = self._connection.execute(
             "SELECT channel, content FROM inputs WHERE row = ? ORDER BY channel, position", (row,)
         ).fetchall()
-        for channel, content in found:
+        for channel, content in inputs:
             encoder = encoders.get(channel, "")
-            data = self.picture(content, encoder) if pictures else b""
-            vector = self.vector(content, encoder) if vectors else None
+            data = self.data(content, encoder) if with_data else b""
+            vector = self.vector(content, encoder) if with_vectors else None
             yield StoredInput(channel, content, data, vector)

@@ -19,7 +19,7 @@ def content_hash(data: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
-class CollectionRow:
+class CollectionRecord:
     """A collection as it is stored."""
 
     id: int
@@ -51,23 +51,24 @@ class Document:
 
 @dataclass(frozen=True)
 class StoredInput:
-    """One text or picture of an item. `picture` is empty for texts and where pictures were not asked for.
+    """One content of an item, by the hash of it.
 
-    needs_picture: to be stored only if the store has the picture of this content already.
+    data:       what is kept of it, such as a picture; empty for texts, which the document has, and where not asked for
+    needs_data: it relies on the data that the store has of this content already, and is not stored without it
     """
 
     channel: str
     content: bytes
-    picture: bytes = b""
+    data: bytes = b""
     vector: Array | None = None
-    needs_picture: bool = False
+    needs_data: bool = False
 
 
 @dataclass(frozen=True)
 class StoredItem:
-    """An item as it is stored; `row` is its label in the indexes."""
+    """An item as it is stored. label: number of its row, which names it in snapshots and indexes."""
 
-    row: int
+    label: int
     item_id: str
     sequence: int
     document: Document
@@ -76,7 +77,7 @@ class StoredItem:
 
 @dataclass(frozen=True)
 class NewItem:
-    """An item to store. `replaces`: the row that must be there now (0: none), or None to replace whatever is."""
+    """An item to store. replaces: label of what must be there now (0: nothing), or None to replace whatever is."""
 
     item_id: str
     document: Document
@@ -85,7 +86,7 @@ class NewItem:
 
 
 @dataclass(frozen=True)
-class EventRow:
+class EventRecord:
     """Something that a user did; `type` is the number of the contract's EventType."""
 
     event_id: str
@@ -100,8 +101,11 @@ class EventRow:
 
 @dataclass(frozen=True)
 class Replaced:
-    """Outcome of one upsert: the new row, and the one it replaced (0: none). row 0: what it builds on was changed."""
+    """Outcome of one upsert: the new row's label, and that of the one it replaced (0: none).
 
-    row: int
-    old_row: int
+    label 0: what it builds on was changed meanwhile, and it was not stored.
+    """
+
+    label: int
+    old_label: int
     sequence: int

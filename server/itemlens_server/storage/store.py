@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS inputs (
     row INTEGER NOT NULL, channel TEXT NOT NULL, position INTEGER NOT NULL, content BLOB NOT NULL,
     PRIMARY KEY (row, channel, position)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS inputs_content ON inputs (content);
--- What is kept of a picture is made for one encoder's input size.
+-- What is kept of contents that are no texts: of a picture, made for one encoder's input size.
 CREATE TABLE IF NOT EXISTS pictures (
     content BLOB NOT NULL, encoder TEXT NOT NULL, data BLOB NOT NULL, UNIQUE (content, encoder));
 CREATE TABLE IF NOT EXISTS vectors (

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from itemlens_server.errors import AlreadyExists, NotFound
 from itemlens_server.storage.records import (
-    CollectionRow,
-    EventRow,
+    CollectionRecord,
+    EventRecord,
     NewItem,
     Replaced,
 )
@@ -25,7 +25,7 @@ def next_sequence(connection: sqlite3.Connection, collection: int) -> int:
     return int(row[0])
 
 
-def create_collection(connection: sqlite3.Connection, name: str, space_id: str) -> CollectionRow:
+def create_collection(connection: sqlite3.Connection, name: str, space_id: str) -> CollectionRecord:
     """Add a collection."""
     created = time.time()
     try:
@@ -35,7 +35,7 @@ def create_collection(connection: sqlite3.Connection, name: str, space_id: str) 
     except sqlite3.IntegrityError as error:
         raise AlreadyExists(f"there is a collection {name!r} already", "name") from error
     assert cursor.lastrowid is not None
-    return CollectionRow(cursor.lastrowid, name, space_id, created, 0)
+    return CollectionRecord(cursor.lastrowid, name, space_id, created, 0)
 
 
 def move_collection(connection: sqlite3.Connection, collection: int, space_id: str) -> None:
@@ -58,53 +58,53 @@ def upsert_items(
     sequence = next_sequence(connection, collection)
     outcomes = []
     for item in items:
-        found = connection.execute(
+        existing = connection.execute(
             "SELECT row FROM items WHERE collection = ? AND item_id = ?", (collection, item.item_id)
         ).fetchone()
-        old_row = int(found[0]) if found else 0
-        changed = item.replaces is not None and item.replaces != old_row
-        if changed or not _has_pictures(connection, item, encoders):
-            outcomes.append(Replaced(0, old_row, sequence))
+        old_label = int(existing[0]) if existing else 0
+        changed = item.replaces is not None and item.replaces != old_label
+        if changed or not _has_data(connection, item, encoders):
+            outcomes.append(Replaced(0, old_label, sequence))
             continue
-        if old_row:
+        if old_label:
             # Contents that stay keep their vectors: they are released only after the new row holds them.
-            connection.execute("DELETE FROM items WHERE row = ?", (old_row,))
+            connection.execute("DELETE FROM items WHERE row = ?", (old_label,))
         cursor = connection.execute(
             "INSERT INTO items (collection, item_id, sequence, document) VALUES (?, ?, ?, ?)",
             (collection, item.item_id, sequence, item.document.dump()),
         )
         assert cursor.lastrowid is not None
-        row = cursor.lastrowid
+        label = cursor.lastrowid
         positions: dict[str, int] = {}
-        for one in item.inputs:
-            position = positions[one.channel] = positions.get(one.channel, -1) + 1
+        for stored in item.inputs:
+            position = positions[stored.channel] = positions.get(stored.channel, -1) + 1
             connection.execute(
-                "INSERT INTO inputs VALUES (?, ?, ?, ?)", (row, one.channel, position, one.content)
+                "INSERT INTO inputs VALUES (?, ?, ?, ?)", (label, stored.channel, position, stored.content)
             )
-            if one.picture:
+            if stored.data:
                 connection.execute(
                     "INSERT OR IGNORE INTO pictures VALUES (?, ?, ?)",
-                    (one.content, encoders[one.channel], one.picture),
+                    (stored.content, encoders[stored.channel], stored.data),
                 )
-            if one.vector is not None:
+            if stored.vector is not None:
                 connection.execute(
                     "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)",
-                    (one.content, encoders[one.channel], one.vector.astype("<f4").tobytes()),
+                    (stored.content, encoders[stored.channel], stored.vector.astype("<f4").tobytes()),
                 )
-        if old_row:
-            _delete_row(connection, old_row)
-        outcomes.append(Replaced(row, old_row, sequence))
+        if old_label:
+            _delete_row(connection, old_label)
+        outcomes.append(Replaced(label, old_label, sequence))
     return outcomes
 
 
-def _has_pictures(connection: sqlite3.Connection, item: NewItem, encoders: Mapping[str, str]) -> bool:
-    """Whether all pictures are there that the item relies on: they go with the last item that holds them."""
+def _has_data(connection: sqlite3.Connection, item: NewItem, encoders: Mapping[str, str]) -> bool:
+    """Whether the data is there that the item relies on: it goes with the last item that holds the content."""
     return all(
         connection.execute(
             "SELECT 1 FROM pictures WHERE content = ? AND encoder = ?", (i.content, encoders[i.channel])
         ).fetchone()
         for i in item.inputs
-        if i.needs_picture
+        if i.needs_data
     )
 
 
@@ -115,12 +115,12 @@ def delete_items(
     sequence = next_sequence(connection, collection)
     deleted = {}
     for item_id in item_ids:
-        found = connection.execute(
+        existing = connection.execute(
             "SELECT row FROM items WHERE collection = ? AND item_id = ?", (collection, item_id)
         ).fetchone()
-        if found:
-            _delete_row(connection, found[0])
-            deleted[item_id] = int(found[0])
+        if existing:
+            _delete_row(connection, existing[0])
+            deleted[item_id] = int(existing[0])
     return deleted, sequence
 
 
@@ -137,11 +137,11 @@ def _delete_row(connection: sqlite3.Connection, row: int) -> None:
 
 
 def record_events(
-    connection: sqlite3.Connection, collection: int, events: Sequence[EventRow]
-) -> tuple[list[EventRow | None], int]:
+    connection: sqlite3.Connection, collection: int, events: Sequence[EventRecord]
+) -> tuple[list[EventRecord | None], int]:
     """Store events; for each None if it is new, else what was stored under its id before; and the sequence number."""
     sequence = next_sequence(connection, collection)
-    before: list[EventRow | None] = []
+    before: list[EventRecord | None] = []
     for e in events:
         values = (e.event_id, e.user_id, e.item_id, e.type, e.time, e.quantity, e.value, e.recommendation_id)
         cursor = connection.execute(
@@ -157,7 +157,7 @@ def record_events(
                 " WHERE collection = ? AND event_id = ?",
                 (collection, e.event_id),
             ).fetchone()
-            before.append(EventRow(*row))
+            before.append(EventRecord(*row))
     return before, sequence
 
 

@@ -15,11 +15,13 @@ import pytest
 
 from itemlens_server.config import Settings
 from itemlens_server.engine.admission import AdmissionControl
-from itemlens_server.engine.batcher import Batcher, Input
+from itemlens_server.engine.batcher import Batcher
 from itemlens_server.engine.call_context import CallContext, Priority
+from itemlens_server.engine.entry import Input
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.queue import Plan
 from itemlens_server.errors import Cancelled, DeadlineExceeded, FailedPrecondition, ItemlensError, Overloaded
+from itemlens_server.observer import NullObserver
 
 
 @dataclass
@@ -427,6 +429,65 @@ def test_it_counts_what_it_does(held: Held) -> None:
     assert (counts.inputs, counts.tokens) == (3, 20)
     assert counts.padded_tokens >= counts.tokens
     assert counts.run_seconds > 0 and counts.queue_seconds > 0
+
+
+class Recorder(NullObserver):
+    """Keeps what it is told of batches."""
+
+    def __init__(self) -> None:
+        self.batches: queue.SimpleQueue[tuple[str, int, int, int, float, float]] = queue.SimpleQueue()
+
+    def batch_run(
+        self,
+        encoder: str,
+        inputs: int,
+        tokens: int,
+        padded_tokens: int,
+        seconds: float,
+        queued_seconds: float,
+    ) -> None:
+        self.batches.put((encoder, inputs, tokens, padded_tokens, seconds, queued_seconds))
+
+
+class TestTheObserver:
+    def test_it_is_told_of_each_batch_from_now_on(self, held: Held) -> None:
+        recorder = Recorder()
+        held.batcher.observe(recorder)
+        held.submit("a", "b", "c", tokens=10)
+        held.submit("d", tokens=9)
+        held.go.set()
+        held.batcher.close()
+        batches = [recorder.batches.get(timeout=0) for _ in range(2)]
+        assert recorder.batches.empty()
+        assert [batch[:4] for batch in batches] == [("test", 1, 1, 1), ("test", 4, 39, 40)]
+        assert all(seconds > 0 and queued_seconds > 0 for *_, seconds, queued_seconds in batches)
+        counts = held.batcher.counts()
+        assert counts.run_seconds == pytest.approx(sum(batch[4] for batch in batches))
+        assert counts.queue_seconds == pytest.approx(sum(batch[5] for batch in batches))
+
+    def test_it_may_ask_the_batcher(self, held: Held) -> None:
+        class Asks(NullObserver):
+            def batch_run(self, *_: object, **__: object) -> None:
+                asked.put(held.batcher.counts().batches)
+
+        asked: queue.SimpleQueue[int] = queue.SimpleQueue()
+        held.batcher.observe(Asks())
+        held.go.set()
+        assert asked.get(timeout=5) == 1
+
+    def test_one_that_raises_stops_no_worker_and_is_logged_once(
+        self, held: Held, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Raises(NullObserver):
+            def batch_run(self, *_: object, **__: object) -> None:
+                raise RuntimeError("no")
+
+        held.batcher.observe(Raises())
+        held.go.set()
+        for name in "abc":
+            assert held.submit(name).results() == [name.upper()]
+        held.batcher.close()
+        assert len(caplog.records) == 1
 
 
 def test_among_thousands_of_inputs_every_output_finds_its_caller() -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import onnxruntime
 import pytest
 
-import spaces
+from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
+from itemlens_server.engine.session import choose_device
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
 from spaces import Tiny
 
@@ -26,14 +25,14 @@ pytestmark = [
 def test_vectors_are_those_of_the_processor(tiny: Tiny) -> None:
     contents = [Content("text", "text", "red running shoes"), Content("text", "text", "你好")]
     vectors = []
-    for provider in ("CPUExecutionProvider", "CUDAExecutionProvider"):
-        repository = ModelRepository(
-            tiny.models,
-            replace(spaces.OPTIONS, provider=provider, precision="fp32", gpu_memory_bytes=1 << 30),
+    for asked, provider in (("cpu", "CPUExecutionProvider"), ("cuda", "CUDAExecutionProvider")):
+        settings = Settings(
+            models=tiny.models, data=tiny.models, threads=2, precision="fp32", gpu_memory_bytes=1 << 30
         )
+        repository = ModelRepository(settings, choose_device(asked))
         space = repository.load(tiny.plain)
         assert {e.provider for e in space.encoders.values()} == {provider}
-        outcomes = ContentEncoder(1).encode(space, contents, "item", CallContext())
+        outcomes = ContentEncoder(Settings(threads=1)).encode(space, contents, "item", CallContext())
         vectors.append(np.stack([o.v for o in outcomes if isinstance(o, EncodedContent)]))
         repository.close()
     np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-3)

@@ -142,7 +142,7 @@ def sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelRep
 
 @pytest.fixture
 def encoder() -> Iterator[ContentEncoder]:
-    content_encoder = ContentEncoder(2)
+    content_encoder = ContentEncoder(Settings(threads=2))
     yield content_encoder
     content_encoder.close()
 
@@ -214,7 +214,7 @@ class TestANewModality:
         assert too_many.error is not None
         assert too_many.error.message == "channel 'sound' holds at most 2 sounds of an item"
 
-        item = catalogue.get(collection, ["both"], pictures=True)["both"]
+        item = catalogue.get(collection, ["both"], with_data=True)["both"]
         contents = [stored_content(space, item, stored) for stored in item.inputs]
         assert contents == [loud, low]
         request = QueryRequest(content=[low])

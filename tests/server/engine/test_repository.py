@@ -12,11 +12,11 @@ import onnx
 import pytest
 
 import spaces
+from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
 from itemlens_server.engine.modalities.image import ImageEncoder
 from itemlens_server.engine.modalities.text import TextEncoder
-from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.repository import ModelRepository, Space, verify
 from itemlens_server.engine.session import choose_provider
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound
@@ -149,7 +149,7 @@ class TestSpace:
         assert not plain_space.same_encoders(repository.load(tiny.other))
 
     def test_an_encoder_without_the_wanted_precision_runs_in_fp32(self, tiny: Tiny) -> None:
-        made = ModelRepository(tiny.models, EngineOptions(precision="int8"))
+        made = spaces.open_repository(tiny.models, precision="int8")
         precisions = {e.precision for e in made.load(tiny.plain).encoders.values()}
         made.close()
         assert precisions == {Precision.FP32}
@@ -198,15 +198,15 @@ class TestEncoders:
 
     def test_a_text_beyond_the_limit_is_refused(self, plain_space: Space) -> None:
         text, _ = self.encoders(plain_space)
-        text.prepare("鞋" * (spaces.OPTIONS.text_bytes // 3), "item")
+        text.prepare("鞋" * (Settings().max_text_bytes // 3), "item")
         with pytest.raises(InvalidArgument, match=r"longer than 262144 bytes") as error:
-            text.prepare("鞋" * (spaces.OPTIONS.text_bytes // 3 + 1), "item")
+            text.prepare("鞋" * (Settings().max_text_bytes // 3 + 1), "item")
         assert error.value.field == "text"
 
     def test_a_picture_beyond_the_limit_is_refused(self, plain_space: Space) -> None:
         _, image = self.encoders(plain_space)
         with pytest.raises(InvalidArgument, match="scale it down") as error:
-            image.prepare(b"x" * (spaces.OPTIONS.picture_bytes + 1), "item")
+            image.prepare(b"x" * (Settings().max_picture_bytes + 1), "item")
         assert error.value.field == "picture"
 
     def test_the_stored_form_gives_the_same_pixels(self, plain_space: Space) -> None:

@@ -19,12 +19,12 @@ def test_a_plan_must_be_clearly_faster_than_one_before_it(other: float, chosen: 
     assert fastest("text", [SAFE, OTHER], rates.__getitem__).plan == chosen
 
 
-def test_it_is_remembered_by_graph_and_machine(tmp_path: Path) -> None:
+def test_it_is_remembered_by_encoder_and_machine(tmp_path: Path) -> None:
     file = tmp_path / "tunings.json"
-    Tunings(file, 2, "CPU").put("graph", TUNED)
-    assert Tunings(file, 2, "CPU").get("graph") == TUNED
-    assert Tunings(file, 2, "CPU").get("other graph") is None
-    assert Tunings(file, 4, "CPU").get("graph") is None
+    Tunings(file, 2, "CPU").put("encoder", TUNED)
+    assert Tunings(file, 2, "CPU").get("encoder") == TUNED
+    assert Tunings(file, 2, "CPU").get("other encoder") is None
+    assert Tunings(file, 4, "CPU").get("encoder") is None
 
 
 def test_what_is_remembered_of_one_is_kept_when_another_is_measured(tmp_path: Path) -> None:
@@ -39,23 +39,17 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path, damaged: str) -> None
     file = tmp_path / "tunings.json"
     file.write_text(damaged)
     tunings = Tunings(file, 2, "CPU")
-    assert tunings.get("graph") is None
-    tunings.put("graph", TUNED)
-    assert tunings.get("graph") == TUNED
+    assert tunings.get("encoder") is None
+    tunings.put("encoder", TUNED)
+    assert tunings.get("encoder") == TUNED
 
 
 def test_the_folder_is_made_if_it_is_not_there_yet(tmp_path: Path) -> None:
     tunings = Tunings(tmp_path / "new" / "tunings.json", 2, "CPU")
-    tunings.put("graph", TUNED)
-    assert tunings.get("graph") == TUNED
+    tunings.put("encoder", TUNED)
+    assert tunings.get("encoder") == TUNED
 
 
 def test_a_place_that_cannot_be_written_to_does_not_keep_the_server_from_starting(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    Tunings(tmp_path / "file" / "tunings.json", 2, "CPU").put("graph", TUNED)
-
-
-def test_without_a_file_nothing_is_remembered() -> None:
-    tunings = Tunings(None, 2, "CPU")
-    tunings.put("graph", TUNED)
-    assert tunings.get("graph") is None
+    Tunings(tmp_path / "file" / "tunings.json", 2, "CPU").put("encoder", TUNED)

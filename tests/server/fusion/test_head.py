@@ -15,16 +15,16 @@ from itemlens_server.fusion.head import (
     ChannelTerms,
     ChannelWeights,
     Head,
-    KindWeights,
-    search_kind,
+    QuestionWeights,
+    search_question,
     unit,
 )
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def random_weights(rng: np.random.Generator, names: list[str]) -> KindWeights:
-    return KindWeights(
+def random_weights(rng: np.random.Generator, names: list[str]) -> QuestionWeights:
+    return QuestionWeights(
         {n: ChannelWeights(*rng.uniform(0, 3, 3).tolist()) for n in names}, float(rng.random())
     )
 
@@ -47,7 +47,7 @@ def random_head(rng: np.random.Generator) -> Head:
             )
         )
     names = list(dims)
-    kinds = {HISTORY: random_weights(rng, names), search_kind({names[0]: 0}): random_weights(rng, names)}
+    kinds = {HISTORY: random_weights(rng, names), search_question({names[0]: 0}): random_weights(rng, names)}
     return Head(tuple(channels), kinds, behaviour_lambda=3.5, fitted=True)
 
 
@@ -135,8 +135,8 @@ def test_a_head_comes_back_from_its_file_as_it_was(
     head.save(path)
     again = Head.load(path)
     assert again.names == head.names
-    assert (again.kinds, again.behaviour_lambda, again.fitted) == (
-        head.kinds,
+    assert (again.questions, again.behaviour_lambda, again.fitted) == (
+        head.questions,
         head.behaviour_lambda,
         head.fitted,
     )
@@ -165,14 +165,14 @@ class TestWeightsByKind:
             ChannelTerms("image", np.zeros(2)),
             ChannelTerms("reviews", np.zeros(2)),
         ),
-        {"search:text": KindWeights({"text": fitted}), HISTORY: KindWeights({"text": fitted}, 0.7)},
+        {"search:text": QuestionWeights({"text": fitted}), HISTORY: QuestionWeights({"text": fitted}, 0.7)},
     )
 
     def test_a_fitted_kind_has_its_own(self) -> None:
         assert self.head.weights(HISTORY).behaviour == 0.7
 
     def test_a_mix_that_was_not_fitted_takes_each_channels_own_search_weights(self) -> None:
-        weights = self.head.weights(search_kind({"text": 0, "reviews": 0}))
+        weights = self.head.weights(search_question({"text": 0, "reviews": 0}))
         assert weights.of("text") == self.fitted
         assert weights.of("reviews") == ChannelWeights()
 
@@ -180,4 +180,4 @@ class TestWeightsByKind:
         assert self.head.weights(DISLIKE).of("image") == ChannelWeights(1.0, 0.0, 0.0)
 
     def test_the_name_of_a_kind_does_not_depend_on_the_order_of_its_channels(self) -> None:
-        assert search_kind({"b": 0, "a": 0}) == search_kind({"a": 0, "b": 0}) == "search:a+b"
+        assert search_question({"b": 0, "a": 0}) == search_question({"a": 0, "b": 0}) == "search:a+b"

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from itemlens_server.engine.batcher import Batcher, Input
+from itemlens_server.engine.batcher import Batcher
 from itemlens_server.engine.call_context import CallContext
+from itemlens_server.engine.entry import Input
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.queue import Plan
 from itemlens_server.rpc.waiting import ready

@@ -22,7 +22,7 @@ from itemlens_server.services import (
     Collection,
     Content,
     ContentEncoder,
-    EventRow,
+    EventRecord,
     ExplainOptions,
     Explanation,
     ItemInput,
@@ -42,7 +42,7 @@ class Live:
         self.repository, self.data, self.space_id = repository, data, space
         self.settings = Settings(**{"segment_rows": 50, "max_item_pictures": 3, **settings})  # type: ignore[arg-type]
         self.store = Store(data)
-        self.encoder = ContentEncoder(2)
+        self.encoder = ContentEncoder(self.settings)
         self.catalogue = Catalogue(self.store, repository, self.encoder, self.settings, space)
         self.catalogue.load()
         self.use_cases = UseCases.over(self.catalogue, self.encoder, self.settings)
@@ -70,9 +70,10 @@ class Live:
 
     def record(self, *events: tuple[str, str, int]) -> None:
         """Events of (user, item, type), one a second."""
-        _, before, _ = self.store.reader().counts(self.collection.row.id)
+        _, before, _ = self.store.reader().counts(self.collection.record.id)
         self.catalogue.record(
-            "", [EventRow(f"e{before + n}", u, i, t, float(before + n)) for n, (u, i, t) in enumerate(events)]
+            "",
+            [EventRecord(f"e{before + n}", u, i, t, float(before + n)) for n, (u, i, t) in enumerate(events)],
         )
 
     def ask(self, request: QueryRequest, **options: Any) -> RecommendResult:

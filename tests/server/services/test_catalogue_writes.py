@@ -28,15 +28,15 @@ from itemlens_server.services import QueryRequest
 from itemlens_server.services import collection as collection_module
 from itemlens_server.services.encoding import Content
 from itemlens_server.services.items import ItemInput
-from itemlens_server.storage.records import EventRow
+from itemlens_server.storage.records import EventRecord
 from spaces import Tiny
 
 RED_SHOE, BLUE_DRESS = spaces.picture("shoe", "red"), spaces.picture("dress", "blue")
 
 
 def pictures_of(live: Live, item_id: str) -> list[bytes]:
-    found = live.catalogue.get(live.collection, [item_id], pictures=True)[item_id]
-    return [i.picture for i in found.inputs if i.channel == "image"]
+    found = live.catalogue.get(live.collection, [item_id], with_data=True)[item_id]
+    return [i.data for i in found.inputs if i.channel == "image"]
 
 
 def h_of(live: Live, item_id: str) -> np.ndarray:
@@ -117,7 +117,7 @@ class TestUpsert:
         [outcome], _, _ = live.catalogue.upsert("", [item], False, CallContext())
         assert isinstance(outcome.error, InvalidArgument)
         assert outcome.error.field == field and outcome.error.message
-        assert live.store.reader().counts(live.collection.row.id)[0] == 0
+        assert live.store.reader().counts(live.collection.record.id)[0] == 0
 
     def test_attributes_that_are_nested_too_deep_could_not_be_given_back(self, live: Live) -> None:
         deep: object = 1
@@ -142,6 +142,22 @@ class TestUpsert:
         assert encoded == [0]
         np.testing.assert_array_equal(h_of(live, "a"), h_of(live, "b"))
         assert pictures_of(live, "b") == [RED_SHOE]
+
+    def test_a_picture_whose_last_item_goes_meanwhile_is_encoded_again(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        live.put("a", None, [RED_SHOE])
+        encode, encoded = live.encoder.encode, []
+
+        def deleting(space, given, *args, **kwargs):  # type: ignore[no-untyped-def]
+            if not encoded:  # what is to be encoded is known by now: nothing, the store has it all
+                live.catalogue.delete_items(live.collection, ["a"])
+            encoded.append(len(given))
+            return encode(space, given, *args, **kwargs)
+
+        monkeypatch.setattr(live.encoder, "encode", deleting)
+        assert live.put("b", "red shoe", [RED_SHOE]).error is None
+        assert encoded == [1, 1] and pictures_of(live, "b") == [RED_SHOE]
 
     def test_bytes_of_a_picture_sent_as_a_text_are_no_picture(self, live: Live) -> None:
         # An ASCII picture: as bytes a PPM-like BMP could be text too. What counts is how it is sent.
@@ -225,8 +241,8 @@ class TestMerge:
 
 class TestEvents:
     @staticmethod
-    def event(event_id: str = "e", **changed: object) -> EventRow:
-        return EventRow(
+    def event(event_id: str = "e", **changed: object) -> EventRecord:
+        return EventRecord(
             **{"event_id": event_id, "user_id": "u", "item_id": "i", "type": 3, "time": 1.0} | changed
         )  # type: ignore[arg-type]
 
@@ -238,7 +254,7 @@ class TestEvents:
         live.catalogue.record("", [self.event()])
         [again], _ = live.catalogue.record("", [self.event(time=2.0)])
         assert again.error is None and [n.reason for n in again.warnings] == ["DUPLICATE_EVENT"]
-        assert live.store.reader().counts(live.collection.row.id)[1] == 1
+        assert live.store.reader().counts(live.collection.record.id)[1] == 1
 
     @pytest.mark.parametrize(
         "changed",
@@ -304,7 +320,7 @@ class TestBehaviour:
     ) -> None:
         self.fill(live, 80)
         live.collection.fit_item_to_item(live.store.reader())
-        (live.collection.directory / collection_module.BEHAVIOUR).write_bytes(damage)
+        (live.collection.directory / collection_module.TABLE_FILE).write_bytes(damage)
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
         try:
@@ -321,7 +337,7 @@ class TestBehaviour:
         live.collection.fit_item_to_item(live.store.reader())
         assert "only-secret" in live.collection.item_to_item.rows  # type: ignore[union-attr]
         live.catalogue.delete_user("", "secret")
-        live.catalogue.record("", [EventRow(f"new{n}", "x", f"i{n}", 5, 1e6 + n) for n in range(3)])
+        live.catalogue.record("", [EventRecord(f"new{n}", "x", f"i{n}", 5, 1e6 + n) for n in range(3)])
         # While the server was down, too: what was learnt before the deletion is not taken.
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
@@ -329,11 +345,13 @@ class TestBehaviour:
             assert again.collection.item_to_item is None
             assert again.collection.fit_item_to_item(again.store.reader())
             assert "only-secret" not in again.collection.item_to_item.rows  # type: ignore[union-attr]
-            again.catalogue.record("", [EventRow("s", "secret", "only-secret", 5, 2e6)])
-            again.catalogue.record("", [EventRow(f"m{n}", "y", f"i{n % 6}", 5, 3e6 + n) for n in range(40)])
+            again.catalogue.record("", [EventRecord("s", "secret", "only-secret", 5, 2e6)])
+            again.catalogue.record(
+                "", [EventRecord(f"m{n}", "y", f"i{n % 6}", 5, 3e6 + n) for n in range(40)]
+            )
             assert again.collection.fit_item_to_item(again.store.reader())
             again.catalogue.delete_user("", "secret")
-            again.catalogue.record("", [EventRow(f"l{n}", "z", f"i{n}", 5, 4e6 + n) for n in range(2)])
+            again.catalogue.record("", [EventRecord(f"l{n}", "z", f"i{n}", 5, 4e6 + n) for n in range(2)])
             assert again.collection.fit_item_to_item(again.store.reader())
             assert "only-secret" not in again.collection.item_to_item.rows  # type: ignore[union-attr]
         finally:
@@ -384,7 +402,7 @@ class TestBehaviour:
             live.catalogue.delete_user("", f"u{n}")
         assert live.collection.fit_item_to_item(live.store.reader())
         assert live.collection.item_to_item is None
-        assert not (live.collection.directory / collection_module.BEHAVIOUR).exists()
+        assert not (live.collection.directory / collection_module.TABLE_FILE).exists()
         assert not live.collection.fit_item_to_item(live.store.reader())
 
 
@@ -418,7 +436,7 @@ class TestCollections:
         live.catalogue.delete("default")
         assert live.catalogue.collections() == [] and not directory.exists()
         live.put("b", "blue")
-        assert live.store.reader().counts(live.collection.row.id)[:2] == (1, 0)
+        assert live.store.reader().counts(live.collection.record.id)[:2] == (1, 0)
 
     def test_both_are_told_apart(self, live: Live) -> None:
         for name, text in (("one", "red shoe"), ("two", "blue dress")):
@@ -494,7 +512,7 @@ class TestMove:
         assert there == {*(f"old-{n}" for n in range(40)), *written} - set(removed)
         assert live.collection.space.space_id == tiny.plain
         # What a reader of the store finds is the same.
-        assert live.store.reader().counts(live.collection.row.id)[0] == len(there)
+        assert live.store.reader().counts(live.collection.record.id)[0] == len(there)
 
 
 class TestRestart:

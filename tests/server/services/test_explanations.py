@@ -306,7 +306,9 @@ def test_an_explanation_stays_that_of_its_score_when_behaviour_is_fitted_again(s
     before, table = explained(), sample.collection.item_to_item
     sample.take_table(None)
     try:
-        assert explained() == before == pytest.approx([i.score for i in result.items], abs=TOLERANCE)
+        scores = [item.score for item in result.items]
+        assert before == pytest.approx(scores, abs=TOLERANCE)
+        assert explained() == pytest.approx(scores, abs=TOLERANCE)
     finally:
         sample.take_table(table)
 

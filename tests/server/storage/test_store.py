@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from itemlens_server.errors import AlreadyExists, FailedPrecondition, NotFound, StorageFull
 from itemlens_server.storage import writes
 from itemlens_server.storage.reader import Reader
-from itemlens_server.storage.records import Document, EventRow, NewItem, Replaced, StoredInput, content_hash
+from itemlens_server.storage.records import (
+    Document,
+    EventRecord,
+    NewItem,
+    Replaced,
+    StoredInput,
+    content_hash,
+)
 from itemlens_server.storage.store import Store
 
 ENCODERS = {"text": "encoder-t", "image": "encoder-i"}
@@ -61,11 +68,11 @@ def rows(store: Store, table: str) -> int:
 class TestItems:
     def test_come_back_as_they_were(self, store: Store, collection: int) -> None:
         upsert(store, collection, item("a", "red", (b"PIC1", b"PIC2")))
-        found = store.reader().items(collection, ["a", "b"], ENCODERS, pictures=True, vectors=True)
+        found = store.reader().items(collection, ["a", "b"], ENCODERS, data=True, vectors=True)
         assert set(found) == {"a"}
         a = found["a"]
         assert a.document == Document({"text": "red"}, {"price": 3}, (("goes_with", "x"),))
-        assert [i.picture for i in a.inputs if i.channel == "image"] == [b"PIC1", b"PIC2"]
+        assert [i.data for i in a.inputs if i.channel == "image"] == [b"PIC1", b"PIC2"]
         assert all(i.vector is not None for i in a.inputs)
         assert a.sequence == 1
 
@@ -74,7 +81,7 @@ class TestItems:
     ) -> None:
         [first] = upsert(store, collection, item("a", "red", (b"PIC1",)))
         [second] = upsert(store, collection, item("a", "blue"))
-        assert (second.old_row, second.row > first.row) == (first.row, True)
+        assert (second.old_label, second.label > first.label) == (first.label, True)
         assert store.reader().items(collection, ["a"], ENCODERS)["a"].document.texts == {"text": "blue"}
         assert (rows(store, "items"), rows(store, "pictures"), rows(store, "vectors")) == (1, 0, 1)
 
@@ -82,7 +89,7 @@ class TestItems:
         [first] = upsert(store, collection, item("a", "red"))
         store.write(lambda c: writes.delete_items(c, collection, ["a"]))
         [second] = upsert(store, collection, item("b", "blue"))
-        assert second.row > first.row
+        assert second.label > first.label
 
     def test_every_write_has_a_larger_sequence_number(self, store: Store, collection: int) -> None:
         numbers = [upsert(store, collection, item("a", str(n)))[0].sequence for n in range(3)]
@@ -93,9 +100,9 @@ class TestItems:
         [first] = upsert(store, collection, item("a", "red"))
         upsert(store, collection, item("a", "blue"))
         late, other = upsert(
-            store, collection, item("a", "green", replaces=first.row), item("new", "x", replaces=0)
+            store, collection, item("a", "green", replaces=first.label), item("new", "x", replaces=0)
         )
-        assert late.row == 0 and other.row > 0
+        assert late.label == 0 and other.label > 0
         assert store.reader().items(collection, ["a"], ENCODERS)["a"].document.texts == {"text": "blue"}
 
     def test_pages_hold_every_item_once_in_the_order_of_their_writes(
@@ -107,7 +114,7 @@ class TestItems:
         reader, seen, after = store.reader(), [], 0
         while page := reader.page(collection, after, 3):
             seen += [i.item_id for i in page]
-            after = page[-1].row
+            after = page[-1].label
         assert seen == ["i0", "i1", "i3", "i4", "i5", "i6", "i2"]
 
     def test_raw_vectors_come_item_by_item_from_a_row_on(self, store: Store, collection: int) -> None:
@@ -118,7 +125,7 @@ class TestItems:
             ("a", {"text": 1, "image": 2}),
             ("b", {"text": 1}),
         ]
-        assert [i for _, i, _ in store.reader().raw_vectors(collection, ENCODERS, first.row)] == ["b"]
+        assert [i for _, i, _ in store.reader().raw_vectors(collection, ENCODERS, first.label)] == ["b"]
 
     def test_raw_vectors_of_another_encoder_are_refused_with_what_to_do(
         self, store: Store, collection: int
@@ -152,10 +159,10 @@ class TestContent:
         upsert(store, collection, item("a", "red", (b"PIC",)))
         [image] = [
             i
-            for i in store.reader().items(collection, ["a"], ENCODERS, pictures=True)["a"].inputs
+            for i in store.reader().items(collection, ["a"], ENCODERS, data=True)["a"].inputs
             if i.channel == "image"
         ]
-        assert image.picture == b"PIC"
+        assert image.data == b"PIC"
 
     # A text and some pictures for an item of a collection, or None to delete it.
     contents = st.tuples(st.sampled_from(["red", "blue"]), st.sets(st.sampled_from([b"P", b"Q", b"R"])))
@@ -193,26 +200,31 @@ class TestContent:
 
 class TestEvents:
     @staticmethod
-    def record(store: Store, collection: int, *events: EventRow) -> list[EventRow | None]:
+    def record(store: Store, collection: int, *events: EventRecord) -> list[EventRecord | None]:
         return store.write(lambda c: writes.record_events(c, collection, events))[0]
 
     def test_come_back_oldest_first_and_only_the_latest(self, store: Store, collection: int) -> None:
-        self.record(store, collection, *(EventRow(f"e{n}", "u", f"i{n}", 3, float(9 - n)) for n in range(5)))
+        self.record(
+            store, collection, *(EventRecord(f"e{n}", "u", f"i{n}", 3, float(9 - n)) for n in range(5))
+        )
         found = store.reader().history(collection, "u", 3)
         assert [e.item_id for e in found] == ["i2", "i1", "i0"]
 
     def test_at_the_same_time_keep_the_order_of_their_arrival(self, store: Store, collection: int) -> None:
-        self.record(store, collection, *(EventRow(f"e{n}", "u", f"i{n}", 3, 1.0) for n in range(4)))
+        self.record(store, collection, *(EventRecord(f"e{n}", "u", f"i{n}", 3, 1.0) for n in range(4)))
         assert [e.item_id for e in store.reader().history(collection, "u", 9)] == ["i0", "i1", "i2", "i3"]
 
     def test_an_id_counts_once_and_the_first_stays(self, store: Store, collection: int) -> None:
-        first, second = EventRow("e", "u", "a", 3, 1.0), EventRow("e", "u", "b", 5, 2.0, 3.0, 9.5, "rec")
+        first, second = (
+            EventRecord("e", "u", "a", 3, 1.0),
+            EventRecord("e", "u", "b", 5, 2.0, 3.0, 9.5, "rec"),
+        )
         assert self.record(store, collection, first) == [None]
         assert self.record(store, collection, second) == [first]
         assert store.reader().history(collection, "u", 9) == [first]
 
     def test_of_one_user_go_and_those_of_others_stay(self, store: Store, collection: int) -> None:
-        self.record(store, collection, EventRow("1", "u", "a", 3, 1.0), EventRow("2", "v", "a", 3, 1.0))
+        self.record(store, collection, EventRecord("1", "u", "a", 3, 1.0), EventRecord("2", "v", "a", 3, 1.0))
         assert store.write(lambda c: writes.delete_user(c, collection, "u")) == 1
         assert store.write(lambda c: writes.delete_user(c, collection, "u")) == 0
         assert [e[0] for e in store.reader().events(collection)] == ["v"]
@@ -307,10 +319,24 @@ def test_a_reader_sees_an_item_and_its_inputs_of_one_moment(store: Store, collec
         return plain(*wanted)  # type: ignore[arg-type]
 
     reader._inputs = interrupted  # type: ignore[method-assign]
-    found = reader.items(collection, ["a"], ENCODERS, pictures=True)["a"]
+    found = reader.items(collection, ["a"], ENCODERS, data=True)["a"]
     assert found.document.texts == {"text": "red"}
-    assert [i.picture for i in found.inputs if i.channel == "image"] == [b"OLD"]
+    assert [i.data for i in found.inputs if i.channel == "image"] == [b"OLD"]
     assert isinstance(reader, Reader)
+
+
+def test_what_relies_on_data_that_is_gone_is_not_stored(store: Store, collection: int) -> None:
+    def relying(item_id: str) -> NewItem:
+        inputs = (StoredInput("image", content_hash(b"PIC"), b"", vector("p"), needs_data=True),)
+        return NewItem(item_id, Document({}, {}, ()), inputs)
+
+    [refused] = upsert(store, collection, relying("b"))
+    assert refused.label == 0
+    upsert(store, collection, item("a", "red", (b"PIC",)))
+    [stored] = upsert(store, collection, relying("b"))
+    assert stored.label
+    found = store.reader().items(collection, ["b"], ENCODERS, data=True)["b"]
+    assert [i.data for i in found.inputs] == [b"PIC"]
 
 
 def test_each_encoder_gets_the_form_of_a_picture_that_is_kept_for_it(store: Store, collection: int) -> None:
@@ -320,5 +346,5 @@ def test_each_encoder_gets_the_form_of_a_picture_that_is_kept_for_it(store: Stor
         one = NewItem("a", Document({}, {}, ()), (StoredInput("image", key, form, vector("p")),))
         store.write(lambda c, n=number, i=one, e=encoder: writes.upsert_items(c, n, [i], {"image": e}))
     for number, (encoder, form) in zip((collection, other), forms.items(), strict=True):
-        [kept] = store.reader().items(number, ["a"], {"image": encoder}, pictures=True)["a"].inputs
-        assert kept.picture == form
+        [kept] = store.reader().items(number, ["a"], {"image": encoder}, data=True)["a"].inputs
+        assert kept.data == form

@@ -19,7 +19,6 @@ from itemlens_bench.speed.target import Target
 from itemlens_bench.speed.workload import Workload
 from itemlens_server.config import Settings
 from itemlens_server.engine.manifest import Manifest, Precision, TextPreprocessing
-from itemlens_server.engine.options import EngineOptions
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import choose_provider
 from itemlens_server.errors import InvalidArgument
@@ -41,7 +40,7 @@ class TextSpace:
             NotFound: there is none.
             InvalidArgument: it has no texts, or not in these precisions.
         """
-        directory = (models / ModelRepository(models, EngineOptions()).resolve(name)).resolve()
+        directory = (models / ModelRepository(Settings.read(models=models)).resolve(name)).resolve()
         manifest = Manifest.load(directory)
         channel = next((c for c in manifest.channels if c.kind == "TEXT"), None)
         if channel is None:

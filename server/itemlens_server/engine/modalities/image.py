@@ -53,13 +53,13 @@ class ImageEncoder(Encoder[bytes, Array]):
         Raises:
             InvalidArgument: it is no picture that can be read, or too large.
         """
-        if len(value) > self._options.picture_bytes:
+        if len(value) > self._settings.max_picture_bytes:
             raise InvalidArgument(
-                f"the picture has {len(value)} bytes, the limit is {self._options.picture_bytes}; scale it down",
+                f"the picture has {len(value)} bytes, the limit is {self._settings.max_picture_bytes}; scale it down",
                 "picture",
             )
         try:
-            image = self._decode(value, self._options.picture_pixels)
+            image = self._decode(value, self._settings.max_picture_pixels)
         except PictureError as error:
             raise InvalidArgument(str(error), "picture") from error
         fitted = model_input(image, self._preprocessing)
@@ -84,10 +84,11 @@ class ImageEncoder(Encoder[bytes, Array]):
         )
 
     def _plans(self) -> list[Plan]:
-        if self._options.gpu:
-            return [Plan(self._options.gpus, 1, max_batch=32)]
+        if self._device.gpu:
+            return [Plan(self._device.gpus, 1, max_batch=32)]
         # Batches of pictures bring nothing on a processor: each is work enough for a thread.
-        return [Plan(self._options.threads, 1, max_batch=1), Plan(1, self._options.threads, max_batch=1)]
+        threads = self._settings.thread_count()
+        return [Plan(threads, 1, max_batch=1), Plan(1, threads, max_batch=1)]
 
     def _sample(self) -> list[Array]:
         shape = (3, self._preprocessing.height, self._preprocessing.width)
@@ -99,7 +100,7 @@ class ImageEncoder(Encoder[bytes, Array]):
     def _run(self, session: Session, batch: list[tuple[Array, bool]]) -> list[Encoded]:
         with_places = batch[0][1]
         pixels = np.stack([picture for picture, _ in batch])
-        if self._options.gpu:  # few shapes: see the text encoder
+        if self._device.gpu:  # few shapes: see the text encoder
             rows = 1 << (len(batch) - 1).bit_length()
             pixels = np.concatenate([pixels, np.zeros((rows - len(batch), *pixels.shape[1:]), np.float32)])
         result = session.run(["v", "z"] if with_places else ["v"], {"pixels": pixels})

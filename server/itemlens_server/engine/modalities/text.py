@@ -75,7 +75,7 @@ class TextEncoder(Encoder[str, Tokens]):
         Raises:
             InvalidArgument: the text is empty, too long or not proper Unicode.
         """
-        limit = self._options.text_bytes
+        limit = self._settings.max_text_bytes
         if len(value) > limit or (
             4 * len(value) > limit and len(value.encode("utf-8", "surrogatepass")) > limit
         ):
@@ -89,10 +89,10 @@ class TextEncoder(Encoder[str, Tokens]):
         return Prepared(tokens, TextLayout(value, tokens), warnings=_warnings(tokens))
 
     def _plans(self) -> list[Plan]:
-        threads = self._options.threads
-        if self._options.gpu:
+        threads = self._settings.thread_count()
+        if self._device.gpu:
             # On a GPU small batches are the enemy, and padding is cheap beside them.
-            return [Plan(self._options.gpus, 1, max_batch=256, max_tokens=32_768, call_tokens=4096)]
+            return [Plan(self._device.gpus, 1, max_batch=256, max_tokens=32_768, call_tokens=4096)]
         shares = [(threads // n, n) for n in (1, 2, 4, 8) if n <= threads and threads % n == 0]
         if self._singly:
             # They still leave the queue a few at a time: that a thread waits for the next costs more than the others'
@@ -118,7 +118,7 @@ class TextEncoder(Encoder[str, Tokens]):
 
     def _run_together(self, session: Session, batch: list[tuple[Tokens, bool]]) -> list[Encoded]:
         rows, longest = len(batch), max(len(t) for t, _ in batch)
-        if self._options.gpu:
+        if self._device.gpu:
             rows = 1 << (rows - 1).bit_length()
             longest = min(-(-longest // GPU_LENGTH_STEP) * GPU_LENGTH_STEP, self._max_tokens)
         ids = np.zeros((rows, longest), np.int64)

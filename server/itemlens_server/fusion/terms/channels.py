@@ -132,9 +132,9 @@ class Channels(Term):
         """A channel's whole sum, over its own inputs or over those that predict it."""
         channel, d = self._head.channel(name), side.vectors.astype(np.float64)
         by_source: dict[str, list[PlacedInput]] = {}
-        for one in inputs:
-            if not imputed or one.channel in channel.predictors:
-                by_source.setdefault(one.channel, []).append(one)
+        for given in inputs:
+            if not imputed or given.channel in channel.predictors:
+                by_source.setdefault(given.channel, []).append(given)
         scale: dict[str, Floats] = {name: d}
         if imputed:
             guess = sum(
@@ -149,12 +149,12 @@ class Channels(Term):
         parts: list[Part] = []
         values: list[Floats] = []
         for source, own in by_source.items():
-            for number, (one, share) in enumerate(
+            for number, (placed, share) in enumerate(
                 zip(own, _shares(self._head.channel(source), scale[source], own), strict=True)
             ):
                 parts += [
                     replace(p, channel=name, imputed=imputed, source_channel=source, picture_index=number)
-                    for p in one.places.parts
+                    for p in placed.places.parts
                 ]
                 values.append(share)
         whole = np.concatenate(values, axis=1) if values else np.zeros((len(d), 0))
@@ -167,7 +167,7 @@ class Channels(Term):
         here = positions_of(histories.item_ids, histories.candidates)
         totals = np.zeros((len(histories.past), len(here)), np.float32)
         for name, (e, has) in histories.channels.items():
-            w = head.kinds[HISTORY].of(name)
+            w = head.questions[HISTORY].of(name)
             q = np.zeros((len(histories.past), e.shape[1]), np.float32)
             for n, past in enumerate(histories.past):
                 known = [(numbers[i], a) for i, a in past.items() if i in numbers]
@@ -199,10 +199,10 @@ def _shares(channel: ChannelTerms, d: Floats, inputs: Sequence[PlacedInput]) -> 
     g = d if channel.projection is None else d @ channel.projection.T.astype(np.float64)
     length = max(float(np.linalg.norm(_units(channel, inputs).sum(0))), 1e-12)
     shares = []
-    for one in inputs:
-        z = one.z.astype(np.float64)
-        norm = max(float(np.linalg.norm(_project(channel, one.v))), 1e-12)
-        shares.append(one.places.sum(g @ (z - channel.mean).T / (len(z) * norm * length)))
+    for placed in inputs:
+        z = placed.z.astype(np.float64)
+        norm = max(float(np.linalg.norm(_project(channel, placed.v))), 1e-12)
+        shares.append(placed.places.sum(g @ (z - channel.mean).T / (len(z) * norm * length)))
     return shares
 
 
