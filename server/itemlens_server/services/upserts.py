@@ -92,11 +92,11 @@ class Upserts:
                 inputs[n][m] = self._known(reader, collection, content)
                 if inputs[n][m] is None:
                     todo.append((n, m, content))
-        found = self._encoder.encode(
+        encoded = self._encoder.encode(
             collection.space, [content for _, _, content in todo], "item", call, keep=True
         )
         warnings: dict[int, list[Warning]] = {}
-        for (n, m, content), outcome in zip(todo, found, strict=True):
+        for (n, m, content), outcome in zip(todo, encoded, strict=True):
             if isinstance(outcome, EncodedContent):
                 inputs[n][m] = StoredInput(content.channel, content.digest, outcome.stored, outcome.v)
                 warnings.setdefault(n, []).extend(
