@@ -99,13 +99,13 @@ def vocabulary() -> list[str]:
 def tokenizer() -> Tokenizer:
     """WordPiece as BERT has it: lower case, each Chinese character a word of its own."""
     ids = {piece: n for n, piece in enumerate(vocabulary())}
-    made = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
-    made.normalizer = normalizers.BertNormalizer()
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    made.post_processor = processors.TemplateProcessing(
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])]
     )
-    return made
+    return tokenizer
 
 
 def word_vectors(seed: int) -> Array:
@@ -173,8 +173,8 @@ def _model(
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()
     ]
     held = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    made = helper.make_graph(nodes, "tiny", inputs, results, held)
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    graph = helper.make_graph(nodes, "tiny", inputs, results, held)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
     return model
 
@@ -337,5 +337,5 @@ def raw_vectors(space: Space, item: SampleItem) -> dict[str, Sequence[Array]]:
         encoder = space.encoders[channel]
         inputs = [encoder.prepare(value, "item").model_input for value in values]
         if inputs:
-            raw[channel] = [one.v for one in encoder.submit(inputs, False, CallContext()).results()]
+            raw[channel] = [encoded.v for encoded in encoder.submit(inputs, False, CallContext()).results()]
     return raw

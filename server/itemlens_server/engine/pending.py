@@ -15,8 +15,8 @@ Output = TypeVar("Output")
 class Pending(Generic[Output]):
     """The outputs of one call's inputs, once they are there.
 
-    Not a concurrent.futures.Future: with one, the batcher takes a fifth longer for a call of one text, and with
-    asyncio.wrap_future on the event loop a third (7 to 9 µs).
+    Not a concurrent.futures.Future: a call of one text then costs 5 to 7 µs more (12 to 16% of what the batcher takes),
+    and on the event loop, with asyncio.wrap_future, 8 to 11 µs (17 to 36%).
     """
 
     def __init__(self, count: int, call: CallContext) -> None:

@@ -70,8 +70,8 @@ def channel(
     )  # fmt: skip
     server = Server(settings, observer=recorder)
     port = server.start()
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as made:
-        yield made
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield channel
     server.stop()
 
 
