@@ -13,7 +13,7 @@ DOCUMENT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 # By heading: what names the example, and where it is looked for.
 EXAMPLES = {
     "A channel kind": (
-        r"\bIMAGE\b|_IMAGE\b|ImageEncoder|[Pp]icture(Preprocessing|Checkpoint)"
+        r"\bIMAGE\b|_IMAGE\b|ImageEncoder|[Pp]icture(Preprocessing|Checkpoint)|presets\.image\b"
         r"|\.pictures?\b|\bpicture\s*[=:]|\bpictures: (Sequence|Mapping|dict)"
     ),
     "A term": r"\bBehaviour\b",
