@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from . import _catalog, _understand, _upload
-from ._client import signature_of
+from ._catalog import AwaitedCatalog
 from ._errors import DeadlineExceeded, ItemlensError, ServerError, Unavailable, from_rpc
 from ._retry import Retry
 from ._steps import Call, Done, Finish, Open, Read, Session, Sleep, Step, Steps, Write, advance
 from ._stored import StoredItem
 from ._transport import Priority, channel_options, checked, methods
+from ._understand import AwaitedUnderstand
+from ._upload import AwaitedUpload
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _awaited(
-    operation: Callable[Concatenate[Session, P], Steps[T]],
-) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
-    @functools.wraps(operation)
-    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._run(operation(self._session, *args, **kwargs))
-
-    method.__signature__ = signature_of(operation)  # type: ignore[attr-defined]
-    return method
-
-
-class AsyncClient:
+class AsyncClient(AwaitedUnderstand, AwaitedCatalog, AwaitedUpload):
     """The asyncio client of an itemlens server: `Client`, awaited.
 
     It belongs to the event loop of its first call.
@@ -76,27 +64,6 @@ class AsyncClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-    space = _awaited(_understand.space)
-    statistics = _awaited(_understand.statistics)
-    encode = _awaited(_understand.encode)
-    fuse = _awaited(_understand.fuse)
-    recommend = _awaited(_understand.recommend)
-    explain = _awaited(_understand.explain)
-
-    create_collection = _awaited(_catalog.create_collection)
-    get_collection = _awaited(_catalog.get_collection)
-    list_collections = _awaited(_catalog.list_collections)
-    update_collection = _awaited(_catalog.update_collection)
-    delete_collection = _awaited(_catalog.delete_collection)
-    upsert = _awaited(_catalog.upsert)
-    upload = _awaited(_upload.upload)
-    get_items = _awaited(_catalog.get_items)
-    delete_items = _awaited(_catalog.delete_items)
-    record_events = _awaited(_catalog.record_events)
-    upload_events = _awaited(_upload.upload_events)
-    delete_user = _awaited(_catalog.delete_user)
-    _page_of_items = _awaited(_catalog.page_of_items)
 
     async def list_items(
         self, *, page_size: int = 100, collection: str | None = None, timeout: float | None = None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from . import _build, _read
 from ._build import Names
+from ._flavours import Awaited, Blocking, awaited, blocking
 from ._retry import Deadline
 from ._steps import Session, Steps, call
 from ._stored import Collection, StoredItem, StoredItems, Written
@@ -244,3 +245,35 @@ def delete_user(
     deadline = session.deadline(timeout)
     reply = yield from call(session, "DeleteUser", request, pb.DeleteUserResponse, deadline)
     return reply.deleted_events
+
+
+class BlockingCatalog(Blocking):
+    """The operations as blocking methods."""
+
+    create_collection = blocking(create_collection)
+    get_collection = blocking(get_collection)
+    list_collections = blocking(list_collections)
+    update_collection = blocking(update_collection)
+    delete_collection = blocking(delete_collection)
+    upsert = blocking(upsert)
+    get_items = blocking(get_items)
+    _page_of_items = blocking(page_of_items)
+    delete_items = blocking(delete_items)
+    record_events = blocking(record_events)
+    delete_user = blocking(delete_user)
+
+
+class AwaitedCatalog(Awaited):
+    """The operations as awaited methods."""
+
+    create_collection = awaited(create_collection)
+    get_collection = awaited(get_collection)
+    list_collections = awaited(list_collections)
+    update_collection = awaited(update_collection)
+    delete_collection = awaited(delete_collection)
+    upsert = awaited(upsert)
+    get_items = awaited(get_items)
+    _page_of_items = awaited(page_of_items)
+    delete_items = awaited(delete_items)
+    record_events = awaited(record_events)
+    delete_user = awaited(delete_user)

@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import grpc
 
-from . import _catalog, _understand, _upload
+from ._catalog import BlockingCatalog
 from ._errors import DeadlineExceeded, ItemlensError, from_rpc
 from ._retry import Retry
 from ._steps import Call, Done, Finish, Open, Read, Session, Sleep, Step, Steps, Write, advance
 from ._stored import StoredItem
 from ._transport import Priority, channel_options, checked, methods
+from ._understand import BlockingUnderstand
+from ._upload import BlockingUpload
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def signature_of(operation: Callable[..., Any]) -> inspect.Signature:
-    """The signature that an operation has as a method: `self` for the session, the result for the steps."""
-    signature = inspect.signature(operation)
-    first, *others = signature.parameters.values()
-    result = str(signature.return_annotation).removeprefix("Steps[").removesuffix("]")
-    return signature.replace(
-        parameters=[first.replace(name="self", annotation=first.empty), *others], return_annotation=result
-    )
-
-
-def _blocking(operation: Callable[Concatenate[Session, P], Steps[T]]) -> Callable[Concatenate[Client, P], T]:
-    @functools.wraps(operation)
-    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self._run(operation(self._session, *args, **kwargs))
-
-    method.__signature__ = signature_of(operation)  # type: ignore[attr-defined]
-    return method
-
-
-class Client:
+class Client(BlockingUnderstand, BlockingCatalog, BlockingUpload):
     """A blocking client of an itemlens server. Threads may share one.
 
         with itemlens.Client("localhost:50051") as client:
@@ -98,27 +78,6 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    space = _blocking(_understand.space)
-    statistics = _blocking(_understand.statistics)
-    encode = _blocking(_understand.encode)
-    fuse = _blocking(_understand.fuse)
-    recommend = _blocking(_understand.recommend)
-    explain = _blocking(_understand.explain)
-
-    create_collection = _blocking(_catalog.create_collection)
-    get_collection = _blocking(_catalog.get_collection)
-    list_collections = _blocking(_catalog.list_collections)
-    update_collection = _blocking(_catalog.update_collection)
-    delete_collection = _blocking(_catalog.delete_collection)
-    upsert = _blocking(_catalog.upsert)
-    upload = _blocking(_upload.upload)
-    get_items = _blocking(_catalog.get_items)
-    delete_items = _blocking(_catalog.delete_items)
-    record_events = _blocking(_catalog.record_events)
-    upload_events = _blocking(_upload.upload_events)
-    delete_user = _blocking(_catalog.delete_user)
-    _page_of_items = _blocking(_catalog.page_of_items)
 
     def list_items(
         self, *, page_size: int = 100, collection: str | None = None, timeout: float | None = None

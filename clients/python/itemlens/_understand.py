@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, Unpack
 from . import _build, _read
 from ._build import Names
 from ._enums import ChannelKind, Role
+from ._flavours import Awaited, Blocking, awaited, blocking
 from ._results import Encoded, Explanations, Fused, Recommendations, Space, Statistics
 from ._retry import Deadline
 from ._steps import Session, Steps, call
@@ -286,3 +287,25 @@ def _listed(pictures: Sequence[Picture]) -> list[Picture]:
     if isinstance(pictures, bytes | str):
         raise TypeError("pictures is a list of pictures, not one")
     return list(pictures)
+
+
+class BlockingUnderstand(Blocking):
+    """The operations as blocking methods."""
+
+    space = blocking(space)
+    statistics = blocking(statistics)
+    encode = blocking(encode)
+    fuse = blocking(fuse)
+    recommend = blocking(recommend)
+    explain = blocking(explain)
+
+
+class AwaitedUnderstand(Awaited):
+    """The operations as awaited methods."""
+
+    space = awaited(space)
+    statistics = awaited(statistics)
+    encode = awaited(encode)
+    fuse = awaited(fuse)
+    recommend = awaited(recommend)
+    explain = awaited(explain)

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from . import _build, _read
 from ._build import Names
 from ._errors import InvalidArgument, ItemlensError, ServerError, Unavailable
+from ._flavours import Awaited, Blocking, awaited, blocking
 from ._steps import Finish, Open, Read, Session, Sleep, Steps, Write
 from ._stored import Progress, UploadReport, WriteResult
 from ._types import Event, Item
@@ -288,3 +289,17 @@ class _Line:
 
     def end(self) -> None:
         sys.stderr.write("\n")
+
+
+class BlockingUpload(Blocking):
+    """The operations as blocking methods."""
+
+    upload = blocking(upload)
+    upload_events = blocking(upload_events)
+
+
+class AwaitedUpload(Awaited):
+    """The operations as awaited methods."""
+
+    upload = awaited(upload)
+    upload_events = awaited(upload_events)
