@@ -1,10 +1,11 @@
-"""What the encoders of all modalities have in common: sessions, a plan, and a batcher in front of them."""
+"""A modality, and what the encoders of all have in common: sessions, a plan, and a batcher in front of them."""
 
 from __future__ import annotations
 
+import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +19,8 @@ from itemlens_server.engine.batcher import Batcher, Counts
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.entry import Input
 from itemlens_server.engine.manifest import EncoderSpec, Precision, Purpose
-from itemlens_server.engine.modality import Modality, ModelInput, Prepared
 from itemlens_server.engine.pending import Pending
+from itemlens_server.engine.prepared import ModelInput, Prepared
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Device, Session
 from itemlens_server.engine.tuning import Tunings, fastest
@@ -45,6 +46,43 @@ class Runtime:
     device: Device
     tunings: Tunings
     observer: Observer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modality:
+    """A kind of content: how it is named, kept, encoded and explained. What the rest of the server must know of
+    it stands here, so that it need not ask which kind it is.
+
+    kind:          as in the manifest and the contract's ChannelKind
+    field:         as in the contract's Content; the word for one of them in messages
+    plural:        the word for several
+    encoder:       what runs its models
+    several:       whether an item may have more than one in a channel
+    in_document:   whether an item's document holds it; if not, the store keeps the bytes in `Prepared.stored`
+    quick:         whether preparing one takes less time than handing it to another thread
+    by_purpose:    whether it is prepared differently for a query and for an item
+    place:         kind of its places as in the contract's PartKind, the whole content included
+    other_places:  further kinds
+    fits:          by language, what a sentence says of one that fits; {} stands for its words
+    sample_query:  a query that a content should be found by, cut from what the store has of it
+    """
+
+    kind: str
+    field: str
+    plural: str
+    encoder: type[Encoder[Any, Any]]
+    several: bool
+    in_document: bool
+    quick: bool
+    by_purpose: bool
+    place: str
+    other_places: tuple[str, ...] = ()
+    fits: Mapping[str, str]
+    sample_query: Callable[[random.Random, Any], str | bytes]
+
+    def max_per_item(self, limit: int) -> int:
+        """How many an item may have in a channel. `limit`: the setting, for those that may be several."""
+        return limit if self.several else 1
 
 
 class Encoder(ABC, Generic[Value, ModelInput]):

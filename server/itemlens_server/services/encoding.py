@@ -15,8 +15,8 @@ from itemlens_server.engine.cache import LruCache
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.encoder import Array, Encoded, Encoder
 from itemlens_server.engine.manifest import Purpose
-from itemlens_server.engine.modality import Layout, Prepared
 from itemlens_server.engine.pending import Pending
+from itemlens_server.engine.prepared import Layout, Prepared
 from itemlens_server.engine.repository import Space
 from itemlens_server.errors import InvalidArgument, ItemlensError, Warning
 from itemlens_server.storage.records import StoredInput, StoredItem, content_hash

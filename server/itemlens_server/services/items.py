@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from itemlens_server.engine.encoder import Modality
 from itemlens_server.engine.modalities import MODALITIES, modality_of_field
-from itemlens_server.engine.modality import Modality
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, Warning
 from itemlens_server.services.encoding import Content
 from itemlens_server.storage.records import Document, NewItem, StoredInput, StoredItem

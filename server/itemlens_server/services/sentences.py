@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
+from itemlens_server.engine.encoder import Modality
 from itemlens_server.engine.modalities import MODALITIES
-from itemlens_server.engine.modality import Modality
 from itemlens_server.errors import InvalidArgument
 from itemlens_server.fusion.parts import Part
 from itemlens_server.fusion.terms import TERMS

@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from itemlens_server.engine import heat_map
-from itemlens_server.engine.encoder import Array, Encoded, Encoder
+from itemlens_server.engine.encoder import Array, Encoded, Encoder, Modality
 from itemlens_server.engine.manifest import Purpose
-from itemlens_server.engine.modality import Layout, Modality, Prepared
 from itemlens_server.engine.pictures import PictureError, decode, model_input, normalise, stored_form
+from itemlens_server.engine.prepared import Layout, Prepared
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Session
 from itemlens_server.errors import InvalidArgument

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from itemlens_server.engine.encoder import Encoded, Encoder
+from itemlens_server.engine.encoder import Encoded, Encoder, Modality
 from itemlens_server.engine.manifest import Purpose
-from itemlens_server.engine.modality import Layout, Modality, Prepared
+from itemlens_server.engine.prepared import Layout, Prepared
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Session
 from itemlens_server.engine.texts import TextError, Tokenizer, Tokens
