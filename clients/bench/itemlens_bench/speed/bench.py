@@ -20,7 +20,7 @@ from itemlens_bench.speed.workload import Workload
 from itemlens_server.config import Settings
 from itemlens_server.engine.manifest import Manifest, Precision, TextPreprocessing
 from itemlens_server.engine.repository import ModelRepository
-from itemlens_server.engine.session import choose_provider
+from itemlens_server.engine.session import Provider, choose_provider
 from itemlens_server.errors import InvalidArgument
 
 
@@ -111,6 +111,11 @@ class Bench:
         """Threads that inference may use, in the server and by itself."""
         return Settings.read(None, **self.settings).thread_count()
 
+    @cached_property
+    def provider(self) -> Provider:
+        """What ONNX Runtime runs on, in the server and by itself."""
+        return choose_provider(Settings.read(None, **self.settings).provider)
+
     def start(self, precision: Precision, folder: Path) -> Ours:
         """How our server is started with the graph of `precision`, over the store in `folder`."""
         settings = {**self.settings, "precision": precision.value}
@@ -126,9 +131,8 @@ class Bench:
 
     def raw(self, precision: Precision) -> Remote[Raw]:
         """ONNX Runtime with the graph of `precision`, in a process of its own."""
-        provider = choose_provider(Settings.read(None, **self.settings).provider)
         graph = self.space.graph(precision)
-        return Remote(partial(Raw, graph, self.workload.texts, self.processors, provider))
+        return Remote(partial(Raw, graph, self.workload.texts, self.processors, self.provider))
 
     def best(self, raw: Remote[Raw], precision: Precision) -> tuple[Setup, float]:
         """The set-up that is fastest by itself, and its texts a second."""

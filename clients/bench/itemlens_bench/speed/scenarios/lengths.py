@@ -17,8 +17,6 @@ from itemlens_bench.speed.remote import Remote
 from itemlens_bench.speed.report import Chart, Figure, Line, Row, Section
 from itemlens_bench.speed.rounds import Measured, play
 from itemlens_bench.speed.workload import texts_of
-from itemlens_server.config import Settings
-from itemlens_server.engine.session import choose_provider
 
 LENGTHS = (16, 32, 128, 512)
 SIZES = (1, 8, 64, 256, 1024)
@@ -32,8 +30,7 @@ def lengths(bench: Bench) -> list[Section]:
     """A section for each length that the encoder takes, of our server in the first precision."""
     bench = replace(bench, settings={**PATIENT, **bench.settings})
     precision = bench.precisions[0]
-    provider = choose_provider(Settings.read(None, **bench.settings).provider)
-    most = most_a_second(precision, provider, bench.processors)
+    most = most_a_second(precision, bench.provider, bench.processors)
     graph = bench.space.graph(precision)
     sections = []
     with bench.ours(precision) as server:
@@ -45,7 +42,7 @@ def lengths(bench: Bench) -> list[Section]:
                 bench.space.directory,
                 bench.space.preprocessing,
             )
-            with Remote(partial(Raw, graph, texts, bench.processors, provider)) as raw:
+            with Remote(partial(Raw, graph, texts, bench.processors, bench.provider)) as raw:
                 sections.append(
                     _section(bench, server, raw, texts, tokens, operations(graph.path, tokens), most)
                 )
