@@ -36,9 +36,9 @@ from itemlens_server.fusion.head import (
     DISLIKE,
     HISTORY,
     Array,
-    ChannelTerms,
     ChannelWeights,
     Head,
+    HeadChannel,
     QuestionWeights,
     search_question,
 )
@@ -255,7 +255,7 @@ def fitted_head(space: Space) -> Head:
     terms = {name: fit.project(name, data[name], len(items), width)[0] for name, width in widths.items()}
     units = {name: fit.item_units(terms[name], data[name], len(items))[0] for name in widths}
     channels = tuple(
-        ChannelTerms(
+        HeadChannel(
             name,
             terms[name].mean,
             terms[name].projection,

@@ -51,7 +51,7 @@ class Server:
         self.catalogue.load()
         self.use_cases = UseCases.over(self.catalogue, self.encoder, settings)
         self._pool = ThreadPoolExecutor(settings.rpc_threads, "rpc")
-        # Threads that only compute would take the interpreter and the caches from each other: as many as can run.
+        # Threads that mostly compute would take the interpreter and the caches from each other: as many as can run.
         self._computing = ThreadPoolExecutor(settings.thread_count(), "compute")
 
         def add_services(server: grpc.aio.Server) -> None:

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from itemlens_server.engine.call_context import Priority
 
-Entry = TypeVar("Entry", bound="QueueEntry")
+AnyEntry = TypeVar("AnyEntry", bound="QueueEntry")
 
 # Batches are filled from the first entries in the order, this many times as many as fit into one. A lower number lets
 # none be overtaken by many, a higher one finds lengths more alike: at 64 single texts of MiniLM waiting, 4 gives .979
@@ -72,12 +72,12 @@ class QueueEntry:
         self.number = -1  # given by the queue
 
 
-class _Lane(Generic[Entry]):
+class _Lane(Generic[AnyEntry]):
     """The entries of one priority."""
 
     def __init__(self) -> None:
         self.tokens = 0
-        self._order: list[tuple[int, int, Entry]] = []  # sorted (tag, number, entry)
+        self._order: list[tuple[int, int, AnyEntry]] = []  # sorted (tag, number, entry)
         self._now = 0  # tag of the last entry that opened a batch
         self._spent: dict[str, int] = {}  # caller -> tag of its next entry
         self._backlog: dict[str, int] = {}  # caller -> its entries that wait
@@ -85,7 +85,7 @@ class _Lane(Generic[Entry]):
     def __len__(self) -> int:
         return len(self._order)
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: AnyEntry) -> None:
         caller = entry.caller
         if not self._order:
             self._spent.clear()
@@ -97,11 +97,11 @@ class _Lane(Generic[Entry]):
         insort(self._order, (tag, entry.number, entry))
         self.tokens += entry.tokens
 
-    def first(self) -> Entry:
+    def first(self) -> AnyEntry:
         """The entry that is next; there must be one."""
         return self._order[0][2]
 
-    def take(self, plan: Plan, max_batch: int, max_tokens: int) -> list[Entry]:
+    def take(self, plan: Plan, max_batch: int, max_tokens: int) -> list[AnyEntry]:
         """The first entry and those nearest to it in length, while each is worth the padding that it brings and the
         time that it takes from the others in the batch, whose outputs come when all is done."""
         self._now, _, first = self._order[0]
@@ -149,7 +149,7 @@ class _Lane(Generic[Entry]):
         return own + sum(min(n, own + count) for name, n in self._backlog.items() if name != caller)
 
 
-class Queue(Generic[Entry]):
+class Queue(Generic[AnyEntry]):
     """The entries that wait, of all priorities. Not thread-safe.
 
     While interactive entries wait, bulk ones get `bulk_share` of the tokens that are run.
@@ -159,7 +159,7 @@ class Queue(Generic[Entry]):
         self.plan = plan
         self._owed_for_each = bulk_share / (1 - bulk_share)
         self._owed = 0.0  # tokens of bulk that are due, up to one batch
-        self._lanes: dict[Priority, _Lane[Entry]] = {p: _Lane() for p in Priority}
+        self._lanes: dict[Priority, _Lane[AnyEntry]] = {p: _Lane() for p in Priority}
         self._numbers = itertools.count()
 
     def __len__(self) -> int:
@@ -181,12 +181,12 @@ class Queue(Generic[Entry]):
         """About how many entries of this priority run before `count` more of this caller are done."""
         return self._lanes[priority].ahead(caller, count)
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: AnyEntry) -> None:
         """Add a entry."""
         entry.number = next(self._numbers)
         self._lanes[entry.priority].put(entry)
 
-    def take(self, idle: int = 1, bulk: bool = True) -> list[Entry]:
+    def take(self, idle: int = 1, bulk: bool = True) -> list[AnyEntry]:
         """The next batch, for one of `idle` workers that have nothing to do; empty if nothing waits. `bulk`: whether
         it may be one of bulk."""
         priority = self._next_priority() if bulk else Priority.INTERACTIVE

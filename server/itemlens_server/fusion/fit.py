@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itemlens_server.fusion.head import Array, ChannelTerms, unit
+from itemlens_server.fusion.head import Array, HeadChannel, unit
 
 MAX_DIMENSION = 512
 CCA_RIDGE = 3e-4
@@ -31,7 +31,7 @@ class ChannelData:
         return (sums / np.maximum(counts, 1)[:, None]).astype(np.float32), counts > 0
 
 
-def project(name: str, data: ChannelData, items: int, width: int) -> tuple[ChannelTerms, float]:
+def project(name: str, data: ChannelData, items: int, width: int) -> tuple[HeadChannel, float]:
     """mu and P of a channel, with the share of variance that P keeps.
 
     mu is the mean over items, so that an item with many pictures counts once; P are principal directions of all
@@ -50,7 +50,7 @@ def project(name: str, data: ChannelData, items: int, width: int) -> tuple[Chann
     largest = principal[np.abs(principal).argmax(0), np.arange(principal.shape[1])]
     p = _filled_up(principal * np.sign(largest), min(width, dim))
     kept = float(values[: principal.shape[1]].sum() / values.sum()) if values.sum() else 1.0
-    return ChannelTerms(name, mean, np.asarray(p, np.float32)), kept
+    return HeadChannel(name, mean, np.asarray(p, np.float32)), kept
 
 
 def _filled_up(directions: np.ndarray, width: int) -> np.ndarray:
@@ -79,9 +79,9 @@ def widths(dims: Mapping[str, int], most: int = MAX_DIMENSION) -> dict[str, int]
     return {name: widths_by_name[name] for name in dims}
 
 
-def item_units(terms: ChannelTerms, data: ChannelData, items: int) -> tuple[Array, np.ndarray]:
+def item_units(channel: HeadChannel, data: ChannelData, items: int) -> tuple[Array, np.ndarray]:
     """e_c of each item, float32 [items, width] (zeros where it has none), and which items have it."""
-    e = unit(terms.project(data.vectors))
+    e = unit(channel.project(data.vectors))
     sums = np.zeros((items, e.shape[1]), np.float32)
     np.add.at(sums, data.owners, e)
     return unit(sums), np.bincount(data.owners, minlength=items) > 0

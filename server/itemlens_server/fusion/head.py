@@ -60,8 +60,8 @@ class QuestionWeights:
 
 
 @dataclass(frozen=True)
-class ChannelTerms:
-    """One channel's arrays.
+class HeadChannel:
+    """One channel's arrays of a head.
 
     mean: mu, float32 [dim]. projection: P, float32 [dim, width], or None for the identity.
     predictors: W by source channel, float32 [source width, width]. imputed_scale: r.
@@ -92,7 +92,7 @@ class ChannelTerms:
 class Head:
     """A fusion head. `channels` are in the order of the blocks of h."""
 
-    channels: tuple[ChannelTerms, ...]
+    channels: tuple[HeadChannel, ...]
     questions: Mapping[str, QuestionWeights] = field(default_factory=dict)
     behaviour_lambda: float = 0.0
     fitted: bool = False
@@ -100,7 +100,7 @@ class Head:
     @staticmethod
     def identity(dims: Mapping[str, int]) -> Head:
         """The head of a space before `itemlens fit`: vectors as they are, default weights, nothing imputed."""
-        return Head(tuple(ChannelTerms(name, np.zeros(dim, np.float32)) for name, dim in dims.items()))
+        return Head(tuple(HeadChannel(name, np.zeros(dim, np.float32)) for name, dim in dims.items()))
 
     @property
     def dimension(self) -> int:
@@ -112,8 +112,8 @@ class Head:
         """Channel names in block order."""
         return [c.name for c in self.channels]
 
-    def channel(self, name: str) -> ChannelTerms:
-        """The terms of channel `name`."""
+    def channel(self, name: str) -> HeadChannel:
+        """The arrays of channel `name`."""
         return next(c for c in self.channels if c.name == name)
 
     def block(self, name: str) -> slice:
@@ -144,14 +144,14 @@ class Head:
         neutral = ChannelWeights(1.0, 0.0, 0.0) if question == DISLIKE else ChannelWeights()
         return QuestionWeights({n: neutral for n in self.names})
 
-    def query(self, q: Mapping[str, Array], weights: QuestionWeights, sign: float = 1.0) -> Array:
+    def query(self, q: Mapping[str, Array], weights: QuestionWeights, signed_weight: float = 1.0) -> Array:
         """u of one source: unit q_c by channel, float32 [width] each -> float32 [dimension]."""
         u = np.zeros(self.dimension, np.float32)
         for name, vector in q.items():
             block, w = self.block(name), weights.of(name)
-            u[block] = sign * w.weight * vector
-            u[block.stop] = -sign * w.weight * w.threshold
-            u[block.stop + 1] = -sign * w.weight * w.imputed_threshold
+            u[block] = signed_weight * w.weight * vector
+            u[block.stop] = -signed_weight * w.weight * w.threshold
+            u[block.stop + 1] = -signed_weight * w.weight * w.imputed_threshold
         return u
 
     def score(self, h: Array, u: Array) -> Array:
@@ -193,7 +193,7 @@ class Head:
             about = json.loads(bytes(file["about"]))
             names = [c["name"] for c in about["channels"]]
             channels = tuple(
-                ChannelTerms(
+                HeadChannel(
                     name,
                     file[f"mean_{i}"],
                     file.get(f"projection_{i}"),

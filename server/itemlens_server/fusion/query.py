@@ -71,7 +71,7 @@ class Source:
     positions and shares (a_j) for items; q by channel for content; u for a ready vector.
     """
 
-    sign: float
+    signed_weight: float
     weights: QuestionWeights
     positions: tuple[int, ...] = ()
     shares: tuple[float, ...] = ()
@@ -86,12 +86,12 @@ class Source:
     def vector(self, head: Head, view: View) -> Array:
         """Its u, float32 [dimension]."""
         if self.u is not None:
-            return np.asarray(self.sign * self.u, np.float32)
+            return np.asarray(self.signed_weight * self.u, np.float32)
         if self.q:
-            return head.query(self.q, self.weights, self.sign)
+            return head.query(self.q, self.weights, self.signed_weight)
         sums = {name: rows.sum(0) for name, rows in self.rows(head, view).items()}
         q = {name: np.asarray(total / np.linalg.norm(total), np.float32) for name, total in sums.items()}
-        return head.query(q, self.weights, self.sign)
+        return head.query(q, self.weights, self.signed_weight)
 
     def rows(self, head: Head, view: View) -> dict[str, Floats]:
         """a_j e_j,c of its items by channel, float64 [items, width]; zeros for items without the channel.

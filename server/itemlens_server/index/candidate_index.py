@@ -14,7 +14,7 @@ from itemlens_server.fusion.rows import Bools, Ints, View
 class CandidateRequest:
     """What lists of `k` items are to be drawn from.
 
-    directions: float32 [queries, width] by channel, unit length
+    directions: float32 [interests, width] by channel, unit length
     mask:       bool [positions of the view], which rows may be in the list; at least all dead ones may not
     from_items: the directions are made of the collection's own items, so that they lie where its rows are dense
     """
@@ -22,7 +22,7 @@ class CandidateRequest:
     directions: Mapping[str, Array]
     mask: Bools
     k: int
-    queries: int
+    interests: int
     from_items: bool = False
 
 
@@ -30,10 +30,10 @@ class CandidateIndex(Protocol):
     """Finds rows of a view that lie in given directions. One thread builds at a time; any number search."""
 
     def depth(self, view: View, request: CandidateRequest) -> int | None:
-        """About how many candidates a query gets; None where scoring all rows is better."""
+        """About how many candidates an interest gets; None where scoring all rows is better."""
 
     def search(self, view: View, request: CandidateRequest) -> list[Ints]:
-        """Positions worth scoring for each query: sorted, none twice, none outside the mask."""
+        """Positions worth scoring for each interest: sorted, none twice, none outside the mask."""
 
     def build(self, view: View) -> bool:
         """Take in what is new in `view` if that is worth it, and save. Whether anything was done."""

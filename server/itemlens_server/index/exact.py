@@ -17,7 +17,7 @@ class ExactIndex:
 
     def search(self, view: View, request: CandidateRequest) -> list[Ints]:
         """All rows of the mask."""
-        return [np.flatnonzero(request.mask)] * request.queries
+        return [np.flatnonzero(request.mask)] * request.interests
 
     def build(self, view: View) -> bool:
         """There is nothing to build."""

@@ -53,11 +53,11 @@ class HnswIndex:
         """All rows that are in no graph yet, and from each graph the nearest to the query's block."""
         depth = self.depth(view, request)
         if depth is None:
-            return [np.flatnonzero(request.mask)] * request.queries
+            return [np.flatnonzero(request.mask)] * request.interests
         built = self._segments
         fresh_from = int(np.searchsorted(view.labels, built[-1].last, side="right")) if built else 0
         fresh = np.arange(fresh_from, len(view.labels), dtype=np.int64)
-        labels: list[list[Ints]] = [[] for _ in range(request.queries)]
+        labels: list[list[Ints]] = [[] for _ in range(request.interests)]
         for segment in built:
             for channel, directions in request.directions.items():
                 for query, nearest in enumerate(segment.search(channel, directions, depth)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2
-from itemlens_server.services import CallContext, Catalogue, Collection, RecentResults
+from itemlens_server.services import CallContext, Catalogue, Collection
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,6 @@ class Collections:
     """Make, look up, move and delete collections."""
 
     catalogue: Catalogue
-    results: RecentResults
 
     def create(
         self, request: catalog_pb2.CreateCollectionRequest, call: CallContext
@@ -41,8 +40,6 @@ class Collections:
     ) -> catalog_pb2.UpdateCollectionResponse:
         """Move one to another space."""
         collection = self.catalogue.move(request.name, request.space)
-        # They hold the old state, which Explain would refuse.
-        self.results.forget(request.name)
         return catalog_pb2.UpdateCollectionResponse(collection=self._message(collection))
 
     def delete(
@@ -50,7 +47,6 @@ class Collections:
     ) -> catalog_pb2.DeleteCollectionResponse:
         """Delete one."""
         self.catalogue.delete(request.name)
-        self.results.forget(request.name)
         return catalog_pb2.DeleteCollectionResponse()
 
     def _message(self, collection: Collection) -> catalog_pb2.Collection:

@@ -6,9 +6,8 @@ import time
 from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2
-from itemlens_server.errors import InvalidArgument
 from itemlens_server.rpc import messages
-from itemlens_server.services import CallContext, Catalogue, EventRecord, RecentResults
+from itemlens_server.services import CallContext, Catalogue, EventRecord
 
 
 @dataclass(frozen=True)
@@ -32,15 +31,11 @@ class DeleteUser:
     """Delete all that is known of a user, remembered recommendations included."""
 
     catalogue: Catalogue
-    results: RecentResults
 
     def __call__(
         self, request: catalog_pb2.DeleteUserRequest, call: CallContext
     ) -> catalog_pb2.DeleteUserResponse:
-        if not request.user_id:
-            raise InvalidArgument("say whose data is to go", "user_id")
         deleted = self.catalogue.delete_user(request.collection, request.user_id)
-        self.results.forget(request.collection, request.user_id)
         return catalog_pb2.DeleteUserResponse(deleted_events=deleted)
 
 

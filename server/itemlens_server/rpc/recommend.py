@@ -13,7 +13,6 @@ from itemlens_server.services import (
     CallContext,
     EncodingQuery,
     QueryRequest,
-    RecentResults,
     Recommender,
     RecommendOptions,
     RecommendResult,
@@ -22,10 +21,9 @@ from itemlens_server.services import (
 
 @dataclass(frozen=True)
 class Recommend:
-    """The best items for a user or a query. What blocks is done in `pool`, what only computes in `computing`."""
+    """The best items for a user or a query. What waits is done in `pool`, ranking in `computing`."""
 
     recommender: Recommender
-    results: RecentResults
     pool: Executor
     computing: Executor
 
@@ -50,7 +48,6 @@ class Recommend:
         begun: EncodingQuery | None,
     ) -> itemlens_pb2.RecommendResponse:
         result = self.recommender.recommend(request.collection, query, _options(request), call, begun)
-        self.results.add(result)
         return _reply(result, request.with_query_vectors)
 
 

@@ -30,7 +30,7 @@ Methods: TypeAlias = dict[str, Method]
 
 def item_lens(adapter: RpcAdapter, use: UseCases, pool: Executor, computing: Executor) -> Methods:
     """The methods of itemlens.v1.ItemLens."""
-    recommend = Recommend(use.recommender, use.results, pool, computing)
+    recommend = Recommend(use.recommender, pool, computing)
     statistics = GetStatistics(use.catalogue, use.content_encoder)
     return {
         "GetSpace": adapter.unary(GetSpace(use.catalogue), itemlens.GetSpaceRequest),
@@ -44,7 +44,7 @@ def item_lens(adapter: RpcAdapter, use: UseCases, pool: Executor, computing: Exe
 
 def catalog_methods(adapter: RpcAdapter, use: UseCases) -> Methods:
     """The methods of itemlens.v1.Catalog."""
-    collections = Collections(use.catalogue, use.results)
+    collections = Collections(use.catalogue)
     upsert, record = UpsertItems(use.catalogue), RecordEvents(use.catalogue)
 
     def stream_upsert(
@@ -79,14 +79,14 @@ def catalog_methods(adapter: RpcAdapter, use: UseCases) -> Methods:
         "DeleteItems": adapter.unary(DeleteItems(use.catalogue), catalog.DeleteItemsRequest),
         "RecordEvents": adapter.unary(record, catalog.RecordEventsRequest),
         "StreamRecordEvents": adapter.stream(stream_record, record_failed, record_type),
-        "DeleteUser": adapter.unary(DeleteUser(use.catalogue, use.results), catalog.DeleteUserRequest),
+        "DeleteUser": adapter.unary(DeleteUser(use.catalogue), catalog.DeleteUserRequest),
     }
 
 
 def register(
     server: grpc.aio.Server, adapter: RpcAdapter, use: UseCases, pool: Executor, computing: Executor
 ) -> None:
-    """Add both services to `server`; what blocks is done in `pool`, what only computes in `computing`."""
+    """Add both services to `server`; what waits is done in `pool`, ranking in `computing`."""
     for service, methods in (
         (ITEM_LENS, item_lens(adapter, use, pool, computing)),
         (CATALOG, catalog_methods(adapter, use)),

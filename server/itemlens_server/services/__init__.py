@@ -28,13 +28,8 @@ from itemlens_server.services.fuser import FusedInput, FuseInput, Fuser
 from itemlens_server.services.heat_maps import HeatMap, HeatMapFormat
 from itemlens_server.services.items import ItemInput, WriteOutcome
 from itemlens_server.services.query import EncodingQuery, QueryReader, QueryRequest
-from itemlens_server.services.recommender import (
-    RecommendedItem,
-    Recommender,
-    RecommendOptions,
-    RecommendResult,
-)
-from itemlens_server.services.results import RecentResults
+from itemlens_server.services.recommender import Recommender, RecommendOptions
+from itemlens_server.services.results import RecommendedItem, RecommendResult
 from itemlens_server.services.use_cases import UseCases
 from itemlens_server.services.vectors import VectorInput
 from itemlens_server.storage.records import EventRecord, StoredItem
@@ -73,7 +68,6 @@ __all__ = [
     "Priority",
     "QueryReader",
     "QueryRequest",
-    "RecentResults",
     "RecommendOptions",
     "RecommendResult",
     "RecommendedItem",

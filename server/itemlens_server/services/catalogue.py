@@ -27,6 +27,7 @@ from itemlens_server.services.encoding import ContentEncoder
 from itemlens_server.services.events import record_events
 from itemlens_server.services.items import ItemInput, WriteOutcome
 from itemlens_server.services.limits import check_length
+from itemlens_server.services.results import RecentResults
 from itemlens_server.services.upserts import Upserts
 from itemlens_server.storage import writes
 from itemlens_server.storage.reader import Reader
@@ -42,7 +43,6 @@ from itemlens_server.storage.store import Store
 log = logging.getLogger(__name__)
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
 DEFAULT = "default"
-TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class Catalogue:
         self._default_space = default_space
         self._collections: dict[str, Collection] = {}
         self._upserts = Upserts(store, encoder, self._collections.get, settings.max_item_pictures)
+        self.results = RecentResults(settings.max_recommendations)
         self._changing = threading.Lock()
 
     def load(self) -> None:
@@ -112,8 +113,9 @@ class Catalogue:
         """
         collection = self._collections.get(name or DEFAULT)
         if collection is None:
+            how = "make it with CreateCollection" if name not in ("", DEFAULT) else "upsert into it"
             raise NotFound(
-                f"no collection {name or DEFAULT!r}; make it with CreateCollection or upsert into it",
+                f"no collection {name or DEFAULT!r}; {how}",
                 "collection", name or DEFAULT, "collection",
             )  # fmt: skip
         return collection
@@ -191,6 +193,7 @@ class Catalogue:
                 writes.move_collection(connection, new.record.id, space.space_id)
 
             self.store.write(switch, lambda _: self._collections.update({name: new}))
+            self.results.forget(name)  # they hold the old state, which Explain would refuse
             return new
 
     def delete(self, name: str) -> None:
@@ -206,6 +209,7 @@ class Catalogue:
                 lambda _: self._collections.__delitem__(name),
             )
             collection.forget()
+            self.results.forget(name)
 
     def _named(self, name: str) -> Collection:
         """The collection with this name, which must be given: what changes a whole collection has no default."""
@@ -245,7 +249,9 @@ class Catalogue:
     ) -> dict[str, StoredItem]:
         """Items by id, as they are stored; `with_data`: with what the store keeps of their pictures."""
         check_length(item_ids, self._settings.max_items, "item_ids")
-        return self.store.reader().items(collection.record.id, item_ids, collection.encoders, data=with_data)
+        return self.store.reader().items(
+            collection.record.id, item_ids, collection.encoder_digests, data=with_data
+        )
 
     def documents(self, collection: Collection, item_ids: Sequence[str]) -> dict[str, Document]:
         """What items say, by id; those that are not there are left out."""
@@ -282,11 +288,22 @@ class Catalogue:
         return record_events(self.store, self.collection(name).record.id, events)
 
     def delete_user(self, name: str, user_id: str) -> int:
-        """Delete a user's events in one collection, or in all for an empty name; how many there were."""
+        """Delete a user's events and remembered recommendations in one collection, or in all for an empty name.
+
+        Returns:
+            How many events there were.
+
+        Raises:
+            InvalidArgument: no user is given.
+        """
+        if not user_id:
+            raise InvalidArgument("say whose data is to go", "user_id")
         records = [self.collection(name).record] if name else [c.record for c in self.collections()]
-        return self.store.write(
+        deleted = self.store.write(
             lambda c: sum(writes.delete_user(c, record.id, user_id) for record in records)
         )
+        self.results.forget(name, user_id)
+        return deleted
 
     def maintain(self) -> bool:
         """Build indexes and fit tables where there is enough new. Whether anything was done."""

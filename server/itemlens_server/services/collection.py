@@ -55,7 +55,7 @@ class Collection:
         return self.record.name
 
     @property
-    def encoders(self) -> dict[str, str]:
+    def encoder_digests(self) -> dict[str, str]:
         """Digest of each channel's encoder."""
         return {name: e.digest for name, e in self.space.encoders.items()}
 
@@ -98,7 +98,7 @@ class Collection:
     def follow_store(self, reader: Reader) -> None:
         """Add what is in the store behind the last row that is here."""
         batch: list[tuple[int, str, Mapping[str, list[Array]]]] = []
-        for item in reader.raw_vectors(self.record.id, self.encoders, self._last_label):
+        for item in reader.raw_vectors(self.record.id, self.encoder_digests, self._last_label):
             batch.append(item)
             if len(batch) == FUSE_BATCH:
                 self._append(batch)

@@ -19,7 +19,6 @@ from itemlens_server.services.encoding import Content, ContentEncoder, EncodedCo
 from itemlens_server.services.heat_maps import HeatMap, HeatMapFormat, heat_maps
 from itemlens_server.services.limits import check_length
 from itemlens_server.services.query import QueryReader, QueryRequest
-from itemlens_server.services.results import RecentResults
 from itemlens_server.services.sentences import check_language, sentence
 from itemlens_server.services.titles import titles
 from itemlens_server.storage.records import StoredItem
@@ -77,8 +76,7 @@ class Explainer:
 
     catalogue: Catalogue
     encoder: ContentEncoder
-    reader: QueryReader
-    results: RecentResults
+    query_reader: QueryReader
     settings: Settings
 
     def explain_result(
@@ -91,7 +89,7 @@ class Explainer:
             NotFound, FailedPrecondition: the recommendation is not remembered, or its collection has moved.
         """
         self._check(item_ids, options)
-        result = self.results.get(recommendation_id)
+        result = self.catalogue.results.get(recommendation_id)
         current = self.catalogue.collection(result.collection.name)
         if collection and collection != current.name:
             raise InvalidArgument(f"that recommendation is of collection {current.name!r}", "collection")
@@ -124,8 +122,8 @@ class Explainer:
         """
         self._check(item_ids, options)
         collection = self.catalogue.collection(collection_name)
-        query, warnings = self.reader.read(collection, request, call)
-        scorer = bind(ask(collection.snapshot(), query, self.reader.rules))
+        query, warnings = self.query_reader.read(collection, request, call)
+        scorer = bind(ask(collection.snapshot(), query, self.query_reader.rules))
         positions = [scorer.snapshot.view.position(item_id) for item_id in item_ids]
         known = np.asarray([p for p in positions if p is not None], np.int64)
         alphas = np.stack([scorer.scores(n, known) for n in range(len(scorer.interests))])

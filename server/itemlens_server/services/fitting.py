@@ -23,9 +23,9 @@ from itemlens_server.fusion.head import (
     DISLIKE,
     HISTORY,
     Array,
-    ChannelTerms,
     ChannelWeights,
     Head,
+    HeadChannel,
     QuestionWeights,
     search_question,
     unit,
@@ -106,7 +106,7 @@ def _read(space: Space, reader: Reader, collection: int) -> _Data:
 
 
 class _Fitting:
-    """The steps, each adding to the terms, the kinds and the report."""
+    """The steps, each adding to the channels' arrays, the questions' weights and the report."""
 
     def __init__(
         self, space: Space, data: _Data, encoder: ContentEncoder, progress: Progress, seed: int
@@ -117,7 +117,7 @@ class _Fitting:
         self._rng = np.random.default_rng(seed)
         self._n = len(data.item_ids)
         self._held_out = self._rng.random(self._n) < HELD_OUT
-        self._terms: dict[str, ChannelTerms] = {}
+        self._channels: dict[str, HeadChannel] = {}
         self._units: dict[str, Array] = {}
         self._has: dict[str, np.ndarray] = {}
         # Predictors that have not seen the held-out items, for choosing; by (source, target).
@@ -127,12 +127,12 @@ class _Fitting:
 
     def head(self) -> Head:
         """The head as far as it is fitted."""
-        channels = tuple(self._terms[name] for name in self._space.encoders)
+        channels = tuple(self._channels[name] for name in self._space.encoders)
         return Head(channels, self._questions, fitted=True)
 
     def blocks(self) -> dict[str, tuple[Array, np.ndarray]]:
         """e_c and presence of all items, by channel."""
-        return {name: (self._units[name], self._has[name]) for name in self._terms}
+        return {name: (self._units[name], self._has[name]) for name in self._channels}
 
     def projections(self) -> None:
         """mu and P of every channel."""
@@ -140,10 +140,10 @@ class _Fitting:
         for name, width in closed.widths(dims).items():
             self._progress(f"principal directions of {name}")
             data = self._data.channels[name]
-            terms, kept = closed.project(name, data, self._n, width)
-            self._terms[name] = terms
-            self._units[name], self._has[name] = closed.item_units(terms, data, self._n)
-            what = f"{len(terms.mean)} → {terms.width}"
+            channel, kept = closed.project(name, data, self._n, width)
+            self._channels[name] = channel
+            self._units[name], self._has[name] = closed.item_units(channel, data, self._n)
+            what = f"{len(channel.mean)} → {channel.width}"
             self.report.append(
                 ReportLine(
                     f"{name}: projection",
@@ -155,8 +155,8 @@ class _Fitting:
 
     def predictors(self) -> None:
         """W of every pair of channels, where it finds held-out items."""
-        for target in self._terms:
-            for source in self._terms:
+        for target in self._channels:
+            for source in self._channels:
                 if source != target:
                     self._progress(f"predicting {target} from {source}")
                     self._predictor(source, target)
@@ -183,8 +183,8 @@ class _Fitting:
             return
         self._trial[source, target] = w
         final = closed.predictor(self._units[source][both], self._units[target][both])
-        terms = self._terms[target]
-        self._terms[target] = replace(terms, predictors={**terms.predictors, source: final})
+        channel = self._channels[target]
+        self._channels[target] = replace(channel, predictors={**channel.predictors, source: final})
         self.report.append(ReportLine(what, "kept", brought, f"{len(test)} held-out items"))
 
     def search(self, reader: Reader, collection: int) -> None:
@@ -202,7 +202,7 @@ class _Fitting:
                 ReportLine("search weights", "defaults", "too few held-out items have a text or picture", "")
             )
             return
-        for name in self._terms:
+        for name in self._channels:
             self._scale(name, targets, queries)
         for names in select.search_names(queries):
             self._progress(f"weights of searches by {' and '.join(names)}")
@@ -210,7 +210,7 @@ class _Fitting:
 
     def _queries(self, reader: Reader, collection: int) -> tuple[np.ndarray, dict[str, Array]]:
         """Held-out items that have every channel in use, and unit query blocks by channel, float32 [targets, width]."""
-        used = [name for name in self._terms if self._has[name].any()]
+        used = [name for name in self._channels if self._has[name].any()]
         whole = self._held_out.copy()
         for name in used:
             whole &= self._has[name]
@@ -225,11 +225,11 @@ class _Fitting:
             outcomes = self._encoder.encode(self._space, contents, "query", CallContext())
             v = np.stack(
                 [
-                    o.v if isinstance(o, EncodedContent) else np.zeros_like(self._terms[name].mean)
+                    o.v if isinstance(o, EncodedContent) else np.zeros_like(self._channels[name].mean)
                     for o in outcomes
                 ]
             )
-            queries[name] = unit(self._terms[name].project(v))
+            queries[name] = unit(self._channels[name].project(v))
         return targets[kept], queries
 
     def _sample_query(self, channel: str, item: StoredItem) -> Content:
@@ -261,7 +261,7 @@ class _Fitting:
 
     def _scale(self, name: str, targets: np.ndarray, queries: Mapping[str, Array]) -> None:
         """r of an imputed channel: the value with the better choice for queries that have all channels."""
-        if not self._terms[name].predictors or name not in queries:
+        if not self._channels[name].predictors or name not in queries:
             return
         others = [n for n in queries if n != name]
         base = sum(
@@ -270,7 +270,7 @@ class _Fitting:
         similarities = self._similarities(name, queries[name], self._hide(name, targets))
         tried = {r: select.choose(base, similarities, targets, r) for r in SCALES}
         best = max(tried, key=lambda r: tried[r].shown + tried[r].hidden)
-        self._terms[name] = replace(self._terms[name], imputed_scale=best)
+        self._channels[name] = replace(self._channels[name], imputed_scale=best)
 
     def _search_question(
         self, names: Sequence[str], targets: np.ndarray, queries: Mapping[str, Array]
@@ -289,7 +289,7 @@ class _Fitting:
                     (queries[o] @ self._units[o].T for o in order[1:]), np.zeros_like(similarities.own)
                 )
             choice = select.choose(
-                rest, similarities, targets, self._terms[name].imputed_scale, 1.0 if n == 0 else None
+                rest, similarities, targets, self._channels[name].imputed_scale, 1.0 if n == 0 else None
             )
             chosen[name] = choice.weights
             notes.append(f"{name} there {choice.shown:.3f}, hidden {choice.hidden:.3f}")
@@ -309,7 +309,7 @@ class _Fitting:
 
     def history(self) -> None:
         """theta of histories, so that items without a channel are neither favoured nor buried."""
-        used = [name for name in self._terms if self._has[name].any()]
+        used = [name for name in self._channels if self._has[name].any()]
         chosen = {}
         for name in used:
             self._progress(f"balance of histories in {name}")
@@ -336,7 +336,7 @@ class _Fitting:
             np.put_along_axis(base, past, -1e6, axis=1)
             bases.append(base)
             similarities.append(similarity)
-        scale, guess = self._terms[name].imputed_scale, similarities[-1].imputed
+        scale, guess = self._channels[name].imputed_scale, similarities[-1].imputed
         neutral = (
             float((scale * np.take_along_axis(guess, neighbours[:, :10], 1)).mean())
             if guess is not None
@@ -353,11 +353,11 @@ class _Fitting:
         chosen = {}
         for name, (e, has) in self.blocks().items():
             own = select.mean_cosine(e[has])
-            scale = self._terms[name].imputed_scale
+            scale = self._channels[name].imputed_scale
             total = sum(
-                (self._units[s] @ w for s, w in self._terms[name].predictors.items()), np.zeros_like(e)
+                (self._units[s] @ w for s, w in self._channels[name].predictors.items()), np.zeros_like(e)
             )
-            guess = scale * select.mean_cosine(unit(total)) if self._terms[name].predictors else 0.0
+            guess = scale * select.mean_cosine(unit(total)) if self._channels[name].predictors else 0.0
             chosen[name] = ChannelWeights(1.0, round(own, 4), round(guess, 4))
         self._questions[DISLIKE] = QuestionWeights(chosen)
 

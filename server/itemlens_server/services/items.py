@@ -102,8 +102,8 @@ def merged(item: ItemInput, inputs: tuple[StoredInput, ...], old: StoredItem | N
     relations = tuple(dict.fromkeys([*old.document.relations, *new.document.relations]))
     document = Document(texts, {**old.document.attributes, **new.document.attributes}, relations)
     # A picture that is there already is not added a second time.
-    together = {(i.channel, i.content): i for i in old.inputs if i.channel not in new.document.texts}
-    together.update({(i.channel, i.content): i for i in new.inputs})
+    together = {(i.channel, i.digest): i for i in old.inputs if i.channel not in new.document.texts}
+    together.update({(i.channel, i.digest): i for i in new.inputs})
     return NewItem(new.item_id, document, tuple(together.values()), replaces=old.label)
 
 

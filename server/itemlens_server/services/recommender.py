@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,8 +13,7 @@ from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import InvalidArgument, NotFound, Warning
 from itemlens_server.fusion.interests import merge
-from itemlens_server.fusion.parts import Part
-from itemlens_server.fusion.query import Asking, Interest, ask
+from itemlens_server.fusion.query import Interest, ask
 from itemlens_server.fusion.ranking import top
 from itemlens_server.fusion.rows import Bools, Ints
 from itemlens_server.fusion.scoring import Scorer, bind
@@ -25,6 +24,7 @@ from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.limits import check_length
 from itemlens_server.services.query import EncodingQuery, QueryReader, QueryRequest
+from itemlens_server.services.results import RecommendedItem, RecommendResult
 from itemlens_server.services.sentences import Language, check_language, sentence, whole_channels
 from itemlens_server.services.titles import titles
 
@@ -46,46 +46,16 @@ class RecommendOptions:
 
 
 @dataclass(frozen=True)
-class RecommendedItem:
-    """One item of a list: its position in the snapshot, its score, and the number of the interest it is scored for."""
-
-    item_id: str
-    position: int
-    score: float
-    interest: int
-    parts: tuple[Part, ...] = ()
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class RecommendResult:
-    """A list with all that explains it later: what was asked, over what (without what only scoring needs)."""
-
-    recommendation_id: str
-    collection: Collection
-    asking: Asking
-    items: tuple[RecommendedItem, ...]
-    eligible: int
-    warnings: tuple[Warning, ...] = field(default=())
-    user_id: str = ""
-
-    @property
-    def interests(self) -> tuple[Interest, ...]:
-        """The interests that share the list."""
-        return self.asking.interests
-
-
-@dataclass(frozen=True)
 class Recommender:
     """The best items for a query. `begin`, then `recommend`: between them the content is encoded."""
 
     catalogue: Catalogue
-    reader: QueryReader
+    query_reader: QueryReader
     settings: Settings
 
     def begin(self, collection: str, request: QueryRequest, call: CallContext) -> EncodingQuery:
         """Begin to encode the content of a query."""
-        return self.reader.begin(self.catalogue.collection(collection), request, call)
+        return self.query_reader.begin(self.catalogue.collection(collection), request, call)
 
     def recommend(
         self,
@@ -95,7 +65,7 @@ class Recommender:
         call: CallContext,
         begun: EncodingQuery | None = None,
     ) -> RecommendResult:
-        """The best items for `request`.
+        """The best items for `request`, remembered for Explain.
 
         Raises:
             InvalidArgument: nothing is asked for, or something of it is wrong.
@@ -106,8 +76,8 @@ class Recommender:
         if request is None:
             raise InvalidArgument("say who or what is asking", "user")
         check_length(options.candidates, self.settings.max_candidates, "candidate_item_ids", 0)
-        query, warnings = self.reader.read(collection, request, call, begun)
-        scorer = bind(ask(collection.snapshot(), query, self.reader.rules))
+        query, warnings = self.query_reader.read(collection, request, call, begun)
+        scorer = bind(ask(collection.snapshot(), query, self.query_reader.rules))
         mask, unknown = _mask(scorer, options)
         eligible = int(np.count_nonzero(mask))
         k = min(list_size(options, eligible, self.settings.max_k), eligible)
@@ -115,10 +85,12 @@ class Recommender:
         ranked = rank(scorer, collection.index, mask, k, options)
         explained = self._explain(collection, scorer, ranked, options, language)
         asking = scorer.asking
-        return RecommendResult(
+        result = RecommendResult(
             secrets.token_hex(12), collection, asking.kept(), tuple(explained), eligible,
             (*warnings, *asking.warnings, *unknown), request.user_id,
         )  # fmt: skip
+        self.catalogue.results.add(result)
+        return result
 
     def _explain(
         self,

@@ -1,12 +1,45 @@
-"""The last recommendations, remembered for Explain."""
+"""The result of a recommendation, and the last ones, remembered for Explain."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from threading import Lock
 
-from itemlens_server.errors import NotFound
-from itemlens_server.services.recommender import RecommendResult
+from itemlens_server.errors import NotFound, Warning
+from itemlens_server.fusion.parts import Part
+from itemlens_server.fusion.query import Asking, Interest
+from itemlens_server.services.collection import Collection
+
+
+@dataclass(frozen=True)
+class RecommendedItem:
+    """One item of a list: its position in the snapshot, its score, and the number of the interest it is scored for."""
+
+    item_id: str
+    position: int
+    score: float
+    interest: int
+    parts: tuple[Part, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class RecommendResult:
+    """A list with all that explains it later: what was asked, over what (without what only scoring needs)."""
+
+    recommendation_id: str
+    collection: Collection
+    asking: Asking
+    items: tuple[RecommendedItem, ...]
+    eligible: int
+    warnings: tuple[Warning, ...] = field(default=())
+    user_id: str = ""
+
+    @property
+    def interests(self) -> tuple[Interest, ...]:
+        """The interests that share the list."""
+        return self.asking.interests
 
 
 class RecentResults:

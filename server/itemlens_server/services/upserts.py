@@ -118,7 +118,10 @@ class Upserts:
         """Fuse and store; what others changed meanwhile still waits then. The sequence number, 0 if nothing was."""
         old_items = (
             self._store.reader().items(
-                collection.record.id, [u.item.item_id for u in upserts], collection.encoders, vectors=True
+                collection.record.id,
+                [u.item.item_id for u in upserts],
+                collection.encoder_digests,
+                vectors=True,
             )
             if merge
             else {}
@@ -158,7 +161,8 @@ class Upserts:
 
         new_items = [new for _, new, _ in ready]
         replaced = self._store.write(
-            lambda c: writes.upsert_items(c, collection.record.id, new_items, collection.encoders), after
+            lambda c: writes.upsert_items(c, collection.record.id, new_items, collection.encoder_digests),
+            after,
         )
         for (upsert, _, _), outcome in zip(ready, replaced, strict=True):
             upsert.stored = bool(outcome.label)

@@ -12,7 +12,6 @@ from itemlens_server.services.explainer import Explainer
 from itemlens_server.services.fuser import Fuser
 from itemlens_server.services.query import QueryReader
 from itemlens_server.services.recommender import Recommender
-from itemlens_server.services.results import RecentResults
 
 
 @dataclass(frozen=True)
@@ -25,21 +24,16 @@ class UseCases:
     fuser: Fuser
     recommender: Recommender
     explainer: Explainer
-    results: RecentResults
 
     @staticmethod
     def over(catalogue: Catalogue, encoder: ContentEncoder, settings: Settings) -> UseCases:
         """The use cases of a catalogue."""
-        reader, results = (
-            QueryReader(catalogue, encoder, settings),
-            RecentResults(settings.max_recommendations),
-        )
+        query_reader = QueryReader(catalogue, encoder, settings)
         return UseCases(
             catalogue,
             encoder,
             BatchEncoder(catalogue, encoder, settings),
             Fuser(catalogue, encoder, settings),
-            Recommender(catalogue, reader, settings),
-            Explainer(catalogue, encoder, reader, results, settings),
-            results,
+            Recommender(catalogue, query_reader, settings),
+            Explainer(catalogue, encoder, query_reader, settings),
         )

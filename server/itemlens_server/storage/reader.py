@@ -141,10 +141,10 @@ class Reader:
         if current is not None:
             yield current
 
-    def vector(self, content: bytes, encoder: str) -> Array | None:
+    def vector(self, digest: bytes, encoder: str) -> Array | None:
         """The raw vector of a content, if that encoder made it before."""
         row = self._connection.execute(
-            "SELECT data FROM vectors WHERE content = ? AND encoder = ?", (content, encoder)
+            "SELECT data FROM vectors WHERE content = ? AND encoder = ?", (digest, encoder)
         ).fetchone()
         return np.frombuffer(row[0], "<f4") if row else None
 
@@ -165,17 +165,17 @@ class Reader:
         )
         yield from rows
 
-    def has_data(self, content: bytes, encoder: str) -> bool:
+    def has_data(self, digest: bytes, encoder: str) -> bool:
         """Whether what is kept of a content for an encoder is there."""
         row = self._connection.execute(
-            "SELECT 1 FROM pictures WHERE content = ? AND encoder = ?", (content, encoder)
+            "SELECT 1 FROM pictures WHERE content = ? AND encoder = ?", (digest, encoder)
         ).fetchone()
         return row is not None
 
-    def data(self, content: bytes, encoder: str) -> bytes:
+    def data(self, digest: bytes, encoder: str) -> bytes:
         """What is kept of a content for an encoder; empty if it is not there."""
         row = self._connection.execute(
-            "SELECT data FROM pictures WHERE content = ? AND encoder = ?", (content, encoder)
+            "SELECT data FROM pictures WHERE content = ? AND encoder = ?", (digest, encoder)
         ).fetchone()
         return bytes(row[0]) if row else b""
 

@@ -58,7 +58,7 @@ class StoredInput:
     """
 
     channel: str
-    content: bytes
+    digest: bytes
     data: bytes = b""
     vector: Array | None = None
     needs_data: bool = False

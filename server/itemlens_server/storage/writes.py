@@ -79,17 +79,17 @@ def upsert_items(
         for stored in item.inputs:
             position = positions[stored.channel] = positions.get(stored.channel, -1) + 1
             connection.execute(
-                "INSERT INTO inputs VALUES (?, ?, ?, ?)", (label, stored.channel, position, stored.content)
+                "INSERT INTO inputs VALUES (?, ?, ?, ?)", (label, stored.channel, position, stored.digest)
             )
             if stored.data:
                 connection.execute(
                     "INSERT OR IGNORE INTO pictures VALUES (?, ?, ?)",
-                    (stored.content, encoders[stored.channel], stored.data),
+                    (stored.digest, encoders[stored.channel], stored.data),
                 )
             if stored.vector is not None:
                 connection.execute(
                     "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)",
-                    (stored.content, encoders[stored.channel], stored.vector.astype("<f4").tobytes()),
+                    (stored.digest, encoders[stored.channel], stored.vector.astype("<f4").tobytes()),
                 )
         if old_label:
             _delete_row(connection, old_label)
@@ -101,7 +101,7 @@ def _has_data(connection: sqlite3.Connection, item: NewItem, encoders: Mapping[s
     """Whether the data is there that the item relies on: it goes with the last item that holds the content."""
     return all(
         connection.execute(
-            "SELECT 1 FROM pictures WHERE content = ? AND encoder = ?", (i.content, encoders[i.channel])
+            "SELECT 1 FROM pictures WHERE content = ? AND encoder = ?", (i.digest, encoders[i.channel])
         ).fetchone()
         for i in item.inputs
         if i.needs_data

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from itemlens_server.fusion.head import (
     DISLIKE,
     HISTORY,
-    ChannelTerms,
     ChannelWeights,
     Head,
+    HeadChannel,
     QuestionWeights,
     search_question,
     unit,
@@ -38,7 +38,7 @@ def random_head(rng: np.random.Generator) -> Head:
         projected = widths[name] < dim
         others = [n for n in dims if n != name and rng.random() < 0.6]
         channels.append(
-            ChannelTerms(
+            HeadChannel(
                 name,
                 rng.normal(size=dim).astype(np.float32),
                 rng.normal(size=(dim, widths[name])).astype(np.float32) if projected else None,
@@ -52,7 +52,7 @@ def random_head(rng: np.random.Generator) -> Head:
 
 
 def test_blocks_lie_side_by_side_with_two_flags_behind_each() -> None:
-    head = Head((ChannelTerms("a", np.zeros(5)), ChannelTerms("b", np.zeros(7), np.zeros((7, 3)))))
+    head = Head((HeadChannel("a", np.zeros(5)), HeadChannel("b", np.zeros(7), np.zeros((7, 3)))))
     assert (head.block("a"), head.block("b")) == (slice(0, 5), slice(7, 10))
     assert head.dimension == 5 + 2 + 3 + 2
     with pytest.raises(KeyError):
@@ -161,9 +161,9 @@ class TestWeightsByKind:
     fitted = ChannelWeights(2.0, 0.3, 0.1)
     head = Head(
         (
-            ChannelTerms("text", np.zeros(2)),
-            ChannelTerms("image", np.zeros(2)),
-            ChannelTerms("reviews", np.zeros(2)),
+            HeadChannel("text", np.zeros(2)),
+            HeadChannel("image", np.zeros(2)),
+            HeadChannel("reviews", np.zeros(2)),
         ),
         {"search:text": QuestionWeights({"text": fitted}), HISTORY: QuestionWeights({"text": fitted}, 0.7)},
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from itemlens_server.fusion import fit
 from itemlens_server.fusion.fit import ChannelData
-from itemlens_server.fusion.head import ChannelTerms, unit
+from itemlens_server.fusion.head import HeadChannel, unit
 
 DIMS = st.dictionaries(st.sampled_from("abcdefg"), st.integers(1, 1024), min_size=1, max_size=6)
 
@@ -83,7 +83,7 @@ class TestProjection:
 
 def test_an_items_pictures_become_one_unit_vector() -> None:
     vectors = np.array([[1, 0], [0, 1], [0, 3]], np.float32)
-    terms = ChannelTerms("c", np.zeros(2, np.float32))
+    terms = HeadChannel("c", np.zeros(2, np.float32))
     e, has = fit.item_units(terms, ChannelData(vectors, np.array([0, 0, 2])), 3)
     np.testing.assert_allclose(e, [[0.5**0.5, 0.5**0.5], [0, 0], [0, 1]], atol=1e-6)
     assert has.tolist() == [True, False, True]

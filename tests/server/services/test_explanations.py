@@ -149,7 +149,6 @@ class TestOfARecommendation:
     def test_has_the_scores_and_interests_of_the_list(self, sample: Live) -> None:
         history = [Interaction(f"item-{n:04d}", CLICK) for n in (0, 1, 3)]
         result = sample.ask(QueryRequest(history=history), k=10)
-        sample.use_cases.results.add(result)
         explained = sample.use_cases.explainer.explain_result(
             "", result.recommendation_id, [i.item_id for i in result.items], ExplainOptions(), CallContext()
         )
@@ -164,7 +163,6 @@ class TestOfARecommendation:
         live.take_table(ItemToItem(("i1", "i2"), csr_matrix(np.array([[0, 0.5], [0.5, 0]], np.float32))))
         history = [Interaction("i0", CLICK), Interaction("i1", PURCHASE)]  # the table knows only the latter
         result = live.ask(QueryRequest(history=history), k=5)
-        live.use_cases.results.add(result)
         live.catalogue.delete_items(live.collection, ["i0"])
         explained = live.use_cases.explainer.explain_result(
             "", result.recommendation_id, ["i2"], ExplainOptions(), CallContext()
@@ -176,7 +174,6 @@ class TestOfARecommendation:
         for item_id in ("a", "b", "c"):
             live.put(item_id, f"red shoe {item_id}")
         result = live.ask(QueryRequest(content=contents("red shoe")), k=2)
-        live.use_cases.results.add(result)
         first, second = (i.item_id for i in result.items)
         other = ({"a", "b", "c"} - {first, second}).pop()
         live.put(first, "a blue dress")
@@ -294,7 +291,6 @@ def test_past_items_that_nearly_cancel_each_other_out_still_add_up(sample: Live)
 
 def test_an_explanation_stays_that_of_its_score_when_behaviour_is_fitted_again(sample: Live) -> None:
     result = sample.ask(QueryRequest(history=[Interaction("item-0003", CLICK)]), k=5)
-    sample.use_cases.results.add(result)
     item_ids = [item.item_id for item in result.items]
 
     def explained() -> list[float]:

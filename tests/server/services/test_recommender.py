@@ -18,8 +18,9 @@ from itemlens_server.fusion.head import HISTORY
 from itemlens_server.fusion.history import CLICK, Interaction
 from itemlens_server.fusion.scoring import bind
 from itemlens_server.fusion.terms import Behaviour
-from itemlens_server.services import QueryRequest, RecentResults, RecommendOptions
+from itemlens_server.services import QueryRequest, RecommendOptions
 from itemlens_server.services.recommender import list_size
+from itemlens_server.services.results import RecentResults
 from spaces import Tiny
 
 THEME_QUERIES = {

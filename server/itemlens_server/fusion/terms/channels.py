@@ -17,7 +17,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from itemlens_server.fusion.head import HISTORY, Array, ChannelTerms, Head, unit
+from itemlens_server.fusion.head import HISTORY, Array, Head, HeadChannel, unit
 from itemlens_server.fusion.parts import ChannelSum, Floats, Part, PlacedInput, labelled
 from itemlens_server.fusion.query import Asking, Interest, Source
 from itemlens_server.fusion.rows import Ints, View
@@ -131,24 +131,24 @@ class Channels(Term):
     def _sum(self, name: str, side: Directions, imputed: bool, inputs: Sequence[PlacedInput]) -> ChannelSum:
         """A channel's whole sum, over its own inputs or over those that predict it."""
         channel, d = self._head.channel(name), side.vectors.astype(np.float64)
-        by_source: dict[str, list[PlacedInput]] = {}
+        own_inputs: dict[str, list[PlacedInput]] = {}
         for given in inputs:
             if not imputed or given.channel in channel.predictors:
-                by_source.setdefault(given.channel, []).append(given)
+                own_inputs.setdefault(given.channel, []).append(given)
         scale: dict[str, Floats] = {name: d}
         if imputed:
             guess = sum(
                 (
                     _mean_unit(self._head.channel(s), own) @ channel.predictors[s]
-                    for s, own in by_source.items()
+                    for s, own in own_inputs.items()
                 ),
                 np.zeros(channel.width),
             )
             factor = channel.imputed_scale / max(float(np.linalg.norm(guess)), 1e-12)
-            scale = {s: factor * (d @ channel.predictors[s].T.astype(np.float64)) for s in by_source}
+            scale = {s: factor * (d @ channel.predictors[s].T.astype(np.float64)) for s in own_inputs}
         parts: list[Part] = []
         values: list[Floats] = []
-        for source, own in by_source.items():
+        for source, own in own_inputs.items():
             for number, (placed, share) in enumerate(
                 zip(own, _shares(self._head.channel(source), scale[source], own), strict=True)
             ):
@@ -181,20 +181,23 @@ class Channels(Term):
 def _source_directions(head: Head, view: View, source: Source) -> dict[str, tuple[list[str], Floats]]:
     if source.u is not None:
         blocks = {name: source.u[head.block(name)].astype(np.float64) for name in head.names}
-        return {name: ([""], source.sign * b[None]) for name, b in blocks.items() if b.any()}
+        return {name: ([""], source.signed_weight * b[None]) for name, b in blocks.items() if b.any()}
     if source.q:
         return {
-            name: ([""], source.sign * source.weights.of(name).weight * q[None].astype(np.float64))
+            name: ([""], source.signed_weight * source.weights.of(name).weight * q[None].astype(np.float64))
             for name, q in source.q.items()
         }
     ids = [view.item_ids[p] for p in source.positions]
     return {
-        name: (ids, source.sign * source.weights.of(name).weight / float(np.linalg.norm(rows.sum(0))) * rows)
+        name: (
+            ids,
+            source.signed_weight * source.weights.of(name).weight / float(np.linalg.norm(rows.sum(0))) * rows,
+        )
         for name, rows in source.rows(head, view).items()
     }
 
 
-def _shares(channel: ChannelTerms, d: Floats, inputs: Sequence[PlacedInput]) -> list[Floats]:
+def _shares(channel: HeadChannel, d: Floats, inputs: Sequence[PlacedInput]) -> list[Floats]:
     """What the places of each input of `channel` add to d's dot products: float64 [rows of d, places] each."""
     g = d if channel.projection is None else d @ channel.projection.T.astype(np.float64)
     length = max(float(np.linalg.norm(_units(channel, inputs).sum(0))), 1e-12)
@@ -206,17 +209,17 @@ def _shares(channel: ChannelTerms, d: Floats, inputs: Sequence[PlacedInput]) -> 
     return shares
 
 
-def _mean_unit(channel: ChannelTerms, inputs: Sequence[PlacedInput]) -> Floats:
+def _mean_unit(channel: HeadChannel, inputs: Sequence[PlacedInput]) -> Floats:
     total = _units(channel, inputs).sum(0)
     return np.asarray(total / max(float(np.linalg.norm(total)), 1e-12))
 
 
-def _units(channel: ChannelTerms, inputs: Sequence[PlacedInput]) -> Floats:
+def _units(channel: HeadChannel, inputs: Sequence[PlacedInput]) -> Floats:
     e = np.stack([_project(channel, i.v) for i in inputs])
     return np.asarray(e / np.maximum(np.linalg.norm(e, axis=1, keepdims=True), 1e-12))
 
 
-def _project(channel: ChannelTerms, v: Array) -> Floats:
+def _project(channel: HeadChannel, v: Array) -> Floats:
     centred = v.astype(np.float64) - channel.mean
     return (
         centred if channel.projection is None else np.asarray(centred @ channel.projection.astype(np.float64))
