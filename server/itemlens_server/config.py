@@ -152,8 +152,10 @@ class Settings(BaseSettings):
 
 def _yaml_source(settings: type[BaseSettings], file: Path | None) -> YamlConfigSettingsSource:
     try:
-        if file is not None:
-            file.stat()  # the source passes over a file that is not there
+        # The source passes over what is no file, and the server would run with defaults.
+        if file is not None and not file.is_file():
+            file.stat()
+            raise InvalidArgument(f"{file} is no regular file; write the settings to one")
         return YamlConfigSettingsSource(settings, file, "utf-8")
     except (OSError, yaml.YAMLError) as error:
         raise InvalidArgument(f"{file} cannot be read as YAML: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,10 @@ def test_a_file_that_holds_no_settings_is_named(tmp_path: Path, text: str) -> No
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match=r"none\.yaml cannot be read"):
         Settings.read(tmp_path / "none.yaml")
+
+
+def test_what_is_no_regular_file_is_named_and_not_passed_over(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(InvalidArgument, match=f"{path.name} is no regular file"):
+            Settings.read(path)

@@ -137,8 +137,9 @@ class Asking:
     warnings: tuple[Warning, ...]
 
     def kept(self) -> Asking:
-        """The same for explaining later; see Snapshot.kept."""
-        return replace(self, snapshot=self.snapshot.kept())
+        """The same for explaining later: without what only scoring reads, which a long history makes large."""
+        query = replace(self.query, history=(), content={}, liked=(), disliked=(), vector=None)
+        return replace(self, snapshot=self.snapshot.kept(), query=query)
 
 
 def ask(snapshot: Snapshot, query: Query, rules: HistoryRules) -> Asking:

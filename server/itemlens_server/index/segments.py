@@ -32,6 +32,8 @@ EF_CONSTRUCTION = 200
 # hnswlib searches as deep as the larger of ef and k: with the least ef each search says by k how deep it is.
 EF_BY_K = 1
 MANIFEST = "graphs.json"
+# As files on disk name them. Predicted: imputed.
+PRESENCES = ("present", "predicted")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Segment:
-    """Graphs over the rows with labels first to last, by (channel, "present" or "imputed")."""
+    """Graphs over the rows with labels first to last, by (channel, one of PRESENCES)."""
 
     first: int
     last: int
@@ -55,7 +57,7 @@ class Segment:
     def search(self, channel: str, directions: Array, k: int) -> list[Ints]:
         """Labels of the nearest rows for each of `directions` [m, width], by dot product with unit e."""
         nearest: list[list[Ints]] = [[] for _ in directions]
-        for presence in ("present", "imputed"):
+        for presence in PRESENCES:
             graph = self.graphs.get((channel, presence))
             if graph is None:
                 continue
@@ -74,7 +76,7 @@ def build(labels: Ints, h: Array, blocks: Sequence[Block]) -> Segment:
     """A segment of rows: labels [n] ascending, h [n, dimension]."""
     graphs = {}
     for block in blocks:
-        for flag, presence in enumerate(("present", "imputed")):
+        for flag, presence in enumerate(PRESENCES):
             chosen = h[:, block.stop + flag] > 0.5
             count = int(chosen.sum())
             if not count:
@@ -82,7 +84,7 @@ def build(labels: Ints, h: Array, blocks: Sequence[Block]) -> Segment:
             graph = hnswlib.Index(space="ip", dim=block.stop - block.start)
             graph.init_index(max_elements=count, M=M, ef_construction=EF_CONSTRUCTION, random_seed=100)
             vectors = h[chosen, block.start : block.stop]
-            # A imputed block is r e'; the graph wants unit length.
+            # An imputed block is r e'; the graph wants unit length.
             vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
             graph.add_items(vectors, labels[chosen], num_threads=1)
             graph.set_ef(EF_BY_K)
@@ -97,7 +99,7 @@ def covers(segment: Segment, blocks: Sequence[Block], labels: Ints, h: Array) ->
     """
     own = slice(*np.searchsorted(labels, [segment.first, segment.last + 1]))
     for block in blocks:
-        for flag, presence in enumerate(("present", "imputed")):
+        for flag, presence in enumerate(PRESENCES):
             wanted = labels[own][h[own, block.stop + flag] > 0.5]
             graph = segment.graphs.get((block.channel, presence))
             if len(wanted) and (graph is None or not np.isin(wanted, graph.get_ids_list()).all()):

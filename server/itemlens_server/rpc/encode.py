@@ -23,7 +23,7 @@ class Encode:
     async def __call__(
         self, request: itemlens_pb2.EncodeRequest, call: CallContext
     ) -> itemlens_pb2.EncodeResponse:
-        contents = [messages.content(c) for c in request.inputs]
+        contents = messages.Decoded(request.inputs, messages.content)
         asked = (request.space, contents, messages.purpose(request.purpose), call)
         if self.encoder.is_light(request.space, contents):
             batch = self.encoder.begin(*asked)

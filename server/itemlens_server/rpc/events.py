@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from itemlens.v1 import catalog_pb2
 from itemlens_server.rpc import messages
@@ -19,8 +20,7 @@ class RecordEvents:
     def __call__(
         self, request: catalog_pb2.RecordEventsRequest, call: CallContext
     ) -> catalog_pb2.RecordEventsResponse:
-        now = time.time()
-        events = [_event(message, now) for message in request.events]
+        events = messages.Decoded(request.events, partial(_event, time.time()))
         outcomes, sequence = self.catalogue.record(request.collection, events)
         results = messages.write_results(outcomes, "events")
         return catalog_pb2.RecordEventsResponse(results=results, sequence_number=sequence)
@@ -39,7 +39,7 @@ class DeleteUser:
         return catalog_pb2.DeleteUserResponse(deleted_events=deleted)
 
 
-def _event(message: catalog_pb2.Event, now: float) -> EventRecord:
+def _event(now: float, message: catalog_pb2.Event) -> EventRecord:
     return EventRecord(
         message.event_id, message.user_id, message.item_id, int(message.type),
         messages.seconds(message.time) if message.HasField("time") else now,

@@ -19,10 +19,7 @@ class Fuse:
     fuser: Fuser
 
     def __call__(self, request: itemlens_pb2.FuseRequest, call: CallContext) -> itemlens_pb2.FuseResponse:
-        inputs = [
-            FuseInput([messages.content(c) for c in i.contents], [messages.vector(v) for v in i.vectors])
-            for i in request.inputs
-        ]
+        inputs = messages.Decoded(request.inputs, _input)
         role, changes = messages.ROLES.get(request.role, ""), messages.changes(request.channel_weights)
         space, fused = self.fuser.fuse(request.space, role, inputs, changes, call)
         rows = [f.vector for f in fused if f.vector is not None]
@@ -35,6 +32,11 @@ class Fuse:
             reply.results.append(_result(result, n, row))
             row += result.vector is not None
         return reply
+
+
+def _input(message: itemlens_pb2.FuseInput) -> FuseInput:
+    contents = messages.Decoded(message.contents, messages.content)
+    return FuseInput(contents, messages.Decoded(message.vectors, messages.vector))
 
 
 def _result(fused: FusedInput, n: int, row: int) -> itemlens_pb2.FuseResult:

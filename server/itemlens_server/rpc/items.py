@@ -24,15 +24,7 @@ class UpsertItems:
     def __call__(
         self, request: catalog_pb2.UpsertItemsRequest, call: CallContext
     ) -> catalog_pb2.UpsertItemsResponse:
-        items = [
-            ItemInput(
-                item.item_id,
-                [messages.content(c) for c in item.contents],
-                messages.attributes(item.attributes),
-                [(relation.type, relation.item_id) for relation in item.relations],
-            )
-            for item in request.items
-        ]
+        items = messages.Decoded(request.items, _item)
         outcomes, sequence, collection = self.catalogue.upsert(request.collection, items, request.merge, call)
         results = messages.write_results(outcomes, "items")
         return catalog_pb2.UpsertItemsResponse(
@@ -109,6 +101,15 @@ class DeleteItems:
         outcomes, sequence = self.catalogue.delete_items(collection, request.item_ids)
         results = messages.write_results(outcomes, "item_ids")
         return catalog_pb2.DeleteItemsResponse(results=results, sequence_number=sequence)
+
+
+def _item(message: catalog_pb2.Item) -> ItemInput:
+    return ItemInput(
+        message.item_id,
+        [messages.content(c) for c in message.contents],
+        messages.attributes(message.attributes),
+        [(relation.type, relation.item_id) for relation in message.relations],
+    )
 
 
 def _after(page_token: str) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
@@ -22,12 +22,40 @@ from itemlens_server.services import (
     WriteOutcome,
 )
 
+M = TypeVar("M")
+T = TypeVar("T")
 Array = np.ndarray[Any, np.dtype[np.float32]]
 ROLES = {
     common_pb2.VECTOR_ROLE_CHANNEL: "CHANNEL",
     common_pb2.VECTOR_ROLE_ITEM: "ITEM",
     common_pb2.VECTOR_ROLE_QUERY: "QUERY",
 }
+
+
+class Decoded(Sequence[T]):
+    """Messages, decoded as they are read: a use case first refuses what is too long, which must cost nothing."""
+
+    def __init__(self, messages: Sequence[M], decode: Callable[[M], T]) -> None:
+        self._messages, self._decode = messages, decode
+        self._values: list[T] = []
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __iter__(self) -> Iterator[T]:
+        yield from self._values
+        for message in self._messages[len(self._values) :]:
+            self._values.append(self._decode(message))
+            yield self._values[-1]
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        return list(self)[index]
 
 
 def content(message: common_pb2.Content) -> Content:
@@ -59,11 +87,11 @@ def query(message: common_pb2.UserSide) -> QueryRequest:
     """Who or what is asking."""
     given = QueryRequest()
     return QueryRequest(
-        [_interaction(i) for i in message.history],
+        Decoded(message.history, _interaction),
         message.user_id,
-        [content(c) for c in message.query],
-        tuple(message.liked_item_ids),
-        tuple(message.disliked_item_ids),
+        Decoded(message.query, content),
+        message.liked_item_ids,
+        message.disliked_item_ids,
         vector(message.query_vector) if message.HasField("query_vector") else None,
         {field.name: weight for field, weight in message.source_weights.ListFields()},
         changes(message.channel_weights),
@@ -72,19 +100,17 @@ def query(message: common_pb2.UserSide) -> QueryRequest:
     )
 
 
-def changes(messages: Iterable[common_pb2.ChannelWeight]) -> list[tuple[str, ChannelChange]]:
+def changes(messages: Sequence[common_pb2.ChannelWeight]) -> Sequence[tuple[str, ChannelChange]]:
     """A caller's changes to channel weights, with their channels."""
-    return [
-        (
-            m.channel,
-            ChannelChange(
-                m.weight if m.HasField("weight") else None,
-                m.threshold if m.HasField("threshold") else None,
-                m.predicted_threshold if m.HasField("predicted_threshold") else None,
-            ),
-        )
-        for m in messages
-    ]
+    return Decoded(messages, _change)
+
+
+def _change(message: common_pb2.ChannelWeight) -> tuple[str, ChannelChange]:
+    return message.channel, ChannelChange(
+        message.weight if message.HasField("weight") else None,
+        message.threshold if message.HasField("threshold") else None,
+        message.predicted_threshold if message.HasField("predicted_threshold") else None,
+    )
 
 
 def matrix(

@@ -36,16 +36,16 @@ class EncodingBatch:
     """A batch that is being encoded."""
 
     space: Space
-    contents: Sequence[Content]
+    channels: tuple[str, ...]
     encoding: Encoding
 
     def results(self, unit_length: bool) -> tuple[list[BatchRow], dict[str, Array]]:
         """Wait; how each content went, and v by channel, float32 [rows, dim]."""
         rows: list[BatchRow] = []
         vectors: dict[str, list[Array]] = {}
-        for content, outcome in zip(self.contents, self.encoding.results(), strict=True):
+        for channel, outcome in zip(self.channels, self.encoding.results(), strict=True):
             if isinstance(outcome, EncodedContent):
-                own = vectors.setdefault(content.channel, [])
+                own = vectors.setdefault(channel, [])
                 rows.append(BatchRow(len(own), None, outcome.warnings))
                 own.append(outcome.v)
             else:
@@ -64,10 +64,15 @@ class BatchEncoder:
 
     def is_light(self, space: str, contents: Sequence[Content]) -> bool:
         """Whether `begin` takes less time than handing it to a thread would: a few short texts for a loaded space."""
-        modalities = (modality_of_field(content.field) for content in contents)
-        if space or not all(modality is None or modality.quick for modality in modalities):
+        if space or len(contents) > LIGHT_CHARACTERS:
             return False
-        return sum(len(content.value) for content in contents) <= LIGHT_CHARACTERS
+        characters = 0
+        for content in contents:
+            modality = modality_of_field(content.field)
+            characters += len(content.value)
+            if characters > LIGHT_CHARACTERS or (modality is not None and not modality.quick):
+                return False
+        return True
 
     def begin(
         self, space_name: str, contents: Sequence[Content], purpose: Purpose, call: CallContext
@@ -80,4 +85,5 @@ class BatchEncoder:
         """
         check_length(contents, self.settings.max_inputs, "inputs")
         space = self.catalogue.space(space_name)
-        return EncodingBatch(space, contents, self.encoder.begin(space, contents, purpose, call))
+        channels = tuple(content.channel for content in contents)
+        return EncodingBatch(space, channels, self.encoder.begin(space, contents, purpose, call))

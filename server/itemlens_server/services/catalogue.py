@@ -247,8 +247,14 @@ class Catalogue:
     def get(
         self, collection: Collection, item_ids: Sequence[str], with_data: bool = False
     ) -> dict[str, StoredItem]:
-        """Items by id, as they are stored; `with_data`: with what the store keeps of their pictures."""
+        """Items by id, as `stored_items`, of a list that a caller gives."""
         check_length(item_ids, self._settings.max_items, "item_ids")
+        return self.stored_items(collection, item_ids, with_data)
+
+    def stored_items(
+        self, collection: Collection, item_ids: Sequence[str], with_data: bool = False
+    ) -> dict[str, StoredItem]:
+        """Items by id, as they are stored; `with_data`: with what the store keeps of their pictures."""
         return self.store.reader().items(
             collection.record.id, item_ids, collection.encoder_digests, data=with_data
         )

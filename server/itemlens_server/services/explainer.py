@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, NotFound, Warning
+from itemlens_server.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    ItemlensError,
+    NotFound,
+    Overloaded,
+    Warning,
+)
 from itemlens_server.fusion.parts import ChannelSum, Part, PlacedInput
 from itemlens_server.fusion.query import ask
 from itemlens_server.fusion.scoring import Scorer, bind
@@ -153,7 +161,7 @@ class Explainer:
         call: CallContext,
     ) -> ExplainResult:
         language = check_language(options.language)
-        stored = self.catalogue.get(collection, item_ids, with_data=True)
+        stored = self.catalogue.stored_items(collection, item_ids, with_data=True)
         named = titles(self.catalogue, collection, scorer.named_items())
         items: list[StoredItem | ItemlensError] = []
         for outcome in scored:
@@ -187,7 +195,8 @@ class Explainer:
         self, collection: Collection, items: Sequence[StoredItem], call: CallContext
     ) -> Iterator[list[PlacedInput] | ItemlensError]:
         """The inputs of each item with their places, in order; all of them are encoded in one submission, or in as few
-        as the limit of inputs allows: z takes some 250 KB each."""
+        as the limit of inputs allows: the z of one takes up to a megabyte. What the encoder refuses is refused for
+        the items of that submission."""
         contents = [[stored_content(collection.space, item, i) for i in item.inputs] for item in items]
         begin = 0
         while begin < len(items):
@@ -196,9 +205,13 @@ class Explainer:
                 size += len(contents[end])
                 end += 1
             flat = [content for own in contents[begin:end] for content in own]
-            outcomes = iter(self.encoder.encode(collection.space, flat, "item", call, with_places=True))
-            for own in contents[begin:end]:
-                yield _placed([(content, next(outcomes)) for content in own])
+            try:
+                outcomes = iter(self.encoder.encode(collection.space, flat, "item", call, with_places=True))
+            except Overloaded as error:
+                yield from repeat(error, end - begin)
+            else:
+                for own in contents[begin:end]:
+                    yield _placed([(content, next(outcomes)) for content in own])
             begin = end
 
 

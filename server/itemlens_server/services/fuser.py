@@ -73,11 +73,12 @@ class Fuser:
         results: list[FusedInput] = []
         raws: dict[int, Raw] = {}
         for n, (given, encoded) in enumerate(zip(inputs, outcomes, strict=True)):
+            warnings: list[Warning] = []
             try:
-                raws[n], warnings = _raw(space, given, encoded)
-                results.append(FusedInput(warnings=tuple(warnings)))
-            except ItemlensError as error:
-                results.append(FusedInput(error=error))
+                raws[n], error = _raw(space, given, encoded, warnings), None
+            except ItemlensError as failed:
+                error = failed
+            results.append(FusedInput(error=error, warnings=tuple(warnings)))
         if role == ITEM:
             fused: list[Array | ItemlensError] = [*space.head_runner.fuse(list(raws.values()))]
         else:
@@ -94,8 +95,9 @@ class Fuser:
         self, space: Space, role: str, inputs: Sequence[FuseInput], call: CallContext
     ) -> list[list[Outcome]]:
         """The outcomes of each input's contents; all are encoded together."""
+        count = sum(len(given.contents) for given in inputs)
+        check_length(range(count), 4 * self.settings.max_inputs, "inputs[].contents", 0)
         contents = [content for given in inputs for content in given.contents]
-        check_length(contents, 4 * self.settings.max_inputs, "inputs[].contents", 0)
         purpose: Literal["query", "item"] = "query" if role == QUERY else "item"
         outcomes = iter(self.encoder.encode(space, contents, purpose, call))
         return [[next(outcomes) for _ in given.contents] for given in inputs]
@@ -118,10 +120,9 @@ def content_units(space: Space, raw: Mapping[str, Sequence[Array]]) -> dict[str,
     return q
 
 
-def _raw(space: Space, given: FuseInput, outcomes: Sequence[Outcome]) -> tuple[Raw, list[Warning]]:
-    """Raw vectors by channel of one input, and what was noticed."""
+def _raw(space: Space, given: FuseInput, outcomes: Sequence[Outcome], warnings: list[Warning]) -> Raw:
+    """Raw vectors by channel of one input; what is noticed is added to `warnings`."""
     raw: Raw = {}
-    warnings: list[Warning] = []
     for m, (content, outcome) in enumerate(zip(given.contents, outcomes, strict=True)):
         if not isinstance(outcome, EncodedContent):
             raise outcome.within(f"contents[{m}]")
@@ -135,7 +136,7 @@ def _raw(space: Space, given: FuseInput, outcomes: Sequence[Outcome]) -> tuple[R
         raw.setdefault(vector.channel, []).append(v)
     if not raw:
         raise InvalidArgument("nothing to fuse; give contents or vectors", "contents")
-    return raw, warnings
+    return raw
 
 
 def _query_vector(space: Space, raw: Raw, changes: Mapping[str, ChannelChange]) -> Array | ItemlensError:

@@ -86,10 +86,10 @@ class Recommender:
         explained = self._explain(collection, scorer, ranked, options, language)
         asking = scorer.asking
         result = RecommendResult(
-            secrets.token_hex(12), collection, asking.kept(), tuple(explained), eligible,
+            secrets.token_hex(12), collection, asking, tuple(explained), eligible,
             (*warnings, *asking.warnings, *unknown), request.user_id,
         )  # fmt: skip
-        self.catalogue.results.add(result)
+        self.catalogue.results.add(result.kept())
         return result
 
     def _explain(

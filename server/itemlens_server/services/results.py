@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from itemlens_server.errors import NotFound, Warning
@@ -26,7 +26,7 @@ class RecommendedItem:
 
 @dataclass(frozen=True)
 class RecommendResult:
-    """A list with all that explains it later: what was asked, over what (without what only scoring needs)."""
+    """A list with all that explains it later: what was asked, over what."""
 
     recommendation_id: str
     collection: Collection
@@ -35,6 +35,11 @@ class RecommendResult:
     eligible: int
     warnings: tuple[Warning, ...] = field(default=())
     user_id: str = ""
+
+    def kept(self) -> RecommendResult:
+        """The same for explaining later, which works out parts and reasons again."""
+        items = tuple(replace(item, parts=(), reason="") for item in self.items)
+        return replace(self, asking=self.asking.kept(), items=items)
 
     @property
     def interests(self) -> tuple[Interest, ...]:

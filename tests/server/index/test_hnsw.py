@@ -163,6 +163,8 @@ class TestSnapshot:
         described = json.loads((tmp_path / "graphs" / graphs.MANIFEST).read_text())["segments"]
         files = {g["file"] for s in described for g in s["graphs"]}
         assert {p.name for p in files_of(tmp_path)} == {*files, graphs.MANIFEST}
+        # A file of an older server must be readable, or all graphs are built again after an update.
+        assert {g["presence"] for s in described for g in s["graphs"]} == {"present", "predicted"}
 
     def test_of_another_space_is_not_used(self, tmp_path: Path) -> None:
         filled(tmp_path, 80).maintain()

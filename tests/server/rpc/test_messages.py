@@ -18,3 +18,20 @@ def test_every_kind_of_part_is_in_the_contract_and_the_other_way_round() -> None
     assert kinds == named
     for kind in kinds:
         assert messages.part(Part(kind)).kind == common_pb2.PartKind.Value(f"PART_KIND_{kind}")
+
+
+class TestDecoded:
+    def test_reads_nothing_for_its_length(self) -> None:
+        assert len(messages.Decoded([1, 2], int.__invert__)) == 2
+
+    def test_decodes_each_message_once_and_only_those_that_are_read(self) -> None:
+        read: list[int] = []
+
+        def decode(n: int) -> int:
+            read.append(n)
+            return -n
+
+        decoded = messages.Decoded([1, 2, 3], decode)
+        assert next(iter(decoded)) == -1 and read == [1]
+        assert list(decoded) == [-1, -2, -3] == decoded[:] and decoded[2] == -3
+        assert read == [1, 2, 3]

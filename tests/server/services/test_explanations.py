@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from scipy.sparse import csr_matrix
 
 import spaces
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, NotFound
+from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, NotFound, Overloaded
 from itemlens_server.fusion.head import HISTORY
 from itemlens_server.fusion.history import CART, CLICK, DISLIKED, PURCHASE, VIEW, HistoryRules, Interaction
 from itemlens_server.fusion.item_to_item import ItemToItem
@@ -22,7 +23,7 @@ from itemlens_server.fusion.parts import Part
 from itemlens_server.fusion.query import ChannelChange, Query, ask
 from itemlens_server.fusion.scoring import bind
 from itemlens_server.fusion.terms import TERMS
-from itemlens_server.services import ExplainOptions, Explanation, QueryRequest, VectorInput
+from itemlens_server.services import ExplainOptions, Explanation, Outcome, QueryRequest, VectorInput
 
 TOLERANCE = 1e-4
 
@@ -139,6 +140,38 @@ class TestManyAtOnce:
             live.put(f"i{n}", item.text, item.pictures)
         explanations = live.explain(QueryRequest(content=contents("red")), "i0", "i1", "i2")
         assert all(e.error is None and abs(e.residual) < TOLERANCE for e in explanations)
+
+    def test_what_the_encoder_refuses_is_refused_for_its_submission_alone(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        live.settings = live.settings.model_copy(update={"max_inputs": 3})
+        live.use_cases = type(live.use_cases).over(live.catalogue, live.encoder, live.settings)
+        for n, item in enumerate(i for i in spaces.sample_items(40) if len(i.pictures) == 2):
+            live.put(f"i{n}", item.text, item.pictures)
+        encode, calls = live.encoder.encode, 0
+
+        def refusing(*args: Any, **kwargs: Any) -> list[Outcome]:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise Overloaded("the queue is full", 0.5)
+            return encode(*args, **kwargs)
+
+        monkeypatch.setattr(live.encoder, "encode", refusing)
+        explanations = live.explain(QueryRequest(liked=["i3"]), "i0", "i1", "i2")
+        assert [type(e.error) for e in explanations] == [type(None), Overloaded, type(None)]
+
+    def test_may_be_more_than_a_write_may_have(self, live: Live) -> None:
+        for item_id in ("a", "b"):
+            live.put(item_id, f"red shoe {item_id}")
+        settings = live.settings.model_copy(update={"max_items": 1})
+        catalogue = type(live.catalogue)(live.store, live.repository, live.encoder, settings, live.space_id)
+        catalogue.load()
+        use_cases = type(live.use_cases).over(catalogue, live.encoder, settings)
+        result = use_cases.explainer.explain_query(
+            "", QueryRequest(content=contents("red")), ["a", "b"], ExplainOptions(), CallContext()
+        )
+        assert [e.error for e in result.explanations] == [None, None]
 
     def test_one_that_cannot_be_explained_does_not_hold_up_the_others(self, sample: Live) -> None:
         first, gone, last = sample.explain(self.request, "item-0001", "gone", "item-0002")
