@@ -35,9 +35,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 @pytest.fixture(scope="session")
 def repository(tiny: Tiny) -> Iterator[ModelRepository]:
     """The tiny spaces, ready to load."""
-    made = spaces.open_repository(tiny.models)
-    yield made
-    made.close()
+    model_repository = spaces.open_repository(tiny.models)
+    yield model_repository
+    model_repository.close()
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ UNWANTED = {"torch", "transformers", "optimum", "pyarrow", "pytest"}
 def main(python: str) -> None:
     """Fail unless the environment serves, and holds nothing that serving does not need."""
     listed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
-    found = UNWANTED & {line.split()[0].lower() for line in listed.splitlines()}
-    assert not found, f"a serving install holds {found}"
+    unwanted = UNWANTED & {line.split()[0].lower() for line in listed.splitlines()}
+    assert not unwanted, f"a serving install holds {unwanted}"
     subprocess.run([python, "-m", "itemlens_cli", "--help"], check=True, stdout=subprocess.DEVNULL)
     with tempfile.TemporaryDirectory() as folder:
         models = Path(folder) / "models"
@@ -33,7 +33,7 @@ def main(python: str) -> None:
             why = client.explain(
                 [i.item_id for i in answer.items], recommendation_id=answer.recommendation_id
             )
-            assert len(why) == 3 and all(abs(one.residual) < 1e-4 for one in why)
+            assert len(why) == 3 and all(abs(explanation.residual) < 1e-4 for explanation in why)
     print("a serving install answers, without", ", ".join(sorted(UNWANTED)))
 
 

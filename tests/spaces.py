@@ -248,8 +248,8 @@ def fitted_head(space: Space) -> Head:
     raw = [raw_vectors(space, item) for item in items]
     data = {}
     for name in ("text", "image"):
-        vectors = [v for one in raw for v in one[name]]
-        owners = [n for n, one in enumerate(raw) for _ in one[name]]
+        vectors = [v for item_vectors in raw for v in item_vectors[name]]
+        owners = [n for n, item_vectors in enumerate(raw) for _ in item_vectors[name]]
         data[name] = fit.ChannelData(np.stack(vectors), np.asarray(owners, np.int64))
     widths = {"text": 20, "image": 12}
     terms = {name: fit.project(name, data[name], len(items), width)[0] for name, width in widths.items()}

@@ -118,8 +118,8 @@ def test_rpc_takes_the_services_from_their_front_door() -> None:
 
 def test_fusion_runs_on_numpy_and_scipy_alone() -> None:
     allowed = {"numpy", "scipy", "onnx", "itemlens_server", *sys.stdlib_module_names}
-    found = {name.partition(".")[0] for p in modules(SERVER / "fusion") for name, _ in imported(p)}
-    assert found - allowed == set()  # onnx only describes the head's graph
+    packages = {name.partition(".")[0] for p in modules(SERVER / "fusion") for name, _ in imported(p)}
+    assert packages - allowed == set()  # onnx only describes the head's graph
 
 
 def test_sql_is_in_storage_alone() -> None:
@@ -134,8 +134,8 @@ def test_nothing_in_the_server_imports_app() -> None:
 
 def test_the_client_needs_only_what_its_own_distribution_has() -> None:
     allowed = {"grpc", "grpc_status", "google", "numpy", "itemlens", *sys.stdlib_module_names}
-    found = {name.partition(".")[0] for p in modules(PACKAGES["itemlens"]) for name, _ in imported(p)}
-    assert found - allowed == set()
+    packages = {name.partition(".")[0] for p in modules(PACKAGES["itemlens"]) for name, _ in imported(p)}
+    assert packages - allowed == set()
 
 
 def test_serving_needs_no_torch() -> None:

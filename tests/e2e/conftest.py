@@ -18,9 +18,9 @@ _numbers = itertools.count()
 @pytest.fixture(scope="session")
 def server(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server over the tiny spaces; the fitted one is its default."""
-    with Server(tiny.models, tmp_path_factory.mktemp("server") / "data") as made:
-        yield made
-    assert made.process.returncode == 0
+    with Server(tiny.models, tmp_path_factory.mktemp("server") / "data") as running:
+        yield running
+    assert running.process.returncode == 0
 
 
 @pytest.fixture(autouse=True)
@@ -48,14 +48,14 @@ def collection(server: Server) -> Iterator[str]:
 @pytest.fixture
 def client(server: Server, collection: str) -> Iterator[itemlens.Client]:
     """A client of the new collection."""
-    with server.client(collection=collection) as made:
-        yield made
+    with server.client(collection=collection) as connected:
+        yield connected
 
 
 @pytest.fixture(scope="session")
 def sample(server: Server) -> Iterator[itemlens.Client]:
     """A client of a collection with 150 items, to read."""
-    with server.client(collection="sample") as made:
-        made.create_collection("sample")
-        made.upsert(sample_items(150)).raise_for_errors()
-        yield made
+    with server.client(collection="sample") as connected:
+        connected.create_collection("sample")
+        connected.upsert(sample_items(150)).raise_for_errors()
+        yield connected

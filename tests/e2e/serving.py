@@ -146,8 +146,8 @@ class Server:
     def _wait_for_port(self) -> int:
         try:
             while (line := self._lines.get(timeout=START_SECONDS)) is not None:
-                if found := re.search(r"serving on port (\d+)", line):
-                    return int(found[1])
+                if match := re.search(r"serving on port (\d+)", line):
+                    return int(match[1])
         except queue.Empty:
             self.process.kill()
         self.wait()

@@ -38,10 +38,12 @@ def with_pictures(count: int) -> str:
 class TestEncode:
     def test_gives_a_vector_for_each_input_in_order(self, sample: itemlens.Client) -> None:
         texts = ["red shoe", "a silk dress", "red shoe"]
-        found = sample.encode(texts, pictures=[spaces.picture("tour", "red")])
-        assert [r.channel for r in found] == ["text", "text", "text", "image"]
-        vectors = [r.vector for r in found]
-        assert all(v is not None and v.role is Role.CHANNEL and v.space_id == found.space_id for v in vectors)
+        results = sample.encode(texts, pictures=[spaces.picture("tour", "red")])
+        assert [r.channel for r in results] == ["text", "text", "text", "image"]
+        vectors = [r.vector for r in results]
+        assert all(
+            v is not None and v.role is Role.CHANNEL and v.space_id == results.space_id for v in vectors
+        )
         assert [len(v) for v in vectors] == [32, 32, 32, 24]  # type: ignore[arg-type]
         np.testing.assert_array_equal(np.asarray(vectors[0]), np.asarray(vectors[2]))
 
@@ -130,7 +132,7 @@ class TestRecommend:
 
     def test_a_history_is_several_interests_that_share_the_list(self, sample: itemlens.Client) -> None:
         answer = sample.recommend(history=THREE_PAST, k=30, query_vectors=True)
-        assert sorted(i for one in answer.interests for i in one.item_ids) == THREE_PAST
+        assert sorted(i for interest in answer.interests for i in interest.item_ids) == THREE_PAST
         assert sum(i.weight for i in answer.interests) == pytest.approx(1.0)
         assert not {i.item_id for i in answer} & set(THREE_PAST)
         assert all(i.query_vector is not None and i.query_vector.role is Role.QUERY for i in answer.interests)
@@ -203,15 +205,15 @@ class TestRecommend:
 
     def test_parts_and_reasons_come_along(self, sample: itemlens.Client) -> None:
         answer = sample.recommend(text="red shoe", liked=["item-0001"], parts=True, reasons=True)
-        for one in answer:
-            assert sum(p.value for p in one.parts) == pytest.approx(one.score, abs=1e-4)
-            assert {p.kind for p in one.parts} <= {
+        for item in answer:
+            assert sum(p.value for p in item.parts) == pytest.approx(item.score, abs=1e-4)
+            assert {p.kind for p in item.parts} <= {
                 PartKind.QUERY,
                 PartKind.PAST_ITEM,
                 PartKind.BASELINE,
                 PartKind.BEHAVIOUR,
             }
-            assert one.reason.endswith(".")
+            assert item.reason.endswith(".")
         chinese = sample.recommend(text="red shoe", reasons=True, language="zh")
         assert all(i.reason.endswith("。") for i in chinese)
         assert not any(i.parts or i.reason for i in sample.recommend(text="red shoe"))
@@ -232,17 +234,17 @@ class TestExplain:
         self, sample: itemlens.Client, side: dict[str, object]
     ) -> None:
         answer = sample.recommend(k=12, **side)  # type: ignore[arg-type]
-        found = sample.explain(
+        explanations = sample.explain(
             [i.item_id for i in answer], recommendation_id=answer.recommendation_id, sums=True
         )
-        for one, given in zip(found, answer, strict=True):
-            assert one.error is None and one.score == given.score
-            assert abs(one.residual) < 1e-4
-            for parts in (one.by_channel, one.by_source, one.by_place):
+        for explanation, given in zip(explanations, answer, strict=True):
+            assert explanation.error is None and explanation.score == given.score
+            assert abs(explanation.residual) < 1e-4
+            for parts in (explanation.by_channel, explanation.by_source, explanation.by_place):
                 assert sum(p.value for p in parts) == pytest.approx(given.score, abs=1e-4)
-            for whole in one.sums:
+            for whole in explanation.sums:
                 np.testing.assert_allclose(whole.values.sum(0), [p.value for p in whole.places], atol=1e-4)
-            assert one.sentence
+            assert explanation.sentence
 
     def test_by_side_is_the_same_for_one_interest(self, sample: itemlens.Client) -> None:
         answer = sample.recommend(text="red shoe", k=3)
@@ -254,8 +256,8 @@ class TestExplain:
 
     def test_points_at_the_words(self, sample: itemlens.Client) -> None:
         item_id = next(i for i, s in SAMPLES.items() if s.text.isascii() and s.colour == "green")
-        [one] = sample.explain([item_id], text="green")
-        words = [p for p in one.by_place if p.kind is PartKind.TOKEN and p.channel == "text"]
+        [explanation] = sample.explain([item_id], text="green")
+        words = [p for p in explanation.by_place if p.kind is PartKind.TOKEN and p.channel == "text"]
         text = SAMPLES[item_id].text
         assert all(text[p.start : p.end] == p.text for p in words)
         assert max(words, key=lambda p: p.value).text == "green"
@@ -265,37 +267,39 @@ class TestExplain:
     ) -> None:
         answer = sample.recommend(text="red shoe", k=1)
         other = next(i for i in SAMPLES if i != answer[0].item_id)
-        found = sample.explain([answer[0].item_id, other], recommendation_id=answer.recommendation_id)
-        assert found[0].error is None and isinstance(found[1].error, itemlens.InvalidArgument)
+        explanations = sample.explain([answer[0].item_id, other], recommendation_id=answer.recommendation_id)
+        assert explanations[0].error is None and isinstance(explanations[1].error, itemlens.InvalidArgument)
 
     def test_of_an_item_that_changed_since_is_refused_for_that_item(self, client: itemlens.Client) -> None:
         client.upsert([Item(i, text=f"red shoe {i}") for i in "abc"])
         answer = client.recommend(text="red shoe", k=3)
         client.upsert([Item("a", text="blue dress")])
         client.delete_items(["b"])
-        found = {
+        errors = {
             e.item_id: e.error
             for e in client.explain(["a", "b", "c"], recommendation_id=answer.recommendation_id)
         }
-        assert found["c"] is None
-        assert isinstance(found["a"], itemlens.FailedPrecondition)
-        assert isinstance(found["b"], itemlens.FailedPrecondition)
+        assert errors["c"] is None
+        assert isinstance(errors["a"], itemlens.FailedPrecondition)
+        assert isinstance(errors["b"], itemlens.FailedPrecondition)
 
     def test_heat_maps_as_numbers(self, sample: itemlens.Client) -> None:
         item_id = with_pictures(2)
-        [one] = sample.explain([item_id], picture=spaces.picture("shoe", "red"), heat_map="grid")
-        assert [(m.channel, m.picture_index, m.values.shape) for m in one.heat_maps] == [
+        [explanation] = sample.explain([item_id], picture=spaces.picture("shoe", "red"), heat_map="grid")
+        assert [(m.channel, m.picture_index, m.values.shape) for m in explanation.heat_maps] == [
             ("image", 0, (4, 4)), ("image", 1, (4, 4)),
         ]  # fmt: skip
-        cells = [p for p in one.by_place if p.kind is PartKind.CELL]
-        for m in one.heat_maps:
+        cells = [p for p in explanation.by_place if p.kind is PartKind.CELL]
+        for m in explanation.heat_maps:
             for p in cells:
                 if p.picture_index == m.picture_index:
                     assert m.values[p.row, p.column] == pytest.approx(p.value, abs=1e-6)
 
     def test_heat_maps_as_a_picture(self, sample: itemlens.Client) -> None:
-        [one] = sample.explain([with_pictures(1)], picture=spaces.picture("shoe", "red"), heat_map="png")
-        drawn = Image.open(io.BytesIO(one.heat_maps[0].png))
+        [explanation] = sample.explain(
+            [with_pictures(1)], picture=spaces.picture("shoe", "red"), heat_map="png"
+        )
+        drawn = Image.open(io.BytesIO(explanation.heat_maps[0].png))
         assert (drawn.format, drawn.size, drawn.mode) == ("PNG", (spaces.SIDE, spaces.SIDE), "RGB")
 
     def test_a_heat_map_lies_on_the_upright_picture(self, client: itemlens.Client) -> None:
@@ -308,15 +312,15 @@ class TestExplain:
         client.upsert(
             [Item("a", picture=spaces.encoded(turned, "JPEG", exif=exif, quality=95))]
         ).raise_for_errors()
-        [one] = client.explain(["a"], picture=spaces.picture("shoe", "red"), heat_map="png")
-        drawn = np.asarray(Image.open(io.BytesIO(one.heat_maps[0].png)).convert("RGB"), np.int32)
+        [explanation] = client.explain(["a"], picture=spaces.picture("shoe", "red"), heat_map="png")
+        drawn = np.asarray(Image.open(io.BytesIO(explanation.heat_maps[0].png)).convert("RGB"), np.int32)
         greenness = drawn[..., 1].mean(0)
         assert greenness[:12].mean() < greenness[20:].mean()
 
     def test_without_pictures_there_is_no_heat_map(self, sample: itemlens.Client) -> None:
         item_id = with_pictures(0)
-        [one] = sample.explain([item_id], text="red", heat_map="grid")
-        assert one.heat_maps == ()
+        [explanation] = sample.explain([item_id], text="red", heat_map="grid")
+        assert explanation.heat_maps == ()
 
     def test_an_item_may_be_explained_twice_in_one_call(self, sample: itemlens.Client) -> None:
         a, b = sample.explain(["item-0001", "item-0001"], text="red")
@@ -383,8 +387,8 @@ class TestEvents:
         answer = client.recommend(history=["item-0000"], parts=True, reasons=True, behaviour_weight=50.0)
         assert answer[0].item_id == "item-0013"
         assert any(p.kind is PartKind.BEHAVIOUR and p.past_item_id == "item-0000" for p in answer[0].parts)
-        [one] = client.explain(["item-0013"], recommendation_id=answer.recommendation_id)
-        assert abs(one.residual) < 1e-3
+        [explanation] = client.explain(["item-0013"], recommendation_id=answer.recommendation_id)
+        assert abs(explanation.residual) < 1e-3
         assert client.get_collection().behaviour_sequence_number > 0
 
 

@@ -81,17 +81,17 @@ class TestTexts:
             assert encoded[n].error is not None and "262144 bytes" in encoded[n].error.message  # type: ignore[union-attr]
 
     def test_longer_than_the_model_reads_is_cut_and_told(self, client: itemlens.Client) -> None:
-        [one] = client.encode(["shoe " * 500])
-        assert one.error is None
-        assert [(w.reason, w.field) for w in one.warnings] == [("TEXT_TRUNCATED", "inputs[0].text")]
+        [result] = client.encode(["shoe " * 500])
+        assert result.error is None
+        assert [(w.reason, w.field) for w in result.warnings] == [("TEXT_TRUNCATED", "inputs[0].text")]
         [written] = client.upsert([Item("a", text="dress " * 500)])
         assert [(w.reason, w.field) for w in written.warnings] == [
             ("TEXT_TRUNCATED", "items[0].contents[0].text")
         ]
 
     def test_that_the_tokenizer_hardly_knows_is_told(self, client: itemlens.Client) -> None:
-        [one] = client.encode(["ЖЖЖ ЩЩЩ ЮЮЮ"])
-        assert one.error is None and [w.reason for w in one.warnings] == ["TEXT_UNKNOWN"]
+        [result] = client.encode(["ЖЖЖ ЩЩЩ ЮЮЮ"])
+        assert result.error is None and [w.reason for w in result.warnings] == ["TEXT_UNKNOWN"]
 
     def test_bytes_that_are_no_text(self, server: Server, collection: str) -> None:
         # No client sends them; an attacker may. Field 2 of Content is a string.
@@ -156,8 +156,8 @@ class TestPictures:
         ],
     )  # fmt: skip
     def test_that_are_unusual_but_fine(self, client: itemlens.Client, data: bytes) -> None:
-        [one] = client.encode(pictures=[data])
-        assert one.vector is not None and np.isfinite(one.vector.values).all()
+        [result] = client.encode(pictures=[data])
+        assert result.vector is not None and np.isfinite(result.vector.values).all()
         client.upsert([Item("a", picture=data)]).raise_for_errors()
         [again] = client.get_items(["a"], pictures=True)
         assert again.item.pictures
@@ -392,10 +392,10 @@ class TestAsking:
 
 class TestUnknown:
     def test_items(self, sample: itemlens.Client) -> None:
-        found = sample.get_items(["item-0001", "gone"], vectors=True)
-        assert found[0].error is None
-        assert isinstance(found[1].error, itemlens.NotFound)
-        assert found[1].error.details.violations[0].field == "item_ids[1]"
+        items = sample.get_items(["item-0001", "gone"], vectors=True)
+        assert items[0].error is None
+        assert isinstance(items[1].error, itemlens.NotFound)
+        assert items[1].error.details.violations[0].field == "item_ids[1]"
         explained = sample.explain(["item-0001", "gone"], text="red")
         assert explained[0].error is None and isinstance(explained[1].error, itemlens.NotFound)
         answer = sample.recommend(

@@ -54,15 +54,15 @@ def test_upserts_deletions_questions_and_explanations_at_once(
         mine.upsert(items).raise_for_errors()
 
     def merge(mine: itemlens.Client, rng: np.random.Generator, n: int) -> None:
-        for one in mine.upsert(
+        for outcome in mine.upsert(
             [Item(f"merged-{n % 5}", text=f"red shoe {n}", attributes={f"k{n % 9}": n})], merge=True
         ):
             # "is being changed by others; try again" is an honest answer here.
-            assert one.error is None or isinstance(one.error, itemlens.FailedPrecondition)
+            assert outcome.error is None or isinstance(outcome.error, itemlens.FailedPrecondition)
 
     def delete(mine: itemlens.Client, rng: np.random.Generator, n: int) -> None:
-        for one in mine.delete_items([samples[i].item_id for i in rng.permutation(60)[:3]]):
-            assert one.error is None or isinstance(one.error, itemlens.NotFound)
+        for outcome in mine.delete_items([samples[i].item_id for i in rng.permutation(60)[:3]]):
+            assert outcome.error is None or isinstance(outcome.error, itemlens.NotFound)
 
     def ask(mine: itemlens.Client, rng: np.random.Generator, n: int) -> None:
         try:
@@ -72,8 +72,8 @@ def test_upserts_deletions_questions_and_explanations_at_once(
             return  # all of the past was deleted a moment ago
         ids = [i.item_id for i in answer]
         assert len(set(ids)) == len(ids)
-        for one in answer:
-            assert abs(sum(p.value for p in one.parts) - one.score) < 1e-4
+        for item in answer:
+            assert abs(sum(p.value for p in item.parts) - item.score) < 1e-4
         if not ids:
             return
         for explained in mine.explain(ids[:3], recommendation_id=answer.recommendation_id):
@@ -103,8 +103,8 @@ def test_upserts_deletions_questions_and_explanations_at_once(
         running = [threads.submit(repeated, step, n) for n, step in enumerate(steps)]
         stop.wait(SECONDS)  # or until one of them meets an error
         stop.set()
-        for one in running:
-            one.result()
+        for future in running:
+            future.result()
 
     # Assert: no answer was wrong, and what is listed, counted, searched and got is the same.
     assert unexpected == []
@@ -178,7 +178,7 @@ def test_collections_that_come_and_go_under_their_users(server: Server) -> None:
         running = [threads.submit(repeated, step) for step in steps]
         stop.wait(SECONDS / 2)
         stop.set()
-        assert all(one.result() > 0 for one in running)
+        assert all(future.result() > 0 for future in running)
     assert unexpected == []
     with server.client(collection="fleeting") as client:
         client.create_collection("fleeting", allow_existing=True)

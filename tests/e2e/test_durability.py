@@ -67,12 +67,12 @@ class TestCrash:
                 future.result()
         # Assert
         with Server(tiny.models, tmp_path) as again, again.client() as client:
-            found, searched = stored(client), ranked(client)
+            texts, searched = stored(client), ranked(client)
             for item_id, text in acknowledged.items():
                 if item_id not in uncertain:
-                    assert found.get(item_id) == text
+                    assert texts.get(item_id) == text
             assert len(acknowledged) >= 80
-            assert set(found) == set(searched)
+            assert set(texts) == set(searched)
             total = client.get_collection().event_count
             # One event of each writer may have been stored without its acknowledgement.
             assert sum(events.values()) <= total <= sum(events.values()) + 4

@@ -27,18 +27,18 @@ def events() -> list[Event]:
     rng = random.Random(1)
     start = datetime(2026, 1, 1, tzinfo=UTC)
     themes = sorted(set(THEME.values()))
-    of = {theme: [item for item, found in THEME.items() if found == theme] for theme in themes}
-    made = []
+    of = {theme: [item for item, item_theme in THEME.items() if item_theme == theme] for theme in themes}
+    purchases = []
     for user in range(USERS):
         for number in range(EVENTS):
             theme = themes[user % len(themes)] if rng.random() < 0.9 else rng.choice(themes)
             when = start + timedelta(days=3 * number + rng.random())
-            made.append(
+            purchases.append(
                 Event(
                     f"u{user}", rng.choice(of[theme]), EventType.PURCHASE, when, event_id=f"{user}-{number}"
                 )
             )
-    return made
+    return purchases
 
 
 def fit(models: Path, data: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -74,7 +74,7 @@ def test_a_collection_is_fitted_and_moved_and_answers_from_the_new_space(tiny: T
         theme = sorted(set(THEME.values()))[0]
         assert sum(THEME[item.item_id] == theme for item in answer.items) >= 7
         why = client.explain([i.item_id for i in answer.items], recommendation_id=answer.recommendation_id)
-        assert all(abs(one.residual) < 1e-4 for one in why)
+        assert all(abs(explanation.residual) < 1e-4 for explanation in why)
 
         # The same data give the same space.
         again = fit(models, server.data, "--target", "")

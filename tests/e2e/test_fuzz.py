@@ -38,11 +38,11 @@ SETTINGS = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.dat
 @pytest.fixture(scope="module")
 def fuzzed(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of our own: the requests delete whatever they hit."""
-    with Server(tiny.models, tmp_path_factory.mktemp("fuzz") / "data") as made:
-        yield made
-    assert made.process.returncode == 0
-    faults = [line for line in made.log if "internal error" in line or "Traceback" in line]
-    assert faults == [], "".join(made.log[-80:])
+    with Server(tiny.models, tmp_path_factory.mktemp("fuzz") / "data") as running:
+        yield running
+    assert running.process.returncode == 0
+    faults = [line for line in running.log if "internal error" in line or "Traceback" in line]
+    assert faults == [], "".join(running.log[-80:])
 
 
 def floats(count: int, value: float | None = None) -> bytes:
@@ -117,21 +117,21 @@ def scalar(field: FieldDescriptor) -> st.SearchStrategy[Any]:
 @st.composite
 def messages(draw: st.DrawFn, descriptor: Descriptor) -> Message:
     """Any message of a type, most of its fields set."""
-    made: Any = message_factory.GetMessageClass(descriptor)()
-    if isinstance(made, Struct):
-        made.update(draw(st.sampled_from(STRUCTS)))
-        return made
+    message: Any = message_factory.GetMessageClass(descriptor)()
+    if isinstance(message, Struct):
+        message.update(draw(st.sampled_from(STRUCTS)))
+        return message
     for field in descriptor.fields:
         if not draw(st.integers(0, 3)):
             continue
-        one = messages(field.message_type) if field.message_type else scalar(field)
+        strategy = messages(field.message_type) if field.message_type else scalar(field)
         if field.is_repeated:
-            getattr(made, field.name).extend(draw(st.lists(one, max_size=3)))
+            getattr(message, field.name).extend(draw(st.lists(strategy, max_size=3)))
         elif field.message_type:
-            getattr(made, field.name).CopyFrom(draw(one))
+            getattr(message, field.name).CopyFrom(draw(strategy))
         else:
-            setattr(made, field.name, draw(one))
-    return made
+            setattr(message, field.name, draw(strategy))
+    return message
 
 
 def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
@@ -206,14 +206,14 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
     }  # fmt: skip
 
 
-def spoil(draw: st.DrawFn, made: Any) -> None:
+def spoil(draw: st.DrawFn, message: Any) -> None:
     """Change one field of a message, or of one somewhere in it."""
-    if isinstance(made, Struct):
-        made.update(draw(st.sampled_from(STRUCTS)))
+    if isinstance(message, Struct):
+        message.update(draw(st.sampled_from(STRUCTS)))
         return
-    field = draw(st.sampled_from(list(made.DESCRIPTOR.fields)))
-    held = getattr(made, field.name)
-    there = len(held) > 0 if field.is_repeated else field.message_type and made.HasField(field.name)
+    field = draw(st.sampled_from(list(message.DESCRIPTOR.fields)))
+    held = getattr(message, field.name)
+    there = len(held) > 0 if field.is_repeated else field.message_type and message.HasField(field.name)
     if field.message_type and there and draw(st.integers(0, 4)):
         spoil(draw, draw(st.sampled_from(list(held))) if field.is_repeated else held)
     elif field.message_type and field.is_repeated:
@@ -223,15 +223,15 @@ def spoil(draw: st.DrawFn, made: Any) -> None:
     elif field.is_repeated:
         held.append(draw(scalar(field)))
     else:
-        setattr(made, field.name, draw(scalar(field)))
+        setattr(message, field.name, draw(scalar(field)))
 
 
 @st.composite
 def nearly(draw: st.DrawFn, seeds: list[Message]) -> Message:
     """A right request, with one to three changes."""
-    made = draw(st.sampled_from(seeds))
-    spoilt = type(made)()
-    spoilt.CopyFrom(made)
+    seed = draw(st.sampled_from(seeds))
+    spoilt = type(seed)()
+    spoilt.CopyFrom(seed)
     for _ in range(draw(st.integers(1, 3))):
         spoil(draw, spoilt)
     return spoilt
@@ -284,12 +284,13 @@ def check(reply: Message | grpc.StatusCode) -> None:
     for field, value in reply.ListFields():
         values = value if field.is_repeated else [value]
         if field.message_type is not None and not field.message_type.GetOptions().map_entry:
-            for one in values:
-                if isinstance(one, common_pb2.ItemStatus):
-                    assert one.code not in OUR_NUMBERS and (one.code == code_pb2.OK) == (not one.message)
-                if isinstance(one, common_pb2.Matrix | common_pb2.Vector):
-                    assert np.isfinite(np.frombuffer(one.data, "<f4")).all()
-                check(one)
+            for element in values:
+                if isinstance(element, common_pb2.ItemStatus):
+                    assert element.code not in OUR_NUMBERS
+                    assert (element.code == code_pb2.OK) == (not element.message)
+                if isinstance(element, common_pb2.Matrix | common_pb2.Vector):
+                    assert np.isfinite(np.frombuffer(element.data, "<f4")).all()
+                check(element)
         elif field.cpp_type in (KINDS.CPPTYPE_FLOAT, KINDS.CPPTYPE_DOUBLE):
             assert np.isfinite(values).all(), f"{field.full_name} is {values}"
 

@@ -55,8 +55,8 @@ def test_index_query_and_move(
     (tmp_path / "seen.csv").write_text("user,film\nann,b\n")
     at = ("--target", server.address)
     assert "2 items, 1 events" in answered("index", tmp_path / "shop.yaml", "--collection", collection, *at)
-    found = json.loads(answered("query", "a red shoe", "--collection", collection, "--json", *at))
-    assert [item["item_id"] for item in found["items"]] == ["a", "b"]
+    answer = json.loads(answered("query", "a red shoe", "--collection", collection, "--json", *at))
+    assert [item["item_id"] for item in answer["items"]] == ["a", "b"]
     assert "words" in answered("query", "a red shoe", "--collection", collection, "--why", *at)
     assert tiny.plain in answered("move", collection, tiny.plain, *at)
     assert client.get_collection().space_id == tiny.plain

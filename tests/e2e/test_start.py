@@ -182,8 +182,8 @@ class TestServingInstall:
             ).raise_for_errors()
             answer = client.recommend(text="red shoe", picture=picture, reasons=True, parts=True)
             assert [i.item_id for i in answer] == ["a", "b"]
-            [one] = client.explain(["a"], recommendation_id=answer.recommendation_id, heat_map="png")
-            assert one.error is None and abs(one.residual) < 1e-4
+            [explanation] = client.explain(["a"], recommendation_id=answer.recommendation_id, heat_map="png")
+            assert explanation.error is None and abs(explanation.residual) < 1e-4
             fused = client.fuse([itemlens.FuseInput(text="red")])
             assert np.isfinite(fused.vectors).all()
             assert server.healthy()

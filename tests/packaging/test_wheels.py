@@ -53,16 +53,16 @@ class Wheel:
 
     def needs(self, extra: str = "") -> dict[str, Requirement]:
         """What an install with an extra, or without any, asks for by name; our own extras are followed."""
-        found: dict[str, Requirement] = {}
-        for one in map(Requirement, self.metadata.requires or []):
-            if one.marker is not None and not one.marker.evaluate({"extra": extra}):
+        needed: dict[str, Requirement] = {}
+        for requirement in map(Requirement, self.metadata.requires or []):
+            if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
                 continue
-            if one.name == self.metadata.name:
-                for inner in one.extras:
-                    found |= self.needs(inner)
+            if requirement.name == self.metadata.name:
+                for inner in requirement.extras:
+                    needed |= self.needs(inner)
             else:
-                found[one.name] = one
-        return found
+                needed[requirement.name] = requirement
+        return needed
 
 
 class Environment:
@@ -114,10 +114,10 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Wheel, Wheel]:
 @pytest.fixture(scope="module")
 def server(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server to ask, from this environment; its default collection is filled."""
-    with Server(tiny.models, tmp_path_factory.mktemp("data")) as made:
-        with made.client() as client:
+    with Server(tiny.models, tmp_path_factory.mktemp("data")) as running:
+        with running.client() as client:
             client.upsert(sample_items(20)).raise_for_errors()
-        yield made
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -127,12 +127,12 @@ def light(wheels: tuple[Wheel, Wheel], tmp_path_factory: pytest.TempPathFactory)
     To be quick their dependencies are those of this environment, with ONNX Runtime hidden. `make serving-check`
     installs everything from nothing.
     """
-    made = Environment(tmp_path_factory.mktemp("light"))
-    made.install("--no-deps", *(wheel.path for wheel in wheels))
-    (made.packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    environment = Environment(tmp_path_factory.mktemp("light"))
+    environment.install("--no-deps", *(wheel.path for wheel in wheels))
+    (environment.packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     hidden = 'raise ModuleNotFoundError("hidden by a test", name="onnxruntime")\n'
-    (made.packages / "onnxruntime.py").write_text(hidden)
-    return made
+    (environment.packages / "onnxruntime.py").write_text(hidden)
+    return environment
 
 
 def files(packages: tuple[Path, ...]) -> set[str]:
@@ -178,8 +178,8 @@ def test_the_client_asks_for_no_more_than_grpc_and_numpy(wheels: tuple[Wheel, Wh
 
 def test_onnx_runtime_is_an_extra_and_no_extra_has_both(wheels: tuple[Wheel, Wheel]) -> None:
     _, server = wheels
-    found = {extra: server.needs(extra).keys() & RUNTIMES for extra in ("", *server.extras)}
-    assert found == {
+    runtimes = {extra: server.needs(extra).keys() & RUNTIMES for extra in ("", *server.extras)}
+    assert runtimes == {
         "": set(),
         "server": {"onnxruntime"},
         "gpu": {"onnxruntime-gpu"},
@@ -196,17 +196,17 @@ def test_the_client_starts_in_an_empty_environment(
     wheels: tuple[Wheel, Wheel], server: Server, tmp_path: Path
 ) -> None:
     client, _ = wheels
-    made = Environment(tmp_path)
-    made.install(client.path)
+    environment = Environment(tmp_path)
+    environment.install(client.path)
     code = f"""
 import sys, itemlens
 with itemlens.Client({server.address!r}) as client:
-    found = client.recommend(text="red shoe", k=3)
-print(itemlens.__version__, len(found), itemlens.__file__)
+    answer = client.recommend(text="red shoe", k=3)
+print(itemlens.__version__, len(answer), itemlens.__file__)
 """
-    version, count, place = made.answer("python", "-c", code).split()
+    version, count, place = environment.answer("python", "-c", code).split()
     assert (version, count) == (itemlens.__version__, "3")
-    assert Path(place).is_relative_to(made.packages)
+    assert Path(place).is_relative_to(environment.packages)
 
 
 def test_the_command_asks_and_uploads_without_onnx_runtime(

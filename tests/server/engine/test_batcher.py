@@ -63,10 +63,10 @@ class Held:
 
 @pytest.fixture
 def held() -> Iterator[Held]:
-    made = Held()
-    yield made
-    made.go.set()
-    made.batcher.close()
+    paused = Held()
+    yield paused
+    paused.go.set()
+    paused.batcher.close()
 
 
 def test_an_idle_worker_takes_what_is_there_at_once() -> None:
@@ -128,11 +128,11 @@ class LowLatency:
 class TestWhatComesAlone:
     @pytest.fixture
     def alone(self) -> Iterator[LowLatency]:
-        made = LowLatency()
-        yield made
-        for go in made.go.values():
+        low_latency = LowLatency()
+        yield low_latency
+        for go in low_latency.go.values():
             go.set()
-        made.batcher.close()
+        low_latency.batcher.close()
 
     def test_it_has_the_whole_machine_and_the_next_wait_for_it(self, alone: LowLatency) -> None:
         alone.submit("a")
@@ -369,10 +369,10 @@ class TestAWorkerIsKeptFromBulk:
                 go.wait()
             return inputs
 
-        made: Batcher[str, str] = Batcher([run, run], plan=Plan(max_batch=1), name="test")
-        yield made
+        two_workers: Batcher[str, str] = Batcher([run, run], plan=Plan(max_batch=1), name="test")
+        yield two_workers
         go.set()
-        made.close()
+        two_workers.close()
 
     def bulk(self, batcher: Batcher[str, str]) -> list[Pending[str]]:
         return [batcher.submit([Input("bulk")], CallContext(priority=Priority.BULK)) for _ in range(3)]

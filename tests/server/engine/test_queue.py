@@ -23,11 +23,11 @@ DEFAULT = Plan()
 
 
 def queue(*entries: Named, plan: Plan = DEFAULT, caller: str = "") -> Queue[Named]:
-    made: Queue[Named] = Queue(plan)
+    waiting: Queue[Named] = Queue(plan)
     for entry in entries:
         entry.caller = caller
-        made.put(entry)
-    return made
+        waiting.put(entry)
+    return waiting
 
 
 def by(caller: str, entry: Named) -> Named:
@@ -41,10 +41,10 @@ def names(batch: list[Named]) -> list[str]:
 
 def order(waiting: Queue[Named]) -> list[str]:
     """Names in the order in which they would run, one batch after the other."""
-    found = []
+    taken = []
     while batch := waiting.take():
-        found += names(batch)
-    return found
+        taken += names(batch)
+    return taken
 
 
 ALONE = Plan(max_batch=1)
@@ -161,8 +161,8 @@ class TestFairShare:
         waiting = queue(*(Named("a", 10) for _ in range(6)), plan=ALONE, caller="a")
         for _ in range(6):
             waiting.put(by("b", Named("b", 10)))
-        found = order(waiting)
-        assert all(abs(found[:n].count("a") - found[:n].count("b")) <= 1 for n in range(12))
+        turns = order(waiting)
+        assert all(abs(turns[:n].count("a") - turns[:n].count("b")) <= 1 for n in range(12))
 
     def test_the_share_is_of_tokens_not_of_inputs(self) -> None:
         waiting = queue(*(Named("long", 100) for _ in range(5)), plan=ALONE, caller="long")

@@ -31,9 +31,9 @@ def copied(tiny: Tiny, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(copied: Path) -> Iterator[ModelRepository]:
-    made = spaces.open_repository(copied)
-    yield made
-    made.close()
+    model_repository = spaces.open_repository(copied)
+    yield model_repository
+    model_repository.close()
 
 
 class TestFinding:
@@ -115,11 +115,11 @@ class TestDamage:
         text = manifest.encoders["text"].model_copy(
             update={"graphs": {Precision.FP32: describe_file(folder, "text.onnx")}}
         )
-        made = manifest.model_copy(update={"encoders": {**manifest.encoders, "text": text}}).identified()
-        made.save(folder)
-        folder.rename(copied / made.space_id)
+        changed = manifest.model_copy(update={"encoders": {**manifest.encoders, "text": text}}).identified()
+        changed.save(folder)
+        folder.rename(copied / changed.space_id)
         with pytest.raises(FailedPrecondition, match="cannot load this graph"):
-            opened.load(made.space_id)
+            opened.load(changed.space_id)
 
     def test_after_loading_does_not_matter_any_more(
         self, copied: Path, opened: ModelRepository, tiny: Tiny
@@ -149,9 +149,9 @@ class TestSpace:
         assert not plain_space.same_encoders(repository.load(tiny.other))
 
     def test_an_encoder_without_the_wanted_precision_runs_in_fp32(self, tiny: Tiny) -> None:
-        made = spaces.open_repository(tiny.models, precision="int8")
-        precisions = {e.precision for e in made.load(tiny.plain).encoders.values()}
-        made.close()
+        model_repository = spaces.open_repository(tiny.models, precision="int8")
+        precisions = {e.precision for e in model_repository.load(tiny.plain).encoders.values()}
+        model_repository.close()
         assert precisions == {Precision.FP32}
 
     def test_cuda_that_is_not_there_is_refused(self) -> None:
@@ -176,25 +176,25 @@ class TestEncoders:
             text.prepare(t, "item").model_input
             for t in ("red shoe", "a longer text about a silk dress", "鞋")
         ]
-        for t, one in zip(tokens, text.submit(tokens, True, CallContext()).results(), strict=True):
-            assert one.z is not None and one.z.shape == (len(t.ids), spaces.TEXT_DIM)
-            np.testing.assert_allclose(one.v, one.z.mean(0), atol=1e-5)
+        for t, encoded in zip(tokens, text.submit(tokens, True, CallContext()).results(), strict=True):
+            assert encoded.z is not None and encoded.z.shape == (len(t.ids), spaces.TEXT_DIM)
+            np.testing.assert_allclose(encoded.v, encoded.z.mean(0), atol=1e-5)
         picture = image.prepare(spaces.picture("tour", "red"), "item").model_input
-        [one] = image.submit([picture], True, CallContext()).results()
-        assert one.z is not None and one.z.shape == (spaces.GRID**2, spaces.IMAGE_DIM)
-        np.testing.assert_allclose(one.v, one.z.mean(0), atol=1e-5)
+        [encoded] = image.submit([picture], True, CallContext()).results()
+        assert encoded.z is not None and encoded.z.shape == (spaces.GRID**2, spaces.IMAGE_DIM)
+        np.testing.assert_allclose(encoded.v, encoded.z.mean(0), atol=1e-5)
 
     def test_a_texts_vector_does_not_depend_on_its_neighbours(self, plain_space: Space) -> None:
         text, _ = self.encoders(plain_space)
         tokens = [text.prepare(f"{'red ' * n}shoe", "item").model_input for n in range(1, 12)]
-        together = [one.v for one in text.submit(tokens, False, CallContext()).results()]
+        together = [encoded.v for encoded in text.submit(tokens, False, CallContext()).results()]
         alone = [text.submit([t], False, CallContext()).results()[0].v for t in tokens]
         np.testing.assert_allclose(together, alone, atol=1e-5)
 
     def test_parts_are_made_only_on_request(self, plain_space: Space) -> None:
         text, _ = self.encoders(plain_space)
-        [one] = text.submit([text.prepare("red", "item").model_input], False, CallContext()).results()
-        assert one.z is None
+        [encoded] = text.submit([text.prepare("red", "item").model_input], False, CallContext()).results()
+        assert encoded.z is None
 
     def test_a_text_beyond_the_limit_is_refused(self, plain_space: Space) -> None:
         text, _ = self.encoders(plain_space)

@@ -16,17 +16,17 @@ DIMS = st.dictionaries(st.sampled_from("abcdefg"), st.integers(1, 1024), min_siz
 
 @given(DIMS)
 def test_all_blocks_with_their_flags_fit_into_512_numbers(dims: dict[str, int]) -> None:
-    found = fit.widths(dims)
-    assert list(found) == list(dims)
-    assert sum(found.values()) + 2 * len(dims) <= fit.MAX_DIMENSION
-    assert all(1 <= found[name] <= dims[name] for name in dims)
+    widths = fit.widths(dims)
+    assert list(widths) == list(dims)
+    assert sum(widths.values()) + 2 * len(dims) <= fit.MAX_DIMENSION
+    assert all(1 <= widths[name] <= dims[name] for name in dims)
 
 
 @given(DIMS)
 def test_no_room_is_wasted_while_a_channel_could_use_it(dims: dict[str, int]) -> None:
-    found = fit.widths(dims)
-    left = fit.MAX_DIMENSION - 2 * len(dims) - sum(found.values())
-    assert left < len(dims) or found == dims
+    widths = fit.widths(dims)
+    left = fit.MAX_DIMENSION - 2 * len(dims) - sum(widths.values())
+    assert left < len(dims) or widths == dims
 
 
 def test_what_a_small_channel_does_not_need_goes_to_the_others() -> None:

@@ -92,8 +92,8 @@ def test_an_item_with_nothing_is_all_zeros() -> None:
 def test_the_order_of_an_items_pictures_does_not_matter(fitted_space: Space) -> None:
     rng = np.random.default_rng(4)
     pictures = [rng.normal(size=24).astype(np.float32) for _ in range(3)]
-    one, other = fitted_space.head_runner.fuse([{"image": pictures}, {"image": pictures[::-1]}])
-    np.testing.assert_allclose(one, other, atol=1e-6)
+    in_order, in_reverse = fitted_space.head_runner.fuse([{"image": pictures}, {"image": pictures[::-1]}])
+    np.testing.assert_allclose(in_order, in_reverse, atol=1e-6)
 
 
 @pytest.mark.parametrize("channel", ["text", "image"])

@@ -26,9 +26,9 @@ def test_a_merged_list_has_no_item_twice_and_stops_only_when_all_are_used_up(
     assert len(set(items)) == len(items) == min(k, len(set().union(*lists)))
     for item, n in merged:
         assert item in lists[n]
-    for n, one in enumerate(lists):
+    for n, ranking in enumerate(lists):
         own = [item for item, m in merged if m == n]
-        assert own == [item for item in one if item in own]  # each list keeps its order
+        assert own == [item for item in ranking if item in own]  # each list keeps its order
 
 
 @given(st.lists(st.floats(0.05, 1.0), min_size=1, max_size=5), st.integers(1, 60))
@@ -54,28 +54,28 @@ class TestCluster:
     @staticmethod
     def similarity(groups: list[int], within: float, between: float) -> np.ndarray:
         same = np.equal.outer(groups, groups)
-        found = np.where(same, within, between).astype(np.float64)
-        np.fill_diagonal(found, 1.0)
-        return found
+        similarities = np.where(same, within, between).astype(np.float64)
+        np.fill_diagonal(similarities, 1.0)
+        return similarities
 
     def test_groups_that_are_unlike_are_told_apart(self) -> None:
         groups = [0, 1, 0, 2, 1, 0]
-        found = cluster(self.similarity(groups, 0.9, 0.1))
-        assert sorted(map(sorted, found)) == [[0, 2, 5], [1, 4], [3]]
+        clusters = cluster(self.similarity(groups, 0.9, 0.1))
+        assert sorted(map(sorted, clusters)) == [[0, 2, 5], [1, 4], [3]]
 
     def test_what_is_alike_is_one_interest(self) -> None:
         assert cluster(self.similarity([0] * 6, 0.8, 0.0)) == [[0, 1, 2, 3, 4, 5]]
 
     @pytest.mark.parametrize("most", [1, 2, 5])
     def test_there_are_never_more_than_asked_for(self, most: int) -> None:
-        found = cluster(self.similarity(list(range(12)), 1.0, 0.0), most)
-        assert len(found) <= most
-        assert sorted(chain.from_iterable(found)) == list(range(12))
+        clusters = cluster(self.similarity(list(range(12)), 1.0, 0.0), most)
+        assert len(clusters) <= most
+        assert sorted(chain.from_iterable(clusters)) == list(range(12))
 
     @given(st.integers(1, 30), st.integers(0, 2**32 - 1))
     def test_every_item_is_in_exactly_one(self, count: int, seed: int) -> None:
         e = np.random.default_rng(seed).normal(size=(count, 4))
         e /= np.linalg.norm(e, axis=1, keepdims=True)
-        found = cluster(e @ e.T)
-        assert sorted(chain.from_iterable(found)) == list(range(count))
-        assert 1 <= len(found) <= MAX_INTERESTS
+        clusters = cluster(e @ e.T)
+        assert sorted(chain.from_iterable(clusters)) == list(range(count))
+        assert 1 <= len(clusters) <= MAX_INTERESTS

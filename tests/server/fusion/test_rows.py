@@ -123,5 +123,5 @@ def test_positions_are_found_by_label_and_unknown_labels_are_left_out(
     rows = Rows(1)
     labels = np.array(sorted(there), np.int64)
     rows.append(labels, [str(n) for n in labels], np.zeros((len(labels), 1), np.float32))
-    found = rows.view().positions(np.array(wanted, np.int64))
-    assert labels[found].tolist() == [n for n in wanted if n in there]
+    positions = rows.view().positions(np.array(wanted, np.int64))
+    assert labels[positions].tolist() == [n for n in wanted if n in there]

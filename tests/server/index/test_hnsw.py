@@ -136,14 +136,14 @@ def test_candidates_are_near_rows_fresh_rows_and_no_dead_ones(count: int, gone: 
     view = index.view
     direction = rng.normal(size=(1, 6)).astype(np.float32)
     # Act
-    [found] = index.candidates(view, {"text": direction / np.linalg.norm(direction)}, 10)
+    [candidates] = index.candidates(view, {"text": direction / np.linalg.norm(direction)}, 10)
     # Assert
-    names = {view.item_ids[p] for p in found}
+    names = {view.item_ids[p] for p in candidates}
     assert "fresh" in names and not names & dead
     alive = np.flatnonzero(view.alive)
     best = alive[np.argsort(-(view.h[alive, :6] @ direction[0]))][:10]
-    assert set(best.tolist()) <= set(found.tolist())
-    assert found.tolist() == sorted(set(found.tolist()))
+    assert set(best.tolist()) <= set(candidates.tolist())
+    assert candidates.tolist() == sorted(set(candidates.tolist()))
 
 
 class TestSnapshot:
@@ -248,8 +248,8 @@ def test_thousands_of_equal_items_are_found_like_any_others(tmp_path: Path) -> N
     index = index_at(tmp_path)
     index.append(range(1, 1001), [f"i{n}" for n in range(1000)], np.tile(random_h(1), (1000, 1)))
     index.maintain()
-    [found] = index.candidates(index.view, {"text": random_h(1)[:, :6]}, 150)
-    assert 300 <= len(found) < 1000
+    [candidates] = index.candidates(index.view, {"text": random_h(1)[:, :6]}, 150)
+    assert 300 <= len(candidates) < 1000
 
 
 class TestDepth:
@@ -285,5 +285,5 @@ def test_nothing_outside_the_mask_is_a_candidate(tmp_path: Path) -> None:
     mask[::9] = False
     for k in (5, 390):  # by the graphs, and by a scan
         request = CandidateRequest({"text": random_h(2)[:, :6]}, mask, k, 2)
-        for found in index.index.search(index.view, request):
-            assert len(found) and mask[found].all()
+        for candidates in index.index.search(index.view, request):
+            assert len(candidates) and mask[candidates].all()

@@ -50,8 +50,8 @@ REASONS: dict[type[ItemlensError], str] = {
 
 
 def classes() -> set[type[ItemlensError]]:
-    found = {c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, ItemlensError)}
-    return found - {ItemlensError}
+    subclasses = {c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, ItemlensError)}
+    return subclasses - {ItemlensError}
 
 
 def details(error: ItemlensError) -> dict[str, Message]:
@@ -61,13 +61,13 @@ def details(error: ItemlensError) -> dict[str, Message]:
         error_details_pb2.ResourceInfo,
         error_details_pb2.RetryInfo,
     )
-    found: dict[str, Message] = {}
+    unpacked: dict[str, Message] = {}
     for packed in status_of(error).details:
         for kind in kinds:
             message = kind()
             if packed.Unpack(message):
-                found[kind.__name__] = message
-    return found
+                unpacked[kind.__name__] = message
+    return unpacked
 
 
 def test_every_class_of_error_is_expected_here() -> None:
@@ -102,15 +102,15 @@ def test_bad_input_names_the_field() -> None:
 
 
 def test_what_was_not_found_is_named() -> None:
-    found = details(NotFound("m", "collection", "shop"))["ResourceInfo"]
-    assert isinstance(found, error_details_pb2.ResourceInfo)
-    assert (found.resource_type, found.resource_name) == ("collection", "shop")
+    resource = details(NotFound("m", "collection", "shop"))["ResourceInfo"]
+    assert isinstance(resource, error_details_pb2.ResourceInfo)
+    assert (resource.resource_type, resource.resource_name) == ("collection", "shop")
 
 
 def test_overload_says_when_to_come_back() -> None:
-    found = details(Overloaded("m", 1.5))["RetryInfo"]
-    assert isinstance(found, error_details_pb2.RetryInfo)
-    assert found.retry_delay.ToMilliseconds() == 1500
+    retry = details(Overloaded("m", 1.5))["RetryInfo"]
+    assert isinstance(retry, error_details_pb2.RetryInfo)
+    assert retry.retry_delay.ToMilliseconds() == 1500
 
 
 def test_a_full_disk_does_not_invite_to_try_again() -> None:

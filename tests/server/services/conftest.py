@@ -15,9 +15,9 @@ from spaces import Tiny
 @pytest.fixture
 def live(repository: ModelRepository, tiny: Tiny, tmp_path: Path) -> Iterator[Live]:
     """An empty catalogue of its own."""
-    made = Live(repository, tmp_path / "data", tiny.fitted)
-    yield made
-    made.close()
+    empty = Live(repository, tmp_path / "data", tiny.fitted)
+    yield empty
+    empty.close()
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,6 @@ def sample(
     repository: ModelRepository, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
     """The sample catalogue with behaviour, to read."""
-    made = sample_catalogue(repository, tmp_path_factory.mktemp("sample") / "data", tiny.fitted)
-    yield made
-    made.close()
+    filled = sample_catalogue(repository, tmp_path_factory.mktemp("sample") / "data", tiny.fitted)
+    yield filled
+    filled.close()

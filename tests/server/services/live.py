@@ -95,26 +95,26 @@ class Live:
 
 
 def contents(text: str | None = None, pictures: Sequence[bytes] = ()) -> list[Content]:
-    made = [] if text is None else [Content("text", "text", text)]
-    return made + [Content("image", "picture", data) for data in pictures]
+    texts = [] if text is None else [Content("text", "text", text)]
+    return texts + [Content("image", "picture", data) for data in pictures]
 
 
 def sample_catalogue(
     repository: ModelRepository, data: Path, space: str, count: int = 150, **settings: int
 ) -> Live:
     """The sample items, one with a picture only, and a random B over some of them."""
-    made = Live(repository, data, space, **settings)
+    live = Live(repository, data, space, **settings)
     items = [
         ItemInput(i.item_id, contents(i.text, i.pictures), {"title": i.text.title()}, ())
         for i in spaces.sample_items(count)
     ]
     items.append(ItemInput("only-picture", contents(None, [spaces.picture("shoe", "red", 9)]), {}, ()))
-    outcomes, _, _ = made.catalogue.upsert("", items, False, CallContext())
+    outcomes, _, _ = live.catalogue.upsert("", items, False, CallContext())
     assert all(o.error is None for o in outcomes)
     rng = np.random.default_rng(3)
     known = [f"item-{n:04d}" for n in range(0, count, 3)]
     table = rng.normal(scale=0.3, size=(len(known), len(known))) * (
         rng.random((len(known), len(known))) < 0.2
     )
-    made.take_table(ItemToItem(known, sparse.csr_matrix(table.astype(np.float32))))
-    return made
+    live.take_table(ItemToItem(known, sparse.csr_matrix(table.astype(np.float32))))
+    return live

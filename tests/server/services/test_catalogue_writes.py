@@ -35,8 +35,8 @@ RED_SHOE, BLUE_DRESS = spaces.picture("shoe", "red"), spaces.picture("dress", "b
 
 
 def pictures_of(live: Live, item_id: str) -> list[bytes]:
-    found = live.catalogue.get(live.collection, [item_id], with_data=True)[item_id]
-    return [i.data for i in found.inputs if i.channel == "image"]
+    stored = live.catalogue.get(live.collection, [item_id], with_data=True)[item_id]
+    return [i.data for i in stored.inputs if i.channel == "image"]
 
 
 def h_of(live: Live, item_id: str) -> np.ndarray:
@@ -66,8 +66,8 @@ class TestUpsert:
     def test_an_item_replaces_the_one_with_its_id(self, live: Live) -> None:
         live.put("a", "red shoe", [RED_SHOE], attributes={"price": 3}, relations=[("goes_with", "b")])
         live.put("a", "blue dress")
-        found = live.catalogue.get(live.collection, ["a"])["a"].document
-        assert (found.texts, found.attributes, found.relations) == ({"text": "blue dress"}, {}, ())
+        document = live.catalogue.get(live.collection, ["a"])["a"].document
+        assert (document.texts, document.attributes, document.relations) == ({"text": "blue dress"}, {}, ())
         assert pictures_of(live, "a") == []
         assert live.collection.snapshot().view.alive_count == 1
 
@@ -187,10 +187,10 @@ class TestMerge:
         live.put(
             "a", "blue shoe", [BLUE_DRESS], merge=True, attributes={"price": 4}, relations=[("part_of", "c")]
         )
-        found = live.catalogue.get(live.collection, ["a"])["a"].document
-        assert found.texts == {"text": "blue shoe"}
-        assert found.attributes == {"price": 4, "brand": "x"}
-        assert found.relations == (("goes_with", "b"), ("part_of", "c"))
+        document = live.catalogue.get(live.collection, ["a"])["a"].document
+        assert document.texts == {"text": "blue shoe"}
+        assert document.attributes == {"price": 4, "brand": "x"}
+        assert document.relations == (("goes_with", "b"), ("part_of", "c"))
         assert pictures_of(live, "a") == [RED_SHOE, BLUE_DRESS]
 
     def test_gives_the_same_vector_as_the_whole_at_once(self, live: Live) -> None:
@@ -414,10 +414,10 @@ class TestCollections:
         assert error.value.field == "name"
 
     def test_a_name_is_taken_once_unless_that_is_allowed(self, live: Live, tiny: Tiny) -> None:
-        made = live.catalogue.create("c", "")
+        created = live.catalogue.create("c", "")
         with pytest.raises(AlreadyExists):
             live.catalogue.create("c", "")
-        assert live.catalogue.create("c", "", allow_existing=True) is made
+        assert live.catalogue.create("c", "", allow_existing=True) is created
         with pytest.raises(SpaceMismatch, match="other encoders"):
             live.catalogue.create("c", tiny.other, allow_existing=True)
 
@@ -442,8 +442,8 @@ class TestCollections:
         for name, text in (("one", "red shoe"), ("two", "blue dress")):
             live.catalogue.create(name, "")
             live.catalogue.upsert(name, [ItemInput("a", contents(text), {}, ())], False, CallContext())
-        one, two = (live.catalogue.get(live.catalogue.collection(n), ["a"])["a"] for n in ("one", "two"))
-        assert (one.document.texts["text"], two.document.texts["text"]) == ("red shoe", "blue dress")
+        first, second = (live.catalogue.get(live.catalogue.collection(n), ["a"])["a"] for n in ("one", "two"))
+        assert (first.document.texts["text"], second.document.texts["text"]) == ("red shoe", "blue dress")
 
 
 class TestMove:

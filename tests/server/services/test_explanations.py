@@ -92,17 +92,22 @@ def test_parts_add_up_to_the_score(sample: Live, request: QueryRequest, item_id:
         assert "empty" in error.message or "none of the items" in error.message
         return
     # Act
-    one = explain(sample, item_id, request)
+    explanation = explain(sample, item_id, request)
     # Assert
-    assert one.score >= scores[item_id] - TOLERANCE  # of several interests the one that likes the item most
-    for parts in (one.by_channel, one.by_source, one.by_place):
-        assert total(parts) == pytest.approx(one.score, abs=TOLERANCE)
-    assert one.residual == pytest.approx(one.score - total(one.by_place))
-    for whole in one.sums:
+    # Of several interests it is the one that likes the item most.
+    assert explanation.score >= scores[item_id] - TOLERANCE
+    for parts in (explanation.by_channel, explanation.by_source, explanation.by_place):
+        assert total(parts) == pytest.approx(explanation.score, abs=TOLERANCE)
+    assert explanation.residual == pytest.approx(explanation.score - total(explanation.by_place))
+    for whole in explanation.sums:
         # The whole sum has both lists as its margins.
         assert whole.values.shape == (len(whole.sources), len(whole.places))
         np.testing.assert_allclose(whole.values.sum(0), [p.value for p in whole.places], atol=TOLERANCE)
-        own = [p for p in one.by_source if p.channel == whole.channel and p.kind in ("PAST_ITEM", "QUERY")]
+        own = [
+            p
+            for p in explanation.by_source
+            if p.channel == whole.channel and p.kind in ("PAST_ITEM", "QUERY")
+        ]
         np.testing.assert_allclose(whole.values.sum(1), [p.value for p in own], atol=TOLERANCE)
         assert [p.past_item_id for p in own] == list(whole.sources)
 
@@ -186,9 +191,9 @@ class TestOfARecommendation:
             "", result.recommendation_id, [i.item_id for i in result.items], ExplainOptions(), CallContext()
         )
         assert len(result.interests) == 3
-        for item, one in zip(result.items, explained.explanations, strict=True):
-            assert one.error is None and one.score == item.score
-            assert total(one.by_source) == pytest.approx(item.score, abs=TOLERANCE)
+        for item, explanation in zip(result.items, explained.explanations, strict=True):
+            assert explanation.error is None and explanation.score == item.score
+            assert total(explanation.by_source) == pytest.approx(item.score, abs=TOLERANCE)
 
     def test_stays_that_of_its_scores_when_a_past_item_is_deleted(self, live: Live) -> None:
         for n, item in enumerate(spaces.sample_items(12)):
@@ -288,9 +293,9 @@ class TestBaselines:
     def test_name_the_threshold_of_each_channel_that_is_there(self, sample: Live) -> None:
         request = asked("red", spaces.picture("shoe", "red"))
         without = next(i.item_id for i in spaces.sample_items(150) if not i.pictures)
-        found = [p for p in explain(sample, without, request).by_source if p.kind == "BASELINE"]
-        assert [(p.channel, p.imputed) for p in found] == [("text", False), ("image", True)]
-        assert [p.value for p in found] == pytest.approx([-1.0 * 0.3, -1.5 * 0.2])
+        baselines = [p for p in explain(sample, without, request).by_source if p.kind == "BASELINE"]
+        assert [(p.channel, p.imputed) for p in baselines] == [("text", False), ("image", True)]
+        assert [p.value for p in baselines] == pytest.approx([-1.0 * 0.3, -1.5 * 0.2])
 
     def test_behaviour_is_one_number_a_past_item(self, sample: Live) -> None:
         table = sample.collection.item_to_item
@@ -298,10 +303,10 @@ class TestBaselines:
         past = ("item-0003", "item-0006")
         item_id = next(i for i in table.item_ids if all(table.entry(j, i) for j in past))
         request = QueryRequest(history=[Interaction(j, CLICK) for j in past], max_interests=1)
-        found = [p for p in explain(sample, item_id, request).by_source if p.kind == "BEHAVIOUR"]
+        parts = [p for p in explain(sample, item_id, request).by_source if p.kind == "BEHAVIOUR"]
         share = {"item-0006": 1 / 1.9, "item-0003": 0.9 / 1.9}
         weight = sample.collection.space.head.weights(HISTORY).behaviour
-        assert {p.past_item_id: p.value for p in found} == pytest.approx(
+        assert {p.past_item_id: p.value for p in parts} == pytest.approx(
             {j: weight * share[j] * table.entry(j, item_id) for j in past}, rel=1e-5
         )
 
@@ -327,10 +332,10 @@ def test_an_explanation_stays_that_of_its_score_when_behaviour_is_fitted_again(s
     item_ids = [item.item_id for item in result.items]
 
     def explained() -> list[float]:
-        found = sample.use_cases.explainer.explain_result(
+        answer = sample.use_cases.explainer.explain_result(
             "", result.recommendation_id, item_ids, ExplainOptions(), CallContext()
         )
-        return [total(e.by_place) for e in found.explanations]
+        return [total(e.by_place) for e in answer.explanations]
 
     before, table = explained(), sample.collection.item_to_item
     sample.take_table(None)

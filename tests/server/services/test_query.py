@@ -49,16 +49,16 @@ class TestShares:
         assert self.share(("a", IMPRESSION), ("b", RETURN), ("c", DISLIKED), ("d", 99)) == {}
 
     def test_each_older_item_counts_a_tenth_less(self) -> None:
-        found = self.share(("old", CLICK), ("newer", CLICK), ("newest", CLICK))
-        assert found == pytest.approx({"newest": 0.5, "newer": 0.45, "old": 0.405})
+        shares = self.share(("old", CLICK), ("newer", CLICK), ("newest", CLICK))
+        assert shares == pytest.approx({"newest": 0.5, "newer": 0.45, "old": 0.405})
 
     def test_an_item_that_comes_again_stands_at_its_latest_place_with_its_strongest_type(self) -> None:
-        found = self.share(("a", PURCHASE), ("b", CLICK), ("a", VIEW))
-        assert found == pytest.approx({"a": 1.0, "b": 0.45})
+        shares = self.share(("a", PURCHASE), ("b", CLICK), ("a", VIEW))
+        assert shares == pytest.approx({"a": 1.0, "b": 0.45})
 
     def test_only_the_latest_items_of_the_window_count(self) -> None:
-        found = HistoryRules(window=50).shares([Interaction(f"i{n}", CLICK) for n in range(60)])
-        assert set(found) == {f"i{n}" for n in range(10, 60)}
+        shares = HistoryRules(window=50).shares([Interaction(f"i{n}", CLICK) for n in range(60)])
+        assert set(shares) == {f"i{n}" for n in range(10, 60)}
 
     @given(EVENTS, st.integers(1, 5))
     def test_whatever_the_history(self, events: list[tuple[str, int]], window: int) -> None:
@@ -78,22 +78,22 @@ class TestResolve:
         self, sample: Live
     ) -> None:
         shoe, dress, shoe2 = "item-0000", "item-0001", "item-0030"
-        found = self.resolve(
+        asking = self.resolve(
             sample,
             history=[Interaction(dress, VIEW), Interaction(shoe, PURCHASE), Interaction(shoe2, PURCHASE)],
         )
-        assert [set(i.item_ids) for i in found.interests] == [{shoe, shoe2}, {dress}]
+        assert [set(i.item_ids) for i in asking.interests] == [{shoe, shoe2}, {dress}]
         total = 1.0 + 0.9 + 0.2 * 0.81
-        assert [i.weight for i in found.interests] == pytest.approx([1.9 / total, 0.2 * 0.81 / total])
+        assert [i.weight for i in asking.interests] == pytest.approx([1.9 / total, 0.2 * 0.81 / total])
 
     def test_one_interest_can_be_asked_for(self, sample: Live) -> None:
         history = [Interaction(f"item-{n:04d}", CLICK) for n in range(6)]
-        [one] = self.resolve(sample, history=history, max_interests=1).interests
-        assert len(one.item_ids) == 6 and one.weight == 1.0
+        [interest] = self.resolve(sample, history=history, max_interests=1).interests
+        assert len(interest.item_ids) == 6 and interest.weight == 1.0
 
     def test_liked_items_are_taken_as_one_interest(self, sample: Live) -> None:
-        [one] = self.resolve(sample, liked=["item-0000", "item-0001", "item-0002"]).interests
-        assert one.item_ids == () and len(one.sources) == 1
+        [interest] = self.resolve(sample, liked=["item-0000", "item-0001", "item-0002"]).interests
+        assert interest.item_ids == () and len(interest.sources) == 1
 
     def test_u_is_the_weighted_sum_of_its_sources(self, sample: Live) -> None:
         parts = [
@@ -104,12 +104,12 @@ class TestResolve:
         ]
         weights = {"query": 2.0, "liked": 0.5, "disliked": 3.0, "query_vector": 0.25}
         alone = [
-            self.resolve(sample, **one).interests[0].u * factor
-            for one, factor in zip(parts, weights.values(), strict=True)
+            self.resolve(sample, **part).interests[0].u * factor
+            for part, factor in zip(parts, weights.values(), strict=True)
         ]
         merged: dict[str, object] = {}
-        for one in parts:
-            merged |= one
+        for part in parts:
+            merged |= part
         together = self.resolve(sample, **merged, source_weights=weights).interests[0].u
         np.testing.assert_allclose(together, sum(alone), atol=1e-5)
 
@@ -143,14 +143,14 @@ class TestResolve:
         assert u[head.block("image").stop] == pytest.approx(-0.7 * 0.9)
 
     def test_unknown_items_are_passed_over_and_told(self, sample: Live) -> None:
-        found = self.resolve(
+        asking = self.resolve(
             sample, history=[Interaction("gone", CLICK), Interaction("item-0000", CLICK)], liked=["nope"]
         )
-        assert [(n.reason, n.field) for n in found.warnings] == [
+        assert [(n.reason, n.field) for n in asking.warnings] == [
             ("UNKNOWN_ITEM", "user.history"),
             ("UNKNOWN_ITEM", "user.liked_item_ids"),
         ]
-        assert "'gone'" in found.warnings[0].message
+        assert "'gone'" in asking.warnings[0].message
 
     def test_nothing_but_unknown_items_is_not_found(self, sample: Live) -> None:
         with pytest.raises(NotFound) as error:
@@ -178,16 +178,16 @@ class TestResolve:
         for name in head.names:
             opposite[b, head.block(name)] *= -1
         turned = replace(snapshot, view=replace(snapshot.view, h=opposite))
-        found = ask(turned, Query(liked=["item-0000", "item-0030"]), HistoryRules())
-        assert not found.interests[0].u.any()
+        asking = ask(turned, Query(liked=["item-0000", "item-0030"]), HistoryRules())
+        assert not asking.interests[0].u.any()
 
     def test_behaviour_follows_each_source_by_its_weight(self, sample: Live) -> None:
         def past(**weights: float) -> dict[str, float]:
             history = [Interaction("item-0003", PURCHASE)]
-            found = self.resolve(
+            asking = self.resolve(
                 sample, history=history, liked=["item-0000", "item-0003"], source_weights=weights
             )
-            [term] = [term for term in bind(found).terms if isinstance(term, Behaviour)]
+            [term] = [term for term in bind(asking).terms if isinstance(term, Behaviour)]
             return dict(term.past)
 
         assert past() == {"item-0003": 1.5, "item-0000": 0.5}

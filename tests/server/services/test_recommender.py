@@ -36,20 +36,20 @@ def large(
     repository: ModelRepository, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
     """Enough items that small requests go through the graphs; some are replaced or deleted, some fresh."""
-    made = sample_catalogue(
+    filled = sample_catalogue(
         repository,
         tmp_path_factory.mktemp("large") / "data",
         tiny.fitted,
         count=400,
         candidates_per_channel=60,
     )
-    made.collection.index.build(made.collection.snapshot().view)
-    made.catalogue.delete_items(made.collection, [f"item-{n:04d}" for n in range(0, 400, 9)])
+    filled.collection.index.build(filled.collection.snapshot().view)
+    filled.catalogue.delete_items(filled.collection, [f"item-{n:04d}" for n in range(0, 400, 9)])
     for n in range(1, 30, 4):
-        made.put(f"item-{n:04d}", "a blue silk dress", [spaces.picture("dress", "blue", n)])
-    assert made.collection.index.graph_rows() >= 400
-    yield made
-    made.close()
+        filled.put(f"item-{n:04d}", "a blue silk dress", [spaces.picture("dress", "blue", n)])
+    assert filled.collection.index.graph_rows() >= 400
+    yield filled
+    filled.close()
 
 
 @pytest.mark.parametrize("theme", THEME_QUERIES)
@@ -66,10 +66,10 @@ def test_a_score_is_the_dot_product_plus_behaviour(sample: Live) -> None:
     table, weight = sample.collection.item_to_item, sample.collection.space.head.weights(HISTORY).behaviour
     [past] = [term.past for term in bind(answer.asking).terms if isinstance(term, Behaviour)]
     assert table is not None and past
-    for one in answer.items:
-        expected = float(answer.asking.snapshot.view.h[one.position] @ answer.interests[one.interest].u)
-        expected += weight * sum(a * table.entry(j, one.item_id) for j, a in past.items())
-        assert one.score == pytest.approx(expected, abs=1e-5)
+    for item in answer.items:
+        expected = float(answer.asking.snapshot.view.h[item.position] @ answer.interests[item.interest].u)
+        expected += weight * sum(a * table.entry(j, item.item_id) for j, a in past.items())
+        assert item.score == pytest.approx(expected, abs=1e-5)
 
 
 @settings(max_examples=25)
@@ -111,9 +111,9 @@ class TestExclusion:
 
     def test_what_was_seen_is_left_out(self, sample: Live) -> None:
         answer = sample.ask(self.side, k=1000)
-        found = {i.item_id for i in answer.items}
-        assert not found & {"item-0000", "item-0001", "item-0002"}
-        assert len(found) == answer.eligible == 151 - 3
+        ids = {i.item_id for i in answer.items}
+        assert not ids & {"item-0000", "item-0001", "item-0002"}
+        assert len(ids) == answer.eligible == 151 - 3
 
     def test_unless_it_is_asked_for(self, sample: Live) -> None:
         answer = sample.ask(self.side, k=1000, exclude_seen=False)

@@ -35,8 +35,8 @@ def test_other_languages_are_refused(name: str) -> None:
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_past_item_that_carries_most_is_named(lang: Language) -> None:
-    found = sentence(lang, [past("a", 0.9), past("b", -0.01)], [], TITLES)
-    assert "“Trail Shoe”" in found and "Silk Dress" not in found
+    reason = sentence(lang, [past("a", 0.9), past("b", -0.01)], [], TITLES)
+    assert "“Trail Shoe”" in reason and "Silk Dress" not in reason
 
 
 def test_the_languages_differ() -> None:
@@ -52,32 +52,32 @@ def test_several_channels_of_one_past_item_count_together() -> None:
         Part("PAST_ITEM", 0.3, "image", past_item_id="a"),
         past("c", 0.1),
     ]
-    found = sentence("en", parts, [], TITLES)
-    assert found.index("Trail Shoe") < found.index("Silk Dress") and "Kettle" not in found
+    reason = sentence("en", parts, [], TITLES)
+    assert reason.index("Trail Shoe") < reason.index("Silk Dress") and "Kettle" not in reason
 
 
 def test_the_largest_reason_comes_first() -> None:
     behaviour = Part("BEHAVIOUR", 0.8, past_item_id="b")
-    found = sentence("en", [past("a", 0.5), behaviour], [], TITLES)
-    assert found.index("Silk Dress") < found.index("Trail Shoe")
+    reason = sentence("en", [past("a", 0.5), behaviour], [], TITLES)
+    assert reason.index("Silk Dress") < reason.index("Trail Shoe")
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_what_counts_against_is_no_reason(lang: Language) -> None:
-    found = sentence(lang, [past("a", -0.9)], [word("trail", -0.5)], TITLES)
-    assert found and "Trail Shoe" not in found and "trail" not in found
+    reason = sentence(lang, [past("a", -0.9)], [word("trail", -0.5)], TITLES)
+    assert reason and "Trail Shoe" not in reason and "trail" not in reason
 
 
 def test_words_that_carry_the_score_are_quoted_largest_first_and_once() -> None:
     places = [word("trail", 0.2), word("shoe", 0.5), word("shoe", 0.4), word("for", 0.9)]
-    found = sentence("en", [Part("QUERY", 2.0, "text")], places, TITLES)
-    assert found.index("“shoe”") < found.index("“trail”")
-    assert found.count("shoe") == 1 and "“for”" not in found
+    reason = sentence("en", [Part("QUERY", 2.0, "text")], places, TITLES)
+    assert reason.index("“shoe”") < reason.index("“trail”")
+    assert reason.count("shoe") == 1 and "“for”" not in reason
 
 
 def test_words_that_only_suggest_a_channel_are_not_quoted_as_its_own() -> None:
-    found = sentence("en", [Part("QUERY", 0.8, "image")], [word("shoe", 0.5, imputed=True)], TITLES)
-    assert "“shoe”" not in found
+    reason = sentence("en", [Part("QUERY", 0.8, "image")], [word("shoe", 0.5, imputed=True)], TITLES)
+    assert "“shoe”" not in reason
 
 
 def test_a_picture_speaks_by_its_cells() -> None:
@@ -102,8 +102,8 @@ class TestTitles:
         assert title_of("id", self.document("红色的鞋。很好。")) == "红色的鞋"
 
     def test_a_long_one_is_cut(self) -> None:
-        found = title_of("id", self.document("x" * 500))
-        assert len(found) == LONGEST and found.endswith("…")
+        title = title_of("id", self.document("x" * 500))
+        assert len(title) == LONGEST and title.endswith("…")
 
     def test_without_words_the_id(self) -> None:
         assert title_of("id", self.document()) == "id"

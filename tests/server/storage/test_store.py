@@ -31,9 +31,9 @@ ENCODERS = {"text": "encoder-t", "image": "encoder-i"}
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "data")
-    yield made
-    made.close()
+    opened = Store(tmp_path / "data")
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -68,9 +68,9 @@ def rows(store: Store, table: str) -> int:
 class TestItems:
     def test_come_back_as_they_were(self, store: Store, collection: int) -> None:
         upsert(store, collection, item("a", "red", (b"PIC1", b"PIC2")))
-        found = store.reader().items(collection, ["a", "b"], ENCODERS, data=True, vectors=True)
-        assert set(found) == {"a"}
-        a = found["a"]
+        items = store.reader().items(collection, ["a", "b"], ENCODERS, data=True, vectors=True)
+        assert set(items) == {"a"}
+        a = items["a"]
         assert a.document == Document({"text": "red"}, {"price": 3}, (("goes_with", "x"),))
         assert [i.data for i in a.inputs if i.channel == "image"] == [b"PIC1", b"PIC2"]
         assert all(i.vector is not None for i in a.inputs)
@@ -120,8 +120,8 @@ class TestItems:
     def test_raw_vectors_come_item_by_item_from_a_row_on(self, store: Store, collection: int) -> None:
         [first] = upsert(store, collection, item("a", "red", (b"P1", b"P2")))
         upsert(store, collection, item("b", "blue"))
-        found = list(store.reader().raw_vectors(collection, ENCODERS))
-        assert [(i, {c: len(v) for c, v in raw.items()}) for _, i, raw in found] == [
+        vectors = list(store.reader().raw_vectors(collection, ENCODERS))
+        assert [(i, {c: len(v) for c, v in raw.items()}) for _, i, raw in vectors] == [
             ("a", {"text": 1, "image": 2}),
             ("b", {"text": 1}),
         ]
@@ -207,8 +207,8 @@ class TestEvents:
         self.record(
             store, collection, *(EventRecord(f"e{n}", "u", f"i{n}", 3, float(9 - n)) for n in range(5))
         )
-        found = store.reader().history(collection, "u", 3)
-        assert [e.item_id for e in found] == ["i2", "i1", "i0"]
+        history = store.reader().history(collection, "u", 3)
+        assert [e.item_id for e in history] == ["i2", "i1", "i0"]
 
     def test_at_the_same_time_keep_the_order_of_their_arrival(self, store: Store, collection: int) -> None:
         self.record(store, collection, *(EventRecord(f"e{n}", "u", f"i{n}", 3, 1.0) for n in range(4)))
@@ -319,9 +319,9 @@ def test_a_reader_sees_an_item_and_its_inputs_of_one_moment(store: Store, collec
         return plain(*wanted)  # type: ignore[arg-type]
 
     reader._inputs = interrupted  # type: ignore[method-assign]
-    found = reader.items(collection, ["a"], ENCODERS, data=True)["a"]
-    assert found.document.texts == {"text": "red"}
-    assert [i.data for i in found.inputs if i.channel == "image"] == [b"OLD"]
+    seen = reader.items(collection, ["a"], ENCODERS, data=True)["a"]
+    assert seen.document.texts == {"text": "red"}
+    assert [i.data for i in seen.inputs if i.channel == "image"] == [b"OLD"]
     assert isinstance(reader, Reader)
 
 
@@ -335,16 +335,16 @@ def test_what_relies_on_data_that_is_gone_is_not_stored(store: Store, collection
     upsert(store, collection, item("a", "red", (b"PIC",)))
     [stored] = upsert(store, collection, relying("b"))
     assert stored.label
-    found = store.reader().items(collection, ["b"], ENCODERS, data=True)["b"]
-    assert [i.data for i in found.inputs] == [b"PIC"]
+    kept = store.reader().items(collection, ["b"], ENCODERS, data=True)["b"]
+    assert [i.data for i in kept.inputs] == [b"PIC"]
 
 
 def test_each_encoder_gets_the_form_of_a_picture_that_is_kept_for_it(store: Store, collection: int) -> None:
     other, key = new_collection(store, "other"), content_hash(b"original")
     forms = {"small": b"224 pixels", "large": b"384 pixels"}
     for number, (encoder, form) in zip((collection, other), forms.items(), strict=True):
-        one = NewItem("a", Document({}, {}, ()), (StoredInput("image", key, form, vector("p")),))
-        store.write(lambda c, n=number, i=one, e=encoder: writes.upsert_items(c, n, [i], {"image": e}))
+        new_item = NewItem("a", Document({}, {}, ()), (StoredInput("image", key, form, vector("p")),))
+        store.write(lambda c, n=number, i=new_item, e=encoder: writes.upsert_items(c, n, [i], {"image": e}))
     for number, (encoder, form) in zip((collection, other), forms.items(), strict=True):
         [kept] = store.reader().items(number, ["a"], {"image": encoder}, data=True)["a"].inputs
         assert kept.data == form

@@ -49,7 +49,7 @@ class Database:
             entered.set()
             go.wait()
 
-        def one(run: Callable[[sqlite3.Connection], object]) -> object:
+        def attempt(run: Callable[[sqlite3.Connection], object]) -> object:
             try:
                 return self.writer.write(run)
             except Exception as error:
@@ -58,7 +58,7 @@ class Database:
         with ThreadPoolExecutor(len(runs) + 1) as threads:
             threads.submit(self.writer.write, hold)
             entered.wait()
-            futures = [threads.submit(one, run) for run in runs]
+            futures = [threads.submit(attempt, run) for run in runs]
             while self.writer._queue.qsize() < len(runs):
                 threading.Event().wait(0.001)
             go.set()
@@ -67,9 +67,9 @@ class Database:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(tmp_path / "db")
-    yield made
-    made.writer.close()
+    opened = Database(tmp_path / "db")
+    yield opened
+    opened.writer.close()
 
 
 def insert(value: object) -> Callable[[sqlite3.Connection], object]:
