@@ -69,7 +69,7 @@ def decode(
         return _to_rgb(_upright(opened) if exif_orientation else opened, background)
 
 
-def model_input(image: Image.Image, pre: PicturePreprocessing) -> Image.Image:
+def fit_to_model(image: Image.Image, pre: PicturePreprocessing) -> Image.Image:
     """The geometric part: `image` resized and cropped to exactly pre.height x pre.width.
 
     A picture that has that size already is left as it is, also where `pre` would enlarge and crop it: it is
@@ -97,11 +97,11 @@ def normalise(image: Image.Image, pre: PicturePreprocessing) -> npt.NDArray[np.f
 
 def pixels(image: Image.Image, pre: PicturePreprocessing) -> npt.NDArray[np.float32]:
     """What the encoder reads: float32 [3, pre.height, pre.width]."""
-    return normalise(model_input(image, pre), pre)
+    return normalise(fit_to_model(image, pre), pre)
 
 
 def stored_form(data: bytes, fitted: Image.Image) -> bytes:
-    """The bytes to keep for the catalogue, from the original `data` and what `model_input` made of it.
+    """The bytes to keep for the catalogue, from the original `data` and what `fit_to_model` made of it.
 
     Small originals are kept as they are; of larger ones the smaller of the original and a lossless PNG at
     model input size. Either way decode + pixels of what is kept gives the same pixels as the original, bit

@@ -144,7 +144,9 @@ class Head:
         neutral = ChannelWeights(1.0, 0.0, 0.0) if question == DISLIKE else ChannelWeights()
         return QuestionWeights({n: neutral for n in self.names})
 
-    def query(self, q: Mapping[str, Array], weights: QuestionWeights, signed_weight: float = 1.0) -> Array:
+    def query_vector(
+        self, q: Mapping[str, Array], weights: QuestionWeights, signed_weight: float = 1.0
+    ) -> Array:
         """u of one source: unit q_c by channel, float32 [width] each -> float32 [dimension]."""
         u = np.zeros(self.dimension, np.float32)
         for name, vector in q.items():

@@ -88,10 +88,10 @@ class Source:
         if self.u is not None:
             return np.asarray(self.signed_weight * self.u, np.float32)
         if self.q:
-            return head.query(self.q, self.weights, self.signed_weight)
+            return head.query_vector(self.q, self.weights, self.signed_weight)
         sums = {name: rows.sum(0) for name, rows in self.rows(head, view).items()}
         q = {name: np.asarray(total / np.linalg.norm(total), np.float32) for name, total in sums.items()}
-        return head.query(q, self.weights, self.signed_weight)
+        return head.query_vector(q, self.weights, self.signed_weight)
 
     def rows(self, head: Head, view: View) -> dict[str, Floats]:
         """a_j e_j,c of its items by channel, float64 [items, width]; zeros for items without the channel.

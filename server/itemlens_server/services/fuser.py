@@ -145,7 +145,7 @@ def _query_vector(space: Space, raw: Raw, changes: Mapping[str, ChannelChange]) 
         weights = space.head.weights(search_question(raw))
         if changes:
             weights = changed_weights(space.head, weights, changes)
-        return space.head.query(content_units(space, raw), weights)
+        return space.head.query_vector(content_units(space, raw), weights)
     except ItemlensError as error:
         return error
 

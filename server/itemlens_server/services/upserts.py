@@ -1,4 +1,4 @@
-"""Adding and replacing items: encode, fuse, store, index, in this order."""
+"""Adding and replacing items: encode, fuse, store, append to the rows, in this order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
 from itemlens_server.services.items import ItemInput, WriteOutcome, check, check_whole, merged, replacing
 from itemlens_server.storage import writes
-from itemlens_server.storage.records import Array, NewItem, Replaced, StoredInput
+from itemlens_server.storage.records import Array, NewItem, StoredInput, Upserted
 from itemlens_server.storage.store import Store
 
 TRIES = 5
@@ -151,7 +151,7 @@ class Upserts:
         h = collection.space.head_runner.fuse(raws, call)
         call.check()
 
-        def after(replaced: list[Replaced]) -> None:
+        def after(replaced: list[Upserted]) -> None:
             kept = [n for n, outcome in enumerate(replaced) if outcome.label]
             current = self._current(collection.name)
             if not kept or current is None:

@@ -100,7 +100,7 @@ class EventRecord:
 
 
 @dataclass(frozen=True)
-class Replaced:
+class Upserted:
     """Outcome of one upsert: the new row's label, and that of the one it replaced (0: none).
 
     label 0: what it builds on was changed meanwhile, and it was not stored.

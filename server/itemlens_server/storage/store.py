@@ -27,10 +27,12 @@ CREATE TABLE IF NOT EXISTS collections (
     created REAL NOT NULL, sequence INTEGER NOT NULL DEFAULT 0,
     -- Number of the last write that deleted events: what was learnt before it must be learnt again.
     events_deleted INTEGER NOT NULL DEFAULT 0);
--- A replaced item gets a new row: rows only grow, and a row's content never changes.
+-- A replaced item gets a new row: rows only grow, and a row's content never changes. A row's number is its `label`
+-- in the code.
 CREATE TABLE IF NOT EXISTS items (
     row INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, item_id TEXT NOT NULL,
     sequence INTEGER NOT NULL, document TEXT NOT NULL, UNIQUE (collection, item_id));
+-- An item's contents: their order in the channel, and their hash.
 CREATE TABLE IF NOT EXISTS inputs (
     row INTEGER NOT NULL, channel TEXT NOT NULL, position INTEGER NOT NULL, content BLOB NOT NULL,
     PRIMARY KEY (row, channel, position)) WITHOUT ROWID;

@@ -11,7 +11,7 @@ from itemlens_server.storage.records import (
     CollectionRecord,
     EventRecord,
     NewItem,
-    Replaced,
+    Upserted,
 )
 
 
@@ -53,7 +53,7 @@ def delete_collection(connection: sqlite3.Connection, collection: int) -> None:
 
 def upsert_items(
     connection: sqlite3.Connection, collection: int, items: Sequence[NewItem], encoders: Mapping[str, str]
-) -> list[Replaced]:
+) -> list[Upserted]:
     """Store `items`; `encoders` gives the digest of each channel's encoder."""
     sequence = next_sequence(connection, collection)
     outcomes = []
@@ -64,7 +64,7 @@ def upsert_items(
         old_label = int(existing[0]) if existing else 0
         changed = item.replaces is not None and item.replaces != old_label
         if changed or not _has_data(connection, item, encoders):
-            outcomes.append(Replaced(0, old_label, sequence))
+            outcomes.append(Upserted(0, old_label, sequence))
             continue
         if old_label:
             # Contents that stay keep their vectors: they are released only after the new row holds them.
@@ -93,7 +93,7 @@ def upsert_items(
                 )
         if old_label:
             _delete_row(connection, old_label)
-        outcomes.append(Replaced(label, old_label, sequence))
+        outcomes.append(Upserted(label, old_label, sequence))
     return outcomes
 
 

@@ -239,8 +239,8 @@ class TestWorkIsDoneOnce:
         self, plain_space: Space, encoder: ContentEncoder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         calls = []
-        model_input = image.model_input
-        monkeypatch.setattr(image, "model_input", lambda *args: calls.append(1) or model_input(*args))
+        fit_to_model = image.fit_to_model
+        monkeypatch.setattr(image, "fit_to_model", lambda *args: calls.append(1) or fit_to_model(*args))
         content = Content("image", "picture", spaces.picture("shoe", "red", side=400))
         [outcome] = encoder.encode(plain_space, [content], "item", CallContext(), keep=True)
         assert isinstance(outcome, EncodedContent) and outcome.stored

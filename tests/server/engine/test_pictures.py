@@ -18,7 +18,7 @@ from itemlens_server.engine.pictures import (
     STORED_BYTES,
     PictureError,
     decode,
-    model_input,
+    fit_to_model,
     normalise,
     pixels,
     stored_form,
@@ -179,12 +179,12 @@ class TestRefusals:
 
 class TestGeometry:
     def test_stretch_ignores_the_shape(self) -> None:
-        assert model_input(noise(10, 100), STRETCH).size == (56, 40)
+        assert fit_to_model(noise(10, 100), STRETCH).size == (56, 40)
 
     def test_the_crop_is_central(self) -> None:
         image = Image.new("RGB", (120, 60), "black")
         image.paste((255, 255, 255), (30, 0, 90, 60))
-        values = np.asarray(model_input(image, CROP))
+        values = np.asarray(fit_to_model(image, CROP))
         assert values.shape == (40, 40, 3)
         assert values.min() > 250
 
@@ -195,7 +195,7 @@ class TestGeometry:
 
     @pytest.mark.parametrize("size", [(1, 60_000), (60_000, 1)])
     def test_a_long_strip_does_not_blow_up(self, size: tuple[int, int]) -> None:
-        assert model_input(Image.new("RGB", size), CROP).size == (40, 40)
+        assert fit_to_model(Image.new("RGB", size), CROP).size == (40, 40)
 
     def test_scaling(self) -> None:
         values = normalise(Image.new("RGB", (40, 40), (255, 0, 51)), CROP)
@@ -227,7 +227,7 @@ class TestStoredForm:
     def test_what_is_kept_gives_the_same_pixels(self, file: str, pre: PicturePreprocessing) -> None:
         data = FILES[file]()
         image = decode(data, LIMIT)
-        kept = stored_form(data, model_input(image, pre))
+        kept = stored_form(data, fit_to_model(image, pre))
         np.testing.assert_array_equal(pixels(decode(kept, LIMIT), pre), pixels(image, pre))
         assert len(kept) <= len(data)
 
@@ -236,16 +236,16 @@ class TestStoredForm:
     def test_a_second_pass_changes_nothing(
         self, height: int, width: int, seed: int, pre: PicturePreprocessing
     ) -> None:
-        once = model_input(noise(height, width, seed), pre)
-        assert model_input(once, pre) is once
+        once = fit_to_model(noise(height, width, seed), pre)
+        assert fit_to_model(once, pre) is once
 
     def test_a_small_original_is_kept(self) -> None:
         data = FILES["small"]()
         assert len(data) <= STORED_BYTES
-        assert stored_form(data, model_input(decode(data, LIMIT), STRETCH)) == data
+        assert stored_form(data, fit_to_model(decode(data, LIMIT), STRETCH)) == data
 
     def test_a_large_original_is_reduced(self) -> None:
         data = FILES["large jpeg"]()
-        kept = stored_form(data, model_input(decode(data, LIMIT), STRETCH))
+        kept = stored_form(data, fit_to_model(decode(data, LIMIT), STRETCH))
         assert len(kept) < len(data)
         assert decode(kept, LIMIT).size == (STRETCH.width, STRETCH.height)

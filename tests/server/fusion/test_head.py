@@ -80,7 +80,7 @@ def test_score_is_the_sum_over_channels_of_weight_times_cosine_less_threshold(se
     weights = random_weights(rng, head.names)
 
     # Act
-    alpha = head.score(h[None], head.query(q, weights))[0]
+    alpha = head.score(h[None], head.query_vector(q, weights))[0]
 
     # Assert
     expected = 0.0
@@ -109,7 +109,7 @@ def test_a_sign_turns_the_whole_side_around(seed: int) -> None:
     head = random_head(rng)
     q = {n: unit(rng.normal(size=head.channel(n).width).astype(np.float32)) for n in head.names}
     weights = random_weights(rng, head.names)
-    np.testing.assert_array_equal(head.query(q, weights, -2.0), -2.0 * head.query(q, weights))
+    np.testing.assert_array_equal(head.query_vector(q, weights, -2.0), -2.0 * head.query_vector(q, weights))
 
 
 @given(SEEDS)

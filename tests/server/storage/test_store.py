@@ -20,8 +20,8 @@ from itemlens_server.storage.records import (
     Document,
     EventRecord,
     NewItem,
-    Replaced,
     StoredInput,
+    Upserted,
     content_hash,
 )
 from itemlens_server.storage.store import Store
@@ -57,7 +57,7 @@ def item(item_id: str, text: str, pictures: tuple[bytes, ...] = (), replaces: in
     )
 
 
-def upsert(store: Store, collection: int, *items: NewItem) -> list[Replaced]:
+def upsert(store: Store, collection: int, *items: NewItem) -> list[Upserted]:
     return store.write(lambda c: writes.upsert_items(c, collection, list(items), ENCODERS))
 
 

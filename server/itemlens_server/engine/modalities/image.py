@@ -15,7 +15,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from itemlens_server.engine import heat_map
 from itemlens_server.engine.encoder import Array, Encoded, Encoder, Modality
 from itemlens_server.engine.manifest import Purpose
-from itemlens_server.engine.pictures import PictureError, decode, model_input, normalise, stored_form
+from itemlens_server.engine.pictures import PictureError, decode, fit_to_model, normalise, stored_form
 from itemlens_server.engine.prepared import Layout, Prepared
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Session
@@ -62,7 +62,7 @@ class ImageEncoder(Encoder[bytes, Array]):
             image = self._decode(value, self._settings.max_picture_pixels)
         except PictureError as error:
             raise InvalidArgument(str(error), "picture") from error
-        fitted = model_input(image, self._preprocessing)
+        fitted = fit_to_model(image, self._preprocessing)
         stored = stored_form(value, fitted) if keep else b""
         return Prepared(normalise(fitted, self._preprocessing), self._layout, stored)
 
@@ -73,7 +73,7 @@ class ImageEncoder(Encoder[bytes, Array]):
     def draw_heat_map(self, stored: bytes, values: Sequence[float]) -> bytes:
         # As the model saw it: upright, cropped. It was stored, so its size is no matter any more.
         image = self._decode(stored, sys.maxsize)
-        return heat_map.draw(model_input(image, self._preprocessing), values, *self.heat_map_size)
+        return heat_map.draw(fit_to_model(image, self._preprocessing), values, *self.heat_map_size)
 
     def _decode(self, data: bytes, max_pixels: int) -> Image.Image:
         return decode(

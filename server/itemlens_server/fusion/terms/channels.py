@@ -28,7 +28,7 @@ CHANNEL, PAST_ITEM, QUERY, BASELINE = "CHANNEL", "PAST_ITEM", "QUERY", "BASELINE
 
 
 @dataclass(frozen=True)
-class Directions:
+class SumRows:
     """The rows of one channel's whole sum: names ("" for the query's own content), and vectors [rows, width]
     whose dot products with the item's block are the rows' shares. In float64: where past items nearly cancel each
     other out, their shares are far larger than the sum."""
@@ -48,7 +48,7 @@ class Channels(Term):
 
     def __init__(self, snapshot: Snapshot, interests: Sequence[Interest]) -> None:
         self._head, self._view, self._interests = snapshot.head, snapshot.view, interests
-        self._by_interest: dict[int, dict[str, Directions]] = {}
+        self._by_interest: dict[int, dict[str, SumRows]] = {}
 
     @classmethod
     def bind(cls, asking: Asking) -> Self | None:
@@ -64,8 +64,8 @@ class Channels(Term):
         """w_c cos_c of each channel that the item has or that is imputed, and the baselines."""
         h = self._view.h[position]
         parts = [
-            Part(CHANNEL, float((side.vectors @ h[self._head.block(c)]).sum()), c, imputed)
-            for c, side, imputed in self._known(interest, h)
+            Part(CHANNEL, float((rows.vectors @ h[self._head.block(c)]).sum()), c, imputed)
+            for c, rows, imputed in self._known(interest, h)
         ]
         return [*parts, *self._baselines(interest, h)]
 
@@ -74,8 +74,8 @@ class Channels(Term):
         h = self._view.h[position]
         parts = [
             Part(PAST_ITEM if name else QUERY, value, c, imputed, name)
-            for c, side, imputed in self._known(interest, h)
-            for name, value in zip(side.names, (side.vectors @ h[self._head.block(c)]).tolist(), strict=True)
+            for c, rows, imputed in self._known(interest, h)
+            for name, value in zip(rows.names, (rows.vectors @ h[self._head.block(c)]).tolist(), strict=True)
         ]
         return [*parts, *self._baselines(interest, h)]
 
@@ -85,8 +85,8 @@ class Channels(Term):
         """See Term."""
         h = self._view.h[position]
         sums = [
-            self._sum(c, side, imputed, [i for i in inputs if imputed or i.channel == c])
-            for c, side, imputed in self._known(interest, h)
+            self._sum(c, rows, imputed, [i for i in inputs if imputed or i.channel == c])
+            for c, rows, imputed in self._known(interest, h)
         ]
         return [*(p for s in sums for p in s.places), *self._baselines(interest, h)], sums
 
@@ -95,25 +95,25 @@ class Channels(Term):
         sources = {id(source): source for i in self._interests for source in i.sources}
         return [self._view.item_ids[p] for source in sources.values() for p in source.positions]
 
-    def directions(self, interest: int) -> dict[str, Directions]:
+    def sum_rows(self, interest: int) -> dict[str, SumRows]:
         """The query's side by channel, source by source, with weights and norms in it. Rows add up to u's block."""
         if interest not in self._by_interest:
             names: dict[str, list[str]] = {}
             vectors: dict[str, list[Floats]] = {}
             for source in self._interests[interest].sources:
-                for channel, (ids, rows) in _source_directions(self._head, self._view, source).items():
+                for channel, (ids, rows) in _source_rows(self._head, self._view, source).items():
                     names.setdefault(channel, []).extend(ids)
                     vectors.setdefault(channel, []).append(rows)
             self._by_interest[interest] = {
-                c: Directions(tuple(names[c]), np.concatenate(vectors[c])) for c in names
+                c: SumRows(tuple(names[c]), np.concatenate(vectors[c])) for c in names
             }
         return self._by_interest[interest]
 
-    def _known(self, interest: int, h: Array) -> list[tuple[str, Directions, bool]]:
-        """The channels that are asked for and that the item has or that are imputed: name, directions, imputed."""
+    def _known(self, interest: int, h: Array) -> list[tuple[str, SumRows, bool]]:
+        """The channels that are asked for and that the item has or that are imputed: name, rows, imputed."""
         return [
-            (c, side, bool(self._head.imputed(h, c)))
-            for c, side in self.directions(interest).items()
+            (c, rows, bool(self._head.imputed(h, c)))
+            for c, rows in self.sum_rows(interest).items()
             if self._head.present(h, c) or self._head.imputed(h, c)
         ]
 
@@ -128,9 +128,9 @@ class Channels(Term):
                     parts.append(Part(BASELINE, float(u[flag] * h[flag]), name, imputed))
         return parts
 
-    def _sum(self, name: str, side: Directions, imputed: bool, inputs: Sequence[PlacedInput]) -> ChannelSum:
+    def _sum(self, name: str, rows: SumRows, imputed: bool, inputs: Sequence[PlacedInput]) -> ChannelSum:
         """A channel's whole sum, over its own inputs or over those that predict it."""
-        channel, d = self._head.channel(name), side.vectors.astype(np.float64)
+        channel, d = self._head.channel(name), rows.vectors.astype(np.float64)
         own_inputs: dict[str, list[PlacedInput]] = {}
         for given in inputs:
             if not imputed or given.channel in channel.predictors:
@@ -158,7 +158,7 @@ class Channels(Term):
                 ]
                 values.append(share)
         whole = np.concatenate(values, axis=1) if values else np.zeros((len(d), 0))
-        return ChannelSum(name, imputed, side.names, labelled(parts, whole.sum(0)), whole)
+        return ChannelSum(name, imputed, rows.names, labelled(parts, whole.sum(0)), whole)
 
     @classmethod
     def history_scores(cls, histories: Histories, head: Head) -> Array:
@@ -178,7 +178,7 @@ class Channels(Term):
         return totals
 
 
-def _source_directions(head: Head, view: View, source: Source) -> dict[str, tuple[list[str], Floats]]:
+def _source_rows(head: Head, view: View, source: Source) -> dict[str, tuple[list[str], Floats]]:
     if source.u is not None:
         blocks = {name: source.u[head.block(name)].astype(np.float64) for name in head.names}
         return {name: ([""], source.signed_weight * b[None]) for name, b in blocks.items() if b.any()}
