@@ -4,9 +4,36 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedCall:
+    """A call or stream that has ended. `code`: name of the canonical gRPC code; bytes: of all its requests and
+    responses, which those that failed have none of."""
+
+    method: str
+    code: str
+    seconds: float
+    request_bytes: int
+    response_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedBatch:
+    """A batch that an encoder has run. `encoder`: its kind and the beginning of its digest; tokens: without padding,
+    and with what padding costs; queued_seconds: how long the inputs waited, added up."""
+
+    encoder: str
+    inputs: int
+    tokens: int
+    padded_tokens: int
+    seconds: float
+    queued_seconds: float
 
 
 class Observer(Protocol):
@@ -15,35 +42,23 @@ class Observer(Protocol):
     def call_started(self, method: str) -> None:
         """A call or stream of `method`, such as "/itemlens.v1.ItemLens/Encode", has come in."""
 
-    def call_finished(
-        self, method: str, code: str, seconds: float, request_bytes: int, response_bytes: int
-    ) -> None:
-        """It has ended. `code`: name of the canonical gRPC code; bytes: of all its requests and responses, which those
-        that failed have none of."""
+    def call_finished(self, call: FinishedCall) -> None:
+        """It has ended."""
 
-    def batch_run(
-        self,
-        encoder: str,
-        inputs: int,
-        tokens: int,
-        padded_tokens: int,
-        seconds: float,
-        queued_seconds: float,
-    ) -> None:
-        """An encoder has run a batch. `encoder`: its kind and the beginning of its digest; tokens: without padding, and
-        with what padding costs; queued_seconds: how long the inputs waited, added up."""
+    def batch_run(self, batch: FinishedBatch) -> None:
+        """An encoder has run a batch."""
 
 
 class NullObserver:
     """Passes over all."""
 
-    def call_started(self, *_: Any, **__: Any) -> None:
+    def call_started(self, method: str) -> None:
         """Nothing."""
 
-    def call_finished(self, *_: Any, **__: Any) -> None:
+    def call_finished(self, call: FinishedCall) -> None:
         """Nothing."""
 
-    def batch_run(self, *_: Any, **__: Any) -> None:
+    def batch_run(self, batch: FinishedBatch) -> None:
         """Nothing."""
 
 
@@ -58,27 +73,17 @@ class GuardedObserver:
         """See Observer."""
         self._tell(self._observer.call_started, method)
 
-    def call_finished(
-        self, method: str, code: str, seconds: float, request_bytes: int, response_bytes: int
-    ) -> None:
+    def call_finished(self, call: FinishedCall) -> None:
         """See Observer."""
-        self._tell(self._observer.call_finished, method, code, seconds, request_bytes, response_bytes)
+        self._tell(self._observer.call_finished, call)
 
-    def batch_run(
-        self,
-        encoder: str,
-        inputs: int,
-        tokens: int,
-        padded_tokens: int,
-        seconds: float,
-        queued_seconds: float,
-    ) -> None:
+    def batch_run(self, batch: FinishedBatch) -> None:
         """See Observer."""
-        self._tell(self._observer.batch_run, encoder, inputs, tokens, padded_tokens, seconds, queued_seconds)
+        self._tell(self._observer.batch_run, batch)
 
-    def _tell(self, what: Callable[..., None], *values: object) -> None:
+    def _tell(self, what: Callable[[T], None], value: T) -> None:
         try:
-            what(*values)
+            what(value)
         except Exception:
             if not self._raised:
                 self._raised = True

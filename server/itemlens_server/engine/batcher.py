@@ -18,7 +18,7 @@ from itemlens_server.engine.entry import Entry, Input
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.queue import Plan, Queue
 from itemlens_server.errors import FailedPrecondition, Overloaded
-from itemlens_server.observer import GuardedObserver, NullObserver, Observer
+from itemlens_server.observer import FinishedBatch, GuardedObserver, NullObserver, Observer
 
 Value = TypeVar("Value")
 Output = TypeVar("Output")
@@ -284,7 +284,9 @@ class Batcher(Generic[Value, Output]):
             counts.padded_tokens += tokens + padding
             counts.run_seconds += seconds
             counts.queue_seconds += queued_seconds
-        observer.batch_run(self._name, len(batch), tokens, tokens + padding, seconds, queued_seconds)
+        observer.batch_run(
+            FinishedBatch(self._name, len(batch), tokens, tokens + padding, seconds, queued_seconds)
+        )
 
     def _forget(self, entry: Entry[Value, Output]) -> None:
         if entry.key is not None and self._by_key.get(entry.key) is entry:

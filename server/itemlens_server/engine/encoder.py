@@ -18,6 +18,7 @@ from itemlens_server.engine.admission import AdmissionControl
 from itemlens_server.engine.batcher import Batcher, Counts
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.entry import Input
+from itemlens_server.engine.heat_map import HeatMapDrawer
 from itemlens_server.engine.manifest import EncoderSpec, Precision, Purpose
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.prepared import ModelInput, Prepared
@@ -88,6 +89,9 @@ class Modality:
 class Encoder(ABC, Generic[Value, ModelInput]):
     """Contents of one modality to vectors. `with_places`: whether z is wanted too; such inputs share no batch with
     others."""
+
+    heat_maps: HeatMapDrawer | None = None
+    """Set by `_open` of a modality whose places can be drawn."""
 
     def __init__(
         self,
@@ -170,15 +174,6 @@ class Encoder(ABC, Generic[Value, ModelInput]):
     def close(self) -> None:
         """Finish what is queued."""
         self._batcher.close()
-
-    @property
-    def heat_map_size(self) -> tuple[int, int] | None:
-        """Rows and columns of a content's heat map; None for a modality that has none."""
-        return None
-
-    def draw_heat_map(self, stored: bytes, values: Sequence[float]) -> bytes:
-        """PNG of a stored content with the values of its places, row by row, laid over it."""
-        raise NotImplementedError
 
     @abstractmethod
     def prepare(self, value: Value, purpose: Purpose, keep: bool = False) -> Prepared[ModelInput]:

@@ -1,9 +1,10 @@
-"""A picture with its cells' parts of the score laid over it: warm for, cold against."""
+"""Pictures with their cells' parts of the score laid over them: warm for, cold against."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,20 @@ from PIL import Image
 WARM = np.array([214, 60, 30], np.float32)
 COLD = np.array([40, 90, 200], np.float32)
 STRENGTH = 0.65
+
+
+@dataclass(frozen=True)
+class HeatMapDrawer:
+    """Draws heat maps of an encoder's contents. rows, columns: of their places; picture: a stored content as the
+    model sees it."""
+
+    rows: int
+    columns: int
+    picture: Callable[[bytes], Image.Image]
+
+    def draw(self, stored: bytes, values: Sequence[float]) -> bytes:
+        """PNG of a stored content with the values of its places, row by row, laid over it."""
+        return draw(self.picture(stored), values, self.rows, self.columns)
 
 
 def draw(picture: Image.Image, values: Sequence[float], rows: int, columns: int) -> bytes:

@@ -32,7 +32,7 @@ from itemlens_server.errors import (
     StorageFull,
 )
 from itemlens_server.rpc.errors import code_of, status_of
-from itemlens_server.services import CallContext, GuardedObserver, Observer, Priority
+from itemlens_server.services import CallContext, FinishedCall, GuardedObserver, Observer, Priority
 
 log = logging.getLogger(__name__)
 Request = TypeVar("Request", bound=Message)
@@ -171,9 +171,10 @@ class RpcAdapter:
             exchange.code = "DEADLINE_EXCEEDED" if late else "CANCELLED"
             raise
         finally:
+            seconds = time.monotonic() - started
             self._observer.call_finished(
-                method, exchange.code, time.monotonic() - started, exchange.request_bytes, exchange.response_bytes
-            )  # fmt: skip
+                FinishedCall(method, exchange.code, seconds, exchange.request_bytes, exchange.response_bytes)
+            )
 
     @contextmanager
     def _calling(self, context: Context, priority: Priority) -> Iterator[CallContext]:

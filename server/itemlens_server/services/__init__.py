@@ -11,7 +11,7 @@ from itemlens_server.engine.repository import Space
 from itemlens_server.fusion.history import Interaction
 from itemlens_server.fusion.parts import ChannelSum, Part
 from itemlens_server.fusion.query import ChannelChange
-from itemlens_server.observer import GuardedObserver, Observer
+from itemlens_server.observer import FinishedCall, GuardedObserver, Observer
 from itemlens_server.services.batch_encoder import BatchEncoder, BatchRow, EncodingBatch
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
@@ -54,6 +54,7 @@ __all__ = [
     "ExplainResult",
     "Explainer",
     "Explanation",
+    "FinishedCall",
     "FuseInput",
     "FusedInput",
     "Fuser",

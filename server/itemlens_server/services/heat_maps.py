@@ -35,12 +35,12 @@ def heat_maps(
         for place in whole.places:
             cells.setdefault((place.source_channel, place.picture_index), []).append(place.value)
         for (source, number), values in cells.items():
-            encoder = space.encoders[source]
-            if (size := encoder.heat_map_size) is None:
+            drawer = space.encoders[source].heat_maps
+            if drawer is None:
                 continue
-            if form == "GRID":
-                maps.append(HeatMap(whole.channel, number, *size, tuple(values)))
-                continue
-            stored = [i.data for i in item.inputs if i.channel == source][number]
-            maps.append(HeatMap(whole.channel, number, *size, png=encoder.draw_heat_map(stored, values)))
+            grid, png = tuple(values), b""
+            if form == "PNG":
+                stored = [i.data for i in item.inputs if i.channel == source][number]
+                grid, png = (), drawer.draw(stored, values)
+            maps.append(HeatMap(whole.channel, number, drawer.rows, drawer.columns, grid, png))
     return maps

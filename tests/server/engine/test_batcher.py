@@ -21,7 +21,7 @@ from itemlens_server.engine.entry import Input
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.queue import Plan
 from itemlens_server.errors import Cancelled, DeadlineExceeded, FailedPrecondition, ItemlensError, Overloaded
-from itemlens_server.observer import NullObserver
+from itemlens_server.observer import FinishedBatch, NullObserver
 
 
 @dataclass
@@ -435,18 +435,10 @@ class Recorder(NullObserver):
     """Keeps what it is told of batches."""
 
     def __init__(self) -> None:
-        self.batches: queue.SimpleQueue[tuple[str, int, int, int, float, float]] = queue.SimpleQueue()
+        self.batches: queue.SimpleQueue[FinishedBatch] = queue.SimpleQueue()
 
-    def batch_run(
-        self,
-        encoder: str,
-        inputs: int,
-        tokens: int,
-        padded_tokens: int,
-        seconds: float,
-        queued_seconds: float,
-    ) -> None:
-        self.batches.put((encoder, inputs, tokens, padded_tokens, seconds, queued_seconds))
+    def batch_run(self, batch: FinishedBatch) -> None:
+        self.batches.put(batch)
 
 
 class TestTheObserver:
@@ -459,11 +451,14 @@ class TestTheObserver:
         held.batcher.close()
         batches = [recorder.batches.get(timeout=0) for _ in range(2)]
         assert recorder.batches.empty()
-        assert [batch[:4] for batch in batches] == [("test", 1, 1, 1), ("test", 4, 39, 40)]
-        assert all(seconds > 0 and queued_seconds > 0 for *_, seconds, queued_seconds in batches)
+        assert [(b.encoder, b.inputs, b.tokens, b.padded_tokens) for b in batches] == [
+            ("test", 1, 1, 1),
+            ("test", 4, 39, 40),
+        ]
+        assert all(batch.seconds > 0 and batch.queued_seconds > 0 for batch in batches)
         counts = held.batcher.counts()
-        assert counts.run_seconds == pytest.approx(sum(batch[4] for batch in batches))
-        assert counts.queue_seconds == pytest.approx(sum(batch[5] for batch in batches))
+        assert counts.run_seconds == pytest.approx(sum(batch.seconds for batch in batches))
+        assert counts.queue_seconds == pytest.approx(sum(batch.queued_seconds for batch in batches))
 
     def test_it_may_ask_the_batcher(self, held: Held) -> None:
         class Asks(NullObserver):

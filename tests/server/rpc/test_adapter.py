@@ -13,6 +13,7 @@ import pytest
 from itemlens.v1 import catalog_pb2, catalog_pb2_grpc, common_pb2, itemlens_pb2, itemlens_pb2_grpc
 from itemlens_server.app import Server
 from itemlens_server.config import Settings
+from itemlens_server.observer import FinishedBatch, FinishedCall
 from spaces import Tiny
 
 ENCODE = "/itemlens.v1.ItemLens/Encode"
@@ -24,35 +25,25 @@ class Recorder:
 
     def __init__(self) -> None:
         self.started: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self.finished: queue.SimpleQueue[tuple[str, str, float, int, int]] = queue.SimpleQueue()
-        self.batches: list[tuple[str, int, int, int, float, float]] = []
+        self.finished: queue.SimpleQueue[FinishedCall] = queue.SimpleQueue()
+        self.batches: list[FinishedBatch] = []
 
     def call_started(self, method: str) -> None:
         self.started.put(method)
 
-    def call_finished(
-        self, method: str, code: str, seconds: float, request_bytes: int, response_bytes: int
-    ) -> None:
-        self.finished.put((method, code, seconds, request_bytes, response_bytes))
+    def call_finished(self, call: FinishedCall) -> None:
+        self.finished.put(call)
 
-    def batch_run(
-        self,
-        encoder: str,
-        inputs: int,
-        tokens: int,
-        padded_tokens: int,
-        seconds: float,
-        queued_seconds: float,
-    ) -> None:
-        self.batches.append((encoder, inputs, tokens, padded_tokens, seconds, queued_seconds))
+    def batch_run(self, batch: FinishedBatch) -> None:
+        self.batches.append(batch)
 
     def one_call(self) -> tuple[str, str, int, int]:
         """Method, code and bytes of the next call that ends; it must have begun, and no other."""
-        method, code, seconds, request_bytes, response_bytes = self.finished.get(timeout=10)
-        assert self.started.get(timeout=0) == method
+        call = self.finished.get(timeout=10)
+        assert self.started.get(timeout=0) == call.method
         assert self.started.empty() and self.finished.empty()
-        assert 0 < seconds < 10
-        return method, code, request_bytes, response_bytes
+        assert 0 < call.seconds < 10
+        return call.method, call.code, call.request_bytes, call.response_bytes
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +82,8 @@ def test_a_call_that_goes_well(channel: grpc.Channel, recorder: Recorder) -> Non
     recorder.batches.clear()
     reply = itemlens_pb2_grpc.ItemLensStub(channel).Encode(request, timeout=10)
     assert recorder.one_call() == (ENCODE, "OK", request.ByteSize(), reply.ByteSize())
-    assert sum(inputs for _, inputs, *_ in recorder.batches) == 2
-    assert all(encoder.startswith("text-") for encoder, *_ in recorder.batches)
+    assert sum(batch.inputs for batch in recorder.batches) == 2
+    assert all(batch.encoder.startswith("text-") for batch in recorder.batches)
 
 
 def test_a_call_that_is_wrong(channel: grpc.Channel, recorder: Recorder) -> None:
@@ -172,7 +163,7 @@ def test_a_call_past_those_that_may_be_open(channel: grpc.Channel, recorder: Rec
         ended.set()
     for stream in streams:
         list(stream)
-    calls = [recorder.finished.get(timeout=10)[:2] for _ in range(3)]
+    calls = [(c.method, c.code) for c in (recorder.finished.get(timeout=10) for _ in range(3))]
     assert calls == [(ENCODE, "RESOURCE_EXHAUSTED"), (STREAM, "OK"), (STREAM, "OK")]
     assert [recorder.started.get(timeout=0) for _ in range(3)] == [STREAM, STREAM, ENCODE]
 

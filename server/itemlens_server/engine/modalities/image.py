@@ -5,15 +5,14 @@ from __future__ import annotations
 import io
 import random
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from itemlens_server.engine import heat_map
 from itemlens_server.engine.encoder import Array, Encoded, Encoder, Modality
+from itemlens_server.engine.heat_map import HeatMapDrawer
 from itemlens_server.engine.manifest import Purpose
 from itemlens_server.engine.pictures import PictureError, decode, fit_to_model, normalise, stored_form
 from itemlens_server.engine.prepared import Layout, Prepared
@@ -45,7 +44,9 @@ class ImageEncoder(Encoder[bytes, Array]):
     def _open(self, directory: Path) -> None:
         assert self.spec.picture is not None
         self._preprocessing = self.spec.picture
-        self._layout = GridLayout(*self.heat_map_size)
+        rows, columns = self._preprocessing.grid_height, self._preprocessing.grid_width
+        self._layout = GridLayout(rows, columns)
+        self.heat_maps = HeatMapDrawer(rows, columns, self._as_seen)
 
     def prepare(self, value: bytes, purpose: Purpose, keep: bool = False) -> Prepared[Array]:
         """Decode and fit a picture; `keep`: also make the form that the store holds.
@@ -66,14 +67,9 @@ class ImageEncoder(Encoder[bytes, Array]):
         stored = stored_form(value, fitted) if keep else b""
         return Prepared(normalise(fitted, self._preprocessing), self._layout, stored)
 
-    @property
-    def heat_map_size(self) -> tuple[int, int]:
-        return self._preprocessing.grid_height, self._preprocessing.grid_width
-
-    def draw_heat_map(self, stored: bytes, values: Sequence[float]) -> bytes:
-        # As the model saw it: upright, cropped. It was stored, so its size is no matter any more.
-        image = self._decode(stored, sys.maxsize)
-        return heat_map.draw(fit_to_model(image, self._preprocessing), values, *self.heat_map_size)
+    def _as_seen(self, stored: bytes) -> Image.Image:
+        """A stored picture as the model saw it: upright, cropped. It was stored, so its size is no matter any more."""
+        return fit_to_model(self._decode(stored, sys.maxsize), self._preprocessing)
 
     def _decode(self, data: bytes, max_pixels: int) -> Image.Image:
         return decode(
