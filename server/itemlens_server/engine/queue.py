@@ -174,7 +174,7 @@ class Queue(Generic[AnyEntry]):
         return self._lanes[priority].tokens
 
     def count(self, priority: Priority) -> int:
-        """Jobs that wait with this priority."""
+        """Entries that wait with this priority."""
         return len(self._lanes[priority])
 
     def ahead(self, priority: Priority, caller: str, count: int) -> int:
@@ -182,7 +182,7 @@ class Queue(Generic[AnyEntry]):
         return self._lanes[priority].ahead(caller, count)
 
     def put(self, entry: AnyEntry) -> None:
-        """Add a entry."""
+        """Add an entry."""
         entry.number = next(self._numbers)
         self._lanes[entry.priority].put(entry)
 

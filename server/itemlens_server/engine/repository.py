@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from itemlens_server.config import Settings
-from itemlens_server.engine.encoder import Encoder, Runtime
+from itemlens_server.engine.encoder import Encoder, Modality, Runtime
 from itemlens_server.engine.head_runner import HeadRunner
 from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
 from itemlens_server.engine.modalities import modality_of_kind
@@ -46,11 +46,19 @@ class Space:
         """The head's arrays and weights."""
         return self.head_runner.head
 
+    @property
+    def encoder_digests(self) -> dict[str, str]:
+        """Digest of each channel's encoder."""
+        return {name: encoder.digest for name, encoder in self.encoders.items()}
+
+    @property
+    def modalities(self) -> dict[str, Modality]:
+        """Modality of each channel."""
+        return {name: encoder.modality for name, encoder in self.encoders.items()}
+
     def same_encoders(self, other: Space) -> bool:
         """Whether raw vectors of the two spaces are the same."""
-        return {n: e.digest for n, e in self.encoders.items()} == {
-            n: e.digest for n, e in other.encoders.items()
-        }
+        return self.encoder_digests == other.encoder_digests
 
 
 class ModelRepository:

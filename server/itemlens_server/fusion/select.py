@@ -48,7 +48,7 @@ def choose(
 ) -> Choice:
     """w, theta and theta' of a channel that is added to `base` (the score from other channels, or None).
 
-    theta' is what a right answer's imputed block brings on average, so that a imputed block is worth nothing by
+    theta' is what a right answer's imputed block brings on average, so that an imputed block is worth nothing by
     itself; theta lies above it by an offset that is searched, with w.
     """
     if base is None and channel.imputed is None:

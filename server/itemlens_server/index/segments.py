@@ -24,6 +24,7 @@ import hnswlib
 import numpy as np
 
 from itemlens_server.durable import publish
+from itemlens_server.fusion.head import unit
 from itemlens_server.fusion.rows import Array, Ints
 
 log = logging.getLogger(__name__)
@@ -83,10 +84,8 @@ def build(labels: Ints, h: Array, blocks: Sequence[Block]) -> Segment:
                 continue
             graph = hnswlib.Index(space="ip", dim=block.stop - block.start)
             graph.init_index(max_elements=count, M=M, ef_construction=EF_CONSTRUCTION, random_seed=100)
-            vectors = h[chosen, block.start : block.stop]
             # An imputed block is r e'; the graph wants unit length.
-            vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-            graph.add_items(vectors, labels[chosen], num_threads=1)
+            graph.add_items(unit(h[chosen, block.start : block.stop]), labels[chosen], num_threads=1)
             graph.set_ef(EF_BY_K)
             graphs[block.channel, presence] = graph
     return Segment(int(labels[0]), int(labels[-1]), len(labels), graphs)
@@ -175,7 +174,7 @@ def load(directory: Path, identity: Mapping[str, object]) -> list[Segment]:
             for g in described["graphs"]:
                 path = directory / g["file"]
                 # hnswlib trusts what it reads (hnswlib#673): only what we wrote is given to it.
-                if hashlib.sha256(path.read_bytes()).hexdigest() != g["sha256"]:
+                if _hash(path) != g["sha256"]:
                     raise ValueError(f"{path.name} is damaged")
                 graph = hnswlib.Index(space="ip", dim=g["dim"])
                 graph.load_index(str(path), max_elements=g["count"])

@@ -110,7 +110,7 @@ class RpcAdapter:
     ) -> Method:
         """The same, made by a coroutine on the event loop."""
 
-        async def run(method: str, received: _Received, context: Context) -> Response:
+        async def run(method: str, received: _Received, context: Context) -> bytes:
             with self._observed(method, context) as exchange:
                 try:
                     with self._calling(context, priority) as call:
@@ -118,9 +118,7 @@ class RpcAdapter:
                 except Exception as error:
                     await _fail(context, error, exchange)
 
-        return lambda method: grpc.unary_unary_rpc_method_handler(
-            partial(run, method), _parser(request_type), _serialise
-        )
+        return lambda method: grpc.unary_unary_rpc_method_handler(partial(run, method), _parser(request_type))
 
     def stream(
         self,
@@ -133,7 +131,7 @@ class RpcAdapter:
 
         async def run(
             method: str, requests: AsyncIterator[_Received], context: Context
-        ) -> AsyncIterator[Response]:
+        ) -> AsyncIterator[bytes]:
             with self._observed(method, context) as exchange:
                 try:
                     with self._calling(context, Priority.BULK) as call:
@@ -144,18 +142,18 @@ class RpcAdapter:
                 except Exception as error:
                     await _fail(context, error, exchange)
 
-        async def answer(received: _Received, call: CallContext, exchange: _Exchange) -> Response:
+        async def answer(received: _Received, call: CallContext, exchange: _Exchange) -> bytes:
             try:
                 return await self._answer(work, received, call, exchange)
             except (DeadlineExceeded, Cancelled, Overloaded, StorageFull):
                 raise  # these are of the stream or the server, not of the request
             except ItemlensError as error:
-                response = failed(error)
-                exchange.response_bytes += response.ByteSize()
-                return response
+                data = failed(error).SerializeToString()
+                exchange.response_bytes += len(data)
+                return data
 
         return lambda method: grpc.stream_stream_rpc_method_handler(
-            partial(run, method), _parser(request_type), _serialise
+            partial(run, method), _parser(request_type)
         )
 
     @contextmanager
@@ -201,19 +199,19 @@ class RpcAdapter:
 
     async def _answer(
         self, work: Coroutine[Request, Response], received: _Received, call: CallContext, exchange: _Exchange
-    ) -> Response:
+    ) -> bytes:
         exchange.request_bytes += received.size
         if isinstance(received.request, InvalidArgument):
             raise received.request
         call.check()
-        response = await work(received.request, call)
-        if (size := response.ByteSize()) > self._max_bytes:
+        data = (await work(received.request, call)).SerializeToString()
+        if len(data) > self._max_bytes:
             raise InvalidArgument(
-                f"the answer would have {size} bytes, more than the {self._max_bytes} of a message: "
+                f"the answer would have {len(data)} bytes, more than the {self._max_bytes} of a message: "
                 "ask for less at once"
             )
-        exchange.response_bytes += size
-        return response
+        exchange.response_bytes += len(data)
+        return data
 
 
 def _parser(request_type: type[Message]) -> Callable[[bytes], _Received]:
@@ -227,10 +225,6 @@ def _parser(request_type: type[Message]) -> Callable[[bytes], _Received]:
             return _Received(refusal, len(data))
 
     return parse
-
-
-def _serialise(message: Message) -> bytes:
-    return message.SerializeToString()
 
 
 def _call(context: Context, priority: Priority) -> CallContext:

@@ -55,7 +55,9 @@ class Decoded(Sequence[T]):
     def __getitem__(self, index: slice) -> Sequence[T]: ...
 
     def __getitem__(self, index: int | slice) -> T | Sequence[T]:
-        return list(self)[index]
+        if len(self._values) < len(self._messages):
+            list(self)
+        return self._values[index]
 
 
 def content(message: common_pb2.Content) -> Content:

@@ -39,7 +39,7 @@ class GrpcServer:
         ]
         self._port: Future[int] = Future()
         self._stop: Callable[[float], None] = lambda _: None
-        self._thread = threading.Thread(target=self._run, name="front", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="grpc", daemon=True)
 
     def start(self) -> int:
         """Begin to serve; the port.

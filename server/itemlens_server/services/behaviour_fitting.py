@@ -12,7 +12,7 @@ from itemlens_server.fusion import ease
 from itemlens_server.fusion.head import HISTORY, Array, Head, QuestionWeights
 from itemlens_server.fusion.history import CART, PURCHASE, TAKEN, HistoryRules, Interaction
 from itemlens_server.fusion.item_to_item import ItemToItem
-from itemlens_server.fusion.terms import Behaviour, Channels, Histories
+from itemlens_server.fusion.terms import TERMS, Behaviour, Histories
 from itemlens_server.storage.reader import Reader
 
 MINIMUM_EVENTS = 1000
@@ -78,7 +78,7 @@ def fit_behaviour(
     histories = Histories([q.shares for q in questions], known, item_ids, blocks)
     tried = {}
     for regularisation in LAMBDAS:
-        table = ItemToItem(known, ease.largest(ease.fit(x, regularisation)).tocsr(), regularisation)
+        table = ItemToItem(known, ease.largest(ease.fit(x, regularisation)), regularisation)
         scores = Behaviour.history_scores(replace(histories, table=table), head)
         tried[regularisation] = (_recall(scores, questions, columns), scores)
     best = max(tried, key=lambda r: tried[r][0])
@@ -94,7 +94,7 @@ def fit_behaviour(
     ]
     head, more = _channel_weights(head, questions, columns, histories, sample)
     rows += more
-    content = Channels.history_scores(histories, head)
+    content = _content_scores(histories, head)
     weighed = {w: _recall(content + w * scores, questions, columns) for w in BEHAVIOUR_WEIGHTS}
     top = max(weighed.values())
     # Of weights that cannot be told apart the smallest, since content says more in an explanation.
@@ -130,7 +130,7 @@ def _channel_weights(
             trial = replace(
                 head, questions={**head.questions, HISTORY: QuestionWeights(channels, kind.behaviour)}
             )
-            content = Channels.history_scores(histories, trial)
+            content = _content_scores(histories, trial)
             tried[weight] = (_recall(content, questions, columns), trial)
         best, kept = max(tried, key=lambda w: tried[w][0]), tried[kind.of(name).weight][0]
         if tried[best][0] > kept + _error(kept, len(questions)):
@@ -138,6 +138,14 @@ def _channel_weights(
             brought = f"R@{K} of content {tried[best][0]:.3f} (at weight 1: {kept:.3f})"
             rows.append(ReportLine(f"history: weight of {name}", f"w {best:g}", brought, sample))
     return head, rows
+
+
+def _content_scores(histories: Histories, head: Head) -> Array:
+    """What all terms but behaviour give, float32 [histories, candidates]."""
+    return sum(
+        (term.history_scores(histories, head) for term in TERMS if term is not Behaviour),
+        np.zeros((len(histories.past), len(histories.candidates)), np.float32),
+    )
 
 
 def _error(recall: float, questions: int) -> float:

@@ -7,7 +7,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -166,12 +166,7 @@ class Catalogue:
                     f"space {space.space_id} has other encoders than {old.space.space_id}, the space of {name!r}: "
                     "make a new collection of it and run `itemlens index` again", "space",
                 )  # fmt: skip
-            new = self._open(
-                CollectionRecord(
-                    old.record.id, name, space.space_id, old.record.created, old.record.sequence
-                ),
-                space,
-            )
+            new = self._open(replace(old.record, space_id=space.space_id), space)
             new.follow_store(self.store.reader())
             new.take_item_to_item(old)
             while new.maintain(self.store.reader()):

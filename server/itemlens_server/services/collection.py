@@ -57,7 +57,7 @@ class Collection:
     @property
     def encoder_digests(self) -> dict[str, str]:
         """Digest of each channel's encoder."""
-        return {name: e.digest for name, e in self.space.encoders.items()}
+        return self.space.encoder_digests
 
     @property
     def item_to_item(self) -> ItemToItem | None:

@@ -27,6 +27,7 @@ from itemlens_server.services.encoding import Content, ContentEncoder, EncodedCo
 from itemlens_server.services.heat_maps import HeatMap, HeatMapFormat, heat_maps
 from itemlens_server.services.limits import check_length
 from itemlens_server.services.query import QueryReader, QueryRequest
+from itemlens_server.services.results import RecommendedItem
 from itemlens_server.services.sentences import check_language, sentence
 from itemlens_server.services.titles import titles
 from itemlens_server.storage.records import StoredItem
@@ -69,16 +70,6 @@ class ExplainResult:
 
 
 @dataclass(frozen=True)
-class _Scored:
-    """An item to explain: where it is, for which interest, and the score it has."""
-
-    item_id: str
-    position: int
-    interest: int
-    score: float
-
-
-@dataclass(frozen=True)
 class Explainer:
     """Explains scores of a remembered recommendation, or of any items for a query."""
 
@@ -106,7 +97,7 @@ class Explainer:
                 "the collection has moved to another space since; ask for a new recommendation"
             )
         listed = {item.item_id: item for item in result.items}
-        scored: list[_Scored | ItemlensError] = []
+        scored: list[RecommendedItem | ItemlensError] = []
         for item_id in item_ids:
             item = listed.get(item_id)
             if item is None:
@@ -116,7 +107,7 @@ class Explainer:
                 message = f"item {item_id!r} was changed or deleted since; ask for a new recommendation"
                 scored.append(FailedPrecondition(message))
             else:
-                scored.append(_Scored(item_id, item.position, item.interest, item.score))
+                scored.append(item)
         return self._explain(current, bind(result.asking), item_ids, scored, [], options, call)
 
     def explain_query(
@@ -135,14 +126,14 @@ class Explainer:
         positions = [scorer.snapshot.view.position(item_id) for item_id in item_ids]
         known = np.asarray([p for p in positions if p is not None], np.int64)
         alphas = np.stack([scorer.scores(n, known) for n in range(len(scorer.interests))])
-        best = iter(zip(alphas.argmax(0).tolist(), alphas.max(0).tolist(), strict=True))
-        scored: list[_Scored | ItemlensError] = []
+        best = iter(zip(alphas.max(0).tolist(), alphas.argmax(0).tolist(), strict=True))
+        scored: list[RecommendedItem | ItemlensError] = []
         for item_id, position in zip(item_ids, positions, strict=True):
             if position is None:
                 message = f"item {item_id!r} is not in collection {collection.name!r}"
                 scored.append(NotFound(message, "item", item_id))
             else:
-                scored.append(_Scored(item_id, position, *next(best)))
+                scored.append(RecommendedItem(item_id, position, *next(best)))
         warnings += scorer.asking.warnings
         return self._explain(collection, scorer, item_ids, scored, warnings, options, call)
 
@@ -155,7 +146,7 @@ class Explainer:
         collection: Collection,
         scorer: Scorer,
         item_ids: Sequence[str],
-        scored: Sequence[_Scored | ItemlensError],
+        scored: Sequence[RecommendedItem | ItemlensError],
         warnings: Sequence[Warning],
         options: ExplainOptions,
         call: CallContext,
@@ -215,7 +206,9 @@ class Explainer:
             begin = end
 
 
-def _unchanged(scorer: Scorer, scored: _Scored, stored: dict[str, StoredItem]) -> StoredItem | ItemlensError:
+def _unchanged(
+    scorer: Scorer, scored: RecommendedItem, stored: dict[str, StoredItem]
+) -> StoredItem | ItemlensError:
     """The stored item whose row was scored."""
     item = stored.get(scored.item_id)
     if item is None or item.label != scorer.snapshot.view.labels[scored.position]:

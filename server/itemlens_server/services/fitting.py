@@ -86,7 +86,7 @@ def fit(
 
 
 def _read(space: Space, reader: Reader, collection: int) -> _Data:
-    digests = {name: e.digest for name, e in space.encoders.items()}
+    digests = space.encoder_digests
     item_ids = []
     vectors: dict[str, list[Array]] = {name: [] for name in digests}
     owners: dict[str, list[int]] = {name: [] for name in digests}
@@ -112,7 +112,6 @@ class _Fitting:
         self, space: Space, data: _Data, encoder: ContentEncoder, progress: Progress, seed: int
     ) -> None:
         self._space, self._data, self._encoder, self._progress = space, data, encoder, progress
-        self._digests = {name: e.digest for name, e in space.encoders.items()}
         self._random = random.Random(seed)
         self._rng = np.random.default_rng(seed)
         self._n = len(data.item_ids)
@@ -217,7 +216,7 @@ class _Fitting:
         targets = self._rng.permutation(np.flatnonzero(whole))[:QUERIES]
         self._progress(f"encoding {len(targets)} held-out queries")
         ids = [self._data.item_ids[t] for t in targets]
-        items = reader.items(collection, ids, self._digests, data=True)
+        items = reader.items(collection, ids, self._space.encoder_digests, data=True)
         queries: dict[str, Array] = {}
         kept = [n for n, i in enumerate(ids) if i in items]
         for name in used:

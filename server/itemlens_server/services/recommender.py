@@ -12,6 +12,7 @@ import numpy as np
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import InvalidArgument, NotFound, Warning
+from itemlens_server.fusion.head import unit
 from itemlens_server.fusion.interests import merge
 from itemlens_server.fusion.query import Interest, ask
 from itemlens_server.fusion.ranking import top
@@ -104,7 +105,7 @@ class Recommender:
         if not (options.with_parts or options.with_reasons):
             return ranked
         named = titles(self.catalogue, collection, scorer.named_items()) if options.with_reasons else {}
-        modalities = {name: encoder.modality for name, encoder in collection.space.encoders.items()}
+        modalities = collection.space.modalities
         explained = []
         for item in ranked:
             parts, reason = scorer.by_source(item.interest, item.position), ""
@@ -210,8 +211,4 @@ def directions(snapshot: Snapshot, interests: Sequence[Interest]) -> dict[str, n
     """Unit directions of u by channel, float32 [interests, width]; channels that nothing asks for are left out."""
     u = np.stack([interest.u for interest in interests])
     blocks = {name: u[:, snapshot.head.block(name)] for name in snapshot.head.names}
-    return {
-        name: np.asarray(block / np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-12), np.float32)
-        for name, block in blocks.items()
-        if block.any()
-    }
+    return {name: unit(block) for name, block in blocks.items() if block.any()}

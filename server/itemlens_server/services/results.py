@@ -14,7 +14,8 @@ from itemlens_server.services.collection import Collection
 
 @dataclass(frozen=True)
 class RecommendedItem:
-    """One item of a list: its position in the snapshot, its score, and the number of the interest it is scored for."""
+    """An item that is scored, for a list or to be explained: where it is in the snapshot, its score, and the number
+    of the interest it is scored for."""
 
     item_id: str
     position: int

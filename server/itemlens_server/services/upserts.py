@@ -126,7 +126,7 @@ class Upserts:
             if merge
             else {}
         )
-        modalities = {name: encoder.modality for name, encoder in collection.space.encoders.items()}
+        modalities = collection.space.modalities
         ready: list[tuple[_Upsert, NewItem, dict[str, list[Array]]]] = []
         for upsert in upserts:
             inputs = tuple(i for i in upsert.inputs if i is not None)

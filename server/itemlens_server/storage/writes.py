@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from itemlens_server.errors import AlreadyExists, NotFound
+from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import (
     CollectionRecord,
     EventRecord,
@@ -99,13 +100,8 @@ def upsert_items(
 
 def _has_data(connection: sqlite3.Connection, item: NewItem, encoders: Mapping[str, str]) -> bool:
     """Whether the data is there that the item relies on: it goes with the last item that holds the content."""
-    return all(
-        connection.execute(
-            "SELECT 1 FROM pictures WHERE content = ? AND encoder = ?", (i.digest, encoders[i.channel])
-        ).fetchone()
-        for i in item.inputs
-        if i.needs_data
-    )
+    reader = Reader(connection)
+    return all(reader.has_data(i.digest, encoders[i.channel]) for i in item.inputs if i.needs_data)
 
 
 def delete_items(

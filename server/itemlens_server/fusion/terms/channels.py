@@ -22,7 +22,7 @@ from itemlens_server.fusion.parts import ChannelSum, Floats, Part, PlacedInput, 
 from itemlens_server.fusion.query import Asking, Interest, Source
 from itemlens_server.fusion.rows import Ints, View
 from itemlens_server.fusion.snapshot import Snapshot
-from itemlens_server.fusion.terms.term import Histories, Term, positions_of
+from itemlens_server.fusion.terms.term import Histories, Term
 
 CHANNEL, PAST_ITEM, QUERY, BASELINE = "CHANNEL", "PAST_ITEM", "QUERY", "BASELINE"
 
@@ -164,7 +164,7 @@ class Channels(Term):
     def history_scores(cls, histories: Histories, head: Head) -> Array:
         """sum_c w_c (cos_c - theta_c), each history taken as one interest."""
         numbers = {item_id: n for n, item_id in enumerate(histories.item_ids)}
-        here = positions_of(histories.item_ids, histories.candidates)
+        here = np.asarray([numbers.get(i, -1) for i in histories.candidates], np.int64)
         totals = np.zeros((len(histories.past), len(here)), np.float32)
         for name, (e, has) in histories.channels.items():
             w = head.questions[HISTORY].of(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -79,9 +79,3 @@ class Term(ABC):
     @abstractmethod
     def history_scores(cls, histories: Histories, head: Head) -> Array:
         """What it adds at weight 1 for each history to each candidate, float32 [histories, candidates]."""
-
-
-def positions_of(item_ids: Sequence[str], wanted: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Number of each of `wanted` in `item_ids`, -1 where it is not there."""
-    numbers = {item_id: n for n, item_id in enumerate(item_ids)}
-    return np.asarray([numbers.get(item_id, -1) for item_id in wanted], np.int64)
