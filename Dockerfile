@@ -15,19 +15,17 @@ RUN apt-get update \
 WORKDIR /src
 RUN python -m venv /venv
 ENV PATH=/venv/bin:$PATH
-COPY pyproject.toml hatch_build.py README.md ./
+COPY pyproject.toml hatch_build.py constraints.txt LICENSE README.md ./
 COPY clients ./clients
 COPY server ./server
 COPY exporter ./exporter
 
 FROM build AS build-cpu
-# The two distributions of this checkout; what they need is pinned by range in their pyproject.toml files.
-# hadolint ignore=DL3013
-RUN pip install --no-cache-dir ./clients/python ".[server]"
+# The two distributions of this checkout, with what CI installs.
+RUN pip install --no-cache-dir -c constraints.txt ./clients/python ".[server]"
 
 FROM build AS build-cuda
-# hadolint ignore=DL3013
-RUN pip install --no-cache-dir ./clients/python ".[gpu]"
+RUN pip install --no-cache-dir -c constraints.txt ./clients/python ".[gpu]"
 
 FROM python:${PYTHON} AS base
 RUN useradd --uid 10001 --create-home itemlens \

