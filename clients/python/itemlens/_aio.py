@@ -16,7 +16,8 @@ from ._errors import DeadlineExceeded, ItemlensError, ServerError, Unavailable, 
 from ._retry import Retry
 from ._steps import Call, Done, Finish, Open, Read, Session, Sleep, Step, Steps, Write, advance
 from ._stored import StoredItem
-from ._transport import Priority, channel_options, checked, methods
+from ._target import check
+from ._transport import Priority, channel_options, checked, failure, methods
 from ._understand import AwaitedUnderstand
 from ._upload import AwaitedUpload
 
@@ -47,13 +48,15 @@ class AsyncClient(AwaitedUnderstand, AwaitedCatalog, AwaitedUpload):
         options: Sequence[tuple[str, Any]] = (),
     ) -> None:
         self._session = Session(timeout=timeout, retry=retry, collection=collection, space=space)
-        self._target, self._options = target, channel_options(options)
+        self._target, self._options = check(target), channel_options(target, options)
+        self._closed = False
         self._caller, self._priority = caller, priority
         self._channel: grpc.aio.Channel | None = None
         self._methods: dict[str, Any] = {}
 
     async def close(self) -> None:
         """Close the connection. Calls that are under way are cancelled."""
+        self._closed = True
         if self._channel is not None:
             await self._channel.close()
 
@@ -94,7 +97,7 @@ class AsyncClient(AwaitedUnderstand, AwaitedCatalog, AwaitedUpload):
                 try:
                     outcome = await transport.perform(step)
                 except grpc.RpcError as failed:
-                    error = from_rpc(failed)
+                    error = failure(failed, self._target, self._closed)
                 except ItemlensError as failed:
                     error = failed
         finally:
@@ -137,8 +140,9 @@ class _Transport:
         except grpc.RpcError as error:
             # A write that fails as the stream ends puts INTERNAL over the server's own status
             # (github.com/grpc/grpc/issues/36066). The next stream, if it breaks too, will tell.
-            typed = from_rpc(error)
-            raise Unavailable("the stream broke") if isinstance(typed, ServerError) else typed from error
+            if isinstance(from_rpc(error), ServerError):
+                raise Unavailable("the stream broke") from error
+            raise
 
     async def _read(self, timeout: float | None) -> Any:
         try:

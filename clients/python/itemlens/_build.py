@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from . import _values
 from ._enums import ChannelKind, EventType, Role
 from ._results import Space
 from ._types import (
@@ -22,11 +23,16 @@ from ._types import (
     Interaction,
     Item,
     Picture,
+    Relation,
+    SourceWeights,
     UserSide,
     UserSideFields,
     Vector,
 )
+from ._values import listed, named, one_of, optional_number, string, strings, whole
 from .v1 import catalog_pb2, common_pb2, itemlens_pb2
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,14 @@ def needs_names(given: Item | FuseInput | UserSide) -> bool:
 
 def picture_bytes(picture: Picture) -> bytes:
     """An encoded picture, from memory or from its file."""
-    return picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+    if isinstance(picture, bytes):
+        return picture
+    if not isinstance(picture, str | os.PathLike):
+        raise TypeError(
+            f"a picture is the bytes of a file or its path, not a {type(picture).__name__}; "
+            "save what is in memory to an io.BytesIO, as PNG, and give its getvalue()"
+        )
+    return Path(picture).read_bytes()
 
 
 def content(given: Content) -> common_pb2.Content:
@@ -58,7 +71,8 @@ def content(given: Content) -> common_pb2.Content:
     if (given.text is None) == (given.picture is None):
         raise ValueError(f"Content of channel {given.channel!r}: give either a text or a picture")
     if given.text is not None:
-        return common_pb2.Content(channel=given.channel, text=given.text)
+        text = string(given.text, f"the text of channel {given.channel!r}")
+        return common_pb2.Content(channel=given.channel, text=text)
     assert given.picture is not None
     return common_pb2.Content(channel=given.channel, picture=picture_bytes(given.picture))
 
@@ -72,7 +86,7 @@ def _contents(given: Item | FuseInput | UserSide, names: Names) -> Iterator[Cont
     if given.text is not None:
         yield Content(names.of(ChannelKind.TEXT), text=given.text)
     for channel, text in given.texts.items():
-        yield Content(channel, text=text)
+        yield Content(channel, text=string(text, f"texts[{channel!r}]"))
     if given.picture is not None:
         yield Content(names.of(ChannelKind.IMAGE), picture=given.picture)
     by_channel: Mapping[str, Sequence[Picture] | Picture]
@@ -110,18 +124,23 @@ def vector(given: Vector) -> common_pb2.Vector:
 
 def role(given: Role | str) -> common_pb2.VectorRole.ValueType:
     """The role's number."""
-    return common_pb2.VectorRole.Value(f"VECTOR_ROLE_{Role(given).name}")
+    return common_pb2.VectorRole.Value(f"VECTOR_ROLE_{one_of(given, Role, 'role').upper()}")
 
 
 def event_type(given: EventType | str) -> common_pb2.EventType.ValueType:
     """The event type's number."""
-    return common_pb2.EventType.Value(f"EVENT_TYPE_{EventType(given).name}")
+    return common_pb2.EventType.Value(f"EVENT_TYPE_{one_of(given, EventType, 'type').upper()}")
 
 
 def timestamp(given: datetime | None) -> Timestamp | None:
     """A time with its zone."""
     if given is None:
         return None
+    if not isinstance(given, datetime):
+        raise TypeError(
+            f"time must be a datetime with a time zone, not {given!r:.60} of type {type(given).__name__}; "
+            "write datetime.fromtimestamp(seconds, timezone.utc), or datetime.fromisoformat(text)"
+        )
     if given.tzinfo is None:
         raise ValueError(f"{given!r} has no time zone; write datetime(..., tzinfo=timezone.utc)")
     stamp = Timestamp()
@@ -131,37 +150,37 @@ def timestamp(given: datetime | None) -> Timestamp | None:
 
 def item(given: Item, names: Names) -> catalog_pb2.Item:
     """An item to store."""
-    message = catalog_pb2.Item(
-        item_id=given.item_id,
-        contents=contents(given, names),
-        relations=[catalog_pb2.Relation(type=link.type, item_id=link.item_id) for link in given.relations],
-    )
-    if given.attributes:
-        message.attributes.update(_plain(given.attributes))
+    with named(f"item {given.item_id!r:.80}"):
+        message = catalog_pb2.Item(
+            item_id=string(given.item_id, "item_id"),
+            contents=contents(given, names),
+            relations=[relation(link) for link in given.relations],
+        )
+        if given.attributes:
+            message.attributes.update(_values.attributes(given.attributes))
     return message
 
 
-def _plain(value: Any) -> Any:
-    """JSON-like containers as the dicts and lists that Struct takes."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(child) for key, child in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(child) for child in value]
-    return value.item() if isinstance(value, np.generic) else value
+def relation(given: Relation) -> catalog_pb2.Relation:
+    """A link to another item."""
+    return catalog_pb2.Relation(
+        type=string(given.type, "a relation's type"), item_id=string(given.item_id, "a relation's item_id")
+    )
 
 
 def event(given: Event) -> catalog_pb2.Event:
     """An event to record."""
-    return catalog_pb2.Event(
-        event_id=given.event_id,
-        user_id=given.user_id,
-        item_id=given.item_id,
-        type=event_type(given.type),
-        time=timestamp(given.time),
-        quantity=given.quantity,
-        value=given.value,
-        recommendation_id=given.recommendation_id,
-    )
+    with named(f"event {given.event_id!r:.80}"):
+        return catalog_pb2.Event(
+            event_id=string(given.event_id, "event_id"),
+            user_id=string(given.user_id, "user_id"),
+            item_id=string(given.item_id, "item_id"),
+            type=event_type(given.type),
+            time=timestamp(given.time),
+            quantity=optional_number(given.quantity, "quantity"),
+            value=optional_number(given.value, "value"),
+            recommendation_id=string(given.recommendation_id, "recommendation_id"),
+        )
 
 
 def fuse_input(given: Item | FuseInput, names: Names) -> itemlens_pb2.FuseInput:
@@ -173,8 +192,10 @@ def fuse_input(given: Item | FuseInput, names: Names) -> itemlens_pb2.FuseInput:
 def interaction(given: Interaction | str) -> common_pb2.Interaction:
     """A past item; a bare id is a click."""
     known = Interaction(given) if isinstance(given, str) else given
+    if not isinstance(known, Interaction):
+        raise TypeError(f"an item's id or an itemlens.Interaction is needed, not a {type(given).__name__}")
     return common_pb2.Interaction(
-        item_id=known.item_id, type=event_type(known.type), time=timestamp(known.time)
+        item_id=string(known.item_id, "item_id"), type=event_type(known.type), time=timestamp(known.time)
     )
 
 
@@ -182,10 +203,12 @@ def channel_weights(given: Mapping[str, ChannelWeight]) -> list[common_pb2.Chann
     """Changes to the fitted weights."""
     return [
         common_pb2.ChannelWeight(
-            channel=channel,
-            weight=change.weight,
-            threshold=change.threshold,
-            predicted_threshold=change.predicted_threshold,
+            channel=string(channel, "the name of a channel"),
+            weight=optional_number(change.weight, f"channel_weights[{channel!r}].weight"),
+            threshold=optional_number(change.threshold, f"channel_weights[{channel!r}].threshold"),
+            predicted_threshold=optional_number(
+                change.predicted_threshold, f"channel_weights[{channel!r}].predicted_threshold"
+            ),
         )
         for channel, change in given.items()
     ]
@@ -205,32 +228,53 @@ def merged_user_side(user: UserSide | str | None, named: UserSideFields) -> User
 
 def user_side(given: UserSide, names: Names) -> common_pb2.UserSide:
     """Who or what is asking."""
-    for name in ("history", "liked", "disliked"):
-        if isinstance(getattr(given, name), str):
-            raise TypeError(f"{name} is a list of items, not one id")
     weights = given.source_weights
     return common_pb2.UserSide(
-        history=[interaction(past) for past in given.history],
-        user_id=given.user_id,
+        history=_history(given.history),
+        user_id=string(given.user_id, "user_id"),
         query=contents(given, names),
-        liked_item_ids=given.liked,
-        disliked_item_ids=given.disliked,
+        liked_item_ids=strings(given.liked, "liked"),
+        disliked_item_ids=strings(given.disliked, "disliked"),
         query_vector=vector(given.query_vector) if given.query_vector is not None else None,
         source_weights=common_pb2.SourceWeights(
-            history=weights.history,
-            query=weights.query,
-            liked=weights.liked,
-            disliked=weights.disliked,
-            query_vector=weights.query_vector,
+            **{
+                field.name: optional_number(getattr(weights, field.name), f"source_weights.{field.name}")
+                for field in fields(SourceWeights)
+            }
         ),
         channel_weights=channel_weights(given.channel_weights),
-        behaviour_weight=given.behaviour_weight,
-        max_interests=given.max_interests,
+        behaviour_weight=optional_number(given.behaviour_weight, "behaviour_weight"),
+        max_interests=None if given.max_interests is None else whole(given.max_interests, "max_interests"),
     )
 
 
-def ids(given: Iterable[str], name: str) -> list[str]:
-    """A list of ids. A bare string would be taken apart into its letters."""
+def _history(given: Sequence[Interaction | str]) -> list[common_pb2.Interaction]:
     if isinstance(given, str):
-        raise TypeError(f"{name} is a list of ids, not one id")
-    return list(given)
+        raise TypeError(f"history is a list of items, not one id; write [{given!r:.60}]")
+    messages = []
+    for place, past in enumerate(listed(given, "history")):
+        with named(f"history[{place}]"):
+            messages.append(interaction(past))
+    return messages
+
+
+def all_of(kinds: type[T] | tuple[type[T], ...], given: Iterable[T], field: str) -> list[T]:
+    """A list of entries, each of which is of one of some kinds.
+
+    Raises:
+        TypeError: it is not a list, or an entry is of another kind.
+    """
+    if isinstance(given, kinds):
+        raise TypeError(f"{field} is a list, not one {type(given).__name__}; write [...]")
+    entries = listed(given, field)
+    for place, entry in enumerate(entries):
+        check_kind(kinds, entry, f"{field}[{place}]")
+    return entries
+
+
+def check_kind(kinds: type[T] | tuple[type[T], ...], given: T, field: str) -> None:
+    """Raise TypeError unless it is of one of some kinds."""
+    if not isinstance(given, kinds):
+        known = kinds if isinstance(kinds, tuple) else (kinds,)
+        wanted = " or ".join(f"itemlens.{kind.__name__}" for kind in known)
+        raise TypeError(f"{field} must be an {wanted}, not a {type(given).__name__}")

@@ -11,6 +11,7 @@ from ._retry import Deadline
 from ._steps import Session, Steps, call
 from ._stored import Collection, StoredItem, StoredItems, Written
 from ._types import Event, Item
+from ._values import string, strings, whole
 from .v1 import catalog_pb2 as pb
 
 
@@ -36,7 +37,7 @@ def create_collection(
         NotFound: there is no such space.
     """
     request = pb.CreateCollectionRequest(
-        name=name, space=session.space if space is None else space, allow_existing=allow_existing
+        name=string(name, "name"), space=session.wanted(space), allow_existing=allow_existing
     )
     session.forget(name)
     reply = yield from call(
@@ -54,7 +55,7 @@ def get_collection(
     session: Session, name: str | None = None, *, timeout: float | None = None
 ) -> Steps[Collection]:
     """One collection, by default the client's. NotFound if it is not there."""
-    request = pb.GetCollectionRequest(name=session.collection if name is None else name)
+    request = pb.GetCollectionRequest(name=session.where(name))
     deadline = session.deadline(timeout)
     reply = yield from call(session, "GetCollection", request, pb.GetCollectionResponse, deadline)
     return _read.collection(reply.collection)
@@ -78,7 +79,7 @@ def update_collection(
         FailedPrecondition: the space has other encoders.
     """
     session.forget(name)
-    request = pb.UpdateCollectionRequest(name=name, space=space)
+    request = pb.UpdateCollectionRequest(name=string(name, "name"), space=string(space, "space"))
     deadline = session.deadline(timeout)
     reply = yield from call(session, "UpdateCollection", request, pb.UpdateCollectionResponse, deadline)
     return _read.collection(reply.collection)
@@ -90,7 +91,7 @@ def delete_collection(session: Session, name: str, *, timeout: float | None = No
     Not repeated after UNAVAILABLE, since it may have been heard.
     """
     session.forget(name)
-    request = pb.DeleteCollectionRequest(name=name)
+    request = pb.DeleteCollectionRequest(name=string(name, "name"))
     deadline = session.deadline(timeout)
     yield from call(
         session, "DeleteCollection", request, pb.DeleteCollectionResponse, deadline, repeatable=False
@@ -122,8 +123,8 @@ def upsert(
         NotFound: there is no such collection.
     """
     deadline = session.deadline(timeout)
-    where = session.collection if collection is None else collection
-    request = yield from upsert_request(session, list(items), merge, where, deadline)
+    where = session.where(collection)
+    request = yield from upsert_request(session, _build.all_of(Item, items, "items"), merge, where, deadline)
     reply = yield from call(session, "UpsertItems", request, pb.UpsertItemsResponse, deadline)
     return _read.written(reply)
 
@@ -159,8 +160,8 @@ def get_items(
         timeout: seconds in all, retries included. Default: the client's.
     """
     request = pb.GetItemsRequest(
-        collection=session.collection if collection is None else collection,
-        item_ids=_build.ids(item_ids, "item_ids"),
+        collection=session.where(collection),
+        item_ids=strings(item_ids, "item_ids"),
         with_pictures=pictures,
         with_vectors=vectors,
     )
@@ -174,8 +175,8 @@ def page_of_items(
 ) -> Steps[tuple[list[StoredItem], str]]:
     """One page of `list_items`, and the token of the next; "" at the end."""
     request = pb.ListItemsRequest(
-        collection=session.collection if collection is None else collection,
-        page_size=page_size,
+        collection=session.where(collection),
+        page_size=whole(page_size, "page_size"),
         page_token=page_token,
     )
     deadline = session.deadline(timeout)
@@ -197,8 +198,8 @@ def delete_items(
         deleted it.
     """
     request = pb.DeleteItemsRequest(
-        collection=session.collection if collection is None else collection,
-        item_ids=_build.ids(item_ids, "item_ids"),
+        collection=session.where(collection),
+        item_ids=strings(item_ids, "item_ids"),
     )
     deadline = session.deadline(timeout)
     reply = yield from call(session, "DeleteItems", request, pb.DeleteItemsResponse, deadline)
@@ -219,8 +220,8 @@ def record_events(
         DUPLICATE_EVENT; AlreadyExists if it says something else under the same id.
     """
     request = pb.RecordEventsRequest(
-        collection=session.collection if collection is None else collection,
-        events=[_build.event(event) for event in events],
+        collection=session.where(collection),
+        events=[_build.event(event) for event in _build.all_of(Event, events, "events")],
     )
     deadline = session.deadline(timeout)
     reply = yield from call(session, "RecordEvents", request, pb.RecordEventsResponse, deadline)
@@ -241,7 +242,9 @@ def delete_user(
     Returns:
         How many events were deleted.
     """
-    request = pb.DeleteUserRequest(collection=collection or "", user_id=user_id)
+    request = pb.DeleteUserRequest(
+        collection=string(collection or "", "collection"), user_id=string(user_id, "user_id")
+    )
     deadline = session.deadline(timeout)
     reply = yield from call(session, "DeleteUser", request, pb.DeleteUserResponse, deadline)
     return reply.deleted_events

@@ -12,11 +12,12 @@ from typing import Any, Self, TypeVar
 import grpc
 
 from ._catalog import BlockingCatalog
-from ._errors import DeadlineExceeded, ItemlensError, from_rpc
+from ._errors import DeadlineExceeded, ItemlensError
 from ._retry import Retry
 from ._steps import Call, Done, Finish, Open, Read, Session, Sleep, Step, Steps, Write, advance
 from ._stored import StoredItem
-from ._transport import Priority, channel_options, checked, methods
+from ._target import check
+from ._transport import Priority, channel_options, checked, failure, methods
 from ._understand import BlockingUnderstand
 from ._upload import BlockingUpload
 
@@ -38,7 +39,8 @@ class Client(BlockingUnderstand, BlockingCatalog, BlockingUpload):
     is given. `options` can change the limit of replies ("grpc.max_receive_message_length").
 
     Args:
-        target: the server, such as "localhost:50051" or another gRPC target.
+        target: the server: "host:port", "[IPv6]:port", "unix:PATH" or another gRPC target; not a URL. On this machine
+            no proxy is asked; elsewhere gRPC obeys http_proxy, https_proxy and no_proxy.
         timeout: seconds for a call in all, retries included, unless it has its own; math.inf for no limit.
         retry: when to try again; `Retry(attempts=1)` for never.
         collection: the one that calls are about, unless told otherwise.
@@ -48,7 +50,7 @@ class Client(BlockingUnderstand, BlockingCatalog, BlockingUpload):
         priority: "bulk" lets interactive calls go ahead. Default: interactive, but for uploads.
         options: further gRPC channel options.
 
-    Raises (every call): ItemlensError and what is below it. See `itemlens.ItemlensError`.
+    Raises: ValueError for a target that is none. Every call: ItemlensError and what is below it.
     """
 
     def __init__(
@@ -64,11 +66,13 @@ class Client(BlockingUnderstand, BlockingCatalog, BlockingUpload):
         options: Sequence[tuple[str, Any]] = (),
     ) -> None:
         self._session = Session(timeout=timeout, retry=retry, collection=collection, space=space)
-        self._channel = grpc.insecure_channel(target, options=channel_options(options))
+        self._target, self._closed = check(target), False
+        self._channel = grpc.insecure_channel(target, options=channel_options(target, options))
         self._methods = methods(self._channel, caller, priority)
 
     def close(self) -> None:
         """Close the connection. Calls that are under way are cancelled."""
+        self._closed = True
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -103,7 +107,7 @@ class Client(BlockingUnderstand, BlockingCatalog, BlockingUpload):
                 try:
                     outcome = transport.perform(step)
                 except grpc.RpcError as failed:
-                    error = from_rpc(failed)
+                    error = failure(failed, self._target, self._closed)
                 except ItemlensError as failed:
                     error = failed
         finally:

@@ -6,9 +6,10 @@
     ├── AlreadyExists              an id or name that is taken
     ├── FailedPrecondition         right request, wrong moment: the message says what to do first
     ├── Overloaded                 RESOURCE_EXHAUSTED: a queue or a disk is full; retried by the client
-    ├── Unavailable                no connection, or the server is going down; retried by the client
+    ├── Unavailable                no connection, the server is going down, or something on the way cancelled the
+    │                              call; retried by the client
     ├── DeadlineExceeded           no answer within `timeout`
-    ├── Cancelled                  the call was cancelled, here or on the way
+    ├── Cancelled                  the client was closed during the call
     ├── PermissionDenied           also for UNAUTHENTICATED
     ├── Unimplemented              the server is older than this client
     ├── ServerError                INTERNAL, UNKNOWN and whatever else: a fault of the server
@@ -128,7 +129,7 @@ class DeadlineExceeded(ItemlensError):
 
 
 class Cancelled(ItemlensError):
-    """The call was cancelled before there was an answer."""
+    """The client was closed before there was an answer. What others cancel is Unavailable."""
 
     default_code = grpc.StatusCode.CANCELLED
 

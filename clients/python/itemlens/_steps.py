@@ -17,6 +17,7 @@ from . import _read
 from ._errors import ItemlensError, NotFound
 from ._results import Space
 from ._retry import Deadline, Retry
+from ._values import string
 from .v1 import catalog_pb2, itemlens_pb2
 
 
@@ -98,6 +99,14 @@ class Session:
     space: str
     _spaces: dict[str, Space] = field(default_factory=dict)
     _space_ids: dict[str, str] = field(default_factory=dict)
+
+    def where(self, collection: str | None) -> str:
+        """The collection that a call is about: its own, or the client's."""
+        return string(self.collection if collection is None else collection, "collection")
+
+    def wanted(self, space: str | None) -> str:
+        """The space that a call is about: its own, or the client's."""
+        return string(self.space if space is None else space, "space")
 
     def deadline(self, timeout: float | None) -> Deadline:
         """A call's deadline: its own timeout, or the client's."""

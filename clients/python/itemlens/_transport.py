@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
+import grpc
 from google.protobuf.message import Message
 
+from ._errors import Cancelled, ItemlensError, Unavailable, from_rpc
+from ._target import is_local, proxy
 from .v1.catalog_pb2_grpc import CatalogStub
 from .v1.itemlens_pb2_grpc import ItemLensStub
 
@@ -24,9 +27,29 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
 )
 
 
-def channel_options(extra: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """Channel options; a caller's own come last and win."""
-    return [*_OPTIONS, *extra]
+def channel_options(target: str, extra: Sequence[tuple[str, Any]] = ()) -> list[tuple[str, Any]]:
+    """Options of a channel to a target, for whoever makes one; a caller's own come last and win.
+
+    gRPC obeys http_proxy even for this machine's own addresses, where a proxy finds nobody.
+    """
+    proxies = [("grpc.enable_http_proxy", 0)] if is_local(target) else []
+    return [*_OPTIONS, *proxies, *extra]
+
+
+def failure(error: grpc.RpcError, target: str, closed: bool) -> ItemlensError:
+    """The typed error of a call that failed. `closed`: the client was closed, which cancels its calls."""
+    typed = from_rpc(error)
+    message = typed.message
+    if isinstance(typed, Cancelled) and not closed:
+        # A server with too many calls, or a proxy, cancelled it: the caller's answer is to try again.
+        typed = Unavailable(message or "the call was cancelled on the way", details=typed.details)
+    elif isinstance(typed, Unavailable) and (asked := proxy(target)):
+        typed = Unavailable(
+            f"{message}; calls go through the proxy {asked}: put the host into no_proxy if they should not",
+            details=typed.details,
+        )
+    typed.__cause__ = error
+    return typed
 
 
 Priority: TypeAlias = Literal["interactive", "bulk"]

@@ -80,7 +80,10 @@ class Item(_Contents):
     item_id: str
     """The caller's id, 1 to 256 characters."""
     attributes: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
-    """Facts such as price or brand, JSON-like; kept and given back as they are."""
+    """Facts such as price or brand, JSON-like; kept and given back as they are. Numbers are doubles: a whole number
+    beyond 2^53 is refused, give it as a str. Some other values are converted: tuples and arrays to lists; datetime,
+    date and time to ISO 8601; an Enum to its value; a UUID to a str; a Decimal to a number, if a double keeps its
+    digits."""
     relations: Sequence[Relation] = field(default=(), kw_only=True)
 
 

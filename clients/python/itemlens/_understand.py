@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias, Unpack
+from typing import Literal, TypeAlias, Unpack, get_args
 
 from . import _build, _read
 from ._build import Names
@@ -13,9 +13,12 @@ from ._results import Encoded, Explanations, Fused, Recommendations, Space, Stat
 from ._retry import Deadline
 from ._steps import Session, Steps, call
 from ._types import ChannelWeight, Content, FuseInput, Item, Picture, UserSide, UserSideFields
+from ._values import listed, number, one_of, strings, whole
 from .v1 import itemlens_pb2
 
 Language: TypeAlias = Literal["en", "zh"]
+Purpose: TypeAlias = Literal["item", "query"]
+HeatMapFormat: TypeAlias = Literal["grid", "png"]
 
 
 def space(session: Session, name: str | None = None, *, timeout: float | None = None) -> Steps[Space]:
@@ -28,7 +31,7 @@ def space(session: Session, name: str | None = None, *, timeout: float | None = 
     Raises:
         NotFound: there is no such space.
     """
-    request = itemlens_pb2.GetSpaceRequest(space=session.space if name is None else name)
+    request = itemlens_pb2.GetSpaceRequest(space=session.wanted(name))
     reply = yield from call(
         session, "GetSpace", request, itemlens_pb2.GetSpaceResponse, session.deadline(timeout)
     )
@@ -47,7 +50,7 @@ def statistics(
     Raises:
         NotFound: there is no such space.
     """
-    request = itemlens_pb2.GetStatisticsRequest(space=session.space if name is None else name)
+    request = itemlens_pb2.GetStatisticsRequest(space=session.wanted(name))
     reply = yield from call(
         session, "GetStatistics", request, itemlens_pb2.GetStatisticsResponse, session.deadline(timeout)
     )
@@ -61,7 +64,7 @@ def encode(
     pictures: Sequence[Picture] = (),
     contents: Sequence[Content] = (),
     channel: str | None = None,
-    purpose: Literal["item", "query"] = "item",
+    purpose: Purpose = "item",
     unit_length: bool = False,
     space: str | None = None,
     timeout: float | None = None,
@@ -90,21 +93,23 @@ def encode(
     """
     if channel is not None and texts and pictures:
         raise ValueError("channel is for texts or for pictures; use contents for both")
-    texts, pictures = _build.ids(texts, "texts"), _listed(pictures)
+    texts, pictures = strings(texts, "texts"), _listed(pictures)
     deadline = session.deadline(timeout)
-    wanted = session.space if space is None else space
+    wanted = session.wanted(space)
     names = Names()
     if channel is None and (texts or pictures):
         names = Names((yield from session.known_space(wanted, deadline)))
     inputs = [
         *(Content(channel or names.of(ChannelKind.TEXT), text=text) for text in texts),
         *(Content(channel or names.of(ChannelKind.IMAGE), picture=picture) for picture in pictures),
-        *contents,
+        *_build.all_of(Content, contents, "contents"),
     ]
     request = itemlens_pb2.EncodeRequest(
         space=wanted,
         inputs=[_build.content(content) for content in inputs],
-        purpose=itemlens_pb2.Purpose.Value(f"PURPOSE_{purpose.upper()}"),
+        purpose=itemlens_pb2.Purpose.Value(
+            f"PURPOSE_{one_of(purpose, get_args(Purpose), 'purpose').upper()}"
+        ),
         unit_length=unit_length,
     )
     reply = yield from call(session, "Encode", request, itemlens_pb2.EncodeResponse, deadline)
@@ -138,8 +143,9 @@ def fuse(
         FailedPrecondition: vectors of another space, or the space is not fitted.
         InvalidArgument: the request as a whole is wrong.
     """
+    items = _build.all_of((Item, FuseInput), items, "items")
     deadline = session.deadline(timeout)
-    wanted = session.space if space is None else space
+    wanted = session.wanted(space)
     names = Names()
     if any(_build.needs_names(item) for item in items):
         names = Names((yield from session.known_space(wanted, deadline)))
@@ -200,24 +206,24 @@ def recommend(
         # On the wire an empty list means the whole collection, which is not what an empty shortlist means.
         raise ValueError("candidates is empty; leave it out to rank the whole collection")
     deadline = session.deadline(timeout)
-    where = session.collection if collection is None else collection
+    where = session.where(collection)
     given = _build.merged_user_side(user, side)
     names = yield from _names(session, given, where, deadline)
     request = itemlens_pb2.RecommendRequest(
         collection=where,
         user=_build.user_side(given, names),
-        candidate_item_ids=_build.ids(candidates or (), "candidates"),
+        candidate_item_ids=strings(candidates or (), "candidates"),
         exclude_seen=exclude_seen,
         exact=exact,
         with_parts=parts,
         with_reasons=reasons,
-        language=language,
+        language=one_of(language, get_args(Language), "language"),
         with_query_vectors=query_vectors,
     )
     if k is not None:
-        request.k = k
+        request.k = whole(k, "k")
     if top_fraction is not None:
-        request.top_fraction = top_fraction
+        request.top_fraction = number(top_fraction, "top_fraction")
     reply = yield from call(session, "Recommend", request, itemlens_pb2.RecommendResponse, deadline)
     return _read.recommendations(reply)
 
@@ -228,7 +234,7 @@ def explain(
     user: UserSide | str | None = None,
     *,
     recommendation_id: str | None = None,
-    heat_map: Literal["grid", "png"] | None = None,
+    heat_map: HeatMapFormat | None = None,
     sums: bool = False,
     language: Language = "en",
     collection: str | None = None,
@@ -259,12 +265,12 @@ def explain(
     if recommendation_id is not None and (user is not None or side):
         raise ValueError("give a recommendation_id or a user's side, not both")
     deadline = session.deadline(timeout)
-    where = session.collection if collection is None else collection
+    where = session.where(collection)
     request = itemlens_pb2.ExplainRequest(
         collection=where,
-        item_ids=_build.ids(item_ids, "item_ids"),
-        language=language,
-        heat_map=itemlens_pb2.HeatMapFormat.Value(f"HEAT_MAP_FORMAT_{(heat_map or 'unspecified').upper()}"),
+        item_ids=strings(item_ids, "item_ids"),
+        language=one_of(language, get_args(Language), "language"),
+        heat_map=_heat_map_format(heat_map),
         with_sums=sums,
     )
     if recommendation_id is not None:
@@ -283,10 +289,17 @@ def _names(session: Session, given: UserSide, collection: str, deadline: Deadlin
     return Names((yield from session.space_of(collection, deadline)))
 
 
+def _heat_map_format(given: HeatMapFormat | None) -> itemlens_pb2.HeatMapFormat.ValueType:
+    if given is None:
+        return itemlens_pb2.HEAT_MAP_FORMAT_UNSPECIFIED
+    name = one_of(given, get_args(HeatMapFormat), "heat_map")
+    return itemlens_pb2.HeatMapFormat.Value(f"HEAT_MAP_FORMAT_{name.upper()}")
+
+
 def _listed(pictures: Sequence[Picture]) -> list[Picture]:
     if isinstance(pictures, bytes | str):
-        raise TypeError("pictures is a list of pictures, not one")
-    return list(pictures)
+        raise TypeError("pictures is a list of pictures, not one; write [picture]")
+    return listed(pictures, "pictures")
 
 
 class BlockingUnderstand(Blocking):

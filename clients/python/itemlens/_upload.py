@@ -58,14 +58,14 @@ def upload(
             whole upload, which takes as long as it takes.
 
     Returns:
-        Counts, and the items that failed or have warnings. An item whose picture file cannot be read is among
-        those that failed; the others go on.
+        Counts, and the items that failed or have warnings. An item that cannot be sent (a picture file that
+        cannot be read, an attribute that JSON cannot hold) is among those that failed; the others go on.
 
     Raises:
         ItemlensError: what ended the upload. A note on it says how much was acknowledged; uploading
             everything again is safe.
     """
-    where = session.collection if collection is None else collection
+    where = session.where(collection)
 
     def message(item: Item) -> Steps[pb.Item]:
         names = Names()
@@ -78,6 +78,7 @@ def upload(
         return pb.StreamUpsertItemsRequest(upsert=upsert)
 
     bulk = _Bulk[Item](
+        kind=Item,
         method="StreamUpsertItems",
         message=message,
         id_of=lambda item: item.item_id,
@@ -98,7 +99,7 @@ def upload_events(
     timeout: float = 120.0,
 ) -> Steps[UploadReport]:
     """Record many events over one stream. Arguments, resumption and errors are those of `upload`."""
-    where = session.collection if collection is None else collection
+    where = session.where(collection)
 
     def message(event: Event) -> Steps[pb.Event]:
         yield from ()  # a generator, as for items, that has nothing to ask
@@ -108,6 +109,7 @@ def upload_events(
         return pb.StreamRecordEventsRequest(record=pb.RecordEventsRequest(collection=where, events=messages))
 
     bulk = _Bulk[Event](
+        kind=Event,
         method="StreamRecordEvents",
         message=message,
         id_of=lambda event: event.event_id,
@@ -121,6 +123,7 @@ def upload_events(
 class _Bulk(Generic[Entry]):
     """What differs between items and events."""
 
+    kind: type[Entry]
     method: str
     message: Callable[[Entry], Steps[Any]]
     id_of: Callable[[Entry], str]
@@ -231,6 +234,7 @@ class _Upload(Generic[Entry]):
             self.held = None
             if entry is None:
                 break
+            _build.check_kind(self.bulk.kind, entry, "an entry")
             if self.bulk.id_of(entry) in batch.ids:  # in one request only the last of them would count
                 self.held = entry
                 break
@@ -240,7 +244,7 @@ class _Upload(Generic[Entry]):
                     raise ValueError(
                         f"{message.ByteSize()} bytes; at most {MAX_ENTRY_BYTES} fit into a message"
                     )
-            except (OSError, ValueError) as error:
+            except (OSError, TypeError, ValueError) as error:
                 # Among thousands it is one bad entry, like one that the server refuses.
                 self.failed.append(WriteResult(self.bulk.id_of(entry), InvalidArgument(str(error)), ()))
                 continue

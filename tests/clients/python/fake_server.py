@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -56,7 +56,10 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
     requests: list[tuple[str, Any]] = field(default_factory=list)
     deadlines: list[float] = field(default_factory=list)
     failures: dict[str, deque[Failure]] = field(default_factory=dict)
-    slow_seconds: float = 0.0
+    held: threading.Event | None = None
+    """Calls are answered once it is set."""
+    entered: threading.Event = field(default_factory=threading.Event)
+    """Set by the first call."""
     items: dict[str, catalog_pb2.Item] = field(default_factory=dict)
     events: dict[str, catalog_pb2.Event] = field(default_factory=dict)
     break_after: deque[int] = field(default_factory=deque)
@@ -64,7 +67,6 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
     break_with: Failure = field(default_factory=lambda: Failure(grpc.StatusCode.UNAVAILABLE, "going down"))
     refuse: deque[str] = field(default_factory=deque)
     """Ids that the server has no room for, once each."""
-    most_waiting: int = 0
     streams: int = 0
     new_enums: bool = False
 
@@ -78,7 +80,9 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
     def _enter(self, method: str, request: Any, context: Any) -> None:
         self.requests.append((method, request))
         self.deadlines.append(context.time_remaining())
-        time.sleep(self.slow_seconds)
+        self.entered.set()
+        if self.held is not None:
+            self.held.wait(30)
         if self.failures.get(method):
             self.failures[method].popleft().abort(context)
 

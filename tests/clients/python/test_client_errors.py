@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
-import time
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -13,11 +15,14 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 
 import itemlens
-from itemlens import ErrorDetails, Retry
+from itemlens import ErrorDetails, ItemlensError, Retry, _retry
 from itemlens._retry import Deadline
+from itemlens._steps import Call, Session, Sleep, call
+from itemlens.v1 import itemlens_pb2
 
 StatusCode = grpc.StatusCode
-RETRIED = {StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED}
+# A call that this client did not cancel was cancelled by a server or proxy that has too many.
+RETRIED = {StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED, StatusCode.CANCELLED}
 CLASSES = {
     StatusCode.INVALID_ARGUMENT: itemlens.InvalidArgument,
     StatusCode.OUT_OF_RANGE: itemlens.InvalidArgument,
@@ -28,7 +33,7 @@ CLASSES = {
     StatusCode.RESOURCE_EXHAUSTED: itemlens.Overloaded,
     StatusCode.UNAVAILABLE: itemlens.Unavailable,
     StatusCode.DEADLINE_EXCEEDED: itemlens.DeadlineExceeded,
-    StatusCode.CANCELLED: itemlens.Cancelled,
+    StatusCode.CANCELLED: itemlens.Unavailable,
     StatusCode.PERMISSION_DENIED: itemlens.PermissionDenied,
     StatusCode.UNAUTHENTICATED: itemlens.PermissionDenied,
     StatusCode.UNIMPLEMENTED: itemlens.Unimplemented,
@@ -50,7 +55,7 @@ def test_each_code_has_its_class(client: Any, fake: Fake, code: StatusCode) -> N
     with pytest.raises(itemlens.ItemlensError) as raised:
         client.recommend("ann")
     assert type(raised.value) is CLASSES[code]
-    assert raised.value.code is code
+    assert raised.value.code is (StatusCode.UNAVAILABLE if code is StatusCode.CANCELLED else code)
     assert raised.value.message == "told to fail"
     assert isinstance(raised.value.__cause__, grpc.RpcError)
     assert len(fake.asked("Recommend")) == (QUICK.attempts if code in RETRIED else 1)
@@ -104,41 +109,118 @@ def test_one_attempt_means_no_retry(connect: Connect, fake: Fake) -> None:
     assert len(fake.asked("Recommend")) == 1
 
 
-def test_the_servers_wish_is_waited_for(client: Any, fake: Fake) -> None:
-    fake.fail("Recommend", StatusCode.RESOURCE_EXHAUSTED, retry_info(0.4))
-    began = time.monotonic()
-    client.recommend("ann")
-    assert 0.4 <= time.monotonic() - began < 5
-    assert len(fake.asked("Recommend")) == 2
+@dataclass
+class Clock:
+    """A clock that moves when it is told to."""
+
+    now: float = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
 
 
-def test_a_wait_past_the_deadline_is_not_begun(client: Any, fake: Fake) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock that deadlines look at."""
+    clock = Clock()
+    monkeypatch.setattr(_retry, "time", clock)
+    return clock
+
+
+@dataclass
+class Run:
+    """One operation performed without a server: what it did, and how it ended."""
+
+    timeouts: list[float | None] = field(default_factory=list)
+    """Of each try."""
+    waits: list[float] = field(default_factory=list)
+    error: ItemlensError | None = None
+
+    @classmethod
+    def of(cls, clock: Clock, answers: Iterator[ItemlensError | None], timeout: float, retry: Retry) -> Run:
+        """A call whose tries fail as `answers` says, each after 0.1 s; waits pass on the clock alone."""
+        run, reply = cls(), itemlens_pb2.RecommendResponse()
+        session = Session(timeout, retry, "default", "")
+        deadline = session.deadline(None)
+        steps = call(session, "Recommend", itemlens_pb2.RecommendRequest(), type(reply), deadline)
+        step = next(steps)
+        try:
+            while True:
+                match step:
+                    case Call(timeout=left):
+                        run.timeouts.append(left)
+                        clock.now += 0.1
+                        answer = next(answers)
+                        step = steps.throw(answer) if answer else steps.send(reply)
+                    case Sleep(seconds):
+                        run.waits.append(seconds)
+                        clock.now += seconds
+                        step = steps.send(None)
+        except StopIteration:
+            pass
+        except ItemlensError as error:
+            run.error = error
+        return run
+
+
+def busy(retry_seconds: float) -> itemlens.Overloaded:
+    return itemlens.Overloaded("full", details=ErrorDetails(retry_seconds=retry_seconds))
+
+
+def test_the_servers_wish_is_waited_for(clock: Clock) -> None:
+    run = Run.of(clock, iter([busy(0.4), None]), timeout=10, retry=QUICK)
+    assert run.error is None and len(run.timeouts) == 2
+    [wait] = run.waits
+    assert 0.4 <= wait <= 0.4 + QUICK.initial / 2
+
+
+def test_the_servers_wish_is_read_from_its_answer(connect: Connect, fake: Fake) -> None:
     fake.fail("Recommend", StatusCode.RESOURCE_EXHAUSTED, retry_info(60))
-    began = time.monotonic()
     with pytest.raises(itemlens.Overloaded) as raised:
-        client.recommend("ann", timeout=5)
-    assert time.monotonic() - began < 4
+        connect(timeout=30.0).recommend("ann")
     assert raised.value.details.retry_seconds == 60
+    assert len(fake.asked("Recommend")) == 1  # 60 seconds would outlast the timeout
 
 
-def test_retries_share_one_deadline(connect: Connect, fake: Fake) -> None:
-    client = connect(timeout=1.0, retry=Retry(attempts=100, initial=0.05, maximum=0.05))
-    fake.fail("Recommend", StatusCode.UNAVAILABLE, times=100)
-    began = time.monotonic()
-    with pytest.raises(itemlens.Unavailable):
-        client.recommend("ann")
-    assert time.monotonic() - began < 3
-    assert fake.deadlines[0] < 1.3
-    assert fake.deadlines[-1] < 0.5
+def test_a_wait_past_the_deadline_is_not_begun(clock: Clock) -> None:
+    run = Run.of(clock, iter([busy(60)]), timeout=5, retry=QUICK)
+    assert run.waits == [] and isinstance(run.error, itemlens.Overloaded)
+
+
+def test_retries_share_one_deadline(clock: Clock) -> None:
+    always = iter(lambda: itemlens.Unavailable(), None)
+    run = Run.of(clock, always, timeout=1.0, retry=Retry(attempts=100, initial=0.05, maximum=0.05))
+    assert isinstance(run.error, itemlens.Unavailable)
+    assert run.timeouts[0] == 1.0
+    # Each try takes 0.1 s and each wait 0.025 to 0.05 s of the one second.
+    assert 6 <= len(run.timeouts) <= 9 and clock.now <= 101.1
+    assert run.timeouts == sorted(run.timeouts, reverse=True) and run.timeouts[-1] < 0.3
 
 
 @pytest.mark.parametrize(("settings", "timeout"), [({"timeout": 0.2}, None), ({}, 0.2)])
 def test_a_slow_answer_is_a_deadline_error(
     connect: Connect, fake: Fake, settings: dict[str, float], timeout: float | None
 ) -> None:
-    fake.slow_seconds = 0.6
-    with pytest.raises(itemlens.DeadlineExceeded):
-        connect(**settings).recommend("ann", timeout=timeout)
+    fake.held = threading.Event()
+    try:
+        with pytest.raises(itemlens.DeadlineExceeded):
+            connect(**settings).recommend("ann", timeout=timeout)
+    finally:
+        fake.held.set()
+    assert len(fake.asked("Recommend")) <= 1
+
+
+def test_a_call_is_cancelled_by_closing_the_client_and_not_tried_again(fake: Fake, address: str) -> None:
+    fake.held = threading.Event()
+    client = itemlens.Client(address, retry=QUICK)
+    closing = threading.Thread(target=lambda: (fake.entered.wait(30), client.close()))
+    closing.start()
+    try:
+        with pytest.raises(itemlens.Cancelled):
+            client.recommend("ann")
+    finally:
+        fake.held.set()
+        closing.join()
     assert len(fake.asked("Recommend")) == 1
 
 
@@ -153,10 +235,13 @@ def test_what_cannot_be_repeated_is_not(client: Any, fake: Fake) -> None:
         client.create_collection("shop")
     fake.fail("CreateCollection", StatusCode.UNAVAILABLE)
     client.create_collection("shop", allow_existing=True)
+    fake.fail("DeleteCollection", StatusCode.CANCELLED)  # on the way, so it may have been heard
+    with pytest.raises(itemlens.Unavailable):
+        client.delete_collection("shop")
     fake.fail("DeleteCollection", StatusCode.RESOURCE_EXHAUSTED)  # turned away, so it was not heard
     client.delete_collection("shop")
     assert len(fake.asked("CreateCollection")) == 3
-    assert len(fake.asked("DeleteCollection")) == 2
+    assert len(fake.asked("DeleteCollection")) == 3
 
 
 def test_no_server_is_unavailable() -> None:
@@ -186,10 +271,11 @@ def test_settings_of_retry_are_checked(settings: dict[str, Any]) -> None:
         Retry(**settings)
 
 
-def test_a_deadline_counts_down() -> None:
-    deadline = Deadline(0.05)
-    assert deadline.allows(0.01)
-    assert not deadline.allows(1)
-    time.sleep(0.06)
+def test_a_deadline_counts_down(clock: Clock) -> None:
+    deadline = Deadline(5)
+    clock.now += 3
+    assert deadline.left() == 2
+    assert deadline.allows(1.9) and not deadline.allows(2)
+    clock.now += 3
     assert deadline.left() == 0
     assert Deadline(float("inf")).left() is None

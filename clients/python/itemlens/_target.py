@@ -1,0 +1,90 @@
+"""What a target may look like, and whether the way to it leads through a proxy."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+_URL = re.compile(r"(?:https?|grpcs?|h2c?|tcp|tls)://([^/]*)", re.IGNORECASE)
+_RESOLVER = re.compile(r"(?:unix|unix-abstract|vsock):|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_NETWORK = re.compile(r"(?:dns:(?://[^/]*/)?|ipv[46]:)", re.IGNORECASE)
+_HOST_AND_PORT = re.compile(r"(\[[^\[\]/]+\]|[^:\[\]/@\s]+):(\d{1,5})")
+
+# As gRPC looks for them; the first that is set counts.
+_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
+_EXCEPTIONS = ("no_grpc_proxy", "no_proxy")
+
+
+def check(target: str) -> str:
+    """The target, if it is one: host:port, [IPv6]:port, unix:PATH, or what else gRPC has a resolver for.
+
+    Raises:
+        TypeError: it is not a str.
+        ValueError: it is a URL, has no port, or is no address.
+    """
+    if not isinstance(target, str):
+        raise TypeError(f"target must be a str such as 'localhost:50051', not a {type(target).__name__}")
+    _hosts(target)
+    return target
+
+
+def is_local(target: str) -> bool:
+    """Whether the target is on this machine, so that no proxy is asked."""
+    return all(_is_loopback(host) for host in _hosts(target))
+
+
+def proxy(target: str, environment: Mapping[str, str] = os.environ) -> str:
+    """The proxy that gRPC asks for a target, as "host:port (from http_proxy)"; "" where there is none."""
+    variable = next((name for name in _PROXIES if environment.get(name)), "")
+    if not variable or is_local(target):
+        return ""
+    exceptions = next((environment[name] for name in _EXCEPTIONS if environment.get(name)), "")
+    if any(_is_excepted(host, entry.strip()) for host in _hosts(target) for entry in exceptions.split(",")):
+        return ""
+    # Without the user and password that it may have.
+    return f"{urlsplit(environment[variable]).netloc.rpartition('@')[2]} (from {variable})"
+
+
+def _hosts(target: str) -> list[str]:
+    """The hosts that a target names; none for one that is no address of the network."""
+    if url := _URL.match(target):
+        raise ValueError(
+            f"target {target!r} is a URL; give host and port alone: {url[1] or 'localhost:50051'!r}"
+        )
+    network = _NETWORK.match(target)
+    if not network and _RESOLVER.match(target):
+        return []
+    addresses = target[network.end() :] if network else target
+    return [_host(address, target) for address in addresses.split(",")]
+
+
+def _host(address: str, target: str) -> str:
+    parts = _HOST_AND_PORT.fullmatch(address)
+    if parts and 0 < int(parts[2]) < 65536:
+        return parts[1].strip("[]")
+    if re.fullmatch(r"[\w.-]+:?|\[.*\]", address):
+        raise ValueError(
+            f"target {target!r} has no port; give host:port, such as {address.rstrip(':') + ':50051'!r}"
+        )
+    raise ValueError(f"target {target!r} is not an address; give host:port, [IPv6]:port or unix:PATH")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _is_excepted(host: str, entry: str) -> bool:
+    """Whether an entry of no_proxy, the end of a name or a network, is of a host."""
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        return bool(entry) and host.endswith(entry)

@@ -1,0 +1,188 @@
+"""Python values as the wire takes them. What it cannot carry is refused, with the name of the field and the cure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, time
+from decimal import Decimal
+from difflib import get_close_matches
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+MAX_WHOLE_NUMBER = 2**53
+"""Attributes travel as JSON does: each number is a double, which holds every whole number up to here."""
+
+MAX_DEPTH = 30
+"""Levels of an attribute, as the server has it: protobuf reads at most 100 levels of messages in all."""
+
+
+@contextmanager
+def named(what: str) -> Iterator[None]:
+    """Put `what`, such as "item 'a'", before the message of a ValueError or TypeError."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{what}: {error}") from error
+
+
+def string(value: object, field: str) -> str:
+    """A str that UTF-8 can hold.
+
+    Raises:
+        TypeError: it is something else.
+        ValueError: it holds half of a surrogate pair.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{field} must be a str, not {value!r:.60} of type {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{field} has half of a surrogate pair at position {error.start}, which UTF-8 cannot hold; remove it, "
+            "or read the text with the encoding that it was written in"
+        ) from None
+    return value
+
+
+def strings(values: object, field: str) -> list[str]:
+    """A list of str. One str by itself is refused: it would be taken apart into its letters."""
+    if isinstance(values, str):
+        raise TypeError(f"{field} is a list, not one id; write [{values!r:.60}]")
+    return [string(value, f"{field}[{place}]") for place, value in enumerate(listed(values, field))]
+
+
+def listed(values: object, field: str) -> list[Any]:
+    """All of an iterable."""
+    try:
+        return list(values)  # type: ignore[call-overload, no-any-return]
+    except TypeError:
+        raise TypeError(f"{field} must be a list, not a {type(values).__name__}") from None
+
+
+def number(value: object, field: str) -> float:
+    """A finite number."""
+    if not isinstance(value, int | float | Decimal | np.number):
+        raise TypeError(f"{field} must be a number, not {value!r:.60} of type {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ValueError(f"{field} is {value}; give a finite number or leave it out")
+    return float(value)
+
+
+def optional_number(value: object, field: str) -> float | None:
+    """A finite number, or None for what is not given."""
+    return None if value is None else number(value, field)
+
+
+def whole(value: object, field: str) -> int:
+    """A whole number from 0 on that 32 bits hold."""
+    if not isinstance(value, int | np.integer):
+        raise TypeError(f"{field} must be a whole number, not {value!r:.60} of type {type(value).__name__}")
+    if not 0 <= value < 2**32:
+        raise ValueError(f"{field} must be 0 or more and below 2^32, not {int(value)!s:.40}")
+    return int(value)
+
+
+def one_of(value: object, allowed: Iterable[str], field: str) -> str:
+    """One of the strings that are allowed."""
+    names = [str(name) for name in allowed]
+    if isinstance(value, str) and value in names:
+        return value
+    near = get_close_matches(str(value).lower(), names, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"{field} is {value!r:.60}, but must be one of {', '.join(names)}{hint}")
+
+
+def attributes(given: Mapping[str, Any]) -> dict[str, Any]:
+    """An item's attributes as JSON has them.
+
+    str, bool, None, whole numbers up to 2^53, finite floats, dicts and lists go as they are. Converted are tuples
+    and arrays (lists), NumPy scalars, an Enum (its value), datetime, date and time (ISO 8601), UUID (str), and a
+    Decimal whose digits a double keeps (a number).
+
+    Raises:
+        TypeError: a value of another type.
+        ValueError: a number that a double cannot hold, NaN, infinity, or too many levels.
+    """
+    if not isinstance(given, Mapping):
+        raise TypeError(f"attributes must be a dict, not a {type(given).__name__}")
+    plain: dict[str, Any] = _json(given, "attributes", 0)
+    return plain
+
+
+def _json(value: Any, field: str, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise ValueError(f"{field:.80} is nested more than {MAX_DEPTH} deep; flatten it")
+    match value:
+        case None:
+            return None
+        case bool() | np.bool_():
+            return bool(value)
+        case Enum():
+            return _json(value.value, field, depth)
+        case str():
+            return string(value, field)
+        case int() | np.integer():
+            return _whole_number(int(value), field)
+        case float() | np.floating():
+            return _finite(float(value), value, field)
+        case Decimal():
+            return _decimal(value, field)
+        case np.datetime64() | datetime() | date() | time():
+            return _iso(value, field)
+        case UUID():
+            return str(value)
+        case Mapping():
+            return {
+                _key(key, field): _json(child, f"{field}[{key!r}]", depth + 1) for key, child in value.items()
+            }
+        case np.ndarray() if value.ndim == 0:
+            return _json(value[()], field, depth)
+        case bytes() | bytearray() | memoryview():
+            raise TypeError(f"{field} is bytes; give text (.decode()), or base64 as a str")
+        case Sequence() | np.ndarray():
+            return [_json(child, f"{field}[{place}]", depth + 1) for place, child in enumerate(value)]
+        case set() | frozenset():
+            raise TypeError(f"{field} is a set, which has no order; give a list, such as sorted(...)")
+        case _:
+            raise TypeError(f"{field} is a {type(value).__name__}; give a str, number, bool, list or dict")
+
+
+def _key(key: object, field: str) -> str:
+    return string(key, f"the key {key!r:.60} in {field}")
+
+
+def _whole_number(value: int, field: str) -> int:
+    if abs(value) > MAX_WHOLE_NUMBER:
+        raise ValueError(
+            f"{field} is a whole number beyond 2^53, where it would be rounded; give it as a str"
+        )
+    return value
+
+
+def _finite(value: float, given: object, field: str) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"{field} is {given}, which JSON has no number for; give None or leave it out")
+    return value
+
+
+def _decimal(value: Decimal, field: str) -> float:
+    if not value.is_finite():
+        return _finite(math.nan, value, field)
+    double = float(value)
+    if Decimal(repr(double)) != value:
+        raise ValueError(
+            f"{field} is Decimal('{value!s:.60}'), whose digits a double does not keep; give it as a str"
+        )
+    return double
+
+
+def _iso(value: Any, field: str) -> str:
+    if value != value:  # NaT, of NumPy or pandas
+        raise ValueError(f"{field} is NaT, not a time; give None or leave it out")
+    return str(value) if isinstance(value, np.datetime64) else str(value.isoformat())
