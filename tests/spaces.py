@@ -234,7 +234,7 @@ def build_fitted(repository: Path, space_id: str, name: str = "fitted") -> str:
         head = fitted_head(models_.load(space_id))
     finally:
         models_.close()
-    return fitted.write(repository, Manifest.load(repository / space_id), head, name=name).space_id
+    return fitted.write(repository, Manifest.load(repository / space_id), head, name).space_id
 
 
 def open_repository(directory: Path, **settings: object) -> ModelRepository:

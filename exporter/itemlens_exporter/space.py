@@ -5,10 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import onnx
@@ -17,8 +15,9 @@ from itemlens_exporter import graph, packing, parity
 from itemlens_exporter.checkpoint import Checkpoint, Int8, Samples
 from itemlens_exporter.errors import ExportError
 from itemlens_exporter.parity import Measured
-from itemlens_server.durable import publish
+from itemlens_server.durable import publish, work_folder
 from itemlens_server.engine.manifest import Channel, EncoderSpec, Manifest, Parity, Precision, describe_file
+from itemlens_server.engine.space_list import EXPORT_PREFIX, next_created
 
 Progress = Callable[[str], None]
 
@@ -58,8 +57,7 @@ def export_space(
     """
     named = _channels(channels or {key: key for key in checkpoints}, checkpoints)
     models.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".export-", dir=models))
-    try:
+    with work_folder(models, EXPORT_PREFIX) as work:
         encoders = {
             key: _export(work, key, checkpoint, precisions, pack, progress)
             for key, checkpoint in checkpoints.items()
@@ -67,18 +65,15 @@ def export_space(
         manifest = Manifest(
             space_id="",
             name=name,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=next_created(models),
             made_with=_made_with(),
             encoders=encoders,
             channels=named,
         ).identified()
         manifest.save(work)
         target = models / manifest.space_id
-        work.chmod(0o755)  # mkdtemp made it for this user alone, and a server is often another
         # What is there already has the same contents by its name, but may be damaged.
         publish(work, target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return Exported(target, manifest)
 
 

@@ -42,7 +42,7 @@ class Scenario(StrEnum):
 def bench(
     scenarios: Annotated[list[Scenario], typer.Argument(help="what to measure")],
     models: Annotated[Path, typer.Option(help="the model repository", file_okay=False)] = Path("models"),
-    space: Annotated[str, typer.Option(help="id or name of the space; else the last made")] = "",
+    space: Annotated[str, typer.Option(help="id or name of the space; else the last exported")] = "",
     precision: Annotated[
         list[str] | None, typer.Option(help="graph to run; again for a second one, with columns of its own")
     ] = None,

@@ -126,22 +126,19 @@ def _providers() -> list[Row]:
 
 
 def _spaces(models: Path) -> list[Row]:
-    from itemlens_server.engine.manifest import MANIFEST
     from itemlens_server.engine.repository import verify
+    from itemlens_server.engine.space_list import SpaceList
 
     rows: list[Row] = []
-    for path in sorted(models.glob(f"*/{MANIFEST}")):
+    found = SpaceList.read(models)
+    for space_id, manifest in found.spaces.items():
+        kind = "fitted" if manifest.head else "not fitted"
         try:
-            manifest = verify(path.parent)
-            rows.append(
-                (
-                    f"space {manifest.space_id}",
-                    f"{manifest.name}: hashes hold, {'fitted' if manifest.head else 'not fitted'}",
-                    "",
-                )
-            )
+            verify(models / space_id)
+            rows.append((f"space {space_id}", f"{manifest.name}: hashes hold, {kind}", ""))
         except ItemlensError as error:
-            rows.append((f"space {path.parent.name}", error.message, "itemlens export"))
+            rows.append((f"space {space_id}", error.message, "itemlens export"))
+    rows += [(f"space {space_id}", damage, "itemlens export") for space_id, damage in found.damaged.items()]
     return rows or [("spaces", f"none in {models}", f"itemlens export --models {models}")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,9 @@ def fit(
         typer.Option(envvar="ITEMLENS_MODELS", help="the model repository; the new space is added to it"),
     ] = Path("models"),
     data: Annotated[Path, typer.Option(envvar="ITEMLENS_DATA", help="the store to read")] = Path("data"),
-    name: Annotated[str, typer.Option(help="label of the new space; default: the old one's")] = "",
+    name: Annotated[
+        str, typer.Option(help="label of the new space; default: the collection and the time")
+    ] = "",
     precision: Annotated[
         str | None,
         typer.Option(help="the one the collection was stored in; default: fp32"),
@@ -64,7 +67,9 @@ def fit(
         head, report = fit_head(
             space, reader, row.id, encoder, rules, lambda step: status.update(f"fitting: {step}")
         )
-    manifest = fitted.write(models, space.manifest, head, [asdict(r) for r in report], name)
+    # A name of its own, so that the old space is still found by its.
+    name = name or f"{collection}, fitted {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    manifest = fitted.write(models, space.manifest, head, name, [asdict(r) for r in report])
     seconds = time.monotonic() - started
     table = Table(
         "what", "chosen", "what it brought, on held-out data", "sample", title=f"fit of {collection}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from itemlens import Client, Collection, Event, Item, NotFound, Progress, Relation
 from itemlens_datasets import bundled
-from itemlens_server.engine.manifest import MANIFEST, Manifest
+from itemlens_server.engine.space_list import SpaceList
 from itemlens_server.errors import FailedPrecondition
 from itemlens_server.process import tail
 
@@ -26,7 +26,7 @@ OnProgress = Callable[[Progress], None]
 
 def find_space(models: Path) -> str:
     """Id of the unfitted space that is named demo; "" if there is none."""
-    manifests = (Manifest.load(path.parent) for path in sorted(models.glob(f"*/{MANIFEST}")))
+    manifests = SpaceList.read(models).spaces.values()
     return next((m.space_id for m in manifests if m.name == NAME and m.head is None), "")
 
 

@@ -12,9 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
+from itemlens_server import durable
 from itemlens_server.config import Settings
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import choose_device
+from itemlens_server.engine.space_list import EXPORT_PREFIX, FIT_PREFIX
 from itemlens_server.observer import NullObserver, Observer
 from itemlens_server.rpc.adapter import RpcAdapter
 from itemlens_server.rpc.server import GrpcServer
@@ -43,6 +45,7 @@ class Server:
         self.models = ModelRepository(
             settings, choose_device(settings.provider), tune=tune, observer=observer
         )
+        durable.remove_leftovers(settings.models, (FIT_PREFIX, EXPORT_PREFIX))
         default = self.models.load(settings.space)
         self._default_space = default.space_id
         self.store = Store(settings.data, settings.max_store_bytes)

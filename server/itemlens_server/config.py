@@ -34,7 +34,11 @@ class Settings(BaseSettings):
     data: Path = Field(
         Path("data"), description="the folder of the store and its indexes; one server at a time"
     )
-    space: str = Field("", description="id or name of the default space; else the last made")
+    space: str = Field(
+        "",
+        description="id or name of the default space, which new collections take; else the last exported: a fit "
+        "does not change it",
+    )
     provider: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="ONNX Runtime provider; cuda must load or the server stops"
     )
@@ -53,6 +57,12 @@ class Settings(BaseSettings):
     )
     max_calls: int = Field(
         1024, gt=0, description="calls and streams open at a time; past it they get RESOURCE_EXHAUSTED"
+    )
+    max_idle_spaces: int = Field(
+        4,
+        ge=0,
+        description="spaces with encoders of their own that are loaded, and kept, because a call named them, besides "
+        "the default one and those of collections; each takes the memory of its models",
     )
     gpu_memory_bytes: int = Field(
         8 << 30, gt=0, description="upper bound of ONNX Runtime's CUDA arena, per session"

@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 import itemlens
 import spaces
 from itemlens.v1 import catalog_pb2_grpc, itemlens_pb2_grpc
+from itemlens_server.engine.space_list import SpaceList
 
 START_SECONDS = 120
 NO_RETRY = itemlens.Retry(attempts=1)
@@ -54,6 +55,9 @@ class Server:
             "serve", "--listen", "127.0.0.1:0", "--models", str(models), "--data", str(data), *flags,
         ]  # fmt: skip
         environment = {"ITEMLENS_THREADS": "2", "ITEMLENS_SEGMENT_ROWS": "64", "ITEMLENS_DRAIN_SECONDS": "20"}
+        # New collections take the fitted tiny space, where it is: by itself a fitted one is never the default.
+        if any(manifest.name == "fitted" for manifest in SpaceList.read(models).spaces.values()):
+            environment["ITEMLENS_SPACE"] = "fitted"
         environment |= {f"ITEMLENS_{name.upper()}": str(value) for name, value in settings.items()}
         self.process = subprocess.Popen(
             command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,

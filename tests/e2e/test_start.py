@@ -18,6 +18,7 @@ from serving import NotServing, Server
 import itemlens
 import spaces
 from itemlens import Item
+from itemlens_server.engine.manifest import Manifest
 from spaces import Tiny
 
 # `python -c` with this in front runs the command line as `python -m itemlens_cli` does, but with modules
@@ -114,6 +115,13 @@ class TestRefusal:
         with Server(tiny.models, data) as server, server.client() as client:
             assert client.get_collection().item_count == 1
 
+    def test_of_a_space_name_that_several_have_lists_them(self, tiny: Tiny, tmp_path: Path) -> None:
+        models = Path(shutil.copytree(tiny.models, tmp_path / "models"))
+        manifest = Manifest.load(models / tiny.other)
+        manifest.model_copy(update={"name": "tiny"}).save(models / tiny.other)
+        message = self.refused(models, tmp_path / "data", "--space", "tiny")
+        assert tiny.plain in message and tiny.other in message
+
     def test_of_a_damaged_store(self, tiny: Tiny, tmp_path: Path) -> None:
         (tmp_path / "itemlens.db").write_bytes(b"rubbish" * 1000)
         assert "backup" in self.refused(tiny.models, tmp_path)
@@ -152,9 +160,9 @@ class TestSettings:
         assert {"time", "level", "message"} <= set(lines[0])
         assert any("serving on port" in line["message"] for line in lines)
 
-    def test_the_default_space_is_the_last_made(self, server: Server, tiny: Tiny) -> None:
-        with server.client() as client:
-            assert client.space().space_id == tiny.fitted
+    def test_the_default_space_is_the_last_exported(self, tiny: Tiny, tmp_path: Path) -> None:
+        with Server(tiny.models, tmp_path, space="") as server, server.client() as client:
+            assert client.space().space_id == tiny.plain
 
     def test_a_tuned_plan_is_remembered_for_the_next_start(self, tiny: Tiny, tmp_path: Path) -> None:
         with Server(tiny.models, tmp_path, "--tune") as server:

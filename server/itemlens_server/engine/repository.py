@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 from itemlens_server.config import Settings
 from itemlens_server.engine.encoder import Encoder, Modality, Runtime
 from itemlens_server.engine.head_runner import HeadRunner
-from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
+from itemlens_server.engine.manifest import MANIFEST, EncoderSpec, Manifest, Precision, describe_file
 from itemlens_server.engine.modalities import modality_of_kind
 from itemlens_server.engine.session import CPU, Device, Session
+from itemlens_server.engine.space_list import SpaceList
 from itemlens_server.engine.tuning import Tunings
-from itemlens_server.errors import FailedPrecondition, NotFound
+from itemlens_server.errors import FailedPrecondition
 from itemlens_server.fusion.head import Head
 from itemlens_server.observer import NullObserver, Observer
 
@@ -25,6 +26,10 @@ log = logging.getLogger(__name__)
 
 # In the folder of the store: what was measured on this machine.
 TUNINGS = "tunings.json"
+
+
+class TooManySpaces(FailedPrecondition):
+    """A caller named a space that is not loaded, and as many as may be are."""
 
 
 @dataclass(frozen=True)
@@ -79,71 +84,32 @@ class ModelRepository:
         self._runtime = Runtime(settings, device, tunings, observer or NullObserver())
         self._spaces: dict[str, Space] = {}
         self._encoders: dict[str, Encoder[Any, Any]] = {}
+        self._told: set[str] = set()
         self._lock = threading.Lock()
 
-    def manifests(self) -> dict[str, Manifest]:
-        """Manifests of all spaces by id.
-
-        A folder without a manifest is none of ours and is passed over; so is one whose manifest cannot be read,
-        with a line in the log: one damaged space does not stop the others.
-        """
-        return self._read()[0]
-
-    def _read(self) -> tuple[dict[str, Manifest], list[Path]]:
-        """All manifests by id, and the paths of those that cannot be read."""
-        manifests, damaged = {}, []
-        for path in sorted(self._directory.glob(f"*/{MANIFEST}")) if self._directory.is_dir() else []:
-            try:
-                manifest = Manifest.load(path.parent)
-            except (OSError, ValueError) as error:
-                log.warning("%s cannot be read and is passed over: %s", path, error)
-                damaged.append(path)
-            else:
-                manifests[manifest.space_id] = manifest
-        return manifests, damaged
-
-    def resolve(self, space: str) -> str:
-        """The id of the space with this id or name; of the only or last made one for an empty string.
-
-        Raises:
-            NotFound: there is none.
-            FailedPrecondition: there is, but its manifest cannot be read.
-        """
-        manifests, damaged = self._read()
-        for path in damaged:
-            if not manifests or path.parent.name == space:
-                raise FailedPrecondition(f"{path} cannot be read; export the space again")
-        if not manifests:
-            raise NotFound(
-                f"no space in {self._directory}; make one with: itemlens export --models {self._directory}",
-                "space",
-                space,
-            )
-        if space in manifests:
-            return space
-        named = [m for m in manifests.values() if not space or m.name == space]
-        if not named:
-            known = ", ".join(f"{m.space_id} ({m.name})" for m in manifests.values())
-            raise NotFound(
-                f"no space {space!r} in {self._directory}; there are {known}", "space", space, "space"
-            )
-        return max(named, key=lambda m: (m.created, m.head is not None)).space_id
-
-    def load(self, space: str) -> Space:
+    def load(self, space: str, in_use: Callable[[], Sequence[Space]] | None = None) -> Space:
         """The space with this id or name, verified, warm.
 
+        in_use: given where a remote caller chose the space: gives those that are loaded anyway. Of spaces that share
+        their encoders with none of these no more than `max_idle_spaces` are loaded.
+
         Raises:
             NotFound: there is none.
+            InvalidArgument: several have this name.
+            TooManySpaces: `max_idle_spaces` are loaded.
             FailedPrecondition: a file is missing or damaged, or a session does not load.
         """
         # What is loaded stays, whatever becomes of the folder; and nobody waits while another space loads.
         if (loaded := self._spaces.get(space)) is not None:
             return loaded
-        space_id = self.resolve(space)
+        manifest = self._find(space)
+        used = None if in_use is None else [other.encoder_digests for other in in_use()]
         with self._lock:
-            if space_id not in self._spaces:
-                self._spaces[space_id] = self._load(self._directory / space_id)
-            return self._spaces[space_id]
+            if manifest.space_id not in self._spaces:
+                if used is not None:
+                    self._check_idle(manifest, used)
+                self._spaces[manifest.space_id] = self._load(self._directory / manifest.space_id)
+            return self._spaces[manifest.space_id]
 
     def close(self) -> None:
         """Finish what the encoders have queued."""
@@ -152,18 +118,41 @@ class ModelRepository:
         for space in self._spaces.values():
             space.head_runner.close()
 
+    def _find(self, space: str) -> Manifest:
+        found = SpaceList.read(self._directory)
+        for damage in found.damaged.values():
+            if damage not in self._told:
+                log.warning("%s; it is passed over", damage)
+                self._told.add(damage)
+        return found.find(space)
+
+    def _check_idle(self, manifest: Manifest, used: Sequence[dict[str, str]]) -> None:
+        idle = [space for space in self._spaces.values() if space.encoder_digests not in used]
+        limit = self._runtime.settings.max_idle_spaces
+        wanted = {name: spec.digest(precision) for name, spec, precision in self._channels(manifest)}
+        if len(idle) >= limit and wanted not in used:
+            raise TooManySpaces(
+                f"{limit} spaces that no collection uses are loaded, and no more are by a call: use one of them, or "
+                "start the server with a larger max_idle_spaces",
+                "space",
+            )
+
+    def _channels(self, manifest: Manifest) -> Iterator[tuple[str, EncoderSpec, Precision]]:
+        """Each channel's name, its encoder, and the precision that runs."""
+        for channel in manifest.channels:
+            spec = manifest.encoders[channel.encoder]
+            yield channel.name, spec, self._choose(spec.graphs, channel.encoder)
+
     def _load(self, directory: Path) -> Space:
         started = time.monotonic()
         manifest = verify(directory)
         encoders = {}
-        for channel in manifest.channels:
-            spec = manifest.encoders[channel.encoder]
-            precision = self._choose(spec.graphs, channel.encoder)
+        for name, spec, precision in self._channels(manifest):
             digest = spec.digest(precision)
             if digest not in self._encoders:
                 modality = modality_of_kind(spec.kind)
                 self._encoders[digest] = modality.encoder(modality, directory, spec, precision, self._runtime)
-            encoders[channel.name] = self._encoders[digest]
+            encoders[name] = self._encoders[digest]
         if manifest.head is None:
             head_runner = HeadRunner(Head.identity({n: e.spec.dim for n, e in encoders.items()}), None)
         else:

@@ -13,11 +13,12 @@ import numpy as np
 
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.engine.repository import ModelRepository, Space
+from itemlens_server.engine.repository import ModelRepository, Space, TooManySpaces
 from itemlens_server.errors import (
     AlreadyExists,
     FailedPrecondition,
     InvalidArgument,
+    ItemlensError,
     NotFound,
     SpaceMismatch,
 )
@@ -102,8 +103,31 @@ class Catalogue:
             )
 
     def space(self, name: str) -> Space:
-        """The space with this id or name; the default space for an empty string."""
-        return self._models.load(name or self._default_space)
+        """The space with this id or name; the default space for an empty string.
+
+        What the repository's errors say of its folder and of other spaces is for the log alone.
+
+        Raises:
+            NotFound: there is none.
+            InvalidArgument: several have this name.
+            FailedPrecondition: it cannot be loaded, or too many that no collection uses are.
+        """
+        try:
+            return self._models.load(name or self._default_space, self._spaces_in_use)
+        except TooManySpaces:
+            raise
+        except ItemlensError as error:
+            log.warning("space %r was asked for: %s", name, error)
+            if isinstance(error, NotFound):
+                raise NotFound(f"no space {name!r}", "space", name, "space") from error
+            if isinstance(error, InvalidArgument):
+                raise InvalidArgument(f"several spaces are named {name!r}: give an id", "space") from error
+            raise FailedPrecondition(
+                f"space {name!r} cannot be loaded; the server's log says why", "space"
+            ) from error
+
+    def _spaces_in_use(self) -> list[Space]:
+        return [self._models.load(self._default_space), *(c.space for c in self.collections())]
 
     def collection(self, name: str) -> Collection:
         """The collection with this name.
@@ -141,11 +165,8 @@ class Catalogue:
             if (old := self._collections.get(name)) is not None:
                 if not allow_existing:
                     raise AlreadyExists(f"there is a collection {name!r} already", "name")
-                if space_name and not old.space.same_encoders(space):
-                    raise SpaceMismatch(
-                        f"collection {name!r} has space {old.space.space_id} of other encoders than {space.space_id}; "
-                        "use another name, or delete it first", "space",
-                    )  # fmt: skip
+                if space_name:
+                    _check_same_space(old, space)
                 return old
             record = self.store.write(lambda c: writes.create_collection(c, name, space.space_id))
             self._collections[name] = self._open(record, space)
@@ -320,3 +341,23 @@ class Catalogue:
 
     def _open(self, record: CollectionRecord, space: Space) -> Collection:
         return Collection(record, space, self.store, self._settings)
+
+
+def _check_same_space(collection: Collection, space: Space) -> None:
+    """SpaceMismatch unless the collection is in this space, or was fitted from it.
+
+    A fit moves the collection to the space that it makes: what made the collection may be run again.
+    """
+    own = collection.space
+    if own.space_id == space.space_id:
+        return
+    if not own.same_encoders(space):
+        raise SpaceMismatch(
+            f"collection {collection.name!r} has space {own.space_id} of other encoders than {space.space_id}; "
+            "use another name, or delete it first", "space",
+        )  # fmt: skip
+    if space.head.fitted or not own.head.fitted:
+        raise SpaceMismatch(
+            f"collection {collection.name!r} has space {own.space_id}, not {space.space_id}; move it with: "
+            f"itemlens move {collection.name} {space.space_id}", "space",
+        )  # fmt: skip

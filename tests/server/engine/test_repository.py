@@ -17,7 +17,7 @@ from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
 from itemlens_server.engine.modalities.image import ImageEncoder
 from itemlens_server.engine.modalities.text import TextEncoder
-from itemlens_server.engine.repository import ModelRepository, Space, verify
+from itemlens_server.engine.repository import ModelRepository, Space, TooManySpaces, verify
 from itemlens_server.engine.session import choose_provider
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound
 from spaces import Tiny
@@ -40,8 +40,8 @@ class TestFinding:
     def test_by_id_and_by_name(self, repository: ModelRepository, tiny: Tiny) -> None:
         assert repository.load(tiny.plain) is repository.load("tiny")
 
-    def test_the_default_is_the_last_made(self, repository: ModelRepository, tiny: Tiny) -> None:
-        assert repository.resolve("") == tiny.fitted
+    def test_the_default_is_the_last_exported(self, repository: ModelRepository, tiny: Tiny) -> None:
+        assert repository.load("").space_id == tiny.plain
 
     def test_one_that_is_not_there_is_told_with_those_that_are(self, repository: ModelRepository) -> None:
         with pytest.raises(NotFound, match=r"no space 'nope'.*tiny") as error:
@@ -60,6 +60,22 @@ class TestFinding:
         (copied / ".half-made").mkdir()
         (copied / "notes.txt").write_text("mine")
         assert opened.load(tiny.plain).space_id == tiny.plain
+
+
+class TestIdleSpaces:
+    """A caller who names spaces makes the server load a few, not all there are."""
+
+    def test_past_the_bound_a_caller_gets_no_further_one_loaded(self, tiny: Tiny) -> None:
+        few = spaces.open_repository(tiny.models, max_idle_spaces=0)
+        try:
+            default = few.load(tiny.plain)
+            assert few.load(tiny.fitted, lambda: [default]).space_id == tiny.fitted  # it shares the encoders
+            with pytest.raises(TooManySpaces, match="max_idle_spaces"):
+                few.load(tiny.other, lambda: [default])
+            assert few.load(tiny.other).space_id == tiny.other  # the server itself may
+            assert few.load(tiny.other, lambda: [default]).space_id == tiny.other  # it is there now
+        finally:
+            few.close()
 
 
 class TestDamage:

@@ -421,6 +421,17 @@ class TestCollections:
         with pytest.raises(SpaceMismatch, match="other encoders"):
             live.catalogue.create("c", tiny.other, allow_existing=True)
 
+    def test_one_that_is_there_in_another_space_is_told_how_to_move(self, live: Live, tiny: Tiny) -> None:
+        of_plain = live.catalogue.create("c", tiny.plain)
+        assert live.catalogue.create("c", "tiny", allow_existing=True) is of_plain
+        with pytest.raises(SpaceMismatch, match=f"itemlens move c {tiny.fitted}"):
+            live.catalogue.create("c", tiny.fitted, allow_existing=True)
+
+    def test_one_that_was_fitted_since_is_still_that_of_its_first_space(self, live: Live, tiny: Tiny) -> None:
+        live.catalogue.create("c", tiny.plain)
+        fitted = live.catalogue.move("c", tiny.fitted)
+        assert live.catalogue.create("c", tiny.plain, allow_existing=True) is fitted
+
     def test_what_changes_a_whole_collection_has_no_default(self, live: Live, tiny: Tiny) -> None:
         live.put("a", "red")
         for change in (lambda: live.catalogue.delete(""), lambda: live.catalogue.move("", tiny.plain)):

@@ -19,8 +19,8 @@ from itemlens_bench.speed.target import Target
 from itemlens_bench.speed.workload import Workload
 from itemlens_server.config import Settings
 from itemlens_server.engine.manifest import Manifest, Precision, TextPreprocessing
-from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import Provider, choose_provider
+from itemlens_server.engine.space_list import SpaceList
 from itemlens_server.errors import InvalidArgument
 
 
@@ -34,14 +34,14 @@ class TextSpace:
 
     @staticmethod
     def find(models: Path, name: str, precisions: Sequence[str]) -> TextSpace:
-        """The space with this id or name in a model repository; the last made for an empty string.
+        """The space with this id or name in a model repository; the default one for an empty string.
 
         Raises:
             NotFound: there is none.
             InvalidArgument: it has no texts, or not in these precisions.
         """
-        directory = (models / ModelRepository(Settings.read(models=models)).resolve(name)).resolve()
-        manifest = Manifest.load(directory)
+        manifest = SpaceList.read(models).find(name)
+        directory = (models / manifest.space_id).resolve()
         channel = next((c for c in manifest.channels if c.kind == "TEXT"), None)
         if channel is None:
             raise InvalidArgument(f"{directory.name} has no channel of texts", "space")

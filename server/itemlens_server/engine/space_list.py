@@ -1,0 +1,113 @@
+"""Which folders of a model repository are spaces, and which of them an id, a name, or nothing at all means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from itemlens_server.engine.manifest import MANIFEST, Manifest
+from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound
+
+SPACE_ID = re.compile(r"sp-[0-9a-f]{16}")
+
+# Of the folders in which spaces are made. What a killed process left of them is removed at the next start.
+FIT_PREFIX, EXPORT_PREFIX = ".fit-", ".export-"
+
+
+@dataclass(frozen=True)
+class SpaceList:
+    """The spaces in the folder `models`.
+
+    spaces:  manifests by id
+    damaged: by id, what is wrong with those whose manifest cannot be used
+    """
+
+    models: Path
+    spaces: Mapping[str, Manifest]
+    damaged: Mapping[str, str]
+
+    @staticmethod
+    def read(models: Path) -> SpaceList:
+        """Read all manifests. A folder is a space's if it is named by a space's id: all else is passed over, such as
+        what a killed export left, or a copy under another name.
+
+        Raises:
+            FailedPrecondition: the folder `models` cannot be read.
+        """
+        spaces, damaged = {}, {}
+        try:
+            folders = sorted(models.iterdir()) if models.is_dir() else []
+        except OSError as error:
+            raise FailedPrecondition(f"the model repository cannot be read: {error}") from error
+        for folder in folders:
+            if not SPACE_ID.fullmatch(folder.name):
+                continue
+            try:
+                manifest = Manifest.load(folder)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except (OSError, ValueError) as error:
+                damaged[folder.name] = f"{folder / MANIFEST} cannot be read: {error}"
+                continue
+            if manifest.space_id == folder.name:
+                spaces[folder.name] = manifest
+            else:
+                damaged[folder.name] = f"{folder / MANIFEST} is that of space {manifest.space_id}"
+        return SpaceList(models, spaces, damaged)
+
+    def find(self, space: str) -> Manifest:
+        """The space with this id or name; the default for an empty string.
+
+        The default is the newest exported space: a fit changes it for nobody. Where none is exported it is the first
+        that was fitted.
+
+        Raises:
+            NotFound: there is none.
+            InvalidArgument: several have this name.
+            FailedPrecondition: there is, but its manifest cannot be read.
+        """
+        if space in self.spaces:
+            return self.spaces[space]
+        if self.damaged and (space in self.damaged or not self.spaces):
+            told = self.damaged.get(space) or "; ".join(self.damaged.values())
+            raise FailedPrecondition(f"{told}; export the space again")
+        if not self.spaces:
+            raise NotFound(
+                f"no space in {self.models}; make one with: itemlens export --models {self.models}",
+                "space",
+                space,
+            )
+        by_age = sorted(self.spaces.values(), key=lambda m: (m.created, m.space_id))
+        if not space:
+            exported = [m for m in by_age if m.head is None]
+            return exported[-1] if exported else by_age[0]
+        named = [m for m in by_age if m.name == space]
+        if not named:
+            raise NotFound(
+                f"no space {space!r} in {self.models}; there are {_told(by_age)}", "space", space, "space"
+            )
+        if len(named) > 1:
+            raise InvalidArgument(
+                f"{len(named)} spaces are named {space!r}: give the id of one of {_told(named)}", "space"
+            )
+        return named[0]
+
+
+def next_created(models: Path) -> str:
+    """When a space that is made now was made: later than all in `models`, even if the clock was set back."""
+    now = datetime.now(UTC)
+    for manifest in SpaceList.read(models).spaces.values():
+        try:
+            made = datetime.fromisoformat(manifest.created)
+            now = max(now, made + timedelta(seconds=1))
+        except (ValueError, TypeError, OverflowError):  # not a time, or one without a zone
+            continue
+    return now.isoformat(timespec="seconds")
+
+
+def _told(manifests: list[Manifest]) -> str:
+    kinds = {True: "fitted", False: "exported"}
+    return ", ".join(f"{m.space_id} ({m.name}, {kinds[m.head is not None]} {m.created})" for m in manifests)

@@ -1,0 +1,104 @@
+"""Which folders are spaces, and which of them an id, a name, or nothing at all means."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import spaces
+from itemlens_server.engine.manifest import MANIFEST, Manifest
+from itemlens_server.engine.space_list import SpaceList, next_created
+from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound
+from spaces import Tiny
+
+
+@pytest.fixture
+def models(tiny: Tiny, tmp_path: Path) -> Path:
+    """A copy of all spaces that a test may change."""
+    return Path(shutil.copytree(tiny.models, tmp_path / "models"))
+
+
+def rewrite(models: Path, space: str, **changes: str) -> None:
+    """Change what is not part of a space's identity."""
+    Manifest.load(models / space).model_copy(update=changes).save(models / space)
+
+
+class TestFolders:
+    @pytest.mark.parametrize("name", [".fit-abcd", ".export-abcd", ".sp-0123456789abcdef.old", "copy of it"])
+    def test_only_those_named_by_an_id_are_spaces(self, models: Path, tiny: Tiny, name: str) -> None:
+        shutil.copytree(models / tiny.fitted, models / name)
+        rewrite(models, name, created="2100-01-01T00:00:00+00:00")
+        (models / name / "head" / "head.onnx").unlink()
+        found = SpaceList.read(models)
+        assert set(found.spaces) == {tiny.plain, tiny.fitted, tiny.other} and not found.damaged
+
+    def test_one_under_the_id_of_another_is_damaged(self, models: Path, tiny: Tiny) -> None:
+        shutil.rmtree(models / tiny.fitted)
+        (models / tiny.plain).rename(models / tiny.fitted)
+        found = SpaceList.read(models)
+        assert set(found.spaces) == {tiny.other} and tiny.plain in found.damaged[tiny.fitted]
+
+    @pytest.mark.parametrize("how", ["folder", "rubbish", "link to nothing"])
+    def test_one_that_cannot_be_read_keeps_no_other_from_being_found(
+        self, models: Path, tiny: Tiny, how: str
+    ) -> None:
+        manifest = models / tiny.plain / MANIFEST
+        manifest.unlink()
+        if how == "folder":
+            manifest.mkdir()
+        elif how == "rubbish":
+            manifest.write_bytes(b"\xff\xfe\0")
+        else:
+            shutil.rmtree(models / tiny.plain)
+            (models / tiny.plain).symlink_to(models / "gone")
+        found = SpaceList.read(models)
+        assert set(found.spaces) == {tiny.fitted, tiny.other}
+        assert found.find("fitted").space_id == tiny.fitted
+        assert found.find("").space_id == tiny.other
+
+    def test_of_no_folder_there_are_none(self, tmp_path: Path) -> None:
+        with pytest.raises(NotFound, match="itemlens export"):
+            SpaceList.read(tmp_path / "missing").find("")
+
+
+class TestNames:
+    def test_one_that_several_have_is_refused_with_their_ids(self, models: Path, tiny: Tiny) -> None:
+        rewrite(models, tiny.other, name="tiny")
+        with pytest.raises(InvalidArgument, match="2 spaces are named 'tiny'") as error:
+            SpaceList.read(models).find("tiny")
+        assert tiny.plain in error.value.message and tiny.other in error.value.message
+        assert SpaceList.read(models).find(tiny.other).space_id == tiny.other
+
+    def test_one_that_is_not_there_is_told_with_those_that_are(self, tiny: Tiny) -> None:
+        with pytest.raises(NotFound, match=r"no space 'nope'.*tiny"):
+            SpaceList.read(tiny.models).find("nope")
+
+    def test_a_damaged_one_is_named(self, models: Path, tiny: Tiny) -> None:
+        (models / tiny.plain / MANIFEST).write_text("{")
+        with pytest.raises(FailedPrecondition, match=rf"{tiny.plain}.*cannot be read"):
+            SpaceList.read(models).find(tiny.plain)
+
+
+class TestDefault:
+    def test_is_the_last_exported_whatever_was_fitted_since(self, models: Path, tiny: Tiny) -> None:
+        assert SpaceList.read(models).find("").space_id == tiny.plain
+        spaces.build_fitted(models, tiny.other, "of the other")
+        assert SpaceList.read(models).find("").space_id == tiny.plain
+        rewrite(models, tiny.other, created="2100-01-01T00:00:00+00:00")
+        assert SpaceList.read(models).find("").space_id == tiny.other
+
+    def test_without_an_exported_one_is_the_first_fitted(self, models: Path, tiny: Tiny) -> None:
+        later = spaces.build_fitted(models, tiny.other, "of the other")
+        for space in (tiny.plain, tiny.other):
+            shutil.rmtree(models / space)
+        assert set(SpaceList.read(models).spaces) == {tiny.fitted, later}
+        assert SpaceList.read(models).find("").space_id == tiny.fitted
+
+
+def test_what_is_made_now_is_the_newest_though_the_clock_was_set_back(models: Path, tiny: Tiny) -> None:
+    assert next_created(models) > "2026-01-02"
+    rewrite(models, tiny.fitted, created="2100-01-01T00:00:00+00:00")
+    rewrite(models, tiny.other, created="yesterday")
+    assert next_created(models) == "2100-01-01T00:00:01+00:00"
