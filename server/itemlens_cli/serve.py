@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from itemlens_server.config import Settings
+from itemlens_server.stop_signals import StopSignals
 
 _FIELDS = Settings.model_fields
 
@@ -42,11 +43,12 @@ def serve(
 
     Every setting (docs/settings.md) can also be given in the environment, as ITEMLENS_ and its name, or in a file.
     """
-    # Heavy imports only where they are needed: `itemlens --help` stays quick.
+    signals = StopSignals()
+    # Heavy imports only where they are needed: `itemlens --help` stays quick. And some start threads.
     from itemlens_server import app
 
     settings = Settings.read(
         config, listen=listen, models=models, data=data, space=space, provider=provider, precision=precision,
         threads=threads, log=log,
     )  # fmt: skip
-    app.serve(settings, tune)
+    app.serve(settings, signals, tune)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 import json
 import logging
-import signal
+import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
 
 import grpc
 
@@ -21,12 +22,16 @@ from itemlens_server.observer import NullObserver, Observer
 from itemlens_server.rpc.adapter import RpcAdapter
 from itemlens_server.rpc.server import GrpcServer
 from itemlens_server.rpc.services import CATALOG, ITEM_LENS, register
+from itemlens_server.rpc.streams import OpenStreams
 from itemlens_server.services import Catalogue, ContentEncoder, UseCases
+from itemlens_server.stop_signals import Stopped, StopSignals
 from itemlens_server.storage.store import Store
 
 log = logging.getLogger("itemlens")
 SERVICES = (ITEM_LENS, CATALOG)
 MAINTENANCE_SECONDS = 1.0
+# How long threads get to end after the last call: what they still do is for nobody.
+END_SECONDS = 1.0
 SWITCH_SECONDS = 0.0005
 
 
@@ -57,8 +62,8 @@ class Server:
         # Threads that mostly compute would take the interpreter and the caches from each other: as many as can run.
         self._computing = ThreadPoolExecutor(settings.thread_count(), "compute")
 
-        def add_services(server: grpc.aio.Server) -> None:
-            adapter = RpcAdapter(self._pool, settings, observer)
+        def add_services(server: grpc.aio.Server, streams: OpenStreams) -> None:
+            adapter = RpcAdapter(self._pool, settings, streams, observer)
             register(server, adapter, self.use_cases, self._pool, self._computing)
 
         self._grpc_server = GrpcServer(add_services, SERVICES, settings)
@@ -82,18 +87,32 @@ class Server:
         log.info("serving on port %d, default space %s", port, self._default_space)
         return port
 
-    def stop(self) -> None:
-        """Drain: no new calls, running ones get `drain_seconds`; then close the store."""
+    def stop(self) -> bool:
+        """Drain: no new calls, running ones get `drain_seconds`; then close the store.
+
+        Returns:
+            Whether all threads have ended. Else some still work for nobody, and end with the process.
+        """
         self._stopping.set()
         self._grpc_server.stop(self._settings.drain_seconds)
-        if self._maintenance.is_alive():
-            self._maintenance.join()
-        self._pool.shutdown()
-        self._computing.shutdown()
-        self.models.close()
-        self.encoder.close()
+        ending = threading.Thread(target=self._end_threads, name="ending", daemon=True)
+        ending.start()
+        ending.join(END_SECONDS)
+        self.store.finish_writes()
+        if ending.is_alive():
+            log.warning("stopped; a graph build, a picture or a batch that was not done is given up")
+            return False
         self.store.close()
         log.info("stopped")
+        return True
+
+    def _end_threads(self) -> None:
+        if self._maintenance.is_alive():
+            self._maintenance.join()
+        self._pool.shutdown(cancel_futures=True)
+        self._computing.shutdown(cancel_futures=True)
+        self.models.close()
+        self.encoder.close()
 
     def _maintain(self) -> None:
         while not self._stopping.wait(MAINTENANCE_SECONDS):
@@ -126,8 +145,10 @@ def configure_logging(form: str) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
-def serve(settings: Settings, tune: bool = False) -> None:
-    """Run a server until SIGTERM or SIGINT; `tune` as for `Server`.
+def serve(settings: Settings, signals: StopSignals, tune: bool = False) -> None:
+    """Run a server until SIGTERM or SIGINT; a second one ends the drain. `tune` as for `Server`.
+
+    Does not return where a thread would keep the process.
 
     Raises:
         ItemlensError: it cannot start.
@@ -136,14 +157,26 @@ def serve(settings: Settings, tune: bool = False) -> None:
     # An encoder's thread that comes back from a batch waits for the interpreter at most so long: at Python's 5 ms a
     # processor would be idle for a tenth of the time while calls are tokenised beside it.
     sys.setswitchinterval(SWITCH_SECONDS)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    server = Server(settings, tune)
+    try:
+        server = signals.run(lambda: Server(settings, tune))
+    except Stopped:
+        log.info("stopped while starting")
+        _exit(0)
     # What is loaded by now stays: the collector need not look at it again.
     gc.collect()
     gc.freeze()
     server.start()
-    stop.wait()
-    log.info("draining")
-    server.stop()
+    signals.wait()
+    log.info("draining; a second signal ends it at once")
+    try:
+        if not signals.run(server.stop):
+            _exit(0)
+    except Stopped:
+        log.warning("stopped before all calls were answered")
+        _exit(1)
+
+
+def _exit(status: int) -> NoReturn:
+    """End the process without waiting for any thread."""
+    logging.shutdown()
+    os._exit(status)

@@ -56,7 +56,19 @@ class Settings(BaseSettings):
         16, ge=2, description="threads for calls that compute or wait for the store; half of them for bulk"
     )
     max_calls: int = Field(
-        1024, gt=0, description="calls and streams open at a time; past it they get RESOURCE_EXHAUSTED"
+        4096, gt=0, description="calls open at a time, but for streams; past it they get RESOURCE_EXHAUSTED"
+    )
+    max_streams: int = Field(
+        1024,
+        gt=0,
+        description="streams open at a time; past it the one that is idle longest is ended for a new one",
+    )
+    max_streams_per_connection: int = Field(
+        100, gt=0, description="calls and streams open at a time on one connection; a client's gRPC holds further ones "
+        "back until there is room",
+    )  # fmt: skip
+    stream_idle_seconds: float = Field(
+        3600, gt=0, description="a stream whose caller sends nothing for so long, or does not read, is ended"
     )
     max_idle_spaces: int = Field(
         4,

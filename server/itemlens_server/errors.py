@@ -7,6 +7,7 @@ ItemlensError
 ├── FailedPrecondition             right request, wrong moment: the message says what to do first
 │   └── SpaceMismatch      vectors or data of another space
 ├── Overloaded             a queue is full: try again after `retry_seconds`
+├── Unavailable            the server or the stream ends: open another
 ├── StorageFull            the disk or the store's size limit is reached
 ├── DeadlineExceeded       the caller's deadline has passed
 └── Cancelled              the caller has hung up
@@ -16,6 +17,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
+
+# An error travels in HTTP/2 headers, where gRPC takes 8 KiB in all.
+QUOTED_CHARACTERS = 100
 
 
 class ItemlensError(Exception):
@@ -82,6 +86,12 @@ class Overloaded(ItemlensError):
         self.retry_seconds = retry_seconds
 
 
+class Unavailable(ItemlensError):
+    """The server stops, or this stream ends; another one may do."""
+
+    reason = "UNAVAILABLE"
+
+
 class StorageFull(ItemlensError):
     """The disk, or the store's size limit, is full. Nothing of the write was kept."""
 
@@ -98,6 +108,14 @@ class Cancelled(ItemlensError):
     """The caller has hung up before the work was done."""
 
     reason = "CANCELLED"
+
+
+def quoted(text: object) -> str:
+    """What a caller gave, for a message: as Python writes it, and not longer than `QUOTED_CHARACTERS`."""
+    written = repr(text)
+    if len(written) <= QUOTED_CHARACTERS:
+        return written
+    return f"{written[: QUOTED_CHARACTERS - 4]}...{written[-1]}"
 
 
 @dataclass(frozen=True)

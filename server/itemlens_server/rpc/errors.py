@@ -17,6 +17,7 @@ from itemlens_server.errors import (
     NotFound,
     Overloaded,
     StorageFull,
+    Unavailable,
 )
 
 DOMAIN = "itemlens"
@@ -27,6 +28,7 @@ CODES: dict[type[ItemlensError], int] = {
     FailedPrecondition: code_pb2.FAILED_PRECONDITION,
     Overloaded: code_pb2.RESOURCE_EXHAUSTED,
     StorageFull: code_pb2.RESOURCE_EXHAUSTED,
+    Unavailable: code_pb2.UNAVAILABLE,
     DeadlineExceeded: code_pb2.DEADLINE_EXCEEDED,
     Cancelled: code_pb2.CANCELLED,
 }

@@ -10,11 +10,18 @@ from concurrent.futures import Future
 import grpc
 import uvloop
 from grpc_health.v1 import health as health_service
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from itemlens_server.config import Settings
 from itemlens_server.errors import FailedPrecondition
+from itemlens_server.rpc.standard import Health, Reflection
+from itemlens_server.rpc.streams import OpenStreams
+
+# The pings of a client's keepalive that are taken: gRPC's own bound, 5 minutes, ends streams that are idle.
+PING_SECONDS = 5
+
+# Calls that wait for the event loop to take them. gRPC drops further ones, at random from the first bound on.
+PENDING_CALLS, MOST_PENDING_CALLS = 4000, 8000
 
 
 class GrpcServer:
@@ -22,13 +29,14 @@ class GrpcServer:
 
     def __init__(
         self,
-        register: Callable[[grpc.aio.Server], None],
+        register: Callable[[grpc.aio.Server, OpenStreams], None],
         services: Sequence[str],
         settings: Settings,
     ) -> None:
         self._register = register
         self._services = services
         self._listen = settings.listen
+        self._streams = OpenStreams(settings.max_streams, settings.stream_idle_seconds)
         self._options = [
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
@@ -36,6 +44,12 @@ class GrpcServer:
             # A caller whose machine is gone, without a word, must not be waited for for ever.
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
+            ("grpc.http2.min_ping_interval_without_data_ms", PING_SECONDS * 1000),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", PING_SECONDS * 1000),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.max_concurrent_streams", settings.max_streams_per_connection),
+            ("grpc.server.max_pending_requests", PENDING_CALLS),
+            ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING_CALLS),
         ]
         self._port: Future[int] = Future()
         self._stop: Callable[[float], None] = lambda _: None
@@ -51,7 +65,7 @@ class GrpcServer:
         return self._port.result()
 
     def stop(self, drain_seconds: float) -> None:
-        """No new calls; running ones get `drain_seconds` to finish."""
+        """No new calls; streams end between two requests, and running calls get `drain_seconds` to finish."""
         self._stop(drain_seconds)
         if self._thread.is_alive():
             self._thread.join()
@@ -69,11 +83,10 @@ class GrpcServer:
         loop = asyncio.get_running_loop()
         stopping: asyncio.Future[float] = loop.create_future()
         server = grpc.aio.server(options=self._options)
-        health = health_service.aio.HealthServicer()
-        self._register(server)
-        health_pb2_grpc.add_HealthServicer_to_server(health, server)
+        health = Health(self._services)
         names = (*self._services, health_service.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
+        server.add_generic_rpc_handlers((health.handlers(), Reflection(names, self._streams).handlers()))
+        self._register(server, self._streams)
         try:
             port = server.add_insecure_port(self._listen)
         except RuntimeError as error:
@@ -81,8 +94,6 @@ class GrpcServer:
                 f"cannot listen on {self._listen}: {error}; give --listen another address"
             ) from error
         await server.start()
-        for name in ("", *self._services):
-            await health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
         def stop(seconds: float) -> None:
             loop.call_soon_threadsafe(stopping.set_result, seconds)
@@ -90,5 +101,6 @@ class GrpcServer:
         self._stop = stop
         self._port.set_result(port)
         drain_seconds = await stopping
-        await health.enter_graceful_shutdown()
+        health.stop()
+        self._streams.stop()
         await server.stop(drain_seconds)

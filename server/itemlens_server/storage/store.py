@@ -117,9 +117,13 @@ class Store:
         reader: Reader = self._local.reader
         return reader
 
+    def finish_writes(self) -> None:
+        """Finish what is queued; there are no writes afterwards. Threads may still read."""
+        self._writer.close()
+
     def close(self) -> None:
         """Finish what is queued, close all connections and unlock."""
-        self._writer.close()
+        self.finish_writes()
         for connection in self._readers:
             connection.close()
         self._lock.close()

@@ -1,0 +1,99 @@
+"""gRPC's own services: health and reflection. Both end their streams when the server stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from itemlens_server.errors import NotFound, quoted
+from itemlens_server.rpc.calls import Context, Exchange, Received, fail, parser, said
+from itemlens_server.rpc.streams import OpenStreams
+
+Status = health_pb2.HealthCheckResponse
+
+
+class Health:
+    """What health says of `services`. The library's servicer keeps watchers beyond the stop, waits for slow ones, and
+    answers bytes that are no request with UNKNOWN."""
+
+    def __init__(self, services: Sequence[str]) -> None:
+        self._services = frozenset(["", *services])
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Say NOT_SERVING from now on, and end the watches."""
+        self._stopping.set()
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """To be added to a server."""
+        one, every = health_pb2.HealthCheckRequest, health_pb2.HealthListRequest
+        methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            "Check": grpc.unary_unary_rpc_method_handler(self._check, parser(one)),
+            "List": grpc.unary_unary_rpc_method_handler(self._list, parser(every)),
+            "Watch": grpc.unary_stream_rpc_method_handler(self._watch, parser(one)),
+        }
+        return grpc.method_handlers_generic_handler(health.SERVICE_NAME, methods)
+
+    async def _check(self, received: Received, context: Context) -> bytes:
+        try:
+            request = said(received)
+            if request.service not in self._services:
+                raise NotFound(f"no service {quoted(request.service)}", "service", request.service, "service")
+            return bytes(self._status().SerializeToString())
+        except Exception as error:
+            await fail(context, error, Exchange())
+
+    async def _list(self, received: Received, context: Context) -> bytes:
+        try:
+            said(received)
+            statuses = {service: self._status() for service in self._services}
+            return bytes(health_pb2.HealthListResponse(statuses=statuses).SerializeToString())
+        except Exception as error:
+            await fail(context, error, Exchange())
+
+    async def _watch(self, received: Received, context: Context) -> None:
+        try:
+            known = said(received).service in self._services
+            first = self._status() if known else Status(status=Status.SERVICE_UNKNOWN)
+            await context.write(first.SerializeToString())
+            await self._stopping.wait()
+            if known:
+                await context.write(self._status().SerializeToString())
+        except Exception as error:
+            await fail(context, error, Exchange())
+
+    def _status(self) -> health_pb2.HealthCheckResponse:
+        return Status(status=Status.NOT_SERVING if self._stopping.is_set() else Status.SERVING)
+
+
+class Reflection:
+    """The library's reflection of `services`, over streams that end like the others."""
+
+    def __init__(self, services: Sequence[str], streams: OpenStreams) -> None:
+        self._servicer = reflection.aio.ReflectionServicer(services)
+        self._streams = streams
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """To be added to a server."""
+        request = reflection_pb2.ServerReflectionRequest
+        methods = {"ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(self._info, parser(request))}
+        return grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, methods)
+
+    async def _info(self, requests: AsyncIterator[Received], context: Context) -> None:
+        try:
+            with self._streams.opened():
+                async for reply in self._servicer.ServerReflectionInfo(self._requests(requests), context):
+                    await self._streams.write(context.write(reply.SerializeToString()))
+        except Exception as error:
+            await fail(context, error, Exchange())
+
+    async def _requests(
+        self, requests: AsyncIterator[Received]
+    ) -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
+        while (received := await self._streams.read(requests)) is not None:
+            yield said(received)
