@@ -43,12 +43,11 @@ def serve(
 
     Every setting (docs/settings.md) can also be given in the environment, as ITEMLENS_ and its name, or in a file.
     """
-    signals = StopSignals()
-    # Heavy imports only where they are needed: `itemlens --help` stays quick. And some start threads.
+    # Heavy imports only where they are needed: `itemlens --help` stays quick.
     from itemlens_server import app
 
     settings = Settings.read(
         config, listen=listen, models=models, data=data, space=space, provider=provider, precision=precision,
         threads=threads, log=log,
     )  # fmt: skip
-    app.serve(settings, signals, tune)
+    app.serve(settings, StopSignals(), tune)

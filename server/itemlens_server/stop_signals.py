@@ -24,12 +24,17 @@ class Stopped(Exception):
 
 
 class StopSignals:
-    """Blocks the signals; to be made in the main thread before the first other thread, which inherits the block.
+    """The signals, for the main thread. Block them before the first other thread starts, which inherits the block.
 
-    So does a child process: start one with `preexec_fn=StopSignals.unblock`.
+    So does a child process: start it with `preexec_fn=StopSignals.unblock`.
     """
 
     def __init__(self) -> None:
+        self.block()
+
+    @staticmethod
+    def block() -> None:
+        """Keep the signals for `wait` and `run`."""
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
 
     @staticmethod

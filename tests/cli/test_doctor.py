@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from itemlens_cli import app
+from itemlens_cli.commands import app
 from itemlens_server.config import Settings
 from itemlens_server.errors import InvalidArgument
 from spaces import Tiny

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,7 +27,8 @@ DRAIN = 100_000
 # The command line in a process in which `app.Server` takes for ever to start.
 STARTING = """
 import sys, threading
-from itemlens_server import app
+from itemlens_server import app, stop_signals
+stop_signals.StopSignals.block()
 def start(*_):
     print("starting", file=sys.stderr, flush=True)
     threading.Event().wait()
@@ -37,6 +39,8 @@ main()
 # And in one in which a library has put its own handlers in the place of Python's, and threads that it started wait.
 HANDLED = """
 import ctypes, threading
+from itemlens_server import stop_signals
+stop_signals.StopSignals.block()
 from itemlens_server.rpc import server
 start = server.GrpcServer.start
 def replaced(self):
@@ -107,6 +111,14 @@ def test_it_stops_while_it_starts(number: signal.Signals, tiny: Tiny, tmp_path: 
         assert process.stderr.readline() == "starting\n"
         process.send_signal(number)
         assert process.wait(timeout=60) == 0
+
+
+def test_no_thread_but_the_first_takes_the_signals(tiny: Tiny, tmp_path: Path) -> None:
+    stop = 1 << signal.SIGTERM - 1 | 1 << signal.SIGINT - 1
+    with Server(tiny.models, tmp_path) as server:
+        for task in Path(f"/proc/{server.process.pid}/task").iterdir():
+            [blocked] = re.findall(r"SigBlk:\s*(\w+)", (task / "status").read_text())
+            assert task.name == str(server.process.pid) or int(blocked, 16) & stop == stop
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -81,7 +81,8 @@ class Reflection:
     def handlers(self) -> grpc.GenericRpcHandler:
         """To be added to a server."""
         request = reflection_pb2.ServerReflectionRequest
-        methods = {"ServerReflectionInfo": grpc.stream_stream_rpc_method_handler(self._info, parser(request))}
+        methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        methods["ServerReflectionInfo"] = grpc.stream_stream_rpc_method_handler(self._info, parser(request))
         return grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, methods)
 
     async def _info(self, requests: AsyncIterator[Received], context: Context) -> None:

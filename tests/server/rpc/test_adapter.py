@@ -17,6 +17,7 @@ from itemlens_server.observer import FinishedBatch, FinishedCall
 from spaces import Tiny
 
 ENCODE = "/itemlens.v1.ItemLens/Encode"
+SPACE = "/itemlens.v1.ItemLens/GetSpace"
 STREAM = "/itemlens.v1.Catalog/StreamUpsertItems"
 
 
@@ -57,13 +58,34 @@ def channel(
 ) -> Iterator[grpc.Channel]:
     settings = Settings(
         models=tiny.models, data=tmp_path_factory.mktemp("data"), listen="127.0.0.1:0", threads=2, max_calls=2,
-        max_message_bytes=20_000,
+        max_streams=3, max_message_bytes=20_000,
     )  # fmt: skip
     server = Server(settings, observer=recorder)
     port = server.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel
     server.stop()
+
+
+class Held:
+    """Holds every call of GetSpace until `go` is set."""
+
+    def __init__(self) -> None:
+        self.entered: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.go = threading.Event()
+
+    def __call__(self, *_: object) -> itemlens_pb2.GetSpaceResponse:
+        self.entered.put(None)
+        self.go.wait(timeout=60)
+        return itemlens_pb2.GetSpaceResponse()
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+    holding = Held()
+    monkeypatch.setattr("itemlens_server.rpc.spaces.GetSpace.__call__", holding)
+    yield holding
+    holding.go.set()
 
 
 def encode_request(*texts: str) -> itemlens_pb2.EncodeRequest:
@@ -150,22 +172,42 @@ def test_a_deadline_that_passes(channel: grpc.Channel, recorder: Recorder) -> No
     assert recorder.one_call()[:2] == (STREAM, "DEADLINE_EXCEEDED")
 
 
-def test_a_call_past_those_that_may_be_open(channel: grpc.Channel, recorder: Recorder) -> None:
-    held = [held_open() for _ in range(2)]
-    stub = catalog_pb2_grpc.CatalogStub(channel)
-    streams = [stub.StreamUpsertItems(requests) for requests, _ in held]
-    for stream in streams:
-        next(stream)
+def test_a_call_past_those_that_may_be_open(channel: grpc.Channel, recorder: Recorder, held: Held) -> None:
+    stub = itemlens_pb2_grpc.ItemLensStub(channel)
+    open_calls = [stub.GetSpace.future(itemlens_pb2.GetSpaceRequest()) for _ in range(2)]
+    for _ in range(2):
+        held.entered.get(timeout=10)
     with pytest.raises(grpc.RpcError) as refused:
-        itemlens_pb2_grpc.ItemLensStub(channel).Encode(encode_request("red"), timeout=10)
+        stub.Encode(encode_request("red"), timeout=10)
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
-    for _, ended in held:
-        ended.set()
-    for stream in streams:
-        list(stream)
+    held.go.set()
+    for call in open_calls:
+        call.result()
     calls = [(c.method, c.code) for c in (recorder.finished.get(timeout=10) for _ in range(3))]
-    assert calls == [(ENCODE, "RESOURCE_EXHAUSTED"), (STREAM, "OK"), (STREAM, "OK")]
-    assert [recorder.started.get(timeout=0) for _ in range(3)] == [STREAM, STREAM, ENCODE]
+    assert calls == [(ENCODE, "RESOURCE_EXHAUSTED"), (SPACE, "OK"), (SPACE, "OK")]
+    assert [recorder.started.get(timeout=0) for _ in range(3)] == [SPACE, SPACE, ENCODE]
+
+
+def test_idle_streams_are_no_open_calls_and_the_longest_idle_makes_room(
+    channel: grpc.Channel, recorder: Recorder
+) -> None:
+    stub = catalog_pb2_grpc.CatalogStub(channel)
+    held = [held_open() for _ in range(4)]
+    streams = []
+    for requests, _ in held:
+        streams.append(stub.StreamUpsertItems(requests))
+        next(streams[-1])
+    assert itemlens_pb2_grpc.ItemLensStub(channel).Encode(encode_request("red"), timeout=10)
+    with pytest.raises(grpc.RpcError, match="this one was idle longest") as ended:
+        next(streams[0])
+    assert ended.value.code() is grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined]
+    for _, event in held:
+        event.set()
+    assert [list(stream) for stream in streams[1:]] == [[], [], []]
+    codes = sorted(recorder.finished.get(timeout=10).code for _ in range(5))
+    assert codes == ["OK", "OK", "OK", "OK", "UNAVAILABLE"]
+    for _ in range(5):
+        recorder.started.get(timeout=0)
 
 
 def test_an_observer_that_raises_changes_no_answer(

@@ -20,6 +20,7 @@ from itemlens_server.errors import (
     Overloaded,
     SpaceMismatch,
     StorageFull,
+    Unavailable,
 )
 from itemlens_server.rpc.errors import CODES, code_of, item_status, status_of
 
@@ -30,6 +31,7 @@ EXPECTED: dict[ItemlensError, int] = {
     FailedPrecondition("m"): code_pb2.FAILED_PRECONDITION,
     SpaceMismatch("m"): code_pb2.FAILED_PRECONDITION,
     Overloaded("m", 0.5): code_pb2.RESOURCE_EXHAUSTED,
+    Unavailable("m"): code_pb2.UNAVAILABLE,
     StorageFull("m"): code_pb2.RESOURCE_EXHAUSTED,
     DeadlineExceeded("m"): code_pb2.DEADLINE_EXCEEDED,
     Cancelled("m"): code_pb2.CANCELLED,
@@ -43,6 +45,7 @@ REASONS: dict[type[ItemlensError], str] = {
     FailedPrecondition: "WRONG_STATE",
     SpaceMismatch: "SPACE_MISMATCH",
     Overloaded: "OVERLOADED",
+    Unavailable: "UNAVAILABLE",
     StorageFull: "STORAGE_FULL",
     DeadlineExceeded: "DEADLINE_EXCEEDED",
     Cancelled: "CANCELLED",

@@ -1,0 +1,53 @@
+"""All subcommands, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+
+from itemlens_cli.bench import bench
+from itemlens_cli.demo import demo
+from itemlens_cli.doctor import doctor
+from itemlens_cli.eval import evaluate
+from itemlens_cli.fit import fit
+from itemlens_cli.health import health
+from itemlens_cli.index import index
+from itemlens_cli.move import move
+from itemlens_cli.query import query
+from itemlens_cli.serve import serve
+from itemlens_datasets.rows import MappingError
+from itemlens_exporter.cli import export
+from itemlens_server.errors import ItemlensError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Understand a catalogue's items and recommend them, with reasons that add up to the score.",
+)
+for command in (export, serve, index, fit, move, query, demo, doctor, health, bench):
+    app.command()(command)
+app.command("eval")(evaluate)
+
+
+def run() -> None:
+    """Run the command line; an error that is meant for people ends it with one line and status 1."""
+    try:
+        app()
+    except (ItemlensError, MappingError) as error:
+        _fail(error.message)
+    except ValidationError as error:
+        _fail("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise
+        _fail("this command needs ONNX Runtime: pip install 'itemlens-server[server]', or [gpu] for CUDA")
+
+
+def _fail(message: str) -> None:
+    Console(stderr=True).print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    sys.exit(1)
