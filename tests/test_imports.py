@@ -100,6 +100,9 @@ LAYERS = {
     "fusion": (*PROTOBUF, *of("engine", "storage", "index", "services", "rpc", "app", "process")),
     "config": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
     "errors": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
+    "address": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
+    "settings_file": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
+    "hardware": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
     "observer": (*PROTOBUF, *of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process")),
 }
 

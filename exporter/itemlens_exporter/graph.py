@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from itemlens_exporter.errors import ExportError
+from itemlens_server.hardware import processor_count
 
 # Reproducible and fused best: with the dynamo exporter (the default from torch 2.9, which optimum turns off),
 # or with an opset past 18, onnxruntime's optimizer finds no Attention to fuse.
@@ -123,16 +123,11 @@ def _groups(node: onnx.NodeProto) -> int:
 def session(path: Path) -> onnxruntime.InferenceSession:
     """Open a graph on the CPU for measuring."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = _threads()
+    options.intra_op_num_threads = processor_count()
     options.log_severity_level = 3
     # Threads that spin while they wait take the time of whatever else runs on the machine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-
-
-def _threads() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import tempfile
 from dataclasses import replace
@@ -151,11 +150,11 @@ def _about(bench: Bench) -> dict[str, str]:
     """What a reader must know of the run."""
     import onnxruntime
 
-    from itemlens_server.hardware import processor
+    from itemlens_server.hardware import processor, processor_count
 
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": f"{os.cpu_count()} processors, {processor()}",
+        "machine": f"{processor_count()} processors, {processor()}",
         "versions": f"Python {platform.python_version()}, ONNX Runtime {onnxruntime.__version__}",
         "space": f"{bench.space.manifest.space_id} ({bench.space.manifest.name})",
         "settings": ", ".join(f"{name}={value}" for name, value in bench.settings.items()) or "defaults",

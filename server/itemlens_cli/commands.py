@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
@@ -40,8 +39,6 @@ def run() -> None:
         app()
     except (ItemlensError, MappingError) as error:
         _fail(error.message)
-    except ValidationError as error:
-        _fail("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
     except ModuleNotFoundError as error:
         if error.name != "onnxruntime":
             raise

@@ -99,9 +99,9 @@ def _versions() -> list[Row]:
 def _processor() -> list[Row]:
     import os
 
-    from itemlens_server.hardware import processor
+    from itemlens_server.hardware import processor, processor_count
 
-    return [("processor", f"{processor()}, {os.cpu_count()} cores", "")]
+    return [("processor", f"{processor()}, {processor_count()} of {os.cpu_count()} for this process", "")]
 
 
 def _providers() -> list[Row]:

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from itemlens_server.errors import FailedPrecondition, ItemlensError, NotFound
+
 
 def fit(
     collection: Annotated[str, typer.Argument(help="the collection to fit to")] = "default",
@@ -35,10 +37,10 @@ def fit(
 
     Reads stored vectors and events; encodes nothing but held-out queries. May run beside the server.
     """
-    from itemlens_server.config import Settings
+    from itemlens_cli.connection import checked_target
+    from itemlens_server.config import Settings, warn_of_unknown_variables
     from itemlens_server.engine import fitted
     from itemlens_server.engine.repository import ModelRepository
-    from itemlens_server.errors import NotFound
     from itemlens_server.fusion.history import HistoryRules
     from itemlens_server.services.encoding import ContentEncoder
     from itemlens_server.services.fitting import fit as fit_head
@@ -46,7 +48,10 @@ def fit(
 
     console = Console()
     started = time.monotonic()
+    if target:
+        checked_target(target)  # before the work, not after it
     settings = Settings.read(models=models, data=data, precision=precision)
+    warn_of_unknown_variables()
     # The queries of a fit may wait as long as they like.
     patient = settings.model_copy(update={"max_queue_seconds": 1e9, "max_wait_seconds": 1e9})
     repository = ModelRepository(patient)
@@ -81,20 +86,20 @@ def fit(
     encoder.close()
     repository.close()
     if target:
-        _move(console, target, collection, manifest.space_id)
+        console.print(_move(target, collection, manifest.space_id))
 
 
-def _move(console: Console, target: str, collection: str, space_id: str) -> None:
-    from itemlens import Client, ItemlensError, Unavailable
+def _move(target: str, collection: str, space_id: str) -> str:
+    """Move the collection to its new space; what to say of it."""
+    from itemlens_cli.connection import connected
 
-    hint = f"start the server, then: itemlens move {collection} {space_id}"
     try:
-        with Client(target, timeout=600) as client:
+        with connected(target, timeout=600) as client:
             client.update_collection(collection, space=space_id)
-        console.print(f"collection {collection} at {target} answers with it now")
-    except Unavailable:
-        console.print(f"[red]not moved:[/] no server at {target}; {hint} (or give --target '')")
-        raise typer.Exit(1) from None
     except ItemlensError as error:
-        console.print(f"[red]not moved:[/] {error}; {hint}")
-        raise typer.Exit(1) from error
+        # The fit is done: only the last step is left.
+        raise FailedPrecondition(
+            f"the space is made, but collection {collection} was not moved: {error.message}; "
+            f"then: itemlens move {collection} {space_id}"
+        ) from error
+    return f"collection {collection} at {target} answers with it now"

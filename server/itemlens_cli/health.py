@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,22 +10,33 @@ import typer
 
 def health(
     target: Annotated[
-        str, typer.Option(help="server to ask; default: localhost and the port of ITEMLENS_LISTEN")
+        str,
+        typer.Option(
+            help="server to ask; default: the one that `itemlens serve` starts with the same settings"
+        ),
     ] = "",
-    timeout: Annotated[float, typer.Option(help="seconds")] = 2.0,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file of the server's settings, if it has one")
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="seconds", min=0.1)] = 2.0,
 ) -> None:
     """Ask a server's health service; status 0 if it serves."""
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    port = os.environ.get("ITEMLENS_LISTEN", "127.0.0.1:50051").rpartition(":")[2]
-    with grpc.insecure_channel(target or f"127.0.0.1:{port}") as channel:
+    from itemlens._transport import channel_options, failure
+    from itemlens_cli.connection import checked_target
+    from itemlens_server.address import Address
+    from itemlens_server.config import Settings
+
+    asked = checked_target(target or Address.parse(Settings.read(config).listen).target)
+    with grpc.insecure_channel(asked, options=channel_options(asked)) as channel:
         try:
             reply = health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(), timeout=timeout
             )
         except grpc.RpcError as error:
-            typer.echo(f"not serving: {error.code().name}: {error.details()}")
+            typer.echo(f"not serving at {asked}: {failure(error, asked, closed=False)}")
             raise typer.Exit(1) from error
     typer.echo(health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status))
     raise typer.Exit(0 if reply.status == health_pb2.HealthCheckResponse.SERVING else 1)

@@ -15,12 +15,8 @@ def move(
     target: Annotated[str, typer.Option(help="the running server")] = "localhost:50051",
 ) -> None:
     """Move a collection to another space with the same encoders. Nothing is encoded again; answers go on meanwhile."""
-    from itemlens import Client, ItemlensError
+    from itemlens_cli.connection import connected
 
-    try:
-        with Client(target, timeout=600) as client:
-            moved = client.update_collection(collection, space=space)
-    except ItemlensError as error:
-        typer.echo(f"not moved: {error}", err=True)
-        raise typer.Exit(1) from error
+    with connected(target, timeout=600) as client:
+        moved = client.update_collection(collection, space=space)
     typer.echo(f"collection {moved.name} answers with space {moved.space_id}")

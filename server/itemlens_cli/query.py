@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 
 import itemlens
-from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError
+from itemlens_cli.connection import connected
+from itemlens_server.errors import InvalidArgument
 
 
 def query(
@@ -43,27 +44,21 @@ def query(
             "nothing is asked for: give words, --picture, --user, --history, --liked or --disliked"
         )
     console = Console()
-    try:
-        with itemlens.Client(target, collection=collection) as client:
-            answer = answers.ask(
-                client,
-                language=language or ("zh" if answers.chinese(words) else "en"),
-                why=why or as_json,
-                text=words or None,
-                picture=picture,
-                user_id=user,
-                history=_ids(history),
-                liked=_ids(liked),
-                disliked=_ids(disliked),
-                candidates=_ids(candidates) or None,
-                k=k,
-            )
-    except itemlens.Unavailable as error:
-        raise FailedPrecondition(
-            f"no server at {target} ({error.message}); start one with: itemlens serve"
-        ) from error
-    except itemlens.ItemlensError as error:
-        raise ItemlensError(str(error)) from error
+    # Somebody is waiting at the terminal: a server that is not there is said after a second or so.
+    with connected(target, collection=collection, retry=itemlens.Retry(attempts=3)) as client:
+        answer = answers.ask(
+            client,
+            language=language or ("zh" if answers.chinese(words) else "en"),
+            why=why or as_json,
+            text=words or None,
+            picture=picture,
+            user_id=user,
+            history=_ids(history),
+            liked=_ids(liked),
+            disliked=_ids(disliked),
+            candidates=_ids(candidates) or None,
+            k=k,
+        )
     if as_json:
         typer.echo(json.dumps(_plain(answer), ensure_ascii=False, indent=2))
         return

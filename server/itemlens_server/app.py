@@ -14,7 +14,8 @@ from typing import NoReturn
 import grpc
 
 from itemlens_server import durable
-from itemlens_server.config import Settings
+from itemlens_server.address import Address
+from itemlens_server.config import Settings, warn_of_unknown_variables
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import choose_device
 from itemlens_server.engine.space_list import EXPORT_PREFIX, FIT_PREFIX
@@ -47,13 +48,19 @@ class Server:
         """
         self._settings = settings
         observer = observer or NullObserver()
-        self.models = ModelRepository(
-            settings, choose_device(settings.provider), tune=tune, observer=observer
-        )
-        durable.remove_leftovers(settings.models, (FIT_PREFIX, EXPORT_PREFIX))
-        default = self.models.load(settings.space)
-        self._default_space = default.space_id
+        # First what fails at once: loading the models takes seconds.
+        Address.parse(settings.listen).check_free()
         self.store = Store(settings.data, settings.max_store_bytes)
+        try:
+            self.models = ModelRepository(
+                settings, choose_device(settings.provider), tune=tune, observer=observer
+            )
+            durable.remove_leftovers(settings.models, (FIT_PREFIX, EXPORT_PREFIX))
+            default = self.models.load(settings.space)
+        except BaseException:
+            self.store.close()
+            raise
+        self._default_space = default.space_id
         self.encoder = ContentEncoder(settings)
         self.catalogue = Catalogue(self.store, self.models, self.encoder, settings, default.space_id)
         self.catalogue.load()
@@ -154,6 +161,7 @@ def serve(settings: Settings, signals: StopSignals, tune: bool = False) -> None:
         ItemlensError: it cannot start.
     """
     configure_logging(settings.log)
+    warn_of_unknown_variables()
     # An encoder's thread that comes back from a batch waits for the interpreter at most so long: at Python's 5 ms a
     # processor would be idle for a tenth of the time while calls are tokenised beside it.
     sys.setswitchinterval(SWITCH_SECONDS)

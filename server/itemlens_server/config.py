@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
+from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-import yaml
-from pydantic import Field
+from pydantic import Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
 
+from itemlens_server.address import Address
 from itemlens_server.errors import InvalidArgument
+from itemlens_server.hardware import processor_count
+from itemlens_server.settings_file import SettingsFile, did_you_mean
+
+log = logging.getLogger("itemlens")
 
 MIB = 1 << 20
+PREFIX = "ITEMLENS_"
 
 # The file that `Settings.read` was given, for the source that reads it.
-_file: ContextVar[Path | None] = ContextVar("file", default=None)
+_file: ContextVar[SettingsFile | None] = ContextVar("file", default=None)
+
+# What Kubernetes puts into each container for a service of this name, such as ITEMLENS_PORT_50051_TCP_ADDR.
+_KUBERNETES = re.compile(
+    r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
 
 
 class Settings(BaseSettings):
     """The server's settings: flags win over the environment, the environment over the file."""
 
-    model_config = SettingsConfigDict(env_prefix="ITEMLENS_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, coerce_numbers_to_str=True
+    )
 
     listen: str = Field("127.0.0.1:50051", description="address to serve on; port 0 takes a free one")
     models: Path = Field(Path("models"), description="the model repository: a folder of spaces")
@@ -46,7 +62,11 @@ class Settings(BaseSettings):
         "auto",
         description="ONNX graph to run; auto: fp16 on CUDA, else fp32; an encoder without it runs in fp32",
     )
-    threads: int = Field(0, ge=0, description="inference threads; 0: one a processor")
+    threads: int = Field(
+        0,
+        ge=0,
+        description="inference threads; 0: one for each processor of the affinity, at most the cgroup's quota",
+    )
     low_latency_sessions: bool = Field(
         True,
         description="give each encoder a second session, of all threads, for an input that comes alone: half the "
@@ -139,16 +159,27 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(30, ge=0, description="time for running calls to finish after SIGTERM")
     log: Literal["text", "json"] = Field("text", description="form of the log lines")
 
+    @field_validator("listen")
+    @classmethod
+    def _is_an_address(cls, listen: str) -> str:
+        return Address.parse(listen).text
+
     @classmethod
     def read(cls, file: Path | None = None, **flags: Any) -> Settings:
         """Settings from `file` (YAML), the environment and `flags` that are not None.
 
         Raises:
-            ValueError: a setting is unknown or out of range; the message names it.
+            InvalidArgument: a setting is unknown or out of range; the message says where it was given, and what it
+                may be.
         """
-        token = _file.set(file)
+        known_file = SettingsFile.read(file, cls.model_fields) if file else None
+        given = {name: value for name, value in flags.items() if value is not None}
+        token = _file.set(known_file)
         try:
-            return cls(**{name: value for name, value in flags.items() if value is not None})
+            return cls(**given)
+        except ValidationError as error:
+            wrong = [_wrong(dict(e), given, known_file) for e in error.errors()]
+            raise InvalidArgument("; ".join(wrong)) from error
         finally:
             _file.reset(token)
 
@@ -161,30 +192,65 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _yaml_source(settings_cls, _file.get())
+        file = _file.get()
+        return init_settings, env_settings, InitSettingsSource(settings_cls, file.values if file else {})
 
     def type_weights(self) -> dict[int, float]:
         """Weight of a past item by the number of the contract's EventType."""
         return {2: self.weight_view, 3: self.weight_click, 4: self.weight_cart, 5: self.weight_purchase}
 
     def thread_count(self) -> int:
-        """Inference threads, resolved."""
-        return self.threads or os.cpu_count() or 1
+        """Inference threads, resolved: 0 is as many as this process may use processors."""
+        return self.threads or processor_count()
 
 
-def _yaml_source(settings: type[BaseSettings], file: Path | None) -> YamlConfigSettingsSource:
-    try:
-        # The source passes over what is no file, and the server would run with defaults.
-        if file is not None and not file.is_file():
-            file.stat()
-            raise InvalidArgument(f"{file} is no regular file; write the settings to one")
-        return YamlConfigSettingsSource(settings, file, "utf-8")
-    except (OSError, yaml.YAMLError) as error:
-        raise InvalidArgument(f"{file} cannot be read as YAML: {error}") from error
-    except (AttributeError, TypeError, ValueError) as error:  # YAML, but not names with values
-        raise InvalidArgument(
-            f"{file} holds no settings: write lines such as `listen: 0.0.0.0:50051`"
-        ) from error
+def warn_of_unknown_variables(environment: Mapping[str, str] = os.environ) -> None:
+    """Log each variable that looks like a setting and is none. Not an error: Kubernetes sets some by itself."""
+    for variable in sorted(environment):
+        name = variable.upper().removeprefix(PREFIX)
+        if name == variable.upper() or name.lower() in Settings.model_fields:
+            continue
+        level = logging.DEBUG if _KUBERNETES.fullmatch(name) else logging.WARNING
+        log.log(level, "%s is not a setting and is ignored%s", variable, _meant(name.lower(), PREFIX))
+
+
+def _wrong(error: Mapping[str, Any], flags: Mapping[str, Any], file: SettingsFile | None) -> str:
+    """One line on one wrong setting: where it was given, what it is, and what it may be."""
+    name = str(error["loc"][0])
+    if name not in Settings.model_fields:
+        return f"{name} is not a setting{_meant(name)}"
+    variable = next((v for v in os.environ if v.upper() == PREFIX + name.upper() and os.environ[v]), "")
+    if name in flags:
+        source = name
+    elif variable:
+        source = variable
+    else:
+        source = file.place(name) if file else name
+    is_ours = error["type"] == "value_error"
+    must = str(error["ctx"]["error"]) if is_ours else f"it must be {_allowed(Settings.model_fields[name])}"
+    return f"{source} is {str(error['input'])!r:.80}: {must}"
+
+
+def _allowed(field: FieldInfo) -> str:
+    """What a setting may be, in words."""
+    choices = get_args(field.annotation)
+    if choices:
+        return "one of " + ", ".join(map(str, choices))
+    kinds: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", Path: "a path"}
+    kind = kinds.get(field.annotation, "a text")
+    words = {"ge": "at least", "gt": "more than", "le": "at most"}
+    bounds = [
+        f"{word} {getattr(limit, key)}"
+        for limit in field.metadata
+        for key, word in words.items()
+        if hasattr(limit, key)
+    ]
+    return ", ".join([kind, *bounds])
+
+
+def _meant(name: str, prefix: str = "") -> str:
+    near = did_you_mean(name, Settings.model_fields)
+    return f"; did you mean {prefix}{near.upper() if prefix else near}?" if near else ""
 
 
 def markdown() -> str:
@@ -193,7 +259,8 @@ def markdown() -> str:
         "# Settings",
         "",
         "Each can be given to `itemlens serve` in a YAML file (`--config`), as an environment variable, or, the first "
-        "ones, as a flag. Flags win over the environment, the environment over the file.",
+        "ones, as a flag. Flags win over the environment, the environment over the file. What is empty counts as not "
+        "given. A misspelt variable is warned of, a misspelt key of the file is an error.",
         "",
         "| setting | environment | default | what it is |",
         "|---|---|---|---|",

@@ -15,6 +15,7 @@ ItemlensError
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -77,13 +78,14 @@ class SpaceMismatch(FailedPrecondition):
 
 
 class Overloaded(ItemlensError):
-    """A queue is full."""
+    """A queue is full. The message ends with when to try again, the same number as `retry_seconds`."""
 
     reason = "OVERLOADED"
 
     def __init__(self, message: str, retry_seconds: float) -> None:
-        super().__init__(message)
-        self.retry_seconds = retry_seconds
+        # Up to the next hundredth: nobody waits more precisely, and RetryInfo is then what the sentence says.
+        self.retry_seconds = math.ceil(round(100 * retry_seconds, 6)) / 100
+        super().__init__(f"{message}; try again in {self.retry_seconds:g} seconds")
 
 
 class Unavailable(ItemlensError):

@@ -13,6 +13,7 @@ from typing import Self
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from itemlens._transport import channel_options
 from itemlens_server.errors import FailedPrecondition
 
 START_SECONDS = 180.0
@@ -101,7 +102,7 @@ def tail(log: Path, lines: int = 15) -> str:
 
 def healthy(target: str) -> bool:
     """Whether a server answers there, and serves."""
-    with grpc.insecure_channel(target) as channel:
+    with grpc.insecure_channel(target, options=channel_options(target)) as channel:
         try:
             reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=2)
         except grpc.RpcError:

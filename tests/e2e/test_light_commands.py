@@ -14,10 +14,11 @@ import itemlens
 import itemlens_server
 from spaces import Tiny
 
-# Of the server they may have its errors, its settings, which `itemlens serve --help` lists, and the signals, which are
-# blocked before anything else is imported.
+# Of the server they may have its errors, its settings, which `itemlens serve --help` lists, with what these need, and
+# the signals, which are blocked before anything else is imported.
 SERVER = {f"itemlens_server.{path.stem}" for path in Path(itemlens_server.__path__[0]).iterdir()}
-LIGHT = {f"itemlens_server.{name}" for name in ("errors", "config", "stop_signals")}
+SETTINGS = ("config", "address", "settings_file", "hardware")
+LIGHT = {f"itemlens_server.{name}" for name in (*SETTINGS, "errors", "stop_signals")}
 WITHOUT = {"onnxruntime", *SERVER} - LIGHT
 
 # A module that is None in sys.modules cannot be imported.

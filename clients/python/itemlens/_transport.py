@@ -45,7 +45,7 @@ def failure(error: grpc.RpcError, target: str, closed: bool) -> ItemlensError:
         typed = Unavailable(message or "the call was cancelled on the way", details=typed.details)
     elif isinstance(typed, Unavailable) and (asked := proxy(target)):
         typed = Unavailable(
-            f"{message}; calls go through the proxy {asked}: put the host into no_proxy if they should not",
+            f"{message}; calls go through the proxy {asked}, put the host into no_proxy if they should not",
             details=typed.details,
         )
     typed.__cause__ = error

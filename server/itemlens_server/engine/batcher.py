@@ -175,10 +175,8 @@ class Batcher(Generic[Value, Output]):
 
     def _refuse(self, seconds: float) -> None:
         self._counts.refused += 1
-        waiting = self.waiting_tokens()
-        wait = self.admission.seconds(waiting)
         raise Overloaded(
-            f"{waiting} tokens wait for the encoder already, some {wait:.1f} seconds; try again",
+            f"{self.waiting_tokens()} tokens wait for the encoder already",
             retry_seconds=max(LEAST_RETRY_SECONDS, seconds),
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import onnxruntime
 
 from itemlens_server.engine.queue import Plan
-from itemlens_server.hardware import processor
+from itemlens_server.hardware import processor, processor_count
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ class Tunings:
         self.anew = anew
         self._file = file
         self._machine = (
-            f"{processor()}, {os.cpu_count()} processors, {threads} threads, {provider}, "
+            f"{processor()}, {processor_count()} processors, {threads} threads, {provider}, "
             f"ONNX Runtime {onnxruntime.__version__}"
         )
 

@@ -146,7 +146,7 @@ class RpcAdapter:
     def _calling(self, context: Context, priority: Priority) -> Iterator[CallContext]:
         """The call, counted as open until it ends."""
         if self._open >= self._max_calls:
-            raise Overloaded(f"{self._open} calls are open already; try again", retry_seconds=0.25)
+            raise Overloaded(f"{self._open} calls are open already", retry_seconds=0.25)
         self._open += 1
         try:
             with _ended(call_context(context, priority)) as call:

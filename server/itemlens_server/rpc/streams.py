@@ -98,7 +98,7 @@ class OpenStreams:
 
     def _make_room(self) -> None:
         if not self._waits:
-            raise Overloaded(f"{self._open} streams are open already; try again", retry_seconds=1.0)
+            raise Overloaded(f"{self._open} streams are open already", retry_seconds=1.0)
         longest = next(iter(self._waits))
         del self._waits[longest]  # it makes room once
         longest.end(f"{self._open} streams are open, and this one was idle longest; open it again")

@@ -111,9 +111,17 @@ def test_what_was_not_found_is_named() -> None:
 
 
 def test_overload_says_when_to_come_back() -> None:
-    retry = details(Overloaded("m", 1.5))["RetryInfo"]
+    error = Overloaded("12 tokens wait", 0.0512)
+    retry = details(error)["RetryInfo"]
     assert isinstance(retry, error_details_pb2.RetryInfo)
-    assert retry.retry_delay.ToMilliseconds() == 1500
+    assert retry.retry_delay.ToMilliseconds() == 60
+    assert status_of(error).message == "12 tokens wait; try again in 0.06 seconds"
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.05, "0.05"), (0.3, "0.3"), (1.5, "1.5"), (2, "2")])
+def test_a_round_time_to_wait_stays_as_it_is(seconds: float, said: str) -> None:
+    error = Overloaded("full", seconds)
+    assert (error.retry_seconds, error.message) == (seconds, f"full; try again in {said} seconds")
 
 
 def test_a_full_disk_does_not_invite_to_try_again() -> None:

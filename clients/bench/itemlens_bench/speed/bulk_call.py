@@ -12,6 +12,7 @@ from typing import Self
 import grpc
 from google.rpc import code_pb2
 
+from itemlens._transport import channel_options
 from itemlens.v1 import catalog_pb2, common_pb2
 from itemlens_bench.speed.target import CallFailed, Refused
 
@@ -31,7 +32,7 @@ class BulkCaller:
         self._writing = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        self._channel = grpc.aio.insecure_channel(self._address, UNLIMITED)
+        self._channel = grpc.aio.insecure_channel(self._address, channel_options(self._address, UNLIMITED))
         method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = self._channel.stream_stream(METHOD)
         self._stream = method()
         self._reading = asyncio.ensure_future(self._read())

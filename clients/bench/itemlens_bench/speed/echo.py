@@ -13,6 +13,7 @@ from functools import partial
 
 import grpc
 
+from itemlens._transport import channel_options
 from itemlens_bench.speed.grpc_call import BytesCaller
 from itemlens_bench.speed.target import Target
 
@@ -32,7 +33,8 @@ class Echo:
         """See Target."""
         command = [sys.executable, "-m", __name__, str(port), str(self.reply_bytes)]
         process = subprocess.Popen(command, start_new_session=True)
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        address = f"127.0.0.1:{port}"
+        with grpc.insecure_channel(address, options=channel_options(address)) as channel:
             grpc.channel_ready_future(channel).result(30)
         return process
 

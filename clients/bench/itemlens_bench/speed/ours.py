@@ -14,6 +14,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 
+from itemlens._transport import channel_options
 from itemlens.v1 import common_pb2, itemlens_pb2, itemlens_pb2_grpc
 from itemlens_bench.speed.grpc_call import BytesCaller
 from itemlens_bench.speed.target import Array, Target
@@ -94,7 +95,7 @@ def target(ours: Ours, channel: str, name: str) -> Target:
 def statistics(address: str, channel: str) -> Mapping[str, float] | None:
     """What the encoder of `channel` has counted since the server started, by the names of the contract's
     EncoderStatistics, with the cache's hits; None where nobody counts (a peer, an older server)."""
-    with grpc.insecure_channel(address) as connection:
+    with grpc.insecure_channel(address, options=channel_options(address)) as connection:
         stub = itemlens_pb2_grpc.ItemLensStub(connection)
         try:
             reply = stub.GetStatistics(itemlens_pb2.GetStatisticsRequest(), timeout=5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from itemlens_bench.speed.peers.http_calls import InfinityCaller, LitServeCaller
 from itemlens_bench.speed.peers.processes import start
 from itemlens_bench.speed.target import Caller, Target
 from itemlens_server.engine.manifest import EncoderSpec, Manifest, Precision
+from itemlens_server.hardware import processor_count
 
 CACHE = Path.home() / ".cache" / "itemlens-bench" / "peers"
 
@@ -123,7 +123,7 @@ def peers(space: Path, cache: Path = CACHE, threads: int | None = None) -> dict[
         WrongModel: see there.
     """
     encoder = text_encoder(space)
-    cores = threads or os.cpu_count() or 1
+    cores = threads or processor_count()
     return {
         name: Target(
             peer.label,

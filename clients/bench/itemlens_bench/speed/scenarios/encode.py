@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
@@ -16,6 +15,7 @@ from itemlens_bench.speed.raw import Raw
 from itemlens_bench.speed.report import Chart, Figure, Row, Section
 from itemlens_bench.speed.rounds import Contestant, Measured, play
 from itemlens_bench.speed.target import Array
+from itemlens_server.hardware import processor_count
 
 SHAPES = (Shape(1, 64), Shape(32, 8))
 COMPARED = 16
@@ -69,7 +69,7 @@ def _section(
         rows.append(
             Row(
                 name,
-                figures(measured, ceiling, os.cpu_count() or 1) | {"distance to raw": distances.get(name)},
+                figures(measured, ceiling, processor_count()) | {"distance to raw": distances.get(name)},
             )
         )
     notes = [f"{bench.rounds} rounds of {count:,} calls each; {c.name}: {c.setup}" for c in ceilings]

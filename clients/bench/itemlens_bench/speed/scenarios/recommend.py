@@ -15,6 +15,7 @@ import grpc
 import numpy as np
 
 from itemlens import Client, Item
+from itemlens._transport import channel_options
 from itemlens.v1 import itemlens_pb2, itemlens_pb2_grpc
 from itemlens_bench.speed import echo, items
 from itemlens_bench.speed.bench import Bench
@@ -193,7 +194,7 @@ def _asked(client: Client, collection: str, known: Sequence[Item], seed: int) ->
 def _recall(address: str, requests: Sequence[Request]) -> tuple[float, int]:
     """Share of the exact lists' items that are found, and the mean length of a reply in bytes."""
     recalls, lengths = [], []
-    with grpc.insecure_channel(address) as channel:
+    with grpc.insecure_channel(address, options=channel_options(address)) as channel:
         stub = itemlens_pb2_grpc.ItemLensStub(channel)
         for request in requests:
             reply = stub.Recommend(request, timeout=60)

@@ -1,0 +1,46 @@
+"""A client for a command: what goes wrong ends the command with one line that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import itemlens
+from itemlens._target import check
+from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError
+
+
+def checked_target(target: str) -> str:
+    """The target, if it is one.
+
+    Raises:
+        InvalidArgument: it is none; the message says what to write.
+    """
+    try:
+        return check(target)
+    except ValueError as error:
+        raise InvalidArgument(f"--target: {error}") from error
+
+
+@contextmanager
+def connected(target: str, **settings: Any) -> Iterator[itemlens.Client]:
+    """A client, with the client's errors as those that the command line prints.
+
+    Raises:
+        InvalidArgument: `target` is none.
+        FailedPrecondition: no server answers there.
+        ItemlensError: what the server says.
+    """
+    with itemlens.Client(checked_target(target), **settings) as client:
+        try:
+            yield client
+        except itemlens.Unavailable as error:
+            raise FailedPrecondition(
+                f"no server answers at {target} ({error.message.rpartition(': ')[2].rstrip(']')}); "
+                "start one with `itemlens serve`, or give its address with --target"
+            ) from error
+        except itemlens.ItemlensError as error:
+            raise ItemlensError(str(error)) from error
+        except (TypeError, ValueError) as error:  # seen by the client before anything was sent
+            raise InvalidArgument(str(error)) from error

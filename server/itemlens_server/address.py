@@ -1,0 +1,107 @@
+"""The address that a server listens on: what it may look like, whether it is free, and how this machine reaches it."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from itemlens_server.errors import FailedPrecondition
+
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]/\s]+):(\d{1,5})")
+_LOOPBACKS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "[0:0:0:0:0:0:0:0]": "[::1]"}
+_UNIX = ("unix:", "unix-abstract:")
+
+
+@dataclass(frozen=True)
+class Address:
+    """host:port, [IPv6]:port, unix:PATH or unix-abstract:NAME."""
+
+    text: str
+    host: str = ""
+    """An IPv6 one in brackets. "" for a socket of this machine."""
+    port: int = 0
+    """0: the system chooses."""
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """An address as it was written.
+
+        Raises:
+            ValueError: it is none; the message says what to write.
+        """
+        if text.startswith(_UNIX):
+            if text.partition(":")[2].strip("/"):
+                return cls(text)
+            raise ValueError("it has no path; write unix:PATH")
+        parts = _HOST_AND_PORT.fullmatch(text)
+        if parts and int(parts[2]) < 65536:
+            return cls(text, parts[1], int(parts[2]))
+        if re.fullmatch(r":?\d+", text):
+            raise ValueError(
+                f"it has no host; write 127.0.0.1:{text.lstrip(':')} for this machine alone, "
+                f"0.0.0.0:{text.lstrip(':')} for all"
+            )
+        if re.fullmatch(r"[\w.-]+:?|\[[^\]]*\]:?", text):
+            raise ValueError(f"it has no port; write host:port, such as {text.rstrip(':')}:50051")
+        raise ValueError("it is not an address; write host:port, [IPv6]:port or unix:PATH")
+
+    @property
+    def target(self) -> str:
+        """Where a caller on this machine finds it: a wildcard's loopback.
+
+        Raises:
+            FailedPrecondition: the port is not known before the server runs.
+        """
+        if not self.host:
+            return self.text
+        if not self.port:
+            raise FailedPrecondition(
+                f"{self.text} takes any free port: give the one that the server's log says with --target"
+            )
+        return f"{_LOOPBACKS.get(self.host, self.host)}:{self.port}"
+
+    def check_free(self) -> None:
+        """Try to take it, and give it back.
+
+        Raises:
+            FailedPrecondition: it is taken, or is none of this machine's.
+        """
+        try:
+            if self.host:
+                self._try_port()
+            elif self.text.startswith("unix:"):
+                self._try_path()
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise FailedPrecondition(
+                f"cannot listen on {self.text}: {reason}; stop what listens there, or give --listen another address"
+            ) from error
+
+    def _try_port(self) -> None:
+        name = self.host.strip("[]")
+        found = socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        failures = []
+        for family, kind, protocol, _, where in found:
+            try:
+                with socket.socket(family, kind, protocol) as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gRPC does
+                    probe.bind(where)
+            except OSError as error:
+                failures.append(error)
+        # A name may have an address of a family that this machine lacks; one that is taken is never right.
+        taken = [error for error in failures if error.errno == errno.EADDRINUSE]
+        if taken or len(failures) == len(found):
+            raise (taken or failures)[0]
+
+    def _try_path(self) -> None:
+        path = Path(re.sub("^unix:(//)?", "", self.text))
+        if not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, f"there is no folder {path.parent}")
+        if not path.exists():
+            return
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) == 0:  # gRPC would take the path from the server that has it
+                raise OSError(errno.EADDRINUSE, "another server listens there")

@@ -1,0 +1,80 @@
+"""A YAML file of settings, with the line of each key, so that errors can name the place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from itemlens_server.errors import InvalidArgument
+
+
+@dataclass(frozen=True)
+class SettingsFile:
+    """What a file says: values by name, without those that are empty."""
+
+    path: Path
+    values: dict[str, Any]
+    lines: dict[str, int]
+    """From 1."""
+
+    @classmethod
+    def read(cls, path: Path, names: Iterable[str]) -> SettingsFile:
+        """Read a file in which only `names` may be keys.
+
+        Raises:
+            InvalidArgument: it cannot be read, is not YAML, or has a key that is none of `names` or comes twice.
+        """
+        text = _text(path)
+        try:
+            root = yaml.compose(text, yaml.SafeLoader)
+            # Both readings, since the one knows the lines and the other the values.
+            values = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f"{path}, line {mark.line + 1}" if mark else str(path)
+            raise InvalidArgument(f"{where}: not YAML: {getattr(error, 'problem', None) or error}") from error
+        if root is None:
+            return cls(path, {}, {})
+        if not isinstance(root, yaml.MappingNode) or not isinstance(values, dict):
+            raise InvalidArgument(f"{path} holds no settings: write lines such as `listen: 0.0.0.0:50051`")
+        lines: dict[str, int] = {}
+        for key, _ in root.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            if name not in names:
+                near = did_you_mean(name, names)
+                hint = f"; did you mean {near}?" if near else "; docs/settings.md lists them"
+                raise InvalidArgument(f"{path}, line {line}: {name} is not a setting{hint}")
+            if name in lines:
+                raise InvalidArgument(
+                    f"{path}, line {line}: {name} is given before, in line {lines[name]}; keep one"
+                )
+            lines[name] = line
+        return cls(path, {name: value for name, value in values.items() if value is not None}, lines)
+
+    def place(self, name: str) -> str:
+        """Where a setting is given."""
+        return f"{self.path}, line {self.lines[name]}: {name}" if name in self.lines else name
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The name most like a misspelt one; "" if none is like it."""
+    plain = name.lower().replace("-", "_").removeprefix("itemlens_")
+    return next(iter(get_close_matches(plain, list(names), 1, cutoff=0.7)), "")
+
+
+def _text(path: Path) -> str:
+    try:
+        # The contents of a folder or pipe would read as no settings, and the server would run with defaults.
+        if not path.is_file():
+            path.stat()
+            raise InvalidArgument(f"{path} is no regular file; write the settings to one")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InvalidArgument(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidArgument(f"{path} cannot be read: it is not UTF-8 at byte {error.start}") from error
