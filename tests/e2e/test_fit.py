@@ -98,4 +98,4 @@ def test_without_a_server_it_says_how_to_move_later(
     models = tmp_path / "models"
     shutil.copytree(server.models, models)
     done = fit(models, server.data, collection, "--target", "127.0.0.1:1")
-    assert done.returncode == 1 and f"itemlens move {collection}" in done.stdout
+    assert done.returncode == 1 and f"itemlens move {collection}" in done.stderr

@@ -127,8 +127,8 @@ class TestRefusal:
         assert "backup" in self.refused(tiny.models, tmp_path)
 
     def test_of_wrong_settings(self, tiny: Tiny, tmp_path: Path) -> None:
-        assert "max_k" in self.refused(tiny.models, tmp_path, max_k=0)
-        assert "threads" in self.refused(tiny.models, tmp_path, threads="many")
+        assert "ITEMLENS_MAX_K is '0'" in self.refused(tiny.models, tmp_path, max_k=0)
+        assert "ITEMLENS_THREADS is 'many'" in self.refused(tiny.models, tmp_path, threads="many")
         config = tmp_path / "config.yaml"
         config.write_text("max_kk: 5\n")
         assert "max_kk" in self.refused(tiny.models, tmp_path, "--config", str(config))
@@ -136,11 +136,27 @@ class TestRefusal:
     def test_of_an_unknown_precision(self, tiny: Tiny, tmp_path: Path) -> None:
         assert "precision" in self.refused(tiny.models, tmp_path, "--precision", "int4")
 
-    def test_of_an_address_that_is_taken(self, server: Server, tiny: Tiny, tmp_path: Path) -> None:
-        assert "--listen" in self.refused(tiny.models, tmp_path, "--listen", server.address)
+    def test_of_an_address_that_is_taken_before_models_are_loaded(
+        self, server: Server, tmp_path: Path
+    ) -> None:
+        # There are no models: the address is what is said first.
+        assert "--listen" in self.refused(tmp_path / "none", tmp_path, "--listen", server.address)
+
+    def test_of_an_address_without_a_port(self, tmp_path: Path) -> None:
+        assert "it has no port; write host:port" in self.refused(tmp_path, tmp_path, "--listen", "127.0.0.1")
+
+    def test_of_a_data_folder_that_is_a_file_before_models_are_loaded(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        assert "the data folder" in self.refused(tmp_path / "none", tmp_path / "file")
 
 
 class TestSettings:
+    def test_a_misspelt_variable_is_warned_of_and_the_server_starts(self, tiny: Tiny, tmp_path: Path) -> None:
+        with Server(tiny.models, tmp_path, threds=1, port="tcp://10.0.0.1:50051") as server:
+            log = "".join(server.log)
+        assert "ITEMLENS_THREDS is not a setting and is ignored; did you mean ITEMLENS_THREADS?" in log
+        assert "ITEMLENS_PORT" not in log
+
     def test_come_from_a_file_the_environment_and_flags_and_hold(self, tiny: Tiny, tmp_path: Path) -> None:
         config = tmp_path / "config.yaml"
         config.write_text("max_k: 3\nmax_inputs: 4\nspace: other\nmax_text_bytes: 10\n")
