@@ -22,6 +22,8 @@ R = TypeVar("R")
 
 TIED = 1e-6
 """Scores nearer than this are the same: rounding of float32 sums."""
+AT_ONCE = 256
+"""Queries whose scores of all items are in memory at a time."""
 DEEP = 100
 """How much of a list is read to see ties. At most 61 items share a title, so a target that ties with one of the
 first ten is within the first hundred."""
@@ -45,8 +47,16 @@ class Asking:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         return Progress(*columns, console=self.console)
 
-    def encode(self, what: str, pictures: Sequence[PictureInput], batch: int = 16) -> NDArray[np.float32]:
-        """Raw vectors of pictures scaled to length 1, as plain numpy would compare them."""
+    def encode_texts(self, what: str, texts: Sequence[str], batch: int = 64) -> NDArray[np.float32]:
+        """Raw vectors of texts scaled to length 1, as plain numpy would compare them; float32, (texts, dimension)."""
+        parts = [texts[n : n + batch] for n in range(0, len(texts), batch)]
+        vectors = self.each(what, lambda t: self.client.encode(t, unit_length=True).vectors, parts)
+        return np.concatenate(vectors)
+
+    def encode_pictures(
+        self, what: str, pictures: Sequence[PictureInput], batch: int = 16
+    ) -> NDArray[np.float32]:
+        """The same of pictures."""
         parts = [pictures[n : n + batch] for n in range(0, len(pictures), batch)]
         vectors = self.each(what, lambda p: self.client.encode(pictures=p, unit_length=True).vectors, parts)
         return np.concatenate(vectors)
@@ -91,9 +101,12 @@ def hit(items: Sequence[Recommendation], target: str, k: int) -> float:
 def similar(
     queries: NDArray[np.float32], items: NDArray[np.float32], targets: Sequence[int], k: int
 ) -> Floats:
-    """The yardstick of `find`: hit rate at k by the cosine of unit vectors, ties by expectation."""
-    scores = queries @ items.T
-    own = scores[np.arange(len(scores)), list(targets)][:, None]
-    better = (scores > own + TIED).sum(1)
-    tied = (np.abs(scores - own) <= TIED).sum(1)
-    return np.asarray(np.clip((k - better) / tied, 0.0, 1.0), np.float64)
+    """The yardstick of `find`: hit rate at k by dot product, the cosine of unit vectors; ties by expectation."""
+    hits = []
+    for start in range(0, len(queries), AT_ONCE):
+        scores = queries[start : start + AT_ONCE] @ items.T
+        own = scores[np.arange(len(scores)), list(targets[start : start + AT_ONCE])][:, None]
+        better = (scores > own + TIED).sum(1)
+        tied = (np.abs(scores - own) <= TIED).sum(1)
+        hits.append(np.clip((k - better) / tied, 0.0, 1.0))
+    return np.concatenate(hits).astype(np.float64)
