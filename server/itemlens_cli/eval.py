@@ -116,7 +116,6 @@ def read_grocery(folder: Path) -> Grocery:
 
 def _mapping(name: str) -> Dataset:
     """One of the mappings that `itemlens index` has by name."""
-    import itemlens_datasets
-    from itemlens_datasets.mapping import Dataset
+    from itemlens_datasets.mapping import Dataset, bundled_mapping
 
-    return Dataset.read(Path(itemlens_datasets.__file__).parent / "mappings" / f"{name}.yaml")
+    return Dataset.read(bundled_mapping(name))

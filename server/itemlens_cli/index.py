@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Generic, TypeVar
 
 import typer
 from rich import progress as bars
@@ -17,10 +18,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from itemlens import Client, Event, Item, ItemlensError, NotFound, Progress, UploadReport
-from itemlens_datasets.mapping import Dataset, without_picture
-from itemlens_datasets.rows import MappingError, RowFile
+from itemlens_cli.repeats import Repeats
+from itemlens_cli.skipped import Skipped, Tally
+from itemlens_datasets.files import RowFile
+from itemlens_datasets.mapping import Dataset, Items, OnBadRow, bundled_mapping, without_picture
+from itemlens_datasets.rows import MappingError, Row
 
-_SHOWN = 5
+Entry = TypeVar("Entry")
+
+SKIPPED_ROWS = 3
+"""Exit status where rows were skipped and the others stored; 1 is a failure, 2 a wrong command line."""
 
 
 def index(
@@ -37,27 +44,43 @@ def index(
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="chooses the items that go without pictures")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="items a batch")] = 64,
+    errors: Annotated[
+        Path | None,
+        typer.Option(help="file for the rows that are skipped; default: NAME.errors.jsonl in this folder"),
+    ] = None,
 ) -> None:
     """Load items and events into a collection of a running server, as a mapping file says.
 
-    Running it again changes nothing. Where rows, items or events fail the others are loaded, and the status is 1.
+    Running it again changes nothing. A row that cannot be used, or that the server refuses, is skipped; the
+    others are loaded. The table counts skipped rows by reason, and the file of errors has each of them.
+    Exit status: 0 all rows are stored, 3 rows were skipped, 1 the load failed.
     """
-    path = _find(mapping)
+    path = Path(mapping) if Path(mapping).is_file() else bundled_mapping(mapping)
     dataset = Dataset.read(path)
+    folder = data or path.parent
+    dataset.check(folder)  # before anything is stored
+    skipped = Skipped(_errors_file(errors, path, dataset, folder))
+    load = _Load(dataset, folder, limit, without_pictures, seed)
     name = collection or dataset.collection
-    load = _Load(dataset, data or path.parent, limit, without_pictures, seed)
     console = Console()
+    parts: list[_Part[Any]] = []
     try:
         with Client(target, collection=name) as client, _progress(console) as progress:
             _make_collection(client, name, space)
             if dataset.items:
                 tell = _Bar(progress, "items", load.total(dataset.items))
-                load.reports["items"] = client.upload(
-                    load.items(), merge=dataset.items.merge, batch_size=batch_size, progress=tell
+                upload = partial(
+                    client.upload, merge=dataset.items.merge, batch_size=batch_size, progress=tell
                 )
+                parts.append(_Part("items", dataset.items, load.items, lambda item: item.item_id, skipped))
+                parts[-1].upload(upload)
             if dataset.events:
                 tell = _Bar(progress, "events", load.total(dataset.events))
-                load.reports["events"] = client.upload_events(load.events(), progress=tell)
+                upload = partial(client.upload_events, progress=tell)
+                parts.append(
+                    _Part("events", dataset.events, load.events, lambda event: event.event_id, skipped)
+                )
+                parts[-1].upload(upload)
             stored = client.get_collection()
     except ItemlensError as error:
         told = "; ".join([str(error), *getattr(error, "__notes__", ())])
@@ -65,37 +88,49 @@ def index(
             f"[bold red]not indexed:[/] {escape(told)}", highlight=False, soft_wrap=True
         )
         raise typer.Exit(1) from error
-    _print(console, load)
+    finally:
+        skipped.close()
+    _print(console, folder, parts, skipped)
     console.print(f"collection {stored.name}: {stored.item_count:,} items, {stored.event_count:,} events")
-    if any(load.bad_rows.values()) or any(report.failed for report in load.reports.values()):
-        raise typer.Exit(1)
+    for part in parts:
+        if part.failure is not None:
+            raise part.failure
+    if skipped.total:
+        raise typer.Exit(SKIPPED_ROWS)
 
 
-@dataclass
+def _errors_file(given: Path | None, mapping: Path, dataset: Dataset, folder: Path) -> Path:
+    """Where skipped rows go. MappingError if that is a file of the load itself."""
+    path = given or Path(f"{mapping.stem}.errors.jsonl")
+    used = [mapping, *(folder / file.file for file in (dataset.items, dataset.events) if file)]
+    if path.is_dir() or path.resolve() in (file.resolve() for file in used):
+        raise MappingError(f"--errors {path} would replace what is there; name another file")
+    return path
+
+
+@dataclass(frozen=True)
 class _Load:
-    """What is read of a dataset, and what came of it."""
+    """What is to be loaded of a dataset."""
 
     dataset: Dataset
     folder: Path
     limit: int | None
     without_pictures: float
     seed: int
-    bad_rows: dict[str, list[str]] = field(default_factory=lambda: {"items": [], "events": []})
-    reports: dict[str, UploadReport] = field(default_factory=dict)
     _ids: set[str] = field(default_factory=set)
+    """With a limit: the items that were read."""
 
-    def items(self) -> Iterator[Item]:
-        read = self.dataset.read_items(self.folder, self.bad_rows["items"].append)
-        for item in itertools.islice(read, self.limit):
+    def items(self, on_bad: OnBadRow) -> Iterator[tuple[Row, Item]]:
+        for row, item in itertools.islice(self.dataset.items_with_rows(self.folder, on_bad), self.limit):
             if self.limit is not None:
                 self._ids.add(item.item_id)
             bare = bool(item.texts) and without_picture(item.item_id, self.without_pictures, self.seed)
-            yield replace(item, pictures={}) if bare else item
+            yield row, replace(item, pictures={}) if bare else item
 
-    def events(self) -> Iterator[Event]:
-        for event in self.dataset.read_events(self.folder, self.bad_rows["events"].append):
+    def events(self, on_bad: OnBadRow) -> Iterator[tuple[Row, Event]]:
+        for row, event in self.dataset.events_with_rows(self.folder, on_bad):
             if self.limit is None or event.item_id in self._ids:
-                yield event
+                yield row, event
 
     def total(self, file: RowFile) -> int | None:
         """About how many entries a file gives, for the bar."""
@@ -104,17 +139,66 @@ class _Load:
         return self.limit if file is self.dataset.items else None
 
 
-def _find(mapping: str) -> Path:
-    path = Path(mapping)
-    bundled = files("itemlens_datasets") / "mappings"
-    if path.is_file():
-        return path
-    names = sorted(
-        file.name.removesuffix(".yaml") for file in bundled.iterdir() if file.name.endswith(".yaml")
-    )
-    if mapping in names:
-        return Path(str(bundled / f"{mapping}.yaml"))
-    raise MappingError(f"no mapping file {mapping}; bundled are {', '.join(names)}")
+class _Part(Generic[Entry]):
+    """The items or the events of a load, and what came of them."""
+
+    report: UploadReport
+    failure: MappingError | None = None
+    """What ended the reading of the file; the rows before it are stored."""
+
+    def __init__(
+        self,
+        name: str,
+        file: RowFile,
+        read: Callable[[OnBadRow], Iterator[tuple[Row, Entry]]],
+        id_of: Callable[[Entry], str],
+        skipped: Skipped,
+    ) -> None:
+        self.name, self.file = name, file
+        self._repeats = Repeats()
+        self._read, self._id_of, self._skipped = read, id_of, skipped
+
+    def upload(self, upload: Callable[[Iterator[Entry]], UploadReport]) -> None:
+        """Upload all of it; what the server refuses is skipped, too."""
+        self.report = upload(self._entries())
+        errors: defaultdict[str, list[ItemlensError]] = defaultdict(list)
+        for result in self.report.failed:
+            assert result.error is not None
+            errors[result.id].append(result.error)
+        # A report has ids alone, so the rows are looked up in the file.
+        with suppress(MappingError):  # the upload has met it, too
+            for row, entry in self._read(lambda bad: None) if errors else ():
+                if left := errors.get(id := self._id_of(entry)):
+                    self._refused(id, left.pop(), {"row": row.number, "line": row.line, "content": row.cells})
+        for id, left in errors.items():
+            for error in left:
+                self._refused(id, error, {})
+
+    def _refused(self, id: str, error: ItemlensError, row: dict[str, Any]) -> None:
+        message = f"{id if len(id) <= 60 else f'{id[:60]}...'}: {error.message}"
+        self._skipped.add(self.name, self.file.file, error.code.name, message, {"id": id, **row})
+
+    def _entries(self) -> Iterator[Entry]:
+        try:
+            for row, entry in self._read(partial(self._skipped.add_bad_row, self.name, self.file.file)):
+                if isinstance(self.file, Items) and not self.file.merge:  # the server says it of events
+                    self._repeats.add(self._id_of(entry), row.number)
+                yield entry
+        except MappingError as error:
+            self.failure = error  # the upload ends in order, so that what was read before is stored
+
+    def warnings(self) -> dict[str, Tally]:
+        """What was stored, but not as it stands, by reason."""
+        tallies: defaultdict[str, Tally] = defaultdict(Tally)
+        for result in self.report.warned:
+            for warning in result.warnings:
+                tallies[warning.reason].add(None, f"{result.id}: {warning.message}")
+        for row in self._repeats.rows():
+            tallies["REPEATED_ID"].add(row, "the id of an earlier row, whose item is replaced")
+        if not self.report.written and not self._skipped.count(self.name) and self.failure is None:
+            what = "has rows, but `where` keeps none" if self.file.where else "has no rows"
+            tallies["NO_ROWS"].add(None, f"{self.file.file} {what}")
+        return tallies
 
 
 def _make_collection(client: Client, name: str, space: str) -> None:
@@ -151,38 +235,30 @@ class _Bar:
         self._progress.update(self._task, completed=now.done, speed=speed)
 
 
-def _print(console: Console, load: _Load) -> None:
-    counts = Table(
-        "", "stored", "failed", "bad rows", "seconds", "a second", "resumed", title=escape(str(load.folder))
-    )
-    troubles = Table("what", "how many", "which", "first", title="errors and warnings")
-    for what, report in load.reports.items():
-        rows = load.bad_rows[what]
+def _print(console: Console, folder: Path, parts: list[_Part[Any]], skipped: Skipped) -> None:
+    counts = Table("", "stored", "skipped", "seconds", "a second", "resumed", title=escape(str(folder)))
+    warnings = Table("what", "reason", "rows", "first rows", "first", title="warnings")
+    for part in parts:
+        report = part.report
         counts.add_row(
-            what,
+            part.name,
             f"{report.written:,}",
-            f"{len(report.failed):,}",
-            f"{len(rows):,}",
+            f"{skipped.count(part.name):,}",
             f"{report.seconds:,.1f}",
             f"{report.written / max(report.seconds, 1e-9):,.0f}",
             f"{report.resumed}",
         )
-        first: dict[tuple[str, str], str] = {}
-        counted: Counter[tuple[str, str]] = Counter()
-        for result in report.failed:
-            assert result.error is not None
-            counted[key := ("error", result.error.code.name)] += 1
-            first.setdefault(key, f"{result.id}: {result.error.message}")
-        for result in report.warned:
-            for warning in result.warnings:
-                counted[key := ("warning", warning.reason)] += 1
-                first.setdefault(key, f"{result.id}: {warning.message}")
-        for key, count in counted.most_common():
-            troubles.add_row(f"{key[0]} ({what})", f"{count:,}", key[1], escape(first[key]))
-        for told in rows[:_SHOWN]:
-            troubles.add_row(f"bad row ({what})", "1", "", escape(told))
-        if len(rows) > _SHOWN:
-            troubles.add_row(f"bad row ({what})", f"{len(rows) - _SHOWN:,}", "", "more of them")
+        for reason, tally in part.warnings().items():
+            warnings.add_row(part.name, reason, *map(escape, tally.cells()))
     console.print(counts)
-    if troubles.row_count:
-        console.print(troubles)
+    if warnings.row_count:
+        console.print(warnings)
+    if skipped.total:
+        reasons = Table("what", "reason", "rows", "first rows", "first", title="skipped rows")
+        for (name, reason), tally in skipped.tallies.items():
+            reasons.add_row(name, reason, *map(escape, tally.cells()))
+        console.print(reasons)
+        kept = f"each is in {skipped.path}"
+        if skipped.write_error is not None:
+            kept = f"{skipped.path} cannot be written ({skipped.write_error.strerror}); name another with --errors"
+        console.print(f"{skipped.total:,} rows skipped; {escape(kept)}", soft_wrap=True)

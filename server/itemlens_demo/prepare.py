@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from itemlens import Client, Collection, Event, Item, NotFound, Progress, Relation
+from itemlens import Client, Collection, Event, Item, NotFound, Progress
 from itemlens_datasets import bundled
 from itemlens_server.engine.space_list import SpaceList
 from itemlens_server.errors import FailedPrecondition
@@ -60,7 +60,7 @@ def items() -> list[Item]:
                 "domain": item.domain,
                 "language": item.language,
             },
-            relations=[Relation(relation.type, relation.item_id) for relation in item.relations],
+            relations=item.relations,
         )
         for item in bundled.items()
     ]

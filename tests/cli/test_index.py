@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 import itemlens
+import itemlens_datasets.files
 from itemlens_datasets.rows import MappingError
 
 # The package has the function by the same name, so the module is asked for by its full one.
@@ -81,7 +83,8 @@ class FakeClient:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(command, "Client", FakeClient)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.chdir(tmp_path)
     FakeClient.instances.clear()
     FakeClient.known.clear()
     (tmp_path / "films.yaml").write_text(MAPPING)
@@ -142,19 +145,95 @@ def test_a_collection_that_is_there_is_kept_whatever_its_space(folder: Path) -> 
     assert client.created == []
 
 
-def test_failures_warnings_and_bad_rows_are_told_and_the_status_is_1(folder: Path) -> None:
-    (folder / "films.csv").write_text("id,title\nbad,Alien\nlong,Brazil\n,Casablanca\n")
+def test_skipped_rows_are_counted_by_reason_and_the_status_is_3(folder: Path) -> None:
+    (folder / "films.csv").write_text(
+        'id,title\nbad,Alien\nlong,Brazil\n,Casablanca\nd,"Dune\ne,Eraserhead\n'
+    )
     result, client = run(folder / "films.yaml")
-    assert result.exit_code == 1
+    assert result.exit_code == command.SKIPPED_ROWS == 3
     assert client is not None
+    assert [item.item_id for item in client.items] == ["bad", "long", "e"]
     assert len(client.events) == 2
-    for told in (
-        "INVALID_ARGUMENT",
-        "bad: is [/] bad",
-        "TEXT_TRUNCATED",
-        "films.csv, row 3: the id is empty",
+    for row in (
+        "│ items  │ 2      │ 3       │",
+        "│ items │ EMPTY            │ 1    │ 3          │ the id is empty ",
+        "│ items │ UNCLOSED_QUOTE   │ 1    │ 4          │ the quotation mark that opens column 'title' ",
+        "│ items │ INVALID_ARGUMENT │ 1    │ 1          │ bad: is [/] bad ",
+        "│ items │ TEXT_TRUNCATED │ 1    │            │ long: cut ",
+        "3 rows skipped; each is in films.errors.jsonl",
     ):
-        assert told in result.output
+        assert row in result.output
+
+
+def test_the_errors_file_has_bad_rows_and_those_that_the_server_refused(folder: Path) -> None:
+    (folder / "films.csv").write_text("id,title\n,Casablanca\nbad,Alien\nb,Brazil\n")
+    result, _ = run(folder / "films.yaml", "--errors", folder / "left.jsonl")
+    assert result.exit_code == 3
+    records = [json.loads(line) for line in (folder / "left.jsonl").read_text().splitlines()]
+    assert [(r["file"], r["row"], r["reason"], r["content"]) for r in records] == [
+        ("films.csv", 1, "EMPTY", {"id": "", "title": "Casablanca"}),
+        ("films.csv", 2, "INVALID_ARGUMENT", {"id": "bad", "title": "Alien"}),
+    ]
+    assert records[1]["id"] == "bad"
+    (folder / "films.csv").write_text("id,title\nb,Brazil\n")
+    result, _ = run(folder / "films.yaml", "--errors", folder / "left.jsonl")
+    assert result.exit_code == 0, result.output
+    assert not (folder / "left.jsonl").exists()
+
+
+def test_events_that_fit_no_rule_are_skipped_unless_a_rule_ignores_them(folder: Path) -> None:
+    mapping = (folder / "films.yaml").read_text()
+    (folder / "seen.csv").write_text("user,film,stars\nann,a,5\nbob,c,1\n")
+    rules = "{column: stars, rules: [{at_least: 4, type: view}%s]}"
+    (folder / "films.yaml").write_text(mapping.replace("type: view", "type: " + rules % ""))
+    result, client = run(folder / "films.yaml")
+    assert result.exit_code == 3
+    assert "│ events │ NO_RULE │ 1    │ 2 " in result.output
+    assert client is not None and len(client.events) == 1
+    (folder / "films.yaml").write_text(mapping.replace("type: view", "type: " + rules % ", {type: ignore}"))
+    result, client = run(folder / "films.yaml")
+    assert result.exit_code == 0, result.output
+    assert client is not None and len(client.events) == 1
+
+
+def test_rows_with_one_id_are_counted_unless_they_are_merged(folder: Path) -> None:
+    (folder / "films.csv").write_text("id,title\na,Alien\nb,Brazil\na,Aliens\na,Alien 3\n")
+    result, _ = run(folder / "films.yaml")
+    assert "REPEATED_ID" not in result.output
+    (folder / "films.yaml").write_text(MAPPING.replace("merge: true", "merge: false"))
+    result, _ = run(folder / "films.yaml")
+    assert result.exit_code == 0, result.output
+    assert "│ items │ REPEATED_ID │ 2    │ 3, 4       │ the id of an earlier row" in result.output
+
+
+@pytest.mark.parametrize(
+    ("where", "warning"),
+    [("", "films.csv has no rows"), ("where: {id: z}, ", "has rows, but `where` keeps none")],
+)
+def test_a_file_that_gives_nothing_is_told(folder: Path, where: str, warning: str) -> None:
+    (folder / "films.csv").write_text("id,title\n" + ("a,Alien\n" if where else ""))
+    (folder / "films.yaml").write_text(MAPPING.replace("items: {", "items: {" + where))
+    result, _ = run(folder / "films.yaml")
+    assert result.exit_code == 0, result.output
+    assert "NO_ROWS" in result.output and warning in result.output
+
+
+def test_what_was_read_before_a_file_breaks_off_is_stored_and_the_status_is_1(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = itemlens_datasets.files.read_lines
+
+    def broken(path: Path, encoding: str) -> Iterator[str]:
+        yield from read(path, encoding)
+        if path.name == "films.csv":
+            raise OSError("the disk is gone")
+
+    monkeypatch.setattr(itemlens_datasets.files, "read_lines", broken)
+    result, client = run(folder / "films.yaml")
+    assert client is not None
+    assert [item.item_id for item in client.items] == ["a", "b", "c"]
+    assert isinstance(result.exception, MappingError)
+    assert "cannot read" in str(result.exception) and "the disk is gone" in str(result.exception)
 
 
 def test_an_unreachable_server_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,9 +244,3 @@ def test_an_unreachable_server_is_one_line(folder: Path, monkeypatch: pytest.Mon
     result, _ = run(folder / "films.yaml")
     assert result.exit_code == 1
     assert "not indexed: UNAVAILABLE: no connection" in result.output
-
-
-def test_bundled_mappings_go_by_name(folder: Path) -> None:
-    assert command._find("ml-100k").name == "ml-100k.yaml"
-    with pytest.raises(MappingError, match="bundled are fashion, grocery"):
-        command._find("nothing")

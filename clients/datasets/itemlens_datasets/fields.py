@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from itemlens import EventType, Picture, Relation
-from itemlens_datasets.rows import Row, Scalar, is_empty
+from itemlens_datasets.files import as_list
+from itemlens_datasets.rows import Cells, Reason, RowError, Scalar, is_empty
+from itemlens_datasets.schema import Model
+
+MAX_EXACT_INTEGER = 2**53
+"""Attributes are stored as JSON's numbers, which are float64: larger whole numbers would be rounded."""
 
 
 def columns_of(template: str) -> list[str]:
@@ -19,91 +25,160 @@ def columns_of(template: str) -> list[str]:
 
 
 def _checked(template: str) -> str:
-    for _, name, spec, conversion in Formatter().parse(template):  # ValueError on a lone brace
+    try:
+        pieces = list(Formatter().parse(template))
+    except ValueError as error:
+        raise ValueError(
+            f"{template!r} has a brace without its other; write {{{{ for one that is meant"
+        ) from error
+    for _, name, spec, conversion in pieces:
         if name is not None and (not name or spec or conversion or set(name) & set(".[")):
             raise ValueError(f"a template holds plain column names in braces, not {{{name}...}}")
     return template
 
 
-Template = Annotated[str, AfterValidator(_checked)]
+def _names_a_column(given: str | list[str]) -> str | list[str]:
+    """A value that is the same in every row is a column's name without its braces."""
+    if not columns_in(as_list(given)):
+        first = as_list(given)[0] if given else ""
+        raise ValueError(
+            f'{first!r} names no column, so every row would get the same value; write "{{{first or "column"}}}"'
+        )
+    return given
 
 
-def filled(template: str, row: Row) -> str:
-    """The template with a row's values; "" if one of its columns is empty."""
-    values = {name: row.get(name) for name in columns_of(template)}
+def _without_braces(column: str) -> str:
+    if column.startswith("{") and column.endswith("}"):
+        raise ValueError(f"here stands a column's name without braces: {column[1:-1]}")
+    return column
+
+
+_Piece = Annotated[str, AfterValidator(_checked)]
+Column = Annotated[str, AfterValidator(_without_braces)]
+Template = Annotated[_Piece, AfterValidator(_names_a_column)]
+"""Text with columns in braces, at least one."""
+Templates = Annotated[list[_Piece], BeforeValidator(as_list), AfterValidator(_names_a_column)]
+"""One template or several."""
+
+
+def filled(template: str, cells: Cells) -> str:
+    """The template with a row's values; "" if one of its columns is empty. RowError where one is bytes."""
+    values = {name: cells.get(name) for name in columns_of(template)}
+    for name, value in values.items():
+        if isinstance(value, bytes):
+            raise _bad_value(name, value, "text, but bytes")
     return "" if any(is_empty(value) for value in values.values()) else template.format(**values).strip()
 
 
-def each(templates: str | list[str]) -> list[str]:
-    """A template or several, as a list."""
-    return [templates] if isinstance(templates, str) else templates
+def columns_in(templates: list[str]) -> list[str]:
+    """The columns that templates name."""
+    return [column for template in templates for column in columns_of(template)]
 
 
-def columns_in(templates: str | list[str]) -> list[str]:
-    """The columns that a template or several name."""
-    return [column for template in each(templates) for column in columns_of(template)]
-
-
-def needed(template: str, row: Row, what: str) -> str:
-    """The template with a row's values; ValueError if that is empty."""
-    if not (value := filled(template, row)):
-        raise ValueError(f"the {what} is empty")
+def needed(template: str, cells: Cells, what: str) -> str:
+    """The template with a row's values; RowError if that is empty."""
+    if not (value := filled(template, cells)):
+        columns = columns_of(template)
+        empty = next((column for column in columns if is_empty(cells.get(column))), columns[0])
+        raise RowError(Reason.EMPTY, f"the {what} is empty", empty)
     return value
 
 
-def number(row: Row, column: str | None) -> float | None:
+def number(cells: Cells, column: str | None) -> float | None:
     """A column's number; None if the cell is empty."""
-    value: Any = row.get(column) if column else None
-    if is_empty(value):
+    value: Any = cells.get(column) if column else None
+    if column is None or is_empty(value):
         return None
     try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"column {column!r}: {value!r} is no number") from error
+        read = float(value)
+    except (TypeError, ValueError, OverflowError):
+        read = math.nan
+    if not math.isfinite(read):
+        raise _bad_value(column, value, "a number")
+    return read
 
 
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def _bad_value(column: str, value: Any, wanted: str) -> RowError:
+    shown = f"{value[:40]!r}..." if isinstance(value, str | bytes) and len(value) > 40 else repr(value)[:60]
+    return RowError(Reason.BAD_VALUE, f"column {column!r}: {shown} is not {wanted}", column)
 
 
 class PictureSource(Model):
     """Where an item's pictures are: files by path, or bytes in a column."""
 
-    path: Template | list[Template] = ""
-    column: str | None = None
+    path: Templates | None = None
+    column: Column | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> PictureSource:
-        if bool(self.path) == (self.column is not None):
+        if (self.path is None) == (self.column is None):
             raise ValueError("give either path or column")
         return self
 
     def columns(self) -> list[str]:
-        return [self.column] if self.column is not None else columns_in(self.path)
+        return [self.column] if self.column is not None else columns_in(self.path or [])
 
-    def read(self, row: Row, folder: Path) -> list[Picture]:
-        if self.column is not None:
-            value: Any = row.get(self.column)
-            return [] if is_empty(value) else value if isinstance(value, list) else [value]
-        return [folder / path for template in each(self.path) if (path := filled(template, row))]
+    def read(self, cells: Cells, folder: Path) -> list[Picture]:
+        if self.column is None:
+            return [folder / path for template in self.path or [] if (path := filled(template, cells))]
+        value: Any = cells.get(self.column)
+        pictures = [] if is_empty(value) else as_list(value)
+        for picture in pictures:
+            if not isinstance(picture, bytes):
+                wanted = f'bytes; for files give `path: "{{{self.column}}}"` instead of `column`'
+                raise _bad_value(self.column, picture, wanted)
+        return pictures
 
 
 class Attribute(Model):
     """A column that is kept as a fact; `type` turns the text of a csv or tsv into a number."""
 
-    column: str
+    column: Column
     type: Literal["str", "int", "float", "bool"] | None = None
 
-    def read(self, row: Row) -> Any:
-        value = row.get(self.column)
-        if is_empty(value) or self.type is None:
-            return value
-        if self.type == "bool":
-            return str(value).strip().lower() in ("true", "1", "yes")
+    @model_validator(mode="before")
+    @classmethod
+    def _column_alone(cls, value: Any) -> Any:
+        return {"column": value} if isinstance(value, str) else value
+
+    def read(self, cells: Cells) -> Any:
+        value = cells.get(self.column)
+        if is_empty(value):
+            return None
+        match self.type:
+            case "str":
+                return str(value)
+            case "bool":
+                return self._bool(value)
+            case "float":
+                return number({self.column: value}, self.column)
+            case "int":
+                value = self._int(value)
+        if isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER:
+            cure = f"{{column: {self.column}, type: str}}"
+            raise RowError(
+                Reason.INEXACT_NUMBER,
+                f"column {self.column!r}: {value} is above 2^53 and would be rounded; keep it as text with {cure}",
+                self.column,
+            )
+        return value
+
+    def _int(self, value: Any) -> int:
         try:
-            return {"str": str, "int": int, "float": float}[self.type](value)
-        except ValueError as error:
-            raise ValueError(f"column {self.column!r}: {value!r} is no {self.type}") from error
+            read = int(value)
+        except (TypeError, ValueError, OverflowError):
+            read = None
+        if read is None or (isinstance(value, float) and read != value):
+            raise _bad_value(self.column, value, "a whole number")
+        return read
+
+    def _bool(self, value: Any) -> bool:
+        match str(value).strip().lower():
+            case "true" | "1" | "1.0" | "yes":
+                return True
+            case "false" | "0" | "0.0" | "no":
+                return False
+        raise _bad_value(self.column, value, "true or false, yes or no, 1 or 0")
 
 
 class RelationSource(Model):
@@ -113,8 +188,8 @@ class RelationSource(Model):
     id: Template
     split: str | None = None
 
-    def read(self, row: Row) -> list[Relation]:
-        value = filled(self.id, row)
+    def read(self, cells: Cells) -> list[Relation]:
+        value = filled(self.id, cells)
         return (
             [Relation(self.type, id.strip()) for id in value.split(self.split or None) if id.strip()]
             if self.split
@@ -125,40 +200,68 @@ class RelationSource(Model):
 
 
 class TypeRule(Model):
-    """One case of an event's type; without a condition it fits everything."""
+    """One case of an event's type; without a condition it fits everything. "ignore" makes no event of a row."""
 
-    type: EventType
+    type: EventType | Literal["ignore"]
     at_least: float | None = None
     equals: Scalar | None = None
 
-    def fits(self, row: Row, column: str) -> bool:
-        if self.at_least is not None and ((value := number(row, column)) is None or value < self.at_least):
+    def fits(self, cells: Cells, column: str) -> bool:
+        if self.at_least is not None and ((value := number(cells, column)) is None or value < self.at_least):
             return False
-        return self.equals is None or str(row.get(column)) == str(self.equals)
+        return self.equals is None or str(cells.get(column)) == str(self.equals)
 
 
 class TypeRules(Model):
-    """An event's type by a column's value: the first rule that fits. A row that fits none is no event."""
+    """An event's type: always the same, or by a column's value, where the first rule that fits counts."""
 
-    column: str
+    column: Column | None = None
     rules: list[TypeRule] = Field(min_length=1)
 
-    def read(self, row: Row) -> EventType | None:
-        return next((rule.type for rule in self.rules if rule.fits(row, self.column)), None)
+    @model_validator(mode="before")
+    @classmethod
+    def _type_alone(cls, value: Any) -> Any:
+        return {"rules": [{"type": value}]} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _column_for_conditions(self) -> TypeRules:
+        if self.column is None and any(r.at_least is not None or r.equals is not None for r in self.rules):
+            raise ValueError("give the `column` that the rules speak of")
+        return self
+
+    def read(self, cells: Cells) -> EventType | None:
+        """The type; None for a row to ignore. RowError if no rule fits."""
+        for rule in self.rules:
+            if rule.fits(cells, self.column or ""):
+                return None if rule.type == "ignore" else rule.type
+        raise RowError(
+            Reason.NO_RULE,
+            f"no rule gives a type to column {self.column!r}: {cells.get(self.column or '')!r}; add a rule, or "
+            "{type: ignore} at the end for rows that are no events",
+            self.column or "",
+        )
 
 
 class Time(Model):
     """When an event was: seconds or milliseconds since 1970, or ISO 8601; without a zone it is UTC."""
 
-    column: str
+    column: Column
     unit: Literal["seconds", "milliseconds", "iso"] = "iso"
 
-    def read(self, row: Row) -> datetime | None:
-        value = row.get(self.column)
+    def read(self, cells: Cells) -> datetime | None:
+        value = cells.get(self.column)
         if is_empty(value):
             return None
         if self.unit == "iso":
-            time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+            try:
+                time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
+            except ValueError:
+                wanted = "a time in ISO 8601; for numbers give `unit`: seconds or milliseconds"
+                raise _bad_value(self.column, value, wanted) from None
             return time if time.tzinfo else time.replace(tzinfo=UTC)
-        seconds = number(row, self.column) or 0.0
-        return datetime.fromtimestamp(seconds / 1000 if self.unit == "milliseconds" else seconds, UTC)
+        seconds = number(cells, self.column) or 0.0
+        try:
+            return datetime.fromtimestamp(seconds / 1000 if self.unit == "milliseconds" else seconds, UTC)
+        except (ValueError, OverflowError, OSError):
+            wanted = f"a time between the years 1 and 9999 in {self.unit}"
+            raise _bad_value(self.column, value, wanted) from None

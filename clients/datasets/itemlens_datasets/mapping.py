@@ -3,6 +3,7 @@
     collection: films
     items:
       file: films.csv                       # jsonl, csv, tsv or parquet, by its ending or `format`
+      delimiter: ";"                        # and encoding, skip_lines, columns: see RowFile
       id: "film-{id}"                       # templates name columns in braces
       texts:
         text: ["{title}.", "{genres}"]      # channel: template, or pieces; one that names an empty column is left out
@@ -27,69 +28,71 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
-from itemlens import Event, EventType, Item, Picture
+from itemlens import Event, Item, Picture
 from itemlens_datasets.fields import (
     Attribute,
-    Model,
+    Column,
     PictureSource,
     RelationSource,
     Template,
+    Templates,
     Time,
     TypeRules,
     columns_in,
-    columns_of,
-    each,
     filled,
     needed,
     number,
 )
-from itemlens_datasets.rows import MappingError, Row, RowFile, is_empty
+from itemlens_datasets.files import RowFile
+from itemlens_datasets.rows import BadRow, Cells, MappingError, Row, RowError, did_you_mean
+from itemlens_datasets.schema import Document, Keys, Model
 
 T = TypeVar("T")
+OnBadRow: TypeAlias = Callable[[BadRow], None]
+"""Is given each row that cannot be used."""
 
 
 class Items(RowFile):
     """The file of items."""
 
     id: Template
-    texts: dict[str, Template | list[Template]] = Field({})
+    texts: dict[str, Templates] = Field({})
     pictures: dict[str, PictureSource] = Field({})
-    attributes: dict[str, str | Attribute] = Field({})
+    attributes: dict[str, Attribute] = Field({})
     relations: list[RelationSource] = Field([])
     merge: bool = Field(False, description="add to stored items instead of replacing them")
     join_rows: int = Field(
         1, ge=1, description="at most so many rows that follow each other with one id are one item"
     )
 
-    def uses(self) -> Iterator[tuple[str, list[str]]]:
-        yield "id", columns_of(self.id)
-        yield from ((f"texts.{channel}", columns_in(given)) for channel, given in self.texts.items())
-        yield from ((f"pictures.{channel}", given.columns()) for channel, given in self.pictures.items())
-        yield from (
-            (f"attributes.{name}", [_attribute(given).column]) for name, given in self.attributes.items()
-        )
-        yield from ((f"relations.{n}.id", columns_of(given.id)) for n, given in enumerate(self.relations))
+    def uses(self) -> Iterator[tuple[Keys, list[str]]]:
+        yield ("id",), columns_in([self.id])
+        yield from ((("texts", channel), columns_in(given)) for channel, given in self.texts.items())
+        yield from ((("pictures", channel), given.columns()) for channel, given in self.pictures.items())
+        yield from ((("attributes", name), [given.column]) for name, given in self.attributes.items())
+        yield from ((("relations", n, "id"), columns_in([r.id])) for n, r in enumerate(self.relations))
 
-    def item(self, row: Row, folder: Path) -> Item:
-        """A row's item."""
+    def item(self, cells: Cells, folder: Path) -> Item:
+        """A row's item. RowError if it makes none."""
         texts = {
-            channel: " ".join(piece for template in each(given) if (piece := filled(template, row)))
-            for channel, given in self.texts.items()
+            channel: " ".join(piece for template in templates if (piece := filled(template, cells)))
+            for channel, templates in self.texts.items()
         }
-        pictures = {channel: given.read(row, folder) for channel, given in self.pictures.items()}
-        attributes = {name: _attribute(given).read(row) for name, given in self.attributes.items()}
+        pictures = {channel: given.read(cells, folder) for channel, given in self.pictures.items()}
+        attributes = {name: given.read(cells) for name, given in self.attributes.items()}
         return Item(
-            needed(self.id, row, "id"),
+            needed(self.id, cells, "id"),
             texts={channel: text for channel, text in texts.items() if text},
             pictures={channel: paths for channel, paths in pictures.items() if paths},
-            attributes={name: value for name, value in attributes.items() if not is_empty(value)},
-            relations=[relation for given in self.relations for relation in given.read(row)],
+            attributes={name: value for name, value in attributes.items() if value is not None},
+            relations=[relation for given in self.relations for relation in given.read(cells)],
         )
 
 
@@ -99,36 +102,38 @@ class Events(RowFile):
     id: Template | None = None
     user: Template
     item: Template
-    type: EventType | TypeRules
+    type: TypeRules
     time: Time | None = None
-    quantity: str | None = None
-    value: str | None = None
+    quantity: Column | None = None
+    value: Column | None = None
 
-    def uses(self) -> Iterator[tuple[str, list[str]]]:
-        yield "id", columns_of(self.id or "")
-        yield "user", columns_of(self.user)
-        yield "item", columns_of(self.item)
-        yield "type.column", [self.type.column] if isinstance(self.type, TypeRules) else []
-        yield "time.column", [self.time.column] if self.time else []
-        yield from ((name, [c]) for name in ("quantity", "value") if (c := getattr(self, name)))
+    def uses(self) -> Iterator[tuple[Keys, list[str]]]:
+        yield ("id",), columns_in([self.id] if self.id else [])
+        yield ("user",), columns_in([self.user])
+        yield ("item",), columns_in([self.item])
+        yield ("type", "column"), [self.type.column] if self.type.column else []
+        yield ("time", "column"), [self.time.column] if self.time else []
+        yield from (((name,), [c]) for name in ("quantity", "value") if (c := getattr(self, name)))
 
-    def event(self, row: Row) -> Event | None:
-        """A row's event; None where no rule gives it a type."""
-        type = self.type.read(row) if isinstance(self.type, TypeRules) else self.type
+    def event(self, cells: Cells) -> Event | None:
+        """A row's event; None where its rule says "ignore". RowError if it makes none."""
+        type = self.type.read(cells)
         if type is None:
             return None
-        user, item = needed(self.user, row, "user"), needed(self.item, row, "item")
-        time = self.time.read(row) if self.time else None
+        user, item = needed(self.user, cells, "user"), needed(self.item, cells, "item")
+        time = self.time.read(cells) if self.time else None
         # Without a template the id is a hash of what the event says: indexing the same file again adds nothing.
-        said = hashlib.sha256("\0".join((user, item, type, str(time))).encode()).hexdigest()[:32]
+        said = hashlib.sha256(
+            "\0".join((user, item, type, str(time))).encode("utf-8", "surrogatepass")
+        ).hexdigest()[:32]
         return Event(
             user,
             item,
             type,
             time,
-            quantity=number(row, self.quantity),
-            value=number(row, self.value),
-            event_id=needed(self.id, row, "id") if self.id else said,
+            quantity=number(cells, self.quantity),
+            value=number(cells, self.value),
+            event_id=needed(self.id, cells, "id") if self.id else said,
         )
 
 
@@ -138,56 +143,103 @@ class Dataset(Model):
     collection: str = Field("default", description="the collection to fill, unless the command names another")
     items: Items | None = None
     events: Events | None = None
+    _document: Document | None = PrivateAttr(None)
 
     @classmethod
     def read(cls, file: Path) -> Dataset:
-        """Read a mapping file. MappingError names what is wrong, by its path in the file."""
+        """Read a mapping file. MappingError names what is wrong: file, line and path of the key."""
+        document = Document(file)
+        if not isinstance(document.value, dict) or not document.value.keys() & {"items", "events"}:
+            cure = "write `items:` or `events:` with the `file` of the data and what its columns are"
+            raise MappingError(f"{document.place(())}: this is not a mapping; {cure}")
         try:
-            return cls.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
-        except (OSError, yaml.YAMLError) as error:
-            raise MappingError(f"cannot read mapping {file}: {error}") from error
+            dataset = cls.model_validate(document.value)
         except ValidationError as error:
-            told = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
-            raise MappingError(f"mapping {file.name}: {told}") from error
+            raise MappingError(document.explain(error)) from error
+        dataset._document = document
+        return dataset
 
-    def read_items(self, folder: Path, on_error: Callable[[str], None] | None = None) -> Iterator[Item]:
-        """The items, one by one. A row that makes none goes to `on_error`, or is a MappingError."""
+    def check(self, folder: Path) -> None:
+        """MappingError if a file is not there or lacks a column that the mapping names."""
+        for part, file in (("items", self.items), ("events", self.events)):
+            with self._placed(part):
+                if file is not None:
+                    file.open(folder)
+
+    def read_items(self, folder: Path, on_bad: OnBadRow | None = None) -> Iterator[Item]:
+        """The items, one by one. A row that makes none goes to `on_bad`, or is a MappingError."""
+        return (item for _, item in self.items_with_rows(folder, on_bad))
+
+    def read_events(self, folder: Path, on_bad: OnBadRow | None = None) -> Iterator[Event]:
+        """The events, one by one. A row that makes none goes to `on_bad`, or is a MappingError."""
+        return (event for _, event in self.events_with_rows(folder, on_bad))
+
+    def items_with_rows(self, folder: Path, on_bad: OnBadRow | None = None) -> Iterator[tuple[Row, Item]]:
+        """The items, each with its first row."""
         if (items := self.items) is None:
             return
-        read = _each_row(items, "items", folder, lambda row: items.item(row, folder), on_error)
+        entries = self._entries("items", items, folder, lambda cells: items.item(cells, folder), on_bad)
         if items.join_rows == 1:
-            yield from read
+            yield from entries
             return
-        for _, group in itertools.groupby(read, key=lambda item: item.item_id):
-            while rows := list(itertools.islice(group, items.join_rows)):
-                yield _joined(rows)
+        for _, group in itertools.groupby(entries, key=lambda entry: entry[1].item_id):
+            while joined := list(itertools.islice(group, items.join_rows)):
+                yield joined[0][0], _joined([item for _, item in joined])
 
-    def read_events(self, folder: Path, on_error: Callable[[str], None] | None = None) -> Iterator[Event]:
-        """The events, one by one. A row that makes none goes to `on_error`, or is a MappingError."""
+    def events_with_rows(self, folder: Path, on_bad: OnBadRow | None = None) -> Iterator[tuple[Row, Event]]:
+        """The events, each with its row."""
         if (events := self.events) is not None:
-            read = _each_row(events, "events", folder, events.event, on_error)
-            yield from (event for event in read if event is not None)
+            entries = self._entries("events", events, folder, events.event, on_bad)
+            yield from ((row, event) for row, event in entries if event is not None)
+
+    def _entries(
+        self, part: str, file: RowFile, folder: Path, build: Callable[[Cells], T], on_bad: OnBadRow | None
+    ) -> Iterator[tuple[Row, T]]:
+        with self._placed(part):
+            for row in file.open(folder):
+                if isinstance(row, Row):
+                    try:
+                        entry = build(row.cells)
+                    except RowError as error:
+                        row = BadRow.of(row.number, row.line, row.cells, error)
+                    else:
+                        yield row, entry
+                        continue
+                if on_bad is None:
+                    raise MappingError(f"{part}: {file.file}, {row}")
+                on_bad(row)
+
+    @contextmanager
+    def _placed(self, part: str) -> Iterator[None]:
+        """Name the mapping's file and line in a MappingError that speaks of a key."""
+        try:
+            yield
+        except MappingError as error:
+            if not error.keys:
+                raise
+            keys = (part, *error.keys)
+            if self._document is None:
+                raise MappingError(error.what, keys) from error
+            raise MappingError(f"{self._document.place(keys)}: {error.what}") from error
+
+
+def bundled_mapping(name: str) -> Path:
+    """The file of a mapping that comes with the package, such as "grocery"."""
+    folder = files("itemlens_datasets") / "mappings"
+    names = sorted(
+        file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml")
+    )
+    if name not in names:
+        raise MappingError(
+            f"no mapping file {name}; bundled are {', '.join(names)}{did_you_mean(name, names)}"
+        )
+    return Path(str(folder / f"{name}.yaml"))
 
 
 def without_picture(item_id: str, fraction: float, seed: int) -> bool:
     """Whether an item is of the `fraction` that is to lose its pictures. Depends on nothing but the arguments."""
     drawn = hashlib.sha256(f"{seed}:{item_id}".encode()).digest()[:8]
     return int.from_bytes(drawn, "big") / 2**64 < fraction
-
-
-def _each_row(
-    file: RowFile, place: str, folder: Path, build: Callable[[Row], T], on_error: Callable[[str], None] | None
-) -> Iterator[T]:
-    for at, row in file.rows(folder, place):
-        try:
-            entry = build(row)
-        except (ValueError, TypeError) as error:
-            told = f"{place}: {file.file}, row {at}: {error}"
-            if on_error is None:
-                raise MappingError(told) from error
-            on_error(told)
-        else:
-            yield entry
 
 
 def _joined(items: list[Item]) -> Item:
@@ -204,7 +256,3 @@ def _joined(items: list[Item]) -> Item:
         attributes={name: value for item in items for name, value in item.attributes.items()},
         relations=[relation for item in items for relation in item.relations],
     )
-
-
-def _attribute(given: str | Attribute) -> Attribute:
-    return Attribute(column=given) if isinstance(given, str) else given

@@ -7,11 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import itemlens_datasets
 from itemlens import Client, Item, Vector
 from itemlens.v1 import common_pb2, itemlens_pb2
 from itemlens_datasets import bundled
-from itemlens_datasets.mapping import Dataset
+from itemlens_datasets.mapping import Dataset, bundled_mapping
 
 ITEMS = 30_000
 HISTORY = 10
@@ -39,8 +38,7 @@ def made_items(count: int, seed: int) -> Iterator[Item]:
 
 def fashion(folder: Path) -> Iterator[Item]:
     """The fashion data set, from the folder of its files."""
-    mapping = Path(itemlens_datasets.__file__).parent / "mappings" / "fashion.yaml"
-    return iter(list(Dataset.read(mapping).read_items(folder)))
+    return iter(list(Dataset.read(bundled_mapping("fashion")).read_items(folder)))
 
 
 def stored(client: Client, collection: str) -> list[Item]:

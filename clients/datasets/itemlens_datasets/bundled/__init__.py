@@ -4,7 +4,7 @@ It serves the demonstration and the tests. The items stand in `catalogue.jsonl`,
 by `tools/catalogue_pictures`, and the users, who are not real, come from the seeded generator in `users.py`.
 """
 
-from .catalogue import BundledItem, Relation, items
+from .catalogue import BundledItem, items
 from .themes import THEMES
 from .users import NOTE, SHOWCASE_USERS, Event, EventType, User, events, users
 
@@ -15,7 +15,6 @@ __all__ = [
     "BundledItem",
     "Event",
     "EventType",
-    "Relation",
     "User",
     "events",
     "items",

@@ -4,13 +4,7 @@ import json
 from dataclasses import dataclass
 from importlib.resources import files
 
-
-@dataclass(frozen=True)
-class Relation:
-    """A typed pointer from one item to another, such as `goes_with` or `leads_to`."""
-
-    type: str
-    item_id: str
+from itemlens import Relation
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,215 @@
+"""A mapping's file of rows: which one, how it is read, and which of its rows count."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from itemlens_datasets.delimited import CELL_LINES, Delimited
+from itemlens_datasets.json_lines import json_rows
+from itemlens_datasets.lines import read_lines
+from itemlens_datasets.parquet import Parquet
+from itemlens_datasets.rows import BadRow, Cells, MappingError, Row, Scalar, did_you_mean
+from itemlens_datasets.schema import Keys, Model
+
+Format: TypeAlias = Literal["jsonl", "csv", "tsv", "parquet"]
+
+_ENDINGS: dict[str, Format] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+}
+_PEEK = 1000
+_SHOWN_NAMES = 20
+
+
+def as_list(value: Any) -> Any:
+    """A value by itself as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding=name)
+    except LookupError:
+        raise ValueError(
+            f"{name!r} is not a text encoding; write utf-8, cp1252, latin-1, utf-16, shift_jis ..."
+        ) from None
+    return name
+
+
+def _usable_delimiter(text: str) -> str:
+    if len(text) != 1 or text in '"\r\n\0':
+        tab = '; write a tab as "\\t", in double quotation marks' if text == "\\t" else ""
+        raise ValueError(f"{text!r} is not one character that can stand between cells{tab}")
+    return text
+
+
+class RowFile(Model):
+    """A file of rows with named columns."""
+
+    file: Path = Field(description="relative to the data folder")
+    format: Format | None = Field(None, description="default: by the file's ending")
+    delimiter: Annotated[str, AfterValidator(_usable_delimiter)] | None = Field(
+        None, description="between cells of csv and tsv; default: a comma, or a tab for tsv"
+    )
+    encoding: Annotated[str, AfterValidator(_known_encoding)] = Field(
+        "utf-8", description="of csv, tsv and jsonl; a byte order mark in the file has the last word"
+    )
+    cell_lines: int | None = Field(
+        None,
+        ge=1,
+        description=f"lines that a quoted cell of a csv may span; default: {CELL_LINES}, "
+        "and no cell whose lines all look like rows",
+    )
+    columns: list[str] | None = Field(None, description="names for csv and tsv; default: the first line's")
+    skip_lines: int = Field(
+        0, ge=0, description="lines of csv and tsv before the first row, or before the names"
+    )
+    empty: list[Scalar] = Field([], description="values that stand for nothing, such as n/a")
+    where: dict[str, Annotated[list[Scalar], BeforeValidator(as_list)]] = Field(
+        {}, description="keep only rows with these values"
+    )
+
+    @model_validator(mode="after")
+    def _fits_the_format(self) -> RowFile:
+        text, table = ("jsonl", "csv", "tsv"), ("csv", "tsv")
+        options = {
+            "encoding": text, "delimiter": table, "columns": table, "skip_lines": table, "cell_lines": ("csv",),
+        }  # fmt: skip
+        format = self.format or _ENDINGS.get(self.file.suffix.lower())
+        for name, formats in options.items():
+            if format and name in self.model_fields_set and format not in formats:
+                raise ValueError(f"{name} is for {' and '.join(formats)} alone; {self.file} is {format}")
+        twice = [name for name, count in Counter(self.columns or []).items() if count > 1]
+        if twice:
+            raise ValueError(f"columns names {twice[0]!r} twice")
+        return self
+
+    @abstractmethod
+    def uses(self) -> Iterator[tuple[Keys, list[str]]]:
+        """(place in the mapping, columns it needs) for each field that names columns."""
+
+    def open(self, folder: Path) -> Iterator[Row | BadRow]:
+        """Open the file and check the columns; then its rows one by one, but for those that `where` leaves out.
+
+        MappingError, now or while reading: the file cannot be read, or lacks a column that the mapping names.
+        """
+        uses = [*self.uses(), (("where",), list(self.where))]
+        path = folder / self.file
+        with _told_as_mapping_error(path):
+            path.open("rb").close()  # lines are read later
+            names, rows = self._read(path, {name for _, columns in uses for name in columns})
+        if names is not None:
+            for keys, columns in uses:
+                for column in columns:
+                    self._check_column(column, names, keys)
+        return self._kept(path, rows)
+
+    def count(self, folder: Path) -> int | None:
+        """About how many rows there are, where that is cheap to tell."""
+        path = folder / self.file
+        if self.where or not path.is_file():
+            return None
+        if self._format() == "parquet":
+            return Parquet(path).count
+        with path.open("rb") as file:
+            lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+        header = self.columns is None and self._format() != "jsonl"
+        return max(lines - self.skip_lines - header, 0)
+
+    def _format(self) -> Format:
+        format = self.format or _ENDINGS.get(self.file.suffix.lower())
+        if format is None:
+            raise MappingError(
+                f"the ending of {self.file} tells no format; give `format`: jsonl, csv, tsv or parquet "
+                "(save a spreadsheet as csv, unpack an archive first)",
+                ("file",),
+            )
+        return format
+
+    def _read(self, path: Path, needed: set[str]) -> tuple[list[str] | None, Iterable[Row | BadRow]]:
+        """Names of the columns, None where no row tells them, and the rows."""
+        match self._format():
+            case "parquet":
+                file = Parquet(path)
+                return file.names, file.rows(needed)
+            case "jsonl":
+                rows = json_rows(read_lines(path, self.encoding))
+                # An object may leave out what it does not have, so the columns are those of any of the first rows.
+                first = list(itertools.islice(rows, _PEEK))
+                objects = [row.cells for row in first if isinstance(row, Row)]
+                names = list(dict.fromkeys(name for cells in objects for name in cells))
+                return names if objects else None, itertools.chain(first, rows)
+            case table:
+                # A tsv does not quote: a title that begins with a quotation mark is a title.
+                delimited = Delimited(
+                    read_lines(path, self.encoding),
+                    delimiter=self.delimiter or ("\t" if table == "tsv" else ","),
+                    quoted=table == "csv",
+                    cell_lines=self.cell_lines,
+                    skip_lines=self.skip_lines,
+                )
+                names = self.columns or delimited.names()
+                if not names:
+                    raise MappingError(f"{self.file} is empty: it has no line with the names of its columns")
+                return names, delimited.rows(names)
+
+    def _check_column(self, column: str, names: list[str], keys: Keys) -> None:
+        found = names.count(column)
+        if found > 1:
+            cure = "rename one, or name all with `columns` and `skip_lines: 1`"
+            raise MappingError(f"{self.file} has {found} columns {column!r}; {cure}", keys)
+        if found == 0:
+            more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+            hint = did_you_mean(column, names)
+            other = next((mark for mark in ";\t|," if len(names) == 1 and mark in names[0]), None)
+            if other is not None:
+                hint = f'; is it divided by {other!r}? then give `delimiter: "{other}"`'.replace("\t", "\\t")
+            raise MappingError(
+                f"{self.file} has no column {column!r}; it has {', '.join(names[:_SHOWN_NAMES])}{more}{hint}",
+                keys,
+            )
+
+    def _kept(self, path: Path, rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
+        with _told_as_mapping_error(path):
+            for row in rows:
+                if isinstance(row, BadRow):
+                    yield row
+                elif self._keeps(row.cells):
+                    yield row._replace(cells=self._emptied(row.cells)) if self.empty else row
+
+    def _keeps(self, cells: Cells) -> bool:
+        # As text: a csv knows nothing else, and a YAML 1 is meant to find its "1".
+        return all(str(cells.get(name)) in map(str, values) for name, values in self.where.items())
+
+    def _emptied(self, cells: Cells) -> Cells:
+        return {name: None if value in self.empty else value for name, value in cells.items()}
+
+
+@contextmanager
+def _told_as_mapping_error(path: Path) -> Iterator[None]:
+    """Turn whatever reading a file raises into a MappingError that names the file."""
+    try:
+        yield
+    except MappingError as error:
+        raise MappingError(error.what, error.keys or ("file",)) from error
+    except FileNotFoundError as error:
+        near = did_you_mean(path.name, [p.name for p in path.parent.glob(f"*{path.suffix}")])
+        raise MappingError(
+            f"no file {path}{near or '; name the folder of the data with --data'}", ("file",)
+        ) from error
+    except OSError as error:
+        raise MappingError(f"cannot read {path}: {error.strerror or error}", ("file",)) from error
+    except ValueError as error:
+        raise MappingError(f"cannot read {path}: {error}", ("file",)) from error

@@ -1,0 +1,90 @@
+"""Rows that `itemlens index` leaves out: counted by reason, and written to a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from itemlens_datasets.rows import BadRow
+
+_FIRST = 5
+
+
+@dataclass
+class Tally:
+    """How often something came up, and where first."""
+
+    count: int = 0
+    rows: list[int] = field(default_factory=list)
+    """Numbers of the first rows."""
+    first: str = ""
+
+    def add(self, row: int | None, message: str) -> None:
+        self.count += 1
+        if row is not None and len(self.rows) < _FIRST:
+            self.rows.append(row)
+        self.first = self.first or message
+
+    def cells(self) -> tuple[str, str, str]:
+        """Count, first rows and first message, for a table."""
+        more = ", ..." if self.count > len(self.rows) > 0 else ""
+        return f"{self.count:,}", ", ".join(map(str, self.rows)) + more, self.first
+
+
+class Skipped:
+    """The rows that were left out. Memory is bounded: a tally for each reason; the rows go to the file.
+
+    The file is JSON lines and is there only if rows were left out; one of an earlier run is replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.tallies: dict[tuple[str, str], Tally] = {}
+        """By ("items" or "events", reason)."""
+        self.write_error: OSError | None = None
+        self._file: TextIO | None = None
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            self.write_error = error
+
+    @property
+    def total(self) -> int:
+        return sum(tally.count for tally in self.tallies.values())
+
+    def count(self, part: str) -> int:
+        """Rows that were left out of a part."""
+        return sum(tally.count for (of, _), tally in self.tallies.items() if of == part)
+
+    def add_bad_row(self, part: str, file: Path, bad: BadRow) -> None:
+        """A row that makes no item or event."""
+        record = {"row": bad.number, "line": bad.line, "column": bad.column or None, "content": bad.content}
+        self.add(part, file, bad.reason, bad.message, record)
+
+    def add(self, part: str, file: Path, reason: str, message: str, record: Mapping[str, Any]) -> None:
+        """A row that is left out; `record` says more of it, with its number as "row"."""
+        self.tallies.setdefault((part, reason), Tally()).add(record.get("row"), message)
+        self._write({"part": part, "file": str(file), "reason": reason, "message": message, **record})
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _write(self, record: Mapping[str, Any]) -> None:
+        if self.write_error is not None:
+            return
+        try:
+            if self._file is None:
+                # backslashreplace: half a surrogate pair, which UTF-8 cannot hold, becomes JSON's \udXXX.
+                self._file = self.path.open("w", encoding="utf-8", errors="backslashreplace")
+            self._file.write(json.dumps(record, ensure_ascii=False, default=_shown) + "\n")
+        except OSError as error:
+            self.write_error = error  # the rows are counted nonetheless, and the load goes on
+
+
+def _shown(value: object) -> str:
+    return f"<{len(value)} bytes>" if isinstance(value, bytes) else str(value)
