@@ -38,5 +38,8 @@ class CandidateIndex(Protocol):
     def build(self, view: View) -> bool:
         """Take in what is new in `view` if that is worth it, and save. Whether anything was done."""
 
-    def load(self, view: View) -> None:
-        """Take what `build` saved, if it is whole, of the same identity, and holds the rows that it should."""
+    def load(self, view: View, last_label: int) -> None:
+        """Take what `build` saved, as far as it is whole, of the same identity, and holds the rows that it should.
+
+        last_label: the highest label that the store has given to any row.
+        """

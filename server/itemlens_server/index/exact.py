@@ -23,5 +23,5 @@ class ExactIndex:
         """There is nothing to build."""
         return False
 
-    def load(self, view: View) -> None:
+    def load(self, view: View, last_label: int) -> None:
         """There is nothing to load."""

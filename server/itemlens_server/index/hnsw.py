@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from itemlens_server.fusion.head import Head
-from itemlens_server.fusion.rows import Ints, View
+from itemlens_server.fusion.rows import Bools, Ints, View
 from itemlens_server.index import segments
 from itemlens_server.index.candidate_index import CandidateRequest
 
@@ -58,9 +58,14 @@ class HnswIndex:
         fresh_from = int(np.searchsorted(view.labels, built[-1].last, side="right")) if built else 0
         fresh = np.arange(fresh_from, len(view.labels), dtype=np.int64)
         labels: list[list[Ints]] = [[] for _ in range(request.interests)]
+
+        def eligible(labels: Ints) -> Bools:
+            positions = np.minimum(np.searchsorted(view.labels, labels), len(view.labels) - 1)
+            return np.asarray((view.labels[positions] == labels) & request.mask[positions])
+
         for segment in built:
             for channel, directions in request.directions.items():
-                for query, nearest in enumerate(segment.search(channel, directions, depth)):
+                for query, nearest in enumerate(segment.search(channel, directions, depth, eligible)):
                     labels[query].append(nearest)
         candidates = []
         for nearest_lists in labels:
@@ -92,14 +97,21 @@ class HnswIndex:
         finally:
             self._building.release()
 
-    def load(self, view: View) -> None:
+    def load(self, view: View, last_label: int) -> None:
         """See CandidateIndex."""
-        loaded = segments.load(self._directory, self._identity)
+        loaded = segments.load(self._directory, self._identity, self._blocks)
         labels, h = view.labels[view.alive], view.h[view.alive]
-        if all(segments.covers(segment, self._blocks, labels, h) for segment in loaded):
-            self._segments = tuple(loaded)
-        else:
-            log.warning("graphs in %s lack rows of the store: they are built again", self._directory)
+        kept: list[segments.Segment] = []
+        for segment in loaded:
+            # A row that the store has yet to number would be taken for the one of the graph.
+            after = kept[-1].last if kept else 0
+            if segment.last > last_label or not segment.holds(after, self._blocks, labels, h):
+                log.warning(
+                    "graphs in %s are of other items than the store's: they are built again", self._directory
+                )
+                break
+            kept.append(segment)
+        self._segments = tuple(kept)
 
     def graph_rows(self) -> int:
         """How many rows are in graphs."""

@@ -4,8 +4,6 @@ A segment holds a range of rows: for each channel one graph of the items that ha
 is imputed. hnswlib must not be searched while it is added to, so nothing is added: new rows are searched exactly
 until a background build makes a segment of them, and small neighbours are merged on the way (as in an LSM tree).
 Deleted rows are dropped from results, and from the graphs at the next merge.
-
-Y. Malkov, D. Yashunin, "Efficient and robust approximate nearest neighbor search using HNSW graphs", 2016.
 """
 
 from __future__ import annotations
@@ -15,26 +13,21 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import hnswlib
 import numpy as np
 
 from itemlens_server.durable import publish
 from itemlens_server.fusion.head import unit
-from itemlens_server.fusion.rows import Array, Ints
+from itemlens_server.fusion.rows import Array, Bools, Ints
+from itemlens_server.index.graph import Graph
 
 log = logging.getLogger(__name__)
-M = 16
-EF_CONSTRUCTION = 200
-# hnswlib searches as deep as the larger of ef and k: with the least ef each search says by k how deep it is.
-EF_BY_K = 1
 MANIFEST = "graphs.json"
-# As files on disk name them. Predicted: imputed.
-PRESENCES = ("present", "predicted")
+# As files on disk name them.
+PRESENCES = ("present", "imputed")
 
 
 @dataclass(frozen=True)
@@ -45,6 +38,12 @@ class Block:
     start: int
     stop: int
 
+    def vectors(self, h: Array, presence: str) -> tuple[Bools, Array]:
+        """Which rows of h [n, dimension] have the channel in this way, and unit e of those."""
+        chosen = np.asarray(h[:, self.stop + PRESENCES.index(presence)] > 0.5)
+        # An imputed block is r e'; the graph wants unit length.
+        return chosen, unit(h[chosen, self.start : self.stop])
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -53,57 +52,45 @@ class Segment:
     first: int
     last: int
     rows: int
-    graphs: Mapping[tuple[str, str], Any]
+    graphs: Mapping[tuple[str, str], Graph]
 
-    def search(self, channel: str, directions: Array, k: int) -> list[Ints]:
-        """Labels of the nearest rows for each of `directions` [m, width], by dot product with unit e."""
+    def search(
+        self, channel: str, directions: Array, depth: int, eligible: Callable[[Ints], Bools]
+    ) -> list[Ints]:
+        """Labels of the nearest rows for each of `directions` [m, width], by dot product with unit e; see Graph."""
         nearest: list[list[Ints]] = [[] for _ in directions]
         for presence in PRESENCES:
             graph = self.graphs.get((channel, presence))
-            if graph is None:
-                continue
-            wanted = min(k, graph.get_current_count())
-            try:
-                labels, _ = graph.knn_query(directions, k=wanted, num_threads=1)
-            except RuntimeError:
-                # hnswlib finds fewer than it was asked for where a graph falls into parts: all rows are scored then.
-                labels = np.tile(np.asarray(graph.get_ids_list()), (len(directions), 1))
-            for row, row_labels in enumerate(labels.astype(np.int64)):
-                nearest[row].append(row_labels)
+            if graph is not None:
+                for lists, labels in zip(nearest, graph.search(directions, depth, eligible), strict=True):
+                    lists.append(labels)
         return [np.concatenate(lists) if lists else np.zeros(0, np.int64) for lists in nearest]
+
+    def holds(self, after: int, blocks: Sequence[Block], labels: Ints, h: Array) -> bool:
+        """Whether the graphs hold all rows (labels [n] ascending, h [n, dimension]) from behind `after` to the last.
+
+        They do not where the store was replaced by another one, such as a backup: rows may have the same labels then
+        and other contents.
+        """
+        own = slice(*np.searchsorted(labels, [after + 1, self.last + 1]))
+        for block in blocks:
+            for presence in PRESENCES:
+                chosen, e = block.vectors(h[own], presence)
+                graph = self.graphs.get((block.channel, presence))
+                if len(e) and (graph is None or not graph.holds(labels[own][chosen], e)):
+                    return False
+        return True
 
 
 def build(labels: Ints, h: Array, blocks: Sequence[Block]) -> Segment:
     """A segment of rows: labels [n] ascending, h [n, dimension]."""
     graphs = {}
     for block in blocks:
-        for flag, presence in enumerate(PRESENCES):
-            chosen = h[:, block.stop + flag] > 0.5
-            count = int(chosen.sum())
-            if not count:
-                continue
-            graph = hnswlib.Index(space="ip", dim=block.stop - block.start)
-            graph.init_index(max_elements=count, M=M, ef_construction=EF_CONSTRUCTION, random_seed=100)
-            # An imputed block is r e'; the graph wants unit length.
-            graph.add_items(unit(h[chosen, block.start : block.stop]), labels[chosen], num_threads=1)
-            graph.set_ef(EF_BY_K)
-            graphs[block.channel, presence] = graph
+        for presence in PRESENCES:
+            chosen, e = block.vectors(h, presence)
+            if len(e):
+                graphs[block.channel, presence] = Graph.build(labels[chosen], e)
     return Segment(int(labels[0]), int(labels[-1]), len(labels), graphs)
-
-
-def covers(segment: Segment, blocks: Sequence[Block], labels: Ints, h: Array) -> bool:
-    """Whether the graphs hold every one of the rows (labels [n] ascending, h [n, dimension]) that they should.
-
-    They do not where the store's file was replaced by another one, such as a backup.
-    """
-    own = slice(*np.searchsorted(labels, [segment.first, segment.last + 1]))
-    for block in blocks:
-        for flag, presence in enumerate(PRESENCES):
-            wanted = labels[own][h[own, block.stop + flag] > 0.5]
-            graph = segment.graphs.get((block.channel, presence))
-            if len(wanted) and (graph is None or not np.isin(wanted, graph.get_ids_list()).all()):
-                return False
-    return True
 
 
 def plan(segments: Sequence[Segment], alive_labels: Ints, minimum: int) -> tuple[int, int] | None:
@@ -137,56 +124,62 @@ def save(directory: Path, segments: Sequence[Segment], identity: Mapping[str, ob
     try:
         described = []
         for n, segment in enumerate(segments):
-            files: list[dict[str, object]] = []
+            graphs: list[dict[str, object]] = []
             for (channel, presence), graph in segment.graphs.items():
-                path = new / f"{n}-{len(files)}.hnsw"
-                graph.save_index(str(path))
-                if path.stat().st_size != graph.index_file_size():
-                    # hnswlib does not look whether its writes went well (a full disk).
-                    raise OSError(f"{path} was not written whole")
-                files.append({
-                    "file": path.name, "channel": channel, "presence": presence, "sha256": _hash(path),
-                    "count": graph.get_current_count(), "dim": graph.dim,
+                nodes, items = new / f"{n}-{len(graphs)}.hnsw", new / f"{n}-{len(graphs)}.npy"
+                graph.save(nodes, items)
+                graphs.append({
+                    "channel": channel, "presence": presence, "count": graph.hnsw.get_current_count(),
+                    "nodes": nodes.name, "nodes_sha256": _hash(nodes),
+                    "items": items.name, "items_sha256": _hash(items),
                 })  # fmt: skip
             described.append(
-                {"first": segment.first, "last": segment.last, "rows": segment.rows, "graphs": files}
+                {"first": segment.first, "last": segment.last, "rows": segment.rows, "graphs": graphs}
             )
-        manifest = new / MANIFEST
-        manifest.write_text(json.dumps({"identity": identity, "segments": described}))
+        snapshot = {"identity": identity, "segments": described}
+        manifest = {"sha256": _checksum(snapshot), "snapshot": snapshot}
+        (new / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
         publish(new, directory)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
 
 
-def load(directory: Path, identity: Mapping[str, object]) -> list[Segment]:
+def load(directory: Path, identity: Mapping[str, object], blocks: Sequence[Block]) -> list[Segment]:
     """Read a snapshot of the same `identity`; an empty list where it is missing, damaged or of another one."""
     for leftover in directory.parent.glob(directory.name + ".*"):
         shutil.rmtree(leftover, ignore_errors=True)
     try:
-        about = json.loads((directory / MANIFEST).read_text())
-        if about["identity"] != dict(identity):
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        snapshot = manifest["snapshot"]
+        # hnswlib trusts what it reads (hnswlib#673): only what was written here is given to it.
+        if manifest["sha256"] != _checksum(snapshot):
+            raise ValueError(f"{MANIFEST} is damaged")
+        if snapshot["identity"] != dict(identity):
             log.info("graphs in %s are of another space: they are built again", directory)
             return []
+        widths = {block.channel: block.stop - block.start for block in blocks}
         segments = []
-        for described in about["segments"]:
+        for described in snapshot["segments"]:
             graphs = {}
             for g in described["graphs"]:
-                path = directory / g["file"]
-                # hnswlib trusts what it reads (hnswlib#673): only what we wrote is given to it.
-                if _hash(path) != g["sha256"]:
-                    raise ValueError(f"{path.name} is damaged")
-                graph = hnswlib.Index(space="ip", dim=g["dim"])
-                graph.load_index(str(path), max_elements=g["count"])
-                graph.set_ef(EF_BY_K)
-                graphs[g["channel"], g["presence"]] = graph
+                for file in ("nodes", "items"):
+                    if _hash(directory / g[file]) != g[f"{file}_sha256"]:
+                        raise ValueError(f"{g[file]} is damaged")
+                graphs[g["channel"], g["presence"]] = Graph.load(
+                    directory / g["nodes"], directory / g["items"], widths[g["channel"]], g["count"]
+                )
             segments.append(Segment(described["first"], described["last"], described["rows"], graphs))
         return segments
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except Exception as error:  # derived state: whatever is wrong with it, it can be built again
         log.warning("graphs in %s cannot be used (%s): they are built again", directory, error)
         return []
+
+
+def _checksum(snapshot: object) -> str:
+    return hashlib.sha256(json.dumps(snapshot, sort_keys=True).encode()).hexdigest()
 
 
 def _hash(path: Path) -> str:

@@ -87,7 +87,7 @@ class Collection:
         for other in self.directory.glob("graphs*"):
             if other.name != f"graphs-{self.space.space_id}":
                 shutil.rmtree(other, ignore_errors=True)
-        self.index.load(self._rows.view())
+        self.index.load(self._rows.view(), reader.last_label())
         table = ItemToItem.load(self.directory / TABLE_FILE)
         if table is None or table.regularisation != self.space.head.behaviour_lambda:
             return

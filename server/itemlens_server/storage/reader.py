@@ -55,6 +55,11 @@ class Reader:
         rows = self._connection.execute("SELECT row FROM items WHERE collection = ?", (collection,))
         return {int(label) for (label,) in rows}
 
+    def last_label(self) -> int:
+        """The highest label that any item of the store was given; 0 if there were none."""
+        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'items'").fetchone()
+        return int(row[0]) if row else 0
+
     def counts(self, collection: int) -> tuple[int, int, int]:
         """Items, events and sequence number of a collection."""
         row = self._connection.execute(
