@@ -155,12 +155,16 @@ class RpcAdapter:
             self._open -= 1
 
     def _in_thread(self, handler: Handler[Request, Response]) -> Coroutine[Request, Response]:
+        def run(request: Request, call: CallContext) -> Response:
+            call.check()  # it may have waited for the thread
+            return handler(request, call)
+
         async def work(request: Request, call: CallContext) -> Response:
             loop = asyncio.get_running_loop()
             if call.priority is Priority.INTERACTIVE:
-                return await loop.run_in_executor(self._pool, handler, request, call)
+                return await loop.run_in_executor(self._pool, run, request, call)
             async with self._bulk:
-                return await loop.run_in_executor(self._pool, handler, request, call)
+                return await loop.run_in_executor(self._pool, run, request, call)
 
         return work
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -14,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 
 from itemlens_server.config import Settings
 from itemlens_server.errors import FailedPrecondition
+from itemlens_server.rpc.calls import not_of_gone_callers
 from itemlens_server.rpc.standard import Health, Reflection
 from itemlens_server.rpc.streams import OpenStreams
 
@@ -51,6 +53,7 @@ class GrpcServer:
             ("grpc.server.max_pending_requests", PENDING_CALLS),
             ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING_CALLS),
         ]
+        logging.getLogger("grpc._cython.cygrpc").addFilter(not_of_gone_callers)
         self._port: Future[int] = Future()
         self._stop: Callable[[float], None] = lambda _: None
         self._thread = threading.Thread(target=self._run, name="grpc", daemon=True)

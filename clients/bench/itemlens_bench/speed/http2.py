@@ -2,7 +2,7 @@
 
 The load shares the machine with the server that it measures, and a call of gRPC's own Python client costs about as much
 as a call costs the server. Header compression is switched off in both directions, so nothing has a state but the flow
-control; there is no retrying, no TLS and no limit of streams (gRPC's servers set none).
+control and the server's limit of streams: calls past it wait, and those that the server refuses are sent again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from enum import IntEnum
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
-HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE = 1, 4
+HEADER_TABLE_SIZE, MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE = 1, 3, 4
+REFUSED_STREAM = 7
+REFUSED_SECONDS = 0.001
 HEADER_LENGTH = 9
 MOST_FRAME = 16_384
 FIRST_WINDOW, MOST_WINDOW = 65_535, (1 << 31) - 1
@@ -36,6 +38,10 @@ class Frame(IntEnum):
 
 class ConnectionFailed(Exception):
     """The connection or a stream of it broke; the message says how."""
+
+
+class _Refused(Exception):
+    """The server has no room for the stream, and has done nothing with it."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class Connection(asyncio.Protocol):
         self._streams: dict[int, _Stream] = {}
         self._next = 1
         self._window = self._stream_window = FIRST_WINDOW
+        self._most_streams = 1 << 31
         self._room = asyncio.Event()
         self._received = bytearray()
         self._taken = 0
@@ -86,6 +93,17 @@ class Connection(asyncio.Protocol):
         Raises:
             ConnectionFailed: see there.
         """
+        while True:
+            try:
+                return await self._try(message)
+            except _Refused:
+                # The server may count a stream for a moment after its reply.
+                await asyncio.sleep(REFUSED_SECONDS)
+
+    async def _try(self, message: bytes) -> Reply:
+        while self._lost is None and len(self._streams) >= self._most_streams:
+            self._room.clear()
+            await self._room.wait()
         if self._lost is not None:
             raise ConnectionFailed(self._lost)
         number, self._next = self._next, self._next + 2
@@ -149,14 +167,15 @@ class Connection(asyncio.Protocol):
                     self._transport.write(_refill(self._taken))
                     self._taken = 0
             case Frame.HEADERS if flags & END_STREAM and stream is not None:
-                del self._streams[number]
+                self._remove(number)
                 if not stream.done.done():
                     stream.done.set_result(_reply(payload, stream.body))
             case Frame.RST_STREAM if stream is not None:
-                del self._streams[number]
+                self._remove(number)
                 code = int.from_bytes(payload)
                 if not stream.done.done():
-                    stream.done.set_exception(ConnectionFailed(f"the server reset the stream: {code}"))
+                    failed = ConnectionFailed(f"the server reset the stream: {code}")
+                    stream.done.set_exception(_Refused() if code == REFUSED_STREAM else failed)
             case Frame.SETTINGS if not flags & ACK:
                 self._settle(payload)
             case Frame.PING if not flags & ACK:
@@ -171,12 +190,19 @@ class Connection(asyncio.Protocol):
                     stream.window += more
                 self._room.set()
 
+    def _remove(self, number: int) -> None:
+        del self._streams[number]
+        self._room.set()
+
     def _settle(self, payload: bytes) -> None:
         for name, value in struct.iter_unpack(">HI", payload):
             if name == INITIAL_WINDOW_SIZE:
                 for stream in self._streams.values():
                     stream.window += value - self._stream_window
                 self._stream_window = value
+                self._room.set()
+            elif name == MAX_CONCURRENT_STREAMS:
+                self._most_streams = value
                 self._room.set()
         self._transport.write(_frame(Frame.SETTINGS, ACK, 0, b""))
 
