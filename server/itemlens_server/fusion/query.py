@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from itemlens_server.errors import InvalidArgument, Warning
+from itemlens_server.errors import InvalidArgument, Warning, quoted
 from itemlens_server.fusion.head import (
     DISLIKE,
     HISTORY,
@@ -197,7 +197,7 @@ def changed_weights(
     for name, change in changes.items():
         if name not in channels:
             raise InvalidArgument(
-                f"no channel {name!r}; there are {', '.join(head.names)}", "channel_weights"
+                f"no channel {quoted(name)}; there are {', '.join(head.names)}", "channel_weights"
             )
         old = channels[name]
         channels[name] = ChannelWeights(

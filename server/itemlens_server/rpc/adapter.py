@@ -57,7 +57,7 @@ class RpcAdapter:
         self._pool = pool
         self._streams = streams
         self._max_calls = settings.max_calls
-        self._max_bytes = settings.max_message_bytes
+        self.max_bytes = settings.max_message_bytes
         self._open = 0
         self._bulk = asyncio.Semaphore(max(1, settings.rpc_threads // 2))
         self._observer = GuardedObserver(observer)
@@ -175,9 +175,9 @@ class RpcAdapter:
         request = said(received)
         call.check()
         data = (await work(request, call)).SerializeToString()
-        if len(data) > self._max_bytes:
+        if len(data) > self.max_bytes:
             raise InvalidArgument(
-                f"the answer would have {len(data)} bytes, more than the {self._max_bytes} of a message: "
+                f"the answer would have {len(data)} bytes, more than the {self.max_bytes} of a message: "
                 "ask for less at once"
             )
         exchange.response_bytes += len(data)

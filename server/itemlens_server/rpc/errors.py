@@ -34,6 +34,17 @@ CODES: dict[type[ItemlensError], int] = {
 }
 
 
+# An error travels in headers, of which gRPC's clients take 8 KiB: the message twice, each of its bytes as three or as
+# four thirds.
+MESSAGE_BYTES, NAME_BYTES = 1000, 300
+
+
+def cut(text: str, most: int) -> str:
+    """`text`, in at most so many bytes of UTF-8."""
+    data = text.encode(errors="replace")
+    return text if len(data) <= most else data[: most - 3].decode(errors="ignore") + "..."
+
+
 def code_of(error: ItemlensError) -> int:
     """The canonical code of an error."""
     return next(code for kind, code in CODES.items() if isinstance(error, kind))
@@ -44,18 +55,24 @@ def item_status(error: ItemlensError | None, field: str = "") -> common_pb2.Item
     if error is None:
         return common_pb2.ItemStatus()
     path = ".".join(part for part in (field, error.field) if part)
-    return common_pb2.ItemStatus(code=code_of(error), message=error.message, field=path)
+    return common_pb2.ItemStatus(
+        code=code_of(error), message=cut(error.message, MESSAGE_BYTES), field=cut(path, NAME_BYTES)
+    )
 
 
 def status_of(error: ItemlensError) -> status_pb2.Status:
     """The rich status of a whole call."""
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
     if isinstance(error, InvalidArgument):
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=cut(error.field, NAME_BYTES), description=cut(error.message, MESSAGE_BYTES)
+        )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if isinstance(error, NotFound):
         details.append(
-            error_details_pb2.ResourceInfo(resource_type=error.resource_type, resource_name=error.name)
+            error_details_pb2.ResourceInfo(
+                resource_type=error.resource_type, resource_name=cut(error.name, NAME_BYTES)
+            )
         )
     if isinstance(error, Overloaded):
         retry = error_details_pb2.RetryInfo()
@@ -67,4 +84,4 @@ def status_of(error: ItemlensError) -> status_pb2.Status:
         message_of_any.Pack(detail)
         packed.append(message_of_any)
     message = f"{error.field}: {error.message}" if error.field else error.message
-    return status_pb2.Status(code=code_of(error), message=message, details=packed)
+    return status_pb2.Status(code=code_of(error), message=cut(message, MESSAGE_BYTES), details=packed)

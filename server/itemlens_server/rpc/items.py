@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2, common_pb2
-from itemlens_server.errors import InvalidArgument, NotFound
+from itemlens_server.errors import InvalidArgument, NotFound, quoted
 from itemlens_server.rpc import messages
 from itemlens_server.rpc.errors import item_status
 from itemlens_server.services import CallContext, Catalogue, ItemInput, Space, StoredItem, stored_content
 
 DEFAULT_PAGE, LARGEST_PAGE = 100, 1000
+# A label, which is what SQLite holds in 8 bytes, in hexadecimal.
+PAGE_TOKEN = re.compile(r"[1-9a-f][0-9a-f]{0,14}")
 # A page that has grown so large ends early: it must fit into a message.
 PAGE_BYTES = 8 << 20
 
@@ -37,30 +40,34 @@ class GetItems:
     """Items by id."""
 
     catalogue: Catalogue
+    max_bytes: int
 
     def __call__(
         self, request: catalog_pb2.GetItemsRequest, call: CallContext
     ) -> catalog_pb2.GetItemsResponse:
         collection = self.catalogue.collection(request.collection)
         items = self.catalogue.get(collection, request.item_ids, request.with_pictures)
-        space_id, vectors = collection.space.space_id, {}
-        if request.with_vectors:
-            vectors = self.catalogue.vectors(collection, [item.label for item in items.values()])
+        space_id, reply_bytes = collection.space.space_id, 0
         reply = catalog_pb2.GetItemsResponse(space_id=space_id)
-        for n, item_id in enumerate(request.item_ids):
-            item = items.get(item_id)
+        for n, (item_id, item) in enumerate(zip(request.item_ids, items, strict=True)):
             if item is None:
                 error = NotFound(
-                    f"item {item_id!r} is not in collection {collection.name!r}", "item", item_id
+                    f"item {quoted(item_id)} is not in collection {collection.name!r}", "item", item_id
                 )
                 status = item_status(error, f"item_ids[{n}]")
                 reply.items.add(item=catalog_pb2.Item(item_id=item_id), status=status)
                 continue
             message = reply.items.add()
-            message.CopyFrom(_message(collection.space, item, request.with_pictures))
-            if item.label in vectors:
-                h = messages.one_vector(vectors[item.label], common_pb2.VECTOR_ROLE_ITEM, space_id)
-                message.vector.CopyFrom(h)
+            _fill(message, collection.space, item, request.with_pictures)
+            if request.with_vectors:
+                for h in self.catalogue.vectors(collection, [item.label]).values():
+                    message.vector.CopyFrom(messages.one_vector(h, common_pb2.VECTOR_ROLE_ITEM, space_id))
+            reply_bytes += message.ByteSize()
+            if reply_bytes > self.max_bytes:
+                raise InvalidArgument(
+                    f"the first {n + 1} of {len(request.item_ids)} items have {reply_bytes} bytes, and a message has "
+                    f"at most {self.max_bytes}: ask for fewer at once", "item_ids",
+                )  # fmt: skip
         return reply
 
 
@@ -75,16 +82,16 @@ class ListItems:
     ) -> catalog_pb2.ListItemsResponse:
         collection = self.catalogue.collection(request.collection)
         size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
-        page = self.catalogue.page(collection, _after(request.page_token), size)
         reply = catalog_pb2.ListItemsResponse()
-        reply_bytes = 0
-        for number, item in enumerate(page, 1):
-            message = reply.items.add()
-            message.CopyFrom(_message(collection.space, item))
-            reply_bytes += message.ByteSize()
-            if number == size or (reply_bytes > PAGE_BYTES and number < len(page)):
-                reply.next_page_token = f"{item.label:x}"
+        reply_bytes = last = 0
+        for item in self.catalogue.page(collection, _after(request.page_token), size + 1):
+            if len(reply.items) == size or reply_bytes > PAGE_BYTES:
+                reply.next_page_token = f"{last:x}"
                 break
+            message = reply.items.add()
+            _fill(message, collection.space, item)
+            reply_bytes += message.ByteSize()
+            last = item.label
         return reply
 
 
@@ -114,25 +121,24 @@ def _item(message: catalog_pb2.Item) -> ItemInput:
 
 def _after(page_token: str) -> int:
     """The label that a page begins behind."""
-    try:
-        after = int(page_token or "0", 16)
-    except ValueError:
-        after = -1
-    # A label is what SQLite holds in 8 bytes.
-    if not 0 <= after < 1 << 62:
-        raise InvalidArgument("not a page token of ListItems", "page_token")
-    return after
+    if not page_token:
+        return 0
+    if not PAGE_TOKEN.fullmatch(page_token):
+        raise InvalidArgument(
+            "not a page token of ListItems; give the last page's next_page_token", "page_token"
+        )
+    return int(page_token, 16)
 
 
-def _message(space: Space, item: StoredItem, with_pictures: bool = False) -> catalog_pb2.StoredItem:
+def _fill(
+    message: catalog_pb2.StoredItem, space: Space, item: StoredItem, with_pictures: bool = False
+) -> None:
     contents = [common_pb2.Content(channel=c, text=t) for c, t in item.document.texts.items()]
     if with_pictures:
         stored = [i for i in item.inputs if i.channel not in item.document.texts]
         contents += [messages.content_message(stored_content(space, item, i)) for i in stored]
-    message = catalog_pb2.Item(
-        item_id=item.item_id,
-        contents=contents,
-        relations=[catalog_pb2.Relation(type=t, item_id=i) for t, i in item.document.relations],
-    )
-    messages.set_attributes(message, item.document.attributes)
-    return catalog_pb2.StoredItem(item=message, sequence_number=item.sequence)
+    message.sequence_number = item.sequence
+    message.item.item_id = item.item_id
+    message.item.contents.extend(contents)
+    message.item.relations.extend(catalog_pb2.Relation(type=t, item_id=i) for t, i in item.document.relations)
+    messages.set_attributes(message.item, item.document.attributes)

@@ -74,7 +74,7 @@ def catalog_methods(adapter: RpcAdapter, use: UseCases) -> Methods:
         "DeleteCollection": adapter.unary(collections.delete, catalog.DeleteCollectionRequest),
         "UpsertItems": adapter.unary(upsert, catalog.UpsertItemsRequest, Priority.BULK),
         "StreamUpsertItems": adapter.stream(stream_upsert, upsert_failed, upsert_type),
-        "GetItems": adapter.unary(GetItems(use.catalogue), catalog.GetItemsRequest),
+        "GetItems": adapter.unary(GetItems(use.catalogue, adapter.max_bytes), catalog.GetItemsRequest),
         "ListItems": adapter.unary(ListItems(use.catalogue), catalog.ListItemsRequest),
         "DeleteItems": adapter.unary(DeleteItems(use.catalogue), catalog.DeleteItemsRequest),
         "RecordEvents": adapter.unary(record, catalog.RecordEventsRequest),

@@ -6,7 +6,7 @@ import logging
 import re
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,13 +21,14 @@ from itemlens_server.errors import (
     ItemlensError,
     NotFound,
     SpaceMismatch,
+    quoted,
 )
 from itemlens_server.fusion.history import Interaction
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import ContentEncoder
 from itemlens_server.services.events import record_events
 from itemlens_server.services.items import ItemInput, WriteOutcome
-from itemlens_server.services.limits import check_length
+from itemlens_server.services.limits import check_length, check_reference, check_references
 from itemlens_server.services.results import RecentResults
 from itemlens_server.services.upserts import Upserts
 from itemlens_server.storage import writes
@@ -112,18 +113,21 @@ class Catalogue:
             InvalidArgument: several have this name.
             FailedPrecondition: it cannot be loaded, or too many that no collection uses are.
         """
+        check_reference(name, "space")
         try:
             return self._models.load(name or self._default_space, self._spaces_in_use)
         except TooManySpaces:
             raise
         except ItemlensError as error:
-            log.warning("space %r was asked for: %s", name, error)
+            log.warning("space %s was asked for: %s", quoted(name), error)
             if isinstance(error, NotFound):
-                raise NotFound(f"no space {name!r}", "space", name, "space") from error
+                raise NotFound(f"no space {quoted(name)}", "space", name, "space") from error
             if isinstance(error, InvalidArgument):
-                raise InvalidArgument(f"several spaces are named {name!r}: give an id", "space") from error
+                raise InvalidArgument(
+                    f"several spaces are named {quoted(name)}: give an id", "space"
+                ) from error
             raise FailedPrecondition(
-                f"space {name!r} cannot be loaded; the server's log says why", "space"
+                f"space {quoted(name)} cannot be loaded; the server's log says why", "space"
             ) from error
 
     def _spaces_in_use(self) -> list[Space]:
@@ -135,11 +139,12 @@ class Catalogue:
         Raises:
             NotFound: there is none.
         """
+        check_reference(name, "collection")
         collection = self._collections.get(name or DEFAULT)
         if collection is None:
             how = "make it with CreateCollection" if name not in ("", DEFAULT) else "upsert into it"
             raise NotFound(
-                f"no collection {name or DEFAULT!r}; {how}",
+                f"no collection {quoted(name or DEFAULT)}; {how}",
                 "collection", name or DEFAULT, "collection",
             )  # fmt: skip
         return collection
@@ -158,7 +163,7 @@ class Catalogue:
         """
         if not NAME.fullmatch(name):
             raise InvalidArgument(
-                f"{name!r} is no collection name: 1 to 64 characters of a-z, 0-9, '_' and '-'", "name"
+                f"{quoted(name)} is no collection name: 1 to 64 characters of a-z, 0-9, '_' and '-'", "name"
             )
         space = self.space(space_name)
         with self._changing:
@@ -250,7 +255,7 @@ class Catalogue:
         table = collection.item_to_item
         return CollectionCounts(items, events, sequence, table.event_sequence if table else 0)
 
-    def page(self, collection: Collection, after: int, size: int) -> list[StoredItem]:
+    def page(self, collection: Collection, after: int, size: int) -> Iterator[StoredItem]:
         """The next `size` items behind the label `after`, in the order of their last writes, without contents."""
         return self.store.reader().page(collection.record.id, after, size)
 
@@ -262,10 +267,12 @@ class Catalogue:
 
     def get(
         self, collection: Collection, item_ids: Sequence[str], with_data: bool = False
-    ) -> dict[str, StoredItem]:
-        """Items by id, as `stored_items`, of a list that a caller gives."""
+    ) -> Iterator[StoredItem | None]:
+        """The item of each id, or None, as `stored_items` of a list that a caller gives. Each is read only when it is
+        its turn: together they may be larger than memory."""
         check_length(item_ids, self._settings.max_items, "item_ids")
-        return self.stored_items(collection, item_ids, with_data)
+        check_references(item_ids, "item_ids")
+        return (self.stored_items(collection, [i], with_data).get(i) for i in item_ids)
 
     def stored_items(
         self, collection: Collection, item_ids: Sequence[str], with_data: bool = False
@@ -275,8 +282,8 @@ class Catalogue:
             collection.record.id, item_ids, collection.encoder_digests, data=with_data
         )
 
-    def documents(self, collection: Collection, item_ids: Sequence[str]) -> dict[str, Document]:
-        """What items say, by id; those that are not there are left out."""
+    def documents(self, collection: Collection, item_ids: Sequence[str]) -> Iterator[tuple[str, Document]]:
+        """(id, what the item says), one read after the other; those that are not there are left out."""
         return self.store.reader().documents(collection.record.id, item_ids)
 
     def history(self, collection: Collection, user_id: str, limit: int) -> list[Interaction]:
@@ -287,6 +294,7 @@ class Catalogue:
     def delete_items(self, collection: Collection, item_ids: Sequence[str]) -> tuple[list[WriteOutcome], int]:
         """Delete items; how each went and the sequence number."""
         check_length(item_ids, self._settings.max_items, "item_ids")
+        check_references(item_ids, "item_ids")
 
         def after(result: tuple[dict[str, int], int]) -> None:
             current = self._collections.get(collection.name, collection)
@@ -320,6 +328,7 @@ class Catalogue:
         """
         if not user_id:
             raise InvalidArgument("say whose data is to go", "user_id")
+        check_reference(user_id, "user_id")
         records = [self.collection(name).record] if name else [c.record for c in self.collections()]
         deleted = self.store.write(
             lambda c: sum(writes.delete_user(c, record.id, user_id) for record in records)

@@ -18,7 +18,7 @@ from itemlens_server.engine.manifest import Purpose
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.prepared import Layout, Prepared
 from itemlens_server.engine.repository import Space
-from itemlens_server.errors import InvalidArgument, ItemlensError, Warning
+from itemlens_server.errors import InvalidArgument, ItemlensError, Warning, quoted
 from itemlens_server.storage.records import StoredInput, StoredItem, content_hash
 
 CacheKey = tuple[str, Purpose | None, bytes]  # of a vector: encoder, purpose where it matters, content
@@ -199,7 +199,7 @@ def _encoder(space: Space, content: Content) -> Encoder[Any, Any]:
     if encoder is None:
         known = ", ".join(f"{name} ({e.modality.kind})" for name, e in space.encoders.items())
         raise InvalidArgument(
-            f"no channel {content.channel!r} in space {space.space_id}; it has {known}", "channel"
+            f"no channel {quoted(content.channel)} in space {space.space_id}; it has {known}", "channel"
         )
     modality = encoder.modality
     if content.field != modality.field:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from itemlens_server.errors import AlreadyExists, InvalidArgument, ItemlensError, Warning
-from itemlens_server.services.items import MAX_ID, WriteOutcome
+from itemlens_server.services.items import WriteOutcome
+from itemlens_server.services.limits import check_id, check_reference
 from itemlens_server.storage import writes
 from itemlens_server.storage.records import EventRecord
 from itemlens_server.storage.store import Store
@@ -48,8 +49,8 @@ def check(event: EventRecord) -> None:
         InvalidArgument: something does not; the error's field says what.
     """
     for field in ("event_id", "user_id", "item_id"):
-        if not 1 <= len(getattr(event, field)) <= MAX_ID:
-            raise InvalidArgument(f"{field} has 1 to {MAX_ID} characters", field)
+        check_id(getattr(event, field), field)
+    check_reference(event.recommendation_id, "recommendation_id")
     if event.type not in TYPES:
         raise InvalidArgument(
             "say what was done: VIEW, CLICK, CART, PURCHASE, RETURN, DISLIKE or IMPRESSION", "type"

@@ -25,7 +25,7 @@ from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, stored_content
 from itemlens_server.services.heat_maps import HeatMap, HeatMapFormat, heat_maps
-from itemlens_server.services.limits import check_length
+from itemlens_server.services.limits import check_length, check_references
 from itemlens_server.services.query import QueryReader, QueryRequest
 from itemlens_server.services.results import RecommendedItem
 from itemlens_server.services.sentences import check_language, sentence
@@ -140,6 +140,7 @@ class Explainer:
     def _check(self, item_ids: Sequence[str], options: ExplainOptions) -> None:
         check_language(options.language)
         check_length(item_ids, min(MOST_ITEMS, self.settings.max_inputs), "item_ids")
+        check_references(item_ids, "item_ids")
 
     def _explain(
         self,

@@ -10,11 +10,11 @@ from typing import Any
 
 from itemlens_server.engine.encoder import Modality
 from itemlens_server.engine.modalities import MODALITIES, modality_of_field
-from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, Warning
+from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, Warning, quoted
 from itemlens_server.services.encoding import Content
+from itemlens_server.services.limits import check_id
 from itemlens_server.storage.records import Document, NewItem, StoredInput, StoredItem
 
-MAX_ID = 256
 # Characters of an item's texts, attributes and relations as JSON, and levels of its attributes: what is stored
 # must fit into a reply, and protobuf reads at most 100 levels.
 MAX_DOCUMENT = 4 << 20
@@ -47,8 +47,7 @@ def check(item: ItemInput, merge: bool, max_per_item: int) -> None:
     Raises:
         InvalidArgument: something does not; the message says what.
     """
-    if not 1 <= len(item.item_id) <= MAX_ID:
-        raise InvalidArgument(f"an item id has 1 to {MAX_ID} characters", "item_id")
+    check_id(item.item_id, "item_id")
     if not item.contents and not merge:
         raise _no_contents()
     _check_facts(item.attributes)
@@ -59,11 +58,12 @@ def check(item: ItemInput, merge: bool, max_per_item: int) -> None:
         if modality and counts[content.channel] > (limit := modality.max_per_item(max_per_item)):
             what = f"one {modality.field}" if limit == 1 else f"{limit} {modality.plural}"
             raise InvalidArgument(
-                f"channel {content.channel!r} holds at most {what} of an item", f"contents[{n}]"
+                f"channel {quoted(content.channel)} holds at most {what} of an item", f"contents[{n}]"
             )
     for n, (kind, other) in enumerate(item.relations):
-        if not kind or not 1 <= len(other) <= MAX_ID:
-            raise InvalidArgument("a relation needs a type and an item id", f"relations[{n}]")
+        check_id(other, f"relations[{n}].item_id")
+        if not kind:
+            raise InvalidArgument("a relation needs a type", f"relations[{n}].type")
 
 
 def check_whole(item: NewItem, modalities: Mapping[str, Modality], max_per_item: int) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from itemlens_server.errors import InvalidArgument
 from itemlens_server.fusion.query import ChannelChange
+
+# Characters of an id or a name.
+MAX_ID = 256
 
 # Of weights and thresholds that callers may set: with it, float32 scores stay finite.
 LARGEST_WEIGHT = 1e6
@@ -21,6 +24,33 @@ def check_length(values: Sequence[object], limit: int, field: str, least: int = 
         raise InvalidArgument(f"nothing in {field}; send at least {least}", field)
     if len(values) > limit:
         raise InvalidArgument(f"{len(values)} in {field}, the limit is {limit}; send several calls", field)
+
+
+def check_id(value: str, field: str) -> None:
+    """Check an id that is to be stored.
+
+    Raises:
+        InvalidArgument: it is empty or too long, or holds NUL, which would be lost where ids are kept in arrays.
+    """
+    if not 1 <= len(value) <= MAX_ID or "\0" in value:
+        raise InvalidArgument(f"an id has 1 to {MAX_ID} characters, and NUL is none of them", field)
+
+
+def check_reference(value: str, field: str) -> None:
+    """Check an id or a name that is to be looked up; it may be empty.
+
+    Raises:
+        InvalidArgument: nothing can have it: it is too long.
+    """
+    if len(value) > MAX_ID:
+        raise InvalidArgument(f"{len(value)} characters; an id or a name has at most {MAX_ID}", field)
+
+
+def check_references(values: Iterable[str], field: str) -> None:
+    """`check_reference` for each of them, in order."""
+    for n, value in enumerate(values):
+        if len(value) > MAX_ID:
+            check_reference(value, f"{field}[{n}]")
 
 
 def check_weight(value: float | None, what: str, field: str) -> None:

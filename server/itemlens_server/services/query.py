@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import Space
-from itemlens_server.errors import InvalidArgument, ItemlensError, NotFound, Warning
+from itemlens_server.errors import InvalidArgument, ItemlensError, NotFound, Warning, quoted
 from itemlens_server.fusion.head import Array, QuestionWeights
 from itemlens_server.fusion.history import HistoryRules, Interaction
 from itemlens_server.fusion.interests import MAX_INTERESTS
@@ -17,7 +17,14 @@ from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, Encoding
 from itemlens_server.services.fuser import content_units
-from itemlens_server.services.limits import LARGEST_WEIGHT, check_length, check_weight, checked_changes
+from itemlens_server.services.limits import (
+    LARGEST_WEIGHT,
+    check_length,
+    check_reference,
+    check_references,
+    check_weight,
+    checked_changes,
+)
 from itemlens_server.services.vectors import VectorInput, query_vector
 
 
@@ -75,6 +82,10 @@ class QueryReader:
         check_length(request.history, self._settings.max_history, "user.history", 0)
         check_length(request.liked, self._settings.max_items, "user.liked_item_ids", 0)
         check_length(request.disliked, self._settings.max_items, "user.disliked_item_ids", 0)
+        check_reference(request.user_id, "user.user_id")
+        check_references(request.liked, "user.liked_item_ids")
+        check_references(request.disliked, "user.disliked_item_ids")
+        check_references((past.item_id for past in request.history), "user.history")
         history = self._history(collection, request)
         warnings: list[Warning] = []
         content: dict[str, Array] = {}
@@ -119,8 +130,8 @@ class QueryReader:
             alone = not (request.history or request.content or request.liked or request.vector)
             if not recorded and alone:
                 raise NotFound(
-                    f"user {request.user_id!r} has no events in collection {collection.name!r}; record events, or add "
-                    "a history, a query or liked items to the call", "user", request.user_id, "user.user_id",
+                    f"user {quoted(request.user_id)} has no events in collection {collection.name!r}; record events, "
+                    "or add a history, a query or liked items to the call", "user", request.user_id, "user.user_id",
                 )  # fmt: skip
         given = list(request.history)
         if all(interaction.time_ns is not None for interaction in given):
@@ -138,7 +149,9 @@ def _content(
         if not isinstance(outcome, EncodedContent):
             raise outcome.within(field)
         if channel in raw:
-            raise InvalidArgument(f"channel {channel!r} comes twice; send one query for each channel", field)
+            raise InvalidArgument(
+                f"channel {quoted(channel)} comes twice; send one query for each channel", field
+            )
         raw[channel] = [outcome.v]
         warnings += [warning.within(field) for warning in outcome.warnings]
     try:

@@ -23,7 +23,7 @@ from itemlens_server.index.candidate_index import CandidateIndex, CandidateReque
 from itemlens_server.index.exact import ExactIndex
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
-from itemlens_server.services.limits import check_length
+from itemlens_server.services.limits import check_length, check_references
 from itemlens_server.services.query import EncodingQuery, QueryReader, QueryRequest
 from itemlens_server.services.results import RecommendedItem, RecommendResult
 from itemlens_server.services.sentences import Language, check_language, sentence, whole_channels
@@ -77,6 +77,7 @@ class Recommender:
         if request is None:
             raise InvalidArgument("say who or what is asking", "user")
         check_length(options.candidates, self.settings.max_candidates, "candidate_item_ids", 0)
+        check_references(options.candidates, "candidate_item_ids")
         query, warnings = self.query_reader.read(collection, request, call, begun)
         scorer = bind(ask(collection.snapshot(), query, self.query_reader.rules))
         mask, unknown = _mask(scorer, options)

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
-from itemlens_server.errors import NotFound, Warning
+from itemlens_server.errors import NotFound, Warning, quoted
 from itemlens_server.fusion.parts import Part
 from itemlens_server.fusion.query import Asking, Interest
 from itemlens_server.services.collection import Collection
@@ -80,7 +80,7 @@ class RecentResults:
             result = self._results.get(recommendation_id)
         if result is None:
             raise NotFound(
-                f"recommendation {recommendation_id!r} is not remembered (the last {self._most} are, until their "
+                f"recommendation {quoted(recommendation_id)} is not remembered (the last {self._most} are, until their "
                 "collection moves or the server stops); explain with the user side instead",
                 "recommendation", recommendation_id, "recommendation_id",
             )  # fmt: skip

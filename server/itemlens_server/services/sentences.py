@@ -8,7 +8,7 @@ from typing import Literal
 
 from itemlens_server.engine.encoder import Modality
 from itemlens_server.engine.modalities import MODALITIES
-from itemlens_server.errors import InvalidArgument
+from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.fusion.parts import Part
 from itemlens_server.fusion.terms import TERMS
 from itemlens_server.fusion.terms.channels import CHANNEL
@@ -59,7 +59,7 @@ def check_language(name: str) -> Language:
         return "en"
     if name == "zh":
         return "zh"
-    raise InvalidArgument(f"no sentences in {name!r}; there are 'en' and 'zh'", "language")
+    raise InvalidArgument(f"no sentences in {quoted(name)}; there are 'en' and 'zh'", "language")
 
 
 def sentence(

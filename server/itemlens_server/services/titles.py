@@ -25,4 +25,4 @@ def title_of(item_id: str, document: Document) -> str:
 def titles(catalogue: Catalogue, collection: Collection, item_ids: Sequence[str]) -> dict[str, str]:
     """Titles of the items that are there, by id."""
     documents = catalogue.documents(collection, list(dict.fromkeys(item_ids)))
-    return {item_id: title_of(item_id, document) for item_id, document in documents.items()}
+    return {item_id: title_of(item_id, document) for item_id, document in documents}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from itemlens_server.engine.repository import Space
-from itemlens_server.errors import InvalidArgument, SpaceMismatch
+from itemlens_server.errors import InvalidArgument, SpaceMismatch, quoted
 from itemlens_server.fusion.head import Array
 
 CHANNEL, ITEM, QUERY = "CHANNEL", "ITEM", "QUERY"
@@ -63,7 +63,7 @@ def channel_vector(vector: VectorInput, space: Space) -> Array:
     encoder = space.encoders.get(vector.channel)
     if encoder is None:
         raise InvalidArgument(
-            f"no channel {vector.channel!r}; the space has {', '.join(space.encoders)}", "channel"
+            f"no channel {quoted(vector.channel)}; the space has {', '.join(space.encoders)}", "channel"
         )
     if v.shape != (encoder.spec.dim,):
         raise InvalidArgument(

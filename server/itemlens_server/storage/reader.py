@@ -95,24 +95,23 @@ class Reader:
             self._connection.execute("COMMIT")
         return items
 
-    def documents(self, collection: int, item_ids: Sequence[str]) -> dict[str, Document]:
-        """What items say, by id, without their inputs."""
-        documents = {}
+    def documents(self, collection: int, item_ids: Sequence[str]) -> Iterator[tuple[str, Document]]:
+        """(id, what the item says), one read after the other; those that are not there are left out."""
         for item_id in item_ids:
             row = self._connection.execute(
                 "SELECT document FROM items WHERE collection = ? AND item_id = ?", (collection, item_id)
             ).fetchone()
             if row:
-                documents[item_id] = Document.parse(row[0])
-        return documents
+                yield item_id, Document.parse(row[0])
 
-    def page(self, collection: int, after_row: int, size: int) -> list[StoredItem]:
-        """The next `size` items after `after_row`, by row, without inputs."""
+    def page(self, collection: int, after_row: int, size: int) -> Iterator[StoredItem]:
+        """The next `size` items after `after_row`, by row, without inputs, one read after the other."""
         rows = self._connection.execute(
             "SELECT row, item_id, sequence, document FROM items WHERE collection = ? AND row > ? ORDER BY row LIMIT ?",
             (collection, after_row, size),
         )
-        return [StoredItem(r[0], r[1], r[2], Document.parse(r[3])) for r in rows]
+        for row in rows:
+            yield StoredItem(row[0], row[1], row[2], Document.parse(row[3]))
 
     def raw_vectors(
         self, collection: int, encoders: Mapping[str, str], after_row: int = 0

@@ -214,7 +214,7 @@ class TestANewModality:
         assert too_many.error is not None
         assert too_many.error.message == "channel 'sound' holds at most 2 sounds of an item"
 
-        item = catalogue.get(collection, ["both"], with_data=True)["both"]
+        item = catalogue.stored_items(collection, ["both"], with_data=True)["both"]
         contents = [stored_content(space, item, stored) for stored in item.inputs]
         assert contents == [loud, low]
         request = QueryRequest(content=[low])

@@ -21,6 +21,7 @@ from itemlens_server.errors import (
     SpaceMismatch,
     StorageFull,
     Unavailable,
+    quoted,
 )
 from itemlens_server.rpc.errors import CODES, code_of, item_status, status_of
 
@@ -108,6 +109,22 @@ def test_what_was_not_found_is_named() -> None:
     resource = details(NotFound("m", "collection", "shop"))["ResourceInfo"]
     assert isinstance(resource, error_details_pb2.ResourceInfo)
     assert (resource.resource_type, resource.resource_name) == ("collection", "shop")
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 60_000, "日" * 60_000, "\x7f%" * 9_000], ids=["ascii", "cjk", "escaped"]
+)
+def test_whatever_an_error_names_it_fits_into_the_headers(text: str) -> None:
+    for error in (InvalidArgument(text, f"items[0].{text}"), NotFound(text, "item", text, text)):
+        status = status_of(error)
+        escaped = sum(1 if 32 <= byte < 126 and byte != ord("%") else 3 for byte in status.message.encode())
+        assert escaped + status.ByteSize() * 4 / 3 < 7_500
+        assert item_status(error, text).ByteSize() < 2_000
+
+
+def test_what_a_message_quotes_is_short() -> None:
+    assert quoted("a'b") == repr("a'b")
+    assert quoted("x" * 60_000) == "'" + "x" * 95 + "...'"
 
 
 def test_overload_says_when_to_come_back() -> None:

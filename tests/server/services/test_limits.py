@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from live import Live
 
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import InvalidArgument
-from itemlens_server.services import ExplainOptions, FuseInput, QueryRequest
+from itemlens_server.services import EventRecord, ExplainOptions, FuseInput, Interaction, QueryRequest
 
 
 class Unread(Sequence[Any]):
@@ -55,6 +56,45 @@ def test_what_is_too_long_is_refused_unread(live: Live, name: str) -> None:
     live.put("a", "red shoe")
     with pytest.raises(InvalidArgument, match=r"10000000 in .*, the limit is"):
         CALLS[name](live)
+
+
+LONG = "日" * 257
+REFERENCES: dict[str, Callable[[Live], object]] = {
+    "collection": lambda live: live.catalogue.collection(LONG),
+    "space": lambda live: live.catalogue.space(LONG),
+    "user_id": lambda live: live.catalogue.delete_user("", LONG),
+    "item_ids[1]": lambda live: live.catalogue.get(live.collection, ["a", LONG]),
+    "item_ids[0]": lambda live: live.catalogue.delete_items(live.collection, [LONG]),
+    "user.user_id": lambda live: live.ask(QueryRequest(user_id=LONG)),
+    "user.liked_item_ids[0]": lambda live: live.ask(QueryRequest(liked=[LONG])),
+    "user.disliked_item_ids[0]": lambda live: live.ask(QueryRequest(disliked=[LONG])),
+    "user.history[0]": lambda live: live.ask(QueryRequest(history=[Interaction(LONG, 1)])),
+    "candidate_item_ids[0]": lambda live: live.ask(QueryRequest(liked=["a"]), candidates=[LONG]),
+    "item_ids[2]": lambda live: live.explain(QueryRequest(liked=["a"]), "a", "b", LONG),
+}
+
+
+@pytest.mark.parametrize("field", REFERENCES)
+def test_a_name_that_nothing_can_have_is_refused_with_its_path(live: Live, field: str) -> None:
+    live.put("a", "red shoe")
+    with pytest.raises(InvalidArgument, match="at most 256") as refused:
+        REFERENCES[field](live)
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("bad", ["", "x" * 257, "a\0"])
+def test_what_is_stored_has_an_id_that_can_be_kept(live: Live, bad: str) -> None:
+    live.put("a", "red shoe")
+    event = EventRecord("e", "u", "a", 3, 0.0)
+    outcomes, _ = live.catalogue.record(
+        "", [replace(event, event_id=bad), replace(event, user_id=bad), replace(event, item_id=bad), event]
+    )
+    errors = [live.put(bad, "red").error, live.put("b", "red", relations=[("like", bad)]).error]
+    errors += [outcome.error for outcome in outcomes]
+    assert [error and error.field for error in errors] == [
+        "item_id", "relations[0].item_id", "event_id", "user_id", "item_id", None,
+    ]  # fmt: skip
+    assert all(error is None or "1 to 256 characters" in error.message for error in errors)
 
 
 def test_whether_a_batch_is_light_is_seen_without_reading_a_long_one(live: Live) -> None:

@@ -112,7 +112,7 @@ class TestItems:
             upsert(store, collection, item(f"i{n}", str(n)))
         upsert(store, collection, item("i2", "again"))
         reader, seen, after = store.reader(), [], 0
-        while page := reader.page(collection, after, 3):
+        while page := list(reader.page(collection, after, 3)):
             seen += [i.item_id for i in page]
             after = page[-1].label
         assert seen == ["i0", "i1", "i3", "i4", "i5", "i6", "i2"]

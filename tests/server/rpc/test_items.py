@@ -1,0 +1,77 @@
+"""Reads of items are bounded by bytes while they are read, not when all is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from itemlens.v1 import catalog_pb2
+from itemlens_server.errors import InvalidArgument
+from itemlens_server.rpc import items
+from itemlens_server.rpc.items import GetItems, ListItems
+from itemlens_server.services import CallContext, StoredItem
+from itemlens_server.storage.records import Document
+
+SIZE = 1000
+
+
+class Catalogue:
+    """Any number of items of `SIZE` bytes each; counts those that are read."""
+
+    def __init__(self, count: int = 10**9) -> None:
+        self.count, self.read = count, 0
+
+    def collection(self, name: str) -> Any:
+        class Collection:
+            class space:
+                space_id = "sp"
+
+        return Collection
+
+    def get(self, _: object, item_ids: Sequence[str], with_data: bool) -> Iterator[StoredItem]:
+        for item_id in item_ids:
+            self.read += 1
+            yield self._item(item_id, 1)
+
+    def page(self, _: object, after: int, size: int) -> Iterator[StoredItem]:
+        for label in range(after + 1, min(after + size, self.count) + 1):
+            self.read += 1
+            yield self._item(f"i{label}", label)
+
+    def _item(self, item_id: str, label: int) -> StoredItem:
+        return StoredItem(label, item_id, 1, Document({"text": "x" * SIZE}, {}, ()))
+
+
+def listed(catalogue: Any, **request: Any) -> tuple[int, str]:
+    reply = ListItems(catalogue)(catalog_pb2.ListItemsRequest(**request), CallContext())
+    return len(reply.items), reply.next_page_token
+
+
+def test_one_id_many_times_stops_where_the_message_is_full() -> None:
+    catalogue: Any = Catalogue()
+    request = catalog_pb2.GetItemsRequest(item_ids=["a"] * 1000)
+    with pytest.raises(InvalidArgument, match="the first 11 of 1000 items") as refused:
+        GetItems(catalogue, 10 * SIZE + 500)(request, CallContext())
+    assert refused.value.field == "item_ids"
+    assert catalogue.read == 11
+
+
+def test_a_page_ends_where_it_has_grown_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(items, "PAGE_BYTES", 5 * SIZE)
+    catalogue = Catalogue()
+    assert listed(catalogue, page_size=1000) == (5, "5")
+    assert catalogue.read == 6
+    assert listed(catalogue, page_size=1000, page_token="5") == (5, "a")
+
+
+def test_the_last_page_has_no_token() -> None:
+    assert listed(Catalogue(4), page_size=2) == (2, "2")
+    assert listed(Catalogue(4), page_size=2, page_token="2") == (2, "")
+
+
+@pytest.mark.parametrize("token", ["0x10", "1_0", " 5 ", "٣", "-1", "05", "f" * 16, "A"])
+def test_only_what_a_page_gave_is_a_token(token: str) -> None:
+    with pytest.raises(InvalidArgument, match="not a page token"):
+        listed(Catalogue(), page_token=token)
