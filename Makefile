@@ -8,7 +8,7 @@ CLIENT := clients/python
 space := $(subst ,, )
 # CONSTRAINED= takes the newest versions that the ranges admit.
 CONSTRAINED ?= -c constraints.txt
-TRIALS := tests/e2e/test_kills.py tests/e2e/test_fuzz.py
+TRIALS := tests/e2e/test_kills.py tests/e2e/test_fuzz.py tests/e2e/test_storms.py
 MODELS ?= models
 DEMO ?= demo
 

@@ -23,13 +23,13 @@ from serving import Server
 import itemlens
 from itemlens.v1 import catalog_pb2, catalog_pb2_grpc, common_pb2
 from itemlens_bench.speed.http2 import INITIAL_WINDOW_SIZE, PREFACE, Frame, _frame, _request_headers
-from sizes import FULL
+from sizes import size
 from spaces import Tiny
 
-BURST = 8000 if FULL else 1000
-IDLE = 1040 if FULL else 110
-SECONDS = 10.0 if FULL else 1.5
-CONNECTIONS = 4 if FULL else 2
+BURST = size(1000, 8000)
+IDLE = size(110, 1040)
+SECONDS = size(2, 10)
+CONNECTIONS = size(2, 4)
 MEMORY_MIB = 400
 ANSWERED = 0.99
 
