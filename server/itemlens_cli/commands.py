@@ -18,6 +18,7 @@ from itemlens_cli.index import index
 from itemlens_cli.move import move
 from itemlens_cli.query import query
 from itemlens_cli.serve import serve
+from itemlens_cli.version import options
 from itemlens_datasets.rows import MappingError
 from itemlens_exporter.cli import export
 from itemlens_server.errors import ItemlensError
@@ -28,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Understand a catalogue's items and recommend them, with reasons that add up to the score.",
 )
+app.callback()(options)
 for command in (export, serve, index, fit, move, query, demo, doctor, health, bench):
     app.command()(command)
 app.command("eval")(evaluate)

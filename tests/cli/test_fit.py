@@ -1,0 +1,98 @@
+"""What `itemlens fit` says. What it fits is for tests/e2e/test_fit.py and tests/server/services."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command import Done, Run
+from serving import Server, sample_items
+
+from spaces import Tiny
+
+
+@pytest.fixture(scope="module")
+def served(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with models of its own, since a fit adds to them."""
+    folder = tmp_path_factory.mktemp("fit")
+    shutil.copytree(tiny.models / tiny.plain, folder / "models" / tiny.plain)
+    with Server(folder / "models", folder / "data") as server:
+        with server.client(collection="shop") as client:
+            client.create_collection("shop")
+            client.upsert(sample_items(60)).raise_for_errors()
+            client.create_collection("empty")
+        yield server
+
+
+@pytest.fixture
+def fit(served: Server, run: Run) -> Run:
+    """Fits beside the server."""
+
+    def fit(*arguments: object) -> Done:
+        return run("fit", *arguments, "--models", served.models, "--data", served.data)
+
+    return fit
+
+
+def spaces_in(served: Server) -> set[str]:
+    return {path.name for path in served.models.iterdir()}
+
+
+def test_it_says_what_was_chosen_and_moves_the_collection(served: Server, fit: Run) -> None:
+    done = fit("shop", "--target", served.address, "--name", "autumn")
+    assert done.status == 0, done.said
+    with served.client(collection="shop") as client:
+        space = client.space(client.get_collection().space_id)
+    assert space.fitted and space.name == "autumn"
+    assert f"space {space.space_id} of {space.fused_dimension} numbers" in done.said
+    for told in (
+        "fit of shop",
+        "what it brought, on held-out data",
+        f"at {served.address} answers with it now",
+    ):
+        assert told in done.said
+
+
+def test_without_a_server_the_space_is_made_and_it_says_how_to_move(served: Server, fit: Run) -> None:
+    done = fit("shop", "--target", "127.0.0.1:1")
+    assert done.status == 1
+    [space] = [name for name in spaces_in(served) if name in done.err]
+    assert "no server answers at 127.0.0.1:1" in done.err and f"itemlens move shop {space}" in done.err
+
+
+def test_no_target_means_that_nothing_is_moved(served: Server, fit: Run) -> None:
+    done = fit("shop", "--target", "")
+    assert done.status == 0 and "answers with it now" not in done.said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nope"], "no collection 'nope'"),
+        (["empty"], "index items first"),
+        (["shop", "--precision", "int4"], "precision is 'int4': it must be one of auto, fp32, fp16, int8"),
+        (["shop", "--target", "http://localhost:50051"], "is a URL; give host and port alone"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_made(
+    served: Server, fit: Run, arguments: list[str], told: str
+) -> None:
+    before = spaces_in(served)
+    done = fit(*arguments)
+    assert done.status == 1 and told in done.err and "Traceback" not in done.said
+    assert spaces_in(served) == before
+
+
+def test_without_a_store_it_says_where_it_looked(run: Run, tiny: Tiny, tmp_path: Path) -> None:
+    done = run("fit", "--models", tiny.models, "--data", tmp_path / "none")
+    assert done.status == 1 and f"there is no store in {tmp_path / 'none'}" in done.err
+
+
+def test_a_misspelt_variable_is_warned_of(
+    fit: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ITEMLENS_THREDS", "1")
+    fit("nope")
+    assert "did you mean ITEMLENS_THREADS?" in caplog.text

@@ -1,0 +1,94 @@
+"""`itemlens query` against a real server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command import Done, Run
+from serving import Server
+
+import spaces
+
+Query = Run
+
+
+@pytest.fixture
+def query(server: Server, run: Run) -> Query:
+    """Asks the collection of the server."""
+
+    def query(*arguments: object) -> Done:
+        return run("query", *arguments, "--collection", "shop", "--target", server.address)
+
+    return query
+
+
+def items(done: Done) -> list[dict[str, object]]:
+    assert done.status == 0, done.said
+    answer = json.loads(done.out)
+    assert answer["recommendation_id"] and answer["space_id"].startswith("sp-")
+    listed: list[dict[str, object]] = answer["items"]
+    return listed
+
+
+def test_words_give_a_table_of_items_with_score_and_reason(query: Query) -> None:
+    done = query("red running shoe", "--k", 3)
+    assert done.status == 0 and "item-00" in done.out
+    assert len([line for line in done.out.splitlines() if "item-00" in line]) == 3
+
+
+def test_json_has_score_reason_terms_and_words(query: Query) -> None:
+    [first, _] = items(query("red shoe", "--k", 2, "--json"))
+    assert {"item_id", "title", "score", "reason", "terms", "words"} == first.keys()
+    assert first["words"] and first["reason"]
+
+
+def test_why_shows_the_score_as_a_sum(query: Query) -> None:
+    done = query("red shoe", "--k", 1, "--why")
+    assert done.status == 0 and "words +" in done.out and "=" in done.out
+
+
+def test_a_picture_a_user_and_past_items_are_asked_for(query: Query, tmp_path: Path) -> None:
+    picture = tmp_path / "shoe.png"
+    picture.write_bytes(spaces.picture("shoe", "red"))
+    assert items(query("--picture", picture, "--json"))
+    seen = [item["item_id"] for item in items(query("--user", "ann", "--k", 59, "--json"))]
+    assert len(seen) == 59 and "item-0000" not in seen  # she clicked it
+    given = "item-0006, item-0012"
+    told = items(query("--history", given, "--liked", "item-0018", "--disliked", "item-0001", "--json"))
+    assert not {"item-0006", "item-0012", "item-0018"} & {item["item_id"] for item in told}
+
+
+def test_only_the_candidates_are_ranked(query: Query) -> None:
+    found = items(query("red shoe", "--candidates", "item-0003,item-0004", "--json"))
+    assert {item["item_id"] for item in found} == {"item-0003", "item-0004"}
+
+
+def test_an_unknown_item_is_warned_of(query: Query) -> None:
+    done = query("shoe", "--liked", "nope")
+    assert done.status == 0 and "nope" in done.out
+
+
+def test_chinese_words_are_answered_in_chinese(query: Query) -> None:
+    [first] = items(query("红色的鞋", "--k", 1, "--json"))
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in str(first["reason"]))
+
+
+def test_an_unknown_collection_is_named(server: Server, run: Run) -> None:
+    done = run("query", "shoe", "--collection", "nope", "--target", server.address)
+    assert done.status == 1 and "nope" in done.err and "Traceback" not in done.err
+
+
+def test_nothing_asked_for_is_refused(run: Run) -> None:
+    done = run("query")
+    assert done.status == 1 and "give words, --picture, --user" in done.err
+
+
+def test_without_a_server_it_is_one_line_that_says_how_to_start_one(run: Run) -> None:
+    done = run("query", "shoe", "--target", "127.0.0.1:1")
+    assert done.status == 1
+    assert done.err == (
+        "error: no server answers at 127.0.0.1:1 (Connection refused); "
+        "start one with `itemlens serve`, or give its address with --target\n"
+    )
