@@ -101,6 +101,7 @@ def bench(
     if not console.is_terminal:
         console = Console(width=WIDTH)
     precisions = precision or ["fp32"]
+    settings = dict(_name_and_value(given) for given in setting or ())
     ours = TextSpace.find(models, space, precisions)
     theirs = TextSpace.find(models, peer_space, ["fp32"]) if peer_space else ours
     lines = read_texts(texts) if texts else make_texts(TEXTS, seed)
@@ -109,7 +110,7 @@ def bench(
         Progress(console=console) as progress,
     ):
         bench = Bench(
-            ours, [Precision(p) for p in precisions], dict(_name_and_value(given) for given in setting or ()),
+            ours, [Precision(p) for p in precisions], settings,
             workload(lines, ours.directory, ours.preprocessing), Path(folder), progress, rounds, seconds, seed,
             processes, stretch, Source(collection, store, data), _peers(theirs.directory, peer or []),
         )  # fmt: skip
