@@ -20,7 +20,7 @@ def checked_target(target: str) -> str:
     try:
         return check(target)
     except ValueError as error:
-        raise InvalidArgument(f"--target: {error}") from error
+        raise InvalidArgument(f"--{error}") from error
 
 
 @contextmanager

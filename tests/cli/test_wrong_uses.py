@@ -41,7 +41,7 @@ CLIENT: dict[str, tuple[Callable[[itemlens.Client], Any], tuple[str, ...]]] = {
     ),
     "an attribute deep inside": (
         lambda c: c.upsert([Item("a", text="x", attributes={"sizes": [{"eu": object()}]})]),
-        ("attributes['sizes'][0]['eu'] is a object", "give a str, number"),
+        ("attributes['sizes'][0]['eu'] is of type object", "give a str, number"),
     ),
     "an id that is a number": (
         lambda c: c.upsert([Item(17, text="x")]),  # type: ignore[arg-type]
@@ -81,7 +81,7 @@ CLIENT: dict[str, tuple[Callable[[itemlens.Client], Any], tuple[str, ...]]] = {
     ),
     "bare numbers as a vector": (
         lambda c: c.recommend(query_vector=np.zeros(4)),  # type: ignore[arg-type]
-        ("itemlens.Vector",),
+        ("query_vector: expected an itemlens.Vector",),
     ),
     "no size": (lambda c: c.recommend(text="red", k=0), ("k is 0", "it must be 1 to 1000")),
     "an unknown language": (
@@ -169,7 +169,10 @@ COMMANDS: dict[str, tuple[dict[str, str], str, str, tuple[str, ...]]] = {
     "a file that is a list": (
         {}, "- max_k: 5\n", "serve --config {folder}/file", ("file holds no settings", "write lines such as"),
     ),
-    "health of a URL": ({}, "", "health --target http://localhost:50051", ("--target", "is a URL")),
+    "health of a URL": (
+        {}, "", "health --target http://localhost:50051",
+        ("--target 'http://localhost:50051' is a URL", "'localhost:50051'"),
+    ),
     "health of a port that is not known": (
         {"ITEMLENS_LISTEN": "127.0.0.1:0"}, "", "health", ("127.0.0.1:0 takes any free port", "--target"),
     ),

@@ -235,7 +235,7 @@ def user_side(given: UserSide, names: Names) -> common_pb2.UserSide:
         query=contents(given, names),
         liked_item_ids=strings(given.liked, "liked"),
         disliked_item_ids=strings(given.disliked, "disliked"),
-        query_vector=vector(given.query_vector) if given.query_vector is not None else None,
+        query_vector=_query_vector(given.query_vector),
         source_weights=common_pb2.SourceWeights(
             **{
                 field.name: optional_number(getattr(weights, field.name), f"source_weights.{field.name}")
@@ -246,6 +246,13 @@ def user_side(given: UserSide, names: Names) -> common_pb2.UserSide:
         behaviour_weight=optional_number(given.behaviour_weight, "behaviour_weight"),
         max_interests=None if given.max_interests is None else whole(given.max_interests, "max_interests"),
     )
+
+
+def _query_vector(given: Vector | None) -> common_pb2.Vector | None:
+    if given is None:
+        return None
+    with named("query_vector"):
+        return vector(given)
 
 
 def _history(given: Sequence[Interaction | str]) -> list[common_pb2.Interaction]:

@@ -34,6 +34,8 @@ def create_collection(
 
     Raises:
         AlreadyExists: the name is taken.
+        FailedPrecondition: with `allow_existing`: the collection has another space.
+        InvalidArgument: it cannot be a name.
         NotFound: there is no such space.
     """
     request = pb.CreateCollectionRequest(
@@ -158,6 +160,10 @@ def get_items(
         vectors: with their ITEM vectors.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
+
+    Raises:
+        InvalidArgument: no or too many ids.
+        NotFound: there is no such collection.
     """
     request = pb.GetItemsRequest(
         collection=session.where(collection),
@@ -196,6 +202,10 @@ def delete_items(
     Returns:
         How each deletion went; NotFound where there was no such item, or where a first try that went unheard
         deleted it.
+
+    Raises:
+        InvalidArgument: no or too many ids.
+        NotFound: there is no such collection.
     """
     request = pb.DeleteItemsRequest(
         collection=session.where(collection),
@@ -218,6 +228,10 @@ def record_events(
     Returns:
         How each event went, in order. One that was recorded already succeeds with the warning
         DUPLICATE_EVENT; AlreadyExists if it says something else under the same id.
+
+    Raises:
+        InvalidArgument: no or too many events.
+        NotFound: there is no such collection.
     """
     request = pb.RecordEventsRequest(
         collection=session.where(collection),
@@ -241,6 +255,10 @@ def delete_user(
 
     Returns:
         How many events were deleted.
+
+    Raises:
+        InvalidArgument: `user_id` is empty.
+        NotFound: there is no such collection.
     """
     request = pb.DeleteUserRequest(
         collection=string(collection or "", "collection"), user_id=string(user_id, "user_id")

@@ -10,7 +10,7 @@
     │                              call; retried by the client
     ├── DeadlineExceeded           no answer within `timeout`
     ├── Cancelled                  the client was closed during the call
-    ├── PermissionDenied           also for UNAUTHENTICATED
+    ├── PermissionDenied           also for UNAUTHENTICATED; from a proxy: the server knows no permissions
     ├── Unimplemented              the server is older than this client
     ├── ServerError                INTERNAL, UNKNOWN and whatever else: a fault of the server
     └── PartialFailure             raised by `raise_for_errors()`: some entries of a batch failed
@@ -135,7 +135,7 @@ class Cancelled(ItemlensError):
 
 
 class PermissionDenied(ItemlensError):
-    """The caller may not do this, or did not say who it is."""
+    """A proxy in front of the server wants to know who the caller is. The server itself does not send it."""
 
     default_code = grpc.StatusCode.PERMISSION_DENIED
 

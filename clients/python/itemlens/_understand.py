@@ -90,6 +90,7 @@ def encode(
 
     Raises:
         InvalidArgument: the request as a whole is wrong, such as no or too many inputs.
+        NotFound: there is no such space.
     """
     if channel is not None and texts and pictures:
         raise ValueError("channel is for texts or for pictures; use contents for both")
@@ -137,11 +138,12 @@ def fuse(
         timeout: seconds in all, retries included. Default: the client's.
 
     Returns:
-        A result for each input, in order. A bad input has its own error; the others are served.
+        A result for each input, in order. A bad input has its own error (FailedPrecondition for a vector of another
+        space); the others are served.
 
     Raises:
-        FailedPrecondition: vectors of another space, or the space is not fitted.
         InvalidArgument: the request as a whole is wrong.
+        NotFound: there is no such space.
     """
     items = _build.all_of((Item, FuseInput), items, "items")
     deadline = session.deadline(timeout)
@@ -197,8 +199,8 @@ def recommend(
 
     Raises:
         InvalidArgument: a field is wrong; `violations` says which.
-        NotFound: there is no such collection.
-        FailedPrecondition: the collection's space is not fitted, or `query_vector` is of another space.
+        NotFound: there is no such collection or user, or none of the items on the user's side or of the candidates.
+        FailedPrecondition: `query_vector` is of another space.
     """
     if k is not None and top_fraction is not None:
         raise ValueError("give k or top_fraction, not both")
@@ -259,8 +261,9 @@ def explain(
         An Explanation for each item, in order. One that cannot be explained has its own error.
 
     Raises:
-        NotFound: the server remembers no such recommendation, or there is no such collection.
+        NotFound: the server does not remember the recommendation, or there is no such collection or user.
         InvalidArgument: a field is wrong; `violations` says which.
+        FailedPrecondition: `query_vector` is of another space.
     """
     if recommendation_id is not None and (user is not None or side):
         raise ValueError("give a recommendation_id or a user's side, not both")

@@ -150,7 +150,9 @@ def _json(value: Any, field: str, depth: int) -> Any:
         case set() | frozenset():
             raise TypeError(f"{field} is a set, which has no order; give a list, such as sorted(...)")
         case _:
-            raise TypeError(f"{field} is a {type(value).__name__}; give a str, number, bool, list or dict")
+            raise TypeError(
+                f"{field} is of type {type(value).__name__}; give a str, number, bool, list or dict"
+            )
 
 
 def _key(key: object, field: str) -> str:
