@@ -258,7 +258,7 @@ def _print(console: Console, folder: Path, parts: list[_Part[Any]], skipped: Ski
         for (name, reason), tally in skipped.tallies.items():
             reasons.add_row(name, reason, *map(escape, tally.cells()))
         console.print(reasons)
-        kept = f"each is in {skipped.path}"
+        kept = f"each is listed in {skipped.path}"
         if skipped.write_error is not None:
             kept = f"{skipped.path} cannot be written ({skipped.write_error.strerror}); name another with --errors"
-        console.print(f"{skipped.total:,} rows skipped; {escape(kept)}", soft_wrap=True)
+        console.print(f"skipped rows: {skipped.total:,}; {escape(kept)}", soft_wrap=True)

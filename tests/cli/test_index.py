@@ -160,7 +160,7 @@ def test_skipped_rows_are_counted_by_reason_and_the_status_is_3(folder: Path) ->
         "│ items │ UNCLOSED_QUOTE   │ 1    │ 4          │ the quotation mark that opens column 'title' ",
         "│ items │ INVALID_ARGUMENT │ 1    │ 1          │ bad: is [/] bad ",
         "│ items │ TEXT_TRUNCATED │ 1    │            │ long: cut ",
-        "3 rows skipped; each is in films.errors.jsonl",
+        "skipped rows: 3; each is listed in films.errors.jsonl",
     ):
         assert row in result.output
 

@@ -118,7 +118,7 @@ WRONG_FILES = [
         "a spreadsheet",
         "a.xlsx",
         b"PK",
-        "m.yaml, line 2: items.file: the ending of a.xlsx tells no format; give `format`",
+        "m.yaml, line 2: items.file: the ending of a.xlsx is not that of a known format; give `format`",
         "save a spreadsheet as csv",
     ),
     of_file(

@@ -28,9 +28,7 @@ def _checked(template: str) -> str:
     try:
         pieces = list(Formatter().parse(template))
     except ValueError as error:
-        raise ValueError(
-            f"{template!r} has a brace without its other; write {{{{ for one that is meant"
-        ) from error
+        raise ValueError(f"{template!r} has an unmatched brace; write {{{{ for a literal one") from error
     for _, name, spec, conversion in pieces:
         if name is not None and (not name or spec or conversion or set(name) & set(".[")):
             raise ValueError(f"a template holds plain column names in braces, not {{{name}...}}")
@@ -49,7 +47,7 @@ def _names_a_column(given: str | list[str]) -> str | list[str]:
 
 def _without_braces(column: str) -> str:
     if column.startswith("{") and column.endswith("}"):
-        raise ValueError(f"here stands a column's name without braces: {column[1:-1]}")
+        raise ValueError(f"write the column's name without braces: {column[1:-1]}")
     return column
 
 
@@ -161,6 +159,8 @@ class Attribute(Model):
                 f"column {self.column!r}: {value} is above 2^53 and would be rounded; keep it as text with {cure}",
                 self.column,
             )
+        if isinstance(value, bytes):
+            raise _bad_value(self.column, value, "an attribute, but bytes; leave the column out")
         return value
 
     def _int(self, value: Any) -> int:

@@ -132,7 +132,7 @@ class RowFile(Model):
         format = self.format or _ENDINGS.get(self.file.suffix.lower())
         if format is None:
             raise MappingError(
-                f"the ending of {self.file} tells no format; give `format`: jsonl, csv, tsv or parquet "
+                f"the ending of {self.file} is not that of a known format; give `format`: jsonl, csv, tsv or parquet "
                 "(save a spreadsheet as csv, unpack an archive first)",
                 ("file",),
             )

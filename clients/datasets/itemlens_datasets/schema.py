@@ -30,7 +30,7 @@ class Model(BaseModel):
             if key not in cls.model_fields:
                 raise PydanticCustomError(
                     "unknown_key",
-                    "there is no such key{near}; there are {known}",
+                    "unknown key{near}; the keys here are {known}",
                     {
                         "key": str(key),
                         "near": did_you_mean(str(key), cls.model_fields),

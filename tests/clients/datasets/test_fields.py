@@ -46,6 +46,7 @@ def test_attributes(type: Any, value: Any, expected: Any) -> None:
         ("bool", "maybe", Reason.BAD_VALUE, "is not true or false"),
         ("int", "1234567890123456789", Reason.INEXACT_NUMBER, r"\{column: c, type: str\}"),
         (None, 2**53 + 1, Reason.INEXACT_NUMBER, "above 2\\^53 and would be rounded"),
+        (None, b"\x00", Reason.BAD_VALUE, "is not an attribute, but bytes"),
         (None, -(2**53) - 1, Reason.INEXACT_NUMBER, "would be rounded"),
     ],
 )

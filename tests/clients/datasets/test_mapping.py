@@ -5,13 +5,14 @@ from __future__ import annotations
 import builtins
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from itemlens import Event, EventType, Item, Relation
+from itemlens import Event, EventType, Item, Relation, _values
 from itemlens_datasets.mapping import Dataset, bundled_mapping, without_picture
 from itemlens_datasets.rows import BadRow, MappingError, Reason
 
@@ -121,6 +122,30 @@ def test_parquet_with_pictures_in_a_column(tmp_path: Path) -> None:
     ]
     assert read.items is not None
     assert read.items.count(tmp_path) == 2
+
+
+def test_dates_times_and_decimals_of_parquet_are_stored_as_json_has_them(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    moment = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    columns = {
+        "id": [1],
+        "date": [moment.date()],
+        "moment": pa.array([moment], pa.timestamp("ns", "UTC")),
+        "price": pa.array([Decimal("19.90")], pa.decimal128(10, 2)),
+        "tags": [["a", "b"]],
+    }
+    pyarrow.parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
+    attributes = {name: name for name in columns if name != "id"}
+    mapping = ITEMS | {"file": "a.parquet", "attributes": attributes}
+    [item] = dataset(tmp_path, items=mapping).read_items(tmp_path)
+    assert _values.attributes(item.attributes) == {
+        "date": "2024-05-01",
+        "moment": "2024-05-01T12:00:00+00:00",
+        "price": 19.9,
+        "tags": ["a", "b"],
+    }
 
 
 def test_without_pyarrow_parquet_says_what_to_install(
@@ -237,6 +262,15 @@ def test_rows_of_events_that_fit_no_rule_are_told(tmp_path: Path) -> None:
     assert [event.item_id for event in listed] == ["a"]
     assert [(bad.number, bad.reason) for bad in told] == [(2, Reason.NO_RULE), (3, Reason.BAD_VALUE)]
     assert "{type: ignore}" in told[0].message
+
+
+def test_a_row_of_events_with_an_unclosed_quote_costs_no_other(tmp_path: Path) -> None:
+    rows = "".join(f"u{n},i{n},x\n" for n in range(3, 50))
+    (tmp_path / "e.csv").write_text('user,item,note\nu1,i1,x\nu2,i2,"17 inch\n' + rows + 'u50,i50,19 inch"\n')
+    told: list[BadRow] = []
+    listed = list(dataset(tmp_path, events=EVENTS).read_events(tmp_path, told.append))
+    assert [(bad.number, bad.line, bad.reason) for bad in told] == [(2, 3, Reason.UNCLOSED_QUOTE)]
+    assert [event.user_id for event in listed] == ["u1", *(f"u{n}" for n in range(3, 51))]
 
 
 def test_items_and_events_come_with_their_rows(tmp_path: Path) -> None:

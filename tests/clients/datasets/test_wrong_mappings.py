@@ -65,21 +65,21 @@ WRONG_MAPPINGS = [
     Wrong(
         "a misspelt key",
         ITEMS + "  text: {text: '{title}'}\n",
-        ["line 4: items.text: there is no such key", "did you mean 'texts'?"],
+        ["line 4: items.text: unknown key", "did you mean 'texts'?"],
     ),
     Wrong(
         "a misspelt key far down",
         EVENTS + "  time: {colum: when}\n",
         [
-            "line 6: events.time.colum: there is no such key",
+            "line 6: events.time.colum: unknown key",
             "did you mean 'column'?",
-            "there are column, unit",
+            "the keys here are column, unit",
         ],
     ),
     Wrong(
         "a misspelt part",
         'item:\n  file: a.csv\n  id: "{sku}"\n' + EVENTS,
-        ["line 1: item: there is no such key", "did you mean 'items'?"],
+        ["line 1: item: unknown key", "did you mean 'items'?"],
     ),
     Wrong(
         "a key that is missing",
@@ -134,7 +134,7 @@ WRONG_MAPPINGS = [
     Wrong(
         "a brace that is not closed",
         "items:\n  file: a.csv\n  id: '{sku'\n",
-        ["line 3: items.id: '{sku' has a brace without its other", "{{"],
+        ["line 3: items.id: '{sku' has an unmatched brace", "{{"],
     ),
     Wrong(
         "a template with more than a column's name",
