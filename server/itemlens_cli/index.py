@@ -196,8 +196,8 @@ class _Part(Generic[Entry]):
         for row in self._repeats.rows():
             tallies["REPEATED_ID"].add(row, "the id of an earlier row, whose item is replaced")
         if not self.report.written and not self._skipped.count(self.name) and self.failure is None:
-            what = "has rows, but `where` keeps none" if self.file.where else "has no rows"
-            tallies["NO_ROWS"].add(None, f"{self.file.file} {what}")
+            why = "; `where` may keep no row" if self.file.where else ""
+            tallies["NO_ROWS"].add(None, f"{self.file.file} gives no {self.name}{why}")
         return tallies
 
 

@@ -208,7 +208,7 @@ def test_rows_with_one_id_are_counted_unless_they_are_merged(folder: Path) -> No
 
 @pytest.mark.parametrize(
     ("where", "warning"),
-    [("", "films.csv has no rows"), ("where: {id: z}, ", "has rows, but `where` keeps none")],
+    [("", "films.csv gives no items"), ("where: {id: z}, ", "gives no items; `where` may keep no row")],
 )
 def test_a_file_that_gives_nothing_is_told(folder: Path, where: str, warning: str) -> None:
     (folder / "films.csv").write_text("id,title\n" + ("a,Alien\n" if where else ""))

@@ -149,13 +149,15 @@ class Dataset(Model):
     def read(cls, file: Path) -> Dataset:
         """Read a mapping file. MappingError names what is wrong: file, line and path of the key."""
         document = Document(file)
-        if not isinstance(document.value, dict) or not document.value.keys() & {"items", "events"}:
-            cure = "write `items:` or `events:` with the `file` of the data and what its columns are"
+        cure = "write `items:` or `events:` with the `file` of the data and what its columns are"
+        if not isinstance(document.value, dict):
             raise MappingError(f"{document.place(())}: this is not a mapping; {cure}")
         try:
             dataset = cls.model_validate(document.value)
         except ValidationError as error:
             raise MappingError(document.explain(error)) from error
+        if dataset.items is None and dataset.events is None:
+            raise MappingError(f"{document.place(())}: there is nothing to load; {cure}")
         dataset._document = document
         return dataset
 

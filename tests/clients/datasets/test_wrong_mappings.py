@@ -78,7 +78,7 @@ WRONG_MAPPINGS = [
     ),
     Wrong(
         "a misspelt part",
-        'item:\n  file: a.csv\n  id: "{sku}"\n' + EVENTS,
+        'item:\n  file: a.csv\n  id: "{sku}"\n',
         ["line 1: item: unknown key", "did you mean 'items'?"],
     ),
     Wrong(
@@ -168,7 +168,9 @@ WRONG_MAPPINGS = [
     ),
     Wrong("an empty file", "", ["m.yaml, line 1: this is not a mapping", "`items:`"]),
     Wrong(
-        "neither items nor events", "collection: shop\n", ["this is not a mapping", "`items:`", "`events:`"]
+        "neither items nor events",
+        "collection: shop\n",
+        ["m.yaml, line 1: there is nothing to load", "`items:` or `events:`"],
     ),
 ]
 
