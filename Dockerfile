@@ -30,7 +30,8 @@ RUN pip install --no-cache-dir -c constraints.txt ./clients/python ".[gpu]"
 FROM python:${PYTHON} AS base
 RUN useradd --uid 10001 --create-home itemlens \
  && mkdir /data /models \
- && chown 10001 /data
+ && chown 10001 /data \
+ && chmod 700 /data
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     ITEMLENS_LISTEN=0.0.0.0:50051 \

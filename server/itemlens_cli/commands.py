@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from itemlens_cli.bench import bench
+from itemlens_cli.compact import compact
 from itemlens_cli.demo import demo
 from itemlens_cli.doctor import doctor
 from itemlens_cli.eval import evaluate
@@ -30,7 +31,7 @@ app = typer.Typer(
     help="Understand a catalogue's items and recommend them, with reasons that add up to the score.",
 )
 app.callback()(options)
-for command in (export, serve, index, fit, move, query, demo, doctor, health, bench):
+for command in (export, serve, index, fit, move, query, demo, doctor, compact, health, bench):
     app.command()(command)
 app.command("eval")(evaluate)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from itemlens_server.errors import ItemlensError
+from itemlens_server.errors import DataLoss, ItemlensError
 
 PACKAGES = (
     "itemlens-server",
@@ -65,8 +64,8 @@ def _checked(name: str, check: Callable[[], list[Row]]) -> list[Row]:
         return check()
     except ImportError as error:
         return [(name, f"cannot be checked: {error}", "pip install 'itemlens-server[server]'")]
-    except sqlite3.DatabaseError as error:
-        return [(name, f"damaged: {error}", "restore the folder from a backup")]
+    except DataLoss as error:
+        return [(name, error.message, "restore a backup: docs/deployment.md")]
     except Exception as error:
         return [(name, f"cannot be checked: {type(error).__name__}: {error}", "mend what the message names")]
 
@@ -148,8 +147,12 @@ def _store(data: Path) -> list[Row]:
     if not (data / "itemlens.db").is_file():
         return [("store", f"none in {data}; `itemlens serve` makes one", "")]
     reader = Store.read_only(data)
-    broken = reader.integrity()
-    rows: list[Row] = [("store", broken or "whole", "restore the folder from a backup" if broken else "")]
+    rows: list[Row] = []
+    for problem in reader.problems():
+        rows.append(("store", f"damaged: {problem}", "write the item again, or restore a backup"))
+    rows = rows or [("store", "whole", "")]
+    if data.stat().st_mode & 0o007:
+        rows.append(("data folder", f"all users of this machine can read {data}", f"chmod 700 {data}"))
     for row in reader.collections():
         items, events, sequence = reader.counts(row.id)
         rows.append(

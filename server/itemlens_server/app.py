@@ -50,7 +50,11 @@ class Server:
         observer = observer or NullObserver()
         # First what fails at once: loading the models takes seconds.
         Address.parse(settings.listen).check_free()
-        self.store = Store(settings.data, settings.max_store_bytes)
+        self.store = Store(
+            settings.data,
+            max_bytes=settings.max_store_bytes,
+            cache_bytes=settings.store_cache_bytes // settings.store_connections(),
+        )
         try:
             self.models = ModelRepository(
                 settings, choose_device(settings.provider), tune=tune, observer=observer

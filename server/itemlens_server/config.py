@@ -137,6 +137,10 @@ class Settings(BaseSettings):
     embedding_cache_bytes: int = Field(
         64 * MIB, ge=0, description="memory for vectors of what was encoded lately; 0: none"
     )
+    store_cache_bytes: int = Field(
+        64 * MIB, gt=0, description="memory for pages of the store's file, of all its connections together: one for "
+        "each of `rpc_threads` and `threads`, and three more",
+    )  # fmt: skip
     max_store_bytes: int = Field(0, ge=0, description="size limit of the store's file; 0: the disk")
     max_recommendations: int = Field(20_000, gt=0, description="recommendations remembered for Explain")
 
@@ -202,6 +206,10 @@ class Settings(BaseSettings):
     def thread_count(self) -> int:
         """Inference threads, resolved: 0 is as many as this process may use processors."""
         return self.threads or processor_count()
+
+    def store_connections(self) -> int:
+        """Connections to the store: of the threads for calls, and those that compute, load, maintain and write."""
+        return self.rpc_threads + self.thread_count() + 3
 
 
 def warn_of_unknown_variables(environment: Mapping[str, str] = os.environ) -> None:

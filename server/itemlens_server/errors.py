@@ -9,6 +9,7 @@ ItemlensError
 ├── Overloaded             a queue is full: try again after `retry_seconds`
 ├── Unavailable            the server or the stream ends: open another
 ├── StorageFull            the disk or the store's size limit is reached
+├── DataLoss               what is stored is damaged
 ├── DeadlineExceeded       the caller's deadline has passed
 └── Cancelled              the caller has hung up
 """
@@ -98,6 +99,12 @@ class StorageFull(ItemlensError):
     """The disk, or the store's size limit, is full. Nothing of the write was kept."""
 
     reason = "STORAGE_FULL"
+
+
+class DataLoss(ItemlensError):
+    """What is stored is damaged; the message says what, and what to do."""
+
+    reason = "DATA_LOSS"
 
 
 class DeadlineExceeded(ItemlensError):

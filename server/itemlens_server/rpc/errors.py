@@ -10,6 +10,7 @@ from itemlens.v1 import common_pb2
 from itemlens_server.errors import (
     AlreadyExists,
     Cancelled,
+    DataLoss,
     DeadlineExceeded,
     FailedPrecondition,
     InvalidArgument,
@@ -29,6 +30,7 @@ CODES: dict[type[ItemlensError], int] = {
     Overloaded: code_pb2.RESOURCE_EXHAUSTED,
     StorageFull: code_pb2.RESOURCE_EXHAUSTED,
     Unavailable: code_pb2.UNAVAILABLE,
+    DataLoss: code_pb2.DATA_LOSS,
     DeadlineExceeded: code_pb2.DEADLINE_EXCEEDED,
     Cancelled: code_pb2.CANCELLED,
 }

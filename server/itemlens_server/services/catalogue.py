@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from itemlens_server.services.encoding import ContentEncoder
 from itemlens_server.services.events import record_events
 from itemlens_server.services.items import ItemInput, WriteOutcome
 from itemlens_server.services.limits import check_length, check_reference, check_references
+from itemlens_server.services.repair import repair
 from itemlens_server.services.results import RecentResults
 from itemlens_server.services.upserts import Upserts
 from itemlens_server.storage import writes
@@ -74,6 +76,7 @@ class Catalogue:
         self._settings = settings
         self._default_space = default_space
         self._collections: dict[str, Collection] = {}
+        self._encoder = encoder
         self._upserts = Upserts(store, encoder, self._collections.get, settings.max_item_pictures)
         self.results = RecentResults(settings.max_recommendations)
         self._changing = threading.Lock()
@@ -83,6 +86,7 @@ class Catalogue:
 
         Raises:
             SpaceMismatch: the space of one is not in the model repository.
+            DataLoss: the store's file is damaged; of damaged rows the log tells.
         """
         reader = self.store.reader()
         for record in reader.collections():
@@ -94,7 +98,10 @@ class Catalogue:
                     "lacks: put that space back, or serve another --data folder and run `itemlens index` again"
                 ) from error
             collection = self._open(record, space)
-            collection.load(reader)
+            damaged = collection.load(reader)
+            if damaged and repair(collection, damaged, self.store, self._encoder):
+                collection = self._open(record, space)
+                collection.load(reader)
             self._collections[record.name] = collection
             log.info(
                 "collection %s: %d items in space %s",
@@ -197,7 +204,7 @@ class Catalogue:
             new.take_item_to_item(old)
             while new.maintain(self.store.reader()):
                 pass
-
+            new.follow_store(self.store.reader())  # so that the writer is held up by little
             tried = False
 
             def switch(connection: sqlite3.Connection) -> None:
@@ -208,12 +215,14 @@ class Catalogue:
                         f"collection {name!r} was not moved: the store could not be written; try again"
                     )
                 tried = True
-                reader = Reader(connection)
-                new.follow_store(reader)
-                new.drop_missing(reader.labels(new.record.id))
+                new.follow_store(Reader(connection))
                 writes.move_collection(connection, new.record.id, space.space_id)
 
-            self.store.write(switch, lambda _: self._collections.update({name: new}))
+            def after(_: None) -> None:
+                new.drop_all_but(old.snapshot().view)
+                self._collections[name] = new
+
+            self.store.write(switch, after)
             self.results.forget(name)  # they hold the old state, which Explain would refuse
             return new
 
@@ -296,14 +305,21 @@ class Catalogue:
         check_length(item_ids, self._settings.max_items, "item_ids")
         check_references(item_ids, "item_ids")
 
-        def after(result: tuple[dict[str, int], int]) -> None:
+        def after(result: tuple[dict[str, int], int, int]) -> None:
             current = self._collections.get(collection.name, collection)
             for item_id in result[0]:
                 current.remove(item_id)
 
-        deleted, sequence = self.store.write(
-            lambda c: writes.delete_items(c, collection.record.id, dict.fromkeys(item_ids)), after
-        )
+        deleted: dict[str, int] = {}
+        wanted, done = list(dict.fromkeys(item_ids)), 0
+        while True:  # slice by slice, between other writes
+            gone, sequence, count = self.store.write(
+                partial(writes.delete_items, collection=collection.record.id, item_ids=wanted[done:]), after
+            )
+            deleted |= gone
+            done += count
+            if done >= len(wanted):
+                break
         missing = "item {!r} is not in collection {!r}"
         return [
             WriteOutcome(i)
@@ -329,10 +345,11 @@ class Catalogue:
         if not user_id:
             raise InvalidArgument("say whose data is to go", "user_id")
         check_reference(user_id, "user_id")
-        records = [self.collection(name).record] if name else [c.record for c in self.collections()]
-        deleted = self.store.write(
-            lambda c: sum(writes.delete_user(c, record.id, user_id) for record in records)
-        )
+        collections = [self.collection(name)] if name else self.collections()
+        records, deleted, all_gone = [c.record.id for c in collections], 0, False
+        while not all_gone:  # slice by slice, between other writes
+            count, all_gone = self.store.write(lambda c: writes.delete_user(c, records, user_id))
+            deleted += count
         self.results.forget(name, user_id)
         return deleted
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -12,12 +11,12 @@ from itemlens_server.config import Settings
 from itemlens_server.engine.repository import Space
 from itemlens_server.fusion.history import TAKEN
 from itemlens_server.fusion.item_to_item import ItemToItem
-from itemlens_server.fusion.rows import Ints, Rows
+from itemlens_server.fusion.rows import Ints, Rows, View
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.index.candidate_index import CandidateIndex
 from itemlens_server.index.hnsw import HnswIndex, block_list
 from itemlens_server.storage.reader import Reader
-from itemlens_server.storage.records import Array, CollectionRecord
+from itemlens_server.storage.records import Array, CollectionRecord, ItemVectors
 from itemlens_server.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -81,37 +80,47 @@ class Collection:
         """Where an item is in a snapshot taken after this call; None if it is not in the collection."""
         return self._rows.position(item_id)
 
-    def load(self, reader: Reader) -> None:
-        """Fill it from the store; graphs and table from what was saved of them where that is whole."""
-        self.follow_store(reader)
+    def load(self, reader: Reader) -> list[str]:
+        """Fill it from the store; graphs and table from what was saved of them where that is whole.
+
+        Returns:
+            Ids of items whose stored vectors are damaged: they are left out.
+        """
+        damaged = self.follow_store(reader)
         for other in self.directory.glob("graphs*"):
             if other.name != f"graphs-{self.space.space_id}":
                 shutil.rmtree(other, ignore_errors=True)
         self.index.load(self._rows.view(), reader.last_label())
         table = ItemToItem.load(self.directory / TABLE_FILE)
         if table is None or table.regularisation != self.space.head.behaviour_lambda:
-            return
+            return damaged
         # Of users whose data was deleted since nothing may stay.
         if reader.events_deleted(self.record.id) <= table.write_sequence:
             self._item_to_item = table
+        return damaged
 
-    def follow_store(self, reader: Reader) -> None:
-        """Add what is in the store behind the last row that is here."""
-        batch: list[tuple[int, str, Mapping[str, list[Array]]]] = []
+    def follow_store(self, reader: Reader) -> list[str]:
+        """Add what is in the store behind the last row that is here; ids of damaged items, which are left out."""
+        batch: list[ItemVectors] = []
+        damaged = []
         for item in reader.raw_vectors(self.record.id, self.encoder_digests, self._last_label):
+            if not item.whole:
+                damaged.append(item.item_id)
+                continue
             batch.append(item)
             if len(batch) == FUSE_BATCH:
                 self._append(batch)
                 batch = []
         if batch:
             self._append(batch)
+        return damaged
 
-    def drop_missing(self, alive: set[int]) -> None:
-        """Take out the rows that are not among the store's."""
+    def drop_all_but(self, other: View) -> None:
+        """Take out the items that are not in this view of the same store's rows."""
         view = self._rows.view()
-        for position in np.flatnonzero(view.alive):
-            if int(view.labels[position]) not in alive:
-                self._rows.remove(view.item_ids[position])
+        labels = view.labels[view.alive]
+        for label in labels[~np.isin(labels, other.labels[other.alive], assume_unique=True)]:
+            self._rows.remove(view.item_ids[int(view.positions(np.asarray([label]))[0])])
 
     def put(self, labels: list[int], item_ids: list[str], h: Array) -> None:
         """Add items that were just stored; the next snapshot has them."""
@@ -172,6 +181,6 @@ class Collection:
         """Delete the derived files."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _append(self, batch: list[tuple[int, str, Mapping[str, list[Array]]]]) -> None:
-        h = self.space.head_runner.fuse([raw for _, _, raw in batch])
-        self.put([label for label, _, _ in batch], [item_id for _, item_id, _ in batch], h)
+    def _append(self, batch: list[ItemVectors]) -> None:
+        h = self.space.head_runner.fuse([item.vectors for item in batch])
+        self.put([item.label for item in batch], [item.item_id for item in batch], h)

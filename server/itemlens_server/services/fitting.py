@@ -50,6 +50,7 @@ class _Data:
     """All stored vectors of a collection."""
 
     item_ids: list[str]
+    labels: list[int]
     channels: dict[str, ChannelData]
 
 
@@ -87,14 +88,18 @@ def fit(
 
 def _read(space: Space, reader: Reader, collection: int) -> _Data:
     digests = space.encoder_digests
-    item_ids = []
+    item_ids: list[str] = []
+    labels: list[int] = []
     vectors: dict[str, list[Array]] = {name: [] for name in digests}
     owners: dict[str, list[int]] = {name: [] for name in digests}
-    for n, (_, item_id, raw) in enumerate(reader.raw_vectors(collection, digests)):
-        item_ids.append(item_id)
-        for name, vs in raw.items():
+    for item in reader.raw_vectors(collection, digests):
+        if not item.whole:  # the server mends it at its next start
+            continue
+        for name, vs in item.vectors.items():
             vectors[name] += vs
-            owners[name] += [n] * len(vs)
+            owners[name] += [len(item_ids)] * len(vs)
+        item_ids.append(item.item_id)
+        labels.append(item.label)
     channels = {
         name: ChannelData(
             np.stack(vs) if vs else np.zeros((0, space.encoders[name].spec.dim), np.float32),
@@ -102,7 +107,7 @@ def _read(space: Space, reader: Reader, collection: int) -> _Data:
         )
         for name, vs in vectors.items()
     }
-    return _Data(item_ids, channels)
+    return _Data(item_ids, labels, channels)
 
 
 class _Fitting:
@@ -218,8 +223,10 @@ class _Fitting:
         ids = [self._data.item_ids[t] for t in targets]
         items = reader.items(collection, ids, self._space.encoder_digests, data=True)
         queries: dict[str, Array] = {}
-        kept = [n for n, i in enumerate(ids) if i in items]
-        for name in used:
+        # What was deleted or written again since its vectors were read is left out.
+        labels = [self._data.labels[t] for t in targets]
+        kept = [n for n, i in enumerate(ids) if i in items and items[i].label == labels[n]]
+        for name in used if kept else ():
             contents = [self._sample_query(name, items[ids[n]]) for n in kept]
             outcomes = self._encoder.encode(self._space, contents, "query", CallContext())
             v = np.stack(

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 
-from itemlens_server.errors import FailedPrecondition
+from itemlens_server.errors import DataLoss, FailedPrecondition
+from itemlens_server.storage import checksums, verification
 from itemlens_server.storage.records import (
+    EVENT_COLUMNS,
     Array,
     CollectionRecord,
     Document,
     EventRecord,
+    ItemVectors,
     StoredInput,
     StoredItem,
 )
+
+log = logging.getLogger(__name__)
 
 
 class Reader:
@@ -24,10 +33,13 @@ class Reader:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def integrity(self) -> str:
-        """What is broken in the file; empty if nothing is."""
-        verdict = self._connection.execute("PRAGMA quick_check").fetchone()[0]
-        return "" if verdict == "ok" else str(verdict)
+    def store_id(self) -> str:
+        """The random name that the store got when its file was made. A backup keeps it."""
+        return str(self._connection.execute("SELECT id FROM store").fetchone()[0])
+
+    def problems(self) -> list[str]:
+        """What is broken in the file, as far as it can be read. Looks at all of it."""
+        return list(verification.problems(self._connection))
 
     def collections(self) -> list[CollectionRecord]:
         """All collections, by name."""
@@ -49,11 +61,6 @@ class Reader:
             "SELECT events_deleted FROM collections WHERE id = ?", (collection,)
         ).fetchone()
         return int(row[0]) if row else 0
-
-    def labels(self, collection: int) -> set[int]:
-        """Labels of all items of a collection."""
-        rows = self._connection.execute("SELECT row FROM items WHERE collection = ?", (collection,))
-        return {int(label) for (label,) in rows}
 
     def last_label(self) -> int:
         """The highest label that any item of the store was given; 0 if there were none."""
@@ -78,96 +85,138 @@ class Reader:
         data: bool = False,
         vectors: bool = False,
     ) -> dict[str, StoredItem]:
-        """Items by id, with data and vectors where asked for, as each channel's encoder (a digest) made them."""
+        """Items by id, with data and vectors where asked for, as each channel's encoder (a digest) made them.
+
+        Raises:
+            DataLoss: one of them is damaged. Vectors that are damaged are None: they can be made again.
+        """
         items = {}
         # In one transaction: an item and its inputs are of the same moment.
         self._connection.execute("BEGIN")
         try:
             for item_id in item_ids:
                 row = self._connection.execute(
-                    "SELECT row, item_id, sequence, document FROM items WHERE collection = ? AND item_id = ?",
+                    "SELECT row, sequence, document, document_checksum, inputs_checksum FROM items"
+                    " WHERE collection = ? AND item_id = ?",
                     (collection, item_id),
                 ).fetchone()
-                if row:
-                    inputs = tuple(self._inputs(row[0], encoders, data, vectors))
-                    items[item_id] = StoredItem(row[0], row[1], row[2], Document.parse(row[3]), inputs)
+                if row is None:
+                    continue
+                label, sequence, text, document_checksum, inputs_checksum = row
+                document = _document(item_id, text, document_checksum)
+                inputs = tuple(self._inputs(label, encoders, data, vectors))
+                contents = [(i.channel, i.digest) for i in inputs]
+                if not checksums.holds(inputs_checksum, checksums.of_inputs, item_id, contents):
+                    raise _damaged(item_id, "the list of its contents")
+                for i in inputs:
+                    if data and not i.data and i.channel in encoders and i.channel not in document.texts:
+                        raise _damaged(item_id, f"a content of channel {i.channel!r}")
+                items[item_id] = StoredItem(label, item_id, sequence, document, inputs)
         finally:
             self._connection.execute("COMMIT")
         return items
 
     def documents(self, collection: int, item_ids: Sequence[str]) -> Iterator[tuple[str, Document]]:
-        """(id, what the item says), one read after the other; those that are not there are left out."""
+        """(id, what the item says), one read after the other; those that are not there are left out.
+
+        Raises:
+            DataLoss: the next one is damaged.
+        """
         for item_id in item_ids:
             row = self._connection.execute(
-                "SELECT document FROM items WHERE collection = ? AND item_id = ?", (collection, item_id)
+                "SELECT document, document_checksum FROM items WHERE collection = ? AND item_id = ?",
+                (collection, item_id),
             ).fetchone()
             if row:
-                yield item_id, Document.parse(row[0])
+                yield item_id, _document(item_id, *row)
 
     def page(self, collection: int, after_row: int, size: int) -> Iterator[StoredItem]:
-        """The next `size` items after `after_row`, by row, without inputs, one read after the other."""
+        """The next `size` items after `after_row`, by row, without inputs, one read after the other.
+
+        Raises:
+            DataLoss: the next one is damaged.
+        """
         rows = self._connection.execute(
-            "SELECT row, item_id, sequence, document FROM items WHERE collection = ? AND row > ? ORDER BY row LIMIT ?",
+            "SELECT row, item_id, sequence, document, document_checksum FROM items WHERE collection = ? AND row > ?"
+            " ORDER BY row LIMIT ?",
             (collection, after_row, size),
         )
-        for row in rows:
-            yield StoredItem(row[0], row[1], row[2], Document.parse(row[3]))
+        for row, item_id, sequence, *stored in rows:
+            yield StoredItem(row, item_id, sequence, _document(item_id, *stored))
 
     def raw_vectors(
         self, collection: int, encoders: Mapping[str, str], after_row: int = 0
-    ) -> Iterator[tuple[int, str, dict[str, list[Array]]]]:
-        """(row, item id, raw vectors by channel) of all items after `after_row`, by row.
+    ) -> Iterator[ItemVectors]:
+        """Raw vectors of all items after `after_row`, by row.
 
         Raises:
-            FailedPrecondition: a vector is missing, since it was made by another encoder.
+            FailedPrecondition: a channel has no vector of its encoder: they were made by another one.
         """
         encoder_of = "CASE n.channel " + "WHEN ? THEN ? " * len(encoders) + "END"
         rows = self._connection.execute(
-            "SELECT i.row, i.item_id, n.channel, v.data FROM items i LEFT JOIN inputs n ON n.row = i.row"
+            "SELECT i.row, i.item_id, i.inputs_checksum, n.channel, n.content, v.data, v.checksum"
+            " FROM items i LEFT JOIN inputs n ON n.row = i.row"
             f" LEFT JOIN vectors v ON v.content = n.content AND v.encoder = {encoder_of}"
             " WHERE i.collection = ? AND i.row > ? ORDER BY i.row, n.channel, n.position",
             (*(value for pair in encoders.items() for value in pair), collection, after_row),
         )
-        current: tuple[int, str, dict[str, list[Array]]] | None = None
-        for row, item_id, channel, data in rows:
-            if current is None or current[0] != row:
-                if current is not None:
-                    yield current
-                current = (row, item_id, {})
-            if channel in encoders:
-                if data is None:
-                    raise FailedPrecondition(
-                        f"item {item_id!r} has no vector of this space's encoder in channel {channel!r}: it was stored "
-                        "in another precision (give the one it was served with: --precision) or with another encoder "
-                        "(then index it again into a new collection of this space)"
-                    )
-                current[2].setdefault(channel, []).append(np.frombuffer(data, "<f4"))
-        if current is not None:
-            yield current
+        checked: set[str] = set()
+        for (label, item_id, inputs_checksum), group in groupby(rows, key=lambda row: row[:3]):
+            vectors: dict[str, list[Array]] = {}
+            contents, whole = [], True
+            for *_, channel, content, data, checksum in group:
+                contents.append((channel, content))
+                if channel not in encoders:
+                    continue
+                vector = _vector(data, checksum)
+                if vector is None:
+                    if channel not in checked:
+                        self._check_encoder(collection, item_id, channel, encoders[channel])
+                        checked.add(channel)
+                    whole = False
+                else:
+                    vectors.setdefault(channel, []).append(vector)
+            whole &= checksums.holds(inputs_checksum, checksums.of_inputs, item_id, contents)
+            yield ItemVectors(label, item_id, vectors, whole)
+
+    def _check_encoder(self, collection: int, item_id: str, channel: str, encoder: str) -> None:
+        """Tell items that another encoder has encoded from damaged ones: of the former there are no vectors at all."""
+        found = self._connection.execute(
+            "SELECT 1 FROM items i JOIN inputs n ON n.row = i.row JOIN vectors v ON v.content = n.content"
+            " WHERE i.collection = ? AND n.channel = ? AND v.encoder = ? LIMIT 1",
+            (collection, channel, encoder),
+        ).fetchone()
+        if found is None:
+            raise FailedPrecondition(
+                f"item {item_id!r} has no vector of this space's encoder in channel {channel!r}: it was stored "
+                "in another precision (give the one it was served with: --precision) or with another encoder "
+                "(then index it again into a new collection of this space)"
+            )
 
     def vector(self, digest: bytes, encoder: str) -> Array | None:
-        """The raw vector of a content, if that encoder made it before."""
+        """The raw vector of a content, if that encoder made it before and it is not damaged."""
         row = self._connection.execute(
-            "SELECT data FROM vectors WHERE content = ? AND encoder = ?", (digest, encoder)
+            "SELECT data, checksum FROM vectors WHERE content = ? AND encoder = ?", (digest, encoder)
         ).fetchone()
-        return np.frombuffer(row[0], "<f4") if row else None
+        return _vector(*row) if row else None
 
     def history(self, collection: int, user_id: str, limit: int) -> list[EventRecord]:
-        """The latest `limit` events of a user, oldest first."""
+        """The latest `limit` events of a user, oldest first, without damaged ones."""
         rows = self._connection.execute(
-            "SELECT event_id, user_id, item_id, type, time, quantity, value, recommendation_id FROM events"
+            f"SELECT {EVENT_COLUMNS}, sequence, checksum FROM events"
             " WHERE collection = ? AND user_id = ? ORDER BY time DESC, id DESC LIMIT ?",
             (collection, user_id, limit),
         ).fetchall()
-        return [EventRecord(*row) for row in reversed(rows)]
+        return [event for event, _ in _events(reversed(rows))]
 
     def events(self, collection: int) -> Iterator[tuple[str, str, int, float, int]]:
-        """(user, item, type, time, sequence) of all events, by user and time."""
+        """(user, item, type, time, sequence) of all events, by user and time, without damaged ones."""
         rows = self._connection.execute(
-            "SELECT user_id, item_id, type, time, sequence FROM events WHERE collection = ? ORDER BY user_id, time, id",
+            f"SELECT {EVENT_COLUMNS}, sequence, checksum FROM events WHERE collection = ? ORDER BY user_id, time, id",
             (collection,),
         )
-        yield from rows
+        for event, sequence in _events(rows):
+            yield event.user_id, event.item_id, event.type, event.time, sequence
 
     def has_data(self, digest: bytes, encoder: str) -> bool:
         """Whether what is kept of a content for an encoder is there."""
@@ -177,11 +226,13 @@ class Reader:
         return row is not None
 
     def data(self, digest: bytes, encoder: str) -> bytes:
-        """What is kept of a content for an encoder; empty if it is not there."""
+        """What is kept of a content for an encoder; empty if it is not there, or damaged."""
         row = self._connection.execute(
-            "SELECT data FROM pictures WHERE content = ? AND encoder = ?", (digest, encoder)
+            "SELECT data, checksum FROM pictures WHERE content = ? AND encoder = ?", (digest, encoder)
         ).fetchone()
-        return bytes(row[0]) if row else b""
+        if row is None or not checksums.holds(row[1], checksums.of_data, row[0]):
+            return b""
+        return bytes(row[0])
 
     def _inputs(
         self, row: int, encoders: Mapping[str, str], with_data: bool, with_vectors: bool
@@ -194,3 +245,38 @@ class Reader:
             data = self.data(content, encoder) if with_data else b""
             vector = self.vector(content, encoder) if with_vectors else None
             yield StoredInput(channel, content, data, vector)
+
+
+def _document(item_id: str, text: str, checksum: int | None) -> Document:
+    if checksums.holds(checksum, checksums.of_document, item_id, text):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            return Document.parse(text)
+    raise _damaged(item_id, "its texts and attributes")
+
+
+def _damaged(item_id: str, what: str) -> DataLoss:
+    log.error("item %r is damaged in the store: %s", item_id, what)
+    return DataLoss(
+        f"item {item_id!r} is damaged in the store ({what}): write it again or delete it, or restore a backup"
+    )
+
+
+def _vector(data: object, checksum: int | None) -> Array | None:
+    """The vector; None if it is not there, or damaged."""
+    if not isinstance(data, bytes) or not checksums.holds(checksum, checksums.of_data, data):
+        return None
+    try:
+        vector = np.frombuffer(data, "<f4")
+    except ValueError:  # no whole number of floats
+        return None
+    # What was stored with a checksum was finite.
+    return vector if checksum is not None or np.isfinite(vector).all() else None
+
+
+def _events(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[EventRecord, int]]:
+    for *fields, sequence, checksum in rows:
+        event = EventRecord(*fields)
+        if checksums.holds(checksum, checksums.of_event, event, sequence):
+            yield event, sequence
+        else:
+            log.error("event %r is damaged in the store: it does not count", event.event_id)

@@ -76,6 +76,16 @@ class StoredItem:
 
 
 @dataclass(frozen=True)
+class ItemVectors:
+    """The raw vectors of a stored item by channel. whole: none is damaged or lost, and nor is the item's id."""
+
+    label: int
+    item_id: str
+    vectors: Mapping[str, list[Array]]
+    whole: bool
+
+
+@dataclass(frozen=True)
 class NewItem:
     """An item to store. replaces: label of what must be there now (0: nothing), or None to replace whatever is."""
 
@@ -83,6 +93,10 @@ class NewItem:
     document: Document
     inputs: tuple[StoredInput, ...]
     replaces: int | None = None
+
+
+# Those of EventRecord, in its order.
+EVENT_COLUMNS = "event_id, user_id, item_id, type, time, quantity, value, recommendation_id"
 
 
 @dataclass(frozen=True)

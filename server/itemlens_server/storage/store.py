@@ -8,61 +8,49 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from itemlens_server.errors import FailedPrecondition
+from itemlens_server.errors import DataLoss, FailedPrecondition
+from itemlens_server.storage import schema
+from itemlens_server.storage.connection import connect, connect_read_only
 from itemlens_server.storage.reader import Reader
-from itemlens_server.storage.writer import Writer
+from itemlens_server.storage.tidying import tidy
+from itemlens_server.storage.writer import Writer, translate
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-FORMAT = 2
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS collections (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, space_id TEXT NOT NULL,
-    created REAL NOT NULL, sequence INTEGER NOT NULL DEFAULT 0,
-    -- Number of the last write that deleted events: what was learnt before it must be learnt again.
-    events_deleted INTEGER NOT NULL DEFAULT 0);
--- A replaced item gets a new row: rows only grow, and a row's content never changes. A row's number is its `label`
--- in the code.
-CREATE TABLE IF NOT EXISTS items (
-    row INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, item_id TEXT NOT NULL,
-    sequence INTEGER NOT NULL, document TEXT NOT NULL, UNIQUE (collection, item_id));
--- An item's contents: their order in the channel, and their hash.
-CREATE TABLE IF NOT EXISTS inputs (
-    row INTEGER NOT NULL, channel TEXT NOT NULL, position INTEGER NOT NULL, content BLOB NOT NULL,
-    PRIMARY KEY (row, channel, position)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS inputs_content ON inputs (content);
--- What is kept of contents that are no texts: of a picture, made for one encoder's input size.
-CREATE TABLE IF NOT EXISTS pictures (
-    content BLOB NOT NULL, encoder TEXT NOT NULL, data BLOB NOT NULL, UNIQUE (content, encoder));
-CREATE TABLE IF NOT EXISTS vectors (
-    content BLOB NOT NULL, encoder TEXT NOT NULL, data BLOB NOT NULL, UNIQUE (content, encoder));
-CREATE TABLE IF NOT EXISTS events (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, event_id TEXT NOT NULL, user_id TEXT NOT NULL,
-    item_id TEXT NOT NULL, type INTEGER NOT NULL, time REAL NOT NULL, quantity REAL NOT NULL, value REAL,
-    recommendation_id TEXT NOT NULL, sequence INTEGER NOT NULL, UNIQUE (collection, event_id));
-CREATE INDEX IF NOT EXISTS events_user ON events (collection, user_id, time);
-"""
+
+FILE = "itemlens.db"
 
 
 class Store:
     """The store in `directory`, locked for this process."""
 
-    def __init__(self, directory: Path, max_bytes: int = 0) -> None:
+    def __init__(self, directory: Path, *, max_bytes: int = 0, cache_bytes: int = 2 << 20) -> None:
+        """max_bytes: size limit of its file, 0 for none. cache_bytes: memory for the pages that each connection keeps;
+        there is one for each thread that has read, and one that writes.
+
+        Raises:
+            FailedPrecondition: the folder or the file cannot be used, now or by this version.
+            DataLoss: the file is damaged.
+        """
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise FailedPrecondition(f"the data folder {directory} cannot be made: {error}") from error
         self.directory = directory
-        self._path = directory / "itemlens.db"
-        self._max_bytes = max_bytes
+        self._path = directory / FILE
+        self._max_bytes, self._cache_bytes = max_bytes, cache_bytes
         try:
-            self._lock = (directory / "lock").open("w")
+            self._lock = os.fdopen(_private(directory / "lock"), "w")
+            os.close(_private(self._path))
         except OSError as error:
             raise FailedPrecondition(f"the data folder {directory} cannot be written to: {error}") from error
         try:
@@ -72,36 +60,41 @@ class Store:
             raise FailedPrecondition(
                 f"another server uses {directory}; stop it or give --data another folder"
             ) from error
+        if directory.stat().st_mode & 0o007:
+            log.warning(
+                "all users of this machine can read the data folder %s, which holds what users did: chmod 700 %s",
+                directory, directory,
+            )  # fmt: skip
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         try:
-            self._set_up()
+            with contextlib.closing(self._connect()) as connection:
+                schema.set_up(connection)
         except sqlite3.Error as error:
             self._lock.close()
             raise FailedPrecondition(
                 f"{self._path} cannot be opened ({error}): free disk space, or put a backup in its place"
             ) from error
+        except DataLoss as error:
+            self._lock.close()
+            raise DataLoss(f"{self._path}: {error.message}") from error
         except FailedPrecondition:
             self._lock.close()
             raise
-        self._writer = Writer(self._connect)
-
-    def _set_up(self) -> None:
-        with contextlib.closing(self._connect()) as connection:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, FORMAT):
-                raise FailedPrecondition(f"{self._path} has format {version}; this server reads {FORMAT}")
-            connection.executescript(SCHEMA)
-            if version != FORMAT:
-                connection.execute(f"PRAGMA user_version={FORMAT}")
+        self._writer = Writer(self._connect, tidy)
 
     @staticmethod
     def read_only(directory: Path) -> Reader:
-        """Reads beside a running server, as `itemlens fit` does."""
-        path = directory / "itemlens.db"
+        """Reads beside a running server, as `itemlens fit` does.
+
+        Raises:
+            FailedPrecondition: there is no store, or one of another format.
+        """
+        path = directory / FILE
         if not path.is_file():
             raise FailedPrecondition(f"there is no store in {directory}")
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        connection = connect_read_only(path)
+        schema.check(connection)
         return Reader(connection)
 
     def write(self, run: Callable[[sqlite3.Connection], T], after: Callable[[T], None] = lambda _: None) -> T:
@@ -121,6 +114,28 @@ class Store:
         """Finish what is queued; there are no writes afterwards. Threads may still read."""
         self._writer.close()
 
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._readers) + 1
+
+    def compact(self) -> None:
+        """Empty deleted collections and write the file anew without free space; beside other work it may take long.
+
+        A file of format 2 gives space back by itself from then on. The disk must have room for the new file.
+
+        Raises:
+            StorageFull: it has not; nothing was changed.
+        """
+        while self.write(tidy):
+            pass
+        with contextlib.closing(self._connect()) as connection:
+            try:
+                connection.execute("VACUUM")
+            except sqlite3.Error as error:
+                raise translate(error) from error
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def close(self) -> None:
         """Finish what is queued, close all connections and unlock."""
         self.finish_writes()
@@ -129,11 +144,9 @@ class Store:
         self._lock.close()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA cache_size=-65536")
-        if self._max_bytes:
-            page = connection.execute("PRAGMA page_size").fetchone()[0]
-            connection.execute(f"PRAGMA max_page_count={max(1, self._max_bytes // page)}")
-        return connection
+        return connect(self._path, cache_bytes=self._cache_bytes, max_bytes=self._max_bytes)
+
+
+def _private(path: Path) -> int:
+    """Opens a file for writing; a new one can be read by this user alone."""
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

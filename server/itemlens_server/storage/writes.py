@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from itemlens_server.errors import AlreadyExists, NotFound
+from itemlens_server.storage import checksums
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import (
+    EVENT_COLUMNS,
+    Array,
     CollectionRecord,
     EventRecord,
     NewItem,
     Upserted,
 )
+from itemlens_server.storage.slices import Slice
+
+EVENTS_AT_A_TIME = 200
 
 
 def next_sequence(connection: sqlite3.Connection, collection: int) -> int:
@@ -45,11 +51,9 @@ def move_collection(connection: sqlite3.Connection, collection: int, space_id: s
 
 
 def delete_collection(connection: sqlite3.Connection, collection: int) -> None:
-    """Delete a collection and all that is in it."""
-    for (row,) in connection.execute("SELECT row FROM items WHERE collection = ?", (collection,)).fetchall():
-        _delete_row(connection, row)
-    connection.execute("DELETE FROM events WHERE collection = ?", (collection,))
+    """Delete a collection: it is gone for everybody at once. `tidying` deletes what is in it, between other writes."""
     connection.execute("DELETE FROM collections WHERE id = ?", (collection,))
+    connection.execute("INSERT INTO deleted_collections VALUES (?)", (collection,))
 
 
 def upsert_items(
@@ -70,10 +74,17 @@ def upsert_items(
         if old_label:
             # Contents that stay keep their vectors: they are released only after the new row holds them.
             connection.execute("DELETE FROM items WHERE row = ?", (old_label,))
+        document = item.document.dump()
+        # By channel and position, as they are read.
+        contents = sorted(((i.channel, i.digest) for i in item.inputs), key=lambda content: content[0])
         cursor = connection.execute(
-            "INSERT INTO items (collection, item_id, sequence, document) VALUES (?, ?, ?, ?)",
-            (collection, item.item_id, sequence, item.document.dump()),
-        )
+            "INSERT INTO items (collection, item_id, sequence, document, document_checksum, inputs_checksum)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                collection, item.item_id, sequence, document,
+                checksums.of_document(item.item_id, document), checksums.of_inputs(item.item_id, contents),
+            ),
+        )  # fmt: skip
         assert cursor.lastrowid is not None
         label = cursor.lastrowid
         positions: dict[str, int] = {}
@@ -82,20 +93,30 @@ def upsert_items(
             connection.execute(
                 "INSERT INTO inputs VALUES (?, ?, ?, ?)", (label, stored.channel, position, stored.digest)
             )
+            encoder = encoders[stored.channel]
             if stored.data:
-                connection.execute(
-                    "INSERT OR IGNORE INTO pictures VALUES (?, ?, ?)",
-                    (stored.digest, encoders[stored.channel], stored.data),
-                )
+                _keep(connection, "pictures", stored.digest, encoder, stored.data)
             if stored.vector is not None:
-                connection.execute(
-                    "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)",
-                    (stored.digest, encoders[stored.channel], stored.vector.astype("<f4").tobytes()),
-                )
+                _keep(connection, "vectors", stored.digest, encoder, stored.vector.astype("<f4").tobytes())
         if old_label:
-            _delete_row(connection, old_label)
+            delete_rows(connection, [old_label])
         outcomes.append(Upserted(label, old_label, sequence))
     return outcomes
+
+
+def _keep(connection: sqlite3.Connection, table: str, content: bytes, encoder: str, data: bytes) -> None:
+    """Keep what an encoder made of a content. What is there already is the same, or damaged: then it is mended."""
+    connection.execute(
+        f"INSERT INTO {table} (content, encoder, data, checksum) VALUES (?, ?, ?, ?) ON CONFLICT (content, encoder)"
+        " DO UPDATE SET data = excluded.data, checksum = excluded.checksum WHERE data IS NOT excluded.data",
+        (content, encoder, data, checksums.of_data(data)),
+    )
+
+
+def mend_vectors(connection: sqlite3.Connection, vectors: Mapping[tuple[bytes, str], Array]) -> None:
+    """Put these vectors, by content hash and encoder, in the place of damaged ones."""
+    for (content, encoder), vector in vectors.items():
+        _keep(connection, "vectors", content, encoder, vector.astype("<f4").tobytes())
 
 
 def _has_data(connection: sqlite3.Connection, item: NewItem, encoders: Mapping[str, str]) -> bool:
@@ -105,31 +126,49 @@ def _has_data(connection: sqlite3.Connection, item: NewItem, encoders: Mapping[s
 
 
 def delete_items(
-    connection: sqlite3.Connection, collection: int, item_ids: Iterable[str]
-) -> tuple[dict[str, int], int]:
-    """Delete items; the row of each that was there, and the sequence number."""
+    connection: sqlite3.Connection, collection: int, item_ids: Sequence[str]
+) -> tuple[dict[str, int], int, int]:
+    """Delete items, as many as fit into a slice.
+
+    Returns:
+        The row of each that was there, the sequence number, and how many of `item_ids` are done.
+    """
+    time_slice = Slice()
     sequence = next_sequence(connection, collection)
-    deleted = {}
-    for item_id in item_ids:
+    deleted: dict[str, int] = {}
+    for done, item_id in enumerate(item_ids, 1):
         existing = connection.execute(
             "SELECT row FROM items WHERE collection = ? AND item_id = ?", (collection, item_id)
         ).fetchone()
         if existing:
-            _delete_row(connection, existing[0])
+            delete_rows(connection, [existing[0]])
             deleted[item_id] = int(existing[0])
-    return deleted, sequence
+        if time_slice.used():
+            return deleted, sequence, done
+    return deleted, sequence, len(item_ids)
 
 
-def _delete_row(connection: sqlite3.Connection, row: int) -> None:
-    contents = connection.execute("SELECT DISTINCT content FROM inputs WHERE row = ?", (row,)).fetchall()
-    connection.execute("DELETE FROM inputs WHERE row = ?", (row,))
-    connection.execute("DELETE FROM items WHERE row = ?", (row,))
-    for (content,) in contents:
-        for table in ("pictures", "vectors"):
-            connection.execute(
-                f"DELETE FROM {table} WHERE content = ? AND NOT EXISTS (SELECT 1 FROM inputs WHERE content = ?)",
-                (content, content),
-            )
+def delete_rows(connection: sqlite3.Connection, rows: Sequence[int]) -> None:
+    """Delete items by row, and their contents where no other item holds them."""
+    these = _placeholders(rows)
+    contents = [
+        content
+        for (content,) in connection.execute(
+            f"SELECT DISTINCT content FROM inputs WHERE row IN {these}", rows
+        )
+    ]
+    connection.execute(f"DELETE FROM inputs WHERE row IN {these}", rows)
+    connection.execute(f"DELETE FROM items WHERE row IN {these}", rows)
+    for table in ("pictures", "vectors"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE content IN {_placeholders(contents)}"
+            f" AND NOT EXISTS (SELECT 1 FROM inputs WHERE content = {table}.content)",
+            contents,
+        )
+
+
+def _placeholders(values: Sequence[object]) -> str:
+    return f"({','.join('?' * len(values))})"
 
 
 def record_events(
@@ -141,28 +180,37 @@ def record_events(
     for e in events:
         values = (e.event_id, e.user_id, e.item_id, e.type, e.time, e.quantity, e.value, e.recommendation_id)
         cursor = connection.execute(
-            "INSERT OR IGNORE INTO events (collection, event_id, user_id, item_id, type, time, quantity, value,"
-            " recommendation_id, sequence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (collection, *values, sequence),
+            f"INSERT OR IGNORE INTO events (collection, {EVENT_COLUMNS}, sequence, checksum)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (collection, *values, sequence, checksums.of_event(e, sequence)),
         )
         if cursor.rowcount:
             before.append(None)
         else:
             row = connection.execute(
-                "SELECT event_id, user_id, item_id, type, time, quantity, value, recommendation_id FROM events"
-                " WHERE collection = ? AND event_id = ?",
+                f"SELECT {EVENT_COLUMNS} FROM events WHERE collection = ? AND event_id = ?",
                 (collection, e.event_id),
             ).fetchone()
             before.append(EventRecord(*row))
     return before, sequence
 
 
-def delete_user(connection: sqlite3.Connection, collection: int, user_id: str) -> int:
-    """Delete a user's events; how many there were."""
-    cursor = connection.execute(
-        "DELETE FROM events WHERE collection = ? AND user_id = ?", (collection, user_id)
-    )
-    if cursor.rowcount:
-        sequence = next_sequence(connection, collection)
-        connection.execute("UPDATE collections SET events_deleted = ? WHERE id = ?", (sequence, collection))
-    return cursor.rowcount
+def delete_user(connection: sqlite3.Connection, collections: Sequence[int], user_id: str) -> tuple[int, bool]:
+    """Delete a user's events, as many as fit into a slice: how many, and whether these were all."""
+    time_slice, deleted, done = Slice(), 0, True
+    for collection in collections:
+        done, count = False, 0
+        while not done and not (deleted + count and time_slice.used()):
+            cursor = connection.execute(
+                "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE collection = ? AND user_id = ? LIMIT ?)",
+                (collection, user_id, EVENTS_AT_A_TIME),
+            )
+            count += cursor.rowcount
+            done = cursor.rowcount < EVENTS_AT_A_TIME
+        if count:
+            sequence = next_sequence(connection, collection)
+            connection.execute(
+                "UPDATE collections SET events_deleted = ? WHERE id = ?", (sequence, collection)
+            )
+        deleted += count
+    return deleted, done

@@ -12,6 +12,7 @@ from itemlens_server import errors
 from itemlens_server.errors import (
     AlreadyExists,
     Cancelled,
+    DataLoss,
     DeadlineExceeded,
     FailedPrecondition,
     InvalidArgument,
@@ -34,6 +35,7 @@ EXPECTED: dict[ItemlensError, int] = {
     Overloaded("m", 0.5): code_pb2.RESOURCE_EXHAUSTED,
     Unavailable("m"): code_pb2.UNAVAILABLE,
     StorageFull("m"): code_pb2.RESOURCE_EXHAUSTED,
+    DataLoss("m"): code_pb2.DATA_LOSS,
     DeadlineExceeded("m"): code_pb2.DEADLINE_EXCEEDED,
     Cancelled("m"): code_pb2.CANCELLED,
 }
@@ -48,6 +50,7 @@ REASONS: dict[type[ItemlensError], str] = {
     Overloaded: "OVERLOADED",
     Unavailable: "UNAVAILABLE",
     StorageFull: "STORAGE_FULL",
+    DataLoss: "DATA_LOSS",
     DeadlineExceeded: "DEADLINE_EXCEEDED",
     Cancelled: "CANCELLED",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itemlens_server.errors import AlreadyExists, FailedPrecondition, NotFound, StorageFull
+from itemlens_server.errors import AlreadyExists, DataLoss, FailedPrecondition, NotFound, StorageFull
 from itemlens_server.storage import writes
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import (
@@ -25,6 +24,7 @@ from itemlens_server.storage.records import (
     content_hash,
 )
 from itemlens_server.storage.store import Store
+from itemlens_server.storage.tidying import tidy
 
 ENCODERS = {"text": "encoder-t", "image": "encoder-i"}
 
@@ -59,6 +59,12 @@ def item(item_id: str, text: str, pictures: tuple[bytes, ...] = (), replaces: in
 
 def upsert(store: Store, collection: int, *items: NewItem) -> list[Upserted]:
     return store.write(lambda c: writes.upsert_items(c, collection, list(items), ENCODERS))
+
+
+def tidy_up(store: Store) -> None:
+    """Wait until deleted collections are empty."""
+    while store.write(tidy):
+        pass
 
 
 def rows(store: Store, table: str) -> int:
@@ -121,11 +127,12 @@ class TestItems:
         [first] = upsert(store, collection, item("a", "red", (b"P1", b"P2")))
         upsert(store, collection, item("b", "blue"))
         vectors = list(store.reader().raw_vectors(collection, ENCODERS))
-        assert [(i, {c: len(v) for c, v in raw.items()}) for _, i, raw in vectors] == [
+        assert [(i.item_id, {c: len(v) for c, v in i.vectors.items()}) for i in vectors] == [
             ("a", {"text": 1, "image": 2}),
             ("b", {"text": 1}),
         ]
-        assert [i for _, i, _ in store.reader().raw_vectors(collection, ENCODERS, first.label)] == ["b"]
+        assert all(i.whole for i in vectors)
+        assert [i.item_id for i in store.reader().raw_vectors(collection, ENCODERS, first.label)] == ["b"]
 
     def test_raw_vectors_of_another_encoder_are_refused_with_what_to_do(
         self, store: Store, collection: int
@@ -149,6 +156,7 @@ class TestContent:
         store.write(lambda c: writes.delete_items(c, collection, ["a"]))
         assert (rows(store, "vectors"), rows(store, "pictures")) == (2, 1)
         store.write(lambda c: writes.delete_collection(c, other))
+        tidy_up(store)
         assert (rows(store, "vectors"), rows(store, "pictures"), rows(store, "inputs")) == (0, 0, 0)
 
     def test_survives_the_replacement_of_its_only_item_by_one_that_holds_it_too(
@@ -193,7 +201,7 @@ class TestContent:
             assert rows(store, "pictures") == len(pictures)
             assert rows(store, "vectors") == len(pictures) + len(texts)
             assert rows(store, "items") == len(model)
-            assert store.reader().integrity() == ""
+            assert store.reader().problems() == []
         finally:
             store.close()
 
@@ -225,8 +233,8 @@ class TestEvents:
 
     def test_of_one_user_go_and_those_of_others_stay(self, store: Store, collection: int) -> None:
         self.record(store, collection, EventRecord("1", "u", "a", 3, 1.0), EventRecord("2", "v", "a", 3, 1.0))
-        assert store.write(lambda c: writes.delete_user(c, collection, "u")) == 1
-        assert store.write(lambda c: writes.delete_user(c, collection, "u")) == 0
+        assert store.write(lambda c: writes.delete_user(c, [collection], "u")) == (1, True)
+        assert store.write(lambda c: writes.delete_user(c, [collection], "u")) == (0, True)
         assert [e[0] for e in store.reader().events(collection)] == ["v"]
 
 
@@ -257,7 +265,7 @@ class TestSizeLimit:
             # Small writes still fit, and room can be made.
             upsert(store, collection, item("small", "blue"))
             store.write(lambda c: writes.delete_items(c, collection, ["kept"]))
-            assert store.reader().integrity() == ""
+            assert store.reader().problems() == []
         finally:
             store.close()
 
@@ -296,16 +304,39 @@ class TestFolder:
     def test_of_a_damaged_file_says_so_and_is_left_free(self, tmp_path: Path) -> None:
         (tmp_path / "itemlens.db").write_bytes(b"this is no database at all" * 100)
         for _ in range(2):
-            with pytest.raises(FailedPrecondition, match="cannot be opened"):
+            with pytest.raises(DataLoss, match=r"itemlens\.db is damaged .*put a backup"):
                 Store(tmp_path)
 
-    def test_of_a_newer_format_is_refused(self, tmp_path: Path) -> None:
-        Store(tmp_path).close()
-        connection = sqlite3.connect(tmp_path / "itemlens.db")
-        connection.execute("PRAGMA user_version=99")
-        connection.close()
-        with pytest.raises(FailedPrecondition, match="format 99"):
-            Store(tmp_path)
+    def test_that_is_new_can_be_read_by_its_owner_alone(self, tmp_path: Path) -> None:
+        store = Store(tmp_path / "data")
+        new_collection(store, "c")
+        modes = {
+            path.name: path.stat().st_mode & 0o777 for path in [store.directory, *store.directory.iterdir()]
+        }
+        store.close()
+        assert modes == {
+            "data": 0o700, "lock": 0o600, "itemlens.db": 0o600, "itemlens.db-wal": 0o600, "itemlens.db-shm": 0o600,
+        }  # fmt: skip
+
+    def test_that_everybody_can_read_is_left_as_it_is_and_warned_of(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for mode, warned in ((0o755, True), (0o750, False)):
+            caplog.clear()
+            tmp_path.chmod(mode)
+            Store(tmp_path).close()
+            assert (f"chmod 700 {tmp_path}" in caplog.text) == warned
+            assert tmp_path.stat().st_mode & 0o777 == mode
+
+
+def test_every_connection_keeps_as_many_pages_as_the_setting_says(tmp_path: Path) -> None:
+    store = Store(tmp_path, cache_bytes=3 << 20)
+    sizes = [
+        store.write(lambda c: c.execute("PRAGMA cache_size").fetchone()[0]),
+        store.reader()._connection.execute("PRAGMA cache_size").fetchone()[0],
+    ]
+    assert sizes == [-3072, -3072] and store.connections == 2
+    store.close()
 
 
 def test_a_reader_sees_an_item_and_its_inputs_of_one_moment(store: Store, collection: int) -> None:

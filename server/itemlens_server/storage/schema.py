@@ -1,0 +1,90 @@
+"""The tables of the store's file, and how the file of an older format becomes one of this format."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+
+from itemlens_server.errors import FailedPrecondition
+
+FORMAT = 3
+TABLES = (
+    # The random name of this store, made with its file: derived files carry it.
+    "CREATE TABLE store (id TEXT NOT NULL)",
+    """CREATE TABLE collections (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, space_id TEXT NOT NULL,
+        created REAL NOT NULL, sequence INTEGER NOT NULL DEFAULT 0,
+        -- Number of the last write that deleted events: what was learnt before it must be learnt again.
+        events_deleted INTEGER NOT NULL DEFAULT 0)""",
+    # Collections that are gone for everybody, while their rows are still being deleted.
+    "CREATE TABLE deleted_collections (id INTEGER PRIMARY KEY)",
+    # A replaced item gets a new row: rows only grow, and a row's vectors never change. A row's number is its `label`
+    # in the code. The checksums of all tables are those of `checksums`; NULL in rows that format 2 has written.
+    """CREATE TABLE items (
+        row INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, item_id TEXT NOT NULL,
+        sequence INTEGER NOT NULL, document TEXT NOT NULL, document_checksum INTEGER, inputs_checksum INTEGER,
+        UNIQUE (collection, item_id))""",
+    # An item's contents: their order in the channel, and their hash.
+    """CREATE TABLE inputs (
+        row INTEGER NOT NULL, channel TEXT NOT NULL, position INTEGER NOT NULL, content BLOB NOT NULL,
+        PRIMARY KEY (row, channel, position)) WITHOUT ROWID""",
+    "CREATE INDEX inputs_content ON inputs (content)",
+    # What is kept of contents that are no texts: of a picture, made for one encoder's input size.
+    """CREATE TABLE pictures (
+        content BLOB NOT NULL, encoder TEXT NOT NULL, data BLOB NOT NULL, checksum INTEGER,
+        UNIQUE (content, encoder))""",
+    """CREATE TABLE vectors (
+        content BLOB NOT NULL, encoder TEXT NOT NULL, data BLOB NOT NULL, checksum INTEGER,
+        UNIQUE (content, encoder))""",
+    """CREATE TABLE events (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, event_id TEXT NOT NULL,
+        user_id TEXT NOT NULL, item_id TEXT NOT NULL, type INTEGER NOT NULL, time REAL NOT NULL,
+        quantity REAL NOT NULL, value REAL, recommendation_id TEXT NOT NULL, sequence INTEGER NOT NULL,
+        checksum INTEGER, UNIQUE (collection, event_id))""",
+    "CREATE INDEX events_user ON events (collection, user_id, time)",
+)
+# What format 3 has added. New columns cost nothing: SQLite does not rewrite the rows.
+FROM_FORMAT_2 = (
+    "CREATE TABLE store (id TEXT NOT NULL)",
+    "CREATE TABLE deleted_collections (id INTEGER PRIMARY KEY)",
+    "ALTER TABLE items ADD COLUMN document_checksum INTEGER",
+    "ALTER TABLE items ADD COLUMN inputs_checksum INTEGER",
+    "ALTER TABLE pictures ADD COLUMN checksum INTEGER",
+    "ALTER TABLE vectors ADD COLUMN checksum INTEGER",
+    "ALTER TABLE events ADD COLUMN checksum INTEGER",
+)
+
+
+def set_up(connection: sqlite3.Connection) -> None:
+    """Make the tables in an empty file, or bring those of an older format to this one. All or nothing.
+
+    Raises:
+        FailedPrecondition: the file has a format that this version does not read.
+    """
+    version = _version(connection)
+    if version == FORMAT:
+        return
+    if version not in (0, 2):
+        raise FailedPrecondition(f"the store has format {version}; this server reads 2 and {FORMAT}")
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in FROM_FORMAT_2 if version else TABLES:
+        connection.execute(statement)
+    connection.execute("INSERT INTO store VALUES (?)", (uuid.uuid4().hex,))
+    connection.execute(f"PRAGMA user_version={FORMAT}")
+    connection.execute("COMMIT")
+
+
+def check(connection: sqlite3.Connection) -> None:
+    """For who only reads.
+
+    Raises:
+        FailedPrecondition: the file has another format.
+    """
+    if (version := _version(connection)) != FORMAT:
+        raise FailedPrecondition(
+            f"the store has format {version}, not {FORMAT}: serve it once with this version, which converts it"
+        )
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
