@@ -111,7 +111,7 @@ class Encoder(ABC, Generic[Value, ModelInput]):
         self._device = runtime.device
         self._graph = directory / spec.graphs[precision].path
         self._open(directory)
-        tuned = None if tunings.anew else tunings.get(self.digest)
+        tuned = None if tunings.anew else tunings.get(self.digest, self._plans())
         if tunings.anew:
             name = f"{modality.kind.lower()} encoder, {precision}"
             tuned = fastest(name, self._plans(), self._measure)

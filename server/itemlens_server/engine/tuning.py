@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 # A plan has to be this much faster than one before it in the list to be chosen: less is noise.
 WORTH = 1.03
 
+# Tokens a second that an encoder can have.
+RATES = (1e-3, 1e9)
+
 
 @dataclass(frozen=True)
 class Tuned:
@@ -39,18 +42,23 @@ class Tunings:
             f"ONNX Runtime {onnxruntime.__version__}"
         )
 
-    def get(self, encoder: str) -> Tuned | None:
-        """What was measured of the encoder with this digest."""
-        try:
-            entry = self._read()[self._machine][encoder]
-            return Tuned(Plan(**entry["plan"]), float(entry["tokens_per_second"]))
-        except (KeyError, TypeError, ValueError):
+    def get(self, encoder: str, plans: Sequence[Plan]) -> Tuned | None:
+        """What was measured of the encoder with this digest; None if that is not one of `plans` with a possible rate:
+        a damaged file, or one of another version, must not decide how a server runs."""
+        entry = self._of_machine(self._read()).get(encoder)
+        if not isinstance(entry, dict):
             return None
+        plan = next((p for p in plans if asdict(p) == entry.get("plan")), None)
+        rate = entry.get("tokens_per_second")
+        if plan is None or not isinstance(rate, float) or not RATES[0] <= rate <= RATES[1]:
+            log.warning("%s: what it says of encoder %s cannot be, and is not used", self._file, encoder)
+            return None
+        return Tuned(plan, rate)
 
     def put(self, encoder: str, tuned: Tuned) -> None:
         """Remember it."""
         known = self._read()
-        known.setdefault(self._machine, {})[encoder] = asdict(tuned)
+        known[self._machine] = {**self._of_machine(known), encoder: asdict(tuned)}
         work = self._file.with_suffix(".new")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -59,14 +67,16 @@ class Tunings:
         except OSError as error:
             log.warning("%s cannot be written (%s): the next start will not know the plan", self._file, error)
 
-    def _read(self) -> dict[str, dict[str, dict[str, Any]]]:
-        if not self._file.exists():
-            return {}
+    def _of_machine(self, known: dict[str, Any]) -> dict[str, Any]:
+        entries = known.get(self._machine)
+        return entries if isinstance(entries, dict) else {}
+
+    def _read(self) -> dict[str, Any]:
         try:
-            tunings = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            known = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
             return {}  # it can be measured again
-        return tunings if isinstance(tunings, dict) else {}
+        return known if isinstance(known, dict) else {}
 
 
 def fastest(name: str, plans: Sequence[Plan], measure: Callable[[Plan], float]) -> Tuned:
