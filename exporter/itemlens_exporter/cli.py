@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from itemlens_exporter.errors import ExportError
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from itemlens_server.engine.manifest import Manifest, Precision
 
 ENCODERS = ("text", "image")
+
+_UNKNOWN_PREFIXES = (
+    "neither the checkpoint's files nor its name say whether texts need a prefix; if it was trained with some, as E5 "
+    "and BGE were, give --query-prefix and --item-prefix: without, answers are worse"
+)
 
 
 def export(
@@ -30,6 +37,18 @@ def export(
             help="mean: take the mean over the tokens also of a checkpoint trained to pool otherwise"
         ),
     ] = "auto",
+    query_prefix: Annotated[
+        str | None,
+        typer.Option(
+            help="put before a text that asks; default: as the checkpoint was trained, if that is known"
+        ),
+    ] = None,
+    item_prefix: Annotated[
+        str | None, typer.Option(help="put before a text that describes an item; default: likewise")
+    ] = None,
+    ground: Annotated[
+        str, typer.Option(help="what shows through transparent pictures: white, black or #rrggbb")
+    ] = "white",
     precision: Annotated[
         list[str], typer.Option(help="fp32, fp16, int8; comma-separated or repeated; fp32 is always made")
     ] = ["fp32"],  # noqa: B006  typer reads it once and hands out copies
@@ -57,6 +76,7 @@ def export(
     """
     precisions = _precisions(precision)
     channels = _channels(channel or [])
+    colour = _colour(ground)
     # Seconds to import, and not there in an installation that only serves.
     try:
         from itemlens_exporter import presets
@@ -76,9 +96,11 @@ def export(
 
         checkpoints: dict[str, Checkpoint] = {}
         if text != "none":
-            checkpoints["text"] = presets.text(text, mean=pooling == "mean")
+            checkpoints["text"] = presets.text(
+                text, mean=pooling == "mean", query_prefix=query_prefix, item_prefix=item_prefix
+            )
         if image != "none":
-            checkpoints["image"] = presets.image(image)
+            checkpoints["image"] = presets.image(image, ground=colour)
         if not checkpoints:
             raise ExportError("nothing to export: name a text or an image encoder")
         exported = export_space(
@@ -91,6 +113,11 @@ def export(
             progress=progress,
         )
     console.print(parity_table(exported.manifest))
+    texts = [encoder for encoder in exported.manifest.encoders.values() if encoder.text]
+    if texts:
+        console.print(prefix_table(exported.manifest))
+    if not all(encoder.source.get("prefixes_from") for encoder in texts):
+        console.print(f"[yellow]warning:[/] {_UNKNOWN_PREFIXES}", highlight=False, soft_wrap=True)
     console.print(f"written to {exported.directory}", highlight=False)
     typer.echo(exported.manifest.space_id)
 
@@ -113,6 +140,27 @@ def parity_table(manifest: Manifest) -> Table:
             figures = (f"{row.mean:.1e}", f"{row.max:.1e}", f"{row.limit:.0e}")
             table.add_row(key, row.precision.value, str(row.inputs), *figures, verdict)
     return table
+
+
+def prefix_table(manifest: Manifest) -> Table:
+    """What stands before texts, and where that is known from, for the terminal."""
+    table = Table("encoder", "before queries", "before items", "known from", title="prefixes of texts")
+    for key, encoder in manifest.encoders.items():
+        if (text := encoder.text) is not None:
+            before = [
+                repr(prefix) if prefix else "nothing" for prefix in (text.query_prefix, text.item_prefix)
+            ]
+            origin = encoder.source.get("prefixes_from") or "[yellow]not known[/]"
+            table.add_row(key, *map(escape, before), origin)
+    return table
+
+
+def _colour(given: str) -> tuple[int, int, int]:
+    hexadecimal = {"white": "#ffffff", "black": "#000000"}.get(given.lower(), given)
+    if not re.fullmatch("#[0-9a-fA-F]{6}", hexadecimal):
+        raise ExportError(f"--ground {given}: give white, black, or a colour as #rrggbb")
+    red, green, blue = bytes.fromhex(hexadecimal[1:])
+    return red, green, blue
 
 
 def _precisions(given: list[str]) -> list[Precision]:

@@ -3,22 +3,29 @@ map."""
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import transformers
 from PIL import Image
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
 
 from itemlens_exporter import hub
 from itemlens_exporter.errors import ExportError
-from itemlens_exporter.graph import optimum_config
+from itemlens_exporter.graph import optimum_config, quiet
 from itemlens_exporter.picture import PictureCheckpoint
 from itemlens_server.engine.manifest import PicturePreprocessing
 
 PATCHES = ("vit", "deit", "dinov2", "vit_msn")
 MAPS = ("convnext", "convnextv2", "resnet", "regnet")
+# The others pass over do_center_crop, whatever is written.
+_CROPPING = ("DeiTImageProcessor", "BitImageProcessor", "CLIPImageProcessor")
+PROCESSORS = ("ViTImageProcessor", "ConvNextImageProcessor", *_CROPPING)
 _RESAMPLE: dict[int, Literal["bilinear", "bicubic", "lanczos"]] = {
     Image.Resampling.BILINEAR: "bilinear",
     Image.Resampling.BICUBIC: "bicubic",
@@ -36,7 +43,7 @@ class Cells(nn.Module):
         self.model = model
         self.config = model.config
         self._map = model.config.model_type in MAPS
-        patch = 1 if self._map else int(model.config.patch_size)
+        patch = 1 if self._map else model.config.patch_size
         self.grid = (height // patch, width // patch)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -57,13 +64,19 @@ def load(name: str, presets: list[str]) -> PictureCheckpoint:
         raise ExportError(
             f"{name} is of type {config.model_type!r}: pictures need one of {', '.join(PATCHES + MAPS)}"
         )
-    geometry = read_preprocessing(folder)
+    geometry = read_preprocessing(folder, config.model_type)
+    patch = getattr(config, "patch_size", 1)
+    if config.model_type in PATCHES and (not isinstance(patch, int) or patch < 1):
+        raise ExportError(
+            f"{folder / 'config.json'}: patch_size is {patch!r}: only square patches, given by a whole number, are "
+            "supported"
+        )
     model = hub.load_model(folder, config)
     cells = Cells(model, geometry["height"], geometry["width"]).eval()
     try:
         with torch.inference_mode():
             _, rows, columns, dim = cells(torch.zeros(1, 3, geometry["height"], geometry["width"])).shape
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, TypeError) as error:
         raise ExportError(
             f"{name} does not take the pictures its preprocessor_config.json makes: {error}"
         ) from error
@@ -77,33 +90,79 @@ def load(name: str, presets: list[str]) -> PictureCheckpoint:
     )
 
 
-def read_preprocessing(folder: Path) -> dict[str, Any]:
-    """preprocessor_config.json as the fields of PicturePreprocessing, without the grid."""
-    said = hub.read_json(folder / "preprocessor_config.json")
-    if not said:
+def read_preprocessing(folder: Path, architecture: str = "") -> dict[str, Any]:
+    """preprocessor_config.json as the fields of PicturePreprocessing, without the grid.
+
+    What it leaves out is as transformers has it by the processor's class, or by that of the `architecture`; but not
+    the mean and standard deviation, which belong to the weights.
+    """
+    path = folder / "preprocessor_config.json"
+    written = hub.read_json(path)
+    if not written.there:
+        raise ExportError(f"{path} is missing: how its pictures are prepared is not known without it")
+    processor = _processor(written, architecture)
+    for key in ("size", "crop_size"):
+        if not isinstance(written.content.get(key), int | dict | None):
+            raise written.error(key, "a number or an object")
+    try:
+        with quiet():
+            understood = getattr(transformers, processor).from_pretrained(folder).to_dict()
+    except Exception as error:
+        raise ExportError(f"{path}: {processor} cannot read it ({error}): correct the file") from error
+    said = hub.JsonFile(path, understood)
+    if not said.flag("do_resize", False):
         raise ExportError(
-            f"{folder} has no preprocessor_config.json: how its pictures are prepared is not known"
+            f"{path}: do_resize false is not supported: a graph has one size, and pictures have any"
         )
-    if not said.get("do_rescale", True) or abs(said.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-3:
-        raise ExportError(f"{folder}: pictures that are not scaled by 1/255 are not supported")
-    resample = _RESAMPLE.get(said.get("resample", Image.Resampling.BILINEAR))
-    if resample is None:
+    rescaled = said.flag("do_rescale", False) and said.number("rescale_factor", 1 / 255)
+    if abs(rescaled * 255 - 1) > 1e-3:
+        raise ExportError(f"{path}: do_rescale and rescale_factor other than by 1/255 are not supported")
+    resample = said.content.get("resample")
+    if resample not in list(_RESAMPLE):
         raise ExportError(
-            f"{folder}: resample {said['resample']} is not supported: bilinear, bicubic or lanczos is"
+            f"{path}: resample {resample!r} is not supported: 1 (lanczos), 2 (bilinear) or 3 (bicubic) is"
         )
-    normalised = said.get("do_normalize", True)
+    normalised = said.flag("do_normalize", False)
     return {
-        **_geometry(folder, said),
-        "resample": resample,
-        "mean": tuple(said["image_mean"]) if normalised else (0.0, 0.0, 0.0),
-        "std": tuple(said["image_std"]) if normalised else (1.0, 1.0, 1.0),
+        **_geometry(said, processor),
+        "resample": _RESAMPLE[resample],
+        "mean": _by_colour(written, "image_mean") if normalised else (0.0, 0.0, 0.0),
+        "std": _by_colour(written, "image_std") if normalised else (1.0, 1.0, 1.0),
     }
 
 
-def _geometry(folder: Path, said: dict[str, Any]) -> dict[str, Any]:
-    crop = _sides(said.get("crop_size")) if said.get("do_center_crop") else None
-    size = said.get("size", {})
-    shorter = size.get("shortest_edge") if isinstance(size, dict) else (size if crop else None)
+def _processor(written: hub.JsonFile, architecture: str) -> str:
+    """The name of the processor's class."""
+    named = written.text("image_processor_type") or written.text("feature_extractor_type")
+    processor: str = re.sub("(ImageProcessor|FeatureExtractor)(Fast)?$", "ImageProcessor", named)
+    if not named and architecture in IMAGE_PROCESSOR_MAPPING_NAMES:
+        processor = IMAGE_PROCESSOR_MAPPING_NAMES[architecture][0] or ""
+    if processor not in PROCESSORS:
+        raise ExportError(
+            f"{written.path}: image_processor_type {named or 'missing'} is not supported: {', '.join(PROCESSORS)} are"
+        )
+    return processor
+
+
+def _by_colour(said: hub.JsonFile, key: str) -> tuple[float, float, float]:
+    """A number for each of red, green and blue; one number stands for all."""
+    value = said.content.get(key)
+    values = value if isinstance(value, list) else [value] * 3
+    if len(values) != 3 or not all(_is_number(v) for v in values) or (key == "image_std" and 0 in values):
+        raise said.error(key, "a number, or one for each of red, green and blue")
+    red, green, blue = map(float, values)
+    return red, green, blue
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _geometry(said: hub.JsonFile, processor: str) -> dict[str, Any]:
+    size, crop = said.object("size"), None
+    if processor in _CROPPING and said.flag("do_center_crop", False):
+        crop = _sides(said.object("crop_size"))
+    shorter = size.length("shortest_edge")
     if shorter is None:
         sides = _sides(size)
         if sides and crop in (None, sides):
@@ -111,21 +170,20 @@ def _geometry(folder: Path, said: dict[str, Any]) -> dict[str, Any]:
     elif crop:
         if shorter >= max(crop):
             return {"height": crop[0], "width": crop[1], "resize": "shorter_side", "resize_to": shorter}
-    elif "ConvNext" in said.get("image_processor_type", said.get("feature_extractor_type", "")):
+    elif processor == "ConvNextImageProcessor":
         if shorter >= _CONVNEXT_WHOLE:
             return {"height": shorter, "width": shorter, "resize": "stretch"}
-        resize_to = int(shorter / said.get("crop_pct", 224 / 256))
+        share = said.number("crop_pct", 224 / 256)
+        if not 0 < share <= 1:
+            raise said.error("crop_pct", "a share above 0, at most 1")
+        resize_to = int(shorter / share)
         return {"height": shorter, "width": shorter, "resize": "shorter_side", "resize_to": resize_to}
     raise ExportError(
-        f"{folder}: size {size} with crop {crop} is not supported: a fixed height and width is, or a "
+        f"{said.path}: size {size.content} with crop {crop} is not supported: a fixed height and width is, or a "
         "shorter side and a crop from the centre within it"
     )
 
 
-def _sides(said: Any) -> tuple[int, int] | None:
-    """Height and width from the two ways they are written."""
-    if isinstance(said, int):
-        return said, said
-    if isinstance(said, dict) and "height" in said:
-        return int(said["height"]), int(said["width"])
-    return None
+def _sides(said: hub.JsonFile) -> tuple[int, int] | None:
+    height, width = said.length("height"), said.length("width")
+    return (height, width) if height and width else None

@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenizers import normalizers
 from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerFast
 
-from itemlens_exporter import hub
+from itemlens_exporter import hub, prefixes, sentence_modules
 from itemlens_exporter.errors import ExportError
 from itemlens_exporter.graph import quiet
 from itemlens_exporter.text import TextCheckpoint
@@ -18,60 +18,58 @@ _OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet")
 
 
 def load(
-    name: str, presets: list[str], *, mean: bool = False, source: dict[str, str] | None = None
+    name: str,
+    presets: list[str],
+    *,
+    mean: bool = False,
+    query_prefix: str | None = None,
+    item_prefix: str | None = None,
+    source: dict[str, str] | None = None,
 ) -> TextCheckpoint:
     """Load a checkpoint from a folder or the hub.
 
     `mean`: take the mean over the tokens also where the checkpoint was trained to pool otherwise.
+    `query_prefix`, `item_prefix`: instead of what the checkpoint's files or its name say.
     ExportError: not of the BERT family, pooled otherwise, damaged, without a tokenizer that can be made a
     fast one.
     """
     folder = hub.fetch(name, presets)
-    config = hub.load_config(folder)
+    modules = sentence_modules.read(folder, mean=mean)
+    config = hub.load_config(modules.encoder)
     if config.model_type not in FAMILY:
         raise ExportError(
             f"{name} is of type {config.model_type!r}, not of the BERT family: {', '.join(FAMILY)}"
         )
-    _check_pooling(name, folder, mean)
-    tokenizer = _tokenizer(folder)
-    sentence = hub.read_json(folder / "sentence_bert_config.json")
+    source = source or hub.source(name, config)
+    found = prefixes.read(folder, source["checkpoint"]).overridden(query_prefix, item_prefix)
+    if modules.prompt_left_out and (found.query or found.item):
+        raise ExportError(
+            f"{modules.prompt_left_out}: include_prompt is false: the prompt {found.query or found.item!r} would be no "
+            "part of the mean, which is not supported; take another checkpoint, or give --query-prefix '' and "
+            "--item-prefix '' to go without, or --pooling mean to take it in; evaluate either first"
+        )
+    tokenizer = _tokenizer(modules.encoder)
     backend = tokenizer.backend_tokenizer
-    if sentence.get("do_lower_case"):
+    if modules.lower_case:
         before = [backend.normalizer] if backend.normalizer else []
         backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *before])
-    prompts = hub.read_json(folder / "config_sentence_transformers.json").get("prompts", {})
+    positions = _positions(modules.encoder, config)
+    limit = tokenizer.model_max_length
+    if not isinstance(limit, int | float) or limit < 1:
+        raise ExportError(
+            f"{modules.encoder / 'tokenizer_config.json'}: model_max_length is {limit!r}, not a number above 0: "
+            "correct the file"
+        )
     return TextCheckpoint(
-        model=hub.load_model(folder, config),
+        model=hub.load_model(modules.encoder, config),
         tokenizer=backend,
-        max_tokens=min(
-            _positions(config),
-            sentence.get("max_seq_length") or _positions(config),
-            tokenizer.model_max_length,
-        ),
-        source=source or hub.source(name, config),
-        query_prefix=prompts.get("query", ""),
-        item_prefix=prompts.get("document", prompts.get("passage", "")),
+        max_tokens=int(min(positions, modules.max_tokens or positions, limit)),
+        source=source,
+        query_prefix=found.query,
+        item_prefix=found.item,
+        prefixes_from=found.origin,
         unknown_token=tokenizer.unk_token or "",
     )
-
-
-def _check_pooling(name: str, folder: Path, mean: bool) -> None:
-    modules = hub.read_json(folder / "modules.json").get("modules", [])
-    if any(module["type"].endswith("Dense") for module in modules):
-        raise ExportError(
-            f"{name} has a dense layer behind its pooling, so its vector is no mean over tokens: "
-            "take another checkpoint"
-        )
-    pooling = hub.read_json(folder / "1_Pooling" / "config.json")
-    modes = {key.removeprefix("pooling_mode_") for key, value in pooling.items() if value is True}
-    modes = {mode for mode in modes if mode != "include_prompt"} | {str(pooling.get("pooling_mode", "mean"))}
-    others = sorted(modes - {"mean", "mean_tokens"})
-    if others and not mean:
-        raise ExportError(
-            f"{name} was trained to pool by {', '.join(others)}, and an explanation needs a mean over "
-            "tokens: take a checkpoint with mean pooling, or give --pooling mean to use this one's mean, "
-            "which you should evaluate first"
-        )
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
@@ -87,8 +85,13 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def _positions(config: PretrainedConfig) -> int:
-    positions = int(config.max_position_embeddings)
-    return (
-        positions - int(config.pad_token_id or 0) - 1 if config.model_type in _OFFSET_POSITIONS else positions
-    )
+def _positions(folder: Path, config: PretrainedConfig) -> int:
+    """The longest sequence that the encoder has positions for."""
+    positions = config.max_position_embeddings
+    offset = (config.pad_token_id or 0) + 1 if config.model_type in _OFFSET_POSITIONS else 0
+    if not isinstance(positions, int) or not isinstance(offset, int) or positions <= offset:
+        raise ExportError(
+            f"{folder / 'config.json'}: max_position_embeddings is {positions!r} and pad_token_id "
+            f"{config.pad_token_id!r}: they leave no place for a text; correct the file"
+        )
+    return positions - offset

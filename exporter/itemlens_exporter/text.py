@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from itemlens_exporter import graph, parity_inputs, quantise
 from itemlens_exporter.checkpoint import Feed, Int8, Samples
+from itemlens_exporter.errors import ExportError
 from itemlens_server.engine.manifest import (
     EncoderSpec,
     File,
@@ -25,7 +26,7 @@ from itemlens_server.engine.manifest import (
     TextPreprocessing,
     describe_file,
 )
-from itemlens_server.engine.texts import Tokenizer, Tokens
+from itemlens_server.engine.texts import TextError, Tokenizer, Tokens
 
 BATCH = 8
 
@@ -62,11 +63,21 @@ class TextCheckpoint:
     source: dict[str, str]
     query_prefix: str = ""
     item_prefix: str = ""
+    prefixes_from: str = ""
+    """Where the prefixes are known from, for people; empty if nothing is known."""
     unknown_token: str = "[UNK]"
     _pooled: MeanPooled = field(init=False)
+    _server_tokenizer: Tokenizer = field(init=False)
 
     def __post_init__(self) -> None:
+        """ExportError if the prefixes leave no room for a text."""
         object.__setattr__(self, "_pooled", MeanPooled(self.model).eval())
+        preprocessing = self.preprocessing(File(path="", sha256="", bytes=0))
+        try:
+            tokenizer = Tokenizer(copy.deepcopy(self.tokenizer), preprocessing)
+        except TextError as error:
+            raise ExportError(f"{error}: give a shorter --query-prefix and --item-prefix") from error
+        object.__setattr__(self, "_server_tokenizer", tokenizer)
 
     @property
     def dim(self) -> int:
@@ -108,7 +119,9 @@ class TextCheckpoint:
         plain.no_truncation()
         name = f"{folder}/tokenizer.json"
         (directory / name).write_text(plain.to_str(), encoding="utf-8")
-        return spec.model_copy(update={"text": self.preprocessing(describe_file(directory, name))})
+        text = self.preprocessing(describe_file(directory, name))
+        source = {**spec.source, "prefixes_from": self.prefixes_from}
+        return spec.model_copy(update={"text": text, "source": source})
 
     def preprocessing(self, tokenizer: File) -> TextPreprocessing:
         """How the server prepares texts for this encoder."""
@@ -122,10 +135,8 @@ class TextCheckpoint:
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """`texts` as the server tokenises them, every second one as a query."""
-        nowhere = File(path="", sha256="", bytes=0)
-        tokenizer = Tokenizer(copy.deepcopy(self.tokenizer), self.preprocessing(nowhere))
         purposes: tuple[Purpose, Purpose] = ("item", "query")
-        return [tokenizer.encode(text, purposes[i % 2]) for i, text in enumerate(texts)]
+        return [self._server_tokenizer.encode(text, purposes[i % 2]) for i, text in enumerate(texts)]
 
     @torch.inference_mode()
     def reference(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

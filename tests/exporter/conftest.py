@@ -89,6 +89,7 @@ def tiny_picture(tmp_path: Path) -> Folder:
         config = getattr(transformers, f"{family}Config")(**sizes)
         getattr(transformers, f"{family}Model")(config).save_pretrained(folder)
         prepared = {
+            "image_processor_type": "ViTImageProcessor",
             "size": {"height": 64, "width": 64},
             "resample": int(Image.Resampling.BILINEAR),
             "image_mean": [0.4, 0.5, 0.6],

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import transformers
 from tiny_checkpoints import Folder
 
 from itemlens_exporter import graph, hub_picture, parity_inputs, presets
@@ -49,6 +52,11 @@ def test_a_cell_stands_for_its_place(tiny_picture: Folder) -> None:
     assert np.unravel_index(int(difference.argmax()), (4, 4)) == (1, 3)
 
 
+@cache
+def some_pictures() -> list[bytes]:
+    return parity_inputs.pictures()[:6]
+
+
 class TestPreprocessing:
     """preprocessor_config.json is followed: the pixels are those of transformers' own processor."""
 
@@ -70,15 +78,99 @@ class TestPreprocessing:
 
     @pytest.mark.parametrize(("kind", "said"), CASES)
     def test_like_transformers(self, tmp_path: Path, kind: str, said: dict[str, object]) -> None:
-        transformers = pytest.importorskip("transformers")
         normal = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.4]}
-        processor = getattr(transformers, kind)(**said, **normal)
-        processor.save_pretrained(tmp_path)
-        pre = PicturePreprocessing(**hub_picture.read_preprocessing(tmp_path), grid_height=1, grid_width=1)
-        for data in parity_inputs.pictures()[:6]:
+        getattr(transformers, kind)(**said, **normal).save_pretrained(tmp_path)
+        self.check(tmp_path, kind, hub_picture.read_preprocessing(tmp_path))
+
+    @pytest.mark.parametrize(
+        ("kind", "said"),
+        [
+            ("BitImageProcessor", {"size": {"shortest_edge": 72}, "crop_size": {"height": 64, "width": 64}}),
+            ("BitImageProcessor", {"size": 72, "crop_size": 64, "resample": 2}),
+            ("ViTImageProcessor", {"size": 64}),
+            (
+                "ViTImageProcessor",
+                {"image_mean": 0.5, "image_std": 0.25, "do_center_crop": True, "crop_size": 32},
+            ),
+            ("ViTImageProcessor", {"do_normalize": False}),
+            ("ConvNextImageProcessor", {"size": 64, "crop_pct": 0.8}),
+            ("ConvNextImageProcessor", {"size": 64, "crop_pct": None}),
+        ],
+    )
+    def test_as_it_is_written_by_hand(self, tmp_path: Path, kind: str, said: dict[str, object]) -> None:
+        """Keys left out, null, a number for a size: read as transformers reads them."""
+        normal = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.4]}
+        written = {"image_processor_type": kind, **normal, **said}
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(written))
+        self.check(tmp_path, kind, hub_picture.read_preprocessing(tmp_path))
+
+    @pytest.mark.parametrize(
+        ("named", "architecture", "resample"),
+        [
+            ({"feature_extractor_type": "ViTFeatureExtractor"}, "", "bilinear"),
+            ({"image_processor_type": "BitImageProcessorFast", "do_center_crop": False}, "vit", "bicubic"),
+            ({}, "vit", "bilinear"),
+            ({"do_center_crop": False}, "dinov2", "bicubic"),
+        ],
+    )
+    def test_the_class_gives_what_is_left_out(
+        self, tmp_path: Path, named: dict[str, object], architecture: str, resample: str
+    ) -> None:
+        said = {"size": {"height": 64, "width": 64}, "image_mean": 0.5, "image_std": 0.5, **named}
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+        assert hub_picture.read_preprocessing(tmp_path, architecture)["resample"] == resample
+
+    def check(self, folder: Path, kind: str, read: dict[str, Any]) -> None:
+        """The pixels are those of transformers' own processor."""
+        processor = getattr(transformers, kind).from_pretrained(folder)
+        pre = PicturePreprocessing(**read, grid_height=1, grid_width=1)
+        for data in some_pictures():
             image = pictures.decode(data, 1_000_000)
             expected = processor(image, return_tensors="np")["pixel_values"][0]
             np.testing.assert_allclose(pictures.pixels(image, pre), expected, atol=1e-5)
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("image_mean", None),
+            ("image_mean", "grey"),
+            ("image_mean", [0.5, 0.5]),
+            ("image_mean", [0.5, 0.5, True]),
+            ("image_std", [0.5, 0, 0.5]),
+            ("image_std", {"red": 1}),
+            ("resample", None),
+            ("resample", [3]),
+            ("resample", "bicubic"),
+            ("rescale_factor", "1/255"),
+            ("do_rescale", "yes"),
+            ("do_normalize", 1),
+            ("do_resize", False),
+            ("do_resize", None),
+            ("size", "224"),
+            ("size", [64]),
+            ("size", {"height": 64}),
+            ("size", {"height": -1, "width": 64}),
+            ("size", {"height": "64", "width": "64"}),
+            ("image_processor_type", "PixtralImageProcessor"),
+            ("image_processor_type", 5),
+        ],
+    )
+    def test_a_value_that_does_not_do_is_named(self, tmp_path: Path, key: str, value: object) -> None:
+        said = {
+            "image_processor_type": "ViTImageProcessor", "size": {"height": 64, "width": 64}, "resample": 3,
+            "image_mean": 0.5, "image_std": 0.5, key: value,
+        }  # fmt: skip
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+        with pytest.raises(ExportError, match=rf"preprocessor_config\.json: .*{key}"):
+            hub_picture.read_preprocessing(tmp_path)
+
+    @pytest.mark.parametrize("said", [{"crop_pct": 0}, {"crop_pct": "7/8"}, {"crop_pct": -1}])
+    def test_a_share_that_cannot_be_is_refused(self, tmp_path: Path, said: dict[str, object]) -> None:
+        written = {"image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": 64}}
+        written |= {"image_mean": 0.5, "image_std": 0.5, **said}
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(written))
+        with pytest.raises(ExportError, match="crop_pct"):
+            hub_picture.read_preprocessing(tmp_path)
 
     @pytest.mark.parametrize(
         "said",
@@ -87,6 +179,8 @@ class TestPreprocessing:
             {"rescale_factor": 1.0},
             {"resample": 0},
             {"size": {"longest_edge": 64}},
+            {"image_processor_type": "BitImageProcessor", "size": 64, "do_center_crop": None},
+            {"image_processor_type": "DeiTImageProcessor", "size": 72, "crop_size": 64},
             {"size": {"shortest_edge": 64}, "do_center_crop": True, "crop_size": 80},
         ],
     )
@@ -108,10 +202,24 @@ class TestPreprocessing:
         with pytest.raises(ExportError, match="damaged"):
             hub_picture.load(str(folder), [])
 
+    def test_patches_that_are_not_square_are_refused(self, tiny_picture: Folder) -> None:
+        folder = tiny_picture("ViT")
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"patch_size": [16, 8]}))
+        with pytest.raises(ExportError, match=r"config\.json: patch_size is \[16, 8\]"):
+            hub_picture.load(str(folder), [])
+
     def test_a_size_the_model_does_not_take(self, tiny_picture: Folder) -> None:
         folder = tiny_picture("ViT", size={"height": 32, "width": 32})
         with pytest.raises(ExportError, match="does not take"):
             hub_picture.load(str(folder), [])
+
+
+def test_the_ground_of_transparent_pictures_is_chosen(tiny_picture: Folder) -> None:
+    folder = str(tiny_picture("ViT"))
+    assert presets.image(folder).preprocessing.alpha_background == (255, 255, 255)
+    black = presets.image(folder, ground=(0, 0, 0))
+    assert black.preprocessing.alpha_background == (0, 0, 0)
 
 
 def test_a_text_checkpoint_is_refused(tiny_text: Folder) -> None:

@@ -13,7 +13,7 @@ import pytest
 from onnx import numpy_helper
 from tiny_checkpoints import Folder
 
-from itemlens_exporter import graph, hub_picture, hub_text, parity, space
+from itemlens_exporter import cli, graph, hub_picture, hub_text, parity, space
 from itemlens_exporter.cli import export
 from itemlens_exporter.errors import ExportError
 from itemlens_exporter.space import export_space
@@ -189,12 +189,26 @@ class TestCommand:
         assert "cosine distance" in err
         assert "kept" in err
         assert Manifest.load(written).name == "bert"
+        # Nothing says whether it needs prefixes.
+        assert "prefixes of texts" in err and "warning:" in err and "--query-prefix" in err
+
+    def test_it_says_which_prefixes_are_used(
+        self, tiny_text: Folder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.run(text=str(tiny_text()), models=tmp_path / "models", name=None, query_prefix="ask [x]: ")
+        (written,) = (tmp_path / "models").iterdir()
+        text = Manifest.load(written).encoders["text"].text
+        assert text is not None and (text.query_prefix, text.item_prefix) == ("ask [x]: ", "")
+        err = capsys.readouterr().err
+        assert "'ask [x]: '" in err and "nothing" in err and "warning" not in err
 
     @pytest.mark.parametrize(
         ("options", "says"),
         [
             ({}, "nothing to export"),
             ({"precision": ["fp32,fp64"]}, "fp64"),
+            ({"ground": "grey"}, "--ground grey"),
+            ({"ground": "#12345"}, "#rrggbb"),
             ({"channel": ["title"]}, "NAME=text"),
             ({"channel": ["a=sound"]}, "NAME=text"),
             ({"channel": ["a=text", "a=text"]}, "once"),
@@ -203,6 +217,13 @@ class TestCommand:
     def test_bad_options(self, tmp_path: Path, options: dict[str, Any], says: str) -> None:
         with pytest.raises(ExportError, match=says):
             self.run(models=tmp_path, name=None, **options)
+
+    @pytest.mark.parametrize(
+        ("given", "colour"),
+        [("white", (255, 255, 255)), ("black", (0, 0, 0)), ("#0a80FF", (10, 128, 255))],
+    )
+    def test_the_ground(self, given: str, colour: tuple[int, int, int]) -> None:
+        assert cli._colour(given) == colour
 
     def test_without_torch_it_says_what_to_install(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from tiny_checkpoints import POSITIONS, Folder
 
-from itemlens_exporter import graph, hub_text, presets
+from itemlens_exporter import graph, hub_text, prefixes, presets
 from itemlens_exporter.errors import ExportError
 from itemlens_exporter.parity import cosine_distance, measure
 from itemlens_server.engine.manifest import Precision
@@ -100,20 +100,234 @@ class TestPooling:
     def test_unless_it_is_asked_for_as_mean(self, tiny_text: Folder) -> None:
         assert hub_text.load(str(tiny_text(pooling=CLS)), [], mean=True)
 
-    def test_a_dense_layer_is_refused_all_the_same(self, tiny_text: Folder) -> None:
-        folder = tiny_text(pooling=MEAN)
-        (folder / "modules.json").write_text(json.dumps([{"type": "sentence_transformers.models.Dense"}]))
-        with pytest.raises(ExportError, match="dense layer"):
+    def test_no_mode_at_all_is_refused(self, tiny_text: Folder) -> None:
+        with pytest.raises(ExportError, match="pool by nothing"):
+            hub_text.load(str(tiny_text(pooling=dict.fromkeys(CLS, False))), [])
+
+
+def describe(folder: Path, *kinds: str, pooling: dict[str, object] | None = None, encoder: str = "") -> Path:
+    """Write modules.json with the encoder and `kinds`, each in a folder by its number, and the pooling's file."""
+    modules = [{"idx": 0, "name": "0", "path": encoder, "type": "sentence_transformers.models.Transformer"}]
+    for n, kind in enumerate(kinds, 1):
+        modules.append(
+            {"idx": n, "name": str(n), "path": f"{n}_{kind}", "type": f"sentence_transformers.models.{kind}"}
+        )
+        if kind == "Pooling" and pooling is not None:
+            (folder / f"{n}_{kind}").mkdir()
+            (folder / f"{n}_{kind}" / "config.json").write_text(json.dumps(pooling))
+    (folder / "modules.json").write_text(json.dumps(modules))
+    return folder
+
+
+class TestModules:
+    """modules.json of sentence-transformers. The parity check compares with what was read, so cannot see a wrong
+    reading."""
+
+    @pytest.mark.parametrize(
+        "kinds",
+        [
+            ("Pooling", "LayerNorm"),
+            ("WeightedLayerPooling", "Pooling"),
+            ("CNN", "Pooling"),
+            ("LSTM", "Pooling"),
+            ("Pooling", "Dense"),
+            ("Pooling", "Dense", "Normalize"),
+            ("Router",),
+            ("Asym",),
+            ("StaticEmbedding",),
+            ("Pooling", "SomethingNew"),
+        ],
+    )
+    def test_one_that_changes_the_vector_is_refused_with_its_file(
+        self, tiny_text: Folder, kinds: tuple[str, ...]
+    ) -> None:
+        folder = describe(tiny_text(), *kinds, pooling=MEAN)
+        strange = next(k for k in kinds if k not in ("Pooling", "Normalize"))
+        with pytest.raises(
+            ExportError, match=rf"modules\.json: module \d in \d_{strange} is of type .*{strange}"
+        ):
             hub_text.load(str(folder), [], mean=True)
 
+    @pytest.mark.parametrize(
+        "kinds", [("Pooling",), ("Pooling", "Normalize"), ("Dropout", "Pooling", "Dropout", "Normalize")]
+    )
+    def test_those_that_leave_the_mean_are_taken(self, tiny_text: Folder, kinds: tuple[str, ...]) -> None:
+        assert hub_text.load(str(describe(tiny_text(), *kinds, pooling=MEAN)), [])
 
-def test_what_sentence_transformers_says_is_followed(tiny_text: Folder) -> None:
+    @pytest.mark.parametrize(
+        "kinds", [(), ("Normalize", "Pooling"), ("Pooling", "Pooling"), ("Transformer", "Pooling")]
+    )
+    def test_in_another_order_they_are_refused(self, tiny_text: Folder, kinds: tuple[str, ...]) -> None:
+        with pytest.raises(ExportError, match="in this order"):
+            hub_text.load(str(describe(tiny_text(), *kinds, pooling=MEAN)), [])
+
+    def test_the_poolings_folder_is_the_one_that_they_name(self, tiny_text: Folder) -> None:
+        folder = describe(tiny_text(pooling=MEAN), "Dropout", "Pooling", pooling=CLS)
+        with pytest.raises(ExportError, match=r"2_Pooling/config\.json.*by cls_token"):
+            hub_text.load(str(folder), [])
+
+    def test_a_pooling_without_its_file_is_refused(self, tiny_text: Folder) -> None:
+        with pytest.raises(ExportError, match=r"1_Pooling/config\.json is missing"):
+            hub_text.load(str(describe(tiny_text(), "Pooling")), [])
+
+    def test_the_encoder_may_lie_in_a_folder_of_its_own(self, tiny_text: Folder, tmp_path: Path) -> None:
+        folder = tmp_path / "old"
+        folder.mkdir()
+        tiny_text().rename(folder / "0_BERT")
+        (folder / "0_BERT" / "sentence_bert_config.json").write_text('{"max_seq_length": 20}')
+        describe(folder, "Pooling", pooling=MEAN, encoder="0_BERT")
+        assert hub_text.load(str(folder), []).max_tokens == 20
+
+    @pytest.mark.parametrize("content", ["{}", "[1]", "[", '[{"type": 5}]', '[{"path": ""}]', "[]"])
+    def test_a_damaged_list_is_named(self, tiny_text: Folder, content: str) -> None:
+        folder = tiny_text(pooling=MEAN)
+        (folder / "modules.json").write_text(content)
+        with pytest.raises(ExportError, match=r"modules\.json"):
+            hub_text.load(str(folder), [])
+
+    def test_a_prompt_that_is_no_part_of_the_mean_is_refused(self, tiny_text: Folder) -> None:
+        folder = describe(tiny_text(), "Pooling", pooling=MEAN | {"include_prompt": False})
+        assert hub_text.load(str(folder), [])  # it has no prompt
+        say_prompts(folder, {"prompts": {"query": "q: "}})
+        with pytest.raises(ExportError, match=r"1_Pooling/config\.json: include_prompt is false"):
+            hub_text.load(str(folder), [])
+        assert hub_text.load(str(folder), [], query_prefix="", item_prefix="").query_prefix == ""
+        assert hub_text.load(str(folder), [], mean=True).query_prefix == "q: "
+
+
+def say_prompts(folder: Path, said: object) -> None:
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(said))
+
+
+class TestPrefixes:
+    @pytest.mark.parametrize(
+        ("said", "query", "item"),
+        [
+            ({"prompts": {"query": "q: ", "document": "d: "}}, "q: ", "d: "),
+            ({"prompts": {"query": "q: ", "passage": "p: "}}, "q: ", "p: "),
+            ({"prompts": {"search_query": "sq: ", "search_document": "sd: "}}, "sq: ", "sd: "),
+            ({"prompts": {"web": "w: "}, "default_prompt_name": "web"}, "w: ", "w: "),
+            ({"prompts": {"query": "q: ", "web": "w: "}, "default_prompt_name": "web"}, "q: ", "w: "),
+            ({"prompts": {"query": "q: "}, "default_prompt_name": None}, "q: ", ""),
+        ],
+    )
+    def test_are_the_prompts_of_its_files(
+        self, tiny_text: Folder, said: object, query: str, item: str
+    ) -> None:
+        folder = tiny_text()
+        say_prompts(folder, said)
+        checkpoint = hub_text.load(str(folder), [])
+        assert (checkpoint.query_prefix, checkpoint.item_prefix) == (query, item)
+        assert checkpoint.prefixes_from == "config_sentence_transformers.json"
+
+    @pytest.mark.parametrize(
+        ("name", "query", "item"),
+        [
+            ("intfloat/e5-base-v2", "query: ", "passage: "),
+            ("multilingual-e5-large", "query: ", "passage: "),
+            ("BAAI/bge-small-en-v1.5", "Represent this sentence for searching relevant passages: ", ""),
+            ("bge-base-zh", "为这个句子生成表示以用于检索相关文章：", ""),
+            ("nomic-ai/nomic-embed-text-v1", "search_query: ", "search_document: "),
+            ("sentence-transformers/all-MiniLM-L6-v2", "", ""),
+        ],
+    )
+    def test_else_those_of_a_checkpoint_of_that_name(
+        self, tmp_path: Path, name: str, query: str, item: str
+    ) -> None:
+        found = prefixes.read(tmp_path, name)
+        assert found == prefixes.Prefixes(query, item, "the checkpoint's name")
+        say_prompts(
+            tmp_path, {"prompts": {"query": "", "document": ""}}
+        )  # as sentence-transformers writes it
+        assert prefixes.read(tmp_path, name) == found
+
+    @pytest.mark.parametrize("name", ["my-model", "multilingual-e5-large-instruct", "te5-base"])
+    def test_of_another_name_nothing_is_known(self, tmp_path: Path, name: str) -> None:
+        assert prefixes.read(tmp_path, name) == prefixes.Prefixes("", "", "")
+
+    def test_what_is_given_wins(self, tiny_text: Folder) -> None:
+        folder = tiny_text()
+        say_prompts(folder, {"prompts": {"query": "q: ", "document": "d: "}})
+        one = presets.text(str(folder), query_prefix="ask: ")
+        assert (one.query_prefix, one.item_prefix) == ("ask: ", "d: ")
+        assert one.prefixes_from == "--query-prefix and config_sentence_transformers.json"
+        none = presets.text(str(folder), query_prefix="", item_prefix="")
+        assert (none.query_prefix, none.item_prefix) == ("", "")
+
+    def test_one_longer_than_the_model_reads_is_refused(self, tiny_text: Folder) -> None:
+        folder = tiny_text()
+        say_prompts(folder, {"prompts": {"query": "the " * 70}})
+        with pytest.raises(ExportError, match="no room for a text after 'the the"):
+            hub_text.load(str(folder), [])
+
+    @pytest.mark.parametrize(
+        ("said", "key"),
+        [
+            ({"prompts": ["query: "]}, "prompts"),
+            ({"prompts": {"query": 5}}, r"prompts\.query"),
+            ({"prompts": {"web": "w: "}, "default_prompt_name": "nope"}, "default_prompt_name"),
+            ({"default_prompt_name": 1}, "default_prompt_name"),
+            ([], "no JSON object"),
+        ],
+    )
+    def test_a_file_that_says_something_else_is_named(
+        self, tiny_text: Folder, said: object, key: str
+    ) -> None:
+        folder = tiny_text()
+        say_prompts(folder, said)
+        with pytest.raises(ExportError, match=rf"config_sentence_transformers\.json.*{key}"):
+            hub_text.load(str(folder), [])
+
+    def test_null_says_nothing(self, tiny_text: Folder) -> None:
+        folder = tiny_text()
+        say_prompts(folder, {"prompts": None, "default_prompt_name": None})
+        assert hub_text.load(str(folder), []).prefixes_from == ""
+
+
+@pytest.mark.parametrize("file", ["sentence_bert_config.json", "sentence_roberta_config.json"])
+def test_what_sentence_transformers_says_of_the_encoder_is_followed(tiny_text: Folder, file: str) -> None:
     folder = tiny_text()
-    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 20, "do_lower_case": true}')
-    prompts = {"prompts": {"query": "q: ", "document": "d: "}}
-    (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
+    (folder / file).write_text('{"max_seq_length": 20, "do_lower_case": true}')
     checkpoint = hub_text.load(str(folder), [])
-    assert (checkpoint.max_tokens, checkpoint.query_prefix, checkpoint.item_prefix) == (20, "q: ", "d: ")
+    assert checkpoint.max_tokens == 20
+    assert checkpoint.tokenizer.normalizer.normalize_str("ÀB") == "ab"
+
+
+class TestDamagedFiles:
+    """A file that says what cannot be is named with the key, whatever a library would make of it."""
+
+    @pytest.mark.parametrize(
+        ("file", "change", "says"),
+        [
+            ("sentence_bert_config.json", {"max_seq_length": "long"}, "max_seq_length is 'long'"),
+            ("sentence_bert_config.json", {"max_seq_length": 0}, "max_seq_length is 0"),
+            ("sentence_bert_config.json", {"do_lower_case": "yes"}, "do_lower_case is 'yes'"),
+            ("sentence_bert_config.json", {"transformer_task": "fill-mask"}, "transformer_task"),
+            ("config.json", {"max_position_embeddings": None}, "max_position_embeddings is None"),
+            ("config.json", {"max_position_embeddings": 0}, "max_position_embeddings is 0"),
+            ("config.json", {"model_type": "nomic_bert"}, "architecture 'nomic_bert'"),
+            ("config.json", {"model_type": 5}, "model_type is 5"),
+            ("config.json", {"hidden_size": "wide"}, "no model can be made of config.json"),
+            ("tokenizer_config.json", {"model_max_length": "all"}, "model_max_length"),
+        ],
+    )
+    def test_of_a_text_checkpoint(
+        self, tiny_text: Folder, file: str, change: dict[str, object], says: str
+    ) -> None:
+        folder = tiny_text()
+        before = json.loads((folder / file).read_text()) if (folder / file).exists() else {}
+        (folder / file).write_text(json.dumps(before | change))
+        with pytest.raises(ExportError, match=says) as error:
+            hub_text.load(str(folder), [])
+        assert str(folder) in error.value.message
+
+    @pytest.mark.parametrize("file", ["config.json", "modules.json", "1_Pooling/config.json"])
+    @pytest.mark.parametrize("content", [b"\xff\xfe{", b"", b"[" * 100_000])
+    def test_no_json_at_all(self, tiny_text: Folder, file: str, content: bytes) -> None:
+        folder = tiny_text(pooling=MEAN)
+        (folder / file).write_bytes(content)
+        with pytest.raises(ExportError, match=f"{file} is damaged"):
+            hub_text.load(str(folder), [])
 
 
 class TestRefusals:

@@ -1,0 +1,78 @@
+"""What a checkpoint was trained to have before a text that asks and before one that describes an item."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from itemlens_exporter import hub
+from itemlens_exporter.errors import ExportError
+
+# Names of prompts in config_sentence_transformers.json, the first found is taken. sentence-transformers itself takes
+# the first and the third to fifth.
+_QUERY = ("query", "search_query", "retrieval.query")
+_ITEM = ("document", "passage", "corpus", "search_document", "retrieval.passage")
+
+_SEARCH_EN = "Represent this sentence for searching relevant passages: "
+_SEARCH_ZH = "为这个句子生成表示以用于检索相关文章："
+
+# Checkpoints by name whose files may say nothing, with the prefixes of their model cards.
+_KNOWN = (
+    (r"e5-(small|base|large)(?!.*instruct)", "query: ", "passage: "),
+    (r"bge-(small|base|large)-en", _SEARCH_EN, ""),
+    (r"bge-(small|base|large)-zh", _SEARCH_ZH, ""),
+    (r"(mxbai-embed|uae-large|snowflake-arctic-embed)", _SEARCH_EN, ""),
+    (r"nomic-embed", "search_query: ", "search_document: "),
+    (r"bge-m3|gte-|jina-embeddings-v2|labse|contriever", "", ""),
+    (r"(all|paraphrase|multi-qa|msmarco)-.*(minilm|mpnet|roberta|distilbert)", "", ""),
+)
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """query, item: what stands before a text. origin: where that is known from, for people; empty: nothing is known,
+    and it may be that the checkpoint needs some."""
+
+    query: str = ""
+    item: str = ""
+    origin: str = ""
+
+    def overridden(self, query: str | None, item: str | None) -> Prefixes:
+        """These, but for those that are given."""
+        if query is None and item is None:
+            return self
+        given = [
+            option
+            for option, value in (("--query-prefix", query), ("--item-prefix", item))
+            if value is not None
+        ]
+        return Prefixes(
+            self.query if query is None else query,
+            self.item if item is None else item,
+            " and ".join(given + [self.origin] * (self.origin != "" and len(given) == 1)),
+        )
+
+
+def read(folder: Path, name: str) -> Prefixes:
+    """What the checkpoint's files say, else what is known of one of this name."""
+    said = hub.read_json(folder / "config_sentence_transformers.json")
+    prompts = said.object("prompts")
+    texts = {key: prompts.text(key) for key in prompts.content}
+    default = said.text("default_prompt_name")
+    if default and default not in texts:
+        raise ExportError(
+            f"{said.path}: default_prompt_name is {default!r}, which is not among its prompts: correct it"
+        )
+    query = _first(texts, _QUERY, texts.get(default, ""))
+    item = _first(texts, _ITEM, texts.get(default, ""))
+    if query or item:
+        return Prefixes(query, item, said.path.name)
+    for pattern, query, item in _KNOWN:
+        if re.search(rf"(^|[^a-z0-9]){pattern}", name.lower()):
+            return Prefixes(query, item, "the checkpoint's name")
+    return Prefixes()
+
+
+def _first(texts: dict[str, str], names: tuple[str, ...], default: str) -> str:
+    return next((texts[name] for name in names if name in texts), default)
