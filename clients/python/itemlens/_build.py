@@ -85,6 +85,8 @@ def contents(given: Item | FuseInput | UserSide, names: Names) -> list[common_pb
 def _contents(given: Item | FuseInput | UserSide, names: Names) -> Iterator[Content]:
     if given.text is not None:
         yield Content(names.of(ChannelKind.TEXT), text=given.text)
+    if not isinstance(given.texts, Mapping):
+        raise TypeError("texts must be a dict from channel to text; one text by itself is `text`")
     for channel, text in given.texts.items():
         yield Content(channel, text=string(text, f"texts[{channel!r}]"))
     if given.picture is not None:
@@ -163,6 +165,7 @@ def item(given: Item, names: Names) -> catalog_pb2.Item:
 
 def relation(given: Relation) -> catalog_pb2.Relation:
     """A link to another item."""
+    check_kind(Relation, given, "a relation")
     return catalog_pb2.Relation(
         type=string(given.type, "a relation's type"), item_id=string(given.item_id, "a relation's item_id")
     )

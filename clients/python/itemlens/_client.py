@@ -50,7 +50,9 @@ class Client(BlockingUnderstand, BlockingCatalog, BlockingUpload):
         priority: "bulk" lets interactive calls go ahead. Default: interactive, but for uploads.
         options: further gRPC channel options.
 
-    Raises: ValueError for a target that is none. Every call: ItemlensError and what is below it.
+    Raises:
+        ValueError: `target` is a URL, has no port, or is no address.
+        ItemlensError: from every call; the classes below it say what is wrong.
     """
 
     def __init__(

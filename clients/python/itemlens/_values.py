@@ -23,9 +23,11 @@ MAX_DEPTH = 30
 
 @contextmanager
 def named(what: str) -> Iterator[None]:
-    """Put `what`, such as "item 'a'", before the message of a ValueError or TypeError."""
+    """Put `what`, such as "item 'a'", before the message of a ValueError, TypeError or OSError."""
     try:
         yield
+    except OSError as error:
+        raise type(error)(error.errno, f"{what}: {error.strerror}", error.filename) from error
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{what}: {error}") from error

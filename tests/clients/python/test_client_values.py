@@ -131,6 +131,13 @@ def test_in_an_upload_only_the_item_with_the_bad_attribute_fails(client: Any, fa
             TypeError,
             "item 'a': a picture is the bytes",
         ),
+        (lambda c: c.upsert([Item("a", texts=["x"])]), TypeError, "item 'a': texts must be a dict"),
+        (lambda c: c.upsert([Item("a", picture="none.jpg")]), OSError, "item 'a': No such file.*none.jpg"),
+        (
+            lambda c: c.upsert([Item("a", text="x", relations=[("with", "b")])]),
+            TypeError,
+            "itemlens.Relation",
+        ),
         (lambda c: c.upsert([Item("a", text="\udc80")]), ValueError, "surrogate pair at position 0"),
         (lambda c: c.record_events([Event("u", "a", "buy")]), ValueError, "one of impression, view"),
         (lambda c: c.record_events([Event("u", "a", "Purchase")]), ValueError, "did you mean 'purchase'"),
