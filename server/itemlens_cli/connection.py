@@ -36,11 +36,18 @@ def connected(target: str, **settings: Any) -> Iterator[itemlens.Client]:
         try:
             yield client
         except itemlens.Unavailable as error:
-            raise FailedPrecondition(
-                f"no server answers at {target} ({error.message.rpartition(': ')[2].rstrip(']')}); "
-                "start one with `itemlens serve`, or give its address with --target"
-            ) from error
+            raise FailedPrecondition(spoken(error, target)) from error
         except itemlens.ItemlensError as error:
-            raise ItemlensError(str(error)) from error
-        except (TypeError, ValueError) as error:  # seen by the client before anything was sent
-            raise InvalidArgument(str(error)) from error
+            raise ItemlensError(spoken(error, target)) from error
+
+
+def spoken(error: itemlens.ItemlensError, target: str) -> str:
+    """A client's error for somebody at a terminal."""
+    if isinstance(error, itemlens.Unavailable):
+        # gRPC tells the whole way to the cause; the cause comes last.
+        cause = error.message.rpartition(": ")[2].rstrip("]")
+        return (
+            f"no server answers at {target} ({cause}); "
+            "start one with `itemlens serve`, or give its address with --target"
+        )
+    return str(error)

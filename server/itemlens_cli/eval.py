@@ -59,9 +59,9 @@ def evaluate(
 
     Fills the collections of the data set first, if they are not there, and fits the space to them once.
     """
-    from itemlens import Client
     from itemlens_bench.quality.ask import Asking
     from itemlens_bench.quality.rows import Report
+    from itemlens_cli.connection import connected
     from itemlens_cli.fit import fit
     from itemlens_server.hardware import processor
 
@@ -70,7 +70,7 @@ def evaluate(
 
     console = Console()
     measure = _measure(dataset, data)
-    with Client(target, timeout=600) as client:
+    with connected(target, timeout=600) as client:
         asking = Asking(client, console)
         rows = measure(asking, fit=None if skip_fit else fit_one, seed=seed, queries=queries)
         space = client.get_collection(dataset.value).space_id

@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from itemlens import Client, Event, Item, ItemlensError, NotFound, Progress, UploadReport
+from itemlens_cli.connection import checked_target, spoken
 from itemlens_cli.repeats import Repeats
 from itemlens_cli.skipped import Skipped, Tally
 from itemlens_datasets.files import RowFile
@@ -55,6 +56,7 @@ def index(
     others are loaded. The table counts skipped rows by reason, and the file of errors has each of them.
     Exit status: 0 all rows are stored, 3 rows were skipped, 1 the load failed.
     """
+    checked_target(target)
     path = Path(mapping) if Path(mapping).is_file() else bundled_mapping(mapping)
     dataset = Dataset.read(path)
     folder = data or path.parent
@@ -83,7 +85,7 @@ def index(
                 parts[-1].upload(upload)
             stored = client.get_collection()
     except ItemlensError as error:
-        told = "; ".join([str(error), *getattr(error, "__notes__", ())])
+        told = "; ".join([spoken(error, target), *getattr(error, "__notes__", ())])
         Console(stderr=True).print(
             f"[bold red]not indexed:[/] {escape(told)}", highlight=False, soft_wrap=True
         )

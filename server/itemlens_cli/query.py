@@ -46,19 +46,22 @@ def query(
     console = Console()
     # Somebody is waiting at the terminal: a server that is not there is said after a second or so.
     with connected(target, collection=collection, retry=itemlens.Retry(attempts=3)) as client:
-        answer = answers.ask(
-            client,
-            language=language or ("zh" if answers.chinese(words) else "en"),
-            why=why or as_json,
-            text=words or None,
-            picture=picture,
-            user_id=user,
-            history=_ids(history),
-            liked=_ids(liked),
-            disliked=_ids(disliked),
-            candidates=_ids(candidates) or None,
-            k=k,
-        )
+        try:
+            answer = answers.ask(
+                client,
+                language=language or ("zh" if answers.chinese(words) else "en"),
+                why=why or as_json,
+                text=words or None,
+                picture=picture,
+                user_id=user,
+                history=_ids(history),
+                liked=_ids(liked),
+                disliked=_ids(disliked),
+                candidates=_ids(candidates) or None,
+                k=k,
+            )
+        except ValueError as error:  # such as words that are not UTF-8
+            raise InvalidArgument(str(error)) from error
     if as_json:
         typer.echo(json.dumps(_plain(answer), ensure_ascii=False, indent=2))
         return

@@ -243,4 +243,4 @@ def test_an_unreachable_server_is_one_line(folder: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(FakeClient, "get_collection", unreachable)
     result, _ = run(folder / "films.yaml")
     assert result.exit_code == 1
-    assert "not indexed: UNAVAILABLE: no connection" in result.output
+    assert "not indexed: no server answers at localhost:50051 (no connection); start one" in result.output

@@ -183,6 +183,10 @@ COMMANDS: dict[str, tuple[dict[str, str], str, str, tuple[str, ...]]] = {
         {}, "", "query shoe --target 127.0.0.1:1", ("no server answers at 127.0.0.1:1", "itemlens serve"),
     ),
     "query with a URL": ({}, "", "query shoe --target http://127.0.0.1:1/", ("is a URL", "'127.0.0.1:1'")),
+    "query for words that are not UTF-8": (
+        {}, "", "query sho\udce9 --collection shop --target {server}", ("surrogate pair at position 3", "UTF-8"),
+    ),
+    "index with a URL": ({}, "", "index grocery --target http://localhost:50051 --data {folder}", ("is a URL",)),
     "query for nothing": ({}, "", "query", ("give words, --picture",)),
     "query of an unknown collection": (
         {}, "", "query shoe --collection nope --target {server}", ("'nope'",),
