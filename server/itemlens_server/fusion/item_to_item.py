@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -28,6 +28,7 @@ class ItemToItem:
     regularisation: the lambda it was fitted with.
     event_sequence: number of the write that brought the last event it was fitted to.
     event_count, write_sequence: events of the collection, and its last write, when it was fitted.
+    events_digest: what the store says of the events up to that write; it tells whether a store still holds those.
     """
 
     item_ids: Sequence[str]
@@ -36,6 +37,7 @@ class ItemToItem:
     event_sequence: int = 0
     event_count: int = 0
     write_sequence: int = 0
+    events_digest: str = ""
 
     @staticmethod
     def fit(
@@ -46,11 +48,14 @@ class ItemToItem:
         event_sequence: int = 0,
         event_count: int = 0,
         write_sequence: int = 0,
+        events_digest: str = "",
     ) -> ItemToItem:
         """EASE (see `ease`) of parallel lists of users and the items they took."""
         x, _, item_ids = ease.interactions(users, items)
         table = ease.largest(ease.fit(x, regularisation))
-        return ItemToItem(tuple(item_ids), table, regularisation, event_sequence, event_count, write_sequence)
+        return ItemToItem(
+            tuple(item_ids), table, regularisation, event_sequence, event_count, write_sequence, events_digest
+        )
 
     @cached_property
     def rows(self) -> Mapping[str, int]:
@@ -79,13 +84,12 @@ class ItemToItem:
 
     def save(self, path: Path) -> None:
         """Write it; a crash leaves the old or the new file."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         # A name of its own: a collection that moves is fitted beside the one that goes on.
         descriptor, name = tempfile.mkstemp(suffix=".npz", dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as stream:
                 np.savez(
-                    stream, item_ids=np.asarray(self.item_ids, np.str_),
+                    stream, item_ids=_as_array(list(self.item_ids)), events_digest=_as_array(self.events_digest),
                     data=self.table.data, indices=self.table.indices, indptr=self.table.indptr,
                     sequence=np.int64(self.event_sequence), regularisation=np.float64(self.regularisation),
                     events=np.int64(self.event_count), written=np.int64(self.write_sequence),
@@ -101,18 +105,29 @@ class ItemToItem:
         try:
             # Of a damaged file numpy leaves open what it has opened itself.
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                item_ids = tuple(file["item_ids"].tolist())
+                item_ids = _from_array(file["item_ids"])
                 shape = (len(item_ids), len(item_ids))
-                table = sparse.csr_matrix((file["data"], file["indices"], file["indptr"]), shape)
+                table = sparse.csr_matrix((file["data"], file["indices"], file["indptr"]), shape, np.float32)
+                table.check_format(full_check=True)
                 return ItemToItem(
-                    item_ids, table, float(file["regularisation"]),
+                    tuple(map(str, item_ids)), table, float(file["regularisation"]),
                     int(file["sequence"]), int(file["events"]), int(file["written"]),
+                    str(_from_array(file["events_digest"])),
                 )  # fmt: skip
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            log.warning("%s cannot be used (%s): it is fitted again", path, error)
+        except Exception as error:  # derived state: whatever is wrong with it, it can be fitted again
+            log.warning("%s cannot be used (%r): it is fitted again", path, error)
             return None
 
     def _entries(self, row: int) -> slice:
         return slice(self.table.indptr[row], self.table.indptr[row + 1])
+
+
+def _as_array(value: object) -> np.ndarray[Any, Any]:
+    """As JSON in bytes: numpy's own strings lose NULs at their end."""
+    return np.frombuffer(json.dumps(value).encode(), np.uint8)
+
+
+def _from_array(array: np.ndarray[Any, Any]) -> Any:
+    return json.loads(array.tobytes())

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
+from itemlens_server.derived import DerivedFolder
 from itemlens_server.fusion.head import Head
 from itemlens_server.fusion.rows import Bools, Ints, View
 from itemlens_server.index import segments
@@ -24,14 +24,17 @@ class HnswIndex:
         self,
         blocks: Sequence[segments.Block],
         *,
-        directory: Path,
+        folder: DerivedFolder,
+        name: str,
         identity: Mapping[str, object],
         segment_rows: int,
         candidates_per_channel: int,
     ) -> None:
+        """`name`: of the snapshot in `folder`."""
         self._blocks = tuple(blocks)
         self._identity = dict(identity)
-        self._directory = directory
+        self._folder = folder
+        self._name = name
         self._segment_rows = segment_rows
         self._candidates_per_channel = candidates_per_channel
         self._segments: tuple[segments.Segment, ...] = ()
@@ -90,16 +93,17 @@ class HnswIndex:
                 kept.append(segments.build(view.labels[chosen], view.h[chosen], self._blocks))
             self._segments = tuple(kept)
             try:
-                segments.save(self._directory, kept, self._identity)
+                self._folder.write(lambda path: segments.save(path / self._name, kept, self._identity))
             except OSError as error:  # derived state: without the snapshot the next start builds them again
-                log.warning("graphs cannot be written to %s: %s", self._directory, error)
+                log.warning("graphs cannot be written to %s: %s", self._folder.path, error)
             return True
         finally:
             self._building.release()
 
     def load(self, view: View, last_label: int) -> None:
         """See CandidateIndex."""
-        loaded = segments.load(self._directory, self._identity, self._blocks)
+        directory = self._folder.path / self._name
+        loaded = segments.load(directory, self._identity, self._blocks)
         labels, h = view.labels[view.alive], view.h[view.alive]
         kept: list[segments.Segment] = []
         for segment in loaded:
@@ -107,7 +111,7 @@ class HnswIndex:
             after = kept[-1].last if kept else 0
             if segment.last > last_label or not segment.holds(after, self._blocks, labels, h):
                 log.warning(
-                    "graphs in %s are of other items than the store's: they are built again", self._directory
+                    "graphs in %s are of other items than the store's: they are built again", directory
                 )
                 break
             kept.append(segment)

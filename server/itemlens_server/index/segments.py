@@ -119,7 +119,6 @@ def plan(segments: Sequence[Segment], alive_labels: Ints, minimum: int) -> tuple
 
 def save(directory: Path, segments: Sequence[Segment], identity: Mapping[str, object]) -> None:
     """Write a snapshot; a crash leaves the old or the new one."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=directory.name + ".", dir=directory.parent))
     try:
         described = []
@@ -147,8 +146,6 @@ def save(directory: Path, segments: Sequence[Segment], identity: Mapping[str, ob
 
 def load(directory: Path, identity: Mapping[str, object], blocks: Sequence[Block]) -> list[Segment]:
     """Read a snapshot of the same `identity`; an empty list where it is missing, damaged or of another one."""
-    for leftover in directory.parent.glob(directory.name + ".*"):
-        shutil.rmtree(leftover, ignore_errors=True)
     try:
         manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
         snapshot = manifest["snapshot"]

@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 
 from itemlens_server.config import Settings
+from itemlens_server.derived import DerivedFolder, keep_only
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository, Space, TooManySpaces
 from itemlens_server.errors import (
@@ -80,6 +81,7 @@ class Catalogue:
         self._upserts = Upserts(store, encoder, self._collections.get, settings.max_item_pictures)
         self.results = RecentResults(settings.max_recommendations)
         self._changing = threading.Lock()
+        self._derived = store.directory / "collections"
 
     def load(self) -> None:
         """Load every collection of the store.
@@ -89,7 +91,9 @@ class Catalogue:
             DataLoss: the store's file is damaged; of damaged rows the log tells.
         """
         reader = self.store.reader()
-        for record in reader.collections():
+        records = reader.collections()
+        keep_only(self._derived, [str(record.id) for record in records])
+        for record in records:
             try:
                 space = self._models.load(record.space_id)
             except NotFound as error:
@@ -199,7 +203,7 @@ class Catalogue:
                     f"space {space.space_id} has other encoders than {old.space.space_id}, the space of {name!r}: "
                     "make a new collection of it and run `itemlens index` again", "space",
                 )  # fmt: skip
-            new = self._open(replace(old.record, space_id=space.space_id), space)
+            new = Collection(replace(old.record, space_id=space.space_id), space, old.folder, self._settings)
             new.follow_store(self.store.reader())
             new.take_item_to_item(old)
             while new.maintain(self.store.reader()):
@@ -366,7 +370,7 @@ class Catalogue:
         return done
 
     def _open(self, record: CollectionRecord, space: Space) -> Collection:
-        return Collection(record, space, self.store, self._settings)
+        return Collection(record, space, DerivedFolder(self._derived / str(record.id)), self._settings)
 
 
 def _check_same_space(collection: Collection, space: Space) -> None:

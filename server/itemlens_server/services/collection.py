@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import shutil
 
 import numpy as np
 
 from itemlens_server.config import Settings
+from itemlens_server.derived import DerivedFolder, keep_only
 from itemlens_server.engine.repository import Space
 from itemlens_server.fusion.history import TAKEN
 from itemlens_server.fusion.item_to_item import ItemToItem
@@ -17,27 +17,33 @@ from itemlens_server.index.candidate_index import CandidateIndex
 from itemlens_server.index.hnsw import HnswIndex, block_list
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import Array, CollectionRecord, ItemVectors
-from itemlens_server.storage.store import Store
 
 log = logging.getLogger(__name__)
 
 FUSE_BATCH = 256
 MINIMUM_EVENTS = 100
 GROWTH = 1.1
+# With at most this many events a missing table is fitted before the server serves, which takes some seconds.
+FITTED_AT_START = 100_000
 TABLE_FILE = "behaviour.npz"
 
 
 class Collection:
     """The live state of a collection in one space. Replaced as a whole when the collection moves to another space."""
 
-    def __init__(self, record: CollectionRecord, space: Space, store: Store, settings: Settings) -> None:
+    def __init__(
+        self, record: CollectionRecord, space: Space, folder: DerivedFolder, settings: Settings
+    ) -> None:
+        """`folder`: for what is derived of it, in whichever space it is."""
         self.record = record
         self.space = space
-        self.directory = store.directory / "collections" / str(record.id)
+        self.folder = folder
+        # A name of its own: while the collection moves to another space, the old one goes on writing.
+        self._graphs = f"graphs-{space.space_id}"
         self.index: CandidateIndex = HnswIndex(
             block_list(space.head),
-            # A folder of its own: while the collection moves to another space, the old one goes on writing.
-            directory=self.directory / f"graphs-{space.space_id}",
+            folder=folder,
+            name=self._graphs,
             identity={"space_id": space.space_id, "collection": record.id},
             segment_rows=settings.segment_rows,
             candidates_per_channel=settings.candidates_per_channel,
@@ -87,17 +93,40 @@ class Collection:
             Ids of items whose stored vectors are damaged: they are left out.
         """
         damaged = self.follow_store(reader)
-        for other in self.directory.glob("graphs*"):
-            if other.name != f"graphs-{self.space.space_id}":
-                shutil.rmtree(other, ignore_errors=True)
+        keep_only(self.folder.path, [self._graphs, TABLE_FILE])
         self.index.load(self._rows.view(), reader.last_label())
-        table = ItemToItem.load(self.directory / TABLE_FILE)
-        if table is None or table.regularisation != self.space.head.behaviour_lambda:
-            return damaged
-        # Of users whose data was deleted since nothing may stay.
-        if reader.events_deleted(self.record.id) <= table.write_sequence:
-            self._item_to_item = table
+        try:
+            self._load_item_to_item(reader)
+        except Exception:  # derived state: maintenance fits it
+            log.exception("collection %s: the item-to-item table could not be loaded", self.name)
         return damaged
+
+    def _load_item_to_item(self, reader: Reader) -> None:
+        """Take the saved table, if it is of this store's events; else fit it now, where that is quick."""
+        table = ItemToItem.load(self.folder.path / TABLE_FILE)
+        regularisation = self.space.head.behaviour_lambda
+        if table is not None and table.regularisation == regularisation:
+            # Users' deleted data, and events of a store that was replaced by a backup, must not stay learnt.
+            if self._is_of_the_events(table, reader):
+                self._item_to_item = table
+                return
+            log.warning("collection %s: %s is of other events than the store's", self.name, TABLE_FILE)
+        _, event_count, _ = reader.counts(self.record.id)
+        if regularisation and event_count > FITTED_AT_START:
+            log.warning(
+                "collection %s: the item-to-item table is fitted to %d events in the background; users' lists do "
+                "without it until then", self.name, event_count,
+            )  # fmt: skip
+            return
+        self.fit_item_to_item(reader)
+
+    def _is_of_the_events(self, table: ItemToItem, reader: Reader) -> bool:
+        """Whether a table was fitted to the store's events up to some write."""
+        written = table.write_sequence
+        return (
+            written <= reader.sequence(self.record.id)
+            and reader.events_digest(self.record.id, TAKEN, written) == table.events_digest
+        )
 
     def follow_store(self, reader: Reader) -> list[str]:
         """Add what is in the store behind the last row that is here; ids of damaged items, which are left out."""
@@ -154,20 +183,23 @@ class Collection:
         if old is not None and not stale and event_count < GROWTH * max(old.event_count, 1):
             return False
         enough = regularisation and event_count >= MINIMUM_EVENTS
-        taken = [e for e in reader.events(self.record.id) if e[2] in TAKEN] if enough else []
-        path = self.directory / TABLE_FILE
+        # Before the events are read: if some are deleted in between, the table is not taken at the next start.
+        digest = reader.events_digest(self.record.id, TAKEN, written) if enough else ""
+        events = reader.events(self.record.id) if enough else ()
+        taken = [e for e in events if e[2] in TAKEN and e[4] <= written]
         if not taken:
-            if old is not None:  # of users whose data is deleted nothing stays
-                self._item_to_item = None
-                path.unlink(missing_ok=True)
+            # Of users whose data is deleted nothing stays.
+            self._item_to_item = None
+            (self.folder.path / TABLE_FILE).unlink(missing_ok=True)
             return old is not None
         table = ItemToItem.fit(
             [e[0] for e in taken], [e[1] for e in taken], regularisation,
             event_sequence=max(e[4] for e in taken), event_count=event_count, write_sequence=written,
+            events_digest=digest,
         )  # fmt: skip
         # Served before it is saved: a full disk must not keep what a deleted user did.
         self._item_to_item = table
-        table.save(path)
+        self.folder.write(lambda path: table.save(path / TABLE_FILE))
         log.info("collection %s: item-to-item table fitted to %d events", self.name, len(taken))
         return True
 
@@ -179,7 +211,7 @@ class Collection:
 
     def forget(self) -> None:
         """Delete the derived files."""
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self.folder.delete()
 
     def _append(self, batch: list[ItemVectors]) -> None:
         h = self.space.head_runner.fuse([item.vectors for item in batch])

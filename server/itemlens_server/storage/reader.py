@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -217,6 +218,18 @@ class Reader:
         )
         for event, sequence in _events(rows):
             yield event.user_id, event.item_id, event.type, event.time, sequence
+
+    def events_digest(self, collection: int, types: Sequence[int], last_sequence: int) -> str:
+        """Identity of the events of these types up to a write: equal where they are."""
+        rows = self._connection.execute(
+            "SELECT id, user_id, item_id, type, sequence FROM events WHERE collection = ? AND sequence <= ?"
+            f" AND type IN ({','.join('?' * len(types))}) ORDER BY id",
+            (collection, last_sequence, *types),
+        )
+        digest = hashlib.sha256()
+        for row in rows:
+            digest.update(repr(row).encode())
+        return digest.hexdigest()
 
     def has_data(self, digest: bytes, encoder: str) -> bool:
         """Whether what is kept of a content for an encoder is there."""

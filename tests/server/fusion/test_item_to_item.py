@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,12 +52,21 @@ def test_nothing_of_it_can_be_set(table: ItemToItem) -> None:
 
 
 def test_comes_back_from_its_file(table: ItemToItem, tmp_path: Path) -> None:
-    table.save(tmp_path / "new" / "b.npz")
-    loaded = ItemToItem.load(tmp_path / "new" / "b.npz")
+    table = replace(table, events_digest="of the events")
+    table.save(tmp_path / "b.npz")
+    loaded = ItemToItem.load(tmp_path / "b.npz")
     assert loaded is not None and (loaded.table != table.table).nnz == 0
     assert (loaded.item_ids, loaded.regularisation) == (table.item_ids, 10.0)
     assert (loaded.event_sequence, loaded.event_count, loaded.write_sequence) == (7, 90, 12)
-    assert [p.name for p in (tmp_path / "new").iterdir()] == ["b.npz"]
+    assert loaded.events_digest == "of the events"
+    assert [p.name for p in tmp_path.iterdir()] == ["b.npz"]
+
+
+def test_ids_come_back_as_they_are(tmp_path: Path) -> None:
+    ids = ("a", "a\0", "\0", " ", "鞋", "a\n", '"')
+    ItemToItem(ids, sparse.csr_matrix(np.eye(len(ids), dtype=np.float32))).save(tmp_path / "b.npz")
+    loaded = ItemToItem.load(tmp_path / "b.npz")
+    assert loaded is not None and loaded.item_ids == ids
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 half a zip", b"no zip at all"])
@@ -66,3 +75,47 @@ def test_a_damaged_file_is_none(tmp_path: Path, damage: bytes) -> None:
     assert ItemToItem.load(path) is None
     path.write_bytes(damage)
     assert ItemToItem.load(path) is None
+
+
+def test_with_any_bit_flipped_or_any_tail_cut_it_is_whole_or_none(table: ItemToItem, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    path = tmp_path / "b.npz"
+    table.save(path)
+    intact = path.read_bytes()
+    # All of the zip's directory, where each flag has another error, and some of the rest.
+    directory = intact.index(b"PK\x01\x02")
+    places = [*range(8 * directory, 8 * len(intact)), *rng.integers(0, 8 * directory, 300).tolist()]
+    damaged = [intact[: rng.integers(len(intact))] for _ in range(50)]
+    for place in places:
+        flipped = bytearray(intact)
+        flipped[place // 8] ^= 1 << place % 8
+        damaged.append(bytes(flipped))
+    for content in damaged:
+        path.write_bytes(content)
+        loaded = ItemToItem.load(path)
+        if loaded is not None:
+            assert loaded.item_ids == table.item_ids and (loaded.table != table.table).nnz == 0
+            assert (loaded.regularisation, loaded.write_sequence) == (10.0, 12)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"item_ids": np.asarray(["a", "b", "c"])},
+        {"item_ids": np.frombuffer(b"[1, 2", np.uint8)},
+        {"indices": np.asarray([7, 8, 9], np.int32)},
+        {"indptr": np.asarray([0, 9, 9, 9], np.int32)},
+        {"data": np.asarray(["x", "y", "z"])},
+        {"data": np.asarray([None] * 3, object)},
+        {"sequence": np.asarray([1, 2])},
+    ],
+)
+def test_a_file_of_other_types_is_none(
+    table: ItemToItem, tmp_path: Path, wrong: dict[str, np.ndarray], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "b.npz"
+    table.save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **{**arrays, **wrong})  # type: ignore[arg-type]
+    assert ItemToItem.load(path) is None and "fitted again" in caplog.text

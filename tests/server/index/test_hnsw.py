@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from itemlens_server.derived import DerivedFolder
 from itemlens_server.fusion.rows import Array, Ints, Rows, View
 from itemlens_server.index import segments as graphs
 from itemlens_server.index.candidate_index import CandidateRequest
@@ -40,13 +40,21 @@ class Indexed:
     """Rows with an index over them, as a collection has them."""
 
     def __init__(
-        self, folder: Path, segment_rows: int = 50, identity: dict[str, object] = IDENTITY, depth: int = 10
+        self,
+        folder: Path | DerivedFolder,
+        segment_rows: int = 50,
+        identity: dict[str, object] = IDENTITY,
+        depth: int = 10,
     ) -> None:
         self.rows = Rows(DIMENSION)
         self.index = HnswIndex(
-            BLOCKS, directory=folder / "graphs", identity=identity, segment_rows=segment_rows,
+            BLOCKS,
+            folder=DerivedFolder(folder) if isinstance(folder, Path) else folder,
+            name="graphs",
+            identity=identity,
+            segment_rows=segment_rows,
             candidates_per_channel=depth,
-        )  # fmt: skip
+        )
 
     def append(self, labels: Iterable[int], item_ids: list[str], h: Array) -> None:
         self.rows.append(np.asarray(list(labels), np.int64), item_ids, h)
@@ -68,11 +76,13 @@ class Indexed:
         return self.index.search(view, CandidateRequest(directions, view.alive, k, 1))
 
 
-def index_at(folder: Path, segment_rows: int = 50, identity: dict[str, object] = IDENTITY) -> Indexed:
+def index_at(
+    folder: Path | DerivedFolder, segment_rows: int = 50, identity: dict[str, object] = IDENTITY
+) -> Indexed:
     return Indexed(folder, segment_rows, identity)
 
 
-def filled(folder: Path, count: int, segment_rows: int = 50) -> Indexed:
+def filled(folder: Path | DerivedFolder, count: int, segment_rows: int = 50) -> Indexed:
     indexed = index_at(folder, segment_rows)
     indexed.append(range(1, count + 1), [f"i{n}" for n in range(count)], random_h(count))
     return indexed
@@ -311,13 +321,13 @@ class TestSnapshot:
         assert "cannot be written" in caplog.text
         assert files_of(tmp_path) == []
 
-    def test_what_a_crash_left_behind_is_cleared_away(self, tmp_path: Path) -> None:
-        filled(tmp_path, 80).maintain()
-        for name in ("graphs.old", "graphs.x3f9"):
-            (tmp_path / name).mkdir()
-        index = filled(tmp_path, 80)
-        index.load_graphs()
-        assert os.listdir(tmp_path) == ["graphs"] and index.graph_rows() == 80
+    def test_of_a_deleted_collection_is_not_written(self, tmp_path: Path) -> None:
+        # A build that was under way when the collection was deleted.
+        folder = DerivedFolder(tmp_path / "1")
+        index = filled(folder, 80)
+        folder.delete()
+        assert index.maintain() and index.graph_rows() == 80
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_thousands_of_equal_items_are_found_like_any_others(tmp_path: Path) -> None:

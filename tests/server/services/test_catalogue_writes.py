@@ -323,12 +323,11 @@ class TestBehaviour:
     ) -> None:
         self.fill(live, 80)
         live.collection.fit_item_to_item(live.store.reader())
-        (live.collection.directory / collection_module.TABLE_FILE).write_bytes(damage)
+        (live.collection.folder.path / collection_module.TABLE_FILE).write_bytes(damage)
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
         try:
-            assert again.collection.item_to_item is None
-            assert again.collection.fit_item_to_item(again.store.reader())
+            assert again.collection.item_to_item is not None  # before it serves: there are few events
         finally:
             again.close()
 
@@ -345,8 +344,6 @@ class TestBehaviour:
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
         try:
-            assert again.collection.item_to_item is None
-            assert again.collection.fit_item_to_item(again.store.reader())
             assert "only-secret" not in again.collection.item_to_item.rows  # type: ignore[union-attr]
             again.catalogue.record("", [EventRecord("s", "secret", "only-secret", 5, 2e6)])
             again.catalogue.record(
@@ -405,7 +402,7 @@ class TestBehaviour:
             live.catalogue.delete_user("", f"u{n}")
         assert live.collection.fit_item_to_item(live.store.reader())
         assert live.collection.item_to_item is None
-        assert not (live.collection.directory / collection_module.TABLE_FILE).exists()
+        assert not (live.collection.folder.path / collection_module.TABLE_FILE).exists()
         assert not live.collection.fit_item_to_item(live.store.reader())
 
 
@@ -446,7 +443,7 @@ class TestCollections:
     def test_a_deleted_one_leaves_nothing(self, live: Live) -> None:
         live.put("a", "red", [RED_SHOE])
         live.record(("u", "a", 3))
-        directory = live.collection.directory
+        directory = live.collection.folder.path
         live.catalogue.delete("default")
         assert live.catalogue.collections() == [] and not directory.exists()
         live.put("b", "blue")
