@@ -21,6 +21,7 @@ from itemlens_exporter import graph, parity_inputs, quantise
 from itemlens_exporter.checkpoint import Feed, Int8, Samples
 from itemlens_server.engine import pictures
 from itemlens_server.engine.manifest import EncoderSpec, PicturePreprocessing
+from itemlens_server.engine.pictures.fitting import normalise
 
 BATCH = 8
 MAX_PIXELS = 10_000_000
@@ -105,8 +106,8 @@ class PictureCheckpoint:
 
     def prepare(self, encoded: Sequence[bytes]) -> npt.NDArray[np.float32]:
         """Image files to float32 [N, 3, H, W]."""
-        decoded = (pictures.decode(data, MAX_PIXELS) for data in encoded)
-        return np.stack([pictures.pixels(image, self.preprocessing) for image in decoded])
+        pre = self.preprocessing
+        return np.stack([normalise(pictures.read(data, pre, MAX_PIXELS).image, pre) for data in encoded])
 
     @torch.inference_mode()
     def reference(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

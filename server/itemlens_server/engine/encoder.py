@@ -20,6 +20,7 @@ from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.entry import Input
 from itemlens_server.engine.heat_map import HeatMapDrawer
 from itemlens_server.engine.manifest import EncoderSpec, Precision, Purpose
+from itemlens_server.engine.memory_budget import MemoryBudget
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.prepared import ModelInput, Prepared
 from itemlens_server.engine.queue import Plan
@@ -41,12 +42,13 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Runtime:
-    """What all encoders of a server share."""
+    """What all encoders of a server share. decoding: memory for contents that are decoded at the moment."""
 
     settings: Settings
     device: Device
     tunings: Tunings
     observer: Observer
+    decoding: MemoryBudget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +111,7 @@ class Encoder(ABC, Generic[Value, ModelInput]):
         self.provider = runtime.device.provider
         self._settings = settings
         self._device = runtime.device
+        self._decoding = runtime.decoding
         self._graph = directory / spec.graphs[precision].path
         self._open(directory)
         tuned = None if tunings.anew else tunings.get(self.digest, self._plans())
@@ -176,11 +179,14 @@ class Encoder(ABC, Generic[Value, ModelInput]):
         self._batcher.close()
 
     @abstractmethod
-    def prepare(self, value: Value, purpose: Purpose, keep: bool = False) -> Prepared[ModelInput]:
-        """Make a content ready for the model; with `keep`, also what the store keeps of it.
+    def prepare(
+        self, value: Value, purpose: Purpose, keep: bool = False, call: CallContext | None = None
+    ) -> Prepared[ModelInput]:
+        """Make a content ready for the model; with `keep`, also what the store keeps of it. `call`: who waits for it.
 
         Raises:
             InvalidArgument: it cannot be encoded; the message says what to change.
+            DeadlineExceeded, Cancelled: nobody waited any more before it began.
         """
 
     @abstractmethod

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +17,12 @@ from itemlens_server.engine.manifest import Purpose
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.prepared import Layout, Prepared
 from itemlens_server.engine.repository import Space
+<<<<<<< HEAD
 from itemlens_server.errors import InvalidArgument, ItemlensError, Warning, quoted
+=======
+from itemlens_server.errors import Cancelled, DeadlineExceeded, InvalidArgument, ItemlensError, Warning
+from itemlens_server.services.workers import Workers
+>>>>>>> 95faf25 (Pictures: decoded in strips within a budget of bytes; scans, segments and strips of files are bounded; a ground on which the subject is seen; AVIF)
 from itemlens_server.storage.records import StoredInput, StoredItem, content_hash
 
 CacheKey = tuple[str, Purpose | None, bytes]  # of a vector: encoder, purpose where it matters, content
@@ -71,7 +75,7 @@ class ContentEncoder:
     """Prepares inputs in parallel, has the space's encoders run them, and remembers what they gave."""
 
     def __init__(self, settings: Settings) -> None:
-        self._pool = ThreadPoolExecutor(settings.thread_count(), thread_name_prefix="prepare")
+        self._workers = Workers(settings.thread_count(), "prepare")
         self.cache: LruCache[EncodedContent] = LruCache(settings.embedding_cache_bytes)
 
     def encode(
@@ -125,8 +129,8 @@ class ContentEncoder:
         return Encoding(outcomes, list(batches.values()), cache)
 
     def close(self) -> None:
-        """Stop the pool."""
-        self._pool.shutdown()
+        """Prepare nothing more. What is being decoded is not waited for."""
+        self._workers.close()
 
     def _prepare(
         self, space: Space, contents: Sequence[Content], purpose: Purpose, keep: bool, call: CallContext
@@ -134,15 +138,15 @@ class ContentEncoder:
         def prepare(content: Content) -> Prepared[Any] | ItemlensError:
             call.check()
             try:
-                return _encoder(space, content).prepare(content.value, purpose, keep)
+                return _encoder(space, content).prepare(content.value, purpose, keep, call)
+            except (DeadlineExceeded, Cancelled):
+                raise
             except ItemlensError as error:
                 return error
 
-        # The slow ones always go to the pool, for the sake of memory, too: so no more than its threads are decoded at
-        # a time.
         if all(_quick(space, content) for content in contents):
             return [prepare(content) for content in contents]
-        return list(self._pool.map(prepare, contents))
+        return self._workers.map(prepare, contents, call)
 
 
 @dataclass

@@ -60,7 +60,9 @@ class StepLayout(Layout):
 class SoundEncoder(Encoder[bytes, Array]):
     """The first 32 bytes, as 4 steps of 8 numbers."""
 
-    def prepare(self, value: bytes, purpose: Purpose, keep: bool = False) -> Prepared[Array]:
+    def prepare(
+        self, value: bytes, purpose: Purpose, keep: bool = False, call: CallContext | None = None
+    ) -> Prepared[Array]:
         if not value:
             raise InvalidArgument("the sound is empty", "audio")
         samples = np.frombuffer(value[: STEPS * DIM].ljust(STEPS * DIM), np.uint8).astype(np.float32)
@@ -239,8 +241,8 @@ class TestWorkIsDoneOnce:
         self, plain_space: Space, encoder: ContentEncoder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         calls = []
-        fit_to_model = image.fit_to_model
-        monkeypatch.setattr(image, "fit_to_model", lambda *args: calls.append(1) or fit_to_model(*args))
+        fit_to_model = pictures.fit_to_model
+        monkeypatch.setattr(pictures, "fit_to_model", lambda *args: calls.append(1) or fit_to_model(*args))
         content = Content("image", "picture", spaces.picture("shoe", "red", side=400))
         [outcome] = encoder.encode(plain_space, [content], "item", CallContext(), keep=True)
         assert isinstance(outcome, EncodedContent) and outcome.stored

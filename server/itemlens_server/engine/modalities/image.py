@@ -5,16 +5,22 @@ from __future__ import annotations
 import io
 import random
 import sys
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.encoder import Array, Encoded, Encoder, Modality
 from itemlens_server.engine.heat_map import HeatMapDrawer
 from itemlens_server.engine.manifest import Purpose
-from itemlens_server.engine.pictures import PictureError, decode, fit_to_model, normalise, stored_form
+from itemlens_server.engine.pictures import read, stored_form
+from itemlens_server.engine.pictures.errors import PictureError
+from itemlens_server.engine.pictures.file import PictureFile
+from itemlens_server.engine.pictures.fitting import normalise
+from itemlens_server.engine.pictures.strips import Strips
 from itemlens_server.engine.prepared import Layout, Prepared
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Session
@@ -48,36 +54,40 @@ class ImageEncoder(Encoder[bytes, Array]):
         self._layout = GridLayout(rows, columns)
         self.heat_maps = HeatMapDrawer(rows, columns, self._as_seen)
 
-    def prepare(self, value: bytes, purpose: Purpose, keep: bool = False) -> Prepared[Array]:
+    def prepare(
+        self, value: bytes, purpose: Purpose, keep: bool = False, call: CallContext | None = None
+    ) -> Prepared[Array]:
         """Decode and fit a picture; `keep`: also make the form that the store holds.
 
         Raises:
             InvalidArgument: it is no picture that can be read, or too large.
+            DeadlineExceeded, Cancelled: nobody waited any more when there was memory for it.
         """
         if len(value) > self._settings.max_picture_bytes:
             raise InvalidArgument(
                 f"the picture has {len(value)} bytes, the limit is {self._settings.max_picture_bytes}; scale it down",
                 "picture",
             )
+
+        def reserve(size: int) -> AbstractContextManager[None]:
+            if size > self._decoding.max_bytes:
+                raise PictureError(
+                    f"picture takes {size >> 20} MiB to decode, the limit (picture_memory_bytes) is "
+                    f"{self._decoding.max_bytes >> 20} MiB: send a smaller version"
+                )
+            return self._decoding.lend(size, call)
+
         try:
-            image = self._decode(value, self._settings.max_picture_pixels)
+            fitted = read(value, self._preprocessing, self._settings.max_picture_pixels, reserve)
         except PictureError as error:
             raise InvalidArgument(str(error), "picture") from error
-        fitted = fit_to_model(image, self._preprocessing)
-        stored = stored_form(value, fitted) if keep else b""
-        return Prepared(normalise(fitted, self._preprocessing), self._layout, stored)
+        stored = stored_form(value, fitted.image) if keep else b""
+        pixels = normalise(fitted.image, self._preprocessing)
+        return Prepared(pixels, self._layout, stored, fitted.warnings)
 
     def _as_seen(self, stored: bytes) -> Image.Image:
         """A stored picture as the model saw it: upright, cropped. It was stored, so its size is no matter any more."""
-        return fit_to_model(self._decode(stored, sys.maxsize), self._preprocessing)
-
-    def _decode(self, data: bytes, max_pixels: int) -> Image.Image:
-        return decode(
-            data,
-            max_pixels,
-            background=self._preprocessing.alpha_background,
-            exif_orientation=self._preprocessing.exif_orientation,
-        )
+        return read(stored, self._preprocessing, sys.maxsize, self._decoding.lend).image
 
     def _plans(self) -> list[Plan]:
         if self._device.gpu:
@@ -111,7 +121,9 @@ class ImageEncoder(Encoder[bytes, Array]):
 
 def _sample_query(rng: random.Random, stored: bytes) -> bytes:
     """A crop of the picture, mirrored and dimmed."""
-    image = Image.open(io.BytesIO(stored)).convert("RGB")
+    image = PictureFile(stored, sys.maxsize).load()
+    # Transparency is kept, for the ground that is chosen for it depends on what is in the crop.
+    image = image.convert("RGBA") if image.has_transparency_data else Strips(image).whole((0, 0, 0))
     share = rng.uniform(0.65, 0.85)
     width, height = max(1, int(image.width * share)), max(1, int(image.height * share))
     left, top = rng.randint(0, image.width - width), rng.randint(0, image.height - height)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.encoder import Encoded, Encoder, Modality
 from itemlens_server.engine.manifest import Purpose
 from itemlens_server.engine.prepared import Layout, Prepared
@@ -69,7 +70,9 @@ class TextEncoder(Encoder[str, Tokens]):
         self._max_tokens = self.spec.text.max_tokens
         self._singly = self.precision in self.spec.singly
 
-    def prepare(self, value: str, purpose: Purpose, keep: bool = False) -> Prepared[Tokens]:
+    def prepare(
+        self, value: str, purpose: Purpose, keep: bool = False, call: CallContext | None = None
+    ) -> Prepared[Tokens]:
         """Tokenise a text.
 
         Raises:

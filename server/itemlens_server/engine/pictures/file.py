@@ -1,0 +1,194 @@
+"""A picture file: what its header says of format, pixels and memory, and its first frame decoded."""
+
+from __future__ import annotations
+
+import io
+import zlib
+
+from PIL import AvifImagePlugin, Image, ImageFile, features
+
+from itemlens_server.engine.pictures import jpeg, tiff
+from itemlens_server.engine.pictures.errors import PictureError
+from itemlens_server.engine.pictures.strips import STRIP_PIXELS
+from itemlens_server.errors import Warning
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *(["AVIF"] if features.check("avif") else []))
+# Far more than any photograph; the tables for scaling a longer side would take more memory than the picture.
+MAX_SIDE = 65_535
+
+_OTHER_FORMATS = (  # by what a file begins with, after so many bytes
+    ("JPEG 2000", 0, (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")),
+    ("JPEG XL", 0, (b"\xff\x0a", b"\0\0\0\x0cJXL ")),
+    ("ICO", 0, (b"\0\0\1\0",)),
+    ("HEIC", 4, (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypmsf1")),
+    ("AVIF", 4, (b"ftypavif", b"ftypavis")),
+    ("PSD", 0, (b"8BPS",)),
+    ("PDF", 0, (b"%PDF",)),
+    ("SVG", 0, (b"<svg", b"<?xml")),
+    ("HTML", 0, (b"<!DOCTYPE", b"<!doctype", b"<html", b"<HTML")),
+    ("PPM", 0, (b"P3", b"P5", b"P6")),
+)
+_BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # else 4
+# libwebp: two canvases and the frame as bytes, planes of a lossless file. libavif: planes of up to 16 bits, their copy
+# with film grain, the frame as bytes.
+_DECODER_BYTES_PER_PIXEL = {"WEBP": 13, "AVIF": 20}
+_MARGIN = 1 << 20
+MAX_LAYERS = 4
+# Entropy-coded data that means something else than zeros do, in case something is missing.
+_NOISE = bytes(n % 251 + 1 for n in range(1 << 16))
+_JPEG_END = b"\xff\xd9"
+
+_SAMPLES, _BITS, _STRIP_ROWS, _TILE_WIDTH, _TILE_LENGTH, _ORIENTATION = 277, 258, 278, 322, 323, 274
+
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # pictures are decoded side by side already
+
+
+class PictureFile:
+    """A file whose header was read and found right.
+
+    memory_bytes: what decoding it takes at most, the pixels included.
+    warnings:     complete after `load`.
+    """
+
+    def __init__(self, data: bytes, max_pixels: int) -> None:
+        """Read the header.
+
+        Raises:
+            PictureError: empty, not one of FORMATS, or too large in some way that the header tells.
+        """
+        if not data:
+            raise PictureError("picture is empty: send the bytes of an image file")
+        self._jpeg = jpeg.structure(data) if data.startswith(b"\xff\xd8") else None
+        self._cut = self._jpeg is not None and not self._jpeg.ended
+        self._data = data.rstrip(b"\xff") if self._cut else data
+        self._image = _open(self._data, max_pixels)
+        self.warnings: tuple[Warning, ...] = ()
+        self.size = width, height = self._image.size
+        if width < 1 or height < 1:
+            raise PictureError(f"picture has no pixels ({width} x {height}): send one of at least 1 x 1")
+        if width * height > max_pixels:
+            raise PictureError(
+                f"picture has {width} x {height} = {width * height} pixels, the limit is {max_pixels}: "
+                "send a smaller version"
+            )
+        if max(width, height) > MAX_SIDE:
+            raise PictureError(
+                f"picture has {width} x {height} pixels, a side has at most {MAX_SIDE}: send a smaller version"
+            )
+        self.memory_bytes = self._memory_bytes()
+
+    def load(self) -> Image.Image:
+        """Decode the first frame, in the file's own mode.
+
+        Raises:
+            PictureError: damaged or cut short.
+        """
+        if not self._cut:
+            _load(self._image)
+            _use_eight_bit_transparency(self._image, self._data)
+            return self._image
+        # Only the end mark is missing if the picture is the same whatever comes in its place.
+        other = _open(self._data + _NOISE + _JPEG_END, self._image.width * self._image.height)
+        _load(other)
+        expected = _checksum(other)
+        other.close()
+        image = _open(self._data + _JPEG_END, self._image.width * self._image.height)
+        _load(image)
+        if _checksum(image) != expected:
+            raise PictureError("picture is cut short, its end is missing: send the whole file")
+        self.warnings += (
+            Warning("PICTURE_TRUNCATED", "the JPEG lacks its end mark; all its pixels are there", "picture"),
+        )
+        return image
+
+    def _memory_bytes(self) -> int:
+        image = self._image
+        pixels = image.width * image.height
+        decoded = pixels * _BYTES_PER_PIXEL.get(image.mode, 4)
+        total = decoded + pixels * _DECODER_BYTES_PER_PIXEL.get(image.format or "", 0)
+        if self._jpeg is not None:
+            total += self._jpeg.coefficient_bytes
+        if image.format == "TIFF":
+            total += _tiff_bytes(image, decoded)
+        if image.tile and image.tile[0].codec_name == "bmp_rle":
+            total += 3 * pixels
+        # Strips on their way to RGB: some copies of 4 bytes a pixel, two of 8 if their values are scaled. Of the file,
+        # Pillow keeps metadata twice, and what decodes it may copy it.
+        return total + 40 * max(STRIP_PIXELS, *image.size) + 2 * len(self._data) + _MARGIN
+
+
+def _open(data: bytes, max_pixels: int) -> ImageFile.ImageFile:
+    tiff.check(data)
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        assert isinstance(image, ImageFile.ImageFile)
+    except Image.DecompressionBombError as error:
+        raise PictureError(
+            f"picture has far more than {max_pixels} pixels: send a smaller version"
+        ) from error
+    except Exception as error:
+        wanted = f"send one of {', '.join(FORMATS)}"
+        if name := _format_outside(data):
+            raise PictureError(f"format not supported: {name}; {wanted}") from error
+        raise PictureError(f"not a picture, or its header is damaged: {wanted}, whole") from error
+    # A TIFF can name the same rows thousands of times over. Planes of their own make four of them right.
+    covered = sum(
+        (t.extents[2] - t.extents[0]) * (t.extents[3] - t.extents[1]) for t in image.tile if t.extents
+    )
+    if covered > MAX_LAYERS * max(1, image.width * image.height):
+        raise PictureError("picture is damaged (its parts overlap): save it again")
+    return image
+
+
+def _format_outside(data: bytes) -> str:
+    """The name of the format if it is known, though not supported; or nothing."""
+    text = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    for name, offset, marks in _OTHER_FORMATS:
+        if name not in FORMATS and (
+            data.startswith(marks, offset) or (not offset and text.startswith(marks))
+        ):
+            return name
+    return ""
+
+
+def _load(image: Image.Image) -> None:
+    # Decoders of half-broken files raise OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error ...;
+    # whichever it is, the fault lies with the bytes.
+    try:
+        image.load()
+    except Exception as error:
+        raise PictureError(f"picture is damaged or cut short ({error}): send the whole file") from error
+
+
+def _checksum(image: Image.Image) -> int:
+    """CRC of the decoded pixels, in strips: the copy that `tobytes` makes stays small."""
+    rows = max(1, STRIP_PIXELS // image.width)
+    checksum = 0
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        checksum = zlib.crc32(strip.tobytes(), checksum)
+    return checksum
+
+
+def _tiff_bytes(image: Image.Image, decoded: int) -> int:
+    """What a TIFF takes besides its pixels: one strip or tile, and a copy if Pillow turns it upright."""
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    samples = tags.get(_SAMPLES, 1)
+    bits = max(tags.get(_BITS, (1,)))
+    width, height = tags.get(_TILE_WIDTH, image.width), tags.get(_TILE_LENGTH, 0)
+    if not height:  # in strips, the last of which may be shorter
+        height = min(tags.get(_STRIP_ROWS, image.height), max(image.size))
+    strip: int = width * height * samples * bits // 8
+    return strip + (decoded if tags.get(_ORIENTATION, 1) != 1 else 0)
+
+
+def _use_eight_bit_transparency(image: Image.Image, data: bytes) -> None:
+    """A PNG names its transparent colour in the depth of the file; Pillow has changed the pixels to 8 bits, not it."""
+    colour = image.info.get("transparency")
+    if image.format != "PNG" or colour is None or data[12:16] != b"IHDR":
+        return
+    depth = data[24]
+    if image.mode == "L" and depth < 8:
+        image.info["transparency"] = colour * 255 // ((1 << depth) - 1)
+    elif image.mode == "RGB" and depth == 16:
+        image.info["transparency"] = tuple(value >> 8 for value in colour)

@@ -1,0 +1,38 @@
+"""The directory of a TIFF file, read before Pillow makes Python objects of it."""
+
+from __future__ import annotations
+
+import struct
+
+from itemlens_server.engine.pictures.errors import PictureError
+
+# Numbers in one tag: the offsets of strips or tiles, each of which Pillow decodes as a picture of its own. 65,535 rows
+# in strips of one row are within it.
+MAX_NUMBERS = 1 << 17
+
+_BYTES = {1, 2, 6, 7}  # types whose values stay bytes
+_ORDERS = {b"II": "<", b"MM": ">"}
+
+
+def check(data: bytes) -> None:
+    """Look at the first directory of `data`, if that is a TIFF.
+
+    Raises:
+        PictureError: a tag has more numbers than a picture needs.
+    """
+    order = _ORDERS.get(data[:2])
+    if order is None or len(data) < 16:
+        return
+    if struct.unpack_from(order + "H", data, 2)[0] == 43:  # BigTIFF
+        start, head, entry = struct.unpack_from(order + "Q", data, 8)[0], order + "Q", order + "HHQ8x"
+    else:
+        start, head, entry = struct.unpack_from(order + "L", data, 4)[0], order + "H", order + "HHL4x"
+    if start + struct.calcsize(head) > len(data):
+        return
+    first, size = start + struct.calcsize(head), struct.calcsize(entry)
+    entries = min(struct.unpack_from(head, data, start)[0], (len(data) - first) // size)
+    for _, kind, count in struct.iter_unpack(entry, data[first : first + entries * size]):
+        if kind not in _BYTES and count > MAX_NUMBERS:
+            raise PictureError(
+                f"picture has a TIFF tag of {count} numbers: save it with fewer, larger strips"
+            )

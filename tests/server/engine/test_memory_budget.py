@@ -1,0 +1,82 @@
+"""Memory that is lent: never more than there is, in the order of asking, and not to callers who have gone."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from itemlens_server.engine.call_context import CallContext
+from itemlens_server.engine.memory_budget import MemoryBudget
+from itemlens_server.errors import Cancelled
+
+
+def borrow(
+    budget: MemoryBudget, size: int, order: list[int], call: CallContext | None = None
+) -> threading.Thread:
+    """A thread that takes `size`, notes that and gives it back; it is waiting, or done, when this returns."""
+    before = len(budget._waiting)
+
+    def run() -> None:
+        with budget.lend(size, call):
+            order.append(size)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive() and len(budget._waiting) <= before:
+        thread.join(0.001)
+    return thread
+
+
+def test_what_fits_is_lent_at_once_and_comes_back() -> None:
+    budget = MemoryBudget(10)
+    with budget.lend(6), budget.lend(4):
+        assert budget.lent == 10
+    assert budget.lent == 0
+
+
+def test_it_comes_back_after_an_error() -> None:
+    budget = MemoryBudget(10)
+    with pytest.raises(ValueError, match="no"), budget.lend(6):
+        raise ValueError("no")
+    assert budget.lent == 0
+
+
+def test_who_asked_first_is_served_first() -> None:
+    budget, order = MemoryBudget(10), list[int]()
+    with budget.lend(9):
+        threads = [borrow(budget, size, order) for size in (8, 1, 2)]
+        assert order == []  # 1 would fit, but 8 came before
+    for thread in threads:
+        thread.join(10)
+    assert order[0] == 8
+    assert sorted(order) == [1, 2, 8]
+
+
+def test_more_than_there_is_counts_as_all_of_it() -> None:
+    budget = MemoryBudget(10)
+    with budget.lend(25):
+        assert budget.lent == 10
+
+
+def test_nothing_is_lent_for_a_call_that_is_over_when_its_turn_comes() -> None:
+    budget, order, call = MemoryBudget(10), list[int](), CallContext()
+    refused: list[Cancelled] = []
+
+    def run() -> None:
+        try:
+            with budget.lend(5, call):
+                order.append(5)
+        except Cancelled as error:
+            refused.append(error)
+
+    with budget.lend(10):
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        while not budget._waiting:
+            thread.join(0.001)
+        call.end()
+        other = borrow(budget, 7, order)
+    thread.join(10)
+    other.join(10)
+    assert (order, len(refused), budget.lent) == ([7], 1, 0)
