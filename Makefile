@@ -8,7 +8,7 @@ CLIENT := clients/python
 space := $(subst ,, )
 # CONSTRAINED= takes the newest versions that the ranges admit.
 CONSTRAINED ?= -c constraints.txt
-TRIALS := tests/e2e/test_kills.py tests/e2e/test_fuzz.py tests/e2e/test_storms.py
+TRIALS := tests/e2e/test_kills.py tests/e2e/test_fuzz.py tests/e2e/test_storms.py tests/server/engine/test_picture_mutations.py
 MODELS ?= models
 DEMO ?= demo
 
@@ -21,7 +21,7 @@ help:
 	@echo "make demo    install, export the default models, index the bundled catalogue, serve it, recommend"
 	@echo "make test    install, run all tests"
 	@echo "make test COVER=1  the same, and fail where the tests run less than 90% of a package's lines"
-	@echo "make trials  100 kills, 28,000 mutated messages and more: the random tests with their full counts"
+	@echo "make trials  100 kills, 28,000 mutated messages, 800 mutated pictures and more: the random tests with their full counts"
 	@echo "make serving-check  install what serving needs alone, and start a server from it"
 	@echo "make lint    ruff, mypy, buf, and whether the stubs are those of the protos"
 	@echo "make docs    the documentation site, into .venv/site"

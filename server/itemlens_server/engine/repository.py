@@ -13,12 +13,8 @@ from typing import Any
 from itemlens_server.config import Settings
 from itemlens_server.engine.encoder import Encoder, Modality, Runtime
 from itemlens_server.engine.head_runner import HeadRunner
-<<<<<<< HEAD
 from itemlens_server.engine.manifest import MANIFEST, EncoderSpec, Manifest, Precision, describe_file
-=======
-from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
 from itemlens_server.engine.memory_budget import MemoryBudget
->>>>>>> 95faf25 (Pictures: decoded in strips within a budget of bytes; scans, segments and strips of files are bounded; a ground on which the subject is seen; AVIF)
 from itemlens_server.engine.modalities import modality_of_kind
 from itemlens_server.engine.session import CPU, Device, Session
 from itemlens_server.engine.space_list import SpaceList

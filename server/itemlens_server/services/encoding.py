@@ -17,12 +17,15 @@ from itemlens_server.engine.manifest import Purpose
 from itemlens_server.engine.pending import Pending
 from itemlens_server.engine.prepared import Layout, Prepared
 from itemlens_server.engine.repository import Space
-<<<<<<< HEAD
-from itemlens_server.errors import InvalidArgument, ItemlensError, Warning, quoted
-=======
-from itemlens_server.errors import Cancelled, DeadlineExceeded, InvalidArgument, ItemlensError, Warning
+from itemlens_server.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    InvalidArgument,
+    ItemlensError,
+    Warning,
+    quoted,
+)
 from itemlens_server.services.workers import Workers
->>>>>>> 95faf25 (Pictures: decoded in strips within a budget of bytes; scans, segments and strips of files are bounded; a ground on which the subject is seen; AVIF)
 from itemlens_server.storage.records import StoredInput, StoredItem, content_hash
 
 CacheKey = tuple[str, Purpose | None, bytes]  # of a vector: encoder, purpose where it matters, content

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 import spaces
 from itemlens.v1 import common_pb2, itemlens_pb2
 from itemlens_server.config import Settings
-from itemlens_server.engine import modalities
+from itemlens_server.engine import modalities, pictures
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.encoder import Array, Encoded, Encoder, Modality
 from itemlens_server.engine.manifest import (
@@ -26,7 +26,7 @@ from itemlens_server.engine.manifest import (
     Purpose,
     describe_file,
 )
-from itemlens_server.engine.modalities import MODALITIES, image, modality_of_kind
+from itemlens_server.engine.modalities import MODALITIES, modality_of_kind
 from itemlens_server.engine.prepared import Layout, Prepared
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.repository import ModelRepository, Space
