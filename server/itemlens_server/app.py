@@ -111,7 +111,7 @@ class Server:
         ending.join(END_SECONDS)
         self.store.finish_writes()
         if ending.is_alive():
-            log.warning("stopped; a graph build, a picture or a batch that was not done is given up")
+            log.warning("stopped; a graph build or a batch that was not done is given up")
             return False
         self.store.close()
         log.info("stopped")

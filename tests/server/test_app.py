@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,8 @@ from itemlens.v1 import catalog_pb2, catalog_pb2_grpc, common_pb2
 from itemlens_server import app
 from itemlens_server.app import Server
 from itemlens_server.config import Settings
-from itemlens_server.errors import FailedPrecondition
+from itemlens_server.engine.call_context import CallContext
+from itemlens_server.errors import Cancelled, FailedPrecondition
 from spaces import Tiny
 
 # Nobody waits so long.
@@ -76,18 +78,14 @@ def test_an_item_that_was_read_is_stored_and_acknowledged_before_its_stream_ends
         more.set()
 
 
-@pytest.mark.parametrize("busy", ["maintenance", "picture"])
 def test_a_thread_that_works_for_nobody_is_not_waited_for_and_the_store_is_closed(
-    server: Server, busy: str, monkeypatch: pytest.MonkeyPatch
+    server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app, "END_SECONDS", 0.1)
     monkeypatch.setattr(app, "MAINTENANCE_SECONDS", 0.01)
     blocked = Blocked(lambda: False)
-    if busy == "maintenance":
-        monkeypatch.setattr(server.catalogue, "maintain", blocked)
+    monkeypatch.setattr(server.catalogue, "maintain", blocked)
     server.start()
-    if busy == "picture":
-        server.encoder._pool.submit(blocked)
     assert blocked.entered.wait(timeout=60)
     assert not server.stop()
     with pytest.raises(FailedPrecondition, match="store is closed"):
@@ -95,6 +93,25 @@ def test_a_thread_that_works_for_nobody_is_not_waited_for_and_the_store_is_close
     blocked.go.set()
     server._end_threads()
     server.store.close()
+
+
+def test_a_picture_that_is_being_decoded_does_not_hold_the_stop(server: Server) -> None:
+    blocked, call = Blocked(lambda _: None), CallContext()
+
+    def decode() -> None:
+        with contextlib.suppress(Cancelled):
+            server.encoder._workers.map(blocked, [b""], call)
+
+    caller = threading.Thread(target=decode)
+    server.start()
+    caller.start()
+    assert blocked.entered.wait(timeout=60)
+    call.end()
+    assert server.stop()
+    assert not blocked.go.is_set()
+    caller.join(timeout=60)
+    assert not caller.is_alive()
+    blocked.go.set()
 
 
 def test_with_nothing_to_do_all_threads_end(server: Server) -> None:
