@@ -3,6 +3,7 @@ check."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,12 @@ from itemlens_server.engine.manifest import Purpose, TextPreprocessing
 # can be longer.
 CHARACTERS_PER_TOKEN = 32
 SPACE = "▁"  # how SentencePiece writes one
+
+# In a text that does not fit, runs are shortened: of white space to KEPT_SPACE characters, more than stand between
+# paragraphs; of one other character to KEPT_SAME, past which a word is unknown to any vocabulary. The first often makes
+# no token and the second one, while they fill all of what is looked at.
+KEPT_SPACE, KEPT_SAME = 4, 128
+_RUN = re.compile(rf"\s{{{KEPT_SPACE + 1},}}|(\S)\1{{{KEPT_SAME},}}")
 
 
 class TextError(ValueError):
@@ -61,12 +68,23 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """What is looked at of a text, behind a prefix; `skipped` characters of the text stand before it."""
+    """What is looked at of a text, behind a prefix.
+
+    skipped: characters of the text that stand before it
+    cut:     part of the text is not in it, other than white space
+    gaps:    where runs were shortened: a place in `text`, and how many characters are missing before it
+    """
 
     prefix: str
     text: str
     skipped: int
     cut: bool
+    gaps: tuple[tuple[int, int], ...] = ()
+
+    def place(self, at: int) -> int:
+        """Where in the caller's text the character stands that is at `at` here."""
+        missing = next((count for place, count in reversed(self.gaps) if place <= at), 0)
+        return self.skipped + at + missing
 
 
 class Tokenizer:
@@ -102,6 +120,10 @@ class Tokenizer:
         """
         window = self._window(text, self._prefixes[purpose])
         encoding = self._tokenizer.encode(window.prefix + window.text)
+        if window.cut or encoding.overflowing:
+            shortened = self._window(text, self._prefixes[purpose], shorten=True)
+            if shortened.gaps:
+                window, encoding = shortened, self._tokenizer.encode(shortened.prefix + shortened.text)
         ids = np.array(encoding.ids, dtype=np.int64)
         special = np.array(encoding.special_tokens_mask, dtype=np.bool_)
         if window.prefix:
@@ -112,21 +134,45 @@ class Tokenizer:
         unknown = int(np.count_nonzero((ids == self._unknown) & ~special)) if self._unknown is not None else 0
         return Tokens(ids, special, window.cut or bool(encoding.overflowing), unknown / own, encoding, window)
 
-    def _window(self, text: str, prefix: str) -> _Window:
+    def _window(self, text: str, prefix: str, shorten: bool = False) -> _Window:
         body = text.lstrip()
         if not body:
             raise TextError("text is empty: send at least one character that is not white space")
         skipped = len(text) - len(body)
         body = body.rstrip()
-        window = body[: self._max_characters]
+        gaps: tuple[tuple[int, int], ...] = ()
+        lost = False
+        if shorten:
+            body, gaps, lost = _shorten(body, self._max_characters)
+        read = body[: self._max_characters]
+        window = _Window(prefix, read, skipped, lost or len(read) < len(body), gaps)
         try:
-            window.encode("utf-8")
+            read.encode("utf-8")
         except UnicodeEncodeError as error:
-            at = skipped + error.start
             raise TextError(
-                f"text has half of a surrogate pair at character {at}: send valid Unicode (UTF-8) text"
+                f"text has half of a surrogate pair at character {window.place(error.start)}: send valid Unicode "
+                "(UTF-8) text"
             ) from None
-        return _Window(prefix, window, skipped, len(window) < len(body))
+        return window
+
+
+def _shorten(text: str, wanted: int) -> tuple[str, tuple[tuple[int, int], ...], bool]:
+    """The text with the long runs in its first `wanted` characters shortened, so that these are more of it; the gaps
+    as in `_Window`, and whether more than white space is missing."""
+    pieces: list[str] = []
+    gaps: list[tuple[int, int]] = []
+    begin = kept = 0
+    lost = False
+    while run := _RUN.search(text, begin, end := begin + wanted - kept):
+        stop = run.start() + (KEPT_SAME if run[1] else KEPT_SPACE)
+        pieces.append(text[begin:stop])
+        kept += stop - begin
+        begin = run.end()
+        if begin == end:  # it may go on; None stands for white space
+            begin = len(text) - len(text[begin:].lstrip(run[1]))
+        gaps.append((kept, begin - kept))
+        lost |= run[1] is not None
+    return "".join([*pieces, text[begin:]]), tuple(gaps), lost
 
 
 def _locate(encoding: Encoding, special: npt.NDArray[np.bool_], window: _Window) -> npt.NDArray[np.int64]:
@@ -144,5 +190,6 @@ def _locate(encoding: Encoding, special: npt.NDArray[np.bool_], window: _Window)
         # A piece that is only a space has no width; one put before the text points at its first character.
         if encoding.tokens[t] == SPACE:
             end = start
-        offsets[t] = start - begin + window.skipped, end - begin + window.skipped
+        place = window.place(start - begin)
+        offsets[t] = place, window.place(end - 1 - begin) + 1 if end > start else place
     return offsets

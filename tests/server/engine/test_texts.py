@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -123,6 +124,37 @@ def test_a_long_text_is_cut_and_says_so() -> None:
     assert not tokenizer.encode("tea", "query").truncated
 
 
+@pytest.mark.parametrize("gap", [" " * 9000, " \n\t　" * 2000, "\r\n" * 5000])
+def test_behind_a_gap_of_white_space_the_text_is_read(tokenizer: Tokenizer, gap: str) -> None:
+    text = f" hello{gap}world {gap} tea"
+    tokens = tokenizer.encode(text, "item")
+    assert "".join("".join(words(text, tokens)).split()) == "helloworldtea"
+    assert not tokens.truncated
+
+
+@pytest.mark.parametrize("run", ["a" * 9000, "\0" * 9000, "\u200b" * 9000])
+def test_behind_a_run_that_is_one_token_or_none_the_text_is_read(run: str) -> None:
+    text = f"hello {run} world tea"
+    tokens = make(wordpiece()).encode(text, "item")
+    read = words(text, tokens)
+    assert (read[0], read[-2], read[-1]) == ("hello", "world", "tea")
+    assert tokens.truncated  # part of the run was left out
+
+
+def test_a_text_that_fits_is_tokenised_as_it_is(tokenizer: Tokenizer) -> None:
+    text = "hello" + " " * 9 + "world" + "\n" * 9
+    alone = tokenizer._tokenizer.encode(tokenizer._prefixes["item"] + text.strip()).ids
+    assert tokenizer.encode(text, "item").ids.tolist() == alone
+
+
+def test_where_words_stand_is_right_behind_any_number_of_gaps() -> None:
+    rng = random.Random(5)
+    listed = [rng.choice(["hello", "world", "tea", "t"]) for _ in range(20)]
+    text = "".join(word + rng.choice([" ", "  ", " " * 12, "\n" * 40, "\t \n" * 300]) for word in listed)
+    tokens = make(wordpiece(), max_tokens=22).encode(text, "item")
+    assert words(text, tokens) == listed and not tokens.truncated
+
+
 def test_a_text_of_exactly_the_length_is_whole() -> None:
     assert not make(wordpiece()).encode("tea " * (MAX - 2), "item").truncated
     assert make(wordpiece()).encode("tea " * (MAX - 1), "item").truncated
@@ -137,6 +169,8 @@ def test_a_text_without_a_readable_character_is_refused(text: str) -> None:
 def test_half_a_surrogate_pair_is_refused_with_its_place(tokenizer: Tokenizer) -> None:
     with pytest.raises(TextError, match="character 6"):
         tokenizer.encode("  tea \ud83d tea", "item")
+    with pytest.raises(TextError, match="character 9007"):
+        tokenizer.encode("  tea" + " " * 9000 + "t \ud83d", "item")
 
 
 def test_chinese_and_emoji(tokenizer: Tokenizer) -> None:
