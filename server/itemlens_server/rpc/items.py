@@ -50,8 +50,8 @@ class GetItems:
         space_id, reply_bytes = collection.space.space_id, 0
         reply = catalog_pb2.GetItemsResponse(space_id=space_id)
         for n, (item_id, item) in enumerate(zip(request.item_ids, items, strict=True)):
-            if item is None:
-                error = NotFound(
+            if not isinstance(item, StoredItem):
+                error = item or NotFound(
                     f"item {quoted(item_id)} is not in collection {collection.name!r}", "item", item_id
                 )
                 status = item_status(error, f"item_ids[{n}]")

@@ -18,6 +18,7 @@ from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository, Space, TooManySpaces
 from itemlens_server.errors import (
     AlreadyExists,
+    DataLoss,
     FailedPrecondition,
     InvalidArgument,
     ItemlensError,
@@ -280,17 +281,30 @@ class Catalogue:
 
     def get(
         self, collection: Collection, item_ids: Sequence[str], with_data: bool = False
-    ) -> Iterator[StoredItem | None]:
-        """The item of each id, or None, as `stored_items` of a list that a caller gives. Each is read only when it is
-        its turn: together they may be larger than memory."""
+    ) -> Iterator[StoredItem | DataLoss | None]:
+        """`stored_item` of each id of a list that a caller gives. Each is read only when it is its turn: together they
+        may be larger than memory."""
         check_length(item_ids, self._settings.max_items, "item_ids")
         check_references(item_ids, "item_ids")
-        return (self.stored_items(collection, [i], with_data).get(i) for i in item_ids)
+        return (self.stored_item(collection, item_id, with_data) for item_id in item_ids)
+
+    def stored_item(
+        self, collection: Collection, item_id: str, with_data: bool = False
+    ) -> StoredItem | DataLoss | None:
+        """An item as `stored_items` gives it; the error if it is damaged; None if it is not there."""
+        try:
+            return self.stored_items(collection, [item_id], with_data).get(item_id)
+        except DataLoss as error:
+            return error
 
     def stored_items(
         self, collection: Collection, item_ids: Sequence[str], with_data: bool = False
     ) -> dict[str, StoredItem]:
-        """Items by id, as they are stored; `with_data`: with what the store keeps of their pictures."""
+        """Items by id, as they are stored; `with_data`: with what the store keeps of their pictures.
+
+        Raises:
+            DataLoss: one of them is damaged.
+        """
         return self.store.reader().items(
             collection.record.id, item_ids, collection.encoder_digests, data=with_data
         )

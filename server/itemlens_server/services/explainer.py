@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -153,7 +153,9 @@ class Explainer:
         call: CallContext,
     ) -> ExplainResult:
         language = check_language(options.language)
-        stored = self.catalogue.stored_items(collection, item_ids, with_data=True)
+        stored = {
+            i: self.catalogue.stored_item(collection, i, with_data=True) for i in dict.fromkeys(item_ids)
+        }
         named = titles(self.catalogue, collection, scorer.named_items())
         items: list[StoredItem | ItemlensError] = []
         for outcome in scored:
@@ -208,10 +210,12 @@ class Explainer:
 
 
 def _unchanged(
-    scorer: Scorer, scored: RecommendedItem, stored: dict[str, StoredItem]
+    scorer: Scorer, scored: RecommendedItem, stored: Mapping[str, StoredItem | ItemlensError | None]
 ) -> StoredItem | ItemlensError:
     """The stored item whose row was scored."""
     item = stored.get(scored.item_id)
+    if isinstance(item, ItemlensError):
+        return item
     if item is None or item.label != scorer.snapshot.view.labels[scored.position]:
         return NotFound(
             f"item {scored.item_id!r} was changed or deleted meanwhile; ask again", "item", scored.item_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from itemlens_server.errors import DataLoss
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.storage.records import Document
@@ -23,6 +24,12 @@ def title_of(item_id: str, document: Document) -> str:
 
 
 def titles(catalogue: Catalogue, collection: Collection, item_ids: Sequence[str]) -> dict[str, str]:
-    """Titles of the items that are there, by id."""
-    documents = catalogue.documents(collection, list(dict.fromkeys(item_ids)))
-    return {item_id: title_of(item_id, document) for item_id, document in documents}
+    """Titles of the items that are there, by id; a damaged one is called by its id."""
+    titles = {}
+    for item_id in dict.fromkeys(item_ids):
+        try:
+            for _, document in catalogue.documents(collection, [item_id]):
+                titles[item_id] = title_of(item_id, document)
+        except DataLoss:
+            titles[item_id] = item_id
+    return titles
