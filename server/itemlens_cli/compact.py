@@ -16,14 +16,15 @@ def compact(
 ) -> None:
     """Write the store's file anew, without the space of deleted rows.
 
-    A running server does this bit by bit; files that a version before 0.2 has made need it once.
+    A running server gives this space back by itself, but not in files that older versions have made: they need this
+    once. The disk must have room for a second file.
     """
+    from itemlens_server.errors import FailedPrecondition
     from itemlens_server.storage.store import FILE, Store
 
     file = data / FILE
     if not file.is_file():
-        typer.echo(f"there is no store in {data}", err=True)
-        raise typer.Exit(1)
+        raise FailedPrecondition(f"there is no store in {data}; give its folder: --data")
     before = file.stat().st_size
     with closing(Store(data)) as store:
         store.compact()

@@ -10,6 +10,9 @@ from typer.testing import CliRunner
 from itemlens_cli.commands import app
 from itemlens_server.config import Settings
 from itemlens_server.errors import InvalidArgument
+from itemlens_server.storage import writes
+from itemlens_server.storage.records import EventRecord
+from itemlens_server.storage.store import Store
 from spaces import Tiny
 
 
@@ -31,6 +34,17 @@ def test_a_damaged_store_is_said(tiny: Tiny, tmp_path: Path) -> None:
     (tmp_path / "itemlens.db").write_bytes(b"this is no database, whatever its name says" * 100)
     code, said = doctor(tiny.models, tmp_path)
     assert code == 1 and "damaged" in said and "backup" in said
+
+
+def test_damaged_rows_are_named(tiny: Tiny, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    collection = store.write(lambda c: writes.create_collection(c, "shop", "sp-1")).id
+    store.write(lambda c: writes.record_events(c, collection, [EventRecord("e7", "u", "i", 3, 1.0)]))
+    store.write(lambda c: c.execute("UPDATE events SET item_id = 'j'"))
+    store.close()
+    tmp_path.chmod(0o755)
+    code, said = doctor(tiny.models, tmp_path)
+    assert code == 1 and "damaged: event 'e7' of user 'u'" in said and f"chmod 700 {tmp_path}" in said
 
 
 def test_no_space_is_said(tmp_path: Path) -> None:

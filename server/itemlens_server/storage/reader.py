@@ -34,10 +34,6 @@ class Reader:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def store_id(self) -> str:
-        """The random name that the store got when its file was made. A backup keeps it."""
-        return str(self._connection.execute("SELECT id FROM store").fetchone()[0])
-
     def problems(self) -> list[str]:
         """What is broken in the file, as far as it can be read. Looks at all of it."""
         return list(verification.problems(self._connection))

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-import uuid
 
 from itemlens_server.errors import FailedPrecondition
 
 FORMAT = 3
 TABLES = (
-    # The random name of this store, made with its file: derived files carry it.
-    "CREATE TABLE store (id TEXT NOT NULL)",
     """CREATE TABLE collections (
         id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, space_id TEXT NOT NULL,
         created REAL NOT NULL, sequence INTEGER NOT NULL DEFAULT 0,
@@ -45,7 +42,6 @@ TABLES = (
 )
 # What format 3 has added. New columns cost nothing: SQLite does not rewrite the rows.
 FROM_FORMAT_2 = (
-    "CREATE TABLE store (id TEXT NOT NULL)",
     "CREATE TABLE deleted_collections (id INTEGER PRIMARY KEY)",
     "ALTER TABLE items ADD COLUMN document_checksum INTEGER",
     "ALTER TABLE items ADD COLUMN inputs_checksum INTEGER",
@@ -69,7 +65,6 @@ def set_up(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     for statement in FROM_FORMAT_2 if version else TABLES:
         connection.execute(statement)
-    connection.execute("INSERT INTO store VALUES (?)", (uuid.uuid4().hex,))
     connection.execute(f"PRAGMA user_version={FORMAT}")
     connection.execute("COMMIT")
 

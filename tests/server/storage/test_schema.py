@@ -1,4 +1,4 @@
-"""The file's format: a new store has a name of its own, and the files of older versions go on to be read."""
+"""The file's format: the files of older versions go on to be read."""
 
 from __future__ import annotations
 
@@ -87,16 +87,6 @@ def test_a_converted_store_takes_new_items_and_deletions(old: Path) -> None:
 def test_a_store_that_is_not_converted_cannot_be_read_beside_the_server(old: Path) -> None:
     with pytest.raises(FailedPrecondition, match="format 2, not 3: serve it once"):
         Store.read_only(old)
-
-
-def test_every_store_has_a_name_of_its_own_that_it_keeps(tmp_path: Path, old: Path) -> None:
-    names = []
-    for folder in (tmp_path / "a", tmp_path / "b", old, tmp_path / "a", old):
-        store = Store(folder)
-        names.append(store.reader().store_id())
-        store.close()
-    assert names[0] == names[3] and names[2] == names[4]
-    assert len(set(names)) == 3
 
 
 def test_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
