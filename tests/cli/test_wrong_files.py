@@ -87,7 +87,7 @@ WRONG_FILES = [
         "another delimiter",
         "a.csv",
         b"sku;title\n1;x\n",
-        "m.yaml, line 3: items.id: a.csv has no column 'sku'; it has sku;title; is it divided",
+        "m.yaml, line 3: items.id: a.csv has no column 'sku'; it has sku;title; is it separated",
         'give `delimiter: ";"`',
     ),
     of_file(
@@ -105,7 +105,7 @@ WRONG_FILES = [
         "sku,title\n1,x\n".encode("utf-16-le"),
         "items.file: ",
         "the line with the names of the columns",
-        "UTF-16 without a mark",
+        "UTF-16 without a byte order mark; for UTF-16 give `encoding`",
     ),
     of_file(
         "a quotation mark that is not closed in the names",
@@ -118,7 +118,7 @@ WRONG_FILES = [
         "a spreadsheet",
         "a.xlsx",
         b"PK",
-        "m.yaml, line 2: items.file: the ending of a.xlsx is not that of a known format; give `format`",
+        "m.yaml, line 2: items.file: the ending of a.xlsx is not a known format; give `format`",
         "save a spreadsheet as csv",
     ),
     of_file(

@@ -1,1 +1,1 @@
-"""Data sets as a server takes them: mapping files over rows, and the catalogue that is bundled."""
+"""Mapping files, which turn rows into items and events, and the bundled catalogue."""

@@ -1,4 +1,4 @@
-"""CSV and TSV: rows of cells, where a broken row costs no other row."""
+"""CSV and TSV files. A broken row does not affect the other rows."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from itemlens_datasets.lines import check_text
 from itemlens_datasets.rows import BadRow, MappingError, Reason, Row, RowError
 
 CELL_LINES = 100
-"""Lines that a quoted cell may span unless a mapping says otherwise."""
+"""The largest number of lines in a quoted cell, unless a mapping sets `cell_lines`."""
 
-# The module's own limit of 131,072 characters a cell protects nothing here: the line is in memory by then.
+# The csv module limits a cell to 131,072 characters. This saves nothing here: the line is in memory already.
 csv.field_size_limit(2**31 - 1)
 
 
 class Delimited:
     """The records of a CSV or TSV file.
 
-    An unclosed quotation mark makes the lines behind it one cell. So a cell that is not closed within
-    `cell_lines` lines, or that is made of lines which all look like rows, makes a bad row, and reading goes on
-    with the next line.
+    An unclosed quotation mark turns the lines after it into one cell. So a row is bad if one of its cells is not
+    closed within `cell_lines` lines, or if all lines of a cell look like rows. Reading continues with the next line.
     """
 
     def __init__(
@@ -37,14 +36,14 @@ class Delimited:
     ) -> None:
         self._lines = itertools.islice(lines, skip_lines, None)
         self._number = skip_lines  # of the last line that was taken
-        self._again: deque[str] = deque()  # lines that a broken record had taken
+        self._again: deque[str] = deque()  # lines of a broken record, to be read again
         self._delimiter, self._quoted = delimiter, quoted
         self._cell_lines = cell_lines or CELL_LINES
-        # Who says how many lines a cell may have expects such cells, even some that look like rows.
+        # A mapping that sets `cell_lines` expects long cells, even cells that look like rows.
         self._doubt_rows_in_cells = cell_lines is None
 
     def names(self) -> list[str]:
-        """The cells of the first record, which are the names of the columns. MappingError if it is broken."""
+        """The cells of the first record: the column names. MappingError if the record is broken."""
         first = self._next_line()
         try:
             return self._record([first], []) if first else []
@@ -52,7 +51,7 @@ class Delimited:
             raise MappingError(f"the line with the names of the columns: {error}") from error
 
     def rows(self, names: list[str]) -> Iterator[Row | BadRow]:
-        """The records that are left, as rows with these columns."""
+        """The remaining records, as rows with these columns."""
         number = 0
         while first := self._next_line():
             number, line, taken = number + 1, self._number, [first]
@@ -73,15 +72,15 @@ class Delimited:
         return line
 
     def _keep_first(self, taken: list[str]) -> None:
-        """Read all lines but the first again, as records of their own."""
+        """Put all lines except the first back, to be read again as separate records."""
         self._number -= len(taken) - 1
         self._again.extendleft(reversed(taken[1:]))
         del taken[1:]
 
     def _record(self, taken: list[str], names: list[str]) -> list[str]:
-        """The cells of the record that begins with the line in `taken`, where its further lines are put.
+        """The cells of the record that begins with the line in `taken`. Its further lines are appended to `taken`.
 
-        Without names any number of cells is right. RowError if the record is broken.
+        Without names, any number of cells is valid. RowError if the record is broken.
         """
         unclosed = False
 
@@ -93,7 +92,7 @@ class Delimited:
                 yield line
             unclosed = True  # the reader asks for more lines only inside a quoted cell
 
-        # One reader a record: after an error a reader would go on in the middle of a cell.
+        # One reader per record: after an error, a reader would continue in the middle of a cell.
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE
         try:
             cells = next(csv.reader(feed(), delimiter=self._delimiter, quoting=quoting, strict=True))
@@ -104,7 +103,7 @@ class Delimited:
                 end = "by the end of the file" if lines < self._cell_lines else f"within {lines} lines"
                 raise self._unclosed(taken[0], names, f"is not closed {end}") from error
             if lines > 1:
-                what = f"is closed {lines - 1} lines below, with text behind it"
+                what = f"is closed {lines - 1} lines below, with text after it"
                 raise self._unclosed(taken[0], names, what) from error
             raise RowError(
                 Reason.TEXT_AFTER_QUOTE,
@@ -113,7 +112,7 @@ class Delimited:
         ragged = bool(names) and len(cells) != len(names)
         if len(taken) > 1 and self._look_like_rows(taken[:-1] if ragged else taken, len(names)):
             self._keep_first(taken)
-            raise self._unclosed(taken[0], names, "is followed by lines that look like rows of their own")
+            raise self._unclosed(taken[0], names, "is followed by lines that look like rows")
         for line in taken:
             check_text(line)
         if ragged:
@@ -121,9 +120,9 @@ class Delimited:
         return cells
 
     def _look_like_rows(self, lines: list[str], columns: int) -> bool:
-        """Whether each line is a whole row if quotation marks are letters.
+        """Whether each line is a complete row if quotation marks are read as ordinary characters.
 
-        Prose has a space behind a comma, rows have none.
+        Prose has a space after a comma; rows do not.
         """
         return (
             self._doubt_rows_in_cells

@@ -1,4 +1,4 @@
-"""What a mapping file says of one field: templates over columns, and what a cell becomes."""
+"""The fields of a mapping file: templates over columns, and how a cell becomes a value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from itemlens_datasets.rows import Cells, Reason, RowError, Scalar, is_empty
 from itemlens_datasets.schema import Model
 
 MAX_EXACT_INTEGER = 2**53
-"""Attributes are stored as JSON's numbers, which are float64: larger whole numbers would be rounded."""
+"""Attributes are stored as JSON numbers, which are float64. Larger whole numbers would be rounded."""
 
 
 def columns_of(template: str) -> list[str]:
@@ -36,7 +36,7 @@ def _checked(template: str) -> str:
 
 
 def _names_a_column(given: str | list[str]) -> str | list[str]:
-    """A value that is the same in every row is a column's name without its braces."""
+    """ValueError for a value without a column: it is a column name whose braces are missing."""
     if not columns_in(as_list(given)):
         first = as_list(given)[0] if given else ""
         raise ValueError(
@@ -60,7 +60,7 @@ Templates = Annotated[list[_Piece], BeforeValidator(as_list), AfterValidator(_na
 
 
 def filled(template: str, cells: Cells) -> str:
-    """The template with a row's values; "" if one of its columns is empty. RowError where one is bytes."""
+    """The template with a row's values; "" if one of its columns is empty. RowError if one holds bytes."""
     values = {name: cells.get(name) for name in columns_of(template)}
     for name, value in values.items():
         if isinstance(value, bytes):
@@ -129,7 +129,7 @@ class PictureSource(Model):
 
 
 class Attribute(Model):
-    """A column that is kept as a fact; `type` turns the text of a csv or tsv into a number."""
+    """A column that is stored as an attribute. `type` converts the text of a csv or tsv."""
 
     column: Column
     type: Literal["str", "int", "float", "bool"] | None = None
@@ -182,7 +182,7 @@ class Attribute(Model):
 
 
 class RelationSource(Model):
-    """Links to other items; `split` makes several of one value."""
+    """Relations to other items. `split` is the separator of a value that holds several ids."""
 
     type: str
     id: Template
@@ -200,7 +200,7 @@ class RelationSource(Model):
 
 
 class TypeRule(Model):
-    """One case of an event's type; without a condition it fits everything. "ignore" makes no event of a row."""
+    """One rule for an event's type. A rule without a condition fits every row. "ignore" skips the row."""
 
     type: EventType | Literal["ignore"]
     at_least: float | None = None
@@ -213,7 +213,7 @@ class TypeRule(Model):
 
 
 class TypeRules(Model):
-    """An event's type: always the same, or by a column's value, where the first rule that fits counts."""
+    """An event's type: always the same, or by a column's value. The first rule that fits is applied."""
 
     column: Column | None = None
     rules: list[TypeRule] = Field(min_length=1)
@@ -226,7 +226,7 @@ class TypeRules(Model):
     @model_validator(mode="after")
     def _column_for_conditions(self) -> TypeRules:
         if self.column is None and any(r.at_least is not None or r.equals is not None for r in self.rules):
-            raise ValueError("give the `column` that the rules speak of")
+            raise ValueError("give the `column` that the rules test")
         return self
 
     def read(self, cells: Cells) -> EventType | None:
@@ -236,14 +236,14 @@ class TypeRules(Model):
                 return None if rule.type == "ignore" else rule.type
         raise RowError(
             Reason.NO_RULE,
-            f"no rule gives a type to column {self.column!r}: {cells.get(self.column or '')!r}; add a rule, or "
-            "{type: ignore} at the end for rows that are no events",
+            f"no rule fits column {self.column!r}: {cells.get(self.column or '')!r}; add a rule, or "
+            "{type: ignore} at the end for rows that are not events",
             self.column or "",
         )
 
 
 class Time(Model):
-    """When an event was: seconds or milliseconds since 1970, or ISO 8601; without a zone it is UTC."""
+    """An event's time: seconds or milliseconds since 1970, or ISO 8601. A time without a zone is UTC."""
 
     column: Column
     unit: Literal["seconds", "milliseconds", "iso"] = "iso"

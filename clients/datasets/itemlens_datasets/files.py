@@ -1,4 +1,4 @@
-"""A mapping's file of rows: which one, how it is read, and which of its rows count."""
+"""A mapping's file of rows: its path, its format, and the filter on its rows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SHOWN_NAMES = 20
 
 
 def as_list(value: Any) -> Any:
-    """A value by itself as a list of one."""
+    """The value if it is a list, else a list with the value."""
     return value if isinstance(value, list) else [value]
 
 
@@ -51,7 +51,7 @@ def _known_encoding(name: str) -> str:
 def _usable_delimiter(text: str) -> str:
     if len(text) != 1 or text in '"\r\n\0':
         tab = '; write a tab as "\\t", in double quotation marks' if text == "\\t" else ""
-        raise ValueError(f"{text!r} is not one character that can stand between cells{tab}")
+        raise ValueError(f"{text!r} is not a single character that can separate cells{tab}")
     return text
 
 
@@ -61,22 +61,22 @@ class RowFile(Model):
     file: Path = Field(description="relative to the data folder")
     format: Format | None = Field(None, description="default: by the file's ending")
     delimiter: Annotated[str, AfterValidator(_usable_delimiter)] | None = Field(
-        None, description="between cells of csv and tsv; default: a comma, or a tab for tsv"
+        None, description="separator of cells in csv and tsv; default: a comma, or a tab for tsv"
     )
     encoding: Annotated[str, AfterValidator(_known_encoding)] = Field(
-        "utf-8", description="of csv, tsv and jsonl; a byte order mark in the file has the last word"
+        "utf-8", description="of csv, tsv and jsonl; a byte order mark in the file takes precedence"
     )
     cell_lines: int | None = Field(
         None,
         ge=1,
-        description=f"lines that a quoted cell of a csv may span; default: {CELL_LINES}, "
-        "and no cell whose lines all look like rows",
+        description=f"most lines in a quoted cell of a csv; default: {CELL_LINES}, and a cell whose lines "
+        "all look like rows is an error",
     )
-    columns: list[str] | None = Field(None, description="names for csv and tsv; default: the first line's")
+    columns: list[str] | None = Field(None, description="names for csv and tsv; default: the first line")
     skip_lines: int = Field(
-        0, ge=0, description="lines of csv and tsv before the first row, or before the names"
+        0, ge=0, description="lines of csv and tsv to skip before the first row, or before the names"
     )
-    empty: list[Scalar] = Field([], description="values that stand for nothing, such as n/a")
+    empty: list[Scalar] = Field([], description="values that mean an empty cell, such as n/a")
     where: dict[str, Annotated[list[Scalar], BeforeValidator(as_list)]] = Field(
         {}, description="keep only rows with these values"
     )
@@ -90,7 +90,7 @@ class RowFile(Model):
         format = self.format or _ENDINGS.get(self.file.suffix.lower())
         for name, formats in options.items():
             if format and name in self.model_fields_set and format not in formats:
-                raise ValueError(f"{name} is for {' and '.join(formats)} alone; {self.file} is {format}")
+                raise ValueError(f"{name} is only for {' and '.join(formats)}; {self.file} is {format}")
         twice = [name for name, count in Counter(self.columns or []).items() if count > 1]
         if twice:
             raise ValueError(f"columns names {twice[0]!r} twice")
@@ -101,13 +101,13 @@ class RowFile(Model):
         """(place in the mapping, columns it needs) for each field that names columns."""
 
     def open(self, folder: Path) -> Iterator[Row | BadRow]:
-        """Open the file and check the columns; then its rows one by one, but for those that `where` leaves out.
+        """Open the file and check its columns. Return the rows, read one by one, that `where` keeps.
 
         MappingError, now or while reading: the file cannot be read, or lacks a column that the mapping names.
         """
         uses = [*self.uses(), (("where",), list(self.where))]
         path = folder / self.file
-        with _told_as_mapping_error(path):
+        with _as_mapping_error(path):
             path.open("rb").close()  # lines are read later
             names, rows = self._read(path, {name for _, columns in uses for name in columns})
         if names is not None:
@@ -117,7 +117,7 @@ class RowFile(Model):
         return self._kept(path, rows)
 
     def count(self, folder: Path) -> int | None:
-        """About how many rows there are, where that is cheap to tell."""
+        """The approximate number of rows; None if that is expensive to find."""
         path = folder / self.file
         if self.where or not path.is_file():
             return None
@@ -132,27 +132,27 @@ class RowFile(Model):
         format = self.format or _ENDINGS.get(self.file.suffix.lower())
         if format is None:
             raise MappingError(
-                f"the ending of {self.file} is not that of a known format; give `format`: jsonl, csv, tsv or parquet "
+                f"the ending of {self.file} is not a known format; give `format`: jsonl, csv, tsv or parquet "
                 "(save a spreadsheet as csv, unpack an archive first)",
                 ("file",),
             )
         return format
 
     def _read(self, path: Path, needed: set[str]) -> tuple[list[str] | None, Iterable[Row | BadRow]]:
-        """Names of the columns, None where no row tells them, and the rows."""
+        """The column names, None if no row has any, and the rows."""
         match self._format():
             case "parquet":
                 file = Parquet(path)
                 return file.names, file.rows(needed)
             case "jsonl":
                 rows = json_rows(read_lines(path, self.encoding))
-                # An object may leave out what it does not have, so the columns are those of any of the first rows.
+                # An object may omit keys, so the columns are the keys of all the first rows together.
                 first = list(itertools.islice(rows, _PEEK))
                 objects = [row.cells for row in first if isinstance(row, Row)]
                 names = list(dict.fromkeys(name for cells in objects for name in cells))
                 return names if objects else None, itertools.chain(first, rows)
             case table:
-                # A tsv does not quote: a title that begins with a quotation mark is a title.
+                # A tsv has no quoting: a title may begin with a quotation mark.
                 delimited = Delimited(
                     read_lines(path, self.encoding),
                     delimiter=self.delimiter or ("\t" if table == "tsv" else ","),
@@ -175,14 +175,16 @@ class RowFile(Model):
             hint = did_you_mean(column, names)
             other = next((mark for mark in ";\t|," if len(names) == 1 and mark in names[0]), None)
             if other is not None:
-                hint = f'; is it divided by {other!r}? then give `delimiter: "{other}"`'.replace("\t", "\\t")
+                hint = f'; is it separated by {other!r}? then give `delimiter: "{other}"`'.replace(
+                    "\t", "\\t"
+                )
             raise MappingError(
                 f"{self.file} has no column {column!r}; it has {', '.join(names[:_SHOWN_NAMES])}{more}{hint}",
                 keys,
             )
 
     def _kept(self, path: Path, rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
-        with _told_as_mapping_error(path):
+        with _as_mapping_error(path):
             for row in rows:
                 if isinstance(row, BadRow):
                     yield row
@@ -190,7 +192,7 @@ class RowFile(Model):
                     yield row._replace(cells=self._emptied(row.cells)) if self.empty else row
 
     def _keeps(self, cells: Cells) -> bool:
-        # As text: a csv knows nothing else, and a YAML 1 is meant to find its "1".
+        # Compared as text: a csv holds only text, and a 1 in YAML must match its "1".
         return all(str(cells.get(name)) in map(str, values) for name, values in self.where.items())
 
     def _emptied(self, cells: Cells) -> Cells:
@@ -198,7 +200,7 @@ class RowFile(Model):
 
 
 @contextmanager
-def _told_as_mapping_error(path: Path) -> Iterator[None]:
+def _as_mapping_error(path: Path) -> Iterator[None]:
     """Turn whatever reading a file raises into a MappingError that names the file."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""JSON lines: an object a line."""
+"""JSON lines: one object per line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itemlens_datasets.rows import BadRow, Cells, Reason, Row, RowError
 
 
 def json_rows(lines: Iterable[str]) -> Iterator[Row | BadRow]:
-    """The rows; blank lines are none."""
+    """The rows. Blank lines are skipped."""
     number = 0
     for line, text in enumerate(lines, 1):
         if not text.strip():
@@ -30,7 +30,7 @@ def _object(text: str) -> Cells:
     except json.JSONDecodeError as error:
         message = f"not JSON: {error.msg} at character {error.pos + 1}; each line holds one whole object"
         raise RowError(Reason.NOT_JSON, message) from error
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, a thousand brackets
+    except (ValueError, RecursionError) as error:  # from thousands of digits or of nested brackets
         raise RowError(Reason.NOT_JSON, f"JSON that cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise RowError(

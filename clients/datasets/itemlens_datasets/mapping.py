@@ -1,4 +1,4 @@
-"""Mapping files: how the rows of somebody's files become items and events.
+"""Mapping files: they say how the rows of a user's files become items and events.
 
     collection: films
     items:
@@ -6,7 +6,7 @@
       delimiter: ";"                        # and encoding, skip_lines, columns: see RowFile
       id: "film-{id}"                       # templates name columns in braces
       texts:
-        text: ["{title}.", "{genres}"]      # channel: template, or pieces; one that names an empty column is left out
+        text: ["{title}.", "{genres}"]      # channel: template or list; one with an empty column is left out
       pictures:
         image: {path: "posters/{id}.jpg"}   # or {column: poster} for a column of bytes
       attributes: {year: {column: year, type: int}, country: country}
@@ -56,7 +56,7 @@ from itemlens_datasets.schema import Document, Keys, Model
 
 T = TypeVar("T")
 OnBadRow: TypeAlias = Callable[[BadRow], None]
-"""Is given each row that cannot be used."""
+"""Called with each row that cannot be used."""
 
 
 class Items(RowFile):
@@ -68,9 +68,7 @@ class Items(RowFile):
     attributes: dict[str, Attribute] = Field({})
     relations: list[RelationSource] = Field([])
     merge: bool = Field(False, description="add to stored items instead of replacing them")
-    join_rows: int = Field(
-        1, ge=1, description="at most so many rows that follow each other with one id are one item"
-    )
+    join_rows: int = Field(1, ge=1, description="most consecutive rows with one id that become one item")
 
     def uses(self) -> Iterator[tuple[Keys, list[str]]]:
         yield ("id",), columns_in([self.id])
@@ -80,7 +78,7 @@ class Items(RowFile):
         yield from ((("relations", n, "id"), columns_in([r.id])) for n, r in enumerate(self.relations))
 
     def item(self, cells: Cells, folder: Path) -> Item:
-        """A row's item. RowError if it makes none."""
+        """A row's item. RowError if the row is not valid."""
         texts = {
             channel: " ".join(piece for template in templates if (piece := filled(template, cells)))
             for channel, templates in self.texts.items()
@@ -116,14 +114,14 @@ class Events(RowFile):
         yield from (((name,), [c]) for name in ("quantity", "value") if (c := getattr(self, name)))
 
     def event(self, cells: Cells) -> Event | None:
-        """A row's event; None where its rule says "ignore". RowError if it makes none."""
+        """A row's event; None if its rule says "ignore". RowError if the row is not valid."""
         type = self.type.read(cells)
         if type is None:
             return None
         user, item = needed(self.user, cells, "user"), needed(self.item, cells, "item")
         time = self.time.read(cells) if self.time else None
-        # Without a template the id is a hash of what the event says: indexing the same file again adds nothing.
-        said = hashlib.sha256(
+        # Without a template the id is a hash of the event's fields, so indexing the same file again adds nothing.
+        digest = hashlib.sha256(
             "\0".join((user, item, type, str(time))).encode("utf-8", "surrogatepass")
         ).hexdigest()[:32]
         return Event(
@@ -133,7 +131,7 @@ class Events(RowFile):
             time,
             quantity=number(cells, self.quantity),
             value=number(cells, self.value),
-            event_id=needed(self.id, cells, "id") if self.id else said,
+            event_id=needed(self.id, cells, "id") if self.id else digest,
         )
 
 
@@ -147,9 +145,9 @@ class Dataset(Model):
 
     @classmethod
     def read(cls, file: Path) -> Dataset:
-        """Read a mapping file. MappingError names what is wrong: file, line and path of the key."""
+        """Read a mapping file. A MappingError names the file, the line and the path of the wrong key."""
         document = Document(file)
-        cure = "write `items:` or `events:` with the `file` of the data and what its columns are"
+        cure = "write `items:` or `events:` with the `file` of the data and the columns to read"
         if not isinstance(document.value, dict):
             raise MappingError(f"{document.place(())}: this is not a mapping; {cure}")
         try:
@@ -162,18 +160,18 @@ class Dataset(Model):
         return dataset
 
     def check(self, folder: Path) -> None:
-        """MappingError if a file is not there or lacks a column that the mapping names."""
+        """Raise MappingError if a file is missing or lacks a column that the mapping names."""
         for part, file in (("items", self.items), ("events", self.events)):
             with self._placed(part):
                 if file is not None:
                     file.open(folder)
 
     def read_items(self, folder: Path, on_bad: OnBadRow | None = None) -> Iterator[Item]:
-        """The items, one by one. A row that makes none goes to `on_bad`, or is a MappingError."""
+        """The items, one by one. A bad row goes to `on_bad`; without `on_bad` it raises MappingError."""
         return (item for _, item in self.items_with_rows(folder, on_bad))
 
     def read_events(self, folder: Path, on_bad: OnBadRow | None = None) -> Iterator[Event]:
-        """The events, one by one. A row that makes none goes to `on_bad`, or is a MappingError."""
+        """The events, one by one. A bad row goes to `on_bad`; without `on_bad` it raises MappingError."""
         return (event for _, event in self.events_with_rows(folder, on_bad))
 
     def items_with_rows(self, folder: Path, on_bad: OnBadRow | None = None) -> Iterator[tuple[Row, Item]]:
@@ -213,7 +211,7 @@ class Dataset(Model):
 
     @contextmanager
     def _placed(self, part: str) -> Iterator[None]:
-        """Name the mapping's file and line in a MappingError that speaks of a key."""
+        """Add the mapping's file and line to a MappingError about a key."""
         try:
             yield
         except MappingError as error:
@@ -239,13 +237,13 @@ def bundled_mapping(name: str) -> Path:
 
 
 def without_picture(item_id: str, fraction: float, seed: int) -> bool:
-    """Whether an item is of the `fraction` that is to lose its pictures. Depends on nothing but the arguments."""
+    """Whether an item belongs to the `fraction` that loses its pictures. Depends only on the arguments."""
     drawn = hashlib.sha256(f"{seed}:{item_id}".encode()).digest()[:8]
     return int.from_bytes(drawn, "big") / 2**64 < fraction
 
 
 def _joined(items: list[Item]) -> Item:
-    """One item of rows with the same id: the last row's facts, everybody's pictures and relations."""
+    """One item from rows with the same id: later texts and attributes win; all pictures and relations are kept."""
     pictures: dict[str, list[Picture]] = {}
     for item in items:
         assert isinstance(item.pictures, dict)

@@ -12,7 +12,7 @@ _BATCH_ROWS = 256  # a few MB where rows hold pictures
 
 
 class Parquet:
-    """A Parquet file. MappingError: it cannot be read."""
+    """A Parquet file. MappingError if it cannot be read."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -26,7 +26,7 @@ class Parquet:
 
     @property
     def count(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return int(self._file.metadata.num_rows)
 
     @property
@@ -47,7 +47,7 @@ class Parquet:
 
 
 def _in_microseconds(batch: Any) -> Any:
-    """Times in nanoseconds as microseconds, which is what a datetime holds."""
+    """Convert times in nanoseconds to microseconds, the resolution of a datetime."""
     import pyarrow
 
     for place, field in enumerate(batch.schema):
@@ -58,7 +58,7 @@ def _in_microseconds(batch: Any) -> Any:
 
 
 def _each(batch: Any) -> Iterator[dict[str, Any] | RowError]:
-    """The rows of a batch; where one has a value that Python has not, the others are read."""
+    """The rows of a batch; a RowError in place of a row with a value that Python cannot hold."""
     try:
         yield from batch.to_pylist()
         return

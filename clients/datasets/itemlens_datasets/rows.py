@@ -1,4 +1,4 @@
-"""What a file gives row by row: rows with named cells, and rows that cannot be used."""
+"""The rows of a file: rows with named cells, and rows that cannot be used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Scalar: TypeAlias = str | int | float | bool
 class MappingError(ValueError):
     """A mapping file is wrong, or the data do not fit it; `message` names the place and the cure.
 
-    `what` is the message without the place. `keys` lead to the place, such as ("items", "texts", "text").
+    `what` is the message without the place. `keys` is the path to the place, such as ("items", "texts", "text").
     """
 
     def __init__(self, what: str, keys: tuple[str | int, ...] = ()) -> None:
@@ -47,7 +47,7 @@ class Reason(StrEnum):
 
 
 class RowError(ValueError):
-    """A row cannot be used. `column` is "" where it is not one column's fault."""
+    """A row cannot be used. `column` is "" if the fault is not in one column."""
 
     def __init__(self, reason: Reason, message: str, column: str = "") -> None:
         super().__init__(message)
@@ -60,7 +60,7 @@ class Row(NamedTuple):
     number: int
     """From 1; the line of column names and blank lines do not count."""
     line: int | None
-    """The line that it begins on, from 1; None where the format has no lines."""
+    """The line that it begins on, from 1; None if the format has no lines."""
     cells: Cells
 
 
@@ -71,14 +71,14 @@ class BadRow:
     number: int
     line: int | None
     content: Cells | str
-    """Its cells, or its first line where they could not be told apart."""
+    """Its cells, or its first line if it could not be split into cells."""
     reason: Reason
     message: str
     column: str = ""
 
     @classmethod
     def of(cls, number: int, line: int | None, content: Cells | str, error: RowError) -> BadRow:
-        """A row that gave an error."""
+        """The bad row for an error."""
         return cls(number, line, content, error.reason, str(error), error.column)
 
     def __str__(self) -> str:
@@ -87,11 +87,11 @@ class BadRow:
 
 
 def is_empty(value: Any) -> bool:
-    """Whether a cell says nothing."""
+    """Whether a cell is None, "" or nan."""
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question that names the nearest known name, to end a message with; "" if none is near."""
+    """A hint with the nearest known name, for the end of a message; "" if none is near."""
     near = get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""

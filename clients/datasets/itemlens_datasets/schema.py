@@ -1,4 +1,4 @@
-"""YAML files that are checked by a model: errors name the file, the line, the key and the nearest right one."""
+"""YAML files that are checked by a model. Errors name the file, the line, the key and the nearest valid key."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from itemlens_datasets.rows import MappingError, did_you_mean
 
 Keys: TypeAlias = tuple[str | int, ...]
 
-_QUOTES = 'a value with braces stands in quotation marks, such as "{sku}"'
+_QUOTES = 'write a value with braces in quotation marks, such as "{sku}"'
 
 
 class Model(BaseModel):
-    """A part of a YAML file. A key that it does not have is an error."""
+    """A part of a YAML file. An unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,7 +41,7 @@ class Model(BaseModel):
 
 
 class Document:
-    """A YAML file: its value, and the lines of its keys. MappingError: it cannot be read."""
+    """A YAML file: its value, and the lines of its keys. MappingError if it cannot be read."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -73,14 +73,14 @@ class Document:
         return f"{self.file}, line {line + 1}" + (f": {path}" if path else "")
 
     def explain(self, error: ValidationError) -> str:
-        """All that a model finds wrong with the value, a place each."""
+        """All errors that a model finds in the value, each with its place."""
         return "; ".join(
             f"{self.place((*found['loc'], *_key(found)))}: {_message(found)}"
             for found in error.errors(include_url=False)
         )
 
     def _check_keys_once(self, node: yaml.Node | None) -> None:
-        """MappingError where a key is there twice, of which YAML would take the last."""
+        """Raise MappingError if a key appears twice. YAML would silently take the last one."""
         lines: dict[str, int] = {}
         for key, line, child in _children(node):
             if key in lines:

@@ -53,7 +53,7 @@ def test_utf_16_with_a_mark_is_read(tmp_path: Path) -> None:
 
 def test_utf_16_without_a_mark_is_refused_or_read_by_its_name(tmp_path: Path) -> None:
     content = "id\n1\n".encode("utf-16-le")
-    with pytest.raises(MappingError, match=r"NUL byte: .* UTF-16 without a mark"):
+    with pytest.raises(MappingError, match=r"NUL byte: .* UTF-16 without a byte order mark; .*`encoding`"):
         read(tmp_path, "a.csv", content)
     assert ids(read(tmp_path, "a.csv", content, encoding="utf-16-le")) == ["1"]
 
@@ -109,7 +109,7 @@ def test_two_columns_of_one_name_are_refused_where_it_is_used(tmp_path: Path) ->
     [
         ("ID,title\n", r"it has ID, title"),
         ("idd,title\n", r"did you mean 'idd'\?"),
-        ("id;title\n", r'is it divided by ";"|give `delimiter: ";"`'),
+        ("id;title\n", r'is it separated by ";"|give `delimiter: ";"`'),
         ("id\ttitle\n", r'give `delimiter: "\\t"`'),
         (",".join(f"c{n}" for n in range(50)) + "\n", "c19 and 30 more"),
     ],

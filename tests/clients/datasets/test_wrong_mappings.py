@@ -124,7 +124,7 @@ WRONG_MAPPINGS = [
     Wrong(
         "a setting of another format",
         ITEMS.replace("a.csv", "a.parquet") + "  delimiter: ';'\n",
-        ["items: delimiter is for csv and tsv alone; a.parquet is parquet"],
+        ["items: delimiter is only for csv and tsv; a.parquet is parquet"],
     ),
     Wrong(
         "a column name twice",

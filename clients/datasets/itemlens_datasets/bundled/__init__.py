@@ -1,7 +1,7 @@
-"""The bundled catalogue: items and pictures of our own making, with generated users and histories.
+"""The bundled catalogue: our own items and pictures, with generated users and histories.
 
-It serves the demonstration and the tests. The items stand in `catalogue.jsonl`, the pictures were drawn
-by `tools/catalogue_pictures`, and the users, who are not real, come from the seeded generator in `users.py`.
+The demo and the tests use it. The items are in `catalogue.jsonl`. `tools/catalogue_pictures` has drawn the
+pictures. The users are not real: `users.py` generates them from a seed.
 """
 
 from .catalogue import BundledItem, items

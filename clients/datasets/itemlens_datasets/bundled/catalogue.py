@@ -1,4 +1,4 @@
-"""Reads the bundled items and their pictures from the package."""
+"""The bundled items and their pictures, read from the package."""
 
 import json
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from itemlens import Relation
 
 @dataclass(frozen=True)
 class BundledItem:
-    """One item of the bundled catalogue; prices are in euros, a year's worth for what is paid yearly."""
+    """One item of the bundled catalogue. Prices are in euros; those of yearly payments are per year."""
 
     item_id: str
     domain: str

@@ -1,4 +1,4 @@
-"""Which items belong to which theme: the tastes that the bundled users are drawn from."""
+"""Themes and the items that belong to them. The tastes of the bundled users are drawn from these themes."""
 
 _THEMES = {
     "beach": """

@@ -1,8 +1,8 @@
 """Generates users and their histories for the bundled catalogue. The users are not real.
 
-This is a generator: from a seed it makes up people with one to three tastes each and lets them walk
-through the catalogue. They look at things of their taste, go further with falling probability (view,
-click, cart, purchase), then often turn to what goes with the thing they took, and now and then stray.
+The generator makes up users with one to three tastes each. A user views items of these tastes and goes
+further with falling probability (view, click, cart, purchase). After a cart or a purchase the next item is
+often a related one. A few items are outside the user's tastes.
 The same seed always gives the same users and events, and a smaller count gives the first of them.
 """
 
@@ -15,7 +15,7 @@ from typing import Literal
 from .catalogue import BundledItem, items
 from .themes import THEMES
 
-NOTE = "Generated from a seed: these users are not real, and nobody did what their events say."
+NOTE = "The users are not real: they and their events are generated."
 
 SHOWCASE_USERS = ("user-001", "user-002", "user-003")
 """Three users with clear histories for demonstrations; the second one reads Chinese."""
@@ -73,7 +73,7 @@ def users(seed: int = 7, count: int = 200) -> list[User]:
 
 
 def events(seed: int = 7, count: int = 200) -> list[Event]:
-    """Make up what the users of the same seed and count did, in order of time."""
+    """Make up the events of the users of the same seed and count, in order of time."""
     catalogue = {item.item_id: item for item in items()}
     histories = (_history(user, seed, catalogue) for user in users(seed, count))
     return sorted(itertools.chain.from_iterable(histories), key=lambda event: event.time_seconds)
@@ -140,7 +140,7 @@ def _visits(
 
 
 def _pick(user: User, rng: Random, catalogue: dict[str, BundledItem], owned: set[str]) -> BundledItem:
-    """An item of one of the user's themes, seldom a stray one, mostly in a language the user reads."""
+    """An item of one of the user's themes, rarely another one, mostly in a language that the user reads."""
     strays = user.user_id not in SHOWCASE_USERS and rng.random() < _STRAYS
     ids = catalogue if strays else THEMES[rng.choice(user.themes)]
     choice = [catalogue[item_id] for item_id in ids if item_id not in owned]
