@@ -1,1 +1,1 @@
-"""The demonstration: the bundled catalogue on a server of its own, told in the terminal and on a page."""
+"""The demo: it serves the bundled catalogue and shows the answers in the terminal and on a page."""

@@ -1,4 +1,4 @@
-"""What the server found and why, in terms that the terminal and the page can show."""
+"""Recommendations and their explanations in a form that the terminal and the page can show."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ class ShownItem:
 
     @property
     def title(self) -> str:
-        """What to call it."""
+        """The title to show."""
         return title_of(self.item)
 
     @property
     def sentence(self) -> str:
-        """Why, in a sentence: the explanation's, which knows the words, or else the recommendation's."""
+        """The reason in a sentence: the explanation's, which names words, else the recommendation's."""
         return self.explanation.sentence if self.explanation else self.recommendation.reason
 
     def texts(self, scale: float) -> tuple[Pieces, list[Pieces]]:
-        """The title and the texts in pieces; a text that begins with the title gives it, and its words' strength."""
+        """The title and the texts in pieces. The title of a text that begins with it has its words' strengths."""
         parts = self.explanation.by_place if self.explanation else ()
         title: Pieces = [(self.title, 0.0)]
         texts = []
@@ -59,7 +59,7 @@ class ShownItem:
 
     @property
     def score(self) -> str:
-        """The score for people."""
+        """The score as text."""
         return figure(self.recommendation.score, digits_of(self.terms))
 
     @property
@@ -69,7 +69,7 @@ class ShownItem:
 
     @property
     def heat_map(self) -> bytes | None:
-        """Its first picture with its part of the score laid over it."""
+        """The heat map over its first picture, as PNG."""
         maps = self.explanation.heat_maps if self.explanation else ()
         return next((heat_map.png for heat_map in maps if heat_map.png), None)
 
@@ -83,7 +83,7 @@ class Answer:
 
     @property
     def scale(self) -> float:
-        """The largest part that a single word has in any of the scores; what highlighting is measured by."""
+        """The largest part that a single word has in any of the scores. Highlighting is relative to it."""
         words = (word_values(item.explanation.by_place).values() for item in self.items if item.explanation)
         return max((abs(value) for values in words for value in values), default=0.0)
 
@@ -128,18 +128,18 @@ def title_of(item: Item) -> str:
 
 
 def picture_of(item: Item) -> bytes | None:
-    """Its first picture, if it came with them."""
+    """The item's first picture, if the item was read with its pictures."""
     listed = item.pictures.values() if isinstance(item.pictures, Mapping) else [item.pictures]
     return next((picture for pictures in listed for picture in pictures if isinstance(picture, bytes)), None)
 
 
 def chinese(text: str) -> bool:
-    """Whether there is any Chinese in it."""
+    """Whether the text has a Chinese character."""
     return any("\u4e00" <= character <= "\u9fff" for character in text)
 
 
 def terms(parts: Iterable[Part]) -> dict[str, float]:
-    """Parts of a score summed up under the names that people read: "words", "picture", "baseline" ..."""
+    """The parts of a score, summed by the names that are shown: "words", "picture", "baseline" ..."""
     sums: dict[str, float] = {}
     for part in parts:
         if part.kind is PartKind.BASELINE:
@@ -147,29 +147,29 @@ def terms(parts: Iterable[Part]) -> dict[str, float]:
         elif part.kind is PartKind.BEHAVIOUR:
             name = BEHAVIOUR
         else:
-            name = SPOKEN.get(part.channel, part.channel) + (" (guessed)" if part.predicted else "")
+            name = SPOKEN.get(part.channel, part.channel) + (" (predicted)" if part.predicted else "")
         sums[name] = sums.get(name, 0.0) + part.value
-    # The baseline last: it is what the others have to make up for.
+    # The baseline comes last: the others must make up for it.
     return {name: sums[name] for name in sorted(sums, key=lambda name: name == BASELINE)}
 
 
 def shares(of: Mapping[str, float]) -> dict[str, float]:
-    """What speaks for the item, as shares of 1; the baseline and what speaks against it left out."""
+    """The positive terms as shares of their sum, without the baseline."""
     speaking = {name: value for name, value in of.items() if name != BASELINE and value > 0}
     total = sum(speaking.values())
     return {name: value / total for name, value in speaking.items()}
 
 
 def spoken_shares(of: Mapping[str, float]) -> str:
-    """The shares in words: "words 62%, picture 38%". What is under a hundredth is not spoken of."""
+    """The shares as text: "words 62%, picture 38%". Shares under 1% are left out."""
     speaking = [f"{name} {share:.0%}" for name, share in shares(of).items() if share >= 0.01]
     little = 0.01 * max(map(abs, of.values()), default=0.0)
     against = [f"{name} against" for name, value in of.items() if name != BASELINE and value < -little]
-    return ", ".join(speaking + against) or "nothing speaks for it"
+    return ", ".join(speaking + against) or "nothing raises its score"
 
 
 def digits_of(of: Mapping[str, float]) -> int:
-    """Decimals to show a score and its terms with: three, or more where all terms are small."""
+    """The number of decimals of a score and its terms: three, or more if all terms are small."""
     largest = max(map(abs, of.values()), default=0.0)
     return 3 if largest >= 0.01 or not largest else 2 - math.floor(math.log10(largest))
 
@@ -185,7 +185,7 @@ def rounded(of: Mapping[str, float], digits: int) -> dict[str, float]:
 
 
 def figure(value: float, digits: int, sign: Literal["", "+"] = "") -> str:
-    """A term or a score for people; "+" gives it its sign."""
+    """A term or a score as text; `sign` "+" shows a plus sign, too."""
     return f"{value:{sign}.{digits}f}".replace("-", "−")
 
 
@@ -200,9 +200,9 @@ def word_values(parts: Iterable[Part], channel: str | None = None) -> dict[tuple
 
 
 def pieces(text: str, parts: Sequence[Part], channel: str, scale: float) -> Iterator[tuple[str, float]]:
-    """The whole text in pieces, each with its strength from -1 to 1: its part of the score against `scale`.
+    """The whole text in pieces, each with its strength from -1 to 1: its part of the score divided by `scale`.
 
-    Places count Unicode characters. What lies between words has strength 0.
+    Places count Unicode characters. Text between words has strength 0.
     """
     at = 0
     for (start, end), value in sorted(word_values(parts, channel).items()):
@@ -218,7 +218,7 @@ def pieces(text: str, parts: Sequence[Part], channel: str, scale: float) -> Iter
 
 
 def split(of: Pieces, at: int) -> tuple[Pieces, Pieces]:
-    """The pieces before a character, and those after it and the line's end."""
+    """The pieces before the character `at`, and those after it without the line break."""
     before: Pieces = []
     after: Pieces = []
     for piece, strength in of:
@@ -232,9 +232,9 @@ def split(of: Pieces, at: int) -> tuple[Pieces, Pieces]:
 
 
 def intensity(piece: str, strength: float) -> float:
-    """How full a piece is highlighted, -1 to 1, 0 for not at all: nothing faint, and no punctuation.
+    """The intensity of a piece's highlight, from -1 to 1; 0 for faint pieces and punctuation.
 
-    Every word of a fitting text speaks a little for it, so only what stands out is shown.
+    Almost every word of a fitting text raises its score a little, so only words that stand out are highlighted.
     """
     if abs(strength) < FAINTEST or not any(character.isalnum() for character in piece):
         return 0.0

@@ -1,4 +1,4 @@
-"""The demo's page: one HTML file that needs nothing else, with the pictures inside."""
+"""The demo's page: one HTML file that needs nothing else. The pictures are inside."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _COLOURS = {"words": "words", "picture": "picture", BEHAVIOUR: "others", BASELIN
 
 @dataclass(frozen=True)
 class About:
-    """What the collection holds."""
+    """The collection's numbers of items and events, and its space."""
 
     items: int
     events: int
@@ -46,10 +46,10 @@ class About:
 
 
 def build(about: About, users: Sequence[UserStory], searches: Sequence[Search], change: Change) -> str:
-    """The whole page."""
+    """The page as HTML."""
     folder = files(__package__)
     links = [(told.user.user_id, told.user.name) for told in users]
-    links += [("change", "An event more"), ("search", "Search")]
+    links += [("change", "One more event"), ("search", "Search")]
     return Template((folder / "page.html").read_text(encoding="utf-8")).substitute(
         style=(folder / "page.css").read_text(encoding="utf-8"),
         about=f"{about.items:,} items and {about.events:,} events. {escape(bundled.NOTE)}",
@@ -63,7 +63,7 @@ def build(about: About, users: Sequence[UserStory], searches: Sequence[Search], 
 
 
 def _residual(answers: Iterable[Answer]) -> float:
-    """The most that an explanation is off its score."""
+    """The largest difference between an explanation's sum and its score."""
     explanations = (item.explanation for answer in answers for item in answer.items)
     return max((abs(explanation.residual) for explanation in explanations if explanation), default=0.0)
 
@@ -78,9 +78,9 @@ def _user(told: UserStory) -> str:
     )
     return f"""<section id="{escape(told.user.user_id)}">
 <h2{_lang(name)}>{name}</h2>
-<h3>Did, newest first</h3>
-<ul class="past" tabindex="0" aria-label="What {name} did">{past}</ul>
-<h3>Interests, read from that</h3>
+<h3>Past items, newest first</h3>
+<ul class="past" tabindex="0" aria-label="Past items of {name}">{past}</ul>
+<h3>Interests found in the past items</h3>
 <ol class="interests">{interests}</ol>
 <h3>Recommended next</h3>
 {_cards(told.answer)}
@@ -149,7 +149,7 @@ def _pair(shown: ShownItem) -> str:
         return '<div class="pair none">no picture</div>'
     shots = [(shown.picture, f"Picture of {shown.title}", "picture")]
     if shown.heat_map:
-        shots.append((shown.heat_map, f"Heat map over the picture of {shown.title}", "what in it counts"))
+        shots.append((shown.heat_map, f"Heat map over the picture of {shown.title}", "heat map"))
     return '<div class="pair">{}</div>'.format(
         "".join(
             f"<figure>{_image(picture, alt)}<figcaption>{caption}</figcaption></figure>"
@@ -159,7 +159,7 @@ def _pair(shown: ShownItem) -> str:
 
 
 def _bar(shown: ShownItem, span: tuple[float, float]) -> str:
-    """The score as a bar: what speaks for the item to the right, then back by what is taken off."""
+    """The score as a bar: the positive terms to the right, then the negative terms back from there."""
     low, high = span
     width = (high - low) or 1.0
 
@@ -193,7 +193,10 @@ def _change(changed: Change) -> str:
             for title in titles
         )
 
-    return f"""<p>{escape(changed.name)} buys <b>{escape(changed.bought)}</b>, and asks again at once.</p>
+    what = (
+        f"{escape(changed.name)} buys <b>{escape(changed.bought)}</b>. The next answer takes it into account."
+    )
+    return f"""<p>{what}</p>
 <div class="two">
 <div><h3>Before</h3><ol>{listed(changed.before, changed.went, "went")}</ol></div>
 <div><h3>After</h3><ol>{listed(changed.after, changed.came, "came")}</ol></div>
@@ -201,13 +204,13 @@ def _change(changed: Change) -> str:
 
 
 def _search(search: Search) -> str:
-    picture = _image(search.picture, "The picture that is asked with", size=160) if search.picture else ""
+    picture = _image(search.picture, "The picture of the query", size=160) if search.picture else ""
     asked = escape(search.asked if search.picture else f"“{search.asked}”")
     return f'<div class="asked"{_lang(search.asked)}>{picture}<span>{asked}</span></div>\n{_cards(search.answer)}'
 
 
 def _colour(name: str) -> str:
-    return _COLOURS.get(name.removesuffix(" (guessed)"), "others")
+    return _COLOURS.get(name.removesuffix(" (predicted)"), "others")
 
 
 def _lang(text: str) -> str:
@@ -215,7 +218,7 @@ def _lang(text: str) -> str:
 
 
 def _image(picture: bytes | None, alt: str, size: int = 320) -> str:
-    """A picture, made small, as part of the page."""
+    """An <img> with the picture inside, at most `size` pixels wide and high."""
     if picture is None:
         return '<span class="shot none">no picture</span>'
     with Image.open(io.BytesIO(picture)) as opened:

@@ -1,4 +1,4 @@
-"""Gets a space, a filled collection and a fitted head ready. What is there already is kept."""
+"""Prepares a space, a filled collection and a fitted fusion head. Keeps what earlier runs have made."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from itemlens_server.errors import FailedPrecondition
 from itemlens_server.process import tail
 
 NAME = "demo"
-"""Of the space and of the collection."""
+"""Name of the space and of the collection."""
 
 BEHAVIOUR_SECONDS = 4.0
-"""At most so long, since with too few events there is nothing to learn."""
+"""The longest wait. It is bounded since there is nothing to learn from too few events."""
 
 OnProgress = Callable[[Progress], None]
 
@@ -31,12 +31,13 @@ def find_space(models: Path) -> str:
 
 
 def export_space(models: Path, say: Callable[[str], None]) -> str:
-    """Export the demo's space, multilingual texts and pictures, in fp32; its id."""
+    """Export the demo's space for multilingual texts and pictures, in fp32. Return its id."""
     try:
         from itemlens_exporter import presets, space
     except ImportError as error:
         raise FailedPrecondition(
-            f"the demo exports its models first, which needs more: pip install 'itemlens-server[export]' ({error})"
+            "the demo exports its models first and needs further packages: "
+            f"pip install 'itemlens-server[export]' ({error})"
         ) from error
     exported = space.export_space(
         {"text": presets.text("multilingual"), "image": presets.image("lite0")},
@@ -48,7 +49,7 @@ def export_space(models: Path, say: Callable[[str], None]) -> str:
 
 
 def items() -> list[Item]:
-    """The bundled catalogue as the client takes it: title and description on lines of one text."""
+    """The bundled catalogue as items of the client. Title and description are the lines of one text."""
     return [
         Item(
             item.item_id,
@@ -67,7 +68,7 @@ def items() -> list[Item]:
 
 
 def events() -> list[Event]:
-    """What the generated users did, as the client takes it."""
+    """The generated users' events as events of the client."""
     return [
         Event(
             event.user_id,
@@ -83,7 +84,7 @@ def events() -> list[Event]:
 
 
 def collection(client: Client) -> Collection:
-    """The demo's collection, made where there is none."""
+    """The demo's collection, which is created if it does not exist."""
     try:
         return client.get_collection(NAME)
     except NotFound:
@@ -96,7 +97,7 @@ def upload_items(client: Client, given: Sequence[Item], progress: OnProgress) ->
 
 
 def upload_events(client: Client, given: Sequence[Event], progress: OnProgress) -> None:
-    """Add what the users did."""
+    """Add the users' events to the collection."""
     client.upload_events(given, progress=progress).raise_for_errors()
 
 
@@ -114,12 +115,12 @@ def fit(target: str, *, models: Path, data: Path, log: Path) -> None:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
     if done.returncode:
         raise FailedPrecondition(
-            f"fit ended with status {done.returncode}; the end of its output, {log}:\n{tail(log)}"
+            f"fit ended with status {done.returncode}; the end of its output in {log}:\n{tail(log)}"
         )
 
 
 def wait_for_behaviour(client: Client) -> None:
-    """Give the server a moment to learn, in the background, who took what next."""
+    """Give the server a moment to learn from the events in the background."""
     deadline = time.monotonic() + BEHAVIOUR_SECONDS
     while time.monotonic() < deadline and not collection(client).behaviour_sequence_number:
         time.sleep(0.2)

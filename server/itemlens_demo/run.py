@@ -1,4 +1,4 @@
-"""The demonstration from beginning to end. The server that it starts is stopped whatever happens."""
+"""The demo from start to end. The server that it starts is always stopped."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from itemlens_server.process import LocalServer
 
 
 def run(*, models: Path, folder: Path, users: int, keep: bool, language: Language | None) -> None:
-    """Export, serve, upload, fit; then tell of `users` users in the terminal and on a page.
+    """Export, serve, upload and fit; then show the answers for `users` users in the terminal and on a page.
 
     Raises:
         ItemlensError: a step failed, or the server died; the message has the end of the log.
     """
-    # SIGTERM, like Ctrl-C, has to pass through the block that stops the server.
+    # SIGTERM, like Ctrl-C, must leave through the block that stops the server.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     steps = Steps(Console())
     space = _space(steps, models)
@@ -55,7 +55,7 @@ def _space(steps: Steps, models: Path) -> str:
     if space_id := prepare.find_space(models):
         steps.had(f"space {space_id}, in {models}")
         return space_id
-    with steps.step("exporting the encoders to ONNX, multilingual texts and pictures") as say:
+    with steps.step("exporting the encoders of multilingual texts and pictures to ONNX") as say:
         return prepare.export_space(models, say)
 
 
@@ -63,9 +63,9 @@ def _fill(steps: Steps, client: itemlens.Client) -> None:
     items, events = prepare.items(), prepare.events()
     there = prepare.collection(client)
     if there.item_count >= len(items):
-        steps.had(f"{len(items)} items, understood")
+        steps.had(f"{len(items)} items, encoded")
     else:
-        what = f"uploading and understanding {len(items)} items"
+        what = f"uploading and encoding {len(items)} items"
         steps.upload(what, items, lambda given, progress: prepare.upload_items(client, given, progress))
     if there.event_count >= len(events):
         steps.had(f"{len(events):,} events of generated users")
@@ -80,21 +80,21 @@ def _fit(steps: Steps, client: itemlens.Client, server: LocalServer, models: Pat
     else:
         with steps.step("fitting the fusion head to the catalogue"):
             prepare.fit(server.target, models=models, data=folder / "store", log=folder / "fit.log")
-    # Also of a server that was only started again: the last demo took a user's data back, so it learns anew.
-    with steps.step("learning who took what next"):
+    # A restarted server learns again, too: the last demo has deleted a user's events.
+    with steps.step("learning from the events what users take next"):
         prepare.wait_for_behaviour(client)
 
 
 def _tell(steps: Steps, client: itemlens.Client, users: int, language: Language | None, folder: Path) -> Path:
-    """Ask for the stories, print them, and write the page; its path."""
+    """Get the answers, print them and write the page. Return its path."""
     events, people = prepare.events(), bundled.users()[:users]
-    with steps.step(f"asking what to recommend to {len(people)} users, and why"):
+    with steps.step(f"recommending to {len(people)} user{'s' * (len(people) > 1)}, with explanations"):
         stories = [
             story.tell_user(client, user, events, language or story.language_of(user)) for user in people
         ]
     with steps.step("searching by words and by a picture"):
         searches = story.searches(client)
-    with steps.step("recording one more event, and asking again"):
+    with steps.step("recording one more event and recommending again"):
         changed = story.change(client, people[0], events)
     with steps.step("writing the page"):
         there = client.get_collection()

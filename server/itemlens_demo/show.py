@@ -1,4 +1,4 @@
-"""Answers in the terminal: a table of what was found, and why, with the words that carried the score."""
+"""Answers in the terminal: a table of items with reasons, and explanations with highlighted words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from itemlens_demo.answers import (
 )
 
 MARKED = 0.4
-"""Without colours words are marked from this intensity on."""
+"""Without colours, words are marked from this intensity on."""
 _PALE, _FULL = (255, 243, 205), (255, 168, 0)
 
 
@@ -87,7 +87,7 @@ def highlighted(of: Iterable[tuple[str, float]], *, marks: bool = False) -> Text
 
 
 def _shown(piece: str, strength: float, marks: bool) -> float:
-    """How full a piece is highlighted; with marks it is all or nothing. What speaks against the item is not shown."""
+    """The intensity of a piece's highlight; with marks 0 or 1. Pieces that lower the score are not highlighted."""
     full = intensity(piece, strength)
     return float(full > MARKED) if marks else max(full, 0.0)
 
@@ -101,6 +101,6 @@ def colour(intensity: float) -> Style:
 def legend(console: Console) -> Text:
     """What the highlighting means, on one line."""
     if console.color_system is None:
-        return Text(f"«words» that carried the score; {BASELINE}: what any item starts from")
-    scale = (("words that carried the score: ", 0.0), (" little ", 0.35), (" some ", 0.65), (" much ", 1.0))
-    return highlighted(scale).append(f"   {BASELINE}: what any item starts from", "dim")
+        return Text(f"«words» that raised the score; {BASELINE}: a threshold that is subtracted")
+    scale = (("words that raised the score: ", 0.0), (" little ", 0.35), (" some ", 0.65), (" much ", 1.0))
+    return highlighted(scale).append(f"  {BASELINE}: a threshold that is subtracted", "dim")

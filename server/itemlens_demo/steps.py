@@ -1,4 +1,4 @@
-"""Says in the terminal what is being done, how far it is, and how long it took."""
+"""The demo's steps in the terminal: what runs, how far it is and how long it took."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 
 
 class Steps:
-    """One line a step, with its seconds; while it runs a spinner or a bar, if there is a terminal."""
+    """One line per step, with its seconds. A terminal shows a spinner or a bar while the step runs."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -33,16 +33,16 @@ class Steps:
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Seconds since the start."""
         return time.monotonic() - self._began
 
     def had(self, what: str) -> None:
-        """A step that was done an earlier time."""
-        self._line(what, "there already")
+        """Print a step that an earlier run has done."""
+        self._line(what, "already done")
 
     @contextmanager
     def step(self, what: str) -> Iterator[Say]:
-        """A step; gives a function that says how it goes on."""
+        """Run a step. The block gets a function that prints its progress."""
         began = time.monotonic()
         if self.console.is_terminal:
             columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
@@ -60,7 +60,7 @@ class Steps:
         entries: Sequence[Entry],
         send: Callable[[Sequence[Entry], Callable[[itemlens.Progress], None]], None],
     ) -> None:
-        """A step with a progress bar."""
+        """Run a step with a progress bar."""
         began = time.monotonic()
         if self.console.is_terminal:
             columns = (

@@ -1,4 +1,4 @@
-"""Asks the server what the demo tells: three users, three searches, and one event that changes an answer."""
+"""The demo's answers: recommendations for users, three searches, and one event that changes an answer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from itemlens_datasets.bundled import User
 from itemlens_demo.answers import Answer, Language, ask, chinese, title_of
 
 DID = {
-    EventType.PURCHASE: "took",
-    EventType.CART: "put in the cart",
-    EventType.CLICK: "opened",
-    EventType.VIEW: "looked at",
+    EventType.PURCHASE: "bought",
+    EventType.CART: "added to cart",
+    EventType.CLICK: "clicked",
+    EventType.VIEW: "viewed",
 }
-"""What users do, the furthest first."""
+"""The steps of a user with an item, the furthest first."""
 LIST_LENGTH = 6
 SEARCH_LENGTH = 3
 WORDS = ("a present for somebody who plays music", "适合孩子的周末活动")
@@ -29,7 +29,7 @@ BOUGHT = "shop-acoustic-guitar"
 
 @dataclass(frozen=True, eq=False)
 class Did:
-    """A past item and the furthest that the user went with it."""
+    """A past item and the user's furthest step with it."""
 
     item: Item
     furthest: EventType
@@ -37,7 +37,7 @@ class Did:
 
 @dataclass(frozen=True, eq=False)
 class UserStory:
-    """What a user did, what is recommended and why."""
+    """A user's past items and interests, and the recommendations with their reasons."""
 
     user: User
     did: tuple[Did, ...]
@@ -115,7 +115,7 @@ def _search(client: Client, *, words: str | None = None, picture: bytes | None =
 
 
 def mirrored(picture: bytes) -> bytes:
-    """A picture that the catalogue does not hold: mirrored and cropped."""
+    """The picture mirrored and cropped, which the catalogue does not hold; as PNG."""
     with Image.open(io.BytesIO(picture)) as opened:
         image = ImageOps.mirror(opened.convert("RGB"))
     margin = image.width // 12
@@ -125,12 +125,12 @@ def mirrored(picture: bytes) -> bytes:
 
 
 def change(client: Client, user: User, events: Iterable[Event]) -> Change:
-    """Record one purchase more, for a copy of `user` that is made for it, and see what it does to the list.
+    """Record one more purchase for a copy of `user`, and compare the lists before and after it.
 
-    The user's own history stays as it is, so that the demo tells the same story the next time.
+    The user's own history does not change, so the next demo shows the same answers.
     """
     twin = f"{user.user_id}-twin"
-    client.delete_user(twin)  # of a run that was broken off
+    client.delete_user(twin)  # left by an interrupted run
     try:
         client.record_events(
             replace(event, user_id=twin, event_id=f"twin-{event.event_id}")

@@ -1,4 +1,4 @@
-"""The stories in the terminal."""
+"""Prints the answers in the terminal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from itemlens_demo.story import DID, Change, Search, UserStory
 
 MOST_RECOMMENDED = 4
 MOST_PAST = 5
-"""The page has more of both."""
+"""The page shows more of both."""
 
 
 def user(console: Console, told: UserStory) -> None:
-    """What a user did, what is recommended and why."""
+    """Print a user's past items, and the recommendations with their reasons."""
     _heading(console, told.user.name, told.user.user_id)
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
@@ -35,7 +35,7 @@ def user(console: Console, told: UserStory) -> None:
 
 
 def change(console: Console, changed: Change) -> None:
-    """What one event did to a list."""
+    """Print how one event changed a list."""
     _heading(console, "an event changes the next answer")
     console.print(Text.assemble(f"{changed.name} now buys ", (changed.bought, "bold"), ". Recommended next:"))
     for place, title in enumerate(changed.after, 1):
@@ -46,24 +46,24 @@ def change(console: Console, changed: Change) -> None:
 
 
 def search(console: Console, search: Search) -> None:
-    """What a search found."""
+    """Print what a search found."""
     _heading(console, "search", search.asked)
     console.print(show.table(search.answer))
 
 
 def what_next(steps: Steps, *, target: str, models: Path, store: Path, page: Path) -> None:
-    """What to try now; `target` is where the server goes on, "" if it is stopped."""
+    """Print what to try next. `target` is the address of the running server, "" if it is stopped."""
     console = steps.console
-    _heading(console, "what next", f"all this took {steps.seconds:.0f} s")
+    _heading(console, "what next", f"the demo took {steps.seconds:.0f} s")
 
     def line(text: str) -> None:
         console.print(Text(text), soft_wrap=True)
 
     line(f"The page, with pictures and heat maps:  {page.resolve().as_uri()}")
     if target:
-        line(f"The server goes on at {target} until Ctrl-C. Ask it from another terminal:\n")
+        line(f"The server runs at {target} until Ctrl-C. Query it from another terminal:\n")
     else:
-        line("The server is stopped. Start it again, and ask it from another terminal:\n")
+        line("The server is stopped. Start it again and query it from another terminal:\n")
         line(f"  itemlens serve --models {models} --data {store}\n")
     target = target or "localhost:50051"
     line(

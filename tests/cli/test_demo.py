@@ -1,4 +1,4 @@
-"""`itemlens demo`, whole, over a tiny space: no weights are exported."""
+"""`itemlens demo` over a tiny space, from start to end: no weights are exported."""
 
 from __future__ import annotations
 
@@ -53,38 +53,38 @@ def first(models: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     return demo(models, folder, "--users", "2")
 
 
-def test_it_goes_the_whole_way(first: subprocess.CompletedProcess[str], folder: Path) -> None:
+def test_it_runs_all_steps(first: subprocess.CompletedProcess[str], folder: Path) -> None:
     assert first.returncode == 0, first.stdout + first.stderr
-    for told in (
+    for line in (
         "✓ starting a server",
-        "✓ uploading and understanding 304 items",
+        "✓ uploading and encoding 304 items",
         "✓ fitting the fusion head to the catalogue",
         "user-001",
         "user-002",
         "search  this picture, which is not in the catalogue",
         "itemlens serve --models",
     ):
-        assert told in first.stdout
+        assert line in first.stdout
     assert "user-003" not in first.stdout
     assert "<html" in (folder / "page.html").read_text(encoding="utf-8")
     assert "stopped" in (folder / "server.log").read_text(encoding="utf-8")
 
 
-def test_the_second_time_it_goes_on_from_what_is_there(
+def test_the_second_run_keeps_what_the_first_has_made(
     first: subprocess.CompletedProcess[str], models: Path, folder: Path
 ) -> None:
     before = {path.name for path in models.iterdir()}
     again = demo(models, folder, "--users", "1", "--language", "zh")
     assert again.returncode == 0, again.stdout + again.stderr
-    for told in (
-        "304 items, understood  there already",
-        "fusion head, fitted to the catalogue  there already",
+    for line in (
+        "304 items, encoded  already done",
+        "fusion head, fitted to the catalogue  already done",
     ):
-        assert told in again.stdout
+        assert line in again.stdout
     assert {path.name for path in models.iterdir()} == before
 
 
-def test_a_server_that_cannot_start_ends_it_with_the_end_of_its_log(models: Path, tmp_path: Path) -> None:
+def test_if_the_server_cannot_start_the_error_has_the_end_of_its_log(models: Path, tmp_path: Path) -> None:
     (tmp_path / "store").touch()  # the data folder is a file
     done = demo(models, tmp_path)
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Small answers made by hand."""
+"""Small answers, made by hand."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def picture() -> bytes:
 
 @pytest.fixture
 def answer(picture: bytes) -> Make:
-    """Makes an answer of one item; `words` are what words of its text add to the score."""
+    """Makes an answer of one item. `words`: what each word of its text adds to the score."""
 
     def make(title: str, body: str, words: dict[str, float], *, pictured: bool = True) -> Answer:
         text = f"{title}\n{body}"

@@ -1,4 +1,4 @@
-"""What an answer is turned into for people: sums that still add up, and words at their places."""
+"""Answers as they are shown: rounded sums that still add up, and words at their places."""
 
 from __future__ import annotations
 
@@ -30,17 +30,19 @@ def test_terms_sum_up_by_name_with_the_baseline_last() -> None:
     assert terms == pytest.approx({"words": 0.3, "picture": 0.5, BEHAVIOUR: 0.3, BASELINE: -0.25})
 
 
-def test_a_predicted_channel_is_named_so() -> None:
-    assert answers.terms([Part(PartKind.CHANNEL, "image", 0.5, predicted=True)]) == {"picture (guessed)": 0.5}
+def test_a_predicted_channel_is_marked_as_predicted() -> None:
+    assert answers.terms([Part(PartKind.CHANNEL, "image", 0.5, predicted=True)]) == {
+        "picture (predicted)": 0.5
+    }
 
 
-def test_shares_leave_out_the_baseline_and_what_speaks_against() -> None:
+def test_shares_leave_out_the_baseline_and_negative_terms() -> None:
     terms = {"words": 0.6, "picture": 0.2, BEHAVIOUR: -0.1, BASELINE: -0.3}
     assert answers.shares(terms) == pytest.approx({"words": 0.75, "picture": 0.25})
     assert answers.spoken_shares(terms) == f"words 75%, picture 25%, {BEHAVIOUR} against"
     assert answers.spoken_shares({"words": -0.1, BASELINE: -0.3}) == "words against"
     assert answers.spoken_shares({"words": 1.0, "picture": 0.004, BEHAVIOUR: -0.004}) == "words 100%"
-    assert answers.spoken_shares({}) == "nothing speaks for it"
+    assert answers.spoken_shares({}) == "nothing raises its score"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_small_scores_get_more_digits() -> None:
     assert answers.figure(-0.25, 3, "+") == "−0.250"
 
 
-def test_pieces_give_back_the_whole_text() -> None:
+def test_the_pieces_joined_are_the_whole_text() -> None:
     text = "Latte 🎨 art\nWith milk."
     parts = [word("Latte", text, 0.2), word("art", text, 0.1), word("milk", text, -0.4)]
     pieces = list(answers.pieces(text, parts, "text", 0.2))
@@ -80,18 +82,18 @@ def test_pieces_of_chinese() -> None:
     assert pieces == [("成都慢生活四日，喝", 0.0), ("盖碗", 0.5), ("茶", 1.0)]
 
 
-def test_a_word_that_also_predicts_a_picture_counts_twice() -> None:
+def test_the_parts_of_a_word_that_also_predicts_a_picture_are_added() -> None:
     text = "teapot"
     parts = [word("teapot", text, 0.1), word("teapot", text, 0.2, channel="image", predicted=True)]
     assert list(answers.pieces(text, parts, "text", 0.6)) == [("teapot", pytest.approx(0.5))]
 
 
-def test_pieces_of_another_text_are_not_taken() -> None:
+def test_parts_of_another_text_are_ignored() -> None:
     parts = [word("a", "a", 0.1, source_channel="reviews")]
     assert list(answers.pieces("a b", parts, "text", 0.1)) == [("a b", 0.0)]
 
 
-def test_places_that_overlap_or_lie_outside_do_no_harm() -> None:
+def test_places_that_overlap_or_lie_outside_are_cut() -> None:
     def token(start: int, end: int) -> Part:
         return Part(PartKind.TOKEN, "text", 0.1, source_channel="text", start=start, end=end)
 

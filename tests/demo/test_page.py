@@ -1,4 +1,4 @@
-"""The page: nothing from outside, titles are text and not markup, and every bar adds up to its score."""
+"""The page: it loads nothing, titles are text and not markup, and every bar adds up to its score."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_titles_are_text(built: str, parsed: Checker) -> None:
     assert not re.search(r"\$[a-z]", built), "a placeholder is left"
 
 
-def test_nothing_comes_from_outside(built: str, parsed: Checker) -> None:
+def test_the_page_loads_nothing(built: str, parsed: Checker) -> None:
     assert not re.search(r"https?://|url\(|@import|<link", built)
     images = [attributes for tag, attributes in parsed.tags if tag == "img"]
     assert images
@@ -118,7 +118,7 @@ def test_scores_below_zero_stay_on_the_bar(answer: Make) -> None:
     assert "= −0.400" in shown
 
 
-def test_chinese_says_that_it_is(built: str) -> None:
+def test_chinese_text_has_its_language(built: str) -> None:
     assert '<h2 lang="zh">林 &amp; Maya</h2>' in built
     assert '<li lang="zh"><span class="came">茶</span></li>' in built
 

@@ -1,4 +1,4 @@
-"""The terminal: exactly the words that carried the score are highlighted."""
+"""The terminal: exactly the words that raised the score most are highlighted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT = [("Dial", 0.8), (" in a ", 0.0), ("grinder", 0.5), (", ", 0.9), ("time", 
 
 
 def highlighted(text: Text) -> list[str]:
-    """What has a background."""
+    """The pieces that have a background."""
     spans = [span for span in text.spans if getattr(span.style, "bgcolor", None)]
     return [text.plain[span.start : span.end] for span in spans]
 
@@ -42,7 +42,7 @@ def test_chinese_is_highlighted_by_character() -> None:
     assert highlighted(text) == ["慢生活", "茶"]
 
 
-def test_the_stronger_the_fuller() -> None:
+def test_stronger_words_have_a_fuller_colour() -> None:
     weak, strong = show.colour(0.2).bgcolor, show.colour(1.0).bgcolor
     assert weak and strong and weak.triplet and strong.triplet
     assert weak.triplet.blue > strong.triplet.blue
@@ -64,7 +64,7 @@ def test_an_item_shows_its_sum_its_shares_and_its_sentence(answer: Make) -> None
     assert "words +0.250  picture +0.250  baseline −0.100  =  0.400" in shown
     assert "words 50%, picture 50%" in shown
     assert "Because <you> asked." in shown
-    assert shown.count("Barista") == 1, "the title is not told twice"
+    assert shown.count("Barista") == 1, "the title is not shown twice"
 
 
 def test_the_table_has_title_id_score_and_reason(answer: Make) -> None:

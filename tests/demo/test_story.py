@@ -1,4 +1,4 @@
-"""What the demo tells, without a server."""
+"""The demo's answers, without a server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_change_names_what_came_and_what_went() -> None:
     assert (change.came, change.went) == (("d",), ("c",))
 
 
-def test_users_are_told_in_their_language() -> None:
+def test_each_user_gets_answers_in_their_language() -> None:
     users = {user.user_id: user for user in bundled.users(count=3)}
     assert [story.language_of(users[user_id]) for user_id in bundled.SHOWCASE_USERS] == ["en", "zh", "en"]
 
@@ -36,7 +36,7 @@ def test_what_the_story_names_is_in_the_catalogue() -> None:
     ]
 
 
-def test_the_picture_asked_with_is_another_one() -> None:
+def test_the_picture_of_the_query_is_not_in_the_catalogue() -> None:
     pictures = {item.item_id: item.picture for item in bundled.items()}
     original = pictures[story.PICTURED]
     assert original
