@@ -94,6 +94,32 @@ def test_inputs_of_many_calls_are_joined_and_large_calls_are_split(held: Held) -
     assert [len(batch) for batch in held.batches] == [1, 8, 4]
 
 
+class Waits:
+    """Counts how often threads begin to wait for a condition of a batcher."""
+
+    def __init__(self, condition: threading.Condition) -> None:
+        self._condition, self._begun = condition, threading.Semaphore(0)
+        wait = condition.wait
+
+        def counted(timeout: float | None = None) -> bool:
+            self._begun.release()  # the lock is still held: whoever takes it next finds the thread waiting
+            return wait(timeout)
+
+        condition.wait = counted  # type: ignore[method-assign]
+
+    def begun(self, count: int = 1) -> bool:
+        """Whether `count` threads begin to wait."""
+        return all(self._begun.acquire(timeout=10) for _ in range(count))
+
+    def again(self, count: int) -> bool:
+        """Wake all who wait; whether `count` of them find nothing to do, and wait again."""
+        with self._condition:
+            while self._begun.acquire(blocking=False):
+                pass
+            self._condition.notify_all()
+        return self.begun(count)
+
+
 @dataclass
 class LowLatency:
     """A batcher of three workers with a low-latency run. An input stands still until it is let go."""
@@ -108,6 +134,7 @@ class LowLatency:
         self.batcher: Batcher[str, str] = Batcher(
             [own] * 3, plan=Plan(), name="test", low_latency=partial(self._run, "low latency")
         )
+        self.workers = Waits(self.batcher._work)
 
     def _run(self, how: str, inputs: list[str]) -> list[str]:
         self.ran.put((how, inputs))
@@ -139,8 +166,8 @@ class TestWhatComesAlone:
         assert alone.begun(1) == [("low latency", ["a"])]
         for name in "bc":
             alone.submit(name)
-        with pytest.raises(queue.Empty):
-            alone.ran.get(timeout=0.1)
+        assert alone.workers.again(2)
+        assert alone.ran.empty()
         alone.go["a"].set()
         assert alone.begun(2) == [("own", ["b"]), ("own", ["c"])]
 
@@ -331,9 +358,12 @@ class TestABoundedQueue:
     def test_bulk_calls_wait_for_room_and_take_none_from_interactive_ones(self) -> None:
         held = Held(AdmissionControl(queue_tokens=10))
         held.submit("bulk", tokens=11, call=CallContext(priority=Priority.BULK))
+        calls = Waits(held.batcher._queue_shrank)
         with ThreadPoolExecutor(1) as threads:
             more = threads.submit(held.submit, "more bulk", call=CallContext(priority=Priority.BULK))
+            assert calls.begun()
             interactive = held.submit("a")
+            assert calls.again(1)
             assert not more.done()
             held.go.set()
             assert more.result(timeout=30).results() == ["MORE BULK"]
@@ -383,9 +413,11 @@ class TestAWorkerIsKeptFromBulk:
         monkeypatch.setattr("itemlens_server.engine.batcher.CALM_SECONDS", 1e6)
         assert batcher.submit([Input("quick")], CallContext()).results() == ["quick"]
         assert started.acquire(timeout=5)
+        workers = Waits(batcher._work)
         self.bulk(batcher)
         assert started.acquire(timeout=5)
-        assert not started.acquire(timeout=0.1)
+        assert workers.again(1)
+        assert not started.acquire(blocking=False)
         assert batcher.submit([Input("quick")], CallContext()).results() == ["quick"]
 
     def test_after_a_while_bulk_has_all(
