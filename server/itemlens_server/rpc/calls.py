@@ -70,6 +70,19 @@ def said(received: Received) -> Any:
     return received.request
 
 
+def check_reply(size: int, most: int, done: int, asked: int, field: str) -> None:
+    """Check the `size` of a reply to the first `done` of the entries that `field` asks for.
+
+    Raises:
+        InvalidArgument: it is larger than a message may be.
+    """
+    if size > most:
+        raise InvalidArgument(
+            f"the answer to the first {done} of {asked} has {size} bytes already, and a message may have {most}: "
+            "ask for fewer at once", field,
+        )  # fmt: skip
+
+
 def call_context(context: Context, priority: Priority) -> CallContext:
     """Who calls, how urgently (`priority`, if the caller does not say), and how long.
 

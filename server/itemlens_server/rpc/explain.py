@@ -9,6 +9,7 @@ import numpy as np
 from itemlens.v1 import itemlens_pb2
 from itemlens_server.errors import InvalidArgument
 from itemlens_server.rpc import messages
+from itemlens_server.rpc.calls import check_reply
 from itemlens_server.rpc.errors import item_status
 from itemlens_server.services import (
     CallContext,
@@ -31,6 +32,7 @@ class Explain:
     """Why items get their scores."""
 
     explainer: Explainer
+    max_bytes: int
 
     def __call__(
         self, request: itemlens_pb2.ExplainRequest, call: CallContext
@@ -45,10 +47,16 @@ class Explain:
         else:
             query = messages.query(request.user)
             result = self.explainer.explain_query(request.collection, query, request.item_ids, options, call)
-        return itemlens_pb2.ExplainResponse(
-            space_id=result.space_id, warnings=messages.warnings(result.warnings),
-            explanations=[_explanation(e, n) for n, e in enumerate(result.explanations)],
-        )  # fmt: skip
+        reply = itemlens_pb2.ExplainResponse(
+            space_id=result.space_id, warnings=messages.warnings(result.warnings)
+        )
+        reply_bytes = 0
+        for n, explanation in enumerate(result.explanations):
+            message = reply.explanations.add()
+            message.CopyFrom(_explanation(explanation, n))
+            reply_bytes += message.ByteSize()
+            check_reply(reply_bytes, self.max_bytes, n + 1, len(request.item_ids), "item_ids")
+        return reply
 
 
 def _options(request: itemlens_pb2.ExplainRequest) -> ExplainOptions:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itemlens.v1 import catalog_pb2, common_pb2
 from itemlens_server.errors import InvalidArgument, NotFound, quoted
 from itemlens_server.rpc import messages
+from itemlens_server.rpc.calls import check_reply
 from itemlens_server.rpc.errors import item_status
 from itemlens_server.services import CallContext, Catalogue, ItemInput, Space, StoredItem, stored_content
 
@@ -63,11 +64,7 @@ class GetItems:
                 for h in self.catalogue.vectors(collection, [item.label]).values():
                     message.vector.CopyFrom(messages.one_vector(h, common_pb2.VECTOR_ROLE_ITEM, space_id))
             reply_bytes += message.ByteSize()
-            if reply_bytes > self.max_bytes:
-                raise InvalidArgument(
-                    f"the first {n + 1} of {len(request.item_ids)} items have {reply_bytes} bytes, and a message has "
-                    f"at most {self.max_bytes}: ask for fewer at once", "item_ids",
-                )  # fmt: skip
+            check_reply(reply_bytes, self.max_bytes, n + 1, len(request.item_ids), "item_ids")
         return reply
 
 

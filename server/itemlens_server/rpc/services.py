@@ -38,7 +38,7 @@ def item_lens(adapter: RpcAdapter, use: UseCases, pool: Executor, computing: Exe
         "Encode": adapter.unary_on_loop(Encode(use.batch_encoder, pool), itemlens.EncodeRequest),
         "Fuse": adapter.unary(Fuse(use.fuser), itemlens.FuseRequest),
         "Recommend": adapter.unary_on_loop(recommend, itemlens.RecommendRequest),
-        "Explain": adapter.unary(Explain(use.explainer), itemlens.ExplainRequest),
+        "Explain": adapter.unary(Explain(use.explainer, adapter.max_bytes), itemlens.ExplainRequest),
     }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import repeat
+from typing import TypeAlias
 
 import numpy as np
 
@@ -35,6 +36,10 @@ from itemlens_server.storage.records import StoredItem
 MOST_ITEMS = 100
 
 
+# What was scored, with the stored item; or why there is none.
+_Found: TypeAlias = tuple[RecommendedItem, StoredItem] | ItemlensError
+
+
 @dataclass(frozen=True)
 class ExplainOptions:
     """What is to be said of each item."""
@@ -62,10 +67,11 @@ class Explanation:
 
 @dataclass(frozen=True)
 class ExplainResult:
-    """An explanation for each item, in order, and the space that scored."""
+    """An explanation for each item, in order, and the space that scored. Each is worked out when it is its turn:
+    together they may be larger than memory."""
 
     space_id: str
-    explanations: tuple[Explanation, ...]
+    explanations: Iterator[Explanation]
     warnings: tuple[Warning, ...] = ()
 
 
@@ -152,75 +158,86 @@ class Explainer:
         options: ExplainOptions,
         call: CallContext,
     ) -> ExplainResult:
+        explanations = self._explanations(collection, scorer, item_ids, scored, options, call)
+        return ExplainResult(collection.space.space_id, explanations, tuple(warnings))
+
+    def _explanations(
+        self,
+        collection: Collection,
+        scorer: Scorer,
+        item_ids: Sequence[str],
+        scored: Sequence[RecommendedItem | ItemlensError],
+        options: ExplainOptions,
+        call: CallContext,
+    ) -> Iterator[Explanation]:
         language = check_language(options.language)
-        stored = {
-            i: self.catalogue.stored_item(collection, i, with_data=True) for i in dict.fromkeys(item_ids)
-        }
         named = titles(self.catalogue, collection, scorer.named_items())
-        items: list[StoredItem | ItemlensError] = []
-        for outcome in scored:
-            items.append(
-                outcome if isinstance(outcome, ItemlensError) else _unchanged(scorer, outcome, stored)
+        ids = iter(item_ids)
+        for group in self._groups(collection, scorer, scored):
+            encoded = self._encode(
+                collection, [f[1] for f in group if not isinstance(f, ItemlensError)], call
             )
-        explanations = []
-        encoded = self._encode(collection, [i for i in items if isinstance(i, StoredItem)], call)
-        for item_id, outcome, item in zip(item_ids, scored, items, strict=True):
-            inputs = item if isinstance(item, ItemlensError) else next(encoded)
-            if isinstance(outcome, ItemlensError) or isinstance(inputs, ItemlensError):
-                error = outcome if isinstance(outcome, ItemlensError) else inputs
-                assert isinstance(error, ItemlensError)
-                explanations.append(Explanation(item_id, error))
-                continue
-            parts, sums = scorer.by_place(outcome.interest, outcome.position, inputs)
-            sources = scorer.by_source(outcome.interest, outcome.position)
-            assert isinstance(item, StoredItem)
-            explanations.append(
-                Explanation(
+            for found, item_id in zip(group, ids, strict=False):  # takes no id beyond the group
+                inputs = found if isinstance(found, ItemlensError) else next(encoded)
+                if isinstance(found, ItemlensError) or isinstance(inputs, ItemlensError):
+                    error = found if isinstance(found, ItemlensError) else inputs
+                    assert isinstance(error, ItemlensError)
+                    yield Explanation(item_id, error)
+                    continue
+                outcome, item = found
+                parts, sums = scorer.by_place(outcome.interest, outcome.position, inputs)
+                sources = scorer.by_source(outcome.interest, outcome.position)
+                yield Explanation(
                     item_id, None, outcome.score, outcome.score - sum(p.value for p in parts),
                     tuple(scorer.by_channel(outcome.interest, outcome.position)), tuple(sources), tuple(parts),
                     tuple(sums) if options.with_sums else (),
                     sentence(language, sources, [p for s in sums for p in s.places], lambda i: named.get(i, i)),
                     tuple(heat_maps(collection.space, options.heat_map, item, sums)) if options.heat_map else (),
-                )
-            )  # fmt: skip
-        return ExplainResult(collection.space.space_id, tuple(explanations), tuple(warnings))
+                )  # fmt: skip
+
+    def _groups(
+        self, collection: Collection, scorer: Scorer, scored: Sequence[RecommendedItem | ItemlensError]
+    ) -> Iterator[list[_Found]]:
+        """The stored items, in order, by as many as have the inputs of one call: the z of an input takes up to a
+        megabyte."""
+        group: list[_Found] = []
+        inputs = 0
+        for outcome in scored:
+            found = (
+                outcome if isinstance(outcome, ItemlensError) else self._found(collection, scorer, outcome)
+            )
+            count = 0 if isinstance(found, ItemlensError) else len(found[1].inputs)
+            if group and inputs + count > self.settings.max_inputs:
+                yield group
+                group, inputs = [], 0
+            group.append(found)
+            inputs += count
+        yield group
+
+    def _found(self, collection: Collection, scorer: Scorer, scored: RecommendedItem) -> _Found:
+        """The stored item whose row was scored."""
+        item_id = scored.item_id
+        item = self.catalogue.stored_item(collection, item_id, with_data=True)
+        if isinstance(item, ItemlensError):
+            return item
+        if item is None or item.label != scorer.snapshot.view.labels[scored.position]:
+            return NotFound(f"item {item_id!r} was changed or deleted meanwhile; ask again", "item", item_id)
+        # Its attributes may be large, and are not explained.
+        return scored, replace(item, document=replace(item.document, attributes={}))
 
     def _encode(
         self, collection: Collection, items: Sequence[StoredItem], call: CallContext
     ) -> Iterator[list[PlacedInput] | ItemlensError]:
-        """The inputs of each item with their places, in order; all of them are encoded in one submission, or in as few
-        as the limit of inputs allows: the z of one takes up to a megabyte. What the encoder refuses is refused for
-        the items of that submission."""
+        """The inputs of each item with their places, in order. What the encoder refuses is refused for all of them."""
         contents = [[stored_content(collection.space, item, i) for i in item.inputs] for item in items]
-        begin = 0
-        while begin < len(items):
-            end, size = begin + 1, len(contents[begin])
-            while end < len(items) and size + len(contents[end]) <= self.settings.max_inputs:
-                size += len(contents[end])
-                end += 1
-            flat = [content for own in contents[begin:end] for content in own]
-            try:
-                outcomes = iter(self.encoder.encode(collection.space, flat, "item", call, with_places=True))
-            except Overloaded as error:
-                yield from repeat(error, end - begin)
-            else:
-                for own in contents[begin:end]:
-                    yield _placed([(content, next(outcomes)) for content in own])
-            begin = end
-
-
-def _unchanged(
-    scorer: Scorer, scored: RecommendedItem, stored: Mapping[str, StoredItem | ItemlensError | None]
-) -> StoredItem | ItemlensError:
-    """The stored item whose row was scored."""
-    item = stored.get(scored.item_id)
-    if isinstance(item, ItemlensError):
-        return item
-    if item is None or item.label != scorer.snapshot.view.labels[scored.position]:
-        return NotFound(
-            f"item {scored.item_id!r} was changed or deleted meanwhile; ask again", "item", scored.item_id
-        )
-    return item
+        flat = [content for own in contents for content in own]
+        try:
+            outcomes = iter(self.encoder.encode(collection.space, flat, "item", call, with_places=True))
+        except Overloaded as error:
+            yield from repeat(error, len(items))
+        else:
+            for own in contents:
+                yield _placed([(content, next(outcomes)) for content in own])
 
 
 def _placed(

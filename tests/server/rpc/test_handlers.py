@@ -50,7 +50,7 @@ CALLS: list[tuple[Any, Message]] = [
     (Encode(USE_CASE, POOL), itemlens_pb2.EncodeRequest(inputs=[CONTENT])),
     (Fuse(USE_CASE), itemlens_pb2.FuseRequest(inputs=[itemlens_pb2.FuseInput(contents=[CONTENT])])),
     (Recommend(USE_CASE, POOL, POOL), itemlens_pb2.RecommendRequest(user=USER)),
-    (Explain(USE_CASE), itemlens_pb2.ExplainRequest(user=USER, item_ids=["a"])),
+    (Explain(USE_CASE, 1), itemlens_pb2.ExplainRequest(user=USER, item_ids=["a"])),
 ]
 
 

@@ -123,6 +123,15 @@ class TestItems:
             after = page[-1].label
         assert seen == ["i0", "i1", "i3", "i4", "i5", "i6", "i2"]
 
+    def test_reads_by_row_sort_nothing(self, store: Store, collection: int) -> None:
+        upsert(store, collection, item("a", "red"))
+        reader, statements = store.reader(), list[str]()
+        reader._connection.set_trace_callback(statements.append)
+        assert list(reader.page(collection, 0, 3)) and list(reader.raw_vectors(collection, ENCODERS))
+        plans = [row[3] for s in statements for row in reader._connection.execute(f"EXPLAIN QUERY PLAN {s}")]
+        reader._connection.set_trace_callback(None)
+        assert len(statements) >= 2 and not [step for step in plans if "TEMP B-TREE" in step]
+
     def test_raw_vectors_come_item_by_item_from_a_row_on(self, store: Store, collection: int) -> None:
         [first] = upsert(store, collection, item("a", "red", (b"P1", b"P2")))
         upsert(store, collection, item("b", "blue"))

@@ -1,4 +1,4 @@
-"""Reads of items are bounded by bytes while they are read, not when all is read."""
+"""Replies of many entries are bounded by bytes while they are made, not when all is made."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from itemlens.v1 import catalog_pb2
+from itemlens.v1 import catalog_pb2, common_pb2, itemlens_pb2
 from itemlens_server.errors import InvalidArgument
 from itemlens_server.rpc import items
+from itemlens_server.rpc.explain import Explain
 from itemlens_server.rpc.items import GetItems, ListItems
-from itemlens_server.services import CallContext, StoredItem
+from itemlens_server.services import CallContext, ExplainResult, Explanation, StoredItem
 from itemlens_server.storage.records import Document
 
 SIZE = 1000
@@ -52,10 +53,31 @@ def listed(catalogue: Any, **request: Any) -> tuple[int, str]:
 def test_one_id_many_times_stops_where_the_message_is_full() -> None:
     catalogue: Any = Catalogue()
     request = catalog_pb2.GetItemsRequest(item_ids=["a"] * 1000)
-    with pytest.raises(InvalidArgument, match="the first 11 of 1000 items") as refused:
+    with pytest.raises(InvalidArgument, match="the first 11 of 1000") as refused:
         GetItems(catalogue, 10 * SIZE + 500)(request, CallContext())
     assert refused.value.field == "item_ids"
     assert catalogue.read == 11
+
+
+def test_explanations_stop_where_the_message_is_full() -> None:
+    done = 0
+
+    def explanations() -> Iterator[Explanation]:
+        nonlocal done
+        while True:
+            done += 1
+            yield Explanation("a", sentence="x" * SIZE)
+
+    class Explainer:
+        def explain_query(self, *_: object) -> ExplainResult:
+            return ExplainResult("sp", explanations())
+
+    explainer: Any = Explainer()
+    user = common_pb2.UserSide(user_id="u")
+    request = itemlens_pb2.ExplainRequest(user=user, item_ids=["a"] * 100)
+    with pytest.raises(InvalidArgument, match="the first 11 of 100"):
+        Explain(explainer, 10 * SIZE + 500)(request, CallContext())
+    assert done == 11
 
 
 def test_a_page_ends_where_it_has_grown_large(monkeypatch: pytest.MonkeyPatch) -> None:
