@@ -211,7 +211,7 @@ def test_of_a_megabyte_only_what_the_model_may_read_is_tokenised(
     library = tokenizer._tokenizer
     monkeypatch.setattr(tokenizer, "_tokenizer", Counted())
     tokens = tokenizer.encode(text, "item")
-    assert sum(given) <= len("passage: ") + MAX * CHARACTERS_PER_TOKEN
+    assert len(given) <= 2 and max(given) <= len("passage: ") + MAX * CHARACTERS_PER_TOKEN
     assert len(tokens.ids) <= MAX
     assert tokens.truncated == (len(text.strip()) > 10)
 
