@@ -194,6 +194,34 @@ class TestSettings:
         assert server.wait() == 0
 
 
+class TestAfterAMishap:
+    def test_what_a_killed_fit_or_export_left_is_removed_and_keeps_nothing_from_starting(
+        self, tiny: Tiny, tmp_path: Path
+    ) -> None:
+        models = Path(shutil.copytree(tiny.models, tmp_path / "models"))
+        for name in (".fit-abcd", ".export-abcd"):
+            shutil.copytree(tiny.models / tiny.fitted, models / name)
+        with Server(models, tmp_path / "data", space="") as server, server.client() as client:
+            assert client.space().space_id == tiny.plain
+        assert {path.name for path in models.iterdir()} == {tiny.plain, tiny.fitted, tiny.other}
+
+    def test_one_damaged_space_keeps_no_other_from_being_served(self, tiny: Tiny, tmp_path: Path) -> None:
+        models = Path(shutil.copytree(tiny.models, tmp_path / "models"))
+        (models / tiny.other / "manifest.json").write_text("{")
+        with Server(models, tmp_path / "data") as server, server.client() as client:
+            assert client.space("tiny").space_id == tiny.plain
+            with pytest.raises(itemlens.FailedPrecondition) as error:
+                client.space(tiny.other)
+            assert str(models) not in str(error.value) and tiny.plain not in str(error.value)
+            server.wait_for_log(rf"{tiny.other}.*passed over")
+
+    def test_a_space_for_new_collections_is_told_where_others_stay(self, tiny: Tiny, tmp_path: Path) -> None:
+        with Server(tiny.models, tmp_path) as server, server.client() as client:
+            client.upsert([Item("a", text="red")]).raise_for_errors()
+        with Server(tiny.models, tmp_path, "--space", "other") as server:
+            server.wait_for_log(rf"collection default stays in space {tiny.fitted}.*{tiny.other}")
+
+
 class TestServingInstall:
     def test_starts_and_answers_without_torch_transformers_and_optimum(
         self, tiny: Tiny, tmp_path: Path

@@ -194,18 +194,18 @@ def verify(directory: Path) -> Manifest:
         manifest = Manifest.load(directory)
     except (OSError, ValueError) as error:
         raise FailedPrecondition(
-            f"{directory / MANIFEST} cannot be read: {error}; export the space again"
+            f"{directory / MANIFEST} cannot be read: {error}; export the space again or put a copy of it back"
         ) from error
     if manifest.computed_space_id() != manifest.space_id:
         raise FailedPrecondition(
-            f"{directory / MANIFEST} was changed after it was made; export the space again"
+            f"{directory / MANIFEST} was changed after it was made; export the space again or put a copy of it back"
         )
     for file in manifest.files():
         path = directory / file.path
         if not path.is_file():
-            raise FailedPrecondition(f"{path} is missing; export the space again")
+            raise FailedPrecondition(f"{path} is missing; export the space again or put a copy of it back")
         if describe_file(directory, file.path).sha256 != file.sha256:
             raise FailedPrecondition(
-                f"{path} is damaged (its hash is not the manifest's); export the space again"
+                f"{path} is damaged (its hash is not the manifest's); export the space again or put a copy of it back"
             )
     return manifest

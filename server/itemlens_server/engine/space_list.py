@@ -50,7 +50,8 @@ class SpaceList:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except (OSError, ValueError) as error:
-                damaged[folder.name] = f"{folder / MANIFEST} cannot be read: {error}"
+                on_one_line = " ".join(str(error).split())
+                damaged[folder.name] = f"{folder / MANIFEST} cannot be read: {on_one_line}"
                 continue
             if manifest.space_id == folder.name:
                 spaces[folder.name] = manifest
@@ -73,7 +74,7 @@ class SpaceList:
             return self.spaces[space]
         if self.damaged and (space in self.damaged or not self.spaces):
             told = self.damaged.get(space) or "; ".join(self.damaged.values())
-            raise FailedPrecondition(f"{told}; export the space again")
+            raise FailedPrecondition(f"{told}; export the space again or put a copy of it back")
         if not self.spaces:
             raise NotFound(
                 f"no space in {self.models}; make one with: itemlens export --models {self.models}",

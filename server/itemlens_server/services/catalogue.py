@@ -114,6 +114,14 @@ class Catalogue:
                 collection.snapshot().view.alive_count,
                 space.space_id,
             )
+            if self._settings.space and not space.same_encoders(self._models.load(self._default_space)):
+                log.warning(
+                    "collection %s stays in space %s, which has other encoders than %s: the setting `space` is for "
+                    "new collections",
+                    record.name,
+                    space.space_id,
+                    self._default_space,
+                )
 
     def space(self, name: str) -> Space:
         """The space with this id or name; the default space for an empty string.
