@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
 import itemlens
 from itemlens._target import check, is_local, proxy
 from itemlens._transport import channel_options
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(
@@ -86,6 +91,21 @@ def test_what_no_proxy_names_has_none(exceptions: str) -> None:
     environment = {"http_proxy": "http://proxy:3128", "no_proxy": exceptions}
     assert proxy(target, environment) == ""
     assert proxy("other.example:1", environment) == "proxy:3128 (from http_proxy)"
+
+
+def test_every_channel_of_ours_has_these_options() -> None:
+    packages = ("clients/python/itemlens", "clients/bench", "server")
+    without = [
+        f"{path.relative_to(ROOT)}:{call.lineno}"
+        for package in packages
+        for path in (ROOT / package).rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "insecure_channel"
+        and not any("options" in ast.unparse(given) for given in (*call.args, *call.keywords))
+    ]
+    assert without == []
 
 
 def test_unavailable_names_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

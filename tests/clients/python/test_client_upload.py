@@ -57,7 +57,10 @@ def test_bad_items_are_reported_and_the_rest_is_stored(client: Any, fake: Fake, 
         report.raise_for_errors()
 
 
-@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED])
+@pytest.mark.parametrize(
+    "code",
+    [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED],
+)
 def test_a_break_in_the_middle_is_mended(client: Any, fake: Fake, code: grpc.StatusCode) -> None:
     fake.break_after = deque([2, 0, 3])
     fake.break_with = Failure(code)
