@@ -116,6 +116,7 @@ def test_every_reply_belongs_to_its_request(fresh: Server) -> None:
         grpc.StatusCode.DEADLINE_EXCEEDED,
         grpc.StatusCode.CANCELLED,
         grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.UNAVAILABLE,  # many hang-ups on one connection; our client tries again
     }
     assert len(asked) > TEXTS / 3
     with (
