@@ -24,9 +24,8 @@ class Stopped(Exception):
 
 
 class StopSignals:
-    """The signals, for the main thread. Block them before the first other thread starts, which inherits the block.
-
-    So does a child process: start it with `preexec_fn=StopSignals.unblock`.
+    """The signals, for the main thread. Block them before the first other thread starts, which inherits the block, as
+    a child process would: the server starts none.
     """
 
     def __init__(self) -> None:
@@ -36,11 +35,6 @@ class StopSignals:
     def block() -> None:
         """Keep the signals for `wait` and `run`."""
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
-
-    @staticmethod
-    def unblock() -> None:
-        """Let this thread take the signals in the usual way again."""
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
 
     def wait(self) -> None:
         """Wait for a signal."""

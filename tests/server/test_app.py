@@ -114,6 +114,26 @@ def test_a_picture_that_is_being_decoded_does_not_hold_the_stop(server: Server) 
     blocked.go.set()
 
 
+def test_a_call_that_outlasts_the_drain_is_cut_off(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "END_SECONDS", 0.1)
+    settings = Settings(models=tiny.models, data=tmp_path, listen="127.0.0.1:0", threads=2, drain_seconds=0.1)
+    server = Server(settings)
+    blocked = Blocked(server.catalogue.collections)
+    monkeypatch.setattr(server.catalogue, "collections", blocked)
+    monkeypatch.setattr(server.catalogue, "maintain", lambda: False)
+    with grpc.insecure_channel(f"127.0.0.1:{server.start()}") as channel:
+        call = channel.unary_unary("/itemlens.v1.Catalog/ListCollections").future(b"", timeout=60)
+        assert blocked.entered.wait(timeout=60)
+        assert not server.stop()
+        with pytest.raises(grpc.RpcError):
+            call.result()
+    blocked.go.set()
+    server._end_threads()
+    server.store.close()
+
+
 def test_with_nothing_to_do_all_threads_end(server: Server) -> None:
     server.start()
     assert server.stop()

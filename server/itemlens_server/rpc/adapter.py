@@ -1,4 +1,4 @@
-"""The frame in which every call runs: who calls, where the work is done, and what becomes of an error.
+"""The frame in which every call runs: how many may be open, where each is worked on, and who is told of it.
 
 Calls are taken in by one event loop. `unary` and `stream` have their handler work in a thread of the pool;
 `unary_on_loop` is for a coroutine, which must not block.

@@ -70,7 +70,7 @@ class Connection(asyncio.Protocol):
         self._streams: dict[int, _Stream] = {}
         self._next = 1
         self._window = self._stream_window = FIRST_WINDOW
-        self._most_streams = 1 << 31
+        self._most_streams = 0  # until the server says how many
         self._room = asyncio.Event()
         self._received = bytearray()
         self._taken = 0
@@ -195,6 +195,9 @@ class Connection(asyncio.Protocol):
         self._room.set()
 
     def _settle(self, payload: bytes) -> None:
+        if not self._most_streams:
+            self._most_streams = 1 << 31  # there is no limit if it does not name one
+            self._room.set()
         for name, value in struct.iter_unpack(">HI", payload):
             if name == INITIAL_WINDOW_SIZE:
                 for stream in self._streams.values():

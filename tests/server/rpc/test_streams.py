@@ -1,0 +1,90 @@
+"""Open streams: who is ended, when, and with which words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+
+import pytest
+
+from itemlens_server.errors import Overloaded, Unavailable
+from itemlens_server.rpc.streams import OpenStreams
+
+LONG = 1000.0
+
+
+async def silence() -> AsyncIterator[str]:
+    await asyncio.Event().wait()
+    yield "never"
+
+
+async def one() -> AsyncIterator[str]:
+    yield "request"
+
+
+async def begun(waiting: Awaitable[object]) -> asyncio.Future[object]:
+    """It, once it waits."""
+    task = asyncio.ensure_future(waiting)
+    await asyncio.sleep(0)
+    return task
+
+
+def test_requests_are_read_up_to_the_end() -> None:
+    async def read() -> list[str | None]:
+        streams, requests = OpenStreams(1, LONG), one()
+        return [await streams.read(requests), await streams.read(requests)]
+
+    assert asyncio.run(read()) == ["request", None]
+
+
+@pytest.mark.parametrize("what", ["read", "write"])
+def test_an_idle_caller_is_told_so(what: str) -> None:
+    async def idle() -> None:
+        streams = OpenStreams(1, 0.01)
+        await (streams.read(silence()) if what == "read" else streams.write(asyncio.Event().wait()))  # type: ignore[arg-type]
+
+    with pytest.raises(Unavailable, match=r"idle for 0\.01 seconds"):
+        asyncio.run(idle())
+
+
+def test_each_new_stream_past_the_limit_ends_the_one_that_waits_longest() -> None:
+    async def fill() -> None:
+        streams = OpenStreams(2, LONG)
+        with streams.opened(), streams.opened():
+            with pytest.raises(Overloaded, match="2 streams are open"), streams.opened():
+                pass
+            first = await begun(streams.read(silence()))
+            second = await begun(streams.write(asyncio.Event().wait()))  # type: ignore[arg-type]
+            for ended, stays in ((first, second), (second, None)):
+                with streams.opened():
+                    with pytest.raises(Unavailable, match="idle longest"):
+                        await ended
+                    assert stays is None or not stays.done()
+
+    asyncio.run(fill())
+
+
+def test_a_stop_ends_what_waits_for_a_request_and_lets_answers_be_sent() -> None:
+    async def stop() -> None:
+        streams, sent = OpenStreams(2, LONG), asyncio.Event()
+        reading = await begun(streams.read(silence()))
+        writing = await begun(streams.write(sent.wait()))  # type: ignore[arg-type]
+        streams.stop()
+        with pytest.raises(Unavailable, match="server is stopping"):
+            await reading
+        with pytest.raises(Unavailable, match="server is stopping"):
+            await streams.read(one())
+        sent.set()
+        await writing
+
+    asyncio.run(stop())
+
+
+def test_a_caller_who_hangs_up_is_no_timeout() -> None:
+    async def hang_up() -> None:
+        reading = await begun(OpenStreams(1, LONG).read(silence()))
+        reading.cancel()
+        await reading
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(hang_up())
