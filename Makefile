@@ -8,7 +8,8 @@ CLIENT := clients/python
 space := $(subst ,, )
 # CONSTRAINED= takes the newest versions that the ranges admit.
 CONSTRAINED ?= -c constraints.txt
-TRIALS := tests/e2e/test_kills.py tests/e2e/test_fuzz.py tests/e2e/test_storms.py tests/server/engine/test_picture_mutations.py
+TRIALS := tests/e2e/test_kills.py tests/e2e/test_fuzz.py tests/e2e/test_storms.py tests/server/engine/test_picture_mutations.py \
+  tests/server/services/test_equal_contents.py
 MODELS ?= models
 DEMO ?= demo
 
