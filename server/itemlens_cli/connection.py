@@ -12,10 +12,10 @@ from itemlens_server.errors import FailedPrecondition, InvalidArgument, Itemlens
 
 
 def checked_target(target: str) -> str:
-    """The target, if it is one.
+    """Check a target and give it back.
 
     Raises:
-        InvalidArgument: it is none; the message says what to write.
+        InvalidArgument: it is not a target; the message says what to write.
     """
     try:
         return check(target)
@@ -28,7 +28,7 @@ def connected(target: str, **settings: Any) -> Iterator[itemlens.Client]:
     """A client, with the client's errors as those that the command line prints.
 
     Raises:
-        InvalidArgument: `target` is none.
+        InvalidArgument: `target` is not a target.
         FailedPrecondition: no server answers there.
         ItemlensError: what the server says.
     """

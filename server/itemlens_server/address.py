@@ -30,7 +30,7 @@ class Address:
         """An address as it was written.
 
         Raises:
-            ValueError: it is none; the message says what to write.
+            ValueError: it is not an address; the message says what to write.
         """
         if text.startswith(_UNIX):
             if text.partition(":")[2].strip("/"):
@@ -67,7 +67,7 @@ class Address:
         """Try to take it, and give it back.
 
         Raises:
-            FailedPrecondition: it is taken, or is none of this machine's.
+            FailedPrecondition: it is taken, or this machine does not have it.
         """
         try:
             if self.host:

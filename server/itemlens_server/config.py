@@ -217,7 +217,7 @@ class Settings(BaseSettings):
 
 
 def warn_of_unknown_variables(environment: Mapping[str, str] = os.environ) -> None:
-    """Log each variable that looks like a setting and is none. Not an error: Kubernetes sets some by itself."""
+    """Log each ITEMLENS_ variable that is not a setting. It is not an error: Kubernetes sets some by itself."""
     for variable in sorted(environment):
         name = variable.upper().removeprefix(PREFIX)
         if name == variable.upper() or name.lower() in Settings.model_fields:

@@ -27,7 +27,7 @@ class SettingsFile:
         """Read a file in which only `names` may be keys.
 
         Raises:
-            InvalidArgument: it cannot be read, is not YAML, or has a key that is none of `names` or comes twice.
+            InvalidArgument: it cannot be read, is not YAML, or has a key twice or one that is not in `names`.
         """
         text = _text(path)
         try:
@@ -72,7 +72,7 @@ def _text(path: Path) -> str:
         # The contents of a folder or pipe would read as no settings, and the server would run with defaults.
         if not path.is_file():
             path.stat()
-            raise InvalidArgument(f"{path} is no regular file; write the settings to one")
+            raise InvalidArgument(f"{path} is not a regular file; write the settings to one")
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InvalidArgument(f"{path} cannot be read: {error.strerror}") from error

@@ -129,7 +129,7 @@ def test_what_looks_wrong_but_has_one_meaning_is_taken(server: Server) -> None:
 # What is wrong, the environment, the settings file, the arguments, and what the message must hold.
 # {server} is the address of a running server, {folder} an empty folder with a file `file`.
 COMMANDS: dict[str, tuple[dict[str, str], str, str, tuple[str, ...]]] = {
-    "a variable that is no number": (
+    "a variable that is not a number": (
         {"ITEMLENS_THREADS": "many"}, "", "serve",
         ("ITEMLENS_THREADS is 'many'", "it must be a whole number, at least 0"),
     ),
@@ -196,7 +196,7 @@ COMMANDS: dict[str, tuple[dict[str, str], str, str, tuple[str, ...]]] = {
     ),
     "move to an unknown space": ({}, "", "move shop nope --target {server}", ("'nope'",)),
     "move without a server": ({}, "", "move shop nope --target localhost:1", ("no server answers at localhost:1",)),
-    "fit without a store": ({}, "", "fit --data {folder}/none --target {server}", ("there is no store in",)),
+    "fit without a store": ({}, "", "fit --data {folder}/none --target {server}", ("there is no store in", "give its folder with --data")),
     "fit with a target without port": ({}, "", "fit --target localhost", ("has no port", "'localhost:50051'")),
     "bench with a setting without value": ({}, "", "bench encode --set max_k", ("--set name=value",)),
 }  # fmt: skip

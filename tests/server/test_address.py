@@ -47,7 +47,7 @@ def test_this_machine_reaches_it(listen: str, target: str) -> None:
         ("", "it is not an address"),
     ],
 )
-def test_what_is_no_address_is_refused_with_the_cure(listen: str, cure: str) -> None:
+def test_what_is_not_an_address_is_refused_with_the_cure(listen: str, cure: str) -> None:
     with pytest.raises(ValueError, match=cure):
         Address.parse(listen)
 

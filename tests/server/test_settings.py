@@ -146,5 +146,5 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_what_is_no_regular_file_is_named_and_not_passed_over(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
-        with pytest.raises(InvalidArgument, match=f"{path.name} is no regular file"):
+        with pytest.raises(InvalidArgument, match=f"{path.name} is not a regular file"):
             Settings.read(path)

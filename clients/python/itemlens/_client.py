@@ -51,7 +51,7 @@ class Client(BlockingUnderstand, BlockingCatalog, BlockingUpload):
         options: further gRPC channel options.
 
     Raises:
-        ValueError: `target` is a URL, has no port, or is no address.
+        ValueError: `target` is a URL, has no port, or is not an address.
         ItemlensError: from every call; the classes below it say what is wrong.
     """
 

@@ -19,11 +19,11 @@ _EXCEPTIONS = ("no_grpc_proxy", "no_proxy")
 
 
 def check(target: str) -> str:
-    """The target, if it is one: host:port, [IPv6]:port, unix:PATH, or what else gRPC has a resolver for.
+    """Check a target and give it back: host:port, [IPv6]:port, unix:PATH, or what else gRPC has a resolver for.
 
     Raises:
         TypeError: it is not a str.
-        ValueError: it is a URL, has no port, or is no address.
+        ValueError: it is a URL, has no port, or is not an address.
     """
     if not isinstance(target, str):
         raise TypeError(f"target must be a str such as 'localhost:50051', not a {type(target).__name__}")
@@ -37,7 +37,7 @@ def is_local(target: str) -> bool:
 
 
 def proxy(target: str, environment: Mapping[str, str] = os.environ) -> str:
-    """The proxy that gRPC asks for a target, as "host:port (from http_proxy)"; "" where there is none."""
+    """The proxy that gRPC asks for a target, as "host:port (from http_proxy)"; "" for none."""
     variable = next((name for name in _PROXIES if environment.get(name)), "")
     if not variable or is_local(target):
         return ""
@@ -49,7 +49,7 @@ def proxy(target: str, environment: Mapping[str, str] = os.environ) -> str:
 
 
 def _hosts(target: str) -> list[str]:
-    """The hosts that a target names; none for one that is no address of the network."""
+    """The hosts that a target names; none for a socket of this machine."""
     if url := _URL.match(target):
         raise ValueError(
             f"target {target!r} is a URL; give host and port alone: {url[1] or 'localhost:50051'!r}"

@@ -92,7 +92,7 @@ class Store:
         """
         path = directory / FILE
         if not path.is_file():
-            raise FailedPrecondition(f"there is no store in {directory}")
+            raise FailedPrecondition(f"there is no store in {directory}; give its folder with --data")
         connection = connect_read_only(path)
         schema.check(connection)
         return Reader(connection)

@@ -53,7 +53,7 @@ def test_what_grpc_understands_is_taken(target: str) -> None:
     ],
 )
 @pytest.mark.parametrize("flavour", [itemlens.Client, itemlens.AsyncClient])
-def test_what_is_no_target_is_refused_with_the_cure(flavour: type, target: str, cure: str) -> None:
+def test_what_is_not_a_target_is_refused_with_the_cure(flavour: type, target: str, cure: str) -> None:
     with pytest.raises(ValueError, match=cure):
         flavour(target)
 
