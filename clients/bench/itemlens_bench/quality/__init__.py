@@ -1,5 +1,5 @@
-"""How good the answers of a running server are, on real data, with yardsticks from the same data beside them.
+"""The quality of a running server's answers on real data, beside yardsticks from the same data.
 
-A data set is a module with its rows (`grocery`, `fashion`, `movies`); what they share is in the others. All figures
-come from answers over gRPC; yardsticks are plain numpy. `itemlens eval` is the command over it.
+Each data set has a module with its report rows (`grocery`, `fashion`, `movies`); the other modules are shared. All
+figures come from answers over gRPC. Yardsticks are plain numpy. `itemlens eval` runs it.
 """

@@ -1,4 +1,4 @@
-"""Asking the server: many questions from a few threads, with a bar."""
+"""Asks the server many questions from a few threads, with a progress bar."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 TIED = 1e-6
-"""Scores nearer than this are the same: rounding of float32 sums."""
+"""Scores that differ by less are equal: float32 sums are rounded."""
 AT_ONCE = 256
-"""Queries whose scores of all items are in memory at a time."""
+"""Number of queries whose scores of all items are in memory at a time."""
 DEEP = 100
-"""How much of a list is read to see ties. At most 61 items share a title, so a target that ties with one of the
-first ten is within the first hundred."""
+"""Length of the lists that are read to find ties. At most 61 items share a title, so a target that ties with one of
+the first ten is among the first hundred."""
 
 
 @dataclass(frozen=True)
 class Asking:
-    """A client, how many questions it has under way, and where progress is shown."""
+    """A client, its number of concurrent questions, and the console that shows progress."""
 
     client: Client
     console: Console
     threads: int = 4
 
     def each(self, what: str, ask: Callable[[T], R], questions: Sequence[T]) -> list[R]:
-        """`ask` of every question, in order."""
+        """The results of `ask` for all questions, in their order."""
         with self.bar() as bar, ThreadPoolExecutor(self.threads) as pool:
             return list(bar.track(pool.map(ask, questions), len(questions), description=what))
 
     def bar(self) -> Progress:
-        """A progress bar that is left standing with the time taken."""
+        """A progress bar that stays on the screen with the time taken."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         return Progress(*columns, console=self.console)
 
     def encode_texts(self, what: str, texts: Sequence[str], batch: int = 64) -> NDArray[np.float32]:
-        """Raw vectors of texts scaled to length 1, as plain numpy would compare them; float32, (texts, dimension)."""
+        """Raw encoder vectors of texts, scaled to length 1; float32 [texts, dimension]."""
         parts = [texts[n : n + batch] for n in range(0, len(texts), batch)]
         vectors = self.each(what, lambda t: self.client.encode(t, unit_length=True).vectors, parts)
         return np.concatenate(vectors)
@@ -56,13 +56,13 @@ class Asking:
     def encode_pictures(
         self, what: str, pictures: Sequence[PictureInput], batch: int = 16
     ) -> NDArray[np.float32]:
-        """The same of pictures."""
+        """Raw encoder vectors of pictures, scaled to length 1; float32 [pictures, dimension]."""
         parts = [pictures[n : n + batch] for n in range(0, len(pictures), batch)]
         vectors = self.each(what, lambda p: self.client.encode(pictures=p, unit_length=True).vectors, parts)
         return np.concatenate(vectors)
 
     def fuse(self, inputs: Sequence[Item | FuseInput], space: str, batch: int = 16) -> NDArray[np.float32]:
-        """ITEM vectors of contents that are not in the catalogue."""
+        """ITEM vectors of contents that are not in the catalogue; float32 [inputs, fused dimension]."""
         parts = [inputs[n : n + batch] for n in range(0, len(inputs), batch)]
         return np.concatenate([self.client.fuse(part, space=space).vectors for part in parts])
 
@@ -78,7 +78,7 @@ class Question:
 def find(
     asking: Asking, what: str, questions: Sequence[Question], collection: str, ks: Sequence[int] = (10,)
 ) -> list[Floats]:
-    """Hit rate of each question's target at each of `ks`, ties by expectation, read from the first DEEP served."""
+    """Hits of each question's target, one array per k, ties by expectation, read from the first DEEP served items."""
 
     def ask(question: Question) -> list[float]:
         reply = asking.client.recommend(question.side, k=DEEP, collection=collection)
@@ -89,7 +89,7 @@ def find(
 
 
 def hit(items: Sequence[Recommendation], target: str, k: int) -> float:
-    """Expected hit at k if items of equal score came in random order: clip((k - better) / (tied + 1), 0, 1)."""
+    """Expected hit at k if items of equal score came in random order: clip((k - better) / tied, 0, 1)."""
     score = next((item.score for item in items if item.item_id == target), None)
     if score is None:
         return 0.0
@@ -101,7 +101,7 @@ def hit(items: Sequence[Recommendation], target: str, k: int) -> float:
 def similar(
     queries: NDArray[np.float32], items: NDArray[np.float32], targets: Sequence[int], k: int
 ) -> Floats:
-    """The yardstick of `find`: hit rate at k by dot product, the cosine of unit vectors; ties by expectation."""
+    """The yardstick for `find`: hits at k by dot product, the cosine of unit vectors; ties by expectation."""
     hits = []
     for start in range(0, len(queries), AT_ONCE):
         scores = queries[start : start + AT_ONCE] @ items.T

@@ -1,4 +1,4 @@
-"""Getting the collections of a data set ready: uploaded, fitted once, all in one space."""
+"""Prepares the collections of a data set: uploads them, fits once, and moves all of them to one space."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itemlens import Event, Item, NotFound
 from .ask import Asking
 
 Fit = Callable[[str], None]
-"""Fits a collection's space and moves the collection to it: `itemlens fit`."""
+"""Fits a space to a collection and moves the collection to it: `itemlens fit`."""
 
 UPLOAD_SECONDS = 600.0
 MOVE_SECONDS = 1800.0
@@ -25,8 +25,10 @@ def ensure(
     further: Sequence[Item] = (),
     events: Sequence[Event] = (),
 ) -> None:
-    """Make the collection and fill it, if it does not hold so many items and events already. What is `further` of
-    its items is merged into them in any case: what they have is not added again."""
+    """Create the collection and fill it, unless it holds as many items and events already.
+
+    `further` is merged into the items in any case; what they have already is not added again.
+    """
     client = asking.client
     try:
         there = client.get_collection(name)
@@ -57,10 +59,10 @@ def _upload(asking: Asking, name: str, what: str, items: Sequence[Item], *, merg
 
 
 def fit_and_move(asking: Asking, fitted: str, siblings: Sequence[str], fit: Fit | None) -> str:
-    """Fit the collection `fitted` (None: it is fitted already) and move its siblings to its space; the space's id.
+    """Fit the collection `fitted` (`fit` None: it is fitted already), and move its siblings to its space.
 
-    A move builds all graphs before it returns, so that lists are measured as they are served later, not from rows
-    that are still scanned.
+    Return the space's id. A move builds all graphs before it returns, so lists are measured with the graphs that
+    serve them later, not with a scan of new rows.
     """
     if fit is not None:
         fit(fitted)
@@ -80,13 +82,13 @@ def await_behaviour(asking: Asking, name: str) -> None:
     """Wait until the server has learnt from the events in the background.
 
     Raises:
-        TimeoutError: it has not.
+        TimeoutError: it has not within LEARNING_SECONDS.
     """
     started = time.monotonic()
-    with asking.console.status(f"{name}: the server learns from events"):
+    with asking.console.status(f"{name}: the server is learning from events"):
         while not asking.client.get_collection(name).behaviour_sequence_number:
             if time.monotonic() - started > LEARNING_SECONDS:
                 raise TimeoutError(
-                    f"{name}: no behaviour after {LEARNING_SECONDS:g} s; were there events to fit?"
+                    f"{name}: nothing learnt from events after {LEARNING_SECONDS:g} s; check that it has events"
                 )
             time.sleep(0.5)

@@ -1,9 +1,9 @@
-"""Do the parts of an explanation name what the score hangs on? The deletion test.
+"""The deletion test: do the parts of an explanation name what the score depends on?
 
-User = item i (liked), candidate = a random one of i's top 5. The words (cells) with the largest parts are removed,
-10, 20, 30 and 50% of them; what is left is encoded again and its score taken. Reported is the mean fall of the score,
-parts minus as many random ones. Punctuation and special tokens are not eligible; a cell is filled with the picture's
-mean colour. After V. Petsiuk et al., "RISE", BMVC 2018.
+The user likes item i; the candidate is a random one of i's top 5. The test removes the words (cells) with the largest
+parts, 10, 20, 30 and 50% of them, encodes the rest again and scores it. The report has the mean fall of the score,
+minus that for the same number of random words (cells). Punctuation and special tokens are never removed. A removed
+cell gets the picture's mean colour. After V. Petsiuk et al., "RISE", BMVC 2018.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Falls:
-    """Mean fall of each case's score: what was named removed, and what was drawn removed."""
+    """Mean fall of each case's score, after the removal of the largest parts and of random ones."""
 
     parts: Floats
     drawn: Floats
 
     @property
     def difference(self) -> Floats:
-        """Parts minus random, case by case."""
+        """Largest parts minus random ones, case by case."""
         return self.parts - self.drawn
 
 
 def texts(
     asking: Asking, item_ids: Sequence[str], collection: str, channel: str, others: Sequence[str], seed: int
 ) -> Falls:
-    """The test on words; the candidate is sought and scored by its words alone, `others` being at weight 0."""
+    """The test on words. Candidates are found and scored by words alone: the channels `others` have weight 0."""
     alone = {other: ChannelWeight(weight=0.0) for other in others}
     stored = {}
     for entry in asking.client.get_items(item_ids, collection=collection):
@@ -77,7 +77,7 @@ def texts(
 def pictures(
     asking: Asking, pairs: Sequence[tuple[str, str]], collection: str, channel: str, seed: int
 ) -> Falls:
-    """The test on cells: for each (product, photo), both items of `collection`, the product asks for the photo."""
+    """The test on cells: for each (product, photo), both items of `collection`, a user who likes the product."""
 
     def ask(n: int) -> tuple[float, float]:
         rng = random.Random(f"{seed} {n}")
@@ -121,7 +121,7 @@ def _falls(
         spoilt.append(spoil(largest[:count]))
         spoilt += [spoil(rng.sample(list(parts), count)) for _ in range(RANDOM_DRAWS)]
     scores = asking.fuse(spoilt, space).astype(np.float64) @ query.astype(np.float64)
-    # Each row: the largest removed, then the draws.
+    # Columns: the largest removed, then the random draws.
     falls = (explained.score - scores).reshape(len(SHARES), 1 + RANDOM_DRAWS)
     return float(falls[:, 0].mean()), float(falls[:, 1:].mean())
 
@@ -135,12 +135,12 @@ def without(text: str, spans: Sequence[tuple[int, int]]) -> str:
     """`text` with some spans of characters cut out, and the blanks around them joined."""
     gone = set().union(*(range(start, end) for start, end in spans)) if spans else set()
     kept = "".join(" " if n in gone else character for n, character in enumerate(text))
-    # A text that loses its last word is a blank, which no encoder takes: a full stop says nothing either.
+    # Encoders refuse a blank text, so a text without words becomes a full stop.
     return " ".join(kept.split()) or "."
 
 
 def fill(picture: bytes, cells: Sequence[tuple[int, int]], grid: tuple[int, int]) -> bytes:
-    """`picture` with some cells (row, column) of a grid over it in its mean colour, as PNG."""
+    """`picture` with some cells (row, column) of a grid filled with its mean colour, as PNG."""
     pixels = np.array(Image.open(io.BytesIO(picture)).convert("RGB"))
     colour = pixels.reshape(-1, 3).mean(0).round().astype(np.uint8)
     rows = np.linspace(0, pixels.shape[0], grid[0] + 1).round().astype(int)

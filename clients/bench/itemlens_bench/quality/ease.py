@@ -1,8 +1,8 @@
-"""The yardstick for "what comes next": EASE, written again so that it shares no code with what it measures.
+"""The yardstick for the next item: EASE, in an implementation that shares no code with the server.
 
 H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019. B = I - P / diag(P) with P the inverse of
 the Gram matrix of the 0/1 user-item matrix plus lambda. A history's score is sum_j a_j B_j, a_j = decay by place over
-the last `WINDOW` different items, the same as the server's defaults; what was seen is left out.
+the last `WINDOW` different items, with the server's defaults. Items of the history are left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LAMBDAS = (100.0, 300.0, 500.0, 1000.0, 2000.0, 3000.0)
 
 @dataclass(frozen=True)
 class Taken:
-    """One event, as far as the yardstick looks at it."""
+    """The fields of one event that the yardstick uses."""
 
     user: str
     item: str
@@ -32,7 +32,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class Next:
-    """A question: what comes after `history` (oldest first)? All of it was seen."""
+    """A question: which item comes after `history` (oldest first)? No item of it is an answer."""
 
     user: str
     history: tuple[Taken, ...]
@@ -47,8 +47,10 @@ def split(events: Sequence[Taken], share: float) -> tuple[list[Taken], list[Take
 
 
 def questions(past: Sequence[Taken], later: Sequence[Taken], least_history: int = 3) -> list[Next]:
-    """A question for each wanted later event whose user has at least `least_history` earlier ones; all that the user
-    did before it, later events too, is its history."""
+    """One question for each wanted later event whose user has at least `least_history` earlier events.
+
+    The history is all that the user did before that event, later events included.
+    """
     before: dict[str, list[Taken]] = {}
     for event in past:
         before.setdefault(event.user, []).append(event)
@@ -72,7 +74,7 @@ def matrix(events: Sequence[Taken], items: Mapping[str, int]) -> Floats:
 
 
 def ease(x: Floats, regularisation: float) -> Floats:
-    """B, [items, items] with a zero diagonal: row j is what having taken j says of the others."""
+    """B, float64 [items, items] with a zero diagonal. Row j is what having taken j says about the other items."""
     gram = x.T @ x
     p = np.linalg.inv(gram + regularisation * np.eye(len(gram)))
     b = -p / np.diag(p)[None, :]
@@ -81,7 +83,7 @@ def ease(x: Floats, regularisation: float) -> Floats:
 
 
 def shares(history: Sequence[Taken], window: int = WINDOW, decay: float = DECAY) -> dict[str, float]:
-    """a_j of the last `window` different items: the largest weight of its events x decay by place from the newest."""
+    """a_j of the last `window` different items: an item's largest event weight x decay ** its place from the newest."""
     weights: dict[str, float] = {}
     for event in reversed(history):
         weights[event.item] = max(event.weight, weights.get(event.item, 0.0))
@@ -90,7 +92,7 @@ def shares(history: Sequence[Taken], window: int = WINDOW, decay: float = DECAY)
 
 
 def hits(asked: Sequence[Next], items: Mapping[str, int], k: int, b: Floats) -> Floats:
-    """Whether each answer is among the k best of what was not seen."""
+    """Whether each answer is among the k best of the items that are not in the history."""
 
     def score(question: Next) -> Floats:
         known = {items[item]: a for item, a in shares(question.history).items() if item in items}
@@ -100,7 +102,7 @@ def hits(asked: Sequence[Next], items: Mapping[str, int], k: int, b: Floats) -> 
 
 
 def popular(asked: Sequence[Next], items: Mapping[str, int], k: int, counts: Floats) -> Floats:
-    """The same for the most taken items."""
+    """The same for a ranking by popularity."""
     return _hits(asked, items, k, lambda _: counts.copy())
 
 
@@ -115,7 +117,7 @@ def _hits(asked: Sequence[Next], items: Mapping[str, int], k: int, score: Callab
 
 
 def tuned(past: Sequence[Taken], k: int) -> float:
-    """The lambda that serves best on the last tenth of `past`."""
+    """The lambda with the most hits on the last tenth of `past`."""
     earlier, slice_ = split(past, 0.9)
     items = columns(earlier)
     asked, x = questions(earlier, slice_), matrix(earlier, items)

@@ -1,9 +1,9 @@
 """Fashion: 30,706 products with a title and a small picture.
 
-`fashion` holds all of it; in `fashion-half` a random half of the items have lost their picture, which is the
-collection that is fitted, so that the fit never saw those pictures; `fashion-titles` holds 3,000 items of that half,
-with their title alone. A query is two random words of an item's title, its picture cropped, mirrored and dimmed, or
-both; 37% of the items share their title with another, so hits count ties by expectation.
+The collection `fashion` holds all of it. In `fashion-half` a random half of the items have no picture; it is the
+collection that is fitted, so the fit never saw those pictures. `fashion-titles` holds 3,000 items of that half with
+their title alone. A query is two random words of an item's title, its picture cropped, mirrored and dimmed, or both.
+37% of the items share their title with another item, so hits count ties by expectation.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TITLE_ITEMS = 3000
 COMPARED = 50
 K = 10
 PICTURE_WEIGHTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
-"""Of a raw picture's cosine against a raw text's, tried for the yardstick."""
+"""Weights of the raw picture cosine relative to the raw text cosine, tried for the yardstick."""
 TUNING_QUERIES = 500
 
 Vectors: TypeAlias = NDArray[np.float32]
@@ -48,11 +48,11 @@ class Fashion:
         return frozenset(item.item_id for item in self.items if draw(item.item_id) < 0.5)
 
     def half(self) -> list[Item]:
-        """All items, the hidden ones without picture."""
+        """All items; the hidden ones have no picture."""
         return [_bare(item) if item.item_id in self.hidden else item for item in self.items]
 
     def titles(self) -> list[Item]:
-        """Some of the hidden ones, with their title alone."""
+        """Some of the hidden items, with their title alone."""
         hidden = sorted((i for i in self.items if i.item_id in self.hidden), key=lambda i: draw(i.item_id))
         return [_bare(item) for item in hidden[:TITLE_ITEMS]]
 
@@ -68,7 +68,7 @@ class Asked:
 
 
 def measure(asking: Asking, *, data: Fashion, fit: Fit | None, seed: int, queries: int) -> list[ReportRow]:
-    """All rows of fashion. Lists against exact ones, and explanations, are asked for with a third of `queries`."""
+    """All rows of fashion. Recall and explanations are measured with a third of `queries`."""
     titles = data.titles()
     ensure(asking, HALF, data.half())
     ensure(asking, ALL, data.items)
@@ -147,7 +147,7 @@ def _search_rows(asking: Asking, asked: Asked, data: Fashion, seed: int) -> list
 
 @dataclass(frozen=True)
 class RawHits:
-    """Hit rates of each query by raw cosines, the yardstick; `weight` of the picture was tuned on other queries."""
+    """The yardstick: hits of each query by raw cosines. The picture's `weight` was tuned on other queries."""
 
     words: Floats
     picture: Floats
@@ -199,11 +199,11 @@ def _half_rows(asking: Asking, asked: Asked, data: Fashion, seed: int) -> list[R
 
 
 def _same_scores(asking: Asking, asked: Asked, data: Fashion, seed: int) -> ReportRow:
-    """Largest difference of a score by words alone between an item with its picture and the same item without:
-    the target and random hidden items, in both collections.
+    """The largest difference of a score by words between an item with its picture and the same item without.
 
-    The words are encoded once, and both collections asked with that vector. A text that is encoded anew, beside
-    others, may differ in its last bit; what that makes of the same difference is told beside it.
+    The items are the target and random hidden items, in both collections. The words are encoded once, and both
+    collections are searched with that vector. A text that is encoded again, beside others, may differ in the last
+    bit; the yardstick column has the difference in that case.
     """
     rng = random.Random(seed)
     hidden = sorted(data.hidden)

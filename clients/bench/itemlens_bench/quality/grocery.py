@@ -1,8 +1,8 @@
 """Grocery: 81 products with one studio picture each, and photos of them taken in shops.
 
-M. Klasson et al., "A Hierarchical Grocery Store Image Dataset with Visual and Semantic Labels", WACV 2019. Asked is
-with the photos of the split `val`; those of `train` are further pictures of their items in `grocery-photos`, which
-is the collection that is fitted.
+M. Klasson et al., "A Hierarchical Grocery Store Image Dataset with Visual and Semantic Labels", WACV 2019. The queries
+are the photos of the split `val`. Those of `train` are further pictures of their items in `grocery-photos`, which is
+the collection that is fitted.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ KS = (1, 5)
 
 @dataclass(frozen=True)
 class Grocery:
-    """The data set: products with their studio picture; train photos, to be merged into them; and val photos, each an
-    item of its own whose attribute `product` is what it shows."""
+    """The data set: products with their studio picture, train photos to be merged into them, and val photos.
+
+    Each val photo is a separate item; its attribute `product` names what it shows.
+    """
 
     items: Sequence[Item]
     train: Sequence[Item]
@@ -37,10 +39,10 @@ class Grocery:
 
 
 def measure(asking: Asking, *, data: Grocery, fit: Fit | None, seed: int, queries: int) -> list[ReportRow]:
-    """All rows of grocery. `queries` bounds the number of photos asked with."""
+    """All rows of grocery. `queries` is the largest number of photos used as queries."""
     ensure(asking, ITEMS, data.items)
     ensure(asking, PHOTOS, data.items, further=data.train)
-    # The deletion test of cells explains the photos, so they must be items themselves.
+    # The deletion test of cells explains the photos, so they must be items.
     ensure(asking, SHOTS, [*data.items, *data.val])
     photos = data.val[:queries]
     raw = _raw_hits(asking, data, photos)
@@ -77,11 +79,11 @@ def measure(asking: Asking, *, data: Grocery, fit: Fit | None, seed: int, querie
 
 
 def _raw_hits(asking: Asking, data: Grocery, photos: Sequence[Item]) -> dict[str, dict[int, Floats]]:
-    """The yardstick, by collection and k: cosine of plain encoder outputs, to one picture, to the mean of several."""
+    """The yardstick, by collection and k: cosine of raw encoder vectors, to one picture or the mean of several."""
     place = {item.item_id: n for n, item in enumerate(data.items)}
     targets = [place[str(photo.attributes["product"])] for photo in photos]
     asked = asking.encode_pictures("raw: photos", [picture_of(photo) for photo in photos])
-    # Of each product the studio picture comes first.
+    # The studio picture of each product comes first.
     shown = [
         (place[i.item_id], p)
         for i in (*data.items, *data.train)
@@ -106,7 +108,7 @@ def _photo_rows(
     least: Mapping[int, float],
     least_difference: float | None = None,
 ) -> list[ReportRow]:
-    """Photo -> product at each k, each with its difference to the yardstick `raw`."""
+    """The rows of photo -> product at each k, each with its difference to the yardstick `raw`."""
     questions = [
         Question(str(photo.attributes["product"]), UserSide(picture=picture_of(photo))) for photo in photos
     ]

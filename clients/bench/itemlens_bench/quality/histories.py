@@ -1,7 +1,7 @@
-"""Histories of one and of several interests, in a catalogue of which half the items have no picture.
+"""Histories of one and of several interests, in a catalogue where half of the items have no picture.
 
-A list is fair if items without picture have their share of it (a half), and good if it covers the categories that the
-user dealt with. Four kinds of history: 1, 10 and 30 items of one category, and 30 of five, six of each.
+A list is fair if items without a picture have their share of it (a half). It is good if it covers the categories of
+the history. There are four kinds of history: 1, 10 and 30 items of one category, and 30 items of five, six of each.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ K = 10
 SHARE = (0.35, 0.65)
 LEAST_COVERED = 0.85
 LEAST_ITEMS = 60
-"""A category counts if there is enough of it besides a history of 30."""
+"""A category is used if it has enough items besides a history of 30."""
 KINDS = {"1 item": (1, 1), "10 of one category": (10, 1), "30 of one": (30, 1), "30 of five": (30, 5)}
 
 
@@ -34,7 +34,7 @@ class History:
 
     @property
     def side(self) -> UserSide:
-        """The asking side."""
+        """The user side of a request with this history."""
         return UserSide(history=self.item_ids)
 
 
@@ -61,7 +61,7 @@ CATEGORY = "article_type"
 def rows(
     asking: Asking, drawn: Mapping[str, Sequence[History]], hidden: frozenset[str], collection: str, seed: int
 ) -> list[ReportRow]:
-    """Share of the top 10 without picture, for each kind; categories of the five covered, for the last."""
+    """The share of the top 10 without picture, for each kind, and the covered categories, for the last."""
     report_rows = []
     for kind, some in drawn.items():
         lists = asking.each(f"{collection}: histories, {kind}", lambda h: _top(asking, h, collection), some)

@@ -1,4 +1,4 @@
-"""Is the served list the best there is? Recall at 10 against an exact scan of alpha by the same server."""
+"""Recall at 10 of the served lists, against an exact scan by the same server."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def recall_rows(
 def _recall(asking: Asking, side: UserSide, collection: str) -> float:
     served = asking.client.recommend(side, k=K, collection=collection, query_vectors=True)
     vector = served.interests[0].query_vector
-    # The same u again spares the encoding. A history has several, and is asked as it was.
+    # A query has one vector u, which is sent again to skip the encoding. A history has several; it is sent as it was.
     again = side if side.history else UserSide(query_vector=vector)
     exact = asking.client.recommend(again, k=K, collection=collection, exact=True)
     return recall(served, exact)
 
 
 def recall(served: Recommendations, exact: Recommendations) -> float:
-    """The share of the exact list that the served one has, as lists go out: with the interests merged.
+    """The share of the exact list that the served list has. Both are lists as served, with their interests merged.
 
-    A served item is right if it scores no less than the last item of its interest in the exact list, so that which
-    of several equal items is served makes no difference.
+    A served item is correct if it scores at least as much as the last item of its interest in the exact list. So it
+    does not matter which of several equal items is served.
     """
     last: dict[int, float] = {}
     for item in exact:
@@ -57,9 +57,9 @@ def recall(served: Recommendations, exact: Recommendations) -> float:
 def scan_row(
     asking: Asking, sides: Sequence[UserSide], collection: str, item_ids: Sequence[str], batch: int = 500
 ) -> ReportRow:
-    """Is `exact` exact? Its scores against a numpy scan over the ITEM vectors of all items.
+    """The largest difference between scores of `exact` and a numpy scan over the ITEM vectors of all items.
 
-    The sides must be of one interest and without behaviour.
+    The sides must have one interest and no behaviour term.
     """
     parts = [item_ids[n : n + batch] for n in range(0, len(item_ids), batch)]
 

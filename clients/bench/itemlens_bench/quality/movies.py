@@ -1,9 +1,9 @@
 """MovieLens 100K: which film does a user take next?
 
-A global split by time. The first 90% of the ratings are recorded events, on which the collection is fitted. Asked is
-for each later rating of 4 or more by a user with at least 3 earlier ones; all that the user rated before it, later
-ratings too, is the history in the request, so the table of behaviour is the only thing that is not up to date. What
-was seen is left out of the list.
+The split is global, by time. The first 90% of the ratings are recorded events, and the collection is fitted on them.
+There is one question for each later rating of 4 or more by a user with at least 3 earlier ratings. The history in the
+request is all that the user rated before it, later ratings included, so only the table of behaviour is older. The list
+leaves out the films of the history.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Movies:
 
 
 def measure(asking: Asking, *, data: Movies, fit: Fit | None, seed: int, queries: int) -> list[ReportRow]:
-    """All rows of ml-100k. All its questions are asked: `queries` bounds the explanations only."""
+    """All rows of ml-100k. It asks all questions; `queries` only bounds the number of explanations."""
     past, later = ease.split([_taken(event) for event in data.events], PAST)
     cut = later[0].time
     recorded = [event for event in data.events if event.time is not None and event.time.timestamp() < cut]
@@ -64,8 +64,11 @@ def measure(asking: Asking, *, data: Movies, fit: Fit | None, seed: int, queries
 
 
 def _yardstick(asking: Asking, past: Sequence[Taken], asked: Sequence[Next]) -> tuple[Floats, str]:
-    """Hits of EASE: with every rating alike or with the server's weights by type, whichever is better here, lambda
-    chosen on a slice of the past; and all yardsticks in words."""
+    """The hits of EASE, and all yardsticks as text.
+
+    EASE weighs all ratings alike or by the server's weights of event types, whichever is better here. Its lambda is
+    chosen on a slice of the past.
+    """
     items, x = ease.columns(past), ease.matrix(past, ease.columns(past))
     with asking.console.status(f"{NAME}: yardsticks"):
         alike = [replace(event, weight=1.0) for event in past]

@@ -1,4 +1,4 @@
-"""Queries made from an item's own content: two words of its title, a spoilt copy of its picture."""
+"""Queries made from an item's content: two words of its title, or a degraded copy of its picture."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def spoilt(rng: random.Random, picture: Picture) -> bytes:
 
 
 def draw(item_id: str) -> float:
-    """A number in [0, 1) that belongs to the item: the same in every run, so that collections can be kept."""
+    """A pseudo-random number in [0, 1), always the same for an item, so that collections can be kept between runs."""
     return int.from_bytes(hashlib.sha256(f"0:{item_id}".encode()).digest()[:8], "big") / 2**64
 
 
@@ -49,5 +49,5 @@ def pictures_of(item: Item) -> Mapping[str, Sequence[Picture]]:
 
 
 def picture_of(item: Item) -> Picture:
-    """Its first picture."""
+    """The first picture of an item."""
     return next(iter(pictures_of(item).values()))[0]

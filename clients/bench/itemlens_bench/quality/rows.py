@@ -1,4 +1,4 @@
-"""Figures with their intervals, and what they are held to: rows of a report, as a table and as JSON."""
+"""Rows of a report, as a table and as JSON: figures with their intervals and bounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class ReportRow:
-    """One figure. `least` and `most` are the bounds it is held to; None: it is only told."""
+    """One figure. `least` and `most` are its bounds; without them it is only reported."""
 
     what: str
     figure: float
@@ -36,7 +36,7 @@ class ReportRow:
 
 @dataclass(frozen=True)
 class Report:
-    """All rows of a data set, and what they were measured on."""
+    """All rows of a data set, with the seed, processor and space of the run."""
 
     dataset: str
     seed: int
@@ -45,7 +45,7 @@ class Report:
     rows: tuple[ReportRow, ...] = field(default=())
 
     def table(self) -> Table:
-        """The rows for a terminal; those out of their bounds are red."""
+        """The rows for a terminal. Figures outside their bounds are red."""
         table = Table(
             Column("what", overflow="fold"),
             "figure",
@@ -71,7 +71,7 @@ class Report:
         return table
 
     def plain(self) -> dict[str, Any]:
-        """The same as JSON-like data."""
+        """The report as data for JSON."""
         about = {name: value for name, value in asdict(self).items() if name != "rows"}
         return {**about, "rows": [{**asdict(row), "holds": row.holds} for row in self.rows]}
 
@@ -98,7 +98,7 @@ def bootstrap(
 ) -> tuple[float, float]:
     """95% interval of the mean by the percentile bootstrap (B. Efron, 1979).
 
-    With `groups` whole groups are drawn, and the mean is that of all values in them: values of one user are not
+    With `groups`, whole groups are drawn, and the mean is over all values in them: the values of one user are not
     independent of each other.
     """
     if groups is None:
@@ -116,7 +116,7 @@ def bootstrap(
 
 
 def number(value: float) -> str:
-    """A figure for the table: three decimals, or powers of ten where these would hide it."""
+    """A figure for the table: three decimals, or a power of ten if three decimals would show 0."""
     return f"{value:.1e}" if 0 < abs(value) < 5e-4 else f"{value:.3f}"
 
 

@@ -1,4 +1,4 @@
-"""Does an explanation add up? The worst residual over many explanations of every kind, batched and single."""
+"""The worst residual over many explanations of every kind, batched and single: do they add up to the score?"""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ BATCH = 10
 
 
 def sides_needed(queries: int) -> int:
-    """Sides of a kind whose explanations, BATCH together and one alone each, are two thirds of `queries`: a good
-    2,000 of the default 3,000."""
+    """The number of sides per kind whose explanations are about two thirds of `queries`: 2,000 of the default 3,000.
+
+    Each side has BATCH explanations together and one alone.
+    """
     return math.ceil(queries * 2 / 3 / (BATCH + 1))
 
 
 @dataclass(frozen=True)
 class Residuals:
-    """Largest |residual| of explanations, and how many there were."""
+    """The largest |residual| of some explanations, and their number."""
 
     worst: float = 0.0
     count: int = 0
@@ -33,10 +35,10 @@ class Residuals:
 
 
 def residual_row(asking: Asking, sides: Mapping[str, Sequence[UserSide]], collection: str) -> ReportRow:
-    """Explain the first BATCH of each side's list in one call, and its first again by itself.
+    """Explain the first BATCH items of each side's list in one call, and the first item again alone.
 
-    `sides` by kind. Counted is the largest of: the reply's `residual`, the differences of the score to the sums by
-    place, by channel and by source taken here, and to the score that Recommend gave.
+    `sides` is by kind. A residual is the largest of: the reply's `residual`, the differences of the score to its sums
+    by place, by channel and by source, and the difference to Recommend's score.
     """
     worst = {kind: _worst(asking, kind, some, collection) for kind, some in sides.items()}
     total = sum(worst.values(), Residuals())
@@ -62,7 +64,7 @@ def _worst(asking: Asking, kind: str, sides: Sequence[UserSide], collection: str
 
 
 def off(explained: Explanation, served: float) -> float:
-    """By how much an explanation fails to add up to its score."""
+    """The largest difference between an explanation's sums and its scores."""
     if explained.error is not None:
         raise explained.error
     lists = (explained.by_place, explained.by_channel, explained.by_source)
