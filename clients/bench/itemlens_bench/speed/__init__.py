@@ -1,1 +1,1 @@
-"""How fast: load from processes of its own against a running server, its peers, and ONNX Runtime by itself."""
+"""Speed: separate load processes measure a running server, its peers, and ONNX Runtime by itself."""

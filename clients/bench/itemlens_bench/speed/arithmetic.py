@@ -1,4 +1,4 @@
-"""How many operations a text costs, and how many the machine can do: what utilisation is a share of."""
+"""The operations of a text and the operations per second of the machine, for the utilisation."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from onnx import TensorProto, helper, numpy_helper
 from itemlens_server.engine.manifest import Precision
 from itemlens_server.engine.session import Provider
 
-# Square matrices large enough that nothing but the products counts.
+# Square matrices, large enough that everything but the product is negligible.
 SIDE = {"CPUExecutionProvider": 1024, "CUDAExecutionProvider": 8192}
 RUNS = 10
 
 
 def operations(graph: Path, tokens: int) -> float | None:
-    """Floating point operations of a text of so many tokens: the products with weights, and those of attention.
+    """Floating point operations of a text of `tokens` tokens: the products with weights, and those of attention.
 
-    None for a graph without such products, or with products of integers.
+    None for a graph without such products, or with integer products.
     """
     model = onnx.load(str(graph))
     weights = {weight.name: weight.dims for weight in model.graph.initializer}
@@ -41,13 +41,13 @@ def operations(graph: Path, tokens: int) -> float | None:
 
 
 def most_a_second(precision: Precision, provider: Provider, threads: int) -> float:
-    """Floating point operations a second of one large product in ONNX Runtime: the best of some runs."""
+    """Floating point operations per second of one large product in ONNX Runtime: the best of RUNS runs."""
     side = SIDE[provider]
     kind, array = (
         (TensorProto.FLOAT16, np.float16) if precision is Precision.FP16 else (TensorProto.FLOAT, np.float32)
     )
     values = np.random.default_rng(0).standard_normal((side, side)).astype(array)
-    # The sum of a row leaves the device instead of the product, and the other factor is there already.
+    # The factor is a constant on the device, and only a maximum leaves it, so no transfer is measured.
     graph = helper.make_graph(
         [
             helper.make_node("Mul", ["a", "x"], ["scaled"]),

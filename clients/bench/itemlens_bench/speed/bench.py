@@ -1,4 +1,4 @@
-"""What every scenario works with: the space, the workload, the targets, and how long to measure."""
+"""The inputs of every scenario: the space, the workload, the targets, and the time to measure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from itemlens_server.errors import InvalidArgument
 
 @dataclass(frozen=True)
 class TextSpace:
-    """A space in its folder, and its first channel of texts, which is what is measured."""
+    """A space in its folder, and its first text channel, which is measured."""
 
     directory: Path
     manifest: Manifest
@@ -37,42 +37,42 @@ class TextSpace:
         """The space with this id or name in a model repository; the default one for an empty string.
 
         Raises:
-            NotFound: there is none.
-            InvalidArgument: it has no texts, or not in these precisions.
+            NotFound: there is no such space.
+            InvalidArgument: it has no text channel, or no graph in one of these precisions.
         """
         manifest = SpaceList.read(models).find(name)
         directory = (models / manifest.space_id).resolve()
         channel = next((c for c in manifest.channels if c.kind == "TEXT"), None)
         if channel is None:
-            raise InvalidArgument(f"{directory.name} has no channel of texts", "space")
+            raise InvalidArgument(f"{directory.name} has no text channel", "space")
         graphs = manifest.encoders[channel.encoder].graphs
         for precision in precisions:
             if precision not in graphs:
                 known = ", ".join(graphs)
                 raise InvalidArgument(
-                    f"{directory.name} has no {precision} graph of texts; it has {known}", "precision"
+                    f"{directory.name} has no {precision} text graph; it has {known}", "precision"
                 )
         return TextSpace(directory, manifest, channel.name)
 
     @property
     def preprocessing(self) -> TextPreprocessing:
-        """How texts become tokens."""
+        """The text channel's preprocessing."""
         encoder = next(c.encoder for c in self.manifest.channels if c.name == self.channel)
         preprocessing = self.manifest.encoders[encoder].text
         assert preprocessing is not None
         return preprocessing
 
     def graph(self, precision: Precision) -> Graph:
-        """The texts' graph."""
+        """The text channel's graph."""
         return Graph.of(self.directory, self.manifest, self.channel, precision)
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the collection comes from that is recommended from.
+    """The source of the collection for the scenario `recommend`.
 
-    store:   a server's data folder that holds it; it is copied, never changed. None: the collection is made
-    fashion: the folder of the fashion data set, to make it from. None: of generated titles
+    store:   a server's data folder that holds the collection; it is copied, never changed. None: it is created
+    fashion: the folder of the fashion data set, to create it from. None: it has generated titles
     """
 
     collection: str = "bench"
@@ -84,11 +84,11 @@ class Source:
 class Bench:
     """One run of the harness.
 
-    settings:  of our server, by name, for every start of it
-    rounds:    interleaved rounds, each with a turn for every target of `seconds`, about
-    processes: load processes a server
-    stretch:   factor on the lengths of long scenarios, which are those of the goals at 1
-    folder:    for stores and logs of servers; it can be thrown away afterwards
+    settings:  settings of our server, by name, for each start
+    rounds:    number of interleaved rounds; each has a turn of about `seconds` for every target
+    processes: number of load processes per server
+    stretch:   factor on the duration of long scenarios, such as 0.2 for a quick run
+    folder:    for stores and logs of servers; it may be deleted afterwards
     peers:     other servers
     """
 
@@ -113,11 +113,11 @@ class Bench:
 
     @cached_property
     def provider(self) -> Provider:
-        """What ONNX Runtime runs on, in the server and by itself."""
+        """The provider of ONNX Runtime, in the server and by itself."""
         return choose_provider(Settings.read(None, **self.settings).provider)
 
     def start(self, precision: Precision, folder: Path) -> Ours:
-        """How our server is started with the graph of `precision`, over the store in `folder`."""
+        """Our server with the graph of `precision` over the store in `folder`, not started yet."""
         settings = {**self.settings, "precision": precision.value}
         return Ours(self.space.directory.parent, self.space.manifest.space_id, folder, settings)
 
@@ -130,13 +130,13 @@ class Bench:
             yield server
 
     def raw(self, precision: Precision) -> Remote[Raw]:
-        """ONNX Runtime with the graph of `precision`, in a process of its own."""
+        """ONNX Runtime with the graph of `precision`, in a separate process."""
         graph = self.space.graph(precision)
         return Remote(partial(Raw, graph, self.workload.texts, self.processors, self.provider))
 
     def best(self, raw: Remote[Raw], precision: Precision) -> tuple[Setup, float]:
-        """The set-up that is fastest by itself, and its texts a second."""
-        task = self.progress.add_task(f"raw {precision}: which set-up is fastest", total=None)
+        """The fastest set-up, and its texts per second."""
+        task = self.progress.add_task(f"raw {precision}: finding the fastest set-up", total=None)
         tried = raw.call(Raw.tune, self.seconds / 2)
         self.progress.update(task, total=1, completed=1)
         for setup, rate in tried:
@@ -146,6 +146,6 @@ class Bench:
         return tried[0]
 
     def turns(self, title: str, count: int) -> Callable[[], None]:
-        """A bar of `count` turns; call what comes back after each."""
+        """Show a progress bar of `count` turns. Return a function to call after each turn."""
         task = self.progress.add_task(title, total=count)
         return lambda: self.progress.advance(task)

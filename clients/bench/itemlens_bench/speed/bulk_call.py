@@ -1,4 +1,4 @@
-"""StreamUpsertItems as a load: many callers share one stream, and no text is ever sent twice."""
+"""StreamUpsertItems as a load: many callers share one stream, and no text is sent twice."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Response = catalog_pb2.StreamUpsertItemsResponse
 
 
 class BulkCaller:
-    """Writes requests to one stream; their responses come in the same order."""
+    """Writes requests to one stream. Responses come in the same order."""
 
     def __init__(self, channel: str, collection: str, address: str) -> None:
-        """`channel`: the space's channel of texts."""
+        """`channel`: the space's text channel."""
         self._text_channel, self._collection, self._address = channel, collection, address
         self._numbers = itertools.count()
         self._waiting: deque[asyncio.Future[bytes]] = deque()
@@ -46,8 +46,8 @@ class BulkCaller:
         await self._channel.close()
 
     def pack(self, content: Sequence[str]) -> Sequence[str]:
-        """Texts stay texts: what is stored already would not be encoded again, so a number goes before each one when it
-        is sent."""
+        """Return the texts as they are: `send` puts a new number before each text, since the server does not encode a
+        stored text again."""
         return content
 
     def unpack(self, reply: bytes) -> Response:
@@ -72,7 +72,7 @@ class BulkCaller:
             self._waiting.append(waiting)
             await self._stream.write(message)
         reply = await waiting
-        # How each item went is in the response, and a stream does not fail with its items.
+        # The response has a status for each item. A failed item does not fail the stream.
         codes = {result.status.code for result in Response.FromString(reply).upsert.results}
         if code_pb2.RESOURCE_EXHAUSTED in codes:
             raise Refused

@@ -1,4 +1,4 @@
-"""A served target, and ONNX Runtime by itself, as they take part in rounds."""
+"""The contestants of rounds: a served target, and ONNX Runtime by itself."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _nothing(address: str) -> None:
 
 @dataclass(frozen=True)
 class Shape:
-    """How the texts are called for: `size` a call, `concurrency` calls under way."""
+    """The shape of a load: `size` texts per call, `concurrency` calls in flight."""
 
     size: int
     concurrency: int
@@ -45,7 +45,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that is up. `counts`: what it says of itself, given its address."""
+    """A running server. `counts` returns the server's own counters, given its address."""
 
     target: Target
     address: str
@@ -57,12 +57,12 @@ class Running:
         return Load(partial(self.target.caller, self.address), calls, processes, self.awake)
 
     def usage(self) -> Usage:
-        """What it takes of the machine."""
+        """Processor time and memory of the server."""
         return usage(self.pid)
 
     @contextmanager
     def awake(self) -> Iterator[None]:
-        """A turn of its load: a server that polls is stopped outside of them, or it would slow the others' down."""
+        """A turn of the server's load. Outside its turns a polling server is stopped, or it would slow down others."""
         if self.target.polls:
             os.killpg(self.pid, signal.SIGCONT)
         try:
@@ -74,7 +74,7 @@ class Running:
 
 @contextmanager
 def running(target: Target, counts: Counts = _nothing) -> Iterator[Running]:
-    """`target`, started on a free port, for as long as the block runs."""
+    """`target`, started on a free port, while the block runs."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -100,12 +100,12 @@ def within(name: str, pid: int, port: int) -> Running:
 
 
 def _started(port: int) -> NoReturn:
-    raise RuntimeError("it runs already")
+    raise RuntimeError("the server is running already")
 
 
 @dataclass(frozen=True)
 class Served:
-    """A running server in one shape, which its load's calls have."""
+    """A running server under a load of one shape."""
 
     server: Running
     load: Load
@@ -117,19 +117,19 @@ class Served:
         return self.server.target.name
 
     def pace(self, seconds: float) -> float:
-        """About how many texts a second it does, from a run of so long."""
+        """Its approximate texts per second, from a run of `seconds`."""
         closed = Closed(self.shape.concurrency, range(1 << 20), seconds)
         recording = self.load.run(closed)
         return recording.count(Outcome.OK) * self.shape.size / recording.seconds
 
     def capacity(self, seconds: float, first: int = 0) -> Measured:
-        """Its saturated throughput, from a run of about so long: whole calls, and each caller has several."""
+        """Its saturated throughput, from a run of about `seconds` with several whole calls per caller."""
         size, concurrency = self.shape.size, self.shape.concurrency
         calls = max(round(self.pace(PACE_SECONDS) * seconds / size), 4 * concurrency)
         return self.measure(first, calls * size)
 
     def measure(self, first: int, texts: int) -> Measured:
-        """See Contestant. The server is warmed up by calls that are not counted."""
+        """See Contestant. Calls that are not counted warm the server up first."""
         size, concurrency = self.shape.size, self.shape.concurrency
         start, count = first // size, texts // size
         self.load.run(Closed(concurrency, range(start + count, start + count + concurrency)))
@@ -140,7 +140,7 @@ class Served:
 
 @dataclass(frozen=True)
 class ByItself:
-    """ONNX Runtime in a process of its own."""
+    """ONNX Runtime in a separate process."""
 
     name: str
     raw: Remote[Raw]
@@ -155,8 +155,10 @@ class ByItself:
 
 @dataclass(frozen=True)
 class BesideEcho:
-    """ONNX Runtime by itself while a bare gRPC server, in one shape, answers as many texts as it runs: what is left of
-    `alone` for any server in Python. `texts_per_second`: about what `alone` does."""
+    """ONNX Runtime beside a bare gRPC server that answers as many texts as ONNX Runtime encodes.
+
+    It shows what a server in Python can reach at most. `texts_per_second`: the approximate rate of `alone`.
+    """
 
     alone: ByItself
     echo: Served
@@ -178,7 +180,7 @@ class BesideEcho:
 
 
 def measured(server: Running, size: int, run: Callable[[], Recording]) -> Measured:
-    """What `run`, a load of calls of `size` texts, got of a server, and what it took."""
+    """The result of `run`, a load of calls of `size` texts, and the server's processor time and memory."""
     counted, before = server.counts(server.address) or {}, server.usage()
     recording = run()
     after, counted_after = server.usage(), server.counts(server.address) or {}

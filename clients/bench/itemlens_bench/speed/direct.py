@@ -1,4 +1,4 @@
-"""Recommend without a server: the same searches and scoring over a copy of the same store, called in process."""
+"""Recommend without a server: the same search and scoring in process, over a copy of the same store."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from itemlens_server.services import (
 
 @dataclass(frozen=True)
 class DirectRun:
-    """Seconds of each call, of all of them together, and of the processor."""
+    """Seconds of each call, wall-clock seconds of all calls, and processor seconds."""
 
     latency: Floats
     seconds: float
@@ -34,20 +34,20 @@ class DirectRun:
 
 
 class Direct:
-    """A catalogue, and the queries that are recommended for, read from packed requests before any clock starts."""
+    """A catalogue, and queries that were read from packed requests before the clock starts."""
 
     def __init__(self, settings: Settings, collection: str, requests: Sequence[bytes]) -> None:
-        """`settings`: of a server whose store nobody else has open. It loads, and never serves."""
+        """`settings`: those of a server whose store no other process has open. The server loads but never serves."""
         self._server = app.Server(settings)
         while self._server.catalogue.maintain():
-            pass  # the graphs that the running server has, too
+            pass  # build the graphs that the running server has, too
         self._collection = collection
         self._asked = [_asked(itemlens_pb2.RecommendRequest.FromString(request)) for request in requests]
         self._by_request = dict(zip(requests, self._asked, strict=True))
 
     def listen(self, reply_bytes: int) -> int:
-        """Start a bare gRPC server in this process that recommends for a packed request, and answers with so many
-        bytes; its port."""
+        """Start a bare gRPC server in this process and return its port. It runs Recommend for a packed request and
+        answers with `reply_bytes` bytes."""
         reply = bytes(reply_bytes)
 
         def answer(request: bytes) -> bytes:
@@ -58,7 +58,7 @@ class Direct:
         return port
 
     def run(self, threads: int, first: int, count: int) -> DirectRun:
-        """Recommend for `count` queries from number `first` on, in `threads` threads."""
+        """Run Recommend for `count` queries from number `first` on, in `threads` threads."""
         places = itertools.count(first)
         taken: list[float] = []
 
@@ -80,7 +80,7 @@ class Direct:
 
 
 def _asked(request: itemlens_pb2.RecommendRequest) -> tuple[QueryRequest, RecommendOptions]:
-    """What the benchmark's requests say: a history or a vector, and k."""
+    """Read a request of the benchmark: a history or a vector, and k."""
     history = [Interaction(i.item_id, i.type) for i in request.user.history]
     vector = None
     if request.user.HasField("query_vector"):

@@ -1,5 +1,5 @@
-"""The floor of a call: a bare gRPC server, in a process of its own (`python -m` runs it), that answers anything with so
-many bytes; or one within another process, that answers with what is done there."""
+"""The lowest cost of a call: a bare gRPC server whose replies have a fixed length, in a separate process (`python -m`
+runs it), or a bare gRPC server within another process that answers with the result of a function."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from itemlens_bench.speed.target import Target
 METHOD = "/bench.Echo/Echo"
 THREADS = 2  # more only wait for each other
 VECTOR_BYTES = 1600
-"""About what a vector of 384 numbers is answered with."""
+"""The approximate length of a reply with a vector of 384 numbers."""
 
 
 @dataclass(frozen=True)
 class Echo:
-    """How it is started. `reply_bytes`: length of each reply."""
+    """An echo server to start. `reply_bytes`: length of each reply."""
 
     reply_bytes: int
 
@@ -45,7 +45,7 @@ def target(reply_bytes: int) -> Target:
 
 
 def listen(answer: Callable[[bytes], bytes], port: int = 0) -> tuple[grpc.Server, int]:
-    """A server in this process, that answers every request by `answer`, and its port: a free one if none is given."""
+    """A server in this process that answers every request by `answer`, and its port; 0 takes a free port."""
     server = grpc.server(ThreadPoolExecutor(THREADS))
     method: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(
         lambda request, context: answer(request)

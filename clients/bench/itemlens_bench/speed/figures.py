@@ -22,17 +22,17 @@ class Spread:
 
     @staticmethod
     def of(values: Sequence[float]) -> Spread:
-        """Of one value a round; at least one."""
+        """The spread of one value per round; there must be at least one."""
         return Spread(float(np.median(values)), float(min(values)), float(max(values)))
 
 
 def shares(these: Sequence[float], those: Sequence[float]) -> Spread:
-    """What share `these` are of `those`: taken round by round, so that what slows a round slows both sides of it."""
+    """The shares of `these` in `those`, taken round by round: a slow round slows both sides."""
     return Spread.of([mine / yours for mine, yours in zip(these, those, strict=True)])
 
 
 def percentile(values: Floats, q: float) -> float:
-    """The smallest of `values` that at least `q` percent of them do not exceed; nan of no values."""
+    """The smallest of `values` that at least `q` percent of them do not exceed; nan if there are none."""
     return float(np.percentile(values, q, method="inverted_cdf")) if len(values) else float("nan")
 
 

@@ -1,4 +1,4 @@
-"""Unary gRPC calls whose messages are bytes: made before the clock starts, and not parsed while it runs."""
+"""Unary gRPC calls with bytes as messages: they are made before the clock starts and not parsed while it runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class BytesCaller:
         try:
             self._connection: Connection | None = await connect(self._address, self._method)
         except OSError:
-            self._connection = None  # a server that is still starting: calls fail
+            self._connection = None  # the server may still be starting; until then calls fail
         return self
 
     async def __aexit__(
@@ -50,7 +50,7 @@ class BytesCaller:
             Refused, CallFailed: see there.
         """
         if self._connection is None:
-            raise CallFailed(f"{self._address}: nobody listens")
+            raise CallFailed(f"{self._address}: no server listens")
         try:
             reply = await self._connection.call(request)
         except ConnectionFailed as error:

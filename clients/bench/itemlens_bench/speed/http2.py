@@ -1,8 +1,8 @@
-"""Just enough of HTTP/2 for unary gRPC calls over one connection, at a tenth of the processor time of a whole client.
+"""A minimal HTTP/2 client for unary gRPC calls over one connection, at a tenth of a full client's processor time.
 
-The load shares the machine with the server that it measures, and a call of gRPC's own Python client costs about as much
-as a call costs the server. Header compression is switched off in both directions, so nothing has a state but the flow
-control and the server's limit of streams: calls past it wait, and those that the server refuses are sent again.
+The load shares the machine with the server that it measures, and a call of gRPC's own Python client costs about as
+much processor time as the server takes for it. Header compression is off in both directions, so the only state is the
+flow control and the server's limit of streams. Calls past the limit wait, and refused streams are sent again.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ class Frame(IntEnum):
 
 
 class ConnectionFailed(Exception):
-    """The connection or a stream of it broke; the message says how."""
+    """The connection or one of its streams broke; the message says how."""
 
 
 class _Refused(Exception):
-    """The server has no room for the stream, and has done nothing with it."""
+    """The server refused the stream and has not processed it."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back: gRPC's status code, its message for people, and the reply's bytes."""
+    """gRPC's status code, its message, and the reply's bytes."""
 
     status: int
     message: str
@@ -55,7 +55,7 @@ class Reply:
 
 @dataclass
 class _Stream:
-    """A call under way. `window`: bytes that the server lets us send on it."""
+    """A call in flight. `window`: bytes that the server allows us to send on it."""
 
     window: int
     done: asyncio.Future[Reply]
@@ -63,7 +63,7 @@ class _Stream:
 
 
 class Connection(asyncio.Protocol):
-    """One connection. Any number of calls may be under way on it."""
+    """One connection. Any number of calls may be in flight on it."""
 
     def __init__(self, authority: str, path: str) -> None:
         self._headers = _request_headers(authority, path)
@@ -140,7 +140,7 @@ class Connection(asyncio.Protocol):
         del received[:at]
 
     async def _send(self, number: int, stream: _Stream, data: bytes) -> None:
-        """Send in as many frames as the server's windows ask for."""
+        """Send `data` in as many frames as the server's windows require."""
         at = 0
         while at < len(data) and not stream.done.done():
             size = min(len(data) - at, self._window, stream.window, MOST_FRAME)
@@ -181,7 +181,7 @@ class Connection(asyncio.Protocol):
             case Frame.PING if not flags & ACK:
                 self._transport.write(_frame(Frame.PING, ACK, 0, payload))
             case Frame.GOAWAY:
-                self._fail(f"the server said goodbye: {payload[8:].decode(errors='replace')}")
+                self._fail(f"the server closes the connection: {payload[8:].decode(errors='replace')}")
             case Frame.WINDOW_UPDATE:
                 more = int.from_bytes(payload)
                 if number == 0:
@@ -219,7 +219,7 @@ class Connection(asyncio.Protocol):
 
 
 async def connect(address: str, path: str) -> Connection:
-    """A connection to "host:port" for calls of the method `path`. OSError: nobody listens."""
+    """A connection to "host:port" for calls of the method `path`. OSError if no server listens."""
     host, _, port = address.rpartition(":")
     _, connection = await asyncio.get_running_loop().create_connection(
         lambda: Connection(address, path), host, int(port)
@@ -232,12 +232,12 @@ def _frame(kind: int, flags: int, number: int, payload: bytes) -> bytes:
 
 
 def _refill(size: int) -> bytes:
-    """Lets the server send so many bytes more."""
+    """Frames that allow the server to send `size` more bytes."""
     return _frame(Frame.WINDOW_UPDATE, 0, 0, struct.pack(">I", size))
 
 
 def _request_headers(authority: str, path: str) -> bytes:
-    """HPACK without a table: POST and http by their static numbers, the rest as literals (RFC 7541, 6.2.2)."""
+    """Headers in HPACK without a table: POST and http by their static numbers, others as literals (RFC 7541, 6.2.2)."""
     return b"".join(
         [
             b"\x83\x86",
@@ -255,10 +255,10 @@ def _string(text: str) -> bytes:
 
 
 def _reply(trailers: bytes, body: list[bytes]) -> Reply:
-    """A reply by its trailers, whose literals can be read as they are: servers of gRPC do not compress them."""
+    """The reply of these trailers. gRPC servers do not compress their literals, so they can be read directly."""
     status = _literal(trailers, STATUS)
     if not status.isdigit():
-        return Reply(2, f"trailers without a status that can be read: {trailers!r}", b"")
+        return Reply(2, f"no readable status in the trailers {trailers!r}", b"")
     message = _literal(trailers, MESSAGE).decode(errors="replace")
     return Reply(int(status), message, b"".join(body)[5:])
 
@@ -269,6 +269,6 @@ def _literal(trailers: bytes, name: bytes) -> bytes:
     if at < 0:
         return b""
     at += len(name)
-    # A value of up to 126 bytes has its length in a byte; of a longer one that is enough.
+    # One byte holds a length of up to 126. The first 126 bytes of a longer value are enough.
     length = min(trailers[at] & 127, 126)
     return trailers[at + 1 : at + 1 + length]

@@ -1,4 +1,4 @@
-"""Collections to recommend from, and who asks."""
+"""Collections and requests for the scenario `recommend`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ITEMS = 30_000
 HISTORY = 10
 K = 10
 GROUPS = ("article_type", "category")
-"""Attributes that say what kind of thing an item is: a user's past items are of few kinds."""
+"""Attributes that name an item's kind. A user's past items are of few kinds."""
 COLOURS = (
     "black", "white", "red", "blue", "green", "grey", "navy", "olive", "sand", "rust", "cream", "teal", "plum", "brass"
 )  # fmt: skip
@@ -26,7 +26,7 @@ FORMS = (
 
 
 def made_items(count: int, seed: int) -> Iterator[Item]:
-    """Items with titles like a shop's, of the bundled catalogue's kinds."""
+    """Items with titles as in a shop, of the bundled catalogue's kinds."""
     rng = random.Random(seed)
     kinds = [item for item in bundled.items() if item.language == "en"]
     for n in range(count):
@@ -72,7 +72,7 @@ def words(items: Sequence[Item], count: int, seed: int) -> list[str]:
 
 
 def by_history(collection: str, past: Sequence[str]) -> itemlens_pb2.RecommendRequest:
-    """What to show a user with these past items, all bought."""
+    """A request for a user who bought these past items."""
     bought = common_pb2.EVENT_TYPE_PURCHASE
     history = [common_pb2.Interaction(item_id=item_id, type=bought) for item_id in past]
     return itemlens_pb2.RecommendRequest(
@@ -81,7 +81,7 @@ def by_history(collection: str, past: Sequence[str]) -> itemlens_pb2.RecommendRe
 
 
 def by_vector(collection: str, vector: Vector) -> itemlens_pb2.RecommendRequest:
-    """What fits a QUERY vector."""
+    """A request with a QUERY vector."""
     query = common_pb2.Vector(
         data=vector.values.tobytes(), dimension=len(vector), role=common_pb2.VECTOR_ROLE_QUERY,
         space_id=vector.space_id,

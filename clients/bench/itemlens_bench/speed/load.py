@@ -1,4 +1,4 @@
-"""Load processes: each packs its requests once and then sends them in whatever pattern it is told."""
+"""Load processes: each packs its requests once and then sends them in a given pattern."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ START_SECONDS = 0.1  # from an order to the first call, so that all processes be
 
 
 class Packer(Sender, Protocol):
-    """What a load process calls a server with: a Caller, or another whose requests are no texts."""
+    """The part of a Caller that a load process needs. The requests need not be texts."""
 
     async def __aenter__(self) -> Self:
         """Connect."""
@@ -27,13 +27,13 @@ class Packer(Sender, Protocol):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Hang up."""
+        """Close the connection."""
 
     def pack(self, texts: Any, /) -> Any:
-        """A request that is ready to be sent."""
+        """A request, ready to be sent."""
 
     def unpack(self, reply: Any, /) -> Any:
-        """What a reply says."""
+        """The decoded reply."""
 
 
 class Load:
@@ -46,14 +46,14 @@ class Load:
         processes: int = 1,
         awake: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """`contents`: what the requests are packed from, before any clock starts. `awake`: the server is called within
-        its blocks only."""
+        """`contents`: the contents of the requests, which are packed before the clock starts. `awake`: a context that
+        surrounds all calls of the server."""
         self._awake = awake
         self._turn = ExitStack()
         self._workers = [Remote(partial(_Worker, caller, contents)) for _ in range(processes)]
         self._stack = ExitStack()
         self.at = 0.0
-        """When the last pattern began, in seconds of the monotonic clock."""
+        """The start of the last pattern, in seconds of the monotonic clock."""
 
     def __enter__(self) -> Self:
         with self._awake():
@@ -79,18 +79,18 @@ class Load:
             worker.begin(_Worker.run, part, at)
 
     def finish(self) -> Recording:
-        """What the pattern that was begun recorded. RemoteFailed: see there."""
+        """The recording of the pattern that `begin` started. RemoteFailed: see there."""
         with self._turn:
             return Recording.joined([worker.finish() for worker in self._workers])
 
     def ask(self, content: Any) -> Any:
-        """One call outside any measurement: what its reply says. RemoteFailed: see there."""
+        """Make one call that is not measured. Return its decoded reply. RemoteFailed: see there."""
         with self._awake():
             return self._workers[0].call(_Worker.ask, content)
 
 
 class _Worker:
-    """A caller with its packed requests, on an event loop that runs when it is told to."""
+    """A caller with its packed requests, and an event loop that runs only during `run` and `ask`."""
 
     def __init__(self, make: Callable[[], Packer], contents: Sequence[Any]) -> None:
         self._runner = asyncio.Runner()
@@ -98,10 +98,10 @@ class _Worker:
         self._runner.run(self._caller.__aenter__())
         self._requests = [self._caller.pack(content) for content in contents]
         gc.collect()
-        gc.freeze()  # the requests stay; a collection in the measured time must not walk over them
+        gc.freeze()  # the requests stay; a garbage collection must not scan them in the measured time
 
     async def _turn(self, pattern: Pattern, at: float) -> Recording:
-        # Between turns nobody answers a server's keepalive pings, so it may have hung up by now.
+        # Between turns this process answers no keepalive pings, so the server may have closed the connection.
         await self._caller.__aexit__(None, None, None)
         await self._caller.__aenter__()
         return await pattern.run(self._caller, self._requests, at)

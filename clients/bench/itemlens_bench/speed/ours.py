@@ -23,7 +23,7 @@ from itemlens_server.process import healthy, tail
 
 START_SECONDS = 180.0
 ENCODE = "/itemlens.v1.ItemLens/Encode"
-# No text is sent twice, but rounds come back to the same ones: what is measured is encoding.
+# Later rounds send the same texts again. The cache is off, so that encoding is measured.
 NO_CACHE = {"embedding_cache_bytes": "0"}
 
 
@@ -47,10 +47,10 @@ class EncodeCaller(BytesCaller):
 
 @dataclass(frozen=True)
 class Ours:
-    """How our server is started.
+    """Our server, to be started.
 
-    folder:   for its store and its log; an empty one makes an empty store.
-    settings: by name, as the server's own settings; they win over the environment.
+    folder:   for its store and its log; in an empty folder it creates an empty store.
+    settings: the server's settings, by name; they take precedence over the environment.
     """
 
     models: Path
@@ -62,7 +62,7 @@ class Ours:
         """Start it; see Target.
 
         Raises:
-            FailedPrecondition: it ended, or does not serve in time; the message has the end of its log.
+            FailedPrecondition: the server ended, or does not serve in time; the message has the end of its log.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / "server.log"
@@ -88,13 +88,13 @@ class Ours:
 
 
 def target(ours: Ours, channel: str, name: str) -> Target:
-    """Our server; `channel`: the space's channel of texts."""
+    """Our server as a target. `channel`: the space's text channel."""
     return Target(name, ours.start, partial(EncodeCaller, channel))
 
 
 def statistics(address: str, channel: str) -> Mapping[str, float] | None:
-    """What the encoder of `channel` has counted since the server started, by the names of the contract's
-    EncoderStatistics, with the cache's hits; None where nobody counts (a peer, an older server)."""
+    """The counters of the encoder of `channel` since the server's start, by the names of EncoderStatistics, with the
+    cache's hits. None if the server has no counters (a peer, an older server)."""
     with grpc.insecure_channel(address, options=channel_options(address)) as connection:
         stub = itemlens_pb2_grpc.ItemLensStub(connection)
         try:

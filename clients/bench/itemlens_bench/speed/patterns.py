@@ -1,4 +1,4 @@
-"""How calls arrive: from callers that wait for their replies (closed), or at times of their own (open)."""
+"""Arrival patterns of calls: from callers that wait for their replies (closed), or at given times (open)."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class Sender(Protocol):
 
 @dataclass(frozen=True)
 class Recording:
-    """What became of each call, in no order. Times are in seconds of the machine's monotonic clock.
+    """The outcome of each call, in no order. Times are in seconds of the machine's monotonic clock.
 
     call:        its number in the workload
-    due:         when it was to be sent; latency counts from here, so that a stalled server cannot hide what had to wait
+    due:         when it should be sent; latency counts from here, so that a stalled server cannot hide waiting calls
     sent:        when it was sent
-    done:        when its reply was there, or the refusal
+    done:        when its reply or refusal arrived
     outcome:     an Outcome
     errors:      the first messages of failed calls
-    cpu_seconds: processor time that sending took, of all calls together
+    cpu_seconds: processor time of the client for all calls
     """
 
     call: np.ndarray[Any, np.dtype[np.int64]]
@@ -67,26 +67,26 @@ class Recording:
         )  # fmt: skip
 
     def of(self, outcome: Outcome) -> Recording:
-        """The calls that went so."""
+        """The calls with this outcome."""
         return self.where(self.outcome == outcome)
 
     def count(self, outcome: Outcome) -> int:
-        """How many calls went so."""
+        """The number of calls with this outcome."""
         return int(np.count_nonzero(self.outcome == outcome))
 
     @property
     def latency(self) -> Floats:
-        """Seconds from when each call was to be sent to its reply."""
+        """Seconds from the time that each call was due to its reply."""
         return self.done - self.due
 
     @property
     def seconds(self) -> float:
-        """From the first call to the last reply."""
+        """Seconds from the first call to the last reply."""
         return float(self.done.max() - self.due.min()) if len(self) else 0.0
 
     @staticmethod
     def joined(parts: Sequence[Recording]) -> Recording:
-        """The calls of all of them."""
+        """The calls of all recordings."""
         return Recording(
             np.concatenate([p.call for p in parts]),
             np.concatenate([p.due for p in parts]),
@@ -102,18 +102,19 @@ class Pattern(Protocol):
     """An arrival process over the calls of a workload."""
 
     def split(self, count: int) -> list[Self]:
-        """The same for `count` processes together."""
+        """The same load, split over `count` processes."""
 
     async def run(self, sender: Sender, requests: Sequence[Any], at: float) -> Recording:
-        """Send from the time `at` of the loop's clock on, and wait for all replies."""
+        """Send calls from the time `at` of the loop's clock on, and wait for all replies."""
 
 
 @dataclass(frozen=True)
 class Closed:
-    """`concurrency` callers, each with one call under way, until the calls `numbers` are done: every target then does
-    the same work. With `seconds`, round and round until then. Numbers count past the workload's end from its start.
+    """`concurrency` callers, each with one call in flight, until the calls `numbers` are done.
 
-    A call that is refused is sent again after a pause, and its latency still counts from the first time.
+    So every target does the same work. With `seconds`, the callers repeat the calls for that time. Numbers past the
+    workload's end continue at its start. A refused call is sent again after a pause; its latency still counts from the
+    first time.
     """
 
     concurrency: int
@@ -150,8 +151,9 @@ class Closed:
 
 @dataclass(frozen=True)
 class Open:
-    """Calls at times of their own, whether or not earlier ones are answered: `due`, in seconds from the start, within
-    `seconds`. Numbers count as in Closed.
+    """Calls at given times, whether or not earlier calls are answered.
+
+    `due` has the times in seconds from the start, within `seconds`. `numbers` are as in Closed.
     """
 
     due: Floats
@@ -160,7 +162,7 @@ class Open:
     most_in_flight: int = MOST_IN_FLIGHT
 
     def then(self, other: Open) -> Open:
-        """This, and `other` right after it."""
+        """This pattern, and `other` right after it."""
         due = np.concatenate([self.due, self.seconds + other.due])
         return replace(
             self, due=due, numbers=[*self.numbers, *other.numbers], seconds=self.seconds + other.seconds
@@ -204,13 +206,13 @@ def poisson(rate: float, seconds: float, seed: int, first: int = 0) -> Open:
 
 @dataclass
 class _Notes:
-    """Notes down calls as they end."""
+    """Records calls as they end."""
 
     rows: list[tuple[int, float, float, float, int]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
     async def call(self, sender: Sender, requests: Sequence[Any], number: int, due: float) -> Outcome:
-        """Send the call `number`, and note what became of it."""
+        """Send the call `number`, and record its outcome."""
         loop = asyncio.get_running_loop()
         sent = loop.time()
         outcome = Outcome.OK
@@ -226,11 +228,11 @@ class _Notes:
         return outcome
 
     def add(self, number: int, due: float, sent: float, done: float, outcome: Outcome) -> None:
-        """Note one call."""
+        """Record one call."""
         self.rows.append((number, due, sent, done, outcome))
 
     def recording(self) -> Recording:
-        """All that was noted."""
+        """All recorded calls."""
         call, due, sent, done, outcome = zip(*self.rows, strict=True) if self.rows else ((),) * 5
         return Recording(
             np.asarray(call, np.int64),

@@ -16,7 +16,7 @@ WIDTH, BAR_HEIGHT, CURVES_HEIGHT = 8.0, 0.45, 4.0  # inches
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """An SVG file in `folder` for each section that has a chart, named by its title."""
+    """Write an SVG file to `folder` for each section that has a chart. The file is named by the section's title."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for section in report.sections:
@@ -42,7 +42,7 @@ def _bars(section: Section, column: str) -> Figure:
     names = [row.name for row in rows]
     axes.barh(names, [spread.median for spread in spreads], xerr=[least, most], color="C0", ecolor="#222222")
     axes.invert_yaxis()
-    # Under the whole figure: long names leave the axes too little room for it.
+    # Under the whole figure: with long names the axes are too narrow for it.
     figure.supxlabel(f"{column}: median, and the spread of the rounds", fontsize=10)
     _finish(axes, section.title)
     return figure
@@ -54,7 +54,7 @@ def _spread(row: Row, column: str) -> Spread:
 
 
 def _curves(title: str, chart: Chart) -> Figure:
-    """Curves over one axis; those of other units get a panel of their own."""
+    """Curves over one axis. Curves of different units are in separate panels."""
     panels: Sequence[Sequence[int]] = (
         [range(len(chart.lines))] if chart.y else [[n] for n in range(len(chart.lines))]
     )

@@ -16,7 +16,8 @@ POSITIONS = 512
 
 
 def write(folder: Path, layers: int = 12, width: int = 768, heads: int = 12) -> None:
-    """A checkpoint in `folder` for `itemlens export --text`, by default of BERT-base's size, with MiniLM's words."""
+    """Write a checkpoint for `itemlens export --text` to `folder`, by default of BERT-base's size, with MiniLM's
+    vocabulary."""
     tokenizer = presets.minilm().tokenizer
     torch.manual_seed(0)
     config = AutoConfig.for_model(

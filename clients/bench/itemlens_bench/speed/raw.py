@@ -1,7 +1,7 @@
 """The ceiling: the same texts through the tokenizer and ONNX Runtime in one process, without a server.
 
-Which set-up is fastest differs by machine and graph, so the sensible ones are tried first and the best takes part in
-the rounds.
+The fastest set-up depends on the machine and the graph. The reasonable ones are tried first, and the best takes part
+in the rounds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GPU_BATCHES = (1, 8, 32, 128, 512)
 class Graph:
     """One text encoder's graph at one precision.
 
-    singly: its vectors depend on what else is in a batch (dynamic int8), so texts are run one at a time.
+    singly: its vectors depend on the other texts of a batch (dynamic int8), so texts are run one at a time.
     """
 
     path: Path
@@ -43,7 +43,7 @@ class Graph:
 
     @staticmethod
     def of(directory: Path, manifest: Manifest, channel: str, precision: Precision) -> Graph:
-        """The graph of a space's channel of texts."""
+        """The graph of a space's text channel."""
         encoder = manifest.encoders[next(c.encoder for c in manifest.channels if c.name == channel)]
         assert encoder.text is not None
         return Graph(
@@ -74,7 +74,7 @@ class Run:
 
 
 class Raw:
-    """Tokenizer and sessions of one graph. Costs what it costs: run it in a process of its own."""
+    """The tokenizer and the sessions of one graph. Run it in a separate process, since it takes all processors."""
 
     def __init__(self, graph: Graph, texts: Sequence[str], processors: int, provider: Provider) -> None:
         self._graph = graph
@@ -87,14 +87,14 @@ class Raw:
         self._sessions: dict[int, ort.InferenceSession] = {}
 
     def setups(self) -> list[Setup]:
-        """What is worth trying here."""
+        """The set-ups to try on this machine."""
         gpu = self._provider != "CPUExecutionProvider"
         batches = (1,) if self._graph.singly else GPU_BATCHES if gpu else CPU_BATCHES
         shares = {(1, 1), (1, 2)} if gpu else {(1, self._processors), (self._processors, 1)}
         return [Setup(threads, callers, batch) for threads, callers in sorted(shares) for batch in batches]
 
     def tune(self, seconds: float) -> list[tuple[Setup, float]]:
-        """Texts a second of each set-up, each tried for about so long; best first."""
+        """The texts per second of each set-up, best first. Each is tried for about `seconds`."""
         rates = []
         for setup in self.setups():
             some = 2 * setup.callers * setup.batch
@@ -105,14 +105,14 @@ class Raw:
         return sorted(rates, key=lambda tried: -tried[1])
 
     def run(self, setup: Setup, first: int, count: int) -> Run:
-        """Encode `count` texts from number `first` on (past the end, from the start), and drop the vectors."""
+        """Encode `count` texts from number `first` on (after the last, from the start), and drop the vectors."""
         texts = [self._texts[n % len(self._texts)] for n in range(first, first + count)]
         began, cpu = time.monotonic(), time.process_time()
         if setup.batch == 1:
             self._each(setup, texts, lambda text: self._encode([self._tokens(text)], setup))
         else:
             tokens = self._tokenizer.encode_batch([self._graph.prefix + text for text in texts])
-            # The longest first: a long batch at the end would leave the other callers idle.
+            # The longest come first: a long batch at the end would leave the other callers idle.
             tokens.sort(key=len, reverse=True)
             batches = [tokens[at : at + setup.batch] for at in range(0, count, setup.batch)]
             self._each(setup, batches, lambda batch: self._encode(batch, setup))
@@ -127,7 +127,7 @@ class Raw:
         return self._encode([self._tokens(text)], Setup(threads, 1, 1))
 
     def listen(self, threads: int) -> int:
-        """Start a bare gRPC server in this process that answers a text with the bytes of its vector; its port."""
+        """Start a bare gRPC server in this process and return its port. It answers a text with its vector's bytes."""
         self._server, port = echo.listen(lambda text: self.vector(text.decode(), threads).tobytes())
         return port
 
@@ -165,7 +165,7 @@ class Raw:
         return self._sessions[threads]
 
     def _each(self, setup: Setup, work: Sequence[Any], do: Callable[[Any], Any]) -> None:
-        """`do` each of `work`, in as many threads as there are callers; each takes the next when it is free."""
+        """Call `do` for each of `work`, in a thread per caller. A free thread takes the next."""
         self._session(setup.threads)
         places = itertools.count()
 

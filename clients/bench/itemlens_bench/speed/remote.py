@@ -1,4 +1,4 @@
-"""An object that lives in a process of its own and is called like one of this process."""
+"""An object that lives in a separate process and is called like a local object."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any, Generic, Self, TypeVar
 
 Object = TypeVar("Object")
 Answer = TypeVar("Answer")
-SPAWN = multiprocessing.get_context("spawn")  # a fork would take threads of gRPC along, half-dead
+SPAWN = multiprocessing.get_context("spawn")  # a fork would copy gRPC's state without its threads
 
 
 class RemoteFailed(RuntimeError):
-    """The object's process failed; the message is its own."""
+    """The object's process failed; the message is that of its error."""
 
 
 class Remote(Generic[Object]):
     """The process of an object. Leaving the block ends it."""
 
     def __init__(self, make: Callable[[], Object]) -> None:
-        """`make`: makes the object there; pickled, as are calls and answers."""
+        """`make`: makes the object in its process. It is pickled, as are calls and answers."""
         self._pipe, theirs = SPAWN.Pipe()
         self._process = SPAWN.Process(target=_work, args=(theirs, make), daemon=True)
         self._process.start()
@@ -42,12 +42,12 @@ class Remote(Generic[Object]):
 
     @property
     def pid(self) -> int:
-        """Of its process."""
+        """The id of its process."""
         assert self._process.pid is not None
         return self._process.pid
 
     def call(self, method: Callable[..., Answer], *arguments: Any) -> Answer:
-        """`method(object, *arguments)` there: an unbound method of its class, so that types are checked here.
+        """Run `method(object, *arguments)` in the process: an unbound method of its class, so that types are checked.
 
         Raises:
             RemoteFailed: see there.
@@ -61,18 +61,18 @@ class Remote(Generic[Object]):
         self._pipe.send((method, arguments))
 
     def finish(self) -> Any:
-        """The answer of the call that was begun. RemoteFailed: see there."""
+        """The answer of the call that `begin` started. RemoteFailed: see there."""
         try:
             answer = self._pipe.recv()
         except EOFError:
-            raise RemoteFailed("a process of the harness ended; it said why on standard error") from None
+            raise RemoteFailed("a process of the harness ended; its standard error says why") from None
         if isinstance(answer, RemoteFailed):
             raise answer
         return answer
 
 
 def _work(pipe: Connection, make: Callable[[], Any]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     try:
         worker = make()
     except Exception as error:

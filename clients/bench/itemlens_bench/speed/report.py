@@ -1,4 +1,4 @@
-"""Reports: sections of rows of figures, as tables for people and as JSON for machines."""
+"""Reports: sections with rows of figures, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Figure = float | Spread | str | None
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a section: figures by column, which has its unit in its name ("p99 ms")."""
+    """One line of a section: figures by column. The column's name has the unit ("p99 ms")."""
 
     name: str
     figures: Mapping[str, Figure]
@@ -37,13 +37,13 @@ class Line:
 
 
 def latency_line(name: str, latency: Floats) -> Line:
-    """What share of calls took how long at most; `latency` in seconds."""
+    """The cumulative distribution of latencies, in percent over ms; `latency` is in seconds."""
     return Line(name, [1e3 * percentile(latency, q) for q in QUANTILES], list(QUANTILES))
 
 
 @dataclass(frozen=True)
 class Chart:
-    """What a section's plot shows: a column as bars, or lines.
+    """The plot of a section: a column as bars, or lines.
 
     bars:  name of the column
     lines: the curves, over `x` and `y`, the axes' names
@@ -58,13 +58,13 @@ class Chart:
 
 
 def latency_chart(lines: Sequence[Line]) -> Chart:
-    """Of latency lines."""
+    """The chart of latency lines."""
     return Chart(lines=lines, x="ms", y="percent of calls", x_scale="log")
 
 
 @dataclass(frozen=True)
 class Section:
-    """One table: what was done, and what came of it."""
+    """One table of figures, with notes and a chart."""
 
     title: str
     rows: Sequence[Row]
@@ -84,14 +84,14 @@ class Report:
     sections: Sequence[Section] = field(default=())
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The report as data for JSON."""
         plain: dict[str, Any] = _finite(
             {"about": dict(self.about), "sections": [asdict(s) for s in self.sections]}
         )
         return plain
 
     def write(self, folder: Path) -> None:
-        """`report.json` and `report.md` in `folder`, which is made."""
+        """Write `report.json` and `report.md` to `folder`, which is created."""
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.plain(), indent=1, ensure_ascii=False)
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
@@ -101,7 +101,7 @@ class Report:
 
 
 def about(report: Report) -> RenderableType:
-    """What was measured on, for the terminal."""
+    """The machine, versions, space and workload, for the terminal."""
     return Group(*(Text(f"{name}: {value}", "dim") for name, value in report.about.items()))
 
 
@@ -117,7 +117,7 @@ def table(section: Section) -> RenderableType:
 
 
 def markdown(section: Section) -> str:
-    """A section as a table of a document."""
+    """A section as Markdown."""
     columns = section.columns()
     lines = [f"### {section.title}", "", f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
     lines += [
@@ -143,7 +143,7 @@ def shown(figure: Figure) -> str:
 
 
 def number(value: float) -> str:
-    """Three significant digits, thousands set apart, no exponent."""
+    """Three significant digits with separators of thousands and no exponent."""
     if math.isnan(value):
         return "-"
     if value == 0:
@@ -153,7 +153,7 @@ def number(value: float) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no nan."""
+    """The value with None in place of nan and infinity, which JSON does not have."""
     match value:
         case float():
             return value if math.isfinite(value) else None

@@ -1,5 +1,5 @@
-"""Interleaved rounds: each target does the same work in each, in an order that rotates, so that what else the machine
-does meanwhile meets them all alike."""
+"""Interleaved rounds: each target does the same work in every round, in a rotating order, so that other activity on the
+machine affects all targets alike."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NO_LATENCIES: Floats = np.zeros(0, np.float64)
 class Measured:
     """One target's round.
 
-    calls, texts: that were answered
+    calls, texts: number of answered calls and texts
     seconds:      from the first call to the last reply
     cpu_seconds:  processor time of all the target's processes
-    load_seconds: processor time of the load processes, who share the machine with it
-    latency:      seconds of each answered call; none where nothing is called
-    counted:      what the server counted of itself meanwhile (see `ours.statistics`)
+    load_seconds: processor time of the load processes, which share the machine with it
+    latency:      seconds of each answered call; empty if the target is not called
+    counted:      the server's own counters in this time (see `ours.statistics`)
     """
 
     calls: int
@@ -41,7 +41,7 @@ class Measured:
 
     @property
     def texts_per_second(self) -> float:
-        """Throughput."""
+        """Throughput in texts."""
         return self.texts / self.seconds
 
     @property
@@ -51,18 +51,18 @@ class Measured:
 
 
 class Contestant(Protocol):
-    """What takes part in rounds."""
+    """A target that takes part in rounds."""
 
     @property
     def name(self) -> str:
-        """As tables show it; no two are alike."""
+        """A unique name for the tables."""
 
     def measure(self, first: int, texts: int) -> Measured:
-        """Work through `texts` texts, those from number `first` on."""
+        """Process `texts` texts, from number `first` on."""
 
 
 def rotated(order: Sequence[T], turn: int) -> list[T]:
-    """`order`, begun `turn` places further on."""
+    """`order`, rotated by `turn` places."""
     start = turn % len(order)
     return [*order[start:], *order[:start]]
 
@@ -70,9 +70,9 @@ def rotated(order: Sequence[T], turn: int) -> list[T]:
 def play(
     contestants: Sequence[Contestant], rounds: int, texts: int, then: Callable[[], None] = lambda: None
 ) -> dict[str, list[Measured]]:
-    """Rounds of `texts` texts: what each contestant did in each, by name. A round has other texts than the one before.
+    """Play rounds of `texts` texts each. Return the results of each contestant by name, one per round.
 
-    then: called after each turn.
+    Every round has different texts. `then` is called after each turn.
     """
     measured: dict[str, list[Measured]] = {contestant.name: [] for contestant in contestants}
     for turn in range(rounds):

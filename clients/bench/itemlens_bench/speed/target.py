@@ -1,4 +1,4 @@
-"""What can be measured: a server that turns texts into vectors, and how a load process calls it."""
+"""Targets of measurements: a server that turns texts into vectors, and how a load process calls it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class Refused(Exception):
-    """The server said that it has no room for the call now."""
+    """The server refused the call since it is overloaded."""
 
 
 class CallFailed(Exception):
@@ -30,31 +30,31 @@ class Caller(Protocol):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Hang up."""
+        """Close the connection."""
 
     def pack(self, texts: Sequence[str]) -> Any:
-        """A request for the vectors of `texts`, ready to be sent: made before the clock starts."""
+        """A request for the vectors of `texts`, ready to be sent. It is made before the clock starts."""
 
     async def send(self, request: Any) -> Any:
-        """Send and wait for the whole reply, which is not decoded.
+        """Send a request and wait for the whole reply, which is not decoded.
 
         Raises:
             Refused, CallFailed: see there.
         """
 
     def unpack(self, reply: Any) -> Array:
-        """The vectors of a reply, float32 [texts, dimension]: to check that all targets compute the same."""
+        """The vectors of a reply, float32 [texts, dimension], to check that all targets compute the same."""
 
 
 @dataclass(frozen=True)
 class Target:
     """A server that can be started and called.
 
-    name:   as tables show it, with what runs in it ("PyTriton, fp32").
-    start:  start the server on this port of localhost; returns once it answers.
-    caller: what a load process calls with "localhost:PORT"; it is pickled, so it must be a class or function that can
-            be imported, or a partial of one.
-    polls:  it uses the processor while it is idle, so it is stopped while others have their turn.
+    name:   for tables, with the kind of graph ("PyTriton, fp32").
+    start:  starts the server on this port of localhost; returns once it answers.
+    caller: makes a load process's caller, given "localhost:PORT". It is pickled, so it must be a class or function
+            that can be imported, or a partial of it.
+    polls:  the server uses the processor while it is idle, so it is stopped during the turns of others.
     """
 
     name: str

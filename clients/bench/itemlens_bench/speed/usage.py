@@ -1,4 +1,4 @@
-"""What a server takes of the machine: processor time and memory of all its processes, from outside."""
+"""Processor time and memory of all processes of a server, measured from outside."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Usage:
 
 
 def usage(pid: int) -> Usage:
-    """Of a process and all that it has started. Memory that they share counts for each of them."""
+    """The usage of a process and all its descendants. Shared memory counts for each process."""
     cpu, rss = 0.0, 0
     parent = psutil.Process(pid)
     for process in (parent, *parent.children(recursive=True)):
@@ -38,7 +38,7 @@ def usage(pid: int) -> Usage:
 
 
 class Watch:
-    """Samples a server's usage in the background for as long as the block runs."""
+    """Samples a server's usage in the background while the block runs."""
 
     def __init__(self, pid: int, seconds: float = SAMPLE_SECONDS) -> None:
         self._pid = pid
@@ -46,7 +46,7 @@ class Watch:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self.times: list[float] = []
-        """Of the samples, in seconds of the monotonic clock."""
+        """The times of the samples, in seconds of the monotonic clock."""
         self.samples: list[Usage] = []
 
     def __enter__(self) -> Self:

@@ -1,4 +1,5 @@
-"""What is sent: distinct texts of a catalogue's mix of lengths, so that neither padding nor a cache is flattered."""
+"""The texts to send: all distinct, in a catalogue's mix of lengths, so that neither padding nor a cache looks better
+than it is."""
 
 from __future__ import annotations
 
@@ -24,13 +25,13 @@ TOKENS_A_WORD = 1.28  # of the bundled catalogue's English, punctuation counted
 
 @dataclass(frozen=True)
 class Workload:
-    """Texts, none twice, and the number of tokens of each with special and prefix tokens."""
+    """Distinct texts, and the number of tokens of each, special and prefix tokens included."""
 
     texts: Sequence[str]
     tokens: Sequence[int]
 
     def calls(self, size: int) -> list[list[str]]:
-        """The texts in calls of `size`; what is left over at the end is not sent."""
+        """The texts in calls of `size`. A rest at the end is not sent."""
         return [list(self.texts[at : at + size]) for at in range(0, len(self.texts) - size + 1, size)]
 
     def describe(self) -> str:
@@ -43,21 +44,21 @@ class Workload:
 
 
 def workload(texts: Sequence[str], space: Path, preprocessing: TextPreprocessing) -> Workload:
-    """`texts` with their lengths by the tokenizer of the space in directory `space`."""
+    """`texts` with their numbers of tokens by the tokenizer of the space in directory `space`."""
     tokenizer = Tokenizer.load(space, preprocessing)
     return Workload(texts, [len(tokenizer.encode(text, "item")) for text in texts])
 
 
 def read_texts(file: Path) -> list[str]:
-    """The distinct lines of a file, white space around them left out.
+    """The distinct lines of a file, without white space around them and without blank lines.
 
     Raises:
-        InvalidArgument: there is none.
+        InvalidArgument: there is no text.
     """
     lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
     texts = list(dict.fromkeys(line for line in lines if line))
     if not texts:
-        raise InvalidArgument(f"{file} has no text; write one a line")
+        raise InvalidArgument(f"{file} has no text; write one text per line")
     return texts
 
 
@@ -76,16 +77,18 @@ def make_texts(count: int, seed: int) -> list[str]:
 
 
 def texts_of(tokens: int, count: int, seed: int, space: Path, preprocessing: TextPreprocessing) -> list[str]:
-    """Texts of exactly so many tokens each, of words that are one token.
+    """Texts of exactly `tokens` tokens each, made of words that are one token.
 
     Raises:
-        InvalidArgument: what is around a text leaves no room for a word.
+        InvalidArgument: the special tokens and the prefix leave no room for a word.
     """
     tokenizer = Tokenizer.load(space, preprocessing)
     once, twice = (len(tokenizer.encode(text, "item")) for text in ("tea", "tea tea"))
     around = 2 * once - twice  # special tokens and prefix
     if tokens <= around:
-        raise InvalidArgument(f"a text has {around} tokens before its first word", "tokens")
+        raise InvalidArgument(
+            f"tokens is {tokens}: it must be more than {around}, the special and prefix tokens", "tokens"
+        )
     words = sorted({word for text in make_texts(200, seed) for word in text.split() if word.isalpha()})
     single = [word for word in words if len(tokenizer.encode(word, "item")) == around + 1]
     rng = random.Random(seed)

@@ -56,7 +56,7 @@ def test_texts_can_be_made_of_one_length(tiny: Tiny) -> None:
     assert preprocessing is not None
     texts = texts_of(12, 5, 7, directory, preprocessing)
     assert list(workload(texts, directory, preprocessing).tokens) == [12] * 5
-    with pytest.raises(InvalidArgument, match="before its first word"):
+    with pytest.raises(InvalidArgument, match="must be more than 4"):
         texts_of(2, 5, 7, directory, preprocessing)
 
 

@@ -1,4 +1,4 @@
-"""A virtual environment for each peer: their packages fight with ours and with each other's."""
+"""A virtual environment for each peer: its packages conflict with ours and with those of other peers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-READY = "ready"  # the file that is written last, so that half an environment is made again
+READY = "ready"  # this file is written last, so that an incomplete environment is made again
 
 
 class EnvironmentFailed(Exception):
@@ -22,9 +22,9 @@ class EnvironmentFailed(Exception):
 class Environment:
     """The packages of a peer.
 
-    name:                 of its folder, together with a hash of the packages.
-    requirements:         pinned to the versions that were seen to work together.
-    without_dependencies: packages installed by themselves, for what they carry.
+    name:                 first part of the folder's name; a hash of the packages follows.
+    requirements:         pinned to versions that work together.
+    without_dependencies: packages installed without dependencies, for the files in them.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Environment:
     without_dependencies: tuple[str, ...] = ()
 
     def folder(self, cache: Path) -> Path:
-        """Where it is, or will be, below `cache`. Other packages are another folder."""
+        """Its folder in `cache`. Different packages have different folders."""
         packages = "\n".join((*self.requirements, *self.without_dependencies, sys.version))
         return cache / f"{self.name}-{hashlib.sha256(packages.encode()).hexdigest()[:8]}"
 
     def python(self, cache: Path) -> Path:
-        """Its interpreter. Made at the first call, which takes a minute or two and says so; kept for later ones.
+        """Its interpreter. The first call installs the environment in a minute or two and says so.
 
         Raises:
             EnvironmentFailed: see there.

@@ -1,4 +1,4 @@
-"""The calls of the peers that speak gRPC."""
+"""Calls of peers that use gRPC."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from itemlens_bench.speed.target import Array
 
 
 class TextsCaller(BytesCaller):
-    """The call of `servers.grpc_texts`: a JSON list of texts there, bytes back."""
+    """The call of `servers.grpc_texts`: the request is a JSON list of texts, the reply the vectors' bytes."""
 
     def __init__(self, address: str, dimension: int) -> None:
         super().__init__(address, "/bench.Texts/Encode")
@@ -31,7 +31,7 @@ class TextsCaller(BytesCaller):
 class TritonCaller(BytesCaller):
     """Triton's ModelInfer for the model `texts`: input texts BYTES [n, 1], output vectors FP32 [n, dimension].
 
-    Its two messages are written and read here, a field at a time, so that the load processes need no tritonclient.
+    This class writes and reads the two messages field by field, so that the load processes do not need tritonclient.
     """
 
     def __init__(self, address: str, dimension: int) -> None:
@@ -53,7 +53,7 @@ class TritonCaller(BytesCaller):
 
 
 def _varint(value: int) -> bytes:
-    """A number as protobuf writes it: 7 bits a byte, the lowest first."""
+    """A number in protobuf's encoding: 7 bits per byte, the lowest first."""
     out = bytearray()
     while value > 127:
         out.append(value & 127 | 128)
@@ -62,12 +62,12 @@ def _varint(value: int) -> bytes:
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """A protobuf field that has a length: bytes, a string, a message or packed numbers."""
+    """A length-delimited protobuf field: bytes, a string, a message or packed numbers."""
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Number and content of a message's fields; all have lengths."""
+    """Number and content of a message's fields, which are all length-delimited."""
     at = 0
     while at < len(message):
         tag, at = _read_varint(message, at)

@@ -1,4 +1,4 @@
-"""Calls over HTTP/1.1 with as little client as there can be: the request's bytes are made before the clock starts."""
+"""Calls over HTTP/1.1 with a minimal client: the request's bytes are made before the clock starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REFUSED = (429, 503)
 
 
 class HttpCaller:
-    """POSTs JSON to one path over connections that are kept open, one for each call under way."""
+    """POSTs JSON to one path over connections that are kept open, one for each call in flight."""
 
     def __init__(self, address: str, path: str) -> None:
         """`address`: "host:port"."""
@@ -60,7 +60,7 @@ class HttpCaller:
                 try:
                     return await self._exchange(self._idle.pop(), request)
                 except (ConnectionError, asyncio.IncompleteReadError):
-                    pass  # a server may hang up on a connection that was idle for seconds
+                    pass  # the server may have closed a connection that was idle
             host, _, port = self._address.partition(":")
             return await self._exchange(await asyncio.open_connection(host, int(port)), request)
         except (OSError, asyncio.IncompleteReadError) as error:
@@ -73,7 +73,7 @@ class HttpCaller:
             status, length = _status_and_length(await reader.readuntil(b"\r\n\r\n"))
             body = await reader.readexactly(length)
         except BaseException:
-            writer.close()  # a reply may still come: nobody else must read it
+            writer.close()  # a late reply must not be read as that of another call
             raise
         self._idle.append(connection)
         if status in REFUSED:
@@ -84,7 +84,7 @@ class HttpCaller:
 
 
 def _status_and_length(head: bytes) -> tuple[int, int]:
-    """Of a reply. CallFailed: it does not say how long it is."""
+    """Status and body length of a reply. CallFailed if the reply has no Content-Length."""
     lines = head.decode("latin-1").split("\r\n")
     for line in lines[1:]:
         name, _, value = line.partition(":")
@@ -94,7 +94,7 @@ def _status_and_length(head: bytes) -> tuple[int, int]:
 
 
 class InfinityCaller(HttpCaller):
-    """infinity's OpenAI-like call, vectors in base64: its cheapest form for both sides."""
+    """infinity's OpenAI-compatible call with vectors in base64, the cheapest form for both sides."""
 
     def __init__(self, address: str, dimension: int) -> None:
         super().__init__(address, "/embeddings")
@@ -111,7 +111,7 @@ class InfinityCaller(HttpCaller):
 
 
 class LitServeCaller(HttpCaller):
-    """The call of our LitServe server: JSON there, bytes back."""
+    """The call of our LitServe server: the request is JSON, the reply the vectors' bytes."""
 
     def __init__(self, address: str, dimension: int) -> None:
         super().__init__(address, "/predict")

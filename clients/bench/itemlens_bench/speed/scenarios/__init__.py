@@ -1,4 +1,4 @@
-"""What is measured, one module a scenario: each takes a Bench and gives sections of the report."""
+"""The scenarios, one module each: a scenario takes a Bench and returns sections of the report."""
 
 from collections.abc import Callable, Mapping
 

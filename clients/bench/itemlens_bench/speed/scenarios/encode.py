@@ -1,4 +1,4 @@
-"""Saturated Encode: how much of what ONNX Runtime can do by itself reaches the callers."""
+"""Saturated Encode: the server's throughput as a share of ONNX Runtime's by itself."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from itemlens_server.hardware import processor_count
 
 SHAPES = (Shape(1, 64), Shape(32, 8))
 COMPARED = 16
-"""Texts whose vectors are compared with those of ONNX Runtime by itself."""
+"""Number of texts whose vectors are compared with those of ONNX Runtime by itself."""
 
 
 def encode(bench: Bench) -> list[Section]:
-    """A section a shape: our server in each precision, the peers, and ONNX Runtime by itself."""
+    """A section per shape: our server in each precision, the peers, and ONNX Runtime by itself."""
     with ExitStack() as stack:
         ceilings, best, rates, truth = [], {}, {}, {}
         for precision in bench.precisions:
@@ -47,7 +47,7 @@ def _section(
     best: Mapping[str, str], rates: Mapping[str, float], truth: Mapping[str, Array],
 ) -> Section:  # fmt: skip
     calls = bench.workload.calls(shape.size)
-    # The same work for all: whole calls, and each caller has several of them.
+    # All do the same work: whole calls, several per caller.
     count = max(round(rates[ceilings[0].name] * bench.seconds / shape.size), 4 * shape.concurrency)
     with ExitStack() as stack:
         contestants: list[Contestant] = [*ceilings]
@@ -78,7 +78,7 @@ def _section(
 
 
 def _echo(bench: Bench, shape: Shape, stack: ExitStack) -> Served:
-    """A bare gRPC server in this shape, with requests and replies as long as Encode's."""
+    """A bare gRPC server under a load of this shape, with requests and replies as long as Encode's."""
     server = stack.enter_context(running(echo.target(echo.VECTOR_BYTES * shape.size)))
     requests = ["".join(texts).encode() for texts in bench.workload.calls(shape.size)]
     return Served(server, stack.enter_context(server.load(requests, bench.processes)), shape)
@@ -87,18 +87,18 @@ def _echo(bench: Bench, shape: Shape, stack: ExitStack) -> Served:
 def figures(
     measured: Sequence[Measured], ceiling: Sequence[Measured] | None, processors: int
 ) -> dict[str, Figure]:
-    """The columns of a target's rounds; shares are of `ceiling`'s rounds."""
+    """The columns of a target's rounds. Shares are relative to the rounds of `ceiling`."""
     rates = [m.texts_per_second for m in measured]
     columns: dict[str, Figure] = {"texts/s": Spread.of(rates)}
     if ceiling:
         columns["share of raw"] = shares(rates, [m.texts_per_second for m in ceiling])
-        # The load takes processors from the server, and nothing does from ONNX Runtime by itself.
+        # The load takes processor time from the server; ONNX Runtime by itself has the whole machine.
         left = [
             c.texts_per_second * (1 - m.load_seconds / m.seconds / processors)
             for m, c in zip(measured, ceiling, strict=True)
         ]
         columns["of what the load leaves"] = shares(rates, left)
-    # A turn in which a server answered nothing has no cost a text.
+    # A turn without answers has no cost per text.
     answered = [m for m in measured if m.texts]
     if answered:
         columns["CPU ms/text"] = Spread.of([1e3 * m.cpu_seconds / m.texts for m in answered])
@@ -115,7 +115,7 @@ def figures(
 
 
 def counted(measured: Sequence[Measured]) -> dict[str, Figure]:
-    """What the server itself says of its batches, over all rounds; nothing if it says nothing."""
+    """The columns of the server's own batch counters, over all rounds; empty if it has none."""
     total = {name: sum(m.counted.get(name, 0.0) for m in measured) for m in measured for name in m.counted}
     if not total.get("batches"):
         return {}

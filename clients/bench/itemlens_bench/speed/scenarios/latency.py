@@ -1,5 +1,5 @@
-"""Unloaded latency: one caller, one text at a time, against tokenise + session.run in process; and against the same
-behind a bare gRPC server, which is what any server in Python adds at least."""
+"""Unloaded latency: one caller, one text at a time, compared with tokenise + session.run in process, and with the same
+behind a bare gRPC server, the least that a server in Python adds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WARM_UP = 20
 
 @dataclass(frozen=True)
 class InProcess:
-    """Single texts through ONNX Runtime with `threads` threads, one after another."""
+    """Single texts, one after another, through ONNX Runtime with `threads` threads."""
 
     name: str
     raw: Remote[Raw]
@@ -41,7 +41,7 @@ class InProcess:
 
 
 def latency(bench: Bench) -> list[Section]:
-    """One section: p50 over the rounds, and what is on top of the faster in-process set-up in the same rounds."""
+    """One section: p50 over the rounds, and its difference to the faster in-process set-up in the same rounds."""
     with ExitStack() as stack:
         contestants: list[Contestant] = []
         floors: dict[str, list[str]] = {}
@@ -67,7 +67,7 @@ def latency(bench: Bench) -> list[Section]:
             served = Served(server, stack.enter_context(server.load(calls, 1)), ONE)
             floors[served.name] = next(iter(floors.values()))
             contestants.append(served)
-        # As many texts as the first takes its turn's time for.
+        # As many texts as the first contestant can do in the time of a turn.
         pace = contestants[0].measure(0, 50)
         count = max(20, round(bench.seconds * pace.texts_per_second))
         then = bench.turns("single texts, one caller", bench.rounds * len(contestants))
@@ -86,7 +86,7 @@ def _section(
         figures |= milliseconds(latencies, (90, 99, 99.9))
         lines.append(latency_line(name, latencies))
         if name in floors:
-            # The set-up that is faster over all rounds; then the difference within each.
+            # Find the set-up that is faster over all rounds, then take the difference within each round.
             best = min((_p50(played[floor]) for floor in floors[name]), key=lambda p: Spread.of(p).median)
             added = [mine - floor for mine, floor in zip(middle, best, strict=True)]
             figures["p50 over in process, ms"] = Spread.of(added)

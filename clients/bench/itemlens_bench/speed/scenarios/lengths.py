@@ -1,4 +1,4 @@
-"""Encode by length of text and size of call: what a GPU wants to know, and what of its arithmetic is used."""
+"""Encode by length of text and size of call, with the utilisation of the processor's or GPU's arithmetic."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from itemlens_bench.speed.workload import texts_of
 LENGTHS = (16, 32, 128, 512)
 SIZES = (1, 8, 64, 256, 1024)
 TEXTS_UNDER_WAY = 512
-# What is asked is throughput: no call is refused for its size or its waiting.
+# Throughput is measured, so no call may be refused for its size or its waiting time.
 PATIENT = {"max_inputs": str(SIZES[-1]), "max_wait_seconds": "300", "max_queue_seconds": "300"}
 LEAST_CALLERS, MOST_CALLERS = 4, 64
 
 
 def lengths(bench: Bench) -> list[Section]:
-    """A section for each length that the encoder takes, of our server in the first precision."""
+    """A section for each length that the encoder accepts, of our server in the first precision."""
     bench = replace(bench, settings={**PATIENT, **bench.settings})
     precision = bench.precisions[0]
     most = most_a_second(precision, bench.provider, bench.processors)

@@ -1,4 +1,4 @@
-"""Mixed traffic: single texts that somebody waits for, while a bulk stream fills a collection."""
+"""Mixed traffic: interactive calls of single texts while a bulk stream fills a collection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from itemlens_bench.speed.report import Figure, Row, Section, latency_chart, lat
 
 MIXED_SECONDS, ALONE_SHARE = 120.0, 0.5
 INTERACTIVE_SHARE = 0.1
-"""Of capacity, that interactive calls take by themselves."""
+"""Interactive load as a share of capacity."""
 BULK_ITEMS, BULK_IN_FLIGHT = 64, 4
 COLLECTION = "bulk"
 SETTLE_SECONDS = 1.0
@@ -97,7 +97,7 @@ def _failures(recording: Recording) -> Mapping[str, Figure]:
 
 
 def _batch_seconds(before: Mapping[str, float], server: Running) -> float | None:
-    """Mean time of a batch since the counts `before`; None if the server does not count."""
+    """Mean seconds of a batch since the counters `before`; None if the server has no counters."""
     after = server.counts(server.address)
     if after is None or not after.get("batches"):
         return None

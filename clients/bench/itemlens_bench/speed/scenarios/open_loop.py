@@ -1,4 +1,4 @@
-"""Open loop: calls at 80% of a target's own capacity, and ours at 80% of each peer's."""
+"""Open loop: calls at 80% of each target's capacity, and our server at 80% of each peer's capacity."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SHARE = 0.8
 CAPACITY_ROUNDS = 3
 P99 = "p99 ms by round"
 TURNS = 2
-"""A turn is so many times `seconds` long: a p99 needs calls."""
+"""Length of a turn in multiples of `seconds`: a p99 needs many calls."""
 
 
 @dataclass(frozen=True)
 class Arriving:
-    """Calls that arrive at a served target at a rate of their own."""
+    """Calls that arrive at a served target at a given rate."""
 
     name: str
     served: Served
@@ -33,14 +33,14 @@ class Arriving:
     seed: int
 
     def measure(self, first: int, texts: int) -> Measured:
-        """See Contestant; how many texts it is depends on the rate."""
+        """See Contestant. The number of texts depends on the rate."""
         size = self.served.shape.size
         arrivals = poisson(self.calls_per_second, self.seconds, self.seed + first, first // size)
         return measured(self.served.server, size, lambda: self.served.load.run(arrivals))
 
 
 def open_loop(bench: Bench) -> list[Section]:
-    """A section a shape."""
+    """A section per shape."""
     with ExitStack() as stack:
         ours = [stack.enter_context(bench.ours(precision)) for precision in bench.precisions]
         peers = [stack.enter_context(running(peer)) for peer in bench.peers]

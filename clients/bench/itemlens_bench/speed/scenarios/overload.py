@@ -1,4 +1,4 @@
-"""Overload: a flood for a minute, then 80% of capacity at once, all in one open loop."""
+"""Overload: a flood for a minute, then 80% of capacity without a pause, in one open loop."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from itemlens_bench.speed.usage import Watch
 FLOOD_SECONDS, NORMAL_SECONDS, AFTER_SECONDS = 60.0, 20.0, 6.0
 NORMAL_SHARE = 0.8
 FLOODS = ((Shape(1, 64), 2.0), (Shape(32, 8), 5.0))
-"""Shape of the calls, and how many times capacity is offered."""
+"""Shape of the calls, and the offered load in multiples of capacity."""
 
 
 def overload(bench: Bench) -> list[Section]:
-    """A section a shape, of our server in the first precision."""
+    """A section per shape, of our server in the first precision."""
     sections = []
     for shape, factor in FLOODS:
         with bench.ours(bench.precisions[0]) as server:
@@ -46,11 +46,11 @@ class Phase:
 
     @property
     def p99(self) -> float:
-        """Of the phase's calls that were answered, in seconds."""
+        """The p99 latency of the phase's answered calls, in seconds."""
         return percentile(self.due.of(Outcome.OK).latency, 99)
 
     def figures(self, peak: float) -> dict[str, Figure]:
-        """The columns that every phase has. Goodput counts the replies that came within the phase."""
+        """The columns of every phase. Goodput counts the replies that came within the phase."""
         due = self.due
         answered = due.of(Outcome.OK)
         seconds = self.end - self.begin
@@ -67,7 +67,7 @@ class Phase:
 
     @property
     def goodput_calls(self) -> int:
-        """Calls whose replies came within the phase."""
+        """The number of calls whose replies came within the phase."""
         done = self.recording.of(Outcome.OK).done
         return int(np.count_nonzero((done >= self.begin) & (done < self.end)))
 
@@ -113,7 +113,7 @@ def _section(bench: Bench, server: Running, shape: Shape, factor: float) -> Sect
 def _notes(peaks: list[Measured], phases: list[Phase], watch: Watch) -> list[str]:
     normal, flood = phases[:2]
     refused = flood.recording.count(Outcome.REFUSED)
-    # What the answered texts cost at peak is taken off: the rest is what the refused calls cost.
+    # The cost of the answered texts, as at peak, is subtracted. The rest is the cost of the refused calls.
     per_text = float(np.mean([m.cpu_seconds / m.texts for m in peaks]))
     spent = watch.cpu_seconds(flood.begin, flood.end)
     refusals = spent - per_text * flood.goodput_calls * flood.size
@@ -121,7 +121,7 @@ def _notes(peaks: list[Measured], phases: list[Phase], watch: Watch) -> list[str
     rss = watch.rss_bytes(flood.begin, flood.end)
     return [
         f"p99 of answered calls {during / before:.2f} times that at {normal.name}",
-        f"a refusal costs {1e3 * refusals / refused:.3f} ms of the processor" if refused else "no refusals",
+        f"a refusal costs {1e3 * refusals / refused:.3f} ms of processor time" if refused else "no refusals",
         f"resident memory {rss[0][1] / 1e6:.0f} MB at the start, {rss[-1][1] / 1e6:.0f} MB at the end, "
         f"at most {max(b for _, b in rss) / 1e6:.0f} MB",
         f"peak before {peaks[0].texts_per_second:.0f}, after {peaks[1].texts_per_second:.0f} texts/s",

@@ -1,5 +1,5 @@
-"""Recommend on a collection of 30,000 items: through gRPC, the same called in process, in process behind a bare gRPC
-server, which is what any server in Python adds at least, and a gRPC echo."""
+"""Recommend on a collection of 30,000 items: through gRPC, in process, in process behind a bare gRPC server (the least
+that a server in Python adds), and a gRPC echo."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from itemlens_server.config import Settings
 
 METHOD = "/itemlens.v1.ItemLens/Recommend"
 ASKED = 500
-"""Different requests of each kind."""
+"""Number of different requests of each kind."""
 RECALLED = 100
-"""Requests whose lists are compared with exact ones."""
+"""Number of requests whose lists are compared with exact ones."""
 CONCURRENCIES = (1, 16)
 QUIET_SECONDS, QUIET_CPU = 3.0, 0.1
 WARM_UP = 20
@@ -44,14 +44,14 @@ Request = itemlens_pb2.RecommendRequest
 
 @dataclass(frozen=True)
 class InProcess:
-    """The same in process, in `threads` threads."""
+    """Recommend in process, in `threads` threads."""
 
     name: str
     direct: Remote[Direct]
     threads: int
 
     def measure(self, first: int, texts: int) -> Measured:
-        """See Contestant; a text is a request here."""
+        """See Contestant. Here a text is a request."""
         self.direct.call(Direct.run, self.threads, first + texts, WARM_UP)
         run = self.direct.call(Direct.run, self.threads, first, texts)
         return Measured(
@@ -105,7 +105,7 @@ def _play(
     bench: Bench, servers: Sequence[Running], direct: Remote[Direct], packed: Sequence[bytes],
     concurrency: int, kind: str,
 ) -> dict[str, list[Measured]]:  # fmt: skip
-    # More threads than processors only wait for each other: what is best in process is tried.
+    # More threads than processors only wait for each other. One thread may be the fastest, so both are tried.
     tried = {}
     for threads in sorted({1, min(concurrency, bench.processors)}):
         in_process = InProcess(
@@ -165,7 +165,7 @@ def _fill(bench: Bench, client: Client) -> None:
 
 
 def _wait_until_quiet(server: Running) -> None:
-    """Until its graphs are built: it works on nothing any more."""
+    """Wait until the server has built its graphs and uses no processor time."""
     before = server.usage().cpu_seconds
     while True:
         time.sleep(QUIET_SECONDS)
@@ -176,7 +176,7 @@ def _wait_until_quiet(server: Running) -> None:
 
 
 def _asked(client: Client, collection: str, known: Sequence[Item], seed: int) -> dict[str, list[Request]]:
-    """The requests, by kind."""
+    """The requests by kind."""
     pasts = items.histories(known, ASKED, seed)
     space = client.get_collection(collection).space_id
     sought = [Item("", text=text) for text in items.words(known, ASKED, seed)]
@@ -192,7 +192,7 @@ def _asked(client: Client, collection: str, known: Sequence[Item], seed: int) ->
 
 
 def _recall(address: str, requests: Sequence[Request]) -> tuple[float, int]:
-    """Share of the exact lists' items that are found, and the mean length of a reply in bytes."""
+    """The mean recall against exact lists, and the mean length of a reply in bytes."""
     recalls, lengths = [], []
     with grpc.insecure_channel(address, options=channel_options(address)) as channel:
         stub = itemlens_pb2_grpc.ItemLensStub(channel)
@@ -208,6 +208,6 @@ def _recall(address: str, requests: Sequence[Request]) -> tuple[float, int]:
 
 
 def _copied(folder: Path, to: Path) -> Path:
-    """A copy of a store that is open but not written to."""
+    """Copy a store that is open but not written to."""
     shutil.copytree(folder, to, ignore=shutil.ignore_patterns("lock", "*.log"))
     return to

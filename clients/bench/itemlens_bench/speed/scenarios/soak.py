@@ -14,7 +14,7 @@ from itemlens_bench.speed.usage import Watch
 SOAK_SECONDS = 600.0
 CALLS, MOST_TEXTS, CONCURRENCY = 500, 64, 4
 WARM_SHARE = 0.1
-"""Of the time, that memory may grow in before it has to be flat."""
+"""Share of the time in which memory may grow; after it memory should be flat."""
 
 
 def soak(bench: Bench) -> list[Section]:

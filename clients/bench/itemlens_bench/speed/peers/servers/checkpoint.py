@@ -1,4 +1,4 @@
-"""The checkpoint's Hugging Face folder with the exported graph in it, for servers that pool by themselves."""
+"""The checkpoint's Hugging Face folder with the exported graph in it, for servers that do the pooling."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ TOKENS = "last_hidden_state"
 
 
 def folder_with_graph(graph: Path) -> Path:
-    """A copy of the folder, made where the process was started, with `graph` as they expect one.
+    """A copy of the folder, in the working directory, with `graph` in the form that the servers expect.
 
-    They want an output `last_hidden_state`, which is what the graph's z is, and no other.
+    They expect a single output `last_hidden_state`, which is the graph's z.
     """
     folder = Path("model")
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The gRPC server that people write around an encoder: grpc.aio in front of a pool of threads."""
+"""A common gRPC server around an encoder: grpc.aio in front of a pool of threads."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 def serve(port: int, threads: int, encode: Callable[[Sequence[str]], Array]) -> None:
     """Serve `/bench.Texts/Encode` until the process is ended.
 
-    A request is a JSON list of texts, a reply the bytes of their vectors, float32 [texts, dimension]. `encode` runs
-    in `threads` threads, a call at a time in each.
+    A request is a JSON list of texts. A reply is the bytes of their vectors, float32 [texts, dimension]. `encode` runs
+    in `threads` threads, with one call at a time in each.
     """
     pool = ThreadPoolExecutor(threads)
 

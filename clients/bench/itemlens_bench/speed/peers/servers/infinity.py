@@ -1,4 +1,4 @@
-"""infinity's own server, with its ONNX Runtime engine on the exported graph; `torch`, its other engine, was slower."""
+"""infinity's own server with its ONNX Runtime engine on the exported graph. Its other engine, `torch`, was slower."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from .checkpoint import folder_with_graph
 from .options import options
 
-BATCH = 4  # its default of 32 pads more; 16, 8 and 2 were slower too
+BATCH = 4  # the default of 32 pads more; 16, 8 and 2 were slower, too
 
 
 def cut_at(max_tokens: int, folder: Path) -> None:
-    """Have texts cut at `max_tokens`: this engine takes the model's positions, 512, not what the checkpoint says."""
+    """Make the engine cut texts at `max_tokens`: it reads the model's 512 positions, not the checkpoint's limit."""
     path = folder / "config.json"
     config = json.loads(path.read_text()) | {"max_position_embeddings": max_tokens}
     path.write_text(json.dumps(config))
@@ -27,7 +27,7 @@ if __name__ == "__main__":
     folder = folder_with_graph(given.graph)
     if given.engine == "optimum":
         cut_at(given.max_tokens, folder)
-    # It looks for the graph by the path that it found it under, and optimum by the name alone: so be beside it.
+    # infinity looks for the graph by its path, optimum by its name alone. In this folder both are the same.
     os.chdir(folder)
     settings = {
         "model-id": ".",
@@ -41,7 +41,7 @@ if __name__ == "__main__":
         "port": given.port,
         "log-level": "warning",
     }
-    # The graph is fused already. torch.compile would compile again for every shape.
+    # The graph is already fused. torch.compile would compile again for every shape.
     arguments = ["--onnx-disable-optimize", "--no-compile"]
     arguments += [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     program = str(Path(sys.executable).with_name("infinity_emb"))

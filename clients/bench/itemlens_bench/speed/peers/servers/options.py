@@ -1,4 +1,4 @@
-"""The command line of every server here."""
+"""The command line of all servers in this folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def options() -> argparse.ArgumentParser:
-    """What the harness tells a server."""
+    """The options that the harness gives to every server."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True, help="cores to use")

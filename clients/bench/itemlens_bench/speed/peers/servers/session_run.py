@@ -1,4 +1,4 @@
-"""Bare ONNX Runtime behind grpc.aio: a call's texts, padded together, run in a thread; calls do not join."""
+"""Bare ONNX Runtime behind grpc.aio: the texts of a call run padded in one thread. Calls are not batched together."""
 
 from __future__ import annotations
 

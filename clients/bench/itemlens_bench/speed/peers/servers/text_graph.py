@@ -1,4 +1,4 @@
-"""Texts to vectors by the exported graph in plain ONNX Runtime: what several peers serve."""
+"""Texts to vectors by the exported graph in plain ONNX Runtime, as several peers serve it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tokenizers import Encoding, Tokenizer
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
-# Texts that run together once they are sorted by length. On a processor more do not make it faster.
+# The number of texts that run together after sorting by length. On a CPU more are not faster.
 GROUP = 8
-# Texts that run together as they come. Hundreds padded to the longest would do the peers injustice.
+# The number of texts that run together unsorted. Padding hundreds to the longest would be unfair to the peers.
 PADDED = 32
 
 
 class TextGraph:
-    """The graph and its tokenizer. Both may be used from several threads at once."""
+    """The graph and its tokenizer. Several threads may use both at once."""
 
     def __init__(self, given: argparse.Namespace) -> None:
         options = ort.SessionOptions()
-        # Runs of one thread each, side by side, suit texts of mixed length best.
+        # Concurrent runs of one thread each are best for texts of mixed length.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         self._session = ort.InferenceSession(str(given.graph), options, providers=["CPUExecutionProvider"])
@@ -32,12 +32,12 @@ class TextGraph:
         self._tokenizer.enable_truncation(given.max_tokens)
 
     def padded(self, texts: Sequence[str]) -> Array:
-        """Vectors [texts, dimension], texts run together as they come, padded to the longest of them."""
+        """Vectors, float32 [texts, dimension]. Texts run together in their order, padded to the longest."""
         encodings = self._tokenizer.encode_batch(list(texts))
         return np.concatenate([self._run(group) for group in _cut(encodings, PADDED)])
 
     def grouped(self, texts: Sequence[str]) -> Array:
-        """Vectors [texts, dimension], texts of like length run together."""
+        """Vectors, float32 [texts, dimension]. Texts of similar length run together."""
         encodings = self._tokenizer.encode_batch(list(texts))
         order = sorted(range(len(texts)), key=lambda row: len(encodings[row].ids))
         vectors = np.concatenate(
@@ -59,5 +59,5 @@ class TextGraph:
 
 
 def _cut(encodings: Sequence[Encoding], size: int) -> list[Sequence[Encoding]]:
-    """Stretches of at most `size`."""
+    """Consecutive groups of at most `size`."""
     return [encodings[first : first + size] for first in range(0, len(encodings), size)]

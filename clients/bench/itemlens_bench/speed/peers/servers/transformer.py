@@ -1,8 +1,8 @@
 """`sentence-transformers` behind grpc.aio. Its encode() sorts a call's texts by length and pads each batch.
 
-`--engine onnx` is what its pages on speed advise for processors, `torch` what it does by itself. Either way calls run
-side by side, each in one thread: one call at a time in several threads was slower, and torch's threads wait for each
-other by spinning.
+`--engine onnx` is what its documentation recommends for CPUs; `torch` is its default. In both cases calls run
+concurrently, each in one thread. One call at a time in several threads was slower, and torch's threads spin while
+they wait for each other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .checkpoint import GRAPH, folder_with_graph
 from .grpc_texts import Array, serve
 from .options import options
 
-BATCH = 4  # its default of 32 pads more; 8 and 16 were slower too
+BATCH = 4  # the default of 32 pads more; 8 and 16 were slower, too
 
 
 def model(engine: str, folder: Path) -> SentenceTransformer:
