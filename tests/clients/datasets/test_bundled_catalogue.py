@@ -1,4 +1,4 @@
-"""What the bundled catalogue promises: varied items, pictures that can be redrawn, made-up users."""
+"""The bundled catalogue: varied items, pictures that can be redrawn, and generated users."""
 
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
@@ -114,16 +114,16 @@ class TestPictures:
     def test_redrawing_gives_the_committed_picture(self, item_id: str) -> None:
         first, second = draw.encode(draw.render(item_id)), draw.encode(draw.render(item_id))
         assert first == second
-        # Another release of the WebP encoder may round differently, so the pixels count, not the bytes.
+        # Another release of the WebP encoder may round differently, so the test compares pixels, not bytes.
         difference = np.abs(pixels(first) - pixels(picture_of(BY_ID[item_id])))
         assert difference.mean() < 0.5
 
 
 class TestUsers:
-    def test_they_are_said_to_be_made_up(self) -> None:
+    def test_the_note_says_that_they_are_not_real(self) -> None:
         assert "not real" in bundled.NOTE
 
-    def test_the_same_seed_gives_the_same_users_and_another_seed_others(self) -> None:
+    def test_users_depend_on_the_seed_alone(self) -> None:
         assert bundled.users(7) == bundled.users(7)
         assert bundled.users(7) != bundled.users(8)
 
@@ -154,7 +154,7 @@ class TestUsers:
 
 
 class TestEvents:
-    def test_the_same_seed_gives_the_same_events_and_another_seed_others(self) -> None:
+    def test_events_depend_on_the_seed_alone(self) -> None:
         assert bundled.events(7, 30) == bundled.events(7, 30)
         assert bundled.events(7, 30) != bundled.events(8, 30)
 
@@ -182,7 +182,7 @@ class TestEvents:
         counts = Counter(event.type for event in EVENTS)
         assert counts["view"] > counts["click"] > counts["cart"] > counts["purchase"] > 0
 
-    def test_a_cart_or_purchase_is_worth_price_times_quantity_and_the_rest_nothing(self) -> None:
+    def test_the_value_of_a_cart_or_purchase_is_price_times_quantity_and_of_others_zero(self) -> None:
         for event in EVENTS:
             price = float(BY_ID[event.item_id].attributes["price"])
             taken = event.type in ("cart", "purchase")

@@ -1,4 +1,4 @@
-"""CSV and TSV: a broken row is refused by its number, and costs no other row."""
+"""CSV and TSV: a broken row is refused by its number and does not affect other rows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def products(first: int, last: int) -> str:
 
 
 class TestUnclosedQuote:
-    def test_up_to_the_end_of_the_file_it_costs_its_own_row_alone(self) -> None:
+    def test_if_it_stays_open_to_the_end_of_the_file_only_its_row_is_bad(self) -> None:
         rows = read('id,title\n1,one\n2,"17 inch screen\n' + products(3, 200))
         assert bad(rows) == [(2, 3, Reason.UNCLOSED_QUOTE, "title")]
         assert good(rows) == [1, *range(3, 201)]
@@ -63,7 +63,7 @@ class TestUnclosedQuote:
         assert bad(rows) == [(1, 2, Reason.UNCLOSED_QUOTE, "title")]
         assert good(rows) == [2, 3, 4]
 
-    def test_a_cell_of_more_lines_than_the_bound_is_one(self) -> None:
+    def test_a_cell_of_more_lines_than_the_bound_counts_as_unclosed(self) -> None:
         text = 'id\n"' + "word\n" * CELL_LINES + 'end"\nlast\n'
         rows = read(text)
         assert bad(rows)[0] == (1, 2, Reason.UNCLOSED_QUOTE, "id")
@@ -102,7 +102,7 @@ class TestCellsOfSeveralLines:
         assert [list(row.cells.values()) for row in rows if isinstance(row, Row)] == table
 
 
-def test_text_behind_a_closing_quotation_mark_makes_a_bad_row() -> None:
+def test_text_after_a_closing_quotation_mark_makes_a_bad_row() -> None:
     rows = read('id,title\n1,"Ace" Ventura\n2,x\n3,"Ace" Ventura')
     assert bad(rows) == [(1, 2, Reason.TEXT_AFTER_QUOTE, ""), (3, 4, Reason.TEXT_AFTER_QUOTE, "")]
     assert good(rows) == [2]
@@ -128,12 +128,12 @@ def test_a_long_cell_is_read() -> None:
     assert isinstance(row, Row) and len(row.cells["title"]) == 500_000
 
 
-def test_blank_lines_are_no_rows_but_lines() -> None:
+def test_blank_lines_are_not_rows_but_count_as_lines() -> None:
     rows = read("\nid,title\n\n1,one\n  \n\n2,two\n")
     assert [(row.number, row.line) for row in rows] == [(1, 4), (2, 7)]
 
 
-def test_a_file_may_have_no_rows_or_no_line_at_all() -> None:
+def test_a_file_may_have_no_rows_or_no_lines() -> None:
     assert read("id,title\n") == []
     assert Delimited([], delimiter=",", quoted=True, cell_lines=None).names() == []
 

@@ -1,4 +1,4 @@
-"""What a cell becomes: a wrong value is refused with its column, never changed."""
+"""How a cell becomes a value: a wrong value is refused with its column, never changed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_an_empty_id_names_its_column() -> None:
     assert (caught.value.reason, caught.value.column) == (Reason.EMPTY, "b")
 
 
-def test_bytes_are_no_text() -> None:
+def test_bytes_are_not_text() -> None:
     with pytest.raises(RowError, match=r"column 'a': b'\\x01' is not text, but bytes"):
         needed("{a}", {"a": b"\x01"}, "id")
 
@@ -90,7 +90,7 @@ def test_a_wrong_time_is_refused(unit: Any, value: str, message: str) -> None:
     assert (caught.value.reason, caught.value.column) == (Reason.BAD_VALUE, "c")
 
 
-def test_a_time_of_parquet_is_taken_as_it_is() -> None:
+def test_a_time_of_parquet_is_kept_as_it_is() -> None:
     moment = datetime(2024, 5, 1, tzinfo=UTC)
     assert Time(column="c").read({"c": moment}) == moment
     assert Time(column="c").read({"c": date(2024, 5, 1)}) == moment

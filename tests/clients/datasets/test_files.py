@@ -1,4 +1,4 @@
-"""Files of rows: what they look like outside, and what stops the reading of one."""
+"""Files of rows: encodings, formats and columns, and errors that stop the reading of a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from itemlens_datasets.schema import Keys
 
 
 class Ids(RowFile):
-    """A file of which only ids are wanted."""
+    """A file of rows that needs only the column `id`."""
 
     columns_needed: tuple[str, ...] = ("id",)
 
@@ -41,7 +41,7 @@ def reasons(rows: list[Row | BadRow]) -> list[tuple[int, int | None, Reason]]:
     ("name", "text"),
     [("a.csv", "id,title\n1,x\n"), ("a.tsv", "id\ttitle\n1\tx\n"), ("a.jsonl", '{"id": 1, "title": "x"}\n')],
 )
-def test_a_byte_order_mark_is_no_part_of_the_first_name(
+def test_a_byte_order_mark_is_not_part_of_the_first_name(
     tmp_path: Path, name: str, text: str, mark: bytes
 ) -> None:
     assert ids(read(tmp_path, name, mark + text.encode())) == ["1"]
@@ -51,7 +51,7 @@ def test_utf_16_with_a_mark_is_read(tmp_path: Path) -> None:
     assert ids(read(tmp_path, "a.csv", "id,title\n1,x\n2,y\n".encode("utf-16"))) == ["1", "2"]
 
 
-def test_utf_16_without_a_mark_is_refused_or_read_by_its_name(tmp_path: Path) -> None:
+def test_utf_16_without_a_mark_is_refused_unless_the_encoding_is_given(tmp_path: Path) -> None:
     content = "id\n1\n".encode("utf-16-le")
     with pytest.raises(MappingError, match=r"NUL byte: .* UTF-16 without a byte order mark; .*`encoding`"):
         read(tmp_path, "a.csv", content)
@@ -73,7 +73,7 @@ def test_utf_16_without_a_mark_is_refused_or_read_by_its_name(tmp_path: Path) ->
         ("a.jsonl", b'{"id": 1}\n{"id": ' + b"9" * 5000 + b'}\n{"id": 3}\n', (2, 2, Reason.NOT_JSON)),
     ],
 )
-def test_a_bad_row_has_a_number_and_a_reason_and_costs_no_other(
+def test_a_bad_row_has_a_number_and_a_reason_and_does_not_affect_others(
     tmp_path: Path, name: str, content: bytes, bad: tuple[int, int, Reason]
 ) -> None:
     rows = read(tmp_path, name, content)
@@ -81,7 +81,7 @@ def test_a_bad_row_has_a_number_and_a_reason_and_costs_no_other(
     assert ids(rows) == ["1", "3"]
 
 
-def test_a_jsonl_file_of_bad_rows_alone_has_no_columns_to_miss(tmp_path: Path) -> None:
+def test_in_a_jsonl_file_of_bad_rows_alone_no_column_is_missing(tmp_path: Path) -> None:
     assert reasons(read(tmp_path, "a.jsonl", "[\n1]\n")) == [(1, 1, Reason.NOT_JSON), (2, 2, Reason.NOT_JSON)]
 
 
@@ -114,7 +114,7 @@ def test_two_columns_of_one_name_are_refused_where_it_is_used(tmp_path: Path) ->
         (",".join(f"c{n}" for n in range(50)) + "\n", "c19 and 30 more"),
     ],
 )
-def test_a_missing_column_says_what_there_is(tmp_path: Path, text: str, hint: str) -> None:
+def test_a_missing_column_names_the_columns_of_the_file(tmp_path: Path, text: str, hint: str) -> None:
     with pytest.raises(MappingError, match=hint):
         read(tmp_path, "a.csv", text)
 
@@ -125,19 +125,19 @@ def test_a_missing_file_names_the_nearest(tmp_path: Path) -> None:
         Ids(file=Path("product.csv")).open(tmp_path)
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").mkdir()
     with pytest.raises(MappingError, match=r"file: cannot read .*a\.csv: Is a directory"):
         Ids(file=Path("a.csv")).open(tmp_path)
 
 
 class TestParquet:
-    def test_times_in_nanoseconds_and_values_that_python_has_not(self, tmp_path: Path) -> None:
+    def test_times_in_nanoseconds_and_values_that_python_cannot_hold(self, tmp_path: Path) -> None:
         pa = pytest.importorskip("pyarrow")
         import pyarrow.parquet
 
         times = pa.array([1_700_000_000_123_456_789, 2], pa.timestamp("ns", "UTC"))
-        # Python's dates end in 9999.
+        # Python's dates end with the year 9999.
         dates = pa.array([19_000, 3_000_000], pa.int32()).cast(pa.date32())
         pyarrow.parquet.write_table(
             pa.table({"id": ["a", "b"], "time": times, "date": dates}), tmp_path / "a.parquet"
@@ -157,7 +157,7 @@ class TestParquet:
         with pytest.raises(MappingError, match="has 2 columns 'id'"):
             Ids(file=Path("a.parquet")).open(tmp_path)
 
-    def test_a_file_that_is_none_is_refused(self, tmp_path: Path) -> None:
+    def test_a_file_of_another_format_is_refused(self, tmp_path: Path) -> None:
         pytest.importorskip("pyarrow")
         with pytest.raises(MappingError, match=r"file: a\.parquet is not a parquet file that can be read"):
             read(tmp_path, "a.parquet", "id\n1\n")

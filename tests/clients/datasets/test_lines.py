@@ -1,4 +1,4 @@
-"""Lines of text files: byte order marks, encodings, and bytes that belong to none."""
+"""Lines of text files: byte order marks, encodings, and bytes that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEXT = "id,title\r\n1,caffè 咖啡\r\n"
         (codecs.BOM_UTF32_BE, "utf-32-be"),
     ],
 )
-def test_a_byte_order_mark_decides_the_encoding_and_is_no_text(
+def test_a_byte_order_mark_decides_the_encoding_and_is_not_text(
     tmp_path: Path, mark: bytes, encoding: str
 ) -> None:
     file = tmp_path / "a"
@@ -32,7 +32,7 @@ def test_a_byte_order_mark_decides_the_encoding_and_is_no_text(
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "gb18030"])
-def test_without_a_mark_the_given_encoding_counts(tmp_path: Path, encoding: str) -> None:
+def test_without_a_mark_the_given_encoding_is_used(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "a").write_bytes(TEXT.encode(encoding))
     assert list(read_lines(tmp_path / "a", encoding)) == TEXT.splitlines(keepends=True)
 
@@ -47,7 +47,7 @@ def test_without_a_mark_the_given_encoding_counts(tmp_path: Path, encoding: str)
     ],
     ids=["utf-8", "cp1252", "half a pair in utf-16", "gb18030"],
 )
-def test_bytes_that_cannot_be_decoded_spoil_their_line_alone(
+def test_bytes_that_cannot_be_decoded_affect_only_their_line(
     tmp_path: Path, content: bytes, encoding: str
 ) -> None:
     (tmp_path / "a").write_bytes(content)

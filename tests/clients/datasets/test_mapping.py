@@ -1,4 +1,4 @@
-"""Mapping files: rows of a user's files become items and events, and mistakes name their place."""
+"""Mapping files: rows of a user's files become items and events, and errors name their place."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_row_becomes_an_item(tmp_path: Path) -> None:
     )
 
 
-def test_what_is_empty_is_left_out(tmp_path: Path) -> None:
+def test_empty_fields_are_left_out(tmp_path: Path) -> None:
     [item] = items(
         tmp_path,
         "id,title,about,year,poster\n7,,Shoes,n/a,\n",
@@ -124,7 +124,7 @@ def test_parquet_with_pictures_in_a_column(tmp_path: Path) -> None:
     assert read.items.count(tmp_path) == 2
 
 
-def test_dates_times_and_decimals_of_parquet_are_stored_as_json_has_them(tmp_path: Path) -> None:
+def test_dates_times_and_decimals_of_parquet_are_stored_as_json(tmp_path: Path) -> None:
     pa = pytest.importorskip("pyarrow")
     import pyarrow.parquet
 
@@ -148,7 +148,7 @@ def test_dates_times_and_decimals_of_parquet_are_stored_as_json_has_them(tmp_pat
     }
 
 
-def test_without_pyarrow_parquet_says_what_to_install(
+def test_without_pyarrow_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = builtins.__import__
@@ -164,7 +164,7 @@ def test_without_pyarrow_parquet_says_what_to_install(
         list(dataset(tmp_path, items=ITEMS | {"file": "a.parquet"}).read_items(tmp_path))
 
 
-def test_rows_of_one_item_that_follow_each_other_are_joined(tmp_path: Path) -> None:
+def test_consecutive_rows_of_one_item_are_joined(tmp_path: Path) -> None:
     rows = [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("a", 5)]
     listed = items(
         tmp_path,
@@ -229,7 +229,7 @@ def test_times(tmp_path: Path, unit: str, text: str) -> None:
     assert event.time == datetime(2024, 5, 1, tzinfo=UTC)
 
 
-def test_event_ids_are_the_same_the_second_time_and_differ_by_what_is_said(tmp_path: Path) -> None:
+def test_event_ids_depend_on_the_fields_of_the_event_alone(tmp_path: Path) -> None:
     text = "user,item,t\nu,a,1\nu,a,2\nu,b,1\n"
     time = {"column": "t", "unit": "seconds"}
     first, second = (events(tmp_path, text, time=time) for _ in range(2))
@@ -237,7 +237,7 @@ def test_event_ids_are_the_same_the_second_time_and_differ_by_what_is_said(tmp_p
     assert len({event.event_id for event in first}) == 3
 
 
-def test_bad_rows_are_told_and_the_others_are_read(tmp_path: Path) -> None:
+def test_bad_rows_are_reported_and_the_others_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('id,year\n1,x\n,1999\n3,1999\n4,"1999\n5,2000\n')
     read = dataset(tmp_path, items=ITEMS | {"attributes": {"year": {"column": "year", "type": "int"}}})
     told: list[BadRow] = []
@@ -254,7 +254,7 @@ def test_bad_rows_are_told_and_the_others_are_read(tmp_path: Path) -> None:
         list(read.read_items(tmp_path))
 
 
-def test_rows_of_events_that_fit_no_rule_are_told(tmp_path: Path) -> None:
+def test_rows_of_events_that_fit_no_rule_are_reported(tmp_path: Path) -> None:
     (tmp_path / "e.csv").write_text("user,item,stars\nu,a,5\nu,b,1\nu,c,many\n")
     rules = {"column": "stars", "rules": [{"at_least": 4, "type": "click"}]}
     told: list[BadRow] = []
@@ -264,7 +264,7 @@ def test_rows_of_events_that_fit_no_rule_are_told(tmp_path: Path) -> None:
     assert "{type: ignore}" in told[0].message
 
 
-def test_a_row_of_events_with_an_unclosed_quote_costs_no_other(tmp_path: Path) -> None:
+def test_a_row_of_events_with_an_unclosed_quote_does_not_affect_others(tmp_path: Path) -> None:
     rows = "".join(f"u{n},i{n},x\n" for n in range(3, 50))
     (tmp_path / "e.csv").write_text('user,item,note\nu1,i1,x\nu2,i2,"17 inch\n' + rows + 'u50,i50,19 inch"\n')
     told: list[BadRow] = []
@@ -317,7 +317,7 @@ def test_files_and_columns_can_be_checked_before_anything_is_read(tmp_path: Path
     read.check(tmp_path)
 
 
-def test_a_column_of_some_rows_only_is_fine_in_json(tmp_path: Path) -> None:
+def test_in_json_a_column_may_be_in_some_rows_only(tmp_path: Path) -> None:
     text = '{"id": 1}\n{"id": 2, "t": "x"}\n'
     listed = items(tmp_path, text, file="a.jsonl", texts={"text": "{t}"})
     assert [dict(item.texts) for item in listed] == [{}, {"text": "x"}]
@@ -360,7 +360,7 @@ def test_the_share_without_pictures_depends_on_the_seed_only() -> None:
 
 
 @pytest.mark.parametrize("name", ["grocery", "grocery-photos", "fashion", "ml-100k"])
-def test_the_bundled_mappings_are_right_and_name_no_machine(name: str) -> None:
+def test_the_bundled_mappings_are_valid_and_have_no_absolute_paths(name: str) -> None:
     file = bundled_mapping(name)
     read = Dataset.read(file)
     assert read.items is not None
@@ -368,6 +368,6 @@ def test_the_bundled_mappings_are_right_and_name_no_machine(name: str) -> None:
     assert "/work" not in file.read_text()
 
 
-def test_a_mapping_that_is_not_bundled_names_those_that_are() -> None:
+def test_an_unknown_bundled_mapping_names_the_known_ones() -> None:
     with pytest.raises(MappingError, match=r"bundled are fashion, grocery, .*; did you mean 'grocery'\?"):
         bundled_mapping("grocry")

@@ -1,4 +1,4 @@
-"""Wrong uses of mapping files. Each message names the file, the line, the key and the cure."""
+"""Wrong mapping files. Each message names the file, the line, the key and the fix."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Wrong(NamedTuple):
     use: str
     mapping: str
     message: list[str]
-    """What the message must hold."""
+    """Parts of the message."""
 
 
 ITEMS = 'items:\n  file: a.csv\n  id: "{sku}"\n'
@@ -48,7 +48,7 @@ WRONG_MAPPINGS = [
         ["line 5: items.attributes.price: ", "without braces: price"],
     ),
     Wrong(
-        "braces without quotation marks, which YAML takes for keys",
+        "braces without quotation marks, which YAML reads as keys",
         "items:\n  file: a.csv\n  id: {sku}\n",
         ["line 3: items.id: should be a text", 'in quotation marks, such as "{sku}"'],
     ),
@@ -92,7 +92,7 @@ WRONG_MAPPINGS = [
         ["m.yaml, line 4: the key 'id' is in line 3 already; remove one"],
     ),
     Wrong(
-        "an event type that is none",
+        "an unknown event type",
         EVENTS.replace("click", "clik"),
         ["line 5: events.type: ", "'clik' is not one of impression, view, click", "did you mean 'click'?"],
     ),
@@ -102,17 +102,17 @@ WRONG_MAPPINGS = [
         ["line 5: events.type: give the `column`"],
     ),
     Wrong(
-        "a format that is none",
+        "an unknown format",
         ITEMS + "  format: excel\n",
         ["line 4: items.format: 'excel' is not one of jsonl, csv, tsv, parquet"],
     ),
     Wrong(
-        "an encoding that is none",
+        "an unknown encoding",
         ITEMS + "  encoding: utf9\n",
         ["line 4: items.encoding: 'utf9' is not a text encoding", "cp1252"],
     ),
     Wrong(
-        "a codec that is no text encoding",
+        "a codec that is not a text encoding",
         ITEMS + "  encoding: base64\n",
         ["line 4: items.encoding: 'base64' is not a text encoding"],
     ),
@@ -122,7 +122,7 @@ WRONG_MAPPINGS = [
         ["line 4: items.delimiter: ", 'write a tab as "\\t", in double quotation marks'],
     ),
     Wrong(
-        "a setting of another format",
+        "an option of another format",
         ITEMS.replace("a.csv", "a.parquet") + "  delimiter: ';'\n",
         ["items: delimiter is only for csv and tsv; a.parquet is parquet"],
     ),
@@ -147,12 +147,12 @@ WRONG_MAPPINGS = [
         ["line 4: items.pictures.image: give either path or column"],
     ),
     Wrong(
-        "a text where channels belong",
+        "a text instead of channels",
         ITEMS + "  texts: '{title}'\n",
         ["line 4: items.texts: should be keys with values, not '{title}'"],
     ),
     Wrong(
-        "a number where text belongs",
+        "a number instead of a text",
         "items:\n  file: a.csv\n  id: 5\n",
         ["line 3: items.id: should be a text, not 5; write it in quotation marks"],
     ),
@@ -176,7 +176,7 @@ WRONG_MAPPINGS = [
 
 
 @pytest.mark.parametrize("wrong", WRONG_MAPPINGS, ids=lambda wrong: wrong.use)
-def test_the_message_names_the_place_and_the_cure(tmp_path: Path, wrong: Wrong) -> None:
+def test_the_message_names_the_place_and_the_fix(tmp_path: Path, wrong: Wrong) -> None:
     file = tmp_path / "m.yaml"
     file.write_text(wrong.mapping, encoding="utf-8")
     with pytest.raises(MappingError) as caught:
@@ -186,7 +186,7 @@ def test_the_message_names_the_place_and_the_cure(tmp_path: Path, wrong: Wrong) 
     assert caught.value.message.startswith(str(file))
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_the_message_has_all_mistakes(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text("items:\n  file: a.csv\n  id: sku\n  join_rows: 0\n")
     with pytest.raises(MappingError, match=r"line 3: items\.id: .*; .*line 4: items\.join_rows: "):
         Dataset.read(tmp_path / "m.yaml")
@@ -203,6 +203,6 @@ def test_a_mapping_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     assert Dataset.read(tmp_path / "m.yaml").items is not None
 
 
-def test_a_mapping_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_mapping_is_named(tmp_path: Path) -> None:
     with pytest.raises(MappingError, match=r"cannot read .*none\.yaml"):
         Dataset.read(tmp_path / "none.yaml")

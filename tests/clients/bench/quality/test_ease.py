@@ -1,4 +1,4 @@
-"""The EASE yardstick against a case worked by hand."""
+"""The EASE yardstick against a case computed by hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_two_items_by_hand() -> None:
 
 
 def test_b_is_the_best_linear_predictor_without_the_item_itself() -> None:
-    # What EASE solves: each column is a ridge regression of the item on all others.
+    # EASE solves this: each column is a ridge regression of the item on all others.
     x = (np.random.default_rng(0).random((40, 6)) < 0.4).astype(float)
     b = ease.ease(x, 2.0)
     for column in range(6):
@@ -44,7 +44,7 @@ def test_questions_are_later_wanted_events_of_users_with_a_history() -> None:
     past = [event for event in events if event.time < 10]
     asked = ease.questions(past, [event for event in events if event.time >= 10])
     assert [(q.user, q.answer) for q in asked] == [("known", "i4")]
-    # What was done after the split but before the question is known, too.
+    # Events after the split but before the question are in the history, too.
     assert [event.item for event in asked[0].history] == ["i0", "i1", "i2", "i3"]
 
 

@@ -1,4 +1,4 @@
-"""Measuring a real server with the tiny space: the whole way of grocery, and that `exact` is exact."""
+"""Measurements of a real server with the tiny space: all of grocery, and `exact` against a numpy scan."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DATA = Path(__file__).parents[4].parent / "shared" / "data" / "grocery"
 
 
 class Repository(Protocol):
-    """What the fixture `tiny` gives."""
+    """The result of the fixture `tiny`."""
 
     models: Path
     fitted: str
@@ -29,7 +29,7 @@ class Repository(Protocol):
 
 @pytest.fixture
 def asking(tiny: Repository, tmp_path: Path) -> Iterator[Asking]:
-    """Asks a server of its own, in the fitted tiny space."""
+    """Asks a separate server, in the fitted tiny space."""
     settings = Settings(
         listen="127.0.0.1:0",
         models=tiny.models,
@@ -63,6 +63,6 @@ def test_grocery_from_its_files(asking: Asking) -> None:
     rows = grocery.measure(asking, data=read_grocery(DATA), fit=None, seed=1, queries=40)
     by_name = {row.what: row for row in rows}
     assert by_name["grocery: val photo → product, R@5"].queries == 40
-    # The tiny encoders understand little, but the sums hold with any.
+    # The tiny encoders find little, but the sums hold with any encoder.
     assert by_name["grocery-photos: worst residual"].holds
     assert by_name["grocery: exact list against numpy, worst score"].holds

@@ -26,7 +26,7 @@ def answer(items: list[Recommendation]) -> Recommendations:
     [
         ("a", 1, 1.0),  # alone at the top
         ("b", 1, 0.0),
-        ("b", 2, 1 / 3),  # one place for three that tie
+        ("b", 2, 1 / 3),  # one place for three tied items
         ("d", 3, 2 / 3),
         ("d", 4, 1.0),
         ("d", 9, 1.0),
@@ -54,7 +54,7 @@ def test_the_interval_is_that_of_a_mean() -> None:
 
 
 def test_groups_are_drawn_whole() -> None:
-    # Two users who always hit and two who never do: by event this would look far surer than it is.
+    # Two users always hit and two never do. Resampled by event, the interval would be far too narrow.
     values = np.repeat([1.0, 1.0, 0.0, 0.0], 100)
     users = [user for user in "abcd" for _ in range(100)]
     low, high = rows.bootstrap(values, seed=1, groups=users)
@@ -84,7 +84,7 @@ def test_recall_takes_either_of_two_equal_items_and_keeps_interests_apart() -> N
     same_score = answer([*listed(("a", 0.9), ("c", 0.5)), *listed(("x", 0.2), interest=1)])
     worse = answer([*listed(("a", 0.9), ("c", 0.4)), *listed(("y", 0.1), interest=1)])
     assert lists.recall(same_score, exact) == 1.0
-    # 0.4 would do for the second interest but not for its own.
+    # 0.4 is enough for the second interest but not for the item's own.
     assert lists.recall(worse, exact) == pytest.approx(1 / 3)
 
 
@@ -105,7 +105,7 @@ def test_cells_are_filled_with_the_mean_colour() -> None:
     assert (filled[2:12] == 0).all()
 
 
-def test_an_explanation_is_off_by_its_worst_sum() -> None:
+def test_the_residual_of_an_explanation_is_that_of_its_worst_sum() -> None:
     def part(kind: PartKind, value: float) -> Part:
         return Part(kind, "text", value)
 
@@ -140,7 +140,7 @@ def test_a_spoilt_picture_is_a_darker_part_of_it() -> None:
     assert np.asarray(spoilt)[..., 0].max() <= 181
 
 
-def test_an_item_is_always_of_the_same_half() -> None:
+def test_an_item_is_always_in_the_same_half() -> None:
     drawn = [queries.draw(str(n)) for n in range(2000)]
     assert drawn[:3] == [queries.draw(str(n)) for n in range(3)]
     assert 0.45 < np.mean([d < 0.5 for d in drawn]) < 0.55

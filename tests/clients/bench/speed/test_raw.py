@@ -23,7 +23,7 @@ def raw(graph: Graph) -> Raw:
     return Raw(graph, TEXTS, processors=2, provider="CPUExecutionProvider")
 
 
-def test_it_tries_parallel_single_threads_and_one_run_on_all_of_them(raw: Raw) -> None:
+def test_the_set_ups_are_parallel_single_threads_and_one_run_on_all_threads(raw: Raw) -> None:
     setups = raw.setups()
     assert Setup(threads=1, callers=2, batch=1) in setups
     assert Setup(threads=2, callers=1, batch=32) in setups
@@ -36,7 +36,7 @@ def test_the_best_set_up_comes_first(raw: Raw) -> None:
 
 
 @pytest.mark.parametrize("setup", [Setup(1, 2, 1), Setup(2, 1, 4)])
-def test_a_run_does_its_texts_and_takes_time_for_them(raw: Raw, setup: Setup) -> None:
+def test_a_run_measures_its_time(raw: Raw, setup: Setup) -> None:
     run = raw.run(setup, first=3, count=20)
     assert run.seconds > 0
     assert run.cpu_seconds >= 0

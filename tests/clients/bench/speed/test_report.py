@@ -70,7 +70,7 @@ def test_markdown_is_a_table_with_empty_cells_where_a_row_has_no_figure() -> Non
     assert lines[-1] == "5 rounds"
 
 
-def test_json_has_the_figures_as_they_are_and_nothing_that_json_lacks(tmp_path: Path) -> None:
+def test_json_has_the_unrounded_figures_and_null_for_nan(tmp_path: Path) -> None:
     section = Section("Empty", [Row("ours", {"p99 ms": float("nan"), "texts/s": Spread(2.0, 1.0, 3.0)})])
     Report({"machine": "2 processors"}, [section]).write(tmp_path)
     read = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))

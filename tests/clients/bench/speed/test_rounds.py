@@ -11,7 +11,7 @@ from itemlens_bench.speed.rounds import Measured, play, rotated
 
 @dataclass
 class Noting:
-    """Notes down who was asked for what, in a list that all share."""
+    """Records each call of `measure` in a shared list."""
 
     name: str
     notes: list[tuple[str, int, int]] = field(default_factory=list)
@@ -25,7 +25,7 @@ def test_the_order_rotates() -> None:
     assert [rotated("abc", turn) for turn in range(4)] == [list("abc"), list("bca"), list("cab"), list("abc")]
 
 
-def test_each_round_has_everyone_in_a_rotated_order_over_texts_of_its_own() -> None:
+def test_each_round_has_all_contestants_in_a_rotated_order_and_new_texts() -> None:
     notes: list[tuple[str, int, int]] = []
     played = play([Noting("raw", notes), Noting("ours", notes)], rounds=3, texts=100)
     assert notes == [
@@ -34,13 +34,13 @@ def test_each_round_has_everyone_in_a_rotated_order_over_texts_of_its_own() -> N
     assert {name: len(measured) for name, measured in played.items()} == {"raw": 3, "ours": 3}
 
 
-def test_every_turn_is_told_of() -> None:
+def test_then_is_called_after_every_turn() -> None:
     told: list[int] = []
     play([Noting("a"), Noting("b")], rounds=2, texts=1, then=lambda: told.append(1))
     assert len(told) == 4
 
 
-def test_throughput_is_of_what_was_answered() -> None:
+def test_throughput_counts_answered_calls() -> None:
     measured = Noting("a").measure(0, 100)
     assert measured.texts_per_second == pytest.approx(25.0)
     assert measured.calls_per_second == pytest.approx(12.5)

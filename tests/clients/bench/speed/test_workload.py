@@ -1,4 +1,4 @@
-"""What is sent."""
+"""The texts of the workload."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def texts() -> list[str]:
     return make_texts(4096, seed=7)
 
 
-def test_no_text_comes_twice(texts: list[str]) -> None:
+def test_all_texts_are_distinct(texts: list[str]) -> None:
     assert len(set(texts)) == 4096
 
 
@@ -27,7 +27,7 @@ def test_the_same_seed_makes_the_same_texts(texts: list[str]) -> None:
     assert make_texts(100, seed=8) != texts[:100]
 
 
-def test_lengths_are_those_of_a_catalogue(texts: list[str]) -> None:
+def test_lengths_are_distributed_as_in_a_catalogue(texts: list[str]) -> None:
     tokens = np.array([len(text.split()) for text in texts]) * TOKENS_A_WORD
     assert tokens.mean() == pytest.approx(57, rel=0.1)
     assert np.percentile(tokens, 95) == pytest.approx(148, rel=0.1)
@@ -40,7 +40,7 @@ def test_calls_are_whole() -> None:
     assert five.calls(1) == [["a"], ["b"], ["c"], ["d"], ["e"]]
 
 
-def test_tokens_are_counted_by_the_space(tiny: Tiny) -> None:
+def test_the_tokenizer_of_the_space_counts_the_tokens(tiny: Tiny) -> None:
     directory = tiny.models / tiny.plain
     preprocessing = Manifest.load(directory).encoders["text"].text
     assert preprocessing is not None

@@ -1,4 +1,4 @@
-"""An event loop whose time passes only when all its tasks wait: seconds cost nothing, and nothing is ever late."""
+"""An event loop with virtual time, which passes only when all tasks wait: sleeps take no time, and nothing is late."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type,misc]
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> Any:
-        assert timeout is not None, "every task waits, and nothing will ever wake one"
+        assert timeout is not None, "all tasks wait, and nothing will wake them"
         self._loop.pass_time(max(0.0, timeout))
         return super().select(0)
 
