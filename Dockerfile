@@ -1,12 +1,12 @@
 # syntax=docker/dockerfile:1
-# `pip install` of the client and the server with an extra, then `itemlens serve`: what `make serving-check` tries for the cpu target.
+# Installs the client and the server with an extra, and runs `itemlens serve`. `make serving-check` tests the cpu target's install.
 #   docker build --target cpu  -t itemlens:cpu  .
 #   docker build --target cuda -t itemlens:cuda .
 #   docker run -p 50051:50051 -v ./models:/models -v itemlens:/data itemlens:cpu
 ARG PYTHON=3.11-slim-bookworm
 
 FROM python:${PYTHON} AS build
-# hnswlib comes as source, and would be built for the very processor of the build machine.
+# hnswlib is compiled. Without this it would be built for the exact processor of the build machine.
 ENV HNSWLIB_NO_NATIVE=1
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -21,7 +21,7 @@ COPY server ./server
 COPY exporter ./exporter
 
 FROM build AS build-cpu
-# The two distributions of this checkout, with what CI installs.
+# The two distributions of this checkout, with the versions that CI installs.
 RUN pip install --no-cache-dir -c constraints.txt ./clients/python ".[server]"
 
 FROM build AS build-cuda

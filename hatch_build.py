@@ -1,4 +1,4 @@
-"""The server's dependencies: those of pyproject.toml, and the client of this very version."""
+"""The server's dependencies: those of pyproject.toml, and the client of the same version."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 
 class PinTheClient(MetadataHookInterface):
-    """Adds `itemlens==<our version>`, so that the version stands in one file."""
+    """Adds `itemlens==<our version>`, so that the version is in one file only."""
 
     def update(self, metadata: dict[str, Any]) -> None:
         """Fill in `dependencies`."""

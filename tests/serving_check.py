@@ -1,4 +1,4 @@
-"""Starts a server from a serving-only environment and asks it: serving_check.py PYTHON-OF-THAT-ENVIRONMENT."""
+"""Starts a server from a serving-only environment and calls it: serving_check.py PYTHON-OF-THAT-ENVIRONMENT."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ UNWANTED = {"torch", "transformers", "optimum", "pyarrow", "pytest"}
 
 
 def main(python: str) -> None:
-    """Fail unless the environment serves, and holds nothing that serving does not need."""
+    """Fail unless the environment serves and has no package that serving does not need."""
     listed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
     unwanted = UNWANTED & {line.split()[0].lower() for line in listed.splitlines()}
-    assert not unwanted, f"a serving install holds {unwanted}"
+    assert not unwanted, f"a serving install has {unwanted}"
     subprocess.run([python, "-m", "itemlens_cli", "--help"], check=True, stdout=subprocess.DEVNULL)
     with tempfile.TemporaryDirectory() as folder:
         models = Path(folder) / "models"
@@ -34,7 +34,7 @@ def main(python: str) -> None:
                 [i.item_id for i in answer.items], recommendation_id=answer.recommendation_id
             )
             assert len(why) == 3 and all(abs(explanation.residual) < 1e-4 for explanation in why)
-    print("a serving install answers, without", ", ".join(sorted(UNWANTED)))
+    print("a serving install answers calls without", ", ".join(sorted(UNWANTED)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The wheels of both distributions: what is in them, what they ask for, and that they start once installed."""
+"""The wheels of both distributions: their files and requirements, and that they start once installed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Wheel:
         return self.metadata.metadata.get_all("Provides-Extra") or []
 
     def needs(self, extra: str = "") -> dict[str, Requirement]:
-        """What an install with an extra, or without any, asks for by name; our own extras are followed."""
+        """The requirements of an install with or without an extra, by name. Our own extras are followed."""
         needed: dict[str, Requirement] = {}
         for requirement in map(Requirement, self.metadata.requires or []):
             if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
@@ -66,7 +66,7 @@ class Wheel:
 
 
 class Environment:
-    """A virtual environment with nothing in it, not even pip."""
+    """An empty virtual environment, without pip."""
 
     def __init__(self, folder: Path) -> None:
         self.bin = folder / "bin"
@@ -77,18 +77,18 @@ class Environment:
         pip("--python", self.bin / "python", "install", *arguments)
 
     def run(self, command: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """A command of this environment, away from the checkout."""
+        """Run a command of this environment outside the checkout."""
         return run(self.bin / command, *arguments, cwd=self.bin)
 
     def answer(self, command: str, *arguments: object) -> str:
-        """What a command says that ends well."""
+        """The standard output of a command, which must succeed."""
         done = self.run(command, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
 
 def run(*command: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    # Only what is installed can be imported.
+    # Only installed packages can be imported.
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
         [str(part) for part in command], cwd=cwd, env=clean, capture_output=True, text=True, timeout=250, check=False
@@ -102,7 +102,7 @@ def pip(*arguments: object) -> None:
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Wheel, Wheel]:
-    """Client and server, built with the backend that is installed here: that needs no network."""
+    """Client and server, built with the installed backend, which needs no network."""
     folder = tmp_path_factory.mktemp("wheels")
     pip(
         "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, ROOT / "clients" / "python", ROOT
@@ -113,7 +113,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Wheel, Wheel]:
 
 @pytest.fixture(scope="module")
 def server(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server to ask, from this environment; its default collection is filled."""
+    """A server from the test's environment. Its default collection has items."""
     with Server(tiny.models, tmp_path_factory.mktemp("data")) as running:
         with running.client() as client:
             client.upsert(sample_items(20)).raise_for_errors()
@@ -124,8 +124,8 @@ def server(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 def light(wheels: tuple[Wheel, Wheel], tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """Both wheels without an extra.
 
-    To be quick their dependencies are those of this environment, with ONNX Runtime hidden. `make serving-check`
-    installs everything from nothing.
+    To save time, their dependencies are those of the test's environment, with ONNX Runtime hidden.
+    `make serving-check` installs everything anew.
     """
     environment = Environment(tmp_path_factory.mktemp("light"))
     environment.install("--no-deps", *(wheel.path for wheel in wheels))
@@ -144,14 +144,14 @@ def files(packages: tuple[Path, ...]) -> set[str]:
     }
 
 
-def test_the_clients_wheel_holds_the_client_alone(wheels: tuple[Wheel, Wheel]) -> None:
+def test_the_clients_wheel_has_only_the_client(wheels: tuple[Wheel, Wheel]) -> None:
     client, _ = wheels
     assert client.modules == files(CLIENT)
     assert {"itemlens/py.typed", "itemlens/v1/itemlens_pb2.pyi"} <= client.modules
     assert client.about == {"METADATA", "RECORD", "WHEEL", "licenses/LICENSE"}
 
 
-def test_the_servers_wheel_holds_its_six_packages_with_their_data(wheels: tuple[Wheel, Wheel]) -> None:
+def test_the_servers_wheel_has_its_six_packages_with_their_data(wheels: tuple[Wheel, Wheel]) -> None:
     _, server = wheels
     assert server.modules == files(SERVER)
     assert {f"{package.name}/py.typed" for package in SERVER} <= server.modules
@@ -164,13 +164,13 @@ def test_the_servers_wheel_holds_its_six_packages_with_their_data(wheels: tuple[
     assert server.about == {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
 
 
-def test_both_are_of_one_version_and_the_server_pins_the_client(wheels: tuple[Wheel, Wheel]) -> None:
+def test_both_have_one_version_and_the_server_pins_the_client(wheels: tuple[Wheel, Wheel]) -> None:
     client, server = wheels
     assert client.metadata.version == server.metadata.version == itemlens.__version__
     assert str(server.needs()["itemlens"]) == f"itemlens=={itemlens.__version__}"
 
 
-def test_the_client_asks_for_no_more_than_grpc_and_numpy(wheels: tuple[Wheel, Wheel]) -> None:
+def test_the_client_needs_only_grpc_and_numpy(wheels: tuple[Wheel, Wheel]) -> None:
     client, _ = wheels
     assert client.needs().keys() == {"grpcio", "grpcio-status", "protobuf", "numpy"}
     assert client.extras == []
@@ -188,7 +188,7 @@ def test_onnx_runtime_is_an_extra_and_no_extra_has_both(wheels: tuple[Wheel, Whe
         "docs": set(),
         "dev": {"onnxruntime"},
     }
-    # They differ in nothing else.
+    # The extras differ only in ONNX Runtime.
     assert server.needs("server").keys() ^ server.needs("gpu").keys() == RUNTIMES
     assert server.needs().keys() == server.needs("gpu").keys() - RUNTIMES
 
@@ -222,7 +222,7 @@ def test_the_command_asks_and_uploads_without_onnx_runtime(
     assert "SERVING" in light.answer("itemlens", "health", "--target", server.address)
 
 
-def test_what_is_bundled_is_found_where_it_is_installed(light: Environment) -> None:
+def test_bundled_data_is_found_in_the_installed_package(light: Environment) -> None:
     code = "from itemlens_datasets import bundled; print(bundled.__file__, len(bundled.items()))"
     place, count = light.answer("python", "-c", code).split()
     assert Path(place).is_relative_to(light.packages) and int(count) > 100
