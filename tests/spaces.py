@@ -108,16 +108,16 @@ def tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def word_vectors(seed: int) -> Array:
-    """float32 [pieces, TEXT_DIM]: words of a theme near its centre, colours near their own."""
+def word_vectors(seed: int, dim: int = TEXT_DIM) -> Array:
+    """float32 [pieces, dim]: words of a theme near its centre, colours near their own."""
     rng = np.random.default_rng(seed)
     pieces = vocabulary()
-    table = 0.35 * rng.normal(size=(len(pieces), TEXT_DIM))
+    table = 0.35 * rng.normal(size=(len(pieces), dim))
     centres = {
-        word: centre for theme in THEMES.values() for centre in [rng.normal(size=TEXT_DIM)] for word in theme
+        word: centre for theme in THEMES.values() for centre in [rng.normal(size=dim)] for word in theme
     }
     for colour, character in COLOUR_CHARACTERS.items():
-        centres[colour] = centres[character] = rng.normal(size=TEXT_DIM)
+        centres[colour] = centres[character] = rng.normal(size=dim)
     for n, piece in enumerate(pieces):
         if piece in centres:
             table[n] += centres[piece]
@@ -125,7 +125,7 @@ def word_vectors(seed: int) -> Array:
     return (table + 0.5).astype(np.float32)
 
 
-def text_graph(seed: int) -> onnx.ModelProto:
+def text_graph(seed: int, dim: int = TEXT_DIM) -> onnx.ModelProto:
     """input_ids, attention_mask [B, T] -> z = table[ids] [B, T, dim], v = its mean where the mask is 1 [B, dim]."""
     nodes = [
         helper.make_node("Gather", ["table", "input_ids"], ["z"], axis=0),
@@ -136,12 +136,12 @@ def text_graph(seed: int) -> onnx.ModelProto:
         helper.make_node("ReduceSum", ["mask3", "one"], ["count"], keepdims=0),
         helper.make_node("Div", ["total", "count"], ["v"]),
     ]
-    constants = {"table": word_vectors(seed), "last": np.array([-1]), "one": np.array([1])}
+    constants = {"table": word_vectors(seed, dim), "last": np.array([-1]), "one": np.array([1])}
     inputs = [
         helper.make_tensor_value_info(n, TensorProto.INT64, ["b", "t"])
         for n in ("input_ids", "attention_mask")
     ]
-    return _model(nodes, constants, inputs, {"v": ["b", TEXT_DIM], "z": ["b", "t", TEXT_DIM]})
+    return _model(nodes, constants, inputs, {"v": ["b", dim], "z": ["b", "t", dim]})
 
 
 def picture_graph(seed: int) -> onnx.ModelProto:
@@ -190,13 +190,17 @@ class Tiny:
 
 
 def build(
-    repository: Path, name: str = "tiny", seed: int = 1, created: str = "2026-01-01T00:00:00+00:00"
+    repository: Path,
+    name: str = "tiny",
+    seed: int = 1,
+    created: str = "2026-01-01T00:00:00+00:00",
+    text_dim: int = TEXT_DIM,
 ) -> str:
     """Write an unfitted space with the channels `text` and `image` into `repository`; its id."""
     new = repository / f".{name}"
     new.mkdir(parents=True)
     (new / "tokenizer.json").write_text(tokenizer().to_str(), encoding="utf-8")
-    (new / "text.onnx").write_bytes(text_graph(seed).SerializeToString())
+    (new / "text.onnx").write_bytes(text_graph(seed, text_dim).SerializeToString())
     (new / "image.onnx").write_bytes(picture_graph(seed).SerializeToString())
     text = TextPreprocessing(
         tokenizer=describe_file(new, "tokenizer.json"),
@@ -206,7 +210,7 @@ def build(
     )
     encoders = {
         "text": EncoderSpec(
-            kind="TEXT", dim=TEXT_DIM, graphs={Precision.FP32: describe_file(new, "text.onnx")}, text=text
+            kind="TEXT", dim=text_dim, graphs={Precision.FP32: describe_file(new, "text.onnx")}, text=text
         ),
         "image": EncoderSpec(
             kind="IMAGE",

@@ -146,7 +146,10 @@ class Settings(BaseSettings):
         "each of `rpc_threads` and `threads`, and three more",
     )  # fmt: skip
     max_store_bytes: int = Field(0, ge=0, description="size limit of the store's file; 0: the disk")
-    max_recommendations: int = Field(20_000, gt=0, description="recommendations remembered for Explain")
+    recommendation_memory_bytes: int = Field(
+        64 * MIB, ge=0, description="memory for recommendations that are remembered for Explain, 3 to 8 KB each of 10 "
+        "items; the oldest are forgotten; 0: none",
+    )  # fmt: skip
 
     history_window: int = Field(50, gt=0, description="past items that count")
     history_decay: float = Field(

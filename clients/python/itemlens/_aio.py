@@ -71,9 +71,9 @@ class AsyncClient(AwaitedUnderstand, AwaitedCatalog, AwaitedUpload):
     async def list_items(
         self, *, page_size: int = 100, collection: str | None = None, timeout: float | None = None
     ) -> AsyncIterator[StoredItem]:
-        """All items, without pictures and vectors, in the order of their last writes; fetched page by page.
+        """All items, without pictures and vectors, in the order in which their contents were last written.
 
-        `page_size` is at most 1,000; `timeout` is for each page.
+        They are fetched page by page. `page_size` is at most 1,000; `timeout` is for each page.
         """
         token = ""
         while True:

@@ -6,8 +6,8 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,21 @@ class ItemToItem:
         entries = self._entries(row)
         at = np.flatnonzero(self.table.indices[entries] == column)
         return float(self.table.data[entries][at[0]]) if len(at) else 0.0
+
+    def between(self, past: Iterable[str], item_ids: Iterable[str]) -> ItemToItem:
+        """The part of the table that says what having taken one of `past` adds to `past` and to `item_ids`."""
+        rows = list(dict.fromkeys(self.rows[i] for i in past if i in self.rows))
+        there = list(dict.fromkeys([*rows, *(self.rows[i] for i in item_ids if i in self.rows)]))
+        numbers = np.full(len(self.item_ids), -1, np.int32)
+        numbers[there] = np.arange(len(there))
+        entries = [self._entries(row) for row in rows]
+        owners = np.repeat(np.arange(len(rows)), [e.stop - e.start for e in entries])
+        columns = numbers[np.concatenate([numbers[:0], *(self.table.indices[e] for e in entries)])]
+        data = np.concatenate([self.table.data[:0], *(self.table.data[e] for e in entries)])
+        kept = columns >= 0
+        ends = np.cumsum(np.bincount(owners[kept], minlength=len(there)))
+        table = sparse.csr_matrix((data[kept], columns[kept], np.append(0, ends)), (len(there), len(there)))
+        return replace(self, item_ids=tuple(self.item_ids[row] for row in there), table=table)
 
     def save(self, path: Path) -> None:
         """Write it; a crash leaves the old or the new file."""

@@ -24,7 +24,7 @@ from itemlens_server.fusion.head import (
 from itemlens_server.fusion.history import DISLIKED, IMPRESSION, HistoryRules, Interaction
 from itemlens_server.fusion.interests import MAX_INTERESTS, cluster
 from itemlens_server.fusion.parts import Floats
-from itemlens_server.fusion.rows import View
+from itemlens_server.fusion.rows import Ints, View
 from itemlens_server.fusion.snapshot import Snapshot
 
 # The length of a mean of unit vectors below which it is taken for rounding and not for a direction.
@@ -68,13 +68,13 @@ class Query:
 class Source:
     """One summand of u: its signed weight, the weights of its question, and what q is made of.
 
-    positions and shares (a_j) for items; q by channel for content; u for a ready vector.
+    positions and shares (a_j), int64 and float64 [items], for items; q by channel for content; u for a ready vector.
     """
 
     signed_weight: float
     weights: QuestionWeights
-    positions: tuple[int, ...] = ()
-    shares: tuple[float, ...] = ()
+    positions: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    shares: Floats = field(default_factory=lambda: np.zeros(0, np.float64))
     q: Mapping[str, Array] = field(default_factory=dict)
     u: Array | None = None
 
@@ -98,10 +98,10 @@ class Source:
 
         A channel that none of the items has, or in which they cancel each other out, is left out.
         """
-        h = view.h[list(self.positions)]
+        h = view.h[self.positions]
         rows = {}
         for name in head.names:
-            a = np.asarray(self.shares, np.float64) * head.present(h, name)
+            a = self.shares * head.present(h, name)
             weighted = a[:, None] * h[:, head.block(name)].astype(np.float64)
             if np.linalg.norm(weighted.sum(0)) > CANCELLED * a.sum():
                 rows[name] = weighted
@@ -136,10 +136,10 @@ class Asking:
     seen: frozenset[str]
     warnings: tuple[Warning, ...]
 
-    def kept(self) -> Asking:
-        """The same for explaining later: without what only scoring reads, which a long history makes large."""
-        query = replace(self.query, history=(), content={}, liked=(), disliked=(), vector=None)
-        return replace(self, snapshot=self.snapshot.kept(), query=query)
+
+def vector_of(sources: Sequence[Source], head: Head, view: View) -> Array:
+    """u of an interest with these sources, float32 [dimension]."""
+    return sum((source.vector(head, view) for source in sources), np.zeros(head.dimension, np.float32))
 
 
 def ask(snapshot: Snapshot, query: Query, rules: HistoryRules) -> Asking:
@@ -165,9 +165,9 @@ def ask(snapshot: Snapshot, query: Query, rules: HistoryRules) -> Asking:
     for group in groups:
         sources = list(common)
         if group:
-            positions, a = zip(*(past[i] for i in group), strict=True)
+            positions, a = (np.asarray(values) for values in zip(*(past[i] for i in group), strict=True))
             sources.insert(0, Source(history_weight, history_weights, positions, a))
-        u = sum((s.vector(head, view) for s in sources), np.zeros(head.dimension, np.float32))
+        u = vector_of(sources, head, view)
         mass = sum(past[i][1] for i in group) if group else 1.0
         interests.append(Interest(mass, u, tuple(sources), tuple(group)))
     interests.sort(key=lambda i: -i.weight)
@@ -218,8 +218,8 @@ def _common_sources(head: Head, query: Query, liked: list[int], disliked: list[i
         (disliked, -query.weight("disliked"), DISLIKE),
     ):
         if positions and weight:
-            shares = (1.0 / len(positions),) * len(positions)
-            sources.append(Source(weight, query.weights(head, question), tuple(positions), shares))
+            shares = np.full(len(positions), 1.0 / len(positions))
+            sources.append(Source(weight, query.weights(head, question), np.asarray(positions), shares))
     if query.vector is not None and (weight := query.weight("query_vector")):
         sources.append(Source(weight, QuestionWeights(), u=query.vector))
     return sources

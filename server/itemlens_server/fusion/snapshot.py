@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,7 +30,3 @@ class Snapshot:
         """Positions of those items that are there, sorted, none twice."""
         positions = (self.view.position(item_id) for item_id in item_ids)
         return np.unique(np.asarray([p for p in positions if p is not None], np.int64))
-
-    def kept(self) -> Snapshot:
-        """The same for explaining, without what only scoring many rows needs: for what is kept for long."""
-        return replace(self, view=self.view.kept(), table_rows=np.zeros(0, np.int64))

@@ -80,7 +80,7 @@ class Catalogue:
         self._collections: dict[str, Collection] = {}
         self._encoder = encoder
         self._upserts = Upserts(store, encoder, self._collections.get, settings.max_item_pictures)
-        self.results = RecentResults(settings.max_recommendations)
+        self.results = RecentResults(settings.recommendation_memory_bytes)
         self._changing = threading.Lock()
         self._derived = store.directory / "collections"
 
@@ -212,7 +212,7 @@ class Catalogue:
                     f"space {space.space_id} has other encoders than {old.space.space_id}, the space of {name!r}: "
                     "make a new collection of it and run `itemlens index` again", "space",
                 )  # fmt: skip
-            new = Collection(replace(old.record, space_id=space.space_id), space, old.folder, self._settings)
+            new = self._open(replace(old.record, space_id=space.space_id), space, old.folder)
             new.follow_store(self.store.reader())
             new.take_item_to_item(old)
             while new.maintain(self.store.reader()):
@@ -278,7 +278,7 @@ class Catalogue:
         return CollectionCounts(items, events, sequence, table.event_sequence if table else 0)
 
     def page(self, collection: Collection, after: int, size: int) -> Iterator[StoredItem]:
-        """The next `size` items behind the label `after`, in the order of their last writes, without contents."""
+        """The next `size` items behind the label `after`, by label, without contents."""
         return self.store.reader().page(collection.record.id, after, size)
 
     def vectors(self, collection: Collection, labels: Sequence[int]) -> dict[int, Array]:
@@ -391,8 +391,12 @@ class Catalogue:
                 log.exception("maintenance of collection %s failed", collection.name)
         return done
 
-    def _open(self, record: CollectionRecord, space: Space) -> Collection:
-        return Collection(record, space, DerivedFolder(self._derived / str(record.id)), self._settings)
+    def _open(
+        self, record: CollectionRecord, space: Space, folder: DerivedFolder | None = None
+    ) -> Collection:
+        """`folder`: of the collection's state in another space."""
+        folder = folder or DerivedFolder(self._derived / str(record.id))
+        return Collection(record, space, folder, self._settings, self.results.before_compaction)
 
 
 def _check_same_space(collection: Collection, space: Space) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 
@@ -32,9 +33,15 @@ class Collection:
     """The live state of a collection in one space. Replaced as a whole when the collection moves to another space."""
 
     def __init__(
-        self, record: CollectionRecord, space: Space, folder: DerivedFolder, settings: Settings
+        self,
+        record: CollectionRecord,
+        space: Space,
+        folder: DerivedFolder,
+        settings: Settings,
+        before_compaction: Callable[[Collection, View], None],
     ) -> None:
-        """`folder`: for what is derived of it, in whichever space it is."""
+        """`folder`: for what is derived of it, in whichever space it is. `before_compaction`: told of the rows before
+        those of them that are dead are dropped."""
         self.record = record
         self.space = space
         self.folder = folder
@@ -49,8 +56,10 @@ class Collection:
             candidates_per_channel=settings.candidates_per_channel,
         )
         self._rows = Rows(space.head.dimension)
+        self._before_compaction = before_compaction
         self._item_to_item: ItemToItem | None = None
-        self._table_rows: tuple[ItemToItem | None, Ints] = (None, np.zeros(0, np.int64))
+        # For which table and ids of rows, and the row of the table of each of these.
+        self._table_rows: tuple[ItemToItem | None, list[str], Ints] = (None, [], np.zeros(0, np.int64))
         self._last_label = 0
         self._sequence_checked = -1
 
@@ -72,19 +81,19 @@ class Collection:
     def snapshot(self) -> Snapshot:
         """All that scores depend on, as it is now."""
         view, table = self._rows.view(), self._item_to_item
-        known, table_rows = self._table_rows
-        if known is not table:
+        known, item_ids, table_rows = self._table_rows
+        if known is not table or item_ids is not view.item_ids:
             table_rows = np.zeros(0, np.int64)
         if table is not None and len(table_rows) < len(view.labels):
             fresh = view.item_ids[len(table_rows) : len(view.labels)]
             more = np.asarray([table.rows.get(item_id, -1) for item_id in fresh], np.int64)
             table_rows = np.concatenate([table_rows, more])
-        self._table_rows = (table, table_rows)
+        self._table_rows = (table, view.item_ids, table_rows)
         return Snapshot(self.name, self.space.head, view, table, table_rows[: len(view.labels)])
 
-    def position(self, item_id: str) -> int | None:
-        """Where an item is in a snapshot taken after this call; None if it is not in the collection."""
-        return self._rows.position(item_id)
+    def label(self, item_id: str) -> int | None:
+        """Label of an item's row as it is now; None if it is not in the collection."""
+        return self._rows.label(item_id)
 
     def load(self, reader: Reader) -> list[str]:
         """Fill it from the store; graphs and table from what was saved of them where that is whole.
@@ -149,16 +158,18 @@ class Collection:
         view = self._rows.view()
         labels = view.labels[view.alive]
         for label in labels[~np.isin(labels, other.labels[other.alive], assume_unique=True)]:
-            self._rows.remove(view.item_ids[int(view.positions(np.asarray([label]))[0])])
+            self.remove(view.item_ids[int(view.positions(np.asarray([label]))[0])])
 
     def put(self, labels: list[int], item_ids: list[str], h: Array) -> None:
         """Add items that were just stored; the next snapshot has them."""
         self._rows.append(np.asarray(labels, np.int64), item_ids, h)
         self._last_label = labels[-1]
+        self._compact()
 
     def remove(self, item_id: str) -> None:
         """Take an item out; the next snapshot does not have it."""
         self._rows.remove(item_id)
+        self._compact()
 
     def maintain(self, reader: Reader) -> bool:
         """Build the index and fit the table where there is enough new. Whether anything was done."""
@@ -212,6 +223,12 @@ class Collection:
     def forget(self) -> None:
         """Delete the derived files."""
         self.folder.delete()
+
+    def _compact(self) -> None:
+        """Drop dead rows, if most are. Graphs know rows by their labels, and stay."""
+        if self._rows.mostly_dead:
+            self._before_compaction(self, self._rows.view())
+            self._rows.compact()
 
     def _append(self, batch: list[ItemVectors]) -> None:
         h = self.space.head_runner.fuse([item.vectors for item in batch])

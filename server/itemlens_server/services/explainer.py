@@ -21,6 +21,7 @@ from itemlens_server.errors import (
 )
 from itemlens_server.fusion.parts import ChannelSum, Part, PlacedInput
 from itemlens_server.fusion.query import ask
+from itemlens_server.fusion.rows import View
 from itemlens_server.fusion.scoring import Scorer, bind
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
@@ -102,19 +103,32 @@ class Explainer:
             raise FailedPrecondition(
                 "the collection has moved to another space since; ask for a new recommendation"
             )
-        listed = {item.item_id: item for item in result.items}
+        kept = result.kept()
+        numbers = {item_id: n for n, item_id in enumerate(kept.item_ids)}
+        asked = [int(kept.labels[numbers[i]]) for i in item_ids if i in numbers]
+        vectors = self.catalogue.vectors(current, [*kept.asking.labels.tolist(), *asked]) | result.rows
+        labels, row_ids = kept.asking.labels.tolist(), list(kept.asking.item_ids)
         scored: list[RecommendedItem | ItemlensError] = []
         for item_id in item_ids:
-            item = listed.get(item_id)
-            if item is None:
+            n = numbers.get(item_id)
+            if n is None:
                 message = f"item {item_id!r} is not in that recommendation; explain it with a user side"
                 scored.append(InvalidArgument(message))
-            elif current.position(item_id) != item.position:
+            elif current.label(item_id) != (label := int(kept.labels[n])) or label not in vectors:
                 message = f"item {item_id!r} was changed or deleted since; ask for a new recommendation"
                 scored.append(FailedPrecondition(message))
             else:
-                scored.append(item)
-        return self._explain(current, bind(result.asking), item_ids, scored, [], options, call)
+                position = len(labels)
+                scored.append(
+                    RecommendedItem(item_id, position, float(kept.scores[n]), int(kept.interests[n]))
+                )
+                labels.append(label)
+                row_ids.append(item_id)
+        head = current.space.head
+        h = np.asarray([vectors[label] for label in labels], np.float32).reshape(-1, head.dimension)
+        view = View(np.asarray(labels, np.int64), h, np.ones(len(h), np.bool_), row_ids, len(h))
+        scorer = bind(kept.asking.asking(current.name, head, view))
+        return self._explain(current, scorer, item_ids, scored, [], options, call)
 
     def explain_query(
         self, collection_name: str, request: QueryRequest, item_ids: Sequence[str], options: ExplainOptions,

@@ -97,14 +97,14 @@ def merged(item: ItemInput, inputs: tuple[StoredInput, ...], old: StoredItem | N
     """The item to store, with what is there: pictures and relations added, texts and attributes set where given."""
     new = replacing(item, inputs)
     if old is None:
-        return NewItem(new.item_id, new.document, new.inputs, replaces=0)
+        return new
     texts = {**old.document.texts, **new.document.texts}
     relations = tuple(dict.fromkeys([*old.document.relations, *new.document.relations]))
     document = Document(texts, {**old.document.attributes, **new.document.attributes}, relations)
     # A picture that is there already is not added a second time.
     together = {(i.channel, i.digest): i for i in old.inputs if i.channel not in new.document.texts}
     together.update({(i.channel, i.digest): i for i in new.inputs})
-    return NewItem(new.item_id, document, tuple(together.values()), replaces=old.label)
+    return NewItem(new.item_id, document, tuple(together.values()))
 
 
 def _no_contents() -> InvalidArgument:

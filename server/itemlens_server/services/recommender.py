@@ -72,8 +72,21 @@ class Recommender:
             InvalidArgument: nothing is asked for, or something of it is wrong.
             NotFound: the collection, all that is asked with, or all candidates are unknown.
         """
+        collection, results = self.catalogue.collection(collection_name), self.catalogue.results
+        with results.pending(collection, request.user_id if request else "") as pending:
+            result = self._recommend(collection, request, options, call, begun)
+            results.add(result, pending)
+        return result
+
+    def _recommend(
+        self,
+        collection: Collection,
+        request: QueryRequest | None,
+        options: RecommendOptions,
+        call: CallContext,
+        begun: EncodingQuery | None,
+    ) -> RecommendResult:
         language = check_language(options.language)
-        collection = self.catalogue.collection(collection_name)
         if request is None:
             raise InvalidArgument("say who or what is asking", "user")
         check_length(options.candidates, self.settings.max_candidates, "candidate_item_ids", 0)
@@ -87,12 +100,10 @@ class Recommender:
         ranked = rank(scorer, collection.index, mask, k, options)
         explained = self._explain(collection, scorer, ranked, options, language)
         asking = scorer.asking
-        result = RecommendResult(
+        return RecommendResult(
             secrets.token_hex(12), collection, asking, tuple(explained), eligible,
-            (*warnings, *asking.warnings, *unknown), request.user_id,
+            (*warnings, *asking.warnings, *unknown),
         )  # fmt: skip
-        self.catalogue.results.add(result.kept())
-        return result
 
     def _explain(
         self,

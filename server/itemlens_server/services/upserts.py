@@ -1,20 +1,32 @@
-"""Adding and replacing items: encode, fuse, store, append to the rows, in this order."""
+"""Adding and replacing items: encode, then merge, fuse and store, and append to the rows, in this order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.errors import AlreadyExists, FailedPrecondition, ItemlensError, Warning
+from itemlens_server.engine.repository import Space
+from itemlens_server.errors import AlreadyExists, ItemlensError, Warning
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
 from itemlens_server.services.items import ItemInput, WriteOutcome, check, check_whole, merged, replacing
 from itemlens_server.storage import writes
-from itemlens_server.storage.records import Array, NewItem, StoredInput, Upserted
+from itemlens_server.storage.reader import Reader
+from itemlens_server.storage.records import (
+    Array,
+    NewItem,
+    StoredInput,
+    StoredItem,
+    Upserted,
+    contents_of,
+)
 from itemlens_server.storage.store import Store
 
-TRIES = 5
+Raw = dict[str, list[Array]]
 
 
 @dataclass
@@ -34,10 +46,26 @@ class _Upsert:
 
     def outcome(self) -> WriteOutcome:
         """How it went."""
-        error = self.error
-        if self.waits:
-            error = FailedPrecondition(f"item {self.item.item_id!r} is being changed by others; try again")
-        return WriteOutcome(self.item.item_id, error, () if error else tuple(self.warnings))
+        assert not self.waits
+        return WriteOutcome(self.item.item_id, self.error, () if self.error else tuple(self.warnings))
+
+
+@dataclass
+class _Planned:
+    """What is to be stored for an upsert. raw: its vectors, none where the item keeps its row; h is made of them."""
+
+    upsert: _Upsert
+    new: NewItem
+    raw: Raw
+    h: Array | None = None
+
+
+@dataclass
+class _Plan:
+    """What one write stores, and what it refuses."""
+
+    items: list[_Planned] = field(default_factory=list)
+    refused: list[tuple[_Upsert, ItemlensError]] = field(default_factory=list)
 
 
 class Upserts:
@@ -72,25 +100,29 @@ class Upserts:
             except ItemlensError as error:
                 upsert.error = error
         sequence = 0
-        for _ in range(TRIES):
+        # What the store has of a content goes with the last item that holds it. Where that happens between the two
+        # steps, the content is encoded in a second round, which relies on nothing.
+        for known in (True, False):
             waiting = [upsert for upsert in upserts if upsert.waits]
             if not waiting:
                 break
-            self._encode(collection, waiting, call)
+            self._encode(collection, waiting, known, call)
             waiting = [upsert for upsert in waiting if upsert.waits]
             sequence = self._store_items(collection, waiting, merge, call) or sequence
         if not sequence:
             sequence = self._store.reader().sequence(collection.record.id)
         return [upsert.outcome() for upsert in upserts], sequence
 
-    def _encode(self, collection: Collection, upserts: Sequence[_Upsert], call: CallContext) -> None:
-        """Fill in the inputs: from the store what was encoded before, the rest is encoded now."""
+    def _encode(
+        self, collection: Collection, upserts: Sequence[_Upsert], known: bool, call: CallContext
+    ) -> None:
+        """Fill in the inputs: if `known`, from the store what was encoded before; the rest is encoded now."""
         todo: list[tuple[_Upsert, int]] = []
         for upsert in upserts:
             for m, content in enumerate(upsert.item.contents):
-                if upsert.inputs[m] is None and (known := self._known(collection, content)) is not None:
-                    upsert.inputs[m] = known
-                elif upsert.inputs[m] is None:
+                if upsert.inputs[m] is None and known:
+                    upsert.inputs[m] = self._known(collection, content)
+                if upsert.inputs[m] is None:
                     todo.append((upsert, m))
         contents = [upsert.item.contents[m] for upsert, m in todo]
         outcomes = self._encoder.encode(collection.space, contents, "item", call, keep=True)
@@ -115,58 +147,80 @@ class Upserts:
     def _store_items(
         self, collection: Collection, upserts: Sequence[_Upsert], merge: bool, call: CallContext
     ) -> int:
-        """Fuse and store; what others changed meanwhile still waits then. The sequence number, 0 if nothing was."""
-        old_items = (
-            self._store.reader().items(
-                collection.record.id,
-                [u.item.item_id for u in upserts],
-                collection.encoder_digests,
-                vectors=True,
-            )
-            if merge
-            else {}
-        )
-        modalities = collection.space.modalities
-        ready: list[tuple[_Upsert, NewItem, dict[str, list[Array]]]] = []
-        for upsert in upserts:
-            inputs = tuple(i for i in upsert.inputs if i is not None)
-            new = (
-                merged(upsert.item, inputs, old_items.get(upsert.item.item_id))
-                if merge
-                else replacing(upsert.item, inputs)
-            )
-            try:
-                check_whole(new, modalities, self._max_item_pictures)
-            except ItemlensError as error:
-                upsert.error = error
-                continue
-            raw: dict[str, list[Array]] = {}
-            for i in new.inputs:
-                assert i.vector is not None
-                raw.setdefault(i.channel, []).append(i.vector)
-            ready.append((upsert, new, raw))
-        if not ready:
-            return 0
-        raws = [raw for _, _, raw in ready]
-        h = collection.space.head_runner.fuse(raws, call)
-        call.check()
+        """Merge, fuse and store; what relied on data that is gone still waits then. The sequence number, 0 if nothing
+        was stored."""
+        record, encoders = collection.record, collection.encoder_digests
+        item_ids = [upsert.item.item_id for upsert in upserts]
+        replacing_all = None if merge else self._plan(collection, upserts, None, call)
 
-        def after(replaced: list[Upserted]) -> None:
-            kept = [n for n, outcome in enumerate(replaced) if outcome.label]
+        def run(connection: sqlite3.Connection) -> tuple[_Plan, list[Upserted]]:
+            plan = replacing_all
+            if plan is None:  # merged here, between two writes, so that nobody changes what is merged with
+                old_items = Reader(connection).items(record.id, item_ids, encoders, vectors=True)
+                plan = self._plan(collection, upserts, old_items, call)
+            new_items = [replace(p.new, keeps=self._served(collection, p.new.item_id)) for p in plan.items]
+            return plan, writes.upsert_items(connection, record.id, new_items, encoders) if new_items else []
+
+        def after(result: tuple[_Plan, list[Upserted]]) -> None:
+            plan, outcomes = result
+            rows = [
+                (outcome.label, planned)
+                for planned, outcome in zip(plan.items, outcomes, strict=True)
+                if outcome.label > outcome.old_label
+            ]
             current = self._current(collection.name)
-            if not kept or current is None:
+            if not rows or current is None:
                 return
-            fused = h if current.space is collection.space else current.space.head_runner.fuse(raws)
-            current.put([replaced[n].label for n in kept], [ready[n][1].item_id for n in kept], fused[kept])
+            if current.space is not collection.space:
+                _fuse(current.space, [planned for _, planned in rows], CallContext())
+            h = np.stack([planned.h for _, planned in rows if planned.h is not None])
+            current.put([label for label, _ in rows], [planned.new.item_id for _, planned in rows], h)
 
-        new_items = [new for _, new, _ in ready]
-        replaced = self._store.write(
-            lambda c: writes.upsert_items(c, collection.record.id, new_items, collection.encoder_digests),
-            after,
-        )
-        for (upsert, _, _), outcome in zip(ready, replaced, strict=True):
+        plan, outcomes = self._store.write(run, after)
+        for upsert, error in plan.refused:
+            upsert.error = error
+        for planned, outcome in zip(plan.items, outcomes, strict=True):
+            upsert = planned.upsert
             upsert.stored = bool(outcome.label)
             if not upsert.stored:
-                # What the store had of its contents may be gone with the item that held them.
                 upsert.inputs = [i if i is None or not i.needs_data else None for i in upsert.inputs]
-        return replaced[0].sequence
+        return outcomes[0].sequence if outcomes else 0
+
+    def _served(self, collection: Collection, item_id: str) -> int:
+        """Label of the row that is served of an item; 0 if none is."""
+        current = self._current(collection.name)
+        return (current.label(item_id) if current else None) or 0
+
+    def _plan(
+        self,
+        collection: Collection,
+        upserts: Sequence[_Upsert],
+        old_items: Mapping[str, StoredItem] | None,
+        call: CallContext,
+    ) -> _Plan:
+        """What to store of `upserts`, merged with `old_items` or, for None, in place of what is there."""
+        plan = _Plan()
+        for upsert in upserts:
+            inputs = tuple(i for i in upsert.inputs if i is not None)
+            old = None if old_items is None else old_items.get(upsert.item.item_id)
+            new = replacing(upsert.item, inputs) if old_items is None else merged(upsert.item, inputs, old)
+            try:
+                check_whole(new, collection.space.modalities, self._max_item_pictures)
+            except ItemlensError as error:
+                plan.refused.append((upsert, error))
+                continue
+            raw: Raw = {}
+            served = old is not None and old.label == self._served(collection, new.item_id)
+            if old is None or not served or contents_of(old.inputs) != contents_of(new.inputs):
+                for i in new.inputs:
+                    assert i.vector is not None
+                    raw.setdefault(i.channel, []).append(i.vector)
+            plan.items.append(_Planned(upsert, new, raw))
+        _fuse(collection.space, [planned for planned in plan.items if planned.raw], call)
+        call.check()
+        return plan
+
+
+def _fuse(space: Space, items: Sequence[_Planned], call: CallContext) -> None:
+    for planned, h in zip(items, space.head_runner.fuse([p.raw for p in items], call), strict=True):
+        planned.h = h

@@ -88,8 +88,10 @@ class Reader:
             DataLoss: one of them is damaged. Vectors that are damaged are None: they can be made again.
         """
         items = {}
-        # In one transaction: an item and its inputs are of the same moment.
-        self._connection.execute("BEGIN")
+        # In one transaction, a write's own or one of this call: an item and its inputs are of the same moment.
+        own = not self._connection.in_transaction
+        if own:
+            self._connection.execute("BEGIN")
         try:
             for item_id in item_ids:
                 row = self._connection.execute(
@@ -110,7 +112,8 @@ class Reader:
                         raise _damaged(item_id, f"a content of channel {i.channel!r}")
                 items[item_id] = StoredItem(label, item_id, sequence, document, inputs)
         finally:
-            self._connection.execute("COMMIT")
+            if own:
+                self._connection.execute("COMMIT")
         return items
 
     def documents(self, collection: int, item_ids: Sequence[str]) -> Iterator[tuple[str, Document]]:

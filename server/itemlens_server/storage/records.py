@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,11 @@ class StoredInput:
     needs_data: bool = False
 
 
+def contents_of(inputs: Sequence[StoredInput]) -> list[tuple[str, bytes]]:
+    """(channel, hash) of inputs, by channel: two items with the same ones have the same vectors."""
+    return sorted(((i.channel, i.digest) for i in inputs), key=lambda content: content[0])
+
+
 @dataclass(frozen=True)
 class StoredItem:
     """An item as it is stored. label: number of its row, which names it in snapshots and indexes."""
@@ -87,12 +92,15 @@ class ItemVectors:
 
 @dataclass(frozen=True)
 class NewItem:
-    """An item to store. replaces: label of what must be there now (0: nothing), or None to replace whatever is."""
+    """An item to store in place of whatever is there.
+
+    keeps: label of the row that it may keep, which is served with its vectors; 0: it gets a new one in any case.
+    """
 
     item_id: str
     document: Document
     inputs: tuple[StoredInput, ...]
-    replaces: int | None = None
+    keeps: int = 0
 
 
 # Those of EventRecord, in its order.
@@ -115,9 +123,9 @@ class EventRecord:
 
 @dataclass(frozen=True)
 class Upserted:
-    """Outcome of one upsert: the new row's label, and that of the one it replaced (0: none).
+    """Outcome of one upsert: the label of the item's row, and that of the row it had (0: none).
 
-    label 0: what it builds on was changed meanwhile, and it was not stored.
+    Both are the same where its contents are. label 0: data that it relies on is gone, and it was not stored.
     """
 
     label: int

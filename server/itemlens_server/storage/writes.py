@@ -16,6 +16,7 @@ from itemlens_server.storage.records import (
     EventRecord,
     NewItem,
     Upserted,
+    contents_of,
 )
 from itemlens_server.storage.slices import Slice
 
@@ -59,7 +60,10 @@ def delete_collection(connection: sqlite3.Connection, collection: int) -> None:
 def upsert_items(
     connection: sqlite3.Connection, collection: int, items: Sequence[NewItem], encoders: Mapping[str, str]
 ) -> list[Upserted]:
-    """Store `items`; `encoders` gives the digest of each channel's encoder."""
+    """Store `items`; `encoders` gives the digest of each channel's encoder.
+
+    An item whose contents stay the same keeps its row, if it may: only its document is written.
+    """
     sequence = next_sequence(connection, collection)
     outcomes = []
     for item in items:
@@ -67,37 +71,41 @@ def upsert_items(
             "SELECT row FROM items WHERE collection = ? AND item_id = ?", (collection, item.item_id)
         ).fetchone()
         old_label = int(existing[0]) if existing else 0
-        changed = item.replaces is not None and item.replaces != old_label
-        if changed or not _has_data(connection, item, encoders):
+        if not _has_data(connection, item, encoders):
             outcomes.append(Upserted(0, old_label, sequence))
             continue
-        if old_label:
-            # Contents that stay keep their vectors: they are released only after the new row holds them.
-            connection.execute("DELETE FROM items WHERE row = ?", (old_label,))
-        document = item.document.dump()
-        # By channel and position, as they are read.
-        contents = sorted(((i.channel, i.digest) for i in item.inputs), key=lambda content: content[0])
-        cursor = connection.execute(
-            "INSERT INTO items (collection, item_id, sequence, document, document_checksum, inputs_checksum)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                collection, item.item_id, sequence, document,
-                checksums.of_document(item.item_id, document), checksums.of_inputs(item.item_id, contents),
-            ),
-        )  # fmt: skip
-        assert cursor.lastrowid is not None
-        label = cursor.lastrowid
-        positions: dict[str, int] = {}
         for stored in item.inputs:
-            position = positions[stored.channel] = positions.get(stored.channel, -1) + 1
-            connection.execute(
-                "INSERT INTO inputs VALUES (?, ?, ?, ?)", (label, stored.channel, position, stored.digest)
-            )
             encoder = encoders[stored.channel]
             if stored.data:
                 _keep(connection, "pictures", stored.digest, encoder, stored.data)
             if stored.vector is not None:
                 _keep(connection, "vectors", stored.digest, encoder, stored.vector.astype("<f4").tobytes())
+        document, contents = item.document.dump(), contents_of(item.inputs)
+        values = (
+            sequence, document, checksums.of_document(item.item_id, document),
+            checksums.of_inputs(item.item_id, contents),
+        )  # fmt: skip
+        if old_label and old_label == item.keeps and contents == _contents(connection, old_label):
+            connection.execute(
+                "UPDATE items SET sequence = ?, document = ?, document_checksum = ?, inputs_checksum = ? WHERE row = ?",
+                (*values, old_label),
+            )
+            outcomes.append(Upserted(old_label, old_label, sequence))
+            continue
+        if old_label:
+            # Contents that stay keep their vectors: they are released only after the new row holds them.
+            connection.execute("DELETE FROM items WHERE row = ?", (old_label,))
+        cursor = connection.execute(
+            "INSERT INTO items (sequence, document, document_checksum, inputs_checksum, collection, item_id)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (*values, collection, item.item_id),
+        )
+        assert cursor.lastrowid is not None
+        label = cursor.lastrowid
+        positions: dict[str, int] = {}
+        for channel, content in contents:
+            position = positions[channel] = positions.get(channel, -1) + 1
+            connection.execute("INSERT INTO inputs VALUES (?, ?, ?, ?)", (label, channel, position, content))
         if old_label:
             delete_rows(connection, [old_label])
         outcomes.append(Upserted(label, old_label, sequence))
@@ -117,6 +125,13 @@ def mend_vectors(connection: sqlite3.Connection, vectors: Mapping[tuple[bytes, s
     """Put these vectors, by content hash and encoder, in the place of damaged ones."""
     for (content, encoder), vector in vectors.items():
         _keep(connection, "vectors", content, encoder, vector.astype("<f4").tobytes())
+
+
+def _contents(connection: sqlite3.Connection, row: int) -> list[tuple[str, bytes]]:
+    """As `contents_of` the row's inputs."""
+    return connection.execute(
+        "SELECT channel, content FROM inputs WHERE row = ? ORDER BY channel, position", (row,)
+    ).fetchall()
 
 
 def _has_data(connection: sqlite3.Connection, item: NewItem, encoders: Mapping[str, str]) -> bool:

@@ -46,6 +46,22 @@ def test_scores_add_up_the_rows_of_the_past(past: dict[str, float]) -> None:
         assert score == pytest.approx(sum(a * table.entry(j, item_id) for j, a in known.items()), abs=1e-6)
 
 
+@given(st.integers(0, 5), st.sets(st.integers(0, 22)), st.sets(st.integers(0, 22)))
+def test_a_part_of_it_says_the_same_of_a_past_and_some_items(
+    seed: int, past: set[int], items: set[int]
+) -> None:
+    rng = np.random.default_rng(seed)
+    table = ItemToItem(
+        [str(n) for n in range(20)], sparse.random_array((20, 20), density=0.3, rng=rng, format="csr")
+    )
+    part = table.between(map(str, past), map(str, items))
+    assert set(part.item_ids) == {str(n) for n in past | items if n < 20}
+    for j in past:
+        for i in past | items:
+            assert part.entry(str(j), str(i)) == table.entry(str(j), str(i))
+    assert part.table.nnz <= sum(table.table[[n]].nnz for n in past if n < 20)
+
+
 def test_nothing_of_it_can_be_set(table: ItemToItem) -> None:
     with pytest.raises(FrozenInstanceError):
         table.regularisation = 1.0  # type: ignore[misc]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itemlens_server.fusion.rows import Rows
+from itemlens_server.fusion.rows import FEW, Rows
 
-# Each step puts some items (their ids may come again in a later step) or takes one out.
+# Each step puts some items (their ids may come again in a later step), takes one out, or compacts.
 STEPS = st.lists(
     st.one_of(
+        st.none(),
         st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=6, unique=True),
         st.sampled_from("abcdefgh"),
     ),
@@ -22,9 +24,15 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_a_view_shows_the_last_version_of_each_item_that_is_there(steps: list[list[str] | str]) -> None:
+def test_a_view_shows_the_last_version_of_each_item_that_is_there(
+    steps: list[list[str] | str | None],
+) -> None:
     rows, model, label = Rows(1), {}, 0
     for step in steps:
+        if step is None:
+            rows.compact()
+            assert rows.view().alive.all()
+            continue
         if isinstance(step, str):
             rows.remove(step)
             model.pop(step, None)
@@ -41,7 +49,8 @@ def test_a_view_shows_the_last_version_of_each_item_that_is_there(steps: list[li
     assert all(view.h[p, 0] == view.labels[p] for p in alive)
     assert np.all(np.diff(view.labels) > 0)
     for item_id in "abcdefgh":
-        position = rows.position(item_id)
+        assert rows.label(item_id) == model.get(item_id)
+        position = view.position(item_id)
         assert (position is None) == (item_id not in model)
         if position is not None:
             assert view.item_ids[position] == item_id
@@ -59,7 +68,7 @@ def test_a_view_keeps_its_rows_while_others_are_added() -> None:
 
 
 def put(rows: Rows, *item_ids: str) -> None:
-    first = len(rows.view().labels)
+    first = int(rows.view().labels.max(initial=0))
     labels = np.arange(first, first + len(item_ids)) + 1
     rows.append(labels, list(item_ids), labels[:, None].astype(np.float32))
 
@@ -86,6 +95,52 @@ def test_an_item_that_was_deleted_and_put_again_is_not_in_the_view_before() -> N
     assert view.position("a") is None and not view.alive.any()
 
 
+def test_a_view_keeps_what_it_shows_when_the_dead_rows_are_dropped() -> None:
+    rows = Rows(1)
+    put(rows, "a", "b", "c")
+    put(rows, "a")
+    view = rows.view()
+    put(rows, "c")
+    rows.compact()
+    put(rows, "b")
+    assert view.labels.tolist() == [1, 2, 3, 4] and view.h[:, 0].tolist() == [1, 2, 3, 4]
+    assert view.alive.tolist() == [False, True, True, True]
+    assert [view.position(i) for i in "abc"] == [3, 1, 2]
+    now = rows.view()
+    assert now.labels.tolist() == [2, 4, 5, 6] and now.alive.tolist() == [False, True, True, True]
+    assert [now.position(i) for i in "abc"] == [1, 3, 2]
+
+
+def test_few_dead_rows_are_left_alone_and_many_are_dropped_before_they_outnumber_the_others() -> None:
+    rows = Rows(1)
+    names = [f"i{n}" for n in range(1000)]
+    put(rows, *names)
+    for n, name in enumerate(names):
+        assert not rows.mostly_dead, n
+        put(rows, name)
+    rows.remove("i7")
+    assert rows.mostly_dead
+    rows.compact()
+    assert not rows.mostly_dead and len(rows.view().labels) == 999
+    small = Rows(1)
+    for _ in range(FEW + 1):
+        put(small, "a")
+        assert not small.mostly_dead
+    put(small, "a")
+    assert small.mostly_dead
+
+
+def test_nothing_holds_on_to_arrays_that_were_outgrown_or_compacted() -> None:
+    rows = Rows(1)
+    put(rows, "a")
+    first = weakref.ref(rows.view().h.base)
+    put(rows, *(f"i{n}" for n in range(2 * FEW)))
+    assert first() is None
+    second = weakref.ref(rows.view().h.base)
+    rows.compact()
+    assert second() is None
+
+
 def test_views_taken_during_replacements_show_every_item_once() -> None:
     rows = Rows(1)
     names = [f"i{n}" for n in range(300)]
@@ -95,6 +150,8 @@ def test_views_taken_during_replacements_show_every_item_once() -> None:
     def write() -> None:
         while not stop.is_set():
             put(rows, *names)
+            if rows.mostly_dead:
+                rows.compact()
 
     with ThreadPoolExecutor(1) as threads:
         writing = threads.submit(write)
@@ -107,13 +164,6 @@ def test_views_taken_during_replacements_show_every_item_once() -> None:
         finally:
             stop.set()
         writing.result()
-
-
-def test_what_is_kept_of_a_view_finds_rows_but_holds_no_flags() -> None:
-    rows = Rows(1)
-    put(rows, "a", "b")
-    kept = rows.view().kept()
-    assert kept.position("b") == 1 and len(kept.alive) == 0
 
 
 @given(st.sets(st.integers(0, 40)), st.lists(st.integers(-5, 50), unique=True).map(sorted))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from live import Live, contents
+from live import Live, contents, sample_catalogue
 
 import spaces
 from itemlens_server.engine.call_context import CallContext
@@ -17,14 +18,14 @@ from itemlens_server.errors import (
     AlreadyExists,
     Cancelled,
     DeadlineExceeded,
-    FailedPrecondition,
     InvalidArgument,
     NotFound,
     SpaceMismatch,
 )
+from itemlens_server.fusion.history import CLICK, Interaction
 from itemlens_server.fusion.item_to_item import ItemToItem
 from itemlens_server.index.hnsw import HnswIndex
-from itemlens_server.services import QueryRequest
+from itemlens_server.services import ExplainOptions, QueryRequest
 from itemlens_server.services import collection as collection_module
 from itemlens_server.services.encoding import Content
 from itemlens_server.services.items import ItemInput
@@ -40,9 +41,10 @@ def pictures_of(live: Live, item_id: str) -> list[bytes]:
 
 
 def h_of(live: Live, item_id: str) -> np.ndarray:
-    position = live.collection.position(item_id)
+    view = live.collection.snapshot().view
+    position = view.position(item_id)
     assert position is not None
-    return live.collection.snapshot().view.h[position].copy()
+    return view.h[position].copy()
 
 
 def hung_up() -> CallContext:
@@ -229,17 +231,157 @@ class TestMerge:
         assert isinstance(error, InvalidArgument) and "limit is 3" in error.message
         assert len(pictures_of(live, "a")) == 2
 
-    def test_many_at_once_lose_nothing(self, live: Live) -> None:
+    def test_many_at_once_into_one_item_are_all_taken_and_all_there(self, live: Live) -> None:
         live.put("a", "red shoe")
-        with ThreadPoolExecutor(4) as threads:
-            errors = list(
-                threads.map(lambda n: live.put("a", merge=True, attributes={f"k{n}": n}).error, range(12))
+
+        def write(writer: int) -> list[object]:
+            return [
+                live.put(
+                    "a", merge=True, attributes={f"{writer}-{n}": n}, relations=[("seen_by", f"{writer}")]
+                ).error
+                for n in range(20)
+            ]
+
+        with ThreadPoolExecutor(32) as threads:
+            errors = [error for own in threads.map(write, range(32)) for error in own]
+        assert errors == [None] * 640
+        document = live.catalogue.stored_items(live.collection, ["a"])["a"].document
+        assert document.attributes == {f"{writer}-{n}": n for writer in range(32) for n in range(20)}
+        assert set(document.relations) == {("seen_by", f"{writer}") for writer in range(32)}
+
+    def test_contents_merged_at_once_are_all_there_and_in_the_vector(self, live: Live) -> None:
+        live.put("a", "red shoe")
+        several = [spaces.picture("tour", "green", n) for n in range(3)]
+        with ThreadPoolExecutor(3) as threads:
+            assert [
+                o.error for o in threads.map(lambda p: live.put("a", None, [p], merge=True), several)
+            ] == [None] * 3
+        assert sorted(pictures_of(live, "a")) == sorted(several)
+        live.put("b", "red shoe", several)
+        np.testing.assert_allclose(h_of(live, "a"), h_of(live, "b"), atol=1e-6)
+
+    def test_is_with_the_item_as_it_is_when_its_turn_comes(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # While a merge's picture is encoded, the item is replaced and merged into by others.
+        live.put("a", "red shoe", attributes={"price": 3})
+        encode = live.encoder.encode
+
+        def interrupted(*args: Any, **kwargs: Any) -> Any:
+            monkeypatch.setattr(live.encoder, "encode", encode)
+            live.put("a", "blue dress", attributes={"brand": "x"})
+            live.put("a", merge=True, attributes={"price": 4})
+            return encode(*args, **kwargs)
+
+        monkeypatch.setattr(live.encoder, "encode", interrupted)
+        assert live.put("a", None, [RED_SHOE], merge=True, attributes={"stock": 1}).error is None
+        document = live.catalogue.stored_items(live.collection, ["a"])["a"].document
+        assert document.texts == {"text": "blue dress"}
+        assert document.attributes == {"brand": "x", "price": 4, "stock": 1}
+        live.put("b", "blue dress", [RED_SHOE])
+        np.testing.assert_allclose(h_of(live, "a"), h_of(live, "b"), atol=1e-6)
+
+    def test_into_many_items_refuses_the_wrong_ones_alone(self, live: Live) -> None:
+        live.put("a", "red shoe")
+        items = [ItemInput(i, [], {"price": 5}, ()) for i in ("a", "not-there")]
+        [first, second], sequence, _ = live.catalogue.upsert("", items, True, CallContext())
+        assert first.error is None and isinstance(second.error, InvalidArgument)
+        assert live.catalogue.stored_items(live.collection, ["a"])["a"].sequence == sequence
+
+
+class TestAnUpdateOfTheSameContents:
+    @pytest.fixture(autouse=True)
+    def ties(self, live: Live) -> None:
+        """Items of one text: equal scores, in the order of their rows."""
+        for n in range(60):
+            live.put(f"i{n:02d}", "red shoe", attributes={"price": n})
+        live.put("other", "blue dress", [RED_SHOE])
+
+    @pytest.mark.parametrize("merge", [True, False])
+    def test_keeps_the_row_its_place_among_ties_and_the_graphs(self, live: Live, merge: bool) -> None:
+        assert live.catalogue.maintain()
+        request = QueryRequest(content=contents("red shoe"))
+        before, view = [i.item_id for i in live.ask(request, k=10).items], live.collection.snapshot().view
+        for n in range(60):
+            text = None if merge else "red shoe"
+            assert live.put(f"i{n:02d}", text, merge=merge, attributes={"price": 100 + n}).error is None
+        assert not live.catalogue.maintain()
+        after = live.collection.snapshot().view
+        assert after.labels.tolist() == view.labels.tolist() and after.alive.all()
+        assert [i.item_id for i in live.ask(request, k=10).items] == before
+        assert live.catalogue.stored_items(live.collection, ["i07"])["i07"].document.attributes == {
+            "price": 107
+        }
+
+    def test_is_read_at_once_and_after_a_restart(self, live: Live) -> None:
+        _, first, _ = live.catalogue.upsert(
+            "", [ItemInput("other", [], {"price": 9}, (("goes_with", "i01"),))], True, CallContext()
+        )
+        live.store.close()
+        again = Live(live.repository, live.data, live.space_id)
+        try:
+            item = again.catalogue.stored_items(again.collection, ["other"])["other"]
+            assert item.document.attributes == {"price": 9} and item.document.relations == (
+                ("goes_with", "i01"),
             )
-        done = {f"k{n}" for n, error in enumerate(errors) if error is None}
-        assert all(
-            isinstance(e, FailedPrecondition) for e in errors if e is not None
-        )  # "try again", never a loss
-        assert set(live.catalogue.stored_items(live.collection, ["a"])["a"].document.attributes) == done
+            assert item.sequence == first and item.document.texts == {"text": "blue dress"}
+            assert pictures_of(again, "other") == [RED_SHOE]
+        finally:
+            again.close()
+
+    def test_leaves_an_explanation_that_was_asked_for_before(self, live: Live) -> None:
+        result = live.ask(QueryRequest(history=[Interaction("i01", CLICK)]), k=5)
+        first = result.items[0].item_id
+        live.put(first, merge=True, attributes={"price": 1})
+        [explanation] = live.use_cases.explainer.explain_result(
+            "", result.recommendation_id, [first], ExplainOptions(), CallContext()
+        ).explanations
+        assert explanation.error is None and explanation.score == result.items[0].score
+
+    def test_is_taken_along_when_the_collection_moves(self, live: Live, tiny: Tiny) -> None:
+        live.put("other", merge=True, attributes={"price": 9})
+        live.catalogue.move("default", tiny.plain)
+        assert live.collection.snapshot().view.alive_count == 61
+        assert live.catalogue.stored_items(live.collection, ["other"])["other"].document.attributes == {
+            "price": 9
+        }
+
+
+class TestDeadRows:
+    def test_are_dropped_when_most_are_dead_while_the_graphs_stay(
+        self, repository: ModelRepository, tiny: Tiny, tmp_path: Path
+    ) -> None:
+        live = sample_catalogue(repository, tmp_path / "data", tiny.fitted, 300, candidates_per_channel=20)
+        try:
+            assert live.catalogue.maintain()
+            index, request = live.collection.index, QueryRequest(content=contents("red shoe"))
+            assert isinstance(index, HnswIndex) and index.graph_rows() == 301
+            before = [(i.item_id, i.score) for i in live.ask(request, k=10).items]
+            for n in range(8):
+                items = [ItemInput(f"new-{i}", contents(f"blue kettle {n} {i}"), {}, ()) for i in range(100)]
+                live.catalogue.upsert("", items, False, CallContext())
+            live.catalogue.delete_items(live.collection, [f"new-{i}" for i in range(100)])
+            view = live.collection.snapshot().view
+            assert len(view.labels) < 2 * 301 + 1 and view.alive_count == 301
+            assert index.graph_rows() == 301
+            assert [(i.item_id, i.score) for i in live.ask(request, k=10).items] == before
+            exact = [(i.item_id, i.score) for i in live.ask(request, k=10, exact=True).items]
+            assert exact == before
+            assert len(live.collection.snapshot().table_rows) == len(view.labels)
+        finally:
+            live.close()
+
+    def test_are_dropped_after_deletes_and_in_a_collection_that_moves(self, live: Live, tiny: Tiny) -> None:
+        for n in range(3):
+            items = [ItemInput(f"i{i}", contents(f"red shoe {n} {i}"), {}, ()) for i in range(300)]
+            live.catalogue.upsert("", items, False, CallContext())
+        live.catalogue.delete_items(live.collection, [f"i{i}" for i in range(280)])
+        assert len(live.collection.snapshot().view.labels) <= 20 + 256
+        live.catalogue.move("default", tiny.plain)
+        view = live.collection.snapshot().view
+        assert view.alive_count == len(view.labels) == 20
+        live.put("i299", "blue dress")
+        assert {view.item_ids[p] for p in np.flatnonzero(view.alive)} == {f"i{i}" for i in range(280, 300)}
 
 
 class TestEvents:

@@ -20,7 +20,6 @@ from itemlens_server.fusion.scoring import bind
 from itemlens_server.fusion.terms import Behaviour
 from itemlens_server.services import QueryRequest, RecommendOptions
 from itemlens_server.services.recommender import list_size
-from itemlens_server.services.results import RecentResults
 from spaces import Tiny
 
 THEME_QUERIES = {
@@ -208,17 +207,6 @@ def test_words_alone_score_an_item_the_same_with_and_without_its_picture(live: L
     pairs = [(scores[i], scores["without" + i[4:]]) for i in scores if i.startswith("with-")]
     assert len(pairs) > 20
     assert all(a == b for a, b in pairs)
-
-
-class TestRemembered:
-    def test_the_oldest_is_forgotten(self, sample: Live) -> None:
-        remembered = RecentResults(2)
-        answers = [sample.ask(QueryRequest(content=contents("red")), k=1) for _ in range(3)]
-        for answer in answers:
-            remembered.add(answer)
-        assert remembered.get(answers[2].recommendation_id) is answers[2]
-        with pytest.raises(NotFound, match="not remembered"):
-            remembered.get(answers[0].recommendation_id)
 
 
 def test_an_empty_collection_answers_with_nothing(live: Live) -> None:

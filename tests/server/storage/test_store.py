@@ -49,12 +49,10 @@ def vector(seed: str) -> np.ndarray:
     return np.full(4, len(seed) + 0.5, np.float32)
 
 
-def item(item_id: str, text: str, pictures: tuple[bytes, ...] = (), replaces: int | None = None) -> NewItem:
+def item(item_id: str, text: str, pictures: tuple[bytes, ...] = (), price: int = 3) -> NewItem:
     inputs = [StoredInput("text", content_hash(text.encode()), b"", vector(text))]
     inputs += [StoredInput("image", content_hash(p), p, vector("p")) for p in pictures]
-    return NewItem(
-        item_id, Document({"text": text}, {"price": 3}, (("goes_with", "x"),)), tuple(inputs), replaces
-    )
+    return NewItem(item_id, Document({"text": text}, {"price": price}, (("goes_with", "x"),)), tuple(inputs))
 
 
 def upsert(store: Store, collection: int, *items: NewItem) -> list[Upserted]:
@@ -102,21 +100,35 @@ class TestItems:
         numbers.append(store.write(lambda c: writes.delete_items(c, collection, ["a"]))[1])
         assert numbers == [1, 2, 3, 4]
 
-    def test_an_item_that_was_changed_meanwhile_is_not_replaced(self, store: Store, collection: int) -> None:
-        [first] = upsert(store, collection, item("a", "red"))
-        upsert(store, collection, item("a", "blue"))
-        late, other = upsert(
-            store, collection, item("a", "green", replaces=first.label), item("new", "x", replaces=0)
-        )
-        assert late.label == 0 and other.label > 0
-        assert store.reader().items(collection, ["a"], ENCODERS)["a"].document.texts == {"text": "blue"}
+    def test_an_item_whose_contents_stay_keeps_its_row_and_gets_the_new_document(
+        self, store: Store, collection: int
+    ) -> None:
+        [first] = upsert(store, collection, item("a", "red", (b"PIC1", b"PIC2")))
+        [second] = upsert(store, collection, item("a", "red", (b"PIC1", b"PIC2"), price=4))
+        assert (second.label, second.old_label) == (first.label, first.label)
+        a = store.reader().items(collection, ["a"], ENCODERS, data=True)["a"]
+        assert (a.label, a.sequence, a.document.attributes) == (first.label, second.sequence, {"price": 4})
+        assert [i.data for i in a.inputs if i.channel == "image"] == [b"PIC1", b"PIC2"]
+        assert (rows(store, "items"), rows(store, "inputs"), rows(store, "vectors")) == (1, 3, 3)
 
-    def test_pages_hold_every_item_once_in_the_order_of_their_writes(
+    @pytest.mark.parametrize(
+        "changed",
+        [item("a", "blue", (b"P1", b"P2")), item("a", "red", (b"P2", b"P1")), item("a", "red", (b"P1",))],
+        ids=["another text", "another order", "a picture less"],
+    )
+    def test_an_item_with_other_contents_gets_a_new_row(
+        self, store: Store, collection: int, changed: NewItem
+    ) -> None:
+        [first] = upsert(store, collection, item("a", "red", (b"P1", b"P2")))
+        [second] = upsert(store, collection, changed)
+        assert second.label > first.label == second.old_label
+
+    def test_pages_hold_every_item_once_in_the_order_in_which_their_contents_were_written(
         self, store: Store, collection: int
     ) -> None:
         for n in range(7):
             upsert(store, collection, item(f"i{n}", str(n)))
-        upsert(store, collection, item("i2", "again"))
+        upsert(store, collection, item("i2", "again"), item("i4", "4", price=9))
         reader, seen, after = store.reader(), [], 0
         while page := list(reader.page(collection, after, 3)):
             seen += [i.item_id for i in page]

@@ -568,7 +568,7 @@ Global___ListItemsRequest: typing_extensions.TypeAlias = ListItemsRequest
 
 @typing.final
 class ListItemsResponse(google.protobuf.message.Message):
-    """A page of the items, in the order of their last writes."""
+    """A page of the items, in the order in which their contents were last written."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
