@@ -16,7 +16,8 @@ TABLES = (
     # Collections that are gone for everybody, while their rows are still being deleted.
     "CREATE TABLE deleted_collections (id INTEGER PRIMARY KEY)",
     # An item whose contents change gets a new row: rows only grow, and a row's vectors never change. A row's number is
-    # its `label` in the code. The checksums of all tables are those of `checksums`; NULL in rows that format 2 has written.
+    # its `label` in the code. The checksums of all tables are those of `checksums`; NULL in rows that format 2 has
+    # written.
     """CREATE TABLE items (
         row INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, item_id TEXT NOT NULL,
         sequence INTEGER NOT NULL, document TEXT NOT NULL, document_checksum INTEGER, inputs_checksum INTEGER,

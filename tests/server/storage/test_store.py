@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +50,14 @@ def vector(seed: str) -> np.ndarray:
     return np.full(4, len(seed) + 0.5, np.float32)
 
 
-def item(item_id: str, text: str, pictures: tuple[bytes, ...] = (), price: int = 3) -> NewItem:
+def item(
+    item_id: str, text: str, pictures: tuple[bytes, ...] = (), price: int = 3, keeps: int = 0
+) -> NewItem:
     inputs = [StoredInput("text", content_hash(text.encode()), b"", vector(text))]
     inputs += [StoredInput("image", content_hash(p), p, vector("p")) for p in pictures]
-    return NewItem(item_id, Document({"text": text}, {"price": price}, (("goes_with", "x"),)), tuple(inputs))
+    return NewItem(
+        item_id, Document({"text": text}, {"price": price}, (("goes_with", "x"),)), tuple(inputs), keeps
+    )
 
 
 def upsert(store: Store, collection: int, *items: NewItem) -> list[Upserted]:
@@ -104,7 +109,7 @@ class TestItems:
         self, store: Store, collection: int
     ) -> None:
         [first] = upsert(store, collection, item("a", "red", (b"PIC1", b"PIC2")))
-        [second] = upsert(store, collection, item("a", "red", (b"PIC1", b"PIC2"), price=4))
+        [second] = upsert(store, collection, item("a", "red", (b"PIC1", b"PIC2"), 4, first.label))
         assert (second.label, second.old_label) == (first.label, first.label)
         a = store.reader().items(collection, ["a"], ENCODERS, data=True)["a"]
         assert (a.label, a.sequence, a.document.attributes) == (first.label, second.sequence, {"price": 4})
@@ -120,15 +125,19 @@ class TestItems:
         self, store: Store, collection: int, changed: NewItem
     ) -> None:
         [first] = upsert(store, collection, item("a", "red", (b"P1", b"P2")))
-        [second] = upsert(store, collection, changed)
+        [second] = upsert(store, collection, replace(changed, keeps=first.label))
+        assert second.label > first.label == second.old_label
+
+    def test_an_item_whose_row_is_not_served_gets_a_new_one(self, store: Store, collection: int) -> None:
+        [first] = upsert(store, collection, item("a", "red"))
+        [second] = upsert(store, collection, item("a", "red"))
         assert second.label > first.label == second.old_label
 
     def test_pages_hold_every_item_once_in_the_order_in_which_their_contents_were_written(
         self, store: Store, collection: int
     ) -> None:
-        for n in range(7):
-            upsert(store, collection, item(f"i{n}", str(n)))
-        upsert(store, collection, item("i2", "again"), item("i4", "4", price=9))
+        labels = [upsert(store, collection, item(f"i{n}", str(n)))[0].label for n in range(7)]
+        upsert(store, collection, item("i2", "again"), item("i4", "4", price=9, keeps=labels[4]))
         reader, seen, after = store.reader(), [], 0
         while page := list(reader.page(collection, after, 3)):
             seen += [i.item_id for i in page]
