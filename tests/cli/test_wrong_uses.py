@@ -196,7 +196,9 @@ COMMANDS: dict[str, tuple[dict[str, str], str, str, tuple[str, ...]]] = {
     ),
     "move to an unknown space": ({}, "", "move shop nope --target {server}", ("'nope'",)),
     "move without a server": ({}, "", "move shop nope --target localhost:1", ("no server answers at localhost:1",)),
-    "fit without a store": ({}, "", "fit --data {folder}/none --target {server}", ("there is no store in", "give its folder with --data")),
+    "fit without a store": (
+        {}, "", "fit --data {folder}/none --target {server}", ("there is no store in", "with --data"),
+    ),
     "fit with a target without port": ({}, "", "fit --target localhost", ("has no port", "'localhost:50051'")),
     "bench with a setting without value": ({}, "", "bench encode --set max_k", ("--set name=value",)),
 }  # fmt: skip
