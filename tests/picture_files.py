@@ -65,12 +65,19 @@ def claiming(width: int, height: int, depth: int = 1, colour: int = 0) -> bytes:
     return _png(struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0), b"", zlib.compress(bytes(9)))
 
 
+def with_texts(data: bytes, count: int, text: bytes) -> bytes:
+    """A PNG with as many compressed texts more."""
+    chunks = (_chunk(b"zTXt", b"%d\0\0" % n + zlib.compress(text)) for n in range(count))
+    return data[:33] + b"".join(chunks) + data[33:]
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
 def _png(header: bytes, trns: bytes, data: bytes) -> bytes:
     chunks = [(b"IHDR", header), *([(b"tRNS", trns)] if trns else []), (b"IDAT", data), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        for name, body in chunks
-    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, body) for name, body in chunks)
 
 
 def many_scans(width: int, height: int, scans: int) -> bytes:

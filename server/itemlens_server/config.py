@@ -116,8 +116,8 @@ class Settings(BaseSettings):
         40_000_000, gt=0, description="pixels of one picture, read from its header"
     )
     picture_memory_bytes: int = Field(
-        1 << 30, gt=0, description="memory for all pictures that are decoded at a time, 4 to 24 bytes a pixel of each; "
-        "others wait, and one that takes more by itself is refused",
+        1 << 30, ge=32 * MIB, description="memory for all pictures that are decoded at the same time, 1 to 24 bytes a "
+        "pixel of each and some 10 MiB; others wait, and one that alone takes more is refused",
     )  # fmt: skip
     max_item_pictures: int = Field(128, gt=0, description="pictures of one item in one channel")
     max_message_bytes: int = Field(64 * MIB, gt=0, description="bytes of one gRPC message")

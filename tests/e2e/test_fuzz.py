@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from serving import Server
 
+import picture_files
 import spaces
 from itemlens.v1 import catalog_pb2, common_pb2, itemlens_pb2
 from sizes import size
@@ -74,7 +75,17 @@ ALIASES = {
     "candidate_item_ids": "item_id",
 }
 BYTES: dict[str, list[bytes]] = {
-    "picture": [PICTURE, PICTURE[:50], b"", b"GIF89a", spaces.encoded(spaces.Image.new("RGB", (1, 1)))],
+    "picture": [
+        PICTURE,
+        PICTURE[:50],
+        b"",
+        b"GIF89a",
+        spaces.encoded(spaces.Image.new("RGB", (1, 1))),
+        *(
+            picture_files.mutated(np.random.default_rng(n), make())
+            for n, make in enumerate(picture_files.kinds(24, 18).values())
+        ),
+    ],
     "data": [floats(n, v) for n in (32, 24, FUSED, 60) for v in (None, 0.0, np.nan, 3e38, 1e-42)]
     + [b"", b"abc"],
 }

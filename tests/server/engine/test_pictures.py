@@ -289,6 +289,21 @@ class TestRefusals:
         with pytest.raises(PictureError, match="damaged"):
             read(data[:2] + b"\xff" * 5000 + data[2:], STRETCH, LIMIT)
 
+    def test_a_png_of_very_many_chunks_is_not_opened(self) -> None:
+        with pytest.raises(PictureError, match="more than 2000 PNG chunks"):
+            read(picture_files.with_texts(encoded(noise(9, 9)), 2001, b"x"), STRETCH, LIMIT)
+
+    def test_compressed_texts_of_a_png_are_bounded_together(self) -> None:
+        text = bytes(1_000_000)
+        assert read(picture_files.with_texts(encoded(noise(9, 9)), 4, text), STRETCH, LIMIT)
+        with pytest.raises(PictureError, match="too much metadata"):
+            read(picture_files.with_texts(encoded(noise(9, 9)), 5, text), STRETCH, LIMIT)
+
+    def test_a_bitmap_that_takes_seconds_of_python_is_not_decoded(self) -> None:
+        assert read(picture_files.run_length_bitmap(20, 20), STRETCH, LIMIT)
+        with pytest.raises(PictureError, match="run-length encoded BMP of more than 4000000"):
+            read(picture_files.run_length_bitmap(2100, 2000), STRETCH, 5_000_000)
+
     def test_a_side_longer_than_any_picture_has(self) -> None:
         with pytest.raises(PictureError, match=f"a side has at most {MAX_SIDE}"):
             read(encoded(Image.new("L", (MAX_SIDE + 1, 1))), STRETCH, LIMIT)

@@ -7,7 +7,7 @@ import zlib
 
 from PIL import AvifImagePlugin, Image, ImageFile, features
 
-from itemlens_server.engine.pictures import jpeg, tiff
+from itemlens_server.engine.pictures import jpeg, png, tiff
 from itemlens_server.engine.pictures.errors import PictureError
 from itemlens_server.engine.pictures.strips import STRIP_PIXELS
 from itemlens_server.errors import Warning
@@ -34,6 +34,7 @@ _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "
 _DECODER_BYTES_PER_PIXEL = {"WEBP": 13, "AVIF": 20}
 _MARGIN = 1 << 20
 MAX_LAYERS = 4
+MAX_RUN_LENGTH_PIXELS = 4_000_000  # of a BMP: Pillow decodes these in Python, some 5 megapixels a second
 # Entropy-coded data that means something else than zeros do, in case something is missing.
 _NOISE = bytes(n % 251 + 1 for n in range(1 << 16))
 _JPEG_END = b"\xff\xd9"
@@ -75,6 +76,10 @@ class PictureFile:
             raise PictureError(
                 f"picture has {width} x {height} pixels, a side has at most {MAX_SIDE}: send a smaller version"
             )
+        if _run_length(self._image) and width * height > MAX_RUN_LENGTH_PIXELS:
+            raise PictureError(
+                f"picture is a run-length encoded BMP of more than {MAX_RUN_LENGTH_PIXELS} pixels: save it as PNG"
+            )
         self.memory_bytes = self._memory_bytes()
 
     def load(self) -> Image.Image:
@@ -110,14 +115,16 @@ class PictureFile:
             total += self._jpeg.coefficient_bytes
         if image.format == "TIFF":
             total += _tiff_bytes(image, decoded)
-        if image.tile and image.tile[0].codec_name == "bmp_rle":
+        if _run_length(image):
             total += 3 * pixels
-        # Strips on their way to RGB: some copies of 4 bytes a pixel, two of 8 if their values are scaled. Of the file,
-        # Pillow keeps metadata twice, and what decodes it may copy it.
-        return total + 40 * max(STRIP_PIXELS, *image.size) + 2 * len(self._data) + _MARGIN
+        # Strips on their way to RGB: some copies of 4 bytes a pixel, two of 8 if their values are scaled. Pillow copies
+        # metadata a few times, and keeps objects for each tile.
+        total += 40 * max(STRIP_PIXELS, *image.size) + 4 * len(self._data) + 500 * len(image.tile)
+        return total + png.MAX_TEXT_BYTES + _MARGIN
 
 
 def _open(data: bytes, max_pixels: int) -> ImageFile.ImageFile:
+    png.check(data)
     tiff.check(data)
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -126,6 +133,8 @@ def _open(data: bytes, max_pixels: int) -> ImageFile.ImageFile:
         raise PictureError(
             f"picture has far more than {max_pixels} pixels: send a smaller version"
         ) from error
+    except ValueError as error:
+        raise PictureError(f"picture is damaged or has too much metadata ({error}): save it again") from error
     except Exception as error:
         wanted = f"send one of {', '.join(FORMATS)}"
         if name := _format_outside(data):
@@ -158,6 +167,10 @@ def _load(image: Image.Image) -> None:
         image.load()
     except Exception as error:
         raise PictureError(f"picture is damaged or cut short ({error}): send the whole file") from error
+
+
+def _run_length(image: ImageFile.ImageFile) -> bool:
+    return bool(image.tile) and image.tile[0].codec_name == "bmp_rle"
 
 
 def _checksum(image: Image.Image) -> int:

@@ -8,7 +8,7 @@ from itemlens_server.engine.pictures.errors import PictureError
 
 # Numbers in one tag: the offsets of strips or tiles, each of which Pillow decodes as a picture of its own. 65,535 rows
 # in strips of one row are within it.
-MAX_NUMBERS = 1 << 17
+MAX_NUMBERS = 1 << 16
 
 _BYTES = {1, 2, 6, 7}  # types whose values stay bytes
 _ORDERS = {b"II": "<", b"MM": ">"}
