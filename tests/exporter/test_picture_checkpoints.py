@@ -17,6 +17,9 @@ from itemlens_exporter.errors import ExportError
 from itemlens_exporter.parity import measure
 from itemlens_server.engine import pictures
 from itemlens_server.engine.manifest import PicturePreprocessing, Precision
+from itemlens_server.engine.pictures.file import PictureFile
+from itemlens_server.engine.pictures.fitting import normalise
+from itemlens_server.engine.pictures.strips import Strips
 
 
 @pytest.mark.parametrize(
@@ -125,9 +128,10 @@ class TestPreprocessing:
         processor = getattr(transformers, kind).from_pretrained(folder)
         pre = PicturePreprocessing(**read, grid_height=1, grid_width=1)
         for data in some_pictures():
-            image = pictures.decode(data, 1_000_000)
+            image = Strips(PictureFile(data, 1_000_000).load()).whole((255, 255, 255))
             expected = processor(image, return_tensors="np")["pixel_values"][0]
-            np.testing.assert_allclose(pictures.pixels(image, pre), expected, atol=1e-5)
+            pixels = normalise(pictures.read(data, pre, 1_000_000).image, pre)
+            np.testing.assert_allclose(pixels, expected, atol=1e-5)
 
     @pytest.mark.parametrize(
         ("key", "value"),
