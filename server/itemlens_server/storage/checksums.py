@@ -8,8 +8,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable
 
-from itemlens_server.storage.records import EventRecord
-
 
 def holds(checksum: int | None, compute: Callable[..., int], *fields: object) -> bool:
     """Whether `fields` are what was stored with this checksum. Rows that format 2 has written have none."""
@@ -39,11 +37,6 @@ def of_inputs(item_id: str, inputs: Iterable[tuple[str, bytes]]) -> int:
     return checksum
 
 
-def of_event(event: EventRecord, sequence: int) -> int:
-    """Of an event and the number of the write that brought it."""
-    value = None if event.value is None else float(event.value)
-    fields = (
-        event.event_id, event.user_id, event.item_id, event.type, float(event.time), float(event.quantity), value,
-        event.recommendation_id, sequence,
-    )  # fmt: skip
+def of_event(fields: tuple[object, ...]) -> int:
+    """Of an event's columns and the number of the write that brought it, as SQLite gives them back."""
     return zlib.crc32(repr(fields).encode())

@@ -208,7 +208,7 @@ class Reader:
             " WHERE collection = ? AND user_id = ? ORDER BY time DESC, id DESC LIMIT ?",
             (collection, user_id, limit),
         ).fetchall()
-        return [event for event, _ in _events(reversed(rows))]
+        return [EventRecord(*fields[:-1]) for fields in _events(reversed(rows))]
 
     def events(self, collection: int) -> Iterator[tuple[str, str, int, float, int]]:
         """(user, item, type, time, sequence) of all events, by user and time, without damaged ones."""
@@ -216,8 +216,8 @@ class Reader:
             f"SELECT {EVENT_COLUMNS}, sequence, checksum FROM events WHERE collection = ? ORDER BY user_id, time, id",
             (collection,),
         )
-        for event, sequence in _events(rows):
-            yield event.user_id, event.item_id, event.type, event.time, sequence
+        for _, user_id, item_id, kind, time, *_, sequence in _events(rows):
+            yield user_id, item_id, kind, time, sequence
 
     def events_digest(self, collection: int, types: Sequence[int], last_sequence: int) -> str:
         """Identity of the events of these types up to a write: equal where they are."""
@@ -286,10 +286,11 @@ def _vector(data: object, checksum: int | None) -> Array | None:
     return vector if checksum is not None or np.isfinite(vector).all() else None
 
 
-def _events(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[EventRecord, int]]:
-    for *fields, sequence, checksum in rows:
-        event = EventRecord(*fields)
-        if checksums.holds(checksum, checksums.of_event, event, sequence):
-            yield event, sequence
+def _events(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """The events of rows that end in their checksum, without those that are damaged."""
+    for row in rows:
+        fields = row[:-1]
+        if checksums.holds(row[-1], checksums.of_event, fields):
+            yield fields
         else:
-            log.error("event %r is damaged in the store: it does not count", event.event_id)
+            log.error("event %r is damaged in the store: it does not count", fields[0])

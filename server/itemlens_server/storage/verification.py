@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from itemlens_server.storage import checksums
-from itemlens_server.storage.records import EVENT_COLUMNS, EventRecord
+from itemlens_server.storage.records import EVENT_COLUMNS
 
 # What SQLite says at most of a broken file, and what is listed of damaged rows.
 MOST_PROBLEMS = 20
@@ -37,9 +37,6 @@ def problems(connection: sqlite3.Connection) -> Iterator[str]:
         ):
             if not checksums.holds(checksum, checksums.of_data, data):
                 yield f"{table}: that of content {bytes(content).hex()} for encoder {encoder}"
-    for *fields, sequence, checksum in connection.execute(
-        f"SELECT {EVENT_COLUMNS}, sequence, checksum FROM events"
-    ):
-        event = EventRecord(*fields)
-        if not checksums.holds(checksum, checksums.of_event, event, sequence):
-            yield f"event {event.event_id!r} of user {event.user_id!r}"
+    for *fields, checksum in connection.execute(f"SELECT {EVENT_COLUMNS}, sequence, checksum FROM events"):
+        if not checksums.holds(checksum, checksums.of_event, tuple(fields)):
+            yield f"event {fields[0]!r} of user {fields[1]!r}"

@@ -193,11 +193,14 @@ def record_events(
     sequence = next_sequence(connection, collection)
     before: list[EventRecord | None] = []
     for e in events:
-        values = (e.event_id, e.user_id, e.item_id, e.type, e.time, e.quantity, e.value, e.recommendation_id)
+        # Numbers as SQLite gives them back, which the checksum is of.
+        value = None if e.value is None else float(e.value)
+        numbers = (int(e.type), float(e.time), float(e.quantity), value)
+        fields = (e.event_id, e.user_id, e.item_id, *numbers, e.recommendation_id, sequence)
         cursor = connection.execute(
             f"INSERT OR IGNORE INTO events (collection, {EVENT_COLUMNS}, sequence, checksum)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (collection, *values, sequence, checksums.of_event(e, sequence)),
+            (collection, *fields, checksums.of_event(fields)),
         )
         if cursor.rowcount:
             before.append(None)
