@@ -247,7 +247,7 @@ class Catalogue:
         """
         with self._changing:
             collection = self._named(name)
-            self.store.write(
+            self.store.delete(
                 lambda c: writes.delete_collection(c, collection.record.id),
                 lambda _: self._collections.__delitem__(name),
             )
@@ -339,7 +339,7 @@ class Catalogue:
         deleted: dict[str, int] = {}
         wanted, done = list(dict.fromkeys(item_ids)), 0
         while True:  # slice by slice, between other writes
-            gone, sequence, count = self.store.write(
+            gone, sequence, count = self.store.delete(
                 partial(writes.delete_items, collection=collection.record.id, item_ids=wanted[done:]), after
             )
             deleted |= gone
@@ -374,7 +374,7 @@ class Catalogue:
         collections = [self.collection(name)] if name else self.collections()
         records, deleted, all_gone = [c.record.id for c in collections], 0, False
         while not all_gone:  # slice by slice, between other writes
-            count, all_gone = self.store.write(lambda c: writes.delete_user(c, records, user_id))
+            count, all_gone = self.store.delete(lambda c: writes.delete_user(c, records, user_id))
             deleted += count
         self.results.forget(name, user_id)
         return deleted

@@ -81,7 +81,7 @@ class _Cursor(sqlite3.Cursor):
 def _clearly(run: Callable[..., T], *args: Any) -> T:
     try:
         return run(*args)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if not _is_damage(error):
             raise
         log.error("the store is damaged: %s", error)
@@ -91,6 +91,9 @@ def _clearly(run: Callable[..., T], *args: Any) -> T:
         ) from error
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
+def _is_damage(error: sqlite3.DatabaseError | UnicodeDecodeError) -> bool:
+    # Python cannot read SQLite's message, or a table has lost its name or a column: the schema itself is damaged.
+    if isinstance(error, UnicodeDecodeError) or str(error).startswith("no such "):
+        return True
     code = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF in DAMAGE or code in READ_ERRORS

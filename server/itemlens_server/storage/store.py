@@ -16,10 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from itemlens_server.errors import DataLoss, FailedPrecondition
+from itemlens_server.errors import DataLoss, FailedPrecondition, StorageFull
 from itemlens_server.storage import schema
 from itemlens_server.storage.connection import connect, connect_read_only
 from itemlens_server.storage.reader import Reader
+from itemlens_server.storage.reserve import Reserve
 from itemlens_server.storage.tidying import tidy
 from itemlens_server.storage.writer import Writer, translate
 
@@ -67,9 +68,14 @@ class Store:
             )  # fmt: skip
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
+        self._reserve = Reserve(directory / "reserve")
         try:
-            with contextlib.closing(self._connect()) as connection:
-                schema.set_up(connection)
+            try:
+                self._set_up()
+            except sqlite3.OperationalError:
+                if not self._reserve.release():
+                    raise
+                self._set_up()
         except sqlite3.Error as error:
             self._lock.close()
             raise FailedPrecondition(
@@ -81,7 +87,7 @@ class Store:
         except FailedPrecondition:
             self._lock.close()
             raise
-        self._writer = Writer(self._connect, tidy)
+        self._writer = Writer(self._connect, self._tidy)
 
     @staticmethod
     def read_only(directory: Path) -> Reader:
@@ -100,6 +106,17 @@ class Store:
     def write(self, run: Callable[[sqlite3.Connection], T], after: Callable[[T], None] = lambda _: None) -> T:
         """See Writer.write."""
         return self._writer.write(run, after)
+
+    def delete(
+        self, run: Callable[[sqlite3.Connection], T], after: Callable[[T], None] = lambda _: None
+    ) -> T:
+        """As `write`, for what makes room: it works on a full disk, too."""
+        try:
+            return self.write(run, after)
+        except StorageFull:
+            if not self._reserve.release():
+                raise
+            return self.write(run, after)
 
     def reader(self) -> Reader:
         """Reads on this thread's own connection; they never wait for writes."""
@@ -142,6 +159,16 @@ class Store:
         for connection in self._readers:
             connection.close()
         self._lock.close()
+
+    def _set_up(self) -> None:
+        with contextlib.closing(self._connect()) as connection:
+            schema.set_up(connection)
+
+    def _tidy(self, connection: sqlite3.Connection, waiting: Callable[[], bool]) -> bool:
+        worked = tidy(connection, waiting)
+        if not worked:
+            self._reserve.keep()
+        return worked
 
     def _connect(self) -> sqlite3.Connection:
         return connect(self._path, cache_bytes=self._cache_bytes, max_bytes=self._max_bytes)

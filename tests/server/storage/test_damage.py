@@ -174,6 +174,21 @@ def test_pages_that_sqlite_cannot_read_are_a_clear_error(data: Path) -> None:
             store.close()
 
 
+@pytest.mark.parametrize(
+    "damage", [(b"inputs_checksum INTEGER", b"inputs_checksun INTEGER"), (b"created REAL", b"cr\xceated REA")]
+)
+def test_a_damaged_schema_is_a_clear_error(data: Path, damage: tuple[bytes, bytes]) -> None:
+    file = data / FILE
+    file.write_bytes(file.read_bytes().replace(*damage))
+    with pytest.raises(DataLoss, match=r"itemlens\.db is damaged"):
+        store = Store(data)
+        try:
+            store.reader().collections()
+            list(store.reader().raw_vectors(1, ENCODERS))
+        finally:
+            store.close()
+
+
 def test_a_write_that_meets_damage_is_told_and_the_others_go_on(data: Path) -> None:
     store = Store(data)
 
