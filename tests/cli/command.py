@@ -1,4 +1,4 @@
-"""What the tests of commands hold in their hands."""
+"""Types for the tests of commands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Done:
 
     @property
     def said(self) -> str:
-        """All of it, in one line."""
+        """Standard output and standard error in one line."""
         return " ".join((self.out + self.err).split())
 
 

@@ -1,4 +1,4 @@
-"""Commands run in this process, and a server for those that ask one."""
+"""Fixtures: commands that run in this process, and a server for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spaces import Tiny
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `itemlens` with arguments, as the command line does, errors included."""
+    """Runs `itemlens` with arguments as the command line does, including its errors."""
     monkeypatch.setenv("COLUMNS", "250")
     monkeypatch.setenv("NO_COLOR", "1")
 

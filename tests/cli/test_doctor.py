@@ -1,4 +1,4 @@
-"""`itemlens doctor` names what is wrong, and is not itself stopped by it."""
+"""`itemlens doctor` names what is wrong, and does not fail because of it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_nothing_is_wrong(tiny: Tiny, tmp_path: Path) -> None:
     assert "itemlens-server" in said
 
 
-def test_a_damaged_store_is_said(tiny: Tiny, tmp_path: Path) -> None:
+def test_a_damaged_store_is_reported(tiny: Tiny, tmp_path: Path) -> None:
     (tmp_path / "itemlens.db").write_bytes(b"this is no database, whatever its name says" * 100)
     code, said = doctor(tiny.models, tmp_path)
     assert code == 1 and "damaged" in said and "backup" in said
@@ -47,13 +47,13 @@ def test_damaged_rows_are_named(tiny: Tiny, tmp_path: Path) -> None:
     assert code == 1 and "damaged: event 'e7' of user 'u'" in said and f"chmod 700 {tmp_path}" in said
 
 
-def test_no_space_is_said(tmp_path: Path) -> None:
+def test_a_missing_space_is_reported(tmp_path: Path) -> None:
     code, said = doctor(tmp_path / "models", tmp_path)
     assert code == 1 and "itemlens export" in said
 
 
 @pytest.mark.parametrize("text", ["listen: [", "- a\n- list", "just words"])
-def test_a_settings_file_that_is_none_is_refused_by_its_name(tmp_path: Path, text: str) -> None:
+def test_a_settings_file_without_settings_is_refused_by_its_name(tmp_path: Path, text: str) -> None:
     file = tmp_path / "itemlens.yaml"
     file.write_text(text)
     with pytest.raises(InvalidArgument, match=r"itemlens\.yaml"):

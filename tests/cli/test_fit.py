@@ -1,4 +1,4 @@
-"""What `itemlens fit` says. What it fits is for tests/e2e/test_fit.py and tests/server/services."""
+"""The output of `itemlens fit`. tests/e2e/test_fit.py and tests/server/services test the fit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spaces import Tiny
 
 @pytest.fixture(scope="module")
 def served(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with models of its own, since a fit adds to them."""
+    """A server with a separate model repository, since a fit adds to it."""
     folder = tmp_path_factory.mktemp("fit")
     shutil.copytree(tiny.models / tiny.plain, folder / "models" / tiny.plain)
     with Server(folder / "models", folder / "data") as server:
@@ -28,7 +28,7 @@ def served(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 @pytest.fixture
 def fit(served: Server, run: Run) -> Run:
-    """Fits beside the server."""
+    """Runs `itemlens fit` beside the server."""
 
     def fit(*arguments: object) -> Done:
         return run("fit", *arguments, "--models", served.models, "--data", served.data)
@@ -40,7 +40,7 @@ def spaces_in(served: Server) -> set[str]:
     return {path.name for path in served.models.iterdir()}
 
 
-def test_it_says_what_was_chosen_and_moves_the_collection(served: Server, fit: Run) -> None:
+def test_it_prints_what_was_chosen_and_moves_the_collection(served: Server, fit: Run) -> None:
     done = fit("shop", "--target", served.address, "--name", "autumn")
     assert done.status == 0, done.said
     with served.client(collection="shop") as client:
@@ -62,7 +62,7 @@ def test_without_a_server_the_space_is_made_and_it_says_how_to_move(served: Serv
     assert "no server answers at 127.0.0.1:1" in done.err and f"itemlens move shop {space}" in done.err
 
 
-def test_no_target_means_that_nothing_is_moved(served: Server, fit: Run) -> None:
+def test_without_a_target_nothing_is_moved(served: Server, fit: Run) -> None:
     done = fit("shop", "--target", "")
     assert done.status == 0 and "answers with it now" not in done.said
 
@@ -76,7 +76,7 @@ def test_no_target_means_that_nothing_is_moved(served: Server, fit: Run) -> None
         (["shop", "--target", "http://localhost:50051"], "is a URL; give host and port alone"),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_is_made(
+def test_errors_come_before_anything_is_made(
     served: Server, fit: Run, arguments: list[str], told: str
 ) -> None:
     before = spaces_in(served)
@@ -85,7 +85,7 @@ def test_what_is_wrong_is_said_before_anything_is_made(
     assert spaces_in(served) == before
 
 
-def test_without_a_store_it_says_where_it_looked(run: Run, tiny: Tiny, tmp_path: Path) -> None:
+def test_without_a_store_the_error_names_the_folder(run: Run, tiny: Tiny, tmp_path: Path) -> None:
     done = run("fit", "--models", tiny.models, "--data", tmp_path / "none")
     assert done.status == 1 and f"there is no store in {tmp_path / 'none'}" in done.err
 

@@ -1,4 +1,4 @@
-"""`itemlens health`: it asks the server that `itemlens serve` starts with the same settings."""
+"""`itemlens health` checks the server that `itemlens serve` starts with the same settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def servicer() -> health.HealthServicer:
 
 @pytest.fixture
 def listen(servicer: health.HealthServicer) -> Iterator[Listening]:
-    """Starts a health service on an address; its port."""
+    """Starts a health service on an address. Returns its port."""
     servers: list[grpc.Server] = []
 
     def listen(address: str) -> int:
@@ -48,20 +48,20 @@ def test_a_server_that_serves(server: Server, run: Run) -> None:
     assert (done.status, done.out) == (0, "SERVING\n")
 
 
-def test_one_that_does_not(listen: Listening, servicer: health.HealthServicer, run: Run) -> None:
+def test_a_server_that_does_not_serve(listen: Listening, servicer: health.HealthServicer, run: Run) -> None:
     port = listen("127.0.0.1:0")
     servicer.set("", NOT_SERVING)
     done = run("health", "--target", f"127.0.0.1:{port}")
     assert (done.status, done.out) == (1, "NOT_SERVING\n")
 
 
-def test_none_at_all(run: Run) -> None:
+def test_no_server(run: Run) -> None:
     done = run("health", "--target", "127.0.0.1:1")
     assert done.status == 1 and done.out.startswith("not serving at 127.0.0.1:1: UNAVAILABLE")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost", "[::1]", "[::]"])
-def test_the_address_of_the_settings_is_asked(
+def test_the_address_comes_from_the_settings(
     host: str, listen: Listening, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     try:
@@ -70,7 +70,7 @@ def test_the_address_of_the_settings_is_asked(
         pytest.skip(f"this machine has no {host}")
     monkeypatch.setenv("ITEMLENS_LISTEN", f"{host}:{port}")
     assert run("health").status == 0
-    # The environment wins over the file, as for `serve`; without it the file counts.
+    # As for `serve`, the environment takes precedence over the file.
     config = tmp_path / "itemlens.yaml"
     config.write_text("listen: 127.0.0.1:1\n")
     assert run("health", "--config", config).status == 0
@@ -81,7 +81,7 @@ def test_the_address_of_the_settings_is_asked(
 
 
 @pytest.mark.parametrize("kind", ["unix", "unix-abstract"])
-def test_a_socket_of_this_machine_is_asked(
+def test_the_address_may_be_a_unix_socket(
     kind: str, listen: Listening, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     address = f"{kind}:{tmp_path / 'health.sock'}"
@@ -90,7 +90,7 @@ def test_a_socket_of_this_machine_is_asked(
     assert run("health").status == 0
 
 
-def test_a_proxy_in_the_environment_is_not_asked_for_this_machine(
+def test_a_proxy_in_the_environment_is_not_used_for_this_machine(
     listen: Listening, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable in ("http_proxy", "https_proxy", "grpc_proxy"):

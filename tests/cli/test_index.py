@@ -1,4 +1,4 @@
-"""The command `itemlens index`, without a server: what it uploads, prints and exits with."""
+"""The command `itemlens index` without a server: its uploads, output and exit status."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import itemlens
 import itemlens_datasets.files
 from itemlens_datasets.rows import MappingError
 
-# The package has the function by the same name, so the module is asked for by its full one.
+# In the package this name is the function, so the module is imported by its full name.
 command = import_module("itemlens_cli.index")
 
 MAPPING = """
@@ -28,7 +28,7 @@ events: {file: seen.csv, user: "{user}", item: "{film}", type: view}
 
 
 class FakeClient:
-    """Takes everything but what is called bad."""
+    """Accepts all items and events except those with the id "bad"."""
 
     instances: ClassVar[list[FakeClient]] = []
     known: ClassVar[set[str]] = set()
@@ -137,7 +137,7 @@ def test_options_choose_collection_space_and_share(folder: Path) -> None:
     assert [event.item_id for event in client.events] == ["a"]
 
 
-def test_a_collection_that_is_there_is_kept_whatever_its_space(folder: Path) -> None:
+def test_an_existing_collection_is_kept_whatever_its_space(folder: Path) -> None:
     FakeClient.known.add("films")
     result, client = run(folder / "films.yaml")
     assert result.exit_code == 0, result.output
@@ -165,7 +165,7 @@ def test_skipped_rows_are_counted_by_reason_and_the_status_is_3(folder: Path) ->
         assert row in result.output
 
 
-def test_the_errors_file_has_bad_rows_and_those_that_the_server_refused(folder: Path) -> None:
+def test_the_errors_file_has_bad_rows_and_rows_that_the_server_refused(folder: Path) -> None:
     (folder / "films.csv").write_text("id,title\n,Casablanca\nbad,Alien\nb,Brazil\n")
     result, _ = run(folder / "films.yaml", "--errors", folder / "left.jsonl")
     assert result.exit_code == 3
@@ -210,7 +210,7 @@ def test_rows_with_one_id_are_counted_unless_they_are_merged(folder: Path) -> No
     ("where", "warning"),
     [("", "films.csv gives no items"), ("where: {id: z}, ", "gives no items; `where` may keep no row")],
 )
-def test_a_file_that_gives_nothing_is_told(folder: Path, where: str, warning: str) -> None:
+def test_a_file_without_items_gives_a_warning(folder: Path, where: str, warning: str) -> None:
     (folder / "films.csv").write_text("id,title\n" + ("a,Alien\n" if where else ""))
     (folder / "films.yaml").write_text(MAPPING.replace("items: {", "items: {" + where))
     result, _ = run(folder / "films.yaml")
@@ -218,7 +218,7 @@ def test_a_file_that_gives_nothing_is_told(folder: Path, where: str, warning: st
     assert "NO_ROWS" in result.output and warning in result.output
 
 
-def test_what_was_read_before_a_file_breaks_off_is_stored_and_the_status_is_1(
+def test_rows_before_a_read_error_are_stored_and_the_status_is_1(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = itemlens_datasets.files.read_lines
@@ -236,7 +236,7 @@ def test_what_was_read_before_a_file_breaks_off_is_stored_and_the_status_is_1(
     assert "cannot read" in str(result.exception) and "the disk is gone" in str(result.exception)
 
 
-def test_an_unreachable_server_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server_gives_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_: object) -> None:
         raise itemlens.Unavailable("no connection")
 

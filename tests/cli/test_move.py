@@ -14,7 +14,7 @@ from spaces import Tiny
 
 @pytest.fixture
 def client(server: Server, tiny: Tiny) -> Iterator[itemlens.Client]:
-    """A client of a collection of its own, which is in the space that is not fitted."""
+    """A client of a separate collection, in the space that is not fitted."""
     with server.client(collection="moving") as client:
         client.create_collection("moving", space=tiny.plain)
         client.upsert(sample_items(6)).raise_for_errors()
@@ -40,13 +40,13 @@ def test_a_space_of_other_encoders_is_refused(
 
 
 @pytest.mark.parametrize(("collection", "space"), [("nope", ""), ("moving", "sp-nope")])
-def test_what_is_not_there_is_named(
+def test_an_unknown_collection_or_space_is_named(
     server: Server, client: itemlens.Client, tiny: Tiny, run: Run, collection: str, space: str
 ) -> None:
     done = run("move", collection, space or tiny.fitted, "--target", server.address)
     assert done.status == 1 and "nope" in done.err and "Traceback" not in done.err
 
 
-def test_without_a_server_it_says_so(run: Run) -> None:
+def test_without_a_server_the_error_says_so(run: Run) -> None:
     done = run("move", "shop", "sp-1", "--target", "127.0.0.1:1")
     assert done.status == 1 and "no server answers at 127.0.0.1:1" in done.err

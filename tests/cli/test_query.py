@@ -16,7 +16,7 @@ Query = Run
 
 @pytest.fixture
 def query(server: Server, run: Run) -> Query:
-    """Asks the collection of the server."""
+    """Runs `itemlens query` on the server's collection."""
 
     def query(*arguments: object) -> Done:
         return run("query", *arguments, "--collection", "shop", "--target", server.address)
@@ -49,7 +49,7 @@ def test_why_shows_the_score_as_a_sum(query: Query) -> None:
     assert done.status == 0 and "words +" in done.out and "=" in done.out
 
 
-def test_a_picture_a_user_and_past_items_are_asked_for(query: Query, tmp_path: Path) -> None:
+def test_a_query_may_be_a_picture_a_user_or_past_items(query: Query, tmp_path: Path) -> None:
     picture = tmp_path / "shoe.png"
     picture.write_bytes(spaces.picture("shoe", "red"))
     assert items(query("--picture", picture, "--json"))
@@ -65,7 +65,7 @@ def test_only_the_candidates_are_ranked(query: Query) -> None:
     assert {item["item_id"] for item in found} == {"item-0003", "item-0004"}
 
 
-def test_an_unknown_item_is_warned_of(query: Query) -> None:
+def test_an_unknown_item_gives_a_warning(query: Query) -> None:
     done = query("shoe", "--liked", "nope")
     assert done.status == 0 and "nope" in done.out
 
@@ -80,12 +80,12 @@ def test_an_unknown_collection_is_named(server: Server, run: Run) -> None:
     assert done.status == 1 and "nope" in done.err and "Traceback" not in done.err
 
 
-def test_nothing_asked_for_is_refused(run: Run) -> None:
+def test_an_empty_query_is_refused(run: Run) -> None:
     done = run("query")
     assert done.status == 1 and "give words, --picture, --user" in done.err
 
 
-def test_without_a_server_it_is_one_line_that_says_how_to_start_one(run: Run) -> None:
+def test_without_a_server_one_line_says_how_to_start_one(run: Run) -> None:
     done = run("query", "shoe", "--target", "127.0.0.1:1")
     assert done.status == 1
     assert done.err == (

@@ -1,4 +1,4 @@
-"""Rows that `itemlens index` leaves out: counts by reason, and the file of them."""
+"""Rows that `itemlens index` skips: counts by reason, and the errors file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def bad(number: int, reason: Reason = Reason.EMPTY, **more: object) -> BadRow:
     return BadRow(number, number + 1, reason=reason, **given)  # type: ignore[arg-type]
 
 
-def test_they_are_counted_by_part_and_reason_with_the_first_rows(tmp_path: Path) -> None:
+def test_skipped_rows_are_counted_by_part_and_reason_with_the_first_row_numbers(tmp_path: Path) -> None:
     skipped = Skipped(tmp_path / "errors.jsonl")
     for number in range(1, 1001):
         skipped.add_bad_row("items", FILE, bad(number))
@@ -30,7 +30,7 @@ def test_they_are_counted_by_part_and_reason_with_the_first_rows(tmp_path: Path)
     assert skipped.tallies["events", "NO_RULE"].cells() == ("1", "7", "no rule")
 
 
-def test_the_file_has_each_with_source_row_column_reason_and_content(tmp_path: Path) -> None:
+def test_the_file_has_the_source_row_column_reason_and_content_of_each(tmp_path: Path) -> None:
     skipped = Skipped(tmp_path / "errors.jsonl")
     skipped.add_bad_row("items", FILE, bad(2))
     skipped.add_bad_row("items", FILE, bad(3, column="", content={"id": "3", "photo": b"1234"}))
@@ -60,7 +60,7 @@ def test_without_skipped_rows_there_is_no_file_and_an_old_one_is_removed(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["none/errors.jsonl", "folder"])
-def test_a_file_that_cannot_be_written_stops_no_load(tmp_path: Path, name: str) -> None:
+def test_a_file_that_cannot_be_written_does_not_stop_the_load(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     skipped = Skipped(tmp_path / name)
     skipped.add_bad_row("items", FILE, bad(1))

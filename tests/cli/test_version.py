@@ -11,7 +11,7 @@ from command import Run
 from itemlens_cli import version
 
 
-def test_it_names_the_versions_that_a_report_needs(run: Run) -> None:
+def test_it_prints_the_versions_that_a_bug_report_needs(run: Run) -> None:
     done = run("--version")
     assert done.status == 0 and done.err == ""
     lines = done.out.splitlines()
@@ -20,6 +20,6 @@ def test_it_names_the_versions_that_a_report_needs(run: Run) -> None:
     assert f"itemlens {importlib.metadata.version('itemlens')}" in lines
 
 
-def test_what_is_not_installed_is_left_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packages_that_are_not_installed_are_left_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(version, "PACKAGES", ("itemlens", "no-such-package"))
     assert [line.split()[0] for line in run("--version").out.splitlines()] == ["itemlens", "Python"]

@@ -1,6 +1,6 @@
-"""Wrong uses of `itemlens index` with files of data. Each message names the file, the place and the cure.
+"""Wrong uses of `itemlens index` with data files. Each message names the file, the place and the fix.
 
-Those of mapping files themselves are in tests/clients/datasets/test_wrong_mappings.py.
+Wrong mapping files are in tests/clients/datasets/test_wrong_mappings.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from itemlens_datasets.rows import MappingError
 
-# The package has the function by the same name, so the module is asked for by its full one.
+# In the package this name is the function, so the module is imported by its full name.
 command = import_module("itemlens_cli.index")
 
 MAPPING = 'items:\n  file: FILE\n  id: "{sku}"\n  texts: {text: "{title}"}\n'
@@ -24,10 +24,10 @@ MAPPING = 'items:\n  file: FILE\n  id: "{sku}"\n  texts: {text: "{title}"}\n'
 class Wrong(NamedTuple):
     use: str
     files: dict[str, bytes]
-    """With "m.yaml", unless it is MAPPING over the first file."""
+    """The files by name. Without "m.yaml" the mapping is MAPPING over the first file."""
     arguments: list[str]
     message: list[str]
-    """What the message must hold."""
+    """Parts of the message."""
 
 
 def of_file(use: str, name: str, content: bytes, *message: str) -> Wrong:
@@ -60,7 +60,7 @@ WRONG_FILES = [
         ["m.yaml, line 2: items.file: no file", "did you mean 'products.csv'?"],
     ),
     Wrong(
-        "a file of events that is missing, seen before items are stored",
+        "a missing file of events, found before items are stored",
         {
             "m.yaml": (
                 MAPPING.replace("FILE", "a.csv")
@@ -72,13 +72,13 @@ WRONG_FILES = [
         ["m.yaml, line 5: events.file: no file"],
     ),
     Wrong(
-        "an errors file that is the data",
+        "the data file as errors file",
         {"a.csv": b"sku,title\n1,x\n"},
         ["m.yaml", "--errors", "a.csv"],
         ["--errors a.csv would replace what is there; name another file"],
     ),
     of_file(
-        "a column that is not there",
+        "a missing column",
         "a.csv",
         b"sku,titel\n1,x\n",
         "m.yaml, line 4: items.texts.text: a.csv has no column 'title'; it has sku, titel; did you mean 'titel'?",
@@ -122,7 +122,7 @@ WRONG_FILES = [
         "save a spreadsheet as csv",
     ),
     of_file(
-        "a parquet file that is none",
+        "a parquet file of another format",
         "a.parquet",
         b"sku,title\n",
         "items.file: a.parquet is not a parquet file",
@@ -131,7 +131,7 @@ WRONG_FILES = [
 
 
 @pytest.mark.parametrize("wrong", WRONG_FILES, ids=lambda wrong: wrong.use)
-def test_the_message_names_the_place_and_the_cure(
+def test_the_message_names_the_place_and_the_fix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: Wrong
 ) -> None:
     def connected(*_: Any, **__: Any) -> None:

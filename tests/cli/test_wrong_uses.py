@@ -1,5 +1,7 @@
-"""Wrong uses of the client, the command line and the settings: each is told in one message that names what is wrong and
-what to do. Those of mappings and data files are in tests/clients/datasets and tests/cli/test_index.py."""
+"""Wrong uses of the client, the command line and the settings. One message names what is wrong and what to do.
+
+Wrong mappings and data files are in tests/clients/datasets/test_wrong_mappings.py and tests/cli/test_wrong_files.py.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from serving import Server
 import itemlens
 from itemlens import Content, Event, Interaction, Item
 
-# What is wrong, the call, and what the message must hold: the field and the cure.
+# What is wrong, the call, and parts of the message: the field and the fix.
 CLIENT: dict[str, tuple[Callable[[itemlens.Client], Any], tuple[str, ...]]] = {
     "an attribute that is a set": (
         lambda c: c.upsert([Item("a", text="x", attributes={"tags": {"red", "new"}})]),
@@ -88,7 +90,7 @@ CLIENT: dict[str, tuple[Callable[[itemlens.Client], Any], tuple[str, ...]]] = {
         lambda c: c.recommend(text="red", language="de"),  # type: ignore[arg-type]
         ("language is 'de'", "one of en, zh"),
     ),
-    "nobody who asks": (lambda c: c.recommend(), ("user",)),
+    "no user": (lambda c: c.recommend(), ("user",)),
     "an unknown collection": (lambda c: c.recommend(text="red", collection="nope"), ("'nope'",)),
     "an unknown channel": (
         lambda c: c.encode(contents=[Content("titel", text="red")]).vectors,
@@ -116,8 +118,8 @@ def test_of_the_client(server: Server, case: str) -> None:
     assert "\n" not in message and not isinstance(raised.value, itemlens.ServerError)
 
 
-def test_what_looks_wrong_but_has_one_meaning_is_taken(server: Server) -> None:
-    """A moment, a price and numbers of numpy are stored as JSON has them."""
+def test_unusual_values_with_one_meaning_are_accepted(server: Server) -> None:
+    """A datetime, a Decimal and numpy numbers are stored as JSON."""
     attributes = {"since": datetime(2026, 1, 1, tzinfo=UTC), "price": Decimal("19.90"), "stock": np.int64(3)}
     with server.client(collection="shop") as client:
         client.upsert([Item("wrong-uses", text="red", attributes=attributes)]).raise_for_errors()
@@ -126,7 +128,7 @@ def test_what_looks_wrong_but_has_one_meaning_is_taken(server: Server) -> None:
     assert stored.item.attributes == {"since": "2026-01-01T00:00:00+00:00", "price": 19.9, "stock": 3}
 
 
-# What is wrong, the environment, the settings file, the arguments, and what the message must hold.
+# What is wrong, the environment, the settings file, the arguments, and parts of the message.
 # {server} is the address of a running server, {folder} an empty folder with a file `file`.
 COMMANDS: dict[str, tuple[dict[str, str], str, str, tuple[str, ...]]] = {
     "a variable that is not a number": (
@@ -173,7 +175,7 @@ COMMANDS: dict[str, tuple[dict[str, str], str, str, tuple[str, ...]]] = {
         {}, "", "health --target http://localhost:50051",
         ("--target 'http://localhost:50051' is a URL", "'localhost:50051'"),
     ),
-    "health of a port that is not known": (
+    "health of an unknown port": (
         {"ITEMLENS_LISTEN": "127.0.0.1:0"}, "", "health", ("127.0.0.1:0 takes any free port", "--target"),
     ),
     "health with a wrong address in the settings": (
@@ -187,11 +189,11 @@ COMMANDS: dict[str, tuple[dict[str, str], str, str, tuple[str, ...]]] = {
         {}, "", "query sho\udce9 --collection shop --target {server}", ("surrogate pair at position 3", "UTF-8"),
     ),
     "index with a URL": ({}, "", "index grocery --target http://localhost:50051 --data {folder}", ("is a URL",)),
-    "query for nothing": ({}, "", "query", ("give words, --picture",)),
+    "an empty query": ({}, "", "query", ("give words, --picture",)),
     "query of an unknown collection": (
         {}, "", "query shoe --collection nope --target {server}", ("'nope'",),
     ),
-    "query for a user who is not known": (
+    "query for an unknown user": (
         {}, "", "query --user nobody --collection shop --target {server}", ("nobody",),
     ),
     "move to an unknown space": ({}, "", "move shop nope --target {server}", ("'nope'",)),
@@ -240,5 +242,5 @@ def test_of_an_option(
     assert all(fragment in done.said for fragment in fragments), done.said
 
 
-def test_there_are_enough_of_them() -> None:
+def test_the_tables_have_enough_cases() -> None:
     assert len(CLIENT) + len(COMMANDS) >= 31
