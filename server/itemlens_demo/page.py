@@ -48,7 +48,7 @@ class About:
 def build(about: About, users: Sequence[UserStory], searches: Sequence[Search], change: Change) -> str:
     """The page as HTML."""
     folder = files(__package__)
-    links = [(told.user.user_id, told.user.name) for told in users]
+    links = [(story.user.user_id, story.user.name) for story in users]
     links += [("change", "One more event"), ("search", "Search")]
     return Template((folder / "page.html").read_text(encoding="utf-8")).substitute(
         style=(folder / "page.css").read_text(encoding="utf-8"),
@@ -58,7 +58,7 @@ def build(about: About, users: Sequence[UserStory], searches: Sequence[Search], 
         change=_change(change),
         searches="\n".join(map(_search, searches)),
         space=escape(about.space_id),
-        residual=f"{_residual([*(told.answer for told in users), *(search.answer for search in searches)]):.0e}",
+        residual=f"{_residual([*(story.answer for story in users), *(search.answer for search in searches)]):.0e}",
     )
 
 
@@ -68,22 +68,22 @@ def _residual(answers: Iterable[Answer]) -> float:
     return max((abs(explanation.residual) for explanation in explanations if explanation), default=0.0)
 
 
-def _user(told: UserStory) -> str:
-    name = escape(told.user.name)
-    past = "".join(map(_past, told.did[:MOST_PAST]))
+def _user(story: UserStory) -> str:
+    name = escape(story.user.name)
+    past = "".join(map(_past, story.did[:MOST_PAST]))
     interests = "".join(
         f'<li><b>{number}</b><span class="track"><i style="width:{weight:.0%}"></i></span><span>{weight:.0%}</span>'
         f"<span>{_named(titles)}</span></li>"
-        for number, (weight, titles) in enumerate(told.interests, 1)
+        for number, (weight, titles) in enumerate(story.interests, 1)
     )
-    return f"""<section id="{escape(told.user.user_id)}">
+    return f"""<section id="{escape(story.user.user_id)}">
 <h2{_lang(name)}>{name}</h2>
 <h3>Past items, newest first</h3>
 <ul class="past" tabindex="0" aria-label="Past items of {name}">{past}</ul>
 <h3>Interests found in the past items</h3>
 <ol class="interests">{interests}</ol>
 <h3>Recommended next</h3>
-{_cards(told.answer)}
+{_cards(story.answer)}
 </section>"""
 
 

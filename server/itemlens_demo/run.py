@@ -101,8 +101,8 @@ def _tell(steps: Steps, client: itemlens.Client, users: int, language: Language 
         about = page.About(there.item_count, there.event_count, there.space_id)
         target = folder / "page.html"
         target.write_text(page.build(about, stories, searches, changed), encoding="utf-8")
-    for told in stories:
-        terminal.user(steps.console, told)
+    for user_story in stories:
+        terminal.user(steps.console, user_story)
     terminal.change(steps.console, changed)
     for search in searches:
         terminal.search(steps.console, search)

@@ -18,20 +18,20 @@ MOST_PAST = 5
 """The page shows more of both."""
 
 
-def user(console: Console, told: UserStory) -> None:
+def user(console: Console, story: UserStory) -> None:
     """Print a user's past items, and the recommendations with their reasons."""
-    _heading(console, told.user.name, told.user.user_id)
+    _heading(console, story.user.name, story.user.user_id)
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     for step, done in DID.items():
-        titles = [title_of(did.item) for did in told.did if did.furthest is step]
+        titles = [title_of(did.item) for did in story.did if did.furthest is step]
         if titles:
             table.add_row(done, Text(" · ".join(titles[:MOST_PAST]) + (" …" * (len(titles) > MOST_PAST))))
     console.print(table)
     console.print()
     console.print(show.legend(console))
     console.print()
-    console.print(show.explained(told.answer, marks=console.color_system is None, most=MOST_RECOMMENDED))
+    console.print(show.explained(story.answer, marks=console.color_system is None, most=MOST_RECOMMENDED))
 
 
 def change(console: Console, changed: Change) -> None:

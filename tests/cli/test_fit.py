@@ -47,12 +47,12 @@ def test_it_prints_what_was_chosen_and_moves_the_collection(served: Server, fit:
         space = client.space(client.get_collection().space_id)
     assert space.fitted and space.name == "autumn"
     assert f"space {space.space_id} of {space.fused_dimension} numbers" in done.said
-    for told in (
+    for line in (
         "fit of shop",
         "what it brought, on held-out data",
         f"at {served.address} answers with it now",
     ):
-        assert told in done.said
+        assert line in done.said
 
 
 def test_without_a_server_the_space_is_made_and_it_says_how_to_move(served: Server, fit: Run) -> None:
@@ -68,7 +68,7 @@ def test_without_a_target_nothing_is_moved(served: Server, fit: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "line"),
     [
         (["nope"], "no collection 'nope'"),
         (["empty"], "index items first"),
@@ -77,11 +77,11 @@ def test_without_a_target_nothing_is_moved(served: Server, fit: Run) -> None:
     ],
 )
 def test_errors_come_before_anything_is_made(
-    served: Server, fit: Run, arguments: list[str], told: str
+    served: Server, fit: Run, arguments: list[str], line: str
 ) -> None:
     before = spaces_in(served)
     done = fit(*arguments)
-    assert done.status == 1 and told in done.err and "Traceback" not in done.said
+    assert done.status == 1 and line in done.err and "Traceback" not in done.said
     assert spaces_in(served) == before
 
 

@@ -56,8 +56,8 @@ def test_a_query_may_be_a_picture_a_user_or_past_items(query: Query, tmp_path: P
     seen = [item["item_id"] for item in items(query("--user", "ann", "--k", 59, "--json"))]
     assert len(seen) == 59 and "item-0000" not in seen  # she clicked it
     given = "item-0006, item-0012"
-    told = items(query("--history", given, "--liked", "item-0018", "--disliked", "item-0001", "--json"))
-    assert not {"item-0006", "item-0012", "item-0018"} & {item["item_id"] for item in told}
+    found = items(query("--history", given, "--liked", "item-0018", "--disliked", "item-0001", "--json"))
+    assert not {"item-0006", "item-0012", "item-0018"} & {item["item_id"] for item in found}
 
 
 def test_only_the_candidates_are_ranked(query: Query) -> None:

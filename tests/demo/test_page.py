@@ -47,7 +47,7 @@ class Checker(HTMLParser):
 @pytest.fixture
 def built(answer: Make, picture: bytes) -> str:
     of = answer(EVIL, "Cups & 茶 for <two>.", {"Cups": 0.2, "茶": 0.15, "for": 0.01})
-    told = UserStory(
+    story = UserStory(
         User("user-<1>", "林 & Maya", ("tea",)),
         (
             Did(Item("past", attributes={"title": EVIL}), EventType.PURCHASE),
@@ -58,7 +58,7 @@ def built(answer: Make, picture: bytes) -> str:
     )
     searches = [Search(EVIL, None, of), Search("this picture", picture, of)]
     change = Change("Maya", EVIL, ("a", EVIL), ("a", "茶"))
-    return page.build(page.About(2, 3, "sp-<1>"), [told], searches, change)
+    return page.build(page.About(2, 3, "sp-<1>"), [story], searches, change)
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def light(wheels: tuple[Wheel, Wheel], tmp_path_factory: pytest.TempPathFactory)
     """Both wheels without an extra.
 
     To save time, their dependencies are those of the test's environment, with ONNX Runtime hidden.
-    `make serving-check` installs everything anew.
+    `make serving-check` installs everything from scratch.
     """
     environment = Environment(tmp_path_factory.mktemp("light"))
     environment.install("--no-deps", *(wheel.path for wheel in wheels))

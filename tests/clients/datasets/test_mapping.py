@@ -240,14 +240,18 @@ def test_event_ids_depend_on_the_fields_of_the_event_alone(tmp_path: Path) -> No
 def test_bad_rows_are_reported_and_the_others_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('id,year\n1,x\n,1999\n3,1999\n4,"1999\n5,2000\n')
     read = dataset(tmp_path, items=ITEMS | {"attributes": {"year": {"column": "year", "type": "int"}}})
-    told: list[BadRow] = []
-    assert [item.item_id for item in read.read_items(tmp_path, told.append)] == ["3", "5"]
-    assert [(bad.number, bad.line, bad.reason, bad.column) for bad in told] == [
+    skipped: list[BadRow] = []
+    assert [item.item_id for item in read.read_items(tmp_path, skipped.append)] == ["3", "5"]
+    assert [(bad.number, bad.line, bad.reason, bad.column) for bad in skipped] == [
         (1, 2, Reason.BAD_VALUE, "year"),
         (2, 3, Reason.EMPTY, "id"),
         (4, 5, Reason.UNCLOSED_QUOTE, "year"),
     ]
-    assert [bad.content for bad in told] == [{"id": "1", "year": "x"}, {"id": "", "year": "1999"}, '4,"1999']
+    assert [bad.content for bad in skipped] == [
+        {"id": "1", "year": "x"},
+        {"id": "", "year": "1999"},
+        '4,"1999',
+    ]
     with pytest.raises(
         MappingError, match=r"items: a\.csv, row 1 \(line 2\): column 'year': 'x' is not a whole"
     ):
@@ -257,19 +261,19 @@ def test_bad_rows_are_reported_and_the_others_are_read(tmp_path: Path) -> None:
 def test_rows_of_events_that_fit_no_rule_are_reported(tmp_path: Path) -> None:
     (tmp_path / "e.csv").write_text("user,item,stars\nu,a,5\nu,b,1\nu,c,many\n")
     rules = {"column": "stars", "rules": [{"at_least": 4, "type": "click"}]}
-    told: list[BadRow] = []
-    listed = list(dataset(tmp_path, events=EVENTS | {"type": rules}).read_events(tmp_path, told.append))
+    skipped: list[BadRow] = []
+    listed = list(dataset(tmp_path, events=EVENTS | {"type": rules}).read_events(tmp_path, skipped.append))
     assert [event.item_id for event in listed] == ["a"]
-    assert [(bad.number, bad.reason) for bad in told] == [(2, Reason.NO_RULE), (3, Reason.BAD_VALUE)]
-    assert "{type: ignore}" in told[0].message
+    assert [(bad.number, bad.reason) for bad in skipped] == [(2, Reason.NO_RULE), (3, Reason.BAD_VALUE)]
+    assert "{type: ignore}" in skipped[0].message
 
 
 def test_a_row_of_events_with_an_unclosed_quote_does_not_affect_others(tmp_path: Path) -> None:
     rows = "".join(f"u{n},i{n},x\n" for n in range(3, 50))
     (tmp_path / "e.csv").write_text('user,item,note\nu1,i1,x\nu2,i2,"17 inch\n' + rows + 'u50,i50,19 inch"\n')
-    told: list[BadRow] = []
-    listed = list(dataset(tmp_path, events=EVENTS).read_events(tmp_path, told.append))
-    assert [(bad.number, bad.line, bad.reason) for bad in told] == [(2, 3, Reason.UNCLOSED_QUOTE)]
+    skipped: list[BadRow] = []
+    listed = list(dataset(tmp_path, events=EVENTS).read_events(tmp_path, skipped.append))
+    assert [(bad.number, bad.line, bad.reason) for bad in skipped] == [(2, 3, Reason.UNCLOSED_QUOTE)]
     assert [event.user_id for event in listed] == ["u1", *(f"u{n}" for n in range(3, 51))]
 
 

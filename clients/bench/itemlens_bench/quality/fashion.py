@@ -124,7 +124,7 @@ def _search_rows(asking: Asking, asked: Asked, data: Fashion, seed: int) -> list
     (picture,) = find(asking, "by picture", asked.picture, ALL)
     (both,) = find(asking, "by words + picture", asked.both, ALL)
     single = max(words, picture, key=lambda hits: float(hits.mean()))
-    told = f"better single channel {single.mean():.3f}"
+    yardstick = f"better single channel {single.mean():.3f}"
     raw = _raw_hits(asking, asked, data, seed)
     return [
         mean(f"{ALL}: words, R@{K}", words, seed, yardstick=f"raw text cosine {raw.words.mean():.3f}"),
@@ -138,7 +138,7 @@ def _search_rows(asking: Asking, asked: Asked, data: Fashion, seed: int) -> list
             both,
             seed,
             least=0.93,
-            yardstick=f"{told}; raw text + {raw.weight:g} raw picture cosine {raw.both.mean():.3f}",
+            yardstick=f"{yardstick}; raw text + {raw.weight:g} raw picture cosine {raw.both.mean():.3f}",
         ),
         mean("the same minus the better single channel", both - single, seed, least=0.05),
         mean("the same minus the raw cosines", both - raw.both, seed),

@@ -114,9 +114,9 @@ def _photo_rows(
     ]
     rows = []
     for k, hits in zip(KS, find(asking, "photo → product", questions, collection, KS), strict=True):
-        told = f"raw picture cosine {raw[k].mean():.3f}"
+        yardstick = f"raw picture cosine {raw[k].mean():.3f}"
         rows.append(
-            mean(f"{what}: val photo → product, R@{k}", hits, seed, least=least.get(k), yardstick=told)
+            mean(f"{what}: val photo → product, R@{k}", hits, seed, least=least.get(k), yardstick=yardstick)
         )
         difference = "the same minus raw picture cosine"
         rows.append(mean(difference, hits - raw[k], seed, least=least_difference))
@@ -124,5 +124,5 @@ def _photo_rows(
 
 
 def _falls_row(what: str, falls: deletion.Falls, least: float, seed: int) -> ReportRow:
-    told = f"parts {falls.parts.mean():.3f}, random {falls.drawn.mean():.3f}"
-    return mean(what, falls.difference, seed, least=least, yardstick=told)
+    yardstick = f"parts {falls.parts.mean():.3f}, random {falls.drawn.mean():.3f}"
+    return mean(what, falls.difference, seed, least=least, yardstick=yardstick)

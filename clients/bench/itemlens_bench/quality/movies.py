@@ -53,9 +53,9 @@ def measure(asking: Asking, *, data: Movies, fit: Fit | None, seed: int, queries
         return asked[n].answer in {item.item_id for item in reply}
 
     served = [float(hit) for hit in asking.each(f"{NAME}: next item", ask, range(len(asked)))]
-    yardstick, told = _yardstick(asking, past, asked)
+    yardstick, description = _yardstick(asking, past, asked)
     rows = [
-        mean(f"{NAME}: next item, R@{K}", served, seed, groups=users, least=0.325, yardstick=told),
+        mean(f"{NAME}: next item, R@{K}", served, seed, groups=users, least=0.325, yardstick=description),
         mean("the same minus EASE", served - yardstick, seed, groups=users, least=-0.01),
     ]
     some = sides[:: max(1, len(sides) // sums.sides_needed(queries))]
@@ -81,9 +81,9 @@ def _yardstick(asking: Asking, past: Sequence[Taken], asked: Sequence[Next]) -> 
             hits = ease.hits(questions, items, K, ease.ease(x, regularisation))
             hits_by_name[f"EASE, ratings {name}, λ {regularisation:g}"] = hits
         popular = ease.popular(asked, items, K, x.sum(0))
-    told = "; ".join(f"{name} {hits.mean():.3f}" for name, hits in hits_by_name.items())
+    description = "; ".join(f"{name} {hits.mean():.3f}" for name, hits in hits_by_name.items())
     best = max(hits_by_name.values(), key=lambda hits: float(hits.mean()))
-    return best, f"{told}; popularity {popular.mean():.3f}"
+    return best, f"{description}; popularity {popular.mean():.3f}"
 
 
 def _taken(event: Event) -> Taken:

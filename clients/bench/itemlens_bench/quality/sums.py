@@ -42,8 +42,8 @@ def residual_row(asking: Asking, sides: Mapping[str, Sequence[UserSide]], collec
     """
     worst = {kind: _worst(asking, kind, some, collection) for kind, some in sides.items()}
     total = sum(worst.values(), Residuals())
-    told = ", ".join(f"{kind} {residuals.worst:.0e}" for kind, residuals in worst.items())
-    return ReportRow(f"{collection}: worst residual", total.worst, total.count, most=LIMIT, yardstick=told)
+    by_kind = ", ".join(f"{kind} {residuals.worst:.0e}" for kind, residuals in worst.items())
+    return ReportRow(f"{collection}: worst residual", total.worst, total.count, most=LIMIT, yardstick=by_kind)
 
 
 def _worst(asking: Asking, kind: str, sides: Sequence[UserSide], collection: str) -> Residuals:

@@ -54,8 +54,8 @@ def test_the_exact_list_is_that_of_a_numpy_scan(asking: Asking) -> None:
     sides += [itemlens.UserSide(liked=[items[0].item_id])]
     row = lists.scan_row(asking, sides, "default", [item.item_id for item in items])
     assert row.holds and row.queries == 4
-    told, bad = lists.recall_rows(asking, "words", sides, "default", seed=1)
-    assert told.figure == 1.0 and bad.figure == 0.0
+    mean, bad = lists.recall_rows(asking, "words", sides, "default", seed=1)
+    assert mean.figure == 1.0 and bad.figure == 0.0
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no data set in {DATA}")

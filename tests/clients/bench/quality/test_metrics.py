@@ -67,16 +67,16 @@ def test_a_row_is_held_to_its_bounds() -> None:
     assert rows.ReportRow("r", 0.5, 1, least=0.35, most=0.65).holds
     assert not rows.ReportRow("r", 0.7, 1, least=0.35, most=0.65).holds
     assert not rows.ReportRow("r", 1e-9, 1, most=0.0).holds
-    assert rows.ReportRow("only told", 0.0, 1).holds
+    assert rows.ReportRow("only reported", 0.0, 1).holds
 
 
 def test_a_report_as_table_and_as_data() -> None:
     row = rows.mean("hits", np.asarray([1.0, 0.0, 1.0]), 7, least=0.9, yardstick="raw 0.5")
     report = rows.Report("grocery", 7, "some processor", "sp-1", (row,))
     assert report.table().row_count == 1
-    told = report.plain()
-    assert told["seed"] == 7 and told["processor"] == "some processor"
-    assert told["rows"][0]["holds"] is False and told["rows"][0]["queries"] == 3
+    plain = report.plain()
+    assert plain["seed"] == 7 and plain["processor"] == "some processor"
+    assert plain["rows"][0]["holds"] is False and plain["rows"][0]["queries"] == 3
 
 
 def test_recall_takes_either_of_two_equal_items_and_keeps_interests_apart() -> None:

@@ -35,9 +35,9 @@ def test_each_round_has_all_contestants_in_a_rotated_order_and_new_texts() -> No
 
 
 def test_then_is_called_after_every_turn() -> None:
-    told: list[int] = []
-    play([Noting("a"), Noting("b")], rounds=2, texts=1, then=lambda: told.append(1))
-    assert len(told) == 4
+    calls: list[int] = []
+    play([Noting("a"), Noting("b")], rounds=2, texts=1, then=lambda: calls.append(1))
+    assert len(calls) == 4
 
 
 def test_throughput_counts_answered_calls() -> None:
