@@ -23,7 +23,7 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class Collection(google.protobuf.message.Message):
-    """A set of items of one space, with what users did with them."""
+    """A set of items encoded with one space, and their events."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -37,18 +37,18 @@ class Collection(google.protobuf.message.Message):
     name: builtins.str
     """1 to 64 characters of a-z, 0-9, '_' and '-'."""
     space_id: builtins.str
-    """The space that understands its items."""
+    """The space that encodes its items."""
     item_count: builtins.int
-    """How many items it holds."""
+    """Number of items."""
     event_count: builtins.int
-    """How many events it holds."""
+    """Number of events."""
     sequence_number: builtins.int
-    """Number of its last write. Grows with every write."""
+    """Sequence number of its last write. Grows with every write."""
     behaviour_sequence_number: builtins.int
-    """Number of the last event that "who took X took Y" has learnt from. 0: it has not been learnt."""
+    """Sequence number of the last event in the behaviour score ("who took X took Y"). 0: it is not computed yet."""
     @property
     def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When it was made."""
+        """When it was created."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class CreateCollectionRequest(google.protobuf.message.Message):
     space: builtins.str
     """A space's id or name. Empty: the server's default space."""
     allow_existing: builtins.bool
-    """Answer with the collection that is there, if it has the same space, instead of ALREADY_EXISTS."""
+    """If the collection exists with the same space, return it instead of ALREADY_EXISTS."""
     def __init__(
         self,
         *,
@@ -195,7 +195,7 @@ class UpdateCollectionRequest(google.protobuf.message.Message):
     name: builtins.str
     """The collection's name."""
     space: builtins.str
-    """A space's id or name, with the encoders of the one it has."""
+    """The new space's id or name. It must have the same encoders as the current space."""
     def __init__(
         self,
         *,
@@ -247,7 +247,7 @@ Global___DeleteCollectionRequest: typing_extensions.TypeAlias = DeleteCollection
 
 @typing.final
 class DeleteCollectionResponse(google.protobuf.message.Message):
-    """The collection is gone."""
+    """The collection is deleted."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -259,14 +259,14 @@ Global___DeleteCollectionResponse: typing_extensions.TypeAlias = DeleteCollectio
 
 @typing.final
 class Relation(google.protobuf.message.Message):
-    """A directed link to another item, which need not be there."""
+    """A directed link to another item, which need not exist."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TYPE_FIELD_NUMBER: builtins.int
     ITEM_ID_FIELD_NUMBER: builtins.int
     type: builtins.str
-    """The caller's word for it, such as "goes_with" or "part_of"."""
+    """The caller's name of the link, such as "goes_with" or "part_of"."""
     item_id: builtins.str
     """The other item."""
     def __init__(
@@ -293,15 +293,15 @@ class Item(google.protobuf.message.Message):
     """The caller's id, 1 to 256 characters."""
     @property
     def contents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Content]:
-        """Its texts and pictures: one text a channel, any number of pictures."""
+        """Its texts and pictures: at most one text for each channel, any number of pictures."""
 
     @property
     def attributes(self) -> google.protobuf.struct_pb2.Struct:
-        """Facts such as price or brand; kept and given back as they are."""
+        """Data such as price or brand. Stored and returned unchanged."""
 
     @property
     def relations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Relation]:
-        """Its links."""
+        """Its links to other items."""
 
     def __init__(
         self,
@@ -326,14 +326,14 @@ class UpsertItemsRequest(google.protobuf.message.Message):
     ITEMS_FIELD_NUMBER: builtins.int
     MERGE_FIELD_NUMBER: builtins.int
     collection: builtins.str
-    """The collection. Empty: the one named "default", which is made if it is not there."""
+    """The collection. Empty: the one named "default", which is created if it does not exist."""
     merge: builtins.bool
-    """Add to what is stored instead of replacing it: pictures and relations are added, texts and attributes
-    are set where given. An item that is not there is added.
+    """Merge into the stored item instead of replacing it: pictures and relations are added, given texts and
+    attributes are set. A new item is added.
     """
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Item]:
-        """The items. If an id comes twice, the last one counts and the earlier ones get ALREADY_EXISTS."""
+        """The items. If an id occurs twice, the last item is stored and the earlier ones get ALREADY_EXISTS."""
 
     def __init__(
         self,
@@ -348,7 +348,7 @@ Global___UpsertItemsRequest: typing_extensions.TypeAlias = UpsertItemsRequest
 
 @typing.final
 class WriteResult(google.protobuf.message.Message):
-    """How one item or event went."""
+    """Result of one item or event."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -359,11 +359,11 @@ class WriteResult(google.protobuf.message.Message):
     """The item's or event's id."""
     @property
     def status(self) -> itemlens.v1.common_pb2.ItemStatus:
-        """Success, or what is wrong with it."""
+        """Success, or what is wrong."""
 
     @property
     def warnings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Warning]:
-        """Such as a text that was cut."""
+        """Warnings, such as about a text that was cut."""
 
     def __init__(
         self,
@@ -379,7 +379,7 @@ Global___WriteResult: typing_extensions.TypeAlias = WriteResult
 
 @typing.final
 class UpsertItemsResponse(google.protobuf.message.Message):
-    """How each item went."""
+    """Results of the items."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -387,9 +387,9 @@ class UpsertItemsResponse(google.protobuf.message.Message):
     SEQUENCE_NUMBER_FIELD_NUMBER: builtins.int
     SPACE_ID_FIELD_NUMBER: builtins.int
     sequence_number: builtins.int
-    """The collection's sequence number once they are stored."""
+    """The collection's sequence number after the write."""
     space_id: builtins.str
-    """The space that understood them."""
+    """The space that encoded them."""
     @property
     def results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___WriteResult]:
         """One for each item, in order."""
@@ -435,7 +435,7 @@ class StreamUpsertItemsResponse(google.protobuf.message.Message):
     UPSERT_FIELD_NUMBER: builtins.int
     @property
     def upsert(self) -> Global___UpsertItemsResponse:
-        """How each item went, or one failed result with an empty id where the whole request was wrong."""
+        """Results of the items, or one failed result with an empty id if the whole request is invalid."""
 
     def __init__(
         self,
@@ -460,12 +460,12 @@ class GetItemsRequest(google.protobuf.message.Message):
     collection: builtins.str
     """The collection. Empty: the one named "default"."""
     with_pictures: builtins.bool
-    """With their pictures, as they are stored: small originals as they came, others at the model's input size."""
+    """Include the pictures as they are stored: small originals unchanged, others at the model's input size."""
     with_vectors: builtins.bool
-    """With their ITEM vectors."""
+    """Include the ITEM vectors."""
     @property
     def item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Which items."""
+        """Ids of the items."""
 
     def __init__(
         self,
@@ -481,7 +481,7 @@ Global___GetItemsRequest: typing_extensions.TypeAlias = GetItemsRequest
 
 @typing.final
 class StoredItem(google.protobuf.message.Message):
-    """An item as it is stored."""
+    """A stored item."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -490,14 +490,14 @@ class StoredItem(google.protobuf.message.Message):
     SEQUENCE_NUMBER_FIELD_NUMBER: builtins.int
     VECTOR_FIELD_NUMBER: builtins.int
     sequence_number: builtins.int
-    """Number of the write that stored it."""
+    """Sequence number of the write that stored it."""
     @property
     def item(self) -> Global___Item:
-        """The item. Pictures only where asked for."""
+        """The item. Pictures only on request."""
 
     @property
     def status(self) -> itemlens.v1.common_pb2.ItemStatus:
-        """NOT_FOUND where there is no such item."""
+        """NOT_FOUND if there is no such item."""
 
     @property
     def vector(self) -> itemlens.v1.common_pb2.Vector:
@@ -552,9 +552,9 @@ class ListItemsRequest(google.protobuf.message.Message):
     collection: builtins.str
     """The collection. Empty: the one named "default"."""
     page_size: builtins.int
-    """At most so many. Default 100; more than 1,000 counts as 1,000."""
+    """Maximum number of items. Default 100; more than 1,000 counts as 1,000."""
     page_token: builtins.str
-    """`next_page_token` of the page before."""
+    """`next_page_token` of the previous page."""
     def __init__(
         self,
         *,
@@ -575,7 +575,7 @@ class ListItemsResponse(google.protobuf.message.Message):
     ITEMS_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
-    """For the next page; empty at the end."""
+    """Token of the next page. Empty at the end."""
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___StoredItem]:
         """The items, without pictures and vectors."""
@@ -602,7 +602,7 @@ class DeleteItemsRequest(google.protobuf.message.Message):
     """The collection. Empty: the one named "default"."""
     @property
     def item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Which items."""
+        """Ids of the items."""
 
     def __init__(
         self,
@@ -616,17 +616,17 @@ Global___DeleteItemsRequest: typing_extensions.TypeAlias = DeleteItemsRequest
 
 @typing.final
 class DeleteItemsResponse(google.protobuf.message.Message):
-    """How each deletion went."""
+    """Results of the deletions."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: builtins.int
     SEQUENCE_NUMBER_FIELD_NUMBER: builtins.int
     sequence_number: builtins.int
-    """The collection's sequence number once they are gone."""
+    """The collection's sequence number after the write."""
     @property
     def results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___WriteResult]:
-        """One for each id, in order; NOT_FOUND where there was no such item."""
+        """One for each id, in order. NOT_FOUND if there was no such item."""
 
     def __init__(
         self,
@@ -653,22 +653,22 @@ class Event(google.protobuf.message.Message):
     VALUE_FIELD_NUMBER: builtins.int
     RECOMMENDATION_ID_FIELD_NUMBER: builtins.int
     event_id: builtins.str
-    """The caller's id for it, 1 to 256 characters. One that was recorded already is not recorded again."""
+    """The caller's id of the event, 1 to 256 characters. Each id is recorded once."""
     user_id: builtins.str
-    """Who did it, 1 to 256 characters."""
+    """The user's id, 1 to 256 characters."""
     item_id: builtins.str
-    """With which item. It need not be in the collection (yet)."""
+    """The item's id. The item need not be in the collection."""
     type: itemlens.v1.common_pb2.EventType.ValueType
     """What was done."""
     quantity: builtins.float
-    """How many. Default 1."""
+    """Quantity. Default 1."""
     value: builtins.float
-    """What it was worth, in the caller's currency."""
+    """Value, in the caller's currency."""
     recommendation_id: builtins.str
-    """The recommendation that it came of, if any."""
+    """The recommendation that led to it, if any."""
     @property
     def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When. Default: now."""
+        """When it happened. Default: now."""
 
     def __init__(
         self,
@@ -717,18 +717,18 @@ Global___RecordEventsRequest: typing_extensions.TypeAlias = RecordEventsRequest
 
 @typing.final
 class RecordEventsResponse(google.protobuf.message.Message):
-    """How each event went."""
+    """Results of the events."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: builtins.int
     SEQUENCE_NUMBER_FIELD_NUMBER: builtins.int
     sequence_number: builtins.int
-    """The collection's sequence number once they are stored."""
+    """The collection's sequence number after the write."""
     @property
     def results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___WriteResult]:
-        """One for each event, in order. An event sent twice succeeds with the warning DUPLICATE_EVENT, or fails with
-        ALREADY_EXISTS where it says something else under the same id.
+        """One for each event, in order. An event sent again succeeds with the warning DUPLICATE_EVENT. It fails with
+        ALREADY_EXISTS if its contents differ.
         """
 
     def __init__(
@@ -771,7 +771,7 @@ class StreamRecordEventsResponse(google.protobuf.message.Message):
     RECORD_FIELD_NUMBER: builtins.int
     @property
     def record(self) -> Global___RecordEventsResponse:
-        """How each event went, or one failed result with an empty id where the whole request was wrong."""
+        """Results of the events, or one failed result with an empty id if the whole request is invalid."""
 
     def __init__(
         self,
@@ -794,7 +794,7 @@ class DeleteUserRequest(google.protobuf.message.Message):
     collection: builtins.str
     """The collection. Empty: every collection."""
     user_id: builtins.str
-    """Who."""
+    """The user's id."""
     def __init__(
         self,
         *,
@@ -807,13 +807,13 @@ Global___DeleteUserRequest: typing_extensions.TypeAlias = DeleteUserRequest
 
 @typing.final
 class DeleteUserResponse(google.protobuf.message.Message):
-    """The data is gone."""
+    """The data is deleted."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DELETED_EVENTS_FIELD_NUMBER: builtins.int
     deleted_events: builtins.int
-    """How many events were deleted."""
+    """Number of deleted events."""
     def __init__(
         self,
         *,

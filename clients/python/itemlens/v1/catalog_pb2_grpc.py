@@ -26,10 +26,10 @@ if _version_not_supported:
 
 
 class CatalogStub(object):
-    """The items, what users did with them, and the collections they are in.
+    """Items, events and the collections that hold them.
 
-    What is acknowledged is on disk: it survives a crash of the server and of the machine. A change counts from the
-    next answer on.
+    An acknowledged write is on disk: it survives a crash of the server or of the machine. The next response takes it
+    into account.
     """
 
     def __init__(self, channel):
@@ -106,21 +106,21 @@ class CatalogStub(object):
 
 
 class CatalogServicer(object):
-    """The items, what users did with them, and the collections they are in.
+    """Items, events and the collections that hold them.
 
-    What is acknowledged is on disk: it survives a crash of the server and of the machine. A change counts from the
-    next answer on.
+    An acknowledged write is on disk: it survives a crash of the server or of the machine. The next response takes it
+    into account.
     """
 
     def CreateCollection(self, request, context):
-        """Makes an empty collection over a space.
+        """Creates an empty collection over a space.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCollection(self, request, context):
-        """One collection.
+        """Returns a collection.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,7 +134,7 @@ class CatalogServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCollection(self, request, context):
-        """Moves a collection to another space with the same encoders. Nothing is encoded again; answers go on meanwhile.
+        """Moves a collection to another space with the same encoders. Nothing is encoded again. It is served during the move.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -148,56 +148,56 @@ class CatalogServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpsertItems(self, request, context):
-        """Adds items, or replaces those whose ids are there.
+        """Adds items. An item whose id is already stored is replaced.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamUpsertItems(self, request_iterator, context):
-        """The same in bulk: a response for each request, in order. What was acknowledged stays if the stream breaks.
+        """UpsertItems in bulk: one response for each request, in order. Acknowledged items stay if the stream breaks.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetItems(self, request, context):
-        """Items by id.
+        """Returns items by id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListItems(self, request, context):
-        """All items, page by page.
+        """Returns all items, page by page.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteItems(self, request, context):
-        """Deletes items. What others say of them (relations, events) stays.
+        """Deletes items. Their events and other items' relations to them stay.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RecordEvents(self, request, context):
-        """Adds what users did.
+        """Records events.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamRecordEvents(self, request_iterator, context):
-        """The same in bulk: a response for each request, in order.
+        """RecordEvents in bulk: one response for each request, in order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUser(self, request, context):
-        """Deletes all that is known of a user.
+        """Deletes all data of a user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -280,10 +280,10 @@ def add_CatalogServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Catalog(object):
-    """The items, what users did with them, and the collections they are in.
+    """Items, events and the collections that hold them.
 
-    What is acknowledged is on disk: it survives a crash of the server and of the machine. A change counts from the
-    next answer on.
+    An acknowledged write is on disk: it survives a crash of the server or of the machine. The next response takes it
+    into account.
     """
 
     @staticmethod

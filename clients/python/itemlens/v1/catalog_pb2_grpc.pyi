@@ -234,10 +234,10 @@ _CatalogDeleteUserType = typing_extensions.TypeVar(
 )
 
 class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollectionType, _CatalogListCollectionsType, _CatalogUpdateCollectionType, _CatalogDeleteCollectionType, _CatalogUpsertItemsType, _CatalogStreamUpsertItemsType, _CatalogGetItemsType, _CatalogListItemsType, _CatalogDeleteItemsType, _CatalogRecordEventsType, _CatalogStreamRecordEventsType, _CatalogDeleteUserType]):
-    """The items, what users did with them, and the collections they are in.
+    """Items, events and the collections that hold them.
 
-    What is acknowledged is on disk: it survives a crash of the server and of the machine. A change counts from the
-    next answer on.
+    An acknowledged write is on disk: it survives a crash of the server or of the machine. The next response takes it
+    into account.
     """
 
     @typing.overload
@@ -353,43 +353,43 @@ class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollec
     ], channel: grpc.aio.Channel) -> None: ...
 
     CreateCollection: _CatalogCreateCollectionType
-    """Makes an empty collection over a space."""
+    """Creates an empty collection over a space."""
 
     GetCollection: _CatalogGetCollectionType
-    """One collection."""
+    """Returns a collection."""
 
     ListCollections: _CatalogListCollectionsType
     """All collections."""
 
     UpdateCollection: _CatalogUpdateCollectionType
-    """Moves a collection to another space with the same encoders. Nothing is encoded again; answers go on meanwhile."""
+    """Moves a collection to another space with the same encoders. Nothing is encoded again. It is served during the move."""
 
     DeleteCollection: _CatalogDeleteCollectionType
     """Deletes a collection with its items and events."""
 
     UpsertItems: _CatalogUpsertItemsType
-    """Adds items, or replaces those whose ids are there."""
+    """Adds items. An item whose id is already stored is replaced."""
 
     StreamUpsertItems: _CatalogStreamUpsertItemsType
-    """The same in bulk: a response for each request, in order. What was acknowledged stays if the stream breaks."""
+    """UpsertItems in bulk: one response for each request, in order. Acknowledged items stay if the stream breaks."""
 
     GetItems: _CatalogGetItemsType
-    """Items by id."""
+    """Returns items by id."""
 
     ListItems: _CatalogListItemsType
-    """All items, page by page."""
+    """Returns all items, page by page."""
 
     DeleteItems: _CatalogDeleteItemsType
-    """Deletes items. What others say of them (relations, events) stays."""
+    """Deletes items. Their events and other items' relations to them stay."""
 
     RecordEvents: _CatalogRecordEventsType
-    """Adds what users did."""
+    """Records events."""
 
     StreamRecordEvents: _CatalogStreamRecordEventsType
-    """The same in bulk: a response for each request, in order."""
+    """RecordEvents in bulk: one response for each request, in order."""
 
     DeleteUser: _CatalogDeleteUserType
-    """Deletes all that is known of a user."""
+    """Deletes all data of a user."""
 
 CatalogAsyncStub: typing_extensions.TypeAlias = CatalogStub[
     grpc.aio.UnaryUnaryMultiCallable[
@@ -447,10 +447,10 @@ CatalogAsyncStub: typing_extensions.TypeAlias = CatalogStub[
 ]
 
 class CatalogServicer(metaclass=abc.ABCMeta):
-    """The items, what users did with them, and the collections they are in.
+    """Items, events and the collections that hold them.
 
-    What is acknowledged is on disk: it survives a crash of the server and of the machine. A change counts from the
-    next answer on.
+    An acknowledged write is on disk: it survives a crash of the server or of the machine. The next response takes it
+    into account.
     """
 
     @abc.abstractmethod
@@ -459,7 +459,7 @@ class CatalogServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.catalog_pb2.CreateCollectionRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.catalog_pb2.CreateCollectionResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.CreateCollectionResponse]]:
-        """Makes an empty collection over a space."""
+        """Creates an empty collection over a space."""
 
     @abc.abstractmethod
     def GetCollection(
@@ -467,7 +467,7 @@ class CatalogServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.catalog_pb2.GetCollectionRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.catalog_pb2.GetCollectionResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.GetCollectionResponse]]:
-        """One collection."""
+        """Returns a collection."""
 
     @abc.abstractmethod
     def ListCollections(
@@ -483,7 +483,7 @@ class CatalogServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.catalog_pb2.UpdateCollectionRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.catalog_pb2.UpdateCollectionResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.UpdateCollectionResponse]]:
-        """Moves a collection to another space with the same encoders. Nothing is encoded again; answers go on meanwhile."""
+        """Moves a collection to another space with the same encoders. Nothing is encoded again. It is served during the move."""
 
     @abc.abstractmethod
     def DeleteCollection(
@@ -499,7 +499,7 @@ class CatalogServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.catalog_pb2.UpsertItemsRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.catalog_pb2.UpsertItemsResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.UpsertItemsResponse]]:
-        """Adds items, or replaces those whose ids are there."""
+        """Adds items. An item whose id is already stored is replaced."""
 
     @abc.abstractmethod
     def StreamUpsertItems(
@@ -507,7 +507,7 @@ class CatalogServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[itemlens.v1.catalog_pb2.StreamUpsertItemsRequest],
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[itemlens.v1.catalog_pb2.StreamUpsertItemsResponse], collections.abc.AsyncIterator[itemlens.v1.catalog_pb2.StreamUpsertItemsResponse]]:
-        """The same in bulk: a response for each request, in order. What was acknowledged stays if the stream breaks."""
+        """UpsertItems in bulk: one response for each request, in order. Acknowledged items stay if the stream breaks."""
 
     @abc.abstractmethod
     def GetItems(
@@ -515,7 +515,7 @@ class CatalogServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.catalog_pb2.GetItemsRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.catalog_pb2.GetItemsResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.GetItemsResponse]]:
-        """Items by id."""
+        """Returns items by id."""
 
     @abc.abstractmethod
     def ListItems(
@@ -523,7 +523,7 @@ class CatalogServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.catalog_pb2.ListItemsRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.catalog_pb2.ListItemsResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.ListItemsResponse]]:
-        """All items, page by page."""
+        """Returns all items, page by page."""
 
     @abc.abstractmethod
     def DeleteItems(
@@ -531,7 +531,7 @@ class CatalogServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.catalog_pb2.DeleteItemsRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.catalog_pb2.DeleteItemsResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.DeleteItemsResponse]]:
-        """Deletes items. What others say of them (relations, events) stays."""
+        """Deletes items. Their events and other items' relations to them stay."""
 
     @abc.abstractmethod
     def RecordEvents(
@@ -539,7 +539,7 @@ class CatalogServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.catalog_pb2.RecordEventsRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.catalog_pb2.RecordEventsResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.RecordEventsResponse]]:
-        """Adds what users did."""
+        """Records events."""
 
     @abc.abstractmethod
     def StreamRecordEvents(
@@ -547,7 +547,7 @@ class CatalogServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[itemlens.v1.catalog_pb2.StreamRecordEventsRequest],
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[itemlens.v1.catalog_pb2.StreamRecordEventsResponse], collections.abc.AsyncIterator[itemlens.v1.catalog_pb2.StreamRecordEventsResponse]]:
-        """The same in bulk: a response for each request, in order."""
+        """RecordEvents in bulk: one response for each request, in order."""
 
     @abc.abstractmethod
     def DeleteUser(
@@ -555,6 +555,6 @@ class CatalogServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.catalog_pb2.DeleteUserRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.catalog_pb2.DeleteUserResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.DeleteUserResponse]]:
-        """Deletes all that is known of a user."""
+        """Deletes all data of a user."""
 
 def add_CatalogServicer_to_server(servicer: CatalogServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -27,13 +27,13 @@ class _VectorRole:
 class _VectorRoleEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_VectorRole.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     VECTOR_ROLE_UNSPECIFIED: _VectorRole.ValueType  # 0
-    """Not said. Refused where a vector is expected."""
+    """Not set. Refused where a vector is expected."""
     VECTOR_ROLE_CHANNEL: _VectorRole.ValueType  # 1
     """Output of one channel's encoder, v_c."""
     VECTOR_ROLE_ITEM: _VectorRole.ValueType  # 2
     """Fused representation of an item, h."""
     VECTOR_ROLE_QUERY: _VectorRole.ValueType  # 3
-    """The asking side, u."""
+    """Representation of the user or query, u."""
 
 class VectorRole(_VectorRole, metaclass=_VectorRoleEnumTypeWrapper):
     """What a vector stands for. Vectors of different roles are never compared with each other by the caller:
@@ -41,13 +41,13 @@ class VectorRole(_VectorRole, metaclass=_VectorRoleEnumTypeWrapper):
     """
 
 VECTOR_ROLE_UNSPECIFIED: VectorRole.ValueType  # 0
-"""Not said. Refused where a vector is expected."""
+"""Not set. Refused where a vector is expected."""
 VECTOR_ROLE_CHANNEL: VectorRole.ValueType  # 1
 """Output of one channel's encoder, v_c."""
 VECTOR_ROLE_ITEM: VectorRole.ValueType  # 2
 """Fused representation of an item, h."""
 VECTOR_ROLE_QUERY: VectorRole.ValueType  # 3
-"""The asking side, u."""
+"""Representation of the user or query, u."""
 Global___VectorRole: typing_extensions.TypeAlias = VectorRole
 
 class _EventType:
@@ -57,7 +57,7 @@ class _EventType:
 class _EventTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_EventType.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     EVENT_TYPE_UNSPECIFIED: _EventType.ValueType  # 0
-    """Not said. Refused in events; a past item of a history counts as clicked."""
+    """Not set. Refused in events; counts as EVENT_TYPE_CLICK in a history."""
     EVENT_TYPE_IMPRESSION: _EventType.ValueType  # 1
     """The item was shown to the user. Does not count as interest."""
     EVENT_TYPE_VIEW: _EventType.ValueType  # 2
@@ -71,13 +71,13 @@ class _EventTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     EVENT_TYPE_RETURN: _EventType.ValueType  # 6
     """The user gave the item back. Does not count as interest."""
     EVENT_TYPE_DISLIKE: _EventType.ValueType  # 7
-    """The user said that the item is not wanted. Counts against it and what is like it."""
+    """The user rejected the item. Counts against it and against similar items."""
 
 class EventType(_EventType, metaclass=_EventTypeEnumTypeWrapper):
     """What a user did with an item."""
 
 EVENT_TYPE_UNSPECIFIED: EventType.ValueType  # 0
-"""Not said. Refused in events; a past item of a history counts as clicked."""
+"""Not set. Refused in events; counts as EVENT_TYPE_CLICK in a history."""
 EVENT_TYPE_IMPRESSION: EventType.ValueType  # 1
 """The item was shown to the user. Does not count as interest."""
 EVENT_TYPE_VIEW: EventType.ValueType  # 2
@@ -91,7 +91,7 @@ EVENT_TYPE_PURCHASE: EventType.ValueType  # 5
 EVENT_TYPE_RETURN: EventType.ValueType  # 6
 """The user gave the item back. Does not count as interest."""
 EVENT_TYPE_DISLIKE: EventType.ValueType  # 7
-"""The user said that the item is not wanted. Counts against it and what is like it."""
+"""The user rejected the item. Counts against it and against similar items."""
 Global___EventType: typing_extensions.TypeAlias = EventType
 
 class _PartKind:
@@ -109,15 +109,15 @@ class _PartKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     PART_KIND_QUERY: _PartKind.ValueType  # 3
     """The share of the query's own words, picture or vector in one channel."""
     PART_KIND_TOKEN: _PartKind.ValueType  # 4
-    """Some of the item's text: `start` to `end`."""
+    """A piece of the item's text, from `start` to `end`."""
     PART_KIND_CELL: _PartKind.ValueType  # 5
     """One cell of the item's picture: `row`, `column` of its feature map."""
     PART_KIND_SPECIAL: _PartKind.ValueType  # 6
-    """Positions of the text that are no words: sequence marks and the model's prefix."""
+    """Positions of the text that are not words: special tokens and the model's prefix."""
     PART_KIND_BEHAVIOUR: _PartKind.ValueType  # 7
     """"Who took the past item took this next." """
     PART_KIND_BASELINE: _PartKind.ValueType  # 8
-    """The threshold theta_c of a channel that is there, times -w_c."""
+    """Minus w_c times the threshold theta_c of a channel that is present or predicted."""
 
 class PartKind(_PartKind, metaclass=_PartKindEnumTypeWrapper):
     """What a part of a score comes from."""
@@ -131,15 +131,15 @@ PART_KIND_PAST_ITEM: PartKind.ValueType  # 2
 PART_KIND_QUERY: PartKind.ValueType  # 3
 """The share of the query's own words, picture or vector in one channel."""
 PART_KIND_TOKEN: PartKind.ValueType  # 4
-"""Some of the item's text: `start` to `end`."""
+"""A piece of the item's text, from `start` to `end`."""
 PART_KIND_CELL: PartKind.ValueType  # 5
 """One cell of the item's picture: `row`, `column` of its feature map."""
 PART_KIND_SPECIAL: PartKind.ValueType  # 6
-"""Positions of the text that are no words: sequence marks and the model's prefix."""
+"""Positions of the text that are not words: special tokens and the model's prefix."""
 PART_KIND_BEHAVIOUR: PartKind.ValueType  # 7
 """"Who took the past item took this next." """
 PART_KIND_BASELINE: PartKind.ValueType  # 8
-"""The threshold theta_c of a channel that is there, times -w_c."""
+"""Minus w_c times the threshold theta_c of a channel that is present or predicted."""
 Global___PartKind: typing_extensions.TypeAlias = PartKind
 
 @typing.final
@@ -216,7 +216,7 @@ Global___Matrix: typing_extensions.TypeAlias = Matrix
 
 @typing.final
 class Content(google.protobuf.message.Message):
-    """A text or a picture, in the channel that is to understand it."""
+    """A text or a picture, and the channel that encodes it."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -244,7 +244,7 @@ Global___Content: typing_extensions.TypeAlias = Content
 
 @typing.final
 class ItemStatus(google.protobuf.message.Message):
-    """How one entry of a batch went. The others are not affected."""
+    """Status of one entry of a batch. The other entries are not affected."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -256,7 +256,7 @@ class ItemStatus(google.protobuf.message.Message):
     message: builtins.str
     """What is wrong and what to change. Empty on success."""
     field: builtins.str
-    """Path of the request's field that is wrong, such as "items[3].contents[0].picture"."""
+    """Path of the invalid field in the request, such as "items[3].contents[0].picture"."""
     def __init__(
         self,
         *,
@@ -270,7 +270,7 @@ Global___ItemStatus: typing_extensions.TypeAlias = ItemStatus
 
 @typing.final
 class Warning(google.protobuf.message.Message):
-    """Something that went well but may surprise."""
+    """Something that the caller may not expect about a call or entry that succeeded."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -280,9 +280,9 @@ class Warning(google.protobuf.message.Message):
     reason: builtins.str
     """A stable, machine-readable name, such as "TEXT_TRUNCATED" or "UNKNOWN_ITEM"."""
     message: builtins.str
-    """The same for people."""
+    """A message for people."""
     field: builtins.str
-    """Path of the request's field it is about."""
+    """Path of the field in the request."""
     def __init__(
         self,
         *,
@@ -296,7 +296,7 @@ Global___Warning: typing_extensions.TypeAlias = Warning
 
 @typing.final
 class Interaction(google.protobuf.message.Message):
-    """One thing that a user did with an item, as the caller knows it."""
+    """Something that a user did with an item, sent by the caller."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -309,7 +309,7 @@ class Interaction(google.protobuf.message.Message):
     """What was done. Unspecified counts as EVENT_TYPE_CLICK."""
     @property
     def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When. Without times the list's order counts, oldest first."""
+        """When it happened. Without times, the order of the list counts, oldest first."""
 
     def __init__(
         self,
@@ -362,7 +362,7 @@ Global___ChannelWeight: typing_extensions.TypeAlias = ChannelWeight
 
 @typing.final
 class UserSide(google.protobuf.message.Message):
-    """Who or what is asking: any mix of the sources below. Their scores are added, each times its weight."""
+    """The user or query: any mix of the sources below. The score is the weighted sum of the sources' scores."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -377,34 +377,34 @@ class UserSide(google.protobuf.message.Message):
     BEHAVIOUR_WEIGHT_FIELD_NUMBER: builtins.int
     MAX_INTERESTS_FIELD_NUMBER: builtins.int
     user_id: builtins.str
-    """A user whose recorded events are the history. Added before `history`."""
+    """A user id. The user's recorded events are placed before `history`."""
     behaviour_weight: builtins.float
-    """w_B: how much "who took X took Y" counts. Default: as fitted."""
+    """w_B: weight of the behaviour score ("who took X took Y"). Default: as fitted."""
     max_interests: builtins.int
-    """At most so many separate interests are read from the history, 1 to 5. Default 5."""
+    """Maximum number of separate interests in the history, 1 to 5. Default 5."""
     @property
     def history(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Interaction]:
-        """Items the user dealt with, oldest first."""
+        """Items that the user interacted with, oldest first."""
 
     @property
     def query(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Content]:
-        """Words and pictures that are looked for, at most one for each channel."""
+        """Texts and pictures to search for, at most one for each channel."""
 
     @property
     def liked_item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Items to find more of. They are taken as one interest."""
+        """Items to find similar items to. Together they count as one interest."""
 
     @property
     def disliked_item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Items to keep away from, and what is like them."""
+        """Items to avoid, together with similar items."""
 
     @property
     def query_vector(self) -> Global___Vector:
-        """A ready QUERY vector, from Fuse or from an earlier reply."""
+        """A QUERY vector from Fuse or from an earlier response."""
 
     @property
     def source_weights(self) -> Global___SourceWeights:
-        """How much each source counts."""
+        """Weights of the sources."""
 
     @property
     def channel_weights(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ChannelWeight]:
@@ -435,7 +435,7 @@ Global___UserSide: typing_extensions.TypeAlias = UserSide
 
 @typing.final
 class SourceWeights(google.protobuf.message.Message):
-    """How much each source of a UserSide counts. Each is 1 unless set; negative is refused."""
+    """Weights of the sources of a UserSide. Default 1 each; negative weights are refused."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -499,15 +499,15 @@ class Part(google.protobuf.message.Message):
     kind: Global___PartKind.ValueType
     """What it comes from."""
     channel: builtins.str
-    """The channel of the item it is in. Empty for BEHAVIOUR."""
+    """The item's channel. Empty for BEHAVIOUR."""
     value: builtins.float
     """How much it adds to the score."""
     predicted: builtins.bool
-    """The channel's content is not there but predicted from the item's other channels."""
+    """The item lacks content in the channel; it is predicted from the item's other channels."""
     past_item_id: builtins.str
     """For PAST_ITEM and BEHAVIOUR: the past, liked or disliked item."""
     source_channel: builtins.str
-    """For TOKEN, CELL and SPECIAL: the channel whose content the place is in. Differs from `channel` where predicted."""
+    """For TOKEN, CELL and SPECIAL: the channel whose content holds it. Differs from `channel` if predicted."""
     text: builtins.str
     """For TOKEN: the words."""
     start: builtins.int

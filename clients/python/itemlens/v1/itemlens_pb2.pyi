@@ -34,7 +34,7 @@ class _ChannelKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """Pictures."""
 
 class ChannelKind(_ChannelKind, metaclass=_ChannelKindEnumTypeWrapper):
-    """What a channel understands."""
+    """Type of content that a channel encodes."""
 
 CHANNEL_KIND_UNSPECIFIED: ChannelKind.ValueType  # 0
 """Never sent."""
@@ -51,21 +51,21 @@ class _Purpose:
 class _PurposeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Purpose.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     PURPOSE_UNSPECIFIED: _Purpose.ValueType  # 0
-    """Not said: taken for an item."""
+    """Not set: treated as PURPOSE_ITEM."""
     PURPOSE_ITEM: _Purpose.ValueType  # 1
     """It describes an item. The default."""
     PURPOSE_QUERY: _Purpose.ValueType  # 2
-    """It is what somebody looks for."""
+    """It describes what to search for."""
 
 class Purpose(_Purpose, metaclass=_PurposeEnumTypeWrapper):
-    """What a text or picture is for. Some encoders treat the two differently."""
+    """What a text or picture is used for. Some encoders treat items and queries differently."""
 
 PURPOSE_UNSPECIFIED: Purpose.ValueType  # 0
-"""Not said: taken for an item."""
+"""Not set: treated as PURPOSE_ITEM."""
 PURPOSE_ITEM: Purpose.ValueType  # 1
 """It describes an item. The default."""
 PURPOSE_QUERY: Purpose.ValueType  # 2
-"""It is what somebody looks for."""
+"""It describes what to search for."""
 Global___Purpose: typing_extensions.TypeAlias = Purpose
 
 class _Presence:
@@ -77,23 +77,23 @@ class _PresenceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     PRESENCE_UNSPECIFIED: _Presence.ValueType  # 0
     """Never sent."""
     PRESENCE_PRESENT: _Presence.ValueType  # 1
-    """From the item's own content."""
+    """The item's own content."""
     PRESENCE_PREDICTED: _Presence.ValueType  # 2
-    """Predicted from its other channels."""
+    """Predicted from the item's other channels."""
     PRESENCE_ABSENT: _Presence.ValueType  # 3
-    """Not at all: it counts neither for nor against the item."""
+    """None: the channel does not count for or against the item."""
 
 class Presence(_Presence, metaclass=_PresenceEnumTypeWrapper):
-    """How a channel came into an ITEM vector."""
+    """Source of a channel's share of an ITEM vector."""
 
 PRESENCE_UNSPECIFIED: Presence.ValueType  # 0
 """Never sent."""
 PRESENCE_PRESENT: Presence.ValueType  # 1
-"""From the item's own content."""
+"""The item's own content."""
 PRESENCE_PREDICTED: Presence.ValueType  # 2
-"""Predicted from its other channels."""
+"""Predicted from the item's other channels."""
 PRESENCE_ABSENT: Presence.ValueType  # 3
-"""Not at all: it counts neither for nor against the item."""
+"""None: the channel does not count for or against the item."""
 Global___Presence: typing_extensions.TypeAlias = Presence
 
 class _HeatMapFormat:
@@ -107,22 +107,22 @@ class _HeatMapFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     HEAT_MAP_FORMAT_GRID: _HeatMapFormat.ValueType  # 1
     """The values of the cells, row by row."""
     HEAT_MAP_FORMAT_PNG: _HeatMapFormat.ValueType  # 2
-    """A PNG of the stored picture with the values laid over it: warm for, cold against."""
+    """A PNG of the stored picture with the values on top. Warm colours raise the score, cold colours lower it."""
 
 class HeatMapFormat(_HeatMapFormat, metaclass=_HeatMapFormatEnumTypeWrapper):
-    """How a picture's part of a score is drawn."""
+    """Format of a heat map."""
 
 HEAT_MAP_FORMAT_UNSPECIFIED: HeatMapFormat.ValueType  # 0
 """No heat maps."""
 HEAT_MAP_FORMAT_GRID: HeatMapFormat.ValueType  # 1
 """The values of the cells, row by row."""
 HEAT_MAP_FORMAT_PNG: HeatMapFormat.ValueType  # 2
-"""A PNG of the stored picture with the values laid over it: warm for, cold against."""
+"""A PNG of the stored picture with the values on top. Warm colours raise the score, cold colours lower it."""
 Global___HeatMapFormat: typing_extensions.TypeAlias = HeatMapFormat
 
 @typing.final
 class Channel(google.protobuf.message.Message):
-    """A named source of understanding."""
+    """A named input of a space, with its encoder."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -134,13 +134,13 @@ class Channel(google.protobuf.message.Message):
     name: builtins.str
     """Its name in Content and Part."""
     kind: Global___ChannelKind.ValueType
-    """What it understands."""
+    """Type of its content."""
     dimension: builtins.int
     """Numbers in a CHANNEL vector."""
     provider: builtins.str
-    """ONNX Runtime provider that really runs the encoder, such as "CUDAExecutionProvider"."""
+    """ONNX Runtime provider that runs the encoder, such as "CUDAExecutionProvider"."""
     precision: builtins.str
-    """Number format of the graph that runs: "fp32", "fp16" or "int8"."""
+    """Number format of the graph: "fp32", "fp16" or "int8"."""
     def __init__(
         self,
         *,
@@ -156,7 +156,7 @@ Global___Channel: typing_extensions.TypeAlias = Channel
 
 @typing.final
 class GetSpaceRequest(google.protobuf.message.Message):
-    """Asks what a space can do."""
+    """Asks for the description of a space."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -174,7 +174,7 @@ Global___GetSpaceRequest: typing_extensions.TypeAlias = GetSpaceRequest
 
 @typing.final
 class GetSpaceResponse(google.protobuf.message.Message):
-    """What a space can do."""
+    """Description of a space."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -210,7 +210,7 @@ Global___GetSpaceResponse: typing_extensions.TypeAlias = GetSpaceResponse
 
 @typing.final
 class GetStatisticsRequest(google.protobuf.message.Message):
-    """Asks what the encoders of a space have done."""
+    """Asks for the statistics of a space's encoders."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -228,7 +228,7 @@ Global___GetStatisticsRequest: typing_extensions.TypeAlias = GetStatisticsReques
 
 @typing.final
 class EncoderStatistics(google.protobuf.message.Message):
-    """What one encoder has done since the server started. Channels and spaces that share it share its figures."""
+    """Statistics of one encoder since the server started. Channels and spaces that share an encoder share its statistics."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -249,31 +249,31 @@ class EncoderStatistics(google.protobuf.message.Message):
     channel: builtins.str
     """The channel it encodes for."""
     instances: builtins.int
-    """Batches that it runs at the same time."""
+    """Number of batches that it runs at the same time."""
     threads: builtins.int
-    """Processor threads of each."""
+    """CPU threads of each instance."""
     waiting_tokens: builtins.int
-    """Tokens that wait for it now. A picture counts as one."""
+    """Tokens in its queue now. A picture counts as one token."""
     max_waiting_tokens: builtins.int
-    """Past this many an interactive call is refused with RESOURCE_EXHAUSTED."""
+    """Above this number of waiting tokens, interactive calls are refused with RESOURCE_EXHAUSTED."""
     inputs: builtins.int
-    """Texts or pictures it has run."""
+    """Texts or pictures that it has encoded."""
     batches: builtins.int
-    """Batches they were run in."""
+    """Batches that it has run."""
     tokens: builtins.int
-    """Their tokens."""
+    """Tokens of the inputs."""
     padded_tokens: builtins.int
-    """The same, with the padding that batches needed."""
+    """Tokens of the inputs with the padding of the batches."""
     joined_inputs: builtins.int
-    """Inputs that were not run again, because the same was waiting or running."""
+    """Inputs that were not encoded again, because an identical input was waiting or running."""
     refused_calls: builtins.int
     """Calls that were refused."""
     dropped_inputs: builtins.int
-    """Inputs that nobody waited for any more when their turn came."""
+    """Inputs that were dropped, because every call that needed them had ended."""
     run_seconds: builtins.float
-    """Seconds that batches took, summed."""
+    """Total run time of the batches, seconds."""
     queue_seconds: builtins.float
-    """Seconds that inputs waited before they ran, summed."""
+    """Total time that inputs waited before they ran, seconds."""
     def __init__(
         self,
         *,
@@ -298,7 +298,7 @@ Global___EncoderStatistics: typing_extensions.TypeAlias = EncoderStatistics
 
 @typing.final
 class GetStatisticsResponse(google.protobuf.message.Message):
-    """What the encoders have done, and what the cache of vectors saved them."""
+    """Statistics of the encoders and of the cache of vectors."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -307,11 +307,11 @@ class GetStatisticsResponse(google.protobuf.message.Message):
     CACHE_MISSES_FIELD_NUMBER: builtins.int
     CACHE_BYTES_FIELD_NUMBER: builtins.int
     cache_hits: builtins.int
-    """Inputs whose vector was remembered."""
+    """Inputs whose vector was in the cache."""
     cache_misses: builtins.int
-    """Inputs whose vector was not."""
+    """Inputs whose vector was not in the cache."""
     cache_bytes: builtins.int
-    """Memory that the remembered vectors take."""
+    """Memory of the cached vectors, bytes."""
     @property
     def encoders(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___EncoderStatistics]:
         """One for each channel of the space."""
@@ -341,9 +341,9 @@ class EncodeRequest(google.protobuf.message.Message):
     space: builtins.str
     """A space's id or name. Empty: the server's default space."""
     purpose: Global___Purpose.ValueType
-    """What the inputs are for."""
+    """What the inputs are used for."""
     unit_length: builtins.bool
-    """Scale each vector to length 1. Not for Fuse, which takes them raw."""
+    """Scale each vector to length 1. Fuse expects vectors that are not scaled."""
     @property
     def inputs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Content]:
         """What to encode, in any mix of channels."""
@@ -362,7 +362,7 @@ Global___EncodeRequest: typing_extensions.TypeAlias = EncodeRequest
 
 @typing.final
 class EncodeResult(google.protobuf.message.Message):
-    """How one input of an EncodeRequest went."""
+    """Result of one input of an EncodeRequest."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -380,7 +380,7 @@ class EncodeResult(google.protobuf.message.Message):
 
     @property
     def warnings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Warning]:
-        """Such as a text that was cut."""
+        """Warnings, such as about a text that was cut."""
 
     def __init__(
         self,
@@ -427,7 +427,7 @@ Global___EncodeResponse: typing_extensions.TypeAlias = EncodeResponse
 
 @typing.final
 class FuseInput(google.protobuf.message.Message):
-    """All that is known of one item, or asked for."""
+    """The contents of one item or query."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -435,11 +435,11 @@ class FuseInput(google.protobuf.message.Message):
     VECTORS_FIELD_NUMBER: builtins.int
     @property
     def contents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Content]:
-        """Texts and pictures, encoded on the way."""
+        """Texts and pictures. The server encodes them."""
 
     @property
     def vectors(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Vector]:
-        """CHANNEL vectors as Encode gave them, raw."""
+        """CHANNEL vectors from Encode, not scaled."""
 
     def __init__(
         self,
@@ -467,11 +467,11 @@ class FuseRequest(google.protobuf.message.Message):
     """ITEM or QUERY."""
     @property
     def inputs(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FuseInput]:
-        """One vector is made of each."""
+        """Items or queries. One vector is computed for each."""
 
     @property
     def channel_weights(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.ChannelWeight]:
-        """Changes to the fitted weights. Only for QUERY: an ITEM holds no weights."""
+        """Changes to the fitted weights. Only for QUERY: an ITEM vector does not contain weights."""
 
     def __init__(
         self,
@@ -487,7 +487,7 @@ Global___FuseRequest: typing_extensions.TypeAlias = FuseRequest
 
 @typing.final
 class ChannelPresence(google.protobuf.message.Message):
-    """How one channel came into a vector."""
+    """Source of one channel's share of a vector."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -496,7 +496,7 @@ class ChannelPresence(google.protobuf.message.Message):
     channel: builtins.str
     """The channel."""
     presence: Global___Presence.ValueType
-    """How it came in."""
+    """Its source."""
     def __init__(
         self,
         *,
@@ -509,7 +509,7 @@ Global___ChannelPresence: typing_extensions.TypeAlias = ChannelPresence
 
 @typing.final
 class FuseResult(google.protobuf.message.Message):
-    """How one input of a FuseRequest went."""
+    """Result of one input of a FuseRequest."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -525,11 +525,11 @@ class FuseResult(google.protobuf.message.Message):
 
     @property
     def channels(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ChannelPresence]:
-        """How each channel of the space came in."""
+        """Source of the share of each channel of the space."""
 
     @property
     def warnings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Warning]:
-        """Such as a text that was cut."""
+        """Warnings, such as about a text that was cut."""
 
     def __init__(
         self,
@@ -561,7 +561,7 @@ class FuseResponse(google.protobuf.message.Message):
 
     @property
     def vectors(self) -> itemlens.v1.common_pb2.Matrix:
-        """The vectors of the inputs that went well."""
+        """Vectors of the inputs that succeeded."""
 
     def __init__(
         self,
@@ -595,26 +595,26 @@ class RecommendRequest(google.protobuf.message.Message):
     collection: builtins.str
     """The collection to recommend from. Empty: the one named "default"."""
     k: builtins.int
-    """So many items."""
+    """Number of items."""
     top_fraction: builtins.float
-    """This share of the items that are left after exclusions, rounded up, at least 1. In (0, 1]."""
+    """Share of the items that are left after exclusions, in (0, 1]. Rounded up, at least one item."""
     exclude_seen: builtins.bool
-    """Leave out the items of the history (but not those that were only shown) and the liked and disliked ones.
+    """Exclude the items of the history, except those that were only shown, and the liked and disliked items.
     Default true.
     """
     exact: builtins.bool
-    """Score every item instead of the candidates that the graphs find: slower, and the measure of recall."""
+    """Score every item instead of the candidates that the index finds. Slower; the reference for measuring recall."""
     with_parts: builtins.bool
     """Add to each item the parts of its score by channel, past item and baseline."""
     with_reasons: builtins.bool
-    """Add to each item a sentence that says why."""
+    """Add to each item a sentence that explains its score."""
     language: builtins.str
     """Language of the sentences: "en" (default) or "zh"."""
     with_query_vectors: builtins.bool
     """Add to each interest its QUERY vector."""
     @property
     def user(self) -> itemlens.v1.common_pb2.UserSide:
-        """Who or what is asking."""
+        """The user or query."""
 
     @property
     def candidate_item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -659,13 +659,13 @@ class Recommendation(google.protobuf.message.Message):
     item_id: builtins.str
     """The item."""
     position: builtins.int
-    """Place in the list, from 1."""
+    """Position in the list, from 1."""
     score: builtins.float
     """alpha, the score: dot(u, h) of its interest plus behaviour. Comparable within one interest."""
     interest: builtins.int
-    """Which interest found it: index into RecommendResponse.interests."""
+    """The interest that found it: index into RecommendResponse.interests."""
     reason: builtins.str
-    """On request: why, in a sentence."""
+    """On request: a sentence that explains the score."""
     @property
     def parts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Part]:
         """On request: parts that add up to the score."""
@@ -686,7 +686,7 @@ Global___Recommendation: typing_extensions.TypeAlias = Recommendation
 
 @typing.final
 class Interest(google.protobuf.message.Message):
-    """One of the things that the user is interested in."""
+    """One interest of the user."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -697,7 +697,7 @@ class Interest(google.protobuf.message.Message):
     """Its share of the list."""
     @property
     def item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The past items it was read from. Empty where there is no history."""
+        """The past items it is derived from. Empty if there is no history."""
 
     @property
     def query_vector(self) -> itemlens.v1.common_pb2.Vector:
@@ -728,22 +728,22 @@ class RecommendResponse(google.protobuf.message.Message):
     ELIGIBLE_ITEMS_FIELD_NUMBER: builtins.int
     WARNINGS_FIELD_NUMBER: builtins.int
     recommendation_id: builtins.str
-    """For Explain, and for events that come of it. Kept by the server for the last recommendations only."""
+    """Id for Explain, and for the events that follow. The server keeps the latest recommendations only."""
     space_id: builtins.str
-    """The space that scored."""
+    """The space that computed the scores."""
     eligible_items: builtins.int
-    """How many items could have been recommended after exclusions."""
+    """Number of items that could be recommended, after exclusions."""
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Recommendation]:
         """Best first. Where there are several interests, they take turns in proportion to their weights."""
 
     @property
     def interests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Interest]:
-        """The interests that were read from the user's side."""
+        """The interests found in the request's `user`."""
 
     @property
     def warnings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Warning]:
-        """Such as past items that the collection does not hold."""
+        """Warnings, such as about past items that the collection does not hold."""
 
     def __init__(
         self,
@@ -761,7 +761,7 @@ Global___RecommendResponse: typing_extensions.TypeAlias = RecommendResponse
 
 @typing.final
 class ExplainRequest(google.protobuf.message.Message):
-    """Asks why items get their scores."""
+    """Asks for explanations of items' scores."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -775,20 +775,20 @@ class ExplainRequest(google.protobuf.message.Message):
     collection: builtins.str
     """The collection. Empty: the one named "default"."""
     recommendation_id: builtins.str
-    """As it was in this recommendation."""
+    """The user or query of this recommendation."""
     language: builtins.str
     """Language of the sentence: "en" (default) or "zh"."""
     heat_map: Global___HeatMapFormat.ValueType
-    """Draw heat maps of the pictures."""
+    """Format of the heat maps of the pictures."""
     with_sums: builtins.bool
-    """Add the whole sum: every source of the user's side against every place of the item."""
+    """Add the complete sums: every source of the user side by every token or cell of the item."""
     @property
     def user(self) -> itemlens.v1.common_pb2.UserSide:
-        """As given here. Of several interests the one that scores the item highest explains it."""
+        """A user or query. If it has several interests, the one that scores an item highest explains the item."""
 
     @property
     def item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The items, at most 100. With a recommendation they must be of its list."""
+        """The items, at most 100. With `recommendation_id`, they must be in its list."""
 
     def __init__(
         self,
@@ -849,7 +849,7 @@ Global___HeatMap: typing_extensions.TypeAlias = HeatMap
 
 @typing.final
 class ChannelSum(google.protobuf.message.Message):
-    """A channel's whole sum, source by place."""
+    """The complete sum of one channel: sources by tokens or cells."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -867,7 +867,7 @@ class ChannelSum(google.protobuf.message.Message):
 
     @property
     def places(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Part]:
-        """Columns: where in the item, with `value` summed over the rows."""
+        """Columns: tokens or cells of the item. `value` is the sum over the rows."""
 
     def __init__(
         self,
@@ -883,7 +883,7 @@ Global___ChannelSum: typing_extensions.TypeAlias = ChannelSum
 
 @typing.final
 class Explanation(google.protobuf.message.Message):
-    """Why one item gets its score."""
+    """Explanation of one item's score."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -900,11 +900,11 @@ class Explanation(google.protobuf.message.Message):
     item_id: builtins.str
     """The item."""
     score: builtins.float
-    """alpha, as Recommend gave it or would give it."""
+    """alpha, the score as Recommend returns it."""
     residual: builtins.float
     """Score minus the sum of by_place: rounding only, below 1e-4 in fp32."""
     sentence: builtins.str
-    """The largest parts in a sentence."""
+    """A sentence that names the largest parts."""
     @property
     def status(self) -> itemlens.v1.common_pb2.ItemStatus:
         """Success, or why there is no explanation."""
@@ -923,7 +923,7 @@ class Explanation(google.protobuf.message.Message):
 
     @property
     def sums(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ChannelSum]:
-        """On request: what the three lists are the margins of."""
+        """On request: the complete sums, whose margins the three lists are."""
 
     @property
     def heat_maps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___HeatMap]:
@@ -950,7 +950,7 @@ Global___Explanation: typing_extensions.TypeAlias = Explanation
 
 @typing.final
 class ExplainResponse(google.protobuf.message.Message):
-    """Why the items get their scores."""
+    """Explanations of the items' scores."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -958,14 +958,14 @@ class ExplainResponse(google.protobuf.message.Message):
     EXPLANATIONS_FIELD_NUMBER: builtins.int
     WARNINGS_FIELD_NUMBER: builtins.int
     space_id: builtins.str
-    """The space that scored."""
+    """The space that computed the scores."""
     @property
     def explanations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Explanation]:
-        """One for each asked item, in order."""
+        """One for each requested item, in order."""
 
     @property
     def warnings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Warning]:
-        """Such as an item that changed since it was recommended."""
+        """Warnings, such as about an item that changed since it was recommended."""
 
     def __init__(
         self,

@@ -26,14 +26,14 @@ if _version_not_supported:
 
 
 class ItemLensStub(object):
-    """Understands items and recommends them.
+    """Encodes items and recommends them.
 
-    Errors carry google.rpc details: BadRequest with the field's path for bad input, ResourceInfo for what was not
-    found, RetryInfo for overload. In a batch a bad entry gets a status of its own and the rest is served.
+    Errors carry google.rpc details: BadRequest with the field's path for invalid input, ResourceInfo for a missing
+    resource, RetryInfo for overload. In a batch, an invalid entry gets its own status and the rest is processed.
 
-    A caller may say two things in the metadata of any call: "itemlens-caller", whose fair share of a busy server it is
-    counted to (else the connection's), and "itemlens-priority": "interactive" or "bulk". Interactive calls go ahead;
-    uploads are bulk unless they say otherwise.
+    Any call may carry two metadata keys. "itemlens-caller" names the caller whose fair share of a busy server the call
+    uses; by default each connection is one caller. "itemlens-priority" is "interactive" or "bulk". Interactive calls go
+    first. Uploads are bulk by default.
     """
 
     def __init__(self, channel):
@@ -75,53 +75,53 @@ class ItemLensStub(object):
 
 
 class ItemLensServicer(object):
-    """Understands items and recommends them.
+    """Encodes items and recommends them.
 
-    Errors carry google.rpc details: BadRequest with the field's path for bad input, ResourceInfo for what was not
-    found, RetryInfo for overload. In a batch a bad entry gets a status of its own and the rest is served.
+    Errors carry google.rpc details: BadRequest with the field's path for invalid input, ResourceInfo for a missing
+    resource, RetryInfo for overload. In a batch, an invalid entry gets its own status and the rest is processed.
 
-    A caller may say two things in the metadata of any call: "itemlens-caller", whose fair share of a busy server it is
-    counted to (else the connection's), and "itemlens-priority": "interactive" or "bulk". Interactive calls go ahead;
-    uploads are bulk unless they say otherwise.
+    Any call may carry two metadata keys. "itemlens-caller" names the caller whose fair share of a busy server the call
+    uses; by default each connection is one caller. "itemlens-priority" is "interactive" or "bulk". Interactive calls go
+    first. Uploads are bulk by default.
     """
 
     def GetSpace(self, request, context):
-        """What a space can do: its channels and dimensions.
+        """Describes a space: its channels and dimensions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetStatistics(self, request, context):
-        """What the encoders have done since the server started, and what waits for them.
+        """Returns statistics of the encoders since the server started, and of their queues.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Encode(self, request, context):
-        """Texts and pictures to vectors, one channel each.
+        """Encodes texts and pictures, one vector for each.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Fuse(self, request, context):
-        """What is known of an item, or asked for, to one vector.
+        """Combines the contents of an item or a query into one vector.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Recommend(self, request, context):
-        """The best items for a user or a query.
+        """Returns the best items for a user or a query.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Explain(self, request, context):
-        """Why an item gets its score, in parts that add up to it.
+        """Explains an item's score by parts that add up to it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -169,14 +169,14 @@ def add_ItemLensServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ItemLens(object):
-    """Understands items and recommends them.
+    """Encodes items and recommends them.
 
-    Errors carry google.rpc details: BadRequest with the field's path for bad input, ResourceInfo for what was not
-    found, RetryInfo for overload. In a batch a bad entry gets a status of its own and the rest is served.
+    Errors carry google.rpc details: BadRequest with the field's path for invalid input, ResourceInfo for a missing
+    resource, RetryInfo for overload. In a batch, an invalid entry gets its own status and the rest is processed.
 
-    A caller may say two things in the metadata of any call: "itemlens-caller", whose fair share of a busy server it is
-    counted to (else the connection's), and "itemlens-priority": "interactive" or "bulk". Interactive calls go ahead;
-    uploads are bulk unless they say otherwise.
+    Any call may carry two metadata keys. "itemlens-caller" names the caller whose fair share of a busy server the call
+    uses; by default each connection is one caller. "itemlens-priority" is "interactive" or "bulk". Interactive calls go
+    first. Uploads are bulk by default.
     """
 
     @staticmethod

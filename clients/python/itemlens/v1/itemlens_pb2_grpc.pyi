@@ -122,14 +122,14 @@ _ItemLensExplainType = typing_extensions.TypeVar(
 )
 
 class ItemLensStub(typing.Generic[_ItemLensGetSpaceType, _ItemLensGetStatisticsType, _ItemLensEncodeType, _ItemLensFuseType, _ItemLensRecommendType, _ItemLensExplainType]):
-    """Understands items and recommends them.
+    """Encodes items and recommends them.
 
-    Errors carry google.rpc details: BadRequest with the field's path for bad input, ResourceInfo for what was not
-    found, RetryInfo for overload. In a batch a bad entry gets a status of its own and the rest is served.
+    Errors carry google.rpc details: BadRequest with the field's path for invalid input, ResourceInfo for a missing
+    resource, RetryInfo for overload. In a batch, an invalid entry gets its own status and the rest is processed.
 
-    A caller may say two things in the metadata of any call: "itemlens-caller", whose fair share of a busy server it is
-    counted to (else the connection's), and "itemlens-priority": "interactive" or "bulk". Interactive calls go ahead;
-    uploads are bulk unless they say otherwise.
+    Any call may carry two metadata keys. "itemlens-caller" names the caller whose fair share of a busy server the call
+    uses; by default each connection is one caller. "itemlens-priority" is "interactive" or "bulk". Interactive calls go
+    first. Uploads are bulk by default.
     """
 
     @typing.overload
@@ -189,22 +189,22 @@ class ItemLensStub(typing.Generic[_ItemLensGetSpaceType, _ItemLensGetStatisticsT
     ], channel: grpc.aio.Channel) -> None: ...
 
     GetSpace: _ItemLensGetSpaceType
-    """What a space can do: its channels and dimensions."""
+    """Describes a space: its channels and dimensions."""
 
     GetStatistics: _ItemLensGetStatisticsType
-    """What the encoders have done since the server started, and what waits for them."""
+    """Returns statistics of the encoders since the server started, and of their queues."""
 
     Encode: _ItemLensEncodeType
-    """Texts and pictures to vectors, one channel each."""
+    """Encodes texts and pictures, one vector for each."""
 
     Fuse: _ItemLensFuseType
-    """What is known of an item, or asked for, to one vector."""
+    """Combines the contents of an item or a query into one vector."""
 
     Recommend: _ItemLensRecommendType
-    """The best items for a user or a query."""
+    """Returns the best items for a user or a query."""
 
     Explain: _ItemLensExplainType
-    """Why an item gets its score, in parts that add up to it."""
+    """Explains an item's score by parts that add up to it."""
 
 ItemLensAsyncStub: typing_extensions.TypeAlias = ItemLensStub[
     grpc.aio.UnaryUnaryMultiCallable[
@@ -234,14 +234,14 @@ ItemLensAsyncStub: typing_extensions.TypeAlias = ItemLensStub[
 ]
 
 class ItemLensServicer(metaclass=abc.ABCMeta):
-    """Understands items and recommends them.
+    """Encodes items and recommends them.
 
-    Errors carry google.rpc details: BadRequest with the field's path for bad input, ResourceInfo for what was not
-    found, RetryInfo for overload. In a batch a bad entry gets a status of its own and the rest is served.
+    Errors carry google.rpc details: BadRequest with the field's path for invalid input, ResourceInfo for a missing
+    resource, RetryInfo for overload. In a batch, an invalid entry gets its own status and the rest is processed.
 
-    A caller may say two things in the metadata of any call: "itemlens-caller", whose fair share of a busy server it is
-    counted to (else the connection's), and "itemlens-priority": "interactive" or "bulk". Interactive calls go ahead;
-    uploads are bulk unless they say otherwise.
+    Any call may carry two metadata keys. "itemlens-caller" names the caller whose fair share of a busy server the call
+    uses; by default each connection is one caller. "itemlens-priority" is "interactive" or "bulk". Interactive calls go
+    first. Uploads are bulk by default.
     """
 
     @abc.abstractmethod
@@ -250,7 +250,7 @@ class ItemLensServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.itemlens_pb2.GetSpaceRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.itemlens_pb2.GetSpaceResponse, collections.abc.Awaitable[itemlens.v1.itemlens_pb2.GetSpaceResponse]]:
-        """What a space can do: its channels and dimensions."""
+        """Describes a space: its channels and dimensions."""
 
     @abc.abstractmethod
     def GetStatistics(
@@ -258,7 +258,7 @@ class ItemLensServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.itemlens_pb2.GetStatisticsRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.itemlens_pb2.GetStatisticsResponse, collections.abc.Awaitable[itemlens.v1.itemlens_pb2.GetStatisticsResponse]]:
-        """What the encoders have done since the server started, and what waits for them."""
+        """Returns statistics of the encoders since the server started, and of their queues."""
 
     @abc.abstractmethod
     def Encode(
@@ -266,7 +266,7 @@ class ItemLensServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.itemlens_pb2.EncodeRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.itemlens_pb2.EncodeResponse, collections.abc.Awaitable[itemlens.v1.itemlens_pb2.EncodeResponse]]:
-        """Texts and pictures to vectors, one channel each."""
+        """Encodes texts and pictures, one vector for each."""
 
     @abc.abstractmethod
     def Fuse(
@@ -274,7 +274,7 @@ class ItemLensServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.itemlens_pb2.FuseRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.itemlens_pb2.FuseResponse, collections.abc.Awaitable[itemlens.v1.itemlens_pb2.FuseResponse]]:
-        """What is known of an item, or asked for, to one vector."""
+        """Combines the contents of an item or a query into one vector."""
 
     @abc.abstractmethod
     def Recommend(
@@ -282,7 +282,7 @@ class ItemLensServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.itemlens_pb2.RecommendRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.itemlens_pb2.RecommendResponse, collections.abc.Awaitable[itemlens.v1.itemlens_pb2.RecommendResponse]]:
-        """The best items for a user or a query."""
+        """Returns the best items for a user or a query."""
 
     @abc.abstractmethod
     def Explain(
@@ -290,6 +290,6 @@ class ItemLensServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.itemlens_pb2.ExplainRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.itemlens_pb2.ExplainResponse, collections.abc.Awaitable[itemlens.v1.itemlens_pb2.ExplainResponse]]:
-        """Why an item gets its score, in parts that add up to it."""
+        """Explains an item's score by parts that add up to it."""
 
 def add_ItemLensServicer_to_server(servicer: ItemLensServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
