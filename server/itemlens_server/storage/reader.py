@@ -223,7 +223,7 @@ class Reader:
         """Identity of the events of these types up to a write: equal where they are."""
         rows = self._connection.execute(
             "SELECT id, user_id, item_id, type, sequence FROM events WHERE collection = ? AND sequence <= ?"
-            f" AND type IN ({','.join('?' * len(types))}) ORDER BY id",
+            f" AND type IN ({','.join('?' * len(types))}) ORDER BY user_id, time, id",
             (collection, last_sequence, *types),
         )
         digest = hashlib.sha256()
