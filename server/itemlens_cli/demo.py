@@ -13,15 +13,15 @@ def demo(
         "models"
     ),
     folder: Annotated[Path, typer.Option(help="where the store, the page and the logs go")] = Path("demo"),
-    users: Annotated[int, typer.Option(help="how many users to tell of", min=1, max=200)] = 3,
+    users: Annotated[int, typer.Option(help="number of users to show", min=1, max=200)] = 3,
     keep: Annotated[bool, typer.Option("--keep", help="leave the server running at the end")] = False,
     language: Annotated[
-        Literal["en", "zh"] | None, typer.Option(help="of the reasons [default: the user's own]")
+        Literal["en", "zh"] | None, typer.Option(help="language of the reasons [default: the user's own]")
     ] = None,
 ) -> None:
-    """Show the whole path on the bundled catalogue: export, serve, upload, fit, recommend and explain.
+    """Show all steps on the bundled catalogue: export, serve, upload, fit, recommend and explain.
 
-    The second time it goes on from what is there. The server that it starts is stopped at the end.
+    A later run reuses what an earlier one has made. The server stops at the end, unless --keep is given.
     """
     from itemlens_demo import run
 
