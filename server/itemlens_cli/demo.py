@@ -16,7 +16,7 @@ def demo(
     users: Annotated[int, typer.Option(help="number of users to show", min=1, max=200)] = 3,
     keep: Annotated[bool, typer.Option("--keep", help="leave the server running at the end")] = False,
     language: Annotated[
-        Literal["en", "zh"] | None, typer.Option(help="language of the reasons [default: the user's own]")
+        Literal["en", "zh"] | None, typer.Option(help="language of the reasons; default: the user's own")
     ] = None,
 ) -> None:
     """Show all steps on the bundled catalogue: export, serve, upload, fit, recommend and explain.

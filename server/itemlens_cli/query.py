@@ -31,7 +31,7 @@ def query(
     ] = False,
     language: Annotated[
         Literal["en", "zh"] | None,
-        typer.Option(help="of the reasons [default: zh if the words are Chinese, else en]"),
+        typer.Option(help="language of the reasons; default: zh if the words are Chinese, else en"),
     ] = None,
     target: Annotated[str, typer.Option(help="the server to ask")] = "localhost:50051",
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,

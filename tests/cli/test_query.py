@@ -75,6 +75,11 @@ def test_chinese_words_are_answered_in_chinese(query: Query) -> None:
     assert any("\u4e00" <= letter <= "\u9fff" for letter in str(first["reason"]))
 
 
+def test_the_help_has_the_default_language(run: Run) -> None:
+    # rich reads "[default: ...]" as markup and would drop it.
+    assert "default: zh if the words are Chinese" in run("query", "--help").said
+
+
 def test_an_unknown_collection_is_named(server: Server, run: Run) -> None:
     done = run("query", "shoe", "--collection", "nope", "--target", server.address)
     assert done.status == 1 and "nope" in done.err and "Traceback" not in done.err
