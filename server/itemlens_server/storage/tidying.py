@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itemlens_server.storage.slices import Slice
 from itemlens_server.storage.writes import delete_rows
 
-ROWS_AT_A_TIME = 50
+ROWS_AT_A_TIME = 200
 # Some free pages stay for the next writes.
 MOST_FREE = 0.25
 PAGES_AT_A_TIME = 64

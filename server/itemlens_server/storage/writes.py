@@ -21,6 +21,8 @@ from itemlens_server.storage.records import (
 from itemlens_server.storage.slices import Slice
 
 EVENTS_AT_A_TIME = 200
+# SQLite takes a bounded number of values in a statement.
+CONTENTS_AT_A_TIME = 500
 
 
 def next_sequence(connection: sqlite3.Connection, collection: int) -> int:
@@ -174,12 +176,14 @@ def delete_rows(connection: sqlite3.Connection, rows: Sequence[int]) -> None:
     ]
     connection.execute(f"DELETE FROM inputs WHERE row IN {these}", rows)
     connection.execute(f"DELETE FROM items WHERE row IN {these}", rows)
-    for table in ("pictures", "vectors"):
-        connection.execute(
-            f"DELETE FROM {table} WHERE content IN {_placeholders(contents)}"
-            f" AND NOT EXISTS (SELECT 1 FROM inputs WHERE content = {table}.content)",
-            contents,
-        )
+    for start in range(0, len(contents), CONTENTS_AT_A_TIME):
+        some = contents[start : start + CONTENTS_AT_A_TIME]
+        for table in ("pictures", "vectors"):
+            connection.execute(
+                f"DELETE FROM {table} WHERE content IN {_placeholders(some)}"
+                f" AND NOT EXISTS (SELECT 1 FROM inputs WHERE content = {table}.content)",
+                some,
+            )
 
 
 def _placeholders(values: Sequence[object]) -> str:

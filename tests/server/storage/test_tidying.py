@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from filled import count, edit, fill, tidy_up
+from filled import ENCODERS, count, edit, fill, item, tidy_up
 
 from itemlens_server.errors import StorageFull
-from itemlens_server.storage import slices, writes
+from itemlens_server.storage import slices, tidying, writes
 from itemlens_server.storage.connection import JOURNAL_BYTES, connect
 from itemlens_server.storage.store import FILE, Store
 from itemlens_server.storage.tidying import tidy
@@ -49,6 +49,16 @@ class TestADeletedCollection:
         tidy_up(store)
         assert [count(store, table) for table in TABLES] == [0] * 6
 
+    def test_is_emptied_however_many_contents_its_items_have(self, store: Store) -> None:
+        collection = store.write(lambda c: writes.create_collection(c, "a", "sp-1")).id
+        pictures = [tuple(f"{n} {m}".encode() for m in range(170)) for n in range(200)]
+        items = [item(str(n), str(n), own) for n, own in enumerate(pictures)]
+        store.write(lambda c: writes.upsert_items(c, collection, items, ENCODERS))
+        assert count(store, "pictures") == 34_000
+        delete(store, collection)
+        tidy_up(store)
+        assert [count(store, table) for table in TABLES] == [0] * 6
+
     def test_is_emptied_by_the_next_start_if_the_server_is_killed(self, tmp_path: Path) -> None:
         store = Store(tmp_path)
         collection = fill(store, "a", 120)
@@ -69,6 +79,7 @@ class TestADeletedCollection:
     def test_is_emptied_slice_by_slice(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         collection = fill(store, "a", 120)
         monkeypatch.setattr(slices, "SLICE_SECONDS", 0)
+        monkeypatch.setattr(tidying, "ROWS_AT_A_TIME", 50)
         connection = connect(store.directory / FILE, cache_bytes=1 << 20)
         left = []
         with connection:
