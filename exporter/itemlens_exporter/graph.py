@@ -1,4 +1,4 @@
-"""torch module -> ONNX file, by optimum, and the passes over the file that every encoder shares."""
+"""Conversion of a torch module into an ONNX file by optimum, and the graph passes that all encoders share."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from transformers import PreTrainedModel
 from itemlens_exporter.errors import ExportError
 from itemlens_server.hardware import processor_count
 
-# Reproducible and fused best: with the dynamo exporter (the default from torch 2.9, which optimum turns off),
-# or with an opset past 18, onnxruntime's optimizer finds no Attention to fuse.
+# With an opset above 18, or with the dynamo exporter (the default from torch 2.9, which optimum turns off),
+# onnxruntime's optimizer does not find the Attention to fuse.
 OPSET = 18
 
-# What one ONNX file may hold (protobuf); a larger graph would need its weights beside it.
+# Size limit of one ONNX file, bytes, set by protobuf. A larger graph would need external weights.
 MAX_BYTES = 2_000_000_000
 
 Axes = Mapping[str, Mapping[int, str]]
@@ -36,17 +36,17 @@ Axes = Mapping[str, Mapping[int, str]]
 def export_graph(
     module: nn.Module, base: OnnxConfig, example: Mapping[str, torch.Tensor], outputs: Axes, path: Path
 ) -> None:
-    """Trace `module` to `path`. Axis 0 of each input is the batch, axis 1 of a text's inputs its length.
+    """Trace `module` to `path`. Axis 0 of each input is the batch, axis 1 of a text's inputs is its length.
 
-    `base` is optimum's own configuration for the architecture: its patches make the module traceable. Inputs
-    and outputs are replaced by ours, since the module is the checkpoint with the pooling on top.
+    `base` is optimum's configuration for the architecture. Its patches make the module traceable. Its inputs and
+    outputs are replaced, since the module is the checkpoint with the pooling on top.
     ExportError: the weights are larger than MAX_BYTES.
     """
     size = sum(weights.numel() * weights.element_size() for weights in module.parameters())
     if size > MAX_BYTES:
         raise ExportError(
-            f"the checkpoint's weights take {size / 1e9:.1f} GB, and {MAX_BYTES / 1e9:.0f} GB fit into one "
-            "ONNX file: take a smaller checkpoint"
+            f"the checkpoint's weights take {size / 1e9:.1f} GB, but one ONNX file holds at most "
+            f"{MAX_BYTES / 1e9:.0f} GB: use a smaller checkpoint"
         )
     inputs = {
         name: {0: "batch", 1: "length"} if not value.is_floating_point() else {0: "batch"}
@@ -70,7 +70,7 @@ def export_graph(
 
 
 def optimum_config(model: PreTrainedModel) -> OnnxConfig:
-    """optimum's configuration for `model`. ExportError if it does not know the architecture."""
+    """Return optimum's configuration for `model`. ExportError if optimum does not know the architecture."""
     config = model.config
     try:
         constructor = TasksManager.get_exporter_config_constructor(
@@ -82,7 +82,8 @@ def optimum_config(model: PreTrainedModel) -> OnnxConfig:
 
 
 class PlainConfig(OnnxConfig):
-    """For a network that is not of transformers, made with an empty PretrainedConfig: traced as it is."""
+    """Configuration of a network that is not from transformers, made with an empty PretrainedConfig. The network is
+    traced unpatched."""
 
     NORMALIZED_CONFIG_CLASS = NormalizedConfig
 
@@ -92,7 +93,7 @@ class PlainConfig(OnnxConfig):
 
 
 def save(model: onnx.ModelProto, path: Path) -> None:
-    """Write `model` without what differs between two runs: doc strings and exporter metadata."""
+    """Write `model` without doc strings and exporter metadata, which differ between runs."""
     model.doc_string = ""
     del model.metadata_props[:]
     model.graph.doc_string = ""
@@ -103,11 +104,11 @@ def save(model: onnx.ModelProto, path: Path) -> None:
 
 
 def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A float16 copy of `model`; inputs and outputs keep their types.
+    """Return a float16 copy of `model`. Inputs and outputs keep their types.
 
     Depthwise convolutions stay float32: with batch norm folded in, one filter's weights may be a thousand
-    times another's. EfficientNet-Lite0's largest distance is 1.2e-4 so, 1.4e-3 without, for 7% of its
-    arithmetic.
+    times another's. They are 7% of EfficientNet-Lite0's arithmetic. Its largest distance is 1.2e-4 with them in
+    float32 and 1.4e-3 with them in float16.
     """
     half = OnnxModel(onnx.ModelProto.FromString(model.SerializeToString()))
     depthwise = [node.name for node in model.graph.node if node.op_type == "Conv" and _groups(node) > 1]
@@ -125,14 +126,14 @@ def session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = processor_count()
     options.log_severity_level = 3
-    # Threads that spin while they wait take the time of whatever else runs on the machine.
+    # Spinning threads take CPU time from other processes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hold back the tracer's warnings and the libraries' chatter: none of it is for who exports."""
+    """Suppress the tracer's warnings and the libraries' logs, which do not concern the user."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

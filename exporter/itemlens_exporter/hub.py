@@ -1,4 +1,4 @@
-"""Hugging Face checkpoints, from a folder or from the hub: what texts and pictures have in common."""
+"""Loading of Hugging Face checkpoints from a folder or the hub, shared by texts and pictures."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from itemlens_exporter.graph import quiet
 
 Value = TypeVar("Value")
 
-# Weights in the formats of other frameworks, which a checkpoint on the hub often carries beside its own.
+# Weights in the formats of other frameworks, which a checkpoint on the hub often includes.
 _NOT_NEEDED = ["*.h5", "*.msgpack", "*.ot", "*.onnx", "onnx/*", "openvino/*", "coreml/*", "*.gguf"]
 
 
 def fetch(name: str, presets: list[str]) -> Path:
-    """The folder of checkpoint `name`: a folder, or else the id of one on the hub ("org/name"),
+    """Return the folder of checkpoint `name`: a folder, or the id of a checkpoint on the hub ("org/name"), which is
     downloaded."""
     if Path(name).is_dir():
         return Path(name)
     if name.count("/") != 1:
         raise ExportError(
-            f"{name!r} is no folder and no preset: give {', '.join(presets)}, a checkpoint's folder, "
+            f"{name!r} is neither a folder nor a preset: give {', '.join(presets)}, a checkpoint's folder, "
             "or a hub id like org/name"
         )
     from huggingface_hub import snapshot_download
@@ -38,31 +38,31 @@ def fetch(name: str, presets: list[str]) -> Path:
         return Path(snapshot_download(name, ignore_patterns=_NOT_NEEDED))
     except Exception as error:
         raise ExportError(
-            f"{name!r} is no folder here and could not be fetched from the hub ({error}): check the name and "
+            f"{name!r} is not a local folder and could not be fetched from the hub ({error}): check the name and "
             "the network, or download the checkpoint and give its folder"
         ) from error
 
 
 def load_config(folder: Path) -> PretrainedConfig:
-    """config.json of a checkpoint."""
+    """Return config.json of a checkpoint. ExportError if it is missing or cannot be read."""
     said = read_json(folder / "config.json")
     if not said.there:
-        raise ExportError(f"{folder} holds no config.json: is it a checkpoint's folder?")
+        raise ExportError(f"{folder} does not contain config.json: give a checkpoint's folder")
     architecture = said.text("model_type")
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(folder)
     except Exception as error:
         raise ExportError(
             f"{said.path}: transformers {transformers.__version__} cannot read it, architecture "
-            f"{architecture!r} ({error}): get it again, or take a checkpoint of another architecture"
+            f"{architecture!r} ({error}): download it again, or use a checkpoint of another architecture"
         ) from error
     return config
 
 
 def load_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
-    """The encoder in float32. ExportError where its weights are damaged or incomplete.
+    """Return the encoder in float32. ExportError if its weights are damaged or incomplete.
 
-    transformers itself fills weights that are missing with random numbers and goes on.
+    transformers itself fills missing weights with random numbers.
     """
     try:
         with quiet():
@@ -75,22 +75,22 @@ def load_model(folder: Path, config: PretrainedConfig) -> PreTrainedModel:
             )
     except Exception as error:
         raise ExportError(
-            f"no model can be made of config.json and the weights in {folder} ({error}): the weights are damaged or "
-            "incomplete, or of another model; get both again"
+            f"the model in {folder} cannot be loaded ({error}): the weights are damaged or incomplete, or do not match "
+            "config.json; download both again"
         ) from error
-    # The pooler is a layer for sentence pairs, off the path to z, which many checkpoints lack.
+    # Many checkpoints lack the pooler, a layer for sentence pairs. z does not depend on it.
     missing = sorted(key for key in loading_info["missing_keys"] if "pooler" not in key)
     if missing:
         raise ExportError(
-            f"{folder} lacks {len(missing)} weights of a {config.model_type} encoder, {missing[0]} for one: "
-            "get the checkpoint again, or another that holds the whole encoder"
+            f"{folder} lacks {len(missing)} weights of a {config.model_type} encoder, such as {missing[0]}: "
+            "download the checkpoint again, or use one with the complete encoder"
         )
     encoder: PreTrainedModel = model.eval()
     return encoder
 
 
 def source(name: str, config: PretrainedConfig) -> dict[str, str]:
-    """For the manifest: where the weights come from, without the paths of this machine."""
+    """Return the origin of the weights for the manifest, without local paths."""
     label = Path(name).resolve().name if Path(name).is_dir() else name
     return {"checkpoint": label, "architecture": config.model_type}
 
@@ -99,8 +99,8 @@ def source(name: str, config: PretrainedConfig) -> dict[str, str]:
 class JsonFile:
     """A JSON object of a checkpoint. Each value is read with the type that it must have; null counts as missing.
 
-    there:  whether there is such a file; if not, everything is missing
-    within: where in the file an object is that is part of another, as "size."
+    there:  whether the file exists; if not, all values are missing
+    within: path of a nested object in the file, such as "size."
     """
 
     path: Path
@@ -109,15 +109,15 @@ class JsonFile:
     within: str = ""
 
     def text(self, key: str, default: str = "") -> str:
-        """A string."""
+        """Return a string."""
         return self._value(key, default, str, "a string")
 
     def flag(self, key: str, default: bool) -> bool:
-        """true or false."""
+        """Return a boolean."""
         return self._value(key, default, bool, "true or false")
 
     def number(self, key: str, default: float) -> float:
-        """A finite number."""
+        """Return a finite number."""
         value = self.content.get(key)
         value = default if value is None else value
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
@@ -125,7 +125,7 @@ class JsonFile:
         return float(value)
 
     def length(self, key: str, default: int | None = None) -> int | None:
-        """A whole number above 0."""
+        """Return a whole number above 0."""
         value = self.content.get(key)
         if value is None:
             return default
@@ -134,12 +134,12 @@ class JsonFile:
         return value
 
     def object(self, key: str) -> JsonFile:
-        """An object; empty where it is missing."""
+        """Return an object, empty if it is missing."""
         content = self._value(key, {}, dict, "an object")
         return JsonFile(self.path, content, within=f"{self.within}{key}.")
 
     def error(self, key: str, wanted: str) -> ExportError:
-        """What to raise where the value of `key` is not what it must be."""
+        """Return the error for a wrong value of `key`."""
         name = f"{self.within}{key}"
         return ExportError(
             f"{self.path}: {name} is {self.content.get(key)!r}, not {wanted}: correct the file"
@@ -155,20 +155,20 @@ class JsonFile:
 
 
 def read_json(path: Path) -> JsonFile:
-    """A JSON object; empty where there is no such file. ExportError if it is damaged, or something else."""
+    """Return a JSON object, empty if the file does not exist. ExportError if it is damaged or not an object."""
     content = read_json_value(path)
     if content is None:
         return JsonFile(path, {}, there=False)
     if not isinstance(content, dict):
-        raise ExportError(f"{path} holds no JSON object: get it again")
+        raise ExportError(f"{path} is not a JSON object: download it again")
     return JsonFile(path, content)
 
 
 def read_json_value(path: Path) -> Any:
-    """A JSON value; None where there is no such file. ExportError if it is damaged."""
+    """Return a JSON value, None if the file does not exist. ExportError if it is damaged."""
     if not path.is_file():
         return None
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ExportError(f"{path} is damaged ({error}): get it again") from error
+        raise ExportError(f"{path} is damaged ({error}): download it again") from error

@@ -1,5 +1,5 @@
-"""Picture checkpoints of transformers: vision transformers by their patches, convolutional networks by their
-map."""
+"""Picture checkpoints of transformers. The cells of a vision transformer are its patches; those of a convolutional
+network are the positions of its feature map."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from itemlens_server.engine.manifest import PicturePreprocessing
 
 PATCHES = ("vit", "deit", "dinov2", "vit_msn")
 MAPS = ("convnext", "convnextv2", "resnet", "regnet")
-# The others pass over do_center_crop, whatever is written.
+# The other processors ignore do_center_crop.
 _CROPPING = ("DeiTImageProcessor", "BitImageProcessor", "CLIPImageProcessor")
 PROCESSORS = ("ViTImageProcessor", "ConvNextImageProcessor", *_CROPPING)
 _RESAMPLE: dict[int, Literal["bilinear", "bicubic", "lanczos"]] = {
@@ -31,7 +31,7 @@ _RESAMPLE: dict[int, Literal["bilinear", "bicubic", "lanczos"]] = {
     Image.Resampling.BICUBIC: "bicubic",
     Image.Resampling.LANCZOS: "lanczos",
 }
-# From this size on, ConvNeXt's processor squeezes the picture into the square and crops nothing.
+# From this size on, ConvNeXt's processor stretches the picture to the square instead of cropping it.
 _CONVNEXT_WHOLE = 384
 
 
@@ -51,25 +51,24 @@ class Cells(nn.Module):
         if self._map:
             return last.permute(0, 2, 3, 1)
         rows, columns = self.grid
-        # Class, distillation and register tokens stand before the patches.
+        # Class, distillation and register tokens come before the patches.
         return last[:, last.shape[1] - rows * columns :].reshape(-1, rows, columns, last.shape[2])
 
 
 def load(name: str, presets: list[str]) -> PictureCheckpoint:
-    """Load a checkpoint from a folder or the hub. ExportError: not one of PATCHES or MAPS, damaged, or
-    prepared in a way that the manifest cannot say."""
+    """Load a checkpoint from a folder or the hub. ExportError: it is not one of PATCHES or MAPS, it is damaged, or the
+    manifest cannot express its preprocessing."""
     folder = hub.fetch(name, presets)
     config = hub.load_config(folder)
     if config.model_type not in PATCHES + MAPS:
         raise ExportError(
-            f"{name} is of type {config.model_type!r}: pictures need one of {', '.join(PATCHES + MAPS)}"
+            f"{name} has type {config.model_type!r}: pictures need one of {', '.join(PATCHES + MAPS)}"
         )
     geometry = read_preprocessing(folder, config.model_type)
     patch = getattr(config, "patch_size", 1)
     if config.model_type in PATCHES and (not isinstance(patch, int) or patch < 1):
         raise ExportError(
-            f"{folder / 'config.json'}: patch_size is {patch!r}: only square patches, given by a whole number, are "
-            "supported"
+            f"{folder / 'config.json'}: patch_size is {patch!r}: only a whole number (square patches) is supported"
         )
     model = hub.load_model(folder, config)
     cells = Cells(model, geometry["height"], geometry["width"]).eval()
@@ -78,7 +77,7 @@ def load(name: str, presets: list[str]) -> PictureCheckpoint:
             _, rows, columns, dim = cells(torch.zeros(1, 3, geometry["height"], geometry["width"])).shape
     except (RuntimeError, ValueError, TypeError) as error:
         raise ExportError(
-            f"{name} does not take the pictures its preprocessor_config.json makes: {error}"
+            f"{name} does not take the pictures that its preprocessor_config.json produces: {error}"
         ) from error
     return PictureCheckpoint(
         cells=cells,
@@ -91,15 +90,17 @@ def load(name: str, presets: list[str]) -> PictureCheckpoint:
 
 
 def read_preprocessing(folder: Path, architecture: str = "") -> dict[str, Any]:
-    """preprocessor_config.json as the fields of PicturePreprocessing, without the grid.
+    """Return preprocessor_config.json as the fields of PicturePreprocessing, without the grid.
 
-    What it leaves out is as transformers has it by the processor's class, or by that of the `architecture`; but not
-    the mean and standard deviation, which belong to the weights.
+    Missing values take the defaults of the processor's class, or of the `architecture`'s class. The mean and the
+    standard deviation have no default, because they belong to the weights.
     """
     path = folder / "preprocessor_config.json"
     written = hub.read_json(path)
     if not written.there:
-        raise ExportError(f"{path} is missing: how its pictures are prepared is not known without it")
+        raise ExportError(
+            f"{path} is missing: it defines how pictures are prepared; download the checkpoint again"
+        )
     processor = _processor(written, architecture)
     for key in ("size", "crop_size"):
         if not isinstance(written.content.get(key), int | dict | None):
@@ -112,15 +113,17 @@ def read_preprocessing(folder: Path, architecture: str = "") -> dict[str, Any]:
     said = hub.JsonFile(path, understood)
     if not said.flag("do_resize", False):
         raise ExportError(
-            f"{path}: do_resize false is not supported: a graph has one size, and pictures have any"
+            f"{path}: do_resize false is not supported: pictures of any size must be resized to that of the graph"
         )
     rescaled = said.flag("do_rescale", False) and said.number("rescale_factor", 1 / 255)
     if abs(rescaled * 255 - 1) > 1e-3:
-        raise ExportError(f"{path}: do_rescale and rescale_factor other than by 1/255 are not supported")
+        raise ExportError(
+            f"{path}: do_rescale and rescale_factor are not supported unless they rescale by 1/255"
+        )
     resample = said.content.get("resample")
     if resample not in list(_RESAMPLE):
         raise ExportError(
-            f"{path}: resample {resample!r} is not supported: 1 (lanczos), 2 (bilinear) or 3 (bicubic) is"
+            f"{path}: resample {resample!r} is not supported: only 1 (lanczos), 2 (bilinear) and 3 (bicubic) are"
         )
     normalised = said.flag("do_normalize", False)
     return {
@@ -132,20 +135,20 @@ def read_preprocessing(folder: Path, architecture: str = "") -> dict[str, Any]:
 
 
 def _processor(written: hub.JsonFile, architecture: str) -> str:
-    """The name of the processor's class."""
+    """Return the name of the processor's class."""
     named = written.text("image_processor_type") or written.text("feature_extractor_type")
     processor: str = re.sub("(ImageProcessor|FeatureExtractor)(Fast)?$", "ImageProcessor", named)
     if not named and architecture in IMAGE_PROCESSOR_MAPPING_NAMES:
         processor = IMAGE_PROCESSOR_MAPPING_NAMES[architecture][0] or ""
     if processor not in PROCESSORS:
         raise ExportError(
-            f"{written.path}: image_processor_type {named or 'missing'} is not supported: {', '.join(PROCESSORS)} are"
+            f"{written.path}: image_processor_type {named or 'missing'} is not supported: use {', '.join(PROCESSORS)}"
         )
     return processor
 
 
 def _by_colour(said: hub.JsonFile, key: str) -> tuple[float, float, float]:
-    """A number for each of red, green and blue; one number stands for all."""
+    """Return the numbers for red, green and blue. One number stands for all three."""
     value = said.content.get(key)
     values = value if isinstance(value, list) else [value] * 3
     if len(values) != 3 or not all(_is_number(v) for v in values) or (key == "image_std" and 0 in values):
@@ -179,8 +182,8 @@ def _geometry(said: hub.JsonFile, processor: str) -> dict[str, Any]:
         resize_to = int(shorter / share)
         return {"height": shorter, "width": shorter, "resize": "shorter_side", "resize_to": resize_to}
     raise ExportError(
-        f"{said.path}: size {size.content} with crop {crop} is not supported: a fixed height and width is, or a "
-        "shorter side and a crop from the centre within it"
+        f"{said.path}: size {size.content} with crop {crop} is not supported: only a fixed height and width, or a "
+        "shorter side with a smaller crop from the centre, are"
     )
 
 

@@ -13,7 +13,7 @@ from itemlens_exporter.graph import quiet
 from itemlens_exporter.text import TextCheckpoint
 
 FAMILY = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert", "mpnet", "electra")
-# These count positions from behind the padding token's id.
+# The positions of these start after the padding token's id.
 _OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet")
 
 
@@ -28,25 +28,24 @@ def load(
 ) -> TextCheckpoint:
     """Load a checkpoint from a folder or the hub.
 
-    `mean`: take the mean over the tokens also where the checkpoint was trained to pool otherwise.
-    `query_prefix`, `item_prefix`: instead of what the checkpoint's files or its name say.
-    ExportError: not of the BERT family, pooled otherwise, damaged, without a tokenizer that can be made a
-    fast one.
+    `mean`: use the mean over the tokens even if the checkpoint was trained with another pooling.
+    `query_prefix`, `item_prefix`: replace those from the checkpoint's files or name.
+    ExportError: it is not of the BERT family, has another pooling, is damaged, or has no fast tokenizer.
     """
     folder = hub.fetch(name, presets)
     modules = sentence_modules.read(folder, mean=mean)
     config = hub.load_config(modules.encoder)
     if config.model_type not in FAMILY:
         raise ExportError(
-            f"{name} is of type {config.model_type!r}, not of the BERT family: {', '.join(FAMILY)}"
+            f"{name} has type {config.model_type!r}, which is not of the BERT family: {', '.join(FAMILY)}"
         )
     source = source or hub.source(name, config)
     found = prefixes.read(folder, source["checkpoint"]).overridden(query_prefix, item_prefix)
     if modules.prompt_left_out and (found.query or found.item):
         raise ExportError(
-            f"{modules.prompt_left_out}: include_prompt is false: the prompt {found.query or found.item!r} would be no "
-            "part of the mean, which is not supported; take another checkpoint, or give --query-prefix '' and "
-            "--item-prefix '' to go without, or --pooling mean to take it in; evaluate either first"
+            f"{modules.prompt_left_out}: include_prompt is false: a prompt ({found.query or found.item!r}) outside the "
+            "mean is not supported; use another checkpoint, or give --query-prefix '' and --item-prefix '' to drop the "
+            "prompt, or --pooling mean to include it in the mean; evaluate the quality of either first"
         )
     tokenizer = _tokenizer(modules.encoder)
     backend = tokenizer.backend_tokenizer
@@ -78,20 +77,20 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
             tokenizer = AutoTokenizer.from_pretrained(folder)
     except Exception as error:
         raise ExportError(
-            f"the tokenizer in {folder} cannot be read ({error}): tokenizer.json or the vocabulary is needed"
+            f"the tokenizer in {folder} cannot be read ({error}): tokenizer.json or the vocabulary is required"
         ) from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise ExportError(f"the tokenizer in {folder} has no fast version: a tokenizer.json is needed")
+        raise ExportError(f"the tokenizer in {folder} has no fast version: tokenizer.json is required")
     return tokenizer
 
 
 def _positions(folder: Path, config: PretrainedConfig) -> int:
-    """The longest sequence that the encoder has positions for."""
+    """Return the length of the longest sequence that the encoder has positions for."""
     positions = config.max_position_embeddings
     offset = (config.pad_token_id or 0) + 1 if config.model_type in _OFFSET_POSITIONS else 0
     if not isinstance(positions, int) or not isinstance(offset, int) or positions <= offset:
         raise ExportError(
             f"{folder / 'config.json'}: max_position_embeddings is {positions!r} and pad_token_id "
-            f"{config.pad_token_id!r}: they leave no place for a text; correct the file"
+            f"{config.pad_token_id!r}: no positions are left for a text; correct the file"
         )
     return positions - offset

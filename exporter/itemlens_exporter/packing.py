@@ -1,13 +1,13 @@
-"""A fused text graph without its padding: texts of all lengths in a batch, each token computed once.
+"""Removal of padding from a fused text graph: a batch may mix texts of all lengths, and padding is not computed.
 
-Everything but attention works on single tokens, so it needs no rectangle. In the packed graph the tokens of a batch lie
-one after the other, [tokens, dim]; only around the core of attention (the products of queries, keys and values) they
-are laid out as [batch, length, dim] and packed again. The idea is ByteTransformer's (Zhai et al., 2023); onnxruntime
-has it for CUDA only (PackedAttention).
+Everything except attention works on single tokens. In the packed graph the tokens of a batch are contiguous,
+[tokens, dim]. Only the core of attention (the products of queries, keys and values) uses [batch, length, dim]; its
+output is packed again. The idea is from ByteTransformer (Zhai et al., 2023). onnxruntime has it for CUDA only
+(PackedAttention).
 
-MiniLM-L6, AMD EPYC, one thread, time of a batch against that of the padded graph: lengths 10 to 60 mixed .51, 8 to 32
-mixed .70, 20 to 27 .89, all alike 1.00 to 1.03, a text alone 1.03. It is not for a GPU: to find the tokens, the host
-would have to wait for the device (NonZero), and no two batches would have the same shape.
+Time of a batch as a share of the padded graph's (MiniLM-L6, AMD EPYC, one thread): lengths 10 to 60 mixed 0.51, 8 to
+32 mixed 0.70, 20 to 27 mixed 0.89, equal lengths 1.00 to 1.03, a single text 1.03. Packing is not suitable for a GPU:
+the host would wait for the device to find the tokens (NonZero), and every batch would have another shape.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ MASK = "attention_mask"
 OUTPUT = "z"
 PREFIX = "packing/"
 
-# What the added nodes share.
-TOKENS = PREFIX + "tokens"  # int64 [tokens]: where in the rectangle each token stands
-PLACES = PREFIX + "places"  # int64 [batch, length]: which token stands there; any where there is padding
+# Values that the added nodes share.
+TOKENS = PREFIX + "tokens"  # int64 [tokens]: position of each token in the flattened [batch, length]
+PLACES = PREFIX + "places"  # int64 [batch, length]: number of the token at a position; arbitrary for padding
 LENGTHS = PREFIX + "lengths"  # int32 [batch]
 ROWS = PREFIX + "rows"  # the shape [-1, dim]
 
-# Operators that treat each token by itself; a product does if it is one with weights.
+# Operators that treat each token separately. A product does so if its second factor is a weight.
 BY_TOKEN = {
     "Add", "BiasGelu", "Cast", "FastGelu", "Gelu", "LayerNormalization", "MatMul", "SkipLayerNormalization",
 }  # fmt: skip
 
 
 def pack(model: onnx.ModelProto) -> onnx.ModelProto | None:
-    """A packed copy of a graph that onnxruntime fused; None if it is not made of what can be packed.
+    """Return a packed copy of a graph that onnxruntime fused, or None if it contains operators that cannot be packed.
 
-    Inputs and outputs stay as they are. Each row of the mask must be ones, then zeros.
+    Inputs and outputs do not change. Each row of the mask must be ones followed by zeros.
     """
     packed = onnx.ModelProto.FromString(model.SerializeToString())
     nodes = list(packed.graph.node)
@@ -67,14 +67,14 @@ def pack(model: onnx.ModelProto) -> onnx.ModelProto | None:
 
 
 def _packable(nodes: list[onnx.NodeProto], weights: set[str], embedded: str) -> bool:
-    """Whether all that is between the embeddings and z works by token or is a fused Attention."""
+    """Return whether every node between the embeddings and z works by token or is a fused Attention."""
     inside = {embedded}
     for node in nodes:  # in topological order
         read = [name for name in node.input if name in inside]
         if not read:
             continue
         if node.op_type == "Attention":
-            # A fifth input would be a bias by position (MPNet's, for one).
+            # A fifth input would be a position bias, as in MPNet.
             if len(node.input) != 4:
                 return False
         elif node.op_type not in BY_TOKEN or (node.op_type == "MatMul" and node.input[1] not in weights):
@@ -84,11 +84,11 @@ def _packable(nodes: list[onnx.NodeProto], weights: set[str], embedded: str) -> 
 
 
 def _attention(node: onnx.NodeProto) -> list[onnx.NodeProto]:
-    """Attention(x, weights, bias, mask) on packed tokens."""
+    """Return the nodes for Attention(x, weights, bias, mask) on packed tokens."""
     x, weights, bias, _ = node.input
     out = node.output[0]
-    told = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    kept = {name: told[name] for name in ("num_heads", "mask_filter_value", "scale") if name in told}
+    given = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    kept = {name: given[name] for name in ("num_heads", "mask_filter_value", "scale") if name in given}
     parts = [f"{out}/{part}" for part in ("query", "key", "value")]
     core = helper.make_node(
         "MultiHeadAttention", [*parts, bias, LENGTHS], [out + "/core"], name=out + "/core", domain="com.microsoft",
@@ -104,7 +104,7 @@ def _attention(node: onnx.NodeProto) -> list[onnx.NodeProto]:
 
 
 def _index() -> list[onnx.NodeProto]:
-    """Where tokens stand, from the mask."""
+    """Return the nodes that compute TOKENS, PLACES and LENGTHS from the mask."""
     flat, count = PREFIX + "flat", PREFIX + "count"
     return [
         _node("Reshape", [MASK, PREFIX + "flat_shape"], flat),

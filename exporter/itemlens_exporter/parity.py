@@ -1,4 +1,4 @@
-"""Is a graph true to its checkpoint? The largest cosine distance of v over varied inputs, single and in
+"""Parity check: the largest cosine distance of v between a graph and its checkpoint over varied inputs, single and in
 batches."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LIMITS = {Precision.FP32: 1e-5, Precision.FP16: 1e-3, Precision.INT8: 2e-2}
 
 @dataclass(frozen=True)
 class Measured:
-    """A row of the parity table and the time the single inputs took, seconds."""
+    """A row of the parity table, and the time of the single inputs, seconds."""
 
     parity: Parity
     seconds: float
@@ -58,7 +58,7 @@ def _distances(
 
 
 def cosine_distance(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """1 - cos of matching rows of [N, dim], computed without cancellation; infinite where it is undefined."""
+    """Return 1 - cos of matching rows of [N, dim], computed without cancellation; infinite if undefined."""
     units = []
     for rows in (a, b):
         exact = rows.astype(np.float64)

@@ -1,5 +1,5 @@
-"""The inputs that parity is measured on: varied, generated, the same on every machine. `seed` 0 is the parity
-set; another seed gives others of the same kinds, to calibrate int8 on."""
+"""Generated inputs for the parity check, identical on every machine. `seed` 0 is the parity set; other seeds give
+inputs of the same kinds to calibrate int8."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ _EDGE = (
 
 
 def texts(seed: int = 0) -> list[str]:
-    """236 texts: edge cases, titles, sentences and pages; English, Chinese, emoji, mixed; up to past any
-    model."""
+    """Return 236 texts: edge cases, titles, sentences and pages in English, Chinese, emoji and mixtures. Some are
+    longer than any model reads."""
     rng = random.Random(f"texts {seed}")
     english, chinese, emoji = _ENGLISH.split(), _CHINESE.split(), _EMOJI.split()
     vocabularies = [english, chinese, english + emoji, english + chinese, chinese + emoji]
@@ -69,8 +69,8 @@ def texts(seed: int = 0) -> list[str]:
 
 
 def pictures(seed: int = 0) -> list[bytes]:
-    """208 image files (PNG and JPEG, 8 to 420 pixels a side): flat, gradients, noise, shapes, textures,
-    scenes."""
+    """Return 208 image files (PNG and JPEG, sides of 8 to 420 pixels): flat colours, gradients, noise, shapes,
+    textures, scenes."""
     rng = np.random.default_rng([seed, 208])
     kinds: tuple[Callable[[np.random.Generator, int, int], Image.Image], ...] = (
         _gradient, _noise, _shapes, _stripes, _scene, _scene, _clouds, _flat,
@@ -131,7 +131,7 @@ def _shapes(rng: np.random.Generator, height: int, width: int) -> Image.Image:
 
 
 def _scene(rng: np.random.Generator, height: int, width: int) -> Image.Image:
-    """Like a photo: a soft background, things on it with shading and a shadow, blur, grain."""
+    """Return a picture like a photo: a soft background, shapes, shading, blur and grain."""
     image = _clouds(rng, height, width)
     _draw(image, rng, int(rng.integers(2, 6)))
     image = Image.blend(image, _gradient(rng, height, width), float(rng.uniform(0.1, 0.5)))

@@ -1,4 +1,4 @@
-"""Picture checkpoints: networks that end in a grid of cells, whose mean is the picture's vector."""
+"""Picture checkpoints: networks that end in a grid of cells. The mean of the cells is the picture's vector."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ class PictureCheckpoint:
     def export(self, path: Path) -> None:
         """Write the optimised fp32 graph: attention fused, constants and batch norms folded.
 
-        Only onnxruntime's hardware-independent "basic" passes are baked in; the server's session does the
-        rest (the blocked layout for convolutions differs by processor).
+        Only onnxruntime's hardware-independent "basic" passes are applied. The server's session applies the
+        rest, since the blocked layout of convolutions differs by processor.
         """
         pre = self.preprocessing
         example = {"pixels": torch.zeros(2, 3, pre.height, pre.width)}
@@ -85,7 +85,7 @@ class PictureCheckpoint:
         traced.unlink()
 
     def samples(self) -> Samples:
-        """The parity pictures, decoded and prepared as the server does it."""
+        """Return the parity pictures, decoded and prepared as the server does."""
         prepared = self.prepare(parity_inputs.pictures())
         groups = [list(range(i, min(i + BATCH, len(prepared)))) for i in range(0, len(prepared), BATCH)]
         return Samples(
@@ -95,22 +95,22 @@ class PictureCheckpoint:
         )
 
     def int8(self, fp32: Path, folder: Path) -> Iterator[Iterator[Int8]]:
-        """Static int8 graphs."""
+        """Return ladders of static int8 graphs."""
         prepared = self.prepare(parity_inputs.pictures(seed=1)[::2])
         feeds: list[Feed] = [{"pixels": prepared[i : i + 1]} for i in range(len(prepared))]
         return quantise.picture(fp32, folder, feeds, self.transformer)
 
     def with_preprocessing(self, spec: EncoderSpec, directory: Path, folder: str) -> EncoderSpec:
-        """`spec` with how pictures are prepared; writes nothing."""
+        """Return `spec` with the preprocessing of pictures. It needs no files."""
         return spec.model_copy(update={"picture": self.preprocessing})
 
     def prepare(self, encoded: Sequence[bytes]) -> npt.NDArray[np.float32]:
-        """Image files to float32 [N, 3, H, W]."""
+        """Return image files as float32 [N, 3, H, W]."""
         pre = self.preprocessing
         return np.stack([normalise(pictures.read(data, pre, MAX_PIXELS).image, pre) for data in encoded])
 
     @torch.inference_mode()
     def reference(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The checkpoint's own v, float32 [N, dim]."""
+        """Return v computed by the checkpoint, float32 [N, dim]."""
         v: torch.Tensor = self._pooled(torch.from_numpy(pixels))["v"]
         return v.numpy()

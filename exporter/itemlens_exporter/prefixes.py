@@ -1,4 +1,4 @@
-"""What a checkpoint was trained to have before a text that asks and before one that describes an item."""
+"""The prefixes of query and item texts that a checkpoint was trained with."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 from itemlens_exporter import hub
 from itemlens_exporter.errors import ExportError
 
-# Names of prompts in config_sentence_transformers.json, the first found is taken. sentence-transformers itself takes
-# the first and the third to fifth.
+# Names of prompts in config_sentence_transformers.json; the first one found is used. sentence-transformers itself
+# uses "query", "document", "passage" and "corpus".
 _QUERY = ("query", "search_query", "retrieval.query")
 _ITEM = ("document", "passage", "corpus", "search_document", "retrieval.passage")
 
 _SEARCH_EN = "Represent this sentence for searching relevant passages: "
 _SEARCH_ZH = "为这个句子生成表示以用于检索相关文章："
 
-# Checkpoints by name whose files may say nothing, with the prefixes of their model cards.
+# Name patterns of checkpoints whose files may lack prompts, with the prefixes from their model cards.
 _KNOWN = (
     (r"e5-(small|base|large)(?!.*instruct)", "query: ", "passage: "),
     (r"bge-(small|base|large)-en", _SEARCH_EN, ""),
@@ -31,15 +31,15 @@ _KNOWN = (
 
 @dataclass(frozen=True)
 class Prefixes:
-    """query, item: what stands before a text. origin: where that is known from, for people; empty: nothing is known,
-    and it may be that the checkpoint needs some."""
+    """query, item: the prefixes. origin: where they are known from, for people; empty if nothing is known, in which
+    case the checkpoint may still need prefixes."""
 
     query: str = ""
     item: str = ""
     origin: str = ""
 
     def overridden(self, query: str | None, item: str | None) -> Prefixes:
-        """These, but for those that are given."""
+        """Return these prefixes, replaced by those that are given."""
         if query is None and item is None:
             return self
         given = [
@@ -55,7 +55,7 @@ class Prefixes:
 
 
 def read(folder: Path, name: str) -> Prefixes:
-    """What the checkpoint's files say, else what is known of one of this name."""
+    """Return the prefixes from the checkpoint's files, or else those known for its name."""
     said = hub.read_json(folder / "config_sentence_transformers.json")
     prompts = said.object("prompts")
     texts = {key: prompts.text(key) for key in prompts.content}

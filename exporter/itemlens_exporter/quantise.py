@@ -1,9 +1,9 @@
-"""int8 graphs for the CPU, in the ways worth trying. Parity decides which is kept.
+"""int8 graphs for the CPU by several methods. The parity check decides which one is kept.
 
-A *ladder* is one way to quantise, from the boldest graph (the fastest) to the most careful; the first that
-passes is the one to keep of it. `reduce_range` (7-bit weights) is on throughout: without it, processors that
-lack VNNI saturate, and a graph is not made for one processor. It costs little (MiniLM-L6, dynamic: largest
-distance .018 with, .014 without; the same speed).
+A *ladder* is one method of quantisation, ordered from the fastest graph to the most precise. The first graph that
+passes is the candidate of its ladder. `reduce_range` (7-bit weights) is always on: without it, processors that lack
+VNNI saturate, and a graph must run on any processor. It costs little (MiniLM-L6, dynamic: largest distance 0.018 with,
+0.014 without; the same speed).
 """
 
 from __future__ import annotations
@@ -21,28 +21,30 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from itemlens_exporter import graph
 from itemlens_exporter.checkpoint import Feed, Int8
 
-# A graph with fused (contrib) operators has no inferred types for them; without this the quantiser gives up.
+# ONNX infers no types for fused (contrib) operators; without a default type the quantiser fails.
 _FUSED = {"DefaultTensorType": onnx.TensorProto.FLOAT}
-# A product's output stays in fp32, as in a dynamic graph; MiniLM-L6's largest distance is .22 otherwise.
+# A product's output stays in fp32, as in a dynamic graph. Otherwise MiniLM-L6's largest distance is 0.22.
 _FLOAT_OUTPUTS = {"OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"]}
-# Values that share a scale where a product is quantised by rows.
+# Number of values that share a scale in a product quantised by rows.
 BLOCK = 128
 
 
 def text(fp32: Path, folder: Path, feeds: Sequence[Feed]) -> Iterator[Iterator[Int8]]:
-    """Ladders for a text encoder. Largest distance, time as a share of fp32's in the same run (AMD EPYC with
-    VNNI, two threads, 236 texts one at a time; the two models on different days), and size:
+    """Yield the ladders for a text encoder.
 
-                                        MiniLM-L6             multilingual-e5-small
-    fp32                                -     1     90 MB     -     1     470 MB
-    dynamic                             .028  .51   23 MB     .012  .42   118 MB
-    dynamic, half of GELU by rows       .020  .55   23 MB
-    dynamic, GELU by rows               .017  .57   23 MB
-    dynamic, half of GELU in fp32       .020  .61   28 MB     .006  .49   129 MB
-    dynamic, GELU in fp32               .018  .68   33 MB     .003  .62   139 MB
-    static                              .035  .67   66 MB     .026  .55   422 MB
-    static, half of GELU in fp32        .032  .73   72 MB     .011  .66   433 MB
-    static, GELU in fp32                .027  .80   77 MB     .010  .8    444 MB
+    Largest distance, time as a share of fp32's in the same run, and size (AMD EPYC with VNNI, two threads, 236 texts
+    one at a time; the two models on different days):
+
+                                        MiniLM-L6               multilingual-e5-small
+    fp32                                -      1      90 MB     -      1      470 MB
+    dynamic                             0.028  0.51   23 MB     0.012  0.42   118 MB
+    dynamic, half of GELU by rows       0.020  0.55   23 MB
+    dynamic, GELU by rows               0.017  0.57   23 MB
+    dynamic, half of GELU in fp32       0.020  0.61   28 MB     0.006  0.49   129 MB
+    dynamic, GELU in fp32               0.018  0.68   33 MB     0.003  0.62   139 MB
+    static                              0.035  0.67   66 MB     0.026  0.55   422 MB
+    static, half of GELU in fp32        0.032  0.73   72 MB     0.011  0.66   433 MB
+    static, GELU in fp32                0.027  0.80   77 MB     0.010  0.8    444 MB
     """
     yield _dynamic(fp32, folder, by_rows=True)
     yield _dynamic(fp32, folder, by_rows=False)
@@ -50,18 +52,20 @@ def text(fp32: Path, folder: Path, feeds: Sequence[Feed]) -> Iterator[Iterator[I
 
 
 def picture(fp32: Path, folder: Path, feeds: Sequence[Feed], transformer: bool) -> Iterator[Iterator[Int8]]:
-    """Ladders for a picture encoder: static only. Dynamic convolutions are wrong (EfficientNet-Lite0:
-    distance .13 in the mean) and three times slower than fp32. Static is twice as fast; Lite0's is true on
-    photos (.035 at most) but not on smooth pictures such as drawings (.43), so that parity drops it."""
+    """Yield the ladders for a picture encoder, static only.
+
+    Dynamic convolutions are inexact (EfficientNet-Lite0: mean distance 0.13) and three times slower than fp32. Static
+    quantisation is twice as fast as fp32. Lite0's static graph is close on photos (0.035 at most) but not on smooth
+    pictures such as drawings (0.43), so it fails the parity check."""
     kinds = ["MatMul", "Gemm", "Conv"] if transformer else None
     yield _static_picture(fp32, folder, feeds, kinds)
 
 
 def _rungs(fp32: Path, rest: str) -> Iterator[tuple[list[str], str]]:
-    """Products to leave out, with words for the manifest, which call what becomes of them `rest`.
+    """Yield the products to exclude and a label for the manifest. `rest` describes what happens to them.
 
-    What GELU puts out has rare large values, and one scale for them all loses the others: of the error of a
-    dynamic MiniLM-L6, .011 in the mean, the products that read it make .006, the first layers' most of that.
+    GELU's output has rare large values, and one scale for all values loses the small ones. The products that read it
+    cause 0.006 of a dynamic MiniLM-L6's mean error of 0.011, most of it in the first layers.
     """
     after_gelu = _after_gelu(fp32)
     yield [], "all products"
@@ -72,7 +76,7 @@ def _rungs(fp32: Path, rest: str) -> Iterator[tuple[list[str], str]]:
 def _dynamic(fp32: Path, folder: Path, by_rows: bool) -> Iterator[Int8]:
     rungs = _rungs(fp32, "in int8 by rows" if by_rows else "in fp32")
     if not by_rows:
-        next(rungs)  # nothing is left out there: the same graph as by rows
+        next(rungs)  # the first rung excludes nothing: the same graph as by rows
     for excluded, label in rungs:
         path = folder / f"dynamic-{'rows' if by_rows else 'fp32'}-{len(excluded)}.onnx"
         with graph.quiet():
@@ -91,8 +95,8 @@ def _dynamic(fp32: Path, folder: Path, by_rows: bool) -> Iterator[Int8]:
 
 
 def _by_rows(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
-    """Turn the products `names` into MatMulNBits of 8 bits that computes in int8: a scale for each block of a token's
-    values instead of one for all tokens, so that one large value costs its neighbours in the block alone."""
+    """Turn the products `names` into 8-bit MatMulNBits that compute in int8. Each block of a token's values has its own
+    scale, so that a large value reduces the precision of its block only."""
     body = model.graph
     weights = {weight.name: weight for weight in body.initializer}
     for node in body.node:
@@ -106,7 +110,7 @@ def _by_rows(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
         body.initializer.remove(weights[node.input[1]])
         added = {f"{node.name}/levels": levels.astype(np.uint8), f"{node.name}/scales": scales.reshape(-1)}
         body.initializer.extend(numpy_helper.from_array(value, name) for name, value in added.items())
-        told = {"K": inputs, "N": outputs, "bits": 8, "block_size": BLOCK, "accuracy_level": 4}
+        attributes = {"K": inputs, "N": outputs, "bits": 8, "block_size": BLOCK, "accuracy_level": 4}
         node.CopyFrom(
             onnx.helper.make_node(
                 "MatMulNBits",
@@ -114,14 +118,14 @@ def _by_rows(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
                 list(node.output),
                 name=node.name,
                 domain="com.microsoft",
-                **told,
+                **attributes,
             )
         )
     return model
 
 
 def _static_text(fp32: Path, folder: Path, feeds: Sequence[Feed]) -> Iterator[Int8]:
-    # Fused Attention stays in fp32: its QDQ form is not run in int8 and only adds error.
+    # Fused Attention stays in fp32: its QDQ form does not run in int8 and only adds error.
     for excluded, label in _rungs(fp32, "in fp32"):
         path = folder / f"static-{len(excluded)}.onnx"
         _static(fp32, path, feeds, ["MatMul"], excluded)
@@ -156,8 +160,8 @@ def _static(
 
 
 def _typed(fp32: Path, kinds: list[str] | None) -> onnx.ModelProto:
-    """The graph with the types of what the nodes of `kinds` read and write. ONNX infers none behind a fused
-    operator, and static quantisation silently leaves out what it knows no type of, `_FUSED` or not."""
+    """Return the graph with the types of the inputs and outputs of the nodes of `kinds`. ONNX infers no types after a
+    fused operator, and static quantisation silently skips values without a type, even with `_FUSED`."""
     model = onnx.load(str(fp32))
     body = model.graph
     known = {value.name for value in (*body.value_info, *body.input, *body.output)}
@@ -170,7 +174,7 @@ def _typed(fp32: Path, kinds: list[str] | None) -> onnx.ModelProto:
 
 
 def _after_gelu(fp32: Path) -> list[str]:
-    """Names of the products that read the output of a GELU, in the order of the layers."""
+    """Return the names of the products that read the output of a GELU, in the order of the layers."""
     nodes = onnx.load(str(fp32), load_external_data=False).graph.node
     made_by = {output: node.op_type for node in nodes for output in node.output}
     return [

@@ -1,4 +1,4 @@
-"""What the folder of a sentence-transformers checkpoint says of the modules around its encoder."""
+"""The modules of a sentence-transformers checkpoint: its encoder, pooling and settings."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from itemlens_exporter.errors import ExportError
 
 MODULES = "modules.json"
 
-# The only ones that leave a vector the mean over its tokens, at most at another length. In this order: the encoder,
-# how its tokens are pooled, what is done to the pooled vector. Dropout is for training and may stand anywhere.
+# The supported modules, in this order: the encoder, the pooling, the scaling of the pooled vector. With them the vector
+# is the mean over its tokens, up to its length. Dropout affects training only and may occur anywhere.
 _ENCODER, _POOLING, _LENGTH, _TRAINING = "Transformer", "Pooling", "Normalize", "Dropout"
 
-# sentence-transformers has named the encoder's own settings by its architecture.
+# sentence-transformers names the file of the encoder's settings by architecture.
 _SETTINGS = tuple(
     f"sentence_{name}_config.json" for name in ("bert", "roberta", "distilbert", "camembert", "xlm-roberta")
 )
@@ -24,9 +24,9 @@ _SETTINGS = tuple(
 @dataclass(frozen=True)
 class SentenceModules:
     """encoder: the folder with config.json, weights and tokenizer
-    max_tokens: as the encoder's settings say, if they do
-    lower_case: whether texts are put into lower case first
-    prompt_left_out: the pooling's file, if it says that a prompt is no part of the mean
+    max_tokens: from the encoder's settings, if given
+    lower_case: whether texts are converted to lower case first
+    prompt_left_out: the pooling's file, if it excludes the prompt from the mean
     """
 
     encoder: Path
@@ -36,16 +36,16 @@ class SentenceModules:
 
 
 def read(folder: Path, *, mean: bool = False) -> SentenceModules:
-    """Read modules.json and the files that it names; a plain checkpoint, without one, is pooled by its mean.
+    """Read modules.json and the files that it names. A plain checkpoint has no such file and is pooled by the mean.
 
-    `mean`: take the mean over the tokens also where the checkpoint was trained to pool otherwise.
-    ExportError: a module changes the vector in a way that cannot be served, or a file is damaged.
+    `mean`: use the mean over the tokens even if the checkpoint was trained with another pooling.
+    ExportError: a module changes the vector in an unsupported way, or a file is damaged.
     """
     encoder, pooling = _folders(folder) or (folder, folder / "1_Pooling")
     said = hub.read_json(pooling / "config.json")
     if (folder / MODULES).is_file() and not said.there:
         raise ExportError(
-            f"{said.path} is missing, and {MODULES} says that it is there: get the checkpoint again"
+            f"{said.path} is missing, although {MODULES} names it: download the checkpoint again"
         )
     left_out = not mean and _check_pooling(said)
     settings = next(
@@ -66,35 +66,35 @@ def read(folder: Path, *, mean: bool = False) -> SentenceModules:
 
 
 def _folders(folder: Path) -> tuple[Path, Path] | None:
-    """The folders of the encoder and of the pooling, if the checkpoint names them."""
+    """Return the folders of the encoder and of the pooling, if the checkpoint names them."""
     path = folder / MODULES
     modules = hub.read_json_value(path)
     if modules is None:
         return None
     if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
-        raise ExportError(f"{path} holds no list of modules: get it again")
+        raise ExportError(f"{path} is not a list of modules: download it again")
     listed = [hub.JsonFile(path, module) for module in modules]
     kinds = [module.text("type").rpartition(".")[2] for module in listed]
     for number, (module, kind) in enumerate(zip(listed, kinds, strict=True)):
         if kind not in (_ENCODER, _POOLING, _LENGTH, _TRAINING):
             place = f" in {module.text('path')}" if module.text("path") else ""
             raise ExportError(
-                f"{path}: module {number}{place} is of type {module.text('type')!r}, with which the vector is not the "
-                "mean over tokens that an explanation needs: take a checkpoint with the modules "
-                f"{_ENCODER}, {_POOLING} and {_LENGTH} alone"
+                f"{path}: module {number}{place} is of type {module.text('type')!r}, but explanations need a vector "
+                "that is the mean over the tokens: use a checkpoint with only the modules "
+                f"{_ENCODER}, {_POOLING} and {_LENGTH}"
             )
     order = [kind for kind in kinds if kind != _TRAINING]
     if order not in ([_ENCODER, _POOLING], [_ENCODER, _POOLING, _LENGTH]):
         raise ExportError(
-            f"{path}: modules {', '.join(order) or 'none'} are not supported: {_ENCODER}, {_POOLING} and, if there is "
-            f"one, {_LENGTH} are, in this order"
+            f"{path}: modules {', '.join(order) or 'none'} are not supported: only {_ENCODER}, {_POOLING} and "
+            f"optionally {_LENGTH}, in this order, are"
         )
     encoder, pooling = (folder / listed[kinds.index(kind)].text("path") for kind in (_ENCODER, _POOLING))
     return encoder, pooling
 
 
 def _check_pooling(said: hub.JsonFile) -> bool:
-    """Whether a prompt is left out of the mean. ExportError where the pooling is no mean."""
+    """Return whether a prompt is left out of the mean. ExportError if the pooling is not a mean."""
     named = said.text("pooling_mode").lower()
     flags = {"mean_tokens": not named} | {
         key.removeprefix("pooling_mode_"): said.flag(key, False)
@@ -104,12 +104,12 @@ def _check_pooling(said: hub.JsonFile) -> bool:
     modes = [named] if named else [mode for mode, on in flags.items() if on]
     if modes not in (["mean"], ["mean_tokens"]):
         raise ExportError(
-            f"{said.path}: the checkpoint was trained to pool by {_listed(modes)}, and an explanation needs a mean "
-            "over tokens: take a checkpoint with mean pooling, or give --pooling mean to use this one's mean, which "
-            "you should evaluate first"
+            f"{said.path}: the checkpoint was trained to pool by {_listed(modes)}, but explanations need the mean over "
+            "the tokens: use a checkpoint with mean pooling, or give --pooling mean to use the mean of this one; "
+            "evaluate its quality first"
         )
     return not said.flag("include_prompt", True)
 
 
 def _listed(modes: Sequence[str]) -> str:
-    return " and ".join(sorted(modes)) or "nothing that the file says"
+    return " and ".join(sorted(modes)) or "an unknown method"

@@ -1,4 +1,4 @@
-"""Assemble exported encoders into a space."""
+"""Assembly of exported encoders into a space."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from itemlens_server.engine.space_list import EXPORT_PREFIX, next_created
 
 Progress = Callable[[str], None]
 
-# Of two int8 graphs that pass, the one tried later must take at most this share of the time to be chosen: the
-# choice, and so the space's id, must not hang on the noise of a measurement.
+# Of two int8 graphs that pass, the later one is chosen only if it takes less than this share of the earlier one's time.
+# The choice, and so the space's id, must not depend on the noise of a measurement.
 CLEARLY_FASTER = 0.8
 
 _MADE_WITH = ("torch", "transformers", "optimum-onnx", "onnx", "onnxruntime", "tokenizers", "pillow")
@@ -48,18 +48,18 @@ def export_space(
 ) -> Exported:
     """Export the encoders to `models`/<space_id>/ and check each graph against its checkpoint.
 
-    checkpoints: by the encoder's name in the space.
-    channels: name -> encoder; by default each encoder has one, of its name.
-    fp32 is always made.
-    pack: leave padding out of the fp32 graph of texts, if it can be (see `packing`).
-    A precision other than fp32 that fails its parity check is left out, its row kept in the manifest.
-    ExportError: a channel without an encoder, fp32 not true to the checkpoint.
+    checkpoints: by the encoder's name in the space
+    precisions: fp32 is always included; another precision that fails its parity check is left out, but its row stays
+        in the manifest
+    channels: name -> encoder; by default each encoder has one channel of the same name
+    pack: remove padding from the fp32 graph of texts, if possible (see `packing`)
+    ExportError: a channel has no encoder, or fp32 fails the parity check.
     """
     named = _channels(channels or {key: key for key in checkpoints}, checkpoints)
     try:
         models.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ExportError(f"the model repository {models} cannot be made: {error}") from error
+        raise ExportError(f"the model repository {models} cannot be created: {error}") from error
     with work_folder(models, EXPORT_PREFIX) as work:
         encoders = {
             key: _export(work, key, checkpoint, precisions, pack, progress)
@@ -75,7 +75,7 @@ def export_space(
         ).identified()
         manifest.save(work)
         target = models / manifest.space_id
-        # What is there already has the same contents by its name, but may be damaged.
+        # An existing space of this name has the same contents, but may be damaged.
         publish(work, target)
     return Exported(target, manifest)
 
@@ -83,7 +83,7 @@ def export_space(
 def _channels(channels: Mapping[str, str], checkpoints: Mapping[str, Checkpoint]) -> tuple[Channel, ...]:
     for name, key in channels.items():
         if key not in checkpoints:
-            raise ExportError(f"channel {name!r} needs a {key} encoder: name one with --{key}")
+            raise ExportError(f"channel {name!r} needs a {key} encoder: give one with --{key}")
     return tuple(
         Channel(name=name, kind=checkpoints[key].kind, encoder=key) for name, key in channels.items()
     )
@@ -103,7 +103,7 @@ def _export(
     source = dict(checkpoint.source)
 
     progress(f"{key}: tracing and optimising the fp32 graph")
-    fused = work / key / "fused.onnx"  # what all precisions are made of
+    fused = work / key / "fused.onnx"  # the source of all precisions
     checkpoint.export(fused)
     fp32 = work / key / "model.fp32.onnx"
     packed = packing.pack(onnx.load(str(fused))) if pack else None
@@ -111,7 +111,7 @@ def _export(
         graph.save(packed, fp32)
     else:
         shutil.copyfile(fused, fp32)
-    progress(f"{key}: asking the checkpoint")
+    progress(f"{key}: running the checkpoint on the parity inputs")
     samples = checkpoint.samples()
 
     def judge(precision: Precision, path: Path) -> Parity:
@@ -127,8 +127,8 @@ def _export(
     row = judge(Precision.FP32, fp32)
     if not row.passed:
         raise ExportError(
-            f"{key}: the fp32 graph is not true to the checkpoint: cosine distance {row.max:.1e}, "
-            f"limit {row.limit:.0e}"
+            f"{key}: the fp32 graph differs from the checkpoint: cosine distance {row.max:.1e}, "
+            f"limit {row.limit:.0e}; use another checkpoint"
         )
     if Precision.FP16 in precisions:
         progress(f"{key}: converting to fp16")
@@ -162,7 +162,7 @@ def _export(
 def _int8(
     folder: Path, fp32: Path, checkpoint: Checkpoint, samples: Samples, progress: Progress
 ) -> tuple[Int8 | None, Parity]:
-    """The fastest int8 graph that passes, or none, with its row or that of the best failure."""
+    """Return the fastest int8 graph that passes with its row, or None with the row of the best failure."""
     attempts = folder / "int8"
     attempts.mkdir()
     best: tuple[Int8, Measured] | None = None

@@ -1,4 +1,4 @@
-"""Text checkpoints: any BERT-family encoder whose vector is the mean over its tokens."""
+"""Text checkpoints: BERT-family encoders whose vector is the mean over the tokens."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class MeanPooled(nn.Module):
         self._types = getattr(model.config, "type_vocab_size", 0) > 0 and model.config.model_type != "mpnet"
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> dict[str, torch.Tensor]:
-        # Token types as a zeros-like node, not left out: so the graph has two inputs for every architecture,
-        # and BERT's embeddings still fuse (54 nodes; 59 where the model slices its own buffer of zeros).
+        # A zeros-like node for the token types gives the graph two inputs for every architecture, and BERT's
+        # embeddings still fuse: 54 nodes, against 59 if the model slices its own buffer of zeros.
         types = {"token_type_ids": torch.zeros_like(input_ids)} if self._types else {}
         z = self.model(input_ids=input_ids, attention_mask=attention_mask, **types).last_hidden_state
         weight = attention_mask.to(z.dtype)[..., None]
@@ -52,8 +52,7 @@ class MeanPooled(nn.Module):
 
 @dataclass(frozen=True)
 class TextCheckpoint:
-    """A text encoder with its tokenizer, in memory. `model` must compute attention by its "eager"
-    implementation."""
+    """A text encoder with its tokenizer, in memory. `model` must use the "eager" implementation of attention."""
 
     kind: ClassVar[str] = "TEXT"
 
@@ -64,7 +63,7 @@ class TextCheckpoint:
     query_prefix: str = ""
     item_prefix: str = ""
     prefixes_from: str = ""
-    """Where the prefixes are known from, for people; empty if nothing is known."""
+    """Origin of the prefixes, for people; empty if nothing is known about them."""
     unknown_token: str = "[UNK]"
     _pooled: MeanPooled = field(init=False)
     _server_tokenizer: Tokenizer = field(init=False)
@@ -87,9 +86,9 @@ class TextCheckpoint:
     def export(self, path: Path) -> None:
         """Write the optimised fp32 graph.
 
-        optimum traces, onnxruntime's transformer optimizer fuses. Against optimum's own O2 on MiniLM-L6 this
-        gives EmbedLayerNormalization on top of the same 6 Attention, 12 SkipLayerNormalization and 6
-        BiasGelu. Traced from eager attention it takes half the time that "sdpa" takes, for the same nodes.
+        optimum traces the graph, and onnxruntime's transformer optimizer fuses it. On MiniLM-L6 the result has the
+        6 Attention, 12 SkipLayerNormalization and 6 BiasGelu of optimum's O2 and EmbedLayerNormalization in addition.
+        A trace of "eager" attention takes half the time of "sdpa" and gives the same nodes.
         """
         example = torch.ones(2, 8, dtype=torch.long)
         outputs = {"v": {0: "batch"}, "z": {0: "batch", 1: "length"}}
@@ -97,23 +96,23 @@ class TextCheckpoint:
         traced = path.with_suffix(".traced")
         graph.export_graph(self._pooled, graph.optimum_config(self.model), inputs, outputs, traced)
         with graph.quiet():
-            # Heads and width 0: read from the graph, since configurations name them differently.
+            # With 0 the optimizer reads heads and width from the graph; configurations name them differently.
             fused = optimizer.optimize_model(str(traced), model_type="bert", num_heads=0, hidden_size=0)
         graph.save(fused.model, path)
         traced.unlink()
 
     def samples(self) -> Samples:
-        """The parity texts, half as queries and half as items, long ones cut."""
+        """Return the parity texts, half as queries and half as items. Long texts are cut."""
         return self._samples(parity_inputs.texts())
 
     def int8(self, fp32: Path, folder: Path) -> Iterator[Iterator[Int8]]:
-        """Dynamic and static int8 graphs."""
+        """Return ladders of dynamic and static int8 graphs."""
         texts = parity_inputs.texts(seed=1)[::3]
         feeds = [_feed([tokens.ids]) for tokens in self.tokenise(texts)]
         return quantise.text(fp32, folder, feeds)
 
     def with_preprocessing(self, spec: EncoderSpec, directory: Path, folder: str) -> EncoderSpec:
-        """`spec` with how texts are prepared; writes tokenizer.json."""
+        """Return `spec` with the preprocessing of texts. Write tokenizer.json."""
         plain = copy.deepcopy(self.tokenizer)
         plain.no_padding()
         plain.no_truncation()
@@ -124,7 +123,7 @@ class TextCheckpoint:
         return spec.model_copy(update={"text": text, "source": source})
 
     def preprocessing(self, tokenizer: File) -> TextPreprocessing:
-        """How the server prepares texts for this encoder."""
+        """Return how the server prepares texts for this encoder."""
         return TextPreprocessing(
             tokenizer=tokenizer,
             max_tokens=self.max_tokens,
@@ -134,13 +133,13 @@ class TextCheckpoint:
         )
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
-        """`texts` as the server tokenises them, every second one as a query."""
+        """Return `texts` tokenised as by the server, every second one as a query."""
         purposes: tuple[Purpose, Purpose] = ("item", "query")
         return [self._server_tokenizer.encode(text, purposes[i % 2]) for i, text in enumerate(texts)]
 
     @torch.inference_mode()
     def reference(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """The checkpoint's own v, float32 [dim], of one tokenised text."""
+        """Return v of one tokenised text computed by the checkpoint, float32 [dim]."""
         batch = torch.from_numpy(ids)[None]
         v: torch.Tensor = self._pooled(batch, torch.ones_like(batch))["v"][0]
         return v.numpy()
@@ -149,7 +148,7 @@ class TextCheckpoint:
         ids = [tokens.ids for tokens in self.tokenise(texts)]
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         groups = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
-        groups.append(order[: BATCH // 2] + order[-BATCH // 2 :])  # the most padding that there can be
+        groups.append(order[: BATCH // 2] + order[-BATCH // 2 :])  # the largest amount of padding
         return Samples(
             singles=[([i], _feed([ids[i]])) for i in range(len(ids))],
             batches=[(group, _feed([ids[i] for i in group])) for group in groups],
@@ -158,7 +157,7 @@ class TextCheckpoint:
 
 
 def _feed(batch: Sequence[npt.NDArray[np.int64]]) -> Feed:
-    """Pad to the longest. Padding is token 0 under a mask of 0: whatever it is, it must not matter."""
+    """Pad to the longest text. Padding is token 0 with mask 0; its value must not matter."""
     length = max(len(ids) for ids in batch)
     input_ids = np.zeros((len(batch), length), dtype=np.int64)
     mask = np.zeros_like(input_ids)

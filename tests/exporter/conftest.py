@@ -1,4 +1,4 @@
-"""Tiny checkpoints with random weights, made on the fly, and the real presets, exported once."""
+"""Tiny checkpoints with random weights, and the real presets, exported once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from itemlens_exporter import presets  # noqa: E402
 from itemlens_exporter.space import Exported, export_space  # noqa: E402
 from itemlens_server.engine.manifest import Precision  # noqa: E402
 
-# Threads of torch that wait for each other on a busy machine take many times as long as one alone.
+# On a busy machine several torch threads are many times slower than one, because they wait for each other.
 torch.set_num_threads(1)
 
 LETTERS = [chr(c) for c in range(33, 127)] + list("你好世界茶红跑步鞋")
@@ -37,7 +37,7 @@ def tiny_tokenizer() -> Tokenizer:
 
 @pytest.fixture
 def tiny_text(tmp_path: Path) -> Folder:
-    """Make a checkpoint's folder: tiny_text("Bert", pooling={...})."""
+    """Return a factory of checkpoint folders: tiny_text("Bert", pooling={...})."""
 
     def make(family: str = "Bert", pooling: dict[str, Any] | None = None) -> Path:
         torch.manual_seed(0)
@@ -74,7 +74,7 @@ def tiny_text(tmp_path: Path) -> Folder:
 
 @pytest.fixture
 def tiny_picture(tmp_path: Path) -> Folder:
-    """Make a checkpoint's folder: tiny_picture("ViT")."""
+    """Return a factory of checkpoint folders: tiny_picture("ViT")."""
 
     def make(family: str = "ViT", **said: Any) -> Path:
         torch.manual_seed(0)
@@ -103,7 +103,7 @@ def tiny_picture(tmp_path: Path) -> Folder:
 
 @pytest.fixture(scope="session")
 def multilingual(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """What `make demo` exports."""
+    """Return the space that `make demo` exports."""
     models_folder = tmp_path_factory.mktemp("multilingual")
     return export_space(
         {"text": presets.text("multilingual"), "image": presets.image("lite0")},
@@ -114,7 +114,7 @@ def multilingual(tmp_path_factory: pytest.TempPathFactory) -> Exported:
 
 @pytest.fixture(scope="session")
 def minilm(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """A text encoder in every precision."""
+    """Return a space with a text encoder in every precision."""
     models_folder = tmp_path_factory.mktemp("minilm")
     return export_space(
         {"text": presets.text("minilm")},

@@ -1,4 +1,4 @@
-"""int8 graphs: of several ways, the fastest that is true to the checkpoint, or none."""
+"""int8 graphs: the fastest of several methods that is close to the checkpoint, or none."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check(checkpoint: Checkpoint, ladders: list[list[Int8]]) -> None:
     for attempt in (attempt for ladder in ladders for attempt in ladder):
         row = parity.measure(attempt.path, Precision.INT8, samples, singly=attempt.singly).parity
         assert row.max < 0.5, attempt
-        # Weights alone would be quantised where a type is not known, without a word.
+        # If a type is unknown, the quantiser silently quantises the weights only.
         kinds = {node.op_type for node in onnx.load(attempt.path).graph.node}
         assert kinds & {"QuantizeLinear", "DynamicQuantizeLinear"}, attempt
 
@@ -40,7 +40,7 @@ def test_texts_are_tried_dynamic_and_static(tiny_text: Folder, tmp_path: Path) -
         ["dynamic"] * 2,
         ["static QDQ outside attention"] * 3,
     ]
-    # What the server goes by: a dynamic graph's scales depend on the whole batch.
+    # The server needs this flag: a dynamic graph's scales depend on the whole batch.
     assert all(a.singly == a.label.startswith("dynamic") for ladder in ladders for a in ladder)
     check(checkpoint, ladders)
     by_rows = [
@@ -60,14 +60,15 @@ def test_pictures_are_tried_static(tiny_picture: Folder, tmp_path: Path, family:
 
 
 class TestChoice:
-    """A ladder ends at its first graph that passes; of two ladders' graphs the clearly faster one is kept."""
+    """A ladder ends at its first graph that passes. A later ladder's graph is kept only if it is clearly faster."""
 
     @pytest.fixture
     def choose(
         self, tiny_text: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> Callable[..., tuple[str | None, list[str], float]]:
         def run(*ladders: list[tuple[str, float, float]]) -> tuple[str | None, list[str], float]:
-            """Ladders of (label, distance, seconds) -> the label kept, those tried, the table's distance."""
+            """Take ladders of (label, distance, seconds). Return the kept label, the tried ones and the table's
+            distance."""
             said = {label: (worst, seconds) for ladder in ladders for label, worst, seconds in ladder}
             tried: list[str] = []
 

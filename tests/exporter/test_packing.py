@@ -1,4 +1,4 @@
-"""Packed graphs: the same answers, with padding in attention only; what cannot be packed is left as it is."""
+"""Packed graphs give the same vectors with padding in attention only. Other graphs are not changed."""
 
 from __future__ import annotations
 

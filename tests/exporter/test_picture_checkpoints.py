@@ -1,4 +1,4 @@
-"""Vision checkpoints of transformers become graphs whose picture vector is the mean over cells."""
+"""Vision checkpoints of transformers are exported to graphs whose picture vector is the mean over the cells."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def some_pictures() -> list[bytes]:
 
 
 class TestPreprocessing:
-    """preprocessor_config.json is followed: the pixels are those of transformers' own processor."""
+    """preprocessor_config.json is followed: the pixels equal those of transformers' processor."""
 
     CASES = (
         ("ViTImageProcessor", {"size": {"height": 64, "width": 64}, "resample": 2}),
@@ -101,7 +101,7 @@ class TestPreprocessing:
         ],
     )
     def test_as_it_is_written_by_hand(self, tmp_path: Path, kind: str, said: dict[str, object]) -> None:
-        """Keys left out, null, a number for a size: read as transformers reads them."""
+        """Missing keys, null, and a number for a size are read as transformers reads them."""
         normal = {"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.4]}
         written = {"image_processor_type": kind, **normal, **said}
         (tmp_path / "preprocessor_config.json").write_text(json.dumps(written))
@@ -124,7 +124,7 @@ class TestPreprocessing:
         assert hub_picture.read_preprocessing(tmp_path, architecture)["resample"] == resample
 
     def check(self, folder: Path, kind: str, read: dict[str, Any]) -> None:
-        """The pixels are those of transformers' own processor."""
+        """The pixels equal those of transformers' processor."""
         processor = getattr(transformers, kind).from_pretrained(folder)
         pre = PicturePreprocessing(**read, grid_height=1, grid_width=1)
         for data in some_pictures():
@@ -197,7 +197,7 @@ class TestPreprocessing:
     def test_none_at_all_is_refused(self, tiny_picture: Folder) -> None:
         folder = tiny_picture("ViT")
         (folder / "preprocessor_config.json").unlink()
-        with pytest.raises(ExportError, match="how its pictures are prepared"):
+        with pytest.raises(ExportError, match="how pictures are prepared"):
             hub_picture.load(str(folder), [])
 
     def test_damaged_is_refused(self, tiny_picture: Folder) -> None:

@@ -1,4 +1,4 @@
-"""The presets, whose weights come as packages: real models, exported once."""
+"""The presets: real models with weights from packages, exported once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def opened(path: Path) -> onnxruntime.InferenceSession:
 
 
 def vectors(exported: Exported, texts: list[str], purpose: Purpose) -> npt.NDArray[np.float32]:
-    """Unit vectors of texts, from the space on disk alone."""
+    """Return unit vectors of texts, computed from the space on disk only."""
     encoder = exported.manifest.encoders["text"]
     assert encoder.text is not None
     tokenizer = Tokenizer.load(exported.directory, encoder.text)
@@ -161,7 +161,7 @@ class TestE5File:
     def test_another_file(self, tmp_path: Path) -> None:
         other = tmp_path / "other.bin"
         other.write_bytes(b"PK\3\4")
-        with pytest.raises(ExportError, match="no E5S1 file"):
+        with pytest.raises(ExportError, match="not an E5S1 file"):
             e5.load(other)
 
 

@@ -1,4 +1,4 @@
-"""A space: named by its contents, complete, and only of graphs that passed."""
+"""A space is named by its contents, is complete, and contains only graphs that passed."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class TestChannels:
 
 
 def break_graph(path: Path, size: float) -> None:
-    """Move one weight matrix of the graph."""
+    """Change one weight matrix of the graph."""
     model = onnx.load(path)
     weights = max(
         model.graph.initializer, key=lambda weight: len(weight.raw_data) if len(weight.dims) == 2 else 0
@@ -144,7 +144,7 @@ class TestParity:
             break_graph(path, 0.01)
 
         monkeypatch.setattr(TextCheckpoint, "export", broken)
-        with pytest.raises(ExportError, match="not true to the checkpoint"):
+        with pytest.raises(ExportError, match="differs from the checkpoint"):
             make(checkpoint, tmp_path / "models")
         assert list((tmp_path / "models").iterdir()) == []
 
@@ -189,7 +189,7 @@ class TestCommand:
         assert "cosine distance" in err
         assert "kept" in err
         assert Manifest.load(written).name == "bert"
-        # Nothing says whether it needs prefixes.
+        # Neither its files nor its name say whether it needs prefixes.
         assert "prefixes of texts" in err and "warning:" in err and "--query-prefix" in err
 
     def test_it_says_which_prefixes_are_used(
@@ -200,7 +200,7 @@ class TestCommand:
         text = Manifest.load(written).encoders["text"].text
         assert text is not None and (text.query_prefix, text.item_prefix) == ("ask [x]: ", "")
         err = capsys.readouterr().err
-        assert "'ask [x]: '" in err and "nothing" in err and "warning" not in err
+        assert "'ask [x]: '" in err and "none" in err and "warning" not in err
 
     @pytest.mark.parametrize(
         ("options", "says"),

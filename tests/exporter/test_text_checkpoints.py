@@ -1,4 +1,4 @@
-"""Any BERT-family checkpoint with mean pooling becomes a graph that is true to it."""
+"""Any BERT-family checkpoint with mean pooling is exported to a graph with the same vectors."""
 
 from __future__ import annotations
 
@@ -101,12 +101,12 @@ class TestPooling:
         assert hub_text.load(str(tiny_text(pooling=CLS)), [], mean=True)
 
     def test_no_mode_at_all_is_refused(self, tiny_text: Folder) -> None:
-        with pytest.raises(ExportError, match="pool by nothing"):
+        with pytest.raises(ExportError, match="pool by an unknown method"):
             hub_text.load(str(tiny_text(pooling=dict.fromkeys(CLS, False))), [])
 
 
 def describe(folder: Path, *kinds: str, pooling: dict[str, object] | None = None, encoder: str = "") -> Path:
-    """Write modules.json with the encoder and `kinds`, each in a folder by its number, and the pooling's file."""
+    """Write modules.json with the encoder and `kinds`, each in a numbered folder, and the pooling's file."""
     modules = [{"idx": 0, "name": "0", "path": encoder, "type": "sentence_transformers.models.Transformer"}]
     for n, kind in enumerate(kinds, 1):
         modules.append(
@@ -120,8 +120,8 @@ def describe(folder: Path, *kinds: str, pooling: dict[str, object] | None = None
 
 
 class TestModules:
-    """modules.json of sentence-transformers. The parity check compares with what was read, so cannot see a wrong
-    reading."""
+    """modules.json of sentence-transformers. The parity check uses the same reading of the file, so it cannot detect a
+    wrong one."""
 
     @pytest.mark.parametrize(
         "kinds",
@@ -267,7 +267,7 @@ class TestPrefixes:
             ({"prompts": {"query": 5}}, r"prompts\.query"),
             ({"prompts": {"web": "w: "}, "default_prompt_name": "nope"}, "default_prompt_name"),
             ({"default_prompt_name": 1}, "default_prompt_name"),
-            ([], "no JSON object"),
+            ([], "not a JSON object"),
         ],
     )
     def test_a_file_that_says_something_else_is_named(
@@ -294,7 +294,7 @@ def test_what_sentence_transformers_says_of_the_encoder_is_followed(tiny_text: F
 
 
 class TestDamagedFiles:
-    """A file that says what cannot be is named with the key, whatever a library would make of it."""
+    """An error names the file and the key of an impossible value, whatever a library does with it."""
 
     @pytest.mark.parametrize(
         ("file", "change", "says"),
@@ -307,7 +307,7 @@ class TestDamagedFiles:
             ("config.json", {"max_position_embeddings": 0}, "max_position_embeddings is 0"),
             ("config.json", {"model_type": "nomic_bert"}, "architecture 'nomic_bert'"),
             ("config.json", {"model_type": 5}, "model_type is 5"),
-            ("config.json", {"hidden_size": "wide"}, "no model can be made of config.json"),
+            ("config.json", {"hidden_size": "wide"}, "cannot be loaded .*do not match config.json"),
             ("tokenizer_config.json", {"model_max_length": "all"}, "model_max_length"),
         ],
     )

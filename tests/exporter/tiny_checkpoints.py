@@ -1,4 +1,4 @@
-"""What the tests of the exporter share: the size of the tiny checkpoints, and the type of what makes them."""
+"""The size of the tiny checkpoints and the type of their factories, shared by the tests of the exporter."""
 
 from __future__ import annotations
 
