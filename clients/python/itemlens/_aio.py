@@ -25,9 +25,9 @@ T = TypeVar("T")
 
 
 class AsyncClient(AwaitedUnderstand, AwaitedCatalog, AwaitedUpload):
-    """The asyncio client of an itemlens server: `Client`, awaited.
+    """Asyncio client of an itemlens server, with the methods of `Client` as coroutines.
 
-    It belongs to the event loop of its first call.
+    A client belongs to the event loop of its first call.
 
         async with itemlens.AsyncClient("localhost:50051") as client:
             found = await client.recommend(text="something for a marathon")
@@ -55,7 +55,7 @@ class AsyncClient(AwaitedUnderstand, AwaitedCatalog, AwaitedUpload):
         self._methods: dict[str, Any] = {}
 
     async def close(self) -> None:
-        """Close the connection. Calls that are under way are cancelled."""
+        """Close the connection and cancel the calls in progress."""
         self._closed = True
         if self._channel is not None:
             await self._channel.close()
@@ -71,9 +71,9 @@ class AsyncClient(AwaitedUnderstand, AwaitedCatalog, AwaitedUpload):
     async def list_items(
         self, *, page_size: int = 100, collection: str | None = None, timeout: float | None = None
     ) -> AsyncIterator[StoredItem]:
-        """All items, without pictures and vectors, in the order in which their contents were last written.
+        """Iterate over all items, without pictures and vectors, ordered by the last write of their contents.
 
-        They are fetched page by page. `page_size` is at most 1,000; `timeout` is for each page.
+        Items are fetched page by page. `page_size` is at most 1,000. `timeout` (seconds) applies to each page.
         """
         token = ""
         while True:
@@ -85,7 +85,7 @@ class AsyncClient(AwaitedUnderstand, AwaitedCatalog, AwaitedUpload):
 
     async def _run(self, steps: Steps[T]) -> T:
         if self._channel is None:
-            # Not in __init__: grpc.aio ties a channel to the loop it is made in.
+            # Not in __init__: grpc.aio ties a channel to the event loop in which it is created.
             self._channel = grpc.aio.insecure_channel(self._target, options=self._options)
             self._methods = methods(self._channel, self._caller, self._priority)
         transport = _Transport(self._methods)
@@ -134,12 +134,12 @@ class _Transport:
     async def _write(self, request: Message) -> None:
         try:
             await self._stream.write(request)
-        except asyncio.InvalidStateError:  # the stream has ended; its status says why
+        except asyncio.InvalidStateError:  # the stream has ended; reading raises its status
             if await self._read(None) is None:
                 raise Unavailable("the server ended the stream early") from None
         except grpc.RpcError as error:
-            # A write that fails as the stream ends puts INTERNAL over the server's own status
-            # (github.com/grpc/grpc/issues/36066). The next stream, if it breaks too, will tell.
+            # A write that fails while the stream ends replaces the server's status with INTERNAL
+            # (github.com/grpc/grpc/issues/36066). If the next stream breaks too, it reports the cause.
             if isinstance(from_rpc(error), ServerError):
                 raise Unavailable("the stream broke") from error
             raise

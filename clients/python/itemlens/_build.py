@@ -1,4 +1,4 @@
-"""Requests from what callers give. Pure functions; what they refuse is ValueError or TypeError."""
+"""Build requests from the caller's values. Pure functions; invalid input raises ValueError or TypeError."""
 
 from __future__ import annotations
 
@@ -37,31 +37,31 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Names:
-    """Channel names for contents that come without one. Without a space only named contents can be built."""
+    """Default channel names for contents without one. If `space` is None, every content needs a channel name."""
 
     space: Space | None = None
 
     def of(self, kind: ChannelKind) -> str:
         """Name of the space's first channel of a kind."""
         if self.space is None:
-            raise ValueError(f"name a channel of kind {kind.name}")
+            raise ValueError(f"a content without a channel name needs a space; name its {kind.name} channel")
         return self.space.first(kind)
 
 
 def needs_names(given: Item | FuseInput | UserSide) -> bool:
-    """Whether anything comes without the name of its channel."""
+    """Whether any content lacks a channel name."""
     unnamed_pictures = bool(given.pictures) and not isinstance(given.pictures, Mapping)
     return given.text is not None or given.picture is not None or unnamed_pictures
 
 
 def picture_bytes(picture: Picture) -> bytes:
-    """An encoded picture, from memory or from its file."""
+    """The encoded picture as bytes; a path is read."""
     if isinstance(picture, bytes):
         return picture
     if not isinstance(picture, str | os.PathLike):
         raise TypeError(
-            f"a picture is the bytes of a file or its path, not a {type(picture).__name__}; "
-            "save what is in memory to an io.BytesIO, as PNG, and give its getvalue()"
+            f"a picture must be the bytes of an image file or its path, not a {type(picture).__name__}; "
+            "save an image object as PNG to an io.BytesIO and pass its getvalue()"
         )
     return Path(picture).read_bytes()
 
@@ -78,7 +78,7 @@ def content(given: Content) -> common_pb2.Content:
 
 
 def contents(given: Item | FuseInput | UserSide, names: Names) -> list[common_pb2.Content]:
-    """All contents: those without a channel's name first, then by channel."""
+    """All contents: those without a channel name first, then those by channel."""
     return [content(named) for named in _contents(given, names)]
 
 
@@ -86,7 +86,7 @@ def _contents(given: Item | FuseInput | UserSide, names: Names) -> Iterator[Cont
     if given.text is not None:
         yield Content(names.of(ChannelKind.TEXT), text=given.text)
     if not isinstance(given.texts, Mapping):
-        raise TypeError("texts must be a dict from channel to text; one text by itself is `text`")
+        raise TypeError("texts must be a dict from channel to text; use `text` for a single text")
     for channel, text in given.texts.items():
         yield Content(channel, text=string(text, f"texts[{channel!r}]"))
     if given.picture is not None:
@@ -102,7 +102,7 @@ def _contents(given: Item | FuseInput | UserSide, names: Names) -> Iterator[Cont
 
 
 def _each(pictures: Sequence[Picture] | Picture) -> Sequence[Picture]:
-    """A list of pictures; one by itself, as a UserSide has it, is a list of one."""
+    """A list of pictures. A single picture, as in a UserSide, becomes a list of one."""
     return [pictures] if isinstance(pictures, bytes | str | os.PathLike) else pictures
 
 
@@ -110,11 +110,11 @@ def vector(given: Vector) -> common_pb2.Vector:
     """A vector as packed little-endian float32."""
     if not isinstance(given, Vector):
         raise TypeError(
-            f"expected an itemlens.Vector, which knows its space and role, not {type(given).__name__}"
+            f"expected an itemlens.Vector, which carries its space and role, not {type(given).__name__}"
         )
     values = np.ascontiguousarray(given.values, dtype="<f4")
     if values.ndim != 1:
-        raise ValueError(f"a vector has one axis, not shape {values.shape}")
+        raise ValueError(f"a vector must have one axis, not shape {values.shape}")
     return common_pb2.Vector(
         data=values.tobytes(),
         dimension=values.size,
@@ -125,17 +125,17 @@ def vector(given: Vector) -> common_pb2.Vector:
 
 
 def role(given: Role | str) -> common_pb2.VectorRole.ValueType:
-    """The role's number."""
+    """The proto number of a role."""
     return common_pb2.VectorRole.Value(f"VECTOR_ROLE_{one_of(given, Role, 'role').upper()}")
 
 
 def event_type(given: EventType | str) -> common_pb2.EventType.ValueType:
-    """The event type's number."""
+    """The proto number of an event type."""
     return common_pb2.EventType.Value(f"EVENT_TYPE_{one_of(given, EventType, 'type').upper()}")
 
 
 def timestamp(given: datetime | None) -> Timestamp | None:
-    """A time with its zone."""
+    """The protobuf timestamp of a datetime with a time zone."""
     if given is None:
         return None
     if not isinstance(given, datetime):
@@ -187,16 +187,16 @@ def event(given: Event) -> catalog_pb2.Event:
 
 
 def fuse_input(given: Item | FuseInput, names: Names) -> itemlens_pb2.FuseInput:
-    """What one fused vector is made of."""
+    """The contents and vectors for one fused vector."""
     vectors = given.vectors if isinstance(given, FuseInput) else ()
     return itemlens_pb2.FuseInput(contents=contents(given, names), vectors=[vector(v) for v in vectors])
 
 
 def interaction(given: Interaction | str) -> common_pb2.Interaction:
-    """A past item; a bare id is a click."""
+    """A past item. A bare id counts as a click."""
     known = Interaction(given) if isinstance(given, str) else given
     if not isinstance(known, Interaction):
-        raise TypeError(f"an item's id or an itemlens.Interaction is needed, not a {type(given).__name__}")
+        raise TypeError(f"expected an item's id or an itemlens.Interaction, not a {type(given).__name__}")
     return common_pb2.Interaction(
         item_id=string(known.item_id, "item_id"), type=event_type(known.type), time=timestamp(known.time)
     )
@@ -218,7 +218,7 @@ def channel_weights(given: Mapping[str, ChannelWeight]) -> list[common_pb2.Chann
 
 
 def merged_user_side(user: UserSide | str | None, named: UserSideFields) -> UserSide:
-    """The asking side, given whole, as a user's id or by keyword arguments."""
+    """The user side, from a UserSide, a user's id or keyword arguments."""
     if unknown := named.keys() - {field.name for field in fields(UserSide)}:
         raise TypeError(f"unexpected keyword argument {sorted(unknown)[0]!r}")
     if isinstance(user, UserSide):
@@ -230,7 +230,7 @@ def merged_user_side(user: UserSide | str | None, named: UserSideFields) -> User
 
 
 def user_side(given: UserSide, names: Names) -> common_pb2.UserSide:
-    """Who or what is asking."""
+    """The user side of a request."""
     weights = given.source_weights
     return common_pb2.UserSide(
         history=_history(given.history),
@@ -260,7 +260,7 @@ def _query_vector(given: Vector | None) -> common_pb2.Vector | None:
 
 def _history(given: Sequence[Interaction | str]) -> list[common_pb2.Interaction]:
     if isinstance(given, str):
-        raise TypeError(f"history is a list of items, not one id; write [{given!r:.60}]")
+        raise TypeError(f"history must be a list of items, not one id; write [{given!r:.60}]")
     messages = []
     for place, past in enumerate(listed(given, "history")):
         with named(f"history[{place}]"):
@@ -269,13 +269,13 @@ def _history(given: Sequence[Interaction | str]) -> list[common_pb2.Interaction]
 
 
 def all_of(kinds: type[T] | tuple[type[T], ...], given: Iterable[T], field: str) -> list[T]:
-    """A list of entries, each of which is of one of some kinds.
+    """The entries as a list, after a check of their types.
 
     Raises:
-        TypeError: it is not a list, or an entry is of another kind.
+        TypeError: `given` is not a list, or an entry has another type.
     """
     if isinstance(given, kinds):
-        raise TypeError(f"{field} is a list, not one {type(given).__name__}; write [...]")
+        raise TypeError(f"{field} must be a list, not one {type(given).__name__}; write [...]")
     entries = listed(given, field)
     for place, entry in enumerate(entries):
         check_kind(kinds, entry, f"{field}[{place}]")
@@ -283,7 +283,7 @@ def all_of(kinds: type[T] | tuple[type[T], ...], given: Iterable[T], field: str)
 
 
 def check_kind(kinds: type[T] | tuple[type[T], ...], given: T, field: str) -> None:
-    """Raise TypeError unless it is of one of some kinds."""
+    """Raise TypeError unless `given` is an instance of one of `kinds`."""
     if not isinstance(given, kinds):
         known = kinds if isinstance(kinds, tuple) else (kinds,)
         wanted = " or ".join(f"itemlens.{kind.__name__}" for kind in known)

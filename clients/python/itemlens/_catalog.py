@@ -1,4 +1,4 @@
-"""The operations of service Catalog but for uploads. Both clients have them as methods."""
+"""The operations of service Catalog, except uploads. Both clients have them as methods."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def create_collection(
     allow_existing: bool = False,
     timeout: float | None = None,
 ) -> Steps[Collection]:
-    """Make an empty collection over a space.
+    """Create an empty collection over a space.
 
     Args:
         name: 1 to 64 characters of a-z, 0-9, '_' and '-'.
         space: a space's id or name. Default: the client's, else the server's default space.
-        allow_existing: give the collection that is there, if it has the same space. Without it the call is
-            not repeated after UNAVAILABLE, since it may have been heard.
+        allow_existing: return an existing collection if it has the same space. Without it, the call is not
+            repeated after UNAVAILABLE, because the first try may have succeeded.
         timeout: seconds in all, retries included. Default: the client's.
 
     Raises:
         AlreadyExists: the name is taken.
-        FailedPrecondition: with `allow_existing`: the collection has another space.
-        InvalidArgument: it cannot be a name.
+        FailedPrecondition: with `allow_existing`, the existing collection has another space.
+        InvalidArgument: the name is invalid.
         NotFound: there is no such space.
     """
     request = pb.CreateCollectionRequest(
@@ -56,7 +56,7 @@ def create_collection(
 def get_collection(
     session: Session, name: str | None = None, *, timeout: float | None = None
 ) -> Steps[Collection]:
-    """One collection, by default the client's. NotFound if it is not there."""
+    """Return one collection, by default the client's. NotFound if it does not exist."""
     request = pb.GetCollectionRequest(name=session.where(name))
     deadline = session.deadline(timeout)
     reply = yield from call(session, "GetCollection", request, pb.GetCollectionResponse, deadline)
@@ -64,7 +64,7 @@ def get_collection(
 
 
 def list_collections(session: Session, *, timeout: float | None = None) -> Steps[list[Collection]]:
-    """All collections, by name."""
+    """Return all collections, sorted by name."""
     deadline = session.deadline(timeout)
     request = pb.ListCollectionsRequest()
     reply = yield from call(session, "ListCollections", request, pb.ListCollectionsResponse, deadline)
@@ -88,9 +88,9 @@ def update_collection(
 
 
 def delete_collection(session: Session, name: str, *, timeout: float | None = None) -> Steps[None]:
-    """Delete a collection with its items and events. NotFound if it is not there.
+    """Delete a collection with its items and events. NotFound if it does not exist.
 
-    Not repeated after UNAVAILABLE, since it may have been heard.
+    The call is not repeated after UNAVAILABLE, because the first try may have succeeded.
     """
     session.forget(name)
     request = pb.DeleteCollectionRequest(name=string(name, "name"))
@@ -108,20 +108,20 @@ def upsert(
     collection: str | None = None,
     timeout: float | None = None,
 ) -> Steps[Written]:
-    """Add items, or replace those whose ids are there, in one call. For many, see `upload`.
+    """Add items or replace existing ones, in one call. For many items, use `upload`.
 
     Args:
-        items: the items. The collection named "default" is made if it is not there.
-        merge: add to what is stored instead of replacing it: pictures and relations are added, texts and
-            attributes set where given.
+        items: the items. The collection named "default" is created if it does not exist.
+        merge: update stored items instead of replacing them: pictures and relations are added, texts and
+            attributes are set where given.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
 
     Returns:
-        How each item went, in order: a bad one has its own error, the others are stored.
+        A WriteResult for each item, in order. A bad item has its own error; the others are stored.
 
     Raises:
-        InvalidArgument: the request as a whole is wrong, such as no or too many items.
+        InvalidArgument: the whole request is wrong, such as no or too many items.
         NotFound: there is no such collection.
     """
     deadline = session.deadline(timeout)
@@ -134,7 +134,7 @@ def upsert(
 def upsert_request(
     session: Session, items: Sequence[Item], merge: bool, collection: str, deadline: Deadline
 ) -> Steps[pb.UpsertItemsRequest]:
-    """The request for some items; asks for the space's channel names if they are needed."""
+    """The request for some items. Fetches the space's channel names if an item needs them."""
     names = Names()
     if any(_build.needs_names(item) for item in items):
         names = Names((yield from session.space_of(collection, deadline)))
@@ -152,12 +152,12 @@ def get_items(
     collection: str | None = None,
     timeout: float | None = None,
 ) -> Steps[StoredItems]:
-    """Items by id, one for each, in order; with NotFound as their error where there is none.
+    """Return a StoredItem for each id, in order. Its error is NotFound where the item does not exist.
 
     Args:
-        item_ids: which items.
-        pictures: with their pictures: small originals as they came, others at the model's input size.
-        vectors: with their ITEM vectors.
+        item_ids: ids of the items.
+        pictures: include the pictures: small ones as uploaded, others at the model's input size.
+        vectors: include the ITEM vectors.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
 
@@ -179,7 +179,7 @@ def get_items(
 def page_of_items(
     session: Session, page_size: int, page_token: str, collection: str | None, timeout: float | None
 ) -> Steps[tuple[list[StoredItem], str]]:
-    """One page of `list_items`, and the token of the next; "" at the end."""
+    """One page of `list_items` and the token of the next page, which is "" after the last page."""
     request = pb.ListItemsRequest(
         collection=session.where(collection),
         page_size=whole(page_size, "page_size"),
@@ -197,11 +197,11 @@ def delete_items(
     collection: str | None = None,
     timeout: float | None = None,
 ) -> Steps[Written]:
-    """Delete items. What others say of them (relations, events) stays.
+    """Delete items. Events and other items' relations that refer to them stay.
 
     Returns:
-        How each deletion went; NotFound where there was no such item, or where a first try that went unheard
-        deleted it.
+        A WriteResult for each id, in order. Its error is NotFound where the item does not exist, or where an
+        earlier try of this call, whose reply was lost, deleted it.
 
     Raises:
         InvalidArgument: no or too many ids.
@@ -223,11 +223,11 @@ def record_events(
     collection: str | None = None,
     timeout: float | None = None,
 ) -> Steps[Written]:
-    """Add what users did, in one call; it counts from the next answer on. For many, see `upload_events`.
+    """Record user events in one call. The next recommendation uses them. For many events, use `upload_events`.
 
     Returns:
-        How each event went, in order. One that was recorded already succeeds with the warning
-        DUPLICATE_EVENT; AlreadyExists if it says something else under the same id.
+        A WriteResult for each event, in order. An event that was recorded before succeeds with the warning
+        DUPLICATE_EVENT. If its content differs from the recorded one, its error is AlreadyExists.
 
     Raises:
         InvalidArgument: no or too many events.
@@ -245,16 +245,16 @@ def record_events(
 def delete_user(
     session: Session, user_id: str, *, collection: str | None = None, timeout: float | None = None
 ) -> Steps[int]:
-    """Delete all that is known of a user.
+    """Delete all data of a user.
 
     Args:
-        user_id: who.
-        collection: only there. Default, unlike elsewhere: in every collection, as somebody who asks to be
-            forgotten means it.
+        user_id: the user's id.
+        collection: delete in this collection only. Unlike in other calls, the default is every collection,
+            because a request to be forgotten covers all of them.
         timeout: seconds in all, retries included. Default: the client's.
 
     Returns:
-        How many events were deleted.
+        The number of deleted events.
 
     Raises:
         InvalidArgument: `user_id` is empty.

@@ -25,34 +25,34 @@ T = TypeVar("T")
 
 
 class Client(BlockingUnderstand, BlockingCatalog, BlockingUpload):
-    """A blocking client of an itemlens server. Threads may share one.
+    """Blocking client of an itemlens server. Threads may share a client.
 
         with itemlens.Client("localhost:50051") as client:
             client.upsert([itemlens.Item("a", text="red running shoes", picture=Path("a.jpg"))])
             for found in client.recommend(text="something for a marathon"):
                 print(found.item_id, found.score)
 
-    A text or picture without the name of a channel goes to the first channel of its kind; the client asks the
-    server for the names once, and again only after it moved the collection to another space itself.
+    A text or picture without a channel name goes to the first channel of its kind. The client fetches the
+    channel names once, and again only after its own `update_collection`.
 
-    Messages have at most 64 MiB in both directions; a bigger request is a ValueError; `upload` splits what it
-    is given. `options` can change the limit of replies ("grpc.max_receive_message_length").
+    A message has at most 64 MiB in both directions. A larger request raises ValueError; `upload` splits its
+    input into batches. `options` can change the limit of replies ("grpc.max_receive_message_length").
 
     Args:
-        target: the server: "host:port", "[IPv6]:port", "unix:PATH" or another gRPC target; not a URL. On this machine
-            no proxy is asked; elsewhere gRPC obeys http_proxy, https_proxy and no_proxy.
-        timeout: seconds for a call in all, retries included, unless it has its own; math.inf for no limit.
-        retry: when to try again; `Retry(attempts=1)` for never.
-        collection: the one that calls are about, unless told otherwise.
-        space: id or name of the space that `space`, `encode`, `fuse` and `create_collection` use, unless told
-            otherwise. Default: the server's.
-        caller: whose fair share of a busy server the calls are counted to. Default: the connection's.
-        priority: "bulk" lets interactive calls go ahead. Default: interactive, but for uploads.
+        target: the server: "host:port", "[IPv6]:port", "unix:PATH" or another gRPC target; not a URL. Local
+            targets use no proxy; for others gRPC obeys http_proxy, https_proxy and no_proxy.
+        timeout: default timeout of a call in seconds, retries included; math.inf for no limit.
+        retry: when to try again; `Retry(attempts=1)` turns retries off.
+        collection: default collection of the calls.
+        space: id or name of the default space of `space`, `encode`, `fuse` and `create_collection`. Default:
+            the server's default space.
+        caller: name under which a busy server counts the calls for fair scheduling. Default: the connection.
+        priority: "bulk" lets interactive calls go first. Default: "bulk" for uploads, else "interactive".
         options: further gRPC channel options.
 
     Raises:
         ValueError: `target` is a URL, has no port, or is not an address.
-        ItemlensError: from every call; the classes below it say what is wrong.
+        ItemlensError: every call can raise it; its subclasses say what is wrong.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Client(BlockingUnderstand, BlockingCatalog, BlockingUpload):
         self._methods = methods(self._channel, caller, priority)
 
     def close(self) -> None:
-        """Close the connection. Calls that are under way are cancelled."""
+        """Close the connection and cancel the calls in progress."""
         self._closed = True
         self._channel.close()
 
@@ -88,9 +88,9 @@ class Client(BlockingUnderstand, BlockingCatalog, BlockingUpload):
     def list_items(
         self, *, page_size: int = 100, collection: str | None = None, timeout: float | None = None
     ) -> Iterator[StoredItem]:
-        """All items, without pictures and vectors, in the order in which their contents were last written.
+        """Iterate over all items, without pictures and vectors, ordered by the last write of their contents.
 
-        They are fetched page by page. `page_size` is at most 1,000; `timeout` is for each page.
+        Items are fetched page by page. `page_size` is at most 1,000. `timeout` (seconds) applies to each page.
         """
         token = ""
         while True:
@@ -134,8 +134,8 @@ class _Transport:
                 time.sleep(seconds)
             case Open(method, wait_for_ready):
                 self.abandon()
-                # gRPC takes the requests from a thread of its own, so they wait in a queue: the caller's
-                # iterable is then only ever read by the caller's thread, and its errors are not lost.
+                # gRPC reads the requests in its own thread. With a queue in between, only the caller's thread
+                # reads the caller's iterable, and its errors are not lost.
                 self._requests = queue.SimpleQueue()
                 requests = iter(self._requests.get, None)
                 self._stream = self._methods[method](requests, wait_for_ready=wait_for_ready)
@@ -155,7 +155,7 @@ class _Transport:
             expired.set()
             stream.cancel()
 
-        # A stream has one deadline for all of it; only a timer can bound a single read.
+        # gRPC sets one deadline for the whole stream; only a timer can bound a single read.
         timer = threading.Timer(timeout, expire) if timeout is not None else None
         if timer:
             timer.daemon = True
@@ -171,7 +171,7 @@ class _Transport:
                 timer.cancel()
 
     def abandon(self) -> None:
-        """Cancel the stream if it is open, and let the thread go that waits for its requests."""
+        """Cancel the stream if it is open, and end the thread that waits for its requests."""
         if self._stream is not None:
             self._stream.cancel()
             self._requests.put(None)

@@ -1,4 +1,4 @@
-"""Named values, each the lower-case name of the proto's."""
+"""String enums. Each value is the lower-case name of the proto's value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class EventType(StrEnum):
     """What a user did with an item."""
 
     IMPRESSION = "impression"
-    """It was shown. Does not count as interest."""
+    """The item was shown. Does not count as interest."""
     VIEW = "view"
     CLICK = "click"
     CART = "cart"
@@ -30,11 +30,11 @@ class Role(StrEnum):
     ITEM = "item"
     """Fused representation of an item."""
     QUERY = "query"
-    """The asking side."""
+    """Representation of the user or query."""
 
 
 class ChannelKind(StrEnum):
-    """What a channel understands."""
+    """Kind of content that a channel encodes."""
 
     UNSPECIFIED = "unspecified"
     TEXT = "text"
@@ -50,26 +50,26 @@ class Presence(StrEnum):
     PREDICTED = "predicted"
     """Predicted from its other channels."""
     ABSENT = "absent"
-    """Not at all: it counts neither for nor against the item."""
+    """Missing: the channel counts neither for nor against the item."""
 
 
 class PartKind(StrEnum):
-    """What a part of a score comes from."""
+    """Source of a part of a score."""
 
     UNSPECIFIED = "unspecified"
     CHANNEL = "channel"
     """A whole channel."""
     PAST_ITEM = "past_item"
-    """One past item's share in one channel."""
+    """The contribution of one past item in one channel."""
     QUERY = "query"
-    """The share of the query's own words, picture or vector in one channel."""
+    """The contribution of the query's own text, picture or vector in one channel."""
     TOKEN = "token"
-    """Some of the item's text: `start` to `end`."""
+    """A span of the item's text, from `start` to `end`."""
     CELL = "cell"
     """One cell of the item's picture: `row`, `column`."""
     SPECIAL = "special"
-    """Positions of the text that are no words: sequence marks and the model's prefix."""
+    """Token positions without words of the text: special tokens and the model's prefix."""
     BEHAVIOUR = "behaviour"
-    """Who took the past item took this next."""
+    """Users who took the past item took this item next."""
     BASELINE = "baseline"
-    """The threshold of a channel that is there: what any item of it starts from."""
+    """Minus the weighted threshold of a channel that is present or predicted."""

@@ -1,22 +1,22 @@
-"""What can go wrong, as exceptions.
+"""The client's exceptions.
 
-    ItemlensError                  any answer that is not OK; `code`, `message`, `details`
-    ├── InvalidArgument            the request is wrong: change what `violations` names
-    ├── NotFound                   a space, collection, item, user or recommendation that is not there
-    ├── AlreadyExists              an id or name that is taken
-    ├── FailedPrecondition         right request, wrong moment: the message says what to do first
+    ItemlensError                  any status that is not OK; `code`, `message`, `details`
+    ├── InvalidArgument            the request is wrong: change the fields in `violations`
+    ├── NotFound                   a space, collection, item, user or recommendation does not exist
+    ├── AlreadyExists              an id or name is taken
+    ├── FailedPrecondition         the request is valid, but not now: the message says what to do first
     ├── Overloaded                 RESOURCE_EXHAUSTED: a queue or a disk is full; retried by the client
-    ├── Unavailable                no connection, the server is going down, or something on the way cancelled the
-    │                              call; retried by the client
+    ├── Unavailable                no connection, the server is going down, or a proxy cancelled the call;
+    │                              retried by the client
     ├── DeadlineExceeded           no answer within `timeout`
     ├── Cancelled                  the client was closed during the call
-    ├── PermissionDenied           also for UNAUTHENTICATED; from a proxy: the server knows no permissions
+    ├── PermissionDenied           also for UNAUTHENTICATED; sent by a proxy, never by the server
     ├── Unimplemented              the server is older than this client
-    ├── ServerError                INTERNAL, UNKNOWN and whatever else: a fault of the server
+    ├── ServerError                INTERNAL, UNKNOWN and all other codes: a fault of the server
     └── PartialFailure             raised by `raise_for_errors()`: some entries of a batch failed
 
-Mistakes that are seen before anything is sent (a naive datetime, a matrix where a vector belongs) are plain
-ValueError and TypeError. Inside a batch an entry's own error is an attribute of its result, not raised.
+Mistakes that the client sees before it sends anything (a naive datetime, a matrix instead of a vector) raise
+ValueError or TypeError. In a batch, the error of a single entry is an attribute of its result and is not raised.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class FieldViolation:
     field: str
     """Path into the request message, such as "items[3].contents[0].picture"."""
     message: str
-    """What is wrong and what to change."""
+    """Says what is wrong and what to change."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ class ErrorDetails:
     resource_name: str = ""
     """From ResourceInfo."""
     retry_seconds: float | None = None
-    """From RetryInfo: how long to wait at least before the next try."""
+    """From RetryInfo: the shortest wait before the next try, in seconds."""
 
 
 class ItemlensError(Exception):
-    """Base of all errors that the server, or the way to it, answers with."""
+    """Base of all errors from the server or from the connection to it."""
 
     default_code = grpc.StatusCode.UNKNOWN
 
@@ -93,7 +93,7 @@ class InvalidArgument(ItemlensError):
 
 
 class NotFound(ItemlensError):
-    """Something named in the request does not exist; `details.resource_name` says what."""
+    """A resource named in the request does not exist; `details.resource_name` names it."""
 
     default_code = grpc.StatusCode.NOT_FOUND
 
@@ -105,13 +105,13 @@ class AlreadyExists(ItemlensError):
 
 
 class FailedPrecondition(ItemlensError):
-    """The request is right but cannot be met now, such as vectors of another space."""
+    """The request is valid but does not fit the present state, such as vectors of another space."""
 
     default_code = grpc.StatusCode.FAILED_PRECONDITION
 
 
 class Overloaded(ItemlensError):
-    """The server has no room for the call; `details.retry_seconds` says when to try again, if it knows."""
+    """The server has no room for the call. `details.retry_seconds` is the suggested wait, if the server sent one."""
 
     default_code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -123,19 +123,19 @@ class Unavailable(ItemlensError):
 
 
 class DeadlineExceeded(ItemlensError):
-    """There was no answer within the timeout."""
+    """No reply arrived within the timeout."""
 
     default_code = grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 class Cancelled(ItemlensError):
-    """The client was closed before there was an answer. What others cancel is Unavailable."""
+    """The client was closed before the reply. A call that a proxy or the server cancels is Unavailable."""
 
     default_code = grpc.StatusCode.CANCELLED
 
 
 class PermissionDenied(ItemlensError):
-    """A proxy in front of the server wants to know who the caller is. The server itself does not send it."""
+    """A proxy in front of the server refused the caller. The server itself never sends this error."""
 
     default_code = grpc.StatusCode.PERMISSION_DENIED
 
@@ -156,7 +156,7 @@ class PartialFailure(ItemlensError):
     """Some entries of a batch failed. The others are done."""
 
     failures: tuple[tuple[int, ItemlensError], ...]
-    """(place in the batch, its error) of each entry that failed."""
+    """(index in the batch, error) of each failed entry."""
 
     def __init__(self, failures: Sequence[tuple[int, ItemlensError]], total: int) -> None:
         self.failures = tuple(failures)
@@ -201,7 +201,7 @@ def raise_for_errors(errors: Iterable[ItemlensError | None]) -> None:
 
 
 def from_rpc(error: grpc.RpcError) -> ItemlensError:
-    """The typed error of a call that failed, of grpc or grpc.aio."""
+    """The typed error of a failed call of grpc or grpc.aio."""
     # Both flavours of a failed call have these three, but their common base declares none of them.
     call: Any = error
     typed = make(call.code(), call.details() or "", _details(call.trailing_metadata() or ()))
@@ -219,7 +219,7 @@ def from_status(status: common_pb2.ItemStatus) -> ItemlensError | None:
 
 
 def make(code: grpc.StatusCode, message: str, details: ErrorDetails | None = None) -> ItemlensError:
-    """The error class that belongs to a code."""
+    """An error of the class that belongs to a status code."""
     return _CLASSES.get(code, ServerError)(message, code, details)
 
 

@@ -1,7 +1,7 @@
 """Operations as methods of the two clients: `blocking` ones and `awaited` ones.
 
-Each module of operations ends with two classes that list its operations, one a flavour. `Client` inherits
-from the one, `AsyncClient` from the other, and each says how it runs an operation's steps.
+Each module of operations ends with two classes that list its operations: a blocking and an awaited one.
+`Client` inherits the blocking classes, `AsyncClient` the awaited ones. Each client defines how to run steps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Blocking(ABC):
-    """What runs steps with blocking calls."""
+    """Runs steps with blocking calls."""
 
     _session: Session
 
@@ -28,7 +28,7 @@ class Blocking(ABC):
 
 
 class Awaited(ABC):
-    """What runs steps on an event loop."""
+    """Runs steps on an event loop."""
 
     _session: Session
 
@@ -61,7 +61,7 @@ def awaited(
 
 
 def _signature(operation: Callable[..., Any]) -> inspect.Signature:
-    """The signature that an operation has as a method: `self` for the session, the result for the steps."""
+    """The signature of an operation as a method: `self` replaces the session, the result replaces the steps."""
     signature = inspect.signature(operation)
     first, *others = signature.parameters.values()
     result = str(signature.return_annotation).removeprefix("Steps[").removesuffix("]")

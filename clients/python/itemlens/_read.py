@@ -1,4 +1,4 @@
-"""Replies to what callers get. Pure functions. Arrays look into the reply's memory and are read-only."""
+"""Convert replies to result objects. Pure functions. Arrays are read-only views of the reply's memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Named = TypeVar("Named", bound=StrEnum)
 
 
 def _enum(kind: type[Named], proto: Any, prefix: str, number: int) -> Named:
-    """The member of the same name; `unspecified` for one that a newer server may send."""
+    """The enum member of the same name; `unspecified` for a value that only a newer server knows."""
     known = proto.values_by_number.get(number)
     name = known.name.removeprefix(prefix).lower() if known else "unspecified"
     return kind(name)
@@ -40,7 +40,7 @@ def warnings(given: Iterable[common_pb2.Warning]) -> tuple[Warning, ...]:
 
 
 def vector(given: common_pb2.Vector) -> Vector:
-    """A vector that came by itself."""
+    """A single vector."""
     return Vector(_floats(given.data, given.dimension), _role(given.role), given.space_id, given.channel)
 
 
@@ -50,7 +50,7 @@ def _rows(matrix: common_pb2.Matrix) -> list[Vector]:
 
 
 def space(reply: itemlens_pb2.GetSpaceResponse) -> _results.Space:
-    """What a space can do."""
+    """The description of a space."""
     kinds = itemlens_pb2.ChannelKind.DESCRIPTOR
     channels = tuple(
         _results.Channel(
@@ -66,7 +66,7 @@ def space(reply: itemlens_pb2.GetSpaceResponse) -> _results.Space:
 
 
 def statistics(reply: itemlens_pb2.GetStatisticsResponse) -> _results.Statistics:
-    """What the encoders have done."""
+    """The statistics of the encoders."""
     encoders = tuple(
         _results.EncoderStatistics(
             **{field.name: getattr(encoder, field.name) for field in encoder.DESCRIPTOR.fields}
@@ -77,7 +77,7 @@ def statistics(reply: itemlens_pb2.GetStatisticsResponse) -> _results.Statistics
 
 
 def encoded(reply: itemlens_pb2.EncodeResponse) -> _results.Encoded:
-    """Vectors input by input."""
+    """One result for each input."""
     matrices = {matrix.channel: _rows(matrix) for matrix in reply.matrices}
 
     def encoded_input(result: itemlens_pb2.EncodeResult) -> _results.EncodedInput:
@@ -89,7 +89,7 @@ def encoded(reply: itemlens_pb2.EncodeResponse) -> _results.Encoded:
 
 
 def fused(reply: itemlens_pb2.FuseResponse) -> _results.Fused:
-    """Vectors input by input."""
+    """One result for each input."""
     rows = _rows(reply.vectors)
     names = itemlens_pb2.Presence.DESCRIPTOR
 
@@ -127,7 +127,7 @@ def _parts(given: Iterable[common_pb2.Part]) -> tuple[_results.Part, ...]:
 
 
 def recommendations(reply: itemlens_pb2.RecommendResponse) -> _results.Recommendations:
-    """The list, and the interests it was made for."""
+    """The recommended items and the user's interests."""
     items = tuple(
         _results.Recommendation(
             item.item_id, item.position, item.score, item.interest, _parts(item.parts), item.reason
@@ -165,7 +165,7 @@ def _sum(given: itemlens_pb2.ChannelSum) -> _results.ChannelSum:
 
 
 def explanations(reply: itemlens_pb2.ExplainResponse) -> _results.Explanations:
-    """Why each item gets its score."""
+    """The explanation of each item's score."""
     results = tuple(
         _results.Explanation(
             item_id=explanation.item_id,
@@ -198,7 +198,7 @@ def collection(given: catalog_pb2.Collection) -> _stored.Collection:
 
 
 def write_result(given: catalog_pb2.WriteResult) -> _stored.WriteResult:
-    """How one entry went."""
+    """The result of one entry of a write."""
     return _stored.WriteResult(given.id, _errors.from_status(given.status), warnings(given.warnings))
 
 
@@ -207,7 +207,7 @@ def written(
     | catalog_pb2.DeleteItemsResponse
     | catalog_pb2.RecordEventsResponse,
 ) -> _stored.Written:
-    """How each entry went."""
+    """The results of all entries of a write."""
     return _stored.Written(tuple(write_result(result) for result in reply.results), reply.sequence_number)
 
 
@@ -226,7 +226,7 @@ def _item(given: catalog_pb2.Item) -> Item:
 
 
 def stored_item(given: catalog_pb2.StoredItem) -> _stored.StoredItem:
-    """An item as it is stored."""
+    """A stored item."""
     return _stored.StoredItem(
         item=_item(given.item),
         sequence_number=given.sequence_number,
@@ -236,5 +236,5 @@ def stored_item(given: catalog_pb2.StoredItem) -> _stored.StoredItem:
 
 
 def stored_items(reply: catalog_pb2.GetItemsResponse) -> _stored.StoredItems:
-    """Items as they are stored."""
+    """Stored items."""
     return _stored.StoredItems(tuple(stored_item(item) for item in reply.items), reply.space_id)

@@ -1,4 +1,4 @@
-"""What callers get: frozen dataclasses with numpy arrays, read-only; `.copy()` one to change it."""
+"""Results of calls: frozen dataclasses with read-only numpy arrays. Use `.copy()` on an array to change it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ._types import Floats, Vector
 
 @dataclass(frozen=True)
 class Warning:
-    """A warning: something that went well but may surprise."""
+    """A remark on a request that succeeded, such as a truncated text."""
 
     reason: str
     """A stable, machine-readable name, such as "TEXT_TRUNCATED" or "UNKNOWN_ITEM"."""
     message: str
     field: str
-    """Path of the request's field it is about."""
+    """Path of the request field that caused the warning."""
 
 
 class Entry(Protocol):
@@ -35,14 +35,14 @@ E = TypeVar("E", bound=Entry)
 
 
 class ListResult(Sequence[T]):
-    """A result that is mainly a list and reads like one."""
+    """A result that can be indexed and iterated like a list."""
 
     __slots__ = ()
 
     @property
     @abstractmethod
     def _listed(self) -> tuple[T, ...]:
-        """What it lists."""
+        """The entries of the list."""
 
     @overload
     def __getitem__(self, index: int) -> T: ...
@@ -61,7 +61,7 @@ class ListResult(Sequence[T]):
 @dataclass(frozen=True, eq=False)
 class BatchResult(ListResult[E], Generic[E]):
     results: tuple[E, ...]
-    """One for each entry of the request, in order. The object itself can be indexed and iterated too."""
+    """One result for each entry of the request, in order. The object itself can be indexed and iterated too."""
 
     @property
     def _listed(self) -> tuple[E, ...]:
@@ -79,22 +79,22 @@ class Channel:
     name: str
     kind: ChannelKind
     dimension: int
-    """Numbers in a CHANNEL vector."""
+    """Length of a CHANNEL vector."""
     provider: str
-    """ONNX Runtime provider that really runs the encoder."""
+    """The ONNX Runtime execution provider that runs the encoder."""
     precision: str
     """ "fp32", "fp16" or "int8"."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """What a space can do."""
+    """A space: its channels and dimensions."""
 
     space_id: str
     name: str
     channels: tuple[Channel, ...]
     fused_dimension: int
-    """Numbers in an ITEM or QUERY vector."""
+    """Length of an ITEM or QUERY vector."""
     fitted: bool
     """False until `itemlens fit` has chosen projections and weights on a catalogue."""
 
@@ -108,34 +108,34 @@ class Space:
 
 @dataclass(frozen=True)
 class EncoderStatistics:
-    """What one encoder has done since the server started. A picture counts as one token."""
+    """Statistics of one encoder since the server started. A picture counts as one token."""
 
     channel: str
     instances: int
-    """Batches that it runs at the same time."""
+    """Number of batches that run at the same time."""
     threads: int
-    """Processor threads of each."""
+    """CPU threads of each session."""
     waiting_tokens: int
     max_waiting_tokens: int
-    """Past this many an interactive call is refused."""
+    """Limit of the queue for interactive calls; a call beyond it is refused."""
     inputs: int
     batches: int
     tokens: int
     padded_tokens: int
-    """Tokens with the padding that batches needed."""
+    """Tokens, including the padding of batches."""
     joined_inputs: int
-    """Inputs that were not run again, because the same was waiting or running."""
+    """Inputs that shared the run of an equal input that was already queued or running."""
     refused_calls: int
     dropped_inputs: int
-    """Inputs that nobody waited for any more when their turn came."""
+    """Inputs that were dropped because their calls had ended before they ran."""
     run_seconds: float
     queue_seconds: float
-    """Seconds that inputs waited before they ran, summed."""
+    """Sum of the inputs' waiting times, in seconds."""
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What the encoders have done, and what the cache of vectors saved them."""
+    """Statistics of the encoders and of the vector cache."""
 
     encoders: tuple[EncoderStatistics, ...]
     cache_hits: int
@@ -145,7 +145,7 @@ class Statistics:
 
 @dataclass(frozen=True, eq=False)
 class EncodedInput:
-    """How one input of `encode` went."""
+    """The result of one input of `encode`."""
 
     channel: str
     vector: Vector | None
@@ -156,12 +156,12 @@ class EncodedInput:
 
 @dataclass(frozen=True, eq=False)
 class FusedInput:
-    """How one input of `fuse` went."""
+    """The result of one input of `fuse`."""
 
     vector: Vector | None
     """None on error."""
     presence: Mapping[str, Presence]
-    """How each channel of the space came in."""
+    """Presence of each channel of the space in the vector."""
     error: ItemlensError | None
     warnings: tuple[Warning, ...]
 
@@ -179,26 +179,28 @@ class VectorResult(BatchResult[V]):
 
         Raises:
             PartialFailure: an input failed.
-            ValueError: the inputs were of channels with different dimensions; read them one by one.
+            ValueError: the inputs belong to channels with different dimensions; read them one by one.
         """
         self.raise_for_errors()
         rows = [result.vector.values for result in self.results if result.vector]
         if len({row.shape for row in rows}) > 1:
-            raise ValueError("the inputs were of several channels; their vectors do not fit into one matrix")
+            raise ValueError(
+                "the inputs belong to channels with different dimensions; read the vectors one by one"
+            )
         return np.stack(rows) if rows else np.empty((0, 0), np.float32)
 
 
 class Encoded(VectorResult[EncodedInput]):
-    """What `encode` gives: an EncodedInput for each input, and `vectors`."""
+    """Result of `encode`: an EncodedInput for each input, and `vectors`."""
 
 
 class Fused(VectorResult[FusedInput]):
-    """What `fuse` gives: a FusedInput for each input, and `vectors`."""
+    """Result of `fuse`: a FusedInput for each input, and `vectors`."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One term of a score; those of one list add up to the score. Which fields are set depends on `kind`."""
+    """One term of a score. The parts of one list add up to the score. `kind` decides which fields are set."""
 
     kind: PartKind
     channel: str
@@ -206,22 +208,22 @@ class Part:
     value: float
     """How much it adds to the score."""
     predicted: bool = False
-    """The channel's content is not there but predicted from the item's other channels."""
+    """The item lacks the channel's content; it is predicted from the item's other channels."""
     past_item_id: str = ""
     """For PAST_ITEM and BEHAVIOUR."""
     source_channel: str = ""
-    """For TOKEN, CELL and SPECIAL: where the place is; differs from `channel` where predicted."""
+    """For TOKEN, CELL and SPECIAL: the channel of the place. It differs from `channel` where predicted."""
     text: str = ""
     """For TOKEN: the words."""
     start: int = 0
-    """For TOKEN: first character in the item's text; `text[start:end]` in Python."""
+    """For TOKEN: the index of its first character, so that `text[start:end]` is the span."""
     end: int = 0
     picture_index: int = 0
-    """For CELL: which of the item's pictures in the channel, from 0."""
+    """For CELL: index of the picture among the item's pictures in the channel, from 0."""
     row: int = 0
-    """For CELL: from the top of the feature map."""
+    """For CELL: row of the feature map, from the top."""
     column: int = 0
-    """For CELL: from the left of the feature map."""
+    """For CELL: column of the feature map, from the left."""
 
 
 @dataclass(frozen=True)
@@ -230,27 +232,27 @@ class Recommendation:
 
     item_id: str
     position: int
-    """From 1."""
+    """Position in the list, from 1."""
     score: float
-    """Comparable within one interest."""
+    """Scores are comparable within one interest only."""
     interest: int
-    """Which interest found it: index into Recommendations.interests."""
+    """Index into Recommendations.interests of the interest that found the item."""
     parts: tuple[Part, ...]
-    """With `parts=True`; they add up to the score."""
+    """Set with `parts=True`. They add up to the score."""
     reason: str
-    """With `reasons=True`."""
+    """Set with `reasons=True`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Interest:
-    """One of the things that the user is interested in."""
+    """One of the user's interests."""
 
     weight: float
     """Its share of the list."""
     item_ids: tuple[str, ...]
-    """The past items it was read from."""
+    """Ids of the past items that form the interest."""
     query_vector: Vector | None
-    """With `query_vectors=True`."""
+    """Set with `query_vectors=True`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,12 +260,12 @@ class Recommendations(ListResult[Recommendation]):
     """The best items, best first. Can be indexed and iterated."""
 
     recommendation_id: str
-    """For `explain`, and for events that come of it."""
+    """Id for `explain`, and for events that this recommendation causes."""
     space_id: str
     items: tuple[Recommendation, ...]
     interests: tuple[Interest, ...]
     eligible_items: int
-    """How many items could have been recommended after exclusions."""
+    """Number of items that could be recommended after exclusions."""
     warnings: tuple[Warning, ...]
 
     @property
@@ -278,32 +280,32 @@ class HeatMap:
     channel: str
     picture_index: int
     values: Floats
-    """With heat_map="grid": float32, shape (rows, columns) of the feature map; else of shape (0, 0)."""
+    """With heat_map="grid": float32, shape (rows, columns) of the feature map; otherwise of shape (0, 0)."""
     png: bytes
-    """With heat_map="png": the stored picture with the values laid over it."""
+    """With heat_map="png": the stored picture with the values drawn over it."""
 
 
 @dataclass(frozen=True, eq=False)
 class ChannelSum:
-    """A channel's whole sum, source by place."""
+    """A channel's sum as a matrix of sources by places."""
 
     channel: str
     sources: tuple[str, ...]
     """Rows: past, liked and disliked items by id; "" for the query's own content."""
     places: tuple[Part, ...]
-    """Columns: where in the item, each with its sum over the rows."""
+    """Columns: places in the item, each with its sum over the rows."""
     values: Floats
     """float32, shape (sources, places)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Why one item gets its score."""
+    """The explanation of one item's score."""
 
     item_id: str
     score: float
     residual: float
-    """Score minus the sum of `by_place`: rounding only."""
+    """Score minus the sum of `by_place`, which is rounding only."""
     by_channel: tuple[Part, ...]
     by_source: tuple[Part, ...]
     by_place: tuple[Part, ...]
@@ -311,12 +313,12 @@ class Explanation:
     sentence: str
     heat_maps: tuple[HeatMap, ...]
     error: ItemlensError | None
-    """Why there is no explanation."""
+    """The reason why there is no explanation; None on success."""
 
 
 @dataclass(frozen=True, eq=False)
 class Explanations(BatchResult[Explanation]):
-    """What `explain` gives: an Explanation for each item, in order."""
+    """Result of `explain`: an Explanation for each item, in order."""
 
     space_id: str
     warnings: tuple[Warning, ...]

@@ -1,4 +1,4 @@
-"""When to try a call again, and until when."""
+"""Retries and deadlines."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ._errors import RETRYABLE, ItemlensError, Unavailable
 
 @dataclass(frozen=True)
 class Retry:
-    """Tries again on UNAVAILABLE and RESOURCE_EXHAUSTED, with exponential backoff and jitter.
+    """Retry policy for UNAVAILABLE and RESOURCE_EXHAUSTED: exponential backoff with jitter.
 
-    The wait before try n + 1 is drawn from [0.5, 1] x `initial` x `multiplier`^(n - 1), at most `maximum`.
-    Where the server says how long to wait (google.rpc.RetryInfo), it is that and half the drawn wait, so that
-    callers who were turned away together do not come back together. A call never outlives its timeout: if the
-    wait would, the error is raised at once.
+    The wait before try n + 1 is drawn from [0.5, 1] x min(`initial` x `multiplier`^(n - 1), `maximum`). If the
+    server sends a wait (google.rpc.RetryInfo), half the drawn wait is added to it, so that callers that were
+    refused together do not return together. A call never exceeds its timeout: if the wait would exceed it, the
+    error is raised at once.
     """
 
     attempts: int = 6
-    """Tries in all; 1: no retries."""
+    """Tries in all, the first included; 1 turns retries off."""
     initial: float = 0.2
     """Seconds."""
     multiplier: float = 2.0
@@ -33,10 +33,10 @@ class Retry:
             raise ValueError("Retry needs attempts >= 1, initial >= 0, maximum >= 0 and multiplier >= 1")
 
     def wait(self, failures: int, error: ItemlensError, *, repeatable: bool = True) -> float | None:
-        """Seconds to wait after so many failures in a row, the last of which was `error`. None: give up.
+        """Seconds to wait after `failures` failures in a row, the last of them `error`; None to give up.
 
-        repeatable: whether the call can safely happen twice. One that cannot is tried again only where the
-        server turned it away.
+        repeatable: whether the call can safely be executed twice. Otherwise it is repeated only after a
+        refusal by the server.
         """
         if failures >= self.attempts or not isinstance(error, RETRYABLE):
             return None
@@ -44,7 +44,7 @@ class Retry:
             return None
         if not repeatable and isinstance(error, Unavailable):
             return None
-        # The exponent is bounded: past 60 doublings `maximum` has long been reached, and floats overflow.
+        # The bound on the exponent prevents a float overflow.
         drawn = min(self.initial * self.multiplier ** min(failures - 1, 60), self.maximum)
         drawn *= random.uniform(0.5, 1)
         hint = error.details.retry_seconds
@@ -60,10 +60,10 @@ class Deadline:
         self._at = time.monotonic() + seconds
 
     def left(self) -> float | None:
-        """Seconds from now, at least 0; None where there is no deadline."""
+        """Seconds from now, at least 0; None without a deadline."""
         return None if math.isinf(self._at) else max(self._at - time.monotonic(), 0.0)
 
     def allows(self, seconds: float) -> bool:
-        """Whether so many seconds are left."""
+        """Whether more than `seconds` seconds are left."""
         left = self.left()
         return left is None or seconds < left

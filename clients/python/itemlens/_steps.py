@@ -1,8 +1,8 @@
-"""What the two clients have in common, without input or output.
+"""The common part of the two clients, without input or output.
 
-An operation (`recommend`, `upload` ...) is written once, as a generator: it yields the next `Step` (make this
-call, wait so long, write to the stream), is sent the outcome, or has the typed error thrown in, and returns
-the result. `_client` performs the steps with blocking grpc, `_aio` with grpc.aio. Retries are steps too.
+An operation (`recommend`, `upload` ...) is written once, as a generator. It yields the next `Step` (make a call,
+sleep, write to the stream), receives the outcome or the typed error, and returns the result. `_client` performs
+the steps with blocking grpc, `_aio` with grpc.aio. Retries are steps too.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class Sleep:
 
 @dataclass(frozen=True)
 class Open:
-    """Open a bidirectional stream, in place of the one that may be open. A run has at most one."""
+    """Open a bidirectional stream. It replaces an open one: a run has at most one stream."""
 
     method: str
     wait_for_ready: bool
-    """Wait for a connection instead of failing where there is none."""
+    """Wait for a connection instead of failing without one."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class Read:
     """Wait for the stream's next reply. Its outcome is the reply, or None at the end of the stream."""
 
     timeout: float | None
-    """DeadlineExceeded after so many seconds."""
+    """Seconds until DeadlineExceeded."""
 
 
 @dataclass(frozen=True)
 class Finish:
-    """Say that no more requests follow, and wait for the end of the stream."""
+    """Close the sending side, and wait for the end of the stream."""
 
     timeout: float | None
 
@@ -82,7 +82,7 @@ class Done:
 
 
 def advance(steps: Steps[Any], outcome: Any, error: ItemlensError | None) -> Step | Done:
-    """Go on with an operation after a step that had an outcome, or an error."""
+    """Resume an operation with the outcome or the error of its last step."""
     try:
         return steps.throw(error) if error else steps.send(outcome)
     except StopIteration as stop:
@@ -91,7 +91,7 @@ def advance(steps: Steps[Any], outcome: Any, error: ItemlensError | None) -> Ste
 
 @dataclass
 class Session:
-    """A client's settings, and what it has learnt of the server."""
+    """A client's settings, and its cache of spaces and collections."""
 
     timeout: float
     retry: Retry
@@ -101,19 +101,19 @@ class Session:
     _space_ids: dict[str, str] = field(default_factory=dict)
 
     def where(self, collection: str | None) -> str:
-        """The collection that a call is about: its own, or the client's."""
+        """The collection of a call: its own, or the client's default."""
         return string(self.collection if collection is None else collection, "collection")
 
     def wanted(self, space: str | None) -> str:
-        """The space that a call is about: its own, or the client's."""
+        """The space of a call: its own, or the client's default."""
         return string(self.space if space is None else space, "space")
 
     def deadline(self, timeout: float | None) -> Deadline:
-        """A call's deadline: its own timeout, or the client's."""
+        """The deadline of a call, from its own timeout or the client's default."""
         return Deadline(self.timeout if timeout is None else timeout)
 
     def known_space(self, name: str, deadline: Deadline) -> Steps[Space]:
-        """A space by id or name, asked for once."""
+        """A space by id or name, fetched once."""
         if name not in self._spaces:
             request = itemlens_pb2.GetSpaceRequest(space=name)
             reply = yield from call(self, "GetSpace", request, itemlens_pb2.GetSpaceResponse, deadline)
@@ -121,7 +121,7 @@ class Session:
         return self._spaces[name]
 
     def space_of(self, collection: str, deadline: Deadline) -> Steps[Space]:
-        """The space of a collection; the server's default space where the collection is not there yet."""
+        """The space of a collection; the server's default space if the collection does not exist yet."""
         if collection not in self._space_ids:
             request = catalog_pb2.GetCollectionRequest(name=collection)
             try:
@@ -134,7 +134,7 @@ class Session:
         return (yield from self.known_space(self._space_ids[collection], deadline))
 
     def forget(self, collection: str) -> None:
-        """The collection has, or may have, another space now."""
+        """Drop the cached space of a collection, because it may have changed."""
         self._space_ids.pop(collection, None)
 
 

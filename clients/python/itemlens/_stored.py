@@ -1,4 +1,4 @@
-"""What callers get from the catalogue: collections, stored items, how writes and uploads went."""
+"""Results of the catalogue's calls: collections, stored items, reports of writes and uploads."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from ._types import Item, Vector
 
 @dataclass(frozen=True)
 class Collection:
-    """A set of items of one space, with what users did with them."""
+    """A set of items of one space, with the events of users."""
 
     name: str
     space_id: str
     item_count: int
     event_count: int
     sequence_number: int
-    """Number of its last write."""
+    """Sequence number of its last write."""
     create_time: datetime
     behaviour_sequence_number: int
-    """Number of the last event that "who took X took Y" has learnt from; 0: it has not been learnt."""
+    """Number of the last event that the behaviour model ("who took X took Y") was fitted on; 0: not fitted."""
 
 
 @dataclass(frozen=True, eq=False)
 class WriteResult:
-    """How one item or event went."""
+    """The result of one item or event of a write."""
 
     id: str
     error: ItemlensError | None
@@ -37,65 +37,65 @@ class WriteResult:
 
 @dataclass(frozen=True, eq=False)
 class Written(BatchResult[WriteResult]):
-    """What a write gives: a WriteResult for each entry, in order."""
+    """Result of a write: a WriteResult for each entry, in order."""
 
     sequence_number: int
-    """The collection's sequence number once they are stored."""
+    """The collection's sequence number after the write."""
 
 
 @dataclass(frozen=True, eq=False)
 class StoredItem:
-    """An item as it is stored."""
+    """A stored item."""
 
     item: Item
-    """Texts and pictures are by channel; pictures only where asked for."""
+    """The item, with texts and pictures by channel. Pictures are set with `pictures=True` only."""
     sequence_number: int
-    """Number of the write that stored it."""
+    """Sequence number of the write that stored it."""
     vector: Vector | None
-    """With `vectors=True`: its ITEM vector."""
+    """Its ITEM vector. Set with `vectors=True`."""
     error: ItemlensError | None
-    """NotFound where there is no such item."""
+    """NotFound if the item does not exist."""
 
 
 @dataclass(frozen=True, eq=False)
 class StoredItems(BatchResult[StoredItem]):
-    """What `get_items` gives: a StoredItem for each id, in order."""
+    """Result of `get_items`: a StoredItem for each id, in order."""
 
     space_id: str
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an upload is."""
+    """Progress of an upload."""
 
     done: int
-    """Entries that were answered for, well or not."""
+    """Entries with a result: stored or failed."""
     failed: int
     total: int | None
     """None where the source has no length."""
     seconds: float
-    """Since the upload began."""
+    """Seconds since the upload began."""
 
 
 @dataclass(frozen=True, eq=False)
 class UploadReport:
-    """How an upload went."""
+    """The result of an upload."""
 
     written: int
-    """Entries that are stored."""
+    """Number of stored entries."""
     failed: tuple[WriteResult, ...]
     warned: tuple[WriteResult, ...]
-    """Entries that are stored but have warnings."""
+    """Stored entries with warnings."""
     sequence_number: int
     """The collection's sequence number after the last batch."""
     resumed: int
-    """How often the stream broke and went on."""
+    """Number of times the upload resumed after a broken stream."""
     seconds: float
 
     def warning_counts(self) -> dict[str, int]:
-        """How many warnings there were by reason."""
+        """The number of warnings for each reason."""
         return dict(Counter(warning.reason for result in self.warned for warning in result.warnings))
 
     def raise_for_errors(self) -> None:
-        """Raise PartialFailure if an entry failed. Places are those among the failed ones."""
+        """Raise PartialFailure if an entry failed. Its indices refer to `failed`."""
         raise_for_errors(result.error for result in self.failed)

@@ -1,4 +1,4 @@
-"""What a target may look like, and whether the way to it leads through a proxy."""
+"""Checks of target addresses, and the proxy that gRPC uses for a target."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _RESOLVER = re.compile(r"(?:unix|unix-abstract|vsock):|[a-z][a-z0-9+.-]*://", re
 _NETWORK = re.compile(r"(?:dns:(?://[^/]*/)?|ipv[46]:)", re.IGNORECASE)
 _HOST_AND_PORT = re.compile(r"(\[[^\[\]/]+\]|[^:\[\]/@\s]+):(\d{1,5})")
 
-# As gRPC looks for them; the first that is set counts.
+# The variables in the order in which gRPC reads them. The first set one counts.
 _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 _EXCEPTIONS = ("no_grpc_proxy", "no_proxy")
 
 
 def check(target: str) -> str:
-    """Check a target and give it back: host:port, [IPv6]:port, unix:PATH, or what else gRPC has a resolver for.
+    """Return the target after a check. Valid: host:port, [IPv6]:port, unix:PATH, other schemes that gRPC resolves.
 
     Raises:
-        TypeError: it is not a str.
-        ValueError: it is a URL, has no port, or is not an address.
+        TypeError: the target is not a str.
+        ValueError: the target is a URL, has no port, or is not an address.
     """
     if not isinstance(target, str):
         raise TypeError(f"target must be a str such as 'localhost:50051', not a {type(target).__name__}")
@@ -32,24 +32,24 @@ def check(target: str) -> str:
 
 
 def is_local(target: str) -> bool:
-    """Whether the target is on this machine, so that no proxy is asked."""
+    """Whether the target is on this machine, so that no proxy is used."""
     return all(_is_loopback(host) for host in _hosts(target))
 
 
 def proxy(target: str, environment: Mapping[str, str] = os.environ) -> str:
-    """The proxy that gRPC asks for a target, as "host:port (from http_proxy)"; "" for none."""
+    """The proxy that gRPC uses for a target, as "host:port (from http_proxy)"; "" for none."""
     variable = next((name for name in _PROXIES if environment.get(name)), "")
     if not variable or is_local(target):
         return ""
     exceptions = next((environment[name] for name in _EXCEPTIONS if environment.get(name)), "")
     if any(_is_excepted(host, entry.strip()) for host in _hosts(target) for entry in exceptions.split(",")):
         return ""
-    # Without the user and password that it may have.
+    # Without the user and password of the proxy's URL.
     return f"{urlsplit(environment[variable]).netloc.rpartition('@')[2]} (from {variable})"
 
 
 def _hosts(target: str) -> list[str]:
-    """The hosts that a target names; none for a socket of this machine."""
+    """The hosts that a target names; none for a Unix socket."""
     if url := _URL.match(target):
         raise ValueError(
             f"target {target!r} is a URL; give host and port alone: {url[1] or 'localhost:50051'!r}"
@@ -83,7 +83,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is_excepted(host: str, entry: str) -> bool:
-    """Whether an entry of no_proxy, the end of a name or a network, is of a host."""
+    """Whether an entry of no_proxy (a domain suffix or a network) matches a host."""
     try:
         return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What both transports need of gRPC."""
+"""gRPC options, errors and limits that both transports share."""
 
 from __future__ import annotations
 
@@ -19,33 +19,35 @@ MAX_MESSAGE_BYTES = 64 << 20
 _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    # gRPC's own waits before it connects again, up to 2 minutes, would outlast the client's retries.
+    # gRPC waits up to 2 minutes before it reconnects, which is longer than the client's retries.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    # This is how long a connection may take to come about, whatever its name says.
+    # Despite its name, this option also bounds the time to establish a connection.
     ("grpc.min_reconnect_backoff_ms", 5000),
     ("grpc.max_reconnect_backoff_ms", 2000),
 )
 
 
 def channel_options(target: str, extra: Sequence[tuple[str, Any]] = ()) -> list[tuple[str, Any]]:
-    """Options of a channel to a target, for whoever makes one; a caller's own come last and win.
+    """Options of a channel to a target. The caller's options come last and override the others.
 
-    gRPC obeys http_proxy even for this machine's own addresses, where a proxy finds nobody.
+    gRPC obeys http_proxy even for local addresses, which a proxy cannot reach; the options turn that off.
     """
     proxies = [("grpc.enable_http_proxy", 0)] if is_local(target) else []
     return [*_OPTIONS, *proxies, *extra]
 
 
 def failure(error: grpc.RpcError, target: str, closed: bool) -> ItemlensError:
-    """The typed error of a call that failed. `closed`: the client was closed, which cancels its calls."""
+    """The typed error of a failed call. `closed`: the client was closed, which cancels its calls."""
     typed = from_rpc(error)
     message = typed.message
     if isinstance(typed, Cancelled) and not closed:
-        # A server with too many calls, or a proxy, cancelled it: the caller's answer is to try again.
-        typed = Unavailable(message or "the call was cancelled on the way", details=typed.details)
+        # A server with too many calls, or a proxy, cancelled the call: the caller should try again.
+        typed = Unavailable(
+            message or "the call was cancelled by the server or a proxy", details=typed.details
+        )
     elif isinstance(typed, Unavailable) and (asked := proxy(target)):
         typed = Unavailable(
-            f"{message}; calls go through the proxy {asked}, put the host into no_proxy if they should not",
+            f"{message}; calls go through the proxy {asked}; add the host to no_proxy to connect directly",
             details=typed.details,
         )
     typed.__cause__ = error
@@ -56,7 +58,7 @@ Priority: TypeAlias = Literal["interactive", "bulk"]
 
 
 def methods(channel: Any, caller: str, priority: Priority | None) -> dict[str, Any]:
-    """The callables of both services by name; no name is in both. Each tells the server who calls, if that is given."""
+    """The methods of both services by name, which is unique. Each sends the caller and priority, if given."""
     said = (("itemlens-caller", caller), ("itemlens-priority", priority))
     metadata = tuple((key, value) for key, value in said if value)
     stubs = vars(ItemLensStub(channel)) | vars(CatalogStub(channel))
@@ -64,9 +66,12 @@ def methods(channel: Any, caller: str, priority: Priority | None) -> dict[str, A
 
 
 def checked(request: Message) -> Message:
-    """The request, if it fits into a message. gRPC would say RESOURCE_EXHAUSTED, as if waiting could help."""
+    """Return the request, or raise ValueError if it exceeds the message limit.
+
+    gRPC would answer RESOURCE_EXHAUSTED, which the client retries.
+    """
     if (size := request.ByteSize()) > MAX_MESSAGE_BYTES:
         raise ValueError(
-            f"the request has {size} bytes, more than the {MAX_MESSAGE_BYTES} of a message: send less at once"
+            f"the request has {size} bytes; a message may have {MAX_MESSAGE_BYTES}; send fewer entries per call"
         )
     return request

@@ -1,4 +1,4 @@
-"""What callers give: items, events, the asking side, and the vectors that come back and go in again."""
+"""Inputs of calls: items, events, the user side, and vectors, which are results too."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from ._enums import EventType, Role
 Floats: TypeAlias = NDArray[np.float32]
 
 Picture: TypeAlias = bytes | str | os.PathLike[str]
-"""An encoded picture (JPEG, PNG, WebP, GIF, BMP or TIFF), or the path of its file, read when it is sent."""
+"""An encoded picture (JPEG, PNG, WebP, GIF, BMP or TIFF), or the path of its file. The file is read on sending."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Vector:
-    """One vector with what makes it comparable. `np.asarray(vector)` gives the numbers."""
+    """One vector with its space and role. `np.asarray(vector)` returns the numbers."""
 
     values: Floats
     """float32, shape (dimension,)."""
     role: Role
     space_id: str
-    """The space that made it. Vectors of two spaces are never compared."""
+    """Id of the space that made it. Vectors of different spaces are not comparable."""
     channel: str = ""
-    """Only with Role.CHANNEL."""
+    """Set for Role.CHANNEL only."""
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.values, dtype=dtype, copy=copy)
@@ -45,7 +45,7 @@ class Vector:
 
 @dataclass(frozen=True)
 class Content:
-    """A text or a picture, in the channel that is to understand it. Give one of the two."""
+    """A text or a picture, with the channel that encodes it. Set one of the two."""
 
     channel: str
     text: str | None = None
@@ -54,21 +54,21 @@ class Content:
 
 @dataclass(frozen=True)
 class Relation:
-    """A directed link to another item, which need not be there."""
+    """A directed link to another item. The other item does not have to exist."""
 
     type: str
-    """The caller's word for it, such as "goes_with"."""
+    """The caller's name for the relation, such as "goes_with"."""
     item_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Contents:
     text: str | None = None
-    """Its text, in the space's first TEXT channel."""
+    """A text in the space's first TEXT channel."""
     texts: Mapping[str, str] = field(default_factory=dict)
     """Texts by channel."""
     picture: Picture | None = None
-    """Its picture, in the space's first IMAGE channel."""
+    """A picture in the space's first IMAGE channel."""
     pictures: Mapping[str, Sequence[Picture]] | Sequence[Picture] = ()
     """Pictures by channel, or a list for the space's first IMAGE channel."""
 
@@ -80,65 +80,65 @@ class Item(_Contents):
     item_id: str
     """The caller's id, 1 to 256 characters."""
     attributes: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
-    """Facts such as price or brand, JSON-like; kept and given back as they are. Numbers are doubles: a whole number
-    beyond 2^53 is refused, give it as a str. Some other values are converted: tuples and arrays to lists; datetime,
-    date and time to ISO 8601; an Enum to its value; a UUID to a str; a Decimal to a number, if a double keeps its
-    digits."""
+    """Facts such as price or brand, as JSON values; the server stores and returns them unchanged. Numbers are
+    doubles: a whole number beyond 2^53 is refused, so give it as a str. Some other values are converted: tuples and
+    arrays to lists; datetime, date and time to ISO 8601; an Enum to its value; a UUID to a str; a Decimal to a
+    number, if a double keeps its digits."""
     relations: Sequence[Relation] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
 class FuseInput(_Contents):
-    """All that is known of one item, or asked for."""
+    """The contents and vectors of one item or query, for `fuse`."""
 
     vectors: Sequence[Vector] = field(default=(), kw_only=True)
-    """CHANNEL vectors as `encode` gave them, raw."""
+    """CHANNEL vectors as `encode` returned them, not scaled to unit length."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that a user did."""
+    """An action of a user on an item."""
 
     user_id: str
     item_id: str
     type: EventType | str = EventType.CLICK
     time: datetime | None = None
-    """With a time zone. Default: when the server gets it."""
+    """With a time zone. Default: the time of arrival at the server."""
     quantity: float | None = None
-    """How many. Default 1."""
+    """Quantity. Default 1."""
     value: float | None = None
-    """What it was worth, in the caller's currency."""
+    """Monetary value, in the caller's currency."""
     recommendation_id: str = ""
-    """The recommendation that it came of, if any."""
+    """The recommendation that caused the event, if any."""
     event_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """One that was recorded already is not recorded again, so sending an Event twice is safe."""
+    """Unique id. The server records each id once, so sending an Event twice is safe."""
 
 
 @dataclass(frozen=True)
 class Interaction:
-    """One thing that a user did with an item, told along with the question."""
+    """An action of a user on an item, sent with a request instead of recorded as an Event."""
 
     item_id: str
     type: EventType | str = EventType.CLICK
     time: datetime | None = None
-    """With a time zone. Without times the list's order counts, oldest first."""
+    """With a time zone. Without times, the list's order counts, oldest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelWeight:
-    """Overrides the fitted weight of one channel for one request. What is None stays as fitted."""
+    """Override of one channel's fitted weights for one request. A field that is None stays as fitted."""
 
     weight: float | None = None
-    """How much the channel's cosine counts. 0 leaves the channel out."""
+    """Weight of the channel's cosine. 0 leaves the channel out."""
     threshold: float | None = None
-    """The cosine below which an item's own content counts against it."""
+    """Cosine below which an item's own content lowers its score."""
     predicted_threshold: float | None = None
-    """The same for content that is predicted from the item's other channels."""
+    """The same for content predicted from the item's other channels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceWeights:
-    """How much each source of a UserSide counts; each is 1 unless set, negative is refused."""
+    """Weights of the sources of a UserSide. Each is 1 by default and must not be negative."""
 
     history: float | None = None
     query: float | None = None
@@ -167,30 +167,30 @@ class UserSideFields(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class UserSide:
-    """Who or what is asking: any mix of these sources. Their scores are added, each times its weight."""
+    """The user or query of a request: any mix of these sources. The score is the weighted sum over the sources."""
 
     history: Sequence[Interaction | str] = ()
-    """Items the user dealt with, oldest first; a bare item id counts as a click."""
+    """Items that the user interacted with, oldest first. A bare item id counts as a click."""
     user_id: str = ""
     """A user whose recorded events are the history. Added before `history`."""
     text: str | None = None
-    """Words that are looked for, in the space's first TEXT channel."""
+    """Query text, in the space's first TEXT channel."""
     texts: Mapping[str, str] = field(default_factory=dict)
-    """Words that are looked for, by channel."""
+    """Query texts by channel."""
     picture: Picture | None = None
-    """A picture that is looked for, in the space's first IMAGE channel."""
+    """Query picture, in the space's first IMAGE channel."""
     pictures: Mapping[str, Picture] = field(default_factory=dict)
-    """Pictures that are looked for, by channel."""
+    """Query pictures by channel."""
     liked: Sequence[str] = ()
-    """Items to find more of. They are taken as one interest."""
+    """Items to find similar ones to. They form one interest."""
     disliked: Sequence[str] = ()
-    """Items to keep away from, and what is like them."""
+    """Items to avoid, together with similar ones."""
     query_vector: Vector | None = None
-    """A ready vector of Role.QUERY, from `fuse` or from an earlier reply."""
+    """A vector of Role.QUERY, from `fuse` or from an earlier reply."""
     source_weights: SourceWeights = SourceWeights()
     channel_weights: Mapping[str, ChannelWeight] = field(default_factory=dict)
     """Changes to the fitted weights, by channel."""
     behaviour_weight: float | None = None
-    """How much "who took X took Y" counts. Default: as fitted."""
+    """Weight of the behaviour model ("who took X took Y"). Default: as fitted."""
     max_interests: int | None = None
-    """At most so many separate interests are read from the history, 1 to 5. Default 5."""
+    """Largest number of separate interests in the history, 1 to 5. Default 5."""

@@ -22,7 +22,7 @@ HeatMapFormat: TypeAlias = Literal["grid", "png"]
 
 
 def space(session: Session, name: str | None = None, *, timeout: float | None = None) -> Steps[Space]:
-    """What a space can do: its channels and dimensions.
+    """Return a space: its channels and dimensions.
 
     Args:
         name: a space's id or name. Default: the client's, else the server's default space.
@@ -41,7 +41,7 @@ def space(session: Session, name: str | None = None, *, timeout: float | None = 
 def statistics(
     session: Session, name: str | None = None, *, timeout: float | None = None
 ) -> Steps[Statistics]:
-    """What the encoders of a space have done since the server started.
+    """Return the statistics of a space's encoders since the server started.
 
     Args:
         name: a space's id or name. Default: the client's, else the server's default space.
@@ -69,7 +69,7 @@ def encode(
     space: str | None = None,
     timeout: float | None = None,
 ) -> Steps[Encoded]:
-    """Texts and pictures to vectors, one channel each.
+    """Encode texts and pictures, each to a vector of one channel.
 
     `client.encode(["red shoes", "green hat"]).vectors` is float32 of shape (2, dimension of the channel).
 
@@ -77,23 +77,22 @@ def encode(
         texts: texts for `channel`, by default the space's first TEXT channel.
         pictures: pictures for `channel`, by default the space's first IMAGE channel.
         contents: more inputs, each with its channel.
-        channel: for `texts` or `pictures`; with both of them leave it out.
-        purpose: what the inputs are for; some encoders treat what describes an item and what is looked for
-            differently.
-        unit_length: scale each vector to length 1. Not for `fuse`, which takes them raw.
+        channel: channel of `texts` or `pictures`. It cannot be given together with both.
+        purpose: whether the inputs describe items or queries. Some encoders treat them differently.
+        unit_length: scale each vector to length 1. Do not use it for vectors that go to `fuse`.
         space: a space's id or name. Default: the client's, else the server's default space.
         timeout: seconds in all, retries included. Default: the client's.
 
     Returns:
         A result for each input, in the order texts, pictures, contents. A bad input has its own error; the
-        others are served.
+        others have vectors.
 
     Raises:
-        InvalidArgument: the request as a whole is wrong, such as no or too many inputs.
+        InvalidArgument: the whole request is wrong, such as no or too many inputs.
         NotFound: there is no such space.
     """
     if channel is not None and texts and pictures:
-        raise ValueError("channel is for texts or for pictures; use contents for both")
+        raise ValueError("channel cannot be given with both texts and pictures; use contents")
     texts, pictures = strings(texts, "texts"), _listed(pictures)
     deadline = session.deadline(timeout)
     wanted = session.wanted(space)
@@ -126,23 +125,23 @@ def fuse(
     space: str | None = None,
     timeout: float | None = None,
 ) -> Steps[Fused]:
-    """What is known of each item, or asked for, to one vector each.
+    """Fuse the contents and vectors of each item or query to one vector.
 
     `np.asarray(fused[0].vector)` is float32 of shape (fused_dimension,).
 
     Args:
-        items: one vector is made of each. Of an Item only texts and pictures count.
-        role: "item" for what can be recommended, "query" for what asks: score = dot(query, item).
-        channel_weights: changes to the fitted weights by channel. Only for "query": an item holds no weights.
+        items: inputs for one vector each. Only texts and pictures of an Item count.
+        role: "item" or "query"; score = dot(query, item).
+        channel_weights: changes to the fitted weights by channel, for role "query" only.
         space: a space's id or name. Default: the client's, else the server's default space.
         timeout: seconds in all, retries included. Default: the client's.
 
     Returns:
         A result for each input, in order. A bad input has its own error (FailedPrecondition for a vector of another
-        space); the others are served.
+        space); the others have vectors.
 
     Raises:
-        InvalidArgument: the request as a whole is wrong.
+        InvalidArgument: the whole request is wrong.
         NotFound: there is no such space.
     """
     items = _build.all_of((Item, FuseInput), items, "items")
@@ -178,20 +177,20 @@ def recommend(
     timeout: float | None = None,
     **side: Unpack[UserSideFields],
 ) -> Steps[Recommendations]:
-    """The best items for a user or a query.
+    """Return the best items for a user or a query.
 
     `client.recommend(history=["a", "b"], text="for the garden", k=5)`
 
     Args:
-        user: who is asking: a user's id, or a UserSide. Its fields can be given as keyword arguments instead.
-        k: so many items. Default 10.
-        top_fraction: this share of the items that are left after exclusions, in (0, 1], instead of `k`.
+        user: a user's id, or a UserSide. Its fields can be given as keyword arguments instead.
+        k: number of items. Default 10.
+        top_fraction: share of the items that remain after exclusions, in (0, 1], instead of `k`.
         candidates: rank these items only, at most 1,000. Default: the whole collection.
         exclude_seen: leave out the items of the history and the liked and disliked ones.
-        exact: score every item instead of the candidates that the graphs find: slower, the measure of recall.
-        parts: add to each item the parts that its score is the sum of.
-        reasons: add to each item a sentence that says why, in `language`.
-        query_vectors: add to each interest its QUERY vector.
+        exact: score every item instead of the candidates from the graph indexes. Slower; use it to measure recall.
+        parts: add the parts of each item's score.
+        reasons: add to each item a sentence that explains it, in `language`.
+        query_vectors: add the QUERY vector of each interest.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
         side: the fields of UserSide: history, user_id, text, texts, picture, pictures, liked, disliked,
@@ -205,7 +204,7 @@ def recommend(
     if k is not None and top_fraction is not None:
         raise ValueError("give k or top_fraction, not both")
     if candidates is not None and not candidates:
-        # On the wire an empty list means the whole collection, which is not what an empty shortlist means.
+        # In the proto, an empty list means the whole collection. An empty list of candidates is a mistake.
         raise ValueError("candidates is empty; leave it out to rank the whole collection")
     deadline = session.deadline(timeout)
     where = session.where(collection)
@@ -243,25 +242,25 @@ def explain(
     timeout: float | None = None,
     **side: Unpack[UserSideFields],
 ) -> Steps[Explanations]:
-    """Why items get their scores, in parts that add up to them.
+    """Explain the scores of items, as parts that add up to the score.
 
     Args:
-        item_ids: which items, at most 100. With a recommendation they must be of its list.
-        user: for whom: a user's id, or a UserSide, taken as one interest. Its fields can be given as keyword
+        item_ids: ids of the items, at most 100. With a recommendation, they must be in its list.
+        user: a user's id, or a UserSide, which counts as one interest. Its fields can be given as keyword
             arguments instead.
-        recommendation_id: explain them as they were in this recommendation, instead of for `user`.
-        heat_map: draw the pictures' parts: "grid" for numbers, "png" for a picture.
-        sums: add the whole sum: every source of the user's side against every place of the item.
-        language: of the sentences.
+        recommendation_id: explain the items as scored in this recommendation, instead of for `user`.
+        heat_map: add heat maps of the pictures: "grid" for numbers, "png" for a picture.
+        sums: add each channel's matrix of the user side's sources by the item's places.
+        language: language of the sentences.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
         side: the fields of UserSide, as in `recommend`.
 
     Returns:
-        An Explanation for each item, in order. One that cannot be explained has its own error.
+        An Explanation for each item, in order. An item that cannot be explained has its own error.
 
     Raises:
-        NotFound: the server does not remember the recommendation, or there is no such collection or user.
+        NotFound: the server no longer keeps the recommendation, or there is no such collection or user.
         InvalidArgument: a field is wrong; `violations` says which.
         FailedPrecondition: `query_vector` is of another space.
     """
@@ -301,7 +300,7 @@ def _heat_map_format(given: HeatMapFormat | None) -> itemlens_pb2.HeatMapFormat.
 
 def _listed(pictures: Sequence[Picture]) -> list[Picture]:
     if isinstance(pictures, bytes | str):
-        raise TypeError("pictures is a list of pictures, not one; write [picture]")
+        raise TypeError("pictures must be a list of pictures, not one; write [picture]")
     return listed(pictures, "pictures")
 
 

@@ -1,4 +1,4 @@
-"""The bulk operations: many items or events over one stream, with a bounded number of batches in flight."""
+"""Bulk operations: many items or events over one stream, with a bounded number of batches in flight."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Entry = TypeVar("Entry")
 OnProgress: TypeAlias = Callable[[Progress], None] | bool
 
 MAX_BATCH_BYTES = 8 << 20
-"""A batch is closed early past this, so that pictures neither fill the memory nor break the message limit."""
+"""A batch ends at this size, so that pictures neither fill the memory nor exceed the message limit."""
 MAX_ENTRY_BYTES = 48 << 20
-"""With MAX_BATCH_BYTES before it still within the client's message limit."""
+"""An entry of this size after almost MAX_BATCH_BYTES still fits the client's message limit."""
 
 
 def upload(
@@ -41,29 +41,30 @@ def upload(
 ) -> Steps[UploadReport]:
     """Add or replace many items over one stream.
 
-    After UNAVAILABLE or RESOURCE_EXHAUSTED it goes on from the last acknowledged batch, as often as the
-    client's Retry allows without a batch being acknowledged in between; a server may restart meanwhile. What
-    was sent but not acknowledged is sent again, which changes nothing. So are single items that the server
-    had no room for; if an id comes more than once, the last one may then not be the one that stays.
+    After UNAVAILABLE or RESOURCE_EXHAUSTED, the upload resumes after the last acknowledged batch, even if the
+    server has restarted. It fails when the client's Retry allows no further try since the last acknowledgement.
+    Unacknowledged batches are sent again, which is safe. Items that the server had no room for are sent again
+    too; if an id occurs more than once, its last occurrence may then not be the stored one.
 
     Args:
-        items: the items, read as they are needed and never all at once. In an AsyncClient, too, this is a
-            plain iterable: one that blocks blocks the event loop.
+        items: the items, read one by one as needed. In an AsyncClient, too, this is a plain iterable, and it
+            must not block the event loop.
         merge: as in `upsert`.
-        batch_size: items a batch at most; 8 MiB close a batch too, and so does an id that is in it already.
-        in_flight: batches that are sent before the first of them is acknowledged.
+        batch_size: largest number of items in a batch. 8 MiB, or an id that is already in the batch, end a
+            batch too.
+        in_flight: largest number of batches that are sent but not acknowledged.
         progress: called after each batch; True writes a line to stderr.
         collection: default: the client's.
-        timeout: seconds to wait for the next acknowledgement, or for the server to come back. Not for the
-            whole upload, which takes as long as it takes.
+        timeout: seconds to wait for the next acknowledgement, or for the server to come back. The whole upload
+            has no time limit.
 
     Returns:
-        Counts, and the items that failed or have warnings. An item that cannot be sent (a picture file that
-        cannot be read, an attribute that JSON cannot hold) is among those that failed; the others go on.
+        Counts, and the items that failed or have warnings. An item that cannot be sent (an unreadable picture
+        file, an attribute that JSON cannot represent) counts as failed; the others are uploaded.
 
     Raises:
-        ItemlensError: what ended the upload. A note on it says how much was acknowledged; uploading
-            everything again is safe.
+        ItemlensError: the error that ended the upload. A note on it says how many entries were acknowledged.
+            Uploading everything again is safe.
     """
     where = session.where(collection)
 
@@ -102,7 +103,7 @@ def upload_events(
     where = session.where(collection)
 
     def message(event: Event) -> Steps[pb.Event]:
-        yield from ()  # a generator, as for items, that has nothing to ask
+        yield from ()  # a generator, as for items, but without a step
         return _build.event(event)
 
     def wrap(messages: list[Any]) -> pb.StreamRecordEventsRequest:
@@ -121,7 +122,7 @@ def upload_events(
 
 @dataclass(frozen=True)
 class _Bulk(Generic[Entry]):
-    """What differs between items and events."""
+    """The differences between uploads of items and of events."""
 
     kind: type[Entry]
     method: str
@@ -138,7 +139,7 @@ class _Batch:
     tries: int = 1
 
     def only(self, places: list[int]) -> _Batch:
-        """Some of its entries, for their next try."""
+        """A batch of some of its entries, for their next try."""
         ids, messages = [self.ids[i] for i in places], [self.messages[i] for i in places]
         return replace(self, ids=ids, messages=messages, tries=self.tries + 1)
 
@@ -173,9 +174,8 @@ class _Upload(Generic[Entry]):
 
     def run(self) -> Steps[UploadReport]:
         connected, failures = False, 0
-        in_flight = (
-            1  # until the stream has proved good: a refusal then costs one batch, and its status is read
-        )
+        # One batch until the first acknowledgement: a refusal then costs one batch, and its status is read.
+        in_flight = 1
         while True:
             batch = (yield from self._next()) if len(self.flying) < in_flight else None
             if batch:
@@ -184,7 +184,7 @@ class _Upload(Generic[Entry]):
                 break
             try:
                 if not connected:
-                    # After a break the server may be restarting; at the start a wrong address should be told.
+                    # After a break the server may be restarting. At the start, a wrong address must fail at once.
                     yield Open(self.bulk.method, wait_for_ready=self.resumed > 0 and self.written > 0)
                     connected = True
                 if batch:
@@ -210,9 +210,8 @@ class _Upload(Generic[Entry]):
             if wait:
                 yield Sleep(wait)
         if connected:
-            with contextlib.suppress(
-                ItemlensError
-            ):  # everything is acknowledged; how the stream ends is no matter
+            # Everything is acknowledged, so the status of the stream does not matter.
+            with contextlib.suppress(ItemlensError):
                 yield Finish(self.timeout)
         if isinstance(self.tell, _Line):
             self.tell.end()
@@ -235,17 +234,17 @@ class _Upload(Generic[Entry]):
             if entry is None:
                 break
             _build.check_kind(self.bulk.kind, entry, "an entry")
-            if self.bulk.id_of(entry) in batch.ids:  # in one request only the last of them would count
+            if self.bulk.id_of(entry) in batch.ids:  # a request stores only the last item of an id
                 self.held = entry
                 break
             try:
                 message = yield from self.bulk.message(entry)
                 if message.ByteSize() > MAX_ENTRY_BYTES:
                     raise ValueError(
-                        f"{message.ByteSize()} bytes; at most {MAX_ENTRY_BYTES} fit into a message"
+                        f"the entry has {message.ByteSize()} bytes; at most {MAX_ENTRY_BYTES} fit into a message"
                     )
             except (OSError, TypeError, ValueError) as error:
-                # Among thousands it is one bad entry, like one that the server refuses.
+                # A bad entry fails alone, like an entry that the server refuses.
                 self.failed.append(WriteResult(self.bulk.id_of(entry), InvalidArgument(str(error)), ()))
                 continue
             batch.ids.append(self.bulk.id_of(entry))
@@ -254,7 +253,7 @@ class _Upload(Generic[Entry]):
         return batch if batch.ids else None
 
     def _acknowledge(self, batch: _Batch, reply: Any) -> float | None:
-        """Note how the entries of a batch went. Seconds to wait if some are to be sent again."""
+        """Record the results of a batch. Return the seconds to wait if some entries must be sent again."""
         results = [_read.write_result(result) for result in reply.results]
         if len(results) == 1 and not results[0].id and results[0].error:  # the request as a whole was refused
             results = [replace(results[0], id=id) for id in batch.ids]
@@ -283,7 +282,7 @@ class _Upload(Generic[Entry]):
 
 
 class _Line:
-    """Progress as one line on stderr that is written over."""
+    """Progress as one line on stderr, which each update overwrites."""
 
     def __call__(self, progress: Progress) -> None:
         of = "" if progress.total is None else f" of {progress.total:,}"

@@ -1,4 +1,4 @@
-"""Python values as the wire takes them. What it cannot carry is refused, with the name of the field and the cure."""
+"""Convert Python values to proto values. The error for an invalid value names the field and the remedy."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from uuid import UUID
 import numpy as np
 
 MAX_WHOLE_NUMBER = 2**53
-"""Attributes travel as JSON does: each number is a double, which holds every whole number up to here."""
+"""Attributes are sent as google.protobuf.Struct. Its numbers are doubles, exact for whole numbers up to this one."""
 
 MAX_DEPTH = 30
-"""Levels of an attribute, as the server has it: protobuf reads at most 100 levels of messages in all."""
+"""Nesting levels of an attribute, the server's limit. Protobuf reads at most 100 levels of messages."""
 
 
 @contextmanager
 def named(what: str) -> Iterator[None]:
-    """Put `what`, such as "item 'a'", before the message of a ValueError, TypeError or OSError."""
+    """Prefix the message of a ValueError, TypeError or OSError with `what`, such as "item 'a'"."""
     try:
         yield
     except OSError as error:
@@ -34,11 +34,11 @@ def named(what: str) -> Iterator[None]:
 
 
 def string(value: object, field: str) -> str:
-    """A str that UTF-8 can hold.
+    """Return a str that UTF-8 can encode.
 
     Raises:
-        TypeError: it is something else.
-        ValueError: it holds half of a surrogate pair.
+        TypeError: the value is not a str.
+        ValueError: it contains half of a surrogate pair.
     """
     if not isinstance(value, str):
         raise TypeError(f"{field} must be a str, not {value!r:.60} of type {type(value).__name__}")
@@ -46,21 +46,21 @@ def string(value: object, field: str) -> str:
         value.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"{field} has half of a surrogate pair at position {error.start}, which UTF-8 cannot hold; remove it, "
-            "or read the text with the encoding that it was written in"
+            f"{field} has half of a surrogate pair at position {error.start}, which UTF-8 cannot encode; remove "
+            "it, or decode the text with the encoding in which it was written"
         ) from None
     return value
 
 
 def strings(values: object, field: str) -> list[str]:
-    """A list of str. One str by itself is refused: it would be taken apart into its letters."""
+    """Return a list of str. A single str is refused, because it would be split into characters."""
     if isinstance(values, str):
-        raise TypeError(f"{field} is a list, not one id; write [{values!r:.60}]")
+        raise TypeError(f"{field} must be a list, not one id; write [{values!r:.60}]")
     return [string(value, f"{field}[{place}]") for place, value in enumerate(listed(values, field))]
 
 
 def listed(values: object, field: str) -> list[Any]:
-    """All of an iterable."""
+    """Return the elements of an iterable as a list."""
     try:
         return list(values)  # type: ignore[call-overload, no-any-return]
     except TypeError:
@@ -77,12 +77,12 @@ def number(value: object, field: str) -> float:
 
 
 def optional_number(value: object, field: str) -> float | None:
-    """A finite number, or None for what is not given."""
+    """A finite number; None stays None."""
     return None if value is None else number(value, field)
 
 
 def whole(value: object, field: str) -> int:
-    """A whole number from 0 on that 32 bits hold."""
+    """A whole number from 0 to 2^32 - 1."""
     if not isinstance(value, int | np.integer):
         raise TypeError(f"{field} must be a whole number, not {value!r:.60} of type {type(value).__name__}")
     if not 0 <= value < 2**32:
@@ -91,7 +91,7 @@ def whole(value: object, field: str) -> int:
 
 
 def one_of(value: object, allowed: Iterable[str], field: str) -> str:
-    """One of the strings that are allowed."""
+    """One of the allowed strings."""
     names = [str(name) for name in allowed]
     if isinstance(value, str) and value in names:
         return value
@@ -101,15 +101,15 @@ def one_of(value: object, allowed: Iterable[str], field: str) -> str:
 
 
 def attributes(given: Mapping[str, Any]) -> dict[str, Any]:
-    """An item's attributes as JSON has them.
+    """An item's attributes as JSON values.
 
-    str, bool, None, whole numbers up to 2^53, finite floats, dicts and lists go as they are. Converted are tuples
-    and arrays (lists), NumPy scalars, an Enum (its value), datetime, date and time (ISO 8601), UUID (str), and a
-    Decimal whose digits a double keeps (a number).
+    str, bool, None, whole numbers up to 2^53, finite floats, dicts and lists stay unchanged. Tuples and arrays
+    become lists, NumPy scalars Python numbers, an Enum its value, datetime, date and time ISO 8601, a UUID a str,
+    and a Decimal a number, if a double keeps its digits.
 
     Raises:
-        TypeError: a value of another type.
-        ValueError: a number that a double cannot hold, NaN, infinity, or too many levels.
+        TypeError: a value has another type.
+        ValueError: a number that a double cannot represent, NaN, infinity, or too many levels.
     """
     if not isinstance(given, Mapping):
         raise TypeError(f"attributes must be a dict, not a {type(given).__name__}")
@@ -163,15 +163,13 @@ def _key(key: object, field: str) -> str:
 
 def _whole_number(value: int, field: str) -> int:
     if abs(value) > MAX_WHOLE_NUMBER:
-        raise ValueError(
-            f"{field} is a whole number beyond 2^53, where it would be rounded; give it as a str"
-        )
+        raise ValueError(f"{field} is a whole number beyond 2^53 and would be rounded; give it as a str")
     return value
 
 
 def _finite(value: float, given: object, field: str) -> float:
     if not math.isfinite(value):
-        raise ValueError(f"{field} is {given}, which JSON has no number for; give None or leave it out")
+        raise ValueError(f"{field} is {given}, which JSON cannot represent; give None or leave it out")
     return value
 
 
