@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from itemlens_bench.speed.target import Target
 
 ALL_PEERS = "all"
-WIDTH = 200  # of tables that go to a file
+WIDTH = 200  # columns of a table in a file
 
 
 class Scenario(StrEnum):
-    """What can be measured."""
+    """The benchmark scenarios."""
 
     ENCODE = "encode"
     LATENCY = "latency"
@@ -41,31 +41,32 @@ class Scenario(StrEnum):
 def bench(
     scenarios: Annotated[list[Scenario], typer.Argument(help="what to measure")],
     models: Annotated[Path, typer.Option(help="the model repository", file_okay=False)] = Path("models"),
-    space: Annotated[str, typer.Option(help="id or name of the space; else the last exported")] = "",
+    space: Annotated[str, typer.Option(help="id or name of the space; default: the last exported")] = "",
     precision: Annotated[
-        list[str] | None, typer.Option(help="graph to run; again for a second one, with columns of its own")
+        list[str] | None, typer.Option(help="graph to run; can be repeated: each has its own columns")
     ] = None,
     setting: Annotated[
-        list[str] | None, typer.Option("--set", help="NAME=VALUE: a setting of our server; again for more")
+        list[str] | None, typer.Option("--set", help="NAME=VALUE: a setting of our server; can be repeated")
     ] = None,
     texts: Annotated[
-        Path | None, typer.Option(help="a file with a text a line, instead of made ones", dir_okay=False)
+        Path | None,
+        typer.Option(help="a file with one text per line, instead of generated texts", dir_okay=False),
     ] = None,
     peer: Annotated[
         list[str] | None,
         typer.Option(
-            help="encode, latency, open-loop: another server beside it; again for more, all for all"
+            help="encode, latency, open-loop: another server to compare with; can be repeated; all: every peer"
         ),
     ] = None,
     peer_space: Annotated[
-        str, typer.Option(help="the space whose graph of texts the peers run; else ours")
+        str, typer.Option(help="space whose text encoder the peers run; default: that of --space")
     ] = "",
     rounds: Annotated[int, typer.Option(help="interleaved rounds", min=1)] = 5,
-    seconds: Annotated[float, typer.Option(help="length of a turn in a round, about", min=0.1)] = 6.0,
-    processes: Annotated[int, typer.Option(help="load processes a server", min=1)] = 1,
-    seed: Annotated[int, typer.Option(help="of texts, arrivals and users")] = 7,
+    seconds: Annotated[float, typer.Option(help="approximate length of a turn in a round", min=0.1)] = 6.0,
+    processes: Annotated[int, typer.Option(help="load processes per server", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="seed of texts, arrivals and users")] = 7,
     stretch: Annotated[
-        float, typer.Option(help="factor on the lengths of overload, mixed and soak", min=0.01)
+        float, typer.Option(help="factor for the lengths of overload, mixed and soak", min=0.01)
     ] = 1.0,
     store: Annotated[
         Path | None,
@@ -74,7 +75,7 @@ def bench(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="recommend: the fashion data set's folder, else titles are made",
+            help="recommend: the fashion data set's folder; default: generated titles",
             exists=True,
             file_okay=False,
         ),
@@ -84,12 +85,12 @@ def bench(
         Path | None, typer.Option(help="folder for report.json, report.md and the plots", file_okay=False)
     ] = None,
 ) -> None:
-    """Measure speed: a server of ours, started for it, beside ONNX Runtime by itself on the same texts."""
+    """Measure speed: start a server, and compare it with plain ONNX Runtime on the same texts."""
     try:
         from itemlens_bench.speed import plots
     except ImportError as error:
         raise FailedPrecondition(
-            f"measuring needs {error.name}: pip install 'itemlens-server[bench]'"
+            f"`itemlens bench` needs {error.name}: pip install 'itemlens-server[bench]'"
         ) from error
     from itemlens_bench.speed.bench import Bench, Source, TextSpace
     from itemlens_bench.speed.report import Report, about, table
@@ -123,7 +124,7 @@ def bench(
             console.print(*(table(section) for section in new))
             report = replace(report, sections=(*report.sections, *new))
             if out is not None:
-                report.write(out)  # after each scenario: they take long
+                report.write(out)  # after each scenario, because a run takes long
                 plots.write(report, out)
 
 
@@ -136,19 +137,19 @@ def _peers(space: Path, names: list[str]) -> list[Target]:
     chosen = [*known] if names == [ALL_PEERS] else names
     for name in chosen:
         if name not in known:
-            raise InvalidArgument(f"no peer {name!r}; there are {', '.join(known)}", "peer")
+            raise InvalidArgument(f"there is no peer {name!r}; known peers: {', '.join(known)}", "peer")
     return [known[name] for name in chosen]
 
 
 def _name_and_value(setting: str) -> tuple[str, str]:
     name, equals, value = setting.partition("=")
     if not equals:
-        raise InvalidArgument(f"{setting!r} is no setting; write --set name=value", "set")
+        raise InvalidArgument(f"{setting!r} is not a setting; write --set name=value", "set")
     return name.strip(), value.strip()
 
 
 def _about(bench: Bench) -> dict[str, str]:
-    """What a reader must know of the run."""
+    """The conditions of the run, for its report."""
     import onnxruntime
 
     from itemlens_server.hardware import processor, processor_count

@@ -1,4 +1,4 @@
-"""All subcommands, and what becomes of their errors."""
+"""All subcommands, and the handling of their errors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ app.command("eval")(evaluate)
 
 
 def run() -> None:
-    """Run the command line; an error that is meant for people ends it with one line and status 1."""
+    """Run the command line. An expected error prints one line and exits with status 1."""
     try:
         app()
     except (ItemlensError, MappingError) as error:

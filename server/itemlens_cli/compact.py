@@ -11,20 +11,20 @@ import typer
 
 def compact(
     data: Annotated[
-        Path, typer.Option(envvar="ITEMLENS_DATA", help="the store; its server must be stopped")
+        Path, typer.Option(envvar="ITEMLENS_DATA", help="folder of the store; its server must be stopped")
     ] = Path("data"),
 ) -> None:
-    """Write the store's file anew, without the space of deleted rows.
+    """Rewrite the store's file without the space of deleted rows.
 
-    A running server gives this space back by itself, but not in files that older versions have made: they need this
-    once. The disk must have room for a second file.
+    A running server releases this space itself, except in files from older versions: compact those once. The disk
+    must have room for a second file.
     """
     from itemlens_server.errors import FailedPrecondition
     from itemlens_server.storage.store import FILE, Store
 
     file = data / FILE
     if not file.is_file():
-        raise FailedPrecondition(f"there is no store in {data}; give its folder: --data")
+        raise FailedPrecondition(f"there is no store in {data}; give its folder with --data")
     before = file.stat().st_size
     with closing(Store(data)) as store:
         store.compact()

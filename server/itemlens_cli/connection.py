@@ -1,4 +1,4 @@
-"""A client for a command: what goes wrong ends the command with one line that says what to do."""
+"""The client of a command. Its errors end the command with one line that says what to do."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from itemlens_server.errors import FailedPrecondition, InvalidArgument, Itemlens
 
 
 def checked_target(target: str) -> str:
-    """Check a target and give it back.
+    """Return a target after a check.
 
     Raises:
-        InvalidArgument: it is not a target; the message says what to write.
+        InvalidArgument: the target is invalid; the message says what to write.
     """
     try:
         return check(target)
@@ -25,12 +25,12 @@ def checked_target(target: str) -> str:
 
 @contextmanager
 def connected(target: str, **settings: Any) -> Iterator[itemlens.Client]:
-    """A client, with the client's errors as those that the command line prints.
+    """A client whose errors become errors that the command line prints.
 
     Raises:
-        InvalidArgument: `target` is not a target.
-        FailedPrecondition: no server answers there.
-        ItemlensError: what the server says.
+        InvalidArgument: `target` is invalid.
+        FailedPrecondition: no server answers at `target`.
+        ItemlensError: an error from the server.
     """
     with itemlens.Client(checked_target(target), **settings) as client:
         try:
@@ -42,9 +42,9 @@ def connected(target: str, **settings: Any) -> Iterator[itemlens.Client]:
 
 
 def spoken(error: itemlens.ItemlensError, target: str) -> str:
-    """A client's error for somebody at a terminal."""
+    """The text of a client's error for the terminal."""
     if isinstance(error, itemlens.Unavailable):
-        # gRPC tells the whole way to the cause; the cause comes last.
+        # gRPC's message is a chain of errors; the cause is the last one.
         cause = error.message.rpartition(": ")[2].rstrip("]")
         return (
             f"no server answers at {target} ({cause}); "

@@ -36,9 +36,9 @@ def doctor(
     ] = Path("models"),
     data: Annotated[Path, typer.Option(envvar="ITEMLENS_DATA", help="the store to check")] = Path("data"),
 ) -> None:
-    """Say what is installed, which ONNX Runtime providers really load, and what is wrong and how to mend it."""
+    """Check packages, ONNX Runtime providers, spaces and the store, and say how to fix problems."""
     console = Console()
-    table = Table("what", "state", "mend", title="itemlens doctor")
+    table = Table("check", "state", "fix", title="itemlens doctor")
     wrong = 0
     checks: dict[str, Callable[[], list[Row]]] = {
         "versions": _versions,
@@ -47,11 +47,11 @@ def doctor(
         "spaces": lambda: _spaces(models),
         "store": lambda: _store(data),
     }
-    for what, state, mend in [row for name, check in checks.items() for row in _checked(name, check)]:
-        wrong += bool(mend)
-        table.add_row(what, f"[red]{state}[/]" if mend else state, mend)
+    for what, state, fix in [row for name, check in checks.items() for row in _checked(name, check)]:
+        wrong += bool(fix)
+        table.add_row(what, f"[red]{state}[/]" if fix else state, fix)
     console.print(table)
-    console.print(f"[bold red]{wrong} to mend[/]" if wrong else "[bold green]nothing is wrong[/]")
+    console.print(f"[bold red]problems: {wrong}[/]" if wrong else "[bold green]nothing is wrong[/]")
     raise typer.Exit(1 if wrong else 0)
 
 
@@ -59,7 +59,7 @@ Row = tuple[str, str, str]
 
 
 def _checked(name: str, check: Callable[[], list[Row]]) -> list[Row]:
-    """The rows of a check; one that fails is itself what is wrong."""
+    """The rows of a check. A check that raises becomes a row with a problem."""
     try:
         return check()
     except ImportError as error:
@@ -67,7 +67,7 @@ def _checked(name: str, check: Callable[[], list[Row]]) -> list[Row]:
     except DataLoss as error:
         return [(name, error.message, "restore a backup: docs/deployment.md")]
     except Exception as error:
-        return [(name, f"cannot be checked: {type(error).__name__}: {error}", "mend what the message names")]
+        return [(name, f"cannot be checked: {type(error).__name__}: {error}", "fix what the message names")]
 
 
 def _versions() -> list[Row]:
@@ -134,7 +134,7 @@ def _spaces(models: Path) -> list[Row]:
         kind = "fitted" if manifest.head else "not fitted"
         try:
             verify(models / space_id)
-            rows.append((f"space {space_id}", f"{manifest.name}: hashes hold, {kind}", ""))
+            rows.append((f"space {space_id}", f"{manifest.name}: hashes match, {kind}", ""))
         except ItemlensError as error:
             rows.append((f"space {space_id}", error.message, "itemlens export"))
     rows += [(f"space {space_id}", damage, "itemlens export") for space_id, damage in found.damaged.items()]
@@ -145,7 +145,7 @@ def _store(data: Path) -> list[Row]:
     from itemlens_server.storage.store import Store
 
     if not (data / "itemlens.db").is_file():
-        return [("store", f"none in {data}; `itemlens serve` makes one", "")]
+        return [("store", f"none in {data}; `itemlens serve` creates it", "")]
     reader = Store.read_only(data)
     rows: list[Row] = []
     for problem in reader.problems():

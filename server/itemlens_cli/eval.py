@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from itemlens_bench.quality.rows import ReportRow
     from itemlens_datasets.mapping import Dataset
 
-# The val photos of grocery as items of their own: what is asked with, not part of a catalogue.
+# The val photos of grocery are the queries of the measurement, not part of the catalogue.
 _VAL_PHOTOS: dict[str, Any] = {
     "items": {
         "file": "photos.jsonl",
@@ -30,7 +30,7 @@ _VAL_PHOTOS: dict[str, Any] = {
 
 
 class DataSet(StrEnum):
-    """The data sets there are rows for."""
+    """The data sets with measurements."""
 
     GROCERY = "grocery"
     FASHION = "fashion"
@@ -45,19 +45,21 @@ def evaluate(
     target: Annotated[str, typer.Option(help="the running server")] = "localhost:50051",
     models: Annotated[Path, typer.Option(help="the server's model repository, for the fit")] = Path("models"),
     store: Annotated[Path, typer.Option(help="the server's store, for the fit")] = Path("data"),
-    precision: Annotated[str | None, typer.Option(help="the server's, for the fit; default: fp32")] = None,
-    seed: Annotated[int, typer.Option(help="of queries and intervals")] = 7,
+    precision: Annotated[
+        str | None, typer.Option(help="the server's precision, for the fit; default: fp32")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="seed of queries and intervals")] = 7,
     queries: Annotated[
-        int, typer.Option(help="queries a row at most; a third where lists are compared", min=30)
+        int, typer.Option(help="most queries per row; a third of them where lists are compared", min=30)
     ] = 3000,
-    skip_fit: Annotated[bool, typer.Option("--skip-fit", help="measure with the fit that is there")] = False,
+    skip_fit: Annotated[bool, typer.Option("--skip-fit", help="measure with the existing fit")] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="also write the figures here", dir_okay=False)
     ] = None,
 ) -> None:
-    """Measure a running server on real data, with yardsticks from the same data beside each figure.
+    """Measure a running server on real data, and print baselines from the same data beside each figure.
 
-    Fills the collections of the data set first, if they are not there, and fits the space to them once.
+    Uploads the collections of the data set first if they do not exist, and fits the space to them once.
     """
     from itemlens_bench.quality.ask import Asking
     from itemlens_bench.quality.rows import Report
@@ -86,7 +88,7 @@ def evaluate(
 
 
 def _measure(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]:
-    """What measures all rows of a data set, its files read."""
+    """The function that measures all rows of a data set. Reads the data set's files."""
     from itemlens_bench.quality import fashion, grocery, movies
 
     match dataset:
@@ -115,7 +117,7 @@ def read_grocery(folder: Path) -> Grocery:
 
 
 def _mapping(name: str) -> Dataset:
-    """One of the mappings that `itemlens index` has by name."""
+    """A bundled mapping of `itemlens index`."""
     from itemlens_datasets.mapping import Dataset, bundled_mapping
 
     return Dataset.read(bundled_mapping(name))

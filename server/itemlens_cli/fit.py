@@ -23,19 +23,19 @@ def fit(
     ] = Path("models"),
     data: Annotated[Path, typer.Option(envvar="ITEMLENS_DATA", help="the store to read")] = Path("data"),
     name: Annotated[
-        str, typer.Option(help="label of the new space; default: the collection and the time")
+        str, typer.Option(help="name of the new space; default: the collection and the time")
     ] = "",
     precision: Annotated[
         str | None,
-        typer.Option(help="the one the collection was stored in; default: fp32"),
+        typer.Option(help="precision in which the collection's vectors were computed; default: fp32"),
     ] = None,
     target: Annotated[
-        str, typer.Option(help="running server that is to move the collection to the new space; '' for none")
+        str, typer.Option(help="running server that moves the collection to the new space; '' for no move")
     ] = "localhost:50051",
 ) -> None:
     """Fit the fusion head to a collection, as a new space, and move the collection to it.
 
-    Reads stored vectors and events; encodes nothing but held-out queries. May run beside the server.
+    Reads stored vectors and events, and encodes only held-out queries. The server may run at the same time.
     """
     from itemlens_cli.connection import checked_target
     from itemlens_server.config import Settings, warn_of_unknown_variables
@@ -52,7 +52,7 @@ def fit(
         checked_target(target)  # before the work, not after it
     settings = Settings.read(models=models, data=data, precision=precision)
     warn_of_unknown_variables()
-    # The queries of a fit may wait as long as they like.
+    # The queries of a fit have no deadline.
     patient = settings.model_copy(update={"max_queue_seconds": 1e9, "max_wait_seconds": 1e9})
     repository = ModelRepository(patient)
     reader = Store.read_only(data)
@@ -60,7 +60,7 @@ def fit(
     if row is None:
         known = ", ".join(c.name for c in reader.collections()) or "none"
         raise NotFound(
-            f"no collection {collection!r} in {data}; there are: {known}", "collection", collection
+            f"there is no collection {collection!r} in {data}; there are: {known}", "collection", collection
         )
     space = repository.load(row.space_id)
     encoder = ContentEncoder(settings)
@@ -72,17 +72,15 @@ def fit(
         head, report = fit_head(
             space, reader, row.id, encoder, rules, lambda step: status.update(f"fitting: {step}")
         )
-    # A name of its own, so that the old space is still found by its.
+    # The name must be new, so that the old space is still found by its own name.
     name = name or f"{collection}, fitted {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     manifest = fitted.write(models, space.manifest, head, name, [asdict(r) for r in report])
     seconds = time.monotonic() - started
-    table = Table(
-        "what", "chosen", "what it brought, on held-out data", "sample", title=f"fit of {collection}"
-    )
+    table = Table("parameter", "chosen", "gain on held-out data", "sample", title=f"fit of {collection}")
     for choice in report:
         table.add_row(choice.what, choice.chosen, choice.brought, choice.sample)
     console.print(table)
-    console.print(f"space [bold]{manifest.space_id}[/] of {head.dimension} numbers, {seconds:.1f} s")
+    console.print(f"space [bold]{manifest.space_id}[/], dimension {head.dimension}, {seconds:.1f} s")
     encoder.close()
     repository.close()
     if target:
@@ -90,16 +88,16 @@ def fit(
 
 
 def _move(target: str, collection: str, space_id: str) -> str:
-    """Move the collection to its new space; what to say of it."""
+    """Move the collection to its new space, and return the message for the user."""
     from itemlens_cli.connection import connected
 
     try:
         with connected(target, timeout=600) as client:
             client.update_collection(collection, space=space_id)
     except ItemlensError as error:
-        # The fit is done: only the last step is left.
+        # The fit is complete; only the move is left.
         raise FailedPrecondition(
-            f"the space is made, but collection {collection} was not moved: {error.message}; "
-            f"then: itemlens move {collection} {space_id}"
+            f"the new space is complete, but collection {collection} was not moved: {error.message}; "
+            f"to move it later: itemlens move {collection} {space_id}"
         ) from error
-    return f"collection {collection} at {target} answers with it now"
+    return f"collection {collection} at {target} uses it now"

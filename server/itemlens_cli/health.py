@@ -12,15 +12,15 @@ def health(
     target: Annotated[
         str,
         typer.Option(
-            help="server to ask; default: the one that `itemlens serve` starts with the same settings"
+            help="the server to check; default: the address that `itemlens serve` takes with the same settings"
         ),
     ] = "",
     config: Annotated[
         Path | None, typer.Option(help="YAML file of the server's settings, if it has one")
     ] = None,
-    timeout: Annotated[float, typer.Option(help="seconds", min=0.1)] = 2.0,
+    timeout: Annotated[float, typer.Option(help="seconds to wait for the answer", min=0.1)] = 2.0,
 ) -> None:
-    """Ask a server's health service; status 0 if it serves."""
+    """Check a server with its health service. Exit status 0 if it serves, else 1."""
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 

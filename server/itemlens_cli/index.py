@@ -28,7 +28,7 @@ from itemlens_datasets.rows import MappingError, Row
 Entry = TypeVar("Entry")
 
 SKIPPED_ROWS = 3
-"""Exit status where rows were skipped and the others stored; 1 is a failure, 2 a wrong command line."""
+"""Exit status if rows were skipped and the others stored. 1 is a failure, 2 a wrong command line."""
 
 
 def index(
@@ -39,21 +39,23 @@ def index(
     collection: Annotated[str, typer.Option(help="the collection to fill; default: the mapping's")] = "",
     space: Annotated[str, typer.Option(help="space of a new collection; default: the server's")] = "",
     target: Annotated[str, typer.Option(help="the running server")] = "localhost:50051",
-    limit: Annotated[int | None, typer.Option(min=1, help="only the first N items, and their events")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="load only the first N items and their events")
+    ] = None,
     without_pictures: Annotated[
-        float, typer.Option(min=0, max=1, help="share of the items with a text that go without pictures")
+        float, typer.Option(min=0, max=1, help="share of the items with a text to upload without pictures")
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="chooses the items that go without pictures")] = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="items a batch")] = 64,
+    seed: Annotated[int, typer.Option(help="seed for the choice of items without pictures")] = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="items per batch")] = 64,
     errors: Annotated[
         Path | None,
-        typer.Option(help="file for the rows that are skipped; default: NAME.errors.jsonl in this folder"),
+        typer.Option(help="file for skipped rows; default: NAME.errors.jsonl in the current folder"),
     ] = None,
 ) -> None:
-    """Load items and events into a collection of a running server, as a mapping file says.
+    """Load items and events into a collection of a running server, according to a mapping file.
 
-    Running it again changes nothing. A row that cannot be used, or that the server refuses, is skipped; the
-    others are loaded. The table counts skipped rows by reason, and the file of errors has each of them.
+    A second run changes nothing. Invalid rows and rows that the server refuses are skipped; the others are
+    loaded. The table counts skipped rows by reason, and the file of errors lists each of them.
     Exit status: 0 all rows are stored, 3 rows were skipped, 1 the load failed.
     """
     checked_target(target)
@@ -102,17 +104,17 @@ def index(
 
 
 def _errors_file(given: Path | None, mapping: Path, dataset: Dataset, folder: Path) -> Path:
-    """Where skipped rows go. MappingError if that is a file of the load itself."""
+    """Path of the file for skipped rows. MappingError if it is an input of the load."""
     path = given or Path(f"{mapping.stem}.errors.jsonl")
     used = [mapping, *(folder / file.file for file in (dataset.items, dataset.events) if file)]
     if path.is_dir() or path.resolve() in (file.resolve() for file in used):
-        raise MappingError(f"--errors {path} would replace what is there; name another file")
+        raise MappingError(f"--errors {path} is a folder or an input of this load; name another file")
     return path
 
 
 @dataclass(frozen=True)
 class _Load:
-    """What is to be loaded of a dataset."""
+    """The part of a dataset to load."""
 
     dataset: Dataset
     folder: Path
@@ -120,7 +122,7 @@ class _Load:
     without_pictures: float
     seed: int
     _ids: set[str] = field(default_factory=set)
-    """With a limit: the items that were read."""
+    """With a limit: ids of the items that were read."""
 
     def items(self, on_bad: OnBadRow) -> Iterator[tuple[Row, Item]]:
         for row, item in itertools.islice(self.dataset.items_with_rows(self.folder, on_bad), self.limit):
@@ -135,18 +137,18 @@ class _Load:
                 yield row, event
 
     def total(self, file: RowFile) -> int | None:
-        """About how many entries a file gives, for the bar."""
+        """Approximate number of entries in a file, for the progress bar."""
         if self.limit is None:
             return file.count(self.folder)
         return self.limit if file is self.dataset.items else None
 
 
 class _Part(Generic[Entry]):
-    """The items or the events of a load, and what came of them."""
+    """The items or the events of a load, and their results."""
 
     report: UploadReport
     failure: MappingError | None = None
-    """What ended the reading of the file; the rows before it are stored."""
+    """The error that ended the reading of the file. The rows before it are stored."""
 
     def __init__(
         self,
@@ -161,14 +163,14 @@ class _Part(Generic[Entry]):
         self._read, self._id_of, self._skipped = read, id_of, skipped
 
     def upload(self, upload: Callable[[Iterator[Entry]], UploadReport]) -> None:
-        """Upload all of it; what the server refuses is skipped, too."""
+        """Upload all entries. Entries that the server refuses are skipped, too."""
         self.report = upload(self._entries())
         errors: defaultdict[str, list[ItemlensError]] = defaultdict(list)
         for result in self.report.failed:
             assert result.error is not None
             errors[result.id].append(result.error)
-        # A report has ids alone, so the rows are looked up in the file.
-        with suppress(MappingError):  # the upload has met it, too
+        # The report holds only ids, so the rows are looked up in the file.
+        with suppress(MappingError):  # the upload has reported it already
             for row, entry in self._read(lambda bad: None) if errors else ():
                 if left := errors.get(id := self._id_of(entry)):
                     self._refused(id, left.pop(), {"row": row.number, "line": row.line, "content": row.cells})
@@ -183,28 +185,28 @@ class _Part(Generic[Entry]):
     def _entries(self) -> Iterator[Entry]:
         try:
             for row, entry in self._read(partial(self._skipped.add_bad_row, self.name, self.file.file)):
-                if isinstance(self.file, Items) and not self.file.merge:  # the server says it of events
+                if isinstance(self.file, Items) and not self.file.merge:  # for events, the server warns
                     self._repeats.add(self._id_of(entry), row.number)
                 yield entry
         except MappingError as error:
-            self.failure = error  # the upload ends in order, so that what was read before is stored
+            self.failure = error  # the upload ends normally, so that earlier rows are stored
 
     def warnings(self) -> dict[str, Tally]:
-        """What was stored, but not as it stands, by reason."""
+        """Warnings on stored rows, by reason."""
         tallies: defaultdict[str, Tally] = defaultdict(Tally)
         for result in self.report.warned:
             for warning in result.warnings:
                 tallies[warning.reason].add(None, f"{result.id}: {warning.message}")
         for row in self._repeats.rows():
-            tallies["REPEATED_ID"].add(row, "the id of an earlier row, whose item is replaced")
+            tallies["REPEATED_ID"].add(row, "the id of an earlier row; this row replaces its item")
         if not self.report.written and not self._skipped.count(self.name) and self.failure is None:
-            why = "; `where` may keep no row" if self.file.where else ""
-            tallies["NO_ROWS"].add(None, f"{self.file.file} gives no {self.name}{why}")
+            why = "; check its `where`, which may exclude every row" if self.file.where else ""
+            tallies["NO_ROWS"].add(None, f"{self.file.file} has no {self.name}{why}")
         return tallies
 
 
 def _make_collection(client: Client, name: str, space: str) -> None:
-    """Make the collection unless it is there. With a space it must be of that space."""
+    """Create the collection unless it exists. If `space` is given, an existing one must have that space."""
     try:
         if not space:
             client.get_collection(name)
@@ -226,7 +228,7 @@ def _progress(console: Console) -> bars.Progress:
 
 
 class _Bar:
-    """A bar that an upload tells its progress to."""
+    """A progress bar for an upload."""
 
     def __init__(self, progress: bars.Progress, what: str, total: int | None) -> None:
         self._progress = progress
@@ -238,8 +240,8 @@ class _Bar:
 
 
 def _print(console: Console, folder: Path, parts: list[_Part[Any]], skipped: Skipped) -> None:
-    counts = Table("", "stored", "skipped", "seconds", "a second", "resumed", title=escape(str(folder)))
-    warnings = Table("what", "reason", "rows", "first rows", "first", title="warnings")
+    counts = Table("", "stored", "skipped", "seconds", "per second", "resumed", title=escape(str(folder)))
+    warnings = Table("part", "reason", "rows", "first rows", "first message", title="warnings")
     for part in parts:
         report = part.report
         counts.add_row(
@@ -256,7 +258,7 @@ def _print(console: Console, folder: Path, parts: list[_Part[Any]], skipped: Ski
     if warnings.row_count:
         console.print(warnings)
     if skipped.total:
-        reasons = Table("what", "reason", "rows", "first rows", "first", title="skipped rows")
+        reasons = Table("part", "reason", "rows", "first rows", "first message", title="skipped rows")
         for (name, reason), tally in skipped.tallies.items():
             reasons.add_row(name, reason, *map(escape, tally.cells()))
         console.print(reasons)

@@ -15,36 +15,34 @@ from itemlens_server.errors import InvalidArgument
 
 
 def query(
-    words: Annotated[str, typer.Argument(help="what is looked for, in words")] = "",
-    picture: Annotated[
-        Path | None, typer.Option(help="picture of what is looked for", exists=True, dir_okay=False)
-    ] = None,
+    words: Annotated[str, typer.Argument(help="query text")] = "",
+    picture: Annotated[Path | None, typer.Option(help="query picture", exists=True, dir_okay=False)] = None,
     user: Annotated[str, typer.Option(help="a user whose recorded events count")] = "",
     history: Annotated[str, typer.Option(help="ids of past items, oldest first: a,b,c")] = "",
-    liked: Annotated[str, typer.Option(help="ids of items to find more of: a,b")] = "",
-    disliked: Annotated[str, typer.Option(help="ids of items to keep away from: a,b")] = "",
-    collection: Annotated[str, typer.Option(help="the collection to ask")] = "default",
-    k: Annotated[int, typer.Option(help="so many items", min=1)] = 10,
+    liked: Annotated[str, typer.Option(help="ids of items to find similar ones to: a,b")] = "",
+    disliked: Annotated[str, typer.Option(help="ids of items to avoid: a,b")] = "",
+    collection: Annotated[str, typer.Option(help="the collection to search")] = "default",
+    k: Annotated[int, typer.Option(help="number of items", min=1)] = 10,
     candidates: Annotated[str, typer.Option(help="rank only these items: a,b,c")] = "",
     why: Annotated[
-        bool, typer.Option("--why", help="show the score as a sum, and the words that carried it")
+        bool, typer.Option("--why", help="show the parts of each score, and the words with the largest parts")
     ] = False,
     language: Annotated[
         Literal["en", "zh"] | None,
         typer.Option(help="language of the reasons; default: zh if the words are Chinese, else en"),
     ] = None,
-    target: Annotated[str, typer.Option(help="the server to ask")] = "localhost:50051",
+    target: Annotated[str, typer.Option(help="the running server")] = "localhost:50051",
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Ask a running server: by words, a picture, a user, past items, or any mix of these."""
+    """Query a running server with a text, a picture, a user, past items, or any mix of these."""
     from itemlens_demo import answers, show
 
     if not any((words, picture, user, history, liked, disliked)):
         raise InvalidArgument(
-            "nothing is asked for: give words, --picture, --user, --history, --liked or --disliked"
+            "the query is empty; give words, --picture, --user, --history, --liked or --disliked"
         )
     console = Console()
-    # Somebody is waiting at the terminal: a server that is not there is said after a second or so.
+    # The user waits at the terminal, so an unreachable server must be reported after about a second.
     with connected(target, collection=collection, retry=itemlens.Retry(attempts=3)) as client:
         try:
             answer = answers.ask(
@@ -60,7 +58,7 @@ def query(
                 candidates=_ids(candidates) or None,
                 k=k,
             )
-        except ValueError as error:  # such as words that are not UTF-8
+        except ValueError as error:  # for example, words that are not UTF-8
             raise InvalidArgument(str(error)) from error
     if as_json:
         typer.echo(json.dumps(_plain(answer), ensure_ascii=False, indent=2))
@@ -82,7 +80,7 @@ def _ids(given: str) -> list[str]:
 
 
 def _plain(answer: Any) -> dict[str, Any]:
-    """The answer as JSON has it; `words` are what each word of a text adds to the score."""
+    """The answer as JSON values. `words` holds the contribution of each word of a text to the score."""
     return {
         "recommendation_id": answer.recommendations.recommendation_id,
         "space_id": answer.recommendations.space_id,

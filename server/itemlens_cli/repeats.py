@@ -1,4 +1,4 @@
-"""Items whose id comes again in a file: each replaces the one before."""
+"""Repeated item ids in a file. A later item replaces an earlier one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Repeats:
-    """The ids of a file's rows, as hashes: 16 bytes a row."""
+    """The ids of a file's rows as hashes, 16 bytes per row."""
 
     def __init__(self) -> None:
         self._hashes, self._rows = array("q"), array("q")
@@ -18,7 +18,7 @@ class Repeats:
         self._rows.append(row)
 
     def rows(self) -> list[int]:
-        """Numbers of the rows whose id an earlier row had, in order."""
+        """Numbers of the rows that repeat the id of an earlier row, in order."""
         if not self._hashes:
             return []
         hashes = np.frombuffer(self._hashes, dtype=np.int64)

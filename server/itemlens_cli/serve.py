@@ -22,7 +22,7 @@ def _option(name: str) -> typer.models.OptionInfo:
 
 def serve(
     config: Annotated[
-        Path | None, typer.Option(help="YAML file with any of the settings", exists=True, dir_okay=False)
+        Path | None, typer.Option(help="YAML file of settings", exists=True, dir_okay=False)
     ] = None,
     listen: Annotated[str | None, _option("listen")] = None,
     models: Annotated[Path | None, _option("models")] = None,
@@ -35,7 +35,7 @@ def serve(
     tune: Annotated[
         bool,
         typer.Option(
-            "--tune", help="measure anew how each encoder runs best on this machine, and remember it"
+            "--tune", help="measure again the fastest way to run each encoder on this machine, and save it"
         ),
     ] = False,
 ) -> None:
@@ -43,7 +43,7 @@ def serve(
 
     Every setting (docs/settings.md) can also be given in the environment, as ITEMLENS_ and its name, or in a file.
     """
-    # Heavy imports only where they are needed: `itemlens --help` stays quick.
+    # Heavy imports only where they are needed, so that `itemlens --help` is fast.
     from itemlens_server import app
 
     settings = Settings.read(

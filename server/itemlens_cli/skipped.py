@@ -1,4 +1,4 @@
-"""Rows that `itemlens index` leaves out: counted by reason, and written to a file."""
+"""Rows that `itemlens index` skips: counted by reason, and written to a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FIRST = 5
 
 @dataclass
 class Tally:
-    """How often something came up, and where first."""
+    """The count of a reason, and its first rows."""
 
     count: int = 0
     rows: list[int] = field(default_factory=list)
@@ -35,9 +35,9 @@ class Tally:
 
 
 class Skipped:
-    """The rows that were left out. Memory is bounded: a tally for each reason; the rows go to the file.
+    """The skipped rows. Memory is bounded: it holds a tally for each reason, and the rows go to the file.
 
-    The file is JSON lines and is there only if rows were left out; one of an earlier run is replaced.
+    The file is JSON lines. It exists only if rows were skipped, and it replaces the file of an earlier run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,16 +56,16 @@ class Skipped:
         return sum(tally.count for tally in self.tallies.values())
 
     def count(self, part: str) -> int:
-        """Rows that were left out of a part."""
+        """Number of skipped rows of a part."""
         return sum(tally.count for (of, _), tally in self.tallies.items() if of == part)
 
     def add_bad_row(self, part: str, file: Path, bad: BadRow) -> None:
-        """A row that makes no item or event."""
+        """Add a row that does not make an item or event."""
         record = {"row": bad.number, "line": bad.line, "column": bad.column or None, "content": bad.content}
         self.add(part, file, bad.reason, bad.message, record)
 
     def add(self, part: str, file: Path, reason: str, message: str, record: Mapping[str, Any]) -> None:
-        """A row that is left out; `record` says more of it, with its number as "row"."""
+        """Add a skipped row. `record` holds details, with the row's number as "row"."""
         self.tallies.setdefault((part, reason), Tally()).add(record.get("row"), message)
         self._write({"part": part, "file": str(file), "reason": reason, "message": message, **record})
 
@@ -79,11 +79,11 @@ class Skipped:
             return
         try:
             if self._file is None:
-                # backslashreplace: half a surrogate pair, which UTF-8 cannot hold, becomes JSON's \udXXX.
+                # backslashreplace: half of a surrogate pair, which UTF-8 cannot encode, becomes JSON's \udXXX.
                 self._file = self.path.open("w", encoding="utf-8", errors="backslashreplace")
             self._file.write(json.dumps(record, ensure_ascii=False, default=_shown) + "\n")
         except OSError as error:
-            self.write_error = error  # the rows are counted nonetheless, and the load goes on
+            self.write_error = error  # the rows are counted anyway, and the load goes on
 
 
 def _shown(value: object) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-# ONNX Runtime is one of two packages; neither is needed to upload and to ask.
+# ONNX Runtime is one of two packages; commands that only call a server need neither.
 PACKAGES = ("itemlens", "itemlens-server", "onnxruntime", "onnxruntime-gpu")
 
 

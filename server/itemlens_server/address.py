@@ -1,4 +1,4 @@
-"""The address that a server listens on: what it may look like, whether it is free, and how this machine reaches it."""
+"""The address that a server listens on: parsing, a check that it is free, and the target for local callers."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Address:
 
     text: str
     host: str = ""
-    """An IPv6 one in brackets. "" for a socket of this machine."""
+    """An IPv6 host is in brackets. "" for a Unix socket."""
     port: int = 0
-    """0: the system chooses."""
+    """0: the system chooses a free port."""
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """An address as it was written.
+        """Parse an address.
 
         Raises:
-            ValueError: it is not an address; the message says what to write.
+            ValueError: `text` is not an address; the message says what to write.
         """
         if text.startswith(_UNIX):
             if text.partition(":")[2].strip("/"):
@@ -50,24 +50,24 @@ class Address:
 
     @property
     def target(self) -> str:
-        """Where a caller on this machine finds it: a wildcard's loopback.
+        """The target for callers on this machine. A wildcard host becomes the loopback.
 
         Raises:
-            FailedPrecondition: the port is not known before the server runs.
+            FailedPrecondition: the port is 0, so it is not known before the server runs.
         """
         if not self.host:
             return self.text
         if not self.port:
             raise FailedPrecondition(
-                f"{self.text} takes any free port: give the one that the server's log says with --target"
+                f"{self.text} takes any free port; give the port from the server's log with --target"
             )
         return f"{_LOOPBACKS.get(self.host, self.host)}:{self.port}"
 
     def check_free(self) -> None:
-        """Try to take it, and give it back.
+        """Bind the address, and release it.
 
         Raises:
-            FailedPrecondition: it is taken, or this machine does not have it.
+            FailedPrecondition: the address is in use, or this machine does not have it.
         """
         try:
             if self.host:
@@ -77,7 +77,7 @@ class Address:
         except (OSError, UnicodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise FailedPrecondition(
-                f"cannot listen on {self.text}: {reason}; stop what listens there, or give --listen another address"
+                f"cannot listen on {self.text}: {reason}; stop the process that listens there, or change --listen"
             ) from error
 
     def _try_port(self) -> None:
@@ -91,7 +91,7 @@ class Address:
                     probe.bind(where)
             except OSError as error:
                 failures.append(error)
-        # A name may have an address of a family that this machine lacks; one that is taken is never right.
+        # A host name may have an address of a family that this machine lacks. An address in use is always an error.
         taken = [error for error in failures if error.errno == errno.EADDRINUSE]
         if taken or len(failures) == len(found):
             raise (taken or failures)[0]
@@ -103,5 +103,5 @@ class Address:
         if not path.exists():
             return
         with socket.socket(socket.AF_UNIX) as probe:
-            if probe.connect_ex(str(path)) == 0:  # gRPC would take the path from the server that has it
+            if probe.connect_ex(str(path)) == 0:  # gRPC would take the path over from a running server
                 raise OSError(errno.EADDRINUSE, "another server listens there")

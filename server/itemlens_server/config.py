@@ -1,4 +1,4 @@
-"""All settings of the server. Each can come from a YAML file, the environment (`ITEMLENS_` + name) or a flag."""
+"""All settings of the server. Each can be set in a YAML file, in the environment (`ITEMLENS_` + name) or by a flag."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ log = logging.getLogger("itemlens")
 MIB = 1 << 20
 PREFIX = "ITEMLENS_"
 
-# The file that `Settings.read` was given, for the source that reads it.
+# The file that `Settings.read` received, for the settings source that reads it.
 _file: ContextVar[SettingsFile | None] = ContextVar("file", default=None)
 
-# What Kubernetes puts into each container for a service of this name, such as ITEMLENS_PORT_50051_TCP_ADDR.
+# Variables that Kubernetes sets for a service named itemlens, such as ITEMLENS_PORT_50051_TCP_ADDR.
 _KUBERNETES = re.compile(
     r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
 
 
 class Settings(BaseSettings):
-    """The server's settings: flags win over the environment, the environment over the file."""
+    """The server's settings. Flags override the environment, and the environment overrides the file."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, coerce_numbers_to_str=True
@@ -52,11 +52,11 @@ class Settings(BaseSettings):
     )
     space: str = Field(
         "",
-        description="id or name of the default space, which new collections take; else the last exported: a fit "
-        "does not change it",
+        description="id or name of the default space, which new collections use; default: the last exported space, "
+        "which a fit does not change",
     )
     provider: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="ONNX Runtime provider; cuda must load or the server stops"
+        "auto", description="ONNX Runtime provider; with cuda, the server stops if CUDA does not load"
     )
     precision: Literal["auto", "fp32", "fp16", "int8"] = Field(
         "auto",
@@ -65,39 +65,40 @@ class Settings(BaseSettings):
     threads: int = Field(
         0,
         ge=0,
-        description="inference threads; 0: one for each processor of the affinity, at most the cgroup's quota",
+        description="inference threads; 0: one per processor that the affinity and the cgroup's quota allow",
     )
     low_latency_sessions: bool = Field(
         True,
-        description="give each encoder a second session, of all threads, for an input that comes alone: half the "
-        "latency for the memory of the weights once more",
+        description="give each encoder a second session, with all threads, for a single input: half the latency, but "
+        "the weights are in memory twice",
     )
     rpc_threads: int = Field(
-        16, ge=2, description="threads for calls that compute or wait for the store; half of them for bulk"
+        16,
+        ge=2,
+        description="threads for calls that compute or wait for the store; bulk calls use at most half",
     )
     max_calls: int = Field(
-        4096, gt=0, description="calls open at a time, but for streams; past it they get RESOURCE_EXHAUSTED"
+        4096, gt=0, description="open calls, without streams; further calls get RESOURCE_EXHAUSTED"
     )
     max_streams: int = Field(
         1024,
         gt=0,
-        description="streams open at a time; past it the one that is idle longest is ended for a new one",
+        description="open streams; a further one ends the stream that has been idle longest",
     )
     max_streams_per_connection: int = Field(
-        100, gt=0, description="calls and streams open at a time on one connection; a client's gRPC holds further ones "
-        "back until there is room",
+        100, gt=0, description="open calls and streams on one connection; the client's gRPC queues further ones",
     )  # fmt: skip
     stream_idle_seconds: float = Field(
-        3600, gt=0, description="a stream whose caller sends nothing for so long, or does not read, is ended"
+        3600, gt=0, description="a stream ends after this time if its caller sends nothing or does not read"
     )
     max_idle_spaces: int = Field(
         4,
         ge=0,
-        description="spaces with encoders of their own that are loaded, and kept, because a call named them, besides "
-        "the default one and those of collections; each takes the memory of its models",
+        description="spaces with their own encoders that stay loaded after a call named them, besides the default "
+        "space and those of collections; each takes the memory of its models",
     )
     gpu_memory_bytes: int = Field(
-        8 << 30, gt=0, description="upper bound of ONNX Runtime's CUDA arena, per session"
+        8 << 30, gt=0, description="upper bound of ONNX Runtime's CUDA arena, for each session"
     )
 
     max_inputs: int = Field(
@@ -106,9 +107,9 @@ class Settings(BaseSettings):
     max_items: int = Field(1000, gt=0, description="items in one upsert, get or delete call")
     max_events: int = Field(10_000, gt=0, description="events in one call")
     max_history: int = Field(
-        10_000, gt=0, description="past items in one call; the newest `history_window` count"
+        10_000, gt=0, description="past items in one call; only the newest `history_window` count"
     )
-    max_candidates: int = Field(1000, gt=0, description="caller's own candidates in one call")
+    max_candidates: int = Field(1000, gt=0, description="candidates given in one call")
     max_k: int = Field(1000, gt=0, description="recommendations in one call")
     max_text_bytes: int = Field(256 << 10, gt=0, description="UTF-8 bytes of one text")
     max_picture_bytes: int = Field(10 * MIB, gt=0, description="bytes of one encoded picture")
@@ -116,44 +117,46 @@ class Settings(BaseSettings):
         40_000_000, gt=0, description="pixels of one picture, read from its header"
     )
     picture_memory_bytes: int = Field(
-        1 << 30, ge=32 * MIB, description="memory for all pictures that are decoded at the same time, 1 to 24 bytes a "
-        "pixel of each and some 10 MiB; others wait, and one that alone takes more is refused",
+        1 << 30, ge=32 * MIB, description="memory for pictures that are decoded at the same time: 1 to 24 bytes per "
+        "pixel and about 10 MiB each; further pictures wait, and a picture that needs more alone is refused",
     )  # fmt: skip
     max_item_pictures: int = Field(128, gt=0, description="pictures of one item in one channel")
     max_message_bytes: int = Field(64 * MIB, gt=0, description="bytes of one gRPC message")
     max_queue_tokens: int = Field(
-        0, ge=0, description="tokens (pictures) that wait for an encoder before calls get RESOURCE_EXHAUSTED; "
-        "0: what it runs in `max_queue_seconds`",
+        0, ge=0, description="queued tokens (or pictures) for an encoder, beyond which calls get RESOURCE_EXHAUSTED; "
+        "0: as many as it runs in `max_queue_seconds`",
     )  # fmt: skip
-    max_queue_seconds: float = Field(4.0, gt=0, description="bound of the queue, if not given in tokens")
+    max_queue_seconds: float = Field(4.0, gt=0, description="bound of the queue, if `max_queue_tokens` is 0")
     max_wait_seconds: float = Field(
-        0.3, gt=0, description="a call that would wait longer for an encoder gets RESOURCE_EXHAUSTED, if that is "
-        "behind more inputs than `min_admitted_inputs` and `large_call_patience` allow",
+        0.3, gt=0, description="a call that would wait longer for an encoder gets RESOURCE_EXHAUSTED, if more inputs "
+        "are before it than `min_admitted_inputs` and `large_call_patience` allow",
     )  # fmt: skip
     min_admitted_inputs: int = Field(
-        63, ge=0, description="inputs behind which any call may wait, so that on a slow machine, too, 64 callers of "
-        "single inputs who take turns are all served",
+        63, ge=0, description="inputs behind which any call may wait, so that 64 callers with one input each are all "
+        "served on a slow machine, too",
     )  # fmt: skip
     large_call_patience: int = Field(
-        7, ge=0, description="a call may wait behind this many times as many inputs as it has itself: 8 callers of "
-        "large calls who take turns are all served",
+        7, ge=0, description="a call may wait behind this many times its own number of inputs, so that 8 callers with "
+        "large calls are all served",
     )  # fmt: skip
     embedding_cache_bytes: int = Field(
-        64 * MIB, ge=0, description="memory for vectors of what was encoded lately; 0: none"
+        64 * MIB, ge=0, description="memory for vectors of recently encoded contents; 0: none"
     )
     store_cache_bytes: int = Field(
-        64 * MIB, gt=0, description="memory for pages of the store's file, of all its connections together: one for "
+        64 * MIB, gt=0, description="memory for pages of the store's file, for all its connections together: one for "
         "each of `rpc_threads` and `threads`, and three more",
     )  # fmt: skip
-    max_store_bytes: int = Field(0, ge=0, description="size limit of the store's file; 0: the disk")
+    max_store_bytes: int = Field(
+        0, ge=0, description="size limit of the store's file; 0: only the disk limits it"
+    )
     recommendation_memory_bytes: int = Field(
-        64 * MIB, ge=0, description="memory for recommendations that are remembered for Explain, 3 to 8 KB each of 10 "
-        "items; the oldest are forgotten; 0: none",
+        64 * MIB, ge=0, description="memory for recommendations that are kept for Explain, 3 to 8 KB for each list of "
+        "10 items; the oldest are dropped; 0: none",
     )  # fmt: skip
 
     history_window: int = Field(50, gt=0, description="past items that count")
     history_decay: float = Field(
-        0.9, gt=0, le=1, description="weight of a past item against the next newer one"
+        0.9, gt=0, le=1, description="weight of a past item relative to the next newer one"
     )
     weight_view: float = Field(0.2, ge=0, description="weight of a VIEW")
     weight_click: float = Field(0.5, ge=0, description="weight of a CLICK")
@@ -162,10 +165,10 @@ class Settings(BaseSettings):
     candidates_per_channel: int = Field(
         400,
         gt=0,
-        description="candidates an HNSW index gives, half as many to past items; more: better recall, slower",
+        description="candidates from an HNSW index, half of it for past items; more: better recall, slower",
     )
     segment_rows: int = Field(
-        2048, gt=0, description="new items that are searched exactly before an HNSW index is built of them"
+        2048, gt=0, description="new items that are searched exactly until an HNSW index is built from them"
     )
     drain_seconds: float = Field(30, ge=0, description="time for running calls to finish after SIGTERM")
     log: Literal["text", "json"] = Field("text", description="form of the log lines")
@@ -180,8 +183,8 @@ class Settings(BaseSettings):
         """Settings from `file` (YAML), the environment and `flags` that are not None.
 
         Raises:
-            InvalidArgument: a setting is unknown or out of range; the message says where it was given, and what it
-                may be.
+            InvalidArgument: a setting is unknown or out of range; the message says where it was given, and which
+                values are valid.
         """
         known_file = SettingsFile.read(file, cls.model_fields) if file else None
         given = {name: value for name, value in flags.items() if value is not None}
@@ -207,20 +210,20 @@ class Settings(BaseSettings):
         return init_settings, env_settings, InitSettingsSource(settings_cls, file.values if file else {})
 
     def type_weights(self) -> dict[int, float]:
-        """Weight of a past item by the number of the contract's EventType."""
+        """Weight of a past item, by the number of the proto's EventType."""
         return {2: self.weight_view, 3: self.weight_click, 4: self.weight_cart, 5: self.weight_purchase}
 
     def thread_count(self) -> int:
-        """Inference threads, resolved: 0 is as many as this process may use processors."""
+        """Number of inference threads. If `threads` is 0: the number of processors that this process may use."""
         return self.threads or processor_count()
 
     def store_connections(self) -> int:
-        """Connections to the store: of the threads for calls, and those that compute, load, maintain and write."""
+        """Number of connections to the store, for the threads that serve calls, compute, load, maintain and write."""
         return self.rpc_threads + self.thread_count() + 3
 
 
 def warn_of_unknown_variables(environment: Mapping[str, str] = os.environ) -> None:
-    """Log each ITEMLENS_ variable that is not a setting. It is not an error: Kubernetes sets some by itself."""
+    """Log each ITEMLENS_ variable that is not a setting. It is not an error, because Kubernetes sets some itself."""
     for variable in sorted(environment):
         name = variable.upper().removeprefix(PREFIX)
         if name == variable.upper() or name.lower() in Settings.model_fields:
@@ -230,7 +233,7 @@ def warn_of_unknown_variables(environment: Mapping[str, str] = os.environ) -> No
 
 
 def _wrong(error: Mapping[str, Any], flags: Mapping[str, Any], file: SettingsFile | None) -> str:
-    """One line on one wrong setting: where it was given, what it is, and what it may be."""
+    """A line on one wrong setting: its place, its value and the valid values."""
     name = str(error["loc"][0])
     if name not in Settings.model_fields:
         return f"{name} is not a setting{_meant(name)}"
@@ -247,7 +250,7 @@ def _wrong(error: Mapping[str, Any], flags: Mapping[str, Any], file: SettingsFil
 
 
 def _allowed(field: FieldInfo) -> str:
-    """What a setting may be, in words."""
+    """A description of a setting's valid values."""
     choices = get_args(field.annotation)
     if choices:
         return "one of " + ", ".join(map(str, choices))
@@ -273,11 +276,11 @@ def markdown() -> str:
     lines = [
         "# Settings",
         "",
-        "Each can be given to `itemlens serve` in a YAML file (`--config`), as an environment variable, or, the first "
-        "ones, as a flag. Flags win over the environment, the environment over the file. What is empty counts as not "
-        "given. A misspelt variable is warned of, a misspelt key of the file is an error.",
+        "Each can be given to `itemlens serve` in a YAML file (`--config`) or as an environment variable, and the "
+        "first ones also as a flag. Flags override the environment, and the environment overrides the file. An empty "
+        "value counts as not given. A misspelt variable causes a warning; a misspelt key of the file is an error.",
         "",
-        "| setting | environment | default | what it is |",
+        "| setting | environment | default | meaning |",
         "|---|---|---|---|",
     ]
     for name, field in Settings.model_fields.items():

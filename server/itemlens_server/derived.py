@@ -1,4 +1,4 @@
-"""Folders of files that are derived from the store: each can be deleted, and is made again."""
+"""Folders of files that are derived from the store. They can be deleted and are then built again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 class DerivedFolder:
     """The derived files of one collection.
 
-    Once it is deleted nothing is written to it: what was being built then must not bring it back.
+    Nothing is written after `delete`: a build that still runs then must not create the folder again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -21,21 +21,21 @@ class DerivedFolder:
         self._using = threading.Lock()
 
     def write(self, write: Callable[[Path], None]) -> None:
-        """Call `write` with the folder, which is there as long as that takes; not if it was deleted before."""
+        """Call `write` with the folder, unless it was deleted. `delete` waits for the call."""
         with self._using:
             if not self._deleted:
                 self.path.mkdir(parents=True, exist_ok=True)
                 write(self.path)
 
     def delete(self) -> None:
-        """Delete the folder for good."""
+        """Delete the folder permanently."""
         with self._using:
             self._deleted = True
             shutil.rmtree(self.path, ignore_errors=True)
 
 
 def keep_only(folder: Path, names: Collection[str]) -> None:
-    """Delete all else in `folder`, such as what a killed process left there. What cannot be deleted stays."""
+    """Delete everything in `folder` except `names`, such as leftovers of a killed process. Errors are ignored."""
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name in names:
             continue

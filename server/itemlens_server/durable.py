@@ -1,4 +1,4 @@
-"""Puts a folder in its place so that a crash or loss of power leaves the old or the new one, whole."""
+"""Publish a folder atomically: a crash or loss of power leaves either the old or the new folder, complete."""
 
 from __future__ import annotations
 
@@ -14,29 +14,28 @@ from pathlib import Path
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-# What a kernel or file system says that cannot exchange two folders.
+# Errors of a kernel or file system that cannot exchange two folders.
 _NOT_SUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EXDEV)
 
 
 @contextmanager
 def work_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """A new folder in `parent`, to be filled and published. Removed at the end, published or not.
+    """Create a folder in `parent`, to be filled and published. It is removed at the end in any case.
 
-    It is locked meanwhile: `remove_leftovers`, which is called here too, takes only those whose process has ended.
+    The folder is locked meanwhile, so that `remove_leftovers`, which is called here too, removes only the folders of
+    ended processes.
     """
     remove_leftovers(parent, [prefix])
     while True:
         work = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         descriptor = os.open(work, os.O_RDONLY)
-        with suppress(
-            OSError
-        ):  # a network file system may know no locks; nothing is taken for a leftover there
+        with suppress(OSError):  # a network file system may lack locks; leftovers are not removed there
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         if work.exists():
             break
-        os.close(descriptor)  # taken for a leftover before it was locked
+        os.close(descriptor)  # another process removed the folder as a leftover before it was locked
     try:
-        work.chmod(0o755)  # mkdtemp made it for this user alone, and a server is often another
+        work.chmod(0o755)  # mkdtemp creates it for this user only, but a server often runs as another user
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -44,12 +43,12 @@ def work_folder(parent: Path, prefix: str) -> Iterator[Path]:
 
 
 def remove_leftovers(parent: Path, prefixes: Sequence[str]) -> None:
-    """Remove work folders that a killed process left in `parent`, and finish what it was publishing.
+    """Remove work folders of killed processes from `parent`, and complete their publications.
 
-    What cannot be removed, say from a read-only file system, stays.
+    Folders that cannot be removed, for example on a read-only file system, stay.
     """
     for work in [path for prefix in prefixes for path in parent.glob(f"{prefix}*")]:
-        with suppress(OSError):  # in use, or not ours
+        with suppress(OSError):  # in use, or of another user
             descriptor = os.open(work, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -66,10 +65,10 @@ def remove_leftovers(parent: Path, prefixes: Sequence[str]) -> None:
 
 
 def publish(work: Path, target: Path) -> None:
-    """Move the folder `work` to `target`, in the same file system, with all its contents on disk first.
+    """Move the folder `work` to `target`, in the same file system, after all its contents are on disk.
 
-    What is at `target` is exchanged for it in one step and then deleted. Where the file system cannot do that, it is
-    moved aside before, to `.TARGET.old`, from where `remove_leftovers` puts it back after a crash.
+    An existing `target` is exchanged with it atomically and then deleted. On a file system that cannot exchange, it is
+    first moved to `.TARGET.old`, from where `remove_leftovers` restores it after a crash.
     """
     for folder, _, files in os.walk(work):
         for name in files:
@@ -85,7 +84,7 @@ def publish(work: Path, target: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders in one step; False where that is not supported."""
+    """Exchange two folders atomically. False if that is not supported."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError):  # not Linux
@@ -99,7 +98,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _replace(work: Path, target: Path) -> None:
-    """Move `target` aside and `work` in its place; if that fails, `target` is put back."""
+    """Move `target` aside and `work` in its place. If that fails, restore `target`."""
     aside = target.with_name(f".{target.name}.old")
     shutil.rmtree(aside, ignore_errors=True)
     target.rename(aside)

@@ -1,17 +1,17 @@
-"""What can go wrong, and what may surprise, in words for the caller. `rpc.errors` turns each class into one status.
+"""Errors and warnings for callers. `rpc.errors` maps each class to a gRPC status.
 
 ItemlensError
-├── InvalidArgument           the request is wrong: change `field`
-├── NotFound               a space, collection, item, user or recommendation that is not there
-├── AlreadyExists          an id that is taken
-├── FailedPrecondition             right request, wrong moment: the message says what to do first
+├── InvalidArgument        the request is wrong: change `field`
+├── NotFound               a space, collection, item, user or recommendation does not exist
+├── AlreadyExists          an id or name is taken
+├── FailedPrecondition     the request is valid, but not now: the message says what to do first
 │   └── SpaceMismatch      vectors or data of another space
 ├── Overloaded             a queue is full: try again after `retry_seconds`
 ├── Unavailable            the server or the stream ends: open another
 ├── StorageFull            the disk or the store's size limit is reached
-├── DataLoss               what is stored is damaged
+├── DataLoss               stored data is damaged
 ├── DeadlineExceeded       the caller's deadline has passed
-└── Cancelled              the caller has hung up
+└── Cancelled              the caller cancelled the call
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-# An error travels in HTTP/2 headers, where gRPC takes 8 KiB in all.
+# An error is sent in HTTP/2 headers, which gRPC limits to 8 KiB in all.
 QUOTED_CHARACTERS = 100
 
 
 class ItemlensError(Exception):
-    """Base of all errors that are meant for the caller. `field` is a path into the request, or empty.
+    """Base of all errors for callers. `field` is a path into the request, or empty.
 
-    reason: stable and for machines, the ErrorInfo's.
+    reason: stable and machine-readable, sent in ErrorInfo.
     """
 
     reason: ClassVar[str] = "ITEMLENS_ERROR"
@@ -38,7 +38,7 @@ class ItemlensError(Exception):
         self.field = field
 
     def within(self, field: str) -> ItemlensError:
-        """The same error, seen from a request in which the input is at `field`."""
+        """The same error for a request that has the input at `field`."""
         self.field = f"{field}.{self.field}" if self.field else field
         return self
 
@@ -50,7 +50,7 @@ class InvalidArgument(ItemlensError):
 
 
 class NotFound(ItemlensError):
-    """Something named in the request does not exist."""
+    """A resource named in the request does not exist."""
 
     reason = "NOT_FOUND"
 
@@ -61,13 +61,13 @@ class NotFound(ItemlensError):
 
 
 class AlreadyExists(ItemlensError):
-    """An id is taken."""
+    """An id or name is taken."""
 
     reason = "ALREADY_EXISTS"
 
 
 class FailedPrecondition(ItemlensError):
-    """The request is right but cannot be met now; the message says what to do first."""
+    """The request is valid but does not fit the present state; the message says what to do first."""
 
     reason = "WRONG_STATE"
 
@@ -79,48 +79,48 @@ class SpaceMismatch(FailedPrecondition):
 
 
 class Overloaded(ItemlensError):
-    """A queue is full. The message ends with when to try again, the same number as `retry_seconds`."""
+    """A queue is full. The message ends with the time to wait, which is `retry_seconds`."""
 
     reason = "OVERLOADED"
 
     def __init__(self, message: str, retry_seconds: float) -> None:
-        # Up to the next hundredth: nobody waits more precisely, and RetryInfo is then what the sentence says.
+        # Rounded up to hundredths, so that RetryInfo and the message agree.
         self.retry_seconds = math.ceil(round(100 * retry_seconds, 6)) / 100
         super().__init__(f"{message}; try again in {self.retry_seconds:g} seconds")
 
 
 class Unavailable(ItemlensError):
-    """The server stops, or this stream ends; another one may do."""
+    """The server stops, or this stream ends. Another server or stream can serve the call."""
 
     reason = "UNAVAILABLE"
 
 
 class StorageFull(ItemlensError):
-    """The disk, or the store's size limit, is full. Nothing of the write was kept."""
+    """The disk is full, or the store's size limit is reached. Nothing of the write is stored."""
 
     reason = "STORAGE_FULL"
 
 
 class DataLoss(ItemlensError):
-    """What is stored is damaged; the message says what, and what to do."""
+    """Stored data is damaged; the message names it and says what to do."""
 
     reason = "DATA_LOSS"
 
 
 class DeadlineExceeded(ItemlensError):
-    """The caller's deadline has passed before the work was done."""
+    """The caller's deadline passed before the work was complete."""
 
     reason = "DEADLINE_EXCEEDED"
 
 
 class Cancelled(ItemlensError):
-    """The caller has hung up before the work was done."""
+    """The caller cancelled the call before the work was complete."""
 
     reason = "CANCELLED"
 
 
 def quoted(text: object) -> str:
-    """What a caller gave, for a message: as Python writes it, and not longer than `QUOTED_CHARACTERS`."""
+    """A caller's value for a message: its repr, cut to `QUOTED_CHARACTERS`."""
     written = repr(text)
     if len(written) <= QUOTED_CHARACTERS:
         return written
@@ -129,12 +129,12 @@ def quoted(text: object) -> str:
 
 @dataclass(frozen=True)
 class Warning:
-    """Something that went well but may surprise; `reason` is stable and for machines."""
+    """A remark on a request that succeeded, such as a truncated text. `reason` is stable and machine-readable."""
 
     reason: str
     message: str
     field: str = ""
 
     def within(self, field: str) -> Warning:
-        """The same warning, seen from a request in which the input is at `field`."""
+        """The same warning for a request that has the input at `field`."""
         return Warning(self.reason, self.message, f"{field}.{self.field}" if self.field else field)

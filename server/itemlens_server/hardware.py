@@ -1,4 +1,4 @@
-"""What this machine is, for how many threads to run, for `itemlens doctor`, and for every printed figure."""
+"""The processors of this machine: for the number of threads, for `itemlens doctor`, and for benchmark reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def processor() -> str:
-    """Model of the processor, with the vector instructions that int8 speed depends on."""
+    """Model of the processor, with the vector instructions that decide the speed of int8."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -23,16 +23,16 @@ def processor() -> str:
 
 
 def processor_count(root: Path = Path("/")) -> int:
-    """How many processors this process may use: those of its affinity, at most its cgroups' quota, rounded up.
+    """Number of processors that this process may use: its affinity, limited by its cgroups' quota, rounded up.
 
-    root: where /proc and /sys/fs/cgroup are.
+    root: the folder of /proc and /sys/fs/cgroup.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([allowed, *(math.ceil(quota) for quota in _quotas(root))]))
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """Processors that each cgroup of this process and each of their parents allow, where they set a limit."""
+    """The quotas, in processors, of the cgroups of this process and their parents that set one."""
     try:
         memberships = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -45,14 +45,14 @@ def _quotas(root: Path) -> Iterator[float]:
         trees = root / "sys/fs/cgroup"
         top = trees / controllers if (trees / controllers).is_dir() else trees / "cpu"
         own = Path(path.lstrip("/"))
-        # In a container the path is often one of the host's, and the container's own cgroup is at the top.
+        # In a container, the path is often a path on the host, and the container's own cgroup is the root.
         for folder in [top, *(top / parent for parent in (own, *own.parents) if ".." not in parent.parts)]:
             if (quota := _quota(folder)) is not None:
                 yield quota
 
 
 def _quota(cgroup: Path) -> float | None:
-    """Processors that one cgroup allows, such as 1.5; None where it sets no limit."""
+    """The quota of one cgroup in processors, such as 1.5; None without a limit."""
     try:
         if (cgroup / "cpu.max").exists():
             quota, period = (cgroup / "cpu.max").read_text(encoding="utf-8").split()

@@ -1,4 +1,4 @@
-"""What the server tells whoever watches it: calls and batches, as they happen."""
+"""Observers of the server, for metrics: they receive calls and batches as they happen."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class FinishedCall:
-    """A call or stream that has ended. `code`: name of the canonical gRPC code; bytes: of all its requests and
-    responses, which those that failed have none of."""
+    """A call or stream that has ended. `code`: name of the gRPC status code; bytes: size of all its requests and
+    responses; a failed call has no response bytes."""
 
     method: str
     code: str
@@ -25,8 +25,8 @@ class FinishedCall:
 
 @dataclass(frozen=True, slots=True)
 class FinishedBatch:
-    """A batch that an encoder has run. `encoder`: its kind and the beginning of its digest; tokens: without padding,
-    and with what padding costs; queued_seconds: how long the inputs waited, added up."""
+    """A batch that an encoder has run. `encoder`: its kind and the beginning of its digest; tokens: without and with
+    padding; queued_seconds: sum of the inputs' waiting times."""
 
     encoder: str
     inputs: int
@@ -37,20 +37,20 @@ class FinishedBatch:
 
 
 class Observer(Protocol):
-    """Is told of calls and batches, from several threads at once; the threads wait for it to return."""
+    """Receives calls and batches, from several threads at once. The threads wait until it returns."""
 
     def call_started(self, method: str) -> None:
-        """A call or stream of `method`, such as "/itemlens.v1.ItemLens/Encode", has come in."""
+        """A call or stream of `method`, such as "/itemlens.v1.ItemLens/Encode", has arrived."""
 
     def call_finished(self, call: FinishedCall) -> None:
-        """It has ended."""
+        """A call or stream has ended."""
 
     def batch_run(self, batch: FinishedBatch) -> None:
         """An encoder has run a batch."""
 
 
 class NullObserver:
-    """Passes over all."""
+    """Ignores everything."""
 
     def call_started(self, method: str) -> None:
         """Nothing."""
@@ -63,7 +63,7 @@ class NullObserver:
 
 
 class GuardedObserver:
-    """Tells an observer, and goes on where that raises; the first error is logged."""
+    """Forwards to an observer and suppresses its exceptions. The first one is logged."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
@@ -87,4 +87,4 @@ class GuardedObserver:
         except Exception:
             if not self._raised:
                 self._raised = True
-                log.exception("the observer raises; its next errors are not logged")
+                log.exception("the observer raised an exception; further ones are not logged")

@@ -1,4 +1,4 @@
-"""A server in a process of its own, for as long as a block of code runs."""
+"""A server in its own process, for the duration of a block of code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PORT = re.compile(r"serving on port (\d+)")
 
 
 class LocalServer:
-    """`itemlens serve` on a free port of this machine. Leaving the block stops it, whatever happened."""
+    """`itemlens serve` on a free local port. Leaving the block always stops it."""
 
     def __init__(self, *, models: Path, data: Path, space: str, log: Path) -> None:
         self._log = log
@@ -32,12 +32,12 @@ class LocalServer:
         ]
         self._process: subprocess.Popen[bytes] | None = None
         self.target = ""
-        """Where it listens, once it is started."""
+        """The address of the started server."""
 
     def __enter__(self) -> Self:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("wb") as log:
-            # A session of its own: Ctrl-C reaches us alone, and the server stops after we are done with it.
+            # Its own session: Ctrl-C reaches only this process, which then stops the server.
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
@@ -55,16 +55,16 @@ class LocalServer:
 
     @property
     def running(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
     def wait(self) -> None:
-        """Wait until the server ends by itself."""
+        """Wait until the server exits."""
         if self._process:
             self._process.wait()
 
     def died(self) -> FailedPrecondition:
-        """The error for a server that is gone, with the end of its log."""
+        """The error for a server that has exited, with the end of its log."""
         code = self._process.poll() if self._process else None
         return FailedPrecondition(
             f"the server ended with status {code}; the end of {self._log}:\n{tail(self._log)}"
@@ -81,7 +81,7 @@ class LocalServer:
                     return
             time.sleep(0.1)
         raise FailedPrecondition(
-            f"no server after {START_SECONDS:.0f} s; the end of {self._log}:\n{tail(self._log)}"
+            f"the server did not start within {START_SECONDS:.0f} s; the end of {self._log}:\n{tail(self._log)}"
         )
 
     def _stop(self) -> None:
@@ -101,7 +101,7 @@ def tail(log: Path, lines: int = 15) -> str:
 
 
 def healthy(target: str) -> bool:
-    """Whether a server answers there, and serves."""
+    """Whether a server at `target` answers that it serves."""
     with grpc.insecure_channel(target, options=channel_options(target)) as channel:
         try:
             reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=2)

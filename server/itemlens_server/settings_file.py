@@ -1,4 +1,4 @@
-"""A YAML file of settings, with the line of each key, so that errors can name the place."""
+"""A YAML file of settings, with the line of each key for error messages."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from itemlens_server.errors import InvalidArgument
 
 @dataclass(frozen=True)
 class SettingsFile:
-    """What a file says: values by name, without those that are empty."""
+    """The contents of a file: values by name, without empty ones."""
 
     path: Path
     values: dict[str, Any]
     lines: dict[str, int]
-    """From 1."""
+    """Line of each key, from 1."""
 
     @classmethod
     def read(cls, path: Path, names: Iterable[str]) -> SettingsFile:
-        """Read a file in which only `names` may be keys.
+        """Read a file whose keys must be in `names`.
 
         Raises:
-            InvalidArgument: it cannot be read, is not YAML, or has a key twice or one that is not in `names`.
+            InvalidArgument: the file cannot be read, is not YAML, or has a duplicate key or one not in `names`.
         """
         text = _text(path)
         try:
             root = yaml.compose(text, yaml.SafeLoader)
-            # Both readings, since the one knows the lines and the other the values.
+            # The file is parsed twice: for the lines of the keys, and for the values.
             values = yaml.safe_load(text)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
@@ -51,25 +51,25 @@ class SettingsFile:
                 raise InvalidArgument(f"{path}, line {line}: {name} is not a setting{hint}")
             if name in lines:
                 raise InvalidArgument(
-                    f"{path}, line {line}: {name} is given before, in line {lines[name]}; keep one"
+                    f"{path}, line {line}: {name} is already given in line {lines[name]}; keep one"
                 )
             lines[name] = line
         return cls(path, {name: value for name, value in values.items() if value is not None}, lines)
 
     def place(self, name: str) -> str:
-        """Where a setting is given."""
+        """The place where a setting is given, for messages."""
         return f"{self.path}, line {self.lines[name]}: {name}" if name in self.lines else name
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """The name most like a misspelt one; "" if none is like it."""
+    """The most similar name to a misspelt one; "" if none is similar."""
     plain = name.lower().replace("-", "_").removeprefix("itemlens_")
     return next(iter(get_close_matches(plain, list(names), 1, cutoff=0.7)), "")
 
 
 def _text(path: Path) -> str:
     try:
-        # The contents of a folder or pipe would read as no settings, and the server would run with defaults.
+        # A pipe could read as a file without settings, and the server would run with defaults.
         if not path.is_file():
             path.stat()
             raise InvalidArgument(f"{path} is not a regular file; write the settings to one")

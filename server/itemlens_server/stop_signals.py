@@ -1,8 +1,8 @@
-"""SIGTERM and SIGINT, taken by the main thread alone.
+"""SIGTERM and SIGINT, received by the main thread only.
 
-Python's own handlers do not suffice: a native library may replace them, and the main thread must come back to the
-interpreter to run them. On a machine with a GPU, servers did not stop. Blocked signals stay pending until `sigwait`
-takes them, whatever threads and handlers there are.
+Python's own handlers are not enough: a native library may replace them, and they run only when the main thread
+returns to the interpreter. On a machine with a GPU, servers did not stop. Blocked signals stay pending until `sigwait`
+receives them, whatever threads and handlers exist.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ POLL_SECONDS = 0.05
 
 
 class Stopped(Exception):
-    """A signal came before the work was done."""
+    """A signal arrived before the work was complete."""
 
 
 class StopSignals:
-    """The signals, for the main thread. Block them before the first other thread starts, which inherits the block, as
-    a child process would: the server starts none.
+    """SIGTERM and SIGINT for the main thread. Block them before the first other thread starts: threads inherit the
+    block. Child processes inherit it too, but the server does not start any.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class StopSignals:
 
     @staticmethod
     def block() -> None:
-        """Keep the signals for `wait` and `run`."""
+        """Block the signals, so that only `wait` and `run` receive them."""
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
 
     def wait(self) -> None:
@@ -41,10 +41,10 @@ class StopSignals:
         signal.sigwait(STOP)
 
     def run(self, work: Callable[[], T]) -> T:
-        """What `work` returns or raises. It runs in a daemon thread, so that this one can take signals.
+        """Return or raise what `work` does. It runs in a daemon thread, so that this thread can receive signals.
 
         Raises:
-            Stopped: a signal came first. `work` goes on, and nobody waits for it.
+            Stopped: a signal arrived first. `work` keeps running in the background.
         """
         future: Future[T] = Future()
 

@@ -46,11 +46,11 @@ def test_it_prints_what_was_chosen_and_moves_the_collection(served: Server, fit:
     with served.client(collection="shop") as client:
         space = client.space(client.get_collection().space_id)
     assert space.fitted and space.name == "autumn"
-    assert f"space {space.space_id} of {space.fused_dimension} numbers" in done.said
+    assert f"space {space.space_id}, dimension {space.fused_dimension}" in done.said
     for line in (
         "fit of shop",
-        "what it brought, on held-out data",
-        f"at {served.address} answers with it now",
+        "gain on held-out data",
+        f"at {served.address} uses it now",
     ):
         assert line in done.said
 
@@ -64,7 +64,7 @@ def test_without_a_server_the_space_is_made_and_it_says_how_to_move(served: Serv
 
 def test_without_a_target_nothing_is_moved(served: Server, fit: Run) -> None:
     done = fit("shop", "--target", "")
-    assert done.status == 0 and "answers with it now" not in done.said
+    assert done.status == 0 and "uses it now" not in done.said
 
 
 @pytest.mark.parametrize(

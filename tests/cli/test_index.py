@@ -208,7 +208,7 @@ def test_rows_with_one_id_are_counted_unless_they_are_merged(folder: Path) -> No
 
 @pytest.mark.parametrize(
     ("where", "warning"),
-    [("", "films.csv gives no items"), ("where: {id: z}, ", "gives no items; `where` may keep no row")],
+    [("", "films.csv has no items"), ("where: {id: z}, ", "has no items; check its `where`")],
 )
 def test_a_file_without_items_gives_a_warning(folder: Path, where: str, warning: str) -> None:
     (folder / "films.csv").write_text("id,title\n" + ("a,Alien\n" if where else ""))

@@ -26,7 +26,7 @@ def test_the_collection_answers_from_the_other_space(
     server: Server, client: itemlens.Client, tiny: Tiny, run: Run
 ) -> None:
     done = run("move", "moving", tiny.fitted, "--target", server.address)
-    assert (done.status, done.out) == (0, f"collection moving answers with space {tiny.fitted}\n")
+    assert (done.status, done.out) == (0, f"collection moving uses space {tiny.fitted} now\n")
     assert client.get_collection().space_id == tiny.fitted
     assert client.recommend(text="red shoe").space_id == tiny.fitted
 

@@ -75,7 +75,7 @@ WRONG_FILES = [
         "the data file as errors file",
         {"a.csv": b"sku,title\n1,x\n"},
         ["m.yaml", "--errors", "a.csv"],
-        ["--errors a.csv would replace what is there; name another file"],
+        ["--errors a.csv is a folder or an input of this load; name another file"],
     ),
     of_file(
         "a missing column",

@@ -51,7 +51,7 @@ CLIENT: dict[str, tuple[Callable[[itemlens.Client], Any], tuple[str, ...]]] = {
     ),
     "one item instead of a list": (
         lambda c: c.upsert(Item("a", text="x")),  # type: ignore[arg-type]
-        ("items is a list", "write [...]"),
+        ("items must be a list", "write [...]"),
     ),
     "a dict instead of an Item": (
         lambda c: c.upsert([{"id": "a"}]),  # type: ignore[list-item]
@@ -59,7 +59,7 @@ CLIENT: dict[str, tuple[Callable[[itemlens.Client], Any], tuple[str, ...]]] = {
     ),
     "a picture that is an array": (
         lambda c: c.upsert([Item("a", picture=np.zeros((8, 8, 3), np.uint8))]),  # type: ignore[arg-type]
-        ("item 'a'", "bytes of a file or its path", "getvalue()"),
+        ("item 'a'", "bytes of an image file or its path", "getvalue()"),
     ),
     "a time without zone": (
         lambda c: c.record_events([Event("u", "a", time=datetime(2026, 1, 1), event_id="e1")]),
@@ -75,7 +75,7 @@ CLIENT: dict[str, tuple[Callable[[itemlens.Client], Any], tuple[str, ...]]] = {
     ),
     "one id as the history": (
         lambda c: c.recommend(history="item-0001"),
-        ("history is a list", "write ['item-0001']"),
+        ("history must be a list", "write ['item-0001']"),
     ),
     "a wrong past item": (
         lambda c: c.recommend(history=[Interaction("item-0001", "bought")]),
@@ -166,7 +166,7 @@ COMMANDS: dict[str, tuple[dict[str, str], str, str, tuple[str, ...]]] = {
         {}, "max_k: 5\nlisten: [\n", "serve --config {folder}/file", ("file, line 3: not YAML",),
     ),
     "a file with a setting twice": (
-        {}, "max_k: 5\nmax_k: 6\n", "serve --config {folder}/file", ("line 2: max_k is given before, in line 1",),
+        {}, "max_k: 5\nmax_k: 6\n", "serve --config {folder}/file", ("line 2: max_k is already given in line 1",),
     ),
     "a file that is a list": (
         {}, "- max_k: 5\n", "serve --config {folder}/file", ("file holds no settings", "write lines such as"),

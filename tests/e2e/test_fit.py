@@ -65,7 +65,7 @@ def test_a_collection_is_fitted_and_moved_and_answers_from_the_new_space(tiny: T
         client.record_events(events()).raise_for_errors()
         done = fit(models, server.data, "--target", server.address)
         assert done.returncode == 0, done.stdout + done.stderr
-        for step in ("behaviour (B)", "content against behaviour", "answers with it now"):
+        for step in ("behaviour (B)", "content against behaviour", "uses it now"):
             assert step in done.stdout, done.stdout
 
         space = client.get_collection().space_id

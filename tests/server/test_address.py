@@ -62,7 +62,9 @@ def test_a_taken_port_is_found_and_a_free_one_stays_free() -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         address = Address.parse(f"127.0.0.1:{other.getsockname()[1]}")
-        with pytest.raises(FailedPrecondition, match="in use; stop what listens there, or give --listen"):
+        with pytest.raises(
+            FailedPrecondition, match="in use; stop the process that listens there, or change --listen"
+        ):
             address.check_free()
     address.check_free()
     address.check_free()
@@ -70,7 +72,7 @@ def test_a_taken_port_is_found_and_a_free_one_stays_free() -> None:
 
 @pytest.mark.parametrize("listen", ["192.0.2.1:50051", "nohost.invalid:50051"])
 def test_an_address_that_this_machine_does_not_have_is_refused(listen: str) -> None:
-    with pytest.raises(FailedPrecondition, match=f"cannot listen on {listen}: .*give --listen another"):
+    with pytest.raises(FailedPrecondition, match=f"cannot listen on {listen}: .*or change --listen"):
         Address.parse(listen).check_free()
 
 

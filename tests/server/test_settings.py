@@ -55,7 +55,7 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
         ("low_latency_sessions: 3", "it must be true or false"),
         ("listen: 127.0.0.1", "listen is '127.0.0.1': it has no port; write host:port"),
         ("listen: 50051", "listen is '50051': it has no host; write 127.0.0.1:50051"),
-        ("max_k: 1\nspace: a\nmax_k: 2", "line 3: max_k is given before, in line 1; keep one"),
+        ("max_k: 1\nspace: a\nmax_k: 2", "line 3: max_k is already given in line 1; keep one"),
         ("max_k: 5\nmax_items: [5", "wrong.yaml, line 2: not YAML"),
         ("max_k: 5\n\tmax_items: 5", "wrong.yaml, line 2: not YAML"),
     ],

@@ -53,7 +53,7 @@ def test_encode_mixes_channels_and_keeps_each_inputs_error(client: Any, tmp_path
 
 
 def test_vectors_of_several_channels_are_no_matrix(client: Any) -> None:
-    with pytest.raises(ValueError, match="several channels"):
+    with pytest.raises(ValueError, match="different dimensions"):
         _ = client.encode(["red"], pictures=[b"x"]).vectors
 
 
@@ -270,7 +270,7 @@ def test_names_come_from_the_default_space_until_the_collection_is_there(client:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda c: c.recommend(history="abc"), TypeError, "history is a list"),
+        (lambda c: c.recommend(history="abc"), TypeError, "history must be a list"),
         (lambda c: c.recommend(histories=["a"]), TypeError, "unexpected keyword argument 'histories'"),
         (lambda c: c.recommend(UserSide(user_id="a"), liked=["b"]), ValueError, "not both: liked"),
         (lambda c: c.recommend("a", k=1, top_fraction=0.5), ValueError, "k or top_fraction"),
@@ -278,14 +278,14 @@ def test_names_come_from_the_default_space_until_the_collection_is_there(client:
         (lambda c: c.recommend("a", query_vector=np.zeros(3)), TypeError, "itemlens.Vector"),
         (lambda c: c.recommend(history=[Interaction("a", "gaze")]), ValueError, "gaze"),
         (lambda c: c.record_events([Event("u", "a", time=datetime(2024, 1, 1))]), ValueError, "no time zone"),
-        (lambda c: c.encode("red"), TypeError, "texts is a list"),
-        (lambda c: c.encode(pictures=b"red"), TypeError, "pictures is a list"),
+        (lambda c: c.encode("red"), TypeError, "texts must be a list"),
+        (lambda c: c.encode(pictures=b"red"), TypeError, "pictures must be a list"),
         (lambda c: c.encode(["a"], pictures=[b"b"], channel="x"), ValueError, "use contents"),
         (lambda c: c.encode(contents=[Content("x")]), ValueError, "either a text or a picture"),
-        (lambda c: c.explain("i1", "ann"), TypeError, "item_ids is a list"),
+        (lambda c: c.explain("i1", "ann"), TypeError, "item_ids must be a list"),
         (lambda c: c.explain(["i1"], "ann", recommendation_id="r"), ValueError, "not both"),
-        (lambda c: c.get_items("i1"), TypeError, "item_ids is a list"),
-        (lambda c: c.encode(pictures=[bytes(65 << 20)], channel="photo"), ValueError, "send less at once"),
+        (lambda c: c.get_items("i1"), TypeError, "item_ids must be a list"),
+        (lambda c: c.encode(pictures=[bytes(65 << 20)], channel="photo"), ValueError, "send fewer entries"),
         (lambda c: c.space(timeout=-1), ValueError, "timeout"),
     ],
 )  # fmt: skip

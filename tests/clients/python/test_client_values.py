@@ -117,7 +117,7 @@ def test_in_an_upload_only_the_item_with_the_bad_attribute_fails(client: Any, fa
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda c: c.upsert(Item("a", text="x")), TypeError, "items is a list"),
+        (lambda c: c.upsert(Item("a", text="x")), TypeError, "items must be a list"),
         (
             lambda c: c.upsert([{"item_id": "a"}]),
             TypeError,
@@ -129,7 +129,7 @@ def test_in_an_upload_only_the_item_with_the_bad_attribute_fails(client: Any, fa
         (
             lambda c: c.upsert([Item("a", picture=np.zeros((2, 2, 3)))]),
             TypeError,
-            "item 'a': a picture is the bytes",
+            "item 'a': a picture must be the bytes",
         ),
         (lambda c: c.upsert([Item("a", texts=["x"])]), TypeError, "item 'a': texts must be a dict"),
         (lambda c: c.upsert([Item("a", picture="none.jpg")]), OSError, "item 'a': No such file.*none.jpg"),
@@ -146,7 +146,7 @@ def test_in_an_upload_only_the_item_with_the_bad_attribute_fails(client: Any, fa
         (lambda c: c.record_events([Event("u", "a", value=math.nan)]), ValueError, "value is nan"),
         (lambda c: c.record_events([Event(7, "a")]), TypeError, "user_id must be a str, not 7"),
         (lambda c: c.recommend(history=[Interaction("a"), 5]), TypeError, r"history\[1\]"),
-        (lambda c: c.recommend(liked="abc"), TypeError, r"liked is a list.*write \['abc'\]"),
+        (lambda c: c.recommend(liked="abc"), TypeError, r"liked must be a list.*write \['abc'\]"),
         (lambda c: c.recommend("u", k=-1), ValueError, "k must be 0 or more"),
         (lambda c: c.recommend("u", k="ten"), TypeError, "k must be a whole number"),
         (lambda c: c.recommend("u", top_fraction="half"), TypeError, "top_fraction must be a number"),

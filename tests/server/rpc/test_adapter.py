@@ -228,5 +228,5 @@ def test_an_observer_that_raises_changes_no_answer(
             assert reply.matrices[0].rows == 1
     server.stop()
     assert [r.message for r in caplog.records].count(
-        "the observer raises; its next errors are not logged"
+        "the observer raised an exception; further ones are not logged"
     ) == 2
