@@ -86,7 +86,7 @@ class Settings(BaseSettings):
         description="open streams; a further one ends the stream that has been idle longest",
     )
     max_streams_per_connection: int = Field(
-        100, gt=0, description="open calls and streams on one connection; the client's gRPC queues further ones",
+        1000, gt=0, description="open calls and streams on one connection; the client's gRPC queues further ones",
     )  # fmt: skip
     stream_idle_seconds: float = Field(
         3600, gt=0, description="a stream ends after this time if its caller sends nothing or does not read"

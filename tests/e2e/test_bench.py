@@ -64,7 +64,7 @@ def test_it_measures_by_length_of_text_and_size_of_call(tiny: Tiny, tmp_path: Pa
 def test_what_cannot_be_measured_is_said_in_a_line(tiny: Tiny) -> None:
     done = bench(tiny, "encode", "--precision", "int8")
     assert done.returncode == 1
-    assert "has no int8 graph of texts; it has fp32" in done.stderr
+    assert "has no int8 text graph; it has fp32" in done.stderr
 
 
 def test_a_setting_that_is_none_is_said_in_a_line(tiny: Tiny) -> None:

@@ -26,7 +26,7 @@ WORDS = [*COLOURS, *(word for theme in THEMES.values() for word in theme)]
 def fresh(tiny: Tiny, tmp_path: Path) -> Iterator[Server]:
     """A server that has encoded nothing yet."""
     # Calls that hang up count for a moment more at the server than at the caller: room for those, too.
-    with Server(tiny.models, tmp_path, max_streams_per_connection=1000) as server:
+    with Server(tiny.models, tmp_path) as server:
         yield server
 
 

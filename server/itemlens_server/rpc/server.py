@@ -22,8 +22,9 @@ from itemlens_server.rpc.streams import OpenStreams
 # The pings of a client's keepalive that are taken: gRPC's own bound, 5 minutes, ends streams that are idle.
 PING_SECONDS = 5
 
-# Calls that wait for the event loop to take them. gRPC drops further ones, at random from the first bound on.
-PENDING_CALLS, MOST_PENDING_CALLS = 4000, 8000
+# Calls that wait until the event loop accepts them. From the first bound on gRPC drops calls at random, with CANCELLED,
+# so a burst of 8,000 honest calls must stay below it. The limit of streams a connection bounds what resets can cost.
+PENDING_CALLS, MOST_PENDING_CALLS = 10_000, 16_000
 
 
 class GrpcServer:
