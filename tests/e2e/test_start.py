@@ -213,7 +213,7 @@ class TestAfterAMishap:
             with pytest.raises(itemlens.FailedPrecondition) as error:
                 client.space(tiny.other)
             assert str(models) not in str(error.value) and tiny.plain not in str(error.value)
-            server.wait_for_log(rf"{tiny.other}.*passed over")
+            server.wait_for_log(rf"{tiny.other}.*ignored")
 
     def test_a_space_for_new_collections_is_told_where_others_stay(self, tiny: Tiny, tmp_path: Path) -> None:
         with Server(tiny.models, tmp_path) as server, server.client() as client:

@@ -1,1 +1,1 @@
-"""ONNX Runtime sessions, the model repository and the batcher. Knows nothing of gRPC or the catalogue."""
+"""ONNX Runtime sessions, the model repository and the batcher. Does not depend on gRPC or the catalogue."""

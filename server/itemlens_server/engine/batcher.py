@@ -1,7 +1,7 @@
-"""Joins inputs of many calls into batches, without a timer.
+"""Dynamic batching: joins inputs of many calls into batches, without a timer.
 
-An idle worker takes what waits at once. While all workers are busy the queue grows, and `engine.queue` says what the
-next batch is made of.
+An idle worker takes waiting inputs at once. While all workers are busy the queue grows, and `engine.queue` chooses the
+next batch.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ Value = TypeVar("Value")
 Output = TypeVar("Output")
 Run = Callable[[list[Value]], Sequence[Output]]
 
-# For so long after an interactive input, one worker is kept from bulk: the next would else wait for a batch of it.
+# One worker takes no bulk for this time after an interactive input, so that the next one does not wait for bulk.
 CALM_SECONDS = 0.5
 
 LEAST_RETRY_SECONDS = 0.05
 
-# How often a bulk call that waits to be admitted looks whether its caller has gone.
+# How often a bulk call that waits for admission checks whether its caller has gone.
 LOOK_SECONDS = 0.5
 
 
 @dataclass
 class Counts:
-    """What a batcher has done since it was made, or began to count anew.
+    """Counters of a batcher since its start or its last reset.
 
-    tokens leaves padding out, padded_tokens has what it costs. joined: inputs that were in the queue already. refused:
-    calls that found the queue full. dropped: inputs that nobody waited for any more. *_seconds: sums over batches and
-    inputs.
+    tokens: without padding. padded_tokens: with the cost of padding. joined: inputs that were already in the queue.
+    refused: calls that found the queue full. dropped: inputs whose calls had all ended. run_seconds: sum over batches.
+    queue_seconds: sum over inputs.
     """
 
     inputs: int = 0
@@ -54,12 +54,12 @@ class Counts:
 
 
 class Batcher(Generic[Value, Output]):
-    """A bounded queue in front of `runs`: one a worker, each turns a list of inputs into as many outputs.
+    """A bounded queue in front of `runs`, one for each worker. A run returns one output for each of its inputs.
 
-    An input that comes while nothing runs or waits is run by `low_latency`, if there is one, which has the whole
-    machine: the workers start nothing beside it.
+    An input that arrives while nothing runs or waits is run by `low_latency`, if given. It uses the whole machine:
+    the workers start no other batch meanwhile.
 
-    An interactive call that `admission` does not let in is refused. A bulk call waits to be let in, which slows its
+    An interactive call that `admission` does not admit is refused. A bulk call waits for admission, which slows its
     stream down.
     """
 
@@ -96,10 +96,10 @@ class Batcher(Generic[Value, Output]):
             thread.start()
 
     def check_admission(self, call: CallContext, inputs: int) -> None:
-        """Refuse an interactive call of so many inputs before anything was spent on it.
+        """Refuse an interactive call of `inputs` inputs before any work is done for it.
 
         Raises:
-            Overloaded: it is not let in.
+            Overloaded: it is not admitted.
         """
         if call.priority is Priority.INTERACTIVE:
             with self._lock:
@@ -111,7 +111,7 @@ class Batcher(Generic[Value, Output]):
 
         Raises:
             Overloaded: the queue is full. Nothing was queued.
-            DeadlineExceeded, Cancelled: nobody waited any more before it was let in.
+            DeadlineExceeded, Cancelled: the call ended before it was admitted.
             FailedPrecondition: the batcher is closed.
         """
         pending: Pending[Output] = Pending(len(inputs), call)
@@ -126,22 +126,22 @@ class Batcher(Generic[Value, Output]):
         return pending
 
     def observe(self, observer: Observer) -> None:
-        """Forget what was done up to now, and tell `observer` of each batch from now on."""
+        """Reset the counters, and report each batch from now on to `observer`."""
         with self._lock:
             self._counts = Counts()
             self._observer = GuardedObserver(observer)
 
     def counts(self) -> Counts:
-        """What was done since it was made, or began to count anew."""
+        """Return the counters."""
         with self._lock:
             return replace(self._counts)
 
     def waiting_tokens(self) -> int:
-        """Tokens in the queue."""
+        """Return the number of tokens in the queue."""
         return sum(self._queue.tokens(p) for p in Priority)
 
     def close(self) -> None:
-        """Finish what is queued, then stop the workers."""
+        """Run all queued inputs, then stop the workers."""
         with self._lock:
             self._closed = True
             self._work.notify_all()
@@ -150,12 +150,12 @@ class Batcher(Generic[Value, Output]):
             thread.join()
 
     def _until_admission(self, call: CallContext, inputs: int) -> float:
-        """Seconds until a call of so many inputs may be let in; 0: now."""
-        # What waits is counted without the call itself: a call larger than the queue could else never be served.
+        """Return the seconds until a call of `inputs` inputs may be admitted; 0: now."""
+        # The call itself is not counted: otherwise a call larger than the queue could never be served.
         seconds = self.admission.seconds(self._queue.tokens(call.priority) - self.admission.max_tokens())
         if call.priority is Priority.INTERACTIVE and seconds <= 0:
             most = self.admission.max_inputs_ahead(inputs)
-            # No more goes before it than waits in all, so most calls need not ask whose that is.
+            # The whole queue bounds what runs before the call, so most calls need no count by caller.
             if self._queue.count(call.priority) > most:
                 ahead = self._queue.ahead(call.priority, call.caller, inputs)
                 seconds = (ahead - most) / self.admission.inputs_per_second
@@ -176,12 +176,12 @@ class Batcher(Generic[Value, Output]):
     def _refuse(self, seconds: float) -> None:
         self._counts.refused += 1
         raise Overloaded(
-            f"{self.waiting_tokens()} tokens wait for the encoder already",
+            f"{self.waiting_tokens()} tokens wait for the encoder",
             retry_seconds=max(LEAST_RETRY_SECONDS, seconds),
         )
 
     def _entry(self, given: Input[Value], call: CallContext) -> Entry[Value, Output]:
-        """The entry of an input: one that is there already if it is run no later than its own would be."""
+        """Return the entry of an input: an existing entry with its key if it runs at least as early, or a new one."""
         entry: Entry[Value, Output] = Entry(given, call)
         if entry.key is not None:
             same = self._by_key.get(entry.key)
@@ -199,7 +199,7 @@ class Batcher(Generic[Value, Output]):
     def _next_batch(
         self, run: Run[Value, Output]
     ) -> tuple[list[Entry[Value, Output]], Run[Value, Output]] | None:
-        """A batch, and what is to run it: the worker's own `run` or `low_latency`; nothing once it is closed."""
+        """Wait for a batch. Return it with the worker's `run` or `low_latency`, or None once the batcher is closed."""
         with self._lock:
             while True:
                 calm = self._calm_in()
@@ -219,7 +219,7 @@ class Batcher(Generic[Value, Output]):
                     self._idle -= 1
 
     def _take(self, bulk: bool) -> list[Entry[Value, Output]]:
-        """The next batch, without the inputs that nobody waits for any more."""
+        """Return the next batch, without the inputs whose calls have all ended."""
         batch = []
         for entry in self._queue.take(self._idle + 1, bulk):
             if entry.wanted():
@@ -232,7 +232,7 @@ class Batcher(Generic[Value, Output]):
         return batch
 
     def _calm_in(self) -> float:
-        """Seconds until bulk may have all workers; none or less: now."""
+        """Return the seconds until bulk may use all workers; 0 or less: now."""
         if len(self._threads) == 1 or self._closed:
             return 0.0
         return self._interactive_at + CALM_SECONDS - time.monotonic()
@@ -246,7 +246,7 @@ class Batcher(Generic[Value, Output]):
                 outputs = run([entry.value for entry in batch])
                 if len(outputs) != len(batch):
                     raise RuntimeError(f"{len(outputs)} outputs for {len(batch)} inputs")
-            except Exception as error:  # must reach the callers, and must not end the worker
+            except Exception as error:  # it must reach the callers without ending the worker
                 outputs = [error] * len(batch)
             self._finish(batch, outputs, started)
 
@@ -266,7 +266,7 @@ class Batcher(Generic[Value, Output]):
                 self._forget(entry)
                 for _, pending, number in entry.waiting:
                     pending.put(number, output)
-            if self._low_latency_runs:  # so it was this one: nothing else runs beside it
+            if self._low_latency_runs:  # it ran this batch, since nothing else runs meanwhile
                 self._low_latency_runs = False
                 self._wake_workers()
             else:

@@ -1,4 +1,4 @@
-"""Vectors of what was encoded lately."""
+"""Cache of vectors."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
-# Of an entry besides its numbers: key, dict entry, array header.
+# Memory of an entry besides its numbers: key, dict entry, array header.
 OVERHEAD_BYTES = 300
 
 
 class LruCache(Generic[Value]):
-    """The values used last, as many as fit in `max_bytes`. Thread-safe."""
+    """The most recently used values that fit in `max_bytes`. Thread-safe."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -25,7 +25,7 @@ class LruCache(Generic[Value]):
         self.misses = 0
 
     def get(self, key: Hashable) -> Value | None:
-        """The value of `key`, or None; counted either way."""
+        """Return the value of `key`, or None. Count a hit or a miss."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
@@ -36,7 +36,7 @@ class LruCache(Generic[Value]):
             return entry[0]
 
     def put(self, key: Hashable, value: Value, size: int) -> None:
-        """Keep `value`, of `size` bytes, and forget what was not used for longest."""
+        """Keep `value`, of `size` bytes, and evict the least recently used values."""
         size += OVERHEAD_BYTES
         if size > self._max_bytes:
             return

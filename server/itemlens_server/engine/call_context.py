@@ -1,4 +1,4 @@
-"""What the engine is told of the call that it works for."""
+"""Per-call context: caller, priority, deadline, cancellation."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from itemlens_server.errors import Cancelled, DeadlineExceeded
 
 
 class Priority(IntEnum):
-    """Which calls go ahead when the encoders are busy."""
+    """The order of calls when the encoders are busy."""
 
     INTERACTIVE = 0
-    """Somebody waits for the answer."""
+    """A user waits for the answer."""
     BULK = 1
-    """Loads and rewrites: behind interactive calls, but never without a share."""
+    """Uploads and rewrites: behind interactive calls, with a guaranteed share."""
 
 
 class CallContext:
-    """Who calls, how urgently, how long an answer is of use, and whether the caller has hung up meanwhile.
+    """Caller, priority and deadline of a call, and whether it was cancelled.
 
-    caller: whose fair share of the encoders the call's inputs are taken from.
+    seconds: until the deadline; None: no deadline
+    caller: the caller whose fair share of the encoders the call uses
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class CallContext:
         self.caller = caller
 
     def end(self) -> None:
-        """The caller has hung up, or has its answer."""
+        """Mark the call as ended: the caller has hung up or has its answer."""
         with self._lock:
             self._ended = True
             watchers, self._watchers = self._watchers, []
@@ -44,7 +45,8 @@ class CallContext:
             watcher()
 
     def when_ended(self, watcher: Callable[[], None]) -> None:
-        """Call `watcher` once, from another thread, when the call ends; at once if it has. A deadline is no end."""
+        """Call `watcher` once, from another thread, when the call ends; at once if it has ended. Reaching the deadline
+        does not call it."""
         with self._lock:
             if not self._ended:
                 self._watchers.append(watcher)
@@ -52,15 +54,15 @@ class CallContext:
         watcher()
 
     def remaining(self) -> float | None:
-        """Seconds left, not below 0; None without a deadline."""
+        """Return the seconds left, not below 0; None without a deadline."""
         return None if self._at is None else max(0.0, self._at - time.monotonic())
 
     def over(self) -> bool:
-        """Whether nobody waits any more."""
+        """Return whether the call has ended or its deadline has passed."""
         return self._ended or (self._at is not None and time.monotonic() >= self._at)
 
     def check(self) -> None:
-        """Raise Cancelled or DeadlineExceeded if nobody waits any more."""
+        """Raise Cancelled if the call has ended, DeadlineExceeded if its deadline has passed."""
         if self._ended:
             raise Cancelled("the caller has hung up")
         if self._at is not None and time.monotonic() >= self._at:

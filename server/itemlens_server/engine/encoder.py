@@ -1,4 +1,4 @@
-"""A modality, and what the encoders of all have in common: sessions, a plan, and a batcher in front of them."""
+"""Modalities, and the base class of their encoders: sessions, a plan, and a batcher in front of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Value = TypeVar("Value", bound=str | bytes)
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """v float32 [dim]; z float32 [places, dim] where asked for, with v its mean."""
+    """v float32 [dim]; on request z float32 [places, dim], whose mean is v."""
 
     v: Array
     z: Array | None = None
@@ -42,7 +42,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Runtime:
-    """What all encoders of a server share. decoding: memory for contents that are decoded at the moment."""
+    """State that all encoders of a server share. decoding: memory for the contents being decoded."""
 
     settings: Settings
     device: Device
@@ -53,21 +53,21 @@ class Runtime:
 
 @dataclass(frozen=True, kw_only=True)
 class Modality:
-    """A kind of content: how it is named, kept, encoded and explained. What the rest of the server must know of
-    it stands here, so that it need not ask which kind it is.
+    """A kind of content: how it is named, stored, encoded and explained. The rest of the server reads these fields
+    instead of testing for a kind.
 
-    kind:          as in the manifest and the contract's ChannelKind
-    field:         as in the contract's Content; the word for one of them in messages
-    plural:        the word for several
-    encoder:       what runs its models
+    kind:          name in the manifest and in the wire contract's ChannelKind
+    field:         name in the contract's Content; also the singular noun in messages
+    plural:        plural noun in messages
+    encoder:       class that runs its models
     several:       whether an item may have more than one in a channel
-    in_document:   whether an item's document holds it; if not, the store keeps the bytes in `Prepared.stored`
-    quick:         whether preparing one takes less time than handing it to another thread
-    by_purpose:    whether it is prepared differently for a query and for an item
+    in_document:   whether an item's document contains it; if not, the store keeps the bytes in `Prepared.stored`
+    quick:         whether preparing one takes less time than a switch to another thread
+    by_purpose:    whether queries and items are prepared differently
     place:         kind of its places as in the contract's PartKind, the whole content included
-    other_places:  further kinds
-    fits:          by language, what a sentence says of one that fits; {} stands for its words
-    sample_query:  a query that a content should be found by, cut from what the store has of it
+    other_places:  further kinds of places
+    fits:          by language, the phrase about a matching content in a sentence; {} stands for its words
+    sample_query:  returns a query that should find a stored content
     """
 
     kind: str
@@ -84,13 +84,13 @@ class Modality:
     sample_query: Callable[[random.Random, Any], str | bytes]
 
     def max_per_item(self, limit: int) -> int:
-        """How many an item may have in a channel. `limit`: the setting, for those that may be several."""
+        """Return how many an item may have in a channel. `limit`: the setting for modalities with several."""
         return limit if self.several else 1
 
 
 class Encoder(ABC, Generic[Value, ModelInput]):
-    """Contents of one modality to vectors. `with_places`: whether z is wanted too; such inputs share no batch with
-    others."""
+    """Encodes contents of one modality into vectors. `with_places`: whether z is needed too; such inputs do not share a
+    batch with others."""
 
     heat_maps: HeatMapDrawer | None = None
     """Set by `_open` of a modality whose places can be drawn."""
@@ -137,24 +137,24 @@ class Encoder(ABC, Generic[Value, ModelInput]):
 
     @property
     def plan(self) -> Plan:
-        """How its batches are formed."""
+        """Plan of its batches."""
         return self._batcher.plan
 
     def counts(self) -> Counts:
-        """What it has done."""
+        """Return the counters of its batcher."""
         return self._batcher.counts()
 
     def waiting_tokens(self) -> int:
-        """Tokens that wait for it."""
+        """Return the number of waiting tokens."""
         return self._batcher.waiting_tokens()
 
     @property
     def max_queue_tokens(self) -> int:
-        """Interactive tokens that may wait for it."""
+        """Number of interactive tokens that may wait."""
         return int(self._batcher.admission.max_tokens())
 
     def check_admission(self, call: CallContext, inputs: int) -> None:
-        """Overloaded if `submit` would refuse the call, of so many inputs, now."""
+        """Raise Overloaded if `submit` would refuse a call of `inputs` inputs now."""
         self._batcher.check_admission(call, inputs)
 
     def submit(
@@ -164,7 +164,7 @@ class Encoder(ABC, Generic[Value, ModelInput]):
         call: CallContext,
         keys: Sequence[Hashable | None] = (),
     ) -> Pending[Encoded]:
-        """Queue inputs. Those with the same key (of their content) that wait or run at the same time are run once."""
+        """Queue inputs. Inputs with equal keys (of their contents) that wait or run at the same time are run once."""
         keys = keys or [None] * len(inputs)
         return self._batcher.submit(
             [
@@ -175,42 +175,42 @@ class Encoder(ABC, Generic[Value, ModelInput]):
         )
 
     def close(self) -> None:
-        """Finish what is queued."""
+        """Run all queued inputs, then stop."""
         self._batcher.close()
 
     @abstractmethod
     def prepare(
         self, value: Value, purpose: Purpose, keep: bool = False, call: CallContext | None = None
     ) -> Prepared[ModelInput]:
-        """Make a content ready for the model; with `keep`, also what the store keeps of it. `call`: who waits for it.
+        """Prepare a content for the model; with `keep`, also the form that is stored. `call`: the call that needs it.
 
         Raises:
             InvalidArgument: it cannot be encoded; the message says what to change.
-            DeadlineExceeded, Cancelled: nobody waited any more before it began.
+            DeadlineExceeded, Cancelled: the call ended before the preparation began.
         """
 
     @abstractmethod
     def _open(self, directory: Path) -> None:
-        """Read what preparing inputs needs, before any session is made."""
+        """Read the files that `prepare` needs, before any session is created."""
 
     @abstractmethod
     def _plans(self) -> list[Plan]:
-        """The plans worth trying, the safest first."""
+        """Return the candidate plans, the default first."""
 
     @abstractmethod
     def _sample(self) -> list[ModelInput]:
-        """Inputs to measure a plan with, of the sizes that real ones have."""
+        """Return inputs of realistic sizes to measure a plan."""
 
     @abstractmethod
     def _tokens(self, model_input: ModelInput) -> int:
-        """What an input costs: the tokens of a text, 1 for a picture."""
+        """Return the cost of an input: the tokens of a text, 1 for a picture."""
 
     @abstractmethod
     def _run(self, session: Session, batch: list[tuple[ModelInput, bool]]) -> list[Encoded]:
-        """Encode a batch of inputs, each with whether z is wanted: of all or of none."""
+        """Encode a batch of (input, whether z is needed). The flag is equal for all inputs of a batch."""
 
     def _start(self, plan: Plan, admission: AdmissionControl) -> Batcher[tuple[ModelInput, bool], Encoded]:
-        # Runs of one thread can share a session; each of several threads needs threads of its own.
+        # Single-threaded runs can share a session; a multi-threaded run needs its own threads.
         # A GPU has one session, which runs one batch at a time (onnxruntime#12049).
         device = self._device
         shared = plan.threads == 1 and not device.gpu
@@ -242,7 +242,7 @@ class Encoder(ABC, Generic[Value, ModelInput]):
         )
 
     def _low_latency_session(self, plan: Plan) -> Session | None:
-        """A session that has all threads, for a batch that comes alone: it would leave the other threads idle."""
+        """Return a session with all threads, for a batch that runs alone: other threads would be idle."""
         if self._device.gpu or plan.instances == 1 or not self._settings.low_latency_sessions:
             return None
         return Session(self._graph, self._device.provider, self._settings.thread_count())
@@ -254,7 +254,7 @@ class Encoder(ABC, Generic[Value, ModelInput]):
         return rate
 
     def _rate(self, batcher: Batcher[tuple[ModelInput, bool], Encoded]) -> float:
-        """Tokens that it runs in a second, of inputs like those of `_sample`."""
+        """Return the rate for inputs like those of `_sample`, tokens per second."""
         wanted = [Input((i, False), self._tokens(i)) for i in self._sample()]
         started = time.monotonic()
         batcher.submit(wanted, CallContext()).results()

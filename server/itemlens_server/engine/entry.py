@@ -1,4 +1,4 @@
-"""What is submitted to a batcher, and what that becomes in its queue."""
+"""Inputs of a batcher, and their entries in its queue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Output = TypeVar("Output")
 
 @dataclass(frozen=True, slots=True)
 class Input(Generic[Value]):
-    """What is to be run. Only inputs of one `group` share a batch. Inputs of one `key` that wait or run at the same
+    """An input to run. Only inputs of one `group` share a batch. Inputs with equal keys that wait or run at the same
     time are run once."""
 
     value: Value
@@ -27,7 +27,7 @@ class Input(Generic[Value]):
 
 
 class Entry(QueueEntry, Generic[Value, Output]):
-    """An input in the queue, and who gets its output: calls, each with its Pending and the place in it."""
+    """An input in the queue, and the receivers of its output: calls, each with its Pending and the position in it."""
 
     __slots__ = ("key", "queued_at", "running", "value", "waiting")
 
@@ -40,5 +40,5 @@ class Entry(QueueEntry, Generic[Value, Output]):
         self.running = False
 
     def wanted(self) -> bool:
-        """Whether anybody still waits for it."""
+        """Return whether any call still waits for it."""
         return any(not call.over() for call, _, _ in self.waiting)

@@ -1,4 +1,4 @@
-"""Writes a fitted space: the encoders of another under a new head."""
+"""Writes a fitted space: the encoders of another space with a new head."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from itemlens_server.fusion.head import Head
 def write(
     models: Path, old: Manifest, head: Head, name: str, report: Sequence[dict[str, str]] = ()
 ) -> Manifest:
-    """Add to `models` the space `old`, which is there, under `head` and the label `name`; its manifest.
+    """Write the existing space `old` with `head` and the label `name` as a new space to `models`. Return its manifest.
 
-    The encoders' files are shared with the old space where the file system can. A crash leaves nothing behind that
-    is taken for a space.
+    The encoders' files are hard links to those of the old space if the file system supports that. A crash leaves
+    nothing that counts as a space.
     """
     with work_folder(models, FIT_PREFIX) as new:
         (new / "head").mkdir()
@@ -36,7 +36,7 @@ def write(
         for file in old.model_copy(update={"head": None}).files():
             _share(models / old.space_id / file.path, new / file.path)
         manifest.save(new)
-        # What is there under this id has the same contents, but may be damaged.
+        # An existing space of this id has the same contents, but may be damaged.
         publish(new, models / manifest.space_id)
         return manifest
 

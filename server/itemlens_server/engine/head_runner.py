@@ -1,4 +1,4 @@
-"""Raw vectors to h, by the graph of the fusion head."""
+"""Runs the graph of the fusion head: raw vectors to h."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Raw = Mapping[str, Sequence[Array]]
 
 
 class HeadRunner:
-    """Runs the head's graph, in batches; an unfitted space has none, and its head is the identity."""
+    """Runs the head's graph in batches. An unfitted space has no graph; its head is the identity."""
 
     def __init__(self, head: Head, session: Session | None) -> None:
         self.head = head
@@ -27,7 +27,7 @@ class HeadRunner:
         self._batcher = Batcher([self._run], plan=Plan(max_batch=256), name="head")
 
     def fuse(self, items: Sequence[Raw], call: CallContext | None = None) -> Array:
-        """h of items given as raw vectors by channel: float32 [len(items), dimension]."""
+        """Return h of items given as raw vectors by channel, float32 [len(items), dimension]."""
         if not items:
             return np.zeros((0, self.head.dimension), np.float32)
         return np.stack(
@@ -35,7 +35,7 @@ class HeadRunner:
         )
 
     def close(self) -> None:
-        """Finish what is queued."""
+        """Run all queued items, then stop."""
         self._batcher.close()
 
     def _run(self, items: list[Raw]) -> Sequence[Array]:

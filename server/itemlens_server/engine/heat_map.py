@@ -1,4 +1,4 @@
-"""Pictures with their cells' parts of the score laid over them: warm for, cold against."""
+"""Heat maps: pictures with the parts of their cells on top. Warm colours raise the score, cold colours lower it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ STRENGTH = 0.65
 
 @dataclass(frozen=True)
 class HeatMapDrawer:
-    """Draws heat maps of an encoder's contents. rows, columns: of their places; picture: a stored content as the
-    model sees it."""
+    """Draws heat maps of an encoder's contents. rows, columns: the grid of places; picture: returns a stored content as
+    the model sees it."""
 
     rows: int
     columns: int
     picture: Callable[[bytes], Image.Image]
 
     def draw(self, stored: bytes, values: Sequence[float]) -> bytes:
-        """PNG of a stored content with the values of its places, row by row, laid over it."""
+        """Return a PNG of a stored content with the values of its places, given row by row, on top."""
         return draw(self.picture(stored), values, self.rows, self.columns)
 
 
 def draw(picture: Image.Image, values: Sequence[float], rows: int, columns: int) -> bytes:
-    """PNG of the size of `picture`: cells' values, row by row, scaled by the largest in size."""
+    """Return a PNG of the size of `picture` with the cells' values, given row by row and scaled by the largest absolute
+    value, on top."""
     grid = np.asarray(values, np.float32).reshape(rows, columns)
     scaled = grid / max(float(np.abs(grid).max()), 1e-12)
     smooth = Image.fromarray(scaled).resize(picture.size, Image.Resampling.BICUBIC)

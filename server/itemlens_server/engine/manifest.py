@@ -1,8 +1,8 @@
-"""The manifest of a space: what its files are, how input is prepared for them, and how true they are.
+"""The manifest of a space: its files, the preprocessing of inputs, and the results of the parity check.
 
-A space is a directory `<models>/<space_id>/` that holds `manifest.json` and the files it names. `space_id` is
-a hash of everything in the manifest that changes an answer (encoders, channels, head), so two spaces with the
-same id give the same vectors, and a space cannot be edited in place.
+A space is a directory `<models>/<space_id>/` with `manifest.json` and the files that it names. `space_id` is a hash of
+everything in the manifest that changes vectors or scores (encoders, channels, head). Two spaces with the same id give
+the same vectors, and a space cannot be edited in place.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Precision(StrEnum):
     INT8 = "int8"
 
 
-# What a content is encoded for: to ask, or to describe an item.
+# Whether a content is a query or describes an item.
 Purpose = Literal["query", "item"]
 
 
@@ -35,7 +35,7 @@ class _Model(BaseModel):
 
 
 class File(_Model):
-    """A file of the space, by its path relative to the space's directory."""
+    """A file of the space. `path` is relative to the space's directory."""
 
     path: str
     sha256: str
@@ -43,7 +43,7 @@ class File(_Model):
 
 
 class Parity(_Model):
-    """Cosine distance between a graph's `v` and the checkpoint's, over `inputs` varied inputs."""
+    """Cosine distance between the `v` of a graph and of its checkpoint, over `inputs` varied inputs."""
 
     precision: Precision
     inputs: int
@@ -54,21 +54,19 @@ class Parity(_Model):
 
 
 class TextPreprocessing(_Model):
-    """How a text becomes tokens. The tokenizer's own truncation and padding are not used."""
+    """Tokenisation of texts. The tokenizer's own truncation and padding are not used."""
 
     tokenizer: File
-    max_tokens: int = Field(
-        description="longest sequence, special tokens and prefix included; longer texts are cut"
+    max_tokens: int = Field(description="maximum length with special tokens and prefix; longer texts are cut")
+    query_prefix: str = Field(default="", description="prefix of query texts, such as 'query: ' for e5")
+    item_prefix: str = Field(default="", description="prefix of item texts, such as 'passage: ' for e5")
+    unknown_token: str = Field(
+        default="[UNK]", description="token of unknown words; a large share in a text causes a warning"
     )
-    query_prefix: str = Field(default="", description="put before a text that asks, e.g. 'query: ' for e5")
-    item_prefix: str = Field(
-        default="", description="put before a text that describes an item, e.g. 'passage: ' for e5"
-    )
-    unknown_token: str = Field(default="[UNK]", description="the token whose share in a text is warned about")
 
 
 class PicturePreprocessing(_Model):
-    """How a picture becomes pixels: orientation, transparency, resize, crop, scale, in this order."""
+    """Preprocessing of pictures: orientation, transparency, resize, crop, scale, in this order."""
 
     height: int
     width: int
@@ -88,7 +86,7 @@ class PicturePreprocessing(_Model):
 
 
 class EncoderSpec(_Model):
-    """An encoder: ONNX graphs by precision with inputs and outputs as follows.
+    """An encoder: ONNX graphs by precision, with these inputs and outputs:
 
     TEXT:  input_ids int64 [B, T], attention_mask int64 [B, T] -> v float32 [B, dim], z float32 [B, T, dim];
            v is the mean of z over the positions where attention_mask is 1.
@@ -96,16 +94,16 @@ class EncoderSpec(_Model):
            v is the mean of z over the cells.
     """
 
-    kind: str = Field(description="of the contract's ChannelKind: TEXT, IMAGE")
+    kind: str = Field(description="name of a ChannelKind of the wire contract: TEXT, IMAGE")
     dim: int
     graphs: dict[Precision, File]
     packed: tuple[Precision, ...] = Field(
-        default=(), description="graphs of texts in which padding costs nothing outside attention"
+        default=(), description="text graphs that compute padding in attention only"
     )
     singly: tuple[Precision, ...] = Field(
         default=(Precision.INT8,),
-        description="graphs of texts whose vectors would depend on what else is in a batch: dynamic int8 has one scale "
-        "for all of it",
+        description="text graphs whose inputs must run one at a time: a dynamic int8 graph has one scale for the whole "
+        "batch",
     )
     text: TextPreprocessing | None = None
     picture: PicturePreprocessing | None = None
@@ -115,7 +113,7 @@ class EncoderSpec(_Model):
     parity: tuple[Parity, ...] = ()
 
     def digest(self, precision: Precision) -> str:
-        """Identity of the raw vectors this encoder makes at `precision`: hex, 32 characters."""
+        """Return the identity of this encoder's raw vectors at `precision`: 32 hex characters."""
         kept = {
             "kind": self.kind,
             "graph": self.graphs[precision].sha256,
@@ -126,7 +124,7 @@ class EncoderSpec(_Model):
 
 
 class Channel(_Model):
-    """A named source of understanding of a collection's items."""
+    """A named input of a space, with its encoder."""
 
     name: str
     kind: str
@@ -134,21 +132,21 @@ class Channel(_Model):
 
 
 class HeadFiles(_Model):
-    """The fusion head: `graph` is run by ONNX Runtime, `terms` has the same arrays and the weights."""
+    """The fusion head. ONNX Runtime runs `graph`; `terms` has the same arrays and the weights."""
 
     graph: File
     terms: File
     report: dict[str, object] = Field(
-        default_factory=dict, description="what fit chose and what each choice brought"
+        default_factory=dict, description="the choices of fit and their effect on quality"
     )
 
 
 class Manifest(_Model):
-    """All of `manifest.json`."""
+    """The contents of `manifest.json`."""
 
     format: Literal[1] = 1
     space_id: str
-    name: str = Field(description="a label for people; not part of the identity")
+    name: str = Field(description="label for people; not part of the identity")
     created: str = Field(description="ISO 8601, UTC")
     made_with: dict[str, str] = Field(default_factory=dict)
     encoders: dict[str, EncoderSpec]
@@ -158,7 +156,7 @@ class Manifest(_Model):
     )
 
     def computed_space_id(self) -> str:
-        """The id that this manifest's contents give: `sp-` and 16 hex characters."""
+        """Return the id computed from this manifest's contents: `sp-` and 16 hex characters."""
         kept = {
             "encoders": {
                 name: {
@@ -176,11 +174,11 @@ class Manifest(_Model):
         return "sp-" + _digest(kept)[:16]
 
     def identified(self) -> Manifest:
-        """A copy whose `space_id` is the one its contents give."""
+        """Return a copy with the computed `space_id`."""
         return self.model_copy(update={"space_id": self.computed_space_id()})
 
     def files(self) -> list[File]:
-        """Every file of the space."""
+        """Return every file of the space."""
         files = [f for e in self.encoders.values() for f in e.graphs.values()]
         files += [e.text.tokenizer for e in self.encoders.values() if e.text]
         if self.head:
@@ -199,7 +197,7 @@ class Manifest(_Model):
 
 
 def describe_file(directory: Path, path: str) -> File:
-    """Measure the file `directory/path` for the manifest."""
+    """Return the size and hash of the file `directory/path`."""
     full = directory / path
     digest = hashlib.sha256()
     with full.open("rb") as stream:

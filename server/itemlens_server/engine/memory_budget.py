@@ -1,4 +1,4 @@
-"""A bound on the memory that threads take together."""
+"""A limit on the memory that several threads use together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itemlens_server.engine.call_context import CallContext
 
 
 class MemoryBudget:
-    """`max_bytes` that are lent, first come, first served: a large request is not overtaken by small ones for ever.
+    """A budget of `max_bytes`, lent in the order of the requests, so that small requests cannot starve a large one.
     Thread-safe."""
 
     def __init__(self, max_bytes: int) -> None:
@@ -22,10 +22,10 @@ class MemoryBudget:
 
     @contextmanager
     def lend(self, size: int, call: CallContext | None = None) -> Iterator[None]:
-        """Wait until `size` bytes are free and take them; more than there are count as all of them.
+        """Wait until `size` bytes are free and take them. A larger `size` than `max_bytes` counts as `max_bytes`.
 
         Raises:
-            DeadlineExceeded, Cancelled: nobody waits for `call` any more; nothing was taken.
+            DeadlineExceeded, Cancelled: `call` has ended. Nothing was taken.
         """
         size = min(size, self.max_bytes)
         self._take(size, call)

@@ -1,4 +1,4 @@
-"""A content that is ready for a model."""
+"""Contents prepared for a model."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ ModelInput = TypeVar("ModelInput")
 
 
 class Layout(ABC):
-    """Where in a content the rows of its z stand."""
+    """The places in a content that the rows of its z belong to."""
 
     @abstractmethod
     def places(self) -> Places:
-        """Its places, and which of them each row of z belongs to. Only explanations ask, so it is worked out then."""
+        """Return the places, and the place of each row of z. Computed on demand, since only explanations need it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared(Generic[ModelInput]):
-    """A content that is ready for the model. `stored`: what the store keeps of it, empty if not asked for."""
+    """A content prepared for the model. `stored`: the form that is stored, empty if not requested."""
 
     model_input: ModelInput
     layout: Layout

@@ -1,9 +1,9 @@
-"""Which inputs run next: interactive before bulk, callers by fair share, in batches of like length.
+"""The order of inputs: interactive before bulk, callers by fair share, in batches of similar length.
 
-Inputs of a priority run in the order of start-time fair queueing (Goyal, Vin, Cheng, 1996): each is tagged with the
-tokens that its caller had queued before it, so that a caller who sends much waits behind one who sends little, and
-nobody waits for ever. The first in that order opens a batch, which is filled with those nearest to it in length among
-the first few.
+Inputs of a priority run in the order of start-time fair queueing (Goyal, Vin, Cheng, 1996). The tag of an input is the
+number of tokens that its caller queued before it. Callers that send much wait behind callers that send little, and no
+caller starves. The first entry in this order opens a batch. The batch is filled with the entries nearest to it in
+length among the first few.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from itemlens_server.engine.call_context import Priority
 
 AnyEntry = TypeVar("AnyEntry", bound="QueueEntry")
 
-# Batches are filled from the first entries in the order, this many times as many as fit into one. A lower number lets
-# none be overtaken by many, a higher one finds lengths more alike: at 64 single texts of MiniLM waiting, 4 gives .979
-# of the best throughput with a p99 of 367 ms, no bound .985 and 469 ms (simulated).
+# A batch is filled from the first entries in the order; their number is this many times the batch size. A lower number
+# limits overtaking, a higher one finds more similar lengths. With 64 single texts of MiniLM waiting, 4 gives 0.979 of
+# the best throughput with a p99 of 367 ms, no limit 0.985 and 469 ms (simulated).
 WINDOW_BATCHES = 4
 
-# Past this many callers those that are owed nothing are forgotten.
+# Above this number of callers, the tags of callers without a claim are dropped.
 MOST_CALLERS = 1000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How batches are formed.
+    """Rules for the formation of batches.
 
-    instances:  batches that run at the same time
-    threads:    threads of each
-    max_batch:  inputs in a batch
-    max_tokens: its tokens, padding included
-    call_tokens: what running a batch costs besides its tokens, in tokens: on a processor that is mostly reading the
-                weights. So much an input saves that shares a batch instead of opening one.
-    attention_tokens: 0: padding costs what tokens cost. n: the graph has padding in attention only, and t tokens cost
-                t²/n there
-    singly:     inputs of a batch run one after the other, so none pads another
+    instances:  number of batches that run at the same time
+    threads:    threads of each batch
+    max_batch:  largest number of inputs in a batch
+    max_tokens: largest number of tokens in a batch, padding included
+    call_tokens: fixed cost of a batch, in tokens; on a CPU mostly the time to read the weights. An input that joins a
+                batch instead of opening one saves this cost.
+    attention_tokens: 0: padding costs as much as tokens. n: the graph has padding in attention only, where t tokens
+                cost t²/n
+    singly:     inputs of a batch run one after the other, without padding
     """
 
     instances: int = 1
@@ -51,7 +51,7 @@ class Plan:
     singly: bool = False
 
     def padding(self, tokens: int, longest: int) -> float:
-        """What it costs to pad an input to `longest`, in tokens."""
+        """Return the cost of padding an input to `longest`, in tokens."""
         if self.singly:
             return 0.0
         if self.attention_tokens:
@@ -60,7 +60,7 @@ class Plan:
 
 
 class QueueEntry:
-    """An input in the queue: what the order depends on. `group`: only inputs of one group share a batch."""
+    """The values of a queued input that decide the order. `group`: only inputs of one group share a batch."""
 
     __slots__ = ("caller", "group", "number", "priority", "tokens")
 
@@ -69,7 +69,7 @@ class QueueEntry:
         self.group = group
         self.priority = priority
         self.caller = caller
-        self.number = -1  # given by the queue
+        self.number = -1  # set by the queue
 
 
 class _Lane(Generic[AnyEntry]):
@@ -80,7 +80,7 @@ class _Lane(Generic[AnyEntry]):
         self._order: list[tuple[int, int, AnyEntry]] = []  # sorted (tag, number, entry)
         self._now = 0  # tag of the last entry that opened a batch
         self._spent: dict[str, int] = {}  # caller -> tag of its next entry
-        self._backlog: dict[str, int] = {}  # caller -> its entries that wait
+        self._backlog: dict[str, int] = {}  # caller -> number of its waiting entries
 
     def __len__(self) -> int:
         return len(self._order)
@@ -98,14 +98,14 @@ class _Lane(Generic[AnyEntry]):
         self.tokens += entry.tokens
 
     def first(self) -> AnyEntry:
-        """The entry that is next; there must be one."""
+        """Return the next entry. The lane must not be empty."""
         return self._order[0][2]
 
     def take(self, plan: Plan, max_batch: int, max_tokens: int) -> list[AnyEntry]:
-        """The first entry and those nearest to it in length, while each is worth the padding that it brings and the
-        time that it takes from the others in the batch, whose outputs come when all is done."""
+        """Remove and return the first entry with those nearest to it in length. An entry joins only if it saves more
+        than its padding costs and more than the other entries of the batch lose by waiting for it."""
         self._now, _, first = self._order[0]
-        # Where none pads another, strictly in order.
+        # Without padding, the batch follows the order strictly.
         window = self._order[: plan.max_batch * (1 if plan.singly else WINDOW_BATCHES)]
         alike = sorted(
             (entry for _, _, entry in window if entry.group == first.group), key=lambda entry: entry.tokens
@@ -113,12 +113,12 @@ class _Lane(Generic[AnyEntry]):
         low = alike.index(first)
         high = low + 1  # the batch is alike[low:high]
         longest = first.tokens
-        # What another in the batch saves, all that wait have; what it takes, the batch waits for.
+        # All waiting entries gain what a joining entry saves; the entries of the batch wait for its run time.
         saved = plan.call_tokens * len(self._order)
         while high - low < max_batch:
             shorter = alike[low - 1].tokens if low else 0
             longer = alike[high].tokens if high < len(alike) else 0
-            # A longer one pads all the others, a shorter one only itself.
+            # A longer entry pads all others, a shorter one only itself.
             up = plan.padding(longest, longer) * (high - low)
             down = plan.padding(shorter, longest)
             upward = longer and (not shorter or up <= down)
@@ -144,15 +144,15 @@ class _Lane(Generic[AnyEntry]):
         return batch
 
     def ahead(self, caller: str, count: int) -> int:
-        """About how many entries run before the last of `count` more of this caller, under fair share."""
+        """Return an estimate of the entries that run before the last of `count` more of this caller, by fair share."""
         own = self._backlog.get(caller, 0)
         return own + sum(min(n, own + count) for name, n in self._backlog.items() if name != caller)
 
 
 class Queue(Generic[AnyEntry]):
-    """The entries that wait, of all priorities. Not thread-safe.
+    """The waiting entries of all priorities. Not thread-safe.
 
-    While interactive entries wait, bulk ones get `bulk_share` of the tokens that are run.
+    While interactive entries wait, bulk entries get `bulk_share` of the tokens that run.
     """
 
     def __init__(self, plan: Plan, bulk_share: float = 0.15) -> None:
@@ -166,19 +166,19 @@ class Queue(Generic[AnyEntry]):
         return sum(map(len, self._lanes.values()))
 
     def ready(self, bulk: bool = True) -> bool:
-        """Whether `take` would give something."""
+        """Return whether `take` would return a batch."""
         return any(lane and (bulk or priority is not Priority.BULK) for priority, lane in self._lanes.items())
 
     def tokens(self, priority: Priority) -> int:
-        """Tokens that wait with this priority."""
+        """Return the number of waiting tokens of this priority."""
         return self._lanes[priority].tokens
 
     def count(self, priority: Priority) -> int:
-        """Entries that wait with this priority."""
+        """Return the number of waiting entries of this priority."""
         return len(self._lanes[priority])
 
     def ahead(self, priority: Priority, caller: str, count: int) -> int:
-        """About how many entries of this priority run before `count` more of this caller are done."""
+        """Return an estimate of the entries of this priority that run before `count` more of this caller are done."""
         return self._lanes[priority].ahead(caller, count)
 
     def put(self, entry: AnyEntry) -> None:
@@ -187,15 +187,15 @@ class Queue(Generic[AnyEntry]):
         self._lanes[entry.priority].put(entry)
 
     def take(self, idle: int = 1, bulk: bool = True) -> list[AnyEntry]:
-        """The next batch, for one of `idle` workers that have nothing to do; empty if nothing waits. `bulk`: whether
-        it may be one of bulk."""
+        """Remove and return the next batch for one of `idle` idle workers; empty if nothing waits. `bulk`: whether a
+        bulk batch is allowed."""
         priority = self._next_priority() if bulk else Priority.INTERACTIVE
         lane = self._lanes[priority]
         if not lane:
             return []
-        # What waits is shared among the idle: two halves side by side are done sooner than all in one batch.
+        # Idle workers share the waiting entries: two half batches in parallel finish sooner than one batch.
         most = min(self.plan.max_batch, -(-len(lane) // idle))
-        # Short bulk batches, so that an interactive input that comes meanwhile waits less.
+        # Bulk batches are short, so that an interactive input that arrives meanwhile waits less.
         max_tokens = self.plan.max_tokens // (2 if priority is Priority.BULK else 1)
         before = lane.tokens
         batch = lane.take(self.plan, most, max_tokens)
@@ -210,7 +210,7 @@ class Queue(Generic[AnyEntry]):
 
     def _account(self, priority: Priority, tokens: int) -> None:
         if not (self._lanes[Priority.INTERACTIVE] or priority is Priority.INTERACTIVE):
-            return  # bulk runs alone: nobody is owed anything
+            return  # bulk runs alone: no share is due
         if priority is Priority.BULK:
             self._owed -= tokens
         elif self._lanes[Priority.BULK]:

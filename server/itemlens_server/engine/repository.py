@@ -1,4 +1,4 @@
-"""The model repository: a folder of spaces, verified when loaded, with sessions shared where files are the same."""
+"""The model repository: a folder of spaces. Spaces are verified when loaded; equal files share sessions."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from itemlens_server.observer import NullObserver, Observer
 
 log = logging.getLogger(__name__)
 
-# In the folder of the store: what was measured on this machine.
+# File in the folder of the store with the measurements of this machine.
 TUNINGS = "tunings.json"
 
 
 class TooManySpaces(FailedPrecondition):
-    """A caller named a space that is not loaded, and as many as may be are."""
+    """A caller named a space that is not loaded, and the limit of loaded spaces is reached."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Space:
 
     @property
     def space_id(self) -> str:
-        """The id that every vector of this space carries."""
+        """Id in every vector of this space."""
         return self.manifest.space_id
 
     @property
@@ -63,12 +63,12 @@ class Space:
         return {name: encoder.modality for name, encoder in self.encoders.items()}
 
     def same_encoders(self, other: Space) -> bool:
-        """Whether raw vectors of the two spaces are the same."""
+        """Return whether the raw vectors of the two spaces are equal."""
         return self.encoder_digests == other.encoder_digests
 
 
 class ModelRepository:
-    """Loads spaces of the folder `settings.models` on demand, to run on `device`, and keeps them."""
+    """Loads spaces of the folder `settings.models` on demand, runs them on `device`, and keeps them loaded."""
 
     def __init__(
         self,
@@ -78,8 +78,8 @@ class ModelRepository:
         tune: bool = False,
         observer: Observer | None = None,
     ) -> None:
-        """`tune`: measure anew how encoders run best on this machine, even if that is remembered. `observer` is told
-        of their batches."""
+        """`tune`: measure the plans of the encoders on this machine again, even if they are known. `observer` receives
+        their batches."""
         self._directory = settings.models
         tunings = Tunings(settings.data / TUNINGS, settings.thread_count(), device.provider, anew=tune)
         decoding = MemoryBudget(settings.picture_memory_bytes)
@@ -90,18 +90,18 @@ class ModelRepository:
         self._lock = threading.Lock()
 
     def load(self, space: str, in_use: Callable[[], Sequence[Space]] | None = None) -> Space:
-        """The space with this id or name, verified, warm.
+        """Return the space with this id or name, verified and warmed up.
 
-        in_use: given where a remote caller chose the space: gives those that are loaded anyway. Of spaces that share
-        their encoders with none of these no more than `max_idle_spaces` are loaded.
+        in_use: given if a remote caller chose the space; returns the spaces in use. At most `max_idle_spaces` spaces
+        are loaded that share their encoders with none of these.
 
         Raises:
-            NotFound: there is none.
-            InvalidArgument: several have this name.
+            NotFound: there is no such space.
+            InvalidArgument: several spaces have this name.
             TooManySpaces: `max_idle_spaces` are loaded.
             FailedPrecondition: a file is missing or damaged, or a session does not load.
         """
-        # What is loaded stays, whatever becomes of the folder; and nobody waits while another space loads.
+        # Loaded spaces stay, even if the folder changes, and are returned while another space loads.
         if (loaded := self._spaces.get(space)) is not None:
             return loaded
         manifest = self._find(space)
@@ -114,7 +114,7 @@ class ModelRepository:
             return self._spaces[manifest.space_id]
 
     def close(self) -> None:
-        """Finish what the encoders have queued."""
+        """Run all queued inputs, then stop the encoders."""
         for encoder in self._encoders.values():
             encoder.close()
         for space in self._spaces.values():
@@ -124,7 +124,7 @@ class ModelRepository:
         found = SpaceList.read(self._directory)
         for damage in found.damaged.values():
             if damage not in self._told:
-                log.warning("%s; it is passed over", damage)
+                log.warning("%s; the space is ignored", damage)
                 self._told.add(damage)
         return found.find(space)
 
@@ -134,13 +134,13 @@ class ModelRepository:
         wanted = {name: spec.digest(precision) for name, spec, precision in self._channels(manifest)}
         if len(idle) >= limit and wanted not in used:
             raise TooManySpaces(
-                f"{limit} spaces that no collection uses are loaded, and no more are by a call: use one of them, or "
-                "start the server with a larger max_idle_spaces",
+                f"{limit} spaces that no collection uses are loaded, which is the limit: use one of them, or start the "
+                "server with a larger max_idle_spaces",
                 "space",
             )
 
     def _channels(self, manifest: Manifest) -> Iterator[tuple[str, EncoderSpec, Precision]]:
-        """Each channel's name, its encoder, and the precision that runs."""
+        """Yield each channel's name, its encoder, and the precision to run."""
         for channel in manifest.channels:
             spec = manifest.encoders[channel.encoder]
             yield channel.name, spec, self._choose(spec.graphs, channel.encoder)
@@ -158,7 +158,7 @@ class ModelRepository:
         if manifest.head is None:
             head_runner = HeadRunner(Head.identity({n: e.spec.dim for n, e in encoders.items()}), None)
         else:
-            # The head is small; it runs where the store and the graphs are.
+            # The head is small; it runs on the CPU, like the store and the index.
             session = Session(directory / manifest.head.graph.path, "CPUExecutionProvider")
             head_runner = HeadRunner(Head.load(directory / manifest.head.terms.path), session)
         log.info(
@@ -167,7 +167,7 @@ class ModelRepository:
         return Space(manifest, directory, encoders, head_runner)
 
     def _choose(self, graphs: Mapping[Precision, object], encoder: str) -> Precision:
-        """The wanted precision; fp32, with a word in the log, for an encoder that was not true to it."""
+        """Return the precision of the settings, or fp32 with a warning if the encoder lacks that graph."""
         if self._runtime.settings.precision == "auto":
             wanted = (
                 Precision.FP16 if self._runtime.device.gpu and Precision.FP16 in graphs else Precision.FP32
@@ -185,27 +185,27 @@ class ModelRepository:
 
 
 def verify(directory: Path) -> Manifest:
-    """The manifest of the space in `directory`, after all its hashes were checked.
+    """Check all hashes of the space in `directory` and return its manifest.
 
     Raises:
-        FailedPrecondition: a file is missing or is not what was exported.
+        FailedPrecondition: a file is missing or differs from the exported one.
     """
     try:
         manifest = Manifest.load(directory)
     except (OSError, ValueError) as error:
         raise FailedPrecondition(
-            f"{directory / MANIFEST} cannot be read: {error}; export the space again or put a copy of it back"
+            f"{directory / MANIFEST} cannot be read: {error}; export the space again or restore a copy"
         ) from error
     if manifest.computed_space_id() != manifest.space_id:
         raise FailedPrecondition(
-            f"{directory / MANIFEST} was changed after it was made; export the space again or put a copy of it back"
+            f"{directory / MANIFEST} was changed after it was made; export the space again or restore a copy"
         )
     for file in manifest.files():
         path = directory / file.path
         if not path.is_file():
-            raise FailedPrecondition(f"{path} is missing; export the space again or put a copy of it back")
+            raise FailedPrecondition(f"{path} is missing; export the space again or restore a copy")
         if describe_file(directory, file.path).sha256 != file.sha256:
             raise FailedPrecondition(
-                f"{path} is damaged (its hash is not the manifest's); export the space again or put a copy of it back"
+                f"{path} is damaged (its hash differs from the manifest's); export the space again or restore a copy"
             )
     return manifest

@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions on the provider that was asked for, and no other."""
+"""ONNX Runtime sessions on the requested provider, without silent fallback."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ Provider = Literal["CPUExecutionProvider", "CUDAExecutionProvider"]
 
 log = logging.getLogger(__name__)
 
-# How often a GPU session gives memory back that it does not need any more.
+# How often a GPU session releases unused memory.
 SHRINK_SECONDS = 60.0
 
-# How long threads look for work before they sleep: until the next operator, or the next text of a caller who sends one
-# after the other (1 ms costs such a text .6 ms more). ONNX Runtime by itself has them look for some 45 ms after each
-# run, which at 40 texts a second takes as much of two processors as the texts do.
+# How long threads spin before they sleep: long enough for the next operator, or for the next text of a caller that
+# sends one after the other (with 1 ms, such a text takes 0.6 ms more). ONNX Runtime's default is about 45 ms after each
+# run, which at 40 texts per second takes as much time of two CPUs as the texts.
 SPIN_MICROSECONDS = 3000
 
 
 @dataclass(frozen=True)
 class Device:
-    """What encoders run on. `gpus`: how many, with provider CUDA."""
+    """The device of the encoders. `gpus`: number of GPUs, with provider CUDA."""
 
     provider: Provider = "CPUExecutionProvider"
     gpus: int = 1
 
     @property
     def gpu(self) -> bool:
-        """Whether it is a GPU."""
+        """Whether the device is a GPU."""
         return self.provider == "CUDAExecutionProvider"
 
 
@@ -45,20 +45,20 @@ CPU = Device()
 
 
 def choose_device(asked: Literal["auto", "cpu", "cuda"]) -> Device:
-    """The device to run on.
+    """Return the device to run on.
 
     Raises:
-        FailedPrecondition: CUDA was asked for and this ONNX Runtime cannot have it.
+        FailedPrecondition: CUDA was requested and this ONNX Runtime does not support it.
     """
     provider = choose_provider(asked)
     return Device(provider, max(1, gpu_count())) if provider == "CUDAExecutionProvider" else CPU
 
 
 def choose_provider(asked: Literal["auto", "cpu", "cuda"]) -> Provider:
-    """The provider to run on.
+    """Return the provider to run on.
 
     Raises:
-        FailedPrecondition: CUDA was asked for and this ONNX Runtime cannot have it.
+        FailedPrecondition: CUDA was requested and this ONNX Runtime does not support it.
     """
     if asked == "cpu":
         return "CPUExecutionProvider"
@@ -70,14 +70,14 @@ def choose_provider(asked: Literal["auto", "cpu", "cuda"]) -> Provider:
             return "CUDAExecutionProvider"
     elif asked == "cuda":
         raise FailedPrecondition(
-            "CUDA was asked for, but this ONNX Runtime has no CUDA provider: "
+            "CUDA was requested, but this ONNX Runtime has no CUDA provider: "
             "pip uninstall onnxruntime && pip install 'itemlens-server[gpu]'"
         )
     return "CPUExecutionProvider"
 
 
 def provider_loads(provider: str) -> str:
-    """Why a session on `provider` does not really run there; empty if it does."""
+    """Return why a session on `provider` does not run there; empty if it does."""
     from onnx import TensorProto, helper
 
     x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [1]) for n in "xy")
@@ -89,14 +89,15 @@ def provider_loads(provider: str) -> str:
     except Exception as error:
         return str(error)
     running = session.get_providers()[0]
-    return "" if running == provider else missing_library() or f"falls back to {running} without a word"
+    return "" if running == provider else missing_library() or f"falls back to {running} without an error"
 
 
 def missing_library() -> str:
-    """Why ONNX Runtime's CUDA provider does not load: the loader's own words, which name the library; or nothing."""
+    """Return the loader's error if ONNX Runtime's CUDA provider does not load, which names the library; empty if it
+    loads."""
     path = Path(ort.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
     try:
-        # The shared provider library takes its symbols from this one, which ONNX Runtime loads first.
+        # The provider library needs the symbols of this one, which ONNX Runtime loads first.
         ctypes.CDLL(str(path.with_name("libonnxruntime_providers_shared.so")), ctypes.RTLD_GLOBAL)
         ctypes.CDLL(str(path))
     except OSError as error:
@@ -105,7 +106,7 @@ def missing_library() -> str:
 
 
 def gpu_count() -> int:
-    """CUDA devices that this process may use."""
+    """Return the number of CUDA devices that this process may use."""
     try:
         cuda = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -125,7 +126,7 @@ class Session:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_MICROSECONDS))
-        # Its warnings are about how a graph was made, and do not keep to the form of our log lines.
+        # Its warnings are about the construction of the graph, and have another format than our log.
         options.log_severity_level = 3
         # With a new shape for each batch the pattern cache only grows (onnxruntime#11118).
         options.enable_mem_pattern = False
@@ -135,7 +136,7 @@ class Session:
                 "device_id": str(gpu),
                 "gpu_mem_limit": str(gpu_memory_bytes),
                 "arena_extend_strategy": "kSameAsRequested",
-                # Exhaustive search is done again for each new shape (onnxruntime#19838).
+                # Exhaustive search runs again for each new shape (onnxruntime#19838).
                 "cudnn_conv_algo_search": "HEURISTIC",
             }
             providers = [(provider, cuda), "CPUExecutionProvider"]
@@ -146,14 +147,14 @@ class Session:
         self.provider = self._session.get_providers()[0]
         if self.provider != provider:
             raise FailedPrecondition(
-                f"{provider} was asked for, but ONNX Runtime fell back to {self.provider}: "
-                f"{missing_library() or 'its libraries load, but no device answers'}; `itemlens doctor` says more"
+                f"{provider} was requested, but ONNX Runtime fell back to {self.provider}: "
+                f"{missing_library() or 'its libraries load, but no device answers'}; run `itemlens doctor` for details"
             )
         self._gpu = gpu if provider == "CUDAExecutionProvider" else None
         self._shrunk = time.monotonic()
 
     def run(self, outputs: list[str], inputs: Arrays) -> list[np.ndarray[Any, Any]]:
-        """Run the graph; only the named outputs are made and copied."""
+        """Run the graph. Only the named outputs are computed and copied."""
         if self._gpu is not None:
             return self._run_bound(outputs, inputs)
         result: list[np.ndarray[Any, Any]] = self._session.run(outputs, inputs)
@@ -166,7 +167,7 @@ class Session:
         for name in outputs:
             binding.bind_output(name, "cuda", self._gpu)
         run = ort.RunOptions()
-        # The arena never gives memory back by itself (onnxruntime#22297); doing it after each run would cost more.
+        # The arena does not release memory by itself (onnxruntime#22297); doing so after each run would cost more.
         if time.monotonic() - self._shrunk > SHRINK_SECONDS:
             run.add_run_config_entry("memory.enable_memory_arena_shrinkage", f"gpu:{self._gpu}")
             self._shrunk = time.monotonic()

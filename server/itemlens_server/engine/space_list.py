@@ -1,4 +1,4 @@
-"""Which folders of a model repository are spaces, and which of them an id, a name, or nothing at all means."""
+"""The spaces in a model repository, and the lookup of a space by id, by name or by default."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound
 
 SPACE_ID = re.compile(r"sp-[0-9a-f]{16}")
 
-# Of the folders in which spaces are made. What a killed process left of them is removed at the next start.
+# Prefixes of the work folders of new spaces. The next start removes those of a killed process.
 FIT_PREFIX, EXPORT_PREFIX = ".fit-", ".export-"
 
 
@@ -22,7 +22,7 @@ class SpaceList:
     """The spaces in the folder `models`.
 
     spaces:  manifests by id
-    damaged: by id, what is wrong with those whose manifest cannot be used
+    damaged: by id, the faults of manifests that cannot be used
     """
 
     models: Path
@@ -31,8 +31,8 @@ class SpaceList:
 
     @staticmethod
     def read(models: Path) -> SpaceList:
-        """Read all manifests. A folder is a space's if it is named by a space's id: all else is passed over, such as
-        what a killed export left, or a copy under another name.
+        """Read all manifests. A folder is a space if its name is a space's id. Others are ignored, such as the remains
+        of a killed export or a copy under another name.
 
         Raises:
             FailedPrecondition: the folder `models` cannot be read.
@@ -60,21 +60,21 @@ class SpaceList:
         return SpaceList(models, spaces, damaged)
 
     def find(self, space: str) -> Manifest:
-        """The space with this id or name; the default for an empty string.
+        """Return the space with this id or name, or the default for an empty string.
 
-        The default is the newest exported space: a fit changes it for nobody. Where none is exported it is the first
-        that was fitted.
+        The default is the newest exported space, so that a fit does not change it. If there is none, it is the oldest
+        fitted space.
 
         Raises:
-            NotFound: there is none.
-            InvalidArgument: several have this name.
-            FailedPrecondition: there is, but its manifest cannot be read.
+            NotFound: there is no such space.
+            InvalidArgument: several spaces have this name.
+            FailedPrecondition: its manifest cannot be read.
         """
         if space in self.spaces:
             return self.spaces[space]
         if self.damaged and (space in self.damaged or not self.spaces):
             told = self.damaged.get(space) or "; ".join(self.damaged.values())
-            raise FailedPrecondition(f"{told}; export the space again or put a copy of it back")
+            raise FailedPrecondition(f"{told}; export the space again or restore a copy")
         if not self.spaces:
             raise NotFound(
                 f"no space in {self.models}; make one with: itemlens export --models {self.models}",
@@ -98,13 +98,13 @@ class SpaceList:
 
 
 def next_created(models: Path) -> str:
-    """When a space that is made now was made: later than all in `models`, even if the clock was set back."""
+    """Return the creation time of a new space: later than all in `models`, even if the clock was set back."""
     now = datetime.now(UTC)
     for manifest in SpaceList.read(models).spaces.values():
         try:
             made = datetime.fromisoformat(manifest.created)
             now = max(now, made + timedelta(seconds=1))
-        except (ValueError, TypeError, OverflowError):  # not a time, or one without a zone
+        except (ValueError, TypeError, OverflowError):  # not a time, or a time without a zone
             continue
     return now.isoformat(timespec="seconds")
 

@@ -1,5 +1,4 @@
-"""Text -> tokens: the one place texts are tokenised, for serving, for `fit` and for the exporter's parity
-check."""
+"""Tokenisation of texts, shared by serving, `fit` and the exporter's parity check."""
 
 from __future__ import annotations
 
@@ -15,21 +14,20 @@ from tokenizers import Tokenizer as HfTokenizer
 
 from itemlens_server.engine.manifest import Purpose, TextPreprocessing
 
-# A text can be megabytes long and the model reads a few hundred tokens. No more than this many characters a
-# token are looked at: the longest pieces of real vocabularies have 16 to 20, runs of spaces and unknown words
-# can be longer.
+# A text can be megabytes long, but the model reads a few hundred tokens. This number of characters per token is read at
+# most. The longest pieces of real vocabularies have 16 to 20 characters; runs of spaces and unknown words can be longer.
 CHARACTERS_PER_TOKEN = 32
-SPACE = "▁"  # how SentencePiece writes one
+SPACE = "▁"  # SentencePiece's symbol of a space
 
-# In a text that does not fit, runs are shortened: of white space to KEPT_SPACE characters, more than stand between
-# paragraphs; of one other character to KEPT_SAME, past which a word is unknown to any vocabulary. The first often makes
-# no token and the second one, while they fill all of what is looked at.
+# In a text that does not fit, long runs are shortened: white space to KEPT_SPACE characters, which is more than between
+# paragraphs, and one other character to KEPT_SAME, beyond which a word is unknown to any vocabulary. Such runs give one
+# token or none, but would use up the characters that are read.
 KEPT_SPACE, KEPT_SAME = 4, 128
 _RUN = re.compile(rf"\s{{{KEPT_SPACE + 1},}}|(\S)\1{{{KEPT_SAME},}}")
 
 
 class TextError(ValueError):
-    """The text cannot be encoded; the message says what to change."""
+    """The text cannot be encoded. The message says what to change."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +35,9 @@ class Tokens:
     """A tokenised text. T counts special and prefix tokens too.
 
     ids:              int64 [T]
-    special:          bool [T], true for special tokens ([CLS] ...) and for those of the model's prefix
+    special:          bool [T], true for special tokens ([CLS] ...) and for tokens of the model's prefix
     truncated:        part of the text was cut off
-    unknown_fraction: share of the text's own tokens that the vocabulary does not know, 0..1
+    unknown_fraction: share of the text's own tokens that are not in the vocabulary, 0..1
     """
 
     ids: npt.NDArray[np.int64]
@@ -53,26 +51,26 @@ class Tokens:
         return len(self.ids)
 
     def first(self, count: int) -> Tokens:
-        """The first `count` tokens alone, whatever stands there."""
+        """Return the first `count` tokens only, whatever they are."""
         return replace(self, ids=self.ids[:count], special=self.special[:count])
 
     @cached_property
     def offsets(self) -> npt.NDArray[np.int64]:
-        """int64 [T, 2]: start and end of each token in the caller's text, in characters and without the white space
-        around it; of no width for a token that is only a space; (-1, -1) where `special`.
+        """Start and end of each token in the caller's text, int64 [T, 2], in characters, without surrounding white
+        space. A token that is only a space has width 0. (-1, -1) if `special`.
 
-        Only explanations ask for them, so they are not worked out before.
+        Computed on demand, since only explanations need them.
         """
         return _locate(self._encoding, self.special, self._window)
 
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """What is looked at of a text, behind a prefix.
+    """The part of a text that is read, after a prefix.
 
-    skipped: characters of the text that stand before it
-    cut:     part of the text is not in it, other than white space
-    gaps:    where runs were shortened: a place in `text`, and how many characters are missing before it
+    skipped: number of characters of the text before it
+    cut:     whether more than white space of the text is missing
+    gaps:    shortened runs: a position in `text`, and the number of characters missing before it
     """
 
     prefix: str
@@ -82,7 +80,7 @@ class _Window:
     gaps: tuple[tuple[int, int], ...] = ()
 
     def place(self, at: int) -> int:
-        """Where in the caller's text the character stands that is at `at` here."""
+        """Return the position in the caller's text of the character at `at` in the window."""
         missing = next((count for place, count in reversed(self.gaps) if place <= at), 0)
         return self.skipped + at + missing
 
@@ -91,9 +89,8 @@ class Tokenizer:
     """A space's tokenizer. Thread-safe: nothing changes after construction."""
 
     def __init__(self, tokenizer: HfTokenizer, preprocessing: TextPreprocessing) -> None:
-        """`tokenizer` is taken over: its padding and truncation are replaced. TextError if no text would
-        fit."""
-        # "[SEP]" or "</s>" in a caller's text are words like any others, never the control token itself.
+        """Take over `tokenizer` and replace its padding and truncation. TextError if no text would fit."""
+        # "[SEP]" or "</s>" in a caller's text is ordinary text, never the control token.
         tokenizer.encode_special_tokens = True
         tokenizer.no_padding()
         tokenizer.enable_truncation(preprocessing.max_tokens)
@@ -114,7 +111,7 @@ class Tokenizer:
         return Tokenizer(HfTokenizer.from_str(path.read_text(encoding="utf-8")), preprocessing)
 
     def encode(self, text: str, purpose: Purpose) -> Tokens:
-        """Tokenise `text`, put behind the prefix for `purpose`.
+        """Tokenise `text` after the prefix for `purpose`.
 
         TextError: the text is empty, white space or control characters only, or not valid Unicode.
         """
@@ -157,8 +154,8 @@ class Tokenizer:
 
 
 def _shorten(text: str, wanted: int) -> tuple[str, tuple[tuple[int, int], ...], bool]:
-    """The text with the long runs in its first `wanted` characters shortened, so that these are more of it; the gaps
-    as in `_Window`, and whether more than white space is missing."""
+    """Shorten the long runs in the first `wanted` characters, so that these cover more of the text. Return the text,
+    the gaps as in `_Window`, and whether more than white space is missing."""
     pieces: list[str] = []
     gaps: list[tuple[int, int]] = []
     begin = kept = 0
@@ -168,7 +165,7 @@ def _shorten(text: str, wanted: int) -> tuple[str, tuple[tuple[int, int], ...], 
         pieces.append(text[begin:stop])
         kept += stop - begin
         begin = run.end()
-        if begin == end:  # it may go on; None stands for white space
+        if begin == end:  # the run may continue; None stands for white space
             begin = len(text) - len(text[begin:].lstrip(run[1]))
         gaps.append((kept, begin - kept))
         lost |= run[1] is not None
@@ -181,13 +178,13 @@ def _locate(encoding: Encoding, special: npt.NDArray[np.bool_], window: _Window)
     for t, (start, end) in enumerate(encoding.offsets):
         if special[t]:
             continue
-        # SentencePiece counts the space before a word as part of it, a reader does not.
+        # SentencePiece counts the space before a word as part of it; the caller's offsets do not.
         start = max(start, begin)
         while start < end and full[start].isspace():
             start += 1
         while end > start and full[end - 1].isspace():
             end -= 1
-        # A piece that is only a space has no width; one put before the text points at its first character.
+        # A piece that is only a space has width 0. A space inserted before the text points at the first character.
         if encoding.tokens[t] == SPACE:
             end = start
         place = window.place(start - begin)

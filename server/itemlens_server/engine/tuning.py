@@ -1,4 +1,4 @@
-"""Which plan is fastest on this machine: measured once, remembered by machine and encoder."""
+"""The fastest plan of each encoder on this machine, measured once and stored."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from itemlens_server.hardware import processor, processor_count
 
 log = logging.getLogger(__name__)
 
-# A plan has to be this much faster than one before it in the list to be chosen: less is noise.
+# A plan must be faster than an earlier one by this factor to be chosen. Smaller differences are noise.
 WORTH = 1.03
 
-# Tokens a second that an encoder can have.
+# Range of possible rates, tokens per second.
 RATES = (1e-3, 1e9)
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """A plan, and how many tokens (padding left out) it runs in a second."""
+    """A plan and its rate, tokens per second without padding."""
 
     plan: Plan
     tokens_per_second: float
 
 
 class Tunings:
-    """The plans that were measured on this machine, in a JSON file. `anew`: whether all are to be measured again."""
+    """The plans measured on this machine, in a JSON file. `anew`: whether to measure all again."""
 
     def __init__(self, file: Path, threads: int, provider: str, anew: bool = False) -> None:
         self.anew = anew
@@ -43,20 +43,20 @@ class Tunings:
         )
 
     def get(self, encoder: str, plans: Sequence[Plan]) -> Tuned | None:
-        """What was measured of the encoder with this digest; None if that is not one of `plans` with a possible rate:
-        a damaged file, or one of another version, must not decide how a server runs."""
+        """Return the stored plan of the encoder with this digest, or None unless it is one of `plans` with a possible
+        rate. A damaged file, or one of another version, must not affect the server."""
         entry = self._of_machine(self._read()).get(encoder)
         if not isinstance(entry, dict):
             return None
         plan = next((p for p in plans if asdict(p) == entry.get("plan")), None)
         rate = entry.get("tokens_per_second")
         if plan is None or not isinstance(rate, float) or not RATES[0] <= rate <= RATES[1]:
-            log.warning("%s: what it says of encoder %s cannot be, and is not used", self._file, encoder)
+            log.warning("%s: the entry of encoder %s is invalid and is not used", self._file, encoder)
             return None
         return Tuned(plan, rate)
 
     def put(self, encoder: str, tuned: Tuned) -> None:
-        """Remember it."""
+        """Store the plan of an encoder."""
         known = self._read()
         known[self._machine] = {**self._of_machine(known), encoder: asdict(tuned)}
         work = self._file.with_suffix(".new")
@@ -65,7 +65,7 @@ class Tunings:
             work.write_text(json.dumps(known, indent=1), encoding="utf-8")
             work.replace(self._file)
         except OSError as error:
-            log.warning("%s cannot be written (%s): the next start will not know the plan", self._file, error)
+            log.warning("%s cannot be written (%s): the next start cannot reuse the plan", self._file, error)
 
     def _of_machine(self, known: dict[str, Any]) -> dict[str, Any]:
         entries = known.get(self._machine)
@@ -80,7 +80,7 @@ class Tunings:
 
 
 def fastest(name: str, plans: Sequence[Plan], measure: Callable[[Plan], float]) -> Tuned:
-    """The fastest of `plans`, the first of those that are nearly alike. `measure` gives tokens per second."""
+    """Return the fastest of `plans`, or the earliest of nearly equal ones. `measure` returns tokens per second."""
     best: Tuned | None = None
     for plan in plans:
         rate = measure(plan)

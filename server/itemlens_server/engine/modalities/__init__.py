@@ -1,4 +1,4 @@
-"""The modalities: a module and a line of the registry each."""
+"""The registry of modalities. Each has a module."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ MODALITIES: dict[str, Modality] = {modality.kind: modality for modality in (TEXT
 
 
 def modality_of_kind(kind: str) -> Modality:
-    """The modality that the manifest calls `kind`.
+    """Return the modality with the manifest's `kind`.
 
     Raises:
-        FailedPrecondition: this server has none.
+        FailedPrecondition: this server has no such modality.
     """
     if kind not in MODALITIES:
         raise FailedPrecondition(
-            f"this server knows no channel of kind {kind!r}, only {', '.join(MODALITIES)}: "
+            f"this server does not support channels of kind {kind!r}, only {', '.join(MODALITIES)}: "
             "serve the space with a version that does"
         )
     return MODALITIES[kind]
 
 
 def modality_of_field(field: str) -> Modality | None:
-    """The modality of the contents that are given in the contract's `field`; None for no field."""
+    """Return the modality of the contract's `field` of Content; None if there is none."""
     return next((modality for modality in MODALITIES.values() if modality.field == field), None)

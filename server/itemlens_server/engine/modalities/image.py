@@ -1,4 +1,4 @@
-"""Pictures."""
+"""The modality of pictures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CELL = "CELL"
 
 @dataclass(frozen=True, slots=True)
 class GridLayout(Layout):
-    """z has a row for each cell of the feature map, row by row; each is a place."""
+    """z has a row for each cell of the feature map, row by row. Each cell is a place."""
 
     rows: int
     columns: int
@@ -44,7 +44,7 @@ class GridLayout(Layout):
 
 
 class ImageEncoder(Encoder[bytes, Array]):
-    """Pictures to vectors. The model reads pixels float32 [3, height, width]; z has a row for each cell of the feature
+    """Encodes pictures. The model reads pixels float32 [3, height, width]; z has a row for each cell of the feature
     map, row by row."""
 
     def _open(self, directory: Path) -> None:
@@ -57,11 +57,11 @@ class ImageEncoder(Encoder[bytes, Array]):
     def prepare(
         self, value: bytes, purpose: Purpose, keep: bool = False, call: CallContext | None = None
     ) -> Prepared[Array]:
-        """Decode and fit a picture; `keep`: also make the form that the store holds.
+        """Decode a picture and fit it to the model; with `keep`, also make the form that is stored.
 
         Raises:
-            InvalidArgument: it is no picture that can be read, or too large.
-            DeadlineExceeded, Cancelled: nobody waited any more when there was memory for it.
+            InvalidArgument: it cannot be read as a picture, or is too large.
+            DeadlineExceeded, Cancelled: the call ended before there was memory for it.
         """
         if len(value) > self._settings.max_picture_bytes:
             raise InvalidArgument(
@@ -86,13 +86,13 @@ class ImageEncoder(Encoder[bytes, Array]):
         return Prepared(pixels, self._layout, stored, fitted.warnings)
 
     def _as_seen(self, stored: bytes) -> Image.Image:
-        """A stored picture as the model saw it: upright, cropped. It was stored, so its size is no matter any more."""
+        """Return a stored picture as the model saw it: upright, cropped. Limits do not apply to stored pictures."""
         return read(stored, self._preprocessing, sys.maxsize, self._decoding.lend).image
 
     def _plans(self) -> list[Plan]:
         if self._device.gpu:
             return [Plan(self._device.gpus, 1, max_batch=32)]
-        # Batches of pictures bring nothing on a processor: each is work enough for a thread.
+        # Batches of pictures bring nothing on a CPU: each picture is enough work for a thread.
         threads = self._settings.thread_count()
         return [Plan(threads, 1, max_batch=1), Plan(1, threads, max_batch=1)]
 
@@ -120,9 +120,9 @@ class ImageEncoder(Encoder[bytes, Array]):
 
 
 def _sample_query(rng: random.Random, stored: bytes) -> bytes:
-    """A crop of the picture, mirrored and dimmed."""
+    """Return a crop of the picture, mirrored and dimmed."""
     image = PictureFile(stored, sys.maxsize).load()
-    # Transparency is kept, for the ground that is chosen for it depends on what is in the crop.
+    # Transparency is kept, because the choice of the background depends on the contents of the crop.
     image = image.convert("RGBA") if image.has_transparency_data else Strips(image).whole((0, 0, 0))
     share = rng.uniform(0.65, 0.85)
     width, height = max(1, int(image.width * share)), max(1, int(image.height * share))

@@ -1,4 +1,4 @@
-"""Texts."""
+"""The modality of texts."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from itemlens_server.engine.texts import TextError, Tokenizer, Tokens
 from itemlens_server.errors import InvalidArgument, Warning
 from itemlens_server.fusion.parts import Part, Places
 
-# Texts of a catalogue: titles, descriptions, now and then a long one. Tokens of each, for measuring a plan.
+# Typical lengths of a catalogue's texts (titles, descriptions, a few long ones) to measure a plan, tokens.
 SAMPLE_LENGTHS = (12, 14, 16, 18, 22, 26, 30, 34, 38, 44, 48, 54, 60, 66, 74, 82, 96, 112, 140, 190)
 SAMPLE_SIZE = 40
 TOKEN, SPECIAL = "TOKEN", "SPECIAL"
 
-# On a GPU every new shape costs memory and time, so batches are padded to few: lengths to a multiple, rows to a power
-# of two.
+# On a GPU every new shape costs memory and time, so batches are padded to few shapes: lengths to a multiple of this,
+# rows to a power of two.
 GPU_LENGTH_STEP = 16
 
-# Tokens, as a multiple of the width, of which attention takes as long as all the rest (MiniLM-L6, measured; both grow
-# with the length, the rest with the width, too).
+# Text length at which attention takes as long as the rest of the model, as a multiple of the model's width (measured on
+# MiniLM-L6).
 ATTENTION_WIDTHS = 2.5
 
-# Above this share of unknown tokens a text's vector says little about it.
+# Above this share of unknown tokens, a text's vector says little about the text.
 MOSTLY_UNKNOWN = 0.5
 
-# Of a text without spaces between words, so many characters make a query.
+# Length of a query sampled from a text without spaces between words, characters.
 QUERY_CHARACTERS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class TextLayout(Layout):
-    """z has a row for each token; word pieces are joined to words, special tokens are one place."""
+    """z has a row for each token. Word pieces are joined to words; all special tokens are one place."""
 
     text: str
     tokens: Tokens
@@ -62,7 +62,7 @@ class TextLayout(Layout):
 
 
 class TextEncoder(Encoder[str, Tokens]):
-    """Texts to vectors; z has a row for each token, special ones included."""
+    """Encodes texts. z has a row for each token, special ones included."""
 
     def _open(self, directory: Path) -> None:
         assert self.spec.text is not None
@@ -76,14 +76,14 @@ class TextEncoder(Encoder[str, Tokens]):
         """Tokenise a text.
 
         Raises:
-            InvalidArgument: the text is empty, too long or not proper Unicode.
+            InvalidArgument: the text is empty, too long or not valid Unicode.
         """
         limit = self._settings.max_text_bytes
         if len(value) > limit or (
             4 * len(value) > limit and len(value.encode("utf-8", "surrogatepass")) > limit
         ):
             raise InvalidArgument(
-                f"the text is longer than {limit} bytes; send the part that says what the item is", "text"
+                f"the text is longer than {limit} bytes; send the part that describes the item", "text"
             )
         try:
             tokens = self._tokenizer.encode(value, purpose)
@@ -94,12 +94,12 @@ class TextEncoder(Encoder[str, Tokens]):
     def _plans(self) -> list[Plan]:
         threads = self._settings.thread_count()
         if self._device.gpu:
-            # On a GPU small batches are the enemy, and padding is cheap beside them.
+            # On a GPU small batches cost more than padding.
             return [Plan(self._device.gpus, 1, max_batch=256, max_tokens=32_768, call_tokens=4096)]
         shares = [(threads // n, n) for n in (1, 2, 4, 8) if n <= threads and threads % n == 0]
         if self._singly:
-            # They still leave the queue a few at a time: that a thread waits for the next costs more than the others'
-            # waiting for it.
+            # The queue still gives a few inputs at a time: a thread that waits for its next input costs more than the
+            # other inputs' wait for their batch.
             return [Plan(i, n, max_batch=4, singly=True) for i, n in shares]
         packed = self.precision in self.spec.packed
         attention = int(ATTENTION_WIDTHS * self.spec.dim) if packed else 0
@@ -126,13 +126,13 @@ class TextEncoder(Encoder[str, Tokens]):
             longest = min(-(-longest // GPU_LENGTH_STEP) * GPU_LENGTH_STEP, self._max_tokens)
         ids = np.zeros((rows, longest), np.int64)
         mask = np.zeros_like(ids)
-        mask[:, 0] = 1  # a row of padding only must have a mean, too
+        mask[:, 0] = 1  # a row of padding must have a mean too
         for row, (tokens, _) in enumerate(batch):
             ids[row, : len(tokens)] = tokens.ids
             mask[row, : len(tokens)] = 1
         with_places = batch[0][1]
         result = session.run(["v", "z"] if with_places else ["v"], {"input_ids": ids, "attention_mask": mask})
-        # Copies, since a view would keep the whole batch in memory as long as one of its vectors is cached.
+        # A view would keep the whole batch in memory as long as one of its vectors is cached.
         return [
             Encoded(result[0][row].copy(), result[1][row, : len(tokens)].copy() if with_places else None)
             for row, (tokens, _) in enumerate(batch)
@@ -150,7 +150,7 @@ def _warnings(tokens: Tokens) -> tuple[Warning, ...]:
         warnings.append(
             Warning(
                 "TEXT_UNKNOWN",
-                f"{share} of the text is unknown to the tokenizer: wrong language for it?",
+                f"{share} of the text is unknown to the tokenizer; check that the model supports its language",
                 "text",
             )
         )
@@ -158,7 +158,7 @@ def _warnings(tokens: Tokens) -> tuple[Warning, ...]:
 
 
 def _same_word(text: str, end: int, start: int) -> bool:
-    """Whether a piece that begins at `start` goes on with the word that ended at `end`: never in Chinese."""
+    """Return whether a piece that begins at `start` continues the word that ended at `end`; never in Chinese."""
     if start != end or start == 0:
         return False
     before, after = text[start - 1], text[start]
@@ -170,7 +170,7 @@ def _ideograph(character: str) -> bool:
 
 
 def _sample_query(rng: random.Random, text: str) -> str:
-    """Two words of the text; of one without spaces between words, a run of characters."""
+    """Return two words of the text, or a run of characters if the text has no spaces between words."""
     words = text.split()
     if len(words) >= 3:
         return " ".join(words[n] for n in sorted(rng.sample(range(len(words)), 2)))

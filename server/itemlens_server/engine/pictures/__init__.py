@@ -1,7 +1,6 @@
-"""Bytes -> pixels: the one place pictures are decoded, for serving, for `fit` and for the exporter's parity
-check.
+"""Decoding of pictures, shared by serving, `fit` and the exporter's parity check.
 
-The order is fixed: decode -> EXIF orientation -> transparency onto the ground -> RGB -> geometry -> scale.
+The order is fixed: decode -> EXIF orientation -> transparency onto the background -> RGB -> geometry -> scale.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from itemlens_server.engine.pictures.strips import Strips
 from itemlens_server.errors import Warning
 
 STORED_BYTES = 32 * 1024
-# Values of 0 to 255 that a picture's colours may span and still count as one colour: nobody sees more in it.
+# Largest range of values (0 to 255) that counts as one colour: the eye sees no more in such a picture.
 ONE_COLOUR = 16
 
 
@@ -41,13 +40,13 @@ def read(
 ) -> FittedPicture:
     """Decode the first frame of `data` and fit it to the model.
 
-    Transparency is laid on `pre.alpha_background`; where nothing would be seen on that, as with a white logo on white,
-    on its opposite.
-    `reserve` is given the bytes of memory that this takes at most, and waits until it may take them.
+    Transparent pixels show `pre.alpha_background`, or its opposite if nothing would be visible on that, as with a white
+    logo on white.
+    `reserve` receives an upper bound of the memory needed, bytes, and waits until that is available.
 
     Raises:
-        PictureError: empty, not one of FORMATS, damaged or cut short, or larger than it may be. Read from the header,
-            where it can be, before anything is decoded.
+        PictureError: empty, not one of FORMATS, damaged, cut short or too large. If possible this is found from the
+            header, before decoding.
     """
     file = PictureFile(data, max_pixels)
     with reserve(file.memory_bytes + working_bytes(file.size, pre)):
@@ -55,10 +54,10 @@ def read(
 
 
 def stored_form(data: bytes, fitted: Image.Image) -> bytes:
-    """The bytes to keep for the catalogue, from the original `data` and what `read` made of it.
+    """Return the bytes to store, from the original `data` and the image of `read`.
 
-    Small originals are kept as they are; of larger ones the smaller of the original and a lossless PNG at
-    model input size. Either way `read` of what is kept gives the same pixels as the original, bit for bit.
+    Small originals are stored unchanged. For larger ones, the smaller of the original and a lossless PNG at model
+    input size is stored. In both cases `read` of the stored bytes gives exactly the pixels of the original.
     """
     if len(data) <= STORED_BYTES:
         return data
@@ -78,7 +77,7 @@ def _fitted(file: PictureFile, pre: PicturePreprocessing) -> FittedPicture:
         image = image if _of_one_colour(other) else other
     warnings = file.warnings
     if _of_one_colour(image):
-        message = "the model sees one colour and nothing else in the picture; send one that shows the item"
+        message = "the picture has only one colour for the model; send one that shows the item"
         warnings += (Warning("PICTURE_BLANK", message, "picture"),)
     return FittedPicture(image, warnings)
 

@@ -1,7 +1,7 @@
-"""The one error of this package."""
+"""The error of this package."""
 
 from __future__ import annotations
 
 
 class PictureError(ValueError):
-    """The bytes are no picture that can be encoded; the message says what to change."""
+    """The bytes cannot be encoded as a picture. The message says what to change."""

@@ -1,4 +1,4 @@
-"""A picture file: what its header says of format, pixels and memory, and its first frame decoded."""
+"""A picture file: format, size and memory from its header, and its decoded first frame."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from itemlens_server.engine.pictures.strips import STRIP_PIXELS
 from itemlens_server.errors import Warning
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *(["AVIF"] if features.check("avif") else []))
-# Far more than any photograph; the tables for scaling a longer side would take more memory than the picture.
+# Far more than any photograph. The tables for scaling a longer side would take more memory than the picture.
 MAX_SIDE = 65_535
 
-_OTHER_FORMATS = (  # by what a file begins with, after so many bytes
+_OTHER_FORMATS = (  # name, offset, possible first bytes at the offset
     ("JPEG 2000", 0, (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")),
     ("JPEG XL", 0, (b"\xff\x0a", b"\0\0\0\x0cJXL ")),
     ("ICO", 0, (b"\0\0\1\0",)),
@@ -29,33 +29,33 @@ _OTHER_FORMATS = (  # by what a file begins with, after so many bytes
     ("PPM", 0, (b"P3", b"P5", b"P6")),
 )
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # else 4
-# libwebp: two canvases and the frame as bytes, planes of a lossless file. libavif: planes of up to 16 bits, their copy
-# with film grain, the frame as bytes.
+# libwebp needs two canvases, the frame as bytes, and the planes of a lossless file. libavif needs planes of up to 16
+# bits, their copy with film grain, and the frame as bytes.
 _DECODER_BYTES_PER_PIXEL = {"WEBP": 13, "AVIF": 20}
 _MARGIN = 1 << 20
 MAX_LAYERS = 4
-MAX_RUN_LENGTH_PIXELS = 4_000_000  # of a BMP: Pillow decodes these in Python, some 5 megapixels a second
-# Entropy-coded data that means something else than zeros do, in case something is missing.
+MAX_RUN_LENGTH_PIXELS = 4_000_000  # for BMP: Pillow decodes these in Python, about 5 megapixels per second
+# Entropy-coded data that changes the pixels if part of the data is missing.
 _NOISE = bytes(n % 251 + 1 for n in range(1 << 16))
 _JPEG_END = b"\xff\xd9"
 
 _SAMPLES, _BITS, _STRIP_ROWS, _TILE_WIDTH, _TILE_LENGTH, _ORIENTATION = 277, 258, 278, 322, 323, 274
 
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # pictures are decoded side by side already
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # pictures are already decoded in parallel
 
 
 class PictureFile:
-    """A file whose header was read and found right.
+    """A file with a valid header.
 
-    memory_bytes: what decoding it takes at most, the pixels included.
-    warnings:     complete after `load`.
+    memory_bytes: upper bound of the memory for decoding, the pixels included
+    warnings:     complete after `load`
     """
 
     def __init__(self, data: bytes, max_pixels: int) -> None:
         """Read the header.
 
         Raises:
-            PictureError: empty, not one of FORMATS, or too large in some way that the header tells.
+            PictureError: empty, not one of FORMATS, or too large by its header.
         """
         if not data:
             raise PictureError("picture is empty: send the bytes of an image file")
@@ -74,7 +74,7 @@ class PictureFile:
             )
         if max(width, height) > MAX_SIDE:
             raise PictureError(
-                f"picture has {width} x {height} pixels, a side has at most {MAX_SIDE}: send a smaller version"
+                f"picture has {width} x {height} pixels, but a side has at most {MAX_SIDE}: send a smaller version"
             )
         if _run_length(self._image) and width * height > MAX_RUN_LENGTH_PIXELS:
             raise PictureError(
@@ -92,7 +92,7 @@ class PictureFile:
             _load(self._image)
             _use_eight_bit_transparency(self._image, self._data)
             return self._image
-        # Only the end mark is missing if the picture is the same whatever comes in its place.
+        # If the pixels do not depend on the data added here, only the end mark is missing.
         other = _open(self._data + _NOISE + _JPEG_END, self._image.width * self._image.height)
         _load(other)
         expected = _checksum(other)
@@ -117,8 +117,8 @@ class PictureFile:
             total += _tiff_bytes(image, decoded)
         if _run_length(image):
             total += 3 * pixels
-        # Strips on their way to RGB: some copies of 4 bytes a pixel, two of 8 if their values are scaled. Pillow copies
-        # metadata a few times, and keeps objects for each tile.
+        # The conversion of strips to RGB makes several copies of 4 bytes per pixel, and two of 8 if values are scaled.
+        # Pillow copies metadata a few times, and keeps objects for each tile.
         total += 40 * max(STRIP_PIXELS, *image.size) + 4 * len(self._data) + 500 * len(image.tile)
         return total + png.MAX_TEXT_BYTES + _MARGIN
 
@@ -140,7 +140,7 @@ def _open(data: bytes, max_pixels: int) -> ImageFile.ImageFile:
         if name := _format_outside(data):
             raise PictureError(f"format not supported: {name}; {wanted}") from error
         raise PictureError(f"not a picture, or its header is damaged: {wanted}, whole") from error
-    # A TIFF can name the same rows thousands of times over. Planes of their own make four of them right.
+    # A TIFF can list the same rows thousands of times. Up to four times is valid, for separate planes.
     covered = sum(
         (t.extents[2] - t.extents[0]) * (t.extents[3] - t.extents[1]) for t in image.tile if t.extents
     )
@@ -150,7 +150,7 @@ def _open(data: bytes, max_pixels: int) -> ImageFile.ImageFile:
 
 
 def _format_outside(data: bytes) -> str:
-    """The name of the format if it is known, though not supported; or nothing."""
+    """Return the name of a known but unsupported format, or an empty string."""
     text = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     for name, offset, marks in _OTHER_FORMATS:
         if name not in FORMATS and (
@@ -161,8 +161,8 @@ def _format_outside(data: bytes) -> str:
 
 
 def _load(image: Image.Image) -> None:
-    # Decoders of half-broken files raise OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error ...;
-    # whichever it is, the fault lies with the bytes.
+    # For damaged files decoders raise OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error and others.
+    # All mean that the bytes are wrong.
     try:
         image.load()
     except Exception as error:
@@ -174,7 +174,7 @@ def _run_length(image: ImageFile.ImageFile) -> bool:
 
 
 def _checksum(image: Image.Image) -> int:
-    """CRC of the decoded pixels, in strips: the copy that `tobytes` makes stays small."""
+    """Return the CRC of the decoded pixels, computed in strips to keep the copies of `tobytes` small."""
     rows = max(1, STRIP_PIXELS // image.width)
     checksum = 0
     for top in range(0, image.height, rows):
@@ -184,19 +184,19 @@ def _checksum(image: Image.Image) -> int:
 
 
 def _tiff_bytes(image: Image.Image, decoded: int) -> int:
-    """What a TIFF takes besides its pixels: one strip or tile, and a copy if Pillow turns it upright."""
+    """Return the memory of a TIFF besides its pixels: one strip or tile, and a copy if Pillow rotates it, bytes."""
     tags = image.tag_v2  # type: ignore[attr-defined]
     samples = tags.get(_SAMPLES, 1)
     bits = max(tags.get(_BITS, (1,)))
     width, height = tags.get(_TILE_WIDTH, image.width), tags.get(_TILE_LENGTH, 0)
-    if not height:  # in strips, the last of which may be shorter
+    if not height:  # strips, the last of which may be shorter
         height = min(tags.get(_STRIP_ROWS, image.height), max(image.size))
     strip: int = width * height * samples * bits // 8
     return strip + (decoded if tags.get(_ORIENTATION, 1) != 1 else 0)
 
 
 def _use_eight_bit_transparency(image: Image.Image, data: bytes) -> None:
-    """A PNG names its transparent colour in the depth of the file; Pillow has changed the pixels to 8 bits, not it."""
+    """Convert a PNG's transparent colour to 8 bits, as Pillow has done with the pixels."""
     colour = image.info.get("transparency")
     if image.format != "PNG" or colour is None or data[12:16] != b"IHDR":
         return

@@ -1,4 +1,4 @@
-"""Geometry and scale: from a decoded picture to what a model reads."""
+"""Geometry and scale: from a decoded picture to a model's input."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from PIL import Image
 from itemlens_server.engine.manifest import PicturePreprocessing
 from itemlens_server.engine.pictures.strips import Box, Colour, Strips
 
-# A strip this many times longer than wide is cut to its middle before it is scaled: scaling the shorter side
-# of a 1 x 60,000 picture up to 256 would make 15 million rows of it, all but the middle 224 to be thrown
-# away.
+# Pictures with a larger ratio of sides are cut to their middle before scaling. Scaling the shorter side of a 1 x 60,000
+# picture to 256 would make 15 million rows, of which only the middle 224 are used.
 _LONGEST_STRIP = 64
 
 _RESAMPLE = {
@@ -22,10 +21,10 @@ _RESAMPLE = {
 
 
 def fit_to_model(strips: Strips, pre: PicturePreprocessing, ground: Colour) -> Image.Image:
-    """The geometric part: the picture on `ground`, resized and cropped to exactly pre.height x pre.width, 8-bit RGB.
+    """Return the picture on `ground`, resized and cropped to exactly pre.height x pre.width, 8-bit RGB.
 
-    A picture that has that size already is left as it is, also where `pre` would enlarge and crop it: it is
-    taken for one that went through here before, which is what lets the catalogue keep pictures at model size.
+    A picture of that size is returned unchanged, even if `pre` would enlarge and crop it: the catalogue stores pictures
+    at model size, which must not change when they are read again.
     """
     if strips.size == (pre.width, pre.height):
         return strips.whole(ground)
@@ -34,8 +33,8 @@ def fit_to_model(strips: Strips, pre: PicturePreprocessing, ground: Colour) -> I
     if _columns_first(box, height, width):
         scaled = strips.whole(ground, box).resize((width, height), resample)
     else:
-        # Pillow scales rows first, then columns. Done strip by strip the first step gives the same pixels, and takes
-        # no memory for a whole picture in RGB.
+        # Pillow scales rows first, then columns. The first step by strips gives the same pixels without memory for the
+        # whole picture in RGB.
         narrow = Image.new("RGB", (width, box[3] - box[1]))
         for top, strip in strips.on(ground, box):
             narrow.paste(strip.resize((width, strip.height), resample), (0, top))
@@ -45,7 +44,8 @@ def fit_to_model(strips: Strips, pre: PicturePreprocessing, ground: Colour) -> I
 
 
 def working_bytes(size: tuple[int, int], pre: PicturePreprocessing) -> int:
-    """What `fit_to_model` takes at most besides the strips, for a picture of `size`, in either orientation."""
+    """Return an upper bound of the memory of `fit_to_model` besides the strips, for a picture of `size` in either
+    orientation, bytes."""
     return max(_working_bytes(size, pre), _working_bytes(size[::-1], pre))
 
 
@@ -58,7 +58,7 @@ def normalise(image: Image.Image, pre: PicturePreprocessing) -> npt.NDArray[np.f
 
 
 def _scaling(size: tuple[int, int], pre: PicturePreprocessing) -> tuple[Box, tuple[int, int]]:
-    """What is kept of a picture before it is scaled, and the size that this is scaled to."""
+    """Return the box that is kept of a picture, and the size that it is scaled to."""
     if pre.resize == "stretch":
         return (0, 0, *size), (pre.width, pre.height)
     longest = _LONGEST_STRIP * min(size)
@@ -70,7 +70,7 @@ def _scaling(size: tuple[int, int], pre: PicturePreprocessing) -> tuple[Box, tup
 
 
 def _columns_first(box: Box, height: int, width: int) -> bool:
-    """Whether Pillow scales columns first, which it does (since 13) with pictures of more than twice the height."""
+    """Return whether Pillow (since 13) scales columns first, as it does with pictures of more than twice the height."""
     reduced = box[3] - box[1] - height
     return reduced > 0 and reduced > 2 * (box[2] - box[0] - width)
 
@@ -79,5 +79,5 @@ def _working_bytes(size: tuple[int, int], pre: PicturePreprocessing) -> int:
     box, (width, height) = _scaling(size, pre)
     columns, rows = box[2] - box[0], box[3] - box[1]
     between = columns * (rows + height) if _columns_first(box, height, width) else width * rows
-    # Pictures of 4 bytes a pixel; then the float32 array.
+    # Pictures with 4 bytes per pixel, and the float32 array.
     return 4 * (between + width * height) + 32 * pre.width * pre.height

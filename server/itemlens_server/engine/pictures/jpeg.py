@@ -1,4 +1,4 @@
-"""The structure of a JPEG file, read before it is decoded: libjpeg has no bound of its own on time or memory."""
+"""The structure of a JPEG file, checked before decoding, because libjpeg does not limit its time or memory."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from dataclasses import dataclass
 
 from itemlens_server.engine.pictures.errors import PictureError
 
-# A progressive file of 1.4 MB can hold 20,000 scans, and each goes over all pixels: minutes. Encoders write 10 or so.
+# A progressive file of 1.4 MB can hold 20,000 scans. Each goes over all pixels, which takes minutes in all. Encoders
+# write about 10.
 MAX_SCANS = 100
 MAX_SEGMENTS = 2000  # each is kept as a Python object
-MAX_GAP = 1 << 10  # bytes between two segments of the header, which Pillow passes over one by one
+MAX_GAP = 1 << 10  # bytes between two segments of the header, which Pillow skips one by one
 
 _END, _SCAN = 0xD9, 0xDA
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
-# Any marker that has a meaning of its own: not FF00 (a byte FF of the data), TEM, or the restart markers.
+# Any marker except FF00 (a byte FF of the data), TEM and the restart markers.
 _MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
 
 
 @dataclass(frozen=True)
 class JpegStructure:
-    """coefficient_bytes: what libjpeg keeps besides the pixels, as it does for files of several scans.
-    ended: whether the end mark is there."""
+    """coefficient_bytes: memory of libjpeg besides the pixels, which files of several scans need
+    ended: whether the end mark is present"""
 
     coefficient_bytes: int
     ended: bool
@@ -40,7 +41,7 @@ def structure(data: bytes) -> JpegStructure:
     while match := _MARKER.search(data, at):
         code = data[match.end() - 1]
         if not scans and match.start() - at > MAX_GAP:
-            raise PictureError("picture is damaged (no marker where one is due): send the whole file")
+            raise PictureError("picture is damaged (a marker is missing): send the whole file")
         if code == _END:
             ended = True
             break
@@ -61,7 +62,7 @@ def structure(data: bytes) -> JpegStructure:
 
 
 def _coefficient_bytes(frame: bytes) -> int:
-    """Bytes of all 16-bit coefficients of a frame header: precision, height, width, components."""
+    """Return the size of all 16-bit coefficients of a frame, from its header: precision, height, width, components."""
     height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
     factors = [(value >> 4, value & 15) for value in frame[7::3]]
     across, down = (max((f[n] for f in factors), default=1) or 1 for n in (0, 1))

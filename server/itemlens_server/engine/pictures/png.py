@@ -6,8 +6,8 @@ from PIL import PngImagePlugin
 
 from itemlens_server.engine.pictures.errors import PictureError
 
-MAX_CHUNKS = 2000  # besides those of pixels
-MAX_TEXT_BYTES = 4 << 20  # of all texts, decompressed; a file of 60 KB can hold 60 MB
+MAX_CHUNKS = 2000  # without those of pixels
+MAX_TEXT_BYTES = 4 << 20  # all texts, decompressed; a file of 60 KB can hold 60 MB
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -15,10 +15,10 @@ PngImagePlugin.MAX_TEXT_MEMORY = MAX_TEXT_BYTES
 
 
 def check(data: bytes) -> None:
-    """Look at the chunks of `data`, if that is a PNG.
+    """Check the chunks of `data`, if it is a PNG.
 
     Raises:
-        PictureError: it has more than a picture needs.
+        PictureError: it has more chunks than a picture needs.
     """
     if not data.startswith(_SIGNATURE):
         return

@@ -1,4 +1,4 @@
-"""A decoded picture as strips of upright 8-bit RGB rows: whatever its mode, no second copy of it is made."""
+"""A decoded picture as strips of upright 8-bit RGB rows, without a second copy of the picture in any mode."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TRANSPOSED = {
 
 
 class Strips:
-    """A decoded picture, upright. `size`: its width and height, pixels."""
+    """A decoded, upright picture. `size`: width and height, pixels."""
 
     def __init__(self, image: Image.Image, exif_orientation: bool = True) -> None:
         self._image = image
@@ -35,19 +35,19 @@ class Strips:
         self.size = (height, width) if self._orientation > 4 else (width, height)
         self._deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
         self._low, self._high = self._range() if self._deep else (0.0, 255.0)
-        # Programs that know no alpha leave the fourth byte of a BMP's pixels at 0.
+        # Programs without support for alpha leave the fourth byte of a BMP's pixels at 0.
         unused_alpha = image.format in ("BMP", "DIB") and not self._any_alpha()
         self.transparent = image.has_transparency_data and not unused_alpha
 
     def on(self, ground: Colour, box: Box | None = None) -> Iterator[tuple[int, Image.Image]]:
-        """Strips of `box` (default: all) from top to bottom, each with the row of the box at which it begins, 8-bit
-        RGB. Transparency is laid on `ground`; CMYK, palette, grey and 16-bit pixels are converted by their full range.
+        """Yield the strips of `box` (default: all) from top to bottom, 8-bit RGB, each with its first row in the box.
+        Transparent pixels show `ground`. CMYK, palette, grey and 16-bit pixels are converted by their full range.
         Colour profiles are not applied."""
         for top, strip in self._strips(box or (0, 0, *self.size)):
             yield top, self._rgb(strip, ground)
 
     def whole(self, ground: Colour, box: Box | None = None) -> Image.Image:
-        """The strips of `box` as one picture."""
+        """Return the strips of `box` as one picture."""
         left, top, right, bottom = box = box or (0, 0, *self.size)
         picture = Image.new("RGB", (right - left, bottom - top))
         for y, strip in self.on(ground, box):
@@ -65,7 +65,7 @@ class Strips:
             yield y - top, strip
 
     def _in_file(self, box: Box) -> Box:
-        """Where the pixels of an upright box lie in the file's picture."""
+        """Return the box in the file's picture of an upright box."""
         left, top, right, bottom = box
         if self._orientation > 4:  # rows of the upright picture are columns of the file's
             left, top, right, bottom = top, left, bottom, right
@@ -90,11 +90,11 @@ class Strips:
         return strip.convert("RGB")
 
     def _range(self) -> tuple[float, float]:
-        """What becomes 0 and 255; Pillow's own conversion would clip everything above 255."""
+        """Return the values that become 0 and 255. Pillow's conversion would clip everything above 255."""
         usual = 1.0 if self._image.mode == "F" else 65535.0
         if self._image.mode.startswith("I;16"):
             return 0.0, usual
-        # 32-bit integer files hold 16-bit values nearly always; anything wider is scaled by what is there.
+        # 32-bit integer files nearly always hold 16-bit values; wider values are scaled by their range.
         low, high = 0.0, usual
         for _, strip in self._strips((0, 0, *self.size)):
             values = _values(strip)
@@ -115,6 +115,6 @@ def _values(strip: Image.Image) -> npt.NDArray[np.float64]:
 def _orientation(image: Image.Image) -> int:
     try:
         found = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # malformed EXIF is common and no reason to refuse a picture that decodes
+    except Exception:  # malformed EXIF is common and not a reason to refuse a picture that decodes
         return 1
     return found if found in _TRANSPOSED else 1

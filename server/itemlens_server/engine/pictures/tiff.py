@@ -1,4 +1,4 @@
-"""The directory of a TIFF file, read before Pillow makes Python objects of it."""
+"""The directory of a TIFF file, checked before Pillow creates Python objects for it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import struct
 
 from itemlens_server.engine.pictures.errors import PictureError
 
-# Numbers in one tag: the offsets of strips or tiles, each of which Pillow decodes as a picture of its own. 65,535 rows
-# in strips of one row are within it.
+# Numbers in one tag, such as the offsets of strips or tiles. Pillow decodes each strip as a separate picture. 65,535
+# rows in strips of one row are within the limit.
 MAX_NUMBERS = 1 << 16
 
 _BYTES = {1, 2, 6, 7}  # types whose values stay bytes
@@ -15,7 +15,7 @@ _ORDERS = {b"II": "<", b"MM": ">"}
 
 
 def check(data: bytes) -> None:
-    """Look at the first directory of `data`, if that is a TIFF.
+    """Check the first directory of `data`, if it is a TIFF.
 
     Raises:
         PictureError: a tag has more numbers than a picture needs.
