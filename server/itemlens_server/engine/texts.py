@@ -14,8 +14,8 @@ from tokenizers import Tokenizer as HfTokenizer
 
 from itemlens_server.engine.manifest import Purpose, TextPreprocessing
 
-# A text can be megabytes long, but the model reads a few hundred tokens. This number of characters per token is read at
-# most. The longest pieces of real vocabularies have 16 to 20 characters; runs of spaces and unknown words can be longer.
+# A text can be megabytes long, but the model reads a few hundred tokens. At most this number of characters per token
+# is read. The longest pieces of real vocabularies have 16 to 20; runs of spaces and unknown words can be longer.
 CHARACTERS_PER_TOKEN = 32
 SPACE = "▁"  # SentencePiece's symbol of a space
 

@@ -1,4 +1,4 @@
-"""B, the directed item-item table of what is taken after what: EASE in closed form.
+"""B, the directed item-item table of "who took X took Y": EASE in closed form.
 
 H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019: with the Gram matrix G of the user-item
 matrix and P = inverse(G + lambda I), B = I - P / diag(P). Only the largest entries of a row are kept.
@@ -17,7 +17,7 @@ MAX_ITEMS = 6000
 
 
 def interactions(users: list[str], items: list[str]) -> tuple[sparse.csr_matrix, list[str], list[str]]:
-    """The 0/1 user-item matrix of parallel lists, with its users and its items (the MAX_ITEMS most frequent)."""
+    """Return the 0/1 user-item matrix of parallel lists, with its users and its items (the MAX_ITEMS most frequent)."""
     user_ids, rows = np.unique(np.asarray(users, object), return_inverse=True)
     item_ids, columns = np.unique(np.asarray(items, object), return_inverse=True)
     x = sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (len(user_ids), len(item_ids)))
@@ -29,7 +29,7 @@ def interactions(users: list[str], items: list[str]) -> tuple[sparse.csr_matrix,
 
 
 def fit(x: sparse.csr_matrix, regularisation: float) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """B of EASE for the user-item matrix `x` [users, n]: float32 [n, n] with a zero diagonal."""
+    """Return B of EASE for the user-item matrix `x` [users, n], float32 [n, n] with a zero diagonal."""
     gram = np.asfortranarray((x.T @ x).toarray(), np.float32)
     gram[np.diag_indices_from(gram)] += regularisation
     factor, info = lapack.spotrf(gram, lower=1, overwrite_a=1)
@@ -43,7 +43,7 @@ def fit(x: sparse.csr_matrix, regularisation: float) -> np.ndarray[Any, np.dtype
 
 
 def largest(b: np.ndarray[Any, np.dtype[np.float32]], kept: int = KEPT_PER_ROW) -> sparse.csr_matrix:
-    """`b` with the `kept` entries of each row that are largest in size, as CSR."""
+    """Return `b` as CSR with only the `kept` entries of each row with the largest absolute values."""
     if b.shape[1] > kept:
         b = b.copy()
         small = np.argpartition(-np.abs(b), kept, axis=1)[:, kept:]

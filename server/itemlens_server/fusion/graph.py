@@ -1,8 +1,8 @@
 """The fusion head as an ONNX graph, from raw vectors to h.
 
 Inputs for channel number i: `v_i` float32 [N, dim], the raw vectors of all inputs of a batch, and `member_i`
-float32 [B, N], 1 where vector n belongs to item b. An item may own several pictures, or none: presence follows
-from `member_i`. Output: `h` float32 [B, dimension].
+float32 [B, N], 1 if vector n belongs to item b. An item may have several pictures or none; presence follows from
+`member_i`. Output: `h` float32 [B, dimension].
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _Graph:
 
 
 def build(head: Head) -> onnx.ModelProto:
-    """The graph of `head`."""
+    """Return the graph of `head`."""
     g = _Graph()
     inputs, own, has = [], {}, {}
     for i, c in enumerate(head.channels):

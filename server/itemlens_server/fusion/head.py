@@ -7,7 +7,7 @@
     u     = for each channel c   [ w_c q_c , -w_c theta_c , -w_c theta'_c ]
     alpha = dot(h, u)
 
-All weights are in u, so that changing them re-indexes nothing.
+All weights are in u, so that a change of weights needs no new index.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ SEARCH = "search"
 
 
 def search_question(channels: Mapping[str, object]) -> str:
-    """The question of a query that has these channels: `search:image+text`."""
+    """Return the question of a query with these channels, such as `search:image+text`."""
     return f"{SEARCH}:{'+'.join(sorted(channels))}"
 
 
 def unit(x: Array) -> Array:
-    """Rows of `x` at length 1; rows of zeros stay."""
+    """Return the rows of `x` scaled to length 1. Rows of zeros stay."""
     norms = np.linalg.norm(x, axis=-1, keepdims=True)
     return np.asarray(x / np.maximum(norms, 1e-12), np.float32)
 
 
 @dataclass(frozen=True)
 class ChannelWeights:
-    """How a channel counts in one question: w, theta and theta' of the module's formula."""
+    """Weights of a channel in one question: w, theta and theta' of the module's formula."""
 
     weight: float = 1.0
     threshold: float = 0.5
@@ -55,7 +55,7 @@ class QuestionWeights:
     behaviour: float = 0.0
 
     def of(self, channel: str) -> ChannelWeights:
-        """Weights of `channel`."""
+        """Return the weights of `channel`."""
         return self.channels.get(channel, ChannelWeights())
 
 
@@ -79,12 +79,12 @@ class HeadChannel:
         return len(self.mean) if self.projection is None else self.projection.shape[1]
 
     def project(self, v: Array) -> Array:
-        """P (v - mu), not yet unit length: v float32 [..., dim] -> float32 [..., width]."""
+        """Return P (v - mu), not scaled to unit length: v float32 [..., dim] -> float32 [..., width]."""
         centred = v - self.mean
         return centred if self.projection is None else np.asarray(centred @ self.projection, np.float32)
 
     def pull_back(self, direction: Array) -> Array:
-        """P^T direction: float32 [width] -> [dim], so that dot(direction, project(v)) = dot(it, v - mu)."""
+        """Return d = P^T direction, float32 [width] -> [dim], so that dot(direction, project(v)) = dot(d, v - mu)."""
         return direction if self.projection is None else np.asarray(self.projection @ direction, np.float32)
 
 
@@ -99,7 +99,7 @@ class Head:
 
     @staticmethod
     def identity(dims: Mapping[str, int]) -> Head:
-        """The head of a space before `itemlens fit`: vectors as they are, default weights, nothing imputed."""
+        """Return the head of a space before `itemlens fit`: unchanged vectors, default weights, nothing imputed."""
         return Head(tuple(HeadChannel(name, np.zeros(dim, np.float32)) for name, dim in dims.items()))
 
     @property
@@ -113,11 +113,11 @@ class Head:
         return [c.name for c in self.channels]
 
     def channel(self, name: str) -> HeadChannel:
-        """The arrays of channel `name`."""
+        """Return the arrays of channel `name`."""
         return next(c for c in self.channels if c.name == name)
 
     def block(self, name: str) -> slice:
-        """Where e_c of channel `name` lies in h; its presence flags are the two numbers after it."""
+        """Return the position of e_c of channel `name` in h. The two numbers after it are its presence flags."""
         start = 0
         for c in self.channels:
             if c.name == name:
@@ -126,15 +126,15 @@ class Head:
         raise KeyError(name)
 
     def present(self, h: Array, name: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Whether channel `name` is the item's own: h [..., dimension] -> bool [...]."""
+        """Return whether the item has content in channel `name`: h [..., dimension] -> bool [...]."""
         return np.asarray(h[..., self.block(name).stop] > 0.5)
 
     def imputed(self, h: Array, name: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Whether channel `name` is imputed: h [..., dimension] -> bool [...]."""
+        """Return whether channel `name` is imputed: h [..., dimension] -> bool [...]."""
         return np.asarray(h[..., self.block(name).stop + 1] > 0.5)
 
     def weights(self, question: str) -> QuestionWeights:
-        """Weights of `question`. A mix of channels that was not fitted takes each channel's own search weights."""
+        """Return the weights of `question`. A mix of channels that was not fitted uses their search weights."""
         if question in self.questions:
             return self.questions[question]
         names = question.partition(":")[2].split("+")
@@ -147,7 +147,7 @@ class Head:
     def query_vector(
         self, q: Mapping[str, Array], weights: QuestionWeights, signed_weight: float = 1.0
     ) -> Array:
-        """u of one source: unit q_c by channel, float32 [width] each -> float32 [dimension]."""
+        """Return u of one source: unit q_c by channel, float32 [width] each -> float32 [dimension]."""
         u = np.zeros(self.dimension, np.float32)
         for name, vector in q.items():
             block, w = self.block(name), weights.of(name)
@@ -157,9 +157,9 @@ class Head:
         return u
 
     def score(self, h: Array, u: Array) -> Array:
-        """alpha: h [n, dimension], u [dimension] -> float32 [n].
+        """Return alpha: h [n, dimension], u [dimension] -> float32 [n].
 
-        einsum sums each row by itself, so that an item's score does not depend on which rows lie beside it.
+        einsum sums each row separately, so that an item's score does not depend on the other rows.
         """
         return np.asarray(np.einsum("ij,j->i", h, u), np.float32)
 
@@ -190,7 +190,7 @@ class Head:
 
     @staticmethod
     def load(path: Path) -> Head:
-        """Read what `save` wrote."""
+        """Read a head written by `save`."""
         with np.load(path, allow_pickle=False) as file:
             about = json.loads(bytes(file["about"]))
             names = [c["name"] for c in about["channels"]]

@@ -1,4 +1,4 @@
-"""What a user did, and how much each past item counts.
+"""The history of a user, and the weight of each past item.
 
 a_j = weight of the event's type x decay by position, newest first
 """
@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 
 # Numbers of the contract's EventType.
 IMPRESSION, VIEW, CLICK, CART, PURCHASE, DISLIKED = 1, 2, 3, 4, 5, 7
-# What was done of free will, and for gain: not impressions, returns and dislikes.
+# Interactions that show interest, unlike impressions, returns and dislikes.
 TAKEN = (VIEW, CLICK, CART, PURCHASE)
 
 
 @dataclass(frozen=True)
 class Interaction:
-    """One thing that a user did with an item.
+    """Something that a user did with an item.
 
-    type: number of the contract's EventType. time_ns: when, in nanoseconds since 1970, where the caller says so.
+    type: number of the contract's EventType. time_ns: time if given by the caller, nanoseconds since 1970.
     """
 
     item_id: str
@@ -28,7 +28,7 @@ class Interaction:
 
 @dataclass(frozen=True)
 class HistoryRules:
-    """How past items are weighed; see the settings of the same names."""
+    """Rules for the weights of past items; see the settings of the same names."""
 
     window: int = 50
     decay: float = 0.9
@@ -37,9 +37,9 @@ class HistoryRules:
     )
 
     def shares(self, history: Sequence[Interaction]) -> dict[str, float]:
-        """a_j of the last `window` different items, newest first; `history` is oldest first.
+        """Return a_j of the last `window` different items, newest first. `history` is oldest first.
 
-        Of an item that comes again the largest type weight counts, at its latest place.
+        An item that occurs several times counts with its largest type weight at its latest position.
         """
         weights: dict[str, float] = {}
         for interaction in history:

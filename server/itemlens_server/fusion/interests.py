@@ -1,7 +1,7 @@
-"""A history read as several interests, and one list made of theirs.
+"""Clusters a history into interests, and merges their lists into one.
 
-Past items are clustered by average linkage, at most 5 clusters, as in A. Pal et al., "PinnerSage", KDD 2020; each
-cluster is a query of its own. One mean vector would find what lies between a user's interests.
+Past items are clustered by average linkage into at most 5 clusters, as in A. Pal et al., "PinnerSage", KDD 2020. Each
+cluster is a separate query. A single mean vector would find items between a user's interests.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 MAX_INTERESTS = 5
-# Past items less alike than this are different interests, whatever else there is.
+# Past items with a lower cosine always belong to different interests.
 SAME_INTEREST = 0.6
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def cluster(similarity: Floats, most: int = MAX_INTERESTS) -> list[list[int]]:
-    """Clusters of n past items by their cosines [n, n]: lists of their numbers, at most `most` lists."""
+    """Cluster n past items by their cosines [n, n]. Return lists of item numbers, at most `most` lists."""
     n = len(similarity)
     if n == 1 or most == 1:
         return [list(range(n))]
@@ -35,7 +35,8 @@ def cluster(similarity: Floats, most: int = MAX_INTERESTS) -> list[list[int]]:
 
 
 def merge(lists: Sequence[Sequence[int]], weights: Sequence[float], k: int) -> list[tuple[int, int]]:
-    """One list of k from several, which take turns in proportion to their weights (D'Hondt): (item, list number)."""
+    """Merge several lists into one of k, in which they take turns in proportion to their weights (D'Hondt). Return
+    (item, list number)."""
     taken: set[int] = set()
     merged: list[tuple[int, int]] = []
     given = [0] * len(lists)

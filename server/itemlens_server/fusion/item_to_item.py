@@ -1,4 +1,4 @@
-"""ItemToItem: "who took this took that", a table over items that never changes once it is fitted."""
+"""ItemToItem: the immutable fitted table of "who took X took Y"."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class ItemToItem:
-    """B over `item_ids`: table[j, i], CSR float32 [n, n], is what having taken j adds to i.
+    """B over `item_ids`: table[j, i], CSR float32 [n, n], is the contribution of taking j to the score of i.
 
-    regularisation: the lambda it was fitted with.
-    event_sequence: number of the write that brought the last event it was fitted to.
-    event_count, write_sequence: events of the collection, and its last write, when it was fitted.
-    events_digest: what the store says of the events up to that write; it tells whether a store still holds those.
+    regularisation: lambda of the fit
+    event_sequence: sequence number of the last event of the fit
+    event_count, write_sequence: number of events of the collection, and its last write, at the time of the fit
+    events_digest: the store's digest of the events up to that write; shows whether a store still holds them
     """
 
     item_ids: Sequence[str]
@@ -50,7 +50,7 @@ class ItemToItem:
         write_sequence: int = 0,
         events_digest: str = "",
     ) -> ItemToItem:
-        """EASE (see `ease`) of parallel lists of users and the items they took."""
+        """Fit EASE (see `ease`) to parallel lists of users and the items they took."""
         x, _, item_ids = ease.interactions(users, items)
         table = ease.largest(ease.fit(x, regularisation))
         return ItemToItem(
@@ -63,7 +63,7 @@ class ItemToItem:
         return {item_id: n for n, item_id in enumerate(self.item_ids)}
 
     def scores(self, past: Mapping[str, float]) -> Array | None:
-        """sum_j a_j B_ji for all items of the table, float32 [n]; None where it knows no past item."""
+        """Return sum_j a_j B_ji for all items of the table, float32 [n]; None if no past item is in the table."""
         known = [(self.rows[item_id], a) for item_id, a in past.items() if item_id in self.rows]
         if not known:
             return None
@@ -74,7 +74,7 @@ class ItemToItem:
         return totals
 
     def entry(self, past_item_id: str, item_id: str) -> float:
-        """B_ji; 0 where the table does not know one of the two."""
+        """Return B_ji; 0 if one of the two is not in the table."""
         row, column = self.rows.get(past_item_id), self.rows.get(item_id)
         if row is None or column is None:
             return 0.0
@@ -83,7 +83,7 @@ class ItemToItem:
         return float(self.table.data[entries][at[0]]) if len(at) else 0.0
 
     def between(self, past: Iterable[str], item_ids: Iterable[str]) -> ItemToItem:
-        """The part of the table that says what having taken one of `past` adds to `past` and to `item_ids`."""
+        """Return the part of the table with the contributions of `past` to `past` and to `item_ids`."""
         rows = list(dict.fromkeys(self.rows[i] for i in past if i in self.rows))
         there = list(dict.fromkeys([*rows, *(self.rows[i] for i in item_ids if i in self.rows)]))
         numbers = np.full(len(self.item_ids), -1, np.int32)
@@ -98,8 +98,8 @@ class ItemToItem:
         return replace(self, item_ids=tuple(self.item_ids[row] for row in there), table=table)
 
     def save(self, path: Path) -> None:
-        """Write it; a crash leaves the old or the new file."""
-        # A name of its own: a collection that moves is fitted beside the one that goes on.
+        """Write the table. A crash leaves the old or the new file."""
+        # The name is unique: during a move, a collection and its copy in the new space are fitted at the same time.
         descriptor, name = tempfile.mkstemp(suffix=".npz", dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as stream:
@@ -116,9 +116,9 @@ class ItemToItem:
 
     @staticmethod
     def load(path: Path) -> ItemToItem | None:
-        """What `save` wrote; None where it is missing or damaged, and has to be fitted again."""
+        """Read a table written by `save`; None if it is missing or damaged and must be fitted again."""
         try:
-            # Of a damaged file numpy leaves open what it has opened itself.
+            # numpy does not close a damaged file that it has opened itself.
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 item_ids = _from_array(file["item_ids"])
                 shape = (len(item_ids), len(item_ids))
@@ -131,8 +131,8 @@ class ItemToItem:
                 )  # fmt: skip
         except FileNotFoundError:
             return None
-        except Exception as error:  # derived state: whatever is wrong with it, it can be fitted again
-            log.warning("%s cannot be used (%r): it is fitted again", path, error)
+        except Exception as error:  # derived state can be fitted again, whatever the error
+            log.warning("%s cannot be used (%r); it will be fitted again", path, error)
             return None
 
     def _entries(self, row: int) -> slice:
@@ -140,7 +140,7 @@ class ItemToItem:
 
 
 def _as_array(value: object) -> np.ndarray[Any, Any]:
-    """As JSON in bytes: numpy's own strings lose NULs at their end."""
+    """Return the value as JSON bytes: numpy's strings lose NULs at their end."""
     return np.frombuffer(json.dumps(value).encode(), np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""The parts of a score, as terms make them and sentences and replies read them."""
+"""The parts of a score. Terms make them; sentences and responses read them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Part:
-    """One summand of a score; see the contract's Part. kind: a name of the contract's PartKind, such as "TOKEN"."""
+    """One summand of a score; see the contract's Part. kind: name of a PartKind of the contract, such as "TOKEN"."""
 
     kind: str
     value: float = 0.0
@@ -34,16 +34,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Places:
-    """Where in one text or picture its z lie.
+    """The places in one text or picture that its z belong to.
 
-    parts: one for each place, with no value yet. owners: the place of each row of z, int64 [rows].
+    parts: one for each place, without a value. owners: the place of each row of z, int64 [rows].
     """
 
     parts: tuple[Part, ...]
     owners: Ints
 
     def sum(self, values: Floats) -> Floats:
-        """`values` of the rows of z, [sources, rows], added up by place: float64 [sources, places]."""
+        """Return the sums by place, float64 [sources, places], of `values` of the rows of z, [sources, rows]."""
         totals = np.zeros((len(self.parts), len(values)))
         np.add.at(totals, self.owners, values.T)
         return totals.T
@@ -51,7 +51,7 @@ class Places:
 
 @dataclass(frozen=True)
 class PlacedInput:
-    """One text or picture of an item that is explained: v float32 [dim], the mean of z float32 [rows, dim]."""
+    """One text or picture of an explained item: v float32 [dim], which is the mean of z float32 [rows, dim]."""
 
     channel: str
     v: Array
@@ -61,7 +61,7 @@ class PlacedInput:
 
 @dataclass(frozen=True)
 class ChannelSum:
-    """A channel's whole sum: values float64 [sources, places], with its margin over the sources in `places`."""
+    """The complete sum of a channel: values float64 [sources, places], and the sums over the sources in `places`."""
 
     channel: str
     imputed: bool
@@ -71,5 +71,5 @@ class ChannelSum:
 
 
 def labelled(parts: Sequence[Part], values: Floats) -> tuple[Part, ...]:
-    """`parts` with their values, float64 [parts]."""
+    """Return `parts` with their values, float64 [parts]."""
     return tuple(replace(p, value=v) for p, v in zip(parts, values.tolist(), strict=True))

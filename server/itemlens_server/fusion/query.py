@@ -1,4 +1,4 @@
-"""The query's side: from a history, content, liked and disliked items to interests, each with its vector u.
+"""The user side: from a history, content, liked and disliked items to interests, each with its vector u.
 
 q_c = unit(sum_j a_j e_j,c) for items, or the content's own e_c
 u   = sum over sources of  weight_s [ w_c q_c , -w_c theta_c , -w_c theta'_c ], weights by the source's question
@@ -27,7 +27,7 @@ from itemlens_server.fusion.parts import Floats
 from itemlens_server.fusion.rows import Ints, View
 from itemlens_server.fusion.snapshot import Snapshot
 
-# The length of a mean of unit vectors below which it is taken for rounding and not for a direction.
+# A mean of unit vectors below this length is considered rounding error, not a direction.
 CANCELLED = 1e-6
 
 
@@ -42,7 +42,7 @@ class ChannelChange:
 
 @dataclass(frozen=True)
 class Query:
-    """Who or what is asking. `content` holds unit e_c by channel; `history` is oldest first."""
+    """The user or query of a request. `content` holds unit e_c by channel; `history` is oldest first."""
 
     history: Sequence[Interaction] = ()
     content: Mapping[str, Array] = field(default_factory=dict)
@@ -55,20 +55,20 @@ class Query:
     max_interests: int = MAX_INTERESTS
 
     def weight(self, source: str) -> float:
-        """How much a source counts: "history", "query", "liked", "disliked" or "query_vector"."""
+        """Return the weight of a source: "history", "query", "liked", "disliked" or "query_vector"."""
         return self.source_weights.get(source, 1.0)
 
     def weights(self, head: Head, question: str) -> QuestionWeights:
-        """The head's weights of `question`, with the caller's changes."""
+        """Return the head's weights of `question`, with the caller's changes."""
         weights = head.weights(question)
         return changed_weights(head, weights, self.channel_changes) if self.channel_changes else weights
 
 
 @dataclass(frozen=True)
 class Source:
-    """One summand of u: its signed weight, the weights of its question, and what q is made of.
+    """One summand of u: its signed weight, the weights of its question, and the origin of q.
 
-    positions and shares (a_j), int64 and float64 [items], for items; q by channel for content; u for a ready vector.
+    For items: positions and shares (a_j), int64 and float64 [items]. For content: q by channel. For a query vector: u.
     """
 
     signed_weight: float
@@ -80,11 +80,11 @@ class Source:
 
     @property
     def of_items(self) -> bool:
-        """Whether it is made of items of the collection."""
+        """Whether the source consists of items of the collection."""
         return not self.q and self.u is None
 
     def vector(self, head: Head, view: View) -> Array:
-        """Its u, float32 [dimension]."""
+        """Return the u of this source, float32 [dimension]."""
         if self.u is not None:
             return np.asarray(self.signed_weight * self.u, np.float32)
         if self.q:
@@ -94,9 +94,9 @@ class Source:
         return head.query_vector(q, self.weights, self.signed_weight)
 
     def rows(self, head: Head, view: View) -> dict[str, Floats]:
-        """a_j e_j,c of its items by channel, float64 [items, width]; zeros for items without the channel.
+        """Return a_j e_j,c of the source's items by channel, float64 [items, width]; zeros without the channel.
 
-        A channel that none of the items has, or in which they cancel each other out, is left out.
+        A channel is left out if none of the items has it or if the items cancel each other out.
         """
         h = view.h[self.positions]
         rows = {}
@@ -110,7 +110,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Interest:
-    """One of the things that are asked for: its share of the list, u, what u is made of, and its past items."""
+    """One interest of a query: its share of the list, u, the sources of u, and its past items."""
 
     weight: float
     u: Array
@@ -122,9 +122,10 @@ class Interest:
 class Asking:
     """A query over a snapshot, before terms are bound to it.
 
-    shares: a_j of the history by item, newest first, also of items that are not in the collection.
-    here:   those that are, and liked: those liked items that are; as it was when it was asked.
-    seen:   items to leave out.
+    shares: a_j of the history by item, newest first, including items that are not in the collection
+    here:   past items in the collection at the time of the query
+    liked:  liked items in the collection at the time of the query
+    seen:   items to exclude
     """
 
     snapshot: Snapshot
@@ -138,12 +139,12 @@ class Asking:
 
 
 def vector_of(sources: Sequence[Source], head: Head, view: View) -> Array:
-    """u of an interest with these sources, float32 [dimension]."""
+    """Return u of an interest with these sources, float32 [dimension]."""
     return sum((source.vector(head, view) for source in sources), np.zeros(head.dimension, np.float32))
 
 
 def ask(snapshot: Snapshot, query: Query, rules: HistoryRules) -> Asking:
-    """The interests of `query`; one without sources where nothing of it is in the collection."""
+    """Return the interests of `query`; one without sources if none of its items is in the collection."""
     head, view = snapshot.head, snapshot.view
     lookup = _Lookup(snapshot)
     shares = rules.shares(query.history)
@@ -188,10 +189,10 @@ def ask(snapshot: Snapshot, query: Query, rules: HistoryRules) -> Asking:
 def changed_weights(
     head: Head, weights: QuestionWeights, changes: Mapping[str, ChannelChange]
 ) -> QuestionWeights:
-    """`weights` with the caller's changes.
+    """Return `weights` with the caller's changes.
 
     Raises:
-        InvalidArgument: a channel that is not there.
+        InvalidArgument: a changed channel does not exist.
     """
     channels = {name: weights.of(name) for name in head.names}
     for name, change in changes.items():
@@ -209,7 +210,7 @@ def changed_weights(
 
 
 def _common_sources(head: Head, query: Query, liked: list[int], disliked: list[int]) -> list[Source]:
-    """The sources that every interest has."""
+    """Return the sources that all interests share."""
     sources = []
     if query.content and (weight := query.weight("query")):
         sources.append(Source(weight, query.weights(head, search_question(query.content)), q=query.content))
@@ -226,7 +227,7 @@ def _common_sources(head: Head, query: Query, liked: list[int], disliked: list[i
 
 
 class _Lookup:
-    """Finds positions of items, and warns of those that are not there."""
+    """Finds positions of items, and collects warnings about missing ones."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -235,9 +236,7 @@ class _Lookup:
     def find(self, item_id: str, field: str) -> int | None:
         position = self._snapshot.view.position(item_id)
         if position is None:
-            message = (
-                f"item {item_id!r} is not in collection {self._snapshot.collection!r}; it is passed over"
-            )
+            message = f"item {item_id!r} is not in collection {self._snapshot.collection!r}; it is ignored"
             self.warnings.append(Warning("UNKNOWN_ITEM", message, f"user.{field}"))
         return position
 
@@ -249,7 +248,7 @@ class _Lookup:
 def _groups(
     head: Head, view: View, past: Mapping[str, tuple[int, float]], weights: QuestionWeights, most: int
 ) -> list[list[str]]:
-    """Item ids of each interest: clusters by the mean cosine over the channels that both items have."""
+    """Return the item ids of each interest: clusters by the mean cosine over the channels that both items have."""
     ids = list(past)
     h = view.h[[past[i][0] for i in ids]]
     total = np.zeros((len(ids), len(ids)))

@@ -1,4 +1,4 @@
-"""The largest of many values."""
+"""Selection of the largest values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itemlens_server.fusion.rows import Ints
 
 
 def top(values: Array, k: int) -> Ints:
-    """Numbers of the k largest values, largest first, ties by number."""
+    """Return the indices of the k largest values, largest first, ties by index."""
     if k <= 0:
         return np.zeros(0, np.int64)
     if k < len(values):

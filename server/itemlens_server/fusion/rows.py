@@ -1,8 +1,7 @@
-"""The fused vectors of a collection in memory: a replaced or deleted item's row is marked dead, and dropped later.
+"""The fused vectors of a collection in memory. The row of a replaced or deleted item is marked dead and dropped later.
 
-Readers take a `View` and work on it without a lock; a writer (there is one at a time) only appends behind it, or makes
-new arrays. What a view shows does not change: of an item that is replaced meanwhile it shows the old row, and only
-that.
+Readers take a `View` and work on it without a lock. The single writer only appends after it or creates new arrays. A
+view does not change: for an item that is replaced meanwhile it shows the old row only.
 """
 
 from __future__ import annotations
@@ -18,32 +17,32 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
-# Room that there is from the start, and dead rows for which no compaction is worth it.
+# Initial capacity, and number of dead rows below which compaction is not worthwhile.
 FEW = 256
 
 
 @dataclass(frozen=True)
 class View:
-    """The rows at one moment. `labels` grow: a row's label is its number in the store."""
+    """The rows at one moment. `labels` are ascending; a row's label is its number in the store."""
 
     labels: Ints
     h: Array
     alive: Bools
     item_ids: list[str]
     alive_count: int
-    # Position of each item as it is now, and the position that a replacement took over from.
+    # Current position of each item, and the position of the row that a row replaced.
     current: Mapping[str, int] = field(default_factory=dict)
     replaced: Mapping[int, int] = field(default_factory=dict)
 
     def position(self, item_id: str) -> int | None:
-        """Where an item is in this view; None if it is not in the collection, or deleted since."""
+        """Return the position of an item in this view; None if it is not in the collection or was deleted since."""
         position = self.current.get(item_id)
         while position is not None and position >= len(self.labels):
             position = self.replaced.get(position)
         return position
 
     def positions(self, labels: Ints) -> Ints:
-        """Positions of `labels` in the arrays; those that are not there (any more) are left out."""
+        """Return the positions of `labels` in the arrays, without labels that are not there (any more)."""
         positions = np.searchsorted(self.labels, labels)
         positions = (
             positions[positions < len(self.labels)]
@@ -54,7 +53,7 @@ class View:
 
 
 class Rows:
-    """Labels, h, and which rows are alive."""
+    """Labels, h and liveness of the rows."""
 
     def __init__(self, dimension: int) -> None:
         self._labels = np.zeros(FEW, np.int64)
@@ -64,11 +63,11 @@ class Rows:
         self._position: dict[str, int] = {}
         self._replaced: dict[int, int] = {}
         self._count = 0
-        # Held for moments: while a writer switches to what it has made, and while a view is taken.
+        # Held briefly while a writer publishes its changes, and while a view is taken.
         self._switching = threading.Lock()
 
     def append(self, labels: Ints, item_ids: list[str], h: Array) -> None:
-        """Add rows, whose labels are larger than all before; an item's earlier row dies."""
+        """Add rows with labels larger than all before. The earlier row of an item is marked dead."""
         begin, end = self._count, self._count + len(labels)
         if end > len(self._labels):
             size, there = max(end, 2 * len(self._labels)), np.arange(begin)
@@ -97,11 +96,11 @@ class Rows:
 
     @property
     def mostly_dead(self) -> bool:
-        """Whether it is time to `compact`: each row is then copied about once for each one that dies."""
+        """Whether to `compact`. By this rule, about one row is copied for each row that dies."""
         return self._count - len(self._position) > max(len(self._position), FEW)
 
     def compact(self) -> None:
-        """Drop the dead rows. Views that were taken before keep what they show."""
+        """Drop the dead rows. Earlier views do not change."""
         alive = np.flatnonzero(self._alive[: self._count])
         size = max(2 * len(alive), FEW)
         arrays = [_copied(a, alive, size) for a in (self._labels, self._h, self._alive)]
@@ -112,13 +111,13 @@ class Rows:
             self._ids, self._position, self._replaced, self._count = ids, positions, {}, len(ids)
 
     def label(self, item_id: str) -> int | None:
-        """Label of an item's row; None if it has none."""
+        """Return the label of an item's row; None if it has none."""
         with self._switching:
             position = self._position.get(item_id)
             return None if position is None else int(self._labels[position])
 
     def view(self) -> View:
-        """The rows as they are now."""
+        """Return the current rows."""
         with self._switching:
             n = self._count
             return View(
@@ -128,7 +127,7 @@ class Rows:
 
 
 def _copied(rows: np.ndarray[Any, Any], positions: Ints, size: int) -> np.ndarray[Any, Any]:
-    """Some rows at the start of an array of `size` rows. What is not used of it takes no memory yet."""
+    """Return the rows at `positions` at the start of a new array of `size` rows. Unused rows take no memory yet."""
     copy = np.zeros((size, *rows.shape[1:]), rows.dtype)
     np.take(rows, positions, axis=0, out=copy[: len(positions)], mode="clip")  # other modes copy twice
     return copy

@@ -1,4 +1,4 @@
-"""alpha = the sum of the terms, for one query."""
+"""The score of a query: alpha = the sum of the terms."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ from itemlens_server.fusion.terms import TERMS, Term
 
 @dataclass(frozen=True)
 class Scorer:
-    """The terms that have something to say to a query, bound to it."""
+    """The terms that apply to a query, bound to it."""
 
     asking: Asking
     terms: tuple[Term, ...]
 
     @property
     def snapshot(self) -> Snapshot:
-        """What it scores."""
+        """The snapshot of the query."""
         return self.asking.snapshot
 
     @property
     def interests(self) -> tuple[Interest, ...]:
-        """What it scores for."""
+        """The interests of the query."""
         return self.asking.interests
 
     def scores(self, interest: int, positions: Ints) -> Array:
-        """alpha of the items at `positions` for an interest, by its number: float32 [positions]."""
+        """Return alpha of the items at `positions` for the interest number `interest`, float32 [positions]."""
         total = np.zeros(len(positions), np.float32)
         for term in self.terms:
             total = total + term.scores(interest, positions)
         return total
 
     def by_channel(self, interest: int, position: int) -> list[Part]:
-        """Parts of the score of the item at `position` by channel; they add up to it."""
+        """Return the parts of the score of the item at `position` by channel. They add up to the score."""
         return [part for term in self.terms for part in term.by_channel(interest, position)]
 
     def by_source(self, interest: int, position: int) -> list[Part]:
-        """The same by what is asked with."""
+        """Return the parts of the score by source of the query."""
         return [part for term in self.terms for part in term.by_source(interest, position)]
 
     def by_place(
         self, interest: int, position: int, inputs: Sequence[PlacedInput]
     ) -> tuple[list[Part], list[ChannelSum]]:
-        """The same by place in the item's content, `inputs`, and the whole sums that the parts are margins of."""
+        """Return the parts by place in the item's content, `inputs`, and the complete sums whose margins they are."""
         parts, sums = [], []
         for term in self.terms:
             own_parts, own_sums = term.by_place(interest, position, inputs)
@@ -60,25 +60,25 @@ class Scorer:
         return parts, sums
 
     def named_items(self) -> list[str]:
-        """Ids of all items that parts can name, none twice."""
+        """Return the ids of all items that parts can name, without duplicates."""
         return list(dict.fromkeys(item_id for term in self.terms for item_id in term.named_items()))
 
 
 def bind(asking: Asking) -> Scorer:
-    """The scorer of a query.
+    """Return the scorer of a query.
 
     Raises:
-        InvalidArgument: nothing is asked for.
-        NotFound: none of the items that are asked with is in the collection.
+        InvalidArgument: the query is empty.
+        NotFound: none of the items of the query is in the collection.
     """
     terms = [term for cls in TERMS if (term := cls.bind(asking)) is not None]
     if not terms:
         if asking.seen:
             raise NotFound(
-                "none of the items on the asking side is in the collection; record events or give a query",
+                "none of the items of `user` is in the collection; record events or give a query",
                 "item", next(iter(asking.seen)), "user",
             )  # fmt: skip
         raise InvalidArgument(
-            "the user side is empty: give history, user_id, query, liked_item_ids or query_vector", "user"
+            "`user` is empty: give history, user_id, query, liked_item_ids or query_vector", "user"
         )
     return Scorer(asking, tuple(terms))

@@ -1,7 +1,7 @@
-"""Weights and thresholds by kind of query, chosen on held-out queries whose right answer is known.
+"""Choice of weights and thresholds by kind of query, on held-out queries with known answers.
 
-A channel is hidden from half of the items. What is chosen must serve both halves: the smaller of the two recalls,
-each against the best that its half can have, is made as large as possible.
+A channel is hidden from half of the items. The choice must serve both halves: it maximises the smaller of the two
+recalls, each relative to the best recall of its half.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ K = 10
 
 @dataclass(frozen=True)
 class Similarities:
-    """Cosines of queries to items in one channel, float32 [queries, items]: to the items' own block, and to the
-    imputed one (None: nothing predicts it); and from which items the channel is hidden."""
+    """Cosines of queries to items in one channel, float32 [queries, items].
+
+    own: to the items' own block. imputed: to the imputed block; None if nothing predicts it. hidden: the items that the
+    channel is hidden from."""
 
     own: Array
     imputed: Array | None
@@ -32,7 +34,7 @@ class Similarities:
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen for one channel, with recall@10 of targets that have it and of those it is hidden from."""
+    """The choice for one channel, with recall@10 of targets that have it and of targets that it is hidden from."""
 
     weights: ChannelWeights
     shown: float
@@ -46,13 +48,13 @@ def choose(
     scale: float,
     fixed_weight: float | None = None,
 ) -> Choice:
-    """w, theta and theta' of a channel that is added to `base` (the score from other channels, or None).
+    """Choose w, theta and theta' of a channel that is added to `base` (the score from other channels, or None).
 
-    theta' is what a right answer's imputed block brings on average, so that an imputed block is worth nothing by
-    itself; theta lies above it by an offset that is searched, with w.
+    theta' is the mean score of a right answer's imputed block, so that an imputed block adds nothing on average. theta
+    is theta' plus an offset; w and the offset are found by search.
     """
     if base is None and channel.imputed is None:
-        # An item without the channel has nothing to be found by: it stands where the likeness of others ends.
+        # Nothing can find an item without the channel, so it gets score 0, below all similar items.
         hit_rate = float(recall(channel.own, targets, K).mean())
         return Choice(ChannelWeights(fixed_weight or 1.0, 0.0, 0.0), hit_rate, 0.0)
     hidden_targets = channel.hidden[targets]
@@ -87,9 +89,10 @@ def choose(
 def balance_history(
     base: Sequence[Array], channel: Sequence[Similarities], scale: float, neutral: float, weight: float = 1.0
 ) -> tuple[ChannelWeights, float]:
-    """theta of a channel for histories: the share of items without it in the top 10 is to be their share of all.
+    """Choose theta of a channel for histories: items without the channel shall have the same share of the top 10 as of
+    all items.
 
-    `base` and `channel` hold one entry for each length of history. Returns the weights and the mean share's error.
+    `base` and `channel` hold one entry for each length of history. Return the weights and the mean error of the share.
     """
     best: tuple[float, ChannelWeights] | None = None
     for offset in HISTORY_OFFSETS:
@@ -108,7 +111,7 @@ def balance_history(
 
 
 def mean_cosine(e: Array, sample: int = 2000, seed: int = 0) -> float:
-    """Mean cosine of two random rows of unit vectors [n, width]: where an item is neither like nor unlike."""
+    """Return the mean cosine of two random rows of unit vectors [n, width], the neutral point of similarity."""
     if len(e) < 2:
         return 0.0
     rng = np.random.default_rng(seed)
@@ -118,7 +121,7 @@ def mean_cosine(e: Array, sample: int = 2000, seed: int = 0) -> float:
 
 
 def search_names(channels: Mapping[str, object]) -> list[tuple[str, ...]]:
-    """The mixes of channels that weights are fitted for: each alone, and all pairs."""
+    """Return the mixes of channels to fit weights for: single channels and all pairs."""
     names = sorted(channels)
     alone: list[tuple[str, ...]] = [(n,) for n in names]
     pairs = [(a, b) for n, a in enumerate(names) for b in names[n + 1 :]]

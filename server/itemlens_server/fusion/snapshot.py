@@ -1,4 +1,4 @@
-"""What one call sees of a collection."""
+"""A consistent view of a collection for one call."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from itemlens_server.fusion.rows import Ints, View
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that scores depend on, taken at one moment; nothing of it changes.
+    """The immutable state that scores depend on, taken at one moment.
 
-    collection: its name. table_rows: row of the table for each position of the view, -1 where the table does not know
-    the item; int64 [positions].
+    collection: its name. table_rows: row of the table for each position of the view, -1 if the item is not in the
+    table; int64 [positions].
     """
 
     collection: str
@@ -27,6 +27,6 @@ class Snapshot:
     table_rows: Ints
 
     def positions(self, item_ids: Iterable[str]) -> Ints:
-        """Positions of those items that are there, sorted, none twice."""
+        """Return the positions of the items that exist, sorted, without duplicates."""
         positions = (self.view.position(item_id) for item_id in item_ids)
         return np.unique(np.asarray([p for p in positions if p is not None], np.int64))

@@ -1,1 +1,1 @@
-"""Candidates for directions, under a mask. Knows nothing of gRPC, the store or encoders."""
+"""Search for candidates by direction, with a mask. Does not depend on gRPC, the store or encoders."""

@@ -1,4 +1,4 @@
-"""What an index must be able to do. Scores are never its own: it gives candidates, `fusion` scores them."""
+"""The interface of indexes. An index finds candidates; `fusion` scores them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from itemlens_server.fusion.rows import Bools, Ints, View
 
 @dataclass(frozen=True)
 class CandidateRequest:
-    """What lists of `k` items are to be drawn from.
+    """A search for the candidates of lists of `k` items.
 
     directions: float32 [interests, width] by channel, unit length
-    mask:       bool [positions of the view], which rows may be in the list; at least all dead ones may not
-    from_items: the directions are made of the collection's own items, so that they lie where its rows are dense
+    mask:       bool [positions of the view], true for rows that may be in the list; false for all dead rows
+    from_items: the directions are computed from items of the collection, so they lie where its rows are dense
     """
 
     directions: Mapping[str, Array]
@@ -27,19 +27,19 @@ class CandidateRequest:
 
 
 class CandidateIndex(Protocol):
-    """Finds rows of a view that lie in given directions. One thread builds at a time; any number search."""
+    """Finds rows of a view in given directions. One thread builds at a time; any number of threads search."""
 
     def depth(self, view: View, request: CandidateRequest) -> int | None:
-        """About how many candidates an interest gets; None where scoring all rows is better."""
+        """Return the approximate number of candidates for an interest; None if scoring all rows is better."""
 
     def search(self, view: View, request: CandidateRequest) -> list[Ints]:
-        """Positions worth scoring for each interest: sorted, none twice, none outside the mask."""
+        """Return the positions to score for each interest: sorted, without duplicates, inside the mask."""
 
     def build(self, view: View) -> bool:
-        """Take in what is new in `view` if that is worth it, and save. Whether anything was done."""
+        """Add the new rows of `view` if that is worthwhile, and save. Return whether anything was done."""
 
     def load(self, view: View, last_label: int) -> None:
-        """Take what `build` saved, as far as it is whole, of the same identity, and holds the rows that it should.
+        """Load what `build` saved, as far as it is intact, has the same identity, and matches the rows of `view`.
 
-        last_label: the highest label that the store has given to any row.
+        last_label: the highest label that the store has assigned to any row.
         """

@@ -1,4 +1,4 @@
-"""The index that is none: all rows are candidates. The yardstick of every other one."""
+"""Exact search: all rows are candidates. The reference for other indexes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ class ExactIndex:
     """See CandidateIndex."""
 
     def depth(self, view: View, request: CandidateRequest) -> int | None:
-        """None: all rows are scored."""
+        """Return None: all rows are scored."""
         return None
 
     def search(self, view: View, request: CandidateRequest) -> list[Ints]:
-        """All rows of the mask."""
+        """Return all rows of the mask."""
         return [np.flatnonzero(request.mask)] * request.interests
 
     def build(self, view: View) -> bool:
-        """There is nothing to build."""
+        """Do nothing and return False."""
         return False
 
     def load(self, view: View, last_label: int) -> None:
-        """There is nothing to load."""
+        """Do nothing."""

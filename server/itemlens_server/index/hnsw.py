@@ -1,4 +1,4 @@
-"""HNSW graphs over most of the rows, and an exact search of those that are in none yet."""
+"""HNSW graphs over most of the rows, and exact search of the rows that are in no graph yet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class HnswIndex:
-    """See CandidateIndex. Made of segments that never change once built."""
+    """See CandidateIndex. Consists of immutable segments."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class HnswIndex:
         segment_rows: int,
         candidates_per_channel: int,
     ) -> None:
-        """`name`: of the snapshot in `folder`."""
+        """`name`: name of the snapshot in `folder`."""
         self._blocks = tuple(blocks)
         self._identity = dict(identity)
         self._folder = folder
@@ -41,19 +41,19 @@ class HnswIndex:
         self._building = threading.Lock()
 
     def depth(self, view: View, request: CandidateRequest) -> int | None:
-        """How deep each graph is searched: deeper by as many rows as the mask takes out of a list."""
+        """Return the search depth of each graph. It grows by the number of rows that the mask excludes."""
         per_channel = self._candidates_per_channel
-        # Items lie where graphs are dense, words and blends of both do not: the former's neighbours are found with half
-        # the depth (30,706 items, recall@10: histories 1.0 at 200, words .98 at 200 and .996 at 400).
+        # Items lie where graphs are dense; queries in words and mixed queries do not. Half the depth is enough to find
+        # the neighbours of items (30,706 items, recall@10: histories 1.0 at 200, words 0.98 at 200 and 0.996 at 400).
         if request.from_items:
             per_channel = -(-per_channel // 2)
         masked_out = view.alive_count - int(np.count_nonzero(request.mask))
         depth = max(per_channel, 2 * request.k) + masked_out
-        # Beyond a third of the graph a scan is faster than the search, and exact.
+        # Above a third of the rows, a scan is faster than the search, and exact.
         return None if 3 * depth > view.alive_count else depth
 
     def search(self, view: View, request: CandidateRequest) -> list[Ints]:
-        """All rows that are in no graph yet, and from each graph the nearest to the query's block."""
+        """Return all rows that are in no graph yet, and the nearest rows to the query's block from each graph."""
         depth = self.depth(view, request)
         if depth is None:
             return [np.flatnonzero(request.mask)] * request.interests
@@ -78,7 +78,7 @@ class HnswIndex:
         return candidates
 
     def build(self, view: View) -> bool:
-        """Build graphs over fresh rows if there are enough, and write the snapshot."""
+        """Build graphs over new rows if there are enough, and write the snapshot."""
         if not self._building.acquire(blocking=False):
             return False
         try:
@@ -94,7 +94,7 @@ class HnswIndex:
             self._segments = tuple(kept)
             try:
                 self._folder.write(lambda path: segments.save(path / self._name, kept, self._identity))
-            except OSError as error:  # derived state: without the snapshot the next start builds them again
+            except OSError as error:  # derived state: the next start builds it again
                 log.warning("graphs cannot be written to %s: %s", self._folder.path, error)
             return True
         finally:
@@ -107,21 +107,21 @@ class HnswIndex:
         labels, h = view.labels[view.alive], view.h[view.alive]
         kept: list[segments.Segment] = []
         for segment in loaded:
-            # A row that the store has yet to number would be taken for the one of the graph.
+            # A label above the store's last one will be assigned to another row later.
             after = kept[-1].last if kept else 0
             if segment.last > last_label or not segment.holds(after, self._blocks, labels, h):
                 log.warning(
-                    "graphs in %s are of other items than the store's: they are built again", directory
+                    "graphs in %s are of other items than the store's; they will be built again", directory
                 )
                 break
             kept.append(segment)
         self._segments = tuple(kept)
 
     def graph_rows(self) -> int:
-        """How many rows are in graphs."""
+        """Return the number of rows in graphs."""
         return sum(segment.rows for segment in self._segments)
 
 
 def block_list(head: Head) -> list[segments.Block]:
-    """Where the channels of a head lie in h."""
+    """Return the positions of the channels of a head in h."""
     return [segments.Block(name, head.block(name).start, head.block(name).stop) for name in head.names]

@@ -1,8 +1,8 @@
-"""HNSW graphs over the channels of a collection, in segments that never change once built.
+"""HNSW graphs over the channels of a collection, in immutable segments.
 
-A segment holds a range of rows: for each channel one graph of the items that have it and one of those for which it
-is imputed. hnswlib must not be searched while it is added to, so nothing is added: new rows are searched exactly
-until a background build makes a segment of them, and small neighbours are merged on the way (as in an LSM tree).
+A segment holds a range of rows: for each channel, one graph of the items that have it and one of the items for which it
+is imputed. hnswlib does not allow searches while items are added, so nothing is added to a graph. New rows are searched
+exactly until a background build makes a segment of them, which also merges small neighbours (as in an LSM tree).
 Deleted rows are dropped from results, and from the graphs at the next merge.
 """
 
@@ -26,22 +26,22 @@ from itemlens_server.index.graph import Graph
 
 log = logging.getLogger(__name__)
 MANIFEST = "graphs.json"
-# As files on disk name them.
+# Names in files on disk.
 PRESENCES = ("present", "imputed")
 
 
 @dataclass(frozen=True)
 class Block:
-    """Where a channel lies in h: columns start to stop, then its flags for present and imputed."""
+    """Position of a channel in h: columns start to stop, then its flags for present and imputed."""
 
     channel: str
     start: int
     stop: int
 
     def vectors(self, h: Array, presence: str) -> tuple[Bools, Array]:
-        """Which rows of h [n, dimension] have the channel in this way, and unit e of those."""
+        """Return which rows of h [n, dimension] have the channel with this presence, and unit e of those rows."""
         chosen = np.asarray(h[:, self.stop + PRESENCES.index(presence)] > 0.5)
-        # An imputed block is r e'; the graph wants unit length.
+        # An imputed block is r e'; the graph needs unit length.
         return chosen, unit(h[chosen, self.start : self.stop])
 
 
@@ -57,7 +57,8 @@ class Segment:
     def search(
         self, channel: str, directions: Array, depth: int, eligible: Callable[[Ints], Bools]
     ) -> list[Ints]:
-        """Labels of the nearest rows for each of `directions` [m, width], by dot product with unit e; see Graph."""
+        """Return the labels of the nearest rows for each of `directions` [m, width], by dot product with unit e; see
+        Graph."""
         nearest: list[list[Ints]] = [[] for _ in directions]
         for presence in PRESENCES:
             graph = self.graphs.get((channel, presence))
@@ -67,10 +68,10 @@ class Segment:
         return [np.concatenate(lists) if lists else np.zeros(0, np.int64) for lists in nearest]
 
     def holds(self, after: int, blocks: Sequence[Block], labels: Ints, h: Array) -> bool:
-        """Whether the graphs hold all rows (labels [n] ascending, h [n, dimension]) from behind `after` to the last.
+        """Return whether the graphs hold all rows (labels [n] ascending, h [n, dimension]) after label `after`, up to
+        the last.
 
-        They do not where the store was replaced by another one, such as a backup: rows may have the same labels then
-        and other contents.
+        They do not if the store was replaced, such as by a backup: rows may have the same labels but other contents.
         """
         own = slice(*np.searchsorted(labels, [after + 1, self.last + 1]))
         for block in blocks:
@@ -83,7 +84,7 @@ class Segment:
 
 
 def build(labels: Ints, h: Array, blocks: Sequence[Block]) -> Segment:
-    """A segment of rows: labels [n] ascending, h [n, dimension]."""
+    """Build a segment of rows: labels [n] ascending, h [n, dimension]."""
     graphs = {}
     for block in blocks:
         for presence in PRESENCES:
@@ -94,10 +95,11 @@ def build(labels: Ints, h: Array, blocks: Sequence[Block]) -> Segment:
 
 
 def plan(segments: Sequence[Segment], alive_labels: Ints, minimum: int) -> tuple[int, int] | None:
-    """Which segments to replace by one that also takes in the fresh rows: (how many stay, rows of the new one).
+    """Choose which segments to replace by one that also covers the new rows: (segments that stay, rows of the new one).
 
-    None while there is too little to do. A segment is taken in if it is less than twice as large as what comes after
-    it, so that each row is built into a graph a logarithmic number of times; also one that is 30% dead.
+    None while there is too little to do. A segment is replaced if it is less than twice as large as everything after
+    it, so that each row is built into a graph a logarithmic number of times. A segment of which 30% is dead is also
+    replaced.
     """
     if not len(alive_labels):
         return (0, 0) if segments else None
@@ -118,7 +120,7 @@ def plan(segments: Sequence[Segment], alive_labels: Ints, minimum: int) -> tuple
 
 
 def save(directory: Path, segments: Sequence[Segment], identity: Mapping[str, object]) -> None:
-    """Write a snapshot; a crash leaves the old or the new one."""
+    """Write a snapshot. A crash leaves the old or the new one."""
     new = Path(tempfile.mkdtemp(prefix=directory.name + ".", dir=directory.parent))
     try:
         described = []
@@ -145,15 +147,15 @@ def save(directory: Path, segments: Sequence[Segment], identity: Mapping[str, ob
 
 
 def load(directory: Path, identity: Mapping[str, object], blocks: Sequence[Block]) -> list[Segment]:
-    """Read a snapshot of the same `identity`; an empty list where it is missing, damaged or of another one."""
+    """Read a snapshot of the same `identity`. Return an empty list if it is missing, damaged or of another identity."""
     try:
         manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
         snapshot = manifest["snapshot"]
-        # hnswlib trusts what it reads (hnswlib#673): only what was written here is given to it.
+        # hnswlib does not check what it reads (hnswlib#673), so it gets only files with a matching hash.
         if manifest["sha256"] != _checksum(snapshot):
             raise ValueError(f"{MANIFEST} is damaged")
         if snapshot["identity"] != dict(identity):
-            log.info("graphs in %s are of another space: they are built again", directory)
+            log.info("graphs in %s are of another space; they will be built again", directory)
             return []
         widths = {block.channel: block.stop - block.start for block in blocks}
         segments = []
@@ -170,8 +172,8 @@ def load(directory: Path, identity: Mapping[str, object], blocks: Sequence[Block
         return segments
     except FileNotFoundError:
         return []
-    except Exception as error:  # derived state: whatever is wrong with it, it can be built again
-        log.warning("graphs in %s cannot be used (%s): they are built again", directory, error)
+    except Exception as error:  # derived state can be built again, whatever the error
+        log.warning("graphs in %s cannot be used (%s); they will be built again", directory, error)
         return []
 
 

@@ -1,1 +1,1 @@
-"""The durable store: all SQL is here. Knows nothing of gRPC, encoders or indexes."""
+"""The durable store, with all SQL. Does not depend on gRPC, encoders or indexes."""

@@ -1,6 +1,6 @@
-"""Checksums of what is stored, since SQLite has none: a flipped bit on the disk is noticed and not served.
+"""Checksums of stored data, since SQLite has none: damaged data is detected instead of served.
 
-CRC-32: found are all damages of up to 32 bits in a row, and all others but one in four billion.
+CRC-32 detects all errors of up to 32 consecutive bits, and all but one in four billion of the others.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from collections.abc import Callable, Iterable
 
 
 def holds(checksum: int | None, compute: Callable[..., int], *fields: object) -> bool:
-    """Whether `fields` are what was stored with this checksum. Rows that format 2 has written have none."""
+    """Return whether `fields` match the stored checksum. Rows written in format 2 have none and always match."""
     if checksum is None:
         return True
     try:
         return compute(*fields) == checksum
-    except (AttributeError, TypeError, ValueError):  # a damaged row gives values of other types
+    except (AttributeError, TypeError, ValueError):  # a damaged row has values of other types
         return False
 
 
 def of_data(data: bytes) -> int:
-    """Of a vector's or picture's bytes."""
+    """Return the checksum of a vector's or picture's bytes."""
     return zlib.crc32(data)
 
 
 def of_document(item_id: str, document: str) -> int:
-    """Of what an item says, with its id."""
+    """Return the checksum of an item's id and document."""
     return zlib.crc32(document.encode(), zlib.crc32(item_id.encode()))
 
 
 def of_inputs(item_id: str, inputs: Iterable[tuple[str, bytes]]) -> int:
-    """Of an item's (channel, content hash), ordered by channel and position, with its id."""
+    """Return the checksum of an item's id and its (channel, content hash), ordered by channel and position."""
     checksum = zlib.crc32(item_id.encode())
     for channel, content in inputs:
         checksum = zlib.crc32(content, zlib.crc32(channel.encode(), checksum))
@@ -38,5 +38,5 @@ def of_inputs(item_id: str, inputs: Iterable[tuple[str, bytes]]) -> int:
 
 
 def of_event(fields: tuple[object, ...]) -> int:
-    """Of an event's columns and the number of the write that brought it, as SQLite gives them back."""
+    """Return the checksum of an event's columns and sequence number, as SQLite returns them."""
     return zlib.crc32(repr(fields).encode())

@@ -1,4 +1,4 @@
-"""Opens the store's file: the settings of its connections, and clear errors where the file is damaged."""
+"""Connections to the store's file: their settings, and clear errors if the file is damaged."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ T = TypeVar("T")
 # The low byte of an extended code is its primary code.
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 READ_ERRORS = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
-# The write-ahead log is cut to this size once all of it is in the file.
+# The write-ahead log is truncated to this size after a checkpoint.
 JOURNAL_BYTES = 4 << 20
 
 
 def connect(path: Path, *, cache_bytes: int, max_bytes: int = 0) -> sqlite3.Connection:
-    """A connection that reads and writes; its threads take turns. cache_bytes: of pages that it keeps.
+    """Open a connection that reads and writes. Threads must take turns on it.
 
-    A new file gives space back when rows are deleted. max_bytes: size limit of the file, 0 for none.
+    cache_bytes: size of the page cache. max_bytes: size limit of the file, 0 for none.
+    A new file can release space after deletions.
 
     Raises:
-        DataLoss: it is damaged.
+        DataLoss: the file is damaged.
     """
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, timeout=30, factory=_Connection
     )
     connection.text_factory = _text
-    # Works only before the first table is made, and before the switch to WAL.
+    # This works only before the first table is created and before the switch to WAL.
     connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
@@ -45,7 +46,7 @@ def connect(path: Path, *, cache_bytes: int, max_bytes: int = 0) -> sqlite3.Conn
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that only reads, beside a running server."""
+    """Open a connection that only reads, while a server may be running."""
     uri = f"{path.resolve().as_uri()}?mode=ro"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30, factory=_Connection)
     connection.text_factory = _text
@@ -53,12 +54,12 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
 
 
 def _text(data: bytes) -> str:
-    """A text of the store. Damaged bytes are replaced, which a checksum notices, instead of failing the whole read."""
+    """Decode a text of the store. Damaged bytes are replaced, so that the read goes on; checksums detect them."""
     return data.decode("utf-8", "replace")
 
 
 class _Connection(sqlite3.Connection):
-    """Its statements raise DataLoss where SQLite finds damage, also while rows are fetched."""
+    """A connection that raises DataLoss if SQLite finds damage, including while rows are fetched."""
 
     def execute(self, *args: Any) -> sqlite3.Cursor:
         return self.cursor(_Cursor).execute(*args)
@@ -86,13 +87,13 @@ def _clearly(run: Callable[..., T], *args: Any) -> T:
             raise
         log.error("the store is damaged: %s", error)
         raise DataLoss(
-            f"the store's file itemlens.db is damaged ({error}): stop the server and put a backup in its place; "
-            "`itemlens doctor` says what is broken"
+            f"the store's file itemlens.db is damaged ({error}): stop the server and restore a backup; "
+            "`itemlens doctor` lists the damage"
         ) from error
 
 
 def _is_damage(error: sqlite3.DatabaseError | UnicodeDecodeError) -> bool:
-    # Python cannot read SQLite's message, or a table has lost its name or a column: the schema itself is damaged.
+    # The schema is damaged if Python cannot decode SQLite's message, or a table or column is missing.
     if isinstance(error, UnicodeDecodeError) or str(error).startswith("no such "):
         return True
     code = getattr(error, "sqlite_errorcode", 0)

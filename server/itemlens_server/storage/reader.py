@@ -1,4 +1,4 @@
-"""The store's reads, on one connection; they never wait for writes."""
+"""The reads of the store, on one connection. They never wait for writes."""
 
 from __future__ import annotations
 
@@ -35,37 +35,37 @@ class Reader:
         self._connection = connection
 
     def problems(self) -> list[str]:
-        """What is broken in the file, as far as it can be read. Looks at all of it."""
+        """Check the whole file. Return the damage, as far as the file can be read."""
         return list(verification.problems(self._connection))
 
     def collections(self) -> list[CollectionRecord]:
-        """All collections, by name."""
+        """Return all collections, ordered by name."""
         rows = self._connection.execute(
             "SELECT id, name, space_id, created, sequence FROM collections ORDER BY name"
         )
         return [CollectionRecord(*row) for row in rows]
 
     def sequence(self, collection: int) -> int:
-        """Number of the last write to a collection."""
+        """Return the sequence number of the last write to a collection."""
         row = self._connection.execute(
             "SELECT sequence FROM collections WHERE id = ?", (collection,)
         ).fetchone()
         return int(row[0]) if row else 0
 
     def events_deleted(self, collection: int) -> int:
-        """Number of the last write that deleted events of a collection; 0 if none did."""
+        """Return the sequence number of the last write that deleted events of a collection; 0 if there is none."""
         row = self._connection.execute(
             "SELECT events_deleted FROM collections WHERE id = ?", (collection,)
         ).fetchone()
         return int(row[0]) if row else 0
 
     def last_label(self) -> int:
-        """The highest label that any item of the store was given; 0 if there were none."""
+        """Return the highest label ever assigned to an item of the store; 0 if there is none."""
         row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'items'").fetchone()
         return int(row[0]) if row else 0
 
     def counts(self, collection: int) -> tuple[int, int, int]:
-        """Items, events and sequence number of a collection."""
+        """Return the number of items, the number of events and the sequence number of a collection."""
         row = self._connection.execute(
             "SELECT (SELECT count(*) FROM items WHERE collection = c.id),"
             " (SELECT count(*) FROM events WHERE collection = c.id), sequence FROM collections c WHERE id = ?",
@@ -82,13 +82,13 @@ class Reader:
         data: bool = False,
         vectors: bool = False,
     ) -> dict[str, StoredItem]:
-        """Items by id, with data and vectors where asked for, as each channel's encoder (a digest) made them.
+        """Return items by id; on request with data and vectors. encoders: digest of the encoder by channel.
 
         Raises:
-            DataLoss: one of them is damaged. Vectors that are damaged are None: they can be made again.
+            DataLoss: one of the items is damaged. Damaged vectors are None, since they can be computed again.
         """
         items = {}
-        # In one transaction, a write's own or one of this call: an item and its inputs are of the same moment.
+        # One transaction, of the write or of this call, reads an item and its inputs at the same moment.
         own = not self._connection.in_transaction
         if own:
             self._connection.execute("BEGIN")
@@ -117,10 +117,10 @@ class Reader:
         return items
 
     def documents(self, collection: int, item_ids: Sequence[str]) -> Iterator[tuple[str, Document]]:
-        """(id, what the item says), one read after the other; those that are not there are left out.
+        """Yield (id, document) of the items that exist, read one at a time.
 
         Raises:
-            DataLoss: the next one is damaged.
+            DataLoss: the next document is damaged.
         """
         for item_id in item_ids:
             row = self._connection.execute(
@@ -131,13 +131,13 @@ class Reader:
                 yield item_id, _document(item_id, *row)
 
     def page(self, collection: int, after_row: int, size: int) -> Iterator[StoredItem]:
-        """The next `size` items after `after_row`, by row, without inputs, one read after the other.
+        """Yield the next `size` items after `after_row`, by row, without inputs, read one at a time.
 
         Raises:
-            DataLoss: the next one is damaged.
+            DataLoss: the next item is damaged.
         """
         rows = self._connection.execute(
-            # With the plus SQLite goes by row, instead of by collection, which sorts all items for each page.
+            # The plus makes SQLite scan by row. The index on collections would sort all items for each page.
             "SELECT row, item_id, sequence, document, document_checksum FROM items WHERE +collection = ? AND row > ?"
             " ORDER BY row LIMIT ?",
             (collection, after_row, size),
@@ -148,10 +148,10 @@ class Reader:
     def raw_vectors(
         self, collection: int, encoders: Mapping[str, str], after_row: int = 0
     ) -> Iterator[ItemVectors]:
-        """Raw vectors of all items after `after_row`, by row.
+        """Yield the raw vectors of all items after `after_row`, by row.
 
         Raises:
-            FailedPrecondition: a channel has no vector of its encoder: they were made by another one.
+            FailedPrecondition: a channel has no vector of its encoder, because another encoder made them.
         """
         encoder_of = "CASE n.channel " + "WHEN ? THEN ? " * len(encoders) + "END"
         rows = self._connection.execute(
@@ -181,7 +181,7 @@ class Reader:
             yield ItemVectors(label, item_id, vectors, whole)
 
     def _check_encoder(self, collection: int, item_id: str, channel: str, encoder: str) -> None:
-        """Tell items that another encoder has encoded from damaged ones: of the former there are no vectors at all."""
+        """Raise FailedPrecondition if no vector is from `encoder`: another encoder was used, and nothing is damaged."""
         found = self._connection.execute(
             "SELECT 1 FROM items i JOIN inputs n ON n.row = i.row JOIN vectors v ON v.content = n.content"
             " WHERE i.collection = ? AND n.channel = ? AND v.encoder = ? LIMIT 1",
@@ -190,19 +190,19 @@ class Reader:
         if found is None:
             raise FailedPrecondition(
                 f"item {item_id!r} has no vector of this space's encoder in channel {channel!r}: it was stored "
-                "in another precision (give the one it was served with: --precision) or with another encoder "
-                "(then index it again into a new collection of this space)"
+                "in another precision (give that precision with --precision) or with another encoder (index it again "
+                "into a new collection of this space)"
             )
 
     def vector(self, digest: bytes, encoder: str) -> Array | None:
-        """The raw vector of a content, if that encoder made it before and it is not damaged."""
+        """Return the raw vector of a content by an encoder; None if there is none or it is damaged."""
         row = self._connection.execute(
             "SELECT data, checksum FROM vectors WHERE content = ? AND encoder = ?", (digest, encoder)
         ).fetchone()
         return _vector(*row) if row else None
 
     def history(self, collection: int, user_id: str, limit: int) -> list[EventRecord]:
-        """The latest `limit` events of a user, oldest first, without damaged ones."""
+        """Return the latest `limit` events of a user, oldest first, without damaged ones."""
         rows = self._connection.execute(
             f"SELECT {EVENT_COLUMNS}, sequence, checksum FROM events"
             " WHERE collection = ? AND user_id = ? ORDER BY time DESC, id DESC LIMIT ?",
@@ -211,7 +211,7 @@ class Reader:
         return [EventRecord(*fields[:-1]) for fields in _events(reversed(rows))]
 
     def events(self, collection: int) -> Iterator[tuple[str, str, int, float, int]]:
-        """(user, item, type, time, sequence) of all events, by user and time, without damaged ones."""
+        """Yield (user, item, type, time, sequence) of all events, by user and time, without damaged ones."""
         rows = self._connection.execute(
             f"SELECT {EVENT_COLUMNS}, sequence, checksum FROM events WHERE collection = ? ORDER BY user_id, time, id",
             (collection,),
@@ -220,7 +220,7 @@ class Reader:
             yield user_id, item_id, kind, time, sequence
 
     def events_digest(self, collection: int, types: Sequence[int], last_sequence: int) -> str:
-        """Identity of the events of these types up to a write: equal where they are."""
+        """Return a digest of the events of these types up to a write."""
         rows = self._connection.execute(
             "SELECT id, user_id, item_id, type, sequence FROM events WHERE collection = ? AND sequence <= ?"
             f" AND type IN ({','.join('?' * len(types))}) ORDER BY user_id, time, id",
@@ -232,14 +232,14 @@ class Reader:
         return digest.hexdigest()
 
     def has_data(self, digest: bytes, encoder: str) -> bool:
-        """Whether what is kept of a content for an encoder is there."""
+        """Return whether the store has the data of a content for an encoder."""
         row = self._connection.execute(
             "SELECT 1 FROM pictures WHERE content = ? AND encoder = ?", (digest, encoder)
         ).fetchone()
         return row is not None
 
     def data(self, digest: bytes, encoder: str) -> bytes:
-        """What is kept of a content for an encoder; empty if it is not there, or damaged."""
+        """Return the data of a content for an encoder; empty if it is missing or damaged."""
         row = self._connection.execute(
             "SELECT data, checksum FROM pictures WHERE content = ? AND encoder = ?", (digest, encoder)
         ).fetchone()
@@ -275,22 +275,22 @@ def _damaged(item_id: str, what: str) -> DataLoss:
 
 
 def _vector(data: object, checksum: int | None) -> Array | None:
-    """The vector; None if it is not there, or damaged."""
+    """Return the vector; None if it is missing or damaged."""
     if not isinstance(data, bytes) or not checksums.holds(checksum, checksums.of_data, data):
         return None
     try:
         vector = np.frombuffer(data, "<f4")
-    except ValueError:  # no whole number of floats
+    except ValueError:  # the size is not a multiple of 4
         return None
-    # What was stored with a checksum was finite.
+    # Vectors stored with a checksum are finite.
     return vector if checksum is not None or np.isfinite(vector).all() else None
 
 
 def _events(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    """The events of rows that end in their checksum, without those that are damaged."""
+    """Yield the events of rows that end in their checksum, without damaged ones."""
     for row in rows:
         fields = row[:-1]
         if checksums.holds(row[-1], checksums.of_event, fields):
             yield fields
         else:
-            log.error("event %r is damaged in the store: it does not count", fields[0])
+            log.error("event %r is damaged in the store; it is ignored", fields[0])

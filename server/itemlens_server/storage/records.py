@@ -1,4 +1,4 @@
-"""What the store holds, as values."""
+"""The records of the store."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def content_hash(data: bytes) -> bytes:
-    """Identity of a text's or picture's bytes: 16 bytes."""
+    """Return the hash of a text's or picture's bytes: 16 bytes."""
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
 @dataclass(frozen=True)
 class CollectionRecord:
-    """A collection as it is stored."""
+    """A stored collection."""
 
     id: int
     name: str
@@ -31,30 +31,30 @@ class CollectionRecord:
 
 @dataclass(frozen=True)
 class Document:
-    """What an item says: texts by channel, facts, and (type, item id) of its relations."""
+    """The document of an item: texts by channel, attributes, and (type, item id) of its relations."""
 
     texts: Mapping[str, str]
     attributes: Mapping[str, Any]
     relations: tuple[tuple[str, str], ...]
 
     def dump(self) -> str:
-        """As JSON."""
+        """Return the document as JSON."""
         value = {"texts": self.texts, "attributes": self.attributes, "relations": self.relations}
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
     @staticmethod
     def parse(text: str) -> Document:
-        """From what `dump` made."""
+        """Return the document of a JSON text from `dump`."""
         value = json.loads(text)
         return Document(value["texts"], value["attributes"], tuple((t, i) for t, i in value["relations"]))
 
 
 @dataclass(frozen=True)
 class StoredInput:
-    """One content of an item, by the hash of it.
+    """One content of an item, identified by its hash.
 
-    data:       what is kept of it, such as a picture; empty for texts, which the document has, and where not asked for
-    needs_data: it relies on the data that the store has of this content already, and is not stored without it
+    data:       stored bytes, such as a picture; empty for texts, which are in the document, and if not requested
+    needs_data: the input uses the data that the store already has of this content; without it, it is not stored
     """
 
     channel: str
@@ -65,13 +65,13 @@ class StoredInput:
 
 
 def contents_of(inputs: Sequence[StoredInput]) -> list[tuple[str, bytes]]:
-    """(channel, hash) of inputs, by channel: two items with the same ones have the same vectors."""
+    """Return (channel, hash) of inputs, ordered by channel. Items with equal lists have equal vectors."""
     return sorted(((i.channel, i.digest) for i in inputs), key=lambda content: content[0])
 
 
 @dataclass(frozen=True)
 class StoredItem:
-    """An item as it is stored. label: number of its row, which names it in snapshots and indexes."""
+    """A stored item. label: number of its row, which identifies it in snapshots and indexes."""
 
     label: int
     item_id: str
@@ -82,7 +82,7 @@ class StoredItem:
 
 @dataclass(frozen=True)
 class ItemVectors:
-    """The raw vectors of a stored item by channel. whole: none is damaged or lost, and nor is the item's id."""
+    """The raw vectors of a stored item by channel. whole: no vector is damaged or lost, nor is the item's id."""
 
     label: int
     item_id: str
@@ -92,9 +92,9 @@ class ItemVectors:
 
 @dataclass(frozen=True)
 class NewItem:
-    """An item to store in place of whatever is there.
+    """An item to store, replacing any item with its id.
 
-    keeps: label of the row that it may keep, which is served with its vectors; 0: it gets a new one in any case.
+    keeps: label of the row that it may keep, which is served with its vectors; 0: it always gets a new row.
     """
 
     item_id: str
@@ -103,7 +103,7 @@ class NewItem:
     keeps: int = 0
 
 
-# Those of EventRecord, in its order.
+# The columns of EventRecord, in its order.
 EVENT_COLUMNS = "event_id, user_id, item_id, type, time, quantity, value, recommendation_id"
 
 
@@ -123,9 +123,9 @@ class EventRecord:
 
 @dataclass(frozen=True)
 class Upserted:
-    """Outcome of one upsert: the label of the item's row, and that of the row it had (0: none).
+    """Outcome of one upsert: the label of the item's row, and that of its previous row (0: none).
 
-    Both are the same where its contents are. label 0: data that it relies on is gone, and it was not stored.
+    Both are equal if its contents did not change. label 0: data that it needs is gone, and it was not stored.
     """
 
     label: int

@@ -1,4 +1,4 @@
-"""Space on the disk that is kept for deletions: SQLite cannot even delete where the disk is full to the last byte."""
+"""Disk space reserved for deletions: SQLite cannot even delete on a completely full disk."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-# What the log holds, once to be copied into the file and once for the deletion and the first slices after it.
+# Room for the write-ahead log twice: to copy it into the file, and for the deletion and its first slices.
 RESERVE_BYTES = 12 << 20
-# It is taken only where as much is free beside it.
+# The reserve is taken only if the free space is at least this multiple of it.
 MARGIN = 2
 
 
 class Reserve:
-    """A file of blocks that hold nothing."""
+    """A file of allocated but unused blocks."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def keep(self) -> None:
-        """Take the space, unless it is taken already or the disk is too full."""
-        with suppress(OSError):  # on a file system that cannot do this there is no reserve
+        """Allocate the space, unless it is already allocated or the disk is too full."""
+        with suppress(OSError):  # some file systems do not support this
             disk = os.statvfs(self._path.parent)
             if self._size() or disk.f_bavail * disk.f_frsize < MARGIN * RESERVE_BYTES:
                 return
@@ -31,7 +31,7 @@ class Reserve:
                 os.close(file)
 
     def release(self) -> bool:
-        """Give the space back for use; whether there was any."""
+        """Release the space. Return whether there was any."""
         if not self._size():
             return False
         self._path.unlink(missing_ok=True)

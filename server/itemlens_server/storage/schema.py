@@ -1,4 +1,4 @@
-"""The tables of the store's file, and how the file of an older format becomes one of this format."""
+"""The tables of the store's file, and the migration from older formats."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ TABLES = (
     """CREATE TABLE collections (
         id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, space_id TEXT NOT NULL,
         created REAL NOT NULL, sequence INTEGER NOT NULL DEFAULT 0,
-        -- Number of the last write that deleted events: what was learnt before it must be learnt again.
+        -- Sequence number of the last write that deleted events: tables fitted before it must be fitted again.
         events_deleted INTEGER NOT NULL DEFAULT 0)""",
-    # Collections that are gone for everybody, while their rows are still being deleted.
+    # Deleted collections whose rows are still being deleted.
     "CREATE TABLE deleted_collections (id INTEGER PRIMARY KEY)",
-    # An item whose contents change gets a new row: rows only grow, and a row's vectors never change. A row's number is
-    # its `label` in the code. The checksums of all tables are those of `checksums`; NULL in rows that format 2 has
-    # written.
+    # An item whose contents change gets a new row: row numbers only grow, and a row's vectors never change. The code
+    # calls a row's number its `label`. The module `checksums` computes the checksums of all tables; they are NULL in
+    # rows written in format 2.
     """CREATE TABLE items (
         row INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, item_id TEXT NOT NULL,
         sequence INTEGER NOT NULL, document TEXT NOT NULL, document_checksum INTEGER, inputs_checksum INTEGER,
         UNIQUE (collection, item_id))""",
-    # An item's contents: their order in the channel, and their hash.
+    # An item's contents: their position in the channel, and their hash.
     """CREATE TABLE inputs (
         row INTEGER NOT NULL, channel TEXT NOT NULL, position INTEGER NOT NULL, content BLOB NOT NULL,
         PRIMARY KEY (row, channel, position)) WITHOUT ROWID""",
     "CREATE INDEX inputs_content ON inputs (content)",
-    # What is kept of contents that are no texts: of a picture, made for one encoder's input size.
+    # Data of contents that are not texts, such as a picture at the input size of one encoder.
     """CREATE TABLE pictures (
         content BLOB NOT NULL, encoder TEXT NOT NULL, data BLOB NOT NULL, checksum INTEGER,
         UNIQUE (content, encoder))""",
@@ -41,7 +41,7 @@ TABLES = (
         checksum INTEGER, UNIQUE (collection, event_id))""",
     "CREATE INDEX events_user ON events (collection, user_id, time)",
 )
-# What format 3 has added. New columns cost nothing: SQLite does not rewrite the rows.
+# The additions of format 3. SQLite adds columns without rewriting the rows.
 FROM_FORMAT_2 = (
     "CREATE TABLE deleted_collections (id INTEGER PRIMARY KEY)",
     "ALTER TABLE items ADD COLUMN document_checksum INTEGER",
@@ -53,7 +53,7 @@ FROM_FORMAT_2 = (
 
 
 def set_up(connection: sqlite3.Connection) -> None:
-    """Make the tables in an empty file, or bring those of an older format to this one. All or nothing.
+    """Create the tables in an empty file, or migrate those of an older format, in one transaction.
 
     Raises:
         FailedPrecondition: the file has a format that this version does not read.
@@ -71,7 +71,7 @@ def set_up(connection: sqlite3.Connection) -> None:
 
 
 def check(connection: sqlite3.Connection) -> None:
-    """For who only reads.
+    """Check the format for a reader.
 
     Raises:
         FailedPrecondition: the file has another format.

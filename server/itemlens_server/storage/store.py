@@ -1,7 +1,7 @@
-"""The durable truth: collections, items, their pictures and raw vectors, and events, in one SQLite file.
+"""The durable store: collections, items, their pictures and raw vectors, and events, in one SQLite file.
 
-Raw vectors and pictures are kept by the hash of their content, once for all items and collections that hold it:
-what was encoded before, with the same encoder, is not encoded again.
+Raw vectors and pictures are stored by the hash of their content, once for all items and collections with that content.
+A content that was encoded before with the same encoder is not encoded again.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class Store:
     """The store in `directory`, locked for this process."""
 
     def __init__(self, directory: Path, *, max_bytes: int = 0, cache_bytes: int = 2 << 20) -> None:
-        """max_bytes: size limit of its file, 0 for none. cache_bytes: memory for the pages that each connection keeps;
-        there is one for each thread that has read, and one that writes.
+        """max_bytes: size limit of its file, 0 for none. cache_bytes: page cache of each connection; there is one for
+        each thread that has read, and one that writes.
 
         Raises:
-            FailedPrecondition: the folder or the file cannot be used, now or by this version.
+            FailedPrecondition: the folder or the file cannot be used, or has a format of another version.
             DataLoss: the file is damaged.
         """
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise FailedPrecondition(f"the data folder {directory} cannot be made: {error}") from error
+            raise FailedPrecondition(f"the data folder {directory} cannot be created: {error}") from error
         self.directory = directory
         self._path = directory / FILE
         self._max_bytes, self._cache_bytes = max_bytes, cache_bytes
@@ -79,7 +79,7 @@ class Store:
         except sqlite3.Error as error:
             self._lock.close()
             raise FailedPrecondition(
-                f"{self._path} cannot be opened ({error}): free disk space, or put a backup in its place"
+                f"{self._path} cannot be opened ({error}): free disk space, or restore a backup"
             ) from error
         except DataLoss as error:
             self._lock.close()
@@ -91,10 +91,10 @@ class Store:
 
     @staticmethod
     def read_only(directory: Path) -> Reader:
-        """Reads beside a running server, as `itemlens fit` does.
+        """Open a reader while a server may be running, as `itemlens fit` does.
 
         Raises:
-            FailedPrecondition: there is no store, or one of another format.
+            FailedPrecondition: there is no store, or it has another format.
         """
         path = directory / FILE
         if not path.is_file():
@@ -110,7 +110,7 @@ class Store:
     def delete(
         self, run: Callable[[sqlite3.Connection], T], after: Callable[[T], None] = lambda _: None
     ) -> T:
-        """As `write`, for what makes room: it works on a full disk, too."""
+        """Run a write that frees space, as `write` does. It also works on a full disk."""
         try:
             return self.write(run, after)
         except StorageFull:
@@ -119,7 +119,7 @@ class Store:
             return self.write(run, after)
 
     def reader(self) -> Reader:
-        """Reads on this thread's own connection; they never wait for writes."""
+        """Return the reader on this thread's own connection. Reads never wait for writes."""
         if not hasattr(self._local, "reader"):
             connection = self._connect()
             self._readers.append(connection)
@@ -128,21 +128,21 @@ class Store:
         return reader
 
     def finish_writes(self) -> None:
-        """Finish what is queued; there are no writes afterwards. Threads may still read."""
+        """Finish all queued writes and refuse later ones. Threads may still read."""
         self._writer.close()
 
     @property
     def connections(self) -> int:
-        """How many there are."""
+        """Number of connections."""
         return len(self._readers) + 1
 
     def compact(self) -> None:
-        """Empty deleted collections and write the file anew without free space; beside other work it may take long.
+        """Empty deleted collections and rewrite the file without free space. It may take long during other work.
 
-        A file of format 2 gives space back by itself from then on. The disk must have room for the new file.
+        Afterwards a file of format 2 releases space by itself. The disk must have room for the new file.
 
         Raises:
-            StorageFull: it has not; nothing was changed.
+            StorageFull: the disk lacks that room. Nothing was changed.
         """
         while self.write(tidy):
             pass
@@ -154,7 +154,7 @@ class Store:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
-        """Finish what is queued, close all connections and unlock."""
+        """Finish all queued writes, close all connections and unlock the folder."""
         self.finish_writes()
         for connection in self._readers:
             connection.close()
@@ -175,5 +175,5 @@ class Store:
 
 
 def _private(path: Path) -> int:
-    """Opens a file for writing; a new one can be read by this user alone."""
+    """Open a file for writing. A new file can be read by this user only."""
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -1,4 +1,4 @@
-"""What the writer does when nobody waits: deleted collections are emptied, and free space goes back to the disk."""
+"""Background work of the writer: it empties deleted collections and releases free space to the disk."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from itemlens_server.storage.slices import Slice
 from itemlens_server.storage.writes import delete_rows
 
 ROWS_AT_A_TIME = 200
-# Some free pages stay for the next writes.
+# Share of free pages that may stay for the next writes.
 MOST_FREE = 0.25
 PAGES_AT_A_TIME = 64
-# As PRAGMA auto_vacuum names it.
+# Value of PRAGMA auto_vacuum.
 INCREMENTAL = 2
 
 
 def tidy(connection: sqlite3.Connection, waiting: Callable[[], bool] = lambda: True) -> bool:
-    """One slice of this work, in the transaction of the caller. Whether there was anything to do.
+    """Do one slice of this work in the transaction of the caller. Return whether there was anything to do.
 
-    waiting: whether others wait for its end. What is left is known from the file itself, so a restart loses nothing.
+    waiting: returns whether writes wait for its end. The file records the remaining work, so it survives a restart.
     """
     time_slice, worked = Slice(waiting), False
     while _empty_collections(connection) or _give_back(connection):
@@ -30,7 +30,7 @@ def tidy(connection: sqlite3.Connection, waiting: Callable[[], bool] = lambda: T
 
 
 def _empty_collections(connection: sqlite3.Connection) -> bool:
-    """Delete some rows of a deleted collection, and its mark once there are none. Whether there was one."""
+    """Delete some rows of a deleted collection, or its mark if no rows are left. Return whether there was one."""
     found = connection.execute("SELECT id FROM deleted_collections LIMIT 1").fetchone()
     if found is None:
         return False
@@ -48,12 +48,12 @@ def _empty_collections(connection: sqlite3.Connection) -> bool:
 
 
 def _give_back(connection: sqlite3.Connection) -> bool:
-    """Cut some free pages from the file where it has many. Whether it had."""
+    """Cut some free pages from the file if it has many. Return whether it had."""
     free, pages, mode = (
         connection.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("freelist_count", "page_count", "auto_vacuum")
     )
-    # Files of format 2 cannot give pages back until `itemlens compact`.
+    # Files of format 2 cannot release pages until `itemlens compact`.
     if mode != INCREMENTAL or free <= MOST_FREE * pages:
         return False
     # Each page is cut as its row is fetched.

@@ -1,4 +1,4 @@
-"""Looks at the whole file: what is broken in it, for `itemlens doctor`."""
+"""Verification of the whole file for `itemlens doctor`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from itemlens_server.storage import checksums
 from itemlens_server.storage.records import EVENT_COLUMNS
 
-# What SQLite says at most of a broken file, and what is listed of damaged rows.
+# Limit of SQLite's messages about a damaged file, and of the listed damaged rows.
 MOST_PROBLEMS = 20
 
 
 def problems(connection: sqlite3.Connection) -> Iterator[str]:
-    """What is broken: first what SQLite finds, then every row whose checksum does not hold.
+    """Yield the damage: first what SQLite finds, then every row whose checksum does not match.
 
     Raises:
-        DataLoss: so much is broken that the rows cannot be read.
+        DataLoss: the damage prevents reading the rows.
     """
     for (verdict,) in connection.execute(f"PRAGMA integrity_check({MOST_PROBLEMS})").fetchall():
         if verdict != "ok":

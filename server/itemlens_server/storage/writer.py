@@ -1,7 +1,7 @@
-"""One thread that writes to SQLite for everybody: operations that wait together share one transaction.
+"""A single thread writes to SQLite: operations that wait at the same time share a transaction (group commit).
 
-A commit waits for the disk (synchronous=FULL), so joining the operations of several callers into one is what makes
-many small writes fast. Each operation runs in a savepoint of its own: one that fails takes nothing with it.
+A commit waits for the disk (synchronous=FULL), so group commit makes many small writes fast. Each operation runs in its
+own savepoint, so that a failure does not affect the others.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from itemlens_server.errors import DataLoss, FailedPrecondition, StorageFull
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 GROUP = 64
-# A slice of work on the connection; the second argument says whether writes wait. Whether there was anything to do.
+# A slice of work on the connection. The second argument returns whether writes wait. Returns whether there was anything
+# to do.
 Tidy = Callable[[sqlite3.Connection, Callable[[], bool]], bool]
 
 
@@ -34,15 +35,15 @@ class _Write:
 
 
 class Writer:
-    """Runs writes one after the other on its own connection; `write` returns when they are on disk."""
+    """Runs writes one at a time on its own connection. `write` returns when the write is on disk."""
 
     def __init__(
         self,
         connect: Callable[[], sqlite3.Connection],
         tidy: Tidy | None = None,
     ) -> None:
-        """`tidy`: work for when nobody waits, a slice in a transaction of its own. It has its turn after each group of
-        writes, too.
+        """`tidy`: background work, one slice in each transaction. It runs while no write waits, and once after each
+        group of writes.
         """
         self._connect = connect
         self._tidy = tidy
@@ -53,14 +54,14 @@ class Writer:
         self._thread.start()
 
     def write(self, run: Callable[[sqlite3.Connection], T], after: Callable[[T], None] = lambda _: None) -> T:
-        """Run `run` in a transaction; once that is on disk, run `after` (before any later write) and return.
+        """Run `run` in a transaction. Once that is on disk, run `after` (before any later write) and return.
 
         Raises:
-            StorageFull: the disk or the size limit is full; nothing was kept.
+            StorageFull: the disk is full or the size limit is reached. Nothing was stored.
             FailedPrecondition: the store is closed.
         """
         job = _Write(run, after)
-        # With the lock nothing is queued behind the mark that ends the thread: it would wait for ever.
+        # The lock ensures that nothing is queued after the end mark, where it would never run.
         with self._closing:
             if self._closed:
                 raise FailedPrecondition("the store is closed: the server is stopping")
@@ -69,7 +70,7 @@ class Writer:
         return result
 
     def close(self) -> None:
-        """Finish what is queued and stop."""
+        """Finish all queued writes and stop."""
         with self._closing:
             if not self._closed:
                 self._closed = True
@@ -78,11 +79,11 @@ class Writer:
 
     def _work(self) -> None:
         connection = self._connect()
-        # Whether there may be something to tidy, as after a restart.
+        # There may be work for `tidy` after a restart.
         stop, untidy = False, self._tidy is not None
         while not stop:
             group: list[_Write] = []
-            # Waits for a write only where nothing is to be tidied.
+            # Wait for a write only if `tidy` has nothing to do.
             while len(group) < GROUP and not (self._queue.empty() and (group or untidy)):
                 job = self._queue.get()
                 if job is None:
@@ -90,7 +91,7 @@ class Writer:
                     break
                 group.append(job)
             if group and not self._commit(connection, group) and len(group) > 1:
-                # The group did not fit; each write alone may.
+                # The group did not fit; a single write may.
                 for job in group:
                     if not job.future.done():
                         self._commit(connection, [job])
@@ -99,22 +100,22 @@ class Writer:
         connection.close()
 
     def _tidied(self, connection: sqlite3.Connection, tidy: Tidy, before: bool) -> bool:
-        """Tidy a slice; whether there was anything to do. before: whether there was the last time."""
+        """Run a slice of `tidy`. Return whether there was anything to do. before: the previous result."""
         try:
             connection.execute("BEGIN IMMEDIATE")
             worked = tidy(connection, lambda: not self._queue.empty())
             connection.execute("COMMIT")
             if before and not worked:
-                # Only a checkpoint makes the file itself shorter. This one does not wait for readers.
+                # Only a checkpoint shortens the file. This one does not wait for readers.
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             return worked
         except (sqlite3.Error, DataLoss) as error:  # tried again after the next write
-            log.warning("the space of deleted rows is not given back for now: %s", error)
+            log.warning("the space of deleted rows cannot be released for now: %s", error)
             _roll_back(connection)
             return False
 
     def _commit(self, connection: sqlite3.Connection, group: list[_Write]) -> bool:
-        """Commit the group and finish its futures; False if the commit failed and more than one was in it."""
+        """Commit the group and finish its futures. Return False if the commit of several writes failed."""
         try:
             if connection.in_transaction:  # left by a rollback that failed, as on a broken disk
                 connection.execute("ROLLBACK")
@@ -126,7 +127,7 @@ class Writer:
                     job.result = job.run(connection)
                 except (sqlite3.OperationalError, DataLoss):
                     raise
-                except Exception as error:  # the caller's; the rest of the group goes on
+                except Exception as error:  # an error of this write only; the others continue
                     connection.execute("ROLLBACK TO one")
                     connection.execute("RELEASE one")
                     job.future.set_exception(error)
@@ -144,7 +145,7 @@ class Writer:
         for job in done:
             try:
                 job.after(job.result)
-            except Exception as error:  # what is on disk stays; the caller hears of the rest
+            except Exception as error:  # the write stays on disk; the caller gets the error
                 job.future.set_exception(error)
             else:
                 job.future.set_result(job.result)
@@ -158,10 +159,10 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 
 def translate(error: Exception) -> Exception:
-    """StorageFull where the disk or the limit is full, else the error itself."""
+    """Return StorageFull if the disk is full or the size limit is reached, else the error itself."""
     text = str(error)
     if "full" in text or "disk I/O" in text:
         return StorageFull(
-            f"the store cannot grow ({text}): free disk space or raise max_store_bytes; nothing was kept"
+            f"the store cannot grow ({text}): free disk space or raise max_store_bytes; nothing was stored"
         )
     return error

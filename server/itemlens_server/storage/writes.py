@@ -1,4 +1,4 @@
-"""The store's writes, each on the connection and in the transaction of the writer's thread."""
+"""The writes of the store, on the connection and in the transaction of the writer's thread."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from itemlens_server.storage.records import (
 from itemlens_server.storage.slices import Slice
 
 EVENTS_AT_A_TIME = 200
-# SQLite takes a bounded number of values in a statement.
+# SQLite limits the number of values in a statement.
 CONTENTS_AT_A_TIME = 500
 
 
 def next_sequence(connection: sqlite3.Connection, collection: int) -> int:
-    """Number of the write that is being made in `collection`."""
+    """Assign and return the sequence number of the current write to `collection`."""
     row = connection.execute(
         "UPDATE collections SET sequence = sequence + 1 WHERE id = ? RETURNING sequence", (collection,)
     ).fetchone()
@@ -43,18 +43,18 @@ def create_collection(connection: sqlite3.Connection, name: str, space_id: str) 
             "INSERT INTO collections (name, space_id, created) VALUES (?, ?, ?)", (name, space_id, created)
         )
     except sqlite3.IntegrityError as error:
-        raise AlreadyExists(f"there is a collection {name!r} already", "name") from error
+        raise AlreadyExists(f"collection {name!r} already exists", "name") from error
     assert cursor.lastrowid is not None
     return CollectionRecord(cursor.lastrowid, name, space_id, created, 0)
 
 
 def move_collection(connection: sqlite3.Connection, collection: int, space_id: str) -> None:
-    """Say that a collection is of another space from now on."""
+    """Set the space of a collection."""
     connection.execute("UPDATE collections SET space_id = ? WHERE id = ?", (space_id, collection))
 
 
 def delete_collection(connection: sqlite3.Connection, collection: int) -> None:
-    """Delete a collection: it is gone for everybody at once. `tidying` deletes what is in it, between other writes."""
+    """Delete a collection. It disappears at once; `tidying` deletes its contents between other writes."""
     connection.execute("DELETE FROM collections WHERE id = ?", (collection,))
     connection.execute("INSERT INTO deleted_collections VALUES (?)", (collection,))
 
@@ -64,7 +64,7 @@ def upsert_items(
 ) -> list[Upserted]:
     """Store `items`; `encoders` gives the digest of each channel's encoder.
 
-    An item whose contents stay the same keeps its row, if it may: only its document is written.
+    An item whose contents do not change keeps its row if `keeps` allows it, and only its document is written.
     """
     sequence = next_sequence(connection, collection)
     outcomes = []
@@ -95,7 +95,7 @@ def upsert_items(
             outcomes.append(Upserted(old_label, old_label, sequence))
             continue
         if old_label:
-            # Contents that stay keep their vectors: they are released only after the new row holds them.
+            # Unchanged contents keep their vectors: old contents are deleted only after the new row refers to them.
             connection.execute("DELETE FROM items WHERE row = ?", (old_label,))
         cursor = connection.execute(
             "INSERT INTO items (sequence, document, document_checksum, inputs_checksum, collection, item_id)"
@@ -115,7 +115,7 @@ def upsert_items(
 
 
 def _keep(connection: sqlite3.Connection, table: str, content: bytes, encoder: str, data: bytes) -> None:
-    """Keep what an encoder made of a content. What is there already is the same, or damaged: then it is mended."""
+    """Store the output of an encoder for a content. An existing row is equal, or damaged and then repaired."""
     connection.execute(
         f"INSERT INTO {table} (content, encoder, data, checksum) VALUES (?, ?, ?, ?) ON CONFLICT (content, encoder)"
         " DO UPDATE SET data = excluded.data, checksum = excluded.checksum WHERE data IS NOT excluded.data",
@@ -124,20 +124,20 @@ def _keep(connection: sqlite3.Connection, table: str, content: bytes, encoder: s
 
 
 def mend_vectors(connection: sqlite3.Connection, vectors: Mapping[tuple[bytes, str], Array]) -> None:
-    """Put these vectors, by content hash and encoder, in the place of damaged ones."""
+    """Replace damaged vectors by these, given by content hash and encoder."""
     for (content, encoder), vector in vectors.items():
         _keep(connection, "vectors", content, encoder, vector.astype("<f4").tobytes())
 
 
 def _contents(connection: sqlite3.Connection, row: int) -> list[tuple[str, bytes]]:
-    """As `contents_of` the row's inputs."""
+    """Return the row's contents in the form of `contents_of`."""
     return connection.execute(
         "SELECT channel, content FROM inputs WHERE row = ? ORDER BY channel, position", (row,)
     ).fetchall()
 
 
 def _has_data(connection: sqlite3.Connection, item: NewItem, encoders: Mapping[str, str]) -> bool:
-    """Whether the data is there that the item relies on: it goes with the last item that holds the content."""
+    """Return whether the store has the data that the item needs. It is deleted with the last item of the content."""
     reader = Reader(connection)
     return all(reader.has_data(i.digest, encoders[i.channel]) for i in item.inputs if i.needs_data)
 
@@ -145,10 +145,10 @@ def _has_data(connection: sqlite3.Connection, item: NewItem, encoders: Mapping[s
 def delete_items(
     connection: sqlite3.Connection, collection: int, item_ids: Sequence[str]
 ) -> tuple[dict[str, int], int, int]:
-    """Delete items, as many as fit into a slice.
+    """Delete as many items as fit into a slice.
 
     Returns:
-        The row of each that was there, the sequence number, and how many of `item_ids` are done.
+        The row of each deleted item, the sequence number, and the number of processed `item_ids`.
     """
     time_slice = Slice()
     sequence = next_sequence(connection, collection)
@@ -166,7 +166,7 @@ def delete_items(
 
 
 def delete_rows(connection: sqlite3.Connection, rows: Sequence[int]) -> None:
-    """Delete items by row, and their contents where no other item holds them."""
+    """Delete items by row, and their contents if no other item has them."""
     these = _placeholders(rows)
     contents = [
         content
@@ -193,11 +193,12 @@ def _placeholders(values: Sequence[object]) -> str:
 def record_events(
     connection: sqlite3.Connection, collection: int, events: Sequence[EventRecord]
 ) -> tuple[list[EventRecord | None], int]:
-    """Store events; for each None if it is new, else what was stored under its id before; and the sequence number."""
+    """Store events. Return for each event None if it is new, or the stored event with its id; and the sequence
+    number."""
     sequence = next_sequence(connection, collection)
     before: list[EventRecord | None] = []
     for e in events:
-        # Numbers as SQLite gives them back, which the checksum is of.
+        # The checksum needs the numbers as SQLite returns them.
         value = None if e.value is None else float(e.value)
         numbers = (int(e.type), float(e.time), float(e.quantity), value)
         fields = (e.event_id, e.user_id, e.item_id, *numbers, e.recommendation_id, sequence)
@@ -218,7 +219,7 @@ def record_events(
 
 
 def delete_user(connection: sqlite3.Connection, collections: Sequence[int], user_id: str) -> tuple[int, bool]:
-    """Delete a user's events, as many as fit into a slice: how many, and whether these were all."""
+    """Delete as many events of a user as fit into a slice. Return their number, and whether no events are left."""
     time_slice, deleted, done = Slice(), 0, True
     for collection in collections:
         done, count = False, 0

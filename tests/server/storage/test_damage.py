@@ -166,7 +166,7 @@ def test_pages_that_sqlite_cannot_read_are_a_clear_error(data: Path) -> None:
     for page in range(4096, len(content), 4096):
         content[page : page + 64] = b"\xa5" * 64
     file.write_bytes(bytes(content))
-    with pytest.raises(DataLoss, match=r"itemlens\.db is damaged .*put a backup"):
+    with pytest.raises(DataLoss, match=r"itemlens\.db is damaged .*restore a backup"):
         store = Store(data)
         try:
             list(store.reader().raw_vectors(1, ENCODERS))

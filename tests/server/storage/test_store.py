@@ -334,7 +334,7 @@ class TestFolder:
     def test_of_a_damaged_file_says_so_and_is_left_free(self, tmp_path: Path) -> None:
         (tmp_path / "itemlens.db").write_bytes(b"this is no database at all" * 100)
         for _ in range(2):
-            with pytest.raises(DataLoss, match=r"itemlens\.db is damaged .*put a backup"):
+            with pytest.raises(DataLoss, match=r"itemlens\.db is damaged .*restore a backup"):
                 Store(tmp_path)
 
     def test_that_is_new_can_be_read_by_its_owner_alone(self, tmp_path: Path) -> None:

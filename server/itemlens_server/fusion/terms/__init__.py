@@ -1,6 +1,6 @@
-"""The terms of the score. Scoring, candidates, explanations, sentences and fitting go through this one list.
+"""The terms of the score. Scoring, candidates, explanations, sentences and fitting use this list only.
 
-A new term is one module with one class, and a place in `TERMS`.
+A new term is one module with one class, and an entry in `TERMS`.
 """
 
 from __future__ import annotations

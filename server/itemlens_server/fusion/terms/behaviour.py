@@ -21,9 +21,9 @@ BEHAVIOUR = "BEHAVIOUR"
 
 
 class Behaviour(Term):
-    """The same for every interest, so the table is read once a query.
+    """The behaviour term. It is the same for every interest, so the table is read once for each query.
 
-    past: a_j of the items whose followers count; those of one source add up to its weight.
+    past: a_j of the past and liked items; those of one source add up to its weight.
     """
 
     kinds: ClassVar[tuple[str, ...]] = (BEHAVIOUR,)

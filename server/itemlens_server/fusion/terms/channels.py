@@ -1,12 +1,12 @@
-"""The term of the dense channels: dot(h, u), cosines of what is asked with to the item, less thresholds.
+"""The term of the dense channels: dot(h, u), the cosines between the query and the item, minus thresholds.
 
-Explained down to the words and cells of the item. With d the query's side of a channel, e_p = P (v_p - mu) / n_p the
-item's pictures (or its one text), N the length of their sum and v_p the mean of T_p rows z_pt:
+It is explained down to the words and cells of the item. Let d be the query's side of a channel, e_p = P (v_p - mu) /
+n_p the item's pictures (or its text), N the length of their sum, and v_p the mean of T_p rows z_pt. Then
 
     dot(d, e) = sum_p sum_t  dot(P^T d, z_pt - mu) / (T_p n_p N)
 
-so each word and cell has a part of its own, computed on its own. An imputed block r W^T e / N' is linear in the words
-that predict it and goes the same way, with d replaced by r W d / N'.
+so each word and cell has its own part, computed independently. An imputed block r W^T e / N' is linear in the words
+that predict it and is explained in the same way, with d replaced by r W d / N'.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ CHANNEL, PAST_ITEM, QUERY, BASELINE = "CHANNEL", "PAST_ITEM", "QUERY", "BASELINE
 
 @dataclass(frozen=True)
 class SumRows:
-    """The rows of one channel's whole sum: names ("" for the query's own content), and vectors [rows, width]
-    whose dot products with the item's block are the rows' shares. In float64: where past items nearly cancel each
-    other out, their shares are far larger than the sum."""
+    """The rows of the complete sum of one channel: names ("" for the query's own content), and vectors [rows, width]
+    whose dot products with the item's block are the rows' shares. They are float64, because the shares of past items
+    that nearly cancel each other out are far larger than the sum."""
 
     names: tuple[str, ...]
     vectors: Floats
 
 
 class Channels(Term):
-    """All dense channels at once, since u and h hold them side by side."""
+    """All dense channels together, since u and h contain all of them."""
 
     kinds: ClassVar[tuple[str, ...]] = (CHANNEL, PAST_ITEM, QUERY, BASELINE)
     phrases: ClassVar[Mapping[str, Mapping[str, str]]] = {
@@ -61,7 +61,7 @@ class Channels(Term):
         return self._head.score(self._view.h[positions], self._interests[interest].u)
 
     def by_channel(self, interest: int, position: int) -> list[Part]:
-        """w_c cos_c of each channel that the item has or that is imputed, and the baselines."""
+        """Return w_c cos_c of each channel that is present or imputed, and the baselines."""
         h = self._view.h[position]
         parts = [
             Part(CHANNEL, float((rows.vectors @ h[self._head.block(c)]).sum()), c, imputed)
@@ -70,7 +70,7 @@ class Channels(Term):
         return [*parts, *self._baselines(interest, h)]
 
     def by_source(self, interest: int, position: int) -> list[Part]:
-        """The share of each past item, and of the query's own content, in each channel, and the baselines."""
+        """Return the share of each past item and of the query's own content in each channel, and the baselines."""
         h = self._view.h[position]
         parts = [
             Part(PAST_ITEM if name else QUERY, value, c, imputed, name)
@@ -96,7 +96,7 @@ class Channels(Term):
         return [self._view.item_ids[p] for source in sources.values() for p in source.positions]
 
     def sum_rows(self, interest: int) -> dict[str, SumRows]:
-        """The query's side by channel, source by source, with weights and norms in it. Rows add up to u's block."""
+        """Return the query's side by channel and source, with weights and norms applied. Rows add up to u's block."""
         if interest not in self._by_interest:
             names: dict[str, list[str]] = {}
             vectors: dict[str, list[Floats]] = {}
@@ -110,7 +110,7 @@ class Channels(Term):
         return self._by_interest[interest]
 
     def _known(self, interest: int, h: Array) -> list[tuple[str, SumRows, bool]]:
-        """The channels that are asked for and that the item has or that are imputed: name, rows, imputed."""
+        """Return the channels of the query that are present or imputed in the item: name, rows, imputed."""
         return [
             (c, rows, bool(self._head.imputed(h, c)))
             for c, rows in self.sum_rows(interest).items()
@@ -118,7 +118,7 @@ class Channels(Term):
         ]
 
     def _baselines(self, interest: int, h: Array) -> list[Part]:
-        """What the presence of each channel costs: u's threshold entries times the item's flags."""
+        """Return the baselines of the channels: u's threshold entries times the item's flags."""
         u = self._interests[interest].u
         parts = []
         for name in self._head.names:
@@ -129,7 +129,7 @@ class Channels(Term):
         return parts
 
     def _sum(self, name: str, rows: SumRows, imputed: bool, inputs: Sequence[PlacedInput]) -> ChannelSum:
-        """A channel's whole sum, over its own inputs or over those that predict it."""
+        """Return the complete sum of a channel, over its own inputs or over those that predict it."""
         channel, d = self._head.channel(name), rows.vectors.astype(np.float64)
         own_inputs: dict[str, list[PlacedInput]] = {}
         for given in inputs:
@@ -162,7 +162,7 @@ class Channels(Term):
 
     @classmethod
     def history_scores(cls, histories: Histories, head: Head) -> Array:
-        """sum_c w_c (cos_c - theta_c), each history taken as one interest."""
+        """Return sum_c w_c (cos_c - theta_c), with each history as one interest."""
         numbers = {item_id: n for n, item_id in enumerate(histories.item_ids)}
         here = np.asarray([numbers.get(i, -1) for i in histories.candidates], np.int64)
         totals = np.zeros((len(histories.past), len(here)), np.float32)
@@ -198,7 +198,8 @@ def _source_rows(head: Head, view: View, source: Source) -> dict[str, tuple[list
 
 
 def _shares(channel: HeadChannel, d: Floats, inputs: Sequence[PlacedInput]) -> list[Floats]:
-    """What the places of each input of `channel` add to d's dot products: float64 [rows of d, places] each."""
+    """Return the contributions of the places of each input of `channel` to d's dot products, float64 [rows of d,
+    places] each."""
     g = d if channel.projection is None else d @ channel.projection.T.astype(np.float64)
     length = max(float(np.linalg.norm(_units(channel, inputs).sum(0))), 1e-12)
     shares = []

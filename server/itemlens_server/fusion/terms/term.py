@@ -1,4 +1,4 @@
-"""What every term of the score can do."""
+"""The interface of the terms of the score."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from itemlens_server.fusion.rows import Bools, Ints
 
 @dataclass(frozen=True)
 class Histories:
-    """Many histories to score items for at once, as a fit does.
+    """Many histories to score items for, used by a fit.
 
     past:       a_j by item, of each history
     candidates: ids of the items to score
     item_ids:   ids of all items of the collection, in the order of `channels`
-    channels:   by channel e float32 [items, width] and which items have it, bool [items]
-    table:      fitted to what came before; its items are the candidates
+    channels:   by channel: e, float32 [items, width], and which items have it, bool [items]
+    table:      fitted to the earlier events; its items are the candidates
     """
 
     past: Sequence[Mapping[str, float]]
@@ -37,8 +37,8 @@ class Histories:
 class Term(ABC):
     """One summand of the score, bound to a query over a snapshot. Interests are given by their number.
 
-    kinds:   the contract's PartKinds of its parts, by name
-    phrases: how a sentence says what a kind of part brings, by language; {} stands for the past items' names
+    kinds:   names of the contract's PartKinds of its parts
+    phrases: phrases about a kind of part in sentences, by language; {} stands for the past items' names
     """
 
     kinds: ClassVar[tuple[str, ...]]
@@ -47,35 +47,35 @@ class Term(ABC):
     @classmethod
     @abstractmethod
     def bind(cls, asking: Asking) -> Self | None:
-        """The term for a query, or None if it has nothing to say to it."""
+        """Return the term for a query, or None if it does not apply."""
 
     @abstractmethod
     def scores(self, interest: int, positions: Ints) -> Array:
-        """What it adds to the score of the items at `positions`: float32 [positions]."""
+        """Return the term's scores of the items at `positions`, float32 [positions]."""
 
     def candidates(self, depth: int) -> Ints:
-        """Positions of about `depth` items that it puts highest, beside those that the index finds by u."""
+        """Return the positions of about `depth` items with its highest scores, besides the index's candidates."""
         return np.zeros(0, np.int64)
 
     @abstractmethod
     def by_source(self, interest: int, position: int) -> list[Part]:
-        """Its parts by what is asked with; they add up to its score of the item."""
+        """Return its parts by source of the query. They add up to its score of the item."""
 
     def by_channel(self, interest: int, position: int) -> list[Part]:
-        """The same by channel of the item."""
+        """Return its parts by channel of the item."""
         return self.by_source(interest, position)
 
     def by_place(
         self, interest: int, position: int, inputs: Sequence[PlacedInput]
     ) -> tuple[list[Part], list[ChannelSum]]:
-        """The same by place in the item's content, and the whole sums that these are margins of."""
+        """Return its parts by place in the item's content, and the complete sums whose margins they are."""
         return self.by_source(interest, position), []
 
     def named_items(self) -> list[str]:
-        """Ids of all items that its parts can name."""
+        """Return the ids of all items that its parts can name."""
         return []
 
     @classmethod
     @abstractmethod
     def history_scores(cls, histories: Histories, head: Head) -> Array:
-        """What it adds at weight 1 for each history to each candidate, float32 [histories, candidates]."""
+        """Return its score at weight 1 of each candidate for each history, float32 [histories, candidates]."""
