@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
-import spaces
 from itemlens_server.engine.repository import ModelRepository, Space
-from spaces import Tiny
+from support import spaces
+from support.spaces import Tiny
 
 # The same examples each time, and no files left behind.
 hypothesis.settings.register_profile(

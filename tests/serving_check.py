@@ -7,11 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "e2e")]
+sys.path.insert(0, str(Path(__file__).parent))
 
-from serving import Server, sample_items  # noqa: E402
+from support import spaces  # noqa: E402
 
-import spaces  # noqa: E402
+from support.serving import Server, sample_items  # noqa: E402
 
 UNWANTED = {"torch", "transformers", "optimum", "pyarrow", "pytest"}
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from command import Done, Run
-from serving import Server, sample_items
 
 from itemlens import Event
 from itemlens_cli import commands
-from spaces import Tiny
+from support.command import Done, Run
+from support.serving import Server, sample_items
+from support.spaces import Tiny
 
 
 @pytest.fixture

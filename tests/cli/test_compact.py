@@ -5,11 +5,10 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from command import Run
-
 from itemlens_server.storage import writes
 from itemlens_server.storage.records import EventRecord
 from itemlens_server.storage.store import FILE, Store
+from support.command import Run
 
 
 def test_the_file_of_an_old_version_shrinks_and_keeps_what_is_in_it(run: Run, tmp_path: Path) -> None:

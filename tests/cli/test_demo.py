@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import spaces
+from support import spaces
 
 
 def demo(models: Path, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:

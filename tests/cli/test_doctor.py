@@ -13,7 +13,7 @@ from itemlens_server.errors import InvalidArgument
 from itemlens_server.storage import writes
 from itemlens_server.storage.records import EventRecord
 from itemlens_server.storage.store import Store
-from spaces import Tiny
+from support.spaces import Tiny
 
 
 def doctor(models: Path, data: Path) -> tuple[int, str]:

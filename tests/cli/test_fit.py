@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import Done, Run
-from serving import Server, sample_items
 
-from spaces import Tiny
+from support.command import Done, Run
+from support.serving import Server, sample_items
+from support.spaces import Tiny
 
 
 @pytest.fixture(scope="module")

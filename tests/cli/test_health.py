@@ -8,9 +8,10 @@ from pathlib import Path
 
 import grpc
 import pytest
-from command import Run
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from serving import Server
+
+from support.command import Run
+from support.serving import Server
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from command import Run
-from serving import Server, sample_items
 
 import itemlens
-from spaces import Tiny
+from support.command import Run
+from support.serving import Server, sample_items
+from support.spaces import Tiny
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from command import Done, Run
-from serving import Server
 
-import spaces
+from support import spaces
+from support.command import Done, Run
+from support.serving import Server
 
 Query = Run
 

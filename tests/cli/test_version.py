@@ -6,9 +6,9 @@ import importlib.metadata
 import platform
 
 import pytest
-from command import Run
 
 from itemlens_cli import version
+from support.command import Run
 
 
 def test_it_prints_the_versions_that_a_bug_report_needs(run: Run) -> None:

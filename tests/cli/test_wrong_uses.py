@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import Run
-from serving import Server
 
 import itemlens
 from itemlens import Content, Event, Interaction, Item
+from support.command import Run
+from support.serving import Server
 
 # What is wrong, the call, and parts of the message: the field and the fix.
 CLIENT: dict[str, tuple[Callable[[itemlens.Client], Any], tuple[str, ...]]] = {

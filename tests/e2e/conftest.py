@@ -7,10 +7,10 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from serving import Server, sample_items
 
 import itemlens
-from spaces import Tiny
+from support.serving import Server, sample_items
+from support.spaces import Tiny
 
 _numbers = itertools.count()
 

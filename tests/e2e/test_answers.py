@@ -8,10 +8,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 from PIL import Image
-from serving import Server, sample_items
 
 import itemlens
-import spaces
 from itemlens import (
     ChannelWeight,
     Event,
@@ -25,7 +23,9 @@ from itemlens import (
     SourceWeights,
 )
 from itemlens.v1 import common_pb2, itemlens_pb2
-from spaces import Tiny
+from support import spaces
+from support.serving import Server, sample_items
+from support.spaces import Tiny
 
 SAMPLES = {i.item_id: i for i in spaces.sample_items(150)}
 THREE_PAST = ["item-0000", "item-0001", "item-0003"]

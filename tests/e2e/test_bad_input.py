@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from PIL import Image
-from serving import Server
 
 import itemlens
-import spaces
 from itemlens import Content, Event, FuseInput, Interaction, Item, Role, Vector
 from itemlens.v1 import catalog_pb2, common_pb2, itemlens_pb2
-from spaces import Tiny
+from support import spaces
+from support.serving import Server
+from support.spaces import Tiny
 
 GOOD = spaces.picture("shoe", "red")
 RED = Image.new("RGB", (40, 40), "red")

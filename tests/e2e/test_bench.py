@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spaces import Tiny
+from support.spaces import Tiny
 
 
 def bench(tiny: Tiny, *arguments: str) -> subprocess.CompletedProcess[str]:

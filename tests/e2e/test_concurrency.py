@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from serving import Server
 
 import itemlens
-import spaces
 from itemlens import Event, Item
-from spaces import Tiny
+from support import spaces
+from support.serving import Server
+from support.spaces import Tiny
 
 SECONDS = 4.0
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from serving import Server
 
 import itemlens
 from itemlens import Client, Event, FuseInput, Item, Vector
-from spaces import Tiny
+from support.serving import Server
+from support.spaces import Tiny
 
 
 def vector_of_another_space(client: Client, tiny: Tiny) -> Vector | None:

@@ -10,13 +10,13 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from serving import NotServing, Server, sample_items
 
 import itemlens
-import spaces
 from itemlens import Event, Item
 from itemlens.v1 import catalog_pb2, common_pb2
-from spaces import Tiny
+from support import spaces
+from support.serving import NotServing, Server, sample_items
+from support.spaces import Tiny
 
 
 def stored(client: itemlens.Client) -> dict[str, str]:

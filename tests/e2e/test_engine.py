@@ -10,12 +10,12 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from serving import Server
 
 import itemlens
 from itemlens import Item
 from itemlens.v1 import common_pb2, itemlens_pb2, itemlens_pb2_grpc
-from spaces import COLOURS, THEMES, Tiny
+from support.serving import Server
+from support.spaces import COLOURS, THEMES, Tiny
 
 TEXTS = 20_000
 CALLERS = 64

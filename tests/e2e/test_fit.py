@@ -11,12 +11,11 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from serving import Server, sample_items
-
 import itemlens
-import spaces
 from itemlens import Event, EventType
-from spaces import Tiny
+from support import spaces
+from support.serving import Server, sample_items
+from support.spaces import Tiny
 
 ITEMS, USERS, EVENTS = 240, 80, 30
 THEME = {item.item_id: item.theme for item in spaces.sample_items(ITEMS)}

@@ -16,13 +16,12 @@ from google.protobuf.struct_pb2 import Struct
 from google.rpc import code_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from serving import Server
 
-import picture_files
-import spaces
 from itemlens.v1 import catalog_pb2, common_pb2, itemlens_pb2
-from sizes import size
-from spaces import Tiny
+from support import picture_files, spaces
+from support.serving import Server
+from support.sizes import size
+from support.spaces import Tiny
 
 SERVICES = (
     itemlens_pb2.DESCRIPTOR.services_by_name["ItemLens"],

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from serving import Server
 
 import itemlens
 from itemlens import Event, Item, NotFound
-from sizes import size
-from spaces import Tiny
+from support.serving import Server
+from support.sizes import size
+from support.spaces import Tiny
 
 KILLS = size(3, 100)
 WRITERS = 8

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from serving import Server
 
 import itemlens
 import itemlens_server
-from spaces import Tiny
+from support.serving import Server
+from support.spaces import Tiny
 
 # Of the server they may have its errors, its settings, which `itemlens serve --help` lists, with what these need, and
 # the signals, which are blocked before anything else is imported.

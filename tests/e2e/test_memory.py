@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import Server
 
 import itemlens
-import spaces
 from itemlens import Event, Item
-from sizes import size
+from support import spaces
+from support.serving import Server
+from support.sizes import size
 
 WIDE = 2000
 MIB = 1 << 20

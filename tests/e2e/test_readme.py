@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import yaml
-from serving import Server
 
 from itemlens_datasets.mapping import Dataset
 from itemlens_server.config import markdown
-from spaces import Tiny
+from support.serving import Server
+from support.spaces import Tiny
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from serving import NotServing, Server
 
 import itemlens
-import spaces
 from itemlens import Item
 from itemlens_server.engine.manifest import Manifest
-from spaces import Tiny
+from support import spaces
+from support.serving import NotServing, Server
+from support.spaces import Tiny
 
 # `python -c` with this in front runs the command line as `python -m itemlens_cli` does, but with modules
 # that the serving install does not have made impossible to import.

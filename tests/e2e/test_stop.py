@@ -16,10 +16,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from serving import Server
 
 from itemlens.v1 import catalog_pb2, common_pb2
-from spaces import Tiny
+from support.serving import Server
+from support.spaces import Tiny
 
 # Nobody waits so long: a stop that these tests see does not wait for the drain.
 DRAIN = 100_000

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import grpc
 import pytest
-from serving import Server
 
 import itemlens
 from itemlens.v1 import catalog_pb2, catalog_pb2_grpc, common_pb2
 from itemlens_bench.speed.http2 import INITIAL_WINDOW_SIZE, PREFACE, Frame, _frame, _request_headers
-from sizes import size
-from spaces import Tiny
+from support.serving import Server
+from support.sizes import size
+from support.spaces import Tiny
 
 BURST = size(1000, 8000)
 IDLE = size(110, 1040)

@@ -8,13 +8,13 @@ from typing import Any
 
 import onnx
 import pytest
-from tiny_checkpoints import Folder
 
 from itemlens_exporter import graph, hub_picture, hub_text, parity, space
 from itemlens_exporter.checkpoint import Checkpoint, Int8
 from itemlens_exporter.errors import ExportError
 from itemlens_exporter.text import TextCheckpoint
 from itemlens_server.engine.manifest import Parity, Precision
+from support.tiny_checkpoints import Folder
 
 
 def attempts(checkpoint: Checkpoint, folder: Path) -> list[list[Int8]]:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from tiny_checkpoints import Folder
 
 from itemlens_exporter import graph, hub_text, packing
 from itemlens_exporter.space import Exported
 from itemlens_server.engine.manifest import Precision
+from support.tiny_checkpoints import Folder
 
 LENGTHS = (3, 14, 1, 9)
 

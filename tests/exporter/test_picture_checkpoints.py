@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import transformers
-from tiny_checkpoints import Folder
 
 from itemlens_exporter import graph, hub_picture, parity_inputs, presets
 from itemlens_exporter.errors import ExportError
@@ -20,6 +19,7 @@ from itemlens_server.engine.manifest import PicturePreprocessing, Precision
 from itemlens_server.engine.pictures.file import PictureFile
 from itemlens_server.engine.pictures.fitting import normalise
 from itemlens_server.engine.pictures.strips import Strips
+from support.tiny_checkpoints import Folder
 
 
 @pytest.mark.parametrize(

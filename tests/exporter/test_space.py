@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
-from tiny_checkpoints import Folder
 
 from itemlens_exporter import cli, graph, hub_picture, hub_text, parity, space
 from itemlens_exporter.cli import export
@@ -20,6 +19,7 @@ from itemlens_exporter.space import export_space
 from itemlens_exporter.text import TextCheckpoint
 from itemlens_server.engine.manifest import Manifest, Precision
 from itemlens_server.engine.texts import Tokenizer
+from support.tiny_checkpoints import Folder
 
 
 @pytest.fixture

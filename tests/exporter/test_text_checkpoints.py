@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from tiny_checkpoints import POSITIONS, Folder
 
 from itemlens_exporter import graph, hub_text, prefixes, presets
 from itemlens_exporter.errors import ExportError
 from itemlens_exporter.parity import cosine_distance, measure
 from itemlens_server.engine.manifest import Precision
+from support.tiny_checkpoints import POSITIONS, Folder
 
 CLS = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}
 MEAN = {"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from serving import Server, sample_items
 
 import itemlens
-from spaces import Tiny
+from support.serving import Server, sample_items
+from support.spaces import Tiny
 
 ROOT = Path(__file__).parents[2]
 CLIENT = (ROOT / "clients" / "python" / "itemlens",)

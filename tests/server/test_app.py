@@ -17,7 +17,7 @@ from itemlens_server.app import Server
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import Cancelled, FailedPrecondition
-from spaces import Tiny
+from support.spaces import Tiny
 
 # Nobody waits so long.
 DRAIN = 100_000

@@ -8,10 +8,10 @@ from typing import Any
 
 import grpc
 import pytest
-from fake_server import QUICK, Connect, Fake
 
 import itemlens
 from itemlens.v1 import catalog_pb2_grpc, itemlens_pb2_grpc
+from support.fake_server import QUICK, Connect, Fake
 
 
 @pytest.fixture

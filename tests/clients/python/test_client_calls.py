@@ -9,11 +9,11 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from fake_server import FUSED, SPACE, Connect, Fake, numbers
 
 import itemlens
 from itemlens import ChannelWeight, Content, Event, FuseInput, Interaction, Item, Relation, UserSide
 from itemlens.v1 import common_pb2, itemlens_pb2
+from support.fake_server import FUSED, SPACE, Connect, Fake, numbers
 
 
 def test_space_tells_channels_and_their_kinds(client: Any) -> None:

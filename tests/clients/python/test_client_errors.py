@@ -10,7 +10,6 @@ from typing import Any
 
 import grpc
 import pytest
-from fake_server import QUICK, Connect, Fake
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 
@@ -19,6 +18,7 @@ from itemlens import ErrorDetails, ItemlensError, Retry, _retry
 from itemlens._retry import Deadline
 from itemlens._steps import Call, Session, Sleep, call
 from itemlens.v1 import itemlens_pb2
+from support.fake_server import QUICK, Connect, Fake
 
 StatusCode = grpc.StatusCode
 # A call that this client did not cancel was cancelled by a server or proxy that has too many.

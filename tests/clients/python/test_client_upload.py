@@ -10,10 +10,10 @@ from typing import Any
 
 import grpc
 import pytest
-from fake_server import QUICK, Connect, Failure, Fake
 
 import itemlens
 from itemlens import Event, Item
+from support.fake_server import QUICK, Connect, Failure, Fake
 
 
 def items(count: int) -> Iterator[Item]:

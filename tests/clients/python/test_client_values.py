@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_server import Fake
 
 from itemlens import Event, Interaction, Item
 from itemlens._values import MAX_DEPTH, attributes
+from support.fake_server import Fake
 
 
 class Size(enum.Enum):

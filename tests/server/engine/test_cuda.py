@@ -11,7 +11,7 @@ from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import choose_device
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
-from spaces import Tiny
+from support.spaces import Tiny
 
 pytestmark = [
     pytest.mark.cuda,

@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import picture_files
-import spaces
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.encoder import Encoder
 from itemlens_server.engine.modalities.image import ImageEncoder
 from itemlens_server.errors import Cancelled, InvalidArgument
-from spaces import Tiny
+from support import picture_files, spaces
+from support.spaces import Tiny
 
 MIB = 1 << 20
 

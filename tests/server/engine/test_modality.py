@@ -12,7 +12,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-import spaces
 from itemlens.v1 import common_pb2, itemlens_pb2
 from itemlens_server.config import Settings
 from itemlens_server.engine import modalities, pictures
@@ -47,6 +46,7 @@ from itemlens_server.services import (
     stored_content,
 )
 from itemlens_server.storage.store import Store
+from support import spaces
 
 STEPS, DIM = 4, 8
 

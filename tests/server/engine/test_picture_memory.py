@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-import picture_files
 from itemlens_server.engine.manifest import PicturePreprocessing
 from itemlens_server.engine.pictures.file import PictureFile
 from itemlens_server.engine.pictures.fitting import working_bytes
+from support import picture_files
 
 # A process of its own for all, in which each picture's peak is measured: `5` sets the peak back to what is resident.
 MEASURE = """

@@ -8,11 +8,11 @@ import time
 import numpy as np
 import pytest
 
-import picture_files
 from itemlens_server.engine.manifest import PicturePreprocessing
 from itemlens_server.engine.pictures import read
 from itemlens_server.engine.pictures.errors import PictureError
-from sizes import size
+from support import picture_files
+from support.sizes import size
 
 COUNT = size(150, 800)
 SECONDS = 10  # of the processor, for one

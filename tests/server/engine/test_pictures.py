@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-import picture_files
 from itemlens_server.engine.manifest import PicturePreprocessing
 from itemlens_server.engine.pictures import STORED_BYTES, FittedPicture, read, stored_form, strips
 from itemlens_server.engine.pictures.errors import PictureError
 from itemlens_server.engine.pictures.file import FORMATS, MAX_SIDE, PictureFile
 from itemlens_server.engine.pictures.fitting import fit_to_model, normalise
 from itemlens_server.engine.pictures.strips import Colour, Strips
+from support import picture_files
 
 Array = npt.NDArray[Any]
 LIMIT = 1_000_000

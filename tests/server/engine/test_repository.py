@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 import pytest
 
-import spaces
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.manifest import MANIFEST, Manifest, Precision, describe_file
@@ -20,7 +19,8 @@ from itemlens_server.engine.modalities.text import TextEncoder
 from itemlens_server.engine.repository import ModelRepository, Space, TooManySpaces, verify
 from itemlens_server.engine.session import choose_provider
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound
-from spaces import Tiny
+from support import spaces
+from support.spaces import Tiny
 
 
 @pytest.fixture

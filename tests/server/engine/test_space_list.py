@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-import spaces
 from itemlens_server.engine.manifest import MANIFEST, Manifest
 from itemlens_server.engine.space_list import SpaceList, next_created
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound
-from spaces import Tiny
+from support import spaces
+from support.spaces import Tiny
 
 
 @pytest.fixture

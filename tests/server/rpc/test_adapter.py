@@ -14,7 +14,7 @@ from itemlens.v1 import catalog_pb2, catalog_pb2_grpc, common_pb2, itemlens_pb2,
 from itemlens_server.app import Server
 from itemlens_server.config import Settings
 from itemlens_server.observer import FinishedBatch, FinishedCall
-from spaces import Tiny
+from support.spaces import Tiny
 
 ENCODE = "/itemlens.v1.ItemLens/Encode"
 SPACE = "/itemlens.v1.ItemLens/GetSpace"

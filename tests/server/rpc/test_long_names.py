@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from itemlens.v1 import catalog_pb2, common_pb2, itemlens_pb2
 from itemlens_server.app import Server
 from itemlens_server.config import Settings
-from spaces import Tiny
+from support.spaces import Tiny
 
 LENS, CATALOG = "/itemlens.v1.ItemLens/", "/itemlens.v1.Catalog/"
 

@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from itemlens_server.app import Server
 from itemlens_server.config import Settings
-from spaces import Tiny
+from support.spaces import Tiny
 
 HEALTH = "/grpc.health.v1.Health/"
 GARBAGE = b"\xff" * 7

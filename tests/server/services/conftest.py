@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live import Live, sample_catalogue
 
 from itemlens_server.engine.repository import ModelRepository
-from spaces import Tiny
+from support.live import Live, sample_catalogue
+from support.spaces import Tiny
 
 
 @pytest.fixture

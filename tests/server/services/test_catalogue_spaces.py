@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from live import Live
 
-import spaces
 from itemlens_server.errors import FailedPrecondition, NotFound
-from spaces import Tiny
+from support import spaces
+from support.live import Live
+from support.spaces import Tiny
 
 
 def test_one_that_is_not_there(live: Live, tiny: Tiny, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from live import Live, contents, sample_catalogue
 
-import spaces
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.errors import (
@@ -30,7 +28,9 @@ from itemlens_server.services import collection as collection_module
 from itemlens_server.services.encoding import Content
 from itemlens_server.services.items import ItemInput
 from itemlens_server.storage.records import EventRecord
-from spaces import Tiny
+from support import spaces
+from support.live import Live, contents, sample_catalogue
+from support.spaces import Tiny
 
 RED_SHOE, BLUE_DRESS = spaces.picture("shoe", "red"), spaces.picture("dress", "blue")
 

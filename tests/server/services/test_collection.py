@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from live import Live, contents
 
-import spaces
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.index.hnsw import HnswIndex
 from itemlens_server.services import ItemInput, QueryRequest
 from itemlens_server.services import collection as collection_module
-from spaces import Tiny
+from support import spaces
+from support.live import Live, contents
+from support.spaces import Tiny
 
 PURCHASE = 5
 WORDS = ("red running shoe", "blue silk dress", "steel kettle", "island tour")

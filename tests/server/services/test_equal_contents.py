@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from live import Live, contents
 
-import spaces
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.fusion.history import PURCHASE, Interaction
 from itemlens_server.services import ItemInput, QueryRequest, RecommendOptions
 from itemlens_server.services.recommender import Recommender
-from sizes import size
-from spaces import Tiny
+from support import spaces
+from support.live import Live, contents
+from support.sizes import size
+from support.spaces import Tiny
 
 COUNT, ORDERS = size(1200, 6000), size(2, 5)
 QUERIES = size(40, 100)

@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live import Live, contents
 from scipy.sparse import csr_matrix
 
-import spaces
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, NotFound, Overloaded
 from itemlens_server.fusion.head import HISTORY
@@ -24,6 +22,8 @@ from itemlens_server.fusion.query import ChannelChange, Query, ask
 from itemlens_server.fusion.scoring import bind
 from itemlens_server.fusion.terms import TERMS
 from itemlens_server.services import ExplainOptions, Explanation, Outcome, QueryRequest, VectorInput
+from support import spaces
+from support.live import Live, contents
 
 TOLERANCE = 1e-4
 

@@ -15,9 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from live import Live, contents
 
-import spaces
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.fusion.head import Head, unit
@@ -26,7 +24,9 @@ from itemlens_server.services import EventRecord, ItemInput
 from itemlens_server.services.behaviour_fitting import ReportLine
 from itemlens_server.services.fitting import fit
 from itemlens_server.storage.store import Store
-from spaces import Tiny
+from support import spaces
+from support.live import Live, contents
+from support.spaces import Tiny
 
 GOLDEN = Path(__file__).with_name("golden_fit.json")
 ITEMS, USERS, EVENTS, DAY = 400, 80, 20, 86400.0

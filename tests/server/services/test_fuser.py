@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from live import Live
-
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.services import Content, FuseInput, VectorInput
+from support.live import Live
 
 
 def test_what_was_noticed_of_an_input_that_fails_is_said_too(live: Live) -> None:

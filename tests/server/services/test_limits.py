@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from live import Live
 
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import InvalidArgument
 from itemlens_server.services import EventRecord, ExplainOptions, FuseInput, Interaction, QueryRequest
+from support.live import Live
 
 
 class Unread(Sequence[Any]):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from live import Live
 
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import InvalidArgument, NotFound
@@ -19,6 +18,7 @@ from itemlens_server.fusion.scoring import bind
 from itemlens_server.fusion.terms import Behaviour
 from itemlens_server.services import Content, EncodedContent
 from itemlens_server.services.fuser import content_units
+from support.live import Live
 
 IMPRESSION, RETURN = 1, 6
 

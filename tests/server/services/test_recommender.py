@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live import Live, contents, sample_catalogue
 
-import spaces
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.errors import InvalidArgument, NotFound
 from itemlens_server.fusion.head import HISTORY
@@ -20,7 +18,9 @@ from itemlens_server.fusion.scoring import bind
 from itemlens_server.fusion.terms import Behaviour
 from itemlens_server.services import QueryRequest, RecommendOptions
 from itemlens_server.services.recommender import list_size
-from spaces import Tiny
+from support import spaces
+from support.live import Live, contents, sample_catalogue
+from support.spaces import Tiny
 
 THEME_QUERIES = {
     "shoe": "running shoe",

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from live import Live, contents
 
-import spaces
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.errors import DataLoss
 from itemlens_server.services import QueryRequest
 from itemlens_server.storage.records import content_hash
-from spaces import Tiny
+from support import spaces
+from support.live import Live, contents
+from support.spaces import Tiny
 
 PICTURES = {item: spaces.picture(*item.split()) for item in ("shoe red", "dress blue", "kettle green")}
 Damage = Callable[[str], None]

@@ -12,9 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from live import Live, contents, sample_catalogue
 
-import spaces
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound
@@ -23,7 +21,9 @@ from itemlens_server.fusion.rows import FEW
 from itemlens_server.services import ExplainOptions, Explanation, QueryRequest, RecommendResult, recommender
 from itemlens_server.services.items import ItemInput
 from itemlens_server.services.results import OVERHEAD_BYTES, RecentResults, RememberedResult
-from spaces import Tiny
+from support import spaces
+from support.live import Live, contents, sample_catalogue
+from support.spaces import Tiny
 
 PAST = [f"item-{n:04d}" for n in (0, 1, 3, 6, 30)]
 HISTORY = QueryRequest(history=[Interaction(i, CLICK) for i in PAST])

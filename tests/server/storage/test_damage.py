@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filled import ENCODERS, edit, fill
 
 from itemlens_server.errors import DataLoss
 from itemlens_server.storage import writes
 from itemlens_server.storage.records import Document, content_hash
 from itemlens_server.storage.store import FILE, Store
+from support.filled import ENCODERS, edit, fill
 
 ITEMS = 40
 TEXT = content_hash(b"a 3 ".ljust(20, b"x"))

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filled import ENCODERS, fill, tidy_up
 
 from itemlens_server.errors import FailedPrecondition
 from itemlens_server.storage.records import Document, EventRecord, content_hash
 from itemlens_server.storage.store import FILE, Store
+from support.filled import ENCODERS, fill, tidy_up
 
 # As version 0.1 made it.
 FORMAT_2 = """

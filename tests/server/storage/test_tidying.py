@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from filled import ENCODERS, count, edit, fill, item, tidy_up
 
 from itemlens_server.errors import StorageFull
 from itemlens_server.storage import slices, tidying, writes
 from itemlens_server.storage.connection import JOURNAL_BYTES, connect
 from itemlens_server.storage.store import FILE, Store
 from itemlens_server.storage.tidying import tidy
+from support.filled import ENCODERS, count, edit, fill, item, tidy_up
 
 TABLES = ("items", "inputs", "vectors", "pictures", "events", "deleted_collections")
 

@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 
 import itemlens
-import spaces
 from itemlens_bench.quality import grocery, lists
 from itemlens_bench.quality.ask import Asking
 from itemlens_cli.eval import read_grocery
 from itemlens_server.app import Server
 from itemlens_server.config import Settings
+from support import spaces
 
 DATA = Path(__file__).parents[4].parent / "shared" / "data" / "grocery"
 

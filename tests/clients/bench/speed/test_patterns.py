@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from virtual import run
 
 from itemlens_bench.speed.patterns import RETRY_SECONDS, Closed, Open, Outcome, Recording, poisson
 from itemlens_bench.speed.target import CallFailed, Refused
+from support.virtual import run
 
 REQUESTS = range(10)
 

@@ -30,7 +30,7 @@ from itemlens_bench.speed.peers.processes import StartFailed, start
 from itemlens_bench.speed.peers.servers.text_graph import TextGraph
 from itemlens_bench.speed.target import Array, Caller
 from itemlens_server.engine.manifest import Manifest, Precision
-from spaces import Tiny
+from support.spaces import Tiny
 
 MINILM = os.environ.get("ITEMLENS_BENCH_SPACE", "")
 TEXTS = [

@@ -7,7 +7,7 @@ import pytest
 
 from itemlens_bench.speed.raw import Graph, Raw, Setup
 from itemlens_server.engine.manifest import Manifest, Precision
-from spaces import Tiny
+from support.spaces import Tiny
 
 TEXTS = ["red shoe", "green tea kettle, light", "island tour with train", "python course", "blue"]
 

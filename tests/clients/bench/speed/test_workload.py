@@ -10,7 +10,7 @@ import pytest
 from itemlens_bench.speed.workload import TOKENS_A_WORD, Workload, make_texts, read_texts, texts_of, workload
 from itemlens_server.engine.manifest import Manifest
 from itemlens_server.errors import InvalidArgument
-from spaces import Tiny
+from support.spaces import Tiny
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-import spaces
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
@@ -33,6 +32,7 @@ from itemlens_server.services import (
     WriteOutcome,
 )
 from itemlens_server.storage.store import Store
+from support import spaces
 
 
 class Live:

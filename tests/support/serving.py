@@ -17,9 +17,9 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import itemlens
-import spaces
 from itemlens.v1 import catalog_pb2_grpc, itemlens_pb2_grpc
 from itemlens_server.engine.space_list import SpaceList
+from support import spaces
 
 START_SECONDS = 120
 NO_RETRY = itemlens.Retry(attempts=1)
