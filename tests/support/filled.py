@@ -1,4 +1,4 @@
-"""A store with something in every table."""
+"""A store with rows in every table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def item(item_id: str, text: str, pictures: tuple[bytes, ...] = ()) -> NewItem:
 
 
 def fill(store: Store, name: str, items: int, text_bytes: int = 20) -> int:
-    """A collection of items of one text, one picture and one event each; its id."""
+    """Write a collection of items with one text, one picture and one event each. Return its id."""
     collection = store.write(lambda c: writes.create_collection(c, name, "sp-1")).id
     new = [
         item(f"{name}{n}", f"{name} {n} ".ljust(text_bytes, "x"), (f"PICTURE {n}".encode(),))
@@ -36,7 +36,7 @@ def fill(store: Store, name: str, items: int, text_bytes: int = 20) -> int:
 
 
 def tidy_up(store: Store) -> None:
-    """Wait until deleted collections are empty and free space is given back."""
+    """Wait until deleted collections are empty and free space is released."""
     while store.write(tidy):
         pass
 
@@ -46,7 +46,7 @@ def count(store: Store, table: str) -> int:
 
 
 def edit(directory: Path, statement: str, *values: object) -> None:
-    """Change the file of a closed store as no write of the server would."""
+    """Change the file of a closed store directly, as the server never does."""
     connection = sqlite3.connect(directory / FILE, isolation_level=None)
     connection.execute(statement, values)
     connection.close()

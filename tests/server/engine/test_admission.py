@@ -1,4 +1,4 @@
-"""Admission to a queue: who may wait, and for how long."""
+"""Admission to a queue: which calls may wait, and for how long."""
 
 from __future__ import annotations
 

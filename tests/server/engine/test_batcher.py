@@ -1,4 +1,4 @@
-"""The batcher: every output goes to whom it belongs, nobody is left waiting, nothing runs for nobody."""
+"""The batcher: every call gets its outputs, no call waits forever, and nothing runs without a waiting call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from itemlens_server.observer import FinishedBatch, NullObserver
 
 @dataclass
 class Held:
-    """A batcher of one worker that stands still from its first batch on until `go` is set."""
+    """A batcher with one worker whose first batch blocks until `go` is set."""
 
     admission: AdmissionControl = field(default_factory=AdmissionControl)
     go: threading.Event = field(default_factory=threading.Event)
@@ -53,11 +53,11 @@ class Held:
     def submit(
         self, *names: str, call: CallContext | None = None, tokens: int = 1, group: str = ""
     ) -> Pending[str]:
-        """Queue texts; what has the same name is the same."""
+        """Queue texts. Texts with the same name are the same."""
         return self.batcher.submit([Input(n, tokens, group, n) for n in names], call or CallContext())
 
     def ran(self) -> list[str]:
-        """All that was run but the first."""
+        """Return all inputs that ran except the first."""
         return list(chain.from_iterable(self.batches[1:]))
 
 
@@ -95,24 +95,24 @@ def test_inputs_of_many_calls_are_joined_and_large_calls_are_split(held: Held) -
 
 
 class Waits:
-    """Counts how often threads begin to wait for a condition of a batcher."""
+    """Counts the waits that threads begin on a condition of a batcher."""
 
     def __init__(self, condition: threading.Condition) -> None:
         self._condition, self._begun = condition, threading.Semaphore(0)
         wait = condition.wait
 
         def counted(timeout: float | None = None) -> bool:
-            self._begun.release()  # the lock is still held: whoever takes it next finds the thread waiting
+            self._begun.release()  # the lock is still held: the next thread that takes it finds this one waiting
             return wait(timeout)
 
         condition.wait = counted  # type: ignore[method-assign]
 
     def begun(self, count: int = 1) -> bool:
-        """Whether `count` threads begin to wait."""
+        """Return whether `count` threads begin to wait."""
         return all(self._begun.acquire(timeout=10) for _ in range(count))
 
     def again(self, count: int) -> bool:
-        """Wake all who wait; whether `count` of them find nothing to do, and wait again."""
+        """Wake all waiting threads. Return whether `count` of them find nothing to do and wait again."""
         with self._condition:
             while self._begun.acquire(blocking=False):
                 pass
@@ -122,7 +122,7 @@ class Waits:
 
 @dataclass
 class LowLatency:
-    """A batcher of three workers with a low-latency run. An input stands still until it is let go."""
+    """A batcher with three workers and a low-latency run. Each input blocks until it is released."""
 
     ran: queue.SimpleQueue[tuple[str, list[str]]] = field(default_factory=queue.SimpleQueue)
     go: dict[str, threading.Event] = field(
@@ -148,7 +148,7 @@ class LowLatency:
         return self.batcher.submit([Input(name)], CallContext())
 
     def begun(self, count: int) -> list[tuple[str, list[str]]]:
-        """The next `count` runs that begin."""
+        """Return the next `count` runs that begin."""
         return sorted(self.ran.get(timeout=5) for _ in range(count))
 
 
@@ -295,7 +295,7 @@ MANY = [str(n) for n in range(64)]
 
 
 def waiting(seconds: float) -> AdmissionControl:
-    """Whoever would wait longer is refused, by the rules that are the settings' defaults."""
+    """Calls that would wait longer than the default settings allow are refused."""
     return AdmissionControl(
         wait_seconds=seconds,
         min_admitted_inputs=Settings.model_fields["min_admitted_inputs"].default,
@@ -381,7 +381,7 @@ class TestABoundedQueue:
 
 
 class TestAWorkerIsKeptFromBulk:
-    """Two workers. Each batch stands still until `go` is set; `started` counts them."""
+    """Two workers. Each batch blocks until `go` is set; `started` counts the batches."""
 
     @pytest.fixture
     def started(self) -> threading.Semaphore:
@@ -464,7 +464,7 @@ def test_it_counts_what_it_does(held: Held) -> None:
 
 
 class Recorder(NullObserver):
-    """Keeps what it is told of batches."""
+    """Records the batches that it observes."""
 
     def __init__(self) -> None:
         self.batches: queue.SimpleQueue[FinishedBatch] = queue.SimpleQueue()

@@ -1,4 +1,4 @@
-"""The cache of vectors: the last used ones, within its bytes, counted."""
+"""The cache of vectors: it keeps the most recently used ones within its size, and counts hits and misses."""
 
 from __future__ import annotations
 

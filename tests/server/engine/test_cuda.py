@@ -1,4 +1,4 @@
-"""On a CUDA device the vectors are those of the processor. Skipped, and said so, where there is none."""
+"""On a CUDA device the vectors equal those of the CPU. Skipped, with a message, without a device."""
 
 from __future__ import annotations
 

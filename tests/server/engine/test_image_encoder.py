@@ -1,4 +1,4 @@
-"""The encoder of pictures: what it refuses, what it waits for, and what it warns of."""
+"""The encoder of pictures: refusals, waits for memory, and warnings."""
 
 from __future__ import annotations
 

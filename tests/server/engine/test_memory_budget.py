@@ -1,4 +1,4 @@
-"""Memory that is lent: never more than there is, in the order of asking, and not to callers who have gone."""
+"""The memory budget: never exceeded, lent in the order of the requests, and not lent to ended calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from itemlens_server.errors import Cancelled
 def borrow(
     budget: MemoryBudget, size: int, order: list[int], call: CallContext | None = None
 ) -> threading.Thread:
-    """A thread that takes `size`, notes that and gives it back; it is waiting, or done, when this returns."""
+    """Start a thread that takes `size`, records that and gives it back. Return once the thread waits or is done."""
     before = len(budget._waiting)
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""The seam between modalities: all of the contract's kinds are there, and a new one needs only its own module."""
+"""The interface of modalities: all kinds of the contract exist, and a new modality needs only its own module."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class StepLayout(Layout):
 
 
 class SoundEncoder(Encoder[bytes, Array]):
-    """The first 32 bytes, as 4 steps of 8 numbers."""
+    """Return the first 32 bytes as 4 steps of 8 numbers."""
 
     def prepare(
         self, value: bytes, purpose: Purpose, keep: bool = False, call: CallContext | None = None
@@ -101,7 +101,7 @@ SOUND = Modality(
 
 
 def build(repository: Path) -> str:
-    """A space of one channel, `sound`, of kind AUDIO; its id."""
+    """Write a space with one channel, `sound`, of kind AUDIO, and return its id."""
     folder = repository / ".sound"
     folder.mkdir(parents=True)
     graph = helper.make_graph(
@@ -134,7 +134,7 @@ def build(repository: Path) -> str:
 
 @pytest.fixture
 def sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelRepository]:
-    """A repository with the space of sounds, on a server that knows the modality."""
+    """A repository with the space of sounds, on a server that has the modality."""
     monkeypatch.setitem(MODALITIES, "AUDIO", SOUND)
     build(tmp_path / "models")
     repository = spaces.open_repository(tmp_path / "models")

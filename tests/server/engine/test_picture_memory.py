@@ -1,4 +1,4 @@
-"""What decoding a picture takes: the estimate made from the header is never below what is really taken."""
+"""Memory for decoding a picture: the estimate from the header is never below the measured peak."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from itemlens_server.engine.pictures.file import PictureFile
 from itemlens_server.engine.pictures.fitting import working_bytes
 from support import picture_files
 
-# A process of its own for all, in which each picture's peak is measured: `5` sets the peak back to what is resident.
+# One separate process measures the peak of each picture: `5` resets the peak to the resident size.
 MEASURE = """
 import gc, json, pathlib, re, sys
 from itemlens_server.engine.manifest import PicturePreprocessing
@@ -30,14 +30,14 @@ pre = PicturePreprocessing.model_validate_json(sys.argv[1])
 for path in sys.argv[2:]:
     data = pathlib.Path(path).read_bytes()
     small = pathlib.Path(path + ".small").read_bytes()
-    read(small, pre, 1 << 40)  # loads what this kind needs of libraries
+    read(small, pre, 1 << 40)  # loads the libraries of this kind
     gc.collect()
     pathlib.Path("/proc/self/clear_refs").write_text("5")
     before = status("VmRSS")
     read(data, pre, 1 << 40)
     print(json.dumps(status("VmHWM") - before))
 """
-NOISE = 3 << 20  # of what the system counts as resident
+NOISE = 3 << 20  # of the resident size, bytes
 STRETCH = PicturePreprocessing(
     height=384, width=384, resize="stretch", mean=(0.5,) * 3, std=(0.5,) * 3, grid_height=1, grid_width=1
 )
@@ -62,7 +62,7 @@ def peaks(
         capture_output=True,
         text=True,
         check=True,
-        # What is freed is given back at once, so that the next picture's memory counts whole.
+        # Freed memory returns to the system at once, so that the next picture's memory is measured completely.
         env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"},
     )
     return dict(zip(files, map(json.loads, done.stdout.split()), strict=True))
@@ -71,7 +71,8 @@ def peaks(
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measured on Linux")
 class TestEstimate:
     def test_it_bounds_the_measured_peak_of_every_kind(self, tmp_path: Path) -> None:
-        """Both the whole, and what a larger picture takes more, where the fixed part hides no wrong bytes a pixel."""
+        """Check the total, and the increase for a larger picture, where the fixed part cannot hide a wrong number of
+        bytes per pixel."""
         smallest, medium, large = (
             {name: make() for name, make in picture_files.kinds(*size).items()}
             for size in ((64, 48), (600, 400), (1400, 1200))

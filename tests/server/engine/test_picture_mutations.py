@@ -1,4 +1,4 @@
-"""Files of all formats with changes in them: each is read or refused, in bounded time and memory."""
+"""Mutated files of all formats: each is read or refused, in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from support import picture_files
 from support.sizes import size
 
 COUNT = size(150, 800)
-SECONDS = 10  # of the processor, for one
+SECONDS = 10  # CPU time for one file
 MAX_PIXELS = 4_000_000
-MEMORY = 256 << 20  # more than before, for all
+MEMORY = 256 << 20  # increase for all files
 
 PRE = PicturePreprocessing(
     height=32, width=32, resize="shorter_side", resize_to=36, mean=(0.5,) * 3, std=(0.5,) * 3, grid_height=1,

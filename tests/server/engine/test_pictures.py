@@ -1,4 +1,4 @@
-"""Pictures: any file a shop may hold becomes the same kind of pixels, or a clear error."""
+"""Pictures: any file that a shop may have becomes the same kind of pixels, or a clear error."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 def decode(
     data: bytes, max_pixels: int, background: Colour = WHITE, exif_orientation: bool = True
 ) -> Image.Image:
-    """All of a picture, at its own size."""
+    """Preprocessing that keeps a whole picture at its own size."""
     return Strips(PictureFile(data, max_pixels).load(), exif_orientation).whole(background)
 
 
@@ -148,7 +148,7 @@ class TestDecode:
 
 
 class TestTransparency:
-    """Whatever holds the transparency, the subject is seen."""
+    """The subject is visible, whatever the form of the transparency."""
 
     @staticmethod
     def logo(subject: Colour, ground: Colour = WHITE) -> Image.Image:

@@ -1,4 +1,4 @@
-"""The queue: interactive first, bulk never starved, callers by fair share, batches of like length."""
+"""The queue: interactive first, bulk never starved, callers by fair share, batches of similar length."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def names(batch: list[Named]) -> list[str]:
 
 
 def order(waiting: Queue[Named]) -> list[str]:
-    """Names in the order in which they would run, one batch after the other."""
+    """Return names in the order in which they would run, one batch after the other."""
     taken = []
     while batch := waiting.take():
         taken += names(batch)
@@ -49,7 +49,7 @@ def order(waiting: Queue[Named]) -> list[str]:
 
 ALONE = Plan(max_batch=1)
 
-# So many wait that a batch is worth the time that it takes; they share none with those before them.
+# This number of waiting entries makes a batch worthwhile. They share no batch with the entries before them.
 MANY = [Named("other", 10, "others") for _ in range(50)]
 
 

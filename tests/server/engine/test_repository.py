@@ -1,4 +1,4 @@
-"""The model repository: finds spaces, verifies them, and says what is wrong with one that was touched."""
+"""The model repository: it finds and verifies spaces, and names the fault of a changed one."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class TestFinding:
 
 
 class TestIdleSpaces:
-    """A caller who names spaces makes the server load a few, not all there are."""
+    """A caller that names spaces makes the server load a few of them, not all."""
 
     def test_past_the_bound_a_caller_gets_no_further_one_loaded(self, tiny: Tiny) -> None:
         few = spaces.open_repository(tiny.models, max_idle_spaces=0)
@@ -72,8 +72,8 @@ class TestIdleSpaces:
             assert few.load(tiny.fitted, lambda: [default]).space_id == tiny.fitted  # it shares the encoders
             with pytest.raises(TooManySpaces, match="max_idle_spaces"):
                 few.load(tiny.other, lambda: [default])
-            assert few.load(tiny.other).space_id == tiny.other  # the server itself may
-            assert few.load(tiny.other, lambda: [default]).space_id == tiny.other  # it is there now
+            assert few.load(tiny.other).space_id == tiny.other  # the server itself may load it
+            assert few.load(tiny.other, lambda: [default]).space_id == tiny.other  # it is loaded now
         finally:
             few.close()
 
@@ -95,7 +95,7 @@ class TestDamage:
         with pytest.raises(FailedPrecondition, match="export the space again") as error:
             opened.load(tiny.fitted)
         assert name in error.value.message
-        # The other spaces are served.
+        # The other spaces can be loaded.
         assert opened.load(tiny.plain).space_id == tiny.plain
 
     def test_a_changed_manifest_is_refused(self, copied: Path, opened: ModelRepository, tiny: Tiny) -> None:

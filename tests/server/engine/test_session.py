@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions: what does not load is named."""
+"""ONNX Runtime sessions: the error names a graph that does not load."""
 
 from __future__ import annotations
 

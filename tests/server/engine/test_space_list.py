@@ -1,4 +1,4 @@
-"""Which folders are spaces, and which of them an id, a name, or nothing at all means."""
+"""The list of spaces: which folders are spaces, and the lookup by id, by name or by default."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def models(tiny: Tiny, tmp_path: Path) -> Path:
 
 
 def rewrite(models: Path, space: str, **changes: str) -> None:
-    """Change what is not part of a space's identity."""
+    """Change values that are not part of a space's identity."""
     Manifest.load(models / space).model_copy(update=changes).save(models / space)
 
 

@@ -1,4 +1,4 @@
-"""Texts: what the model reads, and where in the caller's text each token stands."""
+"""Texts: the tokens that the model reads, and their offsets in the caller's text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LETTERS = [chr(c) for c in range(33, 127)] + list("你好世界茶红")
 
 
 def wordpiece() -> HfTokenizer:
-    """Like BERT's: words cut to pieces, an unknown token, [CLS] and [SEP]."""
+    """Return a tokenizer like BERT's: word pieces, an unknown token, [CLS] and [SEP]."""
     words = ["hello", "world", "tea", "query", "passage"]
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *("##" + letter for letter in LETTERS), *words]
     vocabulary = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
@@ -36,7 +36,7 @@ def wordpiece() -> HfTokenizer:
 
 
 def unigram() -> HfTokenizer:
-    """Like SentencePiece's: the space is part of the word behind it."""
+    """Return a tokenizer like SentencePiece's: a space is part of the word after it."""
     pieces = [
         ("<unk>", 0.0),
         ("▁", -3.0),
@@ -67,7 +67,7 @@ def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
 
 
 def words(text: str, tokens: Tokens) -> list[str]:
-    """The stretches of the caller's text that its own tokens point to."""
+    """Return the parts of the caller's text that its tokens point to."""
     return [text[start:end] for start, end in tokens.offsets[~tokens.special]]
 
 

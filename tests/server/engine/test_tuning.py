@@ -1,4 +1,4 @@
-"""Tuning: the fastest plan is chosen, noise changes nothing, and what was measured is remembered."""
+"""Tuning: the fastest plan is chosen, noise has no effect, and measurements are stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""B, the table of what is taken after what: EASE, worked by hand and by its properties."""
+"""B, the table of "who took X took Y": EASE, computed by hand and by its properties."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TAKEN = st.lists(st.tuples(st.sampled_from("uvwxyz"), st.sampled_from("abcdefgh"
 
 def test_three_items_by_hand() -> None:
     # Two users took a and b, one took c. With lambda 1 the Gram matrix is [[3, 2, 0], [2, 3, 0], [0, 0, 2]];
-    # its inverse is [[.6, -.4, 0], [-.4, .6, 0], [0, 0, .5]]; B_ji = -P_ji / P_ii off the diagonal.
+    # its inverse is [[0.6, -0.4, 0], [-0.4, 0.6, 0], [0, 0, 0.5]]; B_ji = -P_ji / P_ii off the diagonal.
     x = sparse.csr_matrix(np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], np.float32))
     expected = [[0, 2 / 3, 0], [2 / 3, 0, 0], [0, 0, 0]]
     np.testing.assert_allclose(ease.fit(x, 1.0), expected, atol=1e-6)

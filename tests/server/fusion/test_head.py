@@ -1,4 +1,4 @@
-"""h, u and alpha: what the formulas of `head.terms` say, for heads of any shape."""
+"""h, u and alpha follow the formulas of the module `head`, for heads of any shape."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def random_weights(rng: np.random.Generator, names: list[str]) -> QuestionWeight
 
 
 def random_head(rng: np.random.Generator) -> Head:
-    """One to three channels, with or without projection and predictors."""
+    """Heads of one to three channels, with or without projection and predictors."""
     dims = {f"c{i}": int(rng.integers(2, 9)) for i in range(rng.integers(1, 4))}
     widths = {n: int(rng.integers(1, d + 1)) if rng.random() < 0.7 else d for n, d in dims.items()}
     channels = []

@@ -1,4 +1,4 @@
-"""The closed-form fit: means and principal directions, shared widths, and predictors for what is absent."""
+"""The closed-form fit: means and principal directions, widths of channels, and predictors of absent channels."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TestProjection:
         # Act
         terms, kept = fit.project("c", ChannelData(vectors, np.arange(300)), 300, 6)
         # Assert
-        assert terms.width == 6  # two that they need, and four for what later items may bring
+        assert terms.width == 6  # two that they need, and four for later items
         assert kept == pytest.approx(1.0)
         np.testing.assert_allclose(terms.mean, vectors.mean(0), atol=1e-4)
         assert terms.projection is not None
@@ -98,7 +98,7 @@ class TestPredictor:
         target = unit((source @ rotation + 0.05 * rng.normal(size=(500, 8))).astype(np.float32))
         # Act
         w = fit.predictor(source[:400], target[:400])
-        # Assert: of 100 items it never saw it finds nearly every one.
+        # Assert: it finds nearly all of 100 unseen items.
         scores = target[400:] @ unit(source[400:] @ w).T
         assert fit.recall(scores.T, np.arange(100), 1).mean() > 0.95
 

@@ -1,4 +1,4 @@
-"""The head's ONNX graph gives the h of the formulas, whatever an item has: nothing, one picture, several."""
+"""The head's ONNX graph gives the h of the formulas for items with no, one or several pictures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Raw = dict[str, list[Array]]
 
 
 def h_by_hand(head: Head, item: Raw) -> Array:
-    """h of one item, as docs/architecture.md defines it."""
+    """Return h of one item as defined in docs/architecture.md."""
     own = {
         n: unit(np.stack([unit(head.channel(n).project(v)) for v in vs]).sum(0))
         for n, vs in item.items()
@@ -49,7 +49,7 @@ def random_items(rng: np.random.Generator, head: Head, count: int) -> list[Raw]:
 
 
 class DirectSession:
-    """The head's graph from memory, on one thread."""
+    """Runs the head's graph from memory, on one thread."""
 
     def __init__(self, head: Head) -> None:
         options = ort.SessionOptions()

@@ -1,4 +1,4 @@
-"""Several interests of one user: how they are told apart, and how their lists become one."""
+"""Several interests of one user: their separation, and the merge of their lists."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def test_a_merged_list_has_no_item_twice_and_stops_only_when_all_are_used_up(
 
 @given(st.lists(st.floats(0.05, 1.0), min_size=1, max_size=5), st.integers(1, 60))
 def test_places_are_shared_out_in_proportion_to_weights(weights: list[float], k: int) -> None:
-    # Lists without common items, long enough for anything.
+    # Lists without common items, long enough for any k.
     lists = [list(range(100 * n, 100 * n + 60)) for n in range(len(weights))]
     given_ = Counter(n for _, n in merge(lists, weights, k))
     for n, weight in enumerate(weights):
-        # D'Hondt never gives less than the whole part of the proportional share.
+        # D'Hondt never gives less than the proportional share rounded down.
         assert given_[n] >= int(k * weight / sum(weights) - 1e-9)
 
 

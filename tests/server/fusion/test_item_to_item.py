@@ -1,4 +1,4 @@
-"""ItemToItem: what it adds for a past, what a file of it survives, and that it never changes."""
+"""ItemToItem: its scores for a history, damage to its file, and its immutability."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_with_any_bit_flipped_or_any_tail_cut_it_is_whole_or_none(table: ItemToI
     path = tmp_path / "b.npz"
     table.save(path)
     intact = path.read_bytes()
-    # All of the zip's directory, where each flag has another error, and some of the rest.
+    # All bytes of the zip's directory, where each flag causes another error, and some of the others.
     directory = intact.index(b"PK\x01\x02")
     places = [*range(8 * directory, 8 * len(intact)), *rng.integers(0, 8 * directory, 300).tolist()]
     damaged = [intact[: rng.integers(len(intact))] for _ in range(50)]

@@ -1,4 +1,4 @@
-"""The rows in memory, against the simplest model of them: a dictionary."""
+"""The rows in memory, compared with a dictionary as a simple model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from itemlens_server.fusion.rows import FEW, Rows
 
-# Each step puts some items (their ids may come again in a later step), takes one out, or compacts.
+# Each step adds some items (a later step may repeat their ids), removes one, or compacts.
 STEPS = st.lists(
     st.one_of(
         st.none(),
@@ -60,7 +60,7 @@ def test_a_view_keeps_its_rows_while_others_are_added() -> None:
     rows = Rows(2)
     rows.append(np.array([1]), ["a"], np.array([[1, 2]], np.float32))
     before = rows.view()
-    many = 5000  # more than the arrays have room for
+    many = 5000  # more than the arrays' capacity
     rows.append(np.arange(2, 2 + many), [f"x{n}" for n in range(many)], np.zeros((many, 2), np.float32))
     assert before.labels.tolist() == [1]
     assert before.h.tolist() == [[1, 2]]
@@ -81,7 +81,7 @@ def test_a_view_does_not_change_when_items_are_replaced_or_deleted() -> None:
         put(rows, "a")
     rows.remove("b")
     assert view.alive.tolist() == [True, True, True] and view.alive_count == 3
-    # A replaced item is looked up where it was; a deleted one is gone at once.
+    # A replaced item is found at its old position. A deleted one is not found.
     assert [view.position(i) for i in "abcd"] == [0, None, 2, None]
     assert [rows.view().position(i) for i in "abcd"] == [5, None, 2, None]
 

@@ -1,4 +1,4 @@
-"""One graph: which items share a node, which of them a search gives, and what its files hold."""
+"""One graph: items that share a node, the results of a search, and its files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def vectors(count: int, seed: int = 0) -> Array:
 
 
 def with_group(count: int, equal: int) -> Array:
-    """`count` vectors, the first `equal` of them the same."""
+    """Return `count` vectors, the first `equal` of which are equal."""
     e = vectors(count)
     e[:equal] = e[0]
     return e

@@ -1,4 +1,4 @@
-"""The graphs: what is built when, what a snapshot survives, and what a damaged one costs (time, never answers)."""
+"""The graphs: when they are built, what a snapshot survives, and that a damaged one costs time but no results."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def random_h(count: int, seed: int = 0) -> Array:
 
 
 class Indexed:
-    """Rows with an index over them, as a collection has them."""
+    """Rows with an index over them, as in a collection."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ def test_candidates_are_near_rows_fresh_rows_and_no_dead_ones(count: int, gone: 
     rng = np.random.default_rng(seed)
     index = index_at(Path("/nonexistent/never-written"))
     index.append(range(1, count + 1), [f"i{n}" for n in range(count)], random_h(count, seed))
-    index.maintain()  # the snapshot cannot be written there; the graphs serve all the same
+    index.maintain()  # the snapshot cannot be written there, but the graphs are used
     index.append([count + 1], ["fresh"], random_h(1, seed + 1))
     dead = {f"i{n}" for n in rng.permutation(count)[:gone]}
     for item_id in dead:
@@ -181,10 +181,10 @@ class TestSnapshot:
         assert other.graph_rows() == 0
 
     def test_that_lacks_rows_of_the_store_is_not_used(self, tmp_path: Path) -> None:
-        # As after a backup of the store was put back: rows with the same numbers, other items.
+        # As after a backup of the store was restored: the same row numbers, other items.
         old = index_at(tmp_path)
         h = random_h(80)
-        h[40:, 8:14] = 0  # no pictures behind row 40
+        h[40:, 8:14] = 0  # no pictures from row 40 on
         old.append(range(1, 81), [f"i{n}" for n in range(80)], h)
         old.maintain()
         again = filled(tmp_path, 80)
@@ -203,7 +203,7 @@ class TestSnapshot:
     def test_of_rows_that_the_store_has_yet_to_number_is_not_used(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        # The graph holds 80 rows, the backup 60: the next item to come gets number 61, too.
+        # The graph holds 80 rows, the backup 60: the next new item gets number 61 too.
         filled(tmp_path, 80).maintain()
         again = filled(tmp_path, 60)
         again.load_graphs()
@@ -262,7 +262,7 @@ class TestSnapshot:
         for key, value in (("count", 79), ("count", None), ("channel", "none"), ("nodes", "../x")):
             changed = json.loads(json.dumps(about["snapshot"]))
             changed["segments"][0]["graphs"][0][key] = value
-            # With a checksum that holds, or without.
+            # With a matching checksum, or without one.
             for sha256 in (about["sha256"], graphs._checksum(changed)):
                 manifest.write_text(json.dumps({"sha256": sha256, "snapshot": changed}))
                 again = filled(tmp_path, 80)
@@ -287,7 +287,7 @@ class TestSnapshot:
             # Assert
             assert again.graph_rows() == 0
             assert again.maintain() and again.graph_rows() == 80
-            # All rows are searched, and the new snapshot is whole.
+            # All rows are searched, and the new snapshot is complete.
             third = filled(tmp_path, 80)
             third.load_graphs()
             assert third.graph_rows() == 80
@@ -309,7 +309,7 @@ class TestSnapshot:
     def test_that_was_not_written_whole_is_given_up(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        # A full disk: hnswlib itself does not notice.
+        # A full disk: hnswlib does not detect it.
         def short(self: object, path: str) -> None:
             Path(path).write_bytes(b"half")
 
@@ -322,7 +322,7 @@ class TestSnapshot:
         assert files_of(tmp_path) == []
 
     def test_of_a_deleted_collection_is_not_written(self, tmp_path: Path) -> None:
-        # A build that was under way when the collection was deleted.
+        # A build that was running when the collection was deleted.
         folder = DerivedFolder(tmp_path / "1")
         index = filled(folder, 80)
         folder.delete()
@@ -339,7 +339,7 @@ def test_thousands_of_equal_items_are_found_like_any_others(tmp_path: Path) -> N
 
 
 class TestDepth:
-    """How deep graphs are searched, and when a scan is better: the index's own rules."""
+    """The search depth of graphs, and when a scan is better, by the rules of the index."""
 
     def depth(self, tmp_path: Path, k: int = 5, masked: int = 0, from_items: bool = False) -> int | None:
         index = Indexed(tmp_path, depth=100)
@@ -369,7 +369,7 @@ def test_nothing_outside_the_mask_is_a_candidate(tmp_path: Path) -> None:
     index.maintain()
     mask = index.view.alive.copy()
     mask[::9] = False
-    for k in (5, 390):  # by the graphs, and by a scan
+    for k in (5, 390):  # with the graphs, and with a scan
         request = CandidateRequest({"text": random_h(2)[:, :6]}, mask, k, 2)
         for candidates in index.index.search(index.view, request):
             assert len(candidates) and mask[candidates].all()

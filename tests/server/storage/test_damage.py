@@ -1,4 +1,4 @@
-"""A damaged file is never answered from in silence: contents have checksums, and SQLite's errors are clear ones."""
+"""Damaged data is never served silently: contents have checksums, and SQLite's errors become clear ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PICTURE = content_hash(b"PICTURE 3")
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """The folder of a closed store: a collection "a" whose item a3 is the damaged one."""
+    """The folder of a closed store with a collection "a". The tests damage its item a3."""
     store = Store(tmp_path / "data")
     fill(store, "a", ITEMS)
     store.close()

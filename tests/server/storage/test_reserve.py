@@ -1,4 +1,4 @@
-"""A disk that is full can be freed by deleting: some space is kept for that."""
+"""Deletions work on a full disk: some space is reserved for them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 class FullDisk:
-    """A write that finds the disk full for as long as the reserve takes its space."""
+    """A write that finds the disk full while the reserve exists."""
 
     def __init__(self, store: Store) -> None:
         self._file = store.directory / "reserve"
@@ -46,7 +46,7 @@ def test_its_blocks_are_taken_and_given_back(tmp_path: Path) -> None:
 
 def test_it_is_for_deletions_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     Reserve(store.directory / "reserve").keep()
-    # From here the disk is too full to take it again.
+    # From here on the disk is too full to allocate it again.
     monkeypatch.setattr("itemlens_server.storage.reserve.MARGIN", 1 << 40)
     write = FullDisk(store)
     with pytest.raises(StorageFull):

@@ -1,4 +1,4 @@
-"""The file's format: the files of older versions go on to be read."""
+"""The file's format: files of older versions can still be read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from itemlens_server.storage.records import Document, EventRecord, content_hash
 from itemlens_server.storage.store import FILE, Store
 from support.filled import ENCODERS, fill, tidy_up
 
-# As version 0.1 made it.
+# The tables as version 0.1 created them.
 FORMAT_2 = """
 CREATE TABLE collections (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, space_id TEXT NOT NULL,

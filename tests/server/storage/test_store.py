@@ -1,4 +1,4 @@
-"""The store: what is acknowledged is there, what failed left nothing, and content is kept once."""
+"""The store: acknowledged writes are stored, failed ones leave nothing, and each content is stored once."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ class TestContent:
         self, store: Store, collection: int
     ) -> None:
         upsert(store, collection, item("a", "red", (b"PIC",)))
-        # As an upsert writes it that found the vector in the store: without the picture's bytes it would be lost.
+        # As written by an upsert that found the vector in the store: without its bytes the picture would be lost.
         upsert(store, collection, item("a", "red", (b"PIC",)))
         [image] = [
             i
@@ -292,7 +292,7 @@ class TestSizeLimit:
             with pytest.raises(StorageFull, match="max_store_bytes"):
                 upsert(store, collection, *big)
             assert rows(store, "items") == 1 and rows(store, "pictures") == 0
-            # Small writes still fit, and room can be made.
+            # Small writes still fit, and deletions free space.
             upsert(store, collection, item("small", "blue"))
             store.write(lambda c: writes.delete_items(c, collection, ["kept"]))
             assert store.reader().problems() == []
@@ -344,7 +344,7 @@ class TestFolder:
             path.name: path.stat().st_mode & 0o777 for path in [store.directory, *store.directory.iterdir()]
         }
         store.close()
-        modes.pop("reserve", None)  # made when the writer has time
+        modes.pop("reserve", None)  # created when the writer is idle
         assert modes == {
             "data": 0o700, "lock": 0o600, "itemlens.db": 0o600, "itemlens.db-wal": 0o600, "itemlens.db-shm": 0o600,
         }  # fmt: skip
@@ -371,7 +371,7 @@ def test_every_connection_keeps_as_many_pages_as_the_setting_says(tmp_path: Path
 
 
 def test_a_reader_sees_an_item_and_its_inputs_of_one_moment(store: Store, collection: int) -> None:
-    # Between the two reads of an item another thread replaces it: the second must not see that.
+    # Between the two reads of an item another thread replaces it. The second read must not see that.
     upsert(store, collection, item("a", "red", (b"OLD",)))
     reader = store.reader()
     plain = reader._inputs

@@ -1,4 +1,4 @@
-"""Deletions of any size: gone at once, emptied between other writes, and the space is given back."""
+"""Deletions of any size take effect at once, run between other writes, and release their space."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class TestADeletedCollection:
         store = Store(tmp_path)
         collection = fill(store, "a", 120)
         store.close()
-        # What a kill leaves: the deletion is on disk, and a slice of the rows is gone.
+        # The state after a kill: the deletion is on disk, and a slice of the rows is deleted.
         connection = connect(tmp_path / FILE, cache_bytes=1 << 20)
         writes.delete_collection(connection, collection)
         writes.delete_rows(connection, [1, 2, 3])
@@ -95,7 +95,7 @@ class TestSpace:
     def test_of_deleted_rows_goes_back_to_the_disk(self, store: Store) -> None:
         fill(store, "kept", 20, text_bytes=2000)
         collection = fill(store, "large", 500, text_bytes=4000)
-        # What is in the log only is in the file after a checkpoint.
+        # A checkpoint copies the write-ahead log into the file.
         store.write(tidy)
         store.reader()._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         full = (store.directory / FILE).stat().st_size

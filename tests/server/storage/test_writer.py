@@ -1,4 +1,4 @@
-"""Writes that wait together share a commit; one that fails takes nothing with it; nobody waits for ever."""
+"""Writes that wait at the same time share a commit, a failed one does not affect others, and none waits forever."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from itemlens_server.storage.writer import Writer
 
 
 class Database:
-    """A file with one table, and how often its writer committed."""
+    """A file with one table, and the number of its writer's commits."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -42,7 +42,7 @@ class Database:
         self.writer.write(lambda c: c.execute("INSERT INTO t VALUES (?)", (value,)))
 
     def add_together(self, *runs: Callable[[sqlite3.Connection], object]) -> list[object]:
-        """Run writes that are all queued while the writer is held up; each one's result or error."""
+        """Run writes that are all queued while the writer is blocked. Return each result or error."""
         entered, go = threading.Event(), threading.Event()
 
         def hold(_: sqlite3.Connection) -> None:
@@ -88,7 +88,7 @@ def test_what_is_acknowledged_is_in_the_file(database: Database) -> None:
 def test_writes_that_wait_together_share_one_commit(database: Database) -> None:
     assert database.add_together(*(insert(n) for n in range(20))) == list(range(20))
     assert database.values() == list(range(20))
-    assert database.commits == 2  # that of the write that held the others up, and theirs
+    assert database.commits == 2  # one for the blocking write, and one for the others
 
 
 def test_a_write_that_fails_leaves_nothing_and_the_others_are_kept(database: Database) -> None:
@@ -131,7 +131,7 @@ def test_what_fails_after_the_commit_is_told_and_the_writer_goes_on(database: Da
 
 
 def test_a_rollback_that_fails_does_not_end_the_writer(database: Database) -> None:
-    # A disk so broken that even the rollback fails: the next write tries it again.
+    # The disk is so damaged that even the rollback fails. The next write repeats it.
     def break_it(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO t VALUES ('lost')")
         refuse = [True]
