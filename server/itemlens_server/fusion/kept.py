@@ -1,4 +1,4 @@
-"""What is kept of a query that was answered, so that its scores can be explained later."""
+"""The part of an answered query that is kept to explain its scores later."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ NOTHING = np.zeros(0, np.float32)
 
 @dataclass(frozen=True)
 class KeptAsking:
-    """An `Asking` without what the collection holds: head, rows, and all of the table that no explanation needs.
+    """An `Asking` without the data of the collection: head, rows, and the part of the table that explanations do not
+    need.
 
-    labels, item_ids: of the past items that it is made of; positions of its sources are numbers in these.
-    interests: without u, which is made again of the sources.
+    labels, item_ids: of its past items; the positions of its sources are indices into these
+    interests:        without u, which is computed again from the sources
     """
 
     query: Query
@@ -35,7 +36,7 @@ class KeptAsking:
 
     @staticmethod
     def of(asking: Asking, listed: Sequence[str]) -> KeptAsking:
-        """What to keep of `asking`. listed: ids of the items whose scores may be explained."""
+        """Return the part of `asking` to keep. listed: ids of the items whose scores may be explained."""
         snapshot = asking.snapshot
         sources = {id(source): source for interest in asking.interests for source in interest.sources}
         past = np.unique(np.concatenate([np.zeros(0, np.int64), *(s.positions for s in sources.values())]))
@@ -53,7 +54,7 @@ class KeptAsking:
         )
 
     def asking(self, collection: str, head: Head, rows: View) -> Asking:
-        """The asking as it was, over `rows`, which begin with those of `labels`."""
+        """Restore the `Asking` over `rows`, which begin with the rows of `labels`."""
         snapshot = Snapshot(collection, head, rows, self.item_to_item, np.zeros(0, np.int64))
         interests = tuple(replace(i, u=vector_of(i.sources, head, rows)) for i in self.interests)
         return Asking(snapshot, self.query, interests, self.shares, self.here, self.liked, frozenset(), ())

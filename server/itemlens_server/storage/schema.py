@@ -62,7 +62,9 @@ def set_up(connection: sqlite3.Connection) -> None:
     if version == FORMAT:
         return
     if version not in (0, 2):
-        raise FailedPrecondition(f"the store has format {version}; this server reads 2 and {FORMAT}")
+        raise FailedPrecondition(
+            f"the store has format {version}, but this server reads 2 and {FORMAT}: use a version that reads it"
+        )
     connection.execute("BEGIN IMMEDIATE")
     for statement in FROM_FORMAT_2 if version else TABLES:
         connection.execute(statement)

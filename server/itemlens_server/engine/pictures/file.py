@@ -139,7 +139,7 @@ def _open(data: bytes, max_pixels: int) -> ImageFile.ImageFile:
         wanted = f"send one of {', '.join(FORMATS)}"
         if name := _format_outside(data):
             raise PictureError(f"format not supported: {name}; {wanted}") from error
-        raise PictureError(f"not a picture, or its header is damaged: {wanted}, whole") from error
+        raise PictureError(f"not a picture, or its header is damaged: {wanted}, as a whole file") from error
     # A TIFF can list the same rows thousands of times. Up to four times is valid, for separate planes.
     covered = sum(
         (t.extents[2] - t.extents[0]) * (t.extents[3] - t.extents[1]) for t in image.tile if t.extents
