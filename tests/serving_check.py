@@ -9,9 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from support import spaces  # noqa: E402
-
-from support.serving import Server, sample_items  # noqa: E402
+from support import spaces
+from support.serving import Server, sample_items
 
 UNWANTED = {"torch", "transformers", "optimum", "pyarrow", "pytest"}
 
