@@ -7,12 +7,12 @@ import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_head import random_head
 
 from itemlens_server.engine.head_runner import HeadRunner
 from itemlens_server.engine.repository import Space
 from itemlens_server.fusion import graph
 from itemlens_server.fusion.head import Array, Head, unit
+from support.heads import random_head
 
 SEEDS = st.integers(0, 2**32 - 1)
 Raw = dict[str, list[Array]]
