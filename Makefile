@@ -9,7 +9,7 @@ space := $(subst ,, )
 # `CONSTRAINED=` installs the newest versions that the ranges allow.
 CONSTRAINED ?= -c constraints.txt
 TRIALS := tests/e2e/test_kills.py tests/e2e/test_fuzz.py tests/e2e/test_storms.py tests/server/engine/test_picture_mutations.py \
-  tests/server/services/test_equal_contents.py
+  tests/server/services/test_equal_contents.py tests/e2e/test_memory.py
 MODELS ?= models
 DEMO ?= demo
 
