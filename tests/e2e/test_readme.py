@@ -50,3 +50,19 @@ def test_every_document_that_is_linked_is_there() -> None:
     for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
             assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+FOLDERS = ("", "server", "server/itemlens_server", "exporter", "clients/bench")
+# Neighbours of a file that a row names before: `engine/pictures/` and then `file.py`.
+ANYWHERE = {
+    path.name for folder in ("server", "exporter", "clients") for path in (ROOT / folder).rglob("*.py")
+}
+
+
+def test_every_module_that_a_document_names_is_there() -> None:
+    for document in (ROOT / "docs").glob("*.md"):
+        for name in re.findall(r"`([\w/]+\.(?:py|proto))`", document.read_text(encoding="utf-8")):
+            if "/" in name:
+                assert any((ROOT / folder / name).exists() for folder in FOLDERS), f"{document.name}: {name}"
+            else:
+                assert name in ANYWHERE, f"{document.name}: {name}"
