@@ -1,4 +1,4 @@
-"""Puts the server together, runs it, and stops it. The only module that knows all the others."""
+"""Assemble, run and stop the server. The only module that imports all the others."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ from itemlens_server.storage.store import Store
 log = logging.getLogger("itemlens")
 SERVICES = (ITEM_LENS, CATALOG)
 MAINTENANCE_SECONDS = 1.0
-# How long threads get to end after the last call: what they still do is for nobody.
+# The time for threads to end after the last call. No caller waits for their work.
 END_SECONDS = 1.0
 SWITCH_SECONDS = 0.0005
 
 
 class Server:
-    """A server that is up once constructed, and serves after `start`."""
+    """A server. The constructor loads everything; `start` begins to serve."""
 
     def __init__(self, settings: Settings, tune: bool = False, observer: Observer | None = None) -> None:
-        """Load models and store. `tune`: measure anew how encoders run best on this machine. `observer` is told of
-        calls and batches.
+        """Load models and store. `tune`: measure again the fastest way to run the encoders on this machine.
+        `observer` receives calls and batches.
 
         Raises:
             ItemlensError: something is missing or does not fit; the message says what to run.
         """
         self._settings = settings
         observer = observer or NullObserver()
-        # First what fails at once: loading the models takes seconds.
+        # Checks that fail at once come first, because loading the models takes seconds.
         Address.parse(settings.listen).check_free()
         self.store = Store(
             settings.data,
@@ -70,7 +70,7 @@ class Server:
         self.catalogue.load()
         self.use_cases = UseCases.over(self.catalogue, self.encoder, settings)
         self._pool = ThreadPoolExecutor(settings.rpc_threads, "rpc")
-        # Threads that mostly compute would take the interpreter and the caches from each other: as many as can run.
+        # More computing threads than processors would only compete for the interpreter and the CPU caches.
         self._computing = ThreadPoolExecutor(settings.thread_count(), "compute")
 
         def add_services(server: grpc.aio.Server, streams: OpenStreams) -> None:
@@ -88,10 +88,10 @@ class Server:
             )  # fmt: skip
 
     def start(self) -> int:
-        """Begin to serve; the port.
+        """Start serving, and return the port.
 
         Raises:
-            FailedPrecondition: the address is taken.
+            FailedPrecondition: the address is in use.
         """
         port = self._grpc_server.start()
         self._maintenance.start()
@@ -99,10 +99,10 @@ class Server:
         return port
 
     def stop(self) -> bool:
-        """Drain: no new calls, running ones get `drain_seconds`; then close the store.
+        """Refuse new calls, give running ones `drain_seconds` to finish, then close the store.
 
         Returns:
-            Whether all threads have ended. Else some still work for nobody, and end with the process.
+            Whether all threads have ended. The rest do work that no caller waits for, and end with the process.
         """
         self._stopping.set()
         self._grpc_server.stop(self._settings.drain_seconds)
@@ -111,7 +111,7 @@ class Server:
         ending.join(END_SECONDS)
         self.store.finish_writes()
         if ending.is_alive():
-            log.warning("stopped; a graph build or a batch that was not done is given up")
+            log.warning("stopped; an unfinished graph build or batch is abandoned")
             return False
         self.store.close()
         log.info("stopped")
@@ -130,7 +130,7 @@ class Server:
             try:
                 while self.catalogue.maintain() and not self._stopping.is_set():
                     pass
-            except Exception:  # derived state; the next round tries again
+            except Exception:  # only derived state is missing; the next round tries again
                 log.exception("maintenance failed")
 
 
@@ -148,7 +148,7 @@ class _JsonFormatter(logging.Formatter):
 
 
 def configure_logging(form: str) -> None:
-    """Log to standard error, a line a record."""
+    """Log to standard error, one line per record."""
     handler = logging.StreamHandler()
     handler.setFormatter(
         _JsonFormatter() if form == "json" else logging.Formatter("%(asctime)s %(levelname)-7s %(message)s")
@@ -157,29 +157,29 @@ def configure_logging(form: str) -> None:
 
 
 def serve(settings: Settings, signals: StopSignals, tune: bool = False) -> None:
-    """Run a server until SIGTERM or SIGINT; a second one ends the drain. `tune` as for `Server`.
+    """Run a server until SIGTERM or SIGINT. A second signal ends the drain. `tune`: see `Server`.
 
-    Does not return where a thread would keep the process.
+    If a thread still runs at the end, the process exits here.
 
     Raises:
-        ItemlensError: it cannot start.
+        ItemlensError: the server cannot start.
     """
     configure_logging(settings.log)
     warn_of_unknown_variables()
-    # An encoder's thread that comes back from a batch waits for the interpreter at most so long: at Python's 5 ms a
-    # processor would be idle for a tenth of the time while calls are tokenised beside it.
+    # The longest wait of an encoder's thread for the interpreter after a batch. With Python's default of 5 ms, a
+    # processor was idle for a tenth of the time while other threads tokenised.
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         server = signals.run(lambda: Server(settings, tune))
     except Stopped:
         log.info("stopped while starting")
         _exit(0)
-    # What is loaded by now stays: the collector need not look at it again.
+    # The objects loaded by now stay for the life of the process, so the garbage collector can skip them.
     gc.collect()
     gc.freeze()
     server.start()
     signals.wait()
-    log.info("draining; a second signal ends it at once")
+    log.info("draining; a second signal stops the server at once")
     try:
         if not signals.run(server.stop):
             _exit(0)

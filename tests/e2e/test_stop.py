@@ -81,7 +81,7 @@ def test_watches_and_streams_that_wait_for_their_callers_end_at_once(tiny: Tiny,
         # Assert
         assert [reply.status for reply in watch] == [health_pb2.HealthCheckResponse.NOT_SERVING]
         for stream in (upload, unused, reflection):
-            with pytest.raises(grpc.RpcError, match="send again what was not acknowledged"):
+            with pytest.raises(grpc.RpcError, match="send unacknowledged requests again"):
                 next(stream)
             assert stream.code() is grpc.StatusCode.UNAVAILABLE
         assert server.wait() == 0

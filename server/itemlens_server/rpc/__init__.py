@@ -1,1 +1,1 @@
-"""gRPC: decode a message, call a use case, encode its result. One module a group of RPCs."""
+"""gRPC: decode a message, call a use case, encode its result. Each group of RPCs has its own module."""

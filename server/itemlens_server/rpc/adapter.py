@@ -1,7 +1,7 @@
-"""The frame in which every call runs: how many may be open, where each is worked on, and who is told of it.
+"""The frame of every call: the limit of open calls, the thread that runs the handler, and the observer.
 
-Calls are taken in by one event loop. `unary` and `stream` have their handler work in a thread of the pool;
-`unary_on_loop` is for a coroutine, which must not block.
+One event loop accepts the calls. `unary` and `stream` run their handler in a thread of the pool; `unary_on_loop` is
+for a coroutine, which must not block.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ Response = TypeVar("Response", bound=Message)
 Handler = Callable[[Request, CallContext], Response]
 Coroutine = Callable[[Request, CallContext], Awaitable[Response]]
 
-# How long after the end of a stream's requests it may turn out that its caller has hung up.
+# The time after the end of a stream's requests in which gRPC may report that the caller cancelled.
 HANG_UP_SECONDS = 0.002
 
-# A caller who hangs up so shortly before the deadline does so because of it.
+# A cancellation this close to the deadline is taken for the deadline.
 DEADLINE_SECONDS = 0.05
 
-# The handler of a method, once the method's full name is known.
+# Returns the handler of a method for the method's full name.
 Method: TypeAlias = "Callable[[str], grpc.RpcMethodHandler[Received, Any]]"  # generic in its stubs only
 
 
 class RpcAdapter:
-    """Makes methods of handlers.
+    """Turns handlers into gRPC methods.
 
-    At most `max_calls` are open at a time, beside streams, which `streams` bounds. Bulk calls and streams work in half
-    the threads of the pool, the others wait their turn. No reply is larger than `max_message_bytes`. `observer` is told
-    of every call.
+    At most `max_calls` calls are open at a time, without streams, which `streams` bounds. Bulk calls and streams use at
+    most half of the pool's threads and wait for a free one. No reply is larger than `max_message_bytes`. `observer`
+    receives every call.
     """
 
     def __init__(self, pool: Executor, settings: Settings, streams: OpenStreams, observer: Observer) -> None:
@@ -68,7 +68,7 @@ class RpcAdapter:
         request_type: type[Request],
         priority: Priority = Priority.INTERACTIVE,
     ) -> Method:
-        """A method with one request and one response, which `handler` makes in a thread."""
+        """A method with one request and one response, which `handler` returns in a thread."""
         return self.unary_on_loop(self._in_thread(handler), request_type, priority)
 
     def unary_on_loop(
@@ -77,7 +77,7 @@ class RpcAdapter:
         request_type: type[Request],
         priority: Priority = Priority.INTERACTIVE,
     ) -> Method:
-        """The same, made by a coroutine on the event loop."""
+        """A method with one request and one response, which a coroutine on the event loop returns."""
 
         async def run(method: str, received: Received, context: Context) -> bytes:
             with self._observed(method, context) as exchange:
@@ -95,7 +95,7 @@ class RpcAdapter:
         failed: Callable[[ItemlensError], Response],
         request_type: type[Request],
     ) -> Method:
-        """A bulk method: a response for each request, in order. A wrong request fails alone, as `failed` says."""
+        """A bulk method: a response for each request, in order. The response to a wrong request is from `failed`."""
         work = self._in_thread(handler)
 
         async def run(method: str, requests: AsyncIterator[Received], context: Context) -> None:
@@ -105,7 +105,7 @@ class RpcAdapter:
                         while (received := await self._streams.read(requests)) is not None:
                             reply = await answer(received, call, exchange)
                             await self._streams.write(context.write(reply))
-                        # If the caller has hung up, gRPC ends the requests, too, and cancels this a moment later.
+                        # If the caller cancelled, gRPC first ends the requests, and cancels this task a moment later.
                         await asyncio.sleep(HANG_UP_SECONDS)
                 except Exception as error:
                     await fail(context, error, exchange)
@@ -114,7 +114,7 @@ class RpcAdapter:
             try:
                 return await self._answer(work, received, call, exchange)
             except (DeadlineExceeded, Cancelled, Overloaded, StorageFull):
-                raise  # these are of the stream or the server, not of the request
+                raise  # these concern the stream or the server, not the request
             except ItemlensError as error:
                 data = failed(error).SerializeToString()
                 exchange.response_bytes += len(data)
@@ -126,12 +126,12 @@ class RpcAdapter:
 
     @contextmanager
     def _observed(self, method: str, context: Context) -> Iterator[Exchange]:
-        """Tells the observer of a call, however it ends."""
+        """Report a call to the observer, whatever its end."""
         started, exchange = time.monotonic(), Exchange()
         self._observer.call_started(method)
         try:
             yield exchange
-        except asyncio.CancelledError:  # by gRPC, since the caller waits no longer
+        except asyncio.CancelledError:  # by gRPC, because the caller no longer waits
             remaining = context.time_remaining()
             late = remaining is not None and remaining < DEADLINE_SECONDS
             exchange.code = "DEADLINE_EXCEEDED" if late else "CANCELLED"
@@ -144,7 +144,7 @@ class RpcAdapter:
 
     @contextmanager
     def _calling(self, context: Context, priority: Priority) -> Iterator[CallContext]:
-        """The call, counted as open until it ends."""
+        """The call's context. The call counts as open until it ends."""
         if self._open >= self._max_calls:
             raise Overloaded(f"{self._open} calls are open already", retry_seconds=0.25)
         self._open += 1
@@ -156,7 +156,7 @@ class RpcAdapter:
 
     def _in_thread(self, handler: Handler[Request, Response]) -> Coroutine[Request, Response]:
         def run(request: Request, call: CallContext) -> Response:
-            call.check()  # it may have waited for the thread
+            call.check()  # it may have ended while it waited for the thread
             return handler(request, call)
 
         async def work(request: Request, call: CallContext) -> Response:
@@ -177,8 +177,8 @@ class RpcAdapter:
         data = (await work(request, call)).SerializeToString()
         if len(data) > self.max_bytes:
             raise InvalidArgument(
-                f"the answer would have {len(data)} bytes, more than the {self.max_bytes} of a message: "
-                "ask for less at once"
+                f"the reply would have {len(data)} bytes; a message may have {self.max_bytes}; "
+                "ask for less in one call"
             )
         exchange.response_bytes += len(data)
         return data
@@ -186,7 +186,7 @@ class RpcAdapter:
 
 @contextmanager
 def _ended(call: CallContext) -> Iterator[CallContext]:
-    """The call, which ends with its answer, or when the caller hangs up."""
+    """The call's context. The call ends with its reply, or when the caller cancels it."""
     try:
         yield call
     finally:

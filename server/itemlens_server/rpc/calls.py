@@ -1,4 +1,4 @@
-"""One call as gRPC has it: reading its request and its metadata, and ending it with an error's status."""
+"""One gRPC call: parse its request and metadata, and end it with the status of an error."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from itemlens_server.services import CallContext, Priority
 
 log = logging.getLogger(__name__)
 
-# grpc gives a huge number of seconds where the caller set no deadline.
+# grpc returns a huge number of seconds if the caller set no deadline.
 NO_DEADLINE_SECONDS = 1e6
 
-# Metadata by which a caller says who it is and how urgent its calls are.
+# Metadata keys for the caller's name and the priority of a call.
 CALLER_KEY = "itemlens-caller"
 PRIORITY_KEY = "itemlens-priority"
 PRIORITIES = {"interactive": Priority.INTERACTIVE, "bulk": Priority.BULK}
@@ -31,7 +31,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Received(NamedTuple):
-    """What the bytes of a request were read as: the request, or an error."""
+    """A parsed request, or the error of bytes that are not one. size: number of bytes."""
 
     request: Any
     size: int
@@ -39,7 +39,7 @@ class Received(NamedTuple):
 
 @dataclass
 class Exchange:
-    """What the observer will be told of a call."""
+    """The observer's data on a call."""
 
     code: str = "OK"
     request_bytes: int = 0
@@ -47,23 +47,23 @@ class Exchange:
 
 
 def parser(request_type: type[Message]) -> Callable[[bytes], Received]:
-    """Reads a request. Bytes that are none become an error, which is the caller's and not INTERNAL as grpc has it."""
+    """A parser of requests. For bytes that are not a request it returns InvalidArgument; grpc would answer INTERNAL."""
 
     def parse(data: bytes) -> Received:
         try:
             return Received(request_type.FromString(data), len(data))
         except DecodeError as error:
-            refusal = InvalidArgument(f"the bytes are no {request_type.DESCRIPTOR.name}: {error}")
+            refusal = InvalidArgument(f"the bytes are not a {request_type.DESCRIPTOR.name}: {error}")
             return Received(refusal, len(data))
 
     return parse
 
 
 def said(received: Received) -> Any:
-    """The request.
+    """The parsed request.
 
     Raises:
-        InvalidArgument: the bytes were none.
+        InvalidArgument: the bytes were not a request.
     """
     if isinstance(received.request, InvalidArgument):
         raise received.request
@@ -71,23 +71,23 @@ def said(received: Received) -> Any:
 
 
 def check_reply(size: int, most: int, done: int, asked: int, field: str) -> None:
-    """Check the `size` of a reply to the first `done` of the entries that `field` asks for.
+    """Check the `size` in bytes of a reply to the first `done` of the `asked` entries of `field`.
 
     Raises:
-        InvalidArgument: it is larger than a message may be.
+        InvalidArgument: the reply is larger than a message may be (`most`).
     """
     if size > most:
         raise InvalidArgument(
-            f"the answer to the first {done} of {asked} has {size} bytes already, and a message may have {most}: "
-            "ask for fewer at once", field,
+            f"the reply to the first {done} of {asked} entries has {size} bytes already; a message may have {most}; "
+            "ask for fewer in one call", field,
         )  # fmt: skip
 
 
 def call_context(context: Context, priority: Priority) -> CallContext:
-    """Who calls, how urgently (`priority`, if the caller does not say), and how long.
+    """The call's context: caller, priority (default: `priority`), deadline.
 
     Raises:
-        InvalidArgument: the metadata names no priority.
+        InvalidArgument: the priority in the metadata is unknown.
     """
     remaining = context.time_remaining()
     seconds = remaining if remaining is not None and remaining < NO_DEADLINE_SECONDS else None
@@ -103,21 +103,21 @@ def call_context(context: Context, priority: Priority) -> CallContext:
 
 
 async def fail(context: Context, error: Exception, exchange: Exchange) -> NoReturn:
-    """End the call with the status of `error`. The text of an unexpected error stays in the log."""
+    """End the call with the status of `error`. The text of an unexpected error goes to the log only."""
     if isinstance(error, ItemlensError):
         status = status_of(error)
         exchange.code = code_pb2.Code.Name(status.code)
         await context.abort_with_status(rpc_status.to_status(status))
-    elif isinstance(error, grpc.aio.BaseError):  # of gRPC itself: the call is over
+    elif isinstance(error, grpc.aio.BaseError):  # from gRPC itself: the call is over
         exchange.code = "CANCELLED"
         raise error
-    else:  # a fault of ours: the caller gets a number, the log under that number gets the rest
+    else:  # a bug of the server: the caller gets a number, and the log has the details under it
         exchange.code, number = "INTERNAL", secrets.token_hex(4)
         log.error("internal error %s", number, exc_info=error)
-        await context.abort(grpc.StatusCode.INTERNAL, f"internal error {number}; the server's log says more")
+        await context.abort(grpc.StatusCode.INTERNAL, f"internal error {number}; see the server's log")
     raise AssertionError("abort raises")
 
 
 def not_of_gone_callers(record: logging.LogRecord) -> bool:
-    """Filters gRPC's log: that an answer could not be sent, since its caller is gone, is no fault."""
+    """Filter of gRPC's log: a reply that could not be sent because the caller is gone is not an error."""
     return not (record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError))

@@ -1,4 +1,4 @@
-"""Catalog's calls about collections."""
+"""Catalog's calls on collections."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from itemlens_server.services import CallContext, Catalogue, Collection
 
 @dataclass(frozen=True)
 class Collections:
-    """Make, look up, move and delete collections."""
+    """Create, get, list, move and delete collections."""
 
     catalogue: Catalogue
 
     def create(
         self, request: catalog_pb2.CreateCollectionRequest, call: CallContext
     ) -> catalog_pb2.CreateCollectionResponse:
-        """A new one."""
+        """Create a collection."""
         collection = self.catalogue.create(request.name, request.space, request.allow_existing)
         return catalog_pb2.CreateCollectionResponse(collection=self._message(collection))
 
     def get(
         self, request: catalog_pb2.GetCollectionRequest, call: CallContext
     ) -> catalog_pb2.GetCollectionResponse:
-        """One."""
+        """Return one collection."""
         collection = self.catalogue.collection(request.name)
         return catalog_pb2.GetCollectionResponse(collection=self._message(collection))
 
     def list(
         self, request: catalog_pb2.ListCollectionsRequest, call: CallContext
     ) -> catalog_pb2.ListCollectionsResponse:
-        """All."""
+        """Return all collections."""
         collections = self.catalogue.collections()
         return catalog_pb2.ListCollectionsResponse(collections=[self._message(c) for c in collections])
 
     def update(
         self, request: catalog_pb2.UpdateCollectionRequest, call: CallContext
     ) -> catalog_pb2.UpdateCollectionResponse:
-        """Move one to another space."""
+        """Move a collection to another space."""
         collection = self.catalogue.move(request.name, request.space)
         return catalog_pb2.UpdateCollectionResponse(collection=self._message(collection))
 
     def delete(
         self, request: catalog_pb2.DeleteCollectionRequest, call: CallContext
     ) -> catalog_pb2.DeleteCollectionResponse:
-        """Delete one."""
+        """Delete a collection."""
         self.catalogue.delete(request.name)
         return catalog_pb2.DeleteCollectionResponse()
 

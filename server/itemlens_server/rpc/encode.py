@@ -15,7 +15,7 @@ from itemlens_server.services import BatchEncoder, BatchRow, CallContext
 
 @dataclass(frozen=True)
 class Encode:
-    """Texts and pictures to vectors, a matrix a channel."""
+    """Encode texts and pictures to vectors, as one matrix per channel."""
 
     encoder: BatchEncoder
     pool: Executor

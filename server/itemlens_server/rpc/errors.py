@@ -1,4 +1,4 @@
-"""The one table from errors to gRPC statuses."""
+"""The table that maps errors to gRPC statuses."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ CODES: dict[type[ItemlensError], int] = {
 }
 
 
-# An error travels in headers, of which gRPC's clients take 8 KiB: the message twice, each of its bytes as three or as
-# four thirds.
+# An error is sent in headers, which gRPC's clients limit to 8 KiB. They hold the message twice: once with up to three
+# bytes for each byte (percent-encoding), once with 4/3 bytes for each byte (Base64).
 MESSAGE_BYTES, NAME_BYTES = 1000, 300
 
 
 def cut(text: str, most: int) -> str:
-    """`text`, in at most so many bytes of UTF-8."""
+    """`text`, cut to at most `most` bytes of UTF-8."""
     data = text.encode(errors="replace")
     return text if len(data) <= most else data[: most - 3].decode(errors="ignore") + "..."
 
 
 def code_of(error: ItemlensError) -> int:
-    """The canonical code of an error."""
+    """The gRPC status code of an error."""
     return next(code for kind, code in CODES.items() if isinstance(error, kind))
 
 
@@ -63,7 +63,7 @@ def item_status(error: ItemlensError | None, field: str = "") -> common_pb2.Item
 
 
 def status_of(error: ItemlensError) -> status_pb2.Status:
-    """The rich status of a whole call."""
+    """The status of a whole call, with google.rpc details."""
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
     if isinstance(error, InvalidArgument):
         violation = error_details_pb2.BadRequest.FieldViolation(

@@ -13,7 +13,7 @@ from itemlens_server.services import CallContext, Catalogue, EventRecord
 
 @dataclass(frozen=True)
 class RecordEvents:
-    """Add what users did."""
+    """Record user events."""
 
     catalogue: Catalogue
 
@@ -28,7 +28,7 @@ class RecordEvents:
 
 @dataclass(frozen=True)
 class DeleteUser:
-    """Delete all that is known of a user, remembered recommendations included."""
+    """Delete all data of a user, including kept recommendations."""
 
     catalogue: Catalogue
 

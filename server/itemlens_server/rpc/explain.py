@@ -29,7 +29,7 @@ HEAT_MAPS: dict[int, HeatMapFormat] = {
 
 @dataclass(frozen=True)
 class Explain:
-    """Why items get their scores."""
+    """Explain the scores of items."""
 
     explainer: Explainer
     max_bytes: int

@@ -14,7 +14,7 @@ from itemlens_server.services import CallContext, FusedInput, FuseInput, Fuser
 
 @dataclass(frozen=True)
 class Fuse:
-    """What is known of items to h, or what is asked for to u."""
+    """Fuse the contents and vectors of items to h, or of queries to u."""
 
     fuser: Fuser
 

@@ -1,4 +1,4 @@
-"""Catalog's calls about items."""
+"""Catalog's calls on items."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from itemlens_server.rpc.errors import item_status
 from itemlens_server.services import CallContext, Catalogue, ItemInput, Space, StoredItem, stored_content
 
 DEFAULT_PAGE, LARGEST_PAGE = 100, 1000
-# A label, which is what SQLite holds in 8 bytes, in hexadecimal.
+# A label in hexadecimal: a signed 64-bit integer of SQLite.
 PAGE_TOKEN = re.compile(r"[1-9a-f][0-9a-f]{0,14}")
-# A page that has grown so large ends early: it must fit into a message.
+# A page ends early at this size, because it must fit into a message.
 PAGE_BYTES = 8 << 20
 
 
@@ -38,7 +38,7 @@ class UpsertItems:
 
 @dataclass(frozen=True)
 class GetItems:
-    """Items by id."""
+    """Return items by id."""
 
     catalogue: Catalogue
     max_bytes: int
@@ -70,7 +70,7 @@ class GetItems:
 
 @dataclass(frozen=True)
 class ListItems:
-    """All items, page by page."""
+    """Return all items, page by page."""
 
     catalogue: Catalogue
 
@@ -117,12 +117,12 @@ def _item(message: catalog_pb2.Item) -> ItemInput:
 
 
 def _after(page_token: str) -> int:
-    """The label that a page begins behind."""
+    """The label after which a page begins."""
     if not page_token:
         return 0
     if not PAGE_TOKEN.fullmatch(page_token):
         raise InvalidArgument(
-            "not a page token of ListItems; give the last page's next_page_token", "page_token"
+            "not a page token of ListItems; give next_page_token of the last page", "page_token"
         )
     return int(page_token, 16)
 

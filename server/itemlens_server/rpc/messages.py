@@ -1,4 +1,4 @@
-"""Between the contract's messages and the values of the services: nothing is checked or computed here."""
+"""Conversion between proto messages and the services' values. Nothing is checked or computed here."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ROLES = {
 
 
 class Decoded(Sequence[T]):
-    """Messages, decoded as they are read: a use case first refuses what is too long, which must cost nothing."""
+    """Messages that are decoded on access, so that a use case can refuse a batch that is too long at no cost."""
 
     def __init__(self, messages: Sequence[M], decode: Callable[[M], T]) -> None:
         self._messages, self._decode = messages, decode
@@ -61,7 +61,7 @@ class Decoded(Sequence[T]):
 
 
 def content(message: common_pb2.Content) -> Content:
-    """A content, in whichever field it is."""
+    """The content of a message, from the field that is set."""
     field = message.WhichOneof("value")
     return Content(message.channel, field, getattr(message, field)) if field else Content(message.channel)
 
@@ -75,18 +75,18 @@ def content_message(content: Content) -> common_pb2.Content:
 
 
 def purpose(value: itemlens_pb2.Purpose.ValueType) -> Literal["query", "item"]:
-    """What a content is for; an item where nothing is said."""
+    """The purpose of a content; "item" if it is unspecified."""
     return "query" if value == itemlens_pb2.PURPOSE_QUERY else "item"
 
 
 def vector(message: common_pb2.Vector) -> VectorInput:
-    """A vector as it came."""
+    """A vector as sent, unchecked."""
     role = ROLES.get(message.role, "")
     return VectorInput(message.data, message.dimension, role, message.space_id, message.channel)
 
 
 def query(message: common_pb2.UserSide) -> QueryRequest:
-    """Who or what is asking."""
+    """The query of a UserSide message."""
     given = QueryRequest()
     return QueryRequest(
         Decoded(message.history, _interaction),
@@ -103,7 +103,7 @@ def query(message: common_pb2.UserSide) -> QueryRequest:
 
 
 def changes(messages: Sequence[common_pb2.ChannelWeight]) -> Sequence[tuple[str, ChannelChange]]:
-    """A caller's changes to channel weights, with their channels."""
+    """The changes to channel weights, each with its channel."""
     return Decoded(messages, _change)
 
 
@@ -131,7 +131,7 @@ def one_vector(v: Array, role: common_pb2.VectorRole.ValueType, space_id: str) -
 
 
 def warnings(noticed: Iterable[Warning], field: str = "") -> list[common_pb2.Warning]:
-    """Warnings as messages; `field` is the path of what they are about."""
+    """Warnings as messages. `field` is the path of the input in the request."""
     return [
         common_pb2.Warning(
             reason=w.reason, message=w.message, field=".".join(name for name in (field, w.field) if name)
@@ -141,7 +141,7 @@ def warnings(noticed: Iterable[Warning], field: str = "") -> list[common_pb2.War
 
 
 def part(p: Part) -> common_pb2.Part:
-    """One summand of a score."""
+    """A part of a score as a message."""
     return common_pb2.Part(
         kind=common_pb2.PartKind.Value(f"PART_KIND_{p.kind}"), channel=p.channel, value=p.value, predicted=p.imputed,
         past_item_id=p.past_item_id, source_channel=p.source_channel, text=p.text, start=p.start, end=p.end,
@@ -150,7 +150,7 @@ def part(p: Part) -> common_pb2.Part:
 
 
 def write_results(outcomes: Sequence[WriteOutcome], field: str) -> list[catalog_pb2.WriteResult]:
-    """How each entry of a write went."""
+    """The result of each entry of a write, as messages."""
     return [
         catalog_pb2.WriteResult(
             id=outcome.id,
@@ -162,17 +162,17 @@ def write_results(outcomes: Sequence[WriteOutcome], field: str) -> list[catalog_
 
 
 def seconds(time: Timestamp) -> float:
-    """Seconds since 1970; infinite where the nanoseconds are none."""
+    """Seconds since 1970; infinite if the nanoseconds are out of range."""
     return time.seconds + time.nanos / 1e9 if 0 <= time.nanos < 10**9 else float("inf")
 
 
 def attributes(struct: Struct) -> dict[str, Any]:
-    """Attributes as plain values. Unlike json_format it takes NaN, which is refused for that item only."""
+    """Attributes as plain values. Unlike json_format, this accepts NaN, which is then refused for that item only."""
     return {key: _attribute(value) for key, value in struct.fields.items()}
 
 
 def set_attributes(item: catalog_pb2.Item, values: Mapping[str, Any]) -> None:
-    """The same back."""
+    """Set the attributes of an item message from plain values."""
     if values:
         item.attributes.update(dict(values))
 

@@ -21,7 +21,7 @@ from itemlens_server.services import (
 
 @dataclass(frozen=True)
 class Recommend:
-    """The best items for a user or a query. What waits is done in `pool`, ranking in `computing`."""
+    """Return the best items for a user or a query. Blocking work runs in `pool`, ranking in `computing`."""
 
     recommender: Recommender
     pool: Executor

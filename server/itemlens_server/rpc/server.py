@@ -1,4 +1,4 @@
-"""The gRPC server: one event loop, in a thread of its own, that takes calls in and sends answers out."""
+"""The gRPC server: one event loop in its own thread, which accepts calls and sends replies."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from itemlens_server.rpc.calls import not_of_gone_callers
 from itemlens_server.rpc.standard import Health, Reflection
 from itemlens_server.rpc.streams import OpenStreams
 
-# The pings of a client's keepalive that are taken: gRPC's own bound, 5 minutes, ends streams that are idle.
+# The shortest interval of keepalive pings that is accepted. gRPC's default, 5 minutes, would end idle streams.
 PING_SECONDS = 5
 
-# Calls that wait until the event loop accepts them. From the first bound on gRPC drops calls at random, with CANCELLED,
-# so a burst of 8,000 honest calls must stay below it. The limit of streams a connection bounds what resets can cost.
+# Bounds of the calls that wait until the event loop accepts them. Above the first, gRPC drops calls at random, with
+# CANCELLED, so a burst of 8,000 honest calls must stay below it. The limit of streams per connection bounds the cost of
+# resets.
 PENDING_CALLS, MOST_PENDING_CALLS = 10_000, 16_000
 
 
@@ -44,7 +45,7 @@ class GrpcServer:
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", settings.max_message_bytes),
             ("grpc.so_reuseport", 0),
-            # A caller whose machine is gone, without a word, must not be waited for for ever.
+            # Keepalive pings end the connection of a caller whose machine is gone without closing it.
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
             ("grpc.http2.min_ping_interval_without_data_ms", PING_SECONDS * 1000),
@@ -60,16 +61,16 @@ class GrpcServer:
         self._thread = threading.Thread(target=self._run, name="grpc", daemon=True)
 
     def start(self) -> int:
-        """Begin to serve; the port.
+        """Start serving, and return the port.
 
         Raises:
-            FailedPrecondition: the address is taken.
+            FailedPrecondition: the address is in use.
         """
         self._thread.start()
         return self._port.result()
 
     def stop(self, drain_seconds: float) -> None:
-        """No new calls; streams end between two requests, and running calls get `drain_seconds` to finish."""
+        """Refuse new calls, end streams between two requests, and give running calls `drain_seconds` to finish."""
         self._stop(drain_seconds)
         if self._thread.is_alive():
             self._thread.join()
@@ -81,7 +82,7 @@ class GrpcServer:
             except BaseException as error:
                 if self._port.done():
                     raise
-                self._port.set_exception(error)  # to who waits in `start`
+                self._port.set_exception(error)  # for the caller of `start`
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
@@ -94,9 +95,7 @@ class GrpcServer:
         try:
             port = server.add_insecure_port(self._listen)
         except RuntimeError as error:
-            raise FailedPrecondition(
-                f"cannot listen on {self._listen}: {error}; give --listen another address"
-            ) from error
+            raise FailedPrecondition(f"cannot listen on {self._listen}: {error}; change --listen") from error
         await server.start()
 
         def stop(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The two services of the contract, method by method."""
+"""The methods of the two gRPC services."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def catalog_methods(adapter: RpcAdapter, use: UseCases) -> Methods:
 def register(
     server: grpc.aio.Server, adapter: RpcAdapter, use: UseCases, pool: Executor, computing: Executor
 ) -> None:
-    """Add both services to `server`; what waits is done in `pool`, ranking in `computing`."""
+    """Add both services to `server`. Blocking work runs in `pool`, ranking in `computing`."""
     for service, methods in (
         (ITEM_LENS, item_lens(adapter, use, pool, computing)),
         (CATALOG, catalog_methods(adapter, use)),

@@ -11,7 +11,7 @@ from itemlens_server.services import CallContext, Catalogue, ContentEncoder, Enc
 
 @dataclass(frozen=True)
 class GetSpace:
-    """What a space can do."""
+    """Return the channels and dimensions of a space."""
 
     catalogue: Catalogue
 
@@ -34,7 +34,7 @@ class GetSpace:
 
 @dataclass(frozen=True)
 class GetStatistics:
-    """What the encoders of a space have done."""
+    """Return the statistics of a space's encoders."""
 
     catalogue: Catalogue
     encoder: ContentEncoder

@@ -18,15 +18,15 @@ Status = health_pb2.HealthCheckResponse
 
 
 class Health:
-    """What health says of `services`. The library's servicer keeps watchers beyond the stop, waits for slow ones, and
-    answers bytes that are no request with UNKNOWN."""
+    """The health service for `services`. It replaces the library's servicer, which keeps watches open after the stop,
+    waits for slow watchers, and answers malformed requests with UNKNOWN."""
 
     def __init__(self, services: Sequence[str]) -> None:
         self._services = frozenset(["", *services])
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Say NOT_SERVING from now on, and end the watches."""
+        """Report NOT_SERVING from now on, and end the watches."""
         self._stopping.set()
 
     def handlers(self) -> grpc.GenericRpcHandler:
@@ -43,7 +43,9 @@ class Health:
         try:
             request = said(received)
             if request.service not in self._services:
-                raise NotFound(f"no service {quoted(request.service)}", "service", request.service, "service")
+                raise NotFound(
+                    f"there is no service {quoted(request.service)}", "service", request.service, "service"
+                )
             return bytes(self._status().SerializeToString())
         except Exception as error:
             await fail(context, error, Exchange())
@@ -72,7 +74,7 @@ class Health:
 
 
 class Reflection:
-    """The library's reflection of `services`, over streams that end like the others."""
+    """The library's reflection of `services`, over streams that the server can end."""
 
     def __init__(self, services: Sequence[str], streams: OpenStreams) -> None:
         self._servicer = reflection.aio.ReflectionServicer(services)

@@ -1,4 +1,4 @@
-"""The streams that are open: how many there may be, how long one may be idle, and their end when the server stops."""
+"""The open streams: their limit, the limit of idle time, and their end when the server stops."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from itemlens_server.errors import Overloaded, Unavailable
 
 T = TypeVar("T")
 
-STOPPING = "the server is stopping; send again what was not acknowledged, to another server or later"
+STOPPING = "the server is stopping; send unacknowledged requests again, later or to another server"
 
 
 @dataclass(eq=False)
 class _Wait:
-    """A stream that waits for its caller. `why`: what the caller is told if the wait ends early."""
+    """A stream that waits for its caller. `why`: message of the error if the wait ends early."""
 
     timer: asyncio.Timeout
     reading: bool
@@ -30,10 +30,10 @@ class _Wait:
 
 
 class OpenStreams:
-    """Counts open streams and knows which of them wait for their caller.
+    """Counts open streams, and tracks which of them wait for their caller.
 
-    A stream that waits takes memory, but no thread and none of the calls that may be open. Where `most` streams are
-    open, the one that has waited longest is ended for a new one: a caller with many idle streams locks nobody out.
+    A waiting stream takes memory, but no thread, and does not count as an open call. When `most` streams are open, a
+    new one ends the stream that has waited longest, so that a caller with many idle streams cannot lock others out.
     """
 
     def __init__(self, most: int, idle_seconds: float) -> None:
@@ -46,7 +46,7 @@ class OpenStreams:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Counts one stream.
+        """Count one stream as open for the duration of the block.
 
         Raises:
             Overloaded: `most` are open, and none of them waits.
@@ -63,22 +63,22 @@ class OpenStreams:
         """The next request; None at the end.
 
         Raises:
-            Unavailable: the server stops, the caller was idle for too long, or another stream needs the room.
+            Unavailable: the server stops, the caller was idle for too long, or a new stream replaces this one.
         """
         if self._stopping:
             raise Unavailable(STOPPING)
         return await self._wait(anext(requests, None), reading=True)
 
     async def write(self, sending: Awaitable[None]) -> None:
-        """Wait until an answer is sent, which a caller who does not read holds up.
+        """Wait until a reply is sent. A caller that does not read delays it.
 
         Raises:
-            Unavailable: the caller did not read for too long, or another stream needs the room.
+            Unavailable: the caller did not read for too long, or a new stream replaces this one.
         """
         await self._wait(sending, reading=False)
 
     def stop(self) -> None:
-        """End the streams that wait for a request. The others are ended after their answer."""
+        """End the streams that wait for a request. The others end after their reply."""
         self._stopping = True
         for wait in [wait for wait in self._waits if wait.reading]:
             wait.end(STOPPING)
@@ -100,5 +100,5 @@ class OpenStreams:
         if not self._waits:
             raise Overloaded(f"{self._open} streams are open already", retry_seconds=1.0)
         longest = next(iter(self._waits))
-        del self._waits[longest]  # it makes room once
-        longest.end(f"{self._open} streams are open, and this one was idle longest; open it again")
+        del self._waits[longest]  # it makes room only once
+        longest.end(f"{self._open} streams are open and this one was idle longest; open it again")

@@ -1,4 +1,4 @@
-"""Waiting for encoders on the event loop, which a thread does not have to do."""
+"""Waiting for encoders on the event loop, so that it takes no thread."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from itemlens_server.services import Encoding
 
 
 async def ready(encoding: Encoding) -> None:
-    """Wait until `encoding.results` has not to wait any more. gRPC cancels it when the caller has gone."""
+    """Wait until `encoding.results` no longer blocks. gRPC cancels this coroutine when the caller is gone."""
     loop = asyncio.get_running_loop()
     for pending in encoding.pending():
         done: asyncio.Future[None] = loop.create_future()
 
         def wake(done: asyncio.Future[None] = done) -> None:
-            with contextlib.suppress(RuntimeError):  # the server stopped meanwhile: nobody waits
+            with contextlib.suppress(RuntimeError):  # the server has stopped, and its loop is closed
                 loop.call_soon_threadsafe(_finish, done)
 
         pending.when_ready(wake)
