@@ -1,6 +1,6 @@
-"""The use cases, on dataclasses and numpy arrays, callable in process. Knows nothing of gRPC or protobuf.
+"""The use cases, on dataclasses and numpy arrays, callable in process, without gRPC and protobuf.
 
-`rpc` imports from here alone, and names nothing below.
+`rpc` imports only from here.
 """
 
 from __future__ import annotations

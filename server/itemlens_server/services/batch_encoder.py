@@ -1,4 +1,4 @@
-"""A batch of contents to raw vectors, a matrix a channel."""
+"""Encode a batch of contents to raw vectors, as one matrix per channel."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, Encoding
 from itemlens_server.services.limits import check_length
 
-# Characters of a call's texts that are tokenised on the event loop: some 0.3 ms.
+# The most characters of a call's texts that are tokenised on the event loop, which takes about 0.3 ms.
 LIGHT_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
 class BatchRow:
-    """How one content went: its row in the matrix of its channel, or an error."""
+    """The result of one content: its row in the matrix of its channel, or an error."""
 
     row: int = 0
     error: ItemlensError | None = None
@@ -40,7 +40,7 @@ class EncodingBatch:
     encoding: Encoding
 
     def results(self, unit_length: bool) -> tuple[list[BatchRow], dict[str, Array]]:
-        """Wait; how each content went, and v by channel, float32 [rows, dim]."""
+        """Wait for the result of each content and for v by channel, float32 [rows, dim]."""
         rows: list[BatchRow] = []
         vectors: dict[str, list[Array]] = {}
         for channel, outcome in zip(self.channels, self.encoding.results(), strict=True):
@@ -63,7 +63,7 @@ class BatchEncoder:
     settings: Settings
 
     def is_light(self, space: str, contents: Sequence[Content]) -> bool:
-        """Whether `begin` takes less time than handing it to a thread would: a few short texts for a loaded space."""
+        """Whether `begin` takes less time than a switch to a thread: a few short texts for a loaded space."""
         if space or len(contents) > LIGHT_CHARACTERS:
             return False
         characters = 0
@@ -77,11 +77,11 @@ class BatchEncoder:
     def begin(
         self, space_name: str, contents: Sequence[Content], purpose: Purpose, call: CallContext
     ) -> EncodingBatch:
-        """Begin to encode; returns once all is queued.
+        """Start to encode. Returns when all contents are queued.
 
         Raises:
-            InvalidArgument: nothing is to be encoded, or too much.
-            Overloaded: there is no room for it.
+            InvalidArgument: there are no or too many contents.
+            Overloaded: the queue has no room.
         """
         check_length(contents, self.settings.max_inputs, "inputs")
         space = self.catalogue.space(space_name)

@@ -1,4 +1,4 @@
-"""lambda of B, w_B, and whether content helps a history, chosen by the next item in held-out time."""
+"""Fit lambda of B, w_B and the content weights of histories, measured by the next items in held-out time."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from itemlens_server.fusion.terms import TERMS, Behaviour, Histories
 from itemlens_server.storage.reader import Reader
 
 MINIMUM_EVENTS = 1000
-# The last tenth of the events' time, or the last fifth where that asks too few questions.
+# The last tenth of the events' time, or the last fifth if a tenth has too few questions.
 HELD_OUT_TIMES = (0.1, 0.2)
 ENOUGH_QUESTIONS = 200
 LEAST_QUESTIONS = 50
 MINIMUM_HISTORY = 3
 MOST_QUERIES = 3000
 LAMBDAS = (30.0, 100.0, 300.0, 1000.0, 3000.0)
-# w_B against content of weight 1; 0 and infinity are the two alone.
+# Candidates of w_B, relative to content of weight 1.
 BEHAVIOUR_WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 CHANNEL_WEIGHTS = (0.25, 0.5, 1.0, 2.0)
 K = 20
@@ -32,7 +32,7 @@ WANTED = (CART, PURCHASE)
 
 @dataclass(frozen=True)
 class ReportLine:
-    """A line of the report of a fit: what was chosen, and what it brought on how much held-out data."""
+    """A line of a fit's report: the choice, its gain, and the size of the held-out sample."""
 
     what: str
     chosen: str
@@ -42,7 +42,7 @@ class ReportLine:
 
 @dataclass(frozen=True)
 class _Question:
-    """A held-out event: what was taken before it, and what was taken."""
+    """A held-out event: the items taken before it, and the item taken."""
 
     shares: Mapping[str, float]
     seen: frozenset[str]
@@ -57,7 +57,7 @@ def fit_behaviour(
     collection: int,
     rules: HistoryRules,
 ) -> tuple[Head, list[ReportLine]]:
-    """`head` with lambda, w_B and history weights, where there are events enough."""
+    """`head` with lambda, w_B and history weights, if there are enough events."""
     events = [e for e in reader.events(collection) if e[2] in TAKEN]
     if len(events) < MINIMUM_EVENTS:
         note = f"too few events ({len(events)}, {MINIMUM_EVENTS} needed)"
@@ -71,7 +71,7 @@ def fit_behaviour(
     sample = f"{len(questions)} held-out events"
     if len(questions) < LEAST_QUESTIONS or not past:
         return head, [
-            ReportLine("behaviour (B)", "left out", "too few users come back at the end of the time", sample)
+            ReportLine("behaviour (B)", "left out", "too few users return in the held-out time", sample)
         ]
     x, _, known = ease.interactions([e[0] for e in past], [e[1] for e in past])
     columns = {i: n for n, i in enumerate(known)}
@@ -97,11 +97,11 @@ def fit_behaviour(
     content = _content_scores(histories, head)
     weighed = {w: _recall(content + w * scores, questions, columns) for w in BEHAVIOUR_WEIGHTS}
     top = max(weighed.values())
-    # Of weights that cannot be told apart the smallest, since content says more in an explanation.
+    # The smallest of the weights within the error, because content explains more than behaviour.
     chosen = min(w for w in weighed if weighed[w] >= top - _error(top, len(questions)) / 2)
     history = head.questions[HISTORY]
     if recall > top + _error(recall, len(questions)):
-        # Content only disturbs here; it stays as the tie-break that finds items nobody has taken yet.
+        # Content lowers recall here. It stays as a tie-break, so that items without events are found.
         channels = {n: replace(w, weight=1e-3 * w.weight) for n, w in history.channels.items()}
         history, kept, spoken = QuestionWeights(channels, 1.0), recall, "behaviour, content as tie-break"
     else:
@@ -120,7 +120,7 @@ def _channel_weights(
     histories: Histories,
     sample: str,
 ) -> tuple[Head, list[ReportLine]]:
-    """Another weight for a channel of histories, where content alone finds clearly more with it."""
+    """Change a channel's weight for histories if content alone then finds clearly more."""
     rows = []
     for name in list(histories.channels)[1:]:
         kind = head.questions[HISTORY]
@@ -141,7 +141,7 @@ def _channel_weights(
 
 
 def _content_scores(histories: Histories, head: Head) -> Array:
-    """What all terms but behaviour give, float32 [histories, candidates]."""
+    """The scores of all terms except behaviour, float32 [histories, candidates]."""
     return sum(
         (term.history_scores(histories, head) for term in TERMS if term is not Behaviour),
         np.zeros((len(histories.past), len(histories.candidates)), np.float32),
@@ -156,9 +156,10 @@ def _error(recall: float, questions: int) -> float:
 def _questions(
     events: list[tuple[str, str, int, float, int]], cut: float, rules: HistoryRules
 ) -> list[_Question]:
-    """Items that were wanted after `cut`, each asked for before its user first touched it.
+    """The items taken after `cut`, each asked for before its user's first event with it.
 
-    What is bought was viewed before; asked at the purchase, the item would be among those that are left out.
+    A purchase follows a view of the same item: asked at the purchase, the item would already be in the history and
+    thus excluded.
     """
     questions = []
     for history in _by_user(events):
@@ -180,7 +181,7 @@ def _questions(
 
 
 def _by_user(events: list[tuple[str, str, int, float, int]]) -> Iterator[list[tuple[Interaction, float]]]:
-    """Each user's events in time, of events ordered by user."""
+    """Each user's events, ordered by time. `events` are ordered by user."""
     for _, own in groupby(events, key=lambda e: e[0]):
         yield [(Interaction(item_id, kind), when) for _, item_id, kind, when, _ in own]
 

@@ -1,4 +1,4 @@
-"""The collections: made, moved, deleted, read and written to."""
+"""The collections: create, move, delete, read and write them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ DEFAULT = "default"
 
 @dataclass(frozen=True)
 class CollectionCounts:
-    """What a collection holds, the number of its last write, and of the last event that its table was fitted to."""
+    """Counts of a collection, the number of its last write, and that of the last event its table was fitted to."""
 
     items: int
     events: int
@@ -72,7 +72,7 @@ class Catalogue:
         settings: Settings,
         default_space: str,
     ) -> None:
-        """`default_space`: id of the space of collections that are made without one."""
+        """`default_space`: id of the space of collections that are created without one."""
         self.store = store
         self._models = models
         self._settings = settings
@@ -88,8 +88,8 @@ class Catalogue:
         """Load every collection of the store.
 
         Raises:
-            SpaceMismatch: the space of one is not in the model repository.
-            DataLoss: the store's file is damaged; of damaged rows the log tells.
+            SpaceMismatch: the space of a collection is not in the model repository.
+            DataLoss: the store's file is damaged. Damaged rows are only logged.
         """
         reader = self.store.reader()
         records = reader.collections()
@@ -99,8 +99,8 @@ class Catalogue:
                 space = self._models.load(record.space_id)
             except NotFound as error:
                 raise SpaceMismatch(
-                    f"collection {record.name!r} was stored with space {record.space_id}, which the model repository "
-                    "lacks: put that space back, or serve another --data folder and run `itemlens index` again"
+                    f"collection {record.name!r} was stored with space {record.space_id}, which is not in the model "
+                    "repository: restore that space, or serve another --data folder and run `itemlens index` again"
                 ) from error
             collection = self._open(record, space)
             damaged = collection.load(reader)
@@ -116,8 +116,8 @@ class Catalogue:
             )
             if self._settings.space and not space.same_encoders(self._models.load(self._default_space)):
                 log.warning(
-                    "collection %s stays in space %s, which has other encoders than %s: the setting `space` is for "
-                    "new collections",
+                    "collection %s stays in space %s, which has other encoders than %s: the setting `space` applies "
+                    "to new collections",
                     record.name,
                     space.space_id,
                     self._default_space,
@@ -126,12 +126,12 @@ class Catalogue:
     def space(self, name: str) -> Space:
         """The space with this id or name; the default space for an empty string.
 
-        What the repository's errors say of its folder and of other spaces is for the log alone.
+        Details of the repository's errors, such as its folder and other spaces, go to the log only.
 
         Raises:
-            NotFound: there is none.
-            InvalidArgument: several have this name.
-            FailedPrecondition: it cannot be loaded, or too many that no collection uses are.
+            NotFound: there is no such space.
+            InvalidArgument: several spaces have this name.
+            FailedPrecondition: the space cannot be loaded, or too many spaces without a collection are loaded.
         """
         check_reference(name, "space")
         try:
@@ -139,12 +139,12 @@ class Catalogue:
         except TooManySpaces:
             raise
         except ItemlensError as error:
-            log.warning("space %s was asked for: %s", quoted(name), error)
+            log.warning("space %s was requested: %s", quoted(name), error)
             if isinstance(error, NotFound):
                 raise NotFound(f"no space {quoted(name)}", "space", name, "space") from error
             if isinstance(error, InvalidArgument):
                 raise InvalidArgument(
-                    f"several spaces are named {quoted(name)}: give an id", "space"
+                    f"several spaces have the name {quoted(name)}; give an id", "space"
                 ) from error
             raise FailedPrecondition(
                 f"space {quoted(name)} cannot be loaded; the server's log says why", "space"
@@ -157,12 +157,16 @@ class Catalogue:
         """The collection with this name.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is no such collection.
         """
         check_reference(name, "collection")
         collection = self._collections.get(name or DEFAULT)
         if collection is None:
-            how = "make it with CreateCollection" if name not in ("", DEFAULT) else "upsert into it"
+            how = (
+                "create it with CreateCollection"
+                if name not in ("", DEFAULT)
+                else "upsert items to create it"
+            )
             raise NotFound(
                 f"no collection {quoted(name or DEFAULT)}; {how}",
                 "collection", name or DEFAULT, "collection",
@@ -174,22 +178,22 @@ class Catalogue:
         return sorted(list(self._collections.values()), key=lambda c: c.name)
 
     def create(self, name: str, space_name: str, allow_existing: bool = False) -> Collection:
-        """Make an empty collection.
+        """Create an empty collection.
 
         Raises:
-            InvalidArgument: the name does not do.
-            AlreadyExists: it is there.
-            SpaceMismatch: `allow_existing`, but it has another space.
+            InvalidArgument: the name is invalid.
+            AlreadyExists: the name is taken.
+            SpaceMismatch: with `allow_existing`, the existing collection has another space.
         """
         if not NAME.fullmatch(name):
             raise InvalidArgument(
-                f"{quoted(name)} is no collection name: 1 to 64 characters of a-z, 0-9, '_' and '-'", "name"
+                f"{quoted(name)} is not a valid name; use 1 to 64 characters of a-z, 0-9, '_' and '-'", "name"
             )
         space = self.space(space_name)
         with self._changing:
             if (old := self._collections.get(name)) is not None:
                 if not allow_existing:
-                    raise AlreadyExists(f"there is a collection {name!r} already", "name")
+                    raise AlreadyExists(f"collection {name!r} already exists", "name")
                 if space_name:
                     _check_same_space(old, space)
                 return old
@@ -198,10 +202,10 @@ class Catalogue:
             return self._collections[name]
 
     def move(self, name: str, space_name: str) -> Collection:
-        """Move a collection to a space with the same encoders; answers go on in the old one meanwhile.
+        """Move a collection to a space with the same encoders. It is served in the old space until then.
 
         Raises:
-            InvalidArgument: no name is given.
+            InvalidArgument: the name is empty.
             SpaceMismatch: the space has other encoders.
         """
         with self._changing:
@@ -210,20 +214,24 @@ class Catalogue:
             if not old.space.same_encoders(space):
                 raise SpaceMismatch(
                     f"space {space.space_id} has other encoders than {old.space.space_id}, the space of {name!r}: "
-                    "make a new collection of it and run `itemlens index` again", "space",
+                    "create a new collection in it and run `itemlens index` again", "space",
                 )  # fmt: skip
             new = self._open(replace(old.record, space_id=space.space_id), space, old.folder)
             new.follow_store(self.store.reader())
             new.take_item_to_item(old)
             while new.maintain(self.store.reader()):
                 pass
-            new.follow_store(self.store.reader())  # so that the writer is held up by little
+            new.follow_store(
+                self.store.reader()
+            )  # most of the work, so that `switch` blocks the writer only briefly
             tried = False
 
             def switch(connection: sqlite3.Connection) -> None:
-                # Between two writes: what was stored since is taken over, and no write can slip in between.
+                # Runs between two writes, so that all rows stored since are taken over and none can be missed.
                 nonlocal tried
-                if tried:  # what was rolled back then, with other writes, is in `new` already
+                if (
+                    tried
+                ):  # `new` already holds rows of the first try, which was rolled back with other writes
                     raise FailedPrecondition(
                         f"collection {name!r} was not moved: the store could not be written; try again"
                     )
@@ -236,14 +244,14 @@ class Catalogue:
                 self._collections[name] = new
 
             self.store.write(switch, after)
-            self.results.forget(name)  # they hold the old state, which Explain would refuse
+            self.results.forget(name)  # they refer to the old space, so Explain would refuse them
             return new
 
     def delete(self, name: str) -> None:
-        """Delete a collection with all that is in it.
+        """Delete a collection with all its items and events.
 
         Raises:
-            InvalidArgument: no name is given.
+            InvalidArgument: the name is empty.
         """
         with self._changing:
             collection = self._named(name)
@@ -255,15 +263,15 @@ class Catalogue:
             self.results.forget(name)
 
     def _named(self, name: str) -> Collection:
-        """The collection with this name, which must be given: what changes a whole collection has no default."""
+        """The collection with this name. The name is required: changes to a whole collection have no default."""
         if not name:
-            raise InvalidArgument("say which collection", "name")
+            raise InvalidArgument("`name` is required: give the name of a collection", "name")
         return self.collection(name)
 
     def upsert(
         self, name: str, items: Sequence[ItemInput], merge: bool, call: CallContext
     ) -> tuple[list[WriteOutcome], int, Collection]:
-        """Add or replace items; how each went, the sequence number, and the collection."""
+        """Add or replace items. Return the outcome of each, the sequence number, and the collection."""
         check_length(items, self._settings.max_items, "items")
         if (name or DEFAULT) == DEFAULT and DEFAULT not in self._collections:
             self.create(DEFAULT, "", allow_existing=True)
@@ -272,17 +280,17 @@ class Catalogue:
         return outcomes, sequence, collection
 
     def counts(self, collection: Collection) -> CollectionCounts:
-        """What a collection holds."""
+        """Return the counts of a collection."""
         items, events, sequence = self.store.reader().counts(collection.record.id)
         table = collection.item_to_item
         return CollectionCounts(items, events, sequence, table.event_sequence if table else 0)
 
     def page(self, collection: Collection, after: int, size: int) -> Iterator[StoredItem]:
-        """The next `size` items behind the label `after`, by label, without contents."""
+        """The next `size` items after the label `after`, ordered by label, without contents."""
         return self.store.reader().page(collection.record.id, after, size)
 
     def vectors(self, collection: Collection, labels: Sequence[int]) -> dict[int, Array]:
-        """h of the items with these labels, float32 [dimension] each; those that were replaced since are left out."""
+        """h of the items with these labels, float32 [dimension] each. Items replaced since are left out."""
         view = collection.snapshot().view
         positions = view.positions(np.asarray(labels, np.int64))
         return {int(view.labels[p]): view.h[p] for p in positions}
@@ -290,8 +298,8 @@ class Catalogue:
     def get(
         self, collection: Collection, item_ids: Sequence[str], with_data: bool = False
     ) -> Iterator[StoredItem | DataLoss | None]:
-        """`stored_item` of each id of a list that a caller gives. Each is read only when it is its turn: together they
-        may be larger than memory."""
+        """`stored_item` for each id of a caller's list. Items are read one by one, because together they may not fit
+        in memory."""
         check_length(item_ids, self._settings.max_items, "item_ids")
         check_references(item_ids, "item_ids")
         return (self.stored_item(collection, item_id, with_data) for item_id in item_ids)
@@ -299,7 +307,7 @@ class Catalogue:
     def stored_item(
         self, collection: Collection, item_id: str, with_data: bool = False
     ) -> StoredItem | DataLoss | None:
-        """An item as `stored_items` gives it; the error if it is damaged; None if it is not there."""
+        """An item as from `stored_items`, the error if it is damaged, or None if it does not exist."""
         try:
             return self.stored_items(collection, [item_id], with_data).get(item_id)
         except DataLoss as error:
@@ -308,26 +316,26 @@ class Catalogue:
     def stored_items(
         self, collection: Collection, item_ids: Sequence[str], with_data: bool = False
     ) -> dict[str, StoredItem]:
-        """Items by id, as they are stored; `with_data`: with what the store keeps of their pictures.
+        """Stored items by id. `with_data`: with the stored bytes of their pictures.
 
         Raises:
-            DataLoss: one of them is damaged.
+            DataLoss: an item is damaged.
         """
         return self.store.reader().items(
             collection.record.id, item_ids, collection.encoder_digests, data=with_data
         )
 
     def documents(self, collection: Collection, item_ids: Sequence[str]) -> Iterator[tuple[str, Document]]:
-        """(id, what the item says), one read after the other; those that are not there are left out."""
+        """(id, document) of each item, read one by one. Items that do not exist are left out."""
         return self.store.reader().documents(collection.record.id, item_ids)
 
     def history(self, collection: Collection, user_id: str, limit: int) -> list[Interaction]:
-        """The latest `limit` interactions that were recorded of a user, oldest first."""
+        """The latest `limit` recorded interactions of a user, oldest first."""
         events = self.store.reader().history(collection.record.id, user_id, limit)
         return [Interaction(event.item_id, event.type) for event in events]
 
     def delete_items(self, collection: Collection, item_ids: Sequence[str]) -> tuple[list[WriteOutcome], int]:
-        """Delete items; how each went and the sequence number."""
+        """Delete items. Return the outcome of each, and the sequence number."""
         check_length(item_ids, self._settings.max_items, "item_ids")
         check_references(item_ids, "item_ids")
 
@@ -338,7 +346,7 @@ class Catalogue:
 
         deleted: dict[str, int] = {}
         wanted, done = list(dict.fromkeys(item_ids)), 0
-        while True:  # slice by slice, between other writes
+        while True:  # in slices, so that other writes can run in between
             gone, sequence, count = self.store.delete(
                 partial(writes.delete_items, collection=collection.record.id, item_ids=wanted[done:]), after
             )
@@ -355,61 +363,59 @@ class Catalogue:
         ], sequence
 
     def record(self, name: str, events: Sequence[EventRecord]) -> tuple[list[WriteOutcome], int]:
-        """Store events; how each went and the sequence number."""
+        """Store events. Return the outcome of each, and the sequence number."""
         check_length(events, self._settings.max_events, "events")
         return record_events(self.store, self.collection(name).record.id, events)
 
     def delete_user(self, name: str, user_id: str) -> int:
-        """Delete a user's events and remembered recommendations in one collection, or in all for an empty name.
+        """Delete a user's events and kept recommendations in one collection, or in all if the name is empty.
 
         Returns:
-            How many events there were.
+            The number of deleted events.
 
         Raises:
-            InvalidArgument: no user is given.
+            InvalidArgument: `user_id` is empty.
         """
         if not user_id:
-            raise InvalidArgument("say whose data is to go", "user_id")
+            raise InvalidArgument("`user_id` is required: give the user whose data to delete", "user_id")
         check_reference(user_id, "user_id")
         collections = [self.collection(name)] if name else self.collections()
         records, deleted, all_gone = [c.record.id for c in collections], 0, False
-        while not all_gone:  # slice by slice, between other writes
+        while not all_gone:  # in slices, so that other writes can run in between
             count, all_gone = self.store.delete(lambda c: writes.delete_user(c, records, user_id))
             deleted += count
         self.results.forget(name, user_id)
         return deleted
 
     def maintain(self) -> bool:
-        """Build indexes and fit tables where there is enough new. Whether anything was done."""
+        """Build indexes and fit tables where there is enough new data. Return whether anything was done."""
         done = False
         for collection in self.collections():
             try:
                 done |= collection.maintain(self.store.reader())
-            except (
-                Exception
-            ):  # derived state: it is tried again, and the other collections do not wait for it
+            except Exception:  # only derived state is missing; the next round tries again
                 log.exception("maintenance of collection %s failed", collection.name)
         return done
 
     def _open(
         self, record: CollectionRecord, space: Space, folder: DerivedFolder | None = None
     ) -> Collection:
-        """`folder`: of the collection's state in another space."""
+        """Open a collection. `folder`: the derived folder of its state in another space, if there is one."""
         folder = folder or DerivedFolder(self._derived / str(record.id))
         return Collection(record, space, folder, self._settings, self.results.before_compaction)
 
 
 def _check_same_space(collection: Collection, space: Space) -> None:
-    """SpaceMismatch unless the collection is in this space, or was fitted from it.
+    """Raise SpaceMismatch unless the collection is in this space, or in one that was fitted from it.
 
-    A fit moves the collection to the space that it makes: what made the collection may be run again.
+    A fit moves the collection to its new space. The command that created the collection must still succeed after that.
     """
     own = collection.space
     if own.space_id == space.space_id:
         return
     if not own.same_encoders(space):
         raise SpaceMismatch(
-            f"collection {collection.name!r} has space {own.space_id} of other encoders than {space.space_id}; "
+            f"collection {collection.name!r} has space {own.space_id}, which has other encoders than {space.space_id}; "
             "use another name, or delete it first", "space",
         )  # fmt: skip
     if space.head.fitted or not own.head.fitted:

@@ -1,4 +1,4 @@
-"""Contents to raw vectors v_c, and to the z that they are the means of."""
+"""Encode contents to raw vectors v_c, and to z, whose means they are."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from itemlens_server.errors import (
 from itemlens_server.services.workers import Workers
 from itemlens_server.storage.records import StoredInput, StoredItem, content_hash
 
-CacheKey = tuple[str, Purpose | None, bytes]  # of a vector: encoder, purpose where it matters, content
+CacheKey = tuple[str, Purpose | None, bytes]  # of a vector: encoder, purpose if it matters, content
 
 
 @dataclass(frozen=True)
 class Content:
-    """A content for a channel. `field`: the contract's, such as "text", in which `value` was given; "" for none."""
+    """A content for a channel. `field`: the proto field of `value`, such as "text"; "" if none is set."""
 
     channel: str
     field: str = ""
@@ -41,8 +41,8 @@ class Content:
 
     @property
     def digest(self) -> bytes:
-        """Identity of the value's bytes: 16 bytes."""
-        # Not a functools.cached_property: before Python 3.12 the contents of all calls would wait for one lock.
+        """Digest of the value's bytes, 16 bytes."""
+        # Not a functools.cached_property: before Python 3.12, all contents would share one lock.
         if "_digest" not in self.__dict__:
             data = self.value.encode("utf-8", "surrogatepass") if isinstance(self.value, str) else self.value
             self.__dict__["_digest"] = content_hash(data)
@@ -51,9 +51,11 @@ class Content:
 
 
 def stored_content(space: Space, item: StoredItem, stored: StoredInput) -> Content:
-    """An input of `item` as the store has it; `stored` was read with what is kept of it."""
+    """The content of a stored input of `item`. `stored` must have been read with its data."""
     encoder = space.encoders.get(stored.channel)
-    if encoder is None:  # the collection has moved to a space without the channel; encoding it says so
+    if (
+        encoder is None
+    ):  # the collection has moved to a space without the channel; encoding then raises the error
         return Content(stored.channel)
     modality = encoder.modality
     value = item.document.texts[stored.channel] if modality.in_document else stored.data
@@ -62,7 +64,7 @@ def stored_content(space: Space, item: StoredItem, stored: StoredInput) -> Conte
 
 @dataclass(frozen=True)
 class EncodedContent:
-    """v float32 [dim]; z float32 [places, dim] where asked for; where its rows stand; bytes that the store keeps."""
+    """v float32 [dim]; z float32 [places, dim], if requested; the places of its rows; the bytes to store."""
 
     v: Array
     z: Array | None
@@ -75,7 +77,7 @@ Outcome = EncodedContent | ItemlensError
 
 
 class ContentEncoder:
-    """Prepares inputs in parallel, has the space's encoders run them, and remembers what they gave."""
+    """Prepares inputs in parallel, runs the space's encoders on them, and caches the vectors."""
 
     def __init__(self, settings: Settings) -> None:
         self._workers = Workers(settings.thread_count(), "prepare")
@@ -91,12 +93,12 @@ class ContentEncoder:
         with_places: bool = False,
         keep: bool = False,
     ) -> list[Outcome]:
-        """Encode `contents`; a bad one gives an error in its place. with_places: z is wanted, too. keep: and what the
-        store keeps.
+        """Encode `contents`. A bad content yields an error in its place. with_places: return z, too. keep: return the
+        bytes to store, too.
 
         Raises:
             Overloaded: the queue is full.
-            DeadlineExceeded, Cancelled: nobody waits any more.
+            DeadlineExceeded, Cancelled: the call has ended.
         """
         return self.begin(space, contents, purpose, call, with_places=with_places, keep=keep).results()
 
@@ -110,7 +112,7 @@ class ContentEncoder:
         with_places: bool = False,
         keep: bool = False,
     ) -> Encoding:
-        """As `encode`, but returns once all is queued."""
+        """Like `encode`, but return when all contents are queued."""
         call.check()
         keys = [_cache_key(space, content, purpose) for content in contents]
         cache = None if with_places or keep else self.cache
@@ -132,7 +134,7 @@ class ContentEncoder:
         return Encoding(outcomes, list(batches.values()), cache)
 
     def close(self) -> None:
-        """Prepare nothing more. What is being decoded is not waited for."""
+        """Stop preparing inputs. Running preparations are not waited for."""
         self._workers.close()
 
     def _prepare(
@@ -154,7 +156,7 @@ class ContentEncoder:
 
 @dataclass
 class _Batch:
-    """What one call sends to one encoder, and which of the call's contents it is."""
+    """The inputs of one call for one encoder, with their indices among the call's contents."""
 
     numbers: list[int] = field(default_factory=list)
     prepared: list[Prepared[Any]] = field(default_factory=list)
@@ -168,7 +170,7 @@ class _Batch:
 
 
 class Encoding:
-    """Contents of one call that are being encoded."""
+    """The contents of one call, during encoding."""
 
     def __init__(
         self, outcomes: list[Outcome | None], batches: list[_Batch], cache: LruCache[EncodedContent] | None
@@ -176,14 +178,14 @@ class Encoding:
         self._outcomes, self._batches, self._cache = outcomes, batches, cache
 
     def pending(self) -> list[Pending[Encoded]]:
-        """What has to be ready before `results` has not to wait."""
+        """The outputs that must be ready before `results` no longer blocks."""
         return [batch.pending for batch in self._batches if batch.pending is not None]
 
     def results(self) -> list[Outcome]:
-        """Wait for all, in the order of the contents.
+        """Wait for all outcomes, in the order of the contents.
 
         Raises:
-            DeadlineExceeded, Cancelled: nobody waits any more.
+            DeadlineExceeded, Cancelled: the call has ended.
         """
         for batch in self._batches:
             assert batch.pending is not None
@@ -200,7 +202,7 @@ def _encoder(space: Space, content: Content) -> Encoder[Any, Any]:
     """The encoder of the content's channel.
 
     Raises:
-        InvalidArgument: there is no such channel, or it understands contents of another kind.
+        InvalidArgument: there is no such channel, or it takes contents of another kind.
     """
     encoder = space.encoders.get(content.channel)
     if encoder is None:
@@ -211,14 +213,14 @@ def _encoder(space: Space, content: Content) -> Encoder[Any, Any]:
     modality = encoder.modality
     if content.field != modality.field:
         raise InvalidArgument(
-            f"channel {content.channel!r} understands {modality.plural}; give `{modality.field}`",
+            f"channel {content.channel!r} takes {modality.plural}; give `{modality.field}`",
             modality.field,
         )
     return encoder
 
 
 def _cache_key(space: Space, content: Content, purpose: Purpose) -> CacheKey | None:
-    """Names the vector of `content`; None where it can have none."""
+    """Cache key of the vector of `content`; None if it cannot have one."""
     encoder = space.encoders.get(content.channel)
     if encoder is None or content.field != encoder.modality.field:
         return None
@@ -232,5 +234,5 @@ def _quick(space: Space, content: Content) -> bool:
 
 def _outcome(encoded: Encoded, prepared: Prepared[Any]) -> Outcome:
     if not np.isfinite(encoded.v).all():
-        return InvalidArgument("the encoder gives no finite vector for this input")
+        return InvalidArgument("the encoder's vector for this input is not finite")
     return EncodedContent(encoded.v, encoded.z, prepared.layout, prepared.stored, prepared.warnings)

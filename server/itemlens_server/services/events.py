@@ -1,4 +1,4 @@
-"""What must hold of events, and what becomes of those that were recorded before."""
+"""Checks of events, and the handling of events that were recorded before."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from itemlens_server.storage import writes
 from itemlens_server.storage.records import EventRecord
 from itemlens_server.storage.store import Store
 
-# Numbers of the contract's EventType, but for UNSPECIFIED.
+# Numbers of the proto's EventType, without UNSPECIFIED.
 TYPES = range(1, 8)
-# The years 1 to 9999, which is what the contract's Timestamp may hold.
+# The years 1 to 9999, the range of protobuf's Timestamp.
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_800
 
 
 def record_events(
     store: Store, collection: int, events: Sequence[EventRecord]
 ) -> tuple[list[WriteOutcome], int]:
-    """Store the events that may be; how each went, and the sequence number."""
+    """Store the valid events. Return the outcome of each, and the sequence number."""
     outcomes: dict[int, WriteOutcome] = {}
     valid: dict[int, EventRecord] = {}
     first: dict[str, EventRecord] = {}
@@ -31,7 +31,7 @@ def record_events(
             check(event)
             if not _same(event, first.setdefault(event.event_id, event)):
                 raise AlreadyExists(
-                    f"event {event.event_id!r} comes twice in this call and differs", "event_id"
+                    f"event {event.event_id!r} occurs twice in this call, with different contents", "event_id"
                 )
             valid[n] = event
         except ItemlensError as error:
@@ -43,27 +43,27 @@ def record_events(
 
 
 def check(event: EventRecord) -> None:
-    """What must hold of an event.
+    """Check an event.
 
     Raises:
-        InvalidArgument: something does not; the error's field says what.
+        InvalidArgument: a field is invalid; the error names it.
     """
     for field in ("event_id", "user_id", "item_id"):
         check_id(getattr(event, field), field)
     check_reference(event.recommendation_id, "recommendation_id")
     if event.type not in TYPES:
         raise InvalidArgument(
-            "say what was done: VIEW, CLICK, CART, PURCHASE, RETURN, DISLIKE or IMPRESSION", "type"
+            "`type` is required: VIEW, CLICK, CART, PURCHASE, RETURN, DISLIKE or IMPRESSION", "type"
         )
     for field, number in (("quantity", event.quantity), ("value", event.value)):
         if number is not None and not math.isfinite(number):
             raise InvalidArgument(f"{field} must be a finite number", field)
     if not FIRST_SECOND <= event.time < LAST_SECOND:
-        raise InvalidArgument("time must lie in the years 1 to 9999", "time")
+        raise InvalidArgument("time must be in the years 1 to 9999", "time")
 
 
 def _same(a: EventRecord, b: EventRecord) -> bool:
-    """Whether two events with one id say the same. Their times do not count: one may be that of its arrival."""
+    """Whether two events with the same id are equal except for their times, of which one may be an arrival time."""
     return replace(a, time=b.time) == b
 
 
@@ -76,6 +76,6 @@ def _outcome(new: EventRecord, old: EventRecord | None) -> WriteOutcome:
     return WriteOutcome(
         new.event_id,
         AlreadyExists(
-            f"event {new.event_id!r} was recorded before and says something else; give a new id", "event_id"
+            f"event {new.event_id!r} was recorded before with other contents; give a new id", "event_id"
         ),
     )

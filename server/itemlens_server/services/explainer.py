@@ -1,4 +1,4 @@
-"""Why items get their scores: parts by channel, source and place, and a sentence."""
+"""Explain scores of items: parts by channel, source and place, and a sentence."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from itemlens_server.storage.records import StoredItem
 MOST_ITEMS = 100
 
 
-# What was scored, with the stored item; or why there is none.
+# A scored item with its stored item, or an error.
 _Found: TypeAlias = tuple[RecommendedItem, StoredItem] | ItemlensError
 
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """What is to be said of each item."""
+    """The options of an explanation."""
 
     language: str = "en"
     heat_map: HeatMapFormat | None = None
@@ -52,7 +52,7 @@ class ExplainOptions:
 
 @dataclass(frozen=True)
 class Explanation:
-    """One item's score and its parts, three times over, or why there are none."""
+    """One item's score with its parts by channel, by source and by place, or an error."""
 
     item_id: str
     error: ItemlensError | None = None
@@ -68,8 +68,8 @@ class Explanation:
 
 @dataclass(frozen=True)
 class ExplainResult:
-    """An explanation for each item, in order, and the space that scored. Each is worked out when it is its turn:
-    together they may be larger than memory."""
+    """An explanation for each item, in order, and the space of the scores. Explanations are computed one by one,
+    because together they may not fit in memory."""
 
     space_id: str
     explanations: Iterator[Explanation]
@@ -78,7 +78,7 @@ class ExplainResult:
 
 @dataclass(frozen=True)
 class Explainer:
-    """Explains scores of a remembered recommendation, or of any items for a query."""
+    """Explains scores of a kept recommendation, or of any items for a query."""
 
     catalogue: Catalogue
     encoder: ContentEncoder
@@ -89,19 +89,19 @@ class Explainer:
         self, collection: str, recommendation_id: str, item_ids: Sequence[str], options: ExplainOptions,
         call: CallContext,
     ) -> ExplainResult:  # fmt: skip
-        """Items of a recommendation, as they were scored there.
+        """Explain items of a recommendation, as scored there.
 
         Raises:
-            NotFound, FailedPrecondition: the recommendation is not remembered, or its collection has moved.
+            NotFound, FailedPrecondition: the recommendation is not kept, or its collection has moved.
         """
         self._check(item_ids, options)
         result = self.catalogue.results.get(recommendation_id)
         current = self.catalogue.collection(result.collection.name)
         if collection and collection != current.name:
-            raise InvalidArgument(f"that recommendation is of collection {current.name!r}", "collection")
+            raise InvalidArgument(f"the recommendation belongs to collection {current.name!r}", "collection")
         if current is not result.collection:
             raise FailedPrecondition(
-                "the collection has moved to another space since; ask for a new recommendation"
+                "the collection has moved to another space since then; request a new recommendation"
             )
         kept = result.kept()
         numbers = {item_id: n for n, item_id in enumerate(kept.item_ids)}
@@ -112,10 +112,10 @@ class Explainer:
         for item_id in item_ids:
             n = numbers.get(item_id)
             if n is None:
-                message = f"item {item_id!r} is not in that recommendation; explain it with a user side"
+                message = f"item {item_id!r} is not in the recommendation; explain it with a user side"
                 scored.append(InvalidArgument(message))
             elif current.label(item_id) != (label := int(kept.labels[n])) or label not in vectors:
-                message = f"item {item_id!r} was changed or deleted since; ask for a new recommendation"
+                message = f"item {item_id!r} was changed or deleted since then; request a new recommendation"
                 scored.append(FailedPrecondition(message))
             else:
                 position = len(labels)
@@ -134,7 +134,7 @@ class Explainer:
         self, collection_name: str, request: QueryRequest, item_ids: Sequence[str], options: ExplainOptions,
         call: CallContext,
     ) -> ExplainResult:  # fmt: skip
-        """Items for a query; of several interests the one that likes an item most explains it.
+        """Explain items for a query. With several interests, the one with the highest score for an item explains it.
 
         Raises:
             InvalidArgument, NotFound: as Recommender.
@@ -191,7 +191,9 @@ class Explainer:
             encoded = self._encode(
                 collection, [f[1] for f in group if not isinstance(f, ItemlensError)], call
             )
-            for found, item_id in zip(group, ids, strict=False):  # takes no id beyond the group
+            for found, item_id in zip(
+                group, ids, strict=False
+            ):  # group first: no id beyond the group is consumed
                 inputs = found if isinstance(found, ItemlensError) else next(encoded)
                 if isinstance(found, ItemlensError) or isinstance(inputs, ItemlensError):
                     error = found if isinstance(found, ItemlensError) else inputs
@@ -212,8 +214,8 @@ class Explainer:
     def _groups(
         self, collection: Collection, scorer: Scorer, scored: Sequence[RecommendedItem | ItemlensError]
     ) -> Iterator[list[_Found]]:
-        """The stored items, in order, by as many as have the inputs of one call: the z of an input takes up to a
-        megabyte."""
+        """The stored items, in order, in groups with at most the inputs of one call, because the z of an input takes
+        up to a megabyte."""
         group: list[_Found] = []
         inputs = 0
         for outcome in scored:
@@ -229,20 +231,20 @@ class Explainer:
         yield group
 
     def _found(self, collection: Collection, scorer: Scorer, scored: RecommendedItem) -> _Found:
-        """The stored item whose row was scored."""
+        """The stored item of the scored row."""
         item_id = scored.item_id
         item = self.catalogue.stored_item(collection, item_id, with_data=True)
         if isinstance(item, ItemlensError):
             return item
         if item is None or item.label != scorer.snapshot.view.labels[scored.position]:
-            return NotFound(f"item {item_id!r} was changed or deleted meanwhile; ask again", "item", item_id)
-        # Its attributes may be large, and are not explained.
+            return NotFound(f"item {item_id!r} was changed or deleted meanwhile; try again", "item", item_id)
+        # Attributes may be large, and explanations do not need them.
         return scored, replace(item, document=replace(item.document, attributes={}))
 
     def _encode(
         self, collection: Collection, items: Sequence[StoredItem], call: CallContext
     ) -> Iterator[list[PlacedInput] | ItemlensError]:
-        """The inputs of each item with their places, in order. What the encoder refuses is refused for all of them."""
+        """The inputs of each item with their places, in order. An error of the encoder applies to all items."""
         contents = [[stored_content(collection.space, item, i) for i in item.inputs] for item in items]
         flat = [content for own in contents for content in own]
         try:

@@ -1,7 +1,7 @@
-"""`itemlens fit`: the head of a space from what a collection has stored.
+"""`itemlens fit`: fit the head of a space to a collection's stored vectors and events.
 
-Everything that is chosen is chosen on items or events that were held out; what brings nothing is left out. The
-report says what was chosen and what it brought.
+Every choice is made on held-out items or events. Parts without a gain are left out. The report lists the choices and
+their gains.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ QUERIES = 500
 HELD_OUT = 0.2
 SCALES = (0.5, 1.0)
 MINIMUM_ITEMS = 50
-# A predictor must find the right one of held-out items at this many times the rate of chance.
+# A predictor must find the right held-out item this many times as often as chance.
 MINIMUM_LIFT = 3.0
 SEED = 7
 
@@ -69,12 +69,12 @@ def fit(
     """The fitted head of `collection`, and the report.
 
     Raises:
-        FailedPrecondition: the collection is empty.
+        FailedPrecondition: the collection has no items.
     """
     progress("reading stored vectors")
     data = _read(space, reader, collection)
     if not data.item_ids:
-        raise FailedPrecondition("the collection is empty: index items first")
+        raise FailedPrecondition("the collection is empty; index items first")
     fitting = _Fitting(space, data, encoder, progress, seed)
     fitting.projections()
     fitting.predictors()
@@ -93,7 +93,7 @@ def _read(space: Space, reader: Reader, collection: int) -> _Data:
     vectors: dict[str, list[Array]] = {name: [] for name in digests}
     owners: dict[str, list[int]] = {name: [] for name in digests}
     for item in reader.raw_vectors(collection, digests):
-        if not item.whole:  # the server mends it at its next start
+        if not item.whole:  # the server repairs it at its next start
             continue
         for name, vs in item.vectors.items():
             vectors[name] += vs
@@ -111,7 +111,7 @@ def _read(space: Space, reader: Reader, collection: int) -> _Data:
 
 
 class _Fitting:
-    """The steps, each adding to the channels' arrays, the questions' weights and the report."""
+    """The steps of a fit. Each adds to the channels' arrays, the questions' weights and the report."""
 
     def __init__(
         self, space: Space, data: _Data, encoder: ContentEncoder, progress: Progress, seed: int
@@ -124,13 +124,13 @@ class _Fitting:
         self._channels: dict[str, HeadChannel] = {}
         self._units: dict[str, Array] = {}
         self._has: dict[str, np.ndarray] = {}
-        # Predictors that have not seen the held-out items, for choosing; by (source, target).
+        # Predictors fitted without the held-out items, for the choices, by (source, target).
         self._trial: dict[tuple[str, str], Array] = {}
         self._questions: dict[str, QuestionWeights] = {}
         self.report: list[ReportLine] = []
 
     def head(self) -> Head:
-        """The head as far as it is fitted."""
+        """The head, as fitted so far."""
         channels = tuple(self._channels[name] for name in self._space.encoders)
         return Head(channels, self._questions, fitted=True)
 
@@ -139,7 +139,7 @@ class _Fitting:
         return {name: (self._units[name], self._has[name]) for name in self._channels}
 
     def projections(self) -> None:
-        """mu and P of every channel."""
+        """Fit mu and P of every channel."""
         dims = {name: e.spec.dim for name, e in self._space.encoders.items()}
         for name, width in closed.widths(dims).items():
             self._progress(f"principal directions of {name}")
@@ -158,7 +158,7 @@ class _Fitting:
             )
 
     def predictors(self) -> None:
-        """W of every pair of channels, where it finds held-out items."""
+        """Fit W of every pair of channels, and keep it if it finds held-out items."""
         for target in self._channels:
             for source in self._channels:
                 if source != target:
@@ -192,7 +192,7 @@ class _Fitting:
         self.report.append(ReportLine(what, "kept", brought, f"{len(test)} held-out items"))
 
     def search(self, reader: Reader, collection: int) -> None:
-        """Weights of queries by words, picture, or both, on held-out items asked for by a piece of their own."""
+        """Fit the weights of searches by text, picture, or both. The queries are pieces of held-out items."""
         if self._n < MINIMUM_ITEMS:
             self.report.append(
                 ReportLine(
@@ -223,7 +223,7 @@ class _Fitting:
         ids = [self._data.item_ids[t] for t in targets]
         items = reader.items(collection, ids, self._space.encoder_digests, data=True)
         queries: dict[str, Array] = {}
-        # What was deleted or written again since its vectors were read is left out.
+        # Items deleted or written again since their vectors were read are left out.
         labels = [self._data.labels[t] for t in targets]
         kept = [n for n, i in enumerate(ids) if i in items and items[i].label == labels[n]]
         for name in used if kept else ():
@@ -239,7 +239,7 @@ class _Fitting:
         return targets[kept], queries
 
     def _sample_query(self, channel: str, item: StoredItem) -> Content:
-        """A held-out query: a piece of what the item has in the channel."""
+        """A held-out query: a piece of the item's content in the channel."""
         stored = next(i for i in item.inputs if i.channel == channel)
         content = stored_content(self._space, item, stored)
         query = self._space.encoders[channel].modality.sample_query(self._random, content.value)
@@ -256,7 +256,8 @@ class _Fitting:
         return select.Similarities(q @ self._units[name].T, imputed, hidden)
 
     def _hide(self, name: str, targets: np.ndarray) -> np.ndarray:
-        """Which items are taken to lack the channel: those that do, half of the targets, others up to a half of all."""
+        """Mask of items to treat as without the channel: those without it, half of the targets, and others up to half
+        of all."""
         hidden = ~self._has[name]
         hidden[targets[: len(targets) // 2]] = True
         missing = len(hidden) // 2 - int(hidden.sum())
@@ -266,7 +267,7 @@ class _Fitting:
         return hidden
 
     def _scale(self, name: str, targets: np.ndarray, queries: Mapping[str, Array]) -> None:
-        """r of an imputed channel: the value with the better choice for queries that have all channels."""
+        """Choose r of an imputed channel: the value with the best result for queries with all channels."""
         if not self._channels[name].predictors or name not in queries:
             return
         others = [n for n in queries if n != name]
@@ -283,7 +284,7 @@ class _Fitting:
     ) -> None:
         chosen: dict[str, ChannelWeights] = {}
         base: Array | None = None
-        # The first channel of a pair stands at weight 1; the others find their weight against it.
+        # The first channel of a pair has weight 1; the others are weighed against it.
         kinds = list(MODALITIES)
         order = sorted(names, key=lambda n: kinds.index(self._space.encoders[n].modality.kind))
         notes = []
@@ -314,7 +315,7 @@ class _Fitting:
         )
 
     def history(self) -> None:
-        """theta of histories, so that items without a channel are neither favoured nor buried."""
+        """Fit theta of histories, so that items without a channel are neither favoured nor disadvantaged."""
         used = [name for name in self._channels if self._has[name].any()]
         chosen = {}
         for name in used:
@@ -338,7 +339,7 @@ class _Fitting:
                 base += unit(self._units[other][past].sum(1)) @ self._units[other].T
             q = unit((self._units[name][past] * ~hidden[past][..., None]).sum(1))
             similarity = self._similarities(name, q, hidden)
-            # What was chosen is left out of the list, as Recommend leaves it out.
+            # The history's items are excluded from the list, as in Recommend.
             np.put_along_axis(base, past, -1e6, axis=1)
             bases.append(base)
             similarities.append(similarity)
@@ -355,7 +356,7 @@ class _Fitting:
         )
 
     def dislike(self) -> None:
-        """theta of dislikes: the mean cosine, so that what is unlike the disliked item gains nothing by it."""
+        """Fit theta of dislikes: the mean cosine, so that items unlike the disliked one gain nothing."""
         chosen = {}
         for name, (e, has) in self.blocks().items():
             own = select.mean_cosine(e[has])

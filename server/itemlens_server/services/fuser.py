@@ -1,4 +1,4 @@
-"""What is known of an item to h; what is asked for to u."""
+"""Fuse the contents and vectors of items to h, and of queries to u."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from itemlens_server.services.encoding import Content, ContentEncoder, EncodedCo
 from itemlens_server.services.limits import check_length, checked_changes
 from itemlens_server.services.vectors import ITEM, QUERY, VectorInput, channel_vector
 
-Presence = Literal["PRESENT", "PREDICTED", "ABSENT"]  # as the contract's
+Presence = Literal["PRESENT", "PREDICTED", "ABSENT"]  # names as in the proto
 Raw = dict[str, list[Array]]
 
 
 @dataclass(frozen=True)
 class FuseInput:
-    """All that is known of one item, or asked for."""
+    """The contents and vectors of one item or query."""
 
     contents: Sequence[Content] = ()
     vectors: Sequence[VectorInput] = ()
@@ -33,7 +33,7 @@ class FuseInput:
 
 @dataclass(frozen=True)
 class FusedInput:
-    """How one input went: its vector float32 [dimension], and how each channel came in, or an error."""
+    """The result of one input: its vector, float32 [dimension], and the presence of each channel; or an error."""
 
     vector: Array | None = None
     presence: Mapping[str, Presence] | None = None
@@ -43,7 +43,7 @@ class FusedInput:
 
 @dataclass(frozen=True)
 class Fuser:
-    """Fuses contents and vectors, encoding what has to be."""
+    """Fuses contents and vectors. Encodes the contents first."""
 
     catalogue: Catalogue
     encoder: ContentEncoder
@@ -57,16 +57,18 @@ class Fuser:
         changes: Sequence[tuple[str, ChannelChange]],
         call: CallContext,
     ) -> tuple[Space, list[FusedInput]]:
-        """ITEM or QUERY vectors of `inputs`; a bad one gives an error in its place.
+        """ITEM or QUERY vectors of `inputs`. A bad input yields an error in its place.
 
         Raises:
-            InvalidArgument: the call as a whole is wrong.
+            InvalidArgument: the whole call is wrong.
         """
         check_length(inputs, self.settings.max_inputs, "inputs")
         if role not in (ITEM, QUERY):
-            raise InvalidArgument("ask for role ITEM or QUERY", "role")
+            raise InvalidArgument("`role` must be ITEM or QUERY", "role")
         if changes and role == ITEM:
-            raise InvalidArgument("an ITEM vector holds no weights; give them with QUERY", "channel_weights")
+            raise InvalidArgument(
+                "an ITEM vector has no weights; give weights with QUERY only", "channel_weights"
+            )
         space = self.catalogue.space(space_name)
         changed = checked_changes(changes)
         outcomes = self._encode(space, role, inputs, call)
@@ -94,7 +96,7 @@ class Fuser:
     def _encode(
         self, space: Space, role: str, inputs: Sequence[FuseInput], call: CallContext
     ) -> list[list[Outcome]]:
-        """The outcomes of each input's contents; all are encoded together."""
+        """The outcomes of each input's contents. All contents are encoded together."""
         count = sum(len(given.contents) for given in inputs)
         check_length(range(count), 4 * self.settings.max_inputs, "inputs[].contents", 0)
         contents = [content for given in inputs for content in given.contents]
@@ -104,24 +106,24 @@ class Fuser:
 
 
 def content_units(space: Space, raw: Mapping[str, Sequence[Array]]) -> dict[str, Array]:
-    """q_c = e_c of a query's raw vectors, unit length; several pictures of a channel are averaged.
+    """q_c = e_c of a query's raw vectors, of unit length. Several pictures of a channel are averaged.
 
     Raises:
-        InvalidArgument: one of them asks for nothing.
+        InvalidArgument: a vector has no direction.
     """
     q = {}
     for name, vectors in raw.items():
         e = unit(unit(space.head.channel(name).project(np.stack(vectors))).sum(0))
         if not e.any():
             raise InvalidArgument(
-                f"the content of channel {name!r} is the catalogue's mean: it asks for nothing"
+                f"the content of channel {name!r} equals the catalogue's mean and matches no item; give other content"
             )
         q[name] = e
     return q
 
 
 def _raw(space: Space, given: FuseInput, outcomes: Sequence[Outcome], warnings: list[Warning]) -> Raw:
-    """Raw vectors by channel of one input; what is noticed is added to `warnings`."""
+    """Raw vectors of one input, by channel. Adds to `warnings`."""
     raw: Raw = {}
     for m, (content, outcome) in enumerate(zip(given.contents, outcomes, strict=True)):
         if not isinstance(outcome, EncodedContent):
@@ -135,7 +137,7 @@ def _raw(space: Space, given: FuseInput, outcomes: Sequence[Outcome], warnings: 
             raise error.within(f"vectors[{m}]") from None
         raw.setdefault(vector.channel, []).append(v)
     if not raw:
-        raise InvalidArgument("nothing to fuse; give contents or vectors", "contents")
+        raise InvalidArgument("the input is empty; give contents or vectors", "contents")
     return raw
 
 

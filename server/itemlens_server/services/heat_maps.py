@@ -1,4 +1,4 @@
-"""What the cells of pictures bring, as grids of numbers or drawn over the pictures."""
+"""Heat maps: the parts of a picture's cells, as grids of numbers or drawn over the picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HeatMapFormat = Literal["GRID", "PNG"]
 
 @dataclass(frozen=True)
 class HeatMap:
-    """One picture's cells, row by row: their values, or a PNG."""
+    """The values of one picture's cells, row by row, or a PNG."""
 
     channel: str
     picture_index: int
@@ -28,7 +28,7 @@ class HeatMap:
 def heat_maps(
     space: Space, form: HeatMapFormat, item: StoredItem, sums: Sequence[ChannelSum]
 ) -> list[HeatMap]:
-    """A heat map of each picture in each channel that it has a part in."""
+    """A heat map for each picture and each channel in which it has parts."""
     maps = []
     for whole in sums:
         cells: dict[tuple[str, int], list[float]] = {}

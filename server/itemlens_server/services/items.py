@@ -1,4 +1,4 @@
-"""An item as the caller gives it, what must hold of it, and what becomes of it beside one that is stored."""
+"""The caller's items: checks, replacement of stored items, and merging with them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from itemlens_server.services.encoding import Content
 from itemlens_server.services.limits import check_id
 from itemlens_server.storage.records import Document, NewItem, StoredInput, StoredItem
 
-# Characters of an item's texts, attributes and relations as JSON, and levels of its attributes: what is stored
-# must fit into a reply, and protobuf reads at most 100 levels.
+# The most characters of an item's texts, attributes and relations as JSON, and the most levels of its attributes: a
+# stored item must fit into a reply, and protobuf reads at most 100 levels.
 MAX_DOCUMENT = 4 << 20
 MAX_DEPTH = 30
 
 
 @dataclass(frozen=True)
 class WriteOutcome:
-    """How one item or event went."""
+    """The result of one item or event of a write."""
 
     id: str
     error: ItemlensError | None = None
@@ -32,7 +32,7 @@ class WriteOutcome:
 
 @dataclass(frozen=True)
 class ItemInput:
-    """An item as the caller gives it."""
+    """An item from the caller."""
 
     item_id: str
     contents: Sequence[Content]
@@ -41,11 +41,10 @@ class ItemInput:
 
 
 def check(item: ItemInput, merge: bool, max_per_item: int) -> None:
-    """What must hold of an item as the caller gives it. max_per_item: contents in one channel, where they may be
-    several.
+    """Check an item from the caller. max_per_item: limit of contents in a channel that can have several.
 
     Raises:
-        InvalidArgument: something does not; the message says what.
+        InvalidArgument: the item is invalid; the message says why.
     """
     check_id(item.item_id, "item_id")
     if not item.contents and not merge:
@@ -58,7 +57,7 @@ def check(item: ItemInput, merge: bool, max_per_item: int) -> None:
         if modality and counts[content.channel] > (limit := modality.max_per_item(max_per_item)):
             what = f"one {modality.field}" if limit == 1 else f"{limit} {modality.plural}"
             raise InvalidArgument(
-                f"channel {quoted(content.channel)} holds at most {what} of an item", f"contents[{n}]"
+                f"channel {quoted(content.channel)} takes at most {what} per item", f"contents[{n}]"
             )
     for n, (kind, other) in enumerate(item.relations):
         check_id(other, f"relations[{n}].item_id")
@@ -67,7 +66,7 @@ def check(item: ItemInput, merge: bool, max_per_item: int) -> None:
 
 
 def check_whole(item: NewItem, modalities: Mapping[str, Modality], max_per_item: int) -> None:
-    """What must hold of an item as it will be stored, with what was merged into it; `modalities` by channel."""
+    """Check an item after merging, before it is stored. `modalities` are by channel."""
     if not item.inputs:
         raise _no_contents()
     counts = Counter(i.channel for i in item.inputs)
@@ -75,7 +74,7 @@ def check_whole(item: NewItem, modalities: Mapping[str, Modality], max_per_item:
     if channel in modalities and count > (limit := modalities[channel].max_per_item(max_per_item)):
         raise InvalidArgument(
             f"the item would have {count} {modalities[channel].plural} in channel {channel!r}, the limit is "
-            f"{limit}; replace it instead of adding to it", "contents",
+            f"{limit}; replace the item instead of merging", "contents",
         )  # fmt: skip
     size = len(item.document.dump())
     if size > MAX_DOCUMENT:
@@ -84,24 +83,26 @@ def check_whole(item: NewItem, modalities: Mapping[str, Modality], max_per_item:
         )
     for i in item.inputs:
         if i.vector is None:
-            raise FailedPrecondition(f"the item has no vector in channel {i.channel!r}; send it whole")
+            raise FailedPrecondition(
+                f"the item has no vector in channel {i.channel!r}; send the complete item"
+            )
 
 
 def replacing(item: ItemInput, inputs: tuple[StoredInput, ...]) -> NewItem:
-    """The item to store in place of whatever is there."""
+    """The item to store, replacing a stored one."""
     texts = {c.channel: c.value for c in item.contents if isinstance(c.value, str)}
     return NewItem(item.item_id, Document(texts, dict(item.attributes), tuple(item.relations)), inputs)
 
 
 def merged(item: ItemInput, inputs: tuple[StoredInput, ...], old: StoredItem | None) -> NewItem:
-    """The item to store, with what is there: pictures and relations added, texts and attributes set where given."""
+    """The item merged with the stored one: pictures and relations added, texts and attributes set where given."""
     new = replacing(item, inputs)
     if old is None:
         return new
     texts = {**old.document.texts, **new.document.texts}
     relations = tuple(dict.fromkeys([*old.document.relations, *new.document.relations]))
     document = Document(texts, {**old.document.attributes, **new.document.attributes}, relations)
-    # A picture that is there already is not added a second time.
+    # A picture that the item already has is not added again.
     together = {(i.channel, i.digest): i for i in old.inputs if i.channel not in new.document.texts}
     together.update({(i.channel, i.digest): i for i in new.inputs})
     return NewItem(new.item_id, document, tuple(together.values()))
@@ -113,11 +114,11 @@ def _no_contents() -> InvalidArgument:
 
 
 def _check_facts(value: object, depth: int = 0) -> None:
-    """Raise InvalidArgument for attributes that could not be given back."""
+    """Raise InvalidArgument for attributes that a reply cannot hold."""
     if depth > MAX_DEPTH:
-        raise InvalidArgument(f"attributes are nested more than {MAX_DEPTH} deep", "attributes")
+        raise InvalidArgument(f"attributes are nested more than {MAX_DEPTH} deep; flatten them", "attributes")
     if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidArgument("attributes hold NaN or infinity", "attributes")
+        raise InvalidArgument("attributes contain NaN or infinity; leave them out", "attributes")
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):

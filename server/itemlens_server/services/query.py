@@ -1,4 +1,4 @@
-"""Reads who or what is asking: checks it, reads the user's events and encodes the content."""
+"""Turn a request's user side into a query: check it, read the user's events and encode the content."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from itemlens_server.services.vectors import VectorInput, query_vector
 
 @dataclass(frozen=True)
 class QueryRequest:
-    """Who or what is asking, as the caller says it; see the contract's UserSide. `history` is oldest first."""
+    """The user side from the caller, with the fields of the proto's UserSide. `history` is oldest first."""
 
     history: Sequence[Interaction] = ()
     user_id: str = ""
@@ -46,7 +46,7 @@ class QueryRequest:
 
 @dataclass(frozen=True)
 class EncodingQuery:
-    """The content of a query that is being encoded, and the space in which."""
+    """The content of a query during encoding, and the space of its encoders."""
 
     space: Space
     encoding: Encoding
@@ -60,7 +60,7 @@ class QueryReader:
         self.rules = HistoryRules(settings.history_window, settings.history_decay, settings.type_weights())
 
     def begin(self, collection: Collection, request: QueryRequest, call: CallContext) -> EncodingQuery:
-        """Begin to encode the content. For `read`, which else would have to wait for it."""
+        """Start to encode the content, so that `read` does not have to wait for it."""
         check_length(request.content, self._settings.max_inputs, "user.query")
         encoding = self._encoder.begin(collection.space, request.content, "query", call)
         return EncodingQuery(collection.space, encoding)
@@ -72,11 +72,11 @@ class QueryReader:
         call: CallContext,
         begun: EncodingQuery | None = None,
     ) -> tuple[Query, list[Warning]]:
-        """The query, with its user's events read and its content encoded, and what was noticed on the way.
+        """The query, with the user's events read and the content encoded, and the warnings.
 
         Raises:
-            InvalidArgument, SpaceMismatch: something of it is wrong; the error's field says what.
-            NotFound: a user is all there is, and nobody knows that one.
+            InvalidArgument, SpaceMismatch: a field of the request is wrong; the error names it.
+            NotFound: the request has only a user, and the user has no events.
         """
         space = collection.space
         check_length(request.history, self._settings.max_history, "user.history", 0)
@@ -102,7 +102,7 @@ class QueryReader:
         for name, weight in request.source_weights.items():
             if not 0 <= weight <= LARGEST_WEIGHT:
                 raise InvalidArgument(
-                    f"{weight} is no weight: it must be 0 to {LARGEST_WEIGHT:g}",
+                    f"{weight} is not a valid weight; it must be 0 to {LARGEST_WEIGHT:g}",
                     f"user.source_weights.{name}",
                 )
         check_weight(request.behaviour_weight, "weight", "user.behaviour_weight")
@@ -123,7 +123,7 @@ class QueryReader:
         return query, warnings
 
     def _history(self, collection: Collection, request: QueryRequest) -> list[Interaction]:
-        """The user's events and then what the caller gives, by time if all of it has times."""
+        """The user's events, followed by the caller's history; ordered by time if all of them have times."""
         recorded: list[Interaction] = []
         if request.user_id:
             recorded = self._catalogue.history(collection, request.user_id, self._settings.max_history)
@@ -150,7 +150,7 @@ def _content(
             raise outcome.within(field)
         if channel in raw:
             raise InvalidArgument(
-                f"channel {quoted(channel)} comes twice; send one query for each channel", field
+                f"channel {quoted(channel)} occurs twice; send one query for each channel", field
             )
         raw[channel] = [outcome.v]
         warnings += [warning.within(field) for warning in outcome.warnings]

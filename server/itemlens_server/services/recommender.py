@@ -34,7 +34,7 @@ DEFAULT_K = 10
 
 @dataclass(frozen=True)
 class RecommendOptions:
-    """What list is asked for, and what is to be said of its items. Exactly one of k and top_fraction is given."""
+    """The options of a list and of its items. Exactly one of k and top_fraction is set."""
 
     k: int | None = DEFAULT_K
     top_fraction: float | None = None
@@ -48,14 +48,14 @@ class RecommendOptions:
 
 @dataclass(frozen=True)
 class Recommender:
-    """The best items for a query. `begin`, then `recommend`: between them the content is encoded."""
+    """Recommends the best items for a query. Call `begin`, then `recommend`; the content is encoded in between."""
 
     catalogue: Catalogue
     query_reader: QueryReader
     settings: Settings
 
     def begin(self, collection: str, request: QueryRequest, call: CallContext) -> EncodingQuery:
-        """Begin to encode the content of a query."""
+        """Start to encode the content of a query."""
         return self.query_reader.begin(self.catalogue.collection(collection), request, call)
 
     def recommend(
@@ -66,11 +66,11 @@ class Recommender:
         call: CallContext,
         begun: EncodingQuery | None = None,
     ) -> RecommendResult:
-        """The best items for `request`, remembered for Explain.
+        """Return the best items for `request`, and keep the result for Explain.
 
         Raises:
-            InvalidArgument: nothing is asked for, or something of it is wrong.
-            NotFound: the collection, all that is asked with, or all candidates are unknown.
+            InvalidArgument: the user side is empty, or a field is wrong.
+            NotFound: the collection, all items of the user side, or all candidates are unknown.
         """
         collection, results = self.catalogue.collection(collection_name), self.catalogue.results
         with results.pending(collection, request.user_id if request else "") as pending:
@@ -88,7 +88,9 @@ class Recommender:
     ) -> RecommendResult:
         language = check_language(options.language)
         if request is None:
-            raise InvalidArgument("say who or what is asking", "user")
+            raise InvalidArgument(
+                "`user` is required: give a user id, a history, a query or liked items", "user"
+            )
         check_length(options.candidates, self.settings.max_candidates, "candidate_item_ids", 0)
         check_references(options.candidates, "candidate_item_ids")
         query, warnings = self.query_reader.read(collection, request, call, begun)
@@ -113,7 +115,7 @@ class Recommender:
         options: RecommendOptions,
         language: Language,
     ) -> list[RecommendedItem]:
-        """The items with their parts and reasons, as far as they are asked for."""
+        """The items with their parts and reasons, if requested."""
         if not (options.with_parts or options.with_reasons):
             return ranked
         named = titles(self.catalogue, collection, scorer.named_items()) if options.with_reasons else {}
@@ -134,7 +136,7 @@ class Recommender:
 def rank(
     scorer: Scorer, index: CandidateIndex, mask: Bools, k: int, options: RecommendOptions
 ) -> list[RecommendedItem]:
-    """The best k items of those in `mask`; several interests take turns."""
+    """The best k of the items in `mask`. Several interests take turns."""
     if options.exact or options.candidates:
         index = ExactIndex()
     lists: list[list[int]] = []
@@ -152,21 +154,21 @@ def rank(
 
 
 def list_size(options: RecommendOptions, eligible: int, max_k: int) -> int:
-    """How many items are wanted of `eligible`.
+    """The number of items to return out of `eligible`.
 
     Raises:
-        InvalidArgument: it is out of range.
+        InvalidArgument: k or top_fraction is out of range.
     """
     if options.top_fraction is not None:
         if not 0 < options.top_fraction <= 1:
             raise InvalidArgument(
                 f"top_fraction is {options.top_fraction}; it must be above 0 and at most 1", "top_fraction"
             )
-        # float32 on the wire: 0.1 of 100 must be 10, not 11.
+        # top_fraction is a float32 in the proto: 0.1 of 100 must be 10, not 11.
         k = max(1, math.ceil(options.top_fraction * eligible * (1 - 1e-6)))
         if k > max_k:
             raise InvalidArgument(
-                f"top_fraction makes {k} items of {eligible}, the limit is {max_k}", "top_fraction"
+                f"top_fraction yields {k} items out of {eligible}, the limit is {max_k}", "top_fraction"
             )
         return k
     assert options.k is not None
@@ -176,16 +178,14 @@ def list_size(options: RecommendOptions, eligible: int, max_k: int) -> int:
 
 
 def _mask(scorer: Scorer, options: RecommendOptions) -> tuple[Bools, list[Warning]]:
-    """Which positions may be in the list, and warnings of candidates that are not there."""
+    """The positions that may be in the list, and warnings for candidates that do not exist."""
     snapshot, warnings = scorer.snapshot, []
     mask = snapshot.view.alive.copy()
     if options.candidates:
         own = snapshot.positions(options.candidates)
         for item_id in options.candidates:
             if snapshot.view.position(item_id) is None:
-                message = (
-                    f"candidate {item_id!r} is not in collection {snapshot.collection!r}; it is passed over"
-                )
+                message = f"candidate {item_id!r} is not in collection {snapshot.collection!r}; it is ignored"
                 warnings.append(Warning("UNKNOWN_ITEM", message, "candidate_item_ids"))
         if not len(own):
             raise NotFound(
@@ -203,7 +203,7 @@ def _mask(scorer: Scorer, options: RecommendOptions) -> tuple[Bools, list[Warnin
 
 
 def _candidates(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> list[Ints]:
-    """Positions worth scoring for each interest: the index's, and those that single terms put highest."""
+    """Positions to score for each interest: the index's candidates, and the top positions of single terms."""
     view = scorer.snapshot.view
     request = CandidateRequest(
         directions(scorer.snapshot, scorer.interests), mask, k, len(scorer.interests),
@@ -220,7 +220,7 @@ def _candidates(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> l
 
 
 def directions(snapshot: Snapshot, interests: Sequence[Interest]) -> dict[str, np.ndarray]:
-    """Unit directions of u by channel, float32 [interests, width]; channels that nothing asks for are left out."""
+    """Unit directions of u by channel, float32 [interests, width]. Channels without a query are left out."""
     u = np.stack([interest.u for interest in interests])
     blocks = {name: u[:, snapshot.head.block(name)] for name in snapshot.head.names}
     return {name: unit(block) for name, block in blocks.items() if block.any()}

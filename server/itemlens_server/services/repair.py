@@ -1,4 +1,4 @@
-"""Vectors that are damaged in the store: they are derived from contents, so these are encoded again."""
+"""Repair of damaged vectors in the store: their contents are encoded again."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 
 def repair(collection: Collection, item_ids: Sequence[str], store: Store, encoder: ContentEncoder) -> bool:
-    """Encode the contents of these items again and store their vectors; whether any are mended.
+    """Encode the contents of these items again and store their vectors. Return whether any were repaired.
 
-    The others stay out of all answers, since their contents are damaged, too; reading them says so.
+    The others have damaged contents, too. They are excluded from all lists, and reading them raises DataLoss.
     """
     mended = False
     for item_id in item_ids:
@@ -45,10 +45,10 @@ def repair(collection: Collection, item_ids: Sequence[str], store: Store, encode
 def _encoded(
     collection: Collection, item_id: str, store: Store, encoder: ContentEncoder
 ) -> dict[tuple[bytes, str], Array]:
-    """New vectors of the item's contents, by content hash and encoder; none if there is no such item.
+    """New vectors of the item's contents, by content hash and encoder; empty if there is no such item.
 
     Raises:
-        DataLoss, InvalidArgument: its contents are damaged.
+        DataLoss, InvalidArgument: the contents are damaged.
     """
     digests, space = collection.encoder_digests, collection.space
     item = store.reader().items(collection.record.id, [item_id], digests, data=True).get(item_id)

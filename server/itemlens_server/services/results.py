@@ -1,4 +1,4 @@
-"""The result of a recommendation, and the latest ones, remembered for Explain."""
+"""The result of a recommendation, and the latest results, kept for Explain."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from itemlens_server.services.collection import Collection
 
 Bytes = np.ndarray[Any, np.dtype[np.int8]]
 
-# Of a remembered result beside its bytes and rows: its id, objects, headers. Of each row: key and header.
+# Memory of a kept result besides its bytes and rows (id, objects, headers), and of each row (key and header).
 OVERHEAD_BYTES = 1000
 ROW_OVERHEAD_BYTES = 200
 
 
 @dataclass(frozen=True)
 class RecommendedItem:
-    """An item that is scored, for a list or to be explained: where it is in the snapshot, its score, and the number
-    of the interest it is scored for."""
+    """A scored item, for a list or an explanation: its position in the snapshot, its score, and the index of the
+    interest of the score."""
 
     item_id: str
     position: int
@@ -41,7 +41,7 @@ class RecommendedItem:
 
 @dataclass(frozen=True)
 class RecommendResult:
-    """A list with all that explains it: what was asked, over what."""
+    """A list, with the query and the snapshot that explain it."""
 
     recommendation_id: str
     collection: Collection
@@ -58,7 +58,7 @@ class RecommendResult:
 
 @dataclass(frozen=True)
 class KeptResult:
-    """What Explain needs of a result. Of its items: labels int64, scores float32, numbers of interests int8."""
+    """The data of a result that Explain needs. Of its items: labels int64, scores float32, interests int8."""
 
     asking: KeptAsking
     item_ids: tuple[str, ...]
@@ -68,7 +68,7 @@ class KeptResult:
 
     @staticmethod
     def of(result: RecommendResult) -> KeptResult:
-        """What to keep of `result`: parts and reasons are worked out again."""
+        """The data to keep of `result`. Parts and reasons are not kept; they are computed again."""
         items, view = result.items, result.asking.snapshot.view
         item_ids = tuple(item.item_id for item in items)
         return KeptResult(
@@ -82,9 +82,9 @@ class KeptResult:
 
 @dataclass(eq=False)
 class PendingResult:
-    """A recommendation that is being worked out.
+    """A recommendation during its computation.
 
-    forgotten: what it has read may have been deleted. compacted: rows that it has seen may have left the collection.
+    forgotten: data that it has read may have been deleted. compacted: rows that it has read may have been dropped.
     """
 
     collection: Collection
@@ -95,13 +95,12 @@ class PendingResult:
 
 @dataclass(eq=False)
 class RememberedResult:
-    """A result as it is remembered.
+    """A kept result.
 
-    data: the KeptResult as bytes, so that their number is the memory that it takes, and none of the collection's
-          arrays stays alive by it.
-    past: labels of the rows that it is made of, int64.
-    rows: h by label of those that have left the collection since, float32 [dimension] each.
-    size: all of it, in bytes.
+    data: the KeptResult as bytes, so that its memory is known, and it does not keep the collection's arrays alive.
+    past: labels of the rows that the query was built from, int64.
+    rows: h by label of those rows that the collection has dropped since, float32 [dimension] each.
+    size: total size in bytes.
     """
 
     recommendation_id: str
@@ -114,14 +113,14 @@ class RememberedResult:
 
     @staticmethod
     def of(result: RecommendResult, user_id: str) -> RememberedResult:
-        """What to remember of `result`."""
+        """The kept form of `result`."""
         kept = KeptResult.of(result)
         data, past = pickle.dumps(kept, pickle.HIGHEST_PROTOCOL), kept.asking.labels
         size = OVERHEAD_BYTES + len(data) + past.nbytes
         return RememberedResult(result.recommendation_id, result.collection, user_id, data, past, {}, size)
 
     def take(self, view: View, positions: Iterable[int]) -> int:
-        """Copy rows, which leave the collection; by how many bytes the result has grown."""
+        """Copy rows that the collection is about to drop. Return the growth in bytes."""
         rows = {int(view.labels[position]): view.h[position].copy() for position in positions}
         self.rows.update(rows)
         grown = sum(int(h.nbytes) + ROW_OVERHEAD_BYTES for h in rows.values())
@@ -129,7 +128,7 @@ class RememberedResult:
         return grown
 
     def kept(self) -> KeptResult:
-        """What `data` holds."""
+        """The result in `data`."""
         kept: KeptResult = pickle.loads(self.data)  # from this process, never from outside
         return kept
 
@@ -146,7 +145,7 @@ class RecentResults:
 
     @contextmanager
     def pending(self, collection: Collection, user_id: str) -> Iterator[PendingResult]:
-        """Around the work on a result, from before anything of the user or the collection is read."""
+        """Context of the computation of a result. Enter it before any data of the user or the collection is read."""
         pending = PendingResult(collection, user_id)
         with self._lock:
             self._pending.add(pending)
@@ -157,7 +156,7 @@ class RecentResults:
                 self._pending.remove(pending)
 
     def add(self, result: RecommendResult, pending: PendingResult) -> None:
-        """Remember a result, unless what it is made of was deleted meanwhile; and forget the oldest for it."""
+        """Keep a result, unless data that it was made from was deleted meanwhile. Drop the oldest to make room."""
         remembered, view = RememberedResult.of(result, pending.user_id), result.asking.snapshot.view
         with self._lock:
             if pending.compacted:
@@ -169,8 +168,8 @@ class RecentResults:
             self._shrink()
 
     def forget(self, collection: str, user_id: str = "") -> None:
-        """Forget the results of a collection ("": of all), or those of them that a user's events went into; those that
-        are pending, too."""
+        """Drop the results of a collection ("": of all collections), pending ones included. With `user_id`: only those
+        that used the user's events."""
 
         def concerns(result: PendingResult | RememberedResult) -> bool:
             return collection in ("", result.collection.name) and user_id in ("", result.user_id)
@@ -183,7 +182,7 @@ class RecentResults:
                     self.bytes -= self._results.pop(key).size
 
     def before_compaction(self, collection: Collection, view: View) -> None:
-        """Copy the dead rows of `view` that results are made of: `collection` is about to drop them."""
+        """Copy the dead rows of `view` that results were made from, because `collection` is about to drop them."""
         with self._lock:
             for pending in self._pending:
                 pending.compacted |= pending.collection is collection
@@ -193,7 +192,7 @@ class RecentResults:
         copied = 0
         for result in newest_first:
             if copied > self._max_bytes:
-                break  # what is older is forgotten below
+                break  # older results are dropped below
             positions = [going[label] for label in result.past.tolist() if label in going]
             with self._lock:
                 if positions and result.recommendation_id in self._results:
@@ -207,15 +206,15 @@ class RecentResults:
         """The result with this id.
 
         Raises:
-            NotFound: it never was, or was too long ago.
+            NotFound: there is no such result, or it was dropped.
         """
         with self._lock:
             result = self._results.get(recommendation_id)
         if result is None:
             raise NotFound(
-                f"recommendation {quoted(recommendation_id)} is not remembered (the latest are, as many as fit in "
-                "recommendation_memory_bytes, until their collection moves or the server stops); explain with the user "
-                "side instead",
+                f"recommendation {quoted(recommendation_id)} is not kept (the server keeps the latest that fit in "
+                "recommendation_memory_bytes, until their collection moves or it stops); explain with the user side "
+                "instead",
                 "recommendation", recommendation_id, "recommendation_id",
             )  # fmt: skip
         return result

@@ -1,4 +1,4 @@
-"""The largest parts of a score in a sentence or two, English or Chinese."""
+"""Sentences on the largest parts of a score, in English or Chinese."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from itemlens_server.fusion.terms.channels import CHANNEL
 
 Language = Literal["en", "zh"]
 
-# A reason that brings less than this share of what speaks for the item is not named.
+# A reason with less than this share of the positive parts is not named.
 WORTH_NAMING = 0.15
 WORDS_NAMED = 3
 
 _TEXT = {
     "en": {
         "because": "Because {}.",
-        "imputed": "what is known of it suggests a fitting {}",
-        "none": "Nothing in particular speaks for it; it is the nearest there is.",
+        "imputed": "its other content suggests a matching {}",
+        "none": "No single reason stands out; it is the closest match.",
         "and": " and ",
         "comma": ", ",
         "clause": ", and ",
@@ -50,22 +50,22 @@ _FUNCTION_CHARACTERS = frozenset("的了也和在一是与及就都而着把被�
 
 
 def check_language(name: str) -> Language:
-    """`name` checked; English where it is empty.
+    """Return the language of a checked name; "en" if it is empty.
 
     Raises:
-        InvalidArgument: another language.
+        InvalidArgument: the language is not supported.
     """
     if name in ("", "en"):
         return "en"
     if name == "zh":
         return "zh"
-    raise InvalidArgument(f"no sentences in {quoted(name)}; there are 'en' and 'zh'", "language")
+    raise InvalidArgument(f"language {quoted(name)} is not supported; use 'en' or 'zh'", "language")
 
 
 def sentence(
     lang: Language, sources: Sequence[Part], places: Sequence[Part], title: Callable[[str], str]
 ) -> str:
-    """Why, from the parts by source (with baselines and behaviour) and by place; `title` gives an item's name."""
+    """The reason, from the parts by source (with baselines and behaviour) and by place. `title` names an item."""
     text = _TEXT[lang]
     total = sum(p.value for p in sources)
     for_it = sum(p.value for p in sources if p.value > 0)
@@ -87,7 +87,7 @@ def sentence(
 
 
 def whole_channels(by_channel: Sequence[Part], modalities: Mapping[str, Modality]) -> list[Part]:
-    """CHANNEL parts as places, for a sentence where the item's contents were not encoded; `modalities` by channel."""
+    """CHANNEL parts as places, for a sentence without encoded contents. `modalities` are by channel."""
     return [
         Part(modalities[p.channel].place, p.value, p.channel, p.imputed)
         for p in by_channel
@@ -105,7 +105,7 @@ def _named(text: dict[str, str], parts: Sequence[Part], title: Callable[[str], s
 
 
 def _details(lang: Language, places: Sequence[Part], for_it: float) -> list[str]:
-    """What of the item fits: its words, its picture, or what its content suggests."""
+    """The matching details of the item: its words, its picture, or predicted content."""
     text = _TEXT[lang]
     details = []
     for modality in MODALITIES.values():
@@ -123,7 +123,7 @@ def _details(lang: Language, places: Sequence[Part], for_it: float) -> list[str]
 
 
 def _words(text: dict[str, str], places: Sequence[Part]) -> str:
-    """The words that bring most; nothing where none says something."""
+    """The words with the largest parts; "" if there is no word worth naming."""
     words = sorted((p for p in places if p.text and _says_something(p)), key=lambda p: -p.value)
     unique = list(dict.fromkeys(p.text for p in words))[:WORDS_NAMED]
     return _listed(text, [text["quote"].format(w) for w in unique]) if unique else ""
@@ -135,7 +135,7 @@ def _listed(text: dict[str, str], names: list[str]) -> str:
 
 
 def _says_something(part: Part) -> bool:
-    """Whether a place is a word worth naming, and no function word or fragment."""
+    """Whether a place is a word worth naming, not a function word or fragment."""
     if part.value <= 0:
         return False
     if part.text.isascii():

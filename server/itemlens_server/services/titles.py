@@ -1,4 +1,4 @@
-"""What to call an item in a sentence."""
+"""Titles of items for sentences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST = 60
 
 
 def title_of(item_id: str, document: Document) -> str:
-    """The attribute `title`, else the start of a text, else the id."""
+    """The attribute `title`, or else the start of a text, or else the id."""
     title = document.attributes.get("title")
     if isinstance(title, str) and title.strip():
         return title.strip()
@@ -24,7 +24,7 @@ def title_of(item_id: str, document: Document) -> str:
 
 
 def titles(catalogue: Catalogue, collection: Collection, item_ids: Sequence[str]) -> dict[str, str]:
-    """Titles of the items that are there, by id; a damaged one is called by its id."""
+    """Titles of the existing items, by id. The title of a damaged item is its id."""
     titles = {}
     for item_id in dict.fromkeys(item_ids):
         try:

@@ -1,4 +1,4 @@
-"""Adding and replacing items: encode, then merge, fuse and store, and append to the rows, in this order."""
+"""Adding and replacing items: encode, merge, fuse, store, and append to the rows, in this order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Raw = dict[str, list[Array]]
 
 @dataclass
 class _Upsert:
-    """One item on its way into the store: what became of each of its contents, and how it went."""
+    """One item during its upsert: the input of each of its contents, and the outcome."""
 
     item: ItemInput
     inputs: list[StoredInput | None]
@@ -41,18 +41,18 @@ class _Upsert:
 
     @property
     def waits(self) -> bool:
-        """Whether it is still to be stored."""
+        """Whether the item still has to be stored."""
         return self.error is None and not self.stored
 
     def outcome(self) -> WriteOutcome:
-        """How it went."""
+        """The outcome of the item's write."""
         assert not self.waits
         return WriteOutcome(self.item.item_id, self.error, () if self.error else tuple(self.warnings))
 
 
 @dataclass
 class _Planned:
-    """What is to be stored for an upsert. raw: its vectors, none where the item keeps its row; h is made of them."""
+    """The data to store for an upsert. raw: its vectors, from which h is made; empty if the item keeps its row."""
 
     upsert: _Upsert
     new: NewItem
@@ -62,14 +62,14 @@ class _Planned:
 
 @dataclass
 class _Plan:
-    """What one write stores, and what it refuses."""
+    """The items that one write stores, and those that it refuses."""
 
     items: list[_Planned] = field(default_factory=list)
     refused: list[tuple[_Upsert, ItemlensError]] = field(default_factory=list)
 
 
 class Upserts:
-    """Writes items to collections. `current`: the collection of a name as it is now, since one may move meanwhile."""
+    """Writes items to collections. `current`: returns the present collection of a name; it may have moved."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Upserts:
     def write(
         self, collection: Collection, items: Sequence[ItemInput], merge: bool, call: CallContext
     ) -> tuple[list[WriteOutcome], int]:
-        """Add or replace items; how each went, and the sequence number."""
+        """Add or replace items. Return the outcome of each, and the sequence number."""
         upserts = [_Upsert(item, [None] * len(item.contents)) for item in items]
         last = {item.item_id: n for n, item in enumerate(items)}
         for n, upsert in enumerate(upserts):
@@ -94,14 +94,14 @@ class Upserts:
                 check(upsert.item, merge, self._max_item_pictures)
                 if last[upsert.item.item_id] != n:
                     raise AlreadyExists(
-                        f"item {upsert.item.item_id!r} comes again in this call; the last one counts",
+                        f"item {upsert.item.item_id!r} occurs again in this call; the last one counts",
                         "item_id",
                     )
             except ItemlensError as error:
                 upsert.error = error
         sequence = 0
-        # What the store has of a content goes with the last item that holds it. Where that happens between the two
-        # steps, the content is encoded in a second round, which relies on nothing.
+        # The store deletes a content's data with the last item that has it. If that happens between encoding and
+        # storing, the content is encoded in a second round, which does not use the store.
         for known in (True, False):
             waiting = [upsert for upsert in upserts if upsert.waits]
             if not waiting:
@@ -116,7 +116,7 @@ class Upserts:
     def _encode(
         self, collection: Collection, upserts: Sequence[_Upsert], known: bool, call: CallContext
     ) -> None:
-        """Fill in the inputs: if `known`, from the store what was encoded before; the rest is encoded now."""
+        """Fill in the inputs: if `known`, from the store's earlier vectors where they exist; otherwise by encoding."""
         todo: list[tuple[_Upsert, int]] = []
         for upsert in upserts:
             for m, content in enumerate(upsert.item.contents):
@@ -134,7 +134,7 @@ class Upserts:
                 upsert.error = outcome.within(f"contents[{m}]")
 
     def _known(self, collection: Collection, content: Content) -> StoredInput | None:
-        """The input of a content that was encoded before. The store has its bytes, if it keeps any."""
+        """The input of a content whose vector is in the store, with its bytes if the store keeps any; else None."""
         encoder, reader = collection.space.encoders.get(content.channel), self._store.reader()
         if encoder is None or content.field != encoder.modality.field:
             return None
@@ -147,15 +147,17 @@ class Upserts:
     def _store_items(
         self, collection: Collection, upserts: Sequence[_Upsert], merge: bool, call: CallContext
     ) -> int:
-        """Merge, fuse and store; what relied on data that is gone still waits then. The sequence number, 0 if nothing
-        was stored."""
+        """Merge, fuse and store. Upserts whose data has left the store meanwhile remain waiting. Return the sequence
+        number, 0 if nothing was stored."""
         record, encoders = collection.record, collection.encoder_digests
         item_ids = [upsert.item.item_id for upsert in upserts]
         replacing_all = None if merge else self._plan(collection, upserts, None, call)
 
         def run(connection: sqlite3.Connection) -> tuple[_Plan, list[Upserted]]:
             plan = replacing_all
-            if plan is None:  # merged here, between two writes, so that nobody changes what is merged with
+            if (
+                plan is None
+            ):  # merged here, between two writes, so that the stored items cannot change meanwhile
                 old_items = Reader(connection).items(record.id, item_ids, encoders, vectors=True)
                 plan = self._plan(collection, upserts, old_items, call)
             new_items = [replace(p.new, keeps=self._served(collection, p.new.item_id)) for p in plan.items]
@@ -187,7 +189,7 @@ class Upserts:
         return outcomes[0].sequence if outcomes else 0
 
     def _served(self, collection: Collection, item_id: str) -> int:
-        """Label of the row that is served of an item; 0 if none is."""
+        """Label of the item's served row; 0 if there is none."""
         current = self._current(collection.name)
         return (current.label(item_id) if current else None) or 0
 
@@ -198,7 +200,7 @@ class Upserts:
         old_items: Mapping[str, StoredItem] | None,
         call: CallContext,
     ) -> _Plan:
-        """What to store of `upserts`, merged with `old_items` or, for None, in place of what is there."""
+        """The plan for `upserts`, merged with `old_items`; None: they replace the stored items."""
         plan = _Plan()
         for upsert in upserts:
             inputs = tuple(i for i in upsert.inputs if i is not None)

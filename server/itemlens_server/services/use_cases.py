@@ -1,4 +1,4 @@
-"""All use cases over one catalogue: what a server offers, and what a program that needs none calls in process."""
+"""All use cases over one catalogue, for the server and for programs that call them in process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from itemlens_server.services.recommender import Recommender
 
 @dataclass(frozen=True)
 class UseCases:
-    """See each one's own class."""
+    """The use cases; see the class of each."""
 
     catalogue: Catalogue
     content_encoder: ContentEncoder

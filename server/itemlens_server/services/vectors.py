@@ -1,4 +1,4 @@
-"""Vectors that callers send."""
+"""Checks of vectors from callers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from itemlens_server.errors import InvalidArgument, SpaceMismatch, quoted
 from itemlens_server.fusion.head import Array
 
 CHANNEL, ITEM, QUERY = "CHANNEL", "ITEM", "QUERY"
-# Lengths of vectors that callers may send: real ones have some 0.1 to 100.
+# The accepted lengths of callers' vectors. Lengths of real vectors are about 0.1 to 100.
 SHORTEST, LONGEST = 1e-6, 1e6
 
 
 @dataclass(frozen=True)
 class VectorInput:
-    """A vector as the caller sent it: packed little-endian float32 and what is said of it.
+    """A vector as sent by the caller: packed little-endian float32 and its properties.
 
-    role: CHANNEL, ITEM or QUERY, as the contract's VectorRole; empty if unspecified.
+    role: CHANNEL, ITEM or QUERY, as in the proto's VectorRole; empty if unspecified.
     """
 
     data: bytes
@@ -30,20 +30,20 @@ class VectorInput:
 
 
 def unpacked(vector: VectorInput, role: str, space: Space) -> Array:
-    """Its numbers, if it has this role and is of this space: float32 [dimension].
+    """The numbers of a vector of this role and space, float32 [dimension].
 
     Raises:
-        InvalidArgument: another role, or a length that is not the dimension's.
-        SpaceMismatch: another space.
+        InvalidArgument: the vector has another role, or its bytes do not fit its dimension.
+        SpaceMismatch: the vector belongs to another space.
     """
     if vector.role != role:
         raise InvalidArgument(
-            f"a vector of role {role} is needed here, this one's is {vector.role or 'unspecified'}", "role"
+            f"the role is {vector.role or 'unspecified'}; a vector of role {role} is required here", "role"
         )
     if vector.space_id != space.space_id:
         raise SpaceMismatch(
-            f"the vector is of space {vector.space_id or '(none)'}, the answer of {space.space_id}; vectors of two "
-            "spaces are never compared: make it again with this space", "space_id",
+            f"the vector belongs to space {vector.space_id or '(none)'}, the request to {space.space_id}; vectors of "
+            "different spaces are not comparable: compute the vector again in this space", "space_id",
         )  # fmt: skip
     if len(vector.data) != 4 * vector.dimension:
         raise InvalidArgument(
@@ -67,37 +67,39 @@ def channel_vector(vector: VectorInput, space: Space) -> Array:
         )
     if v.shape != (encoder.spec.dim,):
         raise InvalidArgument(
-            f"channel {vector.channel!r} has {encoder.spec.dim} numbers, not {v.size}", "dimension"
+            f"channel {vector.channel!r} has dimension {encoder.spec.dim}, not {v.size}", "dimension"
         )
     return check_finite(v)
 
 
 def query_vector(vector: VectorInput, space: Space) -> Array:
-    """A ready u, float32 [dimension of the space].
+    """The u of a QUERY vector, float32 [dimension of the space].
 
     Raises:
         InvalidArgument, SpaceMismatch: it cannot be one of this space.
     """
     u = unpacked(vector, QUERY, space)
     if len(u) != space.head.dimension:
-        raise InvalidArgument(f"a QUERY vector has {space.head.dimension} numbers, not {len(u)}", "dimension")
+        raise InvalidArgument(
+            f"a QUERY vector has dimension {space.head.dimension}, not {len(u)}", "dimension"
+        )
     return check_finite(u)
 
 
 def check_finite(v: Array) -> Array:
-    """`v`, if it has a direction, and a length with which float32 can reckon.
+    """Return `v` if it is finite, is not zero, and has a length that float32 arithmetic can handle.
 
     Raises:
-        InvalidArgument: NaN, infinity, nothing but zeros, far too short or far too long.
+        InvalidArgument: `v` contains NaN or infinity, is zero, or is far too short or too long.
     """
     if not np.isfinite(v).all():
-        raise InvalidArgument("the vector holds NaN or infinity", "data")
+        raise InvalidArgument("the vector contains NaN or infinity", "data")
     if not v.any():
-        raise InvalidArgument("the vector is zero: it has no direction", "data")
+        raise InvalidArgument("the vector is zero, so it has no direction", "data")
     length = float(np.linalg.norm(v.astype(np.float64)))
     if not SHORTEST <= length <= LONGEST:
         raise InvalidArgument(
-            f"the vector has length {length:g}; it must be {SHORTEST:g} to {LONGEST:g}: send it as it was given",
+            f"the vector has length {length:g}; it must be {SHORTEST:g} to {LONGEST:g}; send the vector unchanged",
             "data",
         )
     return v

@@ -17,9 +17,9 @@ Result = TypeVar("Result")
 
 
 class Workers:
-    """Threads that nobody has to wait for: neither a caller who has gone nor the end of the process.
+    """Threads that delay neither a cancelled call nor the exit of the process.
 
-    Not a concurrent.futures.ThreadPoolExecutor: Python joins its threads before it exits.
+    This is not a concurrent.futures.ThreadPoolExecutor, because Python joins its threads before it exits.
     """
 
     def __init__(self, count: int, name: str) -> None:
@@ -33,11 +33,11 @@ class Workers:
     def map(
         self, function: Callable[[Value], Result], values: Sequence[Value], call: CallContext
     ) -> list[Result]:
-        """`function` of each value, in their order. What has not begun when the call is over never begins.
+        """Return the results of `function` for all values, in order. When the call ends, no further value is started.
 
         Raises:
-            DeadlineExceeded, Cancelled: nobody waits any more; what runs is left to itself.
-            Exception: what `function` raised.
+            DeadlineExceeded, Cancelled: the call has ended. Running functions continue in the background.
+            Exception: an exception from `function`.
         """
         pending: Pending[tuple[Result]] = Pending(len(values), call)
         for number, value in enumerate(values):
@@ -45,7 +45,7 @@ class Workers:
         return [result for (result,) in pending.results()]
 
     def close(self) -> None:
-        """Begin nothing more; whoever waits is told. What runs is not waited for."""
+        """Start no further work, and raise Cancelled in waiting callers. Running work is not waited for."""
         self._closed = True
         for _ in range(self._count):
             self._tasks.put(None)

@@ -194,7 +194,7 @@ class TestANewModality:
         assert good.z.shape == (STEPS, DIM) and good.stored == data
         assert isinstance(empty, InvalidArgument) and empty.message == "the sound is empty"
         assert isinstance(text, InvalidArgument) and text.field == "audio"
-        assert text.message == "channel 'sound' understands sounds; give `audio`"
+        assert text.message == "channel 'sound' takes sounds; give `audio`"
 
     def test_is_stored_and_explained(
         self, sounds: ModelRepository, encoder: ContentEncoder, tmp_path: Path
@@ -214,7 +214,7 @@ class TestANewModality:
         (both, too_many, again), _, collection = catalogue.upsert("", items, False, CallContext())
         assert both.error is None and again.error is None
         assert too_many.error is not None
-        assert too_many.error.message == "channel 'sound' holds at most 2 sounds of an item"
+        assert too_many.error.message == "channel 'sound' takes at most 2 sounds per item"
 
         item = catalogue.stored_items(collection, ["both"], with_data=True)["both"]
         contents = [stored_content(space, item, stored) for stored in item.inputs]
