@@ -432,7 +432,7 @@ class TestCatalogue:
             items = [Item(i, text="red", attributes={"x": "y" * (4_000_000)}) for i in ids[n : n + 3]]
             client.upsert(items).raise_for_errors()
         assert [i.item.item_id for i in client.list_items(page_size=1000)] == ids
-        with pytest.raises(itemlens.InvalidArgument, match="ask for less"):
+        with pytest.raises(itemlens.InvalidArgument, match="ask for fewer"):
             client.get_items(ids)
         client.get_items(ids[:10]).raise_for_errors()
 

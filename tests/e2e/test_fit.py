@@ -77,7 +77,7 @@ def test_a_collection_is_fitted_and_moved_and_answers_from_the_new_space(tiny: T
 
         # The same data give the same space.
         again = fit(models, server.data, "--target", "")
-        assert again.returncode == 0 and re.search(rf"space {space} ", again.stdout), again.stdout
+        assert again.returncode == 0 and re.search(rf"space {space},", again.stdout), again.stdout
 
 
 def test_an_empty_collection_is_refused(server: Server, tiny: Tiny, collection: str) -> None:
