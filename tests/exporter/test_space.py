@@ -94,7 +94,7 @@ def test_half_precision_still_answers_in_float32(checkpoint: TextCheckpoint, tmp
 
 
 class TestChannels:
-    def test_one_a_kind_by_default(self, checkpoint: TextCheckpoint, tmp_path: Path) -> None:
+    def test_one_for_each_kind_by_default(self, checkpoint: TextCheckpoint, tmp_path: Path) -> None:
         assert [c.model_dump() for c in make(checkpoint, tmp_path).manifest.channels] == [
             {"name": "text", "kind": "TEXT", "encoder": "text"}
         ]
@@ -161,7 +161,7 @@ class TestParity:
         ]
         assert not (exported.directory / "text" / "model.fp16.onnx").exists()
 
-    def test_infinite_where_a_vector_is_zero_or_no_number(self) -> None:
+    def test_infinite_if_a_vector_is_zero_or_not_a_number(self) -> None:
         ones = np.ones((3, 2), dtype=np.float32)
         other = np.array([[0, 0], [np.nan, 1], [2, 2]], dtype=np.float32)
         assert parity.cosine_distance(ones, other).tolist() == [np.inf, np.inf, 0]

@@ -170,7 +170,7 @@ class TestModules:
         with pytest.raises(ExportError, match=r"1_Pooling/config\.json is missing"):
             hub_text.load(str(describe(tiny_text(), "Pooling")), [])
 
-    def test_the_encoder_may_lie_in_a_folder_of_its_own(self, tiny_text: Folder, tmp_path: Path) -> None:
+    def test_the_encoder_may_be_in_a_separate_folder(self, tiny_text: Folder, tmp_path: Path) -> None:
         folder = tmp_path / "old"
         folder.mkdir()
         tiny_text().rename(folder / "0_BERT")
@@ -185,7 +185,7 @@ class TestModules:
         with pytest.raises(ExportError, match=r"modules\.json"):
             hub_text.load(str(folder), [])
 
-    def test_a_prompt_that_is_no_part_of_the_mean_is_refused(self, tiny_text: Folder) -> None:
+    def test_a_prompt_outside_the_mean_is_refused(self, tiny_text: Folder) -> None:
         folder = describe(tiny_text(), "Pooling", pooling=MEAN | {"include_prompt": False})
         assert hub_text.load(str(folder), [])  # it has no prompt
         say_prompts(folder, {"prompts": {"query": "q: "}})
@@ -231,9 +231,7 @@ class TestPrefixes:
             ("sentence-transformers/all-MiniLM-L6-v2", "", ""),
         ],
     )
-    def test_else_those_of_a_checkpoint_of_that_name(
-        self, tmp_path: Path, name: str, query: str, item: str
-    ) -> None:
+    def test_or_those_known_for_its_name(self, tmp_path: Path, name: str, query: str, item: str) -> None:
         found = prefixes.read(tmp_path, name)
         assert found == prefixes.Prefixes(query, item, "the checkpoint's name")
         say_prompts(
@@ -285,7 +283,7 @@ class TestPrefixes:
 
 
 @pytest.mark.parametrize("file", ["sentence_bert_config.json", "sentence_roberta_config.json"])
-def test_what_sentence_transformers_says_of_the_encoder_is_followed(tiny_text: Folder, file: str) -> None:
+def test_the_settings_of_sentence_transformers_are_followed(tiny_text: Folder, file: str) -> None:
     folder = tiny_text()
     (folder / file).write_text('{"max_seq_length": 20, "do_lower_case": true}')
     checkpoint = hub_text.load(str(folder), [])
@@ -338,7 +336,7 @@ class TestRefusals:
         with pytest.raises(ExportError, match="damaged or incomplete"):
             hub_text.load(str(folder), [])
 
-    def test_weights_that_are_not_all_there(self, tiny_text: Folder) -> None:
+    def test_incomplete_weights(self, tiny_text: Folder) -> None:
         from safetensors.torch import load_file, save_file
 
         folder = tiny_text()

@@ -9,7 +9,7 @@ import pytest
 from itemlens_server.engine.admission import AdmissionControl
 
 
-def test_without_bounds_everybody_may_wait() -> None:
+def test_without_limits_every_call_may_wait() -> None:
     assert AdmissionControl().max_inputs_ahead(inputs=1) == math.inf
 
 

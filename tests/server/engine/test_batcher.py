@@ -69,7 +69,7 @@ def held() -> Iterator[Held]:
     paused.batcher.close()
 
 
-def test_an_idle_worker_takes_what_is_there_at_once() -> None:
+def test_an_idle_worker_takes_waiting_inputs_at_once() -> None:
     batcher: Batcher[int, int] = Batcher([lambda xs: [x + 1 for x in xs]], plan=Plan(), name="t")
     assert batcher.submit([Input(1)], CallContext()).results() == [2]
     batcher.close()
@@ -81,7 +81,7 @@ def test_outputs_come_in_the_order_of_the_inputs(held: Held) -> None:
     assert pending.results() == ["B", "A", "C"]
 
 
-def test_no_inputs_no_waiting(held: Held) -> None:
+def test_without_inputs_there_is_no_wait(held: Held) -> None:
     assert held.submit().results() == []
 
 
@@ -161,7 +161,7 @@ class TestWhatComesAlone:
             go.set()
         low_latency.batcher.close()
 
-    def test_it_has_the_whole_machine_and_the_next_wait_for_it(self, alone: LowLatency) -> None:
+    def test_it_has_the_whole_machine_and_later_inputs_wait(self, alone: LowLatency) -> None:
         alone.submit("a")
         assert alone.begun(1) == [("low latency", ["a"])]
         for name in "bc":
@@ -171,7 +171,7 @@ class TestWhatComesAlone:
         alone.go["a"].set()
         assert alone.begun(2) == [("own", ["b"]), ("own", ["c"])]
 
-    def test_what_comes_while_another_runs_is_not_alone(self, alone: LowLatency) -> None:
+    def test_an_input_that_arrives_during_a_run_is_not_alone(self, alone: LowLatency) -> None:
         alone.batcher.submit([Input("a"), Input("b")], CallContext())
         assert alone.begun(2) == [("own", ["a"]), ("own", ["b"])]
         alone.go["a"].set()
@@ -203,7 +203,7 @@ class TestWhatComesAlone:
 
 
 class TestTheSameInputAtTheSameTime:
-    def test_it_is_run_once_and_everybody_gets_it(self, held: Held) -> None:
+    def test_it_runs_once_for_all_calls(self, held: Held) -> None:
         both = [held.submit("a"), held.submit("a", "b", "a")]
         held.go.set()
         assert [p.results() for p in both] == [["A"], ["A", "B", "A"]]
@@ -245,7 +245,7 @@ class TestTheSameInputAtTheSameTime:
 
 
 class TestErrors:
-    def test_an_error_reaches_its_batch_and_no_other(self, held: Held) -> None:
+    def test_an_error_reaches_only_its_batch(self, held: Held) -> None:
         both, other = held.submit("bad", "same"), held.submit("other", group="h")
         held.go.set()
         with pytest.raises(ValueError, match="bad input"):
@@ -261,7 +261,7 @@ class TestErrors:
 
 
 class TestWhoHasGone:
-    def test_what_nobody_waits_for_is_never_run(self, held: Held) -> None:
+    def test_an_input_without_a_waiting_call_does_not_run(self, held: Held) -> None:
         gone = CallContext()
         late, hung_up, there = (
             held.submit("late", call=CallContext(0.0)),
@@ -304,7 +304,7 @@ def waiting(seconds: float) -> AdmissionControl:
 
 
 class TestABoundedQueue:
-    def test_a_full_queue_refuses_a_call_whole_and_says_when_to_come_back(self) -> None:
+    def test_a_full_queue_refuses_the_whole_call_with_a_retry_delay(self) -> None:
         held = Held(AdmissionControl(queue_tokens=10, tokens_per_second=5.5))
         kept = held.submit("a", tokens=21)
         with pytest.raises(Overloaded, match="21 tokens wait") as refused:
@@ -329,7 +329,7 @@ class TestABoundedQueue:
         held.batcher.close()
 
     @pytest.mark.parametrize("size", [1, 32])
-    def test_64_callers_of_single_texts_or_8_of_large_calls_are_all_let_in(self, size: int) -> None:
+    def test_64_callers_of_single_texts_or_8_of_large_calls_are_all_admitted(self, size: int) -> None:
         held = Held(waiting(seconds=0.001))
         for caller in range(8 if size > 1 else 64):
             held.submit(*(f"{caller} {n}" for n in range(size)), tokens=1 + caller)
@@ -338,7 +338,7 @@ class TestABoundedQueue:
         held.go.set()
         held.batcher.close()
 
-    def test_one_caller_who_fills_the_queue_leaves_room_for_the_others(self) -> None:
+    def test_a_caller_that_fills_the_queue_leaves_room_for_others(self) -> None:
         held = Held(waiting(seconds=10))
         held.submit(*MANY, call=CallContext(caller="greedy"))
         with pytest.raises(Overloaded):
@@ -348,7 +348,7 @@ class TestABoundedQueue:
         assert other.results() == ["C"]
         held.batcher.close()
 
-    def test_a_call_larger_than_the_queue_is_let_in_while_there_is_room(self) -> None:
+    def test_a_call_larger_than_the_queue_is_admitted_while_there_is_room(self) -> None:
         held = Held(AdmissionControl(queue_tokens=10))
         pending = [held.submit("a", tokens=10), held.submit("b", tokens=99)]
         held.go.set()
@@ -474,7 +474,7 @@ class Recorder(NullObserver):
 
 
 class TestTheObserver:
-    def test_it_is_told_of_each_batch_from_now_on(self, held: Held) -> None:
+    def test_it_observes_each_batch_from_now_on(self, held: Held) -> None:
         recorder = Recorder()
         held.batcher.observe(recorder)
         held.submit("a", "b", "c", tokens=10)
@@ -502,7 +502,7 @@ class TestTheObserver:
         held.go.set()
         assert asked.get(timeout=5) == 1
 
-    def test_one_that_raises_stops_no_worker_and_is_logged_once(
+    def test_an_observer_that_raises_does_not_stop_a_worker_and_is_logged_once(
         self, held: Held, caplog: pytest.LogCaptureFixture
     ) -> None:
         class Raises(NullObserver):
@@ -517,7 +517,7 @@ class TestTheObserver:
         assert len(caplog.records) == 1
 
 
-def test_among_thousands_of_inputs_every_output_finds_its_caller() -> None:
+def test_each_of_thousands_of_outputs_reaches_its_caller() -> None:
     """64 callers, duplicates, hang-ups, deadlines and both priorities at once."""
 
     def run(values: list[int]) -> list[int]:
@@ -556,7 +556,7 @@ def test_among_thousands_of_inputs_every_output_finds_its_caller() -> None:
     assert batcher.waiting_tokens() == 0
 
 
-def test_a_call_that_ends_as_its_output_comes_takes_no_worker_with_it() -> None:
+def test_a_call_that_ends_as_its_output_arrives_does_not_stop_the_worker() -> None:
     batcher: Batcher[int, int] = Batcher([lambda values: values], plan=Plan(), name="t")
     calls = [CallContext() for _ in range(3000)]
     with ThreadPoolExecutor(2) as threads:

@@ -18,7 +18,7 @@ def test_hits_and_misses_are_counted() -> None:
     assert (cache.hits, cache.misses) == (1, 1)
 
 
-def test_what_was_not_used_for_longest_goes_first() -> None:
+def test_the_least_recently_used_value_is_evicted_first() -> None:
     cache: LruCache[str] = LruCache(2 * ENTRY)
     cache.put("a", "A", 100)
     cache.put("b", "B", 100)
@@ -35,7 +35,7 @@ def test_a_value_is_replaced() -> None:
     assert cache.bytes == 200 + OVERHEAD_BYTES
 
 
-def test_no_bytes_no_cache() -> None:
+def test_without_bytes_nothing_is_cached() -> None:
     cache: LruCache[str] = LruCache(0)
     cache.put("a", "A", 0)
     assert cache.get("a") is None

@@ -62,7 +62,7 @@ def test_a_picture_waits_until_there_is_memory_for_it(image: ImageEncoder) -> No
     assert image._decoding.lent == 0
 
 
-def test_a_picture_is_not_decoded_for_a_caller_who_has_gone(
+def test_a_picture_of_an_ended_call_is_not_decoded(
     image: ImageEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = CallContext()
@@ -73,7 +73,7 @@ def test_a_picture_is_not_decoded_for_a_caller_who_has_gone(
         image.prepare(data, "item", call=call)
 
 
-def test_memory_comes_back_after_a_damaged_picture(image: ImageEncoder) -> None:
+def test_memory_is_returned_after_a_damaged_picture(image: ImageEncoder) -> None:
     with pytest.raises(InvalidArgument, match="cut short"):
         image.prepare(spaces.picture("shoe", "red")[:300], "item")
     assert image._decoding.lent == 0
@@ -94,7 +94,7 @@ def test_a_heat_map_is_drawn_over_the_ground_that_the_model_saw(image: ImageEnco
     assert pixels[0, 0].max() == 0 and pixels[16, 16].min() == 255
 
 
-def test_white_logos_are_no_white_pictures(image: ImageEncoder) -> None:
+def test_white_logos_are_not_white_pictures(image: ImageEncoder) -> None:
     logo, white = (
         image.prepare(data, "item").model_input
         for data in (white_logo(), picture_files.encoded(Image.new("RGB", (32, 32), "white")))

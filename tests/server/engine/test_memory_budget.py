@@ -28,21 +28,21 @@ def borrow(
     return thread
 
 
-def test_what_fits_is_lent_at_once_and_comes_back() -> None:
+def test_a_fitting_request_is_lent_at_once_and_returned() -> None:
     budget = MemoryBudget(10)
     with budget.lend(6), budget.lend(4):
         assert budget.lent == 10
     assert budget.lent == 0
 
 
-def test_it_comes_back_after_an_error() -> None:
+def test_memory_is_returned_after_an_error() -> None:
     budget = MemoryBudget(10)
     with pytest.raises(ValueError, match="no"), budget.lend(6):
         raise ValueError("no")
     assert budget.lent == 0
 
 
-def test_who_asked_first_is_served_first() -> None:
+def test_requests_are_served_in_order() -> None:
     budget, order = MemoryBudget(10), list[int]()
     with budget.lend(9):
         threads = [borrow(budget, size, order) for size in (8, 1, 2)]
@@ -53,13 +53,13 @@ def test_who_asked_first_is_served_first() -> None:
     assert sorted(order) == [1, 2, 8]
 
 
-def test_more_than_there_is_counts_as_all_of_it() -> None:
+def test_a_request_above_the_budget_counts_as_the_whole_budget() -> None:
     budget = MemoryBudget(10)
     with budget.lend(25):
         assert budget.lent == 10
 
 
-def test_nothing_is_lent_for_a_call_that_is_over_when_its_turn_comes() -> None:
+def test_nothing_is_lent_to_an_ended_call() -> None:
     budget, order, call = MemoryBudget(10), list[int](), CallContext()
     refused: list[Cancelled] = []
 

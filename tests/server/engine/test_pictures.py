@@ -323,7 +323,7 @@ class TestRefusals:
             (b"\x89PNG\r\n\x1a\n", "not a picture"),
         ],
     )
-    def test_what_is_no_picture(self, data: bytes, says: str) -> None:
+    def test_a_file_that_is_not_a_picture(self, data: bytes, says: str) -> None:
         with pytest.raises(PictureError, match=says):
             decode(data, LIMIT)
 

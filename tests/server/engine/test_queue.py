@@ -57,7 +57,7 @@ class TestBatches:
     def test_an_empty_queue_gives_nothing(self) -> None:
         assert queue().take() == []
 
-    def test_like_lengths_are_joined_whatever_stands_between_them(self) -> None:
+    def test_similar_lengths_are_joined_whatever_is_between_them(self) -> None:
         waiting = queue(Named("a", 10), Named("long", 90), Named("b", 10), Named("c", 10))
         assert sorted(names(waiting.take())) == ["a", "b", "c"]
         assert names(waiting.take()) == ["long"]
@@ -66,7 +66,7 @@ class TestBatches:
         waiting = queue(Named("long", 90), Named("a", 10), Named("b", 10))
         assert names(waiting.take()) == ["long"]
 
-    def test_one_joins_if_its_padding_costs_less_than_a_batch_of_its_own(self) -> None:
+    def test_an_entry_joins_if_its_padding_costs_less_than_its_own_batch(self) -> None:
         waiting = queue(Named("a", 100), Named("b", 90), Named("c", 70), *MANY, plan=Plan(call_tokens=12))
         assert sorted(names(waiting.take())) == ["a", "b"]
 
@@ -75,7 +75,7 @@ class TestBatches:
         assert len(queue(*entries, plan=Plan(call_tokens=9)).take()) == 2
         assert len(queue(*entries, plan=Plan(call_tokens=10)).take()) == 3
 
-    def test_one_joins_if_all_that_wait_gain_more_by_it_than_the_batch_loses(self) -> None:
+    def test_an_entry_joins_if_the_queue_gains_more_than_the_batch_loses(self) -> None:
         entries = [Named(str(n), 60) for n in range(20)]
         sizes = {n: len(queue(*entries[:n], plan=Plan(call_tokens=12)).take()) for n in (4, 5, 9, 10, 20)}
         assert sizes == {4: 1, 5: 2, 9: 2, 10: 3, 20: 5}
@@ -110,7 +110,7 @@ class TestBatches:
         waiting = queue(Named("a", 10, "parts"), Named("b", 10, "none"), Named("c", 10, "parts"))
         assert names(waiting.take()) == ["a", "c"]
 
-    def test_what_waits_is_shared_among_idle_workers(self) -> None:
+    def test_waiting_entries_are_shared_among_idle_workers(self) -> None:
         waiting = queue(*(Named(str(n), 10) for n in range(4)))
         assert [len(waiting.take(idle)) for idle in (2, 1)] == [2, 2]
 
@@ -151,13 +151,13 @@ class TestBatches:
 
 
 class TestFairShare:
-    def test_who_sends_little_does_not_wait_behind_who_sends_much(self) -> None:
+    def test_a_small_caller_does_not_wait_behind_a_large_one(self) -> None:
         waiting = queue(*(Named(f"much {n}", 10) for n in range(20)), plan=ALONE, caller="much")
         waiting.take()
         waiting.put(by("little", Named("little", 10)))
         assert order(waiting).index("little") <= 1
 
-    def test_two_who_send_alike_take_turns(self) -> None:
+    def test_two_equal_callers_take_turns(self) -> None:
         waiting = queue(*(Named("a", 10) for _ in range(6)), plan=ALONE, caller="a")
         for _ in range(6):
             waiting.put(by("b", Named("b", 10)))
@@ -170,7 +170,7 @@ class TestFairShare:
             waiting.put(by("short", Named("short", 10)))
         assert order(waiting)[:22].count("long") == 2
 
-    def test_one_who_was_idle_has_saved_nothing_up(self) -> None:
+    def test_an_idle_caller_saves_nothing_up(self) -> None:
         waiting = queue(*(Named("busy", 10) for _ in range(20)), plan=ALONE, caller="busy")
         for _ in range(10):
             waiting.take()
@@ -181,7 +181,7 @@ class TestFairShare:
     def test_one_caller_is_served_in_order(self) -> None:
         assert order(queue(*(Named(str(n), 10) for n in range(9)), plan=ALONE)) == list("012345678")
 
-    def test_what_goes_before_a_caller_is_its_own_and_a_like_share_of_the_others(self) -> None:
+    def test_before_a_caller_run_its_own_entries_and_an_equal_share_of_the_others(self) -> None:
         waiting = queue(*(Named("a", 10) for _ in range(10)), plan=ALONE, caller="a")
         waiting.put(by("b", Named("b", 10)))
         assert waiting.ahead(INTERACTIVE, "a", 1) == 10 + 1
@@ -215,7 +215,7 @@ class TestPriorities:
         bulk = order(waiting)[:200].count("bulk")
         assert 28 <= bulk <= 32  # 15 % of what is run
 
-    def test_what_bulk_is_owed_does_not_pile_up_while_it_has_nothing_to_run(self) -> None:
+    def test_the_share_of_bulk_does_not_pile_up_while_none_waits(self) -> None:
         waiting = queue(*(Named("interactive", 10) for _ in range(300)), plan=ALONE)
         for _ in range(200):
             waiting.take()

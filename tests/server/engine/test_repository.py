@@ -43,7 +43,7 @@ class TestFinding:
     def test_the_default_is_the_last_exported(self, repository: ModelRepository, tiny: Tiny) -> None:
         assert repository.load("").space_id == tiny.plain
 
-    def test_one_that_is_not_there_is_told_with_those_that_are(self, repository: ModelRepository) -> None:
+    def test_an_unknown_one_is_refused_with_a_list(self, repository: ModelRepository) -> None:
         with pytest.raises(NotFound, match=r"no space 'nope'.*tiny") as error:
             repository.load("nope")
         assert (error.value.resource_type, error.value.name, error.value.field) == ("space", "nope", "space")
@@ -54,7 +54,7 @@ class TestFinding:
         with pytest.raises(NotFound, match="itemlens export"):
             empty.load("")
 
-    def test_other_folders_and_files_are_passed_over(
+    def test_other_folders_and_files_are_ignored(
         self, copied: Path, opened: ModelRepository, tiny: Tiny
     ) -> None:
         (copied / ".half-made").mkdir()
@@ -65,7 +65,7 @@ class TestFinding:
 class TestIdleSpaces:
     """A caller that names spaces makes the server load a few of them, not all."""
 
-    def test_past_the_bound_a_caller_gets_no_further_one_loaded(self, tiny: Tiny) -> None:
+    def test_beyond_the_limit_no_further_space_is_loaded(self, tiny: Tiny) -> None:
         few = spaces.open_repository(tiny.models, max_idle_spaces=0)
         try:
             default = few.load(tiny.plain)
@@ -122,7 +122,7 @@ class TestDamage:
         with pytest.raises(FailedPrecondition, match="cannot be read"):
             opened.load("")
 
-    def test_a_file_that_is_no_graph_is_refused_though_its_hash_is_right(
+    def test_a_file_that_is_not_a_graph_is_refused_even_with_the_right_hash(
         self, copied: Path, opened: ModelRepository, tiny: Tiny
     ) -> None:
         folder = copied / tiny.plain
@@ -137,9 +137,7 @@ class TestDamage:
         with pytest.raises(FailedPrecondition, match="cannot load this graph"):
             opened.load(changed.space_id)
 
-    def test_after_loading_does_not_matter_any_more(
-        self, copied: Path, opened: ModelRepository, tiny: Tiny
-    ) -> None:
+    def test_after_loading_has_no_effect(self, copied: Path, opened: ModelRepository, tiny: Tiny) -> None:
         loaded = opened.load(tiny.plain)
         shutil.rmtree(copied)
         assert opened.load(tiny.plain) is loaded

@@ -11,7 +11,7 @@ from itemlens_server.engine.session import Session, missing_library
 from itemlens_server.errors import FailedPrecondition
 
 
-def test_a_file_that_is_no_graph_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_graph_is_named(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"no graph")
     with pytest.raises(FailedPrecondition, match=r"model\.onnx: ONNX Runtime cannot load this graph"):

@@ -41,9 +41,7 @@ class TestFolders:
         assert set(found.spaces) == {tiny.other} and tiny.plain in found.damaged[tiny.fitted]
 
     @pytest.mark.parametrize("how", ["folder", "rubbish", "link to nothing"])
-    def test_one_that_cannot_be_read_keeps_no_other_from_being_found(
-        self, models: Path, tiny: Tiny, how: str
-    ) -> None:
+    def test_an_unreadable_one_does_not_hide_the_others(self, models: Path, tiny: Tiny, how: str) -> None:
         manifest = models / tiny.plain / MANIFEST
         manifest.unlink()
         if how == "folder":
@@ -58,20 +56,20 @@ class TestFolders:
         assert found.find("fitted").space_id == tiny.fitted
         assert found.find("").space_id == tiny.other
 
-    def test_of_no_folder_there_are_none(self, tmp_path: Path) -> None:
+    def test_a_missing_folder_has_none(self, tmp_path: Path) -> None:
         with pytest.raises(NotFound, match="itemlens export"):
             SpaceList.read(tmp_path / "missing").find("")
 
 
 class TestNames:
-    def test_one_that_several_have_is_refused_with_their_ids(self, models: Path, tiny: Tiny) -> None:
+    def test_an_ambiguous_name_is_refused_with_the_ids(self, models: Path, tiny: Tiny) -> None:
         rewrite(models, tiny.other, name="tiny")
         with pytest.raises(InvalidArgument, match="2 spaces are named 'tiny'") as error:
             SpaceList.read(models).find("tiny")
         assert tiny.plain in error.value.message and tiny.other in error.value.message
         assert SpaceList.read(models).find(tiny.other).space_id == tiny.other
 
-    def test_one_that_is_not_there_is_told_with_those_that_are(self, tiny: Tiny) -> None:
+    def test_an_unknown_one_is_refused_with_a_list(self, tiny: Tiny) -> None:
         with pytest.raises(NotFound, match=r"no space 'nope'.*tiny"):
             SpaceList.read(tiny.models).find("nope")
 
@@ -82,7 +80,7 @@ class TestNames:
 
 
 class TestDefault:
-    def test_is_the_last_exported_whatever_was_fitted_since(self, models: Path, tiny: Tiny) -> None:
+    def test_is_the_newest_exported_one_even_after_fits(self, models: Path, tiny: Tiny) -> None:
         assert SpaceList.read(models).find("").space_id == tiny.plain
         spaces.build_fitted(models, tiny.other, "of the other")
         assert SpaceList.read(models).find("").space_id == tiny.plain
@@ -97,7 +95,7 @@ class TestDefault:
         assert SpaceList.read(models).find("").space_id == tiny.fitted
 
 
-def test_what_is_made_now_is_the_newest_though_the_clock_was_set_back(models: Path, tiny: Tiny) -> None:
+def test_a_new_space_is_the_newest_even_if_the_clock_was_set_back(models: Path, tiny: Tiny) -> None:
     assert next_created(models) > "2026-01-02"
     rewrite(models, tiny.fitted, created="2100-01-01T00:00:00+00:00")
     rewrite(models, tiny.other, created="yesterday")

@@ -30,7 +30,7 @@ def test_it_is_remembered_by_encoder_and_machine(tmp_path: Path) -> None:
     assert Tunings(file, 4, "CPU").get("encoder", PLANS) is None
 
 
-def test_what_is_remembered_of_one_is_kept_when_another_is_measured(tmp_path: Path) -> None:
+def test_the_plan_of_one_encoder_is_kept_when_another_is_measured(tmp_path: Path) -> None:
     tunings = Tunings(tmp_path / "tunings.json", 2, "CPU")
     tunings.put("a", TUNED)
     tunings.put("b", Tuned(SAFE, 1.0))
@@ -57,7 +57,7 @@ def test_what_is_remembered_of_one_is_kept_when_another_is_measured(tmp_path: Pa
         {"tokens_per_second": None},
     ],
 )
-def test_a_plan_or_rate_that_cannot_be_is_not_believed(tmp_path: Path, change: dict[str, object]) -> None:
+def test_an_impossible_plan_or_rate_is_not_used(tmp_path: Path, change: dict[str, object]) -> None:
     file = tmp_path / "tunings.json"
     Tunings(file, 2, "CPU").put("encoder", TUNED)
     known = json.loads(file.read_text())
@@ -67,14 +67,14 @@ def test_a_plan_or_rate_that_cannot_be_is_not_believed(tmp_path: Path, change: d
     assert Tunings(file, 2, "CPU").get("encoder", PLANS) is None
 
 
-def test_a_plan_that_is_none_of_the_encoders_is_not_believed(tmp_path: Path) -> None:
+def test_a_plan_that_the_encoder_does_not_have_is_not_used(tmp_path: Path) -> None:
     tunings = Tunings(tmp_path / "tunings.json", 2, "CPU")
     tunings.put("encoder", TUNED)
     assert tunings.get("encoder", [SAFE]) is None
 
 
 @pytest.mark.parametrize("entries", [None, 1, [], "", {"encoder": 1}, {"encoder": []}])
-def test_another_shape_is_as_good_as_none(tmp_path: Path, entries: object) -> None:
+def test_another_shape_counts_as_missing(tmp_path: Path, entries: object) -> None:
     file = tmp_path / "tunings.json"
     tunings = Tunings(file, 2, "CPU")
     tunings.put("encoder", TUNED)
@@ -85,7 +85,7 @@ def test_another_shape_is_as_good_as_none(tmp_path: Path, entries: object) -> No
 
 
 @pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"x": 1}', b"\xff\xfe", b"[" * 100_000])
-def test_a_damaged_file_is_as_good_as_none(tmp_path: Path, damaged: bytes) -> None:
+def test_a_damaged_file_counts_as_missing(tmp_path: Path, damaged: bytes) -> None:
     file = tmp_path / "tunings.json"
     file.write_bytes(damaged)
     tunings = Tunings(file, 2, "CPU")

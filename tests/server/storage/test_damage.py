@@ -189,7 +189,7 @@ def test_a_damaged_schema_is_a_clear_error(data: Path, damage: tuple[bytes, byte
             store.close()
 
 
-def test_a_write_that_meets_damage_is_told_and_the_others_go_on(data: Path) -> None:
+def test_a_write_that_meets_damage_fails_and_the_others_continue(data: Path) -> None:
     store = Store(data)
 
     def meet(_: object) -> None:

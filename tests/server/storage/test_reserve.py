@@ -35,7 +35,7 @@ class FullDisk:
         return "done"
 
 
-def test_its_blocks_are_taken_and_given_back(tmp_path: Path) -> None:
+def test_its_blocks_are_allocated_and_released(tmp_path: Path) -> None:
     reserve = Reserve(tmp_path / "reserve")
     for _ in range(2):
         reserve.keep()
@@ -44,7 +44,7 @@ def test_its_blocks_are_taken_and_given_back(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_it_is_for_deletions_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_for_deletions_only(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     Reserve(store.directory / "reserve").keep()
     # From here on the disk is too full to allocate it again.
     monkeypatch.setattr("itemlens_server.storage.reserve.MARGIN", 1 << 40)
@@ -56,7 +56,7 @@ def test_it_is_for_deletions_alone(store: Store, monkeypatch: pytest.MonkeyPatch
     assert write.tries == 3
 
 
-def test_a_deletion_that_it_does_not_help_is_told(store: Store) -> None:
+def test_a_deletion_that_fails_all_the_same_is_reported(store: Store) -> None:
     def full(_: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
@@ -65,7 +65,7 @@ def test_a_deletion_that_it_does_not_help_is_told(store: Store) -> None:
             store.delete(full)
 
 
-def test_it_is_not_taken_where_little_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_not_allocated_if_little_space_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("itemlens_server.storage.reserve.MARGIN", 1 << 40)
     Reserve(tmp_path / "reserve").keep()
     assert os.listdir(tmp_path) == []

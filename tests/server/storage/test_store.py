@@ -387,7 +387,7 @@ def test_a_reader_sees_an_item_and_its_inputs_of_one_moment(store: Store, collec
     assert isinstance(reader, Reader)
 
 
-def test_what_relies_on_data_that_is_gone_is_not_stored(store: Store, collection: int) -> None:
+def test_an_item_whose_data_is_gone_is_not_stored(store: Store, collection: int) -> None:
     def relying(item_id: str) -> NewItem:
         inputs = (StoredInput("image", content_hash(b"PIC"), b"", vector("p"), needs_data=True),)
         return NewItem(item_id, Document({}, {}, ()), inputs)

@@ -120,7 +120,7 @@ def test_after_runs_once_it_is_on_disk_and_before_the_next_write(database: Datab
     assert seen == [[1], "next"]
 
 
-def test_what_fails_after_the_commit_is_told_and_the_writer_goes_on(database: Database) -> None:
+def test_an_error_after_the_commit_is_reported_and_the_writer_continues(database: Database) -> None:
     def fail(_: object) -> None:
         raise RuntimeError("after")
 
