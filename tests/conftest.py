@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the tiny spaces, made once a session."""
+"""Fixtures for all tests: the tiny spaces, built once per session."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itemlens_server.engine.repository import ModelRepository, Space
 from support import spaces
 from support.spaces import Tiny
 
-# The same examples each time, and no files left behind.
+# Hypothesis: the same examples in each run, and no example database.
 hypothesis.settings.register_profile(
     "itemlens",
     deadline=None,
@@ -34,7 +34,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
 @pytest.fixture(scope="session")
 def repository(tiny: Tiny) -> Iterator[ModelRepository]:
-    """The tiny spaces, ready to load."""
+    """A repository of the tiny spaces."""
     model_repository = spaces.open_repository(tiny.models)
     yield model_repository
     model_repository.close()
@@ -48,5 +48,5 @@ def plain_space(repository: ModelRepository, tiny: Tiny) -> Space:
 
 @pytest.fixture(scope="session")
 def fitted_space(repository: ModelRepository, tiny: Tiny) -> Space:
-    """The same encoders under a fitted head."""
+    """The same encoders with a fitted head."""
     return repository.load(tiny.fitted)

@@ -1,4 +1,4 @@
-"""Starts a server from a serving-only environment and calls it: serving_check.py PYTHON-OF-THAT-ENVIRONMENT."""
+"""Start a server from a serving-only environment and call it. Usage: serving_check.py PYTHON-OF-THAT-ENVIRONMENT."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNWANTED = {"torch", "transformers", "optimum", "pyarrow", "pytest"}
 
 
 def main(python: str) -> None:
-    """Fail unless the environment serves and has no package that serving does not need."""
+    """Fail unless the environment serves and has no packages beyond those that serving needs."""
     listed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
     unwanted = UNWANTED & {line.split()[0].lower() for line in listed.splitlines()}
     assert not unwanted, f"a serving install has {unwanted}"

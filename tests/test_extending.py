@@ -1,4 +1,4 @@
-"""docs/extending.md is true: the files that it names for an addition are those that name its example."""
+"""docs/extending.md is correct: the files that it lists for an addition are the files that contain its example."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-# By heading: what names the example, and where it is looked for.
+# By heading: the pattern of the example, and where to search it.
 EXAMPLES = {
     "A channel kind": (
         r"\bIMAGE\b|_IMAGE\b|ImageEncoder|[Pp]icture(Preprocessing|Checkpoint)|presets\.image\b"
@@ -31,7 +31,7 @@ def listed(heading: str) -> set[str]:
 
 
 def code_of(path: Path) -> str:
-    """What a file says besides comments and docstrings."""
+    """The code of a file, without comments and docstrings."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".proto":
         return re.sub(r"//.*", "", text)
@@ -47,7 +47,7 @@ def _is_text(node: ast.stmt) -> bool:
 
 
 def naming(pattern: str) -> set[str]:
-    """The files whose code names an example."""
+    """The files whose code contains an example."""
     paths = [
         p
         for folder in LOOKED_FOR_IN

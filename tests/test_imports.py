@@ -1,4 +1,4 @@
-"""Who may import whom (docs/architecture.md): data flows one way, between packages and inside the server."""
+"""Allowed imports (docs/architecture.md): dependencies go one way, between packages and inside the server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = {
     "itemlens_cli": ROOT / "server" / "itemlens_cli",
     "itemlens_exporter": ROOT / "exporter" / "itemlens_exporter",
 }
-# What a package may import of the others: the arrows of docs/architecture.md.
+# The packages that each package may import: the arrows of docs/architecture.md.
 ARROWS: dict[str, set[str]] = {
     "itemlens": set(),
     "itemlens_datasets": {"itemlens"},
@@ -89,7 +89,7 @@ def of(*layers: str) -> tuple[str, ...]:
     return tuple(f"itemlens_server.{layer}" for layer in layers)
 
 
-# Which layer of the server must not import what.
+# The imports that each layer of the server must not have.
 LAYERS = {
     # rpc knows the use cases by the names that `services` itself offers, and nothing below them.
     "rpc": of("engine", "storage", "index", "fusion", "app", "process", "durable", "hardware", "observer"),

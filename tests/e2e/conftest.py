@@ -1,4 +1,4 @@
-"""One server for all tests that leave it as it was; each test gets a collection of its own."""
+"""One server for all tests that do not change it. Each test gets its own collection."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def server(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 @pytest.fixture(autouse=True)
 def healthy_after(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After each test the shared server serves, and has met no fault of its own."""
+    """After each test, check that the shared server serves and has logged no internal error."""
     yield
     if "server" in request.fixturenames:
         server: Server = request.getfixturevalue("server")

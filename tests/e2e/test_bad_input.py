@@ -1,6 +1,6 @@
-"""Bad input: a clear, correctly coded error for that entry, with its field; the rest served; the server healthy.
+"""Bad input: that entry gets a clear error with the right code and field, the rest is served, the server stays healthy.
 
-Healthy is what the fixture `healthy_after` asks after every test here.
+The fixture `healthy_after` checks the health after every test here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RED = Image.new("RGB", (40, 40), "red")
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that says it is so large, with next to no data behind it."""
+    """A PNG whose header claims this size, with almost no data."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -95,7 +95,7 @@ class TestTexts:
         assert result.error is None and [w.reason for w in result.warnings] == ["TEXT_UNKNOWN"]
 
     def test_bytes_that_are_no_text(self, server: Server, collection: str) -> None:
-        # No client sends them; an attacker may. Field 2 of Content is a string.
+        # No client sends these bytes, but an attacker may. Field 2 of Content is a string.
         content = b"\x0a\x04text\x12\x02\xff\xfe"
         request = b"\x12" + bytes([len(content)]) + content
         call = server.channel.unary_unary("/itemlens.v1.ItemLens/Encode")
@@ -128,7 +128,7 @@ class TestPictures:
         written = client.upsert([Item("bad", text="red", pictures=[GOOD, data]), Item("good", picture=GOOD)])
         assert error_of(written[0]) == ("INVALID_ARGUMENT", "items[0].contents[2].picture")
         assert written[1].error is None
-        # Of the bad item nothing is there, not even its text.
+        # Nothing of the bad item is stored, not even its text.
         assert [i.error is None for i in client.get_items(["bad", "good"])] == [False, True]
 
     @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ class TestVectors:
 
 
 def refused_by_field(server: Server, *, field: str, **request: Any) -> None:
-    """A Recommend with a wrong field, sent by hand, is refused by its name."""
+    """Check that a Recommend with a wrong field, sent without the client, is refused with the field's name."""
     user = common_pb2.UserSide(query=[common_pb2.Content(channel="text", text="red")])
     with pytest.raises(grpc.RpcError) as error:
         server.item_lens.Recommend(
@@ -342,7 +342,7 @@ class TestAsking:
 
     @pytest.mark.parametrize("fraction", [0.0, -1.0, 1.5, float("nan"), float("inf")])
     def test_for_an_impossible_share(self, server: Server, sample: itemlens.Client, fraction: float) -> None:
-        # As a caller without our client sends it, which refuses NaN and infinity itself.
+        # Sent without our client, which refuses NaN and infinity itself.
         refused_by_field(server, top_fraction=fraction, field="top_fraction")
 
     @pytest.mark.parametrize(
@@ -453,7 +453,7 @@ class TestEvents:
             [written] = client.record_events([event])
             assert written.error is None
             assert [w.reason for w in written.warnings] == ["DUPLICATE_EVENT"] * times
-        # Also in one call, and without a time, which then is that of their arrival.
+        # Also in one call, and without a time, which is then the time of arrival.
         twice = Event("u", "b", event_id="e2")
         assert [r.error for r in client.record_events([twice, twice])] == [None, None]
         assert client.get_collection().event_count == 2
@@ -584,13 +584,13 @@ class TestWaiting:
             ):
                 with contextlib.suppress(itemlens.DeadlineExceeded):
                     call(seconds)
-        # What was not in time is not half there: all of a call's items or none.
+        # A call past its deadline stores all of its items or none.
         stored = len(list(client.list_items()))
         assert stored in (1, 257)
         assert client.encode(["red"])[0].error is None
 
     def test_a_client_that_hangs_up_half_way_through_a_stream(self, server: Server, collection: str) -> None:
-        # Arrange: two batches are acknowledged, the third is on its way.
+        # Arrange: two batches are acknowledged, the third is in flight.
         def batch(n: int) -> catalog_pb2.StreamUpsertItemsRequest:
             items = [
                 catalog_pb2.Item(
@@ -613,7 +613,7 @@ class TestWaiting:
             assert all(r.status.code == 0 for r in next(responses).upsert.results)
         # Act
         channel.close()
-        # Assert: what was acknowledged is there, and every batch is there whole or not at all.
+        # Assert: acknowledged batches are stored, and every batch is stored completely or not at all.
         with server.client(collection=collection) as client:
             ids = [i.item.item_id for i in client.list_items(page_size=1000)]
         counts = {n: sum(i.startswith(f"{n}-") for i in ids) for n in {i.partition("-")[0] for i in ids}}
@@ -645,7 +645,7 @@ class TestWaiting:
         ]
 
     def test_idle_streams_do_not_keep_others_from_being_served(self, server: Server, collection: str) -> None:
-        # More streams than the server has threads; their callers say nothing more.
+        # More streams than the server has threads. Their callers send nothing more.
         with idle_streams(server, collection, 40) as answered:
             assert answered == 40
             assert server.healthy()
@@ -662,7 +662,7 @@ class TestWaiting:
 
 @contextmanager
 def idle_streams(server: Server, collection: str, count: int) -> Iterator[int]:
-    """Streams that are open and say nothing more; how many of them were answered."""
+    """Open streams that send nothing more. Yields the number of answered ones."""
     import queue
 
     opened: list[tuple[queue.SimpleQueue[object], object]] = []

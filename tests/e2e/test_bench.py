@@ -1,4 +1,4 @@
-"""`itemlens bench` from end to end: real processes, a real server, and what it leaves behind."""
+"""`itemlens bench` from end to end: real processes, a real server, and the report files."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def test_it_measures_by_length_of_text_and_size_of_call(tiny: Tiny, tmp_path: Pa
             assert row["figures"]["share of raw"]["median"] > 0
 
 
-def test_what_cannot_be_measured_is_said_in_a_line(tiny: Tiny) -> None:
+def test_an_unknown_precision_is_one_line(tiny: Tiny) -> None:
     done = bench(tiny, "encode", "--precision", "int8")
     assert done.returncode == 1
     assert "has no int8 text graph; it has fp32" in done.stderr
 
 
-def test_a_setting_that_is_none_is_said_in_a_line(tiny: Tiny) -> None:
+def test_a_malformed_setting_is_one_line(tiny: Tiny) -> None:
     done = bench(tiny, "encode", "--set", "threads")
     assert done.returncode == 1
     assert "write --set name=value" in done.stderr

@@ -1,4 +1,4 @@
-"""Many callers at once, each changing what the others read: nothing breaks, and the end is consistent."""
+"""Many concurrent callers that change what the others read: no errors, and a consistent final state."""
 
 from __future__ import annotations
 
@@ -99,19 +99,19 @@ def test_upserts_deletions_questions_and_explanations_at_once(
     steps = [write, write, merge, merge, delete, ask, ask, candidates, record]
     with ThreadPoolExecutor(len(steps)) as threads:
         running = [threads.submit(repeated, step, n) for n, step in enumerate(steps)]
-        stop.wait(SECONDS)  # or until one of them meets an error
+        stop.wait(SECONDS)  # or until a caller fails
         stop.set()
         for future in running:
             future.result()
 
-    # Assert: no answer was wrong, and what is listed, counted, searched and got is the same.
+    # Assert: no answer was wrong, and lists, counts, searches and gets agree.
     assert unexpected == []
     listed = {i.item.item_id for i in client.list_items(page_size=1000)}
     searched = {i.item_id: i.score for i in client.recommend(text="red shoe", k=1000)}
     exact = {i.item_id: i.score for i in client.recommend(text="red shoe", k=1000, exact=True)}
     assert listed == set(searched) == set(exact) and searched == exact
     assert client.get_collection().item_count == len(listed)
-    # Each vector that is searched is that of the contents that are stored.
+    # Each searched vector is that of the stored contents.
     for stored in client.get_items(sorted(listed), pictures=True, vectors=True):
         fused = client.fuse([itemlens.FuseInput(texts=stored.item.texts, pictures=stored.item.pictures)])
         assert stored.vector is not None
@@ -139,7 +139,7 @@ def test_an_overloaded_server_turns_calls_away_and_says_when_to_come_back(tiny: 
         assert refused
         assert all(e.details.reason == "OVERLOADED" and e.details.retry_seconds for e in refused)
         assert server.healthy()
-        # Once the crowd is gone, everybody is served at the first try.
+        # After the burst, every call is served at the first try.
         with server.client() as client:
             client.encode(["red shoe"] * 200, channel="text").raise_for_errors()
         assert not any("internal error" in line for line in server.log)

@@ -1,4 +1,4 @@
-"""Each error that the client's docstrings promise is one that the server sends."""
+"""The server sends each error that the client's docstrings promise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def vector_of_another_space(client: Client, tiny: Tiny) -> Vector | None:
     return client.fuse([FuseInput(text="red")], role="query", space=tiny.other)[0].vector
 
 
-# By operation and error: a call that meets it. The client's collection is there, in the fitted space.
+# By operation and error: a call that causes it. The client's collection exists, in the fitted space.
 CASES: dict[str, Callable[[Client, Tiny], Any]] = {
     "space NotFound": lambda c, t: c.space("nope"),
     "statistics NotFound": lambda c, t: c.statistics("nope"),
@@ -70,7 +70,7 @@ def test_every_promised_error_has_a_case() -> None:
     for name, method in inspect.getmembers(Client, inspect.isfunction):
         _, _, raises = (inspect.getdoc(method) or "").partition("Raises:")
         promised |= {f"{name} {error}" for error in re.findall(r"^    (\w+): ", raises, re.MULTILINE)}
-    # What ends an upload is whatever a call can meet; tests/clients/python/test_client_upload.py has it.
+    # An upload can end with the error of any call; tests/clients/python/test_client_upload.py covers it.
     promised -= {"upload ItemlensError", "upload_events ItemlensError"}
     assert promised == set(CASES)
 

@@ -1,4 +1,4 @@
-"""What is acknowledged stays: through kill -9, SIGTERM, restarts, damaged snapshots and full disks."""
+"""Acknowledged writes survive kill -9, SIGTERM, restarts, damaged snapshots and full disks."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class TestCrash:
             )
             server.wait_for_log("item-to-item table fitted")
             client.delete_items([f"item-{n:04d}" for n in range(0, 60, 7)])
-            # Until the graphs are on disk: they are built before behaviour is learnt, in the same round.
+            # Wait until the graphs are on disk: they are built before the table is fitted, in the same round.
             [folder] = (tmp_path / "collections").iterdir()
             [snapshot] = folder.glob("graphs-*/graphs.json")
             before = ranked(client)
@@ -169,7 +169,7 @@ class TestStop:
 class TestFullDisk:
     @staticmethod
     def fill(client: itemlens.Client) -> tuple[set[str], list[itemlens.ItemlensError]]:
-        """Write items of noise until one is refused, and a few more; those that were taken, and the refusals."""
+        """Write items of noise until one is refused, and a few more. Return the stored ids and the errors."""
         rng = np.random.default_rng(0)
         taken: set[str] = set()
         refused: list[itemlens.ItemlensError] = []
@@ -192,12 +192,12 @@ class TestFullDisk:
         for error in refused:
             assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
             assert error.details.reason == "STORAGE_FULL" and "max_store_bytes" in error.message
-        # Nothing of the refused is there, everything else is served.
+        # Nothing of the refused items is stored; all others are served.
         assert server.healthy()
         there = {"first", *taken}
         assert set(stored(client)) == set(ranked(client)) == there
         assert client.encode(["red"])[0].error is None
-        # Room can be made.
+        # Deleting makes room.
         client.delete_items(sorted(taken)).raise_for_errors()
         client.upsert([Item("last", text="red shoe")]).raise_for_errors()
         assert set(stored(client)) == {"first", "last"}

@@ -1,4 +1,4 @@
-"""The engine under many callers: every reply belongs to its request, and what is done is counted."""
+"""The engine under many callers: every reply belongs to its request, and the statistics are right."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORDS = [*COLOURS, *(word for theme in THEMES.values() for word in theme)]
 
 @pytest.fixture
 def fresh(tiny: Tiny, tmp_path: Path) -> Iterator[Server]:
-    """A server that has encoded nothing yet."""
+    """A new server, which has not encoded anything."""
     # Calls that hang up count for a moment more at the server than at the caller: room for those, too.
     with Server(tiny.models, tmp_path) as server:
         yield server
@@ -111,7 +111,7 @@ def mixed_texts(rng: random.Random) -> list[str]:
 
 
 def test_every_reply_belongs_to_its_request(fresh: Server) -> None:
-    """64 callers with random hang-ups, deadlines and duplicates, and each vector against its text encoded alone."""
+    """64 callers with random cancellations, deadlines and duplicates. Each vector equals that of its text alone."""
     asked, failures = asyncio.run(ask_at_once(fresh.address))
     assert failures <= {
         grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -132,7 +132,7 @@ def test_every_reply_belongs_to_its_request(fresh: Server) -> None:
 
 
 async def ask_at_once(address: str) -> tuple[list[tuple[str, np.ndarray]], set[grpc.StatusCode]]:
-    """Texts with their vectors, and how the other calls failed."""
+    """Return texts with their vectors, and the codes of the failed calls."""
     asked: list[tuple[str, np.ndarray]] = []
     failures: set[grpc.StatusCode] = set()
     counted = 0

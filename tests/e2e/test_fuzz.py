@@ -1,5 +1,5 @@
-"""Requests that nobody in their right mind sends: whatever the fields hold, the server answers with a code that
-tells the caller what is wrong, never with a fault of its own, and its answers hold finite numbers."""
+"""Random requests: the server answers any field values with a code that says what is wrong, never with INTERNAL, and
+its replies contain finite numbers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SETTINGS = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.dat
 
 @pytest.fixture(scope="module")
 def fuzzed(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of our own: the requests delete whatever they hit."""
+    """A separate server, because the requests delete data."""
     with Server(tiny.models, tmp_path_factory.mktemp("fuzz") / "data") as running:
         yield running
     assert running.process.returncode == 0
@@ -53,7 +53,7 @@ def floats(count: int, value: float | None = None) -> bytes:
 
 PICTURE = spaces.picture("shoe", "red")
 FUSED = 20 + 12 + 4
-# Words that lead past the first checks, among others that do not, by the field's name.
+# Values that pass the first checks, and some that do not, by field name.
 STRINGS: dict[str, list[str]] = {
     "collection": ["", "fuzz", "default", "nope", "Ü"],
     "name": ["", "fuzz", "default", "nope", "Ü", "../x"],
@@ -146,7 +146,7 @@ def messages(draw: st.DrawFn, descriptor: Descriptor) -> Message:
 
 
 def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
-    """Requests that are answered well, by method: to be spoilt."""
+    """Valid requests by method, to be mutated."""
     text, picture = (
         common_pb2.Content(channel="text", text="red shoe"),
         common_pb2.Content(channel="image", picture=PICTURE),
@@ -239,7 +239,7 @@ def spoil(draw: st.DrawFn, message: Any) -> None:
 
 @st.composite
 def nearly(draw: st.DrawFn, seeds: list[Message]) -> Message:
-    """A right request, with one to three changes."""
+    """A valid request with one to three changes."""
     seed = draw(st.sampled_from(seeds))
     spoilt = type(seed)()
     spoilt.CopyFrom(seed)
@@ -263,7 +263,7 @@ def call(server: Server, method: MethodDescriptor, data: bytes) -> Message | grp
 
 
 def refill(server: Server) -> str:
-    """Make sure that there is something to hit; the id of a recommendation."""
+    """Make sure that there is data, and return the id of a recommendation."""
     for name in ("fuzz", "default"):
         server.catalog.CreateCollection(
             catalog_pb2.CreateCollectionRequest(name=name, allow_existing=True), timeout=30
@@ -288,7 +288,7 @@ def refill(server: Server) -> str:
 
 
 def check(reply: Message | grpc.StatusCode) -> None:
-    """A reply, or a status, that is no fault of the server's."""
+    """Check that a reply is finite, or that a status is not a fault of the server."""
     if not isinstance(reply, Message):
         assert reply not in OURS
         return
@@ -341,7 +341,7 @@ def test_random_bytes(fuzzed: Server, name: str, garbage: bytes) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_fields_of_the_future_are_passed_over(fuzzed: Server, name: str) -> None:
-    unknown = b"\xf2\xd8\x04\x03abc" + b"\xd0\xd8\x05\x07"  # fields 9614 and 11306, which nobody has yet
+    unknown = b"\xf2\xd8\x04\x03abc" + b"\xd0\xd8\x05\x07"  # fields 9614 and 11306, which do not exist
     plain = call(fuzzed, METHODS[name], b"")
     with_unknown = call(fuzzed, METHODS[name], unknown)
     if isinstance(plain, Message):

@@ -1,4 +1,4 @@
-"""A server that is killed again and again under many writers: every acknowledged write is there afterwards."""
+"""A server that is killed repeatedly under many writers keeps every acknowledged write."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ State = tuple[str, object] | str
 
 
 class Writer:
-    """Writes to items of its own until the server is gone, and knows what each may be now."""
+    """Writes to its own items until the server is gone, and tracks the possible states of each."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.random = random.Random(number)
         self.states: dict[str, set[State]] = defaultdict(lambda: {GONE})
-        """By item: the acknowledged state, and after a call without an answer what that call would have made of it."""
+        """By item: the acknowledged state, and, after a call without an answer, the state after that call."""
         self.events_sent, self.events_acknowledged = 0, 0
         self.calls = 0
 
     def write(self, client: itemlens.Client) -> None:
-        """One call after the other, until one fails."""
+        """Make calls one after the other, until one fails."""
         while True:
             try:
                 self._write_one(client)
@@ -96,7 +96,7 @@ def test_every_acknowledged_write_survives_kills_at_random_times(tiny: Tiny, tmp
 
 
 def check(reader: itemlens.Client, writers: list[Writer]) -> None:
-    """Each item is in a state that it may be in, in the store and in the lists; that is its state from now on."""
+    """Check that each item is in a possible state, in the store and in the lists. It is the known state from now on."""
     found: dict[str, State] = {
         stored.item.item_id: (stored.item.texts.get("text", ""), stored.item.attributes.get("price"))
         for stored in reader.list_items(page_size=1000)
@@ -112,7 +112,7 @@ def check(reader: itemlens.Client, writers: list[Writer]) -> None:
         assert listed == set(found)
     recorded = reader.get_collection().event_count
     assert sum(w.events_acknowledged for w in writers) <= recorded <= sum(w.events_sent for w in writers)
-    for writer in writers:  # what was not acknowledged is settled now; only the sum of it is known
+    for writer in writers:  # unacknowledged writes are decided now; only their sum is known
         writer.events_sent = writer.events_acknowledged
     writers[0].events_sent = writers[0].events_acknowledged = recorded - sum(
         writer.events_acknowledged for writer in writers[1:]

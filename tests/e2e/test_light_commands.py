@@ -1,4 +1,4 @@
-"""The commands that only upload or ask: they run without ONNX Runtime, and without what the server is made of."""
+"""Commands that only call a server run without ONNX Runtime and without the server's modules."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""However often items change and lists are asked for, a server takes the memory and the disk of what is there.
+"""A server's memory and disk usage depends on the stored items, not on the number of changes and lists.
 
-Each test fails by much where rows, arrays or answers stay: a row of this space has 8 KB, and so have the arrays that it
-outgrew.
+Each test fails by a wide margin if rows, arrays or answers are not freed: a row of this space has 8 KB.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ def on_disk(server: Server) -> int:
 
 
 def built_graphs(server: Server) -> Path:
-    """The folder of the graphs, once the first are there."""
+    """Wait for the first graphs, and return their folder."""
     for _ in range(600):
         for manifest in server.data.glob("collections/*/graphs-*/graphs.json"):
             return manifest.parent
@@ -50,7 +49,7 @@ def built_graphs(server: Server) -> Path:
 
 @pytest.fixture
 def wide(tmp_path: Path) -> Iterator[Server]:
-    """A server of its own, with long vectors and little memory for what it remembers."""
+    """A separate server with long vectors and little memory for kept recommendations."""
     models = tmp_path / "models"
     models.mkdir()
     spaces.build(models, text_dim=WIDE)

@@ -1,4 +1,4 @@
-"""What the README and the docs say is true."""
+"""The examples and settings in the README and the docs are correct."""
 
 from __future__ import annotations
 

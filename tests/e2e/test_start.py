@@ -1,4 +1,4 @@
-"""Starting: what the server says when it can, when it cannot, and what it needs to be installed."""
+"""The start of a server: its messages, its errors, and the packages that it needs."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class TestServices:
 
 
 class TestRefusal:
-    """One line that says what to change, and exit status 1; never a traceback."""
+    """A refused start prints one line that says what to change, without a traceback, and exits with status 1."""
 
     def refused(self, models: Path, data: Path, *flags: str, **settings: object) -> str:
         with pytest.raises(NotServing) as error:
@@ -111,7 +111,7 @@ class TestRefusal:
         shutil.copytree(tiny.models / tiny.other, models / tiny.other)
         message = self.refused(models, data)
         assert tiny.fitted in message and "itemlens index" in message
-        # Nothing was lost by trying.
+        # The failed start changed nothing.
         with Server(tiny.models, data) as server, server.client() as client:
             assert client.get_collection().item_count == 1
 
@@ -139,7 +139,7 @@ class TestRefusal:
     def test_of_an_address_that_is_taken_before_models_are_loaded(
         self, server: Server, tmp_path: Path
     ) -> None:
-        # There are no models: the address is what is said first.
+        # There are no models either, but the address is checked first.
         assert "--listen" in self.refused(tmp_path / "none", tmp_path, "--listen", server.address)
 
     def test_of_an_address_without_a_port(self, tmp_path: Path) -> None:

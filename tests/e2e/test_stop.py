@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: what is held open by others does not hold the stop, whatever the server is doing."""
+"""SIGTERM and SIGINT: open streams and running work do not delay the stop."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from itemlens.v1 import catalog_pb2, common_pb2
 from support.serving import Server
 from support.spaces import Tiny
 
-# Nobody waits so long: a stop that these tests see does not wait for the drain.
+# Longer than any test waits: the stops in these tests do not wait for the drain.
 DRAIN = 100_000
 
-# The command line in a process in which `app.Server` takes for ever to start.
+# The command line in a process in which `app.Server` never finishes starting.
 STARTING = """
 import sys, threading
 from itemlens_server import app, stop_signals
@@ -36,7 +36,7 @@ app.Server = start
 from itemlens_cli import main
 main()
 """
-# And in one in which a library has put its own handlers in the place of Python's, and threads that it started wait.
+# The command line in a process in which a library has replaced Python's handlers and started threads that wait.
 HANDLED = """
 import ctypes, threading
 from itemlens_server import stop_signals
@@ -91,7 +91,7 @@ def test_watches_and_streams_that_wait_for_their_callers_end_at_once(tiny: Tiny,
 
 def test_a_second_signal_ends_the_drain(tiny: Tiny, tmp_path: Path) -> None:
     server = Server(tiny.models, tmp_path, drain_seconds=DRAIN)
-    # A call whose answer does not come: its request is never complete.
+    # A call without an answer, because its request is never complete.
     stream = server.channel.stream_unary("/itemlens.v1.ItemLens/GetSpace")
     call = stream.future(then_silence())
     assert server.healthy()

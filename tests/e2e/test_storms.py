@@ -1,4 +1,4 @@
-"""Rude callers: whatever they do, the calls of a good client beside them are answered, and memory stays bounded.
+"""Abusive callers: the calls of a good client at the same time are answered, and memory stays bounded.
 
 Small sizes by default; `make trials` takes those of the issue (a minute or two on two cores).
 """
@@ -61,7 +61,7 @@ def resident(server: Server) -> float:
 
 @contextlib.contextmanager
 def good_client(server: Server) -> Iterator[None]:
-    """Calls one after the other while the block runs, and a few more; .99 must be answered."""
+    """Make calls one after the other while the block runs, and a few more. A share of 0.99 must be answered."""
     over = threading.Event()
     outcomes: collections.Counter[str] = collections.Counter()
 
@@ -130,7 +130,7 @@ def test_beside_rapid_resets(stormed: Server) -> None:
         reading = asyncio.create_task(read())
         end = time.monotonic() + SECONDS
         numbers = itertools.count(1, 2)
-        with contextlib.suppress(ConnectionError):  # the server may have enough of it
+        with contextlib.suppress(ConnectionError):  # the server may close the connection
             while time.monotonic() < end:
                 for number in itertools.islice(numbers, 300):
                     writer.write(
@@ -185,7 +185,7 @@ def test_beside_idle_streams_from_few_connections(stormed: Server) -> None:
                 await stream.write(catalog_pb2.StreamUpsertItemsRequest(upsert=upsert))
                 await stream.read()
         assert sum(not stream.done() for stream in streams) > IDLE // 2
-        with stormed.client() as client:  # whose stream makes room for itself, too
+        with stormed.client() as client:  # a new stream makes room for itself
             assert client.upload([itemlens.Item(f"u{n}", text="red") for n in range(10)]).written == 10
         for channel in channels:
             await channel.close()

@@ -1,4 +1,4 @@
-"""A server that remembers what it was asked and fails when it is told to."""
+"""A fake server that records requests and fails on demand."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Connect = Callable[..., Any]
 
 
 def numbers(seed: int, *shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Some vectors that a test can make again."""
+    """Reproducible vectors for a seed."""
     return np.random.default_rng(seed).standard_normal(shape).astype("<f4")
 
 
 @dataclass
 class Failure:
-    """What a call answers with instead."""
+    """The error of a call that fails."""
 
     code: grpc.StatusCode
     message: str = "told to fail"
@@ -51,22 +51,22 @@ class Failure:
 
 @dataclass
 class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer):
-    """Both services. Entries whose id begins with "bad" fail; "long" ones have a warning."""
+    """Both services. Entries whose id begins with "bad" fail; those with "long" have a warning."""
 
     requests: list[tuple[str, Any]] = field(default_factory=list)
     deadlines: list[float] = field(default_factory=list)
     failures: dict[str, deque[Failure]] = field(default_factory=dict)
     held: threading.Event | None = None
-    """Calls are answered once it is set."""
+    """Calls wait until it is set."""
     entered: threading.Event = field(default_factory=threading.Event)
     """Set by the first call."""
     items: dict[str, catalog_pb2.Item] = field(default_factory=dict)
     events: dict[str, catalog_pb2.Event] = field(default_factory=dict)
     break_after: deque[int] = field(default_factory=deque)
-    """For each stream in turn: how many batches to answer before it breaks. Then none break."""
+    """For each stream in turn: number of batches to answer before it breaks. Later streams do not break."""
     break_with: Failure = field(default_factory=lambda: Failure(grpc.StatusCode.UNAVAILABLE, "going down"))
     refuse: deque[str] = field(default_factory=deque)
-    """Ids that the server has no room for, once each."""
+    """Ids that the server refuses once each, for lack of room."""
     streams: int = 0
     new_enums: bool = False
 
@@ -238,7 +238,7 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
         return self._upsert(request)
 
     def _stream(self, method: str, requests: Iterator[Any], context: Any) -> Iterator[Any]:
-        """Requests of a stream, until it is to break."""
+        """Requests of a stream, until its planned break."""
         self.streams += 1
         limit = self.break_after.popleft() if self.break_after else None
         for count, request in enumerate(requests):

@@ -36,7 +36,7 @@ from support import spaces
 
 
 class Live:
-    """Store, encoder and use cases. `put`, `ask` and `explain` are short for what tests do most."""
+    """Store, encoder and use cases, with `put`, `ask` and `explain` as shortcuts for tests."""
 
     def __init__(self, repository: ModelRepository, data: Path, space: str, **settings: int) -> None:
         self.repository, self.data, self.space_id = repository, data, space
@@ -69,7 +69,7 @@ class Live:
         return outcome
 
     def record(self, *events: tuple[str, str, int]) -> None:
-        """Events of (user, item, type), one a second."""
+        """Record events of (user, item, type), one second apart."""
         _, before, _ = self.store.reader().counts(self.collection.record.id)
         self.catalogue.record(
             "",
@@ -86,7 +86,7 @@ class Live:
         return list(result.explanations)
 
     def scorer(self, query: Query) -> Scorer:
-        """The terms of a query whose content is encoded already."""
+        """The terms of a query with encoded content."""
         return bind(ask(self.collection.snapshot(), query, HistoryRules()))
 
     def take_table(self, table: ItemToItem | None) -> None:

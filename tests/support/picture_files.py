@@ -1,4 +1,4 @@
-"""Picture files of all formats, odd ones among them, and mutations of them."""
+"""Picture files of all formats, including unusual ones, and mutations of them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def bitmap(image: Image.Image) -> bytes:
 
 
 def bitmap_without_alpha(image: Image.Image) -> bytes:
-    """A 32-bit BMP of an RGB picture, as programs write it that leave the fourth byte at 0."""
+    """A 32-bit BMP of an RGB picture, as written by programs that leave the fourth byte at 0."""
     image = image.copy()
     image.putalpha(0)
     return bitmap(image)
@@ -47,7 +47,7 @@ def run_length_bitmap(width: int, height: int) -> bytes:
 
 
 def png(depth: int, rows: list[list[Any]], transparent: Any = None) -> bytes:
-    """A PNG of `depth` bits a sample with a transparent colour: grey values, or (red, green, blue) each."""
+    """A PNG of `depth` bits per sample with a transparent colour. A pixel is a grey value or (red, green, blue)."""
     samples = [np.atleast_1d(value) for row in rows for value in row]
     width, colour = len(rows[0]), 2 if len(samples[0]) == 3 else 0
     data = b""
@@ -61,12 +61,12 @@ def png(depth: int, rows: list[list[Any]], transparent: Any = None) -> bytes:
 
 
 def claiming(width: int, height: int, depth: int = 1, colour: int = 0) -> bytes:
-    """A PNG whose header says that it has so many pixels, of `depth` bits a sample and PNG's colour type `colour`."""
+    """A PNG whose header claims this size, with `depth` bits per sample and PNG's colour type `colour`."""
     return _png(struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0), b"", zlib.compress(bytes(9)))
 
 
 def with_texts(data: bytes, count: int, text: bytes) -> bytes:
-    """A PNG with as many compressed texts more."""
+    """A PNG with `count` compressed texts added."""
     chunks = (_chunk(b"zTXt", b"%d\0\0" % n + zlib.compress(text)) for n in range(count))
     return data[:33] + b"".join(chunks) + data[33:]
 
@@ -81,7 +81,7 @@ def _png(header: bytes, trns: bytes, data: bytes) -> bytes:
 
 
 def many_scans(width: int, height: int, scans: int) -> bytes:
-    """A grey progressive JPEG of `scans` scans besides the first, each of which changes nothing."""
+    """A grey progressive JPEG with `scans` further scans, which change nothing."""
 
     def segment(marker: int, body: bytes) -> bytes:
         return bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body
@@ -103,7 +103,7 @@ def many_scans(width: int, height: int, scans: int) -> bytes:
 
 
 def tiff(width: int, height: int, strips: int) -> bytes:
-    """A grey TIFF, not compressed, that names its one strip `strips` times."""
+    """A grey, uncompressed TIFF that refers to its one strip `strips` times."""
     pixels = bytes(range(64)) * (width * height // 64 + 1)
     offsets = struct.pack("<L", 8) * strips
     at = 8 + len(pixels)
@@ -169,7 +169,7 @@ def mutated(rng: np.random.Generator, data: bytes) -> bytes:
     """`data` with one to four changes: bits, bytes put in, pieces cut out or repeated, sizes in the header."""
     changed = bytearray(data)
     for _ in range(rng.integers(1, 5)):
-        # Half of the changes hit the header, where they do most.
+        # Half of the changes hit the header, where they have most effect.
         end = len(changed) if rng.integers(2) else min(len(changed), 200)
         at = int(rng.integers(0, max(1, end)))
         length = int(rng.integers(1, 40))

@@ -1,4 +1,4 @@
-"""Real servers in processes of their own, for the end-to-end tests."""
+"""Real servers in their own processes, for the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def sample_items(count: int) -> list[itemlens.Item]:
 
 
 class NotServing(Exception):
-    """The server ended before it served; the message is what it said."""
+    """The server exited before it served. The message is its output."""
 
 
 class Server:
-    """`itemlens serve` in its own process. Ready once constructed; `log` is what it has written so far."""
+    """`itemlens serve` in its own process. It serves after construction; `log` holds its output so far."""
 
     def __init__(
         self,
@@ -49,13 +49,13 @@ class Server:
         file_size: int | None = None,
         **settings: object,
     ) -> None:
-        """`settings` go by the environment; `python` are options before `-m`; `file_size` limits every file."""
+        """`settings` are passed in the environment; `python` are options before `-m`; `file_size` limits every file."""
         command = [
             *(python or [sys.executable, "-m", "itemlens_cli"]),
             "serve", "--listen", "127.0.0.1:0", "--models", str(models), "--data", str(data), *flags,
         ]  # fmt: skip
         environment = {"ITEMLENS_THREADS": "2", "ITEMLENS_SEGMENT_ROWS": "64", "ITEMLENS_DRAIN_SECONDS": "20"}
-        # New collections take the fitted tiny space, where it is: by itself a fitted one is never the default.
+        # New collections use the fitted tiny space, if it exists: a fitted space is never the default otherwise.
         if any(manifest.name == "fitted" for manifest in SpaceList.read(models).spaces.values()):
             environment["ITEMLENS_SPACE"] = "fitted"
         environment |= {f"ITEMLENS_{name.upper()}": str(value) for name, value in settings.items()}
@@ -87,17 +87,17 @@ class Server:
         return f"127.0.0.1:{self.port}"
 
     def client(self, **settings: object) -> itemlens.Client:
-        """A client that does not try again, so that every answer is the server's first."""
+        """A client without retries, so that every answer is the server's first."""
         return itemlens.Client(self.address, **({"retry": NO_RETRY, "timeout": 60.0} | settings))  # type: ignore[arg-type]
 
     def healthy(self) -> bool:
-        """What the health service says."""
+        """Whether the health service reports SERVING."""
         request = health_pb2.HealthCheckRequest()
         reply = health_pb2_grpc.HealthStub(self.channel).Check(request, timeout=30)
         return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
     def wait_for_log(self, pattern: str) -> str:
-        """Block until a line matches; the line."""
+        """Wait for a matching line, and return it."""
         for line in self.log:
             if re.search(pattern, line):
                 return line
@@ -116,7 +116,7 @@ class Server:
         self.wait()
 
     def wait(self) -> int:
-        """The exit status, once it has ended and all of its log is read."""
+        """Wait until the server has exited and its log is read. Return the exit status."""
         status = self.process.wait(timeout=60)
         self._reading.join(timeout=60)
         if hasattr(self, "channel"):
@@ -124,7 +124,7 @@ class Server:
         return status
 
     def stop(self) -> int:
-        """SIGTERM, if it still runs, and wait."""
+        """Send SIGTERM, if the server still runs, and wait."""
         if self.process.poll() is None:
             self.terminate()
         return self.wait()

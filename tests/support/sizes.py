@@ -1,4 +1,4 @@
-"""How much the trials try: little in `make test`, all in `make trials`."""
+"""Sizes of the trials: small in `make test`, full in `make trials`."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ FULL = bool(os.environ.get("FULL_TRIALS"))
 
 
 def size(quick: int, full: int) -> int:
-    """How many times something is tried."""
+    """Return `quick` in `make test`, `full` in `make trials`."""
     return full if FULL else quick

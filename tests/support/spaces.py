@@ -1,8 +1,8 @@
-"""A tiny space for tests: real ONNX graphs, a real tokenizer and a real head, made in milliseconds without torch.
+"""A tiny space for tests: real ONNX graphs, a real tokenizer and a real head, built in milliseconds without torch.
 
-The text encoder is a table of word vectors, those of a theme ("shoe", "trail", "鞋") lying close together. The
+The text encoder is a table of word vectors; those of a theme ("shoe", "trail", "鞋") are close together. The
 picture encoder averages 8 x 8 patches and runs a small convolution over them. Both end in a mean, as the
-manifest's contract asks, so everything that is built on them behaves as with a real model.
+manifest requires, so everything built on them behaves as with a real model.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ PICTURE = PicturePreprocessing(
 
 
 def vocabulary() -> list[str]:
-    """Every piece the tokenizer knows: themes, colours, common words, single characters and their continuations."""
+    """All pieces of the tokenizer: themes, colours, common words, single characters and their continuations."""
     words = [word for theme in THEMES.values() for word in theme]
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *COMMON, *COLOURS, *COLOUR_CHARACTERS.values(), *words]
     pieces += [*LETTERS, *(f"##{letter}" for letter in LETTERS)]
@@ -97,7 +97,7 @@ def vocabulary() -> list[str]:
 
 
 def tokenizer() -> Tokenizer:
-    """WordPiece as BERT has it: lower case, each Chinese character a word of its own."""
+    """WordPiece as in BERT: lower case, each Chinese character is a word."""
     ids = {piece: n for n, piece in enumerate(vocabulary())}
     tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
@@ -109,7 +109,7 @@ def tokenizer() -> Tokenizer:
 
 
 def word_vectors(seed: int, dim: int = TEXT_DIM) -> Array:
-    """float32 [pieces, dim]: words of a theme near its centre, colours near their own."""
+    """float32 [pieces, dim]: words of a theme near its centre, colours near the centre of colours."""
     rng = np.random.default_rng(seed)
     pieces = vocabulary()
     table = 0.35 * rng.normal(size=(len(pieces), dim))
@@ -121,7 +121,7 @@ def word_vectors(seed: int, dim: int = TEXT_DIM) -> Array:
     for n, piece in enumerate(pieces):
         if piece in centres:
             table[n] += centres[piece]
-    # All texts have something in common, as with real models: that is what mu takes out.
+    # All texts have a common component, as with real models, which mu removes.
     return (table + 0.5).astype(np.float32)
 
 
@@ -232,7 +232,7 @@ def build(
 
 
 def build_fitted(repository: Path, space_id: str, name: str = "fitted") -> str:
-    """Write the space of `space_id` again with a head that is fitted to `sample_items`; the new id."""
+    """Write the space of `space_id` again with a head fitted to `sample_items`. Return the new id."""
     models_ = open_repository(repository)
     try:
         head = fitted_head(models_.load(space_id))
@@ -293,8 +293,7 @@ class SampleItem:
 
 
 def sample_items(count: int) -> list[SampleItem]:
-    """A mixed catalogue, the same each time: some items have no picture and some two, every fifth is in
-    Chinese."""
+    """A mixed catalogue, always the same: some items have no picture, some have two, every fifth is in Chinese."""
     rng = np.random.default_rng(11)
     themes, colours = list(THEMES), list(COLOURS)
     items = []
@@ -314,7 +313,7 @@ def sample_items(count: int) -> list[SampleItem]:
 
 
 def picture(theme: str, colour: str, seed: int = 0, side: int = SIDE, form: str = "PNG") -> bytes:
-    """A picture whose pattern is the theme's and whose colour is the colour's, with some noise."""
+    """A picture with the theme's pattern in the given colour, with some noise."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:side, :side] / side
     pattern = {

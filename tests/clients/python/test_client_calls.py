@@ -1,4 +1,4 @@
-"""What is sent and what comes back, for both clients."""
+"""Requests and results of calls, for both clients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from itemlens.v1 import common_pb2, itemlens_pb2
 from support.fake_server import FUSED, SPACE, Connect, Fake, numbers
 
 
-def test_space_tells_channels_and_their_kinds(client: Any) -> None:
+def test_a_space_has_its_channels_and_their_kinds(client: Any) -> None:
     space = client.space()
     assert (space.space_id, space.fused_dimension, space.fitted) == (SPACE, FUSED, True)
     assert [(c.name, c.kind, c.dimension) for c in space.channels] == [
@@ -52,7 +52,7 @@ def test_encode_mixes_channels_and_keeps_each_inputs_error(client: Any, tmp_path
     assert raised.value.failures == ((1, error),)
 
 
-def test_vectors_of_several_channels_are_no_matrix(client: Any) -> None:
+def test_vectors_of_different_dimensions_do_not_form_a_matrix(client: Any) -> None:
     with pytest.raises(ValueError, match="different dimensions"):
         _ = client.encode(["red"], pictures=[b"x"]).vectors
 
@@ -206,7 +206,7 @@ def test_an_item_comes_back_as_it_was_given(client: Any, tmp_path: Path) -> None
     assert isinstance(missing.error, itemlens.NotFound)
 
 
-def test_upsert_tells_how_each_item_went(client: Any) -> None:
+def test_upsert_returns_the_result_of_each_item(client: Any) -> None:
     written = client.upsert([Item("a", text="x"), Item("bad", text="x"), Item("long", text="x")], merge=True)
     assert [result.error is None for result in written] == [True, False, True]
     assert written[2].warnings[0].reason == "TEXT_TRUNCATED"
@@ -220,7 +220,7 @@ def test_list_items_reads_all_pages(client: Any, fake: Fake) -> None:
     assert [r.page_token for r in fake.asked("ListItems")] == ["", "3", "6"]
 
 
-def test_events_keep_what_is_not_said_unsaid(client: Any, fake: Fake) -> None:
+def test_unset_fields_of_events_stay_unset(client: Any, fake: Fake) -> None:
     moment = datetime(2024, 5, 1, 12, tzinfo=UTC)
     # Ids of their own: a random one could begin with "bad", which the fake server refuses.
     plain, full = Event("ann", "a", event_id="e1"), Event("ann", "b", "purchase", moment, 2, 9.5, "r1", "e2")
@@ -232,7 +232,7 @@ def test_events_keep_what_is_not_said_unsaid(client: Any, fake: Fake) -> None:
     assert second.time.ToDatetime(UTC) == moment
 
 
-def test_every_event_has_an_id_of_its_own() -> None:
+def test_every_event_has_its_own_id() -> None:
     assert len({Event("ann", "a").event_id for _ in range(100)}) == 100
 
 
@@ -289,7 +289,7 @@ def test_names_come_from_the_default_space_until_the_collection_is_there(client:
         (lambda c: c.space(timeout=-1), ValueError, "timeout"),
     ],
 )  # fmt: skip
-def test_mistakes_are_told_before_anything_is_sent(
+def test_mistakes_raise_before_anything_is_sent(
     client: Any, fake: Fake, call: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):

@@ -21,7 +21,7 @@ from itemlens.v1 import itemlens_pb2
 from support.fake_server import QUICK, Connect, Fake
 
 StatusCode = grpc.StatusCode
-# A call that this client did not cancel was cancelled by a server or proxy that has too many.
+# If this client did not cancel the call, an overloaded server or proxy did.
 RETRIED = {StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED, StatusCode.CANCELLED}
 CLASSES = {
     StatusCode.INVALID_ARGUMENT: itemlens.InvalidArgument,
@@ -89,7 +89,7 @@ def test_errors_can_be_pickled() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(RETRIED, key=str))
-def test_a_call_is_tried_again_until_it_goes_well(client: Any, fake: Fake, code: StatusCode) -> None:
+def test_a_call_is_tried_again_until_it_succeeds(client: Any, fake: Fake, code: StatusCode) -> None:
     fake.fail("UpsertItems", code, times=QUICK.attempts - 1)
     client.upsert([itemlens.Item("a", texts={"title": "x"})]).raise_for_errors()
     assert len(fake.asked("UpsertItems")) == QUICK.attempts
@@ -111,7 +111,7 @@ def test_one_attempt_means_no_retry(connect: Connect, fake: Fake) -> None:
 
 @dataclass
 class Clock:
-    """A clock that moves when it is told to."""
+    """A clock that a test moves."""
 
     now: float = 100.0
 
@@ -121,7 +121,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock that deadlines look at."""
+    """The clock of deadlines."""
     clock = Clock()
     monkeypatch.setattr(_retry, "time", clock)
     return clock
@@ -129,7 +129,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @dataclass
 class Run:
-    """One operation performed without a server: what it did, and how it ended."""
+    """One operation performed without a server: its calls, waits and outcome."""
 
     timeouts: list[float | None] = field(default_factory=list)
     """Of each try."""
@@ -167,19 +167,19 @@ def busy(retry_seconds: float) -> itemlens.Overloaded:
     return itemlens.Overloaded("full", details=ErrorDetails(retry_seconds=retry_seconds))
 
 
-def test_the_servers_wish_is_waited_for(clock: Clock) -> None:
+def test_the_servers_retry_delay_is_waited_for(clock: Clock) -> None:
     run = Run.of(clock, iter([busy(0.4), None]), timeout=10, retry=QUICK)
     assert run.error is None and len(run.timeouts) == 2
     [wait] = run.waits
     assert 0.4 <= wait <= 0.4 + QUICK.initial / 2
 
 
-def test_the_servers_wish_is_read_from_its_answer(connect: Connect, fake: Fake) -> None:
+def test_the_servers_retry_delay_is_read_from_its_answer(connect: Connect, fake: Fake) -> None:
     fake.fail("Recommend", StatusCode.RESOURCE_EXHAUSTED, retry_info(60))
     with pytest.raises(itemlens.Overloaded) as raised:
         connect(timeout=30.0).recommend("ann")
     assert raised.value.details.retry_seconds == 60
-    assert len(fake.asked("Recommend")) == 1  # 60 seconds would outlast the timeout
+    assert len(fake.asked("Recommend")) == 1  # a wait of 60 seconds would exceed the timeout
 
 
 def test_a_wait_past_the_deadline_is_not_begun(clock: Clock) -> None:
@@ -224,21 +224,21 @@ def test_a_call_is_cancelled_by_closing_the_client_and_not_tried_again(fake: Fak
     assert len(fake.asked("Recommend")) == 1
 
 
-def test_infinity_is_no_deadline(connect: Connect, fake: Fake) -> None:
+def test_an_infinite_timeout_means_no_deadline(connect: Connect, fake: Fake) -> None:
     connect(timeout=float("inf")).recommend("ann")
     assert fake.deadlines[0] is None or fake.deadlines[0] > 1e6
 
 
-def test_what_cannot_be_repeated_is_not(client: Any, fake: Fake) -> None:
+def test_an_unrepeatable_call_is_not_repeated(client: Any, fake: Fake) -> None:
     fake.fail("CreateCollection", StatusCode.UNAVAILABLE)
     with pytest.raises(itemlens.Unavailable):
         client.create_collection("shop")
     fake.fail("CreateCollection", StatusCode.UNAVAILABLE)
     client.create_collection("shop", allow_existing=True)
-    fake.fail("DeleteCollection", StatusCode.CANCELLED)  # on the way, so it may have been heard
+    fake.fail("DeleteCollection", StatusCode.CANCELLED)  # cancelled on the way, so it may have been executed
     with pytest.raises(itemlens.Unavailable):
         client.delete_collection("shop")
-    fake.fail("DeleteCollection", StatusCode.RESOURCE_EXHAUSTED)  # turned away, so it was not heard
+    fake.fail("DeleteCollection", StatusCode.RESOURCE_EXHAUSTED)  # refused, so it was not executed
     client.delete_collection("shop")
     assert len(fake.asked("CreateCollection")) == 3
     assert len(fake.asked("DeleteCollection")) == 3

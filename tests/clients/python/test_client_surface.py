@@ -1,4 +1,4 @@
-"""The public surface: what is exported, and that the two clients are one."""
+"""The public interface: exported names, and equality of the two clients' methods."""
 
 from __future__ import annotations
 

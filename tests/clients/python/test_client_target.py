@@ -1,4 +1,4 @@
-"""Targets: which are refused, and which way to the others."""
+"""Targets: valid and invalid ones, and proxies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[3]
         "xds:///service",
     ],
 )
-def test_what_grpc_understands_is_taken(target: str) -> None:
+def test_valid_targets_are_accepted(target: str) -> None:
     assert check(target) == target
 
 
@@ -53,7 +53,7 @@ def test_what_grpc_understands_is_taken(target: str) -> None:
     ],
 )
 @pytest.mark.parametrize("flavour", [itemlens.Client, itemlens.AsyncClient])
-def test_what_is_not_a_target_is_refused_with_the_cure(flavour: type, target: str, cure: str) -> None:
+def test_an_invalid_target_is_refused_with_a_remedy(flavour: type, target: str, cure: str) -> None:
     with pytest.raises(ValueError, match=cure):
         flavour(target)
 
@@ -73,7 +73,7 @@ def test_what_is_not_a_target_is_refused_with_the_cure(flavour: type, target: st
         ("localhost.example.com:1", False),
     ],
 )
-def test_this_machine_is_asked_without_a_proxy(target: str, local: bool) -> None:
+def test_local_targets_use_no_proxy(target: str, local: bool) -> None:
     assert is_local(target) is local
     assert (("grpc.enable_http_proxy", 0) in channel_options(target)) is local
 
@@ -86,7 +86,7 @@ def test_the_proxy_is_named_without_its_password() -> None:
 
 
 @pytest.mark.parametrize("exceptions", ["10.0.0.0/8", "a.example, .shop.example", "web.shop.example"])
-def test_what_no_proxy_names_has_none(exceptions: str) -> None:
+def test_hosts_in_no_proxy_have_no_proxy(exceptions: str) -> None:
     target = "10.0.0.1:1" if "/" in exceptions else "web.shop.example:1"
     environment = {"http_proxy": "http://proxy:3128", "no_proxy": exceptions}
     assert proxy(target, environment) == ""

@@ -61,7 +61,7 @@ def test_bad_items_are_reported_and_the_rest_is_stored(client: Any, fake: Fake, 
     "code",
     [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED],
 )
-def test_a_break_in_the_middle_is_mended(client: Any, fake: Fake, code: grpc.StatusCode) -> None:
+def test_an_upload_resumes_after_a_break(client: Any, fake: Fake, code: grpc.StatusCode) -> None:
     fake.break_after = deque([2, 0, 3])
     fake.break_with = Failure(code)
     report = client.upload(items(20), batch_size=2)
@@ -80,12 +80,12 @@ def test_a_break_without_any_progress_gives_up(client: Any, fake: Fake) -> None:
     assert "2 entries were acknowledged" in raised.value.__notes__[0]
 
 
-def test_an_error_that_waiting_does_not_mend_ends_it(client: Any, fake: Fake) -> None:
+def test_a_permanent_error_ends_the_upload(client: Any, fake: Fake) -> None:
     fake.break_after = deque([1, 0, 0])
     fake.break_with = Failure(grpc.StatusCode.NOT_FOUND)
     with pytest.raises(itemlens.NotFound):
         client.upload(items(20), batch_size=2)
-    assert fake.streams <= 2  # grpc.aio may lose the first status; the second stream tells
+    assert fake.streams <= 2  # grpc.aio may lose the first status; the second stream has it
 
 
 def test_items_without_room_are_sent_again(client: Any, fake: Fake) -> None:
@@ -166,8 +166,8 @@ def test_an_id_that_comes_again_begins_a_batch(client: Any, fake: Fake) -> None:
     assert sent_ids(fake) == [["a", "b"], ["a", "c"], ["c"]]
 
 
-def test_a_server_that_falls_silent_is_not_waited_for_forever(client: Any, fake: Fake) -> None:
-    fake.held = threading.Event()  # without an end to the wait it would be 30 seconds, and the item stored
+def test_a_silent_server_ends_the_upload_after_the_timeout(client: Any, fake: Fake) -> None:
+    fake.held = threading.Event()  # without a timeout it would wait 30 seconds and store the item
     try:
         with pytest.raises(itemlens.DeadlineExceeded, match=r"0\.3 seconds"):
             client.upload([Item("a", texts={"title": "x"})], timeout=0.3)

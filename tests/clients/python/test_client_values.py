@@ -1,4 +1,4 @@
-"""What Python values become on the wire, and what is refused by name."""
+"""Conversion of Python values to proto values, and errors that name the wrong one."""
 
 from __future__ import annotations
 

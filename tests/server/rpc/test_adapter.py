@@ -1,4 +1,4 @@
-"""Every call over a real socket, as the observer is told of it."""
+"""Calls over a real socket, as the observer receives them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STREAM = "/itemlens.v1.Catalog/StreamUpsertItems"
 
 
 class Recorder:
-    """Keeps what it is told."""
+    """An observer that records calls and batches."""
 
     def __init__(self) -> None:
         self.started: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -39,7 +39,7 @@ class Recorder:
         self.batches.append(batch)
 
     def one_call(self) -> tuple[str, str, int, int]:
-        """Method, code and bytes of the next call that ends; it must have begun, and no other."""
+        """Method, code and bytes of the next finished call. It must be the only started one."""
         call = self.finished.get(timeout=10)
         assert self.started.get(timeout=0) == call.method
         assert self.started.empty() and self.finished.empty()
@@ -144,7 +144,7 @@ def test_a_stream_with_a_request_that_fails_alone(channel: grpc.Channel, recorde
 
 
 def held_open() -> tuple[Iterator[catalog_pb2.StreamUpsertItemsRequest], threading.Event]:
-    """One request, and then silence until the event is set."""
+    """One request, then nothing until the event is set."""
     ended = threading.Event()
 
     def requests() -> Iterator[catalog_pb2.StreamUpsertItemsRequest]:
@@ -188,7 +188,7 @@ def test_a_call_past_those_that_may_be_open(channel: grpc.Channel, recorder: Rec
     assert [recorder.started.get(timeout=0) for _ in range(3)] == [SPACE, SPACE, ENCODE]
 
 
-def test_idle_streams_are_no_open_calls_and_the_longest_idle_makes_room(
+def test_idle_streams_do_not_count_as_calls_and_the_longest_idle_makes_room(
     channel: grpc.Channel, recorder: Recorder
 ) -> None:
     stub = catalog_pb2_grpc.CatalogStub(channel)

@@ -1,4 +1,4 @@
-"""The one table from errors to gRPC statuses: every class of error is in it, with the details it promises."""
+"""The table from errors to gRPC statuses: it has every error class, with its details."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ EXPECTED: dict[ItemlensError, int] = {
     Cancelled("m"): code_pb2.CANCELLED,
 }
 
-# What clients branch on: a class may be renamed, its reason may not.
+# Clients branch on the reasons: a class may be renamed, its reason may not.
 REASONS: dict[type[ItemlensError], str] = {
     InvalidArgument: "INVALID_INPUT",
     NotFound: "NOT_FOUND",
@@ -130,7 +130,7 @@ def test_what_a_message_quotes_is_short() -> None:
     assert quoted("x" * 60_000) == "'" + "x" * 95 + "...'"
 
 
-def test_overload_says_when_to_come_back() -> None:
+def test_overload_says_when_to_try_again() -> None:
     error = Overloaded("12 tokens wait", 0.0512)
     retry = details(error)["RetryInfo"]
     assert isinstance(retry, error_details_pb2.RetryInfo)

@@ -1,4 +1,4 @@
-"""Handlers hand messages on unread: the use case refuses a batch that is too long before it is decoded."""
+"""Handlers pass messages on undecoded: the use case refuses a batch that is too long before it is decoded."""
 
 from __future__ import annotations
 

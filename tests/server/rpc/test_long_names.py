@@ -1,4 +1,4 @@
-"""Names of any length come back as the error that they are, not as RESOURCE_EXHAUSTED of gRPC's headers."""
+"""Names of any length cause the right error, not RESOURCE_EXHAUSTED because of gRPC's header limit."""
 
 from __future__ import annotations
 

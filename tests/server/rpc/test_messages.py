@@ -1,4 +1,4 @@
-"""What the services call things has a name in the contract."""
+"""The services' names match those of the protos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replies of many entries are bounded by bytes while they are made, not when all is made."""
+"""The size of a reply with many entries is checked while it is built, not only at the end."""
 
 from __future__ import annotations
 
@@ -94,6 +94,6 @@ def test_the_last_page_has_no_token() -> None:
 
 
 @pytest.mark.parametrize("token", ["0x10", "1_0", " 5 ", "٣", "-1", "05", "f" * 16, "A"])
-def test_only_what_a_page_gave_is_a_token(token: str) -> None:
+def test_only_tokens_of_pages_are_accepted(token: str) -> None:
     with pytest.raises(InvalidArgument, match="not a page token"):
         listed(Catalogue(), page_token=token)

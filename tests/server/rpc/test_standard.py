@@ -1,4 +1,4 @@
-"""Health and reflection: bytes that are no request are the caller's fault, and leave nothing in the log."""
+"""Health and reflection: malformed requests get INVALID_ARGUMENT and are not logged."""
 
 from __future__ import annotations
 

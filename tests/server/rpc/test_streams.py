@@ -1,4 +1,4 @@
-"""Open streams: who is ended, when, and with which words."""
+"""Open streams: which ones end, when, and with which message."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def one() -> AsyncIterator[str]:
 
 
 async def begun(waiting: Awaitable[object]) -> asyncio.Future[object]:
-    """It, once it waits."""
+    """A future of `waiting`, returned when it waits."""
     task = asyncio.ensure_future(waiting)
     await asyncio.sleep(0)
     return task
@@ -38,7 +38,7 @@ def test_requests_are_read_up_to_the_end() -> None:
 
 
 @pytest.mark.parametrize("what", ["read", "write"])
-def test_an_idle_caller_is_told_so(what: str) -> None:
+def test_an_idle_stream_ends_with_its_reason(what: str) -> None:
     async def idle() -> None:
         streams = OpenStreams(1, 0.01)
         await (streams.read(silence()) if what == "read" else streams.write(asyncio.Event().wait()))  # type: ignore[arg-type]
@@ -80,7 +80,7 @@ def test_a_stop_ends_what_waits_for_a_request_and_lets_answers_be_sent() -> None
     asyncio.run(stop())
 
 
-def test_a_caller_who_hangs_up_is_no_timeout() -> None:
+def test_a_cancelled_call_is_not_a_timeout() -> None:
     async def hang_up() -> None:
         reading = await begun(OpenStreams(1, LONG).read(silence()))
         reading.cancel()

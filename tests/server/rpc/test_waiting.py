@@ -17,7 +17,7 @@ from itemlens_server.rpc.waiting import ready
 
 
 class Begun:
-    """What `ready` waits for."""
+    """An encoding for `ready` to wait for."""
 
     def __init__(self, *pending: Pending[str]) -> None:
         self._pending = list(pending)

@@ -14,7 +14,7 @@ from support.spaces import Tiny
 
 @pytest.fixture
 def live(repository: ModelRepository, tiny: Tiny, tmp_path: Path) -> Iterator[Live]:
-    """An empty catalogue of its own."""
+    """An empty catalogue for one test."""
     empty = Live(repository, tmp_path / "data", tiny.fitted)
     yield empty
     empty.close()
@@ -24,7 +24,7 @@ def live(repository: ModelRepository, tiny: Tiny, tmp_path: Path) -> Iterator[Li
 def sample(
     repository: ModelRepository, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
-    """The sample catalogue with behaviour, to read."""
+    """The sample catalogue with behaviour, for reading only."""
     filled = sample_catalogue(repository, tmp_path_factory.mktemp("sample") / "data", tiny.fitted)
     yield filled
     filled.close()

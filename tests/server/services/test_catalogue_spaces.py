@@ -1,4 +1,4 @@
-"""A caller is told what is wrong with a space, and nothing of the server's folders and other spaces."""
+"""Errors on spaces say what is wrong, without the server's folders and other spaces."""
 
 from __future__ import annotations
 

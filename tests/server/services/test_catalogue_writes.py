@@ -1,4 +1,4 @@
-"""Writes to collections: what is stored, merged, refused, and what a restart finds."""
+"""Writes to collections: storing, merging, refusals, and the state after a restart."""
 
 from __future__ import annotations
 
@@ -155,7 +155,9 @@ class TestUpsert:
         encode, encoded = live.encoder.encode, []
 
         def deleting(space, given, *args, **kwargs):  # type: ignore[no-untyped-def]
-            if not encoded:  # what is to be encoded is known by now: nothing, the store has it all
+            if (
+                not encoded
+            ):  # by now the upsert has decided to encode nothing, because the store has everything
                 live.catalogue.delete_items(live.collection, ["a"])
             encoded.append(len(given))
             return encode(space, given, *args, **kwargs)
@@ -165,7 +167,7 @@ class TestUpsert:
         assert encoded == [1, 1] and pictures_of(live, "b") == [RED_SHOE]
 
     def test_bytes_of_a_picture_sent_as_a_text_are_no_picture(self, live: Live) -> None:
-        # An ASCII picture: as bytes a PPM-like BMP could be text too. What counts is how it is sent.
+        # The bytes of a picture can be valid text. The field in which they are sent decides.
         live.put("a", "BM words")
         outcome = live.catalogue.upsert(
             "", [ItemInput("b", [Content("image", "picture", b"BM words")], {}, ())], False, CallContext()
@@ -469,7 +471,9 @@ class TestBehaviour:
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
         try:
-            assert again.collection.item_to_item is not None  # before it serves: there are few events
+            assert (
+                again.collection.item_to_item is not None
+            )  # fitted before it serves, because there are few events
         finally:
             again.close()
 
@@ -482,7 +486,7 @@ class TestBehaviour:
         assert "only-secret" in live.collection.item_to_item.rows  # type: ignore[union-attr]
         live.catalogue.delete_user("", "secret")
         live.catalogue.record("", [EventRecord(f"new{n}", "x", f"i{n}", 5, 1e6 + n) for n in range(3)])
-        # While the server was down, too: what was learnt before the deletion is not taken.
+        # Also when the deletion happened while the server was down: the old table is not loaded.
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
         try:
@@ -666,7 +670,7 @@ class TestMove:
         there = {view.item_ids[p] for p in np.flatnonzero(view.alive)}
         assert there == {*(f"old-{n}" for n in range(40)), *written} - set(removed)
         assert live.collection.space.space_id == tiny.plain
-        # What a reader of the store finds is the same.
+        # A reader of the store finds the same.
         assert live.store.reader().counts(live.collection.record.id)[0] == len(there)
 
 

@@ -1,4 +1,4 @@
-"""What a collection takes of its derived files at a start: only what was made of the store as it is now."""
+"""Loading of derived files at a start: only files that were built from the present store are used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WORDS = ("red running shoe", "blue silk dress", "steel kettle", "island tour")
 
 @pytest.fixture
 def filled(live: Live) -> Live:
-    """120 items in graphs, 180 events learnt."""
+    """120 items in graphs, and a table fitted to 180 events."""
     put(live, "i", range(120))
     buy(live, "u", range(60))
     maintain(live)
@@ -60,7 +60,7 @@ def graph_rows(live: Live) -> int:
 
 
 def backup(live: Live, path: Path) -> Path:
-    """A copy of the store by SQLite's own backup."""
+    """A copy of the store, made with SQLite's backup."""
     with (
         contextlib.closing(sqlite3.connect(live.data / "itemlens.db")) as source,
         contextlib.closing(sqlite3.connect(path)) as copy,
@@ -71,7 +71,7 @@ def backup(live: Live, path: Path) -> Path:
 
 @contextlib.contextmanager
 def restarted(live: Live, restore: Path | None = None) -> Iterator[Live]:
-    """The same data folder in a new catalogue, with another store in place if one is given."""
+    """A new catalogue on the same data folder, after `restore` has replaced the store, if it is given."""
     live.store.close()
     if restore is not None:
         for name in ("itemlens.db", "itemlens.db-wal", "itemlens.db-shm"):
@@ -85,7 +85,7 @@ def restarted(live: Live, restore: Path | None = None) -> Iterator[Live]:
 
 
 def assert_right(live: Live, *words: str) -> None:
-    """The lists are those of a scan."""
+    """Check that lists equal those of a scan."""
     for text in words or WORDS:
         request = QueryRequest(content=contents(text))
         served, exact = live.ask(request, k=10), live.ask(request, k=10, exact=True)
@@ -122,7 +122,7 @@ class TestRestore:
     def test_a_user_who_is_deleted_after_it_is_unlearnt(self, filled: Live, tmp_path: Path) -> None:
         filled.record(*(("secret", i, PURCHASE) for i in ("i1", "only-secret")))
         saved = backup(filled, tmp_path / "backup.db")
-        for n in range(30):  # the numbers of writes run ahead of the backup's
+        for n in range(30):  # sequence numbers are ahead of the backup's
             buy(filled, f"late{n}-", range(1))
         maintain(filled)
         with restarted(filled, saved) as live:

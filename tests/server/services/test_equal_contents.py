@@ -1,7 +1,7 @@
-"""Lists stay right where many items have equal contents: "Unknown product", or one placeholder for a picture.
+"""Lists stay right if many items have equal contents: "Unknown product", or the same placeholder picture.
 
-`make trials` takes 6,000 items in five orders; with TRIAL_MODELS, a model repository, by its space instead of the tiny
-one, whose words make the same trouble for graphs as those of real models (random vectors do not).
+`make trials` uses 6,000 items in five orders. With TRIAL_MODELS, a model repository, it uses its space instead of the
+tiny one. The tiny space's words are as hard for graphs as those of real models; random vectors are not.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from support.spaces import Tiny
 
 COUNT, ORDERS = size(1200, 6000), size(2, 5)
 QUERIES = size(40, 100)
-# So that graphs are searched and not scanned: a third of the items would be a scan.
+# Few enough to search the graphs: for a third of the items, the index would scan.
 DEPTH = size(100, 400)
 PLACEHOLDER = spaces.picture("fund", "white", 1)
 USES = (
@@ -44,7 +44,7 @@ USES = (
 
 @pytest.fixture(scope="module")
 def shop(repository: ModelRepository, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """Its store keeps vectors by content, so each text is encoded once for all collections."""
+    """A catalogue whose store keeps vectors by content, so each text is encoded once for all collections."""
     data = tmp_path_factory.mktemp("equal") / "data"
     folder = os.environ.get("TRIAL_MODELS")
     models = spaces.open_repository(Path(folder)) if folder else repository
@@ -57,7 +57,7 @@ def shop(repository: ModelRepository, tiny: Tiny, tmp_path_factory: pytest.TempP
 
 
 def texts() -> list[str]:
-    """Different ones, as of a shop."""
+    """Different titles, as in a shop."""
     rng = np.random.default_rng(1)
     themes = [[w for w in theme if w.isascii()] for theme in spaces.THEMES.values()]
     chosen: dict[str, None] = {}
@@ -70,7 +70,7 @@ def texts() -> list[str]:
 
 
 def filled(shop: Live, items: Sequence[ItemInput], name: str) -> list[str]:
-    """Put the items into a collection of this name and build its graphs; their ids."""
+    """Put the items into a collection of this name and build its graphs. Return the ids."""
     shop.catalogue.create(name, "")
     for n in range(0, len(items), 500):
         outcomes, _, _ = shop.catalogue.upsert(name, items[n : n + 500], False, CallContext())
@@ -81,7 +81,7 @@ def filled(shop: Live, items: Sequence[ItemInput], name: str) -> list[str]:
 
 
 def recalls(recommender: Recommender, name: str, requests: Sequence[QueryRequest]) -> list[float]:
-    """Of each list, the share that is as good as the last item of a scan's: which of equal items come is no matter."""
+    """For each list, the share of items with at least the last score of a scan. Equal items are interchangeable."""
     found = []
     for request in requests:
         served, scan = (

@@ -1,4 +1,4 @@
-"""The law of explanations: by channel, by source and by place, the parts add up to the score."""
+"""Explanations: by channel, by source and by place, the parts add up to the score."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ WEIGHT = st.floats(0.0, 3.0)
 
 @st.composite
 def requests(draw: st.DrawFn) -> QueryRequest:
-    """Any mix of sources, with any weights. A vector still has no space."""
+    """Any mix of sources, with any weights. The test sets the space of vectors."""
     kinds = st.sampled_from([VIEW, CLICK, CART, PURCHASE, DISLIKED])
     text = draw(st.sampled_from([None, "red shoe", "a silk gown for summer", "蓝色的鞋"]))
     picture = draw(st.sampled_from([None, spaces.picture("tour", "blue"), spaces.picture("fund", "red")]))
@@ -94,13 +94,13 @@ def test_parts_add_up_to_the_score(sample: Live, request: QueryRequest, item_id:
     # Act
     explanation = explain(sample, item_id, request)
     # Assert
-    # Of several interests it is the one that likes the item most.
+    # With several interests, the one with the highest score explains the item.
     assert explanation.score >= scores[item_id] - TOLERANCE
     for parts in (explanation.by_channel, explanation.by_source, explanation.by_place):
         assert total(parts) == pytest.approx(explanation.score, abs=TOLERANCE)
     assert explanation.residual == pytest.approx(explanation.score - total(explanation.by_place))
     for whole in explanation.sums:
-        # The whole sum has both lists as its margins.
+        # The sums of the matrix's rows and columns are both lists.
         assert whole.values.shape == (len(whole.sources), len(whole.places))
         np.testing.assert_allclose(whole.values.sum(0), [p.value for p in whole.places], atol=TOLERANCE)
         own = [
@@ -264,7 +264,7 @@ class TestPlaces:
     def test_a_query_of_words_speaks_through_the_picture_only_where_words_are_missing(
         self, sample: Live
     ) -> None:
-        # A query in the text channel, an item that has a picture only: its cells carry the imputed words.
+        # A query in the text channel, and an item with only a picture: its cells get the imputed text's parts.
         request = asked("red shoe")
         cells = [p for p in explain(sample, "only-picture", request).by_place if p.kind == "CELL"]
         assert len(cells) == spaces.GRID**2
@@ -278,7 +278,7 @@ class TestPlaces:
         assert all(p.channel == "image" and not p.imputed for p in cells)
 
     def test_a_cell_that_looks_alike_counts_for_and_one_that_does_not_counts_less(self, live: Live) -> None:
-        # The query is red below; of the item only the right half is red.
+        # The query is red in its lower half, the item in its right half.
         half = np.full((32, 32, 3), 200, np.uint8)
         half[:, 16:] = (220, 30, 30)
         live.put("a", "shoe", [spaces.encoded(spaces.Image.fromarray(half))])
@@ -313,7 +313,7 @@ class TestBaselines:
 
 
 def test_past_items_that_nearly_cancel_each_other_out_still_add_up(sample: Live) -> None:
-    # Two pictures, nearly opposite: each one's share is thousands of times the sum.
+    # Two nearly opposite pictures: each one's part is thousands of times the sum.
     snapshot, head = sample.collection.snapshot(), sample.collection.space.head
     a, b = (snapshot.view.position(i) for i in ("item-0000", "item-0030"))
     h = snapshot.view.h.copy()

@@ -1,6 +1,6 @@
-"""`itemlens fit`: it chooses of the sample catalogue what it chose before, and writes meanwhile do not disturb it.
+"""`itemlens fit` chooses the same head for the sample catalogue as before, and concurrent writes do not disturb it.
 
-WRITE_GOLDEN=1 makes golden_fit.json anew, for when the fit is meant to have changed.
+WRITE_GOLDEN=1 writes golden_fit.json again, after an intended change of the fit.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NUMBER = re.compile(r"\d+\.\d+")
 
 
 def filled(repository: ModelRepository, data: Path, space: str, users: int = USERS) -> Live:
-    """The sample catalogue, and users who mostly take items of one theme."""
+    """The sample catalogue, with users who mostly take items of one theme."""
     live = Live(repository, data, space)
     sample = spaces.sample_items(ITEMS)
     live.catalogue.upsert(
@@ -57,13 +57,13 @@ def filled(repository: ModelRepository, data: Path, space: str, users: int = USE
 
 def fitted(live: Live, progress: Callable[[str], None] = lambda _: None) -> tuple[Head, list[ReportLine]]:
     rules = HistoryRules(50, 0.9, live.settings.type_weights())
-    # As the command reads: beside the server.
+    # Opened as by the command, at the same time as the server.
     reader = Store.read_only(live.data)
     return fit(live.collection.space, reader, live.collection.record.id, live.encoder, rules, progress)
 
 
 def described(live: Live, head: Head, report: list[ReportLine]) -> dict[str, Any]:
-    """All that was chosen. Directions by the cosines of some items, since their signs are arbitrary."""
+    """All choices. Directions are described by cosines of some items, because their signs are arbitrary."""
     vectors = list(
         live.store.reader().raw_vectors(live.collection.record.id, live.collection.encoder_digests)
     )
@@ -95,9 +95,9 @@ def described(live: Live, head: Head, report: list[ReportLine]) -> dict[str, Any
 
 
 def assert_close(found: Any, golden: Any, where: str = "") -> None:
-    """The same, but for the last digits of sums: BLAS adds in another order on other processors.
+    """Check equality up to rounding: BLAS adds in another order on other processors.
 
-    A cosine differs by 1e-5 then; a recall by one question in 50 of which two scores are equal but for that.
+    A cosine may differ by 1e-5, and a recall by one question in 50, because of nearly equal scores.
     """
     if isinstance(golden, dict):
         assert found.keys() == golden.keys(), where
@@ -129,7 +129,7 @@ def test_the_sample_catalogue_gives_the_head_and_the_figures_that_it_gave_before
 
 
 def asked(report: list[ReportLine]) -> int:
-    """How many held-out queries chose the weights of a search by both channels."""
+    """The number of held-out queries behind the weights of a search by both channels."""
     [line] = [line for line in report if line.what == "search by text + image"]
     return int(line.sample.split()[0])
 
@@ -141,7 +141,7 @@ def test_held_out_items_that_change_meanwhile_are_left_out(
     changed = [item for item in spaces.sample_items(ITEMS) if item.pictures]
 
     def write(step: str) -> None:
-        # Between reading the vectors and reading the items that ask.
+        # Between reading the vectors and reading the items of the queries.
         if step.startswith("encoding"):
             for item in changed[0::10]:
                 live.put(item.item_id, None, item.pictures)
@@ -154,7 +154,7 @@ def test_held_out_items_that_change_meanwhile_are_left_out(
     try:
         undisturbed = asked(fitted(live)[1])
         assert 0.4 * undisturbed < asked(fitted(live, write)[1]) < 0.8 * undisturbed
-        # Where all are gone, nothing can be chosen.
+        # If all items are gone, nothing can be chosen.
         gone = [item.item_id for item in spaces.sample_items(ITEMS)]
 
         def delete(step: str) -> None:

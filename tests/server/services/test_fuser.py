@@ -1,4 +1,4 @@
-"""What Fuse says of inputs that fail."""
+"""Errors of Fuse's inputs."""
 
 from __future__ import annotations
 

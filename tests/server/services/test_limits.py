@@ -1,4 +1,4 @@
-"""A batch that is too long is refused before any of it is read: reading it could take minutes."""
+"""A batch that is too long is refused before it is read, because reading it could take minutes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.live import Live
 
 
 class Unread(Sequence[Any]):
-    """So many things, none of which may be read."""
+    """A sequence of any length that fails when it is read."""
 
     def __init__(self, length: int) -> None:
         self._length = length

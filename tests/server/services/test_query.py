@@ -1,4 +1,4 @@
-"""The asking side: what counts of a history, and what becomes of each source."""
+"""The user side: the weights of a history, and the contribution of each source."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class TestResolve:
         liked = self.resolve(sample, liked=["item-0000"]).interests[0].u
         block = head.block("text")
         np.testing.assert_allclose(disliked[block], -liked[block], atol=1e-6)  # both weigh 1 in text
-        assert disliked[block.stop] == pytest.approx(0.05)  # + w theta of dislikes, not of histories
+        assert disliked[block.stop] == pytest.approx(0.05)  # w theta of dislikes, not of histories
 
     def test_an_event_of_type_dislike_is_a_dislike(self, sample: Live) -> None:
         told = self.resolve(

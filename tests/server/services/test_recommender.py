@@ -1,4 +1,4 @@
-"""The list: the k items of the largest alpha, whatever is excluded, asked for or searched by graphs."""
+"""The list has the k items with the largest alpha, for any exclusions and queries, with graphs and without."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ THEME_QUERIES = {
 def large(
     repository: ModelRepository, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
-    """Enough items that small requests go through the graphs; some are replaced or deleted, some fresh."""
+    """Enough items for a search of the graphs; some are replaced, deleted, or not yet in a graph."""
     filled = sample_catalogue(
         repository,
         tmp_path_factory.mktemp("large") / "data",

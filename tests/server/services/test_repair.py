@@ -1,4 +1,4 @@
-"""A damaged store at a start: vectors are encoded again from contents; damaged contents are never answered from."""
+"""A damaged store at a start: vectors are encoded again from contents; damaged contents are never served."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Damage = Callable[[str], None]
 def store(
     repository: ModelRepository, tiny: Tiny, tmp_path: Path
 ) -> Iterator[tuple[dict[str, np.ndarray], Damage]]:
-    """h by item of three items with a text and a picture, and how to run a statement on the closed store."""
+    """h by item id of three items with a text and a picture, and a function to run SQL on the closed store."""
     live = Live(repository, tmp_path, tiny.fitted)
     for item, picture in PICTURES.items():
         live.put(item, item, [picture])
@@ -42,7 +42,7 @@ def store(
 
 
 def flipped(data: bytes) -> bytes:
-    """With one bit of the exponent of every fourth float flipped."""
+    """`data` with one bit of the exponent of every fourth float flipped."""
     changed = bytearray(data)
     for place in range(3, len(changed), 16):
         changed[place] ^= 0x20

@@ -1,4 +1,4 @@
-"""What is remembered of a recommendation, how much memory that takes, and when it is forgotten."""
+"""Kept recommendations: their contents, their memory, and when they are dropped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HISTORY = QueryRequest(history=[Interaction(i, CLICK) for i in PAST])
 
 @pytest.fixture
 def own(repository: ModelRepository, tiny: Tiny, tmp_path: Path) -> Iterator[Live]:
-    """The sample catalogue with behaviour, to change."""
+    """The sample catalogue with behaviour, for tests that change it."""
     filled = sample_catalogue(repository, tmp_path / "data", tiny.fitted)
     yield filled
     filled.close()
@@ -41,7 +41,7 @@ def own(repository: ModelRepository, tiny: Tiny, tmp_path: Path) -> Iterator[Liv
 def large(
     repository: ModelRepository, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
-    """990 items, and a user of 10,000 events, a third of them with items that are not there."""
+    """990 items, and a user with 10,000 events, a third of them on items that do not exist."""
     filled = sample_catalogue(repository, tmp_path_factory.mktemp("large") / "data", tiny.fitted, 990)
     filled.record(*(("u", f"{'item' if n % 3 else 'gone'}-{n % 990:04d}", PURCHASE) for n in range(10_000)))
     yield filled
@@ -65,14 +65,14 @@ def explained(live: Live, result: RecommendResult) -> list[Explanation]:
 
 
 def put_again(live: Live, *item_ids: str, times: int = 1) -> None:
-    """Give items other contents, `times` times."""
+    """Change the contents of items, `times` times."""
     for n in range(times):
         items = [ItemInput(i, contents(f"blue kettle {n} {i}"), {}, ()) for i in item_ids]
         live.catalogue.upsert("", items, False, CallContext())
 
 
 def compact(live: Live) -> None:
-    """Have rows die until the dead ones are dropped."""
+    """Make rows dead until they are dropped."""
     before = live.collection.snapshot().view.item_ids
     for _ in range(10):
         put_again(live, *(f"filler-{n}" for n in range(FEW)), times=2)
@@ -83,7 +83,7 @@ def compact(live: Live) -> None:
 
 def assert_same(a: Explanation, b: Explanation) -> None:
     assert (a.score, a.by_channel, a.by_source) == (b.score, b.by_channel, b.by_source)
-    # What encoders give of a content differs in the last bits with the batch that it is in.
+    # The vector of a content differs in the last bits with its batch.
     assert [p.text for p in a.by_place] == [p.text for p in b.by_place]
     assert [p.value for p in a.by_place] == pytest.approx([p.value for p in b.by_place], abs=1e-6)
     for x, y in zip(a.sums, b.sums, strict=True):
@@ -108,7 +108,7 @@ class TestWhatIsKept:
             assert of_result.error is None and of_result.score == item.score
             assert abs(of_result.residual) < 1e-5
             [of_query] = sample.explain(request_, item.item_id, with_sums=True)
-            if of_query.score == item.score:  # else another of the interests likes it more
+            if of_query.score == item.score:  # otherwise another interest has a higher score
                 assert_same(of_query, of_result)
 
     def test_does_not_change_when_past_items_are_updated_deleted_and_their_rows_dropped(
@@ -293,7 +293,7 @@ class TestForgetting:
         result = live.ask(QueryRequest(content=contents("red")))
         assert not is_remembered(live, result.recommendation_id)
         del result
-        live.put("b", "blue dress")  # the writer's thread holds on to its last write
+        live.put("b", "blue dress")  # the writer's thread keeps a reference to its last write
         gc.collect()
         assert before() is None
 
@@ -316,7 +316,7 @@ class TestForgetting:
 
     @staticmethod
     def meanwhile(monkeypatch: pytest.MonkeyPatch, change) -> None:  # type: ignore[no-untyped-def]
-        """Have `change` happen within the next recommendation, after all was read for it."""
+        """Run `change` during the next recommendation, after all reads."""
         rank = recommender.rank
 
         def interrupted(*args, **kwargs):  # type: ignore[no-untyped-def]

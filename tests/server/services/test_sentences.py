@@ -1,4 +1,4 @@
-"""Reasons in a sentence, in two languages, and what items are called in them."""
+"""Reasons as sentences in two languages, and titles of items in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads for work that cannot be interrupted: callers and the end of the server do not wait for it."""
+"""Threads for work that cannot be interrupted: callers and the server's exit do not wait for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from itemlens_server.services.workers import Workers
 
 @pytest.fixture
 def held() -> tuple[Workers, threading.Event, threading.Event]:
-    """Workers of one thread, which is busy until the first event; the second says that it has begun."""
+    """Workers with one thread, which is busy until the first event is set. It sets the second when it has started."""
     workers, release, begun = Workers(1, "held"), threading.Event(), threading.Event()
 
     def hold(_: int) -> None:
@@ -56,7 +56,7 @@ def test_a_caller_who_hangs_up_does_not_wait_for_what_runs(
         workers.map(ran.append, [2], CallContext(0.01))
     release.set()
     assert workers.map(lambda value: value, [3], CallContext()) == [3]
-    assert ran == []  # what had not begun when its call was over never did
+    assert ran == []  # work that had not started when its call ended never ran
 
 
 def test_closing_does_not_wait_for_what_runs(held: tuple[Workers, threading.Event, threading.Event]) -> None:
