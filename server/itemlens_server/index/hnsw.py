@@ -104,7 +104,8 @@ class HnswIndex:
         """See CandidateIndex."""
         directory = self._folder.path / self._name
         loaded = segments.load(directory, self._identity, self._blocks)
-        labels, h = view.labels[view.alive], view.h[view.alive]
+        alive = slice(None) if view.alive.all() else view.alive  # spare a copy of h, which may have gigabytes
+        labels, h = view.labels[alive], view.h[alive]
         kept: list[segments.Segment] = []
         for segment in loaded:
             # A label above the store's last one will be assigned to another row later.

@@ -10,7 +10,7 @@ from itemlens.v1 import common_pb2, itemlens_pb2
 from itemlens_server.rpc import messages
 from itemlens_server.rpc.errors import item_status
 from itemlens_server.rpc.waiting import ready
-from itemlens_server.services import BatchEncoder, BatchRow, CallContext
+from itemlens_server.services import BatchEncoder, BatchRow, CallContext, Priority
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Encode:
     ) -> itemlens_pb2.EncodeResponse:
         contents = messages.Decoded(request.inputs, messages.content)
         asked = (request.space, contents, messages.purpose(request.purpose), call)
-        if self.encoder.is_light(request.space, contents):
+        # A bulk call may wait for room in the queue, which must not hold the event loop.
+        if call.priority is Priority.INTERACTIVE and self.encoder.is_light(request.space, contents):
             batch = self.encoder.begin(*asked)
         else:
             loop = asyncio.get_running_loop()

@@ -107,6 +107,7 @@ class Explainer:
         numbers = {item_id: n for n, item_id in enumerate(kept.item_ids)}
         asked = [int(kept.labels[numbers[i]]) for i in item_ids if i in numbers]
         vectors = self.catalogue.vectors(current, [*kept.asking.labels.tolist(), *asked]) | result.rows
+        self.catalogue.results.get(recommendation_id)  # if it was forgotten meanwhile, its rows may be gone
         labels, row_ids = kept.asking.labels.tolist(), list(kept.asking.item_ids)
         scored: list[RecommendedItem | ItemlensError] = []
         for item_id in item_ids:

@@ -38,4 +38,7 @@ class Reserve:
         return True
 
     def _size(self) -> int:
-        return self._path.stat().st_size if self._path.exists() else 0
+        try:
+            return self._path.stat().st_size
+        except FileNotFoundError:  # another thread may release it at any time
+            return 0

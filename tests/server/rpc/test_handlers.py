@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,7 +21,7 @@ from itemlens_server.rpc.explain import Explain
 from itemlens_server.rpc.fuse import Fuse
 from itemlens_server.rpc.items import UpsertItems
 from itemlens_server.rpc.recommend import Recommend
-from itemlens_server.services import CallContext
+from itemlens_server.services import CallContext, Priority
 
 
 class Refusing:
@@ -70,6 +71,24 @@ def test_nothing_is_decoded_of_what_is_refused(
         reply = handler(request_, CallContext())
         if inspect.isawaitable(reply):
             asyncio.run(_result(reply))
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_only_what_cannot_wait_begins_on_the_event_loop(priority: Priority) -> None:
+    threads: list[threading.Thread] = []
+
+    class Light:
+        def is_light(self, *_: object) -> bool:
+            return True
+
+        def begin(self, *_: object) -> None:
+            threads.append(threading.current_thread())
+            raise InvalidArgument("seen")
+
+    encode: Any = Encode(Light(), POOL)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match="seen"):
+        asyncio.run(encode(itemlens_pb2.EncodeRequest(inputs=[CONTENT]), CallContext(priority=priority)))
+    assert (threads == [threading.current_thread()]) is (priority is Priority.INTERACTIVE)
 
 
 async def _result(reply: Any) -> Any:

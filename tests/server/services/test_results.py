@@ -6,7 +6,7 @@ import gc
 import secrets
 import tracemalloc
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +17,15 @@ from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound
 from itemlens_server.fusion.history import CLICK, PURCHASE, Interaction
-from itemlens_server.fusion.rows import FEW
-from itemlens_server.services import ExplainOptions, Explanation, QueryRequest, RecommendResult, recommender
+from itemlens_server.fusion.rows import FEW, Array
+from itemlens_server.services import (
+    Collection,
+    ExplainOptions,
+    Explanation,
+    QueryRequest,
+    RecommendResult,
+    recommender,
+)
 from itemlens_server.services.items import ItemInput
 from itemlens_server.services.results import OVERHEAD_BYTES, RecentResults, RememberedResult
 from support import spaces
@@ -151,6 +158,21 @@ class TestWhatIsKept:
         assert set(own.catalogue.results.get(result.recommendation_id).rows)
         for item, explanation in zip(result.items, explained(own, result), strict=True):
             assert explanation.score == item.score and abs(explanation.residual) < 1e-5
+
+    def test_is_not_found_if_it_is_forgotten_while_it_is_read(
+        self, own: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        result, vectors = own.ask(HISTORY, k=10), own.catalogue.vectors
+
+        def interrupted(collection: Collection, labels: Sequence[int]) -> dict[int, Array]:
+            own.catalogue.results.forget("")
+            put_again(own, *PAST)
+            compact(own)
+            return vectors(collection, labels)
+
+        monkeypatch.setattr(own.catalogue, "vectors", interrupted)
+        with pytest.raises(NotFound, match="is not remembered"):
+            explained(own, result)
 
     def test_holds_on_to_no_arrays_of_the_collection(self, own: Live) -> None:
         results = [own.ask(request, k=10) for request in self.REQUESTS]

@@ -65,6 +65,12 @@ def test_a_deletion_that_fails_all_the_same_is_reported(store: Store) -> None:
             store.delete(full)
 
 
+def test_several_threads_may_release_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one may do so at any moment, such as right after the file was seen."""
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    assert not Reserve(tmp_path / "reserve").release()
+
+
 def test_it_is_not_allocated_if_little_space_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("itemlens_server.storage.reserve.MARGIN", 1 << 40)
     Reserve(tmp_path / "reserve").keep()
