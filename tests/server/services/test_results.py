@@ -171,8 +171,9 @@ class TestWhatIsKept:
             return vectors(collection, labels)
 
         monkeypatch.setattr(own.catalogue, "vectors", interrupted)
-        with pytest.raises(NotFound, match="is not remembered"):
+        with pytest.raises(NotFound) as raised:
             explained(own, result)
+        assert raised.value.resource_type == "recommendation"
 
     def test_holds_on_to_no_arrays_of_the_collection(self, own: Live) -> None:
         results = [own.ask(request, k=10) for request in self.REQUESTS]
