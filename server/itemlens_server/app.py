@@ -61,13 +61,13 @@ class Server:
             )
             durable.remove_leftovers(settings.models, (FIT_PREFIX, EXPORT_PREFIX))
             default = self.models.load(settings.space)
+            self._default_space = default.space_id
+            self.encoder = ContentEncoder(settings)
+            self.catalogue = Catalogue(self.store, self.models, self.encoder, settings, default.space_id)
+            self.catalogue.load()
         except BaseException:
             self.store.close()
             raise
-        self._default_space = default.space_id
-        self.encoder = ContentEncoder(settings)
-        self.catalogue = Catalogue(self.store, self.models, self.encoder, settings, default.space_id)
-        self.catalogue.load()
         self.use_cases = UseCases.over(self.catalogue, self.encoder, settings)
         self._pool = ThreadPoolExecutor(settings.rpc_threads, "rpc")
         # More computing threads than processors would only compete for the interpreter and the CPU caches.

@@ -16,7 +16,9 @@ from itemlens_server import app
 from itemlens_server.app import Server
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.errors import Cancelled, FailedPrecondition
+from itemlens_server.errors import Cancelled, FailedPrecondition, SpaceMismatch
+from itemlens_server.storage.store import Store
+from itemlens_server.storage.writes import create_collection
 from support.spaces import Tiny
 
 # Nobody waits so long.
@@ -47,6 +49,14 @@ def server(tiny: Tiny, tmp_path: Path) -> Server:
 def upsert(item_id: str) -> catalog_pb2.StreamUpsertItemsRequest:
     item = catalog_pb2.Item(item_id=item_id, contents=[common_pb2.Content(channel="text", text="red shoe")])
     return catalog_pb2.StreamUpsertItemsRequest(upsert=catalog_pb2.UpsertItemsRequest(items=[item]))
+
+
+def test_a_start_that_fails_unlocks_the_store(tiny: Tiny, tmp_path: Path) -> None:
+    with contextlib.closing(Store(tmp_path)) as store:
+        store.write(lambda connection: create_collection(connection, "lost", "sp-0000000000000000"))
+    with pytest.raises(SpaceMismatch):
+        Server(Settings(models=tiny.models, data=tmp_path, listen="127.0.0.1:0"))
+    Store(tmp_path).close()
 
 
 def test_an_item_that_was_read_is_stored_and_acknowledged_before_its_stream_ends(

@@ -157,6 +157,8 @@ class RecentResults:
 
     def add(self, result: RecommendResult, pending: PendingResult) -> None:
         """Keep a result, unless data that it was made from was deleted meanwhile. Drop the oldest to make room."""
+        if not self._max_bytes:
+            return
         remembered, view = RememberedResult.of(result, pending.user_id), result.asking.snapshot.view
         with self._lock:
             if pending.compacted:

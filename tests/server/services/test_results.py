@@ -240,6 +240,13 @@ class TestMemory:
         with pytest.raises(NotFound):
             results.get(large.recommendation_id)
 
+    def test_of_0_costs_a_recommendation_nothing(self, sample: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+        result, results = sample.ask(HISTORY), RecentResults(0)
+        monkeypatch.delattr(RememberedResult, "of")
+        with results.pending(sample.collection, "") as pending:
+            results.add(result, pending)
+        assert results.bytes == 0
+
     def test_counts_the_rows_that_are_kept_for_explaining_alone(self, own: Live) -> None:
         results = own.catalogue.results
         first, last = own.ask(HISTORY), own.ask(HISTORY)
