@@ -83,10 +83,6 @@ class HeadChannel:
         centred = v - self.mean
         return centred if self.projection is None else np.asarray(centred @ self.projection, np.float32)
 
-    def pull_back(self, direction: Array) -> Array:
-        """Return d = P^T direction, float32 [width] -> [dim], so that dot(direction, project(v)) = dot(d, v - mu)."""
-        return direction if self.projection is None else np.asarray(self.projection @ direction, np.float32)
-
 
 @dataclass(frozen=True)
 class Head:

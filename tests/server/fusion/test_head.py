@@ -86,20 +86,6 @@ def test_a_sign_turns_the_whole_side_around(seed: int) -> None:
 
 
 @given(SEEDS)
-def test_pulling_a_direction_back_keeps_its_dot_products(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    channel = random_head(rng).channels[0]
-    v = rng.normal(size=(4, len(channel.mean))).astype(np.float32)
-    direction = rng.normal(size=channel.width).astype(np.float32)
-    np.testing.assert_allclose(
-        channel.project(v) @ direction,
-        (v - channel.mean) @ channel.pull_back(direction),
-        rtol=1e-3,
-        atol=1e-4,
-    )
-
-
-@given(SEEDS)
 def test_a_head_comes_back_from_its_file_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:
