@@ -27,6 +27,9 @@ from itemlens_server.storage.records import (
 from itemlens_server.storage.store import Store
 
 Raw = dict[str, list[Array]]
+# Items that one write merges. A merge reads and fuses in the writer's thread, up to 128 vectors an item, and other
+# writes run between two of them.
+MERGED_AT_A_TIME = 32
 
 
 @dataclass
@@ -108,7 +111,10 @@ class Upserts:
                 break
             self._encode(collection, waiting, known, call)
             waiting = [upsert for upsert in waiting if upsert.waits]
-            sequence = self._store_items(collection, waiting, merge, call) or sequence
+            size = MERGED_AT_A_TIME if merge else len(waiting)
+            for begin in range(0, len(waiting), max(size, 1)):
+                some = waiting[begin : begin + size]
+                sequence = self._store_items(collection, some, merge, call) or sequence
         if not sequence:
             sequence = self._store.reader().sequence(collection.record.id)
         return [upsert.outcome() for upsert in upserts], sequence

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -434,6 +437,20 @@ def orientation(value: int) -> Image.Exif:
     exif = Image.Exif()
     exif[0x0112] = value
     return exif
+
+
+def test_damaged_metadata_does_not_fill_the_log() -> None:
+    # In its own process: pytest sets the filters of warnings itself.
+    count = 500
+    tags = b"".join(struct.pack("<HHLL", 1000 + n, 7, 1 << 20, 8) for n in range(count))
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", count) + tags + bytes(4)
+    program = (
+        "import sys; from itemlens_server.engine.pictures.file import PictureFile;"
+        "PictureFile(sys.stdin.buffer.read(), 1000).load().getexif()"
+    )
+    data = encoded(noise(8, 8), "JPEG", exif=exif)
+    done = subprocess.run([sys.executable, "-c", program], input=data, capture_output=True, check=True)
+    assert done.stderr == b""
 
 
 class TestStoredForm:

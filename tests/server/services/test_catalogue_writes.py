@@ -23,7 +23,7 @@ from itemlens_server.errors import (
 from itemlens_server.fusion.history import CLICK, Interaction
 from itemlens_server.fusion.item_to_item import ItemToItem
 from itemlens_server.index.hnsw import HnswIndex
-from itemlens_server.services import ExplainOptions, QueryRequest
+from itemlens_server.services import ExplainOptions, QueryRequest, upserts
 from itemlens_server.services import collection as collection_module
 from itemlens_server.services.encoding import Content
 from itemlens_server.services.items import ItemInput
@@ -289,6 +289,21 @@ class TestMerge:
         [first, second], sequence, _ = live.catalogue.upsert("", items, True, CallContext())
         assert first.error is None and isinstance(second.error, InvalidArgument)
         assert live.catalogue.stored_items(live.collection, ["a"])["a"].sequence == sequence
+
+    def test_into_many_items_lets_other_writes_run_in_between(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        names = [f"i{n}" for n in range(5)]
+        for name in names:
+            live.put(name, "red shoe")
+        monkeypatch.setattr(upserts, "MERGED_AT_A_TIME", 2)
+        before = live.catalogue.counts(live.collection).sequence
+        items = [ItemInput(name, [], {"price": 5}, ()) for name in names]
+        outcomes, sequence, _ = live.catalogue.upsert("", items, True, CallContext())
+        assert [(o.id, o.error) for o in outcomes] == [(name, None) for name in names]
+        assert sequence == before + 3
+        stored = live.catalogue.stored_items(live.collection, names)
+        assert [item.document.attributes for item in stored.values()] == [{"price": 5}] * 5
 
 
 class TestAnUpdateOfTheSameContents:

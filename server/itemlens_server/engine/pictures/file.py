@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zlib
 
 from PIL import AvifImagePlugin, Image, ImageFile, features
@@ -41,6 +42,8 @@ _JPEG_END = b"\xff\xd9"
 
 _SAMPLES, _BITS, _STRIP_ROWS, _TILE_WIDTH, _TILE_LENGTH, _ORIENTATION = 277, 258, 278, 322, 323, 274
 
+# Pillow warns of each damaged tag: up to 65,000 lines of the log for one file.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # pictures are already decoded in parallel
 
 
