@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import itemlens
 import itemlens_datasets.files
+from itemlens_datasets.lines import read_lines
 from itemlens_datasets.rows import MappingError
 
 # In the package this name is the function, so the module is imported by its full name.
@@ -221,10 +222,8 @@ def test_a_file_without_items_gives_a_warning(folder: Path, where: str, warning:
 def test_rows_before_a_read_error_are_stored_and_the_status_is_1(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = itemlens_datasets.files.read_lines
-
     def broken(path: Path, encoding: str) -> Iterator[str]:
-        yield from read(path, encoding)
+        yield from read_lines(path, encoding)
         if path.name == "films.csv":
             raise OSError("the disk is gone")
 

@@ -46,19 +46,19 @@ CLIENT: dict[str, tuple[Callable[[itemlens.Client], Any], tuple[str, ...]]] = {
         ("attributes['sizes'][0]['eu'] is of type object", "give a str, number"),
     ),
     "an id that is a number": (
-        lambda c: c.upsert([Item(17, text="x")]),  # type: ignore[arg-type]
+        lambda c: c.upsert([Item(17, text="x")]),
         ("item 17: item_id must be a str",),
     ),
     "one item instead of a list": (
-        lambda c: c.upsert(Item("a", text="x")),  # type: ignore[arg-type]
+        lambda c: c.upsert(Item("a", text="x")),
         ("items must be a list", "write [...]"),
     ),
     "a dict instead of an Item": (
-        lambda c: c.upsert([{"id": "a"}]),  # type: ignore[list-item]
+        lambda c: c.upsert([{"id": "a"}]),
         ("items[0] must be an itemlens.Item",),
     ),
     "a picture that is an array": (
-        lambda c: c.upsert([Item("a", picture=np.zeros((8, 8, 3), np.uint8))]),  # type: ignore[arg-type]
+        lambda c: c.upsert([Item("a", picture=np.zeros((8, 8, 3), np.uint8))]),
         ("item 'a'", "bytes of an image file or its path", "getvalue()"),
     ),
     "a time without zone": (
@@ -66,7 +66,7 @@ CLIENT: dict[str, tuple[Callable[[itemlens.Client], Any], tuple[str, ...]]] = {
         ("event 'e1'", "no time zone", "tzinfo=timezone.utc"),
     ),
     "a time in seconds": (
-        lambda c: c.record_events([Event("u", "a", time=1.7e9, event_id="e1")]),  # type: ignore[arg-type]
+        lambda c: c.record_events([Event("u", "a", time=1.7e9, event_id="e1")]),
         ("event 'e1'", "time must be a datetime", "fromtimestamp"),
     ),
     "an unknown type of event": (
@@ -82,12 +82,12 @@ CLIENT: dict[str, tuple[Callable[[itemlens.Client], Any], tuple[str, ...]]] = {
         ("history[0]", "type is 'bought'", "one of impression, view"),
     ),
     "bare numbers as a vector": (
-        lambda c: c.recommend(query_vector=np.zeros(4)),  # type: ignore[arg-type]
+        lambda c: c.recommend(query_vector=np.zeros(4)),
         ("query_vector: expected an itemlens.Vector",),
     ),
     "no size": (lambda c: c.recommend(text="red", k=0), ("k is 0", "it must be 1 to 1000")),
     "an unknown language": (
-        lambda c: c.recommend(text="red", language="de"),  # type: ignore[arg-type]
+        lambda c: c.recommend(text="red", language="de"),
         ("language is 'de'", "one of en, zh"),
     ),
     "no user": (lambda c: c.recommend(), ("user",)),

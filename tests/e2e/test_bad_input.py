@@ -9,7 +9,7 @@ import contextlib
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from PIL import Image
 import itemlens
 from itemlens import Content, Event, FuseInput, Interaction, Item, Role, Vector
 from itemlens.v1 import catalog_pb2, common_pb2, itemlens_pb2
-from support import spaces
+from support import raw, spaces
 from support.serving import Server
 from support.spaces import Tiny
 
@@ -54,11 +54,11 @@ def error_of(result: itemlens.WriteResult | itemlens.EncodedInput | itemlens.Fus
 
 def refused(call: grpc.RpcError) -> tuple[str, list[str], str]:
     """Code, BadRequest's fields and ErrorInfo's reason of a call that failed as a whole."""
-    data = next(v for k, v in call.trailing_metadata() if k == "grpc-status-details-bin")  # type: ignore[attr-defined]
+    data = next(m.value for m in call.trailing_metadata() if m.key == "grpc-status-details-bin")
     bad, info = error_details_pb2.BadRequest(), error_details_pb2.ErrorInfo()
     for detail in status_pb2.Status.FromString(data).details:
         _ = detail.Unpack(bad) or detail.Unpack(info)
-    return call.code().name, [v.field for v in bad.field_violations], info.reason  # type: ignore[attr-defined]
+    return call.code().name, [v.field for v in bad.field_violations], info.reason
 
 
 class TestTexts:
@@ -98,7 +98,7 @@ class TestTexts:
         # No client sends these bytes, but an attacker may. Field 2 of Content is a string.
         content = b"\x0a\x04text\x12\x02\xff\xfe"
         request = b"\x12" + bytes([len(content)]) + content
-        call = server.channel.unary_unary("/itemlens.v1.ItemLens/Encode")
+        call = raw.unary_unary(server.channel, "/itemlens.v1.ItemLens/Encode")
         with pytest.raises(grpc.RpcError) as error:
             call(request, timeout=30)
         assert refused(error.value)[0] == "INVALID_ARGUMENT"
@@ -207,7 +207,7 @@ class TestBatches:
             (lambda: client.recommend(liked=[str(n) for n in range(1001)]), "user.liked_item_ids"),
         ):
             with pytest.raises(itemlens.InvalidArgument) as error:
-                call()  # type: ignore[operator]
+                call()
             assert error.value.violations[0].field == field and "limit" in error.value.message
 
     def test_an_id_twice_in_one_call(self, client: itemlens.Client) -> None:
@@ -231,7 +231,7 @@ class TestBatches:
         )
         with channel, pytest.raises(grpc.RpcError) as error:
             call(catalog_pb2.UpsertItemsRequest(collection=collection, items=[item]), timeout=60)
-        assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+        assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 class TestVectors:
@@ -254,8 +254,8 @@ class TestVectors:
     )
     def test_of_wrong_numbers(self, client: itemlens.Client, values: np.ndarray, field: str) -> None:
         bad, good = FuseInput(vectors=[self.vector(client, values)]), FuseInput(text="red")
-        for role in ("item", "query"):
-            fused = client.fuse([good, bad, good], role)  # type: ignore[arg-type]
+        for role in (Role.ITEM, Role.QUERY):
+            fused = client.fuse([good, bad, good], role)
             assert error_of(fused[1]) == ("INVALID_ARGUMENT", f"inputs[1].vectors[0].{field}")
             assert fused[0].vector is not None and np.isfinite(fused[2].vector.values).all()  # type: ignore[union-attr]
 
@@ -309,9 +309,14 @@ class TestVectors:
         ],
     )
     def test_that_cannot_ask(
-        self, sample: itemlens.Client, change, code: type[itemlens.ItemlensError], field: str
-    ) -> None:  # type: ignore[no-untyped-def]
+        self,
+        sample: itemlens.Client,
+        change: Callable[[Vector], Vector],
+        code: type[itemlens.ItemlensError],
+        field: str,
+    ) -> None:
         good = sample.fuse([FuseInput(text="red")], "query")[0].vector
+        assert good is not None
         for call in (
             lambda v: sample.recommend(query_vector=v),
             lambda v: sample.explain(["item-0001"], query_vector=v),
@@ -370,15 +375,14 @@ class TestAsking:
     ) -> None:
         side = common_pb2.UserSide(query=[common_pb2.Content(channel="text", text="red")])
         side.MergeFrom(common_pb2.UserSide(**user))  # type: ignore[arg-type]
-        for call, request in (
-            (server.item_lens.Recommend, itemlens_pb2.RecommendRequest(collection="sample", user=side)),
-            (
-                server.item_lens.Explain,
-                itemlens_pb2.ExplainRequest(collection="sample", user=side, item_ids=["item-0001"]),
-            ),
+        recommend = itemlens_pb2.RecommendRequest(collection="sample", user=side)
+        explain = itemlens_pb2.ExplainRequest(collection="sample", user=side, item_ids=["item-0001"])
+        for call in (
+            lambda: server.item_lens.Recommend(recommend, timeout=30),
+            lambda: server.item_lens.Explain(explain, timeout=30),
         ):
             with pytest.raises(grpc.RpcError) as error:
-                call(request, timeout=30)
+                call()
             assert refused(error.value)[:2] == ("INVALID_ARGUMENT", [field])
 
     def test_for_nobody(self, server: Server, sample: itemlens.Client) -> None:
@@ -437,13 +441,13 @@ class TestUnknown:
             (lambda: sample.explain(["item-0001"], recommendation_id="nope"), "recommendation", "nope"),
         ):
             with pytest.raises(itemlens.NotFound) as error:
-                call()  # type: ignore[operator]
+                call()
             assert (error.value.details.resource_type, error.value.details.resource_name) == (kind, name)
 
     def test_methods(self, server: Server, collection: str) -> None:
         with pytest.raises(grpc.RpcError) as error:
-            server.channel.unary_unary("/itemlens.v1.ItemLens/Nothing")(b"", timeout=30)
-        assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED  # type: ignore[attr-defined]
+            raw.unary_unary(server.channel, "/itemlens.v1.ItemLens/Nothing")(b"", timeout=30)
+        assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 class TestEvents:
@@ -553,12 +557,12 @@ class TestItems:
         assert error.value.violations[0].field == "name"
 
     def test_changes_to_a_collection_without_a_name(self, server: Server, collection: str) -> None:
-        for call, request in (
-            (server.catalog.DeleteCollection, catalog_pb2.DeleteCollectionRequest()),
-            (server.catalog.UpdateCollection, catalog_pb2.UpdateCollectionRequest()),
+        for call in (
+            lambda: server.catalog.DeleteCollection(catalog_pb2.DeleteCollectionRequest(), timeout=30),
+            lambda: server.catalog.UpdateCollection(catalog_pb2.UpdateCollectionRequest(), timeout=30),
         ):
             with pytest.raises(grpc.RpcError) as error:
-                call(request, timeout=30)
+                call()
             assert refused(error.value)[:2] == ("INVALID_ARGUMENT", ["name"])
 
     @pytest.mark.parametrize("token", ["zz", "-1", "f" * 40, "0x", " ", "१२"])
@@ -665,12 +669,12 @@ def idle_streams(server: Server, collection: str, count: int) -> Iterator[int]:
     """Open streams that send nothing more. Yields the number of answered ones."""
     import queue
 
-    opened: list[tuple[queue.SimpleQueue[object], object]] = []
+    opened: list[tuple[queue.SimpleQueue[Any], Any]] = []
     event = catalog_pb2.Event(event_id="e", user_id="u", item_id="i", type=common_pb2.EVENT_TYPE_VIEW)
     record = catalog_pb2.RecordEventsRequest(collection=collection, events=[event])
     try:
         for _ in range(count):
-            requests: queue.SimpleQueue[object] = queue.SimpleQueue()
+            requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
             stream = server.catalog.StreamRecordEvents(iter(requests.get, None))
             opened.append((requests, stream))
             requests.put(catalog_pb2.StreamRecordEventsRequest(record=record))
@@ -679,7 +683,7 @@ def idle_streams(server: Server, collection: str, count: int) -> Iterator[int]:
     finally:
         for requests, stream in opened:
             requests.put(None)
-            stream.cancel()  # type: ignore[attr-defined]
+            stream.cancel()
 
 
 class TestSpaces:
@@ -705,10 +709,11 @@ class TestSpaces:
         assert error.value.violations[0].field == "channel_weights"
 
     def test_a_history_of_kinds_that_nobody_knows(self, server: Server, sample: itemlens.Client) -> None:
+        unknown: Any = 77
         history = [
-            common_pb2.Interaction(item_id="item-0001", type=77),
+            common_pb2.Interaction(item_id="item-0001", type=unknown),
             common_pb2.Interaction(item_id="item-0002"),
-        ]  # type: ignore[arg-type]
+        ]
         request = itemlens_pb2.RecommendRequest(
             collection="sample", user=common_pb2.UserSide(history=history)
         )

@@ -6,10 +6,12 @@ import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+from PIL import Image
 
 import itemlens
 from itemlens import Event, Item
@@ -152,7 +154,7 @@ class TestStop:
 
     def test_does_not_wait_for_ever(self, tiny: Tiny, tmp_path: Path) -> None:
         server = Server(tiny.models, tmp_path, drain_seconds=0)
-        requests: queue.SimpleQueue[object] = queue.SimpleQueue()
+        requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
         stream = server.catalog.StreamUpsertItems(iter(requests.get, None))
         item = catalog_pb2.Item(item_id="a", contents=[common_pb2.Content(channel="text", text="red")])
         requests.put(
@@ -174,7 +176,7 @@ class TestFullDisk:
         taken: set[str] = set()
         refused: list[itemlens.ItemlensError] = []
         for n in range(400):
-            noise = spaces.Image.fromarray(rng.integers(0, 256, (90, 90, 3), np.uint8))
+            noise = Image.fromarray(rng.integers(0, 256, (90, 90, 3), np.uint8))
             try:
                 client.upsert(
                     [Item(f"i{n}", text="red shoe", picture=spaces.encoded(noise))]

@@ -169,6 +169,6 @@ async def ask_at_once(address: str) -> tuple[list[tuple[str, np.ndarray]], set[g
 
     async with grpc.aio.insecure_channel(address) as channel:
         stub = itemlens_pb2_grpc.ItemLensStub(channel)
-        await asyncio.gather(*(caller(n, stub) for n in range(CALLERS)))  # type: ignore[arg-type]
+        await asyncio.gather(*(caller(n, stub) for n in range(CALLERS)))
 
     return asked, failures

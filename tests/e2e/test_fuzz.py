@@ -16,9 +16,10 @@ from google.protobuf.struct_pb2 import Struct
 from google.rpc import code_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from itemlens.v1 import catalog_pb2, common_pb2, itemlens_pb2
-from support import picture_files, spaces
+from support import picture_files, raw, spaces
 from support.serving import Server
 from support.sizes import size
 from support.spaces import Tiny
@@ -79,7 +80,7 @@ BYTES: dict[str, list[bytes]] = {
         PICTURE[:50],
         b"",
         b"GIF89a",
-        spaces.encoded(spaces.Image.new("RGB", (1, 1))),
+        spaces.encoded(Image.new("RGB", (1, 1))),
         *(
             picture_files.mutated(np.random.default_rng(n), make())
             for n, make in enumerate(picture_files.kinds(24, 18).values())
@@ -109,6 +110,7 @@ def scalar(field: FieldDescriptor) -> st.SearchStrategy[Any]:
         case KINDS.CPPTYPE_BOOL:
             return st.booleans()
         case KINDS.CPPTYPE_ENUM:
+            assert field.enum_type is not None
             return st.one_of(st.sampled_from([v.number for v in field.enum_type.values]), st.integers(-9, 99))
         case KINDS.CPPTYPE_FLOAT:
             return st.one_of(
@@ -128,7 +130,7 @@ def scalar(field: FieldDescriptor) -> st.SearchStrategy[Any]:
 @st.composite
 def messages(draw: st.DrawFn, descriptor: Descriptor) -> Message:
     """Any message of a type, most of its fields set."""
-    message: Any = message_factory.GetMessageClass(descriptor)()
+    message = message_factory.GetMessageClass(descriptor)()
     if isinstance(message, Struct):
         message.update(draw(st.sampled_from(STRUCTS)))
         return message
@@ -254,12 +256,12 @@ def call(server: Server, method: MethodDescriptor, data: bytes) -> Message | grp
     response = message_factory.GetMessageClass(method.output_type).FromString
     try:
         if not method.client_streaming:
-            return server.channel.unary_unary(path, None, response)(data, timeout=60)  # type: ignore[no-any-return]
-        stream = server.channel.stream_stream(path, None, response)
-        [reply] = stream(iter([data]), timeout=60)
-        return reply  # type: ignore[no-any-return]
+            reply: Message = raw.unary_unary(server.channel, path, response)(data, timeout=60)
+        else:
+            [reply] = raw.stream_stream(server.channel, path, response)(iter([data]), timeout=60)
+        return reply
     except grpc.RpcError as error:
-        return error.code()  # type: ignore[attr-defined,no-any-return]
+        return error.code()
 
 
 def refill(server: Server) -> str:

@@ -54,8 +54,8 @@ class Writer:
                 written = client.delete_items([item_id])
                 assert all(result.error is None or isinstance(result.error, NotFound) for result in written)
             case 1 if self.states[item_id] != {GONE}:
-                [(text, _)] = self.states[item_id]
-                made = {(text, self.calls)}
+                [state] = self.states[item_id]
+                made = {(state[0], self.calls)}
                 self._expect(item_id, made)
                 item = Item(item_id, attributes={"price": self.calls})
                 client.upsert([item], merge=True).raise_for_errors()

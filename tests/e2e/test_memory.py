@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ def wide(tmp_path: Path) -> Iterator[Server]:
     models = tmp_path / "models"
     models.mkdir()
     spaces.build(models, text_dim=WIDE)
-    small = {"recommendation_memory_bytes": 2 * MIB, "embedding_cache_bytes": MIB}
+    small: dict[str, Any] = {"recommendation_memory_bytes": 2 * MIB, "embedding_cache_bytes": MIB}
     with Server(models, tmp_path / "data", **small) as server:
         yield server
     assert server.process.returncode == 0

@@ -92,7 +92,9 @@ def test_watches_and_streams_that_wait_for_their_callers_end_at_once(tiny: Tiny,
 def test_a_second_signal_ends_the_drain(tiny: Tiny, tmp_path: Path) -> None:
     server = Server(tiny.models, tmp_path, drain_seconds=DRAIN)
     # A call without an answer, because its request is never complete.
-    stream = server.channel.stream_unary("/itemlens.v1.ItemLens/GetSpace")
+    stream: grpc.StreamUnaryMultiCallable[bytes, bytes] = server.channel.stream_unary(
+        "/itemlens.v1.ItemLens/GetSpace"
+    )
     call = stream.future(then_silence())
     assert server.healthy()
     server.terminate()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import onnxruntime
 import pytest
 
@@ -104,7 +105,7 @@ def test_the_manifest_says_how_int8_must_be_run(minilm: Exported) -> None:
 def test_lite0_in_half_precision(tmp_path: Path) -> None:
     checkpoint = presets.lite0()
     checkpoint.export(tmp_path / "fp32.onnx")
-    graph.save(graph.to_half(graph.onnx.load(tmp_path / "fp32.onnx")), tmp_path / "fp16.onnx")
+    graph.save(graph.to_half(onnx.load(tmp_path / "fp32.onnx")), tmp_path / "fp16.onnx")
     assert parity.measure(tmp_path / "fp16.onnx", Precision.FP16, checkpoint.samples()).parity.passed
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnxruntime import InferenceSession
 
 from itemlens_exporter import graph, hub_text, prefixes, presets
 from itemlens_exporter.errors import ExportError
@@ -15,8 +16,8 @@ from itemlens_exporter.parity import cosine_distance, measure
 from itemlens_server.engine.manifest import Precision
 from support.tiny_checkpoints import POSITIONS, Folder
 
-CLS = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}
-MEAN = {"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
+CLS: dict[str, object] = {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}
+MEAN: dict[str, object] = {"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
 FAMILIES = ["Bert", "Roberta", "XLMRoberta", "DistilBert", "MPNet", "Electra"]
 
 
@@ -43,7 +44,7 @@ class TestGraph:
     """The contract of Encoder in the manifest."""
 
     @pytest.fixture
-    def session(self, tiny_text: Folder, tmp_path: Path) -> graph.onnxruntime.InferenceSession:
+    def session(self, tiny_text: Folder, tmp_path: Path) -> InferenceSession:
         hub_text.load(str(tiny_text()), []).export(tmp_path / "model.onnx")
         return graph.session(tmp_path / "model.onnx")
 
@@ -55,7 +56,7 @@ class TestGraph:
             mask[row, :length] = 1
         return {"input_ids": ids, "attention_mask": mask}
 
-    def test_names_and_types(self, session: graph.onnxruntime.InferenceSession) -> None:
+    def test_names_and_types(self, session: InferenceSession) -> None:
         assert [(i.name, i.type) for i in session.get_inputs()] == [
             ("input_ids", "tensor(int64)"),
             ("attention_mask", "tensor(int64)"),
@@ -67,14 +68,14 @@ class TestGraph:
 
     @pytest.mark.parametrize("lengths", [(3,), (POSITIONS,), (2, 7, 31), (5, 5)])
     def test_v_is_the_mean_of_z_over_the_mask(
-        self, session: graph.onnxruntime.InferenceSession, lengths: tuple[int, ...]
+        self, session: InferenceSession, lengths: tuple[int, ...]
     ) -> None:
         v, z = session.run(["v", "z"], self.feed(lengths))
         assert z.shape == (len(lengths), max(lengths), 32)
         for row, length in enumerate(lengths):
             np.testing.assert_allclose(v[row], z[row, :length].mean(0), atol=1e-5)
 
-    def test_neighbours_do_not_matter(self, session: graph.onnxruntime.InferenceSession) -> None:
+    def test_neighbours_do_not_matter(self, session: InferenceSession) -> None:
         (together,) = session.run(["v"], self.feed((4, 30)))
         (alone,) = session.run(["v"], self.feed((4,)))
         assert cosine_distance(together[:1], alone).max() < 1e-10

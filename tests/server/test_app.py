@@ -19,6 +19,7 @@ from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import Cancelled, FailedPrecondition, SpaceMismatch
 from itemlens_server.storage.store import Store
 from itemlens_server.storage.writes import create_collection
+from support import raw
 from support.spaces import Tiny
 
 # Nobody waits so long.
@@ -77,12 +78,12 @@ def test_an_item_that_was_read_is_stored_and_acknowledged_before_its_stream_ends
         stopping.start()
         with pytest.raises(grpc.RpcError):  # until the stop is seen
             while True:
-                channel.unary_unary("/itemlens.v1.ItemLens/GetSpace")(b"", timeout=10)
+                raw.unary_unary(channel, "/itemlens.v1.ItemLens/GetSpace")(b"", timeout=10)
         blocked.go.set()
         assert next(stream).upsert.results[0].id == "a"
         with pytest.raises(grpc.RpcError, match="server is stopping") as ended:
             next(stream)
-        assert ended.value.code() is grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined]
+        assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
         stopping.join(timeout=60)
         assert not stopping.is_alive()
         more.set()
@@ -134,7 +135,7 @@ def test_a_call_that_outlasts_the_drain_is_cut_off(
     monkeypatch.setattr(server.catalogue, "collections", blocked)
     monkeypatch.setattr(server.catalogue, "maintain", lambda: False)
     with grpc.insecure_channel(f"127.0.0.1:{server.start()}") as channel:
-        call = channel.unary_unary("/itemlens.v1.Catalog/ListCollections").future(b"", timeout=60)
+        call = raw.unary_unary(channel, "/itemlens.v1.Catalog/ListCollections").future(b"", timeout=60)
         assert blocked.entered.wait(timeout=60)
         assert not server.stop()
         with pytest.raises(grpc.RpcError):

@@ -118,6 +118,9 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
             ],
         )
 
+    def GetStatistics(self, request: Any, context: Any) -> Any:
+        raise NotImplementedError
+
     def Encode(self, request: Any, context: Any) -> Any:
         self._enter("Encode", request, context)
         reply = itemlens_pb2.EncodeResponse(space_id=SPACE)

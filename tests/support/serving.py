@@ -101,9 +101,9 @@ class Server:
         for line in self.log:
             if re.search(pattern, line):
                 return line
-        while (line := self._lines.get(timeout=START_SECONDS)) is not None:
-            if re.search(pattern, line):
-                return line
+        while (new := self._lines.get(timeout=START_SECONDS)) is not None:
+            if re.search(pattern, new):
+                return new
         raise AssertionError(f"the server ended without saying {pattern!r}:\n{''.join(self.log)}")
 
     def terminate(self) -> None:

@@ -167,7 +167,7 @@ def _model(
     nodes: list[onnx.NodeProto],
     constants: Mapping[str, np.ndarray],
     inputs: list[onnx.ValueInfoProto],
-    outputs: Mapping[str, list[object]],
+    outputs: Mapping[str, Sequence[str | int | None]],
 ) -> onnx.ModelProto:
     results = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()
@@ -334,7 +334,7 @@ def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
 
 def raw_vectors(space: Space, item: SampleItem) -> dict[str, Sequence[Array]]:
     """v of an item's text and pictures, by channel."""
-    contents = {"text": [item.text], "image": list(item.pictures)}
+    contents: dict[str, list[str] | list[bytes]] = {"text": [item.text], "image": list(item.pictures)}
     raw: dict[str, Sequence[Array]] = {}
     for channel, values in contents.items():
         encoder = space.encoders[channel]

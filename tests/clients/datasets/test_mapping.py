@@ -174,7 +174,9 @@ def test_consecutive_rows_of_one_item_are_joined(tmp_path: Path) -> None:
         join_rows=2,
         merge=True,
     )
-    assert [(item.item_id, [Path(p).name for p in item.pictures["image"]]) for item in listed] == [  # type: ignore[call-overload]
+    pictures: list[Any] = [item.pictures for item in listed]
+    names = [[Path(path).name for path in by_channel["image"]] for by_channel in pictures]
+    assert list(zip([item.item_id for item in listed], names, strict=True)) == [
         ("a", ["1.jpg", "2.jpg"]),
         ("a", ["3.jpg"]),
         ("b", ["4.jpg"]),

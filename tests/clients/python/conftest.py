@@ -66,7 +66,8 @@ def connect(request: pytest.FixtureRequest, address: str) -> Iterator[Connect]:
 
     def make(**settings: Any) -> Any:
         flavour = itemlens.Client if request.param == "sync" else Awaited
-        opened.append(flavour(address, **{"retry": QUICK, "timeout": 10.0} | settings))
+        defaults: dict[str, Any] = {"retry": QUICK, "timeout": 10.0}
+        opened.append(flavour(address, **defaults | settings))
         return opened[-1]
 
     yield make

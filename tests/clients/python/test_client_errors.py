@@ -6,7 +6,7 @@ import pickle
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -194,7 +194,8 @@ def test_retries_share_one_deadline(clock: Clock) -> None:
     assert run.timeouts[0] == 1.0
     # Each try takes 0.1 s and each wait 0.025 to 0.05 s of the one second.
     assert 6 <= len(run.timeouts) <= 9 and clock.now <= 101.1
-    assert run.timeouts == sorted(run.timeouts, reverse=True) and run.timeouts[-1] < 0.3
+    timeouts = cast(list[float], run.timeouts)
+    assert timeouts == sorted(timeouts, reverse=True) and timeouts[-1] < 0.3
 
 
 @pytest.mark.parametrize(("settings", "timeout"), [({"timeout": 0.2}, None), ({}, 0.2)])
@@ -213,7 +214,12 @@ def test_a_slow_answer_is_a_deadline_error(
 def test_a_call_is_cancelled_by_closing_the_client_and_not_tried_again(fake: Fake, address: str) -> None:
     fake.held = threading.Event()
     client = itemlens.Client(address, retry=QUICK)
-    closing = threading.Thread(target=lambda: (fake.entered.wait(30), client.close()))
+
+    def close() -> None:
+        fake.entered.wait(30)
+        client.close()
+
+    closing = threading.Thread(target=close)
     closing.start()
     try:
         with pytest.raises(itemlens.Cancelled):

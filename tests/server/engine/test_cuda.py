@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -25,7 +27,11 @@ pytestmark = [
 def test_vectors_are_those_of_the_processor(tiny: Tiny) -> None:
     contents = [Content("text", "text", "red running shoes"), Content("text", "text", "你好")]
     vectors = []
-    for asked, provider in (("cpu", "CPUExecutionProvider"), ("cuda", "CUDAExecutionProvider")):
+    providers: dict[Literal["cpu", "cuda"], str] = {
+        "cpu": "CPUExecutionProvider",
+        "cuda": "CUDAExecutionProvider",
+    }
+    for asked, provider in providers.items():
         settings = Settings(
             models=tiny.models, data=tiny.models, threads=2, precision="fp32", gpu_memory_bytes=1 << 30
         )

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import Mock, call
 
 import numpy as np
 import onnx
@@ -26,6 +27,7 @@ from itemlens_server.engine.manifest import (
     describe_file,
 )
 from itemlens_server.engine.modalities import MODALITIES, modality_of_kind
+from itemlens_server.engine.pictures.fitting import fit_to_model
 from itemlens_server.engine.prepared import Layout, Prepared
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.repository import ModelRepository, Space
@@ -45,6 +47,7 @@ from itemlens_server.services import (
     encoding,
     stored_content,
 )
+from itemlens_server.storage.records import content_hash
 from itemlens_server.storage.store import Store
 from support import spaces
 
@@ -240,21 +243,19 @@ class TestWorkIsDoneOnce:
     def test_a_picture_is_resized_once(
         self, plain_space: Space, encoder: ContentEncoder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        calls = []
-        fit_to_model = pictures.fit_to_model
-        monkeypatch.setattr(pictures, "fit_to_model", lambda *args: calls.append(1) or fit_to_model(*args))
+        fit = Mock(wraps=fit_to_model)
+        monkeypatch.setattr(pictures, "fit_to_model", fit)
         content = Content("image", "picture", spaces.picture("shoe", "red", side=400))
         [outcome] = encoder.encode(plain_space, [content], "item", CallContext(), keep=True)
         assert isinstance(outcome, EncodedContent) and outcome.stored
-        assert len(calls) == 1
+        assert fit.call_count == 1
 
     def test_a_content_is_hashed_once(
         self, repository: ModelRepository, plain_space: Space, encoder: ContentEncoder, tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
-        hashed = []
-        content_hash = encoding.content_hash
-        monkeypatch.setattr(encoding, "content_hash", lambda data: hashed.append(data) or content_hash(data))
+        hashes = Mock(wraps=content_hash)
+        monkeypatch.setattr(encoding, "content_hash", hashes)
         store = Store(tmp_path / "data")
         catalogue = Catalogue(store, repository, encoder, Settings(), plain_space.space_id)
         catalogue.load()
@@ -262,7 +263,7 @@ class TestWorkIsDoneOnce:
         contents = [Content("text", "text", "red shoe"), Content("image", "picture", picture)]
         [outcome], _, _ = catalogue.upsert("", [ItemInput("a", contents, {}, ())], False, CallContext())
         assert outcome.error is None
-        assert hashed == [b"red shoe", picture]
+        assert hashes.call_args_list == [call(b"red shoe"), call(picture)]
         store.close()
 
 

@@ -17,7 +17,7 @@ def test_three_items_by_hand() -> None:
     # Two users took a and b, one took c. With lambda 1 the Gram matrix is [[3, 2, 0], [2, 3, 0], [0, 0, 2]];
     # its inverse is [[0.6, -0.4, 0], [-0.4, 0.6, 0], [0, 0, 0.5]]; B_ji = -P_ji / P_ii off the diagonal.
     x = sparse.csr_matrix(np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], np.float32))
-    expected = [[0, 2 / 3, 0], [2 / 3, 0, 0], [0, 0, 0]]
+    expected = np.array([[0, 2 / 3, 0], [2 / 3, 0, 0], [0, 0, 0]])
     np.testing.assert_allclose(ease.fit(x, 1.0), expected, atol=1e-6)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +25,12 @@ from support.heads import random_head, random_weights
 SEEDS = st.integers(0, 2**32 - 1)
 
 
+def zeros(*shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.zeros(shape, np.float32)
+
+
 def test_blocks_lie_side_by_side_with_two_flags_behind_each() -> None:
-    head = Head((HeadChannel("a", np.zeros(5)), HeadChannel("b", np.zeros(7), np.zeros((7, 3)))))
+    head = Head((HeadChannel("a", zeros(5)), HeadChannel("b", zeros(7), zeros(7, 3))))
     assert (head.block("a"), head.block("b")) == (slice(0, 5), slice(7, 10))
     assert head.dimension == 5 + 2 + 3 + 2
     with pytest.raises(KeyError):
@@ -112,7 +117,7 @@ def test_a_head_comes_back_from_its_file_as_it_was(
 
 def test_unit_leaves_zeros_alone() -> None:
     np.testing.assert_array_equal(
-        unit(np.array([[0, 0], [3, 4]], np.float32)), [[0, 0], np.float32([0.6, 0.8])]
+        unit(np.array([[0, 0], [3, 4]], np.float32)), np.array([[0, 0], [0.6, 0.8]], np.float32)
     )
 
 
@@ -120,9 +125,9 @@ class TestWeightsByKind:
     fitted = ChannelWeights(2.0, 0.3, 0.1)
     head = Head(
         (
-            HeadChannel("text", np.zeros(2)),
-            HeadChannel("image", np.zeros(2)),
-            HeadChannel("reviews", np.zeros(2)),
+            HeadChannel("text", zeros(2)),
+            HeadChannel("image", zeros(2)),
+            HeadChannel("reviews", zeros(2)),
         ),
         {"search:text": QuestionWeights({"text": fitted}), HISTORY: QuestionWeights({"text": fitted}, 0.7)},
     )

@@ -78,7 +78,7 @@ class TestProjection:
     def test_is_the_same_each_time(self) -> None:
         vectors = np.random.default_rng(3).normal(size=(100, 8)).astype(np.float32)
         first, second = (fit.project("c", ChannelData(vectors, np.arange(100)), 100, 4)[0] for _ in "ab")
-        np.testing.assert_array_equal(first.projection, second.projection)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(first.projection, second.projection)
 
 
 def test_an_items_pictures_become_one_unit_vector() -> None:

@@ -133,5 +133,5 @@ def test_a_file_of_other_types_is_none(
     table.save(path)
     with np.load(path) as file:
         arrays = dict(file)
-    np.savez(path, **{**arrays, **wrong})  # type: ignore[arg-type]
+    np.savez(path, **{**arrays, **wrong})
     assert ItemToItem.load(path) is None and "fitted again" in caplog.text

@@ -27,7 +27,8 @@ STEPS = st.lists(
 def test_a_view_shows_the_last_version_of_each_item_that_is_there(
     steps: list[list[str] | str | None],
 ) -> None:
-    rows, model, label = Rows(1), {}, 0
+    rows, label = Rows(1), 0
+    model: dict[str, int] = {}
     for step in steps:
         if step is None:
             rows.compact()

@@ -42,7 +42,8 @@ class TestNodes:
 
     def test_rounding_does_not_keep_items_of_one_content_apart(self) -> None:
         e = with_group(400, 400)
-        e = unit(e + 1e-8 * np.random.default_rng(1).normal(size=e.shape).astype(np.float32))
+        noise = np.asarray(np.random.default_rng(1).normal(size=e.shape), np.float32)
+        e = unit(e + 1e-8 * noise)
         assert len(np.unique(e, axis=0)) > 1
         assert Graph.build(labels_of(400), e).hnsw.get_current_count() == 1
 

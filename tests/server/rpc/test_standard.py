@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from itemlens_server.app import Server
 from itemlens_server.config import Settings
+from support import raw
 from support.spaces import Tiny
 
 HEALTH = "/grpc.health.v1.Health/"
@@ -30,7 +31,7 @@ def channel(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[gr
 def refused(call: object) -> grpc.StatusCode:
     with pytest.raises(grpc.RpcError) as error:
         list(call)  # type: ignore[call-overload]
-    code = error.value.code()  # type: ignore[attr-defined]
+    code = error.value.code()
     assert isinstance(code, grpc.StatusCode)
     return code
 
@@ -38,12 +39,11 @@ def refused(call: object) -> grpc.StatusCode:
 def test_garbage_is_an_invalid_argument(channel: grpc.Channel, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("Check", "List"):
         with pytest.raises(grpc.RpcError) as error:
-            channel.unary_unary(HEALTH + name)(GARBAGE, timeout=10)
-        assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]
-    assert refused(channel.unary_stream(HEALTH + "Watch")(GARBAGE, timeout=10)) is (
-        grpc.StatusCode.INVALID_ARGUMENT
-    )
-    info = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+            raw.unary_unary(channel, HEALTH + name)(GARBAGE, timeout=10)
+        assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    watch = raw.unary_stream(channel, HEALTH + "Watch")
+    assert refused(watch(GARBAGE, timeout=10)) is grpc.StatusCode.INVALID_ARGUMENT
+    info = raw.stream_stream(channel, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
     assert refused(info(iter([GARBAGE]), timeout=10)) is grpc.StatusCode.INVALID_ARGUMENT
     assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.engine.repository import ModelRepository
+from itemlens_server.engine.repository import ModelRepository, Space
 from itemlens_server.errors import (
     AlreadyExists,
     Cancelled,
@@ -44,7 +46,8 @@ def h_of(live: Live, item_id: str) -> np.ndarray:
     view = live.collection.snapshot().view
     position = view.position(item_id)
     assert position is not None
-    return view.h[position].copy()
+    h: np.ndarray = view.h[position].copy()
+    return h
 
 
 def hung_up() -> CallContext:
@@ -134,17 +137,10 @@ class TestUpsert:
         self, live: Live, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         live.put("a", "red shoe", [RED_SHOE])
-        encoded: list[int] = []
-        original = live.encoder.encode
-        monkeypatch.setattr(
-            live.encoder,
-            "encode",
-            lambda space, contents, *a, **k: (
-                encoded.append(len(contents)) or original(space, contents, *a, **k)
-            ),
-        )
+        encode = Mock(wraps=live.encoder.encode)
+        monkeypatch.setattr(live.encoder, "encode", encode)
         live.put("b", "red shoe", [RED_SHOE])
-        assert encoded == [0]
+        assert [len(call.args[1]) for call in encode.call_args_list] == [0]
         np.testing.assert_array_equal(h_of(live, "a"), h_of(live, "b"))
         assert pictures_of(live, "b") == [RED_SHOE]
 
@@ -152,12 +148,12 @@ class TestUpsert:
         self, live: Live, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         live.put("a", None, [RED_SHOE])
-        encode, encoded = live.encoder.encode, []
+        encode = live.encoder.encode
+        encoded: list[int] = []
 
-        def deleting(space, given, *args, **kwargs):  # type: ignore[no-untyped-def]
-            if (
-                not encoded
-            ):  # by now the upsert has decided to encode nothing, because the store has everything
+        def deleting(space: Space, given: list[Content], *args: Any, **kwargs: Any) -> Any:
+            # By now the upsert has decided to encode nothing, because the store has everything.
+            if not encoded:
                 live.catalogue.delete_items(live.collection, ["a"])
             encoded.append(len(given))
             return encode(space, given, *args, **kwargs)
@@ -403,10 +399,9 @@ class TestDeadRows:
 
 class TestEvents:
     @staticmethod
-    def event(event_id: str = "e", **changed: object) -> EventRecord:
-        return EventRecord(
-            **{"event_id": event_id, "user_id": "u", "item_id": "i", "type": 3, "time": 1.0} | changed
-        )  # type: ignore[arg-type]
+    def event(event_id: str = "e", **changed: Any) -> EventRecord:
+        record = EventRecord(event_id=event_id, user_id="u", item_id="i", type=3, time=1.0)
+        return replace(record, **changed)
 
     @pytest.fixture(autouse=True)
     def a_collection(self, live: Live) -> None:
@@ -430,7 +425,7 @@ class TestEvents:
         ],
     )
     def test_that_says_something_else_under_the_same_id_is_refused(
-        self, live: Live, changed: dict[str, object]
+        self, live: Live, changed: dict[str, Any]
     ) -> None:
         live.catalogue.record("", [self.event()])
         [again], _ = live.catalogue.record("", [self.event(**changed)])

@@ -13,6 +13,7 @@ import pytest
 
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
+from itemlens_server.fusion.item_to_item import ItemToItem
 from itemlens_server.index.hnsw import HnswIndex
 from itemlens_server.services import ItemInput, QueryRequest
 from itemlens_server.services import collection as collection_module
@@ -160,7 +161,7 @@ class TestRestore:
 
         filled.store.close()
         shutil.copytree(filled.data, tmp_path / "copy")
-        monkeypatch.setattr(collection_module.ItemToItem, "fit", fails)
+        monkeypatch.setattr(ItemToItem, "fit", fails)
         copy = Live(filled.repository, tmp_path / "copy", filled.space_id, candidates_per_channel=20)
         assert graph_rows(copy) == 120 and copy.collection.item_to_item is not None
         assert_right(copy)
@@ -213,7 +214,7 @@ class TestBehaviourAtStart:
 
         (filled.collection.folder.path / collection_module.TABLE_FILE).unlink()
         with monkeypatch.context() as patched:
-            patched.setattr(collection_module.ItemToItem, "fit", fails)
+            patched.setattr(ItemToItem, "fit", fails)
             with restarted(filled) as live:
                 assert live.collection.item_to_item is None
 

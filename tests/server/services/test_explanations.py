@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from scipy.sparse import csr_matrix
 
 from itemlens_server.engine.call_context import CallContext
@@ -119,7 +120,7 @@ class TestManyAtOnce:
         submitted: list[int] = []
         begin = sample.encoder.begin
 
-        def counted(space, given, *args, **kwargs):  # type: ignore[no-untyped-def]
+        def counted(space: Any, given: Any, *args: Any, **kwargs: Any) -> Any:
             if kwargs.get("with_places"):
                 submitted.append(len(given))
             return begin(space, given, *args, **kwargs)
@@ -135,8 +136,9 @@ class TestManyAtOnce:
             [alone] = sample.explain(self.request, item_id)
             assert together.item_id == item_id and together.sentence == alone.sentence
             assert together.score == alone.score
-            values = [[p.value for p in e.by_place] for e in (together, alone)]
-            np.testing.assert_allclose(*values, atol=1e-6)
+            np.testing.assert_allclose(
+                [p.value for p in together.by_place], [p.value for p in alone.by_place], atol=1e-6
+            )
 
     def test_more_contents_than_a_call_may_have_go_in_several_submissions(self, live: Live) -> None:
         live.settings = live.settings.model_copy(update={"max_inputs": 3})
@@ -281,9 +283,9 @@ class TestPlaces:
         # The query is red in its lower half, the item in its right half.
         half = np.full((32, 32, 3), 200, np.uint8)
         half[:, 16:] = (220, 30, 30)
-        live.put("a", "shoe", [spaces.encoded(spaces.Image.fromarray(half))])
+        live.put("a", "shoe", [spaces.encoded(Image.fromarray(half))])
         red = np.full((32, 32, 3), (220, 30, 30), np.uint8)
-        request = asked(None, spaces.encoded(spaces.Image.fromarray(red)))
+        request = asked(None, spaces.encoded(Image.fromarray(red)))
         cells = [p for p in explain(live, "a", request).by_place if p.kind == "CELL"]
         left = sum(p.value for p in cells if p.column < 2)
         right = sum(p.value for p in cells if p.column >= 2)

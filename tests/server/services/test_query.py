@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,7 +97,7 @@ class TestResolve:
         assert interest.item_ids == () and len(interest.sources) == 1
 
     def test_u_is_the_weighted_sum_of_its_sources(self, sample: Live) -> None:
-        parts = [
+        parts: list[dict[str, Any]] = [
             {"content": content_of(sample, "red shoe")},
             {"liked": ["item-0001"]},
             {"disliked": ["item-0002"]},
@@ -107,7 +108,7 @@ class TestResolve:
             self.resolve(sample, **part).interests[0].u * factor
             for part, factor in zip(parts, weights.values(), strict=True)
         ]
-        merged: dict[str, object] = {}
+        merged: dict[str, Any] = {}
         for part in parts:
             merged |= part
         together = self.resolve(sample, **merged, source_weights=weights).interests[0].u

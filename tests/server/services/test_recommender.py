@@ -16,6 +16,7 @@ from itemlens_server.fusion.head import HISTORY
 from itemlens_server.fusion.history import CLICK, Interaction
 from itemlens_server.fusion.scoring import bind
 from itemlens_server.fusion.terms import Behaviour
+from itemlens_server.index.hnsw import HnswIndex
 from itemlens_server.services import QueryRequest, RecommendOptions
 from itemlens_server.services.recommender import list_size
 from support import spaces
@@ -46,7 +47,7 @@ def large(
     filled.catalogue.delete_items(filled.collection, [f"item-{n:04d}" for n in range(0, 400, 9)])
     for n in range(1, 30, 4):
         filled.put(f"item-{n:04d}", "a blue silk dress", [spaces.picture("dress", "blue", n)])
-    assert filled.collection.index.graph_rows() >= 400
+    assert isinstance(filled.collection.index, HnswIndex) and filled.collection.index.graph_rows() >= 400
     yield filled
     filled.close()
 

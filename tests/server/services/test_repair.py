@@ -17,7 +17,10 @@ from support import spaces
 from support.live import Live, contents
 from support.spaces import Tiny
 
-PICTURES = {item: spaces.picture(*item.split()) for item in ("shoe red", "dress blue", "kettle green")}
+PICTURES = {
+    f"{kind} {colour}": spaces.picture(kind, colour)
+    for kind, colour in (("shoe", "red"), ("dress", "blue"), ("kettle", "green"))
+}
 Damage = Callable[[str], None]
 
 

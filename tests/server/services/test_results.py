@@ -6,9 +6,10 @@ import gc
 import secrets
 import tracemalloc
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,7 +149,7 @@ class TestWhatIsKept:
     ) -> None:
         rank = recommender.rank
 
-        def interrupted(*args, **kwargs):  # type: ignore[no-untyped-def]
+        def interrupted(*args: Any, **kwargs: Any) -> Any:
             put_again(own, *PAST)
             compact(own)
             return rank(*args, **kwargs)
@@ -177,10 +178,11 @@ class TestWhatIsKept:
 
     def test_holds_on_to_no_arrays_of_the_collection(self, own: Live) -> None:
         results = [own.ask(request, k=10) for request in self.REQUESTS]
+        assert own.collection.item_to_item is not None
         arrays = [
             weakref.ref(a)
             for a in (own.collection.snapshot().view.h.base, own.collection.item_to_item.table.data)
-        ]  # type: ignore[union-attr]
+        ]
         kept = [own.catalogue.results.get(result.recommendation_id) for result in results]
         del results
         own.take_table(None)
@@ -345,11 +347,11 @@ class TestForgetting:
         assert not is_remembered(live, result.recommendation_id)
 
     @staticmethod
-    def meanwhile(monkeypatch: pytest.MonkeyPatch, change) -> None:  # type: ignore[no-untyped-def]
+    def meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[..., object]) -> None:
         """Run `change` during the next recommendation, after all reads."""
         rank = recommender.rank
 
-        def interrupted(*args, **kwargs):  # type: ignore[no-untyped-def]
+        def interrupted(*args: Any, **kwargs: Any) -> Any:
             monkeypatch.setattr(recommender, "rank", rank)
             change()
             return rank(*args, **kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def flip_blob(data: Path, table: str, column: str, where: str, bit: int = 0) -> 
     """Flip one bit in the middle of a blob."""
     store = Store(data)
 
-    def flip(c) -> None:  # type: ignore[no-untyped-def]
+    def flip(c: sqlite3.Connection) -> None:
         [blob] = c.execute(f"SELECT {column} FROM {table} WHERE {where}").fetchone()
         changed = bytearray(blob)
         changed[len(changed) // 2] ^= 1 << bit

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,7 +150,8 @@ class TestItems:
         upsert(store, collection, item("a", "red"))
         reader, statements = store.reader(), list[str]()
         reader._connection.set_trace_callback(statements.append)
-        assert list(reader.page(collection, 0, 3)) and list(reader.raw_vectors(collection, ENCODERS))
+        assert list(reader.page(collection, 0, 3))
+        assert list(reader.raw_vectors(collection, ENCODERS))
         plans = [row[3] for s in statements for row in reader._connection.execute(f"EXPLAIN QUERY PLAN {s}")]
         reader._connection.set_trace_callback(None)
         assert len(statements) >= 2 and not [step for step in plans if "TEMP B-TREE" in step]
@@ -221,7 +224,7 @@ class TestContent:
             model: dict[tuple[str, str], tuple[str, set[bytes]]] = {}
             for name, item_id, content in steps:
                 if content is None:
-                    store.write(lambda c, n=name, i=item_id: writes.delete_items(c, ids[n], [i]))
+                    store.write(partial(writes.delete_items, collection=ids[name], item_ids=[item_id]))
                     model.pop((name, item_id), None)
                 else:
                     upsert(store, ids[name], item(item_id, content[0], tuple(sorted(content[1]))))
@@ -370,17 +373,19 @@ def test_every_connection_keeps_as_many_pages_as_the_setting_says(tmp_path: Path
     store.close()
 
 
-def test_a_reader_sees_an_item_and_its_inputs_of_one_moment(store: Store, collection: int) -> None:
+def test_a_reader_sees_an_item_and_its_inputs_of_one_moment(
+    store: Store, collection: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Between the two reads of an item another thread replaces it. The second read must not see that.
     upsert(store, collection, item("a", "red", (b"OLD",)))
     reader = store.reader()
     plain = reader._inputs
 
-    def interrupted(*wanted: object) -> Iterator[StoredInput]:
+    def interrupted(*wanted: Any) -> Iterator[StoredInput]:
         upsert(store, collection, item("a", "blue", (b"NEW",)))
-        return plain(*wanted)  # type: ignore[arg-type]
+        return plain(*wanted)
 
-    reader._inputs = interrupted  # type: ignore[method-assign]
+    monkeypatch.setattr(reader, "_inputs", interrupted)
     seen = reader.items(collection, ["a"], ENCODERS, data=True)["a"]
     assert seen.document.texts == {"text": "red"}
     assert [i.data for i in seen.inputs if i.channel == "image"] == [b"OLD"]
@@ -406,7 +411,9 @@ def test_each_encoder_gets_the_form_of_a_picture_that_is_kept_for_it(store: Stor
     forms = {"small": b"224 pixels", "large": b"384 pixels"}
     for number, (encoder, form) in zip((collection, other), forms.items(), strict=True):
         new_item = NewItem("a", Document({}, {}, ()), (StoredInput("image", key, form, vector("p")),))
-        store.write(lambda c, n=number, i=new_item, e=encoder: writes.upsert_items(c, n, [i], {"image": e}))
+        store.write(
+            partial(writes.upsert_items, collection=number, items=[new_item], encoders={"image": encoder})
+        )
     for number, (encoder, form) in zip((collection, other), forms.items(), strict=True):
         [kept] = store.reader().items(number, ["a"], {"image": encoder}, data=True)["a"].inputs
         assert kept.data == form

@@ -156,7 +156,7 @@ class TestManyRowsOfOneCall:
         one, two = fill(store, "a", 9), fill(store, "b", 9)
         monkeypatch.setattr(slices, "SLICE_SECONDS", 0)
         monkeypatch.setattr(writes, "EVENTS_AT_A_TIME", 2)
-        said = []
+        said: list[tuple[int, bool]] = []
         while not said or not said[-1][1]:
             said.append(store.write(lambda c: writes.delete_user(c, [one, two], "user 0")))
         assert sum(n for n, _ in said) == 6 and len(said) > 2

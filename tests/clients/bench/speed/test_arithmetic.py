@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import onnx
@@ -13,9 +14,7 @@ from itemlens_server.engine.manifest import Precision
 
 def graph(nodes: list[onnx.NodeProto], weights: dict[str, tuple[int, ...]], path: Path) -> Path:
     tensors = [
-        helper.make_tensor(
-            name, TensorProto.FLOAT, shape, b"\0" * 4 * int(onnx.numpy_helper.np.prod(shape)), raw=True
-        )
+        helper.make_tensor(name, TensorProto.FLOAT, shape, b"\0" * 4 * math.prod(shape), raw=True)
         for name, shape in weights.items()
     ]
     onnx.save(helper.make_model(helper.make_graph(nodes, "g", [], [], tensors)), path)

@@ -212,7 +212,8 @@ def triton_messages() -> tuple[Any, Any]:
     )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return tuple(
+    request, response = (
         message_factory.GetMessageClass(pool.FindMessageTypeByName(f"t.{name}"))
         for name in ("Request", "Response")
     )
+    return request, response
