@@ -8,7 +8,7 @@ import zlib
 
 from PIL import AvifImagePlugin, Image, ImageFile, features
 
-from itemlens_server.engine.pictures import jpeg, png, tiff
+from itemlens_server.engine.pictures import avif, jpeg, png, tiff
 from itemlens_server.engine.pictures.errors import PictureError
 from itemlens_server.engine.pictures.strips import STRIP_PIXELS
 from itemlens_server.errors import Warning
@@ -75,6 +75,12 @@ class PictureFile:
                 f"picture has {width} x {height} = {width * height} pixels, the limit is {max_pixels}: "
                 "send a smaller version"
             )
+        self._coded_pixels = avif.coded_pixels(data) if self._image.format == "AVIF" else 0
+        if self._coded_pixels > max_pixels:
+            raise PictureError(
+                f"picture has a coded frame of {self._coded_pixels} pixels, the limit is {max_pixels}: "
+                "send a smaller version"
+            )
         if max(width, height) > MAX_SIDE:
             raise PictureError(
                 f"picture has {width} x {height} pixels, but a side has at most {MAX_SIDE}: send a smaller version"
@@ -111,7 +117,7 @@ class PictureFile:
 
     def _memory_bytes(self) -> int:
         image = self._image
-        pixels = image.width * image.height
+        pixels = max(image.width * image.height, self._coded_pixels)
         decoded = pixels * _BYTES_PER_PIXEL.get(image.mode, 4)
         total = decoded + pixels * _DECODER_BYTES_PER_PIXEL.get(image.format or "", 0)
         if self._jpeg is not None:
