@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import struct
+from typing import Any
 
 import pytest
 from PIL import Image, features
@@ -16,7 +17,7 @@ from itemlens_server.engine.pictures.file import PictureFile
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
 
 
-def avif(width: int, height: int, mode: str = "RGB", **options: object) -> bytes:
+def avif(width: int, height: int, mode: str = "RGB", **options: Any) -> bytes:
     out = io.BytesIO()
     Image.effect_noise((width, height), 90).convert(mode).save(out, "AVIF", **options)
     return out.getvalue()
@@ -25,7 +26,7 @@ def avif(width: int, height: int, mode: str = "RGB", **options: object) -> bytes
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 @pytest.mark.parametrize("size", [(1, 1), (17, 5), (300, 200)])
 @pytest.mark.parametrize("options", [{}, {"speed": 10, "subsampling": "4:4:4"}])
-def test_the_coded_size_is_read(size: tuple[int, int], mode: str, options: dict[str, object]) -> None:
+def test_the_coded_size_is_read(size: tuple[int, int], mode: str, options: dict[str, Any]) -> None:
     data = avif(*size, mode, **options)
     assert coded_pixels(data) == size[0] * size[1]
     assert PictureFile(data, 100_000).load().size == size
