@@ -114,7 +114,15 @@ class Upserts:
             size = MERGED_AT_A_TIME if merge else len(waiting)
             for begin in range(0, len(waiting), max(size, 1)):
                 some = waiting[begin : begin + size]
-                sequence = self._store_items(collection, some, merge, call) or sequence
+                try:
+                    sequence = self._store_items(collection, some, merge, call) or sequence
+                except ItemlensError as error:
+                    if not sequence:
+                        raise
+                    # Some items of the call are stored, so each of the others has the error.
+                    for upsert in waiting[begin:]:
+                        upsert.error = error
+                    break
         if not sequence:
             sequence = self._store.reader().sequence(collection.record.id)
         return [upsert.outcome() for upsert in upserts], sequence

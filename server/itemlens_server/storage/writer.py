@@ -163,6 +163,6 @@ def translate(error: Exception) -> Exception:
     text = str(error)
     if "full" in text or "disk I/O" in text:
         return StorageFull(
-            f"the store cannot grow ({text}): free disk space or raise max_store_bytes; nothing was stored"
+            f"the store cannot grow ({text}): free disk space or raise max_store_bytes; this write was not stored"
         )
     return error

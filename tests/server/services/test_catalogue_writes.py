@@ -21,6 +21,7 @@ from itemlens_server.errors import (
     InvalidArgument,
     NotFound,
     SpaceMismatch,
+    StorageFull,
 )
 from itemlens_server.fusion.history import CLICK, Interaction
 from itemlens_server.fusion.item_to_item import ItemToItem
@@ -300,6 +301,28 @@ class TestMerge:
         assert sequence == before + 3
         stored = live.catalogue.stored_items(live.collection, names)
         assert [item.document.attributes for item in stored.values()] == [{"price": 5}] * 5
+
+    def test_that_fails_midway_says_which_items_are_stored(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        names = [f"i{n}" for n in range(5)]
+        for name in names:
+            live.put(name, "red shoe")
+        monkeypatch.setattr(upserts, "MERGED_AT_A_TIME", 2)
+        write, written = live.store.write, []
+
+        def write_once(*given: Any) -> Any:
+            if written:
+                raise StorageFull("the store cannot grow")
+            written.append(given)
+            return write(*given)
+
+        monkeypatch.setattr(live.store, "write", write_once)
+        items = [ItemInput(name, [], {"price": 5}, ()) for name in names]
+        outcomes, _, _ = live.catalogue.upsert("", items, True, CallContext())
+        assert [type(o.error) for o in outcomes] == [type(None)] * 2 + [StorageFull] * 3
+        stored = live.catalogue.stored_items(live.collection, names)
+        assert [stored[name].document.attributes for name in names] == [{"price": 5}] * 2 + [{}] * 3
 
 
 class TestAnUpdateOfTheSameContents:
