@@ -309,7 +309,7 @@ class TestMerge:
         for name in names:
             live.put(name, "red shoe")
         monkeypatch.setattr(upserts, "MERGED_AT_A_TIME", 2)
-        write, written = live.store.write, []
+        write, written = live.store.write, list[Any]()
 
         def write_once(*given: Any) -> Any:
             if written:
