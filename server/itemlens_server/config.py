@@ -56,11 +56,13 @@ class Settings(BaseSettings):
         "which a fit does not change",
     )
     provider: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="ONNX Runtime provider; with cuda, the server stops if CUDA does not load"
+        "auto",
+        description="ONNX Runtime provider: auto, cpu or cuda; with cuda, the server stops if CUDA does not load",
     )
     precision: Literal["auto", "fp32", "fp16", "int8"] = Field(
         "auto",
-        description="ONNX graph to run; auto: fp16 on CUDA, else fp32; an encoder without it runs in fp32",
+        description="ONNX graph to run: fp32, fp16, int8 or auto, which is fp16 on CUDA, else fp32; an encoder without "
+        "it runs in fp32",
     )
     threads: int = Field(
         0,
@@ -171,7 +173,7 @@ class Settings(BaseSettings):
         2048, gt=0, description="new items that are searched exactly until an HNSW index is built from them"
     )
     drain_seconds: float = Field(30, ge=0, description="time for running calls to finish after SIGTERM")
-    log: Literal["text", "json"] = Field("text", description="form of the log lines")
+    log: Literal["text", "json"] = Field("text", description="form of the log lines: text or json")
 
     @field_validator("listen")
     @classmethod
@@ -276,9 +278,10 @@ def markdown() -> str:
     lines = [
         "# Settings",
         "",
-        "Each can be given to `itemlens serve` in a YAML file (`--config`) or as an environment variable, and the "
-        "first ones also as a flag. Flags override the environment, and the environment overrides the file. An empty "
-        "value counts as not given. A misspelt variable causes a warning; a misspelt key of the file is an error.",
+        "Each setting can be given to `itemlens serve` in a YAML file (`--config`, lines such as `threads: 2`) or as "
+        "an environment variable, and some also as a flag. Flags override the environment, and the environment "
+        "overrides the file. An empty value counts as not given. A misspelt variable causes a warning; a misspelt "
+        "key of the file is an error.",
         "",
         "| setting | environment | default | meaning |",
         "|---|---|---|---|",
