@@ -180,7 +180,9 @@ class _Part(Generic[Entry]):
 
     def _refused(self, id: str, error: ItemlensError, row: dict[str, Any]) -> None:
         message = f"{id if len(id) <= 60 else f'{id[:60]}...'}: {error.message}"
-        self._skipped.add(self.name, self.file.file, error.code.name, message, {"id": id, **row})
+        self._skipped.add(
+            self.name, self.file.file, error.details.reason or error.code.name, message, {"id": id, **row}
+        )
 
     def _entries(self) -> Iterator[Entry]:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -64,13 +66,12 @@ def what_next(steps: Steps, *, target: str, models: Path, store: Path, page: Pat
         line(f"The server runs at {target} until Ctrl-C. Query it from another terminal:\n")
     else:
         line("The server is stopped. Start it again and query it from another terminal:\n")
-        line(f"  itemlens serve --models {models} --data {store}\n")
+        line(f"  {_program('itemlens')} serve --models {models} --data {store}\n")
     target = target or "localhost:50051"
+    query = f'{_program("itemlens")} query "something for a rainy day"'
+    line(f"  {query} --collection {prepare.NAME} --why --target {target}\n")
     line(
-        f'  itemlens query "something for a rainy day" --collection {prepare.NAME} --why --target {target}\n'
-    )
-    line(
-        f"""  python -c '
+        f"""  {_program("python")} -c '
   from itemlens import Client
   for found in Client("{target}", collection="{prepare.NAME}").recommend("user-001", k=5, reasons=True):
       print(f"{{found.score:.3f}} {{found.item_id}}: {{found.reason}}")'\n""".replace("\n  ", "\n")
@@ -79,6 +80,14 @@ def what_next(steps: Steps, *, target: str, models: Path, store: Path, page: Pat
         f'{{"collection": "{prepare.NAME}", "user": {{"user_id": "user-001"}}, "k": 5, "with_reasons": true}}'
     )
     line(f"  grpcurl -plaintext -d '{asked}' {target} itemlens.v1.ItemLens/Recommend")
+
+
+def _program(name: str) -> str:
+    """What a shell in the current folder calls to run a program of this environment."""
+    path = Path(sys.executable).with_name(name)
+    if (found := shutil.which(name)) and Path(found) == path:
+        return name
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _heading(console: Console, what: str, more: str = "") -> None:

@@ -63,7 +63,12 @@ def picture_bytes(picture: Picture) -> bytes:
             f"a picture must be the bytes of an image file or its path, not a {type(picture).__name__}; "
             "save an image object as PNG to an io.BytesIO and pass its getvalue()"
         )
-    return Path(picture).read_bytes()
+    try:
+        return Path(picture).read_bytes()
+    except OSError as error:
+        cure = "correct the path, or leave the picture out"
+        text = f"the picture file cannot be read ({error.strerror}); {cure}"
+        raise type(error)(error.errno, text, error.filename) from error
 
 
 def content(given: Content) -> common_pb2.Content:

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from . import _build, _read
 from ._build import Names
-from ._errors import InvalidArgument, ItemlensError, ServerError, Unavailable
+from ._errors import ErrorDetails, InvalidArgument, ItemlensError, ServerError, Unavailable
 from ._flavours import Awaited, Blocking, awaited, blocking
 from ._steps import Finish, Open, Read, Session, Sleep, Steps, Write
 from ._stored import Progress, UploadReport, WriteResult
@@ -24,6 +24,8 @@ OnProgress: TypeAlias = Callable[[Progress], None] | bool
 
 MAX_BATCH_BYTES = 8 << 20
 """A batch ends at this size, so that pictures neither fill the memory nor exceed the message limit."""
+UNREADABLE_FILE = "UNREADABLE_FILE"
+"""`details.reason` of an entry whose picture file cannot be read."""
 MAX_ENTRY_BYTES = 48 << 20
 """An entry of this size after almost MAX_BATCH_BYTES still fits the client's message limit."""
 
@@ -243,14 +245,21 @@ class _Upload(Generic[Entry]):
                     raise ValueError(
                         f"the entry has {message.ByteSize()} bytes; at most {MAX_ENTRY_BYTES} fit into a message"
                     )
-            except (OSError, TypeError, ValueError) as error:
-                # A bad entry fails alone, like an entry that the server refuses.
-                self.failed.append(WriteResult(self.bulk.id_of(entry), InvalidArgument(str(error)), ()))
+            except OSError as error:
+                self._fail(entry, f"{error.strerror}: {error.filename}", ErrorDetails(reason=UNREADABLE_FILE))
+                continue
+            except (TypeError, ValueError) as error:
+                self._fail(entry, str(error), ErrorDetails())
                 continue
             batch.ids.append(self.bulk.id_of(entry))
             batch.messages.append(message)
             size += message.ByteSize()
         return batch if batch.ids else None
+
+    def _fail(self, entry: Any, message: str, details: ErrorDetails) -> None:
+        """Record a bad entry. It fails alone, like an entry that the server refuses."""
+        error = InvalidArgument(message, details=details)
+        self.failed.append(WriteResult(self.bulk.id_of(entry), error, ()))
 
     def _acknowledge(self, batch: _Batch, reply: Any) -> float | None:
         """Record the results of a batch. Return the seconds to wait if some entries must be sent again."""

@@ -51,6 +51,9 @@ def test_bad_items_are_reported_and_the_rest_is_stored(client: Any, fake: Fake, 
     assert {result.id: type(result.error) for result in report.failed} == dict.fromkeys(
         ("lost", "huge", "bad"), itemlens.InvalidArgument
     )
+    [unreadable] = [result.error for result in report.failed if result.id == "lost"]
+    assert unreadable is not None and unreadable.details.reason == "UNREADABLE_FILE"
+    assert "the picture file cannot be read" in str(unreadable) and "none.jpg" in str(unreadable)
     assert report.warning_counts() == {"TEXT_TRUNCATED": 1}
     assert set(fake.items) == {"a", "long"}
     with pytest.raises(itemlens.PartialFailure, match="3 of 3"):

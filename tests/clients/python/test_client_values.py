@@ -132,7 +132,11 @@ def test_in_an_upload_only_the_item_with_the_bad_attribute_fails(client: Any, fa
             "item 'a': a picture must be the bytes",
         ),
         (lambda c: c.upsert([Item("a", texts=["x"])]), TypeError, "item 'a': texts must be a dict"),
-        (lambda c: c.upsert([Item("a", picture="none.jpg")]), OSError, "item 'a': No such file.*none.jpg"),
+        (
+            lambda c: c.upsert([Item("a", picture="none.jpg")]),
+            OSError,
+            "item 'a': the picture file cannot be read .No such file or directory.; correct.*none.jpg",
+        ),
         (
             lambda c: c.upsert([Item("a", text="x", relations=[("with", "b")])]),
             TypeError,
