@@ -50,7 +50,7 @@ class Collections:
         return catalog_pb2.DeleteCollectionResponse()
 
     def _message(self, collection: Collection) -> catalog_pb2.Collection:
-        counts = self.catalogue.counts(collection)
+        counts = self.catalogue.reads.counts(collection)
         message = catalog_pb2.Collection(
             name=collection.name, space_id=collection.space.space_id, item_count=counts.items,
             event_count=counts.events, sequence_number=counts.sequence,

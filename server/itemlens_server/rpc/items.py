@@ -47,7 +47,7 @@ class GetItems:
         self, request: catalog_pb2.GetItemsRequest, call: CallContext
     ) -> catalog_pb2.GetItemsResponse:
         collection = self.catalogue.collection(request.collection)
-        items = self.catalogue.get(collection, request.item_ids, request.with_pictures)
+        items = self.catalogue.reads.get(collection, request.item_ids, request.with_pictures)
         space_id, reply_bytes = collection.space.space_id, 0
         reply = catalog_pb2.GetItemsResponse(space_id=space_id)
         for n, (item_id, item) in enumerate(zip(request.item_ids, items, strict=True)):
@@ -61,7 +61,7 @@ class GetItems:
             message = reply.items.add()
             _fill(message, collection.space, item, request.with_pictures)
             if request.with_vectors:
-                for h in self.catalogue.vectors(collection, [item.label]).values():
+                for h in self.catalogue.reads.vectors(collection, [item.label]).values():
                     message.vector.CopyFrom(messages.one_vector(h, common_pb2.VECTOR_ROLE_ITEM, space_id))
             reply_bytes += message.ByteSize()
             check_reply(reply_bytes, self.max_bytes, n + 1, len(request.item_ids), "item_ids")
@@ -81,12 +81,16 @@ class ListItems:
         size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
         reply = catalog_pb2.ListItemsResponse()
         reply_bytes = last = 0
-        for item in self.catalogue.page(collection, _after(request.page_token), size + 1):
+        for item in self.catalogue.reads.page(collection, _after(request.page_token), size + 1):
             if len(reply.items) == size or reply_bytes > PAGE_BYTES:
                 reply.next_page_token = f"{last:x}"
                 break
             message = reply.items.add()
-            _fill(message, collection.space, item)
+            if isinstance(item, StoredItem):
+                _fill(message, collection.space, item)
+            else:
+                message.item.item_id = item.item_id
+                message.status.CopyFrom(item_status(item.error, f"items[{len(reply.items) - 1}]"))
             reply_bytes += message.ByteSize()
             last = item.label
         return reply

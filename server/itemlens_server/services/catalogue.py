@@ -1,4 +1,4 @@
-"""The collections: create, move, delete, read and write them."""
+"""The collections: create, move, delete and write them. `catalogue_reads` reads what they hold."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import logging
 import re
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-
-import numpy as np
 
 from itemlens_server.config import Settings
 from itemlens_server.derived import DerivedFolder, keep_only
@@ -18,7 +16,6 @@ from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository, Space, TooManySpaces
 from itemlens_server.errors import (
     AlreadyExists,
-    DataLoss,
     FailedPrecondition,
     InvalidArgument,
     ItemlensError,
@@ -26,7 +23,7 @@ from itemlens_server.errors import (
     SpaceMismatch,
     quoted,
 )
-from itemlens_server.fusion.history import Interaction
+from itemlens_server.services.catalogue_reads import CatalogueReads
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import ContentEncoder
 from itemlens_server.services.events import record_events
@@ -37,28 +34,12 @@ from itemlens_server.services.results import RecentResults
 from itemlens_server.services.upserts import Upserts
 from itemlens_server.storage import writes
 from itemlens_server.storage.reader import Reader
-from itemlens_server.storage.records import (
-    Array,
-    CollectionRecord,
-    Document,
-    EventRecord,
-    StoredItem,
-)
+from itemlens_server.storage.records import CollectionRecord, EventRecord
 from itemlens_server.storage.store import Store
 
 log = logging.getLogger(__name__)
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
 DEFAULT = "default"
-
-
-@dataclass(frozen=True)
-class CollectionCounts:
-    """Counts of a collection, the number of its last write, and that of the last event its table was fitted to."""
-
-    items: int
-    events: int
-    sequence: int
-    event_sequence: int
 
 
 class Catalogue:
@@ -80,6 +61,7 @@ class Catalogue:
         self._collections: dict[str, Collection] = {}
         self._encoder = encoder
         self._upserts = Upserts(store, encoder, self._collections.get, settings.max_item_pictures)
+        self.reads = CatalogueReads(store, settings.max_items)
         self.results = RecentResults(settings.recommendation_memory_bytes)
         self._changing = threading.Lock()
         self._derived = store.directory / "collections"
@@ -278,61 +260,6 @@ class Catalogue:
         collection = self.collection(name)
         outcomes, sequence = self._upserts.write(collection, items, merge, call)
         return outcomes, sequence, collection
-
-    def counts(self, collection: Collection) -> CollectionCounts:
-        """Return the counts of a collection."""
-        items, events, sequence = self.store.reader().counts(collection.record.id)
-        table = collection.item_to_item
-        return CollectionCounts(items, events, sequence, table.event_sequence if table else 0)
-
-    def page(self, collection: Collection, after: int, size: int) -> Iterator[StoredItem]:
-        """The next `size` items after the label `after`, ordered by label, without contents."""
-        return self.store.reader().page(collection.record.id, after, size)
-
-    def vectors(self, collection: Collection, labels: Sequence[int]) -> dict[int, Array]:
-        """h of the items with these labels, float32 [dimension] each. Items replaced since are left out."""
-        view = collection.snapshot().view
-        positions = view.positions(np.asarray(labels, np.int64))
-        return {int(view.labels[p]): view.h[p] for p in positions}
-
-    def get(
-        self, collection: Collection, item_ids: Sequence[str], with_data: bool = False
-    ) -> Iterator[StoredItem | DataLoss | None]:
-        """`stored_item` for each id of a caller's list. Items are read one by one, because together they may not fit
-        in memory."""
-        check_length(item_ids, self._settings.max_items, "item_ids")
-        check_references(item_ids, "item_ids")
-        return (self.stored_item(collection, item_id, with_data) for item_id in item_ids)
-
-    def stored_item(
-        self, collection: Collection, item_id: str, with_data: bool = False
-    ) -> StoredItem | DataLoss | None:
-        """An item as from `stored_items`, the error if it is damaged, or None if it does not exist."""
-        try:
-            return self.stored_items(collection, [item_id], with_data).get(item_id)
-        except DataLoss as error:
-            return error
-
-    def stored_items(
-        self, collection: Collection, item_ids: Sequence[str], with_data: bool = False
-    ) -> dict[str, StoredItem]:
-        """Stored items by id. `with_data`: with the stored bytes of their pictures.
-
-        Raises:
-            DataLoss: an item is damaged.
-        """
-        return self.store.reader().items(
-            collection.record.id, item_ids, collection.encoder_digests, data=with_data
-        )
-
-    def documents(self, collection: Collection, item_ids: Sequence[str]) -> Iterator[tuple[str, Document]]:
-        """(id, document) of each item, read one by one. Items that do not exist are left out."""
-        return self.store.reader().documents(collection.record.id, item_ids)
-
-    def history(self, collection: Collection, user_id: str, limit: int) -> list[Interaction]:
-        """The latest `limit` recorded interactions of a user, oldest first."""
-        events = self.store.reader().history(collection.record.id, user_id, limit)
-        return [Interaction(event.item_id, event.type) for event in events]
 
     def delete_items(self, collection: Collection, item_ids: Sequence[str]) -> tuple[list[WriteOutcome], int]:
         """Delete items. Return the outcome of each, and the sequence number."""

@@ -106,7 +106,7 @@ class Explainer:
         kept = result.kept()
         numbers = {item_id: n for n, item_id in enumerate(kept.item_ids)}
         asked = [int(kept.labels[numbers[i]]) for i in item_ids if i in numbers]
-        vectors = self.catalogue.vectors(current, [*kept.asking.labels.tolist(), *asked]) | result.rows
+        vectors = self.catalogue.reads.vectors(current, [*kept.asking.labels.tolist(), *asked]) | result.rows
         self.catalogue.results.get(recommendation_id)  # if it was forgotten meanwhile, its rows may be gone
         labels, row_ids = kept.asking.labels.tolist(), list(kept.asking.item_ids)
         scored: list[RecommendedItem | ItemlensError] = []
@@ -234,7 +234,7 @@ class Explainer:
     def _found(self, collection: Collection, scorer: Scorer, scored: RecommendedItem) -> _Found:
         """The stored item of the scored row."""
         item_id = scored.item_id
-        item = self.catalogue.stored_item(collection, item_id, with_data=True)
+        item = self.catalogue.reads.item(collection, item_id, with_data=True)
         if isinstance(item, ItemlensError):
             return item
         if item is None or item.label != scorer.snapshot.view.labels[scored.position]:

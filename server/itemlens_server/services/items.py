@@ -10,7 +10,7 @@ from typing import Any
 
 from itemlens_server.engine.encoder import Modality
 from itemlens_server.engine.modalities import MODALITIES, modality_of_field
-from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, Warning, quoted
+from itemlens_server.errors import InvalidArgument, ItemlensError, Warning, quoted
 from itemlens_server.services.encoding import Content
 from itemlens_server.services.limits import check_id
 from itemlens_server.storage.records import Document, NewItem, StoredInput, StoredItem
@@ -81,11 +81,6 @@ def check_whole(item: NewItem, modalities: Mapping[str, Modality], max_per_item:
         raise InvalidArgument(
             f"texts, attributes and relations of the item have {size} characters, the limit is {MAX_DOCUMENT}"
         )
-    for i in item.inputs:
-        if i.vector is None:
-            raise FailedPrecondition(
-                f"the item has no vector in channel {i.channel!r}; send the complete item"
-            )
 
 
 def replacing(item: ItemInput, inputs: tuple[StoredInput, ...]) -> NewItem:

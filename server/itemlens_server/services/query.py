@@ -126,7 +126,7 @@ class QueryReader:
         """The user's events, followed by the caller's history; ordered by time if all of them have times."""
         recorded: list[Interaction] = []
         if request.user_id:
-            recorded = self._catalogue.history(collection, request.user_id, self._settings.max_history)
+            recorded = self._catalogue.reads.history(collection, request.user_id, self._settings.max_history)
             alone = not (request.history or request.content or request.liked or request.vector)
             if not recorded and alone:
                 raise NotFound(

@@ -28,7 +28,7 @@ def titles(catalogue: Catalogue, collection: Collection, item_ids: Sequence[str]
     titles = {}
     for item_id in dict.fromkeys(item_ids):
         try:
-            for _, document in catalogue.documents(collection, [item_id]):
+            for _, document in catalogue.reads.documents(collection, [item_id]):
                 titles[item_id] = title_of(item_id, document)
         except DataLoss:
             titles[item_id] = item_id

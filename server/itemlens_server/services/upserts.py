@@ -10,7 +10,7 @@ import numpy as np
 
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import Space
-from itemlens_server.errors import AlreadyExists, ItemlensError, Warning
+from itemlens_server.errors import AlreadyExists, FailedPrecondition, ItemlensError, Warning
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
 from itemlens_server.services.items import ItemInput, WriteOutcome, check, check_whole, merged, replacing
@@ -172,7 +172,12 @@ class Upserts:
             if (
                 plan is None
             ):  # merged here, between two writes, so that the stored items cannot change meanwhile
-                old_items = Reader(connection).items(record.id, item_ids, encoders, vectors=True)
+                reader = Reader(connection)
+                old_items = reader.items(record.id, item_ids, encoders)
+                # Only items that are fused again need their vectors; an update of attributes reads none.
+                served = {i for i, old in old_items.items() if old.label == self._served(collection, i)}
+                fused = [u.item.item_id for u in upserts if u.inputs or u.item.item_id not in served]
+                old_items |= reader.items(record.id, fused, encoders, vectors=True)
                 plan = self._plan(collection, upserts, old_items, call)
             new_items = [replace(p.new, keeps=self._served(collection, p.new.item_id)) for p in plan.items]
             return plan, writes.upsert_items(connection, record.id, new_items, encoders) if new_items else []
@@ -220,21 +225,34 @@ class Upserts:
             inputs = tuple(i for i in upsert.inputs if i is not None)
             old = None if old_items is None else old_items.get(upsert.item.item_id)
             new = replacing(upsert.item, inputs) if old_items is None else merged(upsert.item, inputs, old)
+            served = old is not None and old.label == self._served(collection, new.item_id)
             try:
                 check_whole(new, collection.space.modalities, self._max_item_pictures)
+                unchanged = old is not None and served and contents_of(old.inputs) == contents_of(new.inputs)
+                raw = {} if unchanged else _raw(new)
             except ItemlensError as error:
                 plan.refused.append((upsert, error))
                 continue
-            raw: Raw = {}
-            served = old is not None and old.label == self._served(collection, new.item_id)
-            if old is None or not served or contents_of(old.inputs) != contents_of(new.inputs):
-                for i in new.inputs:
-                    assert i.vector is not None
-                    raw.setdefault(i.channel, []).append(i.vector)
             plan.items.append(_Planned(upsert, new, raw))
         _fuse(collection.space, [planned for planned in plan.items if planned.raw], call)
         call.check()
         return plan
+
+
+def _raw(item: NewItem) -> Raw:
+    """The raw vectors of an item by channel.
+
+    Raises:
+        FailedPrecondition: a vector is damaged or lost.
+    """
+    raw: Raw = {}
+    for i in item.inputs:
+        if i.vector is None:
+            raise FailedPrecondition(
+                f"the item has no vector in channel {i.channel!r}; send the complete item"
+            )
+        raw.setdefault(i.channel, []).append(i.vector)
+    return raw
 
 
 def _fuse(space: Space, items: Sequence[_Planned], call: CallContext) -> None:

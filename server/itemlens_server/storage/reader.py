@@ -18,6 +18,7 @@ from itemlens_server.storage.records import (
     EVENT_COLUMNS,
     Array,
     CollectionRecord,
+    DamagedItem,
     Document,
     EventRecord,
     ItemVectors,
@@ -130,12 +131,8 @@ class Reader:
             if row:
                 yield item_id, _document(item_id, *row)
 
-    def page(self, collection: int, after_row: int, size: int) -> Iterator[StoredItem]:
-        """Yield the next `size` items after `after_row`, by row, without inputs, read one at a time.
-
-        Raises:
-            DataLoss: the next item is damaged.
-        """
+    def page(self, collection: int, after_row: int, size: int) -> Iterator[StoredItem | DamagedItem]:
+        """Yield the next `size` items after `after_row`, by row, without inputs, read one at a time."""
         rows = self._connection.execute(
             # The plus makes SQLite scan by row. The index on collections would sort all items for each page.
             "SELECT row, item_id, sequence, document, document_checksum FROM items WHERE +collection = ? AND row > ?"
@@ -143,7 +140,10 @@ class Reader:
             (collection, after_row, size),
         )
         for row, item_id, sequence, *stored in rows:
-            yield StoredItem(row, item_id, sequence, _document(item_id, *stored))
+            try:
+                yield StoredItem(row, item_id, sequence, _document(item_id, *stored))
+            except DataLoss as error:
+                yield DamagedItem(row, item_id, error)
 
     def raw_vectors(
         self, collection: int, encoders: Mapping[str, str], after_row: int = 0

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from itemlens_server.errors import DataLoss
+
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
@@ -78,6 +80,15 @@ class StoredItem:
     sequence: int
     document: Document
     inputs: tuple[StoredInput, ...] = ()
+
+
+@dataclass(frozen=True)
+class DamagedItem:
+    """An item whose row cannot be read."""
+
+    label: int
+    item_id: str
+    error: DataLoss
 
 
 @dataclass(frozen=True)

@@ -219,7 +219,7 @@ class TestANewModality:
         assert too_many.error is not None
         assert too_many.error.message == "channel 'sound' takes at most 2 sounds per item"
 
-        item = catalogue.stored_items(collection, ["both"], with_data=True)["both"]
+        item = catalogue.reads.items(collection, ["both"], with_data=True)["both"]
         contents = [stored_content(space, item, stored) for stored in item.inputs]
         assert contents == [loud, low]
         request = QueryRequest(content=[low])

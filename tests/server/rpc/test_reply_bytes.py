@@ -23,6 +23,7 @@ class Catalogue:
 
     def __init__(self, count: int = 10**9) -> None:
         self.count, self.read = count, 0
+        self.reads = self
 
     def collection(self, name: str) -> Any:
         class Collection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from itemlens_server.services import ExplainOptions, QueryRequest, upserts
 from itemlens_server.services import collection as collection_module
 from itemlens_server.services.encoding import Content
 from itemlens_server.services.items import ItemInput
+from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import EventRecord
 from support import spaces
 from support.live import Live, contents, sample_catalogue
@@ -39,7 +41,7 @@ RED_SHOE, BLUE_DRESS = spaces.picture("shoe", "red"), spaces.picture("dress", "b
 
 
 def pictures_of(live: Live, item_id: str) -> list[bytes]:
-    stored = live.catalogue.stored_items(live.collection, [item_id], with_data=True)[item_id]
+    stored = live.catalogue.reads.items(live.collection, [item_id], with_data=True)[item_id]
     return [i.data for i in stored.inputs if i.channel == "image"]
 
 
@@ -72,7 +74,7 @@ class TestUpsert:
     def test_an_item_replaces_the_one_with_its_id(self, live: Live) -> None:
         live.put("a", "red shoe", [RED_SHOE], attributes={"price": 3}, relations=[("goes_with", "b")])
         live.put("a", "blue dress")
-        document = live.catalogue.stored_items(live.collection, ["a"])["a"].document
+        document = live.catalogue.reads.items(live.collection, ["a"])["a"].document
         assert (document.texts, document.attributes, document.relations) == ({"text": "blue dress"}, {}, ())
         assert pictures_of(live, "a") == []
         assert live.collection.snapshot().view.alive_count == 1
@@ -82,7 +84,7 @@ class TestUpsert:
         [first, second], _, _ = live.catalogue.upsert("", items, False, CallContext())
         assert isinstance(first.error, AlreadyExists) and first.error.field == "item_id"
         assert second.error is None
-        assert live.catalogue.stored_items(live.collection, ["a"])["a"].document.texts == {"text": "second"}
+        assert live.catalogue.reads.items(live.collection, ["a"])["a"].document.texts == {"text": "second"}
 
     def test_a_bad_item_does_not_hold_up_the_others(self, live: Live) -> None:
         items = [
@@ -95,7 +97,7 @@ class TestUpsert:
         assert [(o.id, o.error.field if o.error else None) for o in outcomes] == [
             ("good", None), ("empty", "contents[0].text"), ("cut", "contents[1].picture"), ("last", None),
         ]  # fmt: skip
-        assert set(live.catalogue.stored_items(live.collection, ["good", "empty", "cut", "last"])) == {
+        assert set(live.catalogue.reads.items(live.collection, ["good", "empty", "cut", "last"])) == {
             "good",
             "last",
         }
@@ -180,7 +182,7 @@ class TestUpsert:
         live.put("there", "red")
         with pytest.raises(error):
             live.catalogue.upsert("", [ItemInput("a", contents("blue"), {}, ())], False, call)
-        assert set(live.catalogue.stored_items(live.collection, ["a", "there"])) == {"there"}
+        assert set(live.catalogue.reads.items(live.collection, ["a", "there"])) == {"there"}
 
 
 class TestMerge:
@@ -191,7 +193,7 @@ class TestMerge:
         live.put(
             "a", "blue shoe", [BLUE_DRESS], merge=True, attributes={"price": 4}, relations=[("part_of", "c")]
         )
-        document = live.catalogue.stored_items(live.collection, ["a"])["a"].document
+        document = live.catalogue.reads.items(live.collection, ["a"])["a"].document
         assert document.texts == {"text": "blue shoe"}
         assert document.attributes == {"price": 4, "brand": "x"}
         assert document.relations == (("goes_with", "b"), ("part_of", "c"))
@@ -215,7 +217,7 @@ class TestMerge:
         live.put("a", "red shoe", [RED_SHOE])
         before = h_of(live, "a")
         assert live.put("a", merge=True, attributes={"price": 5}).error is None
-        assert live.catalogue.stored_items(live.collection, ["a"])["a"].document.attributes == {"price": 5}
+        assert live.catalogue.reads.items(live.collection, ["a"])["a"].document.attributes == {"price": 5}
         np.testing.assert_array_equal(h_of(live, "a"), before)
 
     def test_but_not_into_nothing(self, live: Live) -> None:
@@ -244,7 +246,7 @@ class TestMerge:
         with ThreadPoolExecutor(32) as threads:
             errors = [error for own in threads.map(write, range(32)) for error in own]
         assert errors == [None] * 640
-        document = live.catalogue.stored_items(live.collection, ["a"])["a"].document
+        document = live.catalogue.reads.items(live.collection, ["a"])["a"].document
         assert document.attributes == {f"{writer}-{n}": n for writer in range(32) for n in range(20)}
         assert set(document.relations) == {("seen_by", f"{writer}") for writer in range(32)}
 
@@ -274,7 +276,7 @@ class TestMerge:
 
         monkeypatch.setattr(live.encoder, "encode", interrupted)
         assert live.put("a", None, [RED_SHOE], merge=True, attributes={"stock": 1}).error is None
-        document = live.catalogue.stored_items(live.collection, ["a"])["a"].document
+        document = live.catalogue.reads.items(live.collection, ["a"])["a"].document
         assert document.texts == {"text": "blue dress"}
         assert document.attributes == {"brand": "x", "price": 4, "stock": 1}
         live.put("b", "blue dress", [RED_SHOE])
@@ -285,7 +287,28 @@ class TestMerge:
         items = [ItemInput(i, [], {"price": 5}, ()) for i in ("a", "not-there")]
         [first, second], sequence, _ = live.catalogue.upsert("", items, True, CallContext())
         assert first.error is None and isinstance(second.error, InvalidArgument)
-        assert live.catalogue.stored_items(live.collection, ["a"])["a"].sequence == sequence
+        assert live.catalogue.reads.items(live.collection, ["a"])["a"].sequence == sequence
+
+    @pytest.mark.parametrize("picture", [None, BLUE_DRESS])
+    def test_reads_vectors_only_of_items_whose_contents_change(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch, picture: bytes | None
+    ) -> None:
+        live.put("a", "red shoe", [RED_SHOE])
+        read, with_vectors = Reader.items, list[str]()
+
+        def recorded(
+            self: Reader, collection: int, item_ids: Sequence[str], *args: Any, **kwargs: Any
+        ) -> Any:
+            if kwargs.get("vectors"):
+                with_vectors.extend(item_ids)
+            return read(self, collection, item_ids, *args, **kwargs)
+
+        monkeypatch.setattr(Reader, "items", recorded)
+        before = h_of(live, "a").copy()
+        pictures = [picture] if picture else []
+        assert live.put("a", None, pictures, merge=True, attributes={"price": 4}).error is None
+        assert with_vectors == (["a"] if picture else [])
+        assert np.array_equal(h_of(live, "a"), before) == (picture is None)
 
     def test_into_many_items_lets_other_writes_run_in_between(
         self, live: Live, monkeypatch: pytest.MonkeyPatch
@@ -294,12 +317,12 @@ class TestMerge:
         for name in names:
             live.put(name, "red shoe")
         monkeypatch.setattr(upserts, "MERGED_AT_A_TIME", 2)
-        before = live.catalogue.counts(live.collection).sequence
+        before = live.catalogue.reads.counts(live.collection).sequence
         items = [ItemInput(name, [], {"price": 5}, ()) for name in names]
         outcomes, sequence, _ = live.catalogue.upsert("", items, True, CallContext())
         assert [(o.id, o.error) for o in outcomes] == [(name, None) for name in names]
         assert sequence == before + 3
-        stored = live.catalogue.stored_items(live.collection, names)
+        stored = live.catalogue.reads.items(live.collection, names)
         assert [item.document.attributes for item in stored.values()] == [{"price": 5}] * 5
 
     def test_that_fails_midway_says_which_items_are_stored(
@@ -321,7 +344,7 @@ class TestMerge:
         items = [ItemInput(name, [], {"price": 5}, ()) for name in names]
         outcomes, _, _ = live.catalogue.upsert("", items, True, CallContext())
         assert [type(o.error) for o in outcomes] == [type(None)] * 2 + [StorageFull] * 3
-        stored = live.catalogue.stored_items(live.collection, names)
+        stored = live.catalogue.reads.items(live.collection, names)
         assert [stored[name].document.attributes for name in names] == [{"price": 5}] * 2 + [{}] * 3
 
 
@@ -345,7 +368,7 @@ class TestAnUpdateOfTheSameContents:
         after = live.collection.snapshot().view
         assert after.labels.tolist() == view.labels.tolist() and after.alive.all()
         assert [i.item_id for i in live.ask(request, k=10).items] == before
-        assert live.catalogue.stored_items(live.collection, ["i07"])["i07"].document.attributes == {
+        assert live.catalogue.reads.items(live.collection, ["i07"])["i07"].document.attributes == {
             "price": 107
         }
 
@@ -356,7 +379,7 @@ class TestAnUpdateOfTheSameContents:
         live.store.close()
         again = Live(live.repository, live.data, live.space_id)
         try:
-            item = again.catalogue.stored_items(again.collection, ["other"])["other"]
+            item = again.catalogue.reads.items(again.collection, ["other"])["other"]
             assert item.document.attributes == {"price": 9} and item.document.relations == (
                 ("goes_with", "i01"),
             )
@@ -378,7 +401,7 @@ class TestAnUpdateOfTheSameContents:
         live.put("other", merge=True, attributes={"price": 9})
         live.catalogue.move("default", tiny.plain)
         assert live.collection.snapshot().view.alive_count == 61
-        assert live.catalogue.stored_items(live.collection, ["other"])["other"].document.attributes == {
+        assert live.catalogue.reads.items(live.collection, ["other"])["other"].document.attributes == {
             "price": 9
         }
 
@@ -617,7 +640,7 @@ class TestCollections:
             with pytest.raises(InvalidArgument) as error:
                 change()
             assert error.value.field == "name"
-        assert "a" in live.catalogue.stored_items(live.collection, ["a"])
+        assert "a" in live.catalogue.reads.items(live.collection, ["a"])
 
     def test_a_deleted_one_leaves_nothing(self, live: Live) -> None:
         live.put("a", "red", [RED_SHOE])
@@ -633,7 +656,7 @@ class TestCollections:
             live.catalogue.create(name, "")
             live.catalogue.upsert(name, [ItemInput("a", contents(text), {}, ())], False, CallContext())
         first, second = (
-            live.catalogue.stored_items(live.catalogue.collection(n), ["a"])["a"] for n in ("one", "two")
+            live.catalogue.reads.items(live.catalogue.collection(n), ["a"])["a"] for n in ("one", "two")
         )
         assert (first.document.texts["text"], second.document.texts["text"]) == ("red shoe", "blue dress")
 

@@ -35,7 +35,7 @@ MANY = Unread(10_000_000)
 CALLS: dict[str, Callable[[Live], object]] = {
     "items": lambda live: live.catalogue.upsert("", MANY, False, CALL),
     "events": lambda live: live.catalogue.record("", MANY),
-    "item_ids": lambda live: live.catalogue.get(live.collection, MANY),
+    "item_ids": lambda live: live.catalogue.reads.get(live.collection, MANY),
     "item_ids (delete)": lambda live: live.catalogue.delete_items(live.collection, MANY),
     "inputs": lambda live: live.use_cases.batch_encoder.begin("", MANY, "item", CALL),
     "inputs (fuse)": lambda live: live.use_cases.fuser.fuse("", "ITEM", MANY, (), CALL),
@@ -63,7 +63,7 @@ REFERENCES: dict[str, Callable[[Live], object]] = {
     "collection": lambda live: live.catalogue.collection(LONG),
     "space": lambda live: live.catalogue.space(LONG),
     "user_id": lambda live: live.catalogue.delete_user("", LONG),
-    "item_ids[1]": lambda live: live.catalogue.get(live.collection, ["a", LONG]),
+    "item_ids[1]": lambda live: live.catalogue.reads.get(live.collection, ["a", LONG]),
     "item_ids[0]": lambda live: live.catalogue.delete_items(live.collection, [LONG]),
     "user.user_id": lambda live: live.ask(QueryRequest(user_id=LONG)),
     "user.liked_item_ids[0]": lambda live: live.ask(QueryRequest(liked=[LONG])),

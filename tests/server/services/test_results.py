@@ -163,7 +163,7 @@ class TestWhatIsKept:
     def test_is_not_found_if_it_is_forgotten_while_it_is_read(
         self, own: Live, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        result, vectors = own.ask(HISTORY, k=10), own.catalogue.vectors
+        result, vectors = own.ask(HISTORY, k=10), own.catalogue.reads.vectors
 
         def interrupted(collection: Collection, labels: Sequence[int]) -> dict[int, Array]:
             own.catalogue.results.forget("")
@@ -171,7 +171,7 @@ class TestWhatIsKept:
             compact(own)
             return vectors(collection, labels)
 
-        monkeypatch.setattr(own.catalogue, "vectors", interrupted)
+        monkeypatch.setattr(own.catalogue.reads, "vectors", interrupted)
         with pytest.raises(NotFound) as raised:
             explained(own, result)
         assert raised.value.resource_type == "recommendation"

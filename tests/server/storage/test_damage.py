@@ -10,7 +10,7 @@ import pytest
 
 from itemlens_server.errors import DataLoss
 from itemlens_server.storage import writes
-from itemlens_server.storage.records import Document, content_hash
+from itemlens_server.storage.records import DamagedItem, Document, content_hash
 from itemlens_server.storage.store import FILE, Store
 from support.filled import ENCODERS, edit, fill
 
@@ -128,11 +128,23 @@ def test_a_damaged_document_is_an_error_wherever_it_is_read(data: Path) -> None:
     try:
         for read in (
             lambda r: list(r.documents(1, ["a3"])),
-            lambda r: list(r.page(1, 0, 10)),
             lambda r: r.items(1, ["a3"], ENCODERS),
         ):
             with pytest.raises(DataLoss, match="'a3'"):
                 read(store.reader())
+    finally:
+        store.close()
+
+
+def test_a_page_goes_on_after_a_damaged_document(data: Path) -> None:
+    edit(data, "UPDATE items SET document = replace(document, '3', '2') WHERE item_id = 'a3'")
+    store = Store(data)
+    try:
+        page = list(store.reader().page(1, 0, 100))
+        [damaged] = [item for item in page if isinstance(item, DamagedItem)]
+        assert (damaged.item_id, "'a3'" in str(damaged.error)) == ("a3", True)
+        assert [item.label for item in page] == sorted(item.label for item in page)
+        assert page[-1].item_id != "a3" and len(page) == store.reader().counts(1)[0]
     finally:
         store.close()
 

@@ -497,7 +497,7 @@ class StoredItem(google.protobuf.message.Message):
 
     @property
     def status(self) -> itemlens.v1.common_pb2.ItemStatus:
-        """NOT_FOUND if there is no such item."""
+        """NOT_FOUND if there is no such item, DATA_LOSS if it is damaged."""
 
     @property
     def vector(self) -> itemlens.v1.common_pb2.Vector:

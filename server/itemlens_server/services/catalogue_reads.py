@@ -1,0 +1,89 @@
+"""Reads of what a collection holds: counts, items, vectors and events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from itemlens_server.errors import DataLoss
+from itemlens_server.fusion.history import Interaction
+from itemlens_server.services.collection import Collection
+from itemlens_server.services.limits import check_length, check_references
+from itemlens_server.storage.records import Array, DamagedItem, Document, StoredItem
+from itemlens_server.storage.store import Store
+
+
+@dataclass(frozen=True)
+class CollectionCounts:
+    """Counts of a collection, the number of its last write, and that of the last event its table was fitted to."""
+
+    items: int
+    events: int
+    sequence: int
+    event_sequence: int
+
+
+class CatalogueReads:
+    """Reads on the store and on the rows of its collections. They never wait for writes."""
+
+    def __init__(self, store: Store, max_items: int) -> None:
+        """`max_items`: limit of the ids of one `get`."""
+        self._store = store
+        self._max_items = max_items
+
+    def counts(self, collection: Collection) -> CollectionCounts:
+        """Return the counts of a collection."""
+        items, events, sequence = self._store.reader().counts(collection.record.id)
+        table = collection.item_to_item
+        return CollectionCounts(items, events, sequence, table.event_sequence if table else 0)
+
+    def page(self, collection: Collection, after: int, size: int) -> Iterator[StoredItem | DamagedItem]:
+        """The next `size` items after the label `after`, ordered by label, without contents."""
+        return self._store.reader().page(collection.record.id, after, size)
+
+    def vectors(self, collection: Collection, labels: Sequence[int]) -> dict[int, Array]:
+        """h of the items with these labels, float32 [dimension] each. Items replaced since are left out."""
+        view = collection.snapshot().view
+        positions = view.positions(np.asarray(labels, np.int64))
+        return {int(view.labels[p]): view.h[p] for p in positions}
+
+    def get(
+        self, collection: Collection, item_ids: Sequence[str], with_data: bool = False
+    ) -> Iterator[StoredItem | DataLoss | None]:
+        """`item` for each id of a caller's list. Items are read one by one, because together they may not fit in
+        memory."""
+        check_length(item_ids, self._max_items, "item_ids")
+        check_references(item_ids, "item_ids")
+        return (self.item(collection, item_id, with_data) for item_id in item_ids)
+
+    def item(
+        self, collection: Collection, item_id: str, with_data: bool = False
+    ) -> StoredItem | DataLoss | None:
+        """An item as from `items`, the error if it is damaged, or None if it does not exist."""
+        try:
+            return self.items(collection, [item_id], with_data).get(item_id)
+        except DataLoss as error:
+            return error
+
+    def items(
+        self, collection: Collection, item_ids: Sequence[str], with_data: bool = False
+    ) -> dict[str, StoredItem]:
+        """Stored items by id. `with_data`: with the stored bytes of their pictures.
+
+        Raises:
+            DataLoss: an item is damaged.
+        """
+        return self._store.reader().items(
+            collection.record.id, item_ids, collection.encoder_digests, data=with_data
+        )
+
+    def documents(self, collection: Collection, item_ids: Sequence[str]) -> Iterator[tuple[str, Document]]:
+        """(id, document) of each item, read one by one. Items that do not exist are left out."""
+        return self._store.reader().documents(collection.record.id, item_ids)
+
+    def history(self, collection: Collection, user_id: str, limit: int) -> list[Interaction]:
+        """The latest `limit` recorded interactions of a user, oldest first."""
+        events = self._store.reader().history(collection.record.id, user_id, limit)
+        return [Interaction(event.item_id, event.type) for event in events]
