@@ -50,8 +50,11 @@ def export(
         str, typer.Option(help="background of transparent pictures: white, black or #rrggbb")
     ] = "white",
     precision: Annotated[
-        list[str], typer.Option(help="fp32, fp16, int8; comma-separated or repeated; fp32 is always included")
-    ] = ["fp32"],  # noqa: B006  typer copies the default
+        list[str] | None,
+        typer.Option(
+            help="fp32, fp16, int8; comma-separated or repeated; fp32 is always included", show_default="fp32"
+        ),
+    ] = None,
     channel: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,7 +77,7 @@ def export(
     Prints the parity table. The last line is the space's id. A precision that fails the check is left out of
     the space. If fp32 fails, nothing is written and the exit status is 1.
     """
-    precisions = _precisions(precision)
+    precisions = _precisions(precision or ["fp32"])
     channels = _channels(channel or [])
     colour = _colour(ground)
     # The import takes seconds, and an installation that only serves lacks the packages.

@@ -53,7 +53,9 @@ def export_graph(
         for name, value in example.items()
     }
 
-    class Pooled(type(base)):  # type: ignore[misc]
+    kind: Any = type(base)
+
+    class Pooled(kind):
         @property
         def inputs(self) -> Axes:
             return inputs

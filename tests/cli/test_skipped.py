@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,9 @@ from itemlens_datasets.rows import BadRow, Reason
 FILE = Path("a.csv")
 
 
-def bad(number: int, reason: Reason = Reason.EMPTY, **more: object) -> BadRow:
-    given = {"content": {"id": ""}, "message": "the id is empty", "column": "id"} | more
-    return BadRow(number, number + 1, reason=reason, **given)  # type: ignore[arg-type]
+def bad(number: int, reason: Reason = Reason.EMPTY, **more: Any) -> BadRow:
+    given: dict[str, Any] = {"content": {"id": ""}, "message": "the id is empty", "column": "id"}
+    return BadRow(number, number + 1, reason=reason, **given | more)
 
 
 def test_skipped_rows_are_counted_by_part_and_reason_with_the_first_row_numbers(tmp_path: Path) -> None:

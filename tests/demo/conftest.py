@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from typing import TypeAlias
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -73,7 +74,7 @@ def answer(picture: bytes) -> Make:
             by_place=tuple(places),
             sums=(),
             sentence="Because <you> asked.",
-            heat_maps=(HeatMap("image", 0, None, picture),) if pictured else (),  # type: ignore[arg-type]
+            heat_maps=(HeatMap("image", 0, np.zeros((0, 0), np.float32), picture),) if pictured else (),
             error=None,
         )
         interests = (UserInterest(1.0, ("past",), None),)

@@ -40,7 +40,7 @@ class AsyncClient(AwaitedUnderstand, AwaitedCatalog, AwaitedUpload):
         target: str = "localhost:50051",
         *,
         timeout: float = 30.0,
-        retry: Retry = Retry(),  # noqa: B008, it is frozen
+        retry: Retry = Retry(),
         collection: str = "default",
         space: str = "",
         caller: str = "",

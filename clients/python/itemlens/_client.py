@@ -60,7 +60,7 @@ class Client(BlockingUnderstand, BlockingCatalog, BlockingUpload):
         target: str = "localhost:50051",
         *,
         timeout: float = 30.0,
-        retry: Retry = Retry(),  # noqa: B008, it is frozen
+        retry: Retry = Retry(),
         collection: str = "default",
         space: str = "",
         caller: str = "",

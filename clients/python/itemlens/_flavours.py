@@ -43,7 +43,7 @@ def blocking(operation: Callable[Concatenate[Session, P], Steps[T]]) -> Callable
     def method(self: Blocking, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self._run(operation(self._session, *args, **kwargs))
 
-    method.__signature__ = _signature(operation)  # type: ignore[attr-defined]
+    vars(method)["__signature__"] = _signature(operation)
     return method
 
 
@@ -56,7 +56,7 @@ def awaited(
     async def method(self: Awaited, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._run(operation(self._session, *args, **kwargs))
 
-    method.__signature__ = _signature(operation)  # type: ignore[attr-defined]
+    vars(method)["__signature__"] = _signature(operation)
     return method
 
 

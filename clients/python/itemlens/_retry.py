@@ -42,6 +42,8 @@ class Retry:
             return None
         if "message larger than max" in error.message:  # gRPC's own RESOURCE_EXHAUSTED; waiting does not help
             return None
+        if error.details.reason == "STORAGE_FULL":  # RESOURCE_EXHAUSTED, too; somebody must free disk space
+            return None
         if not repeatable and isinstance(error, Unavailable):
             return None
         # The bound on the exponent prevents a float overflow.

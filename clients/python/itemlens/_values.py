@@ -61,10 +61,9 @@ def strings(values: object, field: str) -> list[str]:
 
 def listed(values: object, field: str) -> list[Any]:
     """Return the elements of an iterable as a list."""
-    try:
-        return list(values)  # type: ignore[call-overload, no-any-return]
-    except TypeError:
-        raise TypeError(f"{field} must be a list, not a {type(values).__name__}") from None
+    if not isinstance(values, Iterable):
+        raise TypeError(f"{field} must be a list, not a {type(values).__name__}")
+    return list(values)
 
 
 def number(value: object, field: str) -> float:

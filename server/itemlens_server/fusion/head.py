@@ -161,7 +161,7 @@ class Head:
 
     def save(self, path: Path) -> None:
         """Write the arrays and weights to `path` (.npz)."""
-        arrays: dict[str, np.ndarray[Any, Any]] = {}
+        arrays: dict[str, Any] = {}
         about: dict[str, Any] = {
             "channels": [],
             "behaviour_lambda": self.behaviour_lambda,
@@ -182,7 +182,7 @@ class Head:
             for question, k in self.questions.items()
         }
         arrays["about"] = np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8)
-        np.savez(path, **arrays)  # type: ignore[arg-type]
+        np.savez(path, **arrays)
 
     @staticmethod
     def load(path: Path) -> Head:

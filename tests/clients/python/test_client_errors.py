@@ -271,6 +271,11 @@ def test_a_message_that_is_too_large_is_not_sent_again() -> None:
     assert Retry().wait(1, error) is None
 
 
+def test_a_full_store_is_not_retried() -> None:
+    details = itemlens.ErrorDetails(reason="STORAGE_FULL", retry_seconds=None)
+    assert itemlens.Retry().wait(1, itemlens.Overloaded("the store cannot grow", details=details)) is None
+
+
 @pytest.mark.parametrize("settings", [{"attempts": 0}, {"initial": -1}, {"maximum": -1}, {"multiplier": 0.5}])
 def test_settings_of_retry_are_checked(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="Retry needs"):

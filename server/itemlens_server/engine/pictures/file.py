@@ -6,7 +6,7 @@ import io
 import warnings
 import zlib
 
-from PIL import AvifImagePlugin, Image, ImageFile, features
+from PIL import AvifImagePlugin, Image, ImageFile, TiffImagePlugin, features
 
 from itemlens_server.engine.pictures import avif, jpeg, png, tiff
 from itemlens_server.engine.pictures.errors import PictureError
@@ -122,7 +122,7 @@ class PictureFile:
         total = decoded + pixels * _DECODER_BYTES_PER_PIXEL.get(image.format or "", 0)
         if self._jpeg is not None:
             total += self._jpeg.coefficient_bytes
-        if image.format == "TIFF":
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
             total += _tiff_bytes(image, decoded)
         if _run_length(image):
             total += 3 * pixels
@@ -192,9 +192,9 @@ def _checksum(image: Image.Image) -> int:
     return checksum
 
 
-def _tiff_bytes(image: Image.Image, decoded: int) -> int:
+def _tiff_bytes(image: TiffImagePlugin.TiffImageFile, decoded: int) -> int:
     """Return the memory of a TIFF besides its pixels: one strip or tile, and a copy if Pillow rotates it, bytes."""
-    tags = image.tag_v2  # type: ignore[attr-defined]
+    tags = image.tag_v2
     samples = tags.get(_SAMPLES, 1)
     bits = max(tags.get(_BITS, (1,)))
     width, height = tags.get(_TILE_WIDTH, image.width), tags.get(_TILE_LENGTH, 0)

@@ -26,7 +26,7 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 def callable_of(graph: TextGraph, padded: bool) -> Callable[..., Arrays]:
     encode = graph.padded if padded else graph.grouped
 
-    @batch  # type: ignore[untyped-decorator]
+    @batch
     def infer(texts: np.ndarray[Any, Any]) -> Arrays:
         return {"vectors": encode([text.decode() for text in texts[:, 0]])}
 
