@@ -14,6 +14,8 @@ from pathlib import Path
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+# The end of a folder's name while another takes its place. Unmistakable, because folders with it are deleted.
+_REPLACED = ".itemlens-replaced"
 # Errors of a kernel or file system that cannot exchange two folders.
 _NOT_SUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EXDEV)
 
@@ -55,8 +57,8 @@ def remove_leftovers(parent: Path, prefixes: Sequence[str]) -> None:
                 shutil.rmtree(work, ignore_errors=True)
             finally:
                 os.close(descriptor)
-    for aside in parent.glob(".*.old"):
-        target = parent / aside.name.removeprefix(".").removesuffix(".old")
+    for aside in parent.glob(f".*{_REPLACED}"):
+        target = parent / aside.name.removeprefix(".").removesuffix(_REPLACED)
         with suppress(OSError):
             if target.exists():
                 shutil.rmtree(aside)
@@ -68,7 +70,7 @@ def publish(work: Path, target: Path) -> None:
     """Move the folder `work` to `target`, in the same file system, after all its contents are on disk.
 
     An existing `target` is exchanged with it atomically and then deleted. On a file system that cannot exchange, it is
-    first moved to `.TARGET.old`, from where `remove_leftovers` restores it after a crash.
+    first moved aside, from where `remove_leftovers` restores it after a crash.
     """
     for folder, _, files in os.walk(work):
         for name in files:
@@ -99,7 +101,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 def _replace(work: Path, target: Path) -> None:
     """Move `target` aside and `work` in its place. If that fails, restore `target`."""
-    aside = target.with_name(f".{target.name}.old")
+    aside = target.with_name(f".{target.name}{_REPLACED}")
     shutil.rmtree(aside, ignore_errors=True)
     target.rename(aside)
     try:

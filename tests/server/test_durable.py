@@ -105,10 +105,16 @@ class TestLeftovers:
 
     def test_of_a_published_folder_the_old_one_goes(self, tmp_path: Path) -> None:
         fill(tmp_path / "target", "new")
-        fill(tmp_path / ".target.old", "old")
+        fill(tmp_path / ".target.itemlens-replaced", "old")
         durable.remove_leftovers(tmp_path, [])
         assert [path.name for path in tmp_path.iterdir()] == ["target"]
         assert content(tmp_path / "target") == "new"
+
+    def test_of_others_stay(self, tmp_path: Path) -> None:
+        for name in ("target", ".target.old"):
+            fill(tmp_path / name, name)
+        durable.remove_leftovers(tmp_path, [".fit-"])
+        assert {path.name for path in tmp_path.iterdir()} == {"target", ".target.old"}
 
     def test_of_a_folder_that_is_not_there_are_none(self, tmp_path: Path) -> None:
         durable.remove_leftovers(tmp_path / "missing", [".fit-"])

@@ -26,7 +26,9 @@ def rewrite(models: Path, space: str, **changes: str) -> None:
 
 
 class TestFolders:
-    @pytest.mark.parametrize("name", [".fit-abcd", ".export-abcd", ".sp-0123456789abcdef.old", "copy of it"])
+    @pytest.mark.parametrize(
+        "name", [".fit-abcd", ".export-abcd", ".sp-0123456789abcdef.itemlens-replaced", "copy of it"]
+    )
     def test_only_those_named_by_an_id_are_spaces(self, models: Path, tiny: Tiny, name: str) -> None:
         shutil.copytree(models / tiny.fitted, models / name)
         rewrite(models, name, created="2100-01-01T00:00:00+00:00")
