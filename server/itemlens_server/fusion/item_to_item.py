@@ -87,14 +87,19 @@ class ItemToItem:
         rows = list(dict.fromkeys(self.rows[i] for i in past if i in self.rows))
         there = list(dict.fromkeys([*rows, *(self.rows[i] for i in item_ids if i in self.rows)]))
         numbers = np.full(len(self.item_ids), -1, np.int32)
-        numbers[there] = np.arange(len(there))
-        entries = [self._entries(row) for row in rows]
-        owners = np.repeat(np.arange(len(rows)), [e.stop - e.start for e in entries])
-        columns = numbers[np.concatenate([numbers[:0], *(self.table.indices[e] for e in entries)])]
-        data = np.concatenate([self.table.data[:0], *(self.table.data[e] for e in entries)])
+        numbers[there] = np.arange(len(there), dtype=np.int32)
+        taken = np.asarray(rows, np.int64)
+        begins = self.table.indptr[taken]
+        sizes = self.table.indptr[taken + 1] - begins
+        owners = np.repeat(np.arange(len(rows)), sizes)
+        at = np.arange(len(owners)) + np.repeat(begins - (np.cumsum(sizes) - sizes), sizes)
+        columns = numbers[self.table.indices[at]]
         kept = columns >= 0
-        ends = np.cumsum(np.bincount(owners[kept], minlength=len(there)))
-        table = sparse.csr_matrix((data[kept], columns[kept], np.append(0, ends)), (len(there), len(there)))
+        starts = np.zeros(len(there) + 1, np.int32)
+        np.cumsum(np.bincount(owners[kept], minlength=len(there)), out=starts[1:])
+        table = sparse.csr_matrix(
+            (self.table.data[at[kept]], columns[kept], starts), (len(there), len(there))
+        )
         return replace(self, item_ids=tuple(self.item_ids[row] for row in there), table=table)
 
     def save(self, path: Path) -> None:
