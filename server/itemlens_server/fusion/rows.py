@@ -43,13 +43,10 @@ class View:
 
     def positions(self, labels: Ints) -> Ints:
         """Return the positions of `labels` in the arrays, without labels that are not there (any more)."""
-        positions = np.searchsorted(self.labels, labels)
-        positions = (
-            positions[positions < len(self.labels)]
-            if len(labels) == 0
-            else np.minimum(positions, len(self.labels) - 1)
-        )
-        return positions[self.labels[positions] == labels] if len(self.labels) else np.zeros(0, np.int64)
+        if not len(self.labels):
+            return np.zeros(0, np.int64)
+        positions = np.minimum(np.searchsorted(self.labels, labels), len(self.labels) - 1)
+        return np.asarray(positions[self.labels[positions] == labels])
 
 
 class Rows:
