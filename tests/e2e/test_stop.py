@@ -27,8 +27,9 @@ DRAIN = 100_000
 # The command line in a process in which `app.Server` never finishes starting.
 STARTING = """
 import sys, threading
-from itemlens_server import app, stop_signals
+from itemlens_server import stop_signals
 stop_signals.StopSignals.block()
+from itemlens_server import app
 def start(*_):
     print("starting", file=sys.stderr, flush=True)
     threading.Event().wait()

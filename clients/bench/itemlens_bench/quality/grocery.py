@@ -56,7 +56,7 @@ def measure(asking: Asking, *, data: Grocery, fit: Fit | None, seed: int, querie
     space = asking.client.space(fit_and_move(asking, PHOTOS, (ITEMS, SHOTS), fit))
     words, image = space.first(ChannelKind.TEXT), space.first(ChannelKind.IMAGE)
     ids = [item.item_id for item in data.items]
-    further = f"{ITEMS}, fitted with {len(data.train):,} further photos"
+    further = ITEMS if fit is None else f"{ITEMS}, fitted with {len(data.train):,} further photos"
     rows += _photo_rows(asking, further, ITEMS, photos, raw[ITEMS], seed, {5: 0.64}, least_difference=-0.03)
     rows += _photo_rows(asking, PHOTOS, PHOTOS, photos, raw[PHOTOS], seed, {1: 0.60, 5: 0.90})
     text_falls = deletion.texts(asking, ids, ITEMS, words, (image,), seed)
