@@ -9,13 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import get_lapack_funcs
 
 from .rows import Floats
 
+F = TypeVar("F", np.float32, np.float64)
+
 WINDOW = 50
 DECAY = 0.9
+BLOCK = 1024
+"""Rows that are mirrored at a time."""
 LAMBDAS = (100.0, 300.0, 500.0, 1000.0, 2000.0, 3000.0)
 
 
@@ -75,11 +82,29 @@ def matrix(events: Sequence[Taken], items: Mapping[str, int]) -> Floats:
 
 def ease(x: Floats, regularisation: float) -> Floats:
     """B, float64 [items, items] with a zero diagonal. Row j is what having taken j says about the other items."""
-    gram = x.T @ x
-    p = np.linalg.inv(gram + regularisation * np.eye(len(gram)))
-    b = -p / np.diag(p)[None, :]
-    np.fill_diagonal(b, 0.0)
-    return np.asarray(b)
+    return from_gram(x.T @ x, regularisation)
+
+
+def from_gram(gram: NDArray[F], regularisation: float) -> NDArray[F]:
+    """B from the items' Gram matrix x' x, in its precision; in the memory of one copy.
+
+    Raises:
+        numpy.linalg.LinAlgError: the Gram matrix plus lambda is not positive definite.
+    """
+    cholesky, inverse = get_lapack_funcs(("potrf", "potri"), (gram,))
+    p = np.array(gram, order="F")
+    p[np.diag_indices_from(p)] += regularisation
+    p, failed = cholesky(p, lower=1, overwrite_a=1)
+    if failed:
+        raise np.linalg.LinAlgError(f"the Gram matrix plus {regularisation:g} is not positive definite")
+    p, _ = inverse(p, lower=1, overwrite_c=1)
+    for start in range(0, len(p), BLOCK):  # LAPACK fills the lower triangle only
+        p[:start, start : start + BLOCK] = p[start : start + BLOCK, :start].T
+        block = p[start : start + BLOCK, start : start + BLOCK]
+        block[:] = np.tril(block) + np.tril(block, -1).T
+    p /= -np.diag(p).copy()[None, :]
+    np.fill_diagonal(p, 0.0)
+    return np.asarray(p)
 
 
 def shares(history: Sequence[Taken], window: int = WINDOW, decay: float = DECAY) -> dict[str, float]:

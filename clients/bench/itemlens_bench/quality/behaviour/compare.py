@@ -1,0 +1,47 @@
+"""All yardsticks of a data set: each is tuned one step before the questions, and then asked them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from . import ease_lists, own_frequency, popularity, tifu_knn
+from .metrics import Places, places
+from .split import Split
+from .tuning import Figure, Yardstick, best
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A yardstick with the parameters that were chosen, and where it put the answers."""
+
+    name: str
+    yardstick: Yardstick
+    places: Places
+
+
+def measure(split: Split, figure: Figure, *, most: int = 2000, seed: int = 7) -> Iterator[Measured]:
+    """The yardsticks one by one. `figure` is what they are tuned for, on at most `most` questions of `split.earlier`.
+
+    Own frequency and its sum with EASE are for lists that may repeat what was had, TIFU-KNN for baskets.
+    """
+    tuning = split.earlier.sample(most, seed)
+
+    def measured(name: str, yardstick: Yardstick) -> Measured:
+        return Measured(name, yardstick, places(yardstick.fit(split), split))
+
+    yield measured("popularity", best(popularity.options(tuning), tuning, figure))
+    ease = ease_lists.tuned(tuning, figure)
+    yield measured("EASE", ease)
+    if not all(question.without_had for question in split.questions):
+        own = best(own_frequency.options(tuning), tuning, figure)
+        yield measured("own frequency", own)
+        yield measured("personal top frequency", own_frequency.OwnFrequency())
+        yield measured("own frequency + EASE", best(ease_lists.sums(tuning, own, ease), tuning, figure))
+    if _has_baskets(split):
+        yield measured("TIFU-KNN", best(tifu_knn.options(tuning), tuning, figure))
+
+
+def _has_baskets(split: Split) -> bool:
+    known = split.events
+    return bool((known.basket[1:] == known.basket[:-1]).any())
