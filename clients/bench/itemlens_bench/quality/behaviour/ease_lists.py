@@ -6,12 +6,13 @@ decay ** place from the newest, the last `window` different ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import groupby, product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from ..ease import from_gram
 from .histories import decayed, taken
@@ -28,11 +29,12 @@ WEIGHTS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 @dataclass(frozen=True)
 class Ease:
-    """`window` None: the whole history."""
+    """`window` None: the whole history. `by_kind`: its events count by the server's weights of event types."""
 
     regularisation: float = 300.0
     window: int | None = None
     decay: float = 1.0
+    by_kind: bool = False
 
     def table(self, split: Split) -> NDArray[np.float32]:
         """B; float32 [items, items]."""
@@ -47,25 +49,32 @@ class Ease:
         """`fit` with B computed already."""
 
         def scores(questions: Sequence[Question]) -> NDArray[np.floating]:
-            return np.asarray(decayed(split, questions, self.window, self.decay) @ table)
+            return np.asarray(self._history(split, questions) @ table)
 
         return scores
+
+    def _history(self, split: Split, questions: Sequence[Question]) -> sparse.csr_array:
+        return decayed(split, questions, self.window, self.decay, self.by_kind)
 
 
 def tuned(split: Split, figure: Figure, lambdas: Sequence[float] = LAMBDAS) -> Ease:
     """Lambda with the whole history and with the newest items, then all windows and decays with that lambda."""
-    first = best(_options(split, lambdas, ((None, 1.0), (50, 0.9))), split, figure)
-    return best(_options(split, (first.regularisation,), tuple(product(WINDOWS, DECAYS))), split, figure)
+    first = best(
+        _with_tables(split, (Ease(x, *last) for x in lambdas for last in ((None, 1.0), (50, 0.9)))),
+        split,
+        figure,
+    )
+    kinds = (False, True) if len(np.unique(split.events.kind)) > 1 else (False,)
+    histories = (Ease(first.regularisation, *history) for history in product(WINDOWS, DECAYS, kinds))
+    return best(_with_tables(split, histories), split, figure)
 
 
-def _options(
-    split: Split, lambdas: Sequence[float], histories: Sequence[tuple[int | None, float]]
-) -> Iterator[tuple[Ease, Scores]]:
-    """All combinations; B is computed once for each lambda."""
-    for regularisation in lambdas:
-        table = Ease(regularisation).table(split)
-        for window, decay in histories:
-            option = Ease(regularisation, window, decay)
+def _with_tables(split: Split, options: Iterable[Ease]) -> Iterator[tuple[Ease, Scores]]:
+    """The options with their scores; B is computed once for options in a row that have the same lambda."""
+    for _, same in groupby(options, key=lambda option: option.regularisation):
+        table = None
+        for option in same:
+            table = option.table(split) if table is None else table
             yield option, option.with_table(split, table)
 
 

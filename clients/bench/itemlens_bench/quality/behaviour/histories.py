@@ -7,8 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
+from ..movies import TYPE_WEIGHTS
 from ..rows import Floats
 from .split import Events, Ids, Question, Split
+
+KIND_WEIGHTS = {str(kind): weight for kind, weight in TYPE_WEIGHTS.items()}
 
 
 def taken(split: Split) -> sparse.csr_array:
@@ -36,25 +39,30 @@ def basket_ages(events: Events) -> Ids:
     return np.asarray(last - number)
 
 
-def newest_first(split: Split, question: Question, window: int | None) -> Ids:
-    """The user's last `window` different items at the time of the question, or all of them, the newest first."""
-    had = np.concatenate([split.events.of(question.user).item, question.since.item])[::-1]
-    _, first = np.unique(had, return_index=True)
-    return had[np.sort(first)][:window]
+def newest_first(split: Split, question: Question, window: int | None, by_kind: bool) -> tuple[Ids, Floats]:
+    """The user's last `window` different items at the time of the question, or all of them, the newest first.
+
+    With them the weight of each: that of the kind of its events (the largest), or 1 without `by_kind`.
+    """
+    past = split.events.of(question.user)
+    had = np.concatenate([past.item, question.since.item])[::-1]
+    items, first, number = np.unique(had, return_index=True, return_inverse=True)
+    weight = np.ones(len(items))
+    if by_kind:
+        kinds = np.concatenate([past.kind, question.since.kind])[::-1]
+        weight[:] = 0.0
+        np.maximum.at(weight, number, np.asarray([KIND_WEIGHTS.get(kind, 0.0) for kind in kinds.tolist()]))
+    order = np.argsort(first)[:window]
+    return items[order], weight[order]
 
 
 def decayed(
-    split: Split, questions: Sequence[Question], window: int | None, decay: float
+    split: Split, questions: Sequence[Question], window: int | None, decay: float, by_kind: bool
 ) -> sparse.csr_array:
-    """`decay` ** place of each question's last `window` different items; float32 [questions, items]."""
-    histories = [newest_first(split, question, window) for question in questions]
-    sizes = np.asarray([len(history) for history in histories])
+    """Weight * `decay` ** place of each question's last `window` different items; float32 [questions, items]."""
+    histories = [newest_first(split, question, window, by_kind) for question in questions]
+    items, weights = (np.concatenate(part) for part in zip(*histories, strict=True))
+    sizes = np.asarray([len(history) for history, _ in histories])
     place = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return sparse.csr_array(
-        (
-            (decay**place).astype(np.float32),
-            np.concatenate(histories),
-            np.r_[0, np.cumsum(sizes)],
-        ),
-        (len(questions), len(split.items)),
-    )
+    values = (weights * decay**place).astype(np.float32)
+    return sparse.csr_array((values, items, np.r_[0, np.cumsum(sizes)]), (len(questions), len(split.items)))

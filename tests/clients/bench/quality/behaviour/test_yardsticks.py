@@ -70,6 +70,14 @@ def test_a_history_goes_up_to_the_question() -> None:
     assert Ease(1.0, window=1).fit(known)([question]) == pytest.approx(np.asarray([[1 / 2, 0]]))
 
 
+def test_a_history_can_count_by_kind_of_event() -> None:
+    # EASE of {0, 1}, {0} as above; user 0 bought 0 after viewing it and viewed 1 only: 1 and .2.
+    known = split([[[0], [1]], [[0]]], 2)
+    seen = events([0, 0, 0, 1], [0, 0, 1, 0], [0, 1, 2, 0], kind=["view", "purchase", "view", "purchase"])
+    scores = Ease(1.0, by_kind=True).fit(replace(known, events=seen))([ask(0)])
+    assert scores == pytest.approx(np.asarray([[0.2 / 2, 1 / 3]]))
+
+
 def test_own_frequency_and_ease_are_added() -> None:
     known = split([[[0], [1]], [[0]]], 2)
     own, ease = OwnFrequency(0.5, fill=False), Ease(1.0)
