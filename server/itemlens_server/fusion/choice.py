@@ -87,6 +87,19 @@ class ChoiceSets:
         x = np.ascontiguousarray(self.x[:, np.asarray(columns)])
         return ChoiceSets(x, self.offsets, self.chosen, self.log_q)
 
+    @staticmethod
+    def joined(parts: Sequence[ChoiceSets]) -> ChoiceSets:
+        """Return the sets of several collections of sets with the same columns."""
+        ends = np.cumsum([0, *(len(part.x) for part in parts)])
+        offsets = [part.offsets[1:] + end for part, end in zip(parts, ends, strict=False)]
+        log_q = [np.zeros(len(p.x), np.float32) if p.log_q is None else p.log_q for p in parts]
+        return ChoiceSets(
+            np.concatenate([part.x for part in parts]),
+            np.concatenate([[0], *offsets]).astype(np.int64),
+            np.concatenate([part.chosen for part in parts]),
+            np.concatenate(log_q),
+        )
+
     def chunks(self) -> Iterator[tuple[slice, slice]]:
         """Yield the sets and the rows of pieces that fit the processor's cache."""
         start = 0

@@ -1,0 +1,235 @@
+"""Weights of searches: what the words and pictures of a question say about which item is meant, in nats.
+
+A search is a choice among the items (`choice`). Each channel c of the question adds
+
+    w_c cos_c + b_c  for an item with content in c,      w_c r_c cos'_c + b'_c  for one whose block is imputed,
+
+and nothing for an item with neither. b = -w theta, so theta and theta' are the cosines from which on a block speaks for
+its item. Each mix of channels has weights of its own, since words and a picture of the same item say partly the same.
+
+Every question is asked twice: of the catalogue as it is, and of one where a channel of the question is hidden from a
+random half of the items. The second makes items with and without the channel comparable, and shows what r is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from itemlens_server.fusion.channel_data import Bools, Ints, item_units
+from itemlens_server.fusion.choice import ChoiceSets, Fitted, choose_l2, fit_choices
+from itemlens_server.fusion.head import Array, ChannelWeights, HeadChannel, search_question, unit
+from itemlens_server.fusion.held_out import Floats, Trial
+from itemlens_server.fusion.sampling import sample_candidates
+
+AT_ONCE = 64
+"""Questions that are scored together: a matrix of cosines has this many rows."""
+SLICE = 3
+"""The questions about one of this many items are kept back for the choice of l2."""
+MINIMUM_KEPT_BACK = 20
+"""With fewer items kept back, the largest l2 is taken: the weights stay near those without data."""
+L2S = (0.1, 1.0, 10.0, 100.0)
+SMALLEST_SCALE = 0.1
+_OWN, _PRESENT, _GUESS, _IMPUTED = range(4)
+_COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class SearchFit:
+    """The weights of one mix of channels.
+
+    question: its name in the head. channels, errors: weights and their standard errors by channel; the errors of the
+    thresholds are those of b / w with w fixed. nll, null_nll: nats a question with the weights, and with none.
+    """
+
+    question: str
+    channels: Mapping[str, ChannelWeights]
+    errors: Mapping[str, ChannelWeights]
+    nll: float
+    null_nll: float
+    l2: float
+    questions: int
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Choice sets of one mix with the columns _OWN, _PRESENT, _GUESS and _IMPUTED of each channel; the item that each
+    set asks for."""
+
+    sets: ChoiceSets
+    targets: Ints
+
+
+def fit_search(
+    channels: Mapping[str, HeadChannel],
+    trials: Sequence[Trial],
+    priors: Mapping[str, ChannelWeights],
+    seed: int = 0,
+) -> tuple[dict[str, float], list[SearchFit]]:
+    """Return r by channel, for those with predictors, and the weights of every mix of channels.
+
+    channels: with predictors that do not know the targets of the trials. trials: their questions must have all these
+    channels. priors: the weights without any data, which l2 pulls towards.
+    """
+    asked = {mix: _ask(channels, trials, mix, priors, seed) for mix in mixes(channels)}
+    scales = {
+        name: _scale(asked[name,].sets, priors[name], channel.imputed_scale)
+        for name, channel in channels.items()
+        if channel.predictors
+    }
+    return scales, [_weights(mix, some, scales, priors) for mix, some in asked.items()]
+
+
+def mixes(names: Mapping[str, object] | Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the mixes of channels to fit weights for: each alone, all pairs, and all together."""
+    ordered = sorted(names)
+    sizes = sorted({1, 2, len(ordered)})
+    return [mix for size in sizes for mix in combinations(ordered, size)]
+
+
+def _ask(
+    channels: Mapping[str, HeadChannel],
+    trials: Sequence[Trial],
+    mix: tuple[str, ...],
+    priors: Mapping[str, ChannelWeights],
+    seed: int,
+) -> _Asked:
+    made: list[ChoiceSets] = []
+    targets: list[Ints] = []
+    for number, trial in enumerate(trials):
+        rng = np.random.default_rng((seed, number))
+        blocks = {name: item_units(c, trial.data[name], trial.items) for name, c in channels.items()}
+        pairs = [_Pair.of(channels[name], blocks, trial, priors[name], rng) for name in mix]
+        for start in range(0, len(trial.targets), AT_ONCE):
+            questions = np.arange(start, min(start + AT_ONCE, len(trial.targets)))
+            for hidden in range(-1, len(mix) if len(channels) > 1 else 0):
+                # Of the questions with a hidden channel, each has one channel of the mix hidden in turn.
+                some = questions if hidden < 0 else questions[questions % len(mix) == hidden]
+                if len(some):
+                    columns = [pair.columns(some, n == hidden) for n, pair in enumerate(pairs)]
+                    lists = [m for pair, c in zip(pairs, columns, strict=True) for m in pair.lists(c)]
+                    blend = sum(pair.prior(c) for pair, c in zip(pairs, columns, strict=True))
+                    sample = sample_candidates([*lists, np.asarray(blend)], trial.targets[some], seed + start)
+                    made.append(sample.sets([matrix for c in columns for matrix in c]))
+                    targets.append(trial.numbers[trial.targets[some]])
+    return _Asked(ChoiceSets.joined(made), np.concatenate(targets))
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A channel's questions and its own and imputed blocks in one trial. half: the items that it is hidden from in
+    every second asking."""
+
+    channel: HeadChannel
+    queries: Array
+    own: Array
+    has: Bools
+    guess: Array
+    guessed: Bools
+    half: Bools
+    weights: ChannelWeights
+
+    @staticmethod
+    def of(
+        channel: HeadChannel,
+        blocks: Mapping[str, tuple[Array, Bools]],
+        trial: Trial,
+        weights: ChannelWeights,
+        rng: np.random.Generator,
+    ) -> _Pair:
+        own, has = blocks[channel.name]
+        total, guessed = np.zeros_like(own), np.zeros(len(own), bool)
+        for source, w in channel.predictors.items():
+            total += blocks[source][0] @ w
+            guessed |= blocks[source][1]
+        queries = unit(channel.project(trial.queries[channel.name]))
+        return _Pair(channel, queries, own, has, unit(total), guessed, rng.random(len(own)) < 0.5, weights)
+
+    def columns(self, questions: Ints, hidden: bool) -> list[Array]:
+        """Return the columns, float32 [questions, items] each."""
+        present = self.has & ~self.half if hidden else self.has
+        imputed = self.guessed & ~present
+        q = self.queries[questions]
+        flags = [np.repeat(flag[None].astype(np.float32), len(q), axis=0) for flag in (present, imputed)]
+        return [(q @ self.own.T) * present, flags[0], (q @ self.guess.T) * imputed, flags[1]]
+
+    def lists(self, columns: Sequence[Array]) -> list[Array]:
+        """Return the rankings that candidates are taken from: the items with their own block, those with an imputed
+        one."""
+        ranked = [np.where(columns[_PRESENT] > 0, columns[_OWN], -1.0)]
+        if self.channel.predictors:
+            ranked.append(np.where(columns[_IMPUTED] > 0, columns[_GUESS], -1.0))
+        return ranked
+
+    def prior(self, columns: Sequence[Array]) -> Array:
+        """Return the evidence by the weights without data."""
+        w = self.weights
+        own = columns[_OWN] - np.float32(w.threshold) * columns[_PRESENT]
+        scale = np.float32(self.channel.imputed_scale)
+        guess = scale * columns[_GUESS] - np.float32(w.imputed_threshold) * columns[_IMPUTED]
+        return np.asarray(np.float32(w.weight) * (own + guess), np.float32)
+
+
+def _scale(sets: ChoiceSets, prior: ChannelWeights, scale: float) -> float:
+    """Return r = w' / w of a channel, with separate weights of the own and the imputed cosine."""
+    w = prior.weight
+    centre = np.array([w, -w * prior.threshold, scale * w, -w * prior.imputed_threshold])
+    fitted = fit_choices(sets, prior=centre, nonnegative=[True, False, True, False])
+    if fitted.weights[_OWN] <= 0:
+        return scale
+    return float(np.clip(fitted.weights[_GUESS] / fitted.weights[_OWN], SMALLEST_SCALE, 1.0).round(3))
+
+
+def _weights(
+    mix: tuple[str, ...],
+    asked: _Asked,
+    scales: Mapping[str, float],
+    priors: Mapping[str, ChannelWeights],
+) -> SearchFit:
+    x = asked.sets.x.reshape(len(asked.sets.x), len(mix), _COLUMNS)
+    r = np.array([scales.get(name, 0.0) for name in mix], np.float32)
+    tied = np.stack([x[..., _OWN] + r * x[..., _GUESS], x[..., _PRESENT], x[..., _IMPUTED]], axis=2)
+    sets = replace(asked.sets, x=tied.reshape(len(x), -1))
+    prior = np.concatenate(
+        [
+            [p.weight, -p.weight * p.threshold, -p.weight * p.imputed_threshold]
+            for p in map(priors.get, mix)
+            if p
+        ]
+    )
+    nonnegative = [True, False, False] * len(mix)
+    kept_back = asked.targets % SLICE == 0
+    l2 = max(L2S)
+    if len(np.unique(asked.targets[kept_back])) >= MINIMUM_KEPT_BACK and not kept_back.all():
+        train, held_out = sets.take(~kept_back), sets.take(kept_back)
+        l2, _ = choose_l2(train, held_out, L2S, prior=prior, nonnegative=nonnegative)
+    fitted = fit_choices(sets, l2, prior=prior, nonnegative=nonnegative)
+    return SearchFit(
+        search_question(dict.fromkeys(mix)),
+        dict(zip(mix, _by_channel(fitted.weights), strict=True)),
+        dict(zip(mix, _errors(fitted), strict=True)),
+        fitted.nll,
+        fitted.null_nll,
+        l2,
+        len(sets),
+    )
+
+
+def _by_channel(weights: Floats) -> list[ChannelWeights]:
+    """Return w, theta = -b / w and theta' = -b' / w by channel."""
+    made = []
+    for w, present, imputed in weights.reshape(-1, 3).tolist():
+        made.append(ChannelWeights(w, -present / w, -imputed / w) if w > 0 else ChannelWeights(0.0, 0.0, 0.0))
+    return made
+
+
+def _errors(fitted: Fitted) -> list[ChannelWeights]:
+    made = []
+    weights, errors = fitted.weights.reshape(-1, 3).tolist(), fitted.standard_errors.reshape(-1, 3).tolist()
+    for (weight, _, _), (w, present, imputed) in zip(weights, errors, strict=True):
+        divisor = weight if weight > 0 else np.inf
+        made.append(ChannelWeights(w, present / divisor, imputed / divisor))
+    return made
