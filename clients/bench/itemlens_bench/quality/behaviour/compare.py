@@ -39,7 +39,7 @@ def measure(split: Split, figure: Figure, *, most: int = 2000, seed: int = 7) ->
         yield measured("personal top frequency", own_frequency.OwnFrequency())
         yield measured("own frequency + EASE", best(ease_lists.sums(tuning, own, ease), tuning, figure))
     if _has_baskets(split):
-        yield measured("TIFU-KNN", best(tifu_knn.options(tuning), tuning, figure))
+        yield measured("TIFU-KNN", tifu_knn.tuned(tuning, figure))
 
 
 def _has_baskets(split: Split) -> bool:

@@ -24,7 +24,7 @@ from .tuning import Figure, best
 LAMBDAS = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 WINDOWS = (5, 20, 50, 200, None)
 DECAYS = (1.0, 0.99, 0.95, 0.9, 0.8, 0.6)
-WEIGHTS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+WEIGHTS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ own * the user's vector + (1 - own) * the mean vector of the `neighbours` neares
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,14 @@ from scipy import sparse
 from .histories import basket_ages, matrix
 from .metrics import Scores
 from .split import Ids, Question, Split
+from .tuning import Figure, best_with_value
 
-GROUPS = (3, 7, 14)
-WITHIN = (0.8, 0.9, 1.0)
-BETWEEN = (0.5, 0.7, 0.9, 1.0)
-NEIGHBOURS = (100, 300, 900)
+STEPS: Mapping[str, Sequence[Any]] = {
+    "group": (1, 2, 3, 5, 7, 10, 14),
+    "within": (0.7, 0.8, 0.9, 0.95, 1.0),
+    "between": (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0),
+}
+NEIGHBOURS = (30, 100, 300, 900)
 OWN = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
@@ -74,17 +77,39 @@ class TifuKnn:
         return self.own * own + (1.0 - self.own) * others
 
 
-def options(split: Split) -> Iterator[tuple[TifuKnn, Scores]]:
-    """The whole grid. Options that differ only in `neighbours` and `own` share vectors and distances."""
+def tuned(split: Split, figure: Figure) -> TifuKnn:
+    """One parameter of the vectors after the other, from the defaults, until none gets better.
+
+    `neighbours` and `own` are chosen anew for each choice of the others, since they share vectors and distances.
+    """
     users = np.unique([question.user for question in split.questions])
-    for group, within, between in product(GROUPS, WITHIN, BETWEEN):
-        vectors = TifuKnn(group, within, between).vectors(split)
-        nearest, own = _nearest(vectors, users, max(NEIGHBOURS)), vectors[users].toarray()
-        for neighbours in NEIGHBOURS:
-            others = _means(vectors, nearest[:, :neighbours])
-            for share in OWN:
-                option = TifuKnn(group, within, between, neighbours, share)
-                yield option, option.prepared(users, own, others)
+
+    def value(option: TifuKnn) -> tuple[float, TifuKnn]:
+        return best_with_value(_same_vectors(split, users, option), split, figure)
+
+    found = value(TifuKnn())
+    tried = {replace(found[1], neighbours=0, own=0.0)}
+    improved = True
+    while improved:
+        improved = False
+        for name, choices in STEPS.items():
+            for choice in choices:
+                option = replace(found[1], **{name: choice}, neighbours=0, own=0.0)
+                if option not in tried:
+                    tried.add(option)
+                    if (other := value(option))[0] > found[0]:
+                        found, improved = other, True
+    return found[1]
+
+
+def _same_vectors(split: Split, users: Ids, option: TifuKnn) -> Iterator[tuple[TifuKnn, Scores]]:
+    vectors = option.vectors(split)
+    nearest, own = _nearest(vectors, users, max(NEIGHBOURS)), vectors[users].toarray()
+    for neighbours in NEIGHBOURS:
+        others = _means(vectors, nearest[:, :neighbours])
+        for share in OWN:
+            variant = replace(option, neighbours=neighbours, own=share)
+            yield variant, variant.prepared(users, own, others)
 
 
 def _nearest(vectors: sparse.csr_array, users: Ids, count: int) -> Ids:

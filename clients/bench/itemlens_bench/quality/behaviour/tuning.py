@@ -28,6 +28,11 @@ def best(options: Iterable[tuple[Y, Scores]], split: Split, figure: Figure) -> Y
 
     The options are fitted on `split.events`. They may come one by one, so that those that share work do it once.
     """
+    return best_with_value(options, split, figure)[1]
+
+
+def best_with_value(options: Iterable[tuple[Y, Scores]], split: Split, figure: Figure) -> tuple[float, Y]:
+    """`best`, after its mean figure."""
     chosen: tuple[float, Y] | None = None
     for option, scores in options:
         value = float(figure(places(scores, split)).mean())
@@ -35,4 +40,4 @@ def best(options: Iterable[tuple[Y, Scores]], split: Split, figure: Figure) -> Y
             chosen = value, option
     if chosen is None:
         raise ValueError("there are no options to choose from")
-    return chosen[1]
+    return chosen

@@ -110,7 +110,6 @@ def test_options_say_the_same_as_their_fit() -> None:
         list(popularity.options(known)),
         list(own_frequency.options(known)),
         list(ease_lists.sums(known, OwnFrequency(), Ease(1.0))),
-        list(tifu_knn.options(known))[::37],
     ]
     for grid in grids:
         options: list[tuple[popularity.Popularity, Scores]] = grid  # type: ignore[assignment]
@@ -131,6 +130,21 @@ def test_tuned_ease_is_not_worse_than_its_defaults() -> None:
     for regularisation in (1.0, 30.0):
         for window, decay in ((None, 1.0), (50, 0.9)):
             assert recall(tuned) >= recall(Ease(regularisation, window, decay))
+
+
+def test_tuned_tifu_is_not_worse_than_a_step_away() -> None:
+    rng = np.random.default_rng(0)
+    baskets = [[rng.permutation(9)[:3].tolist() for _ in range(1 + n % 5)] for n in range(30)]
+    known = split(baskets, 9, [ask(n, int(rng.integers(9))) for n in range(30)])
+
+    def recall(option: TifuKnn) -> float:
+        return float(places(option.fit(known), known).recall(2).mean())
+
+    tuned = tifu_knn.tuned(known, lambda p: p.recall(2))
+    assert recall(tuned) >= recall(TifuKnn(neighbours=100))
+    for name, choices in tifu_knn.STEPS.items():
+        assert all(recall(tuned) >= recall(replace(tuned, **{name: choice})) for choice in choices)
+    assert all(recall(tuned) >= recall(replace(tuned, own=own)) for own in tifu_knn.OWN)
 
 
 def test_the_best_option_is_chosen_and_the_first_of_equal_ones() -> None:
