@@ -19,7 +19,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 MAX_ITEMS = 10_000
 """Answers compete with at most this many items: the figures hardly change, and the fit's time has a bound."""
-QUESTIONS = 600
+QUESTIONS = 1000
 MOST_BY_ITEM = 8
 FEW_ITEMS = 300
 TIED = 1e-6

@@ -21,6 +21,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 MAX_DIMENSION = 512
 FLAGS = 2
+_AT_ONCE = 4096
 SHRINKAGE = 0.1
 """With n vectors, SHRINKAGE / n of the trace is added to each eigenvalue: few vectors tell little about small ones."""
 
@@ -40,13 +41,23 @@ class Directions:
     """Principal directions of one channel, computed once for all recipes and widths."""
 
     def __init__(self, name: str, data: ChannelData, items: int) -> None:
-        self._name, self._data, self._items = name, data, items
+        self._name, self._count = name, len(data.vectors)
+        n, dim = max(self._count, 1), data.vectors.shape[1]
+        moments, self._mean, item_mean = np.zeros((dim, dim)), np.zeros(dim), np.zeros(dim)
+        # Of an item with many pictures, each weighs less in the mean: the item counts once.
+        weights = 1.0 / np.bincount(data.owners, minlength=items)[data.owners]
+        for start in range(0, self._count, _AT_ONCE):
+            some = data.vectors[start : start + _AT_ONCE].astype(np.float64)
+            moments += some.T @ some / n
+            self._mean += some.sum(0) / n
+            item_mean += weights[start : start + _AT_ONCE] @ some
+        self._moments, self._item_mean = moments, item_mean / max(weights.sum(), 1e-12)
         self._spectra: dict[bool, tuple[Floats, Floats, Floats]] = {}
 
     def channel(self, recipe: Recipe, width: int) -> HeadChannel:
         """Return the channel with the `width` leading directions."""
         mean, values, directions = self._spectrum(recipe.centred)
-        sd = np.sqrt(values[:width] + SHRINKAGE / max(len(self._data.vectors), 1) * values.sum())
+        sd = np.sqrt(values[:width] + SHRINKAGE / max(self._count, 1) * values.sum())
         sd = np.where(sd > 0, sd, 1.0)  # no vector, or all are equal to the mean
         p = directions[:, :width] / sd**recipe.exponent
         return HeadChannel(self._name, mean.astype(np.float32), np.asarray(p, np.float32))
@@ -59,14 +70,12 @@ class Directions:
     def _spectrum(self, centred: bool) -> tuple[Floats, Floats, Floats]:
         """Return mu, and the eigenvalues and eigenvectors of the second moments, the largest first."""
         if centred not in self._spectra:
-            vectors = self._data.vectors.astype(np.float64)
-            mean = np.zeros(vectors.shape[1])
-            if centred:  # over items, so that one with many pictures counts once
-                counts = np.bincount(self._data.owners, minlength=self._items)
-                weights = 1.0 / counts[self._data.owners]
-                mean = weights @ vectors / max(weights.sum(), 1e-12)
-            vectors -= mean
-            values, directions = np.linalg.eigh(vectors.T @ vectors / max(len(vectors), 1))
+            mean = self._item_mean if centred else np.zeros_like(self._item_mean)
+            # The second moments of v - mean.
+            moments = (
+                self._moments - np.outer(self._mean, mean) - np.outer(mean, self._mean) + np.outer(mean, mean)
+            )
+            values, directions = np.linalg.eigh(moments)
             values, directions = np.maximum(values[::-1], 0.0), directions[:, ::-1]
             # The sign of an eigenvector is arbitrary. A fixed sign makes a fit repeatable.
             largest = directions[np.abs(directions).argmax(0), np.arange(len(directions))]

@@ -1,8 +1,8 @@
 """Choice of mu, P and the widths of all channels, on held-out questions of the collection itself.
 
-Each change must pay. A recipe replaces a simpler one only if its gain exceeds CLEAR standard errors. So the channels
-of a small catalogue, whose questions tell little, stay at the cosine of the raw vectors. Then numbers move between the
-channels while that improves the answers to all questions: by each channel alone, and by all of them.
+Each change must pay. A recipe replaces a simpler one only if its gain exceeds CLEAR standard errors and WORTH. So the
+channels of a small catalogue, whose questions tell little, stay at the cosine of the raw vectors. Then numbers move
+between the channels while that improves the answers to all questions: by each channel alone, and by all of them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from itemlens_server.fusion.held_out import Floats, Trial, asked_items, gains, p
 from itemlens_server.fusion.projection import MAX_DIMENSION, Directions, Recipe, equal_widths
 from itemlens_server.fusion.sampling import sample_candidates
 
-CLEAR = 3.0
+CLEAR = 2.5
 """Standard errors. Several recipes are tried, and a crop is an easier question than a photo taken elsewhere."""
+WORTH = 0.002
+"""Least gain of a recipe."""
 EXPONENTS = (0.5, 1.0)
 STEP = 64
 LOSS_WEIGHT = 5.0
@@ -70,7 +72,7 @@ def _recipe(
         nonlocal best, reference
         gained = _alone(trials, directions.channel(recipe, width))
         difference, error = paired_difference(gained, reference, groups)
-        taken = difference > CLEAR * error
+        taken = difference > max(CLEAR * error, WORTH)
         tried.append(Tried(name, str(recipe), difference, error, taken))
         if taken:
             best, reference = recipe, gained

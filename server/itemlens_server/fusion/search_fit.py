@@ -7,8 +7,9 @@ A search is a choice among the items (`choice`). Each channel c of the question 
 and nothing for an item with neither. b = -w theta, so theta and theta' are the cosines from which on a block speaks for
 its item. Each mix of channels has weights of its own, since words and a picture of the same item say partly the same.
 
-Every question is asked twice: of the catalogue as it is, and of one where a channel of the question is hidden from a
-random half of the items. The second makes items with and without the channel comparable, and shows what r is worth.
+Every question is asked twice, of the items that have all its channels: as they are, and with one of the channels hidden
+from a random half of them. The second makes items with and without the channel comparable, and shows what r is worth.
+(Items that lack the channel by nature are left out: none of them is ever the right answer of such a question.)
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from itertools import combinations
 import numpy as np
 
 from itemlens_server.fusion.channel_data import Bools, Ints, item_units
-from itemlens_server.fusion.choice import ChoiceSets, Fitted, choose_l2, fit_choices
+from itemlens_server.fusion.choice import ChoiceSets, choose_l2, fit_choices
 from itemlens_server.fusion.head import Array, ChannelWeights, HeadChannel, search_question, unit
 from itemlens_server.fusion.held_out import Floats, Trial
 from itemlens_server.fusion.sampling import sample_candidates
@@ -41,8 +42,9 @@ _COLUMNS = 4
 class SearchFit:
     """The weights of one mix of channels.
 
-    question: its name in the head. channels, errors: weights and their standard errors by channel; the errors of the
-    thresholds are those of b / w with w fixed. nll, null_nll: nats a question with the weights, and with none.
+    question: its name in the head. channels, errors: weights and their standard errors by channel. The error of theta
+    is that of b / w with w fixed, 0 if only theta' - theta matters; the error of theta' is that of theta' - theta.
+    nll, null_nll: nats a question with the weights, and with none.
     """
 
     question: str
@@ -102,6 +104,9 @@ def _ask(
     for number, trial in enumerate(trials):
         rng = np.random.default_rng((seed, number))
         blocks = {name: item_units(c, trial.data[name], trial.items) for name, c in channels.items()}
+        whole = np.flatnonzero(np.all([blocks[name][1] for name in mix], axis=0))
+        blocks = {name: (e[whole], has[whole]) for name, (e, has) in blocks.items()}
+        targets_here = np.searchsorted(whole, trial.targets)
         pairs = [_Pair.of(channels[name], blocks, trial, priors[name], rng) for name in mix]
         for start in range(0, len(trial.targets), AT_ONCE):
             questions = np.arange(start, min(start + AT_ONCE, len(trial.targets)))
@@ -112,7 +117,7 @@ def _ask(
                     columns = [pair.columns(some, n == hidden) for n, pair in enumerate(pairs)]
                     lists = [m for pair, c in zip(pairs, columns, strict=True) for m in pair.lists(c)]
                     blend = sum(pair.prior(c) for pair, c in zip(pairs, columns, strict=True))
-                    sample = sample_candidates([*lists, np.asarray(blend)], trial.targets[some], seed + start)
+                    sample = sample_candidates([*lists, np.asarray(blend)], targets_here[some], seed + start)
                     made.append(sample.sets([matrix for c in columns for matrix in c]))
                     targets.append(trial.numbers[trial.targets[some]])
     return _Asked(ChoiceSets.joined(made), np.concatenate(targets))
@@ -191,15 +196,10 @@ def _weights(
 ) -> SearchFit:
     x = asked.sets.x.reshape(len(asked.sets.x), len(mix), _COLUMNS)
     r = np.array([scales.get(name, 0.0) for name in mix], np.float32)
-    tied = np.stack([x[..., _OWN] + r * x[..., _GUESS], x[..., _PRESENT], x[..., _IMPUTED]], axis=2)
-    sets = replace(asked.sets, x=tied.reshape(len(x), -1))
-    prior = np.concatenate(
-        [
-            [p.weight, -p.weight * p.threshold, -p.weight * p.imputed_threshold]
-            for p in map(priors.get, mix)
-            if p
-        ]
-    )
+    known = x[..., _PRESENT] + x[..., _IMPUTED]
+    columns = np.stack([x[..., _OWN] + r * x[..., _GUESS], known, x[..., _IMPUTED]], axis=2)
+    sets = replace(asked.sets, x=columns.reshape(len(x), -1))
+    prior = np.concatenate([_coefficients(priors[name]) for name in mix])
     nonnegative = [True, False, False] * len(mix)
     kept_back = asked.targets % SLICE == 0
     l2 = max(L2S)
@@ -207,29 +207,43 @@ def _weights(
         train, held_out = sets.take(~kept_back), sets.take(kept_back)
         l2, _ = choose_l2(train, held_out, L2S, prior=prior, nonnegative=nonnegative)
     fitted = fit_choices(sets, l2, prior=prior, nonnegative=nonnegative)
-    return SearchFit(
-        search_question(dict.fromkeys(mix)),
-        dict(zip(mix, _by_channel(fitted.weights), strict=True)),
-        dict(zip(mix, _errors(fitted), strict=True)),
-        fitted.nll,
-        fitted.null_nll,
-        l2,
-        len(sets),
+    channels, errors = {}, {}
+    for n, name in enumerate(mix):
+        means = _mean_cosine(asked.sets, x[:, n])
+        channels[name], errors[name] = _thresholds(
+            fitted.weights[3 * n : 3 * n + 3], fitted.standard_errors[3 * n : 3 * n + 3], means
+        )
+    question = search_question(dict.fromkeys(mix))
+    return SearchFit(question, channels, errors, fitted.nll, fitted.null_nll, l2, len(sets))
+
+
+def _coefficients(weights: ChannelWeights) -> list[float]:
+    """Return w, b and b' - b."""
+    w = weights.weight
+    return [w, -w * weights.threshold, -w * (weights.imputed_threshold - weights.threshold)]
+
+
+def _thresholds(
+    coefficients: Floats, errors: Floats, mean_cosine: float
+) -> tuple[ChannelWeights, ChannelWeights]:
+    """Return w, theta and theta', and their errors, from w, b and b' - b.
+
+    If all items have an own or an imputed block, only the difference of the thresholds matters. Then theta is the mean
+    cosine, so that the channel adds 0 on average.
+    """
+    (w, b, change), (w_error, b_error, change_error) = coefficients.tolist(), errors.tolist()
+    if w <= 0:
+        return ChannelWeights(0.0, 0.0, 0.0), ChannelWeights(w_error, 0.0, 0.0)
+    theta = -b / w if b_error > 0 else mean_cosine
+    return ChannelWeights(w, theta, theta - change / w), ChannelWeights(
+        w_error, b_error / w, change_error / w
     )
 
 
-def _by_channel(weights: Floats) -> list[ChannelWeights]:
-    """Return w, theta = -b / w and theta' = -b' / w by channel."""
-    made = []
-    for w, present, imputed in weights.reshape(-1, 3).tolist():
-        made.append(ChannelWeights(w, -present / w, -imputed / w) if w > 0 else ChannelWeights(0.0, 0.0, 0.0))
-    return made
-
-
-def _errors(fitted: Fitted) -> list[ChannelWeights]:
-    made = []
-    weights, errors = fitted.weights.reshape(-1, 3).tolist(), fitted.standard_errors.reshape(-1, 3).tolist()
-    for (weight, _, _), (w, present, imputed) in zip(weights, errors, strict=True):
-        divisor = weight if weight > 0 else np.inf
-        made.append(ChannelWeights(w, present / divisor, imputed / divisor))
-    return made
+def _mean_cosine(sets: ChoiceSets, x: Array) -> float:
+    """Return the mean cosine of the questions to all items with an own block. Each row of the sample stands for 1 / q
+    items."""
+    stands_for = x[:, _PRESENT].astype(np.float64)
+    if sets.log_q is not None:
+        stands_for *= np.exp(-sets.log_q.astype(np.float64))
+    return float(stands_for @ x[:, _OWN] / max(stands_for.sum(), 1e-12))

@@ -79,12 +79,12 @@ class TestTrials:
 
 class TestTargets:
     def test_of_many_items_a_third_at_most_is_asked_for_once(self) -> None:
-        targets = draw_targets(np.ones(1500, bool), seed=0)
-        assert len(targets) == len(set(targets.tolist())) == 500
+        targets = draw_targets(np.ones(2400, bool), seed=0)
+        assert len(targets) == len(set(targets.tolist())) == 800
         assert len(draw_targets(np.ones(50_000, bool), seed=0)) == held_out.QUESTIONS
 
     def test_of_few_items_all_are_asked_for_several_times(self) -> None:
-        assert sorted(draw_targets(np.ones(81, bool), seed=0).tolist()) == sorted(list(range(81)) * 7)
+        assert sorted(draw_targets(np.ones(81, bool), seed=0).tolist()) == sorted(list(range(81)) * 8)
         assert len(draw_targets(np.zeros(9, bool), seed=0)) == 0
 
     def test_only_eligible_items_are_asked_for(self) -> None:

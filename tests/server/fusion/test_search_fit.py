@@ -101,6 +101,38 @@ def test_a_channel_whose_questions_tell_nothing_gets_next_to_no_weight() -> None
     assert both["image"].weight < 0.15 * both["text"].weight
 
 
+def test_where_every_item_is_known_or_predicted_a_channel_adds_nothing_on_average() -> None:
+    _, (trial,) = made()
+    for fit in fitted()[1].values():
+        for name, weights in fit.channels.items():
+            assert fit.errors[name].threshold == 0.0  # no item shows what a block is worth
+            assert fit.errors[name].imputed_threshold > 0.0
+            assert weights.threshold == pytest.approx(float(trial.cosines(RAW[name]).mean()), abs=0.01)
+
+
+def test_where_nothing_is_predicted_the_threshold_is_what_a_block_is_worth() -> None:
+    # An item without the block adds 0, and half of the right answers are such items.
+    _, some = made()
+    _, fits = fit_search(RAW, some, PRIORS)
+    for fit in fits:
+        for name, weights in fit.channels.items():
+            assert fit.errors[name].threshold > 0.0
+            assert weights.threshold > 0.1 + float(some[0].cosines(RAW[name]).mean())
+
+
+def test_items_that_lack_a_channel_by_nature_do_not_count_against_it() -> None:
+    # Most items have no picture. Those are never asked for, so that they must not pass for wrong answers.
+    channels, (trial,) = made()
+    pictures = trial.data["image"]
+    few = {**trial.data, "image": pictures.only(pictures.owners < 600)}
+    _, fits = fit_search(channels, [replace(trial, data=few)], PRIORS)
+    for fit in fits:
+        if "image" in fit.channels:
+            few_have, all_have = fit.channels["image"], fitted()[1][fit.question].channels["image"]
+            gap = all_have.threshold - all_have.imputed_threshold
+            assert few_have.threshold - few_have.imputed_threshold == pytest.approx(gap, abs=0.06)
+
+
 def test_one_channel_alone_is_fitted_too() -> None:
     data, queries = catalogue()
     some = trials({"text": data["text"]}, ITEMS, np.arange(ASKED), {"text": queries["text"]}, seed=0)
@@ -110,8 +142,6 @@ def test_one_channel_alone_is_fitted_too() -> None:
     assert fit.channels["text"].weight == pytest.approx(
         fitted()[1]["search:text"].channels["text"].weight, rel=0.3
     )
-    # All items have a text, so the data do not tell what its presence is worth.
-    assert fit.errors["text"].threshold == 0.0
 
 
 def test_few_questions_leave_the_weights_near_those_without_data() -> None:
