@@ -7,9 +7,10 @@ A search is a choice among the items (`choice`). Each channel c of the question 
 and nothing for an item with neither. b = -w theta, so theta and theta' are the cosines from which on a block speaks for
 its item. Each mix of channels has weights of its own, since words and a picture of the same item say partly the same.
 
-Every question is asked twice, of the items that have all its channels: as they are, and with one of the channels hidden
-from a random half of them. The second makes items with and without the channel comparable, and shows what r is worth.
-(Items that lack the channel by nature are left out: none of them is ever the right answer of such a question.)
+Every question is asked twice: of the items with all its channels, as they are; and of the items with all channels, with
+one of the question's channels hidden from a random half of them. The second makes items with and without the channel
+comparable, and shows what r is worth. (Items that lack a channel by nature would only pass for wrong answers: the right
+ones have all channels.)
 """
 
 from __future__ import annotations
@@ -104,23 +105,50 @@ def _ask(
     for number, trial in enumerate(trials):
         rng = np.random.default_rng((seed, number))
         blocks = {name: item_units(c, trial.data[name], trial.items) for name, c in channels.items()}
-        whole = np.flatnonzero(np.all([blocks[name][1] for name in mix], axis=0))
-        blocks = {name: (e[whole], has[whole]) for name, (e, has) in blocks.items()}
-        targets_here = np.searchsorted(whole, trial.targets)
-        pairs = [_Pair.of(channels[name], blocks, trial, priors[name], rng) for name in mix]
+        as_they_are = _Catalogue.of(channels, blocks, trial, mix, mix, priors, rng)
+        with_hidden = _Catalogue.of(channels, blocks, trial, mix, list(channels), priors, rng)
         for start in range(0, len(trial.targets), AT_ONCE):
-            questions = np.arange(start, min(start + AT_ONCE, len(trial.targets)))
-            for hidden in range(-1, len(mix) if len(channels) > 1 else 0):
-                # Of the questions with a hidden channel, each has one channel of the mix hidden in turn.
-                some = questions if hidden < 0 else questions[questions % len(mix) == hidden]
-                if len(some):
-                    columns = [pair.columns(some, n == hidden) for n, pair in enumerate(pairs)]
-                    lists = [m for pair, c in zip(pairs, columns, strict=True) for m in pair.lists(c)]
-                    blend = sum(pair.prior(c) for pair, c in zip(pairs, columns, strict=True))
-                    sample = sample_candidates([*lists, np.asarray(blend)], targets_here[some], seed + start)
-                    made.append(sample.sets([matrix for c in columns for matrix in c]))
-                    targets.append(trial.numbers[trial.targets[some]])
+            some = np.arange(start, min(start + AT_ONCE, len(trial.targets)))
+            made.append(as_they_are.sets(some, None, seed + start))
+            targets.append(trial.numbers[trial.targets[some]])
+            for n, name in enumerate(mix if len(channels) > 1 else ()):
+                # One channel of the mix after the other is hidden.
+                mine = some[some % len(mix) == n]
+                if len(mine):
+                    made.append(with_hidden.sets(mine, name, seed + start))
+                    targets.append(trial.numbers[trial.targets[mine]])
     return _Asked(ChoiceSets.joined(made), np.concatenate(targets))
+
+
+@dataclass(frozen=True)
+class _Catalogue:
+    """The items of a trial that have certain channels. targets: the right answers, as numbers of these items."""
+
+    pairs: Mapping[str, _Pair]
+    targets: Ints
+
+    @staticmethod
+    def of(
+        channels: Mapping[str, HeadChannel],
+        blocks: Mapping[str, tuple[Array, Bools]],
+        trial: Trial,
+        mix: Sequence[str],
+        needed: Sequence[str],
+        priors: Mapping[str, ChannelWeights],
+        rng: np.random.Generator,
+    ) -> _Catalogue:
+        whole = np.flatnonzero(np.all([blocks[name][1] for name in needed], axis=0))
+        some = {name: (e[whole], has[whole]) for name, (e, has) in blocks.items()}
+        pairs = {name: _Pair.of(channels[name], some, trial, priors[name], rng) for name in mix}
+        return _Catalogue(pairs, np.searchsorted(whole, trial.targets))
+
+    def sets(self, questions: Ints, hidden: str | None, seed: int) -> ChoiceSets:
+        """Return the choice sets of some questions, with a channel hidden from half of the items."""
+        columns = {name: pair.columns(questions, name == hidden) for name, pair in self.pairs.items()}
+        ranked = [matrix for name, pair in self.pairs.items() for matrix in pair.lists(columns[name])]
+        blend = sum(pair.prior(columns[name]) for name, pair in self.pairs.items())
+        sample = sample_candidates([*ranked, np.asarray(blend)], self.targets[questions], seed)
+        return sample.sets([matrix for some in columns.values() for matrix in some])
 
 
 @dataclass(frozen=True)
