@@ -300,6 +300,9 @@ def _derivatives(sets: ChoiceSets, scale: _Scale, b: Floats) -> tuple[float, Flo
         means = _set_sums(z, p, starts)
         value += float(nll.sum())
         gradient += choices @ means - sets.chosen[rows] @ z
-        p *= np.repeat(choices, np.diff(sets.offsets)[numbers])
-        hessian += z.T @ (z * p[:, None].astype(np.float32)) - means.T @ (choices[:, None] * means)
+        # Centred first: the difference of two nearly equal float32 sums could be negative.
+        lengths = np.diff(sets.offsets)[numbers]
+        z -= np.repeat(means.astype(np.float32), lengths, axis=0)
+        p *= np.repeat(choices, lengths)
+        hessian += z.T @ (z * p[:, None].astype(np.float32))
     return value, gradient, hessian

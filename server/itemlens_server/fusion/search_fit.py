@@ -75,8 +75,11 @@ def fit_search(
     """Return r by channel, for those with predictors, and the weights of every mix of channels.
 
     channels: with predictors that do not know the targets of the trials. trials: their questions must have all these
-    channels. priors: the weights without any data, which l2 pulls towards.
+    channels. priors: the weights without any data, which l2 pulls towards. Without any question nothing is returned.
     """
+    trials = [trial for trial in trials if len(trial.targets)]
+    if not trials:
+        return {}, []
     asked = {mix: _ask(channels, trials, mix, priors, seed) for mix in mixes(channels)}
     scales = {
         name: _scale(asked[name,].sets, priors[name], channel.imputed_scale)

@@ -155,3 +155,20 @@ def test_few_questions_leave_the_weights_near_those_without_data() -> None:
 
 def test_the_same_questions_give_the_same_weights() -> None:
     assert fit_search(*made(), PRIORS)[1] == list(fitted()[1].values())
+
+
+@pytest.mark.parametrize("count", [1, 2, 100])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_items_that_are_all_equal_give_finite_weights(count: int, value: float) -> None:
+    data = {name: ChannelData(np.full((count, WIDTH), value, np.float32), np.arange(count)) for name in RAW}
+    targets = np.arange(count)
+    some = trials(data, count, targets, {name: d.vectors for name, d in data.items()}, seed=0)
+    _, fits = fit_search(RAW, some, PRIORS)
+    assert len(fits) == 3
+    for fit in fits:
+        for weights in (*fit.channels.values(), *fit.errors.values()):
+            assert np.isfinite([weights.weight, weights.threshold, weights.imputed_threshold]).all()
+
+
+def test_without_questions_there_are_no_weights() -> None:
+    assert fit_search(RAW, [], PRIORS) == ({}, [])
