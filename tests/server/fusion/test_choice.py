@@ -131,15 +131,6 @@ def test_a_strong_l2_pulls_to_the_prior() -> None:
     np.testing.assert_allclose(fit_choices(simulated(100, 10), 1e7, prior=prior).weights, prior, rtol=1e-2)
 
 
-def test_a_prior_that_is_sure_of_the_wrong_candidates_is_overcome() -> None:
-    # At the start, P of the right candidates is next to 0, and so is the curvature.
-    sets = simulated(300, 20)
-    fitted = fit_choices(sets, 0.1, prior=np.array([-40.0, 40.0, -1.0, 0.0]))
-    assert fitted.converged
-    assert np.isfinite(fitted.standard_errors).all() and (fitted.standard_errors > 0).all()
-    np.testing.assert_allclose(fitted.weights, WEIGHTS, atol=0.5)
-
-
 def test_a_weight_that_may_not_be_negative_stays_at_0() -> None:
     sets = simulated(500, 20)
     fitted = fit_choices(sets, nonnegative=[True, True, True, True])

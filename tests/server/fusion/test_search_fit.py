@@ -161,9 +161,12 @@ def test_the_same_questions_give_the_same_weights() -> None:
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_items_that_are_all_equal_give_finite_weights(count: int, value: float) -> None:
     data = {name: ChannelData(np.full((count, WIDTH), value, np.float32), np.arange(count)) for name in RAW}
-    targets = np.arange(count)
-    some = trials(data, count, targets, {name: d.vectors for name, d in data.items()}, seed=0)
-    _, fits = fit_search(RAW, some, PRIORS)
+    targets = np.repeat(np.arange(count), 8)
+    queries = {name: np.ones((len(targets), WIDTH), np.float32) for name in RAW}
+    some = trials(data, count, targets, queries, seed=0)
+    # Sure that an item without the channel is meant: the likelihood is flat there.
+    sure = {name: ChannelWeights(36.0, 0.5, 0.4) for name in RAW}
+    _, fits = fit_search(RAW, some, sure)
     assert len(fits) == 3
     for fit in fits:
         for weights in (*fit.channels.values(), *fit.errors.values()):
