@@ -16,7 +16,7 @@ EXAMPLES = {
         r"\bIMAGE\b|_IMAGE\b|ImageEncoder|[Pp]icture(Preprocessing|Checkpoint)|presets\.image\b"
         r"|\.pictures?\b|\bpicture\s*[=:]|\bpictures: (Sequence|Mapping|dict)"
     ),
-    "A term": r"\bBehaviour\b",
+    "A term": r"\bBehaviour\b|'BEHAVIOUR'",
     "A kind of part": r"\b(PART_KIND_)?BEHAVIOUR\s*=",
     "An index": r"\bHnswIndex\b",
     "An RPC": r"\b[Dd]elete_?[Uu]ser\b",

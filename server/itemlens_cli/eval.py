@@ -35,6 +35,11 @@ class DataSet(StrEnum):
     GROCERY = "grocery"
     FASHION = "fashion"
     MOVIES = "ml-100k"
+    JOURNEY = "journey"
+    TAFENG = "tafeng"
+    BEAUTY = "Beauty"
+    TOYS = "Toys_and_Games"
+    LASTFM = "LastFM"
 
 
 def evaluate(
@@ -75,7 +80,7 @@ def evaluate(
     with connected(target, timeout=600) as client:
         asking = Asking(client, console)
         rows = measure(asking, fit=None if skip_fit else fit_one, seed=seed, queries=queries)
-        space = client.get_collection(dataset.value).space_id
+        space = client.get_collection(dataset.value.lower()).space_id
     report = Report(dataset.value, seed, processor(), space, tuple(rows))
     console.print(report.table())
     if json_file is not None:
@@ -89,7 +94,7 @@ def evaluate(
 
 def _measure(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]:
     """The function that measures all rows of a data set. Reads the data set's files."""
-    from itemlens_bench.quality import fashion, grocery, movies
+    from itemlens_bench.quality import fashion, grocery
 
     match dataset:
         case DataSet.GROCERY:
@@ -98,10 +103,27 @@ def _measure(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]:
             return partial(
                 fashion.measure, data=fashion.Fashion(list(_mapping("fashion").read_items(folder)))
             )
+        case _:
+            return _behaviour(dataset, folder)
+
+
+def _behaviour(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]:
+    """The measurement of what users take next."""
+    from itemlens_bench.quality.behaviour import films, journey, sequences, served, tafeng
+
+    recall = {"R@10": lambda places: places.recall(10), "R@20": lambda places: places.recall(20)}
+    match dataset:
         case DataSet.MOVIES:
-            films = _mapping("ml-100k")
-            data = movies.Movies(list(films.read_items(folder)), list(films.read_events(folder)))
-            return partial(movies.measure, data=data)
+            splits = {"next film": films.read(folder)}
+        case DataSet.JOURNEY:
+            basket = journey.read(folder)
+            splits = {"next basket": basket, "products new to the household": basket.new_only()}
+        case DataSet.TAFENG:
+            splits = {"next basket": tafeng.read(folder)}
+        case _:
+            splits = {"next item": sequences.read(folder, dataset.value)}
+            recall = {"HR@10": lambda places: places.recall(10), "NDCG@10": lambda places: places.ndcg(10)}
+    return partial(served.measure, splits=splits, figures=recall, tuned_for=list(recall)[-1])
 
 
 def read_grocery(folder: Path) -> Grocery:

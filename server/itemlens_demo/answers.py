@@ -15,8 +15,17 @@ Pieces: TypeAlias = list[tuple[str, float]]
 """A text in pieces, each with its strength from -1 to 1."""
 
 LONGEST_TITLE = 60
-BEHAVIOUR = "others' choices"
-BASELINE = "baseline"
+NORMALISATION = "normalisation"
+TERMS = {
+    PartKind.BEHAVIOUR: "others' choices",
+    PartKind.SEQUENCE: "what others took next",
+    PartKind.ATTRIBUTE: "attributes",
+    PartKind.REPEAT: "taken before",
+    PartKind.POPULARITY: "popularity",
+    PartKind.NEWNESS: "newness",
+    PartKind.NORMALISATION: NORMALISATION,
+}
+"""Names of the terms that no channel has."""
 SPOKEN = {"text": "words", "image": "picture"}
 FAINTEST = 0.3
 """Words below this strength are not highlighted."""
@@ -54,12 +63,15 @@ class ShownItem:
 
     @property
     def terms(self) -> dict[str, float]:
-        """The score by channel, baseline and others' choices."""
+        """The score by channel and other term, thresholds included."""
         return terms(self.explanation.by_channel if self.explanation else self.recommendation.parts)
 
     @property
     def score(self) -> str:
-        """The score as text."""
+        """The probability as text if it is known, else the score."""
+        probability = self.recommendation.probability
+        if probability is not None:
+            return f"{probability:.1%}"
         return figure(self.recommendation.score, digits_of(self.terms))
 
     @property
@@ -139,23 +151,27 @@ def chinese(text: str) -> bool:
 
 
 def terms(parts: Iterable[Part]) -> dict[str, float]:
-    """The parts of a score, summed by the names that are shown: "words", "picture", "baseline" ..."""
+    """The parts of a score, summed by the names that are shown: "words", "picture", "popularity" ...
+
+    The baseline of a channel belongs to the channel.
+    """
     sums: dict[str, float] = {}
     for part in parts:
-        if part.kind is PartKind.BASELINE:
-            name = BASELINE
-        elif part.kind is PartKind.BEHAVIOUR:
-            name = BEHAVIOUR
-        else:
-            name = SPOKEN.get(part.channel, part.channel) + (" (predicted)" if part.predicted else "")
+        channel = SPOKEN.get(part.channel, part.channel) + (" (predicted)" if part.predicted else "")
+        name = TERMS.get(part.kind, channel)
         sums[name] = sums.get(name, 0.0) + part.value
-    # The baseline comes last: the others must make up for it.
-    return {name: sums[name] for name in sorted(sums, key=lambda name: name == BASELINE)}
+    # What is the same for every item comes last.
+    return {name: sums[name] for name in sorted(sums, key=lambda name: name == NORMALISATION)}
+
+
+def evidence(of: Mapping[str, float]) -> dict[str, float]:
+    """The terms that speak for or against the item: without the normalisation, which is the same for all."""
+    return {name: value for name, value in of.items() if name != NORMALISATION}
 
 
 def shares(of: Mapping[str, float]) -> dict[str, float]:
-    """The positive terms as shares of their sum, without the baseline."""
-    speaking = {name: value for name, value in of.items() if name != BASELINE and value > 0}
+    """The positive terms as shares of their sum."""
+    speaking = {name: value for name, value in evidence(of).items() if value > 0}
     total = sum(speaking.values())
     return {name: value / total for name, value in speaking.items()}
 
@@ -163,14 +179,16 @@ def shares(of: Mapping[str, float]) -> dict[str, float]:
 def spoken_shares(of: Mapping[str, float]) -> str:
     """The shares as text: "words 62%, picture 38%". Shares under 1% are left out."""
     speaking = [f"{name} {share:.0%}" for name, share in shares(of).items() if share >= 0.01]
-    little = 0.01 * max(map(abs, of.values()), default=0.0)
-    against = [f"{name} against" for name, value in of.items() if name != BASELINE and value < -little]
+    little = 0.01 * max(map(abs, evidence(of).values()), default=0.0)
+    against = [f"{name} against" for name, value in evidence(of).items() if value < -little]
     return ", ".join(speaking + against) or "nothing raises its score"
 
 
 def digits_of(of: Mapping[str, float]) -> int:
-    """The number of decimals of a score and its terms: three, or more if all terms are small."""
+    """The number of decimals of a score and its terms: two or three, or more if all terms are small."""
     largest = max(map(abs, of.values()), default=0.0)
+    if largest >= 1:
+        return 2
     return 3 if largest >= 0.01 or not largest else 2 - math.floor(math.log10(largest))
 
 

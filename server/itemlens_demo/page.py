@@ -15,13 +15,13 @@ from PIL import Image
 from itemlens import EventType
 from itemlens_datasets import bundled
 from itemlens_demo.answers import (
-    BASELINE,
-    BEHAVIOUR,
+    NORMALISATION,
     Answer,
     Pieces,
     ShownItem,
     chinese,
     digits_of,
+    evidence,
     figure,
     intensity,
     picture_of,
@@ -33,7 +33,7 @@ from itemlens_demo.story import DID, Change, Did, Search, UserStory
 
 MOST_PAST = 16
 MOST_NAMED = 4
-_COLOURS = {"words": "words", "picture": "picture", BEHAVIOUR: "others", BASELINE: "baseline"}
+_COLOURS = {"words": "words", "picture": "picture", NORMALISATION: "baseline"}
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _named(titles: Sequence[str]) -> str:
 
 def _cards(answer: Answer) -> str:
     several = len(answer.recommendations.interests) > 1
-    sums = [item.terms.values() for item in answer.items]
+    sums = [evidence(item.terms).values() for item in answer.items]
     low = min((min(0.0, sum(values)) for values in sums), default=0.0)
     high = max((sum(v for v in values if v > 0) for values in sums), default=1.0)
     cards = "\n".join(_card(item, answer.scale, (low, high), several) for item in answer.items)
@@ -159,7 +159,8 @@ def _pair(shown: ShownItem) -> str:
 
 
 def _bar(shown: ShownItem, span: tuple[float, float]) -> str:
-    """The score as a bar: the positive terms to the right, then the negative terms back from there."""
+    """The evidence as a bar: the positive terms to the right, then the negative terms back from there; and the score as
+    a sum."""
     low, high = span
     width = (high - low) or 1.0
 
@@ -168,7 +169,7 @@ def _bar(shown: ShownItem, span: tuple[float, float]) -> str:
         return f'<i class="{classes}" style="left:{left:.2f}%;width:{right - left:.2f}%"></i>'
 
     terms, at, drawn = shown.terms, 0.0, []
-    for name, value in sorted(terms.items(), key=lambda term: term[1] < 0):
+    for name, value in sorted(evidence(terms).items(), key=lambda term: term[1] < 0):
         drawn.append(stretch(at, at + value, _colour(name) + (" minus" if value < 0 else "")))
         at += value
     zero, score = (100 * (place - low) / width for place in (0.0, at))

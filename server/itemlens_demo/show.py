@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from itemlens_demo.answers import (
-    BASELINE,
     Answer,
     ShownItem,
     digits_of,
@@ -24,6 +23,7 @@ from itemlens_demo.answers import (
 
 MARKED = 0.4
 """Without colours, words are marked from this intensity on."""
+_SCORE = "score: ln of the probability that the item is the one chosen, a sum in nats"
 _PALE, _FULL = (255, 243, 205), (255, 168, 0)
 
 
@@ -101,6 +101,6 @@ def colour(intensity: float) -> Style:
 def legend(console: Console) -> Text:
     """What the highlighting means, on one line."""
     if console.color_system is None:
-        return Text(f"«words» that raised the score; {BASELINE}: a threshold that is subtracted")
+        return Text(f"«words» that raised the score; {_SCORE}")
     scale = (("words that raised the score: ", 0.0), (" little ", 0.35), (" some ", 0.65), (" much ", 1.0))
-    return highlighted(scale).append(f"  {BASELINE}: a threshold that is subtracted", "dim")
+    return highlighted(scale).append(f"  {_SCORE}", "dim")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from PIL import Image, ImageOps
 
-from itemlens import Client, Event, EventType, Item
+from itemlens import Client, Event, EventType, FailedPrecondition, Item
 from itemlens_datasets import bundled
 from itemlens_datasets.bundled import User
 from itemlens_demo.answers import Answer, Language, ask, chinese, title_of
@@ -84,7 +85,11 @@ def language_of(user: User) -> Language:
 def tell_user(client: Client, user: User, events: Iterable[Event], language: Language) -> UserStory:
     """A user's story; `events` are those of all users, oldest first."""
     furthest = _furthest(event for event in events if event.user_id == user.user_id)
-    answer = ask(client, user=user.user_id, k=LIST_LENGTH, language=language, pictures=True)
+    asked = partial(ask, client, user=user.user_id, k=LIST_LENGTH, language=language, pictures=True)
+    try:
+        answer = asked(probabilities=True)
+    except FailedPrecondition:  # the space was not fitted to choices
+        answer = asked()
     interests = answer.recommendations.interests
     ids = list(dict.fromkeys([*furthest, *(past for interest in interests for past in interest.item_ids)]))
     items = {stored.item.item_id: stored.item for stored in client.get_items(ids, pictures=True)}

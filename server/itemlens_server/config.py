@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     max_items: int = Field(1000, gt=0, description="items in one upsert, get or delete call")
     max_events: int = Field(10_000, gt=0, description="events in one call")
     max_history: int = Field(
-        10_000, gt=0, description="past items in one call; only the newest `history_window` count"
+        10_000, gt=0, description="past items in one call; the newest 1,000 different ones count"
     )
     max_candidates: int = Field(1000, gt=0, description="candidates given in one call")
     max_k: int = Field(1000, gt=0, description="recommendations in one call")
@@ -152,13 +152,14 @@ class Settings(BaseSettings):
         0, ge=0, description="size limit of the store's file; 0: only the disk limits it"
     )
     recommendation_memory_bytes: int = Field(
-        64 * MIB, ge=0, description="memory for recommendations that are kept for Explain, 3 to 8 KB for each list of "
+        64 * MIB, ge=0, description="memory for recommendations that are kept for Explain, 5 to 20 KB for each list of "
         "10 items; the oldest are dropped; 0: none",
     )  # fmt: skip
 
-    history_window: int = Field(50, gt=0, description="past items that count")
-    history_decay: float = Field(
-        0.9, gt=0, le=1, description="weight of a past item relative to the next newer one"
+    user_memory_bytes: int = Field(
+        64 * MIB,
+        ge=0,
+        description="memory for summed-up histories of the latest users, up to 0.3 MB each; 0: none",
     )
     weight_view: float = Field(0.2, ge=0, description="weight of a VIEW")
     weight_click: float = Field(0.5, ge=0, description="weight of a CLICK")

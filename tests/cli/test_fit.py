@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,21 +50,44 @@ def test_it_prints_what_was_chosen_and_moves_the_collection(served: Server, fit:
     assert f"space {space.space_id}, dimension {space.fused_dimension}" in done.said
     for line in (
         "fit of shop",
-        "gain on held-out data",
+        "fitted minus it (95%)",
         f"at {served.address} uses it now",
     ):
         assert line in done.said
 
 
+def test_a_dry_run_reports_and_writes_no_space(served: Server, fit: Run, tmp_path: Path) -> None:
+    before = spaces_in(served)
+    done = fit("shop", "--dry-run", "--json", tmp_path / "fit.json", "--html", tmp_path / "fit.html")
+    assert done.status == 0, done.said
+    assert "no space was written" in done.said and spaces_in(served) == before
+    report = json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))
+    assert report["collection"] == "shop"
+    assert {"verdicts", "figures", "weights", "steps", "better"} <= report.keys()
+    page = (tmp_path / "fit.html").read_text(encoding="utf-8")
+    assert "<svg" in page and "search:text" in page and "<script" not in page
+
+
+def test_a_fit_that_is_not_better_is_taken_only_when_told_to(served: Server, fit: Run) -> None:
+    # The collection is fitted first, so that the same fit again brings nothing.
+    assert fit("shop", "--target", served.address, "--force").status == 0
+    before = spaces_in(served)
+    again = fit("shop", "--target", "")
+    assert again.status == 0 and "--force takes it all the same" in again.said
+    assert spaces_in(served) == before
+    forced = fit("shop", "--target", "", "--force")
+    assert forced.status == 0 and "space sp-" in forced.said
+
+
 def test_without_a_server_the_space_is_made_and_it_says_how_to_move(served: Server, fit: Run) -> None:
-    done = fit("shop", "--target", "127.0.0.1:1")
+    done = fit("shop", "--target", "127.0.0.1:1", "--force")
     assert done.status == 1
     [space] = [name for name in spaces_in(served) if name in done.err]
     assert "no server answers at 127.0.0.1:1" in done.err and f"itemlens move shop {space}" in done.err
 
 
 def test_without_a_target_nothing_is_moved(served: Server, fit: Run) -> None:
-    done = fit("shop", "--target", "")
+    done = fit("shop", "--target", "", "--force")
     assert done.status == 0 and "uses it now" not in done.said
 
 

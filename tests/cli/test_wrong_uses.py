@@ -136,8 +136,8 @@ COMMANDS: dict[str, tuple[dict[str, str], str, str, tuple[str, ...]]] = {
         ("ITEMLENS_THREADS is 'many'", "it must be a whole number, at least 0"),
     ),
     "a variable out of range": (
-        {"ITEMLENS_HISTORY_DECAY": "1.5"}, "", "serve",
-        ("ITEMLENS_HISTORY_DECAY is '1.5'", "more than 0, at most 1"),
+        {"ITEMLENS_WEIGHT_VIEW": "-0.5"}, "", "serve",
+        ("ITEMLENS_WEIGHT_VIEW is '-0.5'", "it must be a number, at least 0"),
     ),
     "a variable with an unknown choice": (
         {"ITEMLENS_PROVIDER": "gpu"}, "", "serve", ("ITEMLENS_PROVIDER is 'gpu'", "one of auto, cpu, cuda"),

@@ -57,6 +57,7 @@ def answer(picture: bytes) -> Make:
         ]
         if pictured:
             by_channel.append(Part(PartKind.CHANNEL, "image", 0.25))
+        by_channel.append(Part(PartKind.NORMALISATION, "", -0.5))
         score = sum(part.value for part in by_channel)
         item = Item(
             "an-item",

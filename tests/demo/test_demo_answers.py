@@ -6,7 +6,9 @@ import pytest
 
 from itemlens import Item, Part, PartKind
 from itemlens_demo import answers
-from itemlens_demo.answers import BASELINE, BEHAVIOUR
+from itemlens_demo.answers import NORMALISATION
+
+OTHERS = "others' choices"
 
 
 def word(text: str, inside: str, value: float, channel: str = "text", **more: object) -> Part:
@@ -16,18 +18,28 @@ def word(text: str, inside: str, value: float, channel: str = "text", **more: ob
     return Part(PartKind.TOKEN, channel, value, **{**place, **more})  # type: ignore[arg-type]
 
 
-def test_terms_sum_up_by_name_with_the_baseline_last() -> None:
+def test_terms_sum_up_by_name_with_the_normalisation_last() -> None:
     parts = [
+        Part(PartKind.NORMALISATION, "", -3.0),
         Part(PartKind.BASELINE, "text", -0.125),
         Part(PartKind.CHANNEL, "text", 0.3),
         Part(PartKind.CHANNEL, "image", 0.5),
         Part(PartKind.BASELINE, "image", -0.125),
         Part(PartKind.BEHAVIOUR, "", 0.1, past_item_id="a"),
         Part(PartKind.BEHAVIOUR, "", 0.2, past_item_id="b"),
+        Part(PartKind.POPULARITY, "", 0.7),
     ]
     terms = answers.terms(parts)
-    assert list(terms) == ["words", "picture", BEHAVIOUR, BASELINE]
-    assert terms == pytest.approx({"words": 0.3, "picture": 0.5, BEHAVIOUR: 0.3, BASELINE: -0.25})
+    assert list(terms) == ["words", "picture", OTHERS, "popularity", NORMALISATION]
+    assert terms == pytest.approx(
+        {"words": 0.175, "picture": 0.375, OTHERS: 0.3, "popularity": 0.7, NORMALISATION: -3.0}
+    )
+
+
+def test_every_term_without_a_channel_has_a_name() -> None:
+    of_channels = {"CHANNEL", "PAST_ITEM", "QUERY", "BASELINE", "TOKEN", "CELL", "SPECIAL"}
+    named = {kind.name for kind in answers.TERMS}
+    assert named == {kind.name for kind in PartKind} - of_channels - {"UNSPECIFIED"}
 
 
 def test_a_predicted_channel_is_marked_as_predicted() -> None:
@@ -36,12 +48,12 @@ def test_a_predicted_channel_is_marked_as_predicted() -> None:
     }
 
 
-def test_shares_leave_out_the_baseline_and_negative_terms() -> None:
-    terms = {"words": 0.6, "picture": 0.2, BEHAVIOUR: -0.1, BASELINE: -0.3}
+def test_shares_leave_out_the_normalisation_and_negative_terms() -> None:
+    terms = {"words": 0.6, "picture": 0.2, OTHERS: -0.1, NORMALISATION: -9.0}
     assert answers.shares(terms) == pytest.approx({"words": 0.75, "picture": 0.25})
-    assert answers.spoken_shares(terms) == f"words 75%, picture 25%, {BEHAVIOUR} against"
-    assert answers.spoken_shares({"words": -0.1, BASELINE: -0.3}) == "words against"
-    assert answers.spoken_shares({"words": 1.0, "picture": 0.004, BEHAVIOUR: -0.004}) == "words 100%"
+    assert answers.spoken_shares(terms) == f"words 75%, picture 25%, {OTHERS} against"
+    assert answers.spoken_shares({"words": -0.1, NORMALISATION: 0.3}) == "words against"
+    assert answers.spoken_shares({"words": 1.0, "picture": 0.004, OTHERS: -0.004}) == "words 100%"
     assert answers.spoken_shares({}) == "nothing raises its score"
 
 
@@ -61,7 +73,8 @@ def test_rounded_terms_add_up_to_the_rounded_score(terms: dict[str, float]) -> N
 
 
 def test_small_scores_get_more_digits() -> None:
-    assert answers.digits_of({"words": 0.3, BASELINE: -0.1}) == 3
+    assert answers.digits_of({"words": 3.1, NORMALISATION: -0.1}) == 2
+    assert answers.digits_of({"words": 0.3, NORMALISATION: -0.1}) == 3
     assert answers.digits_of({"words": 0.0042}) == 5
     assert answers.digits_of({}) == answers.digits_of({"words": 0.0}) == 3
     assert answers.figure(-0.25, 3, "+") == "−0.250"

@@ -61,15 +61,15 @@ def test_an_item_shows_its_sum_its_shares_and_its_sentence(answer: Make) -> None
     # Square brackets are text here, not the terminal's markup.
     assert "[red]Barista[/red] basics" in shown
     assert "Dial in a «grinder»." in shown
-    assert "words +0.250  picture +0.250  baseline −0.100  =  0.400" in shown
-    assert "words 50%, picture 50%" in shown
+    assert "words +0.150  picture +0.250  normalisation −0.500  =  −0.100" in shown
+    assert "words 37%, picture 62%" in shown
     assert "Because <you> asked." in shown
     assert shown.count("Barista") == 1, "the title is not shown twice"
 
 
 def test_the_table_has_title_id_score_and_reason(answer: Make) -> None:
     shown = printed(show.table(answer("Tea", "From Uji.", {"Uji": 0.2}, pictured=False)), colours=False)
-    for expected in ("Tea", "an-item", "0.100", "words 100%", "Because <you> asked."):
+    for expected in ("Tea", "an-item", "−0.400", "words 100%", "Because <you> asked."):
         assert expected in shown
 
 
@@ -78,4 +78,5 @@ def test_the_legend_fits_the_terminal(colours: bool) -> None:
     console = Console(file=io.StringIO(), color_system="truecolor" if colours else None)
     legend = show.legend(console)
     assert bool(highlighted(legend)) is colours
-    assert "baseline" in legend.plain
+    assert "words that raised the score" in legend.plain.replace("«words»", "words")
+    assert "ln of the probability" in legend.plain

@@ -98,17 +98,18 @@ class TestFuse:
         assert [i.item_id for i in by_vector] == [i.item_id for i in by_words]
         np.testing.assert_allclose([i.score for i in by_vector], [i.score for i in by_words], atol=1e-5)
 
-    def test_score_is_the_dot_product(self, sample: itemlens.Client) -> None:
+    def test_the_dot_product_is_the_log_odds(self, sample: itemlens.Client) -> None:
         [asked] = sample.fuse([FuseInput(text="red shoe")], "query")
         answer = sample.recommend(text="red shoe", k=5)
         stored = sample.get_items([i.item_id for i in answer], vectors=True)
         dots = [np.asarray(s.vector) @ np.asarray(asked.vector) for s in stored]
-        np.testing.assert_allclose(dots, [i.score for i in answer], atol=1e-5)
+        scores = np.asarray([i.score for i in answer])
+        np.testing.assert_allclose(dots - dots[0], scores - scores[0], atol=1e-5)
 
     def test_weights_can_be_changed_for_a_query(self, sample: itemlens.Client) -> None:
         plain, heavy = (
             np.asarray(sample.fuse([FuseInput(text="red")], "query", channel_weights=w).vectors[0])
-            for w in (None, {"text": ChannelWeight(weight=3.0)})
+            for w in (None, {"text": ChannelWeight(weight=24.0)})  # 8 was fitted
         )
         np.testing.assert_allclose(heavy, 3 * plain, atol=1e-5)
 
@@ -155,14 +156,18 @@ class TestRecommend:
         assert len(answer.interests) == 1 and not answer.interests[0].item_ids
 
     def test_a_disliked_item_takes_down_what_is_like_it(self, sample: itemlens.Client) -> None:
-        disliked = "item-0000"
-        shoes = [i for i in SAMPLES if SAMPLES[i].theme == "shoe" and i != disliked]
+        def probabilities(**side: object) -> dict[str, float]:
+            """By theme."""
+            answer = sample.recommend(text="good", k=150, exclude_seen=False, **side)  # type: ignore[arg-type]
+            by_theme = dict.fromkeys((s.theme for s in SAMPLES.values()), 0.0)
+            for item in answer:
+                by_theme[SAMPLES[item.item_id].theme] += float(np.exp(item.score))
+            assert sum(by_theme.values()) == pytest.approx(1.0, abs=1e-4)
+            return by_theme
 
-        def mean(**side: object) -> float:
-            answer = sample.recommend(text="good", candidates=shoes, k=100, **side)  # type: ignore[arg-type]
-            return float(np.mean([i.score for i in answer]))
-
-        assert mean(disliked=[disliked]) < mean() - 0.2
+        before, after = probabilities(), probabilities(disliked=["item-0000"])  # a shoe
+        assert after["shoe"] < before["shoe"] / 2
+        assert all(after[theme] > before[theme] for theme in before if theme != "shoe")
 
     def test_sources_blend_by_their_weights(self, sample: itemlens.Client) -> None:
         everything = {"k": 150, "exclude_seen": False, "behaviour_weight": 0.0}
@@ -175,7 +180,18 @@ class TestRecommend:
             text="red shoe", liked=["item-0001"], source_weights=SourceWeights(query=2.0, liked=0.5)
         )
         for item_id, score in blended.items():
-            assert score == pytest.approx(2 * words[item_id] + 0.5 * liked[item_id], abs=1e-4)
+            # Scores are log-probabilities: the log-odds between two items add up.
+            log_odds = [s[item_id] - s["item-0000"] for s in (words, liked)]
+            expected = 2 * log_odds[0] + 0.5 * log_odds[1]
+            assert score - blended["item-0000"] == pytest.approx(expected, abs=1e-4)
+
+    def test_probabilities_are_given_for_what_was_fitted_to_choices(self, sample: itemlens.Client) -> None:
+        answer = sample.recommend(history=THREE_PAST, k=150, probabilities=True)
+        probabilities = [i.probability or 0.0 for i in answer]
+        assert sum(probabilities) == pytest.approx(1.0, abs=1e-4) and min(probabilities) > 0
+        assert {i.probability for i in sample.recommend(history=THREE_PAST)} == {None}
+        with pytest.raises(itemlens.FailedPrecondition, match="itemlens fit"):
+            sample.recommend(text="red shoe", probabilities=True)
 
     def test_channel_weights_of_nought_leave_a_channel_out(self, sample: itemlens.Client) -> None:
         answer = sample.recommend(
@@ -211,6 +227,8 @@ class TestRecommend:
                 PartKind.PAST_ITEM,
                 PartKind.BASELINE,
                 PartKind.BEHAVIOUR,
+                PartKind.ATTRIBUTE,
+                PartKind.NORMALISATION,
             }
             assert item.reason.endswith(".")
         chinese = sample.recommend(text="red shoe", reasons=True, language="zh")
@@ -382,7 +400,7 @@ class TestEvents:
         events = [Event(f"u{n}", i) for n in range(60) for i in ("item-0000", "item-0013")]
         events += [Event(f"w{n}", f"item-{n % 30:04d}") for n in range(60)]
         client.record_events(events)
-        server.wait_for_log(rf"collection {collection}: item-to-item table fitted")
+        server.wait_for_log(rf"collection {collection}: tables computed")
         answer = client.recommend(history=["item-0000"], parts=True, reasons=True, behaviour_weight=50.0)
         assert answer[0].item_id == "item-0013"
         assert any(p.kind is PartKind.BEHAVIOUR and p.past_item_id == "item-0000" for p in answer[0].parts)

@@ -87,7 +87,7 @@ class TestCrash:
             client.record_events(
                 [Event(f"u{n}", f"item-{(n + m) % 50:04d}") for n in range(80) for m in range(3)]
             )
-            server.wait_for_log("item-to-item table fitted")
+            server.wait_for_log("tables computed")
             client.delete_items([f"item-{n:04d}" for n in range(0, 60, 7)])
             # Wait until the graphs are on disk: they are built before the table is fitted, in the same round.
             [folder] = (tmp_path / "collections").iterdir()
@@ -117,9 +117,7 @@ class TestCrash:
                         i.item_id for i in client.recommend(history=["item-0001", "item-0002"], k=20)
                     ] == by_history
                 else:
-                    again.wait_for_log(
-                        "item-to-item table fitted" if damage == "behaviour" else "collection default"
-                    )
+                    again.wait_for_log("tables computed" if damage == "behaviour" else "collection default")
                 served = [i.item_id for i in client.recommend(text="blue dress", k=10)]
                 exact = [i.item_id for i in client.recommend(text="blue dress", k=10, exact=True)]
                 assert served == exact

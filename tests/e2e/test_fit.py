@@ -64,7 +64,7 @@ def test_a_collection_is_fitted_and_moved_and_answers_from_the_new_space(tiny: T
         client.record_events(events()).raise_for_errors()
         done = fit(models, server.data, "--target", server.address)
         assert done.returncode == 0, done.stdout + done.stderr
-        for step in ("behaviour (B)", "content against behaviour", "uses it now"):
+        for step in ("BEHAVIOUR", "popularity", "without REPEAT", "uses it now"):
             assert step in done.stdout, done.stdout
 
         space = client.get_collection().space_id
@@ -75,9 +75,11 @@ def test_a_collection_is_fitted_and_moved_and_answers_from_the_new_space(tiny: T
         why = client.explain([i.item_id for i in answer.items], recommendation_id=answer.recommendation_id)
         assert all(abs(explanation.residual) < 1e-4 for explanation in why)
 
-        # The same data give the same space.
+        # The same data give the same space; beside itself it brings nothing.
         again = fit(models, server.data, "--target", "")
-        assert again.returncode == 0 and re.search(rf"space {space},", again.stdout), again.stdout
+        assert again.returncode == 0 and "no space was written" in again.stdout, again.stdout
+        forced = fit(models, server.data, "--target", "", "--force")
+        assert forced.returncode == 0 and re.search(rf"space {space},", forced.stdout), forced.stdout
 
 
 def test_an_empty_collection_is_refused(server: Server, tiny: Tiny, collection: str) -> None:
@@ -96,5 +98,5 @@ def test_without_a_server_it_says_how_to_move_later(
     client.upsert(sample_items(60)).raise_for_errors()
     models = tmp_path / "models"
     shutil.copytree(server.models, models)
-    done = fit(models, server.data, collection, "--target", "127.0.0.1:1")
+    done = fit(models, server.data, collection, "--target", "127.0.0.1:1", "--force")
     assert done.returncode == 1 and f"itemlens move {collection}" in done.stderr

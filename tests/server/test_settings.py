@@ -50,7 +50,7 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
         ("5: five", "line 1: 5 is not a setting"),
         ("max_k: 0", "wrong.yaml, line 1: max_k is '0': it must be a whole number, more than 0"),
         ("space: a\nmax_k: x", "wrong.yaml, line 2: max_k is 'x': it must be a whole number"),
-        ("history_decay: 2", "it must be a number, more than 0, at most 1"),
+        ("max_wait_seconds: x", "it must be a number"),
         ("provider: gpu", "it must be one of auto, cpu, cuda"),
         ("low_latency_sessions: 3", "it must be true or false"),
         ("listen: 127.0.0.1", "listen is '127.0.0.1': it has no port; write host:port"),

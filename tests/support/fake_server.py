@@ -171,7 +171,9 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
         reply = itemlens_pb2.RecommendResponse(recommendation_id="r1", space_id=SPACE, eligible_items=7)
         for position in range(1, (request.k or 10) + 1):
             item = reply.items.add(item_id=f"i{position}", position=position, score=1 / position)
-            item.parts.add(kind=kind, channel="title", value=1 / position)
+            item.parts.add(kind=kind, channel="title", value=1 / position, is_share=position == 2)
+            if request.with_probabilities:
+                item.probability = 0.5 / position
         interest = reply.interests.add(weight=1.0, item_ids=["a"])
         if request.with_query_vectors:
             interest.query_vector.MergeFrom(

@@ -4,20 +4,51 @@ from __future__ import annotations
 
 import numpy as np
 
-from itemlens_server.fusion.head import (
-    HISTORY,
+from itemlens_server.fusion.head import Head, HeadChannel
+from itemlens_server.fusion.terms import repeat
+from itemlens_server.fusion.terms.popularity import COLUMNS, NEWNESS
+from itemlens_server.fusion.weights import (
+    ANYONE,
+    DISLIKE,
+    NEXT,
+    SIMILAR,
     ChannelWeights,
-    Head,
-    HeadChannel,
+    ColumnWeights,
     QuestionWeights,
+    TableRules,
+    Transform,
     search_question,
 )
 
+PAST_COLUMNS = ("BEHAVIOUR", "SEQUENCE", "ATTRIBUTE")
+
 
 def random_weights(rng: np.random.Generator, names: list[str]) -> QuestionWeights:
+    """Weights of all channels and columns, of both signs where a fit may give both."""
+    presence = [f"{flag}.{n}" for flag in ("PRESENT", "IMPUTED") for n in names]
+    columns = {
+        n: random_column(rng, n in PAST_COLUMNS) for n in (*PAST_COLUMNS, *COLUMNS, NEWNESS, *presence)
+    }
+    columns |= {n: ColumnWeights(had=float(rng.normal())) for n in repeat.COLUMNS}
     return QuestionWeights(
-        {n: ChannelWeights(*rng.uniform(0, 3, 3).tolist()) for n in names}, float(rng.random())
+        {n: random_channel(rng) for n in names},
+        columns,
+        {n: float(rng.choice([1.0, 0.9, 0.6])) for n in (*PAST_COLUMNS, "CHANNEL")},
+        int(rng.integers(0, 1000)),
     )
+
+
+def random_channel(rng: np.random.Generator) -> ChannelWeights:
+    weight, cold = rng.uniform(0, 10, 2).tolist()
+    threshold, imputed = rng.uniform(0, 1, 2).tolist()
+    return ChannelWeights(weight, threshold, imputed, cold if rng.random() < 0.5 else None)
+
+
+def random_column(rng: np.random.Generator, bends: bool) -> ColumnWeights:
+    transforms = [Transform(), Transform("sqrt"), Transform("log", float(rng.uniform(0.01, 2)))]
+    new, had, cold = rng.normal(size=3).tolist()
+    transform = transforms[rng.integers(3)] if bends else Transform()
+    return ColumnWeights(new, had, cold, transform, float(rng.uniform(0, 1)))
 
 
 def random_head(rng: np.random.Generator) -> Head:
@@ -38,5 +69,10 @@ def random_head(rng: np.random.Generator) -> Head:
             )
         )
     names = list(dims)
-    kinds = {HISTORY: random_weights(rng, names), search_question({names[0]: 0}): random_weights(rng, names)}
-    return Head(tuple(channels), kinds, behaviour_lambda=3.5, fitted=True)
+    asked = (NEXT, SIMILAR, ANYONE, DISLIKE, search_question({names[0]: 0}))
+    return Head(
+        tuple(channels),
+        {question: random_weights(rng, names) for question in asked},
+        TableRules(regularisation=3.5),
+        fitted=True,
+    )

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
-from itemlens_server.fusion.history import HistoryRules
-from itemlens_server.fusion.item_to_item import ItemToItem
 from itemlens_server.fusion.query import Query, ask
 from itemlens_server.fusion.scoring import Scorer, bind
+from itemlens_server.fusion.tables import Tables
 from itemlens_server.services import (
     Catalogue,
     Collection,
@@ -33,6 +31,7 @@ from itemlens_server.services import (
 )
 from itemlens_server.storage.store import Store
 from support import spaces
+from support.tables import random_tables
 
 
 class Live:
@@ -87,11 +86,11 @@ class Live:
 
     def scorer(self, query: Query) -> Scorer:
         """The terms of a query with encoded content."""
-        return bind(ask(self.collection.snapshot(), query, HistoryRules()))
+        return bind(ask(self.collection.snapshot(), query, self.settings.type_weights()))
 
-    def take_table(self, table: ItemToItem | None) -> None:
-        """Serve this item-to-item table, as if it had been fitted."""
-        self.collection._item_to_item = table
+    def take_tables(self, tables: Tables | None) -> None:
+        """Serve these tables, as if they had been computed."""
+        self.collection._tables = tables
 
 
 def contents(text: str | None = None, pictures: Sequence[bytes] = ()) -> list[Content]:
@@ -102,19 +101,20 @@ def contents(text: str | None = None, pictures: Sequence[bytes] = ()) -> list[Co
 def sample_catalogue(
     repository: ModelRepository, data: Path, space: str, count: int = 150, **settings: int
 ) -> Live:
-    """The sample items, one with a picture only, and a random B over some of them."""
+    """The sample items with attributes, one item with a picture only, and random tables over a third of them."""
     live = Live(repository, data, space, **settings)
     items = [
-        ItemInput(i.item_id, contents(i.text, i.pictures), {"title": i.text.title()}, ())
+        ItemInput(
+            i.item_id,
+            contents(i.text, i.pictures),
+            {"title": i.text.title(), "theme": i.theme, "colour": i.colour},
+            (),
+        )
         for i in spaces.sample_items(count)
     ]
     items.append(ItemInput("only-picture", contents(None, [spaces.picture("shoe", "red", 9)]), {}, ()))
     outcomes, _, _ = live.catalogue.upsert("", items, False, CallContext())
     assert all(o.error is None for o in outcomes)
-    rng = np.random.default_rng(3)
     known = [f"item-{n:04d}" for n in range(0, count, 3)]
-    table = rng.normal(scale=0.3, size=(len(known), len(known))) * (
-        rng.random((len(known), len(known))) < 0.2
-    )
-    live.take_table(ItemToItem(known, sparse.csr_matrix(table.astype(np.float32))))
+    live.take_tables(random_tables(np.random.default_rng(3), known))
     return live

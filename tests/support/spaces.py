@@ -31,15 +31,20 @@ from itemlens_server.engine.manifest import (
     describe_file,
 )
 from itemlens_server.engine.repository import ModelRepository, Space
-from itemlens_server.fusion import fit
-from itemlens_server.fusion.head import (
+from itemlens_server.fusion.channel_data import ChannelData, item_units
+from itemlens_server.fusion.head import Array, Head, HeadChannel
+from itemlens_server.fusion.imputation import predictor
+from itemlens_server.fusion.projection import Directions, Recipe
+from itemlens_server.fusion.weights import (
+    ANYONE,
     DISLIKE,
-    HISTORY,
-    Array,
+    NEXT,
+    SIMILAR,
     ChannelWeights,
-    Head,
-    HeadChannel,
+    ColumnWeights,
     QuestionWeights,
+    TableRules,
+    Transform,
     search_question,
 )
 
@@ -247,38 +252,68 @@ def open_repository(directory: Path, **settings: object) -> ModelRepository:
 
 
 def fitted_head(space: Space) -> Head:
-    """A head in closed form from the vectors of `sample_items`, with predictors both ways and plain weights."""
+    """A head in closed form from the vectors of `sample_items`, with predictors both ways and weights for all terms."""
     items = [item for item in sample_items(240) if item.pictures]
     raw = [raw_vectors(space, item) for item in items]
-    data = {}
-    for name in ("text", "image"):
+    channels, units = {}, {}
+    for name, width in {"text": 20, "image": 12}.items():
         vectors = [v for item_vectors in raw for v in item_vectors[name]]
         owners = [n for n, item_vectors in enumerate(raw) for _ in item_vectors[name]]
-        data[name] = fit.ChannelData(np.stack(vectors), np.asarray(owners, np.int64))
-    widths = {"text": 20, "image": 12}
-    terms = {name: fit.project(name, data[name], len(items), width)[0] for name, width in widths.items()}
-    units = {name: fit.item_units(terms[name], data[name], len(items))[0] for name in widths}
-    channels = tuple(
+        data = ChannelData(np.stack(vectors), np.asarray(owners, np.int64))
+        channels[name] = Directions(name, data, len(items)).channel(Recipe(centred=True), width)
+        units[name], _ = item_units(channels[name], data, len(items))
+    predicted = tuple(
         HeadChannel(
             name,
-            terms[name].mean,
-            terms[name].projection,
-            {other: fit.predictor(units[other], units[name])},
+            channels[name].mean,
+            channels[name].projection,
+            {other: predictor(units[other], units[name])},
             0.5,
         )
         for name, other in (("text", "image"), ("image", "text"))
     )
-    search = ChannelWeights(1.0, 0.3, 0.1)
-    kinds = {
+    return Head(predicted, questions(), TableRules(regularisation=5.0), fitted=True)
+
+
+def questions() -> dict[str, QuestionWeights]:
+    """Weights of every question by which every term counts, with all transforms, as a fit could give them."""
+    prior = {
+        "POPULARITY.all": ColumnWeights(0.3, 0.1, neutral=1.2),
+        "POPULARITY.recent": ColumnWeights(0.2, 0.05, neutral=0.7),
+        "NEWNESS": ColumnWeights(cold=-0.4),
+    }
+    evidence = {
+        "BEHAVIOUR": ColumnWeights(0.8, 0.3, transform=Transform("log", 0.02), neutral=0.3),
+        "SEQUENCE": ColumnWeights(1.5, 0.5, transform=Transform("sqrt"), neutral=0.1),
+        "ATTRIBUTE": ColumnWeights(0.9, 0.2, 1.4, neutral=0.1),
+    }
+    repeats = {
+        "REPEAT.had": ColumnWeights(had=0.5),
+        "REPEAT.count": ColumnWeights(had=0.6),
+        "REPEAT.recency": ColumnWeights(had=0.3),
+        "REPEAT.frequency": ColumnWeights(had=0.7),
+    }
+    presence = {"PRESENT.image": ColumnWeights(0.2), "IMPUTED.image": ColumnWeights(-0.1)}
+    decays = {"CHANNEL": 0.9, "BEHAVIOUR": 0.9, "SEQUENCE": 0.6, "ATTRIBUTE": 1.0}
+    search = ChannelWeights(8.0, 0.3, 0.1)
+    return {
         search_question({"text": 0}): QuestionWeights({"text": search, "image": search}),
         search_question({"image": 0}): QuestionWeights({"text": search, "image": search}),
         search_question({"text": 0, "image": 0}): QuestionWeights(
-            {"text": search, "image": ChannelWeights(1.5, 0.4, 0.2)}
+            {"text": search, "image": ChannelWeights(12.0, 0.4, 0.2)}
         ),
-        HISTORY: QuestionWeights({"text": search, "image": ChannelWeights(0.7, 0.35, 0.15)}, behaviour=0.8),
-        DISLIKE: QuestionWeights({"text": ChannelWeights(1.0, 0.05, 0.0), "image": ChannelWeights(1.0, 0.1, 0.05)}),
-    }  # fmt: skip
-    return Head(channels, kinds, behaviour_lambda=5.0, fitted=True)
+        NEXT: QuestionWeights(
+            {"text": ChannelWeights(5.0, 0.3, 0.1, cold=7.0), "image": ChannelWeights(3.5, 0.35, 0.15)},
+            {**evidence, **repeats, **prior, **presence},
+            decays,
+            choices=500,
+        ),
+        ANYONE: QuestionWeights(columns=prior, choices=500),
+        SIMILAR: QuestionWeights({"text": search, "image": ChannelWeights(5.0, 0.35, 0.15)}, evidence),
+        DISLIKE: QuestionWeights(
+            {"text": ChannelWeights(20.0, 0.4, 0.4), "image": ChannelWeights(20.0, 0.6, 0.5)}
+        ),
+    }
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,7 @@ def _parts(given: Iterable[common_pb2.Part]) -> tuple[_results.Part, ...]:
             channel=part.channel,
             value=part.value,
             predicted=part.predicted,
+            is_share=part.is_share,
             past_item_id=part.past_item_id,
             source_channel=part.source_channel,
             text=part.text,
@@ -130,7 +131,13 @@ def recommendations(reply: itemlens_pb2.RecommendResponse) -> _results.Recommend
     """The recommended items and the user's interests."""
     items = tuple(
         _results.Recommendation(
-            item.item_id, item.position, item.score, item.interest, _parts(item.parts), item.reason
+            item.item_id,
+            item.position,
+            item.score,
+            item.interest,
+            _parts(item.parts),
+            item.reason,
+            item.probability if item.HasField("probability") else None,
         )
         for item in reply.items
     )

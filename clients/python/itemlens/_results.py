@@ -204,13 +204,13 @@ class Part:
 
     kind: PartKind
     channel: str
-    """The channel of the item it is in. Empty for BEHAVIOUR."""
+    """The channel of the item it is in. Empty for parts that no channel has."""
     value: float
-    """How much it adds to the score."""
+    """How much it adds to the score, nats."""
     predicted: bool = False
     """The item lacks the channel's content; it is predicted from the item's other channels."""
     past_item_id: str = ""
-    """For PAST_ITEM and BEHAVIOUR."""
+    """For PAST_ITEM, BEHAVIOUR, ATTRIBUTE, SEQUENCE and REPEAT."""
     source_channel: str = ""
     """For TOKEN, CELL and SPECIAL: the channel of the place. It differs from `channel` where predicted."""
     text: str = ""
@@ -224,6 +224,8 @@ class Part:
     """For CELL: row of the feature map, from the top."""
     column: int = 0
     """For CELL: column of the feature map, from the left."""
+    is_share: bool = False
+    """The part is the past item's share of a term that bends, not what the score would lose without the item."""
 
 
 @dataclass(frozen=True)
@@ -234,13 +236,16 @@ class Recommendation:
     position: int
     """Position in the list, from 1."""
     score: float
-    """Scores are comparable within one interest only."""
+    """ln P: the log-probability that the item is the one chosen, for its interest. Where there are several interests,
+    they take turns, so the list is not sorted by score."""
     interest: int
     """Index into Recommendations.interests of the interest that found the item."""
     parts: tuple[Part, ...]
     """Set with `parts=True`. They add up to the score."""
     reason: str
     """Set with `reasons=True`."""
+    probability: float | None = None
+    """Set with `probabilities=True`: the probability that the item is the one chosen next, over all interests."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -167,7 +167,7 @@ class UserSideFields(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class UserSide:
-    """The user or query of a request: any mix of these sources. The score is the weighted sum over the sources."""
+    """The user or query of a request: any mix of these sources. Each adds evidence to the score."""
 
     history: Sequence[Interaction | str] = ()
     """Items that the user interacted with, oldest first. A bare item id counts as a click."""
@@ -191,6 +191,6 @@ class UserSide:
     channel_weights: Mapping[str, ChannelWeight] = field(default_factory=dict)
     """Changes to the fitted weights, by channel."""
     behaviour_weight: float | None = None
-    """Weight of the behaviour model ("who took X took Y"). Default: as fitted."""
+    """Factor of what other users' behaviour adds ("who took X took Y"). Default 1: as fitted."""
     max_interests: int | None = None
     """Largest number of separate interests in the history, 1 to 5. Default 5."""

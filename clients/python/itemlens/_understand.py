@@ -173,6 +173,7 @@ def recommend(
     reasons: bool = False,
     language: Language = "en",
     query_vectors: bool = False,
+    probabilities: bool = False,
     collection: str | None = None,
     timeout: float | None = None,
     **side: Unpack[UserSideFields],
@@ -186,11 +187,13 @@ def recommend(
         k: number of items. Default 10.
         top_fraction: share of the items that remain after exclusions, in (0, 1], instead of `k`.
         candidates: rank these items only, at most 1,000. Default: the whole collection.
-        exclude_seen: leave out the items of the history and the liked and disliked ones.
+        exclude_seen: leave out the items of the history and the liked and disliked ones. False asks what the user takes
+            next, repeats included.
         exact: score every item instead of the candidates from the graph indexes. Slower; use it to measure recall.
         parts: add the parts of each item's score.
         reasons: add to each item a sentence that explains it, in `language`.
         query_vectors: add the QUERY vector of each interest.
+        probabilities: add the probability of each item; only for histories, in a space fitted to events.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
         side: the fields of UserSide: history, user_id, text, texts, picture, pictures, liked, disliked,
@@ -199,7 +202,7 @@ def recommend(
     Raises:
         InvalidArgument: a field is wrong; `violations` says which.
         NotFound: there is no such collection or user, or none of the items on the user's side or of the candidates.
-        FailedPrecondition: `query_vector` is of another space.
+        FailedPrecondition: `query_vector` is of another space, or there are no calibrated probabilities.
     """
     if k is not None and top_fraction is not None:
         raise ValueError("give k or top_fraction, not both")
@@ -220,6 +223,7 @@ def recommend(
         with_reasons=reasons,
         language=one_of(language, get_args(Language), "language"),
         with_query_vectors=query_vectors,
+        with_probabilities=probabilities,
     )
     if k is not None:
         request.k = whole(k, "k")

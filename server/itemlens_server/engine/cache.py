@@ -35,6 +35,12 @@ class LruCache(Generic[Value]):
             self._entries.move_to_end(key)
             return entry[0]
 
+    def drop(self, key: Hashable) -> None:
+        """Remove the value of `key`, if there is one."""
+        with self._lock:
+            _, size = self._entries.pop(key, (None, 0))
+            self.bytes -= size
+
     def put(self, key: Hashable, value: Value, size: int) -> None:
         """Keep `value`, of `size` bytes, and evict the least recently used values."""
         size += OVERHEAD_BYTES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from itemlens_server.durable import publish, work_folder
@@ -15,7 +15,7 @@ from itemlens_server.fusion.head import Head
 
 
 def write(
-    models: Path, old: Manifest, head: Head, name: str, report: Sequence[dict[str, str]] = ()
+    models: Path, old: Manifest, head: Head, name: str, report: Mapping[str, object] | None = None
 ) -> Manifest:
     """Write the existing space `old` with `head` and the label `name` as a new space to `models`. Return its manifest.
 
@@ -29,7 +29,7 @@ def write(
         files = HeadFiles(
             graph=describe_file(new, "head/head.onnx"),
             terms=describe_file(new, "head/terms.npz"),
-            report={"rows": list(report)},
+            report=dict(report or {}),
         )
         changes = {"head": files, "created": next_created(models), "name": name}
         manifest = old.model_copy(update=changes).identified()

@@ -86,6 +86,7 @@ class ModelRepository:
         self._runtime = Runtime(settings, device, tunings, observer or NullObserver(), decoding)
         self._spaces: dict[str, Space] = {}
         self._encoders: dict[str, Encoder[Any, Any]] = {}
+        self._head_runners: list[HeadRunner] = []
         self._told: set[str] = set()
         self._lock = threading.Lock()
 
@@ -113,12 +114,25 @@ class ModelRepository:
                 self._spaces[manifest.space_id] = self._load(self._directory / manifest.space_id)
             return self._spaces[manifest.space_id]
 
+    def load_to_fit(self, space: str) -> Space:
+        """Return the space with this id or name for a fit: without its head if that is of an earlier version.
+
+        Raises:
+            NotFound, InvalidArgument, FailedPrecondition: as `load`.
+        """
+        manifest = self._find(space)
+        directory = self._directory / manifest.space_id
+        if manifest.head is None or not Head.outdated(directory / manifest.head.terms.path):
+            return self.load(space)
+        with self._lock:
+            return self._load(directory, with_head=False)
+
     def close(self) -> None:
         """Run all queued inputs, then stop the encoders."""
         for encoder in self._encoders.values():
             encoder.close()
-        for space in self._spaces.values():
-            space.head_runner.close()
+        for head_runner in self._head_runners:
+            head_runner.close()
 
     def _find(self, space: str) -> Manifest:
         found = SpaceList.read(self._directory)
@@ -145,7 +159,7 @@ class ModelRepository:
             spec = manifest.encoders[channel.encoder]
             yield channel.name, spec, self._choose(spec.graphs, channel.encoder)
 
-    def _load(self, directory: Path) -> Space:
+    def _load(self, directory: Path, *, with_head: bool = True) -> Space:
         started = time.monotonic()
         manifest = verify(directory)
         encoders = {}
@@ -155,12 +169,13 @@ class ModelRepository:
                 modality = modality_of_kind(spec.kind)
                 self._encoders[digest] = modality.encoder(modality, directory, spec, precision, self._runtime)
             encoders[name] = self._encoders[digest]
-        if manifest.head is None:
+        if manifest.head is None or not with_head:
             head_runner = HeadRunner(Head.identity({n: e.spec.dim for n, e in encoders.items()}), None)
         else:
             # The head is small; it runs on the CPU, like the store and the index.
             session = Session(directory / manifest.head.graph.path, "CPUExecutionProvider")
             head_runner = HeadRunner(Head.load(directory / manifest.head.terms.path), session)
+        self._head_runners.append(head_runner)
         log.info(
             "space %s (%s) loaded in %.1f s", manifest.space_id, manifest.name, time.monotonic() - started
         )

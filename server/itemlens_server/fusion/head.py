@@ -5,9 +5,8 @@
                                  imputed    [ r_c e'_c , 0, 1 ]      e'_c = unit(sum over the present s of W_sc e_s)
                                  absent     zeros
     u     = for each channel c   [ w_c q_c , -w_c theta_c , -w_c theta'_c ]
-    alpha = dot(h, u)
 
-All weights are in u, so that a change of weights needs no new index.
+The evidence of the channels is dot(h, u). All weights are in u, so that a change of weights needs no new index.
 """
 
 from __future__ import annotations
@@ -20,43 +19,16 @@ from typing import Any
 
 import numpy as np
 
+from itemlens_server.errors import FailedPrecondition
+from itemlens_server.fusion.weights import SEARCH, ChannelWeights, QuestionWeights, TableRules
+
 Array = np.ndarray[Any, np.dtype[np.float32]]
-
-HISTORY = "history"
-DISLIKE = "dislike"
-SEARCH = "search"
-
-
-def search_question(channels: Mapping[str, object]) -> str:
-    """Return the question of a query with these channels, such as `search:image+text`."""
-    return f"{SEARCH}:{'+'.join(sorted(channels))}"
 
 
 def unit(x: Array) -> Array:
     """Return the rows of `x` scaled to length 1. Rows of zeros stay."""
     norms = np.linalg.norm(x, axis=-1, keepdims=True)
     return np.asarray(x / np.maximum(norms, 1e-12), np.float32)
-
-
-@dataclass(frozen=True)
-class ChannelWeights:
-    """Weights of a channel in one question: w, theta and theta' of the module's formula."""
-
-    weight: float = 1.0
-    threshold: float = 0.5
-    imputed_threshold: float = 0.4
-
-
-@dataclass(frozen=True)
-class QuestionWeights:
-    """Weights of all channels for one question, such as `history`, and w_B."""
-
-    channels: Mapping[str, ChannelWeights] = field(default_factory=dict)
-    behaviour: float = 0.0
-
-    def of(self, channel: str) -> ChannelWeights:
-        """Return the weights of `channel`."""
-        return self.channels.get(channel, ChannelWeights())
 
 
 @dataclass(frozen=True)
@@ -86,11 +58,14 @@ class HeadChannel:
 
 @dataclass(frozen=True)
 class Head:
-    """A fusion head. `channels` are in the order of the blocks of h."""
+    """A fusion head. `channels` are in the order of the blocks of h.
+
+    table_rules: how to compute tables from events; None if the score does not use events.
+    """
 
     channels: tuple[HeadChannel, ...]
     questions: Mapping[str, QuestionWeights] = field(default_factory=dict)
-    behaviour_lambda: float = 0.0
+    table_rules: TableRules | None = None
     fitted: bool = False
 
     @staticmethod
@@ -107,6 +82,10 @@ class Head:
     def names(self) -> list[str]:
         """Channel names in block order."""
         return [c.name for c in self.channels]
+
+    def uses(self, column: str) -> bool:
+        """Return whether a column counts in any question."""
+        return any(weights.column(column).used for weights in self.questions.values())
 
     def channel(self, name: str) -> HeadChannel:
         """Return the arrays of channel `name`."""
@@ -130,26 +109,35 @@ class Head:
         return np.asarray(h[..., self.block(name).stop + 1] > 0.5)
 
     def weights(self, question: str) -> QuestionWeights:
-        """Return the weights of `question`. A mix of channels that was not fitted uses their search weights."""
+        """Return the weights of `question`. A mix of channels that was not fitted uses their search weights.
+
+        A question that was not fitted has the defaults of `ChannelWeights` and no columns.
+        """
         if question in self.questions:
             return self.questions[question]
         names = question.partition(":")[2].split("+")
         alone = {n: self.questions[f"{SEARCH}:{n}"].of(n) for n in names if f"{SEARCH}:{n}" in self.questions}
-        if alone:
-            return QuestionWeights(alone)
-        neutral = ChannelWeights(1.0, 0.0, 0.0) if question == DISLIKE else ChannelWeights()
-        return QuestionWeights({n: neutral for n in self.names})
+        return QuestionWeights(alone or {n: ChannelWeights() for n in self.names})
 
     def query_vector(
-        self, q: Mapping[str, Array], weights: QuestionWeights, signed_weight: float = 1.0
+        self,
+        q: Mapping[str, Array],
+        weights: QuestionWeights,
+        source_weight: float = 1.0,
+        *,
+        cold: bool = False,
     ) -> Array:
-        """Return u of one source: unit q_c by channel, float32 [width] each -> float32 [dimension]."""
+        """Return u of one source: unit q_c by channel, float32 [width] each -> float32 [dimension].
+
+        cold: with the weights of items without events.
+        """
         u = np.zeros(self.dimension, np.float32)
         for name, vector in q.items():
             block, w = self.block(name), weights.of(name)
-            u[block] = signed_weight * w.weight * vector
-            u[block.stop] = -signed_weight * w.weight * w.threshold
-            u[block.stop + 1] = -signed_weight * w.weight * w.imputed_threshold
+            weight = source_weight * w.of(cold)
+            u[block] = weight * vector
+            u[block.stop] = -weight * w.threshold
+            u[block.stop + 1] = -weight * w.imputed_threshold
         return u
 
     def score(self, h: Array, u: Array) -> Array:
@@ -164,7 +152,7 @@ class Head:
         arrays: dict[str, Any] = {}
         about: dict[str, Any] = {
             "channels": [],
-            "behaviour_lambda": self.behaviour_lambda,
+            "table_rules": None if self.table_rules is None else vars(self.table_rules),
             "fitted": self.fitted,
         }
         for i, c in enumerate(self.channels):
@@ -173,22 +161,28 @@ class Head:
                 arrays[f"projection_{i}"] = c.projection
             for source, w in c.predictors.items():
                 arrays[f"predictor_{i}_{self.names.index(source)}"] = w
-            about["channels"].append({"name": c.name, "predicted_scale": c.imputed_scale})
-        about["kinds"] = {
-            question: {
-                "behaviour": k.behaviour,
-                "channels": {n: [w.weight, w.threshold, w.imputed_threshold] for n, w in k.channels.items()},
-            }
-            for question, k in self.questions.items()
-        }
+            about["channels"].append({"name": c.name, "imputed_scale": c.imputed_scale})
+        about["questions"] = {question: weights.to_json() for question, weights in self.questions.items()}
         arrays["about"] = np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8)
         np.savez(path, **arrays)
 
     @staticmethod
+    def outdated(path: Path) -> bool:
+        """Return whether the file was fitted by an earlier version, whose weights mean something else."""
+        with np.load(path, allow_pickle=False) as file:
+            return "kinds" in json.loads(bytes(file["about"]))
+
+    @staticmethod
     def load(path: Path) -> Head:
-        """Read a head written by `save`."""
+        """Read a head written by `save`.
+
+        Raises:
+            FailedPrecondition: it was fitted by an earlier version, whose weights mean something else.
+        """
         with np.load(path, allow_pickle=False) as file:
             about = json.loads(bytes(file["about"]))
+            if "kinds" in about:
+                raise FailedPrecondition(f"{path} was fitted by an earlier version; run `itemlens fit` again")
             names = [c["name"] for c in about["channels"]]
             channels = tuple(
                 HeadChannel(
@@ -200,14 +194,10 @@ class Head:
                         for j, s in enumerate(names)
                         if f"predictor_{i}_{j}" in file
                     },
-                    about["channels"][i]["predicted_scale"],
+                    about["channels"][i]["imputed_scale"],
                 )
                 for i, name in enumerate(names)
             )
-        questions = {
-            question: QuestionWeights(
-                {n: ChannelWeights(*w) for n, w in k["channels"].items()}, k["behaviour"]
-            )
-            for question, k in about["kinds"].items()
-        }
-        return Head(channels, questions, about["behaviour_lambda"], about["fitted"])
+        questions = {question: QuestionWeights.from_json(w) for question, w in about["questions"].items()}
+        rules = about["table_rules"]
+        return Head(channels, questions, TableRules(**rules) if rules else None, about["fitted"])

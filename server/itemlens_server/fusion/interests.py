@@ -1,4 +1,4 @@
-"""Clusters a history into interests, and merges their lists into one.
+"""Clusters a history into interests, and deals the places of a list to them.
 
 Past items are clustered by average linkage into at most 5 clusters, as in A. Pal et al., "PinnerSage", KDD 2020. Each
 cluster is a separate query. A single mean vector would find items between a user's interests.
@@ -14,29 +14,47 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 MAX_INTERESTS = 5
-# Past items with a lower cosine always belong to different interests.
-SAME_INTEREST = 0.6
+SAME_INTEREST = 1.0
+"""Nats. Groups of past items are one interest if an item of one speaks more than this for one of the other."""
+
+CLEAR_INTEREST = 4.0
+"""Nats. Where equal items say less for each other, other terms decide, and all past items are one interest."""
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def cluster(similarity: Floats, most: int = MAX_INTERESTS) -> list[list[int]]:
-    """Cluster n past items by their cosines [n, n]. Return lists of item numbers, at most `most` lists."""
-    n = len(similarity)
+def cluster(evidence: Floats, most: int = MAX_INTERESTS) -> list[list[int]]:
+    """Cluster n past items by what each adds to the log-odds of the others, nats, float64 [n, n]; it is about 0 for
+    items that have nothing in common. Return lists of item numbers, at most `most` lists.
+    """
+    n = len(evidence)
     if n == 1 or most == 1:
         return [list(range(n))]
-    distance = np.clip(1.0 - (similarity + similarity.T) / 2, 0.0, 2.0)
+    evidence = (evidence + evidence.T) / 2
+    # A distance may not be negative: the largest evidence has distance 0.
+    largest = max(float(evidence.max()), SAME_INTEREST)
+    distance = largest - evidence
     np.fill_diagonal(distance, 0.0)
     tree = linkage(squareform(distance, checks=False), "average")
-    labels = fcluster(tree, 1.0 - SAME_INTEREST, "distance")
-    if labels.max() > most:
-        labels = fcluster(tree, most, "maxclust")
-    return [np.flatnonzero(labels == c).tolist() for c in np.unique(labels)]
+    labels = fcluster(tree, largest - SAME_INTEREST, "distance")
+    clusters = [np.flatnonzero(labels == c).tolist() for c in np.unique(labels)]
+    if len(clusters) <= most:
+        return clusters
+    # Outliers join the cluster that is most like them: they shall not make two large clusters one.
+    clusters.sort(key=lambda c: (-len(c), c))
+    kept = [list(c) for c in clusters[:most]]
+    likeness = np.stack([evidence[:, c].mean(1) for c in clusters[:most]], axis=1)
+    for number in sorted(n for c in clusters[most:] for n in c):
+        kept[int(likeness[number].argmax())].append(number)
+    return [sorted(c) for c in kept]
 
 
-def merge(lists: Sequence[Sequence[int]], weights: Sequence[float], k: int) -> list[tuple[int, int]]:
-    """Merge several lists into one of k, in which they take turns in proportion to their weights (D'Hondt). Return
-    (item, list number)."""
+def merge(lists: Sequence[Sequence[int]], shares: Sequence[float], k: int) -> list[tuple[int, int]]:
+    """Deal k places to lists by their shares, which add up to 1. Return (item, list number) by position.
+
+    Each place goes to the list that has got the least of what it should have by then, as by largest remainders. An item
+    that is in several lists is taken once. Shares of exhausted lists go to the others.
+    """
     taken: set[int] = set()
     merged: list[tuple[int, int]] = []
     given = [0] * len(lists)
@@ -48,7 +66,9 @@ def merge(lists: Sequence[Sequence[int]], weights: Sequence[float], k: int) -> l
         open_lists = [n for n, items in enumerate(lists) if nexts[n] < len(items)]
         if not open_lists:
             break
-        n = max(open_lists, key=lambda n: weights[n] / (given[n] + 1))
+        whole = sum(shares[n] for n in open_lists) or 1.0
+        dealt = sum(given[n] for n in open_lists) + 1
+        n = max(open_lists, key=lambda n: shares[n] / whole * dealt - given[n])
         item = lists[n][nexts[n]]
         taken.add(item)
         merged.append((item, n))

@@ -16,7 +16,10 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Part:
-    """One summand of a score; see the contract's Part. kind: name of a PartKind of the contract, such as "TOKEN"."""
+    """One summand of a score; see the contract's Part. kind: name of a PartKind of the contract, such as "TOKEN".
+
+    is_share: it is a share of a term that bends, not what the score would lose without it.
+    """
 
     kind: str
     value: float = 0.0
@@ -30,6 +33,7 @@ class Part:
     picture_index: int = 0
     row: int = 0
     column: int = 0
+    is_share: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,11 @@
-"""The user side: from a history, content, liked and disliked items to interests, each with its vector u.
+"""The user side: from a history, content, liked and disliked items to sources of evidence.
+
+Each source adds evidence of its own, with the weights of its question. In the channels:
 
 q_c = unit(sum_j a_j e_j,c) for items, or the content's own e_c
-u   = sum over sources of  weight_s [ w_c q_c , -w_c theta_c , -w_c theta'_c ], weights by the source's question
+u   = sum over sources of  weight_s [ w_c q_c , -w_c theta_c , -w_c theta'_c ]
+
+A history may split into several interests, each with a u of its own.
 """
 
 from __future__ import annotations
@@ -12,21 +16,31 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from itemlens_server.errors import InvalidArgument, Warning, quoted
-from itemlens_server.fusion.head import (
-    DISLIKE,
-    HISTORY,
-    Array,
-    ChannelWeights,
-    Head,
-    QuestionWeights,
-    search_question,
-)
-from itemlens_server.fusion.history import DISLIKED, IMPRESSION, HistoryRules, Interaction
-from itemlens_server.fusion.interests import MAX_INTERESTS, cluster
+from itemlens_server.fusion.head import Array, Head
+from itemlens_server.fusion.history import Interaction
+from itemlens_server.fusion.interests import CLEAR_INTEREST, MAX_INTERESTS, cluster
 from itemlens_server.fusion.parts import Floats
+from itemlens_server.fusion.past import Past
 from itemlens_server.fusion.rows import Ints, View
 from itemlens_server.fusion.snapshot import Snapshot
+from itemlens_server.fusion.taken import Taken
+from itemlens_server.fusion.weights import (
+    ANYONE,
+    DISLIKE,
+    NEXT,
+    SIMILAR,
+    ChannelWeights,
+    QuestionWeights,
+    States,
+    search_question,
+)
 
+CHANNEL, PRESENT, IMPUTED = "CHANNEL", "PRESENT", "IMPUTED"
+# The newest past items that count in the channels, and that are split into interests; the other terms use more.
+CHANNEL_ITEMS = 50
+MOST_DISLIKED = 100
+# The terms that the caller's `behaviour_weight` multiplies.
+BEHAVIOUR_TERMS = ("BEHAVIOUR", "SEQUENCE")
 # A mean of unit vectors below this length is considered rounding error, not a direction.
 CANCELLED = 1e-6
 
@@ -42,7 +56,10 @@ class ChannelChange:
 
 @dataclass(frozen=True)
 class Query:
-    """The user or query of a request. `content` holds unit e_c by channel; `history` is oldest first."""
+    """The user or query of a request. `content` holds unit e_c by channel; `history` is oldest first.
+
+    taken: the history, if it is summed up already
+    """
 
     history: Sequence[Interaction] = ()
     content: Mapping[str, Array] = field(default_factory=dict)
@@ -53,6 +70,7 @@ class Query:
     channel_changes: Mapping[str, ChannelChange] = field(default_factory=dict)
     behaviour_weight: float | None = None
     max_interests: int = MAX_INTERESTS
+    taken: Taken | None = None
 
     def weight(self, source: str) -> float:
         """Return the weight of a source: "history", "query", "liked", "disliked" or "query_vector"."""
@@ -61,17 +79,19 @@ class Query:
     def weights(self, head: Head, question: str) -> QuestionWeights:
         """Return the head's weights of `question`, with the caller's changes."""
         weights = head.weights(question)
+        if self.behaviour_weight is not None:
+            weights = weights.scaled(BEHAVIOUR_TERMS, self.behaviour_weight)
         return changed_weights(head, weights, self.channel_changes) if self.channel_changes else weights
 
 
 @dataclass(frozen=True)
 class Source:
-    """One summand of u: its signed weight, the weights of its question, and the origin of q.
+    """One summand of u: its weight, the weights of its question, and the origin of q.
 
     For items: positions and shares (a_j), int64 and float64 [items]. For content: q by channel. For a query vector: u.
     """
 
-    signed_weight: float
+    weight: float
     weights: QuestionWeights
     positions: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     shares: Floats = field(default_factory=lambda: np.zeros(0, np.float64))
@@ -83,15 +103,18 @@ class Source:
         """Whether the source consists of items of the collection."""
         return not self.q and self.u is None
 
-    def vector(self, head: Head, view: View) -> Array:
-        """Return the u of this source, float32 [dimension]."""
+    def vector(self, head: Head, view: View, *, cold: bool = False) -> Array:
+        """Return the u of this source, float32 [dimension]. cold: for items without events."""
         if self.u is not None:
-            return np.asarray(self.signed_weight * self.u, np.float32)
-        if self.q:
-            return head.query_vector(self.q, self.weights, self.signed_weight)
+            return np.asarray(self.weight * self.u, np.float32)
+        return head.query_vector(self.directions(head, view), self.weights, self.weight, cold=cold)
+
+    def directions(self, head: Head, view: View) -> Mapping[str, Array]:
+        """Return the unit q_c by channel, float32 [width] each."""
+        if not self.of_items:
+            return self.q
         sums = {name: rows.sum(0) for name, rows in self.rows(head, view).items()}
-        q = {name: np.asarray(total / np.linalg.norm(total), np.float32) for name, total in sums.items()}
-        return head.query_vector(q, self.weights, self.signed_weight)
+        return {name: np.asarray(total / np.linalg.norm(total), np.float32) for name, total in sums.items()}
 
     def rows(self, head: Head, view: View) -> dict[str, Floats]:
         """Return a_j e_j,c of the source's items by channel, float64 [items, width]; zeros without the channel.
@@ -109,11 +132,25 @@ class Source:
 
 
 @dataclass(frozen=True)
+class PastSource:
+    """Items as a source of the terms over past items. is_history: the user took them, so they can be repeats."""
+
+    weight: float
+    weights: QuestionWeights
+    past: Past
+    is_history: bool = False
+
+
+@dataclass(frozen=True)
 class Interest:
-    """One interest of a query: its share of the list, u, the sources of u, and its past items."""
+    """One interest of a query: its share of the list, the sources of u, and its past items.
+
+    u: float32 [dimension], for items with events or new to the user. cold: the same for items without events.
+    """
 
     weight: float
     u: Array
+    cold: Array
     sources: tuple[Source, ...]
     item_ids: tuple[str, ...]
 
@@ -122,66 +159,99 @@ class Interest:
 class Asking:
     """A query over a snapshot, before terms are bound to it.
 
-    shares: a_j of the history by item, newest first, including items that are not in the collection
-    here:   past items in the collection at the time of the query
-    liked:  liked items in the collection at the time of the query
-    seen:   items to exclude
+    past_sources: sources of the terms over past items
+    prior:        weights of the prior, which counts once
+    disliked:     positions of disliked items, newest last, and their weights
+    had:          positions of the items that the user had
+    seen:         ids of the items to exclude
     """
 
     snapshot: Snapshot
     query: Query
     interests: tuple[Interest, ...]
-    shares: Mapping[str, float]
-    here: frozenset[str]
-    liked: tuple[str, ...]
+    past_sources: tuple[PastSource, ...]
+    prior: QuestionWeights
+    disliked: Ints
+    dislike: QuestionWeights
+    had: Ints
     seen: frozenset[str]
     warnings: tuple[Warning, ...]
 
+    @property
+    def of_choices(self) -> bool:
+        """Whether all weights were fitted to choices of users, so that scores are calibrated log-probabilities."""
+        used = [source.weights for interest in self.interests for source in interest.sources]
+        used += [source.weights for source in self.past_sources if len(source.past)]
+        return bool(used) and not len(self.disliked) and all(weights.choices for weights in used)
 
-def vector_of(sources: Sequence[Source], head: Head, view: View) -> Array:
-    """Return u of an interest with these sources, float32 [dimension]."""
-    return sum((source.vector(head, view) for source in sources), np.zeros(head.dimension, np.float32))
+    def states(self) -> States:
+        """Return what each item is to the user, int8 [positions]."""
+        return self.snapshot.states(self.had)
 
 
-def ask(snapshot: Snapshot, query: Query, rules: HistoryRules) -> Asking:
-    """Return the interests of `query`; one without sources if none of its items is in the collection."""
-    head, view = snapshot.head, snapshot.view
+def interest_of(
+    weight: float,
+    sources: Sequence[Source],
+    item_ids: Sequence[str],
+    prior: QuestionWeights,
+    head: Head,
+    view: View,
+) -> Interest:
+    """Return the interest with these sources. Its u contains the prior of having a channel, too."""
+    start = np.zeros(head.dimension, np.float32)
+    for name in head.names:
+        flag = head.block(name).stop
+        start[flag] = prior.column(f"{PRESENT}.{name}").new
+        start[flag + 1] = prior.column(f"{IMPUTED}.{name}").new
+    u, cold = (sum((s.vector(head, view, cold=cold) for s in sources), start) for cold in (False, True))
+    return Interest(weight, u, cold, tuple(sources), tuple(item_ids))
+
+
+def ask(snapshot: Snapshot, query: Query, type_weights: Mapping[int, float]) -> Asking:
+    """Return the sources of `query`; one interest without sources if none of its items is in the collection."""
+    return ask_with(snapshot, query, query.taken or Taken.of(query.history, type_weights))
+
+
+def ask_with(snapshot: Snapshot, query: Query, taken: Taken) -> Asking:
+    """Return the sources of `query` with `taken` as what the user did."""
+    head, view, past = snapshot.head, snapshot.view, taken.past
     lookup = _Lookup(snapshot)
-    shares = rules.shares(query.history)
-    past = {
-        item_id: (position, a)
-        for item_id, a in shares.items()
-        if (position := lookup.find(item_id, "history")) is not None
-    }
+    history = query.weights(head, NEXT)
+    prior = query.weights(head, NEXT if len(past) else ANYONE)
+    shares = past.shares(history.decay(CHANNEL))
+    here = {i: p for i in past.item_ids if (p := lookup.find(i, "history")) is not None}
     liked = lookup.find_all(query.liked, "liked_item_ids")
-    disliked_ids = [*query.disliked, *(i.item_id for i in query.history if i.type == DISLIKED)]
-    disliked = lookup.find_all(disliked_ids, "disliked_item_ids")
-    common = _common_sources(head, query, liked, disliked)
+    disliked = lookup.find_all([*taken.disliked, *query.disliked], "disliked_item_ids")
 
-    history_weight, history_weights = query.weight("history"), query.weights(head, HISTORY)
+    common = _common_sources(head, query, liked)
     groups: list[list[str]] = [[]]
-    if past and history_weight:
-        groups = _groups(head, view, past, history_weights, query.max_interests)
+    if here and query.weight("history"):
+        newest = {i: p for n, (i, p) in enumerate(here.items()) if n < CHANNEL_ITEMS}
+        groups = _groups(head, view, newest, history, query.max_interests)
     interests = []
     for group in groups:
         sources = list(common)
         if group:
-            positions, a = (np.asarray(values) for values in zip(*(past[i] for i in group), strict=True))
-            sources.insert(0, Source(history_weight, history_weights, positions, a))
-        u = vector_of(sources, head, view)
-        mass = sum(past[i][1] for i in group) if group else 1.0
-        interests.append(Interest(mass, u, tuple(sources), tuple(group)))
+            positions = np.asarray([here[i] for i in group], np.int64)
+            a = np.asarray([shares[i] for i in group])
+            sources.insert(0, Source(query.weight("history"), history, positions, a))
+        mass = sum(shares[i] for i in group) if group else 1.0
+        interests.append(interest_of(mass, sources, group, prior, head, view))
     interests.sort(key=lambda i: -i.weight)
     scale = sum(i.weight for i in interests)
-    dealt_with = (i.item_id for i in query.history if i.type != IMPRESSION)
     return Asking(
         snapshot,
         query,
         tuple(replace(i, weight=i.weight / scale) for i in interests),
-        shares,
-        frozenset(past),
-        tuple(view.item_ids[position] for position in liked),
-        frozenset([*dealt_with, *query.liked, *query.disliked]),
+        (
+            PastSource(query.weight("history"), history, past, is_history=True),
+            PastSource(query.weight("liked"), query.weights(head, SIMILAR), Past.equal(query.liked)),
+        ),
+        prior,
+        np.asarray(disliked, np.int64)[-MOST_DISLIKED:],
+        query.weights(head, DISLIKE).times(query.weight("disliked")),
+        np.asarray(sorted(here.values()), np.int64),
+        taken.seen.union(query.liked, query.disliked),
         tuple(lookup.warnings),
     )
 
@@ -205,22 +275,19 @@ def changed_weights(
             old.weight if change.weight is None else change.weight,
             old.threshold if change.threshold is None else change.threshold,
             old.imputed_threshold if change.imputed_threshold is None else change.imputed_threshold,
+            old.cold if change.weight is None else None,
         )
-    return QuestionWeights(channels, weights.behaviour)
+    return replace(weights, channels=channels)
 
 
-def _common_sources(head: Head, query: Query, liked: list[int], disliked: list[int]) -> list[Source]:
+def _common_sources(head: Head, query: Query, liked: list[int]) -> list[Source]:
     """Return the sources that all interests share."""
     sources = []
     if query.content and (weight := query.weight("query")):
         sources.append(Source(weight, query.weights(head, search_question(query.content)), q=query.content))
-    for positions, weight, question in (
-        (liked, query.weight("liked"), HISTORY),
-        (disliked, -query.weight("disliked"), DISLIKE),
-    ):
-        if positions and weight:
-            shares = np.full(len(positions), 1.0 / len(positions))
-            sources.append(Source(weight, query.weights(head, question), np.asarray(positions), shares))
+    if liked and (weight := query.weight("liked")):
+        shares = np.full(len(liked), 1.0 / len(liked))
+        sources.append(Source(weight, query.weights(head, SIMILAR), np.asarray(liked), shares))
     if query.vector is not None and (weight := query.weight("query_vector")):
         sources.append(Source(weight, QuestionWeights(), u=query.vector))
     return sources
@@ -246,18 +313,17 @@ class _Lookup:
 
 
 def _groups(
-    head: Head, view: View, past: Mapping[str, tuple[int, float]], weights: QuestionWeights, most: int
+    head: Head, view: View, past: Mapping[str, int], weights: QuestionWeights, most: int
 ) -> list[list[str]]:
-    """Return the item ids of each interest: clusters by the mean cosine over the channels that both items have."""
+    """Return the item ids of each interest: clusters by what the items say of each other in the channels that both
+    have. Items that share no channel say nothing of each other. It is one interest if channels say little at all."""
     ids = list(past)
-    h = view.h[[past[i][0] for i in ids]]
-    total = np.zeros((len(ids), len(ids)))
-    norm = np.zeros_like(total)
+    if sum(own.weight * (1 - own.threshold) for own in map(weights.of, head.names)) < CLEAR_INTEREST:
+        return [ids]
+    h = view.h[[past[i] for i in ids]]
+    evidence = np.zeros((len(ids), len(ids)))
     for name in head.names:
-        has = head.present(h, name).astype(np.float64)
-        weight = max(weights.of(name).weight, 1e-6)
+        own, has = weights.of(name), head.present(h, name).astype(np.float64)
         e = h[:, head.block(name)].astype(np.float64) * has[:, None]
-        total += weight * (e @ e.T)
-        norm += weight * np.outer(has, has)
-    similarity = np.divide(total, norm, out=np.zeros_like(total), where=norm > 0)
-    return [[ids[n] for n in group] for group in cluster(similarity, most)]
+        evidence += own.weight * (e @ e.T - own.threshold * np.outer(has, has))
+    return [[ids[n] for n in group] for group in cluster(evidence, most)]

@@ -1,9 +1,16 @@
-"""The score of a query: alpha = the sum of the terms."""
+"""The score of a query: the log-odds alpha, the sum of the terms' evidence, and the log-probability made of it.
+
+    P(i) = sum over interests m of pi_m exp(alpha_m,i) / Z_m,      score_i = ln pi_m + alpha_m,i - ln Z_m
+
+of the interest m that an item is listed for. Z_m is a sum over the items that may be in the list.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -14,14 +21,25 @@ from itemlens_server.fusion.query import Asking, Interest
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.terms import TERMS, Term
+from itemlens_server.fusion.weights import States
+
+NORMALISATION = "NORMALISATION"
+# Size of the sample that stands for the items that were not scored.
+SAMPLE = 4096
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """The terms that apply to a query, bound to it."""
+    """The terms that apply to a query, bound to it.
+
+    shifts: ln pi_m - ln Z_m of each interest; 0 until `normalised`
+    """
 
     asking: Asking
     terms: tuple[Term, ...]
+    shifts: tuple[float, ...]
+    # The last positions that were scored, and what all interests have in common for them.
+    _common: list[tuple[Ints, Array]] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -33,35 +51,72 @@ class Scorer:
         """The interests of the query."""
         return self.asking.interests
 
+    @cached_property
+    def states(self) -> States:
+        """What each item is to the user, int8 [positions]."""
+        return self.asking.states()
+
     def scores(self, interest: int, positions: Ints) -> Array:
-        """Return alpha of the items at `positions` for the interest number `interest`, float32 [positions]."""
-        total = np.zeros(len(positions), np.float32)
+        """Return the scores of the items at `positions` for the interest number `interest`, float32 [positions]."""
+        states = self.states[positions]
+        total = self._common_evidence(positions) + np.float32(self.shifts[interest])
         for term in self.terms:
-            total = total + term.scores(interest, positions)
+            if term.by_interest:
+                total = total + term.evidence(interest, positions, states)
         return total
+
+    def _common_evidence(self, positions: Ints) -> Array:
+        """Return the sum of the terms that are the same for every interest. Interests are often scored over the same
+        array of positions, one after the other."""
+        if not self._common or self._common[0][0] is not positions:
+            total, states = np.zeros(len(positions), np.float32), self.states[positions]
+            for term in self.terms:
+                if not term.by_interest:
+                    total = total + term.evidence(0, positions, states)
+            self._common[:] = [(positions, total)]
+        return self._common[0][1]
+
+    def normalised(self, sums: Sequence[float]) -> Scorer:
+        """Return the same with scores that are log-probabilities. sums: ln Z of each interest, nats."""
+        shifts = tuple(
+            math.log(i.weight) - total + shift
+            for i, total, shift in zip(self.interests, sums, self.shifts, strict=True)
+        )
+        return replace(self, shifts=shifts)
 
     def by_channel(self, interest: int, position: int) -> list[Part]:
         """Return the parts of the score of the item at `position` by channel. They add up to the score."""
-        return [part for term in self.terms for part in term.by_channel(interest, position)]
+        state = int(self.states[position])
+        return self._with_shift(
+            interest, [part for term in self.terms for part in term.by_channel(interest, position, state)]
+        )
 
     def by_source(self, interest: int, position: int) -> list[Part]:
         """Return the parts of the score by source of the query."""
-        return [part for term in self.terms for part in term.by_source(interest, position)]
+        state = int(self.states[position])
+        return self._with_shift(
+            interest, [part for term in self.terms for part in term.by_source(interest, position, state)]
+        )
 
     def by_place(
         self, interest: int, position: int, inputs: Sequence[PlacedInput]
     ) -> tuple[list[Part], list[ChannelSum]]:
         """Return the parts by place in the item's content, `inputs`, and the complete sums whose margins they are."""
-        parts, sums = [], []
+        parts, sums, state = [], [], int(self.states[position])
         for term in self.terms:
-            own_parts, own_sums = term.by_place(interest, position, inputs)
+            own_parts, own_sums = term.by_place(interest, position, state, inputs)
             parts += own_parts
             sums += own_sums
-        return parts, sums
+        return self._with_shift(interest, parts), sums
 
-    def named_items(self) -> list[str]:
-        """Return the ids of all items that parts can name, without duplicates."""
-        return list(dict.fromkeys(item_id for term in self.terms for item_id in term.named_items()))
+    @property
+    def disliked(self) -> frozenset[str]:
+        """The ids of the disliked items, which are no reasons."""
+        return frozenset(self.snapshot.view.item_ids[p] for p in self.asking.disliked.tolist())
+
+    def _with_shift(self, interest: int, parts: list[Part]) -> list[Part]:
+        shift = self.shifts[interest]
+        return [*parts, Part(NORMALISATION, shift)] if shift else parts
 
 
 def bind(asking: Asking) -> Scorer:
@@ -71,8 +126,10 @@ def bind(asking: Asking) -> Scorer:
         InvalidArgument: the query is empty.
         NotFound: none of the items of the query is in the collection.
     """
-    terms = [term for cls in TERMS if (term := cls.bind(asking)) is not None]
-    if not terms:
+    scorer = bound(asking)
+    # For a user whose items are known, the prior is an answer, even if no other term has a weight.
+    known = len(asking.had) and asking.query.weight("history")
+    if not known and not any(term.asked for term in scorer.terms):
         if asking.seen:
             raise NotFound(
                 "none of the items of `user` is in the collection; record events or give a query",
@@ -81,4 +138,27 @@ def bind(asking: Asking) -> Scorer:
         raise InvalidArgument(
             "`user` is empty: give history, user_id, query, liked_item_ids or query_vector", "user"
         )
-    return Scorer(asking, tuple(terms))
+    return scorer
+
+
+def bound(asking: Asking) -> Scorer:
+    """Return the scorer of a query that is known to ask for something."""
+    terms = tuple(term for cls in TERMS for term in cls.bind(asking))
+    return Scorer(asking, terms, (0.0,) * len(asking.interests))
+
+
+def log_sum(alpha: Array) -> float:
+    """Return ln sum_i exp(alpha_i), nats; alpha float32 [n]. 0 if there are none."""
+    if not len(alpha):
+        return 0.0
+    largest = float(alpha.max())
+    terms = np.exp(alpha.astype(np.float64) - largest)
+    return largest + math.log(float(terms.sum()))
+
+
+def sample_of(positions: Ints) -> Ints:
+    """Return a sample of at most `SAMPLE` of the positions: every n-th, so that items of every age are there. It is the
+    same for every question over the same rows."""
+    if len(positions) <= SAMPLE:
+        return positions
+    return positions[np.linspace(0, len(positions) - 1, SAMPLE).astype(np.int64)]

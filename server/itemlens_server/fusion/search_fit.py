@@ -23,9 +23,10 @@ import numpy as np
 
 from itemlens_server.fusion.channel_data import Bools, Ints, item_units
 from itemlens_server.fusion.choice import ChoiceSets, choose_l2, fit_choices
-from itemlens_server.fusion.head import Array, ChannelWeights, HeadChannel, search_question, unit
+from itemlens_server.fusion.head import Array, HeadChannel, unit
 from itemlens_server.fusion.held_out import Floats, Trial
 from itemlens_server.fusion.sampling import sample_candidates
+from itemlens_server.fusion.weights import ChannelWeights, search_question
 
 AT_ONCE = 64
 """Questions that are scored together: a matrix of cosines has this many rows."""

@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from itemlens_server.fusion.head import Head
-from itemlens_server.fusion.item_to_item import ItemToItem
+from itemlens_server.fusion.head import Array, Head
 from itemlens_server.fusion.rows import Ints, View
+from itemlens_server.fusion.tables import Tables
+from itemlens_server.fusion.weights import State, States
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """The immutable state that scores depend on, taken at one moment.
 
-    collection: its name. table_rows: row of the table for each position of the view, -1 if the item is not in the
-    table; int64 [positions].
+    collection: its name
+    tables:     None before they are computed, and if the space does not use events
+    table_rows: row of the tables for each position of the view, -1 if the item has no events; int64 [positions]
+    idf:        weight of each attribute value, float32 [codes + 1]
     """
 
     collection: str
     head: Head
     view: View
-    item_to_item: ItemToItem | None
+    tables: Tables | None
     table_rows: Ints
+    idf: Array = field(default_factory=lambda: np.zeros(1, np.float32))
 
     def positions(self, item_ids: Iterable[str]) -> Ints:
         """Return the positions of the items that exist, sorted, without duplicates."""
         positions = (self.view.position(item_id) for item_id in item_ids)
         return np.unique(np.asarray([p for p in positions if p is not None], np.int64))
+
+    def states(self, had: Ints) -> States:
+        """Return what each item is to a user who had the items at the positions `had`, int8 [positions]."""
+        states = np.full(len(self.view.labels), State.NEW, np.int8)
+        if self.tables is not None:
+            states[self.table_rows < 0] = State.COLD
+        states[had] = State.HAD
+        return states

@@ -62,6 +62,7 @@ def _options(request: itemlens_pb2.RecommendRequest) -> RecommendOptions:
         with_parts=request.with_parts,
         with_reasons=request.with_reasons,
         language=request.language,
+        with_probabilities=request.with_probabilities,
     )
 
 
@@ -79,6 +80,6 @@ def _reply(result: RecommendResult, with_query_vectors: bool) -> itemlens_pb2.Re
     for position, item in enumerate(result.items, 1):
         reply.items.add(
             item_id=item.item_id, position=position, score=item.score, interest=item.interest,
-            parts=[messages.part(p) for p in item.parts], reason=item.reason,
+            parts=[messages.part(p) for p in item.parts], reason=item.reason, probability=item.probability,
         )  # fmt: skip
     return reply

@@ -28,6 +28,7 @@ from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import ContentEncoder
 from itemlens_server.services.events import record_events
 from itemlens_server.services.items import ItemInput, WriteOutcome
+from itemlens_server.services.known_users import KnownUsers
 from itemlens_server.services.limits import check_length, check_reference, check_references
 from itemlens_server.services.repair import repair
 from itemlens_server.services.results import RecentResults
@@ -63,6 +64,7 @@ class Catalogue:
         self._upserts = Upserts(store, encoder, self._collections.get, settings.max_item_pictures)
         self.reads = CatalogueReads(store, settings.max_items)
         self.results = RecentResults(settings.recommendation_memory_bytes)
+        self.known_users = KnownUsers(settings.user_memory_bytes)
         self._changing = threading.Lock()
         self._derived = store.directory / "collections"
 
@@ -200,7 +202,7 @@ class Catalogue:
                 )  # fmt: skip
             new = self._open(replace(old.record, space_id=space.space_id), space, old.folder)
             new.follow_store(self.store.reader())
-            new.take_item_to_item(old)
+            new.take_tables(old)
             while new.maintain(self.store.reader()):
                 pass
             new.follow_store(
@@ -292,7 +294,10 @@ class Catalogue:
     def record(self, name: str, events: Sequence[EventRecord]) -> tuple[list[WriteOutcome], int]:
         """Store events. Return the outcome of each, and the sequence number."""
         check_length(events, self._settings.max_events, "events")
-        return record_events(self.store, self.collection(name).record.id, events)
+        collection = self.collection(name).record.id
+        outcomes = record_events(self.store, collection, events)
+        self.known_users.forget(collection, [event.user_id for event in events])
+        return outcomes
 
     def delete_user(self, name: str, user_id: str) -> int:
         """Delete a user's events and kept recommendations in one collection, or in all if the name is empty.
@@ -311,6 +316,8 @@ class Catalogue:
         while not all_gone:  # in slices, so that other writes can run in between
             count, all_gone = self.store.delete(lambda c: writes.delete_user(c, records, user_id))
             deleted += count
+        for collection in records:
+            self.known_users.forget(collection, [user_id])
         self.results.forget(name, user_id)
         return deleted
 

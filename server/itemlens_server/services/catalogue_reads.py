@@ -17,7 +17,7 @@ from itemlens_server.storage.store import Store
 
 @dataclass(frozen=True)
 class CollectionCounts:
-    """Counts of a collection, the number of its last write, and that of the last event its table was fitted to."""
+    """Counts of a collection, the number of its last write, and that of the last event in its tables."""
 
     items: int
     events: int
@@ -36,8 +36,8 @@ class CatalogueReads:
     def counts(self, collection: Collection) -> CollectionCounts:
         """Return the counts of a collection."""
         items, events, sequence = self._store.reader().counts(collection.record.id)
-        table = collection.item_to_item
-        return CollectionCounts(items, events, sequence, table.event_sequence if table else 0)
+        tables = collection.tables
+        return CollectionCounts(items, events, sequence, tables.provenance.event_sequence if tables else 0)
 
     def page(self, collection: Collection, after: int, size: int) -> Iterator[StoredItem | DamagedItem]:
         """The next `size` items after the label `after`, ordered by label, without contents."""
@@ -86,4 +86,4 @@ class CatalogueReads:
     def history(self, collection: Collection, user_id: str, limit: int) -> list[Interaction]:
         """The latest `limit` recorded interactions of a user, oldest first."""
         events = self._store.reader().history(collection.record.id, user_id, limit)
-        return [Interaction(event.item_id, event.type) for event in events]
+        return [Interaction(event.item_id, event.type, round(event.time * 1e9)) for event in events]

@@ -1,19 +1,24 @@
-"""One collection: its space, rows, index and item-to-item table, and how they follow the store."""
+"""One collection: its space, rows, index and tables, and how they follow the store."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from itemlens_server.config import Settings
 from itemlens_server.derived import DerivedFolder, keep_only
 from itemlens_server.engine.repository import Space
+from itemlens_server.errors import DataLoss
+from itemlens_server.fusion.attributes import Vocabulary
+from itemlens_server.fusion.event_log import EventLog
 from itemlens_server.fusion.history import TAKEN
-from itemlens_server.fusion.item_to_item import ItemToItem
 from itemlens_server.fusion.rows import Ints, Rows, View
 from itemlens_server.fusion.snapshot import Snapshot
+from itemlens_server.fusion.tables import Provenance, Tables
+from itemlens_server.fusion.terms.attribute import ATTRIBUTE
 from itemlens_server.index.candidate_index import CandidateIndex
 from itemlens_server.index.hnsw import HnswIndex, block_list
 from itemlens_server.storage.reader import Reader
@@ -57,9 +62,12 @@ class Collection:
         )
         self._rows = Rows(space.head.dimension)
         self._before_compaction = before_compaction
-        self._item_to_item: ItemToItem | None = None
-        # A cache: a table, the ids of rows, and for each of these its row in the table.
-        self._table_rows: tuple[ItemToItem | None, list[str], Ints] = (None, [], np.zeros(0, np.int64))
+        self._type_weights = settings.type_weights()
+        self._tables: Tables | None = None
+        # A cache: tables, the ids of rows, and for each of these its row in the tables.
+        self._table_rows: tuple[Tables | None, list[str], Ints] = (None, [], np.zeros(0, np.int64))
+        # Codes of attribute values; None if the space does not use them.
+        self._vocabulary = Vocabulary() if space.head.uses(ATTRIBUTE) else None
         self._last_label = 0
         self._sequence_checked = -1
 
@@ -74,29 +82,31 @@ class Collection:
         return self.space.encoder_digests
 
     @property
-    def item_to_item(self) -> ItemToItem | None:
-        """The item-to-item table; None before it is fitted."""
-        return self._item_to_item
+    def tables(self) -> Tables | None:
+        """What the events taught; None before the tables are computed."""
+        return self._tables
 
     def snapshot(self) -> Snapshot:
         """A snapshot of everything that scores depend on."""
-        view, table = self._rows.view(), self._item_to_item
+        view, tables = self._rows.view(), self._tables
         known, item_ids, table_rows = self._table_rows
-        if known is not table or item_ids is not view.item_ids:
+        if known is not tables or item_ids is not view.item_ids:
             table_rows = np.zeros(0, np.int64)
-        if table is not None and len(table_rows) < len(view.labels):
+        if len(table_rows) < len(view.labels):
             fresh = view.item_ids[len(table_rows) : len(view.labels)]
-            more = np.asarray([table.rows.get(item_id, -1) for item_id in fresh], np.int64)
+            rows = {} if tables is None else tables.rows
+            more = np.asarray([rows.get(item_id, -1) for item_id in fresh], np.int64)
             table_rows = np.concatenate([table_rows, more])
-        self._table_rows = (table, view.item_ids, table_rows)
-        return Snapshot(self.name, self.space.head, view, table, table_rows[: len(view.labels)])
+        self._table_rows = (tables, view.item_ids, table_rows)
+        idf = np.zeros(1, np.float32) if self._vocabulary is None else self._vocabulary.idf
+        return Snapshot(self.name, self.space.head, view, tables, table_rows[: len(view.labels)], idf)
 
     def label(self, item_id: str) -> int | None:
         """Label of an item's current row; None if the item is not in the collection."""
         return self._rows.label(item_id)
 
     def load(self, reader: Reader) -> list[str]:
-        """Load the rows from the store, and graphs and table from their files if these are intact.
+        """Load the rows from the store, and graphs and tables from their files if these are intact.
 
         Returns:
             Ids of items whose stored vectors are damaged. These items are left out.
@@ -105,38 +115,35 @@ class Collection:
         keep_only(self.folder.path, [self._graphs, TABLE_FILE])
         self.index.load(self._rows.view(), reader.last_label())
         try:
-            self._load_item_to_item(reader)
-        except Exception:  # the table is derived state: maintenance fits it again
-            log.exception("collection %s: the item-to-item table could not be loaded", self.name)
+            self._load_tables(reader)
+        except Exception:  # the tables are derived state: maintenance computes them again
+            log.exception("collection %s: the tables of events could not be loaded", self.name)
         return damaged
 
-    def _load_item_to_item(self, reader: Reader) -> None:
-        """Load the saved table if it was fitted to this store's events. Otherwise fit it now, if that is quick."""
-        table = ItemToItem.load(self.folder.path / TABLE_FILE)
-        regularisation = self.space.head.behaviour_lambda
-        if table is not None and table.regularisation == regularisation:
-            # The table must not contain deleted users' data, or events of a store that a backup has replaced.
-            if self._is_of_the_events(table, reader):
-                self._item_to_item = table
+    def _load_tables(self, reader: Reader) -> None:
+        """Load the saved tables if they are of this store's events. Otherwise compute them now, if that is quick."""
+        tables, rules = Tables.load(self.folder.path / TABLE_FILE), self.space.head.table_rules
+        if tables is not None and tables.rules == rules:
+            # The tables must not contain deleted users' data, or events of a store that a backup has replaced.
+            if self._are_of_the_events(tables, reader):
+                self._tables = tables
                 return
-            log.warning(
-                "collection %s: %s was fitted to other events than the store's", self.name, TABLE_FILE
-            )
+            log.warning("collection %s: %s is of other events than the store's", self.name, TABLE_FILE)
         _, event_count, _ = reader.counts(self.record.id)
-        if regularisation and event_count > FITTED_AT_START:
+        if rules is not None and event_count > FITTED_AT_START:
             log.warning(
-                "collection %s: the item-to-item table is being fitted to %d events in the background; users' lists "
-                "do not use it until then", self.name, event_count,
+                "collection %s: the tables are being computed from %d events in the background; users' lists do not "
+                "use them until then", self.name, event_count,
             )  # fmt: skip
             return
-        self.fit_item_to_item(reader)
+        self.fit_tables(reader)
 
-    def _is_of_the_events(self, table: ItemToItem, reader: Reader) -> bool:
-        """Whether a table was fitted to this store's events up to a write."""
-        written = table.write_sequence
+    def _are_of_the_events(self, tables: Tables, reader: Reader) -> bool:
+        """Whether tables were computed from this store's events up to a write."""
+        written = tables.provenance.write_sequence
         return (
             written <= reader.sequence(self.record.id)
-            and reader.events_digest(self.record.id, TAKEN, written) == table.events_digest
+            and reader.events_digest(self.record.id, TAKEN, written) == tables.provenance.events_digest
         )
 
     def follow_store(self, reader: Reader) -> list[str]:
@@ -149,10 +156,10 @@ class Collection:
                 continue
             batch.append(item)
             if len(batch) == FUSE_BATCH:
-                self._append(batch)
+                self._append(batch, reader)
                 batch = []
         if batch:
-            self._append(batch)
+            self._append(batch, reader)
         return damaged
 
     def drop_all_but(self, other: View) -> None:
@@ -162,65 +169,84 @@ class Collection:
         for label in labels[~np.isin(labels, other.labels[other.alive], assume_unique=True)]:
             self.remove(view.item_ids[int(view.positions(np.asarray([label]))[0])])
 
-    def put(self, labels: list[int], item_ids: list[str], h: Array) -> None:
+    def put(
+        self, labels: list[int], item_ids: list[str], h: Array, attributes: Sequence[Mapping[str, Any]]
+    ) -> None:
         """Add items that were just stored. The next snapshot contains them."""
-        self._rows.append(np.asarray(labels, np.int64), item_ids, h)
+        values: list[list[int]] = []
+        if self._vocabulary is not None:
+            for item_id in item_ids:
+                self._vocabulary.discard(self._rows.values(item_id))
+            values = [self._vocabulary.add(own) for own in attributes]
+        self._rows.append(np.asarray(labels, np.int64), item_ids, h, values)
         self._last_label = labels[-1]
         self._compact()
 
+    def set_attributes(self, item_id: str, attributes: Mapping[str, Any]) -> None:
+        """Replace the attributes of an item whose vectors stay."""
+        if self._vocabulary is not None and self._rows.label(item_id) is not None:
+            self._vocabulary.discard(self._rows.values(item_id))
+            self._rows.set_values(item_id, self._vocabulary.add(attributes))
+
     def remove(self, item_id: str) -> None:
         """Remove an item. The next snapshot does not contain it."""
+        if self._vocabulary is not None:
+            self._vocabulary.discard(self._rows.values(item_id))
         self._rows.remove(item_id)
         self._compact()
 
     def maintain(self, reader: Reader) -> bool:
-        """Build the index and fit the table if there is enough new data. Return whether anything was done."""
+        """Build the index and compute the tables if there is enough new data. Return whether anything was done."""
         built = self.index.build(self._rows.view())
-        return self.fit_item_to_item(reader) or built
+        return self.fit_tables(reader) or built
 
-    def fit_item_to_item(self, reader: Reader) -> bool:
-        """Fit the table again if events grew by a tenth or any were deleted. Return whether it was fitted."""
+    def fit_tables(self, reader: Reader) -> bool:
+        """Compute the tables again if events grew by a tenth or any were deleted. Return whether they were."""
         written = reader.sequence(self.record.id)
         # Counting the events of a large collection every second would cost too much.
         if written == self._sequence_checked:
             return False
-        done = self._fit_item_to_item(reader, written)
+        done = self._fit_tables(reader, written)
         # Set only now, so that a failure above is tried again.
         self._sequence_checked = written
         return done
 
-    def _fit_item_to_item(self, reader: Reader, written: int) -> bool:
-        regularisation, old = self.space.head.behaviour_lambda, self._item_to_item
+    def _fit_tables(self, reader: Reader, written: int) -> bool:
+        rules, old = self.space.head.table_rules, self._tables
         _, event_count, _ = reader.counts(self.record.id)
-        stale = old is not None and reader.events_deleted(self.record.id) > old.write_sequence
-        if old is not None and not stale and event_count < GROWTH * max(old.event_count, 1):
+        stale = old is not None and reader.events_deleted(self.record.id) > old.provenance.write_sequence
+        if old is not None and not stale and event_count < GROWTH * max(old.provenance.event_count, 1):
             return False
-        enough = regularisation and event_count >= MINIMUM_EVENTS
-        # Read before the events: if some are deleted in between, the next start discards the table.
+        enough = rules is not None and event_count >= MINIMUM_EVENTS
+        # Read before the events: if some are deleted in between, the next start discards the tables.
         digest = reader.events_digest(self.record.id, TAKEN, written) if enough else ""
-        events = reader.events(self.record.id) if enough else ()
-        taken = [e for e in events if e[2] in TAKEN and e[4] <= written]
-        if not taken:
+        last = 0
+
+        def taken() -> Iterator[tuple[str, str, int, float]]:
+            nonlocal last
+            for user, item, kind, time, sequence in reader.events(self.record.id) if enough else ():
+                if sequence <= written:
+                    last = max(last, sequence)
+                    yield user, item, kind, time
+
+        events = EventLog.of(taken(), self._type_weights)
+        if rules is None or not len(events):
             # Deleted users' data must not stay.
-            self._item_to_item = None
+            self._tables = None
             (self.folder.path / TABLE_FILE).unlink(missing_ok=True)
             return old is not None
-        table = ItemToItem.fit(
-            [e[0] for e in taken], [e[1] for e in taken], regularisation,
-            event_sequence=max(e[4] for e in taken), event_count=event_count, write_sequence=written,
-            events_digest=digest,
-        )  # fmt: skip
-        # Served before it is saved, so that a full disk does not keep a deleted user's data in use.
-        self._item_to_item = table
-        self.folder.write(lambda path: table.save(path / TABLE_FILE))
-        log.info("collection %s: item-to-item table fitted to %d events", self.name, len(taken))
+        tables = Tables.fit(events, rules, Provenance(last, event_count, written, digest))
+        # Served before they are saved, so that a full disk does not keep a deleted user's data in use.
+        self._tables = tables
+        self.folder.write(lambda path: tables.save(path / TABLE_FILE))
+        log.info("collection %s: tables computed from %d events", self.name, len(events))
         return True
 
-    def take_item_to_item(self, other: Collection) -> None:
-        """Use the table of this collection's state in another space, if it was fitted with the same lambda."""
-        table = other.item_to_item
-        if table is not None and self.space.head.behaviour_lambda == table.regularisation:
-            self._item_to_item = table
+    def take_tables(self, other: Collection) -> None:
+        """Use the tables of this collection's state in another space, if they were computed with the same rules."""
+        tables = other.tables
+        if tables is not None and self.space.head.table_rules == tables.rules:
+            self._tables = tables
 
     def forget(self) -> None:
         """Delete the derived files."""
@@ -232,6 +258,15 @@ class Collection:
             self._before_compaction(self, self._rows.view())
             self._rows.compact()
 
-    def _append(self, batch: list[ItemVectors]) -> None:
+    def _attributes(self, item_id: str, reader: Reader) -> Mapping[str, Any]:
+        """An item's attributes; none if its document is damaged, which is said where the document is read."""
+        try:
+            return next((d.attributes for _, d in reader.documents(self.record.id, [item_id])), {})
+        except DataLoss:
+            return {}
+
+    def _append(self, batch: list[ItemVectors], reader: Reader) -> None:
         h = self.space.head_runner.fuse([item.vectors for item in batch])
-        self.put([item.label for item in batch], [item.item_id for item in batch], h)
+        item_ids = [item.item_id for item in batch]
+        attributes = [{} if self._vocabulary is None else self._attributes(i, reader) for i in item_ids]
+        self.put([item.label for item in batch], item_ids, h, attributes)

@@ -22,13 +22,14 @@ from itemlens_server.errors import (
 from itemlens_server.fusion.parts import ChannelSum, Part, PlacedInput
 from itemlens_server.fusion.query import ask
 from itemlens_server.fusion.rows import View
-from itemlens_server.fusion.scoring import Scorer, bind
+from itemlens_server.fusion.scoring import Scorer, bind, bound
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, stored_content
 from itemlens_server.services.heat_maps import HeatMap, HeatMapFormat, heat_maps
 from itemlens_server.services.limits import check_length, check_references
 from itemlens_server.services.query import QueryReader, QueryRequest
+from itemlens_server.services.recommender import DEFAULT_K, RecommendOptions, eligible_items, score
 from itemlens_server.services.results import RecommendedItem
 from itemlens_server.services.sentences import check_language, sentence
 from itemlens_server.services.titles import titles
@@ -128,7 +129,7 @@ class Explainer:
         head = current.space.head
         h = np.asarray([vectors[label] for label in labels], np.float32).reshape(-1, head.dimension)
         view = View(np.asarray(labels, np.int64), h, np.ones(len(h), np.bool_), row_ids, len(h))
-        scorer = bind(kept.asking.asking(current.name, head, view))
+        scorer = replace(bound(kept.asking.asking(current.name, head, view)), shifts=kept.shifts)
         return self._explain(current, scorer, item_ids, scored, [], options, call)
 
     def explain_query(
@@ -143,7 +144,9 @@ class Explainer:
         self._check(item_ids, options)
         collection = self.catalogue.collection(collection_name)
         query, warnings = self.query_reader.read(collection, request, call)
-        scorer = bind(ask(collection.snapshot(), query, self.query_reader.rules))
+        scorer = bind(ask(collection.snapshot(), query, self.query_reader.type_weights))
+        mask, _ = eligible_items(scorer, RecommendOptions())
+        scorer, _ = score(scorer, collection.index, mask, DEFAULT_K)
         positions = [scorer.snapshot.view.position(item_id) for item_id in item_ids]
         known = np.asarray([p for p in positions if p is not None], np.int64)
         alphas = np.stack([scorer.scores(n, known) for n in range(len(scorer.interests))])
@@ -186,7 +189,7 @@ class Explainer:
         call: CallContext,
     ) -> Iterator[Explanation]:
         language = check_language(options.language)
-        named = titles(self.catalogue, collection, scorer.named_items())
+        title = titles(self.catalogue, collection, scorer.disliked)
         ids = iter(item_ids)
         for group in self._groups(collection, scorer, scored):
             encoded = self._encode(
@@ -208,7 +211,7 @@ class Explainer:
                     item_id, None, outcome.score, outcome.score - sum(p.value for p in parts),
                     tuple(scorer.by_channel(outcome.interest, outcome.position)), tuple(sources), tuple(parts),
                     tuple(sums) if options.with_sums else (),
-                    sentence(language, sources, [p for s in sums for p in s.places], lambda i: named.get(i, i)),
+                    sentence(language, sources, [p for s in sums for p in s.places], title),
                     tuple(heat_maps(collection.space, options.heat_map, item, sums)) if options.heat_map else (),
                 )  # fmt: skip
 

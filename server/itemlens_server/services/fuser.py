@@ -12,8 +12,9 @@ from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import Space
 from itemlens_server.errors import InvalidArgument, ItemlensError, Warning
-from itemlens_server.fusion.head import Array, search_question, unit
+from itemlens_server.fusion.head import Array, unit
 from itemlens_server.fusion.query import ChannelChange, changed_weights
+from itemlens_server.fusion.weights import search_question
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, Outcome
 from itemlens_server.services.limits import check_length, checked_changes

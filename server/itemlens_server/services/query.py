@@ -9,10 +9,12 @@ from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import Space
 from itemlens_server.errors import InvalidArgument, ItemlensError, NotFound, Warning, quoted
-from itemlens_server.fusion.head import Array, QuestionWeights
-from itemlens_server.fusion.history import HistoryRules, Interaction
+from itemlens_server.fusion.head import Array
+from itemlens_server.fusion.history import Interaction
 from itemlens_server.fusion.interests import MAX_INTERESTS
 from itemlens_server.fusion.query import ChannelChange, Query, changed_weights
+from itemlens_server.fusion.taken import Taken
+from itemlens_server.fusion.weights import QuestionWeights
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, Encoding
@@ -57,7 +59,7 @@ class QueryReader:
 
     def __init__(self, catalogue: Catalogue, encoder: ContentEncoder, settings: Settings) -> None:
         self._catalogue, self._encoder, self._settings = catalogue, encoder, settings
-        self.rules = HistoryRules(settings.history_window, settings.history_decay, settings.type_weights())
+        self.type_weights = settings.type_weights()
 
     def begin(self, collection: Collection, request: QueryRequest, call: CallContext) -> EncodingQuery:
         """Start to encode the content, so that `read` does not have to wait for it."""
@@ -86,7 +88,7 @@ class QueryReader:
         check_references(request.liked, "user.liked_item_ids")
         check_references(request.disliked, "user.disliked_item_ids")
         check_references((past.item_id for past in request.history), "user.history")
-        history = self._history(collection, request)
+        taken = self._taken(collection, request)
         warnings: list[Warning] = []
         content: dict[str, Array] = {}
         if request.content:
@@ -117,26 +119,38 @@ class QueryReader:
         except ItemlensError as error:
             raise error.within("user") from None
         query = Query(
-            history, content, tuple(request.liked), tuple(request.disliked), vector, request.source_weights,
-            changes, request.behaviour_weight, request.max_interests,
+            (), content, tuple(request.liked), tuple(request.disliked), vector, request.source_weights,
+            changes, request.behaviour_weight, request.max_interests, taken,
         )  # fmt: skip
         return query, warnings
 
-    def _history(self, collection: Collection, request: QueryRequest) -> list[Interaction]:
-        """The user's events, followed by the caller's history; ordered by time if all of them have times."""
-        recorded: list[Interaction] = []
-        if request.user_id:
-            recorded = self._catalogue.reads.history(collection, request.user_id, self._settings.max_history)
-            alone = not (request.history or request.content or request.liked or request.vector)
-            if not recorded and alone:
-                raise NotFound(
-                    f"user {quoted(request.user_id)} has no events in collection {collection.name!r}; record events, "
-                    "or add a history, a query or liked items to the call", "user", request.user_id, "user.user_id",
-                )  # fmt: skip
+    def _taken(self, collection: Collection, request: QueryRequest) -> Taken:
+        """What the user did: their events, followed by the caller's history, which is ordered by time if all of it has
+        times.
+
+        Raises:
+            NotFound: the user has no events, and the request has nothing else.
+        """
         given = list(request.history)
         if all(interaction.time_ns is not None for interaction in given):
             given.sort(key=lambda interaction: interaction.time_ns or 0)
-        return recorded + given
+        if not request.user_id:
+            return Taken.of(given, self.type_weights)
+
+        def read() -> Taken:
+            limit = self._settings.max_history
+            recorded = self._catalogue.reads.history(collection, request.user_id, limit)
+            return Taken.of([*recorded, *given], self.type_weights)
+
+        if given:
+            return read()
+        taken = self._catalogue.known_users.get(collection.record.id, request.user_id, read)
+        if not (taken.seen or request.content or request.liked or request.vector):
+            raise NotFound(
+                f"user {quoted(request.user_id)} has no events in collection {collection.name!r}; record events, "
+                "or add a history, a query or liked items to the call", "user", request.user_id, "user.user_id",
+            )  # fmt: skip
+        return taken
 
 
 def _content(

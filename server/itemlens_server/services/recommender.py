@@ -1,23 +1,23 @@
-"""alpha = the sum of the terms, and y = topK(alpha)."""
+"""y = topK(alpha), and the log-probability of each item of the list."""
 
 from __future__ import annotations
 
 import math
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.errors import InvalidArgument, NotFound, Warning
-from itemlens_server.fusion.head import unit
+from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound, Warning
+from itemlens_server.fusion.head import Array, unit
 from itemlens_server.fusion.interests import merge
 from itemlens_server.fusion.query import Interest, ask
 from itemlens_server.fusion.ranking import top
 from itemlens_server.fusion.rows import Bools, Ints
-from itemlens_server.fusion.scoring import Scorer, bind
+from itemlens_server.fusion.scoring import Scorer, bind, log_sum, sample_of
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.index.candidate_index import CandidateIndex, CandidateRequest
 from itemlens_server.index.exact import ExactIndex
@@ -43,6 +43,7 @@ class RecommendOptions:
     exact: bool = False
     with_parts: bool = False
     with_reasons: bool = False
+    with_probabilities: bool = False
     language: str = "en"
 
 
@@ -94,16 +95,25 @@ class Recommender:
         check_length(options.candidates, self.settings.max_candidates, "candidate_item_ids", 0)
         check_references(options.candidates, "candidate_item_ids")
         query, warnings = self.query_reader.read(collection, request, call, begun)
-        scorer = bind(ask(collection.snapshot(), query, self.query_reader.rules))
-        mask, unknown = _mask(scorer, options)
+        scorer = bind(ask(collection.snapshot(), query, self.query_reader.type_weights))
+        mask, unknown = eligible_items(scorer, options)
         eligible = int(np.count_nonzero(mask))
         k = min(list_size(options, eligible, self.settings.max_k), eligible)
+        if options.with_probabilities and not scorer.asking.of_choices:
+            raise FailedPrecondition(
+                "probabilities are known only where all weights were fitted to choices of users: run `itemlens fit` on "
+                "a collection with events, and ask by a history"
+            )
         call.check()
-        ranked = rank(scorer, collection.index, mask, k, options)
+        exact = options.exact or bool(options.candidates)
+        scorer, scored = score(scorer, ExactIndex() if exact else collection.index, mask, k)
+        ranked = rank(scorer, scored, k)
+        if options.with_probabilities:
+            ranked = with_probabilities(scorer, ranked)
         explained = self._explain(collection, scorer, ranked, options, language)
         asking = scorer.asking
         return RecommendResult(
-            secrets.token_hex(12), collection, asking, tuple(explained), eligible,
+            secrets.token_hex(12), collection, asking, scorer.shifts, tuple(explained), eligible,
             (*warnings, *asking.warnings, *unknown),
         )  # fmt: skip
 
@@ -118,39 +128,70 @@ class Recommender:
         """The items with their parts and reasons, if requested."""
         if not (options.with_parts or options.with_reasons):
             return ranked
-        named = titles(self.catalogue, collection, scorer.named_items()) if options.with_reasons else {}
+        title = titles(self.catalogue, collection, scorer.disliked)
         modalities = collection.space.modalities
         explained = []
         for item in ranked:
             parts, reason = scorer.by_source(item.interest, item.position), ""
             if options.with_reasons:
                 channels = whole_channels(scorer.by_channel(item.interest, item.position), modalities)
-                reason = sentence(language, parts, channels, lambda i: named.get(i, i))
-            kept = tuple(parts) if options.with_parts else ()
-            explained.append(
-                RecommendedItem(item.item_id, item.position, item.score, item.interest, kept, reason)
-            )
+                reason = sentence(language, parts, channels, title)
+            explained.append(replace(item, parts=tuple(parts) if options.with_parts else (), reason=reason))
         return explained
 
 
-def rank(
-    scorer: Scorer, index: CandidateIndex, mask: Bools, k: int, options: RecommendOptions
-) -> list[RecommendedItem]:
-    """The best k of the items in `mask`. Several interests take turns."""
-    if options.exact or options.candidates:
-        index = ExactIndex()
+@dataclass(frozen=True)
+class Scored:
+    """The items that were scored for an interest: positions, ascending, and alpha, float32 [positions]."""
+
+    positions: Ints
+    alpha: Array
+
+
+def score(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> tuple[Scorer, list[Scored]]:
+    """Score candidates for lists of `k` out of the items in `mask`. Return the scorer of log-probabilities, and what
+    was scored for each interest.
+
+    Where not all items are scored, a sample stands for the others in Z. So Z does not depend on k.
+    """
+    scored, sums = [], []
+    for n, positions in enumerate(_candidates(scorer, index, mask, k)):
+        scored.append(Scored(positions, scorer.scores(n, positions)))
+        sums.append(log_sum(scored[-1].alpha))
+    for n, own in enumerate(scored):
+        rest = mask.copy()
+        rest[own.positions] = False
+        others = np.flatnonzero(rest)
+        if len(others):
+            sample = sample_of(others)
+            unseen = log_sum(scorer.scores(n, sample)) + math.log(len(others) / len(sample))
+            sums[n] = float(np.logaddexp(sums[n], unseen)) if len(own.positions) else unseen
+    return scorer.normalised(sums), scored
+
+
+def rank(scorer: Scorer, scored: Sequence[Scored], k: int) -> list[RecommendedItem]:
+    """The best k of the items. Several interests take turns."""
     lists: list[list[int]] = []
     scores: list[dict[int, float]] = []
-    for n, positions in enumerate(_candidates(scorer, index, mask, k)):
-        alpha = scorer.scores(n, positions)
-        best = top(alpha, k)
-        lists.append(positions[best].tolist())
-        scores.append(dict(zip(lists[-1], alpha[best].tolist(), strict=True)))
+    for own, shift in zip(scored, scorer.shifts, strict=True):
+        best = top(own.alpha, k)
+        lists.append(own.positions[best].tolist())
+        values = own.alpha[best] + np.float32(shift)
+        scores.append(dict(zip(lists[-1], values.tolist(), strict=True)))
     item_ids = scorer.snapshot.view.item_ids
     return [
         RecommendedItem(item_ids[position], position, scores[n][position], n)
         for position, n in merge(lists, [i.weight for i in scorer.interests], k)
     ]
+
+
+def with_probabilities(scorer: Scorer, ranked: Sequence[RecommendedItem]) -> list[RecommendedItem]:
+    """Return the items with their probabilities, summed over the interests."""
+    positions = np.asarray([item.position for item in ranked], np.int64)
+    probability = np.zeros(len(positions))
+    for n in range(len(scorer.interests)):
+        probability += np.exp(scorer.scores(n, positions).astype(np.float64))
+    return [replace(item, probability=p) for item, p in zip(ranked, probability.tolist(), strict=True)]
 
 
 def list_size(options: RecommendOptions, eligible: int, max_k: int) -> int:
@@ -177,7 +218,7 @@ def list_size(options: RecommendOptions, eligible: int, max_k: int) -> int:
     return options.k
 
 
-def _mask(scorer: Scorer, options: RecommendOptions) -> tuple[Bools, list[Warning]]:
+def eligible_items(scorer: Scorer, options: RecommendOptions) -> tuple[Bools, list[Warning]]:
     """The positions that may be in the list, and warnings for candidates that do not exist."""
     snapshot, warnings = scorer.snapshot, []
     mask = snapshot.view.alive.copy()

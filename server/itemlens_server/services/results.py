@@ -37,15 +37,17 @@ class RecommendedItem:
     interest: int
     parts: tuple[Part, ...] = ()
     reason: str = ""
+    probability: float | None = None
 
 
 @dataclass(frozen=True)
 class RecommendResult:
-    """A list, with the query and the snapshot that explain it."""
+    """A list, with the query and the snapshot that explain it. shifts: see `Scorer`."""
 
     recommendation_id: str
     collection: Collection
     asking: Asking
+    shifts: tuple[float, ...]
     items: tuple[RecommendedItem, ...]
     eligible: int
     warnings: tuple[Warning, ...] = field(default=())
@@ -61,6 +63,7 @@ class KeptResult:
     """The data of a result that Explain needs. Of its items: labels int64, scores float32, interests int8."""
 
     asking: KeptAsking
+    shifts: tuple[float, ...]
     item_ids: tuple[str, ...]
     labels: Ints
     scores: Array
@@ -73,6 +76,7 @@ class KeptResult:
         item_ids = tuple(item.item_id for item in items)
         return KeptResult(
             KeptAsking.of(result.asking, item_ids),
+            result.shifts,
             item_ids,
             view.labels[np.asarray([item.position for item in items], np.int64)],
             np.asarray([item.score for item in items], np.float32),

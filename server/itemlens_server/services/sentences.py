@@ -10,14 +10,16 @@ from itemlens_server.engine.encoder import Modality
 from itemlens_server.engine.modalities import MODALITIES
 from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.fusion.parts import Part
+from itemlens_server.fusion.scoring import NORMALISATION
 from itemlens_server.fusion.terms import TERMS
-from itemlens_server.fusion.terms.channels import CHANNEL
+from itemlens_server.fusion.terms.channels import BASELINE, CHANNEL, PAST_ITEM, QUERY
 
 Language = Literal["en", "zh"]
 
 # A reason with less than this share of the positive parts is not named.
 WORTH_NAMING = 0.15
 WORDS_NAMED = 3
+NAMED = 2
 
 _TEXT = {
     "en": {
@@ -65,25 +67,46 @@ def check_language(name: str) -> Language:
 def sentence(
     lang: Language, sources: Sequence[Part], places: Sequence[Part], title: Callable[[str], str]
 ) -> str:
-    """The reason, from the parts by source (with baselines and behaviour) and by place. `title` names an item."""
+    """The reason, from the parts by source and by place. `title` returns the name of an item, or "".
+
+    A reason is named if it raises the score, its threshold included, and is worth naming beside the others. An item is
+    named once.
+    """
     text = _TEXT[lang]
-    total = sum(p.value for p in sources)
-    for_it = sum(p.value for p in sources if p.value > 0)
-    if total <= 0 or for_it <= 0:
-        return text["none"]
-    reasons = []
-    for kind, phrases in ((kind, phrases) for term in TERMS for kind, phrases in term.phrases.items()):
-        parts = [p for p in sources if p.kind == kind]
-        value = sum(p.value for p in parts)
-        if value > WORTH_NAMING * for_it:
-            reasons.append((value, phrases[lang].format(_named(text, parts, title))))
-    clauses = text["clause"].join(phrase for _, phrase in sorted(reasons, key=lambda r: -r[0]))
+    evidence = evidence_by_kind(sources)
+    for_it = sum(value for value in evidence.values() if value > 0)
+    phrases = {kind: own[lang] for term in TERMS for kind, own in term.phrases.items()}
+    worth = [kind for kind in phrases if evidence.get(kind, 0.0) > WORTH_NAMING * for_it]
+    reasons: list[str] = []
+    said: set[str] = set()
+    for kind in sorted(worth, key=lambda kind: -evidence[kind]):
+        names = [n for n in _named([p for p in sources if p.kind == kind], title) if n not in said]
+        if "{}" not in phrases[kind]:
+            reasons.append(phrases[kind])
+        elif names:
+            said.update(names)
+            quoted_names = (text["quote"].format(name) for name in names)
+            reasons.append(phrases[kind].format(text["and"].join(quoted_names)))
     details = _details(lang, places, for_it)
-    spoken = text["because"].format(clauses) if clauses else ""
+    spoken = text["because"].format(text["clause"].join(reasons)) if reasons else ""
     if details:
         joined = text["clause"].join(details)
         spoken += text["detail"].format(joined[0].upper() + joined[1:])
     return spoken.strip() or text["none"]
+
+
+def evidence_by_kind(sources: Sequence[Part]) -> dict[str, float]:
+    """What each kind of part adds, its threshold included. The baselines of the channels are dealt to the past items
+    and the query by their shares."""
+    evidence: dict[str, float] = {}
+    for p in sources:
+        if p.kind != NORMALISATION:
+            evidence[p.kind] = evidence.get(p.kind, 0.0) + p.value
+    baseline = evidence.pop(BASELINE, 0.0)
+    content = {kind: evidence[kind] for kind in (PAST_ITEM, QUERY) if evidence.get(kind, 0.0) > 0}
+    for kind, value in content.items():
+        evidence[kind] = value + baseline * value / sum(content.values())
+    return evidence
 
 
 def whole_channels(by_channel: Sequence[Part], modalities: Mapping[str, Modality]) -> list[Part]:
@@ -95,13 +118,21 @@ def whole_channels(by_channel: Sequence[Part], modalities: Mapping[str, Modality
     ]
 
 
-def _named(text: dict[str, str], parts: Sequence[Part], title: Callable[[str], str]) -> str:
+def _named(parts: Sequence[Part], title: Callable[[str], str]) -> list[str]:
+    """The titles of the past items with the largest parts."""
     sums: dict[str, float] = {}
     for p in parts:
         sums[p.past_item_id] = sums.get(p.past_item_id, 0.0) + p.value
     least = WORTH_NAMING * max(sums.values(), default=0.0)
-    best = sorted((i for i, v in sums.items() if i and v > max(least, 0.0)), key=lambda i: -sums[i])[:2]
-    return text["and"].join(text["quote"].format(title(i)) for i in best)
+    best = sorted((i for i, v in sums.items() if i and v > max(least, 0.0)), key=lambda i: -sums[i])
+    names: list[str] = []
+    for item_id in best:
+        name = title(item_id)
+        if name and name not in names:
+            names.append(name)
+        if len(names) == NAMED:
+            break
+    return names
 
 
 def _details(lang: Language, places: Sequence[Part], for_it: float) -> list[str]:

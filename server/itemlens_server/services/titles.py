@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Set
+from functools import cache
 
 from itemlens_server.errors import DataLoss
 from itemlens_server.services.catalogue import Catalogue
@@ -10,26 +12,37 @@ from itemlens_server.services.collection import Collection
 from itemlens_server.storage.records import Document
 
 LONGEST = 60
+LONGEST_ATTRIBUTE = 120
+# The end of a sentence, but not of an abbreviation such as "Dr." or "St.".
+_SENTENCE_END = re.compile(r"(?<!\b[A-Z])(?<!\b[A-Z][a-z])(?<!\b[A-Z][a-z]{2})[.!?]\s+(?=[A-Z\d“\"(])|。|\n")
 
 
-def title_of(item_id: str, document: Document) -> str:
-    """The attribute `title`, or else the start of a text, or else the id."""
+def title_of(document: Document) -> str:
+    """The attribute `title`, or else the first sentence of a text, or else ""."""
     title = document.attributes.get("title")
     if isinstance(title, str) and title.strip():
-        return title.strip()
+        return _cut(title.strip(), LONGEST_ATTRIBUTE)
     for text in document.texts.values():
-        first = text.strip().split(". ")[0].split("。")[0]
-        return first if len(first) <= LONGEST else first[: LONGEST - 1] + "…"
-    return item_id
+        if first := _SENTENCE_END.split(text.strip())[0]:
+            return _cut(first, LONGEST)
+    return ""
 
 
-def titles(catalogue: Catalogue, collection: Collection, item_ids: Sequence[str]) -> dict[str, str]:
-    """Titles of the existing items, by id. The title of a damaged item is its id."""
-    titles = {}
-    for item_id in dict.fromkeys(item_ids):
+def titles(catalogue: Catalogue, collection: Collection, unnamed: Set[str]) -> Callable[[str], str]:
+    """A function that returns the title of an item. It returns "" for those of `unnamed`, and for an item that does not
+    exist, has no title or is damaged. Documents are read when they are asked for: few of many past items are named."""
+
+    @cache
+    def title(item_id: str) -> str:
+        if item_id in unnamed:
+            return ""
         try:
-            for _, document in catalogue.reads.documents(collection, [item_id]):
-                titles[item_id] = title_of(item_id, document)
+            return next((title_of(d) for _, d in catalogue.reads.documents(collection, [item_id])), "")
         except DataLoss:
-            titles[item_id] = item_id
-    return titles
+            return ""
+
+    return title
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -190,12 +190,19 @@ class Upserts:
                 if outcome.label > outcome.old_label
             ]
             current = self._current(collection.name)
-            if not rows or current is None:
+            if current is None:
+                return
+            for planned, outcome in zip(plan.items, outcomes, strict=True):
+                if outcome.label and outcome.label == outcome.old_label:
+                    current.set_attributes(planned.new.item_id, planned.new.document.attributes)
+            if not rows:
                 return
             if current.space is not collection.space:
                 _fuse(current.space, [planned for _, planned in rows], CallContext())
             h = np.stack([planned.h for _, planned in rows if planned.h is not None])
-            current.put([label for label, _ in rows], [planned.new.item_id for _, planned in rows], h)
+            new = [planned.new for _, planned in rows]
+            attributes = [item.document.attributes for item in new]
+            current.put([label for label, _ in rows], [item.item_id for item in new], h, attributes)
 
         plan, outcomes = self._store.write(run, after)
         for upsert, error in plan.refused:

@@ -121,6 +121,7 @@ def test_recommend_sends_every_source(client: Any, fake: Fake) -> None:
         reasons=True,
         language="zh",
         query_vectors=True,
+        probabilities=True,
     )
     [request] = fake.asked("Recommend")
     user = request.user
@@ -147,19 +148,23 @@ def test_recommend_sends_every_source(client: Any, fake: Fake) -> None:
     assert request.HasField("exclude_seen")
     assert not request.exclude_seen
     assert request.language == "zh"
+    assert request.with_probabilities
 
     assert [item.item_id for item in recommended] == ["i1", "i2", "i3"]
     assert recommended[0].parts[0].kind is itemlens.PartKind.CHANNEL
+    assert [item.parts[0].is_share for item in recommended] == [False, True, False]
+    assert [item.probability for item in recommended] == pytest.approx([0.5, 0.25, 0.5 / 3])
     assert recommended.eligible_items == 7
     assert recommended.warnings[0].reason == "UNKNOWN_ITEM"
     np.testing.assert_array_equal(np.asarray(recommended.interests[0].query_vector), numbers(1, FUSED))
 
 
 def test_no_size_is_left_to_the_server(client: Any, fake: Fake) -> None:
-    client.recommend(history=["a"])
+    plain_answer = client.recommend(history=["a"])
+    assert plain_answer[0].probability is None
     client.recommend(UserSide(history=["a"]), top_fraction=0.1)
     plain, share = fake.asked("Recommend")
-    assert plain.WhichOneof("size") is None
+    assert plain.WhichOneof("size") is None and not plain.with_probabilities
     assert share.WhichOneof("size") == "top_fraction"
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -233,3 +235,41 @@ class TestEncoders:
 def test_the_tiny_graphs_are_valid(tiny: Tiny) -> None:
     for path in (tiny.models / tiny.fitted).rglob("*.onnx"):
         onnx.checker.check_model(onnx.load(path), full_check=True)
+
+
+class TestSpaceOfAnEarlierVersion:
+    """Its head has no questions but "kinds", whose weights are no nats."""
+
+    @pytest.fixture
+    def earlier(self, copied: Path, tiny: Tiny) -> str:
+        """The id of such a space."""
+        folder = copied / tiny.fitted
+        about = {"channels": [], "kinds": {}, "behaviour_lambda": 300.0, "fitted": True}
+        np.savez(folder / "head/terms.npz", about=np.frombuffer(json.dumps(about).encode(), np.uint8))
+        manifest = Manifest.load(folder)
+        assert manifest.head is not None
+        head = manifest.head.model_copy(update={"terms": describe_file(folder, "head/terms.npz")})
+        changed = manifest.model_copy(update={"head": head}).identified()
+        changed.save(folder)
+        folder.rename(copied / changed.space_id)
+        return changed.space_id
+
+    def test_is_refused_with_the_cure(self, opened: ModelRepository, earlier: str) -> None:
+        with pytest.raises(
+            FailedPrecondition, match="fitted by an earlier version; run `itemlens fit` again"
+        ):
+            opened.load(earlier)
+
+    def test_can_be_fitted_again(self, copied: Path, earlier: str) -> None:
+        before = set(threading.enumerate())
+        with closing(spaces.open_repository(copied)) as own:
+            space = own.load_to_fit(earlier)
+            assert not space.head.fitted and space.head.names == ["text", "image"]
+            h = space.head_runner.fuse([{"text": [np.ones(spaces.TEXT_DIM, np.float32)]}])
+            assert h.shape == (1, space.head.dimension)
+        assert set(threading.enumerate()) <= before
+
+    def test_one_of_this_version_is_fitted_from_its_own_head(
+        self, repository: ModelRepository, tiny: Tiny
+    ) -> None:
+        assert repository.load_to_fit(tiny.fitted) is repository.load(tiny.fitted)

@@ -176,3 +176,48 @@ def test_positions_are_found_by_label_and_unknown_labels_are_left_out(
     rows.append(labels, [str(n) for n in labels], np.zeros((len(labels), 1), np.float32))
     positions = rows.view().positions(np.array(wanted, np.int64))
     assert labels[positions].tolist() == [n for n in wanted if n in there]
+
+
+class TestValues:
+    """Codes of attribute values, which may change while the row stays."""
+
+    @staticmethod
+    def rows() -> Rows:
+        rows = Rows(1)
+        rows.append(np.array([1, 2]), ["a", "b"], np.zeros((2, 1), np.float32), [[3, 4], []])
+        return rows
+
+    def test_of_a_row_are_filled_up_with_0(self) -> None:
+        rows = self.rows()
+        assert rows.view().values[:, :3].tolist() == [[3, 4], [0, 0]]
+        assert [rows.values(i) for i in "abc"] == [[3, 4], [], []]
+
+    def test_become_wider_with_the_item_that_has_most(self) -> None:
+        rows = self.rows()
+        rows.append(np.array([3]), ["c"], np.zeros((1, 1), np.float32), [[5, 6, 7, 8, 9]])
+        assert [rows.values(i) for i in "abc"] == [[3, 4], [], [5, 6, 7, 8, 9]]
+
+    def test_change_without_a_change_of_earlier_views(self) -> None:
+        rows = self.rows()
+        before = rows.view()
+        rows.set_values("a", [9])
+        rows.set_values("b", [1, 2, 3])
+        rows.set_values("gone", [1])
+        assert before.values[:, :2].tolist() == [[3, 4], [0, 0]]
+        assert [rows.values(i) for i in "ab"] == [[9], [1, 2, 3]]
+        assert rows.view().values[:, :3].tolist() == [[9, 0, 0], [1, 2, 3]]
+
+    def test_are_copied_once_for_many_changes_between_two_views(self) -> None:
+        rows = self.rows()
+        rows.view()
+        rows.set_values("a", [5])
+        copy = rows._values
+        rows.set_values("b", [6])
+        assert rows._values is copy
+
+    def test_move_with_their_rows(self) -> None:
+        rows = self.rows()
+        rows.append(np.array([3]), ["a"], np.zeros((1, 1), np.float32), [[8]])
+        rows.compact()
+        assert [rows.values(i) for i in "ab"] == [[8], []]
+        assert rows.view().values[:, 0].tolist() == [0, 8]

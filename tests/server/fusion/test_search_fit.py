@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from itemlens_server.fusion.channel_data import ChannelData, item_units
-from itemlens_server.fusion.head import Array, ChannelWeights, HeadChannel, unit
+from itemlens_server.fusion.head import Array, HeadChannel, unit
 from itemlens_server.fusion.held_out import Trial, recall, trials
 from itemlens_server.fusion.imputation import with_predictors
 from itemlens_server.fusion.search_fit import SearchFit, fit_search, mixes
+from itemlens_server.fusion.weights import ChannelWeights
 
 ITEMS, ASKED, WIDTH, SHARED = 1500, 300, 32, 12
 PRIORS = {"text": ChannelWeights(10.0, 0.3, 0.2), "image": ChannelWeights(10.0, 0.3, 0.2)}

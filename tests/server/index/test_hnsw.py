@@ -15,7 +15,7 @@ from itemlens_server.derived import DerivedFolder
 from itemlens_server.fusion.rows import Array, Ints, Rows, View
 from itemlens_server.index import segments as graphs
 from itemlens_server.index.candidate_index import CandidateRequest
-from itemlens_server.index.hnsw import HnswIndex
+from itemlens_server.index.hnsw import SCANNED_PER_CANDIDATE, HnswIndex
 from itemlens_server.index.segments import Block, Segment
 
 BLOCKS = (Block("text", 0, 6), Block("image", 8, 12))
@@ -332,36 +332,51 @@ class TestSnapshot:
 
 def test_thousands_of_equal_items_are_found_like_any_others(tmp_path: Path) -> None:
     index = index_at(tmp_path)
-    index.append(range(1, 1001), [f"i{n}" for n in range(1000)], np.tile(random_h(1), (1000, 1)))
+    index.append(range(1, 5001), [f"i{n}" for n in range(5000)], np.tile(random_h(1), (5000, 1)))
     index.maintain()
     [candidates] = index.candidates(index.view, {"text": random_h(1)[:, :6]}, 20)
-    assert 40 <= len(candidates) < 1000
+    assert 40 <= len(candidates) < 5000
 
 
 class TestDepth:
     """The search depth of graphs, and when a scan is better, by the rules of the index."""
 
     def depth(self, tmp_path: Path, k: int = 5, masked: int = 0, from_items: bool = False) -> int | None:
-        index = Indexed(tmp_path, depth=100)
-        index.append(range(1, 1001), [f"i{n}" for n in range(1000)], random_h(1000))
+        index = Indexed(tmp_path, depth=20)
+        index.append(range(1, 4001), [f"i{n}" for n in range(4000)], random_h(4000))
         mask = index.view.alive.copy()
         mask[:masked] = False
         request = CandidateRequest({"text": random_h(1)[:, :6]}, mask, k, 1, from_items)
         return index.index.depth(index.view, request)
 
     def test_is_the_setting_or_twice_the_list(self, tmp_path: Path) -> None:
-        assert self.depth(tmp_path) == 100
-        assert self.depth(tmp_path, k=80) == 160
+        assert self.depth(tmp_path) == 20
+        assert self.depth(tmp_path, k=15) == 30
 
     def test_items_are_found_at_half_of_it(self, tmp_path: Path) -> None:
-        assert self.depth(tmp_path, from_items=True) == 50
+        assert self.depth(tmp_path, from_items=True) == 10
 
-    def test_grows_by_what_the_mask_takes_out(self, tmp_path: Path) -> None:
-        assert self.depth(tmp_path, masked=30) == 130
+    def test_does_not_grow_with_what_the_mask_takes_out(self, tmp_path: Path) -> None:
+        assert self.depth(tmp_path, masked=3000) == 20
 
-    def test_beyond_a_third_of_the_rows_a_scan_is_better(self, tmp_path: Path) -> None:
-        assert self.depth(tmp_path, masked=300) is None
-        assert self.depth(tmp_path, k=200) is None
+    def test_a_scan_is_better_where_it_costs_less(self, tmp_path: Path) -> None:
+        assert self.depth(tmp_path, k=31) == 62 < 4000 / SCANNED_PER_CANDIDATE
+        assert self.depth(tmp_path, k=32) is None
+
+
+@pytest.mark.parametrize("allowed", [1, 10, 300])
+def test_where_the_mask_leaves_little_it_is_found_all_the_same(tmp_path: Path, allowed: int) -> None:
+    index = Indexed(tmp_path, depth=30)
+    index.append(range(1, 2001), [f"i{n}" for n in range(2000)], random_h(2000))
+    index.maintain()
+    mask = np.zeros(2000, np.bool_)
+    mask[np.random.default_rng(0).permutation(2000)[:allowed]] = True
+    request = CandidateRequest({"text": random_h(1)[:, :6]}, mask, 5, 1)
+    assert index.index.depth(index.view, request) == 30
+    [candidates] = index.index.search(index.view, request)
+    assert min(allowed, 30) <= len(candidates) and mask[candidates].all()
+    exact = np.argsort(-(index.view.h[:, :6] @ random_h(1)[0, :6])[mask], kind="stable")[:5]
+    assert len(set(np.flatnonzero(mask)[exact]) & set(candidates.tolist())) >= min(allowed, 5) - 1
 
 
 def test_nothing_outside_the_mask_is_a_candidate(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itemlens.v1 import common_pb2
 from itemlens_server.engine.modalities import MODALITIES
 from itemlens_server.fusion.parts import Part
+from itemlens_server.fusion.scoring import NORMALISATION
 from itemlens_server.fusion.terms import TERMS
 from itemlens_server.rpc import messages
 
@@ -12,6 +13,7 @@ from itemlens_server.rpc import messages
 def test_every_kind_of_part_is_in_the_contract_and_the_other_way_round() -> None:
     kinds = {kind for term in TERMS for kind in term.kinds}
     kinds |= {kind for m in MODALITIES.values() for kind in (m.place, *m.other_places)}
+    kinds.add(NORMALISATION)
     named = {name.removeprefix("PART_KIND_") for name in common_pb2.PartKind.DESCRIPTOR.values_by_name} - {
         "UNSPECIFIED"
     }

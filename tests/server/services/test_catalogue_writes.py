@@ -25,7 +25,7 @@ from itemlens_server.errors import (
     StorageFull,
 )
 from itemlens_server.fusion.history import CLICK, Interaction
-from itemlens_server.fusion.item_to_item import ItemToItem
+from itemlens_server.fusion.tables import Tables
 from itemlens_server.index.hnsw import HnswIndex
 from itemlens_server.services import ExplainOptions, QueryRequest, upserts
 from itemlens_server.services import collection as collection_module
@@ -497,38 +497,39 @@ class TestBehaviour:
 
     def test_is_learnt_from_enough_events_and_again_when_they_have_grown(self, live: Live) -> None:
         self.fill(live, 40)
-        assert not live.collection.fit_item_to_item(live.store.reader())
+        assert not live.collection.fit_tables(live.store.reader())
         self.fill(live, 40)
-        assert live.collection.fit_item_to_item(live.store.reader())
-        assert not live.collection.fit_item_to_item(live.store.reader())
+        assert live.collection.fit_tables(live.store.reader())
+        assert not live.collection.fit_tables(live.store.reader())
         self.fill(live, 20)
-        assert live.collection.fit_item_to_item(live.store.reader())
+        assert live.collection.fit_tables(live.store.reader())
 
     def test_is_there_again_after_a_restart(
         self, live: Live, repository: ModelRepository, tiny: Tiny
     ) -> None:
         self.fill(live, 80)
-        live.collection.fit_item_to_item(live.store.reader())
-        old = live.collection.item_to_item
+        live.collection.fit_tables(live.store.reader())
+        old = live.collection.tables
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
-        new = again.collection.item_to_item
+        new = again.collection.tables
         again.close()
         assert old is not None and new is not None
-        assert (old.table != new.table).nnz == 0 and list(old.item_ids) == list(new.item_ids)
+        assert (old.behaviour != new.behaviour).nnz == (old.sequence != new.sequence).nnz == 0
+        assert list(old.item_ids) == list(new.item_ids) and (old.takers == new.takers).all()
 
     @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 half a zip", b"no zip at all"])
     def test_a_damaged_snapshot_is_learnt_again(
         self, live: Live, repository: ModelRepository, tiny: Tiny, damage: bytes
     ) -> None:
         self.fill(live, 80)
-        live.collection.fit_item_to_item(live.store.reader())
+        live.collection.fit_tables(live.store.reader())
         (live.collection.folder.path / collection_module.TABLE_FILE).write_bytes(damage)
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
         try:
             assert (
-                again.collection.item_to_item is not None
+                again.collection.tables is not None
             )  # fitted before it serves, because there are few events
         finally:
             again.close()
@@ -538,24 +539,24 @@ class TestBehaviour:
     ) -> None:
         self.fill(live, 80)
         live.record(("secret", "i0", 5), ("secret", "only-secret", 5))
-        live.collection.fit_item_to_item(live.store.reader())
-        assert "only-secret" in live.collection.item_to_item.rows  # type: ignore[union-attr]
+        live.collection.fit_tables(live.store.reader())
+        assert "only-secret" in live.collection.tables.rows  # type: ignore[union-attr]
         live.catalogue.delete_user("", "secret")
         live.catalogue.record("", [EventRecord(f"new{n}", "x", f"i{n}", 5, 1e6 + n) for n in range(3)])
         # Also when the deletion happened while the server was down: the old table is not loaded.
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
         try:
-            assert "only-secret" not in again.collection.item_to_item.rows  # type: ignore[union-attr]
+            assert "only-secret" not in again.collection.tables.rows  # type: ignore[union-attr]
             again.catalogue.record("", [EventRecord("s", "secret", "only-secret", 5, 2e6)])
             again.catalogue.record(
                 "", [EventRecord(f"m{n}", "y", f"i{n % 6}", 5, 3e6 + n) for n in range(40)]
             )
-            assert again.collection.fit_item_to_item(again.store.reader())
+            assert again.collection.fit_tables(again.store.reader())
             again.catalogue.delete_user("", "secret")
             again.catalogue.record("", [EventRecord(f"l{n}", "z", f"i{n}", 5, 4e6 + n) for n in range(2)])
-            assert again.collection.fit_item_to_item(again.store.reader())
-            assert "only-secret" not in again.collection.item_to_item.rows  # type: ignore[union-attr]
+            assert again.collection.fit_tables(again.store.reader())
+            assert "only-secret" not in again.collection.tables.rows  # type: ignore[union-attr]
         finally:
             again.close()
 
@@ -568,16 +569,16 @@ class TestBehaviour:
             raise OSError("no space left on device")
 
         with monkeypatch.context() as patched:
-            patched.setattr(ItemToItem, "save", full)
+            patched.setattr(Tables, "save", full)
             with pytest.raises(OSError, match="no space"):
-                live.collection.fit_item_to_item(live.store.reader())
-        assert live.collection.item_to_item is not None
+                live.collection.fit_tables(live.store.reader())
+        assert live.collection.tables is not None
         live.record(*((f"v{n}", f"i{n % 6}", 5) for n in range(40)))
         with monkeypatch.context() as patched:
-            patched.setattr(ItemToItem, "fit", full)
+            patched.setattr(Tables, "fit", full)
             with pytest.raises(OSError, match="no space"):
-                live.collection.fit_item_to_item(live.store.reader())
-        assert live.collection.fit_item_to_item(live.store.reader())
+                live.collection.fit_tables(live.store.reader())
+        assert live.collection.fit_tables(live.store.reader())
 
     def test_one_collection_that_fails_does_not_hold_up_the_others(
         self, live: Live, monkeypatch: pytest.MonkeyPatch
@@ -590,22 +591,22 @@ class TestBehaviour:
 
         monkeypatch.setattr(broken.index, "build", fails)
         assert live.catalogue.maintain()
-        assert live.collection.item_to_item is not None
+        assert live.collection.tables is not None
 
     def test_of_a_deleted_user_nothing_stays(self, live: Live) -> None:
         self.fill(live, 80)
         live.record(*(("secret", f"i{n}", 5) for n in (0, 3)))
-        live.collection.fit_item_to_item(live.store.reader())
+        live.collection.fit_tables(live.store.reader())
         live.catalogue.delete_user("", "secret")
-        assert live.collection.fit_item_to_item(live.store.reader())
-        neighbours = live.collection.item_to_item
+        assert live.collection.fit_tables(live.store.reader())
+        neighbours = live.collection.tables
         assert neighbours is not None
         for n in range(80):
             live.catalogue.delete_user("", f"u{n}")
-        assert live.collection.fit_item_to_item(live.store.reader())
-        assert live.collection.item_to_item is None
+        assert live.collection.fit_tables(live.store.reader())
+        assert live.collection.tables is None
         assert not (live.collection.folder.path / collection_module.TABLE_FILE).exists()
-        assert not live.collection.fit_item_to_item(live.store.reader())
+        assert not live.collection.fit_tables(live.store.reader())
 
 
 class TestCollections:

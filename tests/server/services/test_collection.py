@@ -13,13 +13,14 @@ import pytest
 
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
-from itemlens_server.fusion.item_to_item import ItemToItem
+from itemlens_server.fusion.tables import Tables
 from itemlens_server.index.hnsw import HnswIndex
 from itemlens_server.services import ItemInput, QueryRequest
 from itemlens_server.services import collection as collection_module
 from support import spaces
 from support.live import Live, contents
 from support.spaces import Tiny
+from support.tables import entry
 
 PURCHASE = 5
 WORDS = ("red running shoe", "blue silk dress", "steel kettle", "island tour")
@@ -31,7 +32,7 @@ def filled(live: Live) -> Live:
     put(live, "i", range(120))
     buy(live, "u", range(60))
     maintain(live)
-    assert graph_rows(live) == 120 and live.collection.item_to_item is not None
+    assert graph_rows(live) == 120 and live.collection.tables is not None
     return live
 
 
@@ -116,9 +117,9 @@ class TestRestore:
         saved = backup(filled, tmp_path / "backup.db")
         buy(filled, "late", range(30), first=20)
         maintain(filled)
-        assert "i25" in filled.collection.item_to_item.rows  # type: ignore[union-attr]
+        assert "i25" in filled.collection.tables.rows  # type: ignore[union-attr]
         with restarted(filled, saved) as live:
-            assert "i25" not in live.collection.item_to_item.rows  # type: ignore[union-attr]
+            assert "i25" not in live.collection.tables.rows  # type: ignore[union-attr]
 
     def test_a_user_who_is_deleted_after_it_is_unlearnt(self, filled: Live, tmp_path: Path) -> None:
         filled.record(*(("secret", i, PURCHASE) for i in ("i1", "only-secret")))
@@ -127,10 +128,10 @@ class TestRestore:
             buy(filled, f"late{n}-", range(1))
         maintain(filled)
         with restarted(filled, saved) as live:
-            assert "only-secret" in live.collection.item_to_item.rows  # type: ignore[union-attr]
+            assert "only-secret" in live.collection.tables.rows  # type: ignore[union-attr]
             live.catalogue.delete_user("", "secret")
             maintain(live)
-            assert "only-secret" not in live.collection.item_to_item.rows  # type: ignore[union-attr]
+            assert "only-secret" not in live.collection.tables.rows  # type: ignore[union-attr]
 
     def test_numbers_of_writes_say_nothing_of_what_was_written(self, filled: Live, tmp_path: Path) -> None:
         saved = backup(filled, tmp_path / "backup.db")
@@ -139,7 +140,7 @@ class TestRestore:
         with restarted(filled, saved) as live:
             buy(live, "other", range(30), first=40)
             with restarted(live) as again:
-                rows = again.collection.item_to_item.rows  # type: ignore[union-attr]
+                rows = again.collection.tables.rows  # type: ignore[union-attr]
                 assert "i25" not in rows
 
     def test_another_store_in_the_same_folder_is_served_as_it_is(self, filled: Live, tmp_path: Path) -> None:
@@ -150,7 +151,7 @@ class TestRestore:
         other.close()
         with restarted(filled, saved) as live:
             assert graph_rows(live) == 0
-            assert set(live.collection.item_to_item.rows) == {f"i{n}" for n in range(100, 109)}  # type: ignore[union-attr]
+            assert set(live.collection.tables.rows) == {f"i{n}" for n in range(100, 109)}  # type: ignore[union-attr]
             assert_right(live)
 
     def test_a_copy_of_the_whole_folder_takes_all_of_it(
@@ -161,19 +162,27 @@ class TestRestore:
 
         filled.store.close()
         shutil.copytree(filled.data, tmp_path / "copy")
-        monkeypatch.setattr(ItemToItem, "fit", fails)
+        monkeypatch.setattr(Tables, "fit", fails)
         copy = Live(filled.repository, tmp_path / "copy", filled.space_id, candidates_per_channel=20)
-        assert graph_rows(copy) == 120 and copy.collection.item_to_item is not None
+        assert graph_rows(copy) == 120 and copy.collection.tables is not None
         assert_right(copy)
         copy.close()
 
 
 class TestDamage:
+    @staticmethod
+    def said(live: Live) -> list[float]:
+        """What taking i1 says of others."""
+        tables = live.collection.tables
+        assert tables is not None
+        both = (tables.behaviour, tables.sequence)
+        return [entry(table, tables, "i1", i) for table in both for i in ("i2", "i3")]
+
     def test_of_any_derived_file_costs_no_start_and_no_answer(self, filled: Live) -> None:
         rng = np.random.default_rng(4)
         files = [p for p in filled.collection.folder.path.rglob("*") if p.is_file()]
         assert len(files) >= 4
-        before = {i: filled.collection.item_to_item.entry("i1", i) for i in ("i2", "i3")}  # type: ignore[union-attr]
+        before = self.said(filled)
         live = filled
         for path in files:
             intact = path.read_bytes()
@@ -183,9 +192,7 @@ class TestDamage:
                 path.write_bytes(content)
                 with restarted(live) as live:
                     assert_right(live)
-                    table = live.collection.item_to_item
-                    assert table is not None
-                    assert {i: table.entry("i1", i) for i in before} == pytest.approx(before)
+                    assert self.said(live) == pytest.approx(before)
                 path.write_bytes(intact)
 
     def test_a_folder_in_the_place_of_a_file_costs_no_start(self, filled: Live) -> None:
@@ -193,7 +200,7 @@ class TestDamage:
         path.unlink()
         path.mkdir()
         with restarted(filled) as live:
-            assert live.collection.item_to_item is not None
+            assert live.collection.tables is not None
 
 
 class TestBehaviourAtStart:
@@ -203,10 +210,10 @@ class TestBehaviourAtStart:
         monkeypatch.setattr(collection_module, "FITTED_AT_START", 100)
         (filled.collection.folder.path / collection_module.TABLE_FILE).unlink()
         with restarted(filled) as live:
-            assert live.collection.item_to_item is None
+            assert live.collection.tables is None
             assert "in the background" in caplog.text
             maintain(live)
-            assert live.collection.item_to_item is not None
+            assert live.collection.tables is not None
 
     def test_a_failure_costs_no_start(self, filled: Live, monkeypatch: pytest.MonkeyPatch) -> None:
         def fails(*_: object, **__: object) -> None:
@@ -214,9 +221,9 @@ class TestBehaviourAtStart:
 
         (filled.collection.folder.path / collection_module.TABLE_FILE).unlink()
         with monkeypatch.context() as patched:
-            patched.setattr(ItemToItem, "fit", fails)
+            patched.setattr(Tables, "fit", fails)
             with restarted(filled) as live:
-                assert live.collection.item_to_item is None
+                assert live.collection.tables is None
 
 
 class TestFolders:

@@ -1,4 +1,4 @@
-"""The user side: the weights of a history, and the contribution of each source."""
+"""The user side: interests, and the contribution of each source."""
 
 from __future__ import annotations
 
@@ -7,21 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import InvalidArgument, NotFound
-from itemlens_server.fusion.head import HISTORY, Array
-from itemlens_server.fusion.history import CART, CLICK, DISLIKED, PURCHASE, VIEW, HistoryRules, Interaction
+from itemlens_server.fusion.head import Array
+from itemlens_server.fusion.history import CLICK, DISLIKED, PURCHASE, VIEW, Interaction
 from itemlens_server.fusion.query import Asking, ChannelChange, Query, ask
 from itemlens_server.fusion.scoring import bind
-from itemlens_server.fusion.terms import Behaviour
+from itemlens_server.fusion.terms import Attribute, Behaviour, Succession
+from itemlens_server.fusion.weights import ANYONE, NEXT, SIMILAR
 from itemlens_server.services import Content, EncodedContent
 from itemlens_server.services.fuser import content_units
 from support.live import Live
-
-IMPRESSION, RETURN = 1, 6
 
 
 def content_of(live: Live, text: str) -> dict[str, Array]:
@@ -31,44 +28,6 @@ def content_of(live: Live, text: str) -> dict[str, Array]:
     )
     assert isinstance(outcome, EncodedContent)
     return content_units(live.collection.space, {"text": [outcome.v]})
-
-
-EVENTS = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 9)), max_size=40)
-
-
-class TestShares:
-    rules = HistoryRules()
-
-    def share(self, *events: tuple[str, int]) -> dict[str, float]:
-        return self.rules.shares([Interaction(i, t) for i, t in events])
-
-    def test_what_was_done_weighs_by_its_type(self) -> None:
-        for kind, weight in ((VIEW, 0.2), (CLICK, 0.5), (CART, 0.8), (PURCHASE, 1.0)):
-            assert self.share(("a", kind)) == {"a": weight}
-
-    def test_impressions_returns_and_dislikes_are_no_interest(self) -> None:
-        assert self.share(("a", IMPRESSION), ("b", RETURN), ("c", DISLIKED), ("d", 99)) == {}
-
-    def test_each_older_item_counts_a_tenth_less(self) -> None:
-        shares = self.share(("old", CLICK), ("newer", CLICK), ("newest", CLICK))
-        assert shares == pytest.approx({"newest": 0.5, "newer": 0.45, "old": 0.405})
-
-    def test_an_item_that_comes_again_stands_at_its_latest_place_with_its_strongest_type(self) -> None:
-        shares = self.share(("a", PURCHASE), ("b", CLICK), ("a", VIEW))
-        assert shares == pytest.approx({"a": 1.0, "b": 0.45})
-
-    def test_only_the_latest_items_of_the_window_count(self) -> None:
-        shares = HistoryRules(window=50).shares([Interaction(f"i{n}", CLICK) for n in range(60)])
-        assert set(shares) == {f"i{n}" for n in range(10, 60)}
-
-    @given(EVENTS, st.integers(1, 5))
-    def test_whatever_the_history(self, events: list[tuple[str, int]], window: int) -> None:
-        rules = HistoryRules(window=window)
-        shares = rules.shares([Interaction(i, t) for i, t in events])
-        wanted = [i for i, t in events if t in rules.type_weights]
-        assert len(shares) == min(window, len(set(wanted)))
-        assert list(shares) == list(dict.fromkeys(reversed(wanted)))[:window]  # newest first
-        assert all(0 < a <= 1 for a in shares.values())
 
 
 class TestResolve:
@@ -96,31 +55,50 @@ class TestResolve:
         [interest] = self.resolve(sample, liked=["item-0000", "item-0001", "item-0002"]).interests
         assert interest.item_ids == () and len(interest.sources) == 1
 
-    def test_u_is_the_weighted_sum_of_its_sources(self, sample: Live) -> None:
+    def test_u_is_the_weighted_sum_of_its_sources_and_the_prior(self, sample: Live) -> None:
+        head = sample.collection.space.head
         parts: list[dict[str, Any]] = [
             {"content": content_of(sample, "red shoe")},
             {"liked": ["item-0001"]},
-            {"disliked": ["item-0002"]},
+            {"history": [Interaction("item-0000", PURCHASE)]},
             {"vector": np.random.default_rng(0).normal(size=36).astype(np.float32)},
         ]
-        weights = {"query": 2.0, "liked": 0.5, "disliked": 3.0, "query_vector": 0.25}
-        alone = [
-            self.resolve(sample, **part).interests[0].u * factor
-            for part, factor in zip(parts, weights.values(), strict=True)
-        ]
+        weights = {"query": 2.0, "liked": 0.5, "history": 1.5, "query_vector": 0.25}
+        start = np.zeros(head.dimension, np.float32)
+        flag = head.block("image").stop
+        start[flag : flag + 2] = (
+            0.2,
+            -0.1,
+        )  # what having a picture, or a predicted one, says after a history
+        alone = []
+        for part, factor in zip(parts, weights.values(), strict=True):
+            prior = start if "history" in part else 0.0
+            alone.append((self.resolve(sample, **part).interests[0].u - prior) * factor)
         merged: dict[str, Any] = {}
         for part in parts:
             merged |= part
         together = self.resolve(sample, **merged, source_weights=weights).interests[0].u
-        np.testing.assert_allclose(together, sum(alone), atol=1e-5)
+        np.testing.assert_allclose(together, start + sum(alone), atol=1e-4)
 
-    def test_a_dislike_counts_against_under_weights_of_its_own(self, sample: Live) -> None:
+    def test_items_without_events_are_asked_with_weights_of_their_own(self, sample: Live) -> None:
         head = sample.collection.space.head
-        disliked = self.resolve(sample, disliked=["item-0000"]).interests[0].u
-        liked = self.resolve(sample, liked=["item-0000"]).interests[0].u
-        block = head.block("text")
-        np.testing.assert_allclose(disliked[block], -liked[block], atol=1e-6)  # both weigh 1 in text
-        assert disliked[block.stop] == pytest.approx(0.05)  # w theta of dislikes, not of histories
+        [interest] = self.resolve(sample, history=[Interaction("item-0000", PURCHASE)]).interests
+        text, image = head.block("text"), head.block("image")
+        np.testing.assert_allclose(interest.cold[text], interest.u[text] * 7 / 5, rtol=1e-5)
+        np.testing.assert_array_equal(interest.cold[image], interest.u[image])
+
+    def test_the_prior_is_that_of_users_or_of_anyone(self, sample: Live) -> None:
+        head = sample.collection.space.head
+        history = [Interaction("item-0000", PURCHASE)]
+        assert self.resolve(sample, history=history, liked=["item-0001"]).prior == head.weights(NEXT)
+        assert self.resolve(sample, liked=["item-0001"]).prior == head.weights(ANYONE)
+
+    def test_a_dislike_is_no_part_of_u(self, sample: Live) -> None:
+        with_it, without = (
+            self.resolve(sample, liked=["item-0001"], disliked=disliked) for disliked in (["item-0000"], [])
+        )
+        np.testing.assert_array_equal(with_it.interests[0].u, without.interests[0].u)
+        assert with_it.disliked.tolist() == [0] and with_it.had.tolist() == []
 
     def test_an_event_of_type_dislike_is_a_dislike(self, sample: Live) -> None:
         told = self.resolve(
@@ -128,6 +106,7 @@ class TestResolve:
         )
         asked = self.resolve(sample, history=[Interaction("item-0001", CLICK)], disliked=["item-0000"])
         np.testing.assert_array_equal(told.interests[0].u, asked.interests[0].u)
+        assert told.disliked.tolist() == asked.disliked.tolist() == [0]
         assert told.seen == asked.seen == {"item-0000", "item-0001"}
 
     def test_changed_weights_hold_for_every_source(self, sample: Live) -> None:
@@ -141,7 +120,7 @@ class TestResolve:
             .u
         )
         assert not u[head.block("text").start : head.block("text").stop + 2].any()
-        assert u[head.block("image").stop] == pytest.approx(-0.7 * 0.9)
+        assert u[head.block("image").stop] == pytest.approx(-5.0 * 0.9)
 
     def test_unknown_items_are_passed_over_and_told(self, sample: Live) -> None:
         asking = self.resolve(
@@ -179,31 +158,40 @@ class TestResolve:
         for name in head.names:
             opposite[b, head.block(name)] *= -1
         turned = replace(snapshot, view=replace(snapshot.view, h=opposite))
-        asking = ask(turned, Query(liked=["item-0000", "item-0030"]), HistoryRules())
+        asking = ask(turned, Query(liked=["item-0000", "item-0030"]), sample.settings.type_weights())
         assert not asking.interests[0].u.any()
 
-    def test_behaviour_follows_each_source_by_its_weight(self, sample: Live) -> None:
-        def past(**weights: float) -> dict[str, float]:
-            history = [Interaction("item-0003", PURCHASE)]
-            asking = self.resolve(
-                sample, history=history, liked=["item-0000", "item-0003"], source_weights=weights
-            )
-            [term] = [term for term in bind(asking).terms if isinstance(term, Behaviour)]
-            return dict(term.past)
+    def test_past_and_liked_items_are_sources_of_their_own(self, sample: Live) -> None:
+        history = [Interaction("item-0003", PURCHASE), Interaction("item-0006", PURCHASE)]
+        asking = self.resolve(sample, history=history, liked=["item-0000"], source_weights={"liked": 0.5})
+        terms = [t for t in bind(asking).terms if isinstance(t, Behaviour)]
+        assert [dict(t.past) for t in terms] == [
+            pytest.approx({"item-0006": 1.0, "item-0003": 0.9}),
+            {"item-0000": 1.0},
+        ]
+        head = sample.collection.space.head
+        assert [s.weights for s in asking.past_sources] == [head.weights(NEXT), head.weights(SIMILAR)]
+        assert [s.weight for s in asking.past_sources] == [1.0, 0.5]
 
-        assert past() == {"item-0003": 1.5, "item-0000": 0.5}
-        assert past(liked=0.0) == {"item-0003": 1.0}
-        assert past(history=0.0) == {"item-0003": 0.5, "item-0000": 0.5}
-        assert past(history=2.0, liked=0.2) == pytest.approx({"item-0003": 2.1, "item-0000": 0.1})
+    @pytest.mark.parametrize("source", ["history", "liked"])
+    def test_a_source_without_weight_has_no_terms(self, sample: Live, source: str) -> None:
+        history = [Interaction("item-0003", PURCHASE)]
+        asking = self.resolve(sample, history=history, liked=["item-0000"], source_weights={source: 0.0})
+        for kind in (Behaviour, Succession, Attribute):
+            assert len([t for t in bind(asking).terms if isinstance(t, kind)]) == 1
 
-    def test_behaviour_weight_is_that_of_histories_unless_given(self, sample: Live) -> None:
+    def test_behaviour_weight_multiplies_what_other_users_did(self, sample: Live) -> None:
         positions = np.arange(150)
 
-        def behaviour(**query: object) -> np.ndarray:
-            scorer = bind(self.resolve(sample, liked=["item-0000"], **query))
-            return sum(t.scores(0, positions) for t in scorer.terms if isinstance(t, Behaviour))  # type: ignore[return-value]
+        def evidence(*kinds: type, **query: object) -> np.ndarray:
+            scorer = bind(self.resolve(sample, history=[Interaction("item-0000", CLICK)], **query))
+            own = [t for t in scorer.terms if isinstance(t, kinds)]
+            evidence = [t.evidence(0, positions, scorer.states[positions]) for t in own]
+            return np.asarray(np.sum(evidence, axis=0))
 
-        fitted = sample.collection.space.head.weights(HISTORY).behaviour
-        assert behaviour().any() and fitted == 0.8
-        np.testing.assert_allclose(behaviour(behaviour_weight=1.6), 2 * behaviour(), rtol=1e-6)
-        assert not behaviour(behaviour_weight=0.0).any()
+        both, attribute = (Behaviour, Succession), Attribute
+        assert evidence(*both).any() and evidence(attribute).any()
+        np.testing.assert_allclose(evidence(*both, behaviour_weight=1.0), evidence(*both))
+        np.testing.assert_allclose(evidence(*both, behaviour_weight=2.0), 2 * evidence(*both), rtol=1e-5)
+        assert not evidence(*both, behaviour_weight=0.0).any()
+        np.testing.assert_array_equal(evidence(attribute, behaviour_weight=2.0), evidence(attribute))

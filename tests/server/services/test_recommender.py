@@ -11,11 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itemlens_server.engine.repository import ModelRepository
-from itemlens_server.errors import InvalidArgument, NotFound
-from itemlens_server.fusion.head import HISTORY
+from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound
 from itemlens_server.fusion.history import CLICK, Interaction
-from itemlens_server.fusion.scoring import bind
-from itemlens_server.fusion.terms import Behaviour
+from itemlens_server.fusion.scoring import bind, log_sum
 from itemlens_server.index.hnsw import HnswIndex
 from itemlens_server.services import QueryRequest, RecommendOptions
 from itemlens_server.services.recommender import list_size
@@ -59,17 +57,100 @@ def test_words_find_what_they_mean(sample: Live, theme: str) -> None:
     assert [themes.get(i.item_id) for i in answer.items].count(theme) >= 7
 
 
-def test_a_score_is_the_dot_product_plus_behaviour(sample: Live) -> None:
-    answer = sample.ask(
-        QueryRequest(history=[Interaction("item-0003", CLICK), Interaction("item-0006", CLICK)]), k=20
+def test_scores_are_log_probabilities_of_the_eligible_items(sample: Live) -> None:
+    for request in (
+        QueryRequest(content=contents("red shoe")),
+        QueryRequest(history=[Interaction("item-0003", CLICK), Interaction("item-0006", CLICK)]),
+    ):
+        answer = sample.ask(request, k=1000)
+        assert len(answer.items) == answer.eligible
+        scorer = replace(bind(answer.asking), shifts=answer.shifts)
+        positions = np.asarray([item.position for item in answer.items])
+        scores = [scorer.scores(n, positions).astype(np.float64) for n in range(len(answer.interests))]
+        assert np.exp(scores).sum() == pytest.approx(1.0, abs=1e-4)
+        for n, item in enumerate(answer.items):
+            assert item.score == pytest.approx(scores[item.interest][n], abs=1e-5)
+
+
+def test_what_is_not_eligible_has_no_share_of_the_probability(sample: Live) -> None:
+    request = QueryRequest(history=[Interaction("item-0003", CLICK)])
+    with_seen = sample.ask(request, k=1000, exclude_seen=False)
+    without = {i.item_id: i.score for i in sample.ask(request, k=1000).items}
+    [seen] = [i for i in with_seen.items if i.item_id == "item-0003"]
+    rest = -np.log1p(-np.exp(seen.score))
+    for item in with_seen.items:
+        if item is not seen:
+            assert without[item.item_id] == pytest.approx(item.score + rest, abs=1e-4)
+
+
+class TestProbabilities:
+    history = QueryRequest(history=[Interaction(i, CLICK) for i in ("item-0000", "item-0001", "item-0003")])
+
+    def test_of_all_items_over_all_interests_sum_to_1(self, sample: Live) -> None:
+        answer = sample.ask(self.history, k=1000, with_probabilities=True)
+        assert len(answer.interests) == 3
+        probabilities = [item.probability or 0.0 for item in answer.items]
+        assert sum(probabilities) == pytest.approx(1.0, abs=1e-4)
+        for item, p in zip(answer.items, probabilities, strict=True):
+            assert p >= np.exp(item.score) - 1e-6  # other interests add to it
+
+    def test_are_those_of_a_shorter_list_too(self, sample: Live) -> None:
+        few, all_ = (sample.ask(self.history, k=k, with_probabilities=True).items for k in (5, 1000))
+        whole = {i.item_id: i.probability for i in all_}
+        assert {i.item_id: i.probability for i in few} == pytest.approx(
+            {i.item_id: whole[i.item_id] for i in few}
+        )
+
+    def test_are_not_given_unless_asked_for(self, sample: Live) -> None:
+        assert {i.probability for i in sample.ask(self.history).items} == {None}
+
+    @pytest.mark.parametrize(
+        "request_",
+        [
+            QueryRequest(content=contents("red shoe")),
+            QueryRequest(liked=["item-0000"]),
+            QueryRequest(history=history.history, disliked=["item-0002"]),
+            QueryRequest(history=history.history, liked=["item-0006"]),
+        ],
+        ids=["words", "liked", "disliked", "mixed"],
     )
-    table, weight = sample.collection.item_to_item, sample.collection.space.head.weights(HISTORY).behaviour
-    [past] = [term.past for term in bind(answer.asking).terms if isinstance(term, Behaviour)]
-    assert table is not None and past
-    for item in answer.items:
-        expected = float(answer.asking.snapshot.view.h[item.position] @ answer.interests[item.interest].u)
-        expected += weight * sum(a * table.entry(j, item.item_id) for j, a in past.items())
-        assert item.score == pytest.approx(expected, abs=1e-5)
+    def test_of_what_was_not_fitted_to_choices_are_refused(
+        self, sample: Live, request_: QueryRequest
+    ) -> None:
+        with pytest.raises(FailedPrecondition, match="itemlens fit"):
+            sample.ask(request_, with_probabilities=True)
+
+
+class TestDislikes:
+    history = QueryRequest(history=[Interaction(f"item-{n:04d}", CLICK) for n in (0, 1, 2, 3)])
+
+    def test_one_keeps_away_what_is_like_it_and_leaves_the_rest(self, sample: Live) -> None:
+        before = [i.item_id for i in sample.ask(self.history, k=30).items]
+        disliked = before[0]
+        after = [i.item_id for i in sample.ask(replace(self.history, disliked=[disliked]), k=30).items]
+        nearest = {i.item_id for i in sample.ask(QueryRequest(liked=[disliked]), k=20).items}
+        near, far = [i for i in before[1:] if i in nearest], [i for i in before if i not in nearest]
+        assert len(near) > 4 and len(set(near) & set(after)) <= len(near) / 2
+        assert len(set(far[1:]) & set(after)) >= 0.7 * len(far[1:])
+
+    def test_of_something_else_changes_no_order(self, sample: Live) -> None:
+        request = QueryRequest(content=contents("steel kettle"))
+        before = sample.ask(request, k=8)
+        after = sample.ask(replace(request, disliked=["item-0003"]), k=8)  # a tour
+        assert [i.item_id for i in before.items] == [i.item_id for i in after.items]
+
+
+def test_the_weight_of_a_source_moves_the_list_from_one_to_the_other(sample: Live) -> None:
+    themes = {i.item_id: i.theme for i in spaces.sample_items(150)}
+    request = QueryRequest(content=contents("running shoe"), liked=["item-0003"])  # a tour
+
+    def tours(**weights: float) -> int:
+        answer = sample.ask(replace(request, source_weights=weights), k=10)
+        return sum(themes.get(i.item_id) == "tour" for i in answer.items)
+
+    found = [tours(liked=weight) for weight in (0.0, 0.5, 1.0, 2.0, 4.0)]
+    assert found == sorted(found) and found[0] == 0 and found[-1] >= 5
+    assert tours(query=0.0) >= found[-1]
 
 
 @settings(max_examples=25)
@@ -94,14 +175,16 @@ def test_the_served_list_is_the_exact_one(large: Live, seed: int) -> None:
     exact = large.ask(side, k=10, exact=True)
     # Assert
     assert [i.item_id for i in served.items] == [i.item_id for i in exact.items]
-    assert [i.score for i in served.items] == [i.score for i in exact.items]
+    # Z is summed in another order.
+    assert [i.score for i in served.items] == pytest.approx([i.score for i in exact.items], abs=1e-5)
 
 
 def test_the_exact_list_is_that_of_a_scan(large: Live) -> None:
     answer = large.ask(QueryRequest(content=contents("red shoe")), k=25, exact=True)
     snapshot = large.collection.snapshot()
     alpha = bind(replace(answer.asking, snapshot=snapshot)).scores(0, np.flatnonzero(snapshot.view.alive))
-    assert [i.score for i in answer.items] == np.sort(alpha)[::-1][:25].tolist()
+    best = np.sort(alpha)[::-1][:25]
+    np.testing.assert_allclose([i.score for i in answer.items], best - log_sum(alpha), atol=1e-5)
 
 
 class TestExclusion:
@@ -139,7 +222,9 @@ class TestCandidates:
         everyone = {
             i.item_id: i.score for i in sample.ask(QueryRequest(content=contents("red shoe")), k=1000).items
         }
-        assert all(i.score == everyone[i.item_id] for i in answer.items)
+        # Z runs over the candidates alone.
+        [shift] = {round(i.score - everyone[i.item_id], 3) for i in answer.items}
+        assert shift > 0
         assert [i.score for i in answer.items] == sorted((i.score for i in answer.items), reverse=True)
 
     def test_unknown_ones_are_told(self, sample: Live) -> None:

@@ -127,7 +127,7 @@ class TestWhatIsKept:
         own.put(PAST[0], merge=True, attributes={"price": 3})
         put_again(own, PAST[1], PAST[2])
         own.catalogue.delete_items(own.collection, [PAST[3]])
-        own.take_table(None)
+        own.take_tables(None)
         compact(own)
         view = own.collection.snapshot().view
         assert {view.item_ids[p] for p in np.flatnonzero(~view.alive)} <= {f"filler-{n}" for n in range(FEW)}
@@ -178,14 +178,14 @@ class TestWhatIsKept:
 
     def test_holds_on_to_no_arrays_of_the_collection(self, own: Live) -> None:
         results = [own.ask(request, k=10) for request in self.REQUESTS]
-        assert own.collection.item_to_item is not None
+        assert own.collection.tables is not None
         arrays = [
             weakref.ref(a)
-            for a in (own.collection.snapshot().view.h.base, own.collection.item_to_item.table.data)
+            for a in (own.collection.snapshot().view.h.base, own.collection.tables.behaviour.data)
         ]
         kept = [own.catalogue.results.get(result.recommendation_id) for result in results]
         del results
-        own.take_table(None)
+        own.take_tables(None)
         own.collection.snapshot()
         compact(own)
         gc.collect()
@@ -216,7 +216,7 @@ class TestMemory:
         finally:
             tracemalloc.stop()
         assert measured_after - measured == pytest.approx(counted_after - counted, rel=0.2)
-        assert counted_after - counted < 70 * (8_000 + 50 * k)
+        assert counted_after - counted < 70 * (20_000 + 60 * k)
 
     def test_is_bounded_and_the_oldest_are_forgotten_first(self, sample: Live) -> None:
         [size] = {self.size(sample, sample.ask(QueryRequest(content=contents("red")), k=3)) for _ in range(3)}

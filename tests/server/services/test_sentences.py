@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from itemlens_server.errors import InvalidArgument
+from itemlens_server.fusion.history import CLICK, Interaction
 from itemlens_server.fusion.parts import Part
+from itemlens_server.services import QueryRequest
 from itemlens_server.services.sentences import Language, check_language, sentence
-from itemlens_server.services.titles import LONGEST, title_of
+from itemlens_server.services.titles import LONGEST, LONGEST_ATTRIBUTE, title_of
 from itemlens_server.storage.records import Document
+from support import spaces
+from support.live import Live
 
 TITLES = {"a": "Trail Shoe", "b": "Silk Dress", "c": "Kettle"}.__getitem__
 
@@ -68,6 +75,69 @@ def test_what_counts_against_is_no_reason(lang: Language) -> None:
     assert reason and "Trail Shoe" not in reason and "trail" not in reason
 
 
+@pytest.mark.parametrize("kind", ["BEHAVIOUR", "SEQUENCE", "ATTRIBUTE"])
+def test_a_term_below_its_threshold_is_no_reason(kind: str) -> None:
+    term = [Part(kind, 0.8, past_item_id="b"), Part(kind, -0.9)]
+    reason = sentence("en", [past("a", 0.5), *term], [], TITLES)
+    assert "Silk Dress" not in reason and "Trail Shoe" in reason
+    above = [Part(kind, 0.8, past_item_id="b"), Part(kind, -0.1)]
+    assert "Silk Dress" in sentence("en", [past("a", 0.5), *above], [], TITLES)
+
+
+def test_the_baseline_of_a_channel_belongs_to_what_asked_for_it() -> None:
+    behaviour = Part("BEHAVIOUR", 0.5, past_item_id="b")
+    baseline = Part("BASELINE", -2.9, "text")
+    reason = sentence("en", [past("a", 3.0), baseline, behaviour], [], TITLES)
+    assert reason.index("Silk Dress") < reason.index("Trail Shoe")  # 0.5 against 3.0 - 2.9
+    below = Part("BASELINE", -3.2, "text")
+    assert "Trail Shoe" not in sentence("en", [past("a", 3.0), below, behaviour], [], TITLES)
+
+
+def test_what_is_the_same_for_all_items_is_no_reason() -> None:
+    parts = [past("a", 0.5), Part("NORMALISATION", 90.0)]
+    assert "Trail Shoe" in sentence("en", parts, [], TITLES)
+
+
+def test_an_item_that_is_taken_soon_after_is_told_from_one_that_is_also_taken() -> None:
+    also, soon = (
+        sentence("en", [Part(kind, 0.8, past_item_id="b")], [], TITLES) for kind in ("BEHAVIOUR", "SEQUENCE")
+    )
+    assert "also took" in also and "soon after" not in also and "next" not in also
+    assert "soon after" in soon and "also took" not in soon
+
+
+@pytest.mark.parametrize(("kind", "said"), [("REPEAT", "often"), ("POPULARITY", "many"), ("NEWNESS", "new")])
+def test_what_needs_no_past_item_is_said_without_one(kind: str, said: str) -> None:
+    assert said in sentence("en", [Part(kind, 0.8)], [], TITLES)
+    assert said not in sentence("en", [Part(kind, -0.8), past("a", 0.1)], [], TITLES)
+
+
+def test_an_item_is_named_once_whatever_speaks_for_it() -> None:
+    parts = [
+        past("a", 0.6),
+        Part("BEHAVIOUR", 0.8, past_item_id="a"),
+        Part("SEQUENCE", 0.7, past_item_id="b"),
+    ]
+    assert sentence("en", parts, [], TITLES).count("Trail Shoe") == 1
+
+
+def test_two_items_of_one_name_are_named_once() -> None:
+    parts = [past("a", 0.6), past("b", 0.5)]
+    assert sentence("en", parts, [], lambda _: "Shoe").count("Shoe") == 1
+
+
+@pytest.mark.parametrize("kind", ["PAST_ITEM", "BEHAVIOUR", "SEQUENCE", "ATTRIBUTE"])
+def test_an_item_without_a_name_is_not_named_by_its_id(kind: str) -> None:
+    reason = sentence("en", [Part(kind, 0.8, past_item_id="a-bare-id")], [], lambda _: "")
+    assert reason and "a-bare-id" not in reason and "“" not in reason
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_list_is_not_disowned_where_no_reason_stands_out(lang: Language) -> None:
+    reason = sentence(lang, [past("a", 0.3), Part("BASELINE", -0.4, "text")], [], TITLES)
+    assert reason and "Nothing" not in reason and "closest" in sentence("en", [], [], TITLES)
+
+
 def test_words_that_carry_the_score_are_quoted_largest_first_and_once() -> None:
     places = [word("trail", 0.2), word("shoe", 0.5), word("shoe", 0.4), word("for", 0.9)]
     reason = sentence("en", [Part("QUERY", 2.0, "text")], places, TITLES)
@@ -92,18 +162,74 @@ class TestTitles:
         return Document({"text": text} if text else {}, attributes, ())
 
     def test_the_attribute_title_comes_first(self) -> None:
-        assert title_of("id", self.document("Words.", title=" Trail Shoe ")) == "Trail Shoe"
+        assert title_of(self.document("Words.", title=" Trail Shoe ")) == "Trail Shoe"
 
     @pytest.mark.parametrize("title", ["", "  ", 7, None, ["x"], {"en": "x"}])
     def test_one_that_is_no_text_is_passed_over(self, title: object) -> None:
-        assert title_of("id", self.document("First words. More.", title=title)) == "First words"
+        assert title_of(self.document("First words. More.", title=title)) == "First words"
 
-    def test_else_the_first_sentence(self) -> None:
-        assert title_of("id", self.document("红色的鞋。很好。")) == "红色的鞋"
+    @pytest.mark.parametrize(
+        ("text", "title"),
+        [
+            ("红色的鞋。很好。", "红色的鞋"),
+            ("Warm boots. Brown leather.", "Warm boots"),
+            ("Warm boots! 7 sizes.", "Warm boots"),
+            ("Warm boots\nBrown leather", "Warm boots"),
+            ("Dr. Martens 1460 boots, black leather", "Dr. Martens 1460 boots, black leather"),
+            ("St. Moritz ski holiday. Four nights.", "St. Moritz ski holiday"),
+            ("No. 7 protect and perfect serum", "No. 7 protect and perfect serum"),
+            ("J. R. R. Tolkien: The Hobbit", "J. R. R. Tolkien: The Hobbit"),
+            ("Mr. and Mrs. Smith", "Mr. and Mrs. Smith"),
+            ("Boots vs. shoes", "Boots vs. shoes"),
+            ("Version 2.0 of the game", "Version 2.0 of the game"),
+        ],
+    )
+    def test_else_the_first_sentence_which_an_abbreviation_does_not_end(self, text: str, title: str) -> None:
+        assert title_of(self.document(text)) == title
 
     def test_a_long_one_is_cut(self) -> None:
-        title = title_of("id", self.document("x" * 500))
+        title = title_of(self.document("x" * 500))
         assert len(title) == LONGEST and title.endswith("…")
+        given = title_of(self.document(title="Boots " * 30_000))
+        assert len(given) == LONGEST_ATTRIBUTE and given.endswith("…")
 
-    def test_without_words_the_id(self) -> None:
-        assert title_of("id", self.document()) == "id"
+    def test_without_words_there_is_none(self) -> None:
+        assert title_of(self.document()) == ""
+
+
+class TestReasonsOfALive:
+    def test_name_no_disliked_item(self, sample: Live) -> None:
+        history = [Interaction("item-0000", CLICK), Interaction("item-0030", CLICK)]
+        kept = sample.ask(QueryRequest(history=history), k=20, with_reasons=True)
+        disliking = QueryRequest(history=history, disliked=["item-0030"])
+        asked = sample.ask(disliking, k=20, with_reasons=True)
+        title = sample_title("item-0030")
+        assert any(title in item.reason for item in kept.items)
+        assert not any(title in item.reason for item in asked.items)
+        for explanation in sample.explain(disliking, *(item.item_id for item in asked.items)):
+            assert title not in explanation.sentence
+
+    def test_name_no_item_by_its_id(self, live: Live) -> None:
+        for n in range(5):
+            live.put(f"id-{n}", None, [spaces.picture("shoe", "red", n)])
+        answer = live.ask(QueryRequest(history=[Interaction("id-0", CLICK)]), with_reasons=True)
+        assert answer.items and all("id-0" not in item.reason for item in answer.items)
+
+    def test_read_the_documents_of_the_named_items_alone(
+        self, sample: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read: list[str] = []
+        documents = sample.catalogue.reads.documents
+
+        def counted(collection: Any, item_ids: Sequence[str]) -> Any:
+            read.extend(item_ids)
+            return documents(collection, item_ids)
+
+        monkeypatch.setattr(sample.catalogue.reads, "documents", counted)
+        history = [Interaction(f"item-{n:04d}", CLICK) for n in range(100)]
+        sample.ask(QueryRequest(history=history), k=3, with_reasons=True)
+        assert 0 < len(read) < 50 and len(set(read)) == len(read)
+
+
+def sample_title(item_id: str) -> str:
+    return next(i.text for i in spaces.sample_items(150) if i.item_id == item_id).title()

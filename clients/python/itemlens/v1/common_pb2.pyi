@@ -115,9 +115,21 @@ class _PartKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     PART_KIND_SPECIAL: _PartKind.ValueType  # 6
     """Positions of the text that are not words: special tokens and the model's prefix."""
     PART_KIND_BEHAVIOUR: _PartKind.ValueType  # 7
-    """"Who took the past item took this next." """
+    """"Who took the past item also took this." Without a past item: the threshold of the term."""
     PART_KIND_BASELINE: _PartKind.ValueType  # 8
-    """Minus w_c times the threshold theta_c of a channel that is present or predicted."""
+    """What having content in the channel adds: minus w_c times the threshold theta_c, and the prior of having it."""
+    PART_KIND_ATTRIBUTE: _PartKind.ValueType  # 9
+    """Attribute values that the past item shares with this item. Without a past item: the threshold of the term."""
+    PART_KIND_SEQUENCE: _PartKind.ValueType  # 10
+    """"This was taken soon after the past item." Without a past item: the threshold of the term."""
+    PART_KIND_REPEAT: _PartKind.ValueType  # 11
+    """The user took this very item before."""
+    PART_KIND_POPULARITY: _PartKind.ValueType  # 12
+    """How many users took the item, of late and at any time."""
+    PART_KIND_NEWNESS: _PartKind.ValueType  # 13
+    """The item has no events yet."""
+    PART_KIND_NORMALISATION: _PartKind.ValueType  # 14
+    """ln of the interest's weight minus ln Z: what turns log-odds into a log-probability. The same for every item."""
 
 class PartKind(_PartKind, metaclass=_PartKindEnumTypeWrapper):
     """What a part of a score comes from."""
@@ -137,9 +149,21 @@ PART_KIND_CELL: PartKind.ValueType  # 5
 PART_KIND_SPECIAL: PartKind.ValueType  # 6
 """Positions of the text that are not words: special tokens and the model's prefix."""
 PART_KIND_BEHAVIOUR: PartKind.ValueType  # 7
-""""Who took the past item took this next." """
+""""Who took the past item also took this." Without a past item: the threshold of the term."""
 PART_KIND_BASELINE: PartKind.ValueType  # 8
-"""Minus w_c times the threshold theta_c of a channel that is present or predicted."""
+"""What having content in the channel adds: minus w_c times the threshold theta_c, and the prior of having it."""
+PART_KIND_ATTRIBUTE: PartKind.ValueType  # 9
+"""Attribute values that the past item shares with this item. Without a past item: the threshold of the term."""
+PART_KIND_SEQUENCE: PartKind.ValueType  # 10
+""""This was taken soon after the past item." Without a past item: the threshold of the term."""
+PART_KIND_REPEAT: PartKind.ValueType  # 11
+"""The user took this very item before."""
+PART_KIND_POPULARITY: PartKind.ValueType  # 12
+"""How many users took the item, of late and at any time."""
+PART_KIND_NEWNESS: PartKind.ValueType  # 13
+"""The item has no events yet."""
+PART_KIND_NORMALISATION: PartKind.ValueType  # 14
+"""ln of the interest's weight minus ln Z: what turns log-odds into a log-probability. The same for every item."""
 Global___PartKind: typing_extensions.TypeAlias = PartKind
 
 @typing.final
@@ -336,7 +360,7 @@ class ChannelWeight(google.protobuf.message.Message):
     channel: builtins.str
     """The channel."""
     weight: builtins.float
-    """w_c: how much the channel's cosine counts. 0 leaves the channel out."""
+    """w_c: how much the channel's cosine counts, nats. 0 leaves the channel out."""
     threshold: builtins.float
     """theta_c: the cosine below which an item's own content counts against it."""
     predicted_threshold: builtins.float
@@ -362,7 +386,9 @@ Global___ChannelWeight: typing_extensions.TypeAlias = ChannelWeight
 
 @typing.final
 class UserSide(google.protobuf.message.Message):
-    """The user or query: any mix of the sources below. The score is the weighted sum of the sources' scores."""
+    """The user or query: any mix of the sources below. Each source adds evidence to
+    the log-odds that an item is the one chosen.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -379,7 +405,7 @@ class UserSide(google.protobuf.message.Message):
     user_id: builtins.str
     """A user id. The user's recorded events are placed before `history`."""
     behaviour_weight: builtins.float
-    """w_B: weight of the behaviour score ("who took X took Y"). Default: as fitted."""
+    """Multiplies what other users' behaviour adds: BEHAVIOUR and SEQUENCE. Default 1, as fitted."""
     max_interests: builtins.int
     """Maximum number of separate interests in the history, 1 to 5. Default 5."""
     @property
@@ -496,16 +522,17 @@ class Part(google.protobuf.message.Message):
     PICTURE_INDEX_FIELD_NUMBER: builtins.int
     ROW_FIELD_NUMBER: builtins.int
     COLUMN_FIELD_NUMBER: builtins.int
+    IS_SHARE_FIELD_NUMBER: builtins.int
     kind: Global___PartKind.ValueType
     """What it comes from."""
     channel: builtins.str
-    """The item's channel. Empty for BEHAVIOUR."""
+    """The item's channel. Empty for parts that no channel has."""
     value: builtins.float
-    """How much it adds to the score."""
+    """How much it adds to the score, nats."""
     predicted: builtins.bool
     """The item lacks content in the channel; it is predicted from the item's other channels."""
     past_item_id: builtins.str
-    """For PAST_ITEM and BEHAVIOUR: the past, liked or disliked item."""
+    """For PAST_ITEM, BEHAVIOUR, ATTRIBUTE, SEQUENCE and REPEAT: the past, liked or disliked item."""
     source_channel: builtins.str
     """For TOKEN, CELL and SPECIAL: the channel whose content holds it. Differs from `channel` if predicted."""
     text: builtins.str
@@ -520,6 +547,10 @@ class Part(google.protobuf.message.Message):
     """For CELL: row of the feature map, from the top."""
     column: builtins.int
     """For CELL: column of the feature map, from the left."""
+    is_share: builtins.bool
+    """The term that it belongs to bends, as a logarithm does: this is the past item's share of the term, not what the
+    score would lose without the item.
+    """
     def __init__(
         self,
         *,
@@ -535,7 +566,8 @@ class Part(google.protobuf.message.Message):
         picture_index: builtins.int = ...,
         row: builtins.int = ...,
         column: builtins.int = ...,
+        is_share: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["channel", b"channel", "column", b"column", "end", b"end", "kind", b"kind", "past_item_id", b"past_item_id", "picture_index", b"picture_index", "predicted", b"predicted", "row", b"row", "source_channel", b"source_channel", "start", b"start", "text", b"text", "value", b"value"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["channel", b"channel", "column", b"column", "end", b"end", "is_share", b"is_share", "kind", b"kind", "past_item_id", b"past_item_id", "picture_index", b"picture_index", "predicted", b"predicted", "row", b"row", "source_channel", b"source_channel", "start", b"start", "text", b"text", "value", b"value"]) -> None: ...
 
 Global___Part: typing_extensions.TypeAlias = Part

@@ -592,6 +592,7 @@ class RecommendRequest(google.protobuf.message.Message):
     WITH_REASONS_FIELD_NUMBER: builtins.int
     LANGUAGE_FIELD_NUMBER: builtins.int
     WITH_QUERY_VECTORS_FIELD_NUMBER: builtins.int
+    WITH_PROBABILITIES_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection to recommend from. Empty: the one named "default"."""
     k: builtins.int
@@ -600,7 +601,7 @@ class RecommendRequest(google.protobuf.message.Message):
     """Share of the items that are left after exclusions, in (0, 1]. Rounded up, at least one item."""
     exclude_seen: builtins.bool
     """Exclude the items of the history, except those that were only shown, and the liked and disliked items.
-    Default true.
+    Default true, which asks what the user explores. False asks what the user takes next, repeats included.
     """
     exact: builtins.bool
     """Score every item instead of the candidates that the index finds. Slower; the reference for measuring recall."""
@@ -612,6 +613,10 @@ class RecommendRequest(google.protobuf.message.Message):
     """Language of the sentences: "en" (default) or "zh"."""
     with_query_vectors: builtins.bool
     """Add to each interest its QUERY vector."""
+    with_probabilities: builtins.bool
+    """Add to each item its probability. FAILED_PRECONDITION unless the weights of everything in `user` were fitted to
+    choices of users: such probabilities are calibrated.
+    """
     @property
     def user(self) -> itemlens.v1.common_pb2.UserSide:
         """The user or query."""
@@ -634,9 +639,10 @@ class RecommendRequest(google.protobuf.message.Message):
         with_reasons: builtins.bool = ...,
         language: builtins.str = ...,
         with_query_vectors: builtins.bool = ...,
+        with_probabilities: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "exclude_seen", b"exclude_seen", "k", b"k", "size", b"size", "top_fraction", b"top_fraction", "user", b"user"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "candidate_item_ids", b"candidate_item_ids", "collection", b"collection", "exact", b"exact", "exclude_seen", b"exclude_seen", "k", b"k", "language", b"language", "size", b"size", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "candidate_item_ids", b"candidate_item_ids", "collection", b"collection", "exact", b"exact", "exclude_seen", b"exclude_seen", "k", b"k", "language", b"language", "size", b"size", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_exclude_seen", b"_exclude_seen"]) -> typing.Literal["exclude_seen"] | None: ...
     @typing.overload
@@ -656,16 +662,22 @@ class Recommendation(google.protobuf.message.Message):
     INTEREST_FIELD_NUMBER: builtins.int
     PARTS_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
+    PROBABILITY_FIELD_NUMBER: builtins.int
     item_id: builtins.str
     """The item."""
     position: builtins.int
     """Position in the list, from 1."""
     score: builtins.float
-    """alpha, the score: dot(u, h) of its interest plus behaviour. Comparable within one interest."""
+    """ln P: the log-probability that the item is the one chosen, for the interest that found it. Scores of different
+    interests and questions are comparable. Where there are several interests, the list is not sorted by score, because
+    interests take turns; `position` is the order.
+    """
     interest: builtins.int
     """The interest that found it: index into RecommendResponse.interests."""
     reason: builtins.str
     """On request: a sentence that explains the score."""
+    probability: builtins.float
+    """On request: the probability that the item is the one chosen next, over all interests."""
     @property
     def parts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Part]:
         """On request: parts that add up to the score."""
@@ -679,8 +691,11 @@ class Recommendation(google.protobuf.message.Message):
         interest: builtins.int = ...,
         parts: collections.abc.Iterable[itemlens.v1.common_pb2.Part] | None = ...,
         reason: builtins.str = ...,
+        probability: builtins.float | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["interest", b"interest", "item_id", b"item_id", "parts", b"parts", "position", b"position", "reason", b"reason", "score", b"score"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_probability", b"_probability", "probability", b"probability"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_probability", b"_probability", "interest", b"interest", "item_id", b"item_id", "parts", b"parts", "position", b"position", "probability", b"probability", "reason", b"reason", "score", b"score"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_probability", b"_probability"]) -> typing.Literal["probability"] | None: ...
 
 Global___Recommendation: typing_extensions.TypeAlias = Recommendation
 
@@ -701,7 +716,7 @@ class Interest(google.protobuf.message.Message):
 
     @property
     def query_vector(self) -> itemlens.v1.common_pb2.Vector:
-        """On request: its QUERY vector, without behaviour."""
+        """On request: its QUERY vector. It has what the channels add, for items with events; not dislikes or other terms."""
 
     def __init__(
         self,
@@ -900,7 +915,7 @@ class Explanation(google.protobuf.message.Message):
     item_id: builtins.str
     """The item."""
     score: builtins.float
-    """alpha, the score as Recommend returns it."""
+    """The score as Recommend returns it: ln P."""
     residual: builtins.float
     """Score minus the sum of by_place: rounding only, below 1e-4 in fp32."""
     sentence: builtins.str
@@ -911,15 +926,15 @@ class Explanation(google.protobuf.message.Message):
 
     @property
     def by_channel(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Part]:
-        """The score by channel: CHANNEL, BASELINE and BEHAVIOUR parts."""
+        """The score by channel: CHANNEL and BASELINE parts, and those that no channel has, such as BEHAVIOUR."""
 
     @property
     def by_source(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Part]:
-        """The score by source: PAST_ITEM, QUERY, BASELINE and BEHAVIOUR parts."""
+        """The score by source: PAST_ITEM, QUERY and BASELINE parts, and those that no channel has."""
 
     @property
     def by_place(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Part]:
-        """The score by place in the item: TOKEN, SPECIAL, CELL, BASELINE and BEHAVIOUR parts."""
+        """The score by place in the item: TOKEN, SPECIAL, CELL and BASELINE parts, and those that no channel has."""
 
     @property
     def sums(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ChannelSum]:

@@ -5,10 +5,24 @@ A new term is one module with one class, and an entry in `TERMS`.
 
 from __future__ import annotations
 
-from itemlens_server.fusion.terms.behaviour import Behaviour
+from itemlens_server.fusion.terms.attribute import Attribute
+from itemlens_server.fusion.terms.behaviour import Behaviour, Succession
 from itemlens_server.fusion.terms.channels import Channels
-from itemlens_server.fusion.terms.term import Histories, Term
+from itemlens_server.fusion.terms.past_term import PastTerm
+from itemlens_server.fusion.terms.popularity import Popularity
+from itemlens_server.fusion.terms.repeat import Repeat
+from itemlens_server.fusion.terms.term import Term
 
-TERMS: tuple[type[Term], ...] = (Channels, Behaviour)
+TERMS: tuple[type[Term], ...] = (Channels, Attribute, Behaviour, Succession, Repeat, Popularity)
 
-__all__ = ["TERMS", "Behaviour", "Channels", "Histories", "Term"]
+__all__ = [
+    "TERMS",
+    "Attribute",
+    "Behaviour",
+    "Channels",
+    "PastTerm",
+    "Popularity",
+    "Repeat",
+    "Succession",
+    "Term",
+]

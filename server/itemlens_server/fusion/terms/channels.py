@@ -17,13 +17,15 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from itemlens_server.fusion.head import HISTORY, Array, Head, HeadChannel, unit
+from itemlens_server.fusion.dislikes import Dislikes
+from itemlens_server.fusion.head import Array, Head, HeadChannel
 from itemlens_server.fusion.parts import ChannelSum, Floats, Part, PlacedInput, labelled
-from itemlens_server.fusion.query import Asking, Interest, Source
+from itemlens_server.fusion.query import IMPUTED, PRESENT, Asking, Source
 from itemlens_server.fusion.rows import Ints, View
-from itemlens_server.fusion.snapshot import Snapshot
-from itemlens_server.fusion.terms.term import Histories, Term
+from itemlens_server.fusion.terms.term import Term
+from itemlens_server.fusion.weights import State, States
 
+BLOCK = 256
 CHANNEL, PAST_ITEM, QUERY, BASELINE = "CHANNEL", "PAST_ITEM", "QUERY", "BASELINE"
 
 
@@ -38,7 +40,7 @@ class SumRows:
 
 
 class Channels(Term):
-    """All dense channels together, since u and h contain all of them."""
+    """All dense channels together, since u and h contain all of them, and the disliked items."""
 
     kinds: ClassVar[tuple[str, ...]] = (CHANNEL, PAST_ITEM, QUERY, BASELINE)
     phrases: ClassVar[Mapping[str, Mapping[str, str]]] = {
@@ -46,80 +48,133 @@ class Channels(Term):
         QUERY: {"en": "it fits what you asked for", "zh": "它符合您的查询"},
     }
 
-    def __init__(self, snapshot: Snapshot, interests: Sequence[Interest]) -> None:
-        self._head, self._view, self._interests = snapshot.head, snapshot.view, interests
-        self._by_interest: dict[int, dict[str, SumRows]] = {}
+    decays = True
+    by_interest = True
+
+    def __init__(self, asking: Asking) -> None:
+        self._head, self._view = asking.snapshot.head, asking.snapshot.view
+        self._interests = asking.interests
+        self._dislikes = Dislikes.of(asking)
+        self._sum_rows: dict[tuple[int, bool], dict[str, SumRows]] = {}
 
     @classmethod
-    def bind(cls, asking: Asking) -> Self | None:
+    def bind(cls, asking: Asking) -> Sequence[Self]:
         """See Term."""
-        asked = any(interest.sources for interest in asking.interests)
-        return cls(asking.snapshot, asking.interests) if asked else None
+        used = len(asking.disliked) or any(i.u.any() or i.cold.any() for i in asking.interests)
+        return [cls(asking)] if used else []
 
-    def scores(self, interest: int, positions: Ints) -> Array:
+    @property
+    def asked(self) -> bool:
         """See Term."""
-        return self._head.score(self._view.h[positions], self._interests[interest].u)
+        return bool(self._dislikes.item_ids) or any(interest.sources for interest in self._interests)
 
-    def by_channel(self, interest: int, position: int) -> list[Part]:
+    def columns(self, interest: int, positions: Ints) -> Mapping[str, Array]:
+        """See Term. By channel the cosine, 0 without the channel, and whether the channel is present or imputed. The
+        cosines are those of the first source."""
+        h = self._view.h[positions]
+        found = {}
+        sources = self._interests[interest].sources
+        directions = sources[0].directions(self._head, self._view) if sources else {}
+        for name in self._head.names:
+            q = directions.get(name)
+            block = self._head.block(name)
+            found[f"{CHANNEL}.{name}"] = h[:, block] @ q if q is not None else np.zeros(len(h), np.float32)
+            for flag, number in ((PRESENT, block.stop), (IMPUTED, block.stop + 1)):
+                found[f"{flag}.{name}"] = h[:, number] * (q is not None)
+        return found
+
+    def evidence(self, interest: int, positions: Ints, states: States) -> Array:
+        """See Term."""
+        asked = self._interests[interest]
+        cold = states == State.COLD
+        evidence = self._dot(asked.u, positions)
+        if cold.any():
+            evidence[cold] = self._dot(asked.cold, positions[cold])
+        for u in self._dislikes.u:
+            evidence = evidence - np.maximum(self._dot(u, positions), 0)
+        return evidence
+
+    def _dot(self, u: Array, positions: Ints) -> Array:
+        """Return dot(h, u) of the items at `positions`, float32 [positions]. Copies of rows of h cost more than their
+        products, so most rows are taken where they are, and few in blocks."""
+        h = self._view.h
+        if 2 * len(positions) >= len(h):
+            return np.asarray(self._head.score(h, u)[positions])
+        blocks = [self._head.score(h[positions[n : n + BLOCK]], u) for n in range(0, len(positions), BLOCK)]
+        return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+
+    def by_channel(self, interest: int, position: int, state: int) -> list[Part]:
         """Return w_c cos_c of each channel that is present or imputed, and the baselines."""
         h = self._view.h[position]
         parts = [
             Part(CHANNEL, float((rows.vectors @ h[self._head.block(c)]).sum()), c, imputed)
-            for c, rows, imputed in self._known(interest, h)
+            for c, rows, imputed in self._known(interest, h, state)
         ]
-        return [*parts, *self._baselines(interest, h)]
+        return [*parts, *self._baselines(interest, h, state)]
 
-    def by_source(self, interest: int, position: int) -> list[Part]:
+    def by_source(self, interest: int, position: int, state: int) -> list[Part]:
         """Return the share of each past item and of the query's own content in each channel, and the baselines."""
         h = self._view.h[position]
         parts = [
             Part(PAST_ITEM if name else QUERY, value, c, imputed, name)
-            for c, rows, imputed in self._known(interest, h)
+            for c, rows, imputed in self._known(interest, h, state)
             for name, value in zip(rows.names, (rows.vectors @ h[self._head.block(c)]).tolist(), strict=True)
         ]
-        return [*parts, *self._baselines(interest, h)]
+        return [*parts, *self._baselines(interest, h, state)]
 
     def by_place(
-        self, interest: int, position: int, inputs: Sequence[PlacedInput]
+        self, interest: int, position: int, state: int, inputs: Sequence[PlacedInput]
     ) -> tuple[list[Part], list[ChannelSum]]:
         """See Term."""
         h = self._view.h[position]
         sums = [
             self._sum(c, rows, imputed, [i for i in inputs if imputed or i.channel == c])
-            for c, rows, imputed in self._known(interest, h)
+            for c, rows, imputed in self._known(interest, h, state)
         ]
-        return [*(p for s in sums for p in s.places), *self._baselines(interest, h)], sums
+        return [*(p for s in sums for p in s.places), *self._baselines(interest, h, state)], sums
 
-    def named_items(self) -> list[str]:
-        """See Term."""
-        sources = {id(source): source for i in self._interests for source in i.sources}
-        return [self._view.item_ids[p] for source in sources.values() for p in source.positions]
-
-    def sum_rows(self, interest: int) -> dict[str, SumRows]:
-        """Return the query's side by channel and source, with weights and norms applied. Rows add up to u's block."""
-        if interest not in self._by_interest:
+    def sum_rows(self, interest: int, cold: bool) -> dict[str, SumRows]:
+        """Return the query's side by channel and source, with weights and norms applied, without dislikes. Rows add up
+        to u's block."""
+        key = (interest, cold)
+        if key not in self._sum_rows:
             names: dict[str, list[str]] = {}
             vectors: dict[str, list[Floats]] = {}
             for source in self._interests[interest].sources:
-                for channel, (ids, rows) in _source_rows(self._head, self._view, source).items():
+                for channel, (ids, rows) in _source_rows(self._head, self._view, source, cold).items():
                     names.setdefault(channel, []).extend(ids)
                     vectors.setdefault(channel, []).append(rows)
-            self._by_interest[interest] = {
-                c: SumRows(tuple(names[c]), np.concatenate(vectors[c])) for c in names
-            }
-        return self._by_interest[interest]
+            self._sum_rows[key] = {c: SumRows(tuple(names[c]), np.concatenate(vectors[c])) for c in names}
+        return self._sum_rows[key]
 
-    def _known(self, interest: int, h: Array) -> list[tuple[str, SumRows, bool]]:
+    def _known(self, interest: int, h: Array, state: int) -> list[tuple[str, SumRows, bool]]:
         """Return the channels of the query that are present or imputed in the item: name, rows, imputed."""
-        return [
-            (c, rows, bool(self._head.imputed(h, c)))
-            for c, rows in self.sum_rows(interest).items()
-            if self._head.present(h, c) or self._head.imputed(h, c)
-        ]
+        asked = self.sum_rows(interest, state == State.COLD)
+        away = self._dislikes.active(h)
+        known = []
+        for name in self._head.names:
+            present, imputed = bool(self._head.present(h, name)), bool(self._head.imputed(h, name))
+            if not (present or imputed):
+                continue
+            rows = asked.get(name)
+            if away:
+                away_rows = -self._dislikes.rows[name][away]
+                names = tuple(self._dislikes.item_ids[n] for n in away)
+                rows = (
+                    SumRows(names, away_rows)
+                    if rows is None
+                    else SumRows((*rows.names, *names), np.concatenate([rows.vectors, away_rows]))
+                )
+            if rows is not None:
+                known.append((name, rows, imputed))
+        return known
 
-    def _baselines(self, interest: int, h: Array) -> list[Part]:
+    def _baselines(self, interest: int, h: Array, state: int) -> list[Part]:
         """Return the baselines of the channels: u's threshold entries times the item's flags."""
-        u = self._interests[interest].u
+        asked = self._interests[interest]
+        u = (asked.cold if state == State.COLD else asked.u).astype(np.float64)
+        for number in self._dislikes.active(h):
+            u -= self._dislikes.u[number]
         parts = []
         for name in self._head.names:
             stop = self._head.block(name).stop
@@ -160,38 +215,21 @@ class Channels(Term):
         whole = np.concatenate(values, axis=1) if values else np.zeros((len(d), 0))
         return ChannelSum(name, imputed, rows.names, labelled(parts, whole.sum(0)), whole)
 
-    @classmethod
-    def history_scores(cls, histories: Histories, head: Head) -> Array:
-        """Return sum_c w_c (cos_c - theta_c), with each history as one interest."""
-        numbers = {item_id: n for n, item_id in enumerate(histories.item_ids)}
-        here = np.asarray([numbers.get(i, -1) for i in histories.candidates], np.int64)
-        totals = np.zeros((len(histories.past), len(here)), np.float32)
-        for name, (e, has) in histories.channels.items():
-            w = head.questions[HISTORY].of(name)
-            q = np.zeros((len(histories.past), e.shape[1]), np.float32)
-            for n, past in enumerate(histories.past):
-                known = [(numbers[i], a) for i, a in past.items() if i in numbers]
-                if known:
-                    q[n] = np.asarray([a for _, a in known], np.float32) @ e[[p for p, _ in known]]
-            there = (here >= 0) & has[here]
-            totals[:, there] += w.weight * (unit(q) @ e[here[there]].T - w.threshold)
-        return totals
 
-
-def _source_rows(head: Head, view: View, source: Source) -> dict[str, tuple[list[str], Floats]]:
+def _source_rows(head: Head, view: View, source: Source, cold: bool) -> dict[str, tuple[list[str], Floats]]:
     if source.u is not None:
         blocks = {name: source.u[head.block(name)].astype(np.float64) for name in head.names}
-        return {name: ([""], source.signed_weight * b[None]) for name, b in blocks.items() if b.any()}
+        return {name: ([""], source.weight * b[None]) for name, b in blocks.items() if b.any()}
     if source.q:
         return {
-            name: ([""], source.signed_weight * source.weights.of(name).weight * q[None].astype(np.float64))
+            name: ([""], source.weight * source.weights.of(name).of(cold) * q[None].astype(np.float64))
             for name, q in source.q.items()
         }
     ids = [view.item_ids[p] for p in source.positions]
     return {
         name: (
             ids,
-            source.signed_weight * source.weights.of(name).weight / float(np.linalg.norm(rows.sum(0))) * rows,
+            source.weight * source.weights.of(name).of(cold) / float(np.linalg.norm(rows.sum(0))) * rows,
         )
         for name, rows in source.rows(head, view).items()
     }

@@ -4,34 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
 
-from itemlens_server.fusion.head import Array, Head
-from itemlens_server.fusion.item_to_item import ItemToItem
+from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.parts import ChannelSum, Part, PlacedInput
 from itemlens_server.fusion.query import Asking
-from itemlens_server.fusion.rows import Bools, Ints
-
-
-@dataclass(frozen=True)
-class Histories:
-    """Many histories to score items for, used by a fit.
-
-    past:       a_j by item, of each history
-    candidates: ids of the items to score
-    item_ids:   ids of all items of the collection, in the order of `channels`
-    channels:   by channel: e, float32 [items, width], and which items have it, bool [items]
-    table:      fitted to the earlier events; its items are the candidates
-    """
-
-    past: Sequence[Mapping[str, float]]
-    candidates: Sequence[str]
-    item_ids: Sequence[str]
-    channels: Mapping[str, tuple[Array, Bools]]
-    table: ItemToItem | None = None
+from itemlens_server.fusion.rows import Ints
+from itemlens_server.fusion.weights import States
 
 
 class Term(ABC):
@@ -39,43 +20,50 @@ class Term(ABC):
 
     kinds:   names of the contract's PartKinds of its parts
     phrases: phrases about a kind of part in sentences, by language; {} stands for the past items' names
+    decays:  whether its columns depend on a decay of past items
+    by_interest: whether its evidence differs between interests
     """
 
     kinds: ClassVar[tuple[str, ...]]
     phrases: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    decays: ClassVar[bool] = False
+    by_interest: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
-    def bind(cls, asking: Asking) -> Self | None:
-        """Return the term for a query, or None if it does not apply."""
+    def bind(cls, asking: Asking) -> Sequence[Self]:
+        """Return the term for each source of a query to which it applies."""
 
     @abstractmethod
-    def scores(self, interest: int, positions: Ints) -> Array:
-        """Return the term's scores of the items at `positions`, float32 [positions]."""
+    def evidence(self, interest: int, positions: Ints, states: States) -> Array:
+        """Return what it adds to the log-odds of the items at `positions`, nats, float32 [positions].
+
+        states: what each of these items is to the user.
+        """
+
+    @property
+    def asked(self) -> bool:
+        """Whether it says anything of the query. The prior does not, nor do past items that nothing is known of."""
+        return True
+
+    @abstractmethod
+    def columns(self, interest: int, positions: Ints) -> Mapping[str, Array]:
+        """Return what it knows of the items at `positions`, before weights: S by column, float32 [positions] each."""
 
     def candidates(self, depth: int) -> Ints:
         """Return the positions of about `depth` items with its highest scores, besides the index's candidates."""
         return np.zeros(0, np.int64)
 
     @abstractmethod
-    def by_source(self, interest: int, position: int) -> list[Part]:
-        """Return its parts by source of the query. They add up to its score of the item."""
+    def by_source(self, interest: int, position: int, state: int) -> list[Part]:
+        """Return its parts by source of the query. They add up to its evidence for the item."""
 
-    def by_channel(self, interest: int, position: int) -> list[Part]:
+    def by_channel(self, interest: int, position: int, state: int) -> list[Part]:
         """Return its parts by channel of the item."""
-        return self.by_source(interest, position)
+        return self.by_source(interest, position, state)
 
     def by_place(
-        self, interest: int, position: int, inputs: Sequence[PlacedInput]
+        self, interest: int, position: int, state: int, inputs: Sequence[PlacedInput]
     ) -> tuple[list[Part], list[ChannelSum]]:
         """Return its parts by place in the item's content, and the complete sums whose margins they are."""
-        return self.by_source(interest, position), []
-
-    def named_items(self) -> list[str]:
-        """Return the ids of all items that its parts can name."""
-        return []
-
-    @classmethod
-    @abstractmethod
-    def history_scores(cls, histories: Histories, head: Head) -> Array:
-        """Return its score at weight 1 of each candidate for each history, float32 [histories, candidates]."""
+        return self.by_source(interest, position, state), []

@@ -1,6 +1,6 @@
 """Yardsticks with EASE: what goes together with what the user had, and the same added to the user's own frequency.
 
-H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019; see `quality.ease`. A history's items count
+H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019; see `ease`. A history's items count
 decay ** place from the newest, the last `window` different ones.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from ..ease import from_gram
+from .ease import from_gram
 from .histories import decayed, taken
 from .metrics import Scores
 from .own_frequency import OwnFrequency

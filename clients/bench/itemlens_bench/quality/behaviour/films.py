@@ -1,7 +1,7 @@
 """ml-100k: which film does a user like next, after a global split by time?
 
-The protocol is that of `itemlens eval ml-100k` (see `quality.movies`): the first 90% of the ratings may be known; there
-is a question for each later rating of 4 or more by a user with at least three earlier ones.
+The first 90% of the ratings may be known. There is a question for each later rating of 4 or more by a user with
+at least three earlier ones.
 """
 
 from __future__ import annotations

@@ -1,0 +1,104 @@
+"""The choices that users made, as questions with their answers, from the events of a collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from itemlens_server.fusion.event_log import EventLog, Mask
+from itemlens_server.fusion.past import Past
+from itemlens_server.fusion.rows import Ints
+from itemlens_server.fusion.taken import MOST_PAST
+
+# The choices are those of the last tenth of the events, or of the last fifth or third if these are too few.
+HELD_OUT = (0.1, 0.2, 0.3)
+ENOUGH_CHOICES = 1000
+MOST_CHOICES = 2000
+LEAD_SECONDS = 86_400.0
+"""A view or click less than a day before the purchase of the same item belongs to the purchase."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A basket that a user took: what they took before, and the items of the basket."""
+
+    user: int
+    past: Past
+    chosen: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A log, split for a fit: the events that tables may be computed from, and the baskets that are the choices.
+
+    earlier: bool [events]. baskets: numbers of baskets of the log.
+    """
+
+    log: EventLog
+    earlier: Mask
+    baskets: Ints
+
+    @staticmethod
+    def of(log: EventLog, seed: int = 0) -> HeldOut:
+        """Split by time: choices are the last baskets of the log, of users with earlier events.
+
+        If the times are only an order, each user's last basket is a choice and everything else is earlier.
+        """
+        if not len(log):
+            return HeldOut(log, np.zeros(0, np.bool_), np.zeros(0, np.int64))
+        shares = HELD_OUT[:1] if log.times_are_an_order else HELD_OUT
+        for share in shares:
+            earlier, baskets = _split(log, share)
+            if len(baskets) >= ENOUGH_CHOICES:
+                break
+        if len(baskets) > MOST_CHOICES:
+            baskets = np.sort(np.random.default_rng(seed).choice(baskets, MOST_CHOICES, replace=False))
+        return HeldOut(log, earlier, baskets)
+
+    def __len__(self) -> int:
+        return len(self.baskets)
+
+    def choices(self) -> Iterator[Choice]:
+        """Yield the choices. What the user took before each is known, also in the held-out time."""
+        log = self.log
+        top = log.strengths.max() if len(log) else 0.0
+        ends = np.append(log.basket_starts, len(log))
+        for basket in self.baskets.tolist():
+            begin, end = int(ends[basket]), int(ends[basket + 1])
+            own = slice(int(log.user_starts[log.users[begin]]), begin)
+            chosen = np.unique(log.items[begin:end][log.strengths[begin:end] == top])
+            lead = (
+                (log.times[own] > log.times[begin] - LEAD_SECONDS)
+                & (log.strengths[own] < top)
+                & np.isin(log.items[own], chosen)
+            )
+            kept = np.flatnonzero(~lead) + own.start
+            past = Past.of_baskets(
+                [log.item_ids[item] for item in log.items[kept].tolist()],
+                log.basket_numbers[kept].tolist(),
+                log.strengths[kept].tolist(),
+                MOST_PAST,
+            )
+            if len(past):
+                yield Choice(
+                    int(log.users[begin]), past, tuple(log.item_ids[item] for item in chosen.tolist())
+                )
+
+
+def _split(log: EventLog, share: float) -> tuple[Mask, Ints]:
+    """Return the earlier events, and the numbers of the baskets that are choices."""
+    starts, users = log.basket_starts, log.users[log.basket_starts]
+    if log.times_are_an_order:
+        last = np.append(users[1:] != users[:-1], True)
+        first = np.append(True, users[1:] != users[:-1])
+        baskets, earlier = np.flatnonzero(last & ~first), ~(last & ~first)[log.basket_numbers]
+    else:
+        cut = float(np.quantile(log.times, 1 - share))
+        earlier = log.times < cut
+        known = np.bincount(log.users[earlier], minlength=len(log.user_ids)) > 0
+        baskets = np.flatnonzero((log.times[starts] >= cut) & known[users])
+    # Only the strongest type of event is a choice: a purchase, if purchases are recorded.
+    strongest = np.maximum.reduceat(log.strengths, starts) == log.strengths.max()
+    return earlier, baskets[strongest[baskets]]

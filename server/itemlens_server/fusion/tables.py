@@ -1,0 +1,199 @@
+"""What events teach: the tables of "taken too" and "taken soon after", and how many took an item."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from itemlens_server.fusion import ease, sequence
+from itemlens_server.fusion.event_log import EventLog
+from itemlens_server.fusion.head import Array
+from itemlens_server.fusion.rows import Ints
+from itemlens_server.fusion.weights import TableRules
+
+log = logging.getLogger(__name__)
+
+SECONDS_PER_DAY = 86_400.0
+FORMAT = 2
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The events that tables were computed from.
+
+    event_sequence: sequence number of the last event
+    event_count, write_sequence: number of events of the collection, and its last write, at that time
+    events_digest: the store's digest of the events up to that write; shows whether a store still holds them
+    """
+
+    event_sequence: int = 0
+    event_count: int = 0
+    write_sequence: int = 0
+    events_digest: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Immutable. Rows and columns belong to `item_ids`, the items with events.
+
+    behaviour: B, CSR float32 [n, n]; entry [j, i] is what having taken j adds to i (see `ease`)
+    sequence:  T, CSR float32 [n, n]; entry [j, i]: i was taken soon after j (see `sequence`)
+    takers:    number of users who took an item, float32 [n]
+    recent:    number of those whose last time was within `recent_days`, float32 [n]; equal to `takers` if the times
+               are only an order
+    """
+
+    item_ids: Sequence[str]
+    behaviour: sparse.csr_matrix
+    sequence: sparse.csr_matrix
+    takers: Array
+    recent: Array
+    rules: TableRules = field(default_factory=TableRules)
+    provenance: Provenance = field(default_factory=Provenance)
+
+    @staticmethod
+    def fit(events: EventLog, rules: TableRules, provenance: Provenance | None = None) -> Tables:
+        """Compute the tables from all events of a log.
+
+        BEHAVIOUR has the most frequent items only, see `ease.MAX_ITEMS`.
+        """
+        events = events.compact()
+        n = len(events.item_ids)
+        x = events.takers()
+        takers = np.asarray(x.sum(0), np.float32).ravel()
+        return Tables(
+            tuple(events.item_ids),
+            _behaviour(x, rules.regularisation, n),
+            sequence.fit(events, rules.step),
+            takers,
+            _recent(events, rules.recent_days) if not events.times_are_an_order else takers,
+            rules,
+            provenance or Provenance(),
+        )
+
+    @cached_property
+    def rows(self) -> Mapping[str, int]:
+        """Row of each item."""
+        return {item_id: n for n, item_id in enumerate(self.item_ids)}
+
+    @cached_property
+    def columns(self) -> Mapping[str, sparse.csc_matrix]:
+        """The tables by column: what all items add to one, which is read to explain a score."""
+        return {"behaviour": self.behaviour.tocsc(), "sequence": self.sequence.tocsc()}
+
+    def between(self, past: Iterable[str], item_ids: Iterable[str]) -> Tables:
+        """Return the part of the tables that explains what `past` adds to `item_ids`."""
+        rows, columns = (
+            np.asarray(list(dict.fromkeys(self.rows[i] for i in ids if i in self.rows)), np.int64)
+            for ids in (past, item_ids)
+        )
+        there = np.asarray(list(dict.fromkeys([*rows.tolist(), *columns.tolist()])), np.int64)
+        return replace(
+            self,
+            item_ids=tuple(self.item_ids[row] for row in there),
+            behaviour=_part(self.columns["behaviour"], rows, columns, there),
+            sequence=_part(self.columns["sequence"], rows, columns, there),
+            takers=self.takers[there],
+            recent=self.recent[there],
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the tables. A crash leaves the old or the new file."""
+        about = {
+            "format": FORMAT,
+            "item_ids": list(self.item_ids),
+            "rules": vars(self.rules),
+            "provenance": vars(self.provenance),
+        }
+        arrays: dict[str, Any] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
+        for name, table in (("behaviour", self.behaviour), ("sequence", self.sequence)):
+            arrays |= {
+                f"{name}_data": table.data,
+                f"{name}_indices": table.indices,
+                f"{name}_starts": table.indptr,
+            }
+        # The name is unique: during a move, a collection and its copy in the new space are fitted at the same time.
+        descriptor, name = tempfile.mkstemp(suffix=".npz", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                np.savez(stream, takers=self.takers, recent=self.recent, **arrays)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    @staticmethod
+    def load(path: Path) -> Tables | None:
+        """Read tables written by `save`; None if they are missing or damaged and must be computed again."""
+        try:
+            # numpy does not close a damaged file that it has opened itself.
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+                about = json.loads(file["about"].tobytes())
+                if about["format"] != FORMAT:
+                    raise ValueError(f"format {about['format']}")
+                item_ids = tuple(map(str, about["item_ids"]))
+                behaviour, sequence_ = (
+                    _table(file, name, len(item_ids)) for name in ("behaviour", "sequence")
+                )
+                takers, recent = (_counts(file[name], len(item_ids)) for name in ("takers", "recent"))
+                return Tables(
+                    item_ids, behaviour, sequence_, takers, recent, TableRules(**about["rules"]),
+                    Provenance(**about["provenance"]),
+                )  # fmt: skip
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # derived state can be computed again, whatever the error
+            log.warning("%s cannot be used (%r); it will be computed again", path, error)
+            return None
+
+
+def _behaviour(x: sparse.csr_matrix, regularisation: float, n: int) -> sparse.csr_matrix:
+    columns = ease.most_frequent(x)
+    table = ease.fit(x[:, columns], regularisation).tocoo()
+    return sparse.csr_matrix((table.data, (columns[table.row], columns[table.col])), (n, n))
+
+
+def _recent(events: EventLog, days: float) -> Array:
+    if not len(events):
+        return np.zeros(len(events.item_ids), np.float32)
+    recent = events.take(events.times > events.times.max() - days * SECONDS_PER_DAY)
+    return np.asarray(recent.takers().sum(0), np.float32).ravel()
+
+
+def _part(columns: sparse.csc_matrix, rows: Ints, listed: Ints, there: Ints) -> sparse.csr_matrix:
+    """Return the entries of `rows` in the columns `listed` as a square table over `there`, which begins with `rows`."""
+    numbers = np.full(columns.shape[0], -1, np.int32)
+    numbers[there] = np.arange(len(there), dtype=np.int32)
+    wanted = np.zeros(columns.shape[0], bool)
+    wanted[rows] = True
+    spans = [slice(columns.indptr[column], columns.indptr[column + 1]) for column in listed]
+    nothing = np.zeros(0, np.int32)
+    owners = np.concatenate([nothing, *(columns.indices[span] for span in spans)])
+    values = np.concatenate([nothing.astype(np.float32), *(columns.data[span] for span in spans)])
+    of = np.repeat(numbers[listed], [span.stop - span.start for span in spans])
+    kept = wanted[owners]
+    shape = (len(there), len(there))
+    return sparse.csr_matrix((values[kept], (numbers[owners[kept]], of[kept])), shape)
+
+
+def _table(file: Any, name: str, n: int) -> sparse.csr_matrix:
+    parts = (file[f"{name}_data"], file[f"{name}_indices"], file[f"{name}_starts"])
+    table = sparse.csr_matrix(parts, (n, n), np.float32)
+    table.check_format(full_check=True)
+    return table
+
+
+def _counts(values: Array, n: int) -> Array:
+    if values.shape != (n,) or not np.isfinite(values).all():
+        raise ValueError("wrong counts")
+    return np.asarray(values, np.float32)

@@ -1,0 +1,141 @@
+"""What the terms over past items share: S_i = sum_j a_j phi_ji, a transform, and parts by past item.
+
+    evidence_i = w (g(S_i) - theta),     part of j = w g(S_i) a_j phi_ji / S_i
+
+All phi are positive or 0. The parts add up; where g bends they are shares of the term and not what the item would lose
+without j. A part without a past item is the threshold, -w theta.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Self
+
+import numpy as np
+
+from itemlens_server.fusion.head import Array
+from itemlens_server.fusion.parts import Part
+from itemlens_server.fusion.query import Asking, PastSource
+from itemlens_server.fusion.ranking import top
+from itemlens_server.fusion.rows import Ints
+from itemlens_server.fusion.terms.term import Term
+from itemlens_server.fusion.weights import States
+
+
+class PastTerm(Term):
+    """A term of one column over the past or liked items of a query. It is the same for every interest."""
+
+    kind: ClassVar[str]
+    decays = True
+
+    def __init__(self, asking: Asking, source: PastSource) -> None:
+        self.snapshot = asking.snapshot
+        self.past: Mapping[str, float] = source.past.shares(source.weights.decay(self.kind))
+        self._weights = source.weights.column(self.kind)
+        self._by_state = self._weights.by_state * np.float32(source.weight)
+
+    @classmethod
+    def bind(cls, asking: Asking) -> Sequence[Self]:
+        """See Term."""
+        if not cls.available(asking):
+            return []
+        asked = (
+            s for s in asking.past_sources if len(s.past) and s.weight and s.weights.column(cls.kind).used
+        )
+        return [cls(asking, source) for source in asked]
+
+    @classmethod
+    @abstractmethod
+    def available(cls, asking: Asking) -> bool:
+        """Return whether the collection has what the term needs."""
+
+    @abstractmethod
+    def sums(self, positions: Ints) -> Array:
+        """Return S of the items at `positions`, float32 [positions]."""
+
+    @abstractmethod
+    def shares(self, position: int) -> Mapping[str, float]:
+        """Return a_j phi_ji by past item, for those that are not 0. They add up to S."""
+
+    def columns(self, interest: int, positions: Ints) -> Mapping[str, Array]:
+        """See Term."""
+        return {self.kind: self.sums(positions)}
+
+    def evidence(self, interest: int, positions: Ints, states: States) -> Array:
+        """See Term."""
+        bent = self._weights.transform(self.sums(positions))
+        return np.asarray(self._by_state[states] * (bent - np.float32(self._weights.neutral)), np.float32)
+
+    def by_source(self, interest: int, position: int, state: int) -> list[Part]:
+        """See Term."""
+        weight = float(self._by_state[state])
+        if not weight:
+            return []
+        shares = self.shares(position)
+        total = sum(shares.values())
+        bent = float(self._weights.transform(np.asarray([total]))[0])
+        parts = [
+            Part(self.kind, weight * bent * share / total, past_item_id=past, is_share=not self.linear)
+            for past, share in shares.items()
+        ]
+        threshold = -weight * self._weights.neutral
+        return [*parts, Part(self.kind, threshold)] if threshold else parts
+
+    @property
+    def linear(self) -> bool:
+        """Whether its parts are what their removal takes away."""
+        return self._weights.transform.linear
+
+
+class TableTerm(PastTerm):
+    """A term over a table of item by item."""
+
+    table_name: ClassVar[str]
+
+    def __init__(self, asking: Asking, source: PastSource) -> None:
+        super().__init__(asking, source)
+        tables = asking.snapshot.tables
+        assert tables is not None
+        self._tables, self._table = tables, getattr(tables, self.table_name)
+        known = [
+            (row, a) for item_id, a in self.past.items() if (row := tables.rows.get(item_id)) is not None
+        ]
+        rows = np.asarray([row for row, _ in known], np.int64)
+        amounts = np.asarray([a for _, a in known], np.float64)
+        # The last entry, 0, is of items that are not in the tables.
+        totals = np.append(self._table[rows].T @ amounts, 0.0).astype(np.float32)
+        self._totals = totals
+
+    @property
+    def asked(self) -> bool:
+        """See Term."""
+        return any(item_id in self._tables.rows for item_id in self.past)
+
+    @classmethod
+    def available(cls, asking: Asking) -> bool:
+        """See PastTerm."""
+        return asking.snapshot.tables is not None
+
+    def sums(self, positions: Ints) -> Array:
+        """See PastTerm."""
+        return np.asarray(self._totals[self.snapshot.table_rows[positions]])
+
+    def shares(self, position: int) -> Mapping[str, float]:
+        """See PastTerm."""
+        number = self._tables.rows.get(self.snapshot.view.item_ids[position])
+        if number is None:
+            return {}
+        column = self._tables.columns[self.table_name]
+        entries = slice(column.indptr[number], column.indptr[number + 1])
+        phis = dict(zip(column.indices[entries].tolist(), column.data[entries].tolist(), strict=True))
+        return {
+            item_id: a * phi
+            for item_id, a in self.past.items()
+            if (phi := phis.get(self._tables.rows.get(item_id, -1), 0.0))
+        }
+
+    def candidates(self, depth: int) -> Ints:
+        """See Term."""
+        best = top(self._totals[:-1], depth)
+        return self.snapshot.positions(self._tables.item_ids[row] for row in best if self._totals[row] > 0)

@@ -1,0 +1,78 @@
+"""The prior: POPULARITY, what everybody takes, and NEWNESS, what nobody took yet. It counts once, whatever is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Self
+
+import numpy as np
+
+from itemlens_server.fusion.head import Array
+from itemlens_server.fusion.parts import Part
+from itemlens_server.fusion.query import Asking
+from itemlens_server.fusion.ranking import top
+from itemlens_server.fusion.rows import Ints
+from itemlens_server.fusion.tables import Tables
+from itemlens_server.fusion.terms.term import Term
+from itemlens_server.fusion.weights import State, States
+
+POPULARITY, NEWNESS = "POPULARITY", "NEWNESS"
+COLUMNS = ("POPULARITY.all", "POPULARITY.recent")
+
+
+def counts(tables: Tables) -> Array:
+    """Return ln(1 + takers) and ln(1 + recent takers) by row of the tables, float32 [n + 1, 2]; 0 in the last row,
+    which stands for items without events."""
+    both = np.log1p(np.stack([tables.takers, tables.recent], axis=1))
+    return np.concatenate([both, np.zeros((1, 2))]).astype(np.float32)
+
+
+class Popularity(Term):
+    """Popularity of items with events, and a constant for those without."""
+
+    kinds: ClassVar[tuple[str, ...]] = (POPULARITY, NEWNESS)
+    phrases: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        POPULARITY: {"en": "many take it", "zh": "很多人选它"},
+        NEWNESS: {"en": "it is new", "zh": "它是新品"},
+    }
+
+    def __init__(self, asking: Asking, tables: Tables) -> None:
+        self._snapshot, self._tables = asking.snapshot, tables
+        weights = [asking.prior.column(name) for name in COLUMNS]
+        self._counts = counts(tables)
+        table = self._counts - np.asarray([w.neutral for w in weights], np.float32)
+        # [n + 1, 3]: evidence by row of the tables and state
+        self._evidence = table @ np.stack([w.by_state for w in weights])
+        self._evidence[:, State.COLD] = asking.prior.column(NEWNESS).cold
+
+    @classmethod
+    def bind(cls, asking: Asking) -> Sequence[Self]:
+        """See Term."""
+        tables = asking.snapshot.tables
+        used = any(asking.prior.column(name).used for name in (*COLUMNS, NEWNESS))
+        return [cls(asking, tables)] if tables is not None and used else []
+
+    @property
+    def asked(self) -> bool:
+        """See Term."""
+        return False
+
+    def columns(self, interest: int, positions: Ints) -> Mapping[str, Array]:
+        """See Term."""
+        rows = self._snapshot.table_rows[positions]
+        found = dict(zip(COLUMNS, self._counts[rows].T, strict=True))
+        return {**found, NEWNESS: (rows < 0).astype(np.float32)}
+
+    def evidence(self, interest: int, positions: Ints, states: States) -> Array:
+        """See Term."""
+        return np.asarray(self._evidence[self._snapshot.table_rows[positions], states])
+
+    def candidates(self, depth: int) -> Ints:
+        """See Term."""
+        best = top(self._evidence[:-1, State.NEW], depth)
+        return self._snapshot.positions(self._tables.item_ids[row] for row in best)
+
+    def by_source(self, interest: int, position: int, state: int) -> list[Part]:
+        """See Term."""
+        value = float(self._evidence[self._snapshot.table_rows[position], state])
+        return [Part(NEWNESS if state == State.COLD else POPULARITY, value)] if value else []

@@ -1,0 +1,142 @@
+"""Fits what users take: the rules of the tables, and the weights of "next", "anyone" and "similar"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from itemlens_server.fusion.choice_columns import CandidateColumns, Prober, candidate_columns
+from itemlens_server.fusion.choices import Choice, HeldOut
+from itemlens_server.fusion.comparison import Answers
+from itemlens_server.fusion.default_weights import restated
+from itemlens_server.fusion.event_fit import (
+    SHAPE_CHOICES,
+    EventFit,
+    Shape,
+    fit_events,
+    fit_shape,
+    held_out_choices,
+)
+from itemlens_server.fusion.event_log import EventLog
+from itemlens_server.fusion.head import Head
+from itemlens_server.fusion.rows import Bools
+from itemlens_server.fusion.similar_fit import DECAY, fit_similar, pairs
+from itemlens_server.fusion.snapshot import Snapshot
+from itemlens_server.fusion.table_fit import fit_rules
+from itemlens_server.fusion.tables import Tables
+from itemlens_server.fusion.weights import ANYONE, NEXT, SIMILAR, QuestionWeights, TableRules
+from itemlens_server.services.fitting.choice_answers import compare, compare_similar
+from itemlens_server.services.fitting.reading import FitData
+from itemlens_server.services.fitting.report import Step, Verdict, WeightLine, feature_lines, verdict
+
+LEAST_CHOICES = 50
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Choices, the events before them, and what was fitted to them. held_out: bool [choices]."""
+
+    earlier: EventLog
+    snapshot: Snapshot
+    choices: list[Choice]
+    held_out: Bools
+    shape: Shape
+    data: CandidateColumns
+    fit: EventFit
+
+
+@dataclass(frozen=True)
+class BehaviourFit:
+    """What was fitted to events; nothing if there are too few."""
+
+    questions: dict[str, QuestionWeights] = field(default_factory=dict)
+    rules: TableRules | None = None
+    weights: list[WeightLine] = field(default_factory=list)
+    answers: list[Answers] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+
+
+def fit_behaviour(
+    data: FitData, head: Head, now: Head, progress: Callable[[str], None] = lambda _: None
+) -> BehaviourFit:
+    """Fit the questions that events answer. head: without events. now: the head that serves."""
+    held = HeldOut.of(data.log)
+    there = set(data.item_ids)
+    choices = [c for c in held.choices() if there.intersection(c.chosen)]
+    if len(choices) < LEAST_CHOICES:
+        few = f"too few baskets of users with earlier events ({len(choices)}, {LEAST_CHOICES} needed)"
+        return BehaviourFit(steps=[Step("next", "defaults", few)])
+    held_out = held_out_choices(np.asarray([c.user for c in choices]))
+    if not held_out.any() or held_out.all():
+        return BehaviourFit(steps=[Step("next", "defaults", "too few users have later events")])
+    progress("rules of the tables")
+    earlier = data.log.take(held.earlier)
+    shown = [choice for choice, held_back in zip(choices, held_out, strict=True) if not held_back]
+    rules, tried = fit_rules(earlier, shown)
+    steps = [
+        Step(
+            t.rule,
+            f"{t.option:g}" if getattr(rules, t.rule) == t.option else f"not {t.option:g}",
+            f"{t.value:.4f}",
+        )
+        for t in tried
+    ]
+    progress("tables of the earlier events")
+    snapshot = data.snapshot(head, Tables.fit(earlier, rules))
+    progress("columns of choices")
+    step = max(1, len(shown) // SHAPE_CHOICES)
+    some = candidate_columns(Prober(snapshot), shown[::step][:SHAPE_CHOICES])
+    used = [name for name in data.used if head.channel(name).width]
+    shape = fit_shape(some, used, progress)
+    steps += [Step(f"transform of {term}", str(g)) for term, g in shape.transforms.items()]
+    steps += [Step(f"decay of {term}", f"{decay:g}") for term, decay in shape.decays.items()]
+    progress("columns of all choices")
+    columns = candidate_columns(Prober(snapshot, {k: (d,) for k, d in shape.decays.items()}), choices)
+    progress("weights of all terms")
+    fit = fit_events(columns, shape, held_out)
+    asked = Asked(earlier, snapshot, choices, held_out, shape, columns, fit)
+    progress("comparing with yardsticks")
+    answers = compare(data, asked, head, now)
+    made = BehaviourFit(
+        {NEXT: fit.weights, ANYONE: fit.anyone, SIMILAR: restated(fit.weights)},
+        rules,
+        feature_lines(NEXT, fit.features, fit.fitted),
+        [answers],
+        [verdict(answers)],
+        steps,
+    )
+    return _with_similar(data, asked, held, made, head, now, progress)
+
+
+def _with_similar(
+    data: FitData,
+    asked: Asked,
+    held: HeldOut,
+    made: BehaviourFit,
+    head: Head,
+    now: Head,
+    progress: Callable[[str], None],
+) -> BehaviourFit:
+    """Return the fit with "similar" fitted to pairs, or restated from "next" where there are too few."""
+    there = set(data.item_ids)
+    found = [pair for pair in pairs(held) if there.issuperset((*pair.past.item_ids, *pair.chosen))]
+    apart = np.unique([c.user for c, held_out in zip(asked.choices, asked.held_out, strict=True) if held_out])
+    held_out = np.isin([pair.user for pair in found], apart)
+    if len(found) < LEAST_CHOICES or not held_out.any() or held_out.all():
+        step = Step("similar", "restated from next", f"too few baskets have several items ({len(found)})")
+        made.steps.append(step)
+        return made
+    progress("weights of similar")
+    prober = Prober(asked.snapshot, dict.fromkeys(asked.shape.decays, (DECAY,)))
+    fit = fit_similar(candidate_columns(prober, found), asked.fit, held_out)
+    answers = compare_similar(data, asked, found, held_out, fit.weights, head, now)
+    judged = verdict(answers)
+    made.answers.append(answers)
+    made.verdicts.append(judged)
+    made.weights.extend(feature_lines(SIMILAR, fit.features, fit.fitted))
+    if judged.taken:
+        made.questions[SIMILAR] = fit.weights
+    return made

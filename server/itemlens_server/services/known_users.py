@@ -1,0 +1,62 @@
+"""The histories of the latest users, summed up, so that a list does not read thousands of events again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from itemlens_server.engine.cache import LruCache
+from itemlens_server.fusion.taken import Taken
+
+# Memory of an item of a past (id and four numbers), and of an id in a set.
+PAST_BYTES, SEEN_BYTES = 180, 110
+
+
+@dataclass(eq=False)
+class _Reading:
+    """A history during its reading. changed: events of the user were written meanwhile."""
+
+    changed: bool = False
+
+
+@dataclass
+class KnownUsers:
+    """Users by collection and id, as many as fit in `max_bytes`. Thread-safe."""
+
+    max_bytes: int
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _reading: dict[tuple[int, str], set[_Reading]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._known: LruCache[Taken] = LruCache(self.max_bytes)
+
+    def get(self, collection: int, user_id: str, read: Callable[[], Taken]) -> Taken:
+        """Return what a user did, from memory or by `read`. What is written before this call is in the result."""
+        key = (collection, user_id)
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        reading = _Reading()
+        with self._lock:
+            self._reading.setdefault(key, set()).add(reading)
+        taken = None
+        try:
+            taken = read()
+            return taken
+        finally:
+            with self._lock:  # a write is either seen here, or drops what is kept here
+                self._reading[key].discard(reading)
+                if not self._reading[key]:
+                    del self._reading[key]
+                if taken is not None and not reading.changed:
+                    size = PAST_BYTES * len(taken.past) + SEEN_BYTES * (len(taken.seen) + len(taken.disliked))
+                    self._known.put(key, taken, size)
+
+    def forget(self, collection: int, user_ids: Iterable[str]) -> None:
+        """Drop users of whom events were written or deleted. Call it after the write, before it is acknowledged."""
+        with self._lock:
+            for user_id in set(user_ids):
+                for reading in self._reading.get((collection, user_id), ()):
+                    reading.changed = True
+                self._known.drop((collection, user_id))

@@ -1,0 +1,75 @@
+"""T, "what was taken soon after X": directed, by baskets, with a horizon."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from itemlens_server.fusion import sequence
+from itemlens_server.fusion.event_log import EventLog
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from("uvw"), st.sampled_from("abcde"), st.just(5), st.integers(0, 14)), max_size=40
+).map(lambda events: sorted(events, key=lambda e: (e[0], e[3])))
+
+
+def table(*events: tuple[str, str, int, float], **options: float) -> dict[tuple[str, str], float]:
+    log = EventLog.of(events, {5: 1.0})
+    t = sequence.fit(log, **options).tocoo()  # type: ignore[arg-type]
+    names = log.item_ids
+    return {(names[j], names[i]): float(x) for j, i, x in zip(t.row, t.col, t.data, strict=True)}
+
+
+def test_by_hand() -> None:
+    # One user took a, then b, then c. Each has one taker, so each root is the root of 2.
+    t = table(("u", "a", 5, 0), ("u", "b", 5, 1), ("u", "c", 5, 2))
+    assert t == pytest.approx({("a", "b"): 1 / 2, ("b", "c"): 1 / 2, ("a", "c"): 0.6 / 2})
+
+
+def test_what_was_taken_together_and_what_was_taken_again_says_nothing() -> None:
+    assert table(("u", "a", 5, 0), ("u", "b", 5, 0), ("v", "a", 5, 0), ("v", "a", 5, 1)) == {}
+
+
+def test_beyond_the_horizon_nothing_counts() -> None:
+    events = [("u", f"i{n:02}", 5, float(n)) for n in range(sequence.HORIZON + 2)]
+    t = table(*events)
+    assert ("i00", f"i{sequence.HORIZON}") in t and ("i00", f"i{sequence.HORIZON + 1}") not in t
+
+
+@given(EVENTS, st.floats(0.1, 1.0))
+def test_is_the_sum_over_ordered_pairs_of_baskets(
+    events: list[tuple[str, str, int, int]], step: float
+) -> None:
+    sums: dict[tuple[str, str], float] = defaultdict(float)
+    takers = {i: len({u for u, j, *_ in events if j == i}) for _, i, *_ in events}
+    for user in "uvw":
+        times = sorted({t for u, _, _, t in events if u == user})
+        baskets = [{i for u, i, _, t in events if (u, t) == (user, time)} for time in times]
+        for (m, before), (n, after) in combinations(enumerate(baskets), 2):
+            for j in before if n - m <= sequence.HORIZON else ():
+                for i in after - {j}:
+                    sums[j, i] += step ** (n - m - 1) / math.sqrt((takers[j] + 1) * (takers[i] + 1))
+    assert table(*events, step=step) == pytest.approx(dict(sums), rel=1e-5)
+
+
+def test_the_largest_entries_of_a_row_are_kept() -> None:
+    events = [("u", "a", 5, 0.0), *(("u", i, 5, float(n)) for n, i in enumerate("bcde", 1))]
+    t = table(*events, kept=2)
+    assert {i for j, i in t if j == "a"} == {"b", "c"} and len(t) == 2 + 2 + 2 + 1
+
+
+def test_of_no_events_is_empty() -> None:
+    assert sequence.fit(EventLog.of([], {5: 1.0})).shape == (0, 0)
+
+
+def test_many_pairs_end_the_horizon_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequence, "MOST_PAIRS", 2)
+    t = table(("u", "a", 5, 0), ("u", "b", 5, 1), ("u", "c", 5, 2))
+    assert set(t) == {("a", "b"), ("b", "c")}
+    assert np.isfinite(list(t.values())).all()

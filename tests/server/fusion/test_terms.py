@@ -1,0 +1,297 @@
+"""Each term: its columns, evidence, candidates and parts, on a collection small enough to see."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+
+from itemlens_server.errors import InvalidArgument, NotFound
+from itemlens_server.fusion.attributes import Vocabulary
+from itemlens_server.fusion.head import Array, Head, HeadChannel
+from itemlens_server.fusion.history import CLICK, PURCHASE, Interaction
+from itemlens_server.fusion.parts import Part
+from itemlens_server.fusion.query import Query, ask
+from itemlens_server.fusion.rows import Rows
+from itemlens_server.fusion.scoring import Scorer, bind
+from itemlens_server.fusion.snapshot import Snapshot
+from itemlens_server.fusion.tables import Tables
+from itemlens_server.fusion.terms import (
+    TERMS,
+    Attribute,
+    Behaviour,
+    Channels,
+    Popularity,
+    Repeat,
+    Succession,
+    Term,
+)
+from itemlens_server.fusion.weights import (
+    ANYONE,
+    NEXT,
+    SIMILAR,
+    ChannelWeights,
+    ColumnWeights,
+    QuestionWeights,
+    State,
+    Transform,
+)
+from support.world import TYPE_WEIGHTS, World, random_query, random_world
+
+IDS = ("a", "b", "c", "new")
+# a and b point to c; only a is followed by c. "new" has no events.
+B = np.array([[0, 0.1, 0.5], [0.2, 0, 0.3], [0, 0, 0]], np.float32)
+T = np.array([[0, 0, 0.4], [0, 0, 0], [0, 0, 0]], np.float32)
+TABLES = Tables(
+    ("a", "b", "c"), sparse.csr_matrix(B), sparse.csr_matrix(T),
+    np.asarray([9, 3, 1], np.float32), np.asarray([1, 3, 0], np.float32),
+)  # fmt: skip
+ATTRIBUTES: Mapping[str, Mapping[str, object]] = {
+    "a": {"brand": "x", "tags": ["s", "t"]},
+    "b": {"brand": "x"},
+    "c": {"brand": "y", "tags": ["t"]},
+    "new": {"brand": "x", "tags": ["s", "t"]},
+}
+NO_CHANNELS = {"text": ChannelWeights(0.0)}
+
+
+def snapshot(
+    columns: Mapping[str, ColumnWeights], tables: Tables | None = TABLES, **weights: object
+) -> Snapshot:
+    """A catalogue where only `columns` count, with the same weights for every question."""
+    own = QuestionWeights(NO_CHANNELS, columns, **weights)  # type: ignore[arg-type]
+    head = Head(
+        (HeadChannel("text", np.zeros(2, np.float32)),),
+        dict.fromkeys((NEXT, SIMILAR, ANYONE), own),
+        fitted=True,
+    )
+    rows, vocabulary = Rows(head.dimension), Vocabulary()
+    h = np.tile(np.asarray([1, 0, 1, 0], np.float32), (4, 1))
+    rows.append(np.arange(1, 5), list(IDS), h, [vocabulary.add(ATTRIBUTES[i]) for i in IDS])
+    table_rows = [-1 if tables is None else tables.rows.get(i, -1) for i in IDS]
+    return Snapshot("c", head, rows.view(), tables, np.asarray(table_rows, np.int64), vocabulary.idf)
+
+
+def only(kind: type[Term], scorer: Scorer) -> Term:
+    [term] = [t for t in scorer.terms if isinstance(t, kind)]
+    return term
+
+
+def asked(
+    columns: Mapping[str, ColumnWeights], *history: str, tables: Tables | None = TABLES, **query: object
+) -> Scorer:
+    """The scorer of a user who clicked these items, one after the other."""
+    past = [Interaction(i, CLICK) for i in history]
+    return bind(ask(snapshot(columns, tables), Query(past, max_interests=1, **query), TYPE_WEIGHTS))  # type: ignore[arg-type]
+
+
+def evidence(term: Term, scorer: Scorer) -> dict[str, float]:
+    positions = np.arange(4)
+    return dict(zip(IDS, term.evidence(0, positions, scorer.states[positions]).tolist(), strict=True))
+
+
+def by_past(parts: Sequence[Part]) -> dict[str, float]:
+    return {p.past_item_id: p.value for p in parts}
+
+
+class TestBehaviour:
+    def test_adds_up_what_each_past_item_says(self) -> None:
+        scorer = asked({"BEHAVIOUR": ColumnWeights(2.0, 1.0)}, "b", "a")
+        term = only(Behaviour, scorer)
+        s = dict(zip(IDS, term.columns(0, np.arange(4))["BEHAVIOUR"].tolist(), strict=True))
+        assert s == pytest.approx({"a": 0.1, "b": 0.05, "c": 0.5 * 0.5 + 0.5 * 0.3, "new": 0})
+        assert evidence(term, scorer) == pytest.approx({"a": 0.1, "b": 0.05, "c": 0.8, "new": 0})
+
+    def test_bends_and_is_dealt_out_by_shares(self) -> None:
+        scorer = asked(
+            {"BEHAVIOUR": ColumnWeights(2.0, transform=Transform("log", 0.1), neutral=0.7)}, "b", "a"
+        )
+        term = only(Behaviour, scorer)
+        parts = term.by_source(0, 2, State.NEW)
+        whole = 2.0 * math.log1p(0.4 / 0.1)
+        assert by_past(parts) == pytest.approx({"a": whole * 5 / 8, "b": whole * 3 / 8, "": -1.4})
+        assert [p.is_share for p in parts if p.past_item_id] == [True, True]
+        assert evidence(term, scorer)["c"] == pytest.approx(whole - 1.4)
+
+    def test_parts_are_no_shares_where_it_is_linear(self) -> None:
+        scorer = asked({"BEHAVIOUR": ColumnWeights(2.0)}, "a")
+        assert not any(p.is_share for p in only(Behaviour, scorer).by_source(0, 2, State.NEW))
+
+    def test_older_baskets_count_less(self) -> None:
+        own = replace(snapshot({"BEHAVIOUR": ColumnWeights(1.0)}))
+        weights = replace(own.head.weights(NEXT), decays={"BEHAVIOUR": 0.5})
+        own = replace(own, head=replace(own.head, questions={NEXT: weights}))
+        history = [Interaction("b", CLICK), Interaction("a", PURCHASE)]
+        scorer = bind(ask(own, Query(history), TYPE_WEIGHTS))
+        assert evidence(only(Behaviour, scorer), scorer)["c"] == pytest.approx(0.5 + 0.5 * 0.5 * 0.3)
+
+    def test_candidates_are_the_items_with_the_largest_sums(self) -> None:
+        term = only(Behaviour, asked({"BEHAVIOUR": ColumnWeights(1.0)}, "a"))
+        assert term.candidates(1).tolist() == [2] and term.candidates(10).tolist() == [1, 2]
+
+    def test_history_and_liked_items_are_terms_of_their_own(self) -> None:
+        scorer = asked({"BEHAVIOUR": ColumnWeights(1.0)}, "a", liked=["b"], source_weights={"liked": 3.0})
+        terms = [t for t in scorer.terms if isinstance(t, Behaviour)]
+        assert [evidence(t, scorer)["c"] for t in terms] == pytest.approx([0.5 * 0.5, 3 * 0.3])
+
+    def test_says_nothing_without_tables(self) -> None:
+        with pytest.raises(NotFound):
+            asked({"BEHAVIOUR": ColumnWeights(1.0)}, "gone", tables=None)
+
+
+class TestSequence:
+    def test_has_a_direction(self) -> None:
+        after_a, after_c = (asked({"SEQUENCE": ColumnWeights(1.0, 1.0)}, i) for i in ("a", "c"))
+        assert evidence(only(Succession, after_a), after_a)["c"] == pytest.approx(0.5 * 0.4)
+        assert evidence(only(Succession, after_c), after_c)["a"] == 0.0
+
+    def test_no_longer_history_makes_a_weight_of_0(self) -> None:
+        own = snapshot({"SEQUENCE": ColumnWeights(1.0, transform=Transform("log", 1e-12))})
+        weights = replace(own.head.weights(NEXT), decays={"SEQUENCE": 0.6, "CHANNEL": 0.6})
+        own = replace(own, head=replace(own.head, questions={NEXT: weights}))
+        history = [Interaction("a", CLICK), *[Interaction("b", CLICK)] * 5000]
+        scorer = bind(ask(own, Query(history), TYPE_WEIGHTS))
+        score = scorer.normalised([0.0] * len(scorer.interests)).scores(0, np.asarray([2]))[0]
+        assert np.isfinite(score)
+        assert sum(p.value for p in scorer.by_source(0, 2)) == pytest.approx(
+            scorer.scores(0, np.asarray([2]))[0]
+        )
+
+
+class TestAttribute:
+    def test_is_the_cosine_of_values_weighted_by_idf(self) -> None:
+        scorer = asked({"ATTRIBUTE": ColumnWeights(1.0, 1.0, 1.0)}, "a")
+        term = only(Attribute, scorer)
+        x, s, t = math.log(4 / 3), math.log(4 / 2), math.log(4 / 3)
+        norm_a, norm_c = math.sqrt(x * x + s * s + t * t), t  # nobody shares the brand of c
+        expected = {"a": 1.0, "b": x * x / (norm_a * x), "c": t * t / (norm_a * norm_c), "new": 1.0}
+        s_ = term.columns(0, np.arange(4))["ATTRIBUTE"].tolist()
+        assert dict(zip(IDS, s_, strict=True)) == pytest.approx({i: 0.5 * v for i, v in expected.items()})
+
+    def test_counts_for_items_without_events_by_a_weight_of_their_own(self) -> None:
+        scorer = asked({"ATTRIBUTE": ColumnWeights(cold=3.0)}, "a")
+        assert evidence(only(Attribute, scorer), scorer) == pytest.approx(
+            {"a": 0, "b": 0, "c": 0, "new": 1.5}
+        )
+
+    def test_candidates_have_something_in_common(self) -> None:
+        term = only(Attribute, asked({"ATTRIBUTE": ColumnWeights(1.0)}, "c"))
+        assert term.candidates(10).tolist() == [0, 2, 3]
+
+
+class TestRepeat:
+    columns: Mapping[str, ColumnWeights] = {
+        f"REPEAT.{name}": ColumnWeights(had=w)
+        for name, w in (("had", 0.5), ("count", 0.4), ("recency", 0.3), ("frequency", 0.2))
+    }
+
+    def test_grows_with_count_and_recency(self) -> None:
+        scorer = asked(self.columns, "a", "b", "a", "new")
+        term = only(Repeat, scorer)
+        a = 0.5 + 0.4 * math.log(2) - 0.3 * math.log(2) + 0.2 * math.log1p(3 * (0.9 + 0.9**3))
+        b = 0.5 - 0.3 * math.log(3) + 0.2 * math.log1p(3 * 0.81)
+        new = 0.5 + 0.2 * math.log1p(3)
+        assert evidence(term, scorer) == pytest.approx({"a": a, "b": b, "c": 0, "new": new})
+        assert by_past(term.by_source(0, 0, State.HAD)) == pytest.approx({"a": a})
+        assert term.by_source(0, 2, State.NEW) == []
+        assert term.candidates(1).tolist() == [0, 1, 3]
+
+    def test_liked_items_are_no_repeats(self) -> None:
+        scorer = asked({**self.columns, "BEHAVIOUR": ColumnWeights(1.0)}, liked=["a"])
+        assert not any(isinstance(t, Repeat) for t in scorer.terms)
+        assert not (scorer.states == State.HAD).any()
+
+
+class TestPrior:
+    columns: Mapping[str, ColumnWeights] = {
+        "POPULARITY.all": ColumnWeights(1.0, 0.1, neutral=1.5),
+        "POPULARITY.recent": ColumnWeights(0.5, 0.2, neutral=0.5),
+        "NEWNESS": ColumnWeights(cold=-0.7),
+    }
+
+    def test_is_popularity_and_trend_or_newness(self) -> None:
+        scorer = asked(self.columns, "b")
+        term = only(Popularity, scorer)
+        assert evidence(term, scorer) == pytest.approx(
+            {
+                "a": math.log(10) - 1.5 + 0.5 * (math.log(2) - 0.5),
+                "b": 0.1 * (math.log(4) - 1.5) + 0.2 * (math.log(4) - 0.5),  # the user had it
+                "c": math.log(2) - 1.5 + 0.5 * (0 - 0.5),
+                "new": -0.7,
+            },
+            abs=1e-6,
+        )
+        kinds = [[p.kind for p in term.by_source(0, n, int(scorer.states[n]))] for n in range(4)]
+        assert kinds == [["POPULARITY"], ["POPULARITY"], ["POPULARITY"], ["NEWNESS"]]
+
+    def test_candidates_are_the_most_popular(self) -> None:
+        assert only(Popularity, asked(self.columns, "b")).candidates(2).tolist() == [0, 1]
+
+    def test_alone_is_no_question(self) -> None:
+        with pytest.raises(InvalidArgument):
+            asked(self.columns)
+
+    def test_of_a_channel_counts_for_items_that_have_it(self) -> None:
+        scorer = asked({"PRESENT.text": ColumnWeights(0.25)}, "a")
+        assert evidence(only(Channels, scorer), scorer) == pytest.approx(dict.fromkeys(IDS, 0.25))
+        [part] = only(Channels, scorer).by_source(0, 1, State.NEW)[-1:]
+        assert (part.kind, part.channel) == ("BASELINE", "text") and part.value == pytest.approx(0.25)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_columns_weights_and_transforms_give_the_evidence(seed: int) -> None:
+    """What a fit sees of a term is what the term adds."""
+    rng = np.random.default_rng(seed)
+    world = random_world(rng)
+    query = replace(random_query(rng, world), source_weights={}, liked=(), max_interests=1)
+    try:
+        scorer = bind(ask(world.snapshot, query, TYPE_WEIGHTS))
+    except (InvalidArgument, NotFound):
+        return
+    weights = query.weights(world.head, NEXT)
+    prior = scorer.asking.prior
+    positions = np.asarray([world.position(i) for i in world.item_ids])
+    states = scorer.states[positions]
+    for term in scorer.terms:
+        if isinstance(term, Channels):
+            continue
+        own = prior if isinstance(term, Popularity) else weights
+        total: Array = np.zeros(len(positions), np.float32)
+        for name, s in term.columns(0, positions).items():
+            w = own.column(name)
+            if isinstance(term, Popularity):
+                known = states != State.COLD
+                counted = np.where(known, s - w.neutral, 0) if name != "NEWNESS" else s * ~known
+            else:
+                counted = w.transform(s) - np.float32(w.neutral)
+            total += w.by_state[states] * counted
+        np.testing.assert_allclose(term.evidence(0, positions, states), total, atol=1e-4)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_candidates_are_positions_of_items_that_are_there(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    world: World = random_world(rng)
+    try:
+        scorer = bind(ask(world.snapshot, random_query(rng, world), TYPE_WEIGHTS))
+    except (InvalidArgument, NotFound):
+        return
+    there = {world.position(i) for i in world.item_ids}
+    for term in scorer.terms:
+        for depth in (1, 5, 1000):
+            found = term.candidates(depth).tolist()
+            assert set(found) <= there and len(found) == len(set(found))
+
+
+def test_every_kind_of_part_and_every_phrase_is_a_terms_own() -> None:
+    kinds = [kind for term in TERMS for kind in term.kinds]
+    assert len(kinds) == len(set(kinds))
+    for term in TERMS:
+        assert term.phrases.keys() <= set(term.kinds)
+        assert all(phrases.keys() == {"en", "zh"} for phrases in term.phrases.values())
