@@ -245,7 +245,7 @@ class Recommendation:
     reason: str
     """Set with `reasons=True`."""
     probability: float | None = None
-    """Set with `probabilities=True`: the probability that the item is the one chosen next, over all interests."""
+    """Set with `probabilities=True`: the probability that the item is among what the user takes next."""
 
 
 @dataclass(frozen=True, eq=False)

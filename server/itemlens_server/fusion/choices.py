@@ -15,7 +15,7 @@ from itemlens_server.fusion.taken import MOST_PAST
 # The choices are those of the last tenth of the events, or of the last fifth or third if these are too few.
 HELD_OUT = (0.1, 0.2, 0.3)
 ENOUGH_CHOICES = 1000
-MOST_CHOICES = 2000
+MOST_CHOICES = 1500
 LEAD_SECONDS = 86_400.0
 """A view or click less than a day before the purchase of the same item belongs to the purchase."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from itemlens_server.fusion.calibration import calibrate
 from itemlens_server.fusion.choice import Fitted, choose_l2, fit_choices
 from itemlens_server.fusion.choice_columns import DECAYING, DECAYS, CandidateColumns, at
 from itemlens_server.fusion.features import (
@@ -72,7 +73,10 @@ def fit_events(data: CandidateColumns, shape: Shape, held_out: Bools) -> EventFi
         tuple(features),
         fitted,
         shape.decays,
-        weights_of(features, fitted.weights.tolist(), shape.decays, len(data)),
+        replace(
+            weights_of(features, fitted.weights.tolist(), shape.decays, len(data)),
+            calibration=calibrate(sets, fitted.weights),
+        ),
         weights_of(prior, anyone.weights.tolist(), {}, len(data)),
     )
 

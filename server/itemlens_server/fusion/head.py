@@ -20,9 +20,15 @@ from typing import Any
 import numpy as np
 
 from itemlens_server.errors import FailedPrecondition
-from itemlens_server.fusion.weights import SEARCH, ChannelWeights, QuestionWeights, TableRules
+from itemlens_server.fusion.weights import DISLIKE, SEARCH, ChannelWeights, QuestionWeights, TableRules
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
+
+
+# Weights before any fit, for raw vectors: a cosine that is .1 higher makes an item three times as likely. Unrelated
+# contents have cosines of .1 to .5. What is like a disliked item has more than .6.
+UNFITTED = ChannelWeights(12.0, 0.3, 0.3)
+UNFITTED_DISLIKE = ChannelWeights(12.0, 0.6, 0.6)
 
 
 def unit(x: Array) -> Array:
@@ -111,13 +117,14 @@ class Head:
     def weights(self, question: str) -> QuestionWeights:
         """Return the weights of `question`. A mix of channels that was not fitted uses their search weights.
 
-        A question that was not fitted has the defaults of `ChannelWeights` and no columns.
+        A question that was not fitted has the same weights for all channels, and no columns.
         """
         if question in self.questions:
             return self.questions[question]
         names = question.partition(":")[2].split("+")
         alone = {n: self.questions[f"{SEARCH}:{n}"].of(n) for n in names if f"{SEARCH}:{n}" in self.questions}
-        return QuestionWeights(alone or {n: ChannelWeights() for n in self.names})
+        unfitted = UNFITTED_DISLIKE if question == DISLIKE else UNFITTED
+        return QuestionWeights(alone or dict.fromkeys(self.names, unfitted))
 
     def query_vector(
         self,

@@ -179,7 +179,11 @@ class Asking:
 
     @property
     def of_choices(self) -> bool:
-        """Whether all weights were fitted to choices of users, so that scores are calibrated log-probabilities."""
+        """Whether all weights were fitted to choices of users, so that scores are calibrated log-probabilities. Weights
+        that the caller changes are not."""
+        query = self.query
+        if query.source_weights or query.channel_changes or query.behaviour_weight is not None:
+            return False
         used = [source.weights for interest in self.interests for source in interest.sources]
         used += [source.weights for source in self.past_sources if len(source.past)]
         return bool(used) and not len(self.disliked) and all(weights.choices for weights in used)
@@ -220,7 +224,7 @@ def ask_with(snapshot: Snapshot, query: Query, taken: Taken) -> Asking:
     prior = query.weights(head, NEXT if len(past) else ANYONE)
     shares = past.shares(history.decay(CHANNEL))
     here = {i: p for i in past.item_ids if (p := lookup.find(i, "history")) is not None}
-    liked = lookup.find_all(query.liked, "liked_item_ids")
+    liked = lookup.find_all(list(dict.fromkeys(query.liked)), "liked_item_ids")
     disliked = lookup.find_all([*taken.disliked, *query.disliked], "disliked_item_ids")
 
     common = _common_sources(head, query, liked)

@@ -14,8 +14,10 @@ from enum import IntEnum
 from typing import Any, Literal
 
 import numpy as np
+from scipy.special import expit
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 States = np.ndarray[Any, np.dtype[np.int8]]
 
 NEXT = "next"
@@ -107,17 +109,32 @@ class ChannelWeights:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """From the probability of one choice to that of being among what is taken next (see `calibration`)."""
+
+    offset: float
+    slope: float
+
+    def __call__(self, probability: Floats) -> Floats:
+        """Return the calibrated probabilities, float64 of the same shape."""
+        logit = self.offset + self.slope * np.log(np.maximum(probability, 1e-300))
+        return np.asarray(expit(logit))
+
+
+@dataclass(frozen=True)
 class QuestionWeights:
     """All weights of one question. `channels` are by channel, `columns` by name, such as "BEHAVIOUR".
 
     decays:  what an age of one basket more takes away, by kind of term; for items that a user took
     choices: number of users' choices that the weights were fitted to; 0: to none
+    calibration: of the probabilities of these choices
     """
 
     channels: Mapping[str, ChannelWeights] = field(default_factory=dict)
     columns: Mapping[str, ColumnWeights] = field(default_factory=dict)
     decays: Mapping[str, float] = field(default_factory=dict)
     choices: int = 0
+    calibration: Calibration | None = None
 
     def of(self, channel: str) -> ChannelWeights:
         """Return the weights of a channel."""
@@ -153,6 +170,7 @@ class QuestionWeights:
             },
             "decays": dict(self.decays),
             "choices": self.choices,
+            "calibration": [self.calibration.offset, self.calibration.slope] if self.calibration else None,
         }
 
     @staticmethod
@@ -166,6 +184,7 @@ class QuestionWeights:
             },
             dict(value["decays"]),
             value["choices"],
+            Calibration(*value["calibration"]) if value.get("calibration") else None,
         )
 
 

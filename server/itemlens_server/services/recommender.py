@@ -186,11 +186,13 @@ def rank(scorer: Scorer, scored: Sequence[Scored], k: int) -> list[RecommendedIt
 
 
 def with_probabilities(scorer: Scorer, ranked: Sequence[RecommendedItem]) -> list[RecommendedItem]:
-    """Return the items with their probabilities, summed over the interests."""
+    """Return the items with the probabilities that they are among what is taken next, over all interests."""
     positions = np.asarray([item.position for item in ranked], np.int64)
     probability = np.zeros(len(positions))
     for n in range(len(scorer.interests)):
         probability += np.exp(scorer.scores(n, positions).astype(np.float64))
+    if (calibration := scorer.asking.prior.calibration) is not None:
+        probability = calibration(probability)
     return [replace(item, probability=p) for item, p in zip(ranked, probability.tolist(), strict=True)]
 
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itemlens_server.errors import FailedPrecondition
-from itemlens_server.fusion.head import Head, HeadChannel, unit
+from itemlens_server.fusion.head import UNFITTED, Head, HeadChannel, unit
 from itemlens_server.fusion.weights import (
+    DISLIKE,
     NEXT,
     ChannelWeights,
     ColumnWeights,
@@ -142,8 +143,11 @@ class TestQuestions:
 
     def test_any_other_has_the_defaults_and_no_columns(self) -> None:
         weights = self.head.weights("similar")
-        assert weights.channels == dict.fromkeys(("text", "image", "reviews"), ChannelWeights())
+        assert weights.channels == dict.fromkeys(("text", "image", "reviews"), UNFITTED)
         assert not weights.columns and not weights.choices
+
+    def test_before_a_fit_a_dislike_reaches_only_what_is_much_alike(self) -> None:
+        assert self.head.weights(DISLIKE).of("text").threshold > UNFITTED.threshold
 
     def test_their_names_do_not_depend_on_the_order_of_the_channels(self) -> None:
         assert search_question({"b": 0, "a": 0}) == search_question({"a": 0, "b": 0}) == "search:a+b"

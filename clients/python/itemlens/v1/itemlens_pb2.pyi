@@ -677,7 +677,9 @@ class Recommendation(google.protobuf.message.Message):
     reason: builtins.str
     """On request: a sentence that explains the score."""
     probability: builtins.float
-    """On request: the probability that the item is the one chosen next, over all interests."""
+    """On request: the probability that the item is among what the user takes next (one item, or a basket), over all
+    interests.
+    """
     @property
     def parts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Part]:
         """On request: parts that add up to the score."""
