@@ -15,6 +15,8 @@ from itemlens_server.fusion.taken import MOST_PAST
 # The choices are those of the last tenth of the events, or of the last fifth or third if these are too few.
 HELD_OUT = (0.1, 0.2, 0.3)
 ENOUGH_CHOICES = 1000
+FEWEST_CHOICES = 300
+"""With fewer purchases in the last third, carts are choices too, then clicks and views."""
 MOST_CHOICES = 1500
 LEAD_SECONDS = 86_400.0
 """A view or click less than a day before the purchase of the same item belongs to the purchase."""
@@ -33,12 +35,14 @@ class Choice:
 class HeldOut:
     """A log, split for a fit: the events that tables may be computed from, and the baskets that are the choices.
 
-    earlier: bool [events]. baskets: numbers of baskets of the log.
+    earlier: bool [events]. baskets: numbers of baskets of the log. least: the smallest strength of an event that is a
+    choice: that of a purchase, if enough are recorded.
     """
 
     log: EventLog
     earlier: Mask
     baskets: Ints
+    least: float = 0.0
 
     @staticmethod
     def of(log: EventLog, seed: int = 0) -> HeldOut:
@@ -49,13 +53,16 @@ class HeldOut:
         if not len(log):
             return HeldOut(log, np.zeros(0, np.bool_), np.zeros(0, np.int64))
         shares = HELD_OUT[:1] if log.times_are_an_order else HELD_OUT
-        for share in shares:
-            earlier, baskets = _split(log, share)
-            if len(baskets) >= ENOUGH_CHOICES:
+        for least in np.unique(log.strengths)[::-1].tolist():
+            for share in shares:
+                earlier, baskets = _split(log, share, least)
+                if len(baskets) >= ENOUGH_CHOICES:
+                    break
+            if len(baskets) >= FEWEST_CHOICES:
                 break
         if len(baskets) > MOST_CHOICES:
             baskets = np.sort(np.random.default_rng(seed).choice(baskets, MOST_CHOICES, replace=False))
-        return HeldOut(log, earlier, baskets)
+        return HeldOut(log, earlier, baskets, least)
 
     def __len__(self) -> int:
         return len(self.baskets)
@@ -63,15 +70,14 @@ class HeldOut:
     def choices(self) -> Iterator[Choice]:
         """Yield the choices. What the user took before each is known, also in the held-out time."""
         log = self.log
-        top = log.strengths.max() if len(log) else 0.0
         ends = np.append(log.basket_starts, len(log))
         for basket in self.baskets.tolist():
             begin, end = int(ends[basket]), int(ends[basket + 1])
             own = slice(int(log.user_starts[log.users[begin]]), begin)
-            chosen = np.unique(log.items[begin:end][log.strengths[begin:end] == top])
+            chosen = np.unique(log.items[begin:end][log.strengths[begin:end] >= self.least])
             lead = (
                 (log.times[own] > log.times[begin] - LEAD_SECONDS)
-                & (log.strengths[own] < top)
+                & (log.strengths[own] < self.least)
                 & np.isin(log.items[own], chosen)
             )
             kept = np.flatnonzero(~lead) + own.start
@@ -87,8 +93,8 @@ class HeldOut:
                 )
 
 
-def _split(log: EventLog, share: float) -> tuple[Mask, Ints]:
-    """Return the earlier events, and the numbers of the baskets that are choices."""
+def _split(log: EventLog, share: float, least: float) -> tuple[Mask, Ints]:
+    """Return the earlier events, and the numbers of the baskets that are choices: with an event of strength `least`."""
     starts, users = log.basket_starts, log.users[log.basket_starts]
     if log.times_are_an_order:
         last = np.append(users[1:] != users[:-1], True)
@@ -99,6 +105,5 @@ def _split(log: EventLog, share: float) -> tuple[Mask, Ints]:
         earlier = log.times < cut
         known = np.bincount(log.users[earlier], minlength=len(log.user_ids)) > 0
         baskets = np.flatnonzero((log.times[starts] >= cut) & known[users])
-    # Only the strongest type of event is a choice: a purchase, if purchases are recorded.
-    strongest = np.maximum.reduceat(log.strengths, starts) == log.strengths.max()
-    return earlier, baskets[strongest[baskets]]
+    strong = np.maximum.reduceat(log.strengths, starts) >= least
+    return earlier, baskets[strong[baskets]]

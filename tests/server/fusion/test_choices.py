@@ -25,9 +25,10 @@ EVENTS = st.lists(
 ).map(lambda events: sorted(((u, i, k, DAY * t) for u, i, k, t in events), key=lambda e: (e[0], e[3])))
 
 
-def held_out(*events: tuple[str, str, int, float], enough: int = 1) -> HeldOut:
+def held_out(*events: tuple[str, str, int, float], enough: int = 1, fewest: int = 1) -> HeldOut:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(choices, "ENOUGH_CHOICES", enough)
+        patched.setattr(choices, "FEWEST_CHOICES", fewest)
         return HeldOut.of(EventLog.of(events, WEIGHTS))
 
 
@@ -64,6 +65,11 @@ class TestByTime:
         own = held_out(*days("u", *"abcdefghijklmnopqrst"), *views, ("u", "z", PURCHASE, DAY * 30))
         [choice] = own.choices()
         assert choice.chosen == ("z",) and choice.past.item_ids[:2] == ("v4", "v3")
+
+    def test_where_purchases_are_few_views_are_choices_too(self) -> None:
+        views = [("u", f"v{n}", VIEW, DAY * (20 + n)) for n in range(5)]
+        own = held_out(*days("u", *"abcdefghijklmnopqrst"), *views, ("u", "z", PURCHASE, DAY * 30), fewest=2)
+        assert [c.chosen for c in own.choices()] == [("v3",), ("v4",), ("z",)]
 
     @pytest.mark.parametrize(("hours", "known"), [(3, False), (30, True)])
     def test_a_view_just_before_the_purchase_of_the_item_is_not_its_past(
