@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from itemlens import Item, Part, PartKind
@@ -11,11 +13,11 @@ from itemlens_demo.answers import NORMALISATION
 OTHERS = "others' choices"
 
 
-def word(text: str, inside: str, value: float, channel: str = "text", **more: object) -> Part:
+def word(text: str, inside: str, value: float, channel: str = "text", **more: Any) -> Part:
     """A TOKEN part for the first place of `text` in `inside`."""
     start = inside.index(text)
-    place = {"text": text, "start": start, "end": start + len(text), "source_channel": "text"}
-    return Part(PartKind.TOKEN, channel, value, **{**place, **more})  # type: ignore[arg-type]
+    place: dict[str, Any] = {"text": text, "start": start, "end": start + len(text), "source_channel": "text"}
+    return Part(PartKind.TOKEN, channel, value, **place | more)
 
 
 def test_terms_sum_up_by_name_with_the_normalisation_last() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime, timedelta
+from typing import Unpack
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from itemlens import (
     Role,
     SourceWeights,
 )
+from itemlens._types import UserSideFields
 from itemlens.v1 import common_pb2, itemlens_pb2
 from support import spaces
 from support.serving import Server, sample_items
@@ -40,11 +42,9 @@ class TestEncode:
         texts = ["red shoe", "a silk dress", "red shoe"]
         results = sample.encode(texts, pictures=[spaces.picture("tour", "red")])
         assert [r.channel for r in results] == ["text", "text", "text", "image"]
-        vectors = [r.vector for r in results]
-        assert all(
-            v is not None and v.role is Role.CHANNEL and v.space_id == results.space_id for v in vectors
-        )
-        assert [len(v) for v in vectors] == [32, 32, 32, 24]  # type: ignore[arg-type]
+        vectors = [r.vector for r in results if r.vector is not None]
+        assert all(v.role is Role.CHANNEL and v.space_id == results.space_id for v in vectors)
+        assert [len(v) for v in vectors] == [32, 32, 32, 24]
         np.testing.assert_array_equal(np.asarray(vectors[0]), np.asarray(vectors[2]))
 
     def test_a_query_is_encoded_in_its_own_way(self, sample: itemlens.Client) -> None:
@@ -156,24 +156,24 @@ class TestRecommend:
         assert len(answer.interests) == 1 and not answer.interests[0].item_ids
 
     def test_a_disliked_item_takes_down_what_is_like_it(self, sample: itemlens.Client) -> None:
-        def probabilities(**side: object) -> dict[str, float]:
+        def probabilities(*disliked: str) -> dict[str, float]:
             """By theme."""
-            answer = sample.recommend(text="good", k=150, exclude_seen=False, **side)  # type: ignore[arg-type]
+            answer = sample.recommend(text="good", disliked=disliked, k=150, exclude_seen=False)
             by_theme = dict.fromkeys((s.theme for s in SAMPLES.values()), 0.0)
             for item in answer:
                 by_theme[SAMPLES[item.item_id].theme] += float(np.exp(item.score))
             assert sum(by_theme.values()) == pytest.approx(1.0, abs=1e-4)
             return by_theme
 
-        before, after = probabilities(), probabilities(disliked=["item-0000"])  # a shoe
+        before, after = probabilities(), probabilities("item-0000")  # a shoe
         assert after["shoe"] < before["shoe"] / 2
         assert all(after[theme] > before[theme] for theme in before if theme != "shoe")
 
     def test_sources_blend_by_their_weights(self, sample: itemlens.Client) -> None:
-        everything = {"k": 150, "exclude_seen": False, "behaviour_weight": 0.0}
-
-        def scores(**side: object) -> dict[str, float]:
-            return {i.item_id: i.score for i in sample.recommend(**everything, **side)}  # type: ignore[arg-type]
+        def scores(**side: Unpack[UserSideFields]) -> dict[str, float]:
+            side["behaviour_weight"] = 0.0
+            answer = sample.recommend(k=150, exclude_seen=False, **side)
+            return {i.item_id: i.score for i in answer}
 
         words, liked = scores(text="red shoe"), scores(liked=["item-0001"])
         blended = scores(
@@ -248,9 +248,9 @@ class TestExplain:
         ids=lambda s: "+".join(s),
     )
     def test_by_recommendation_adds_up_to_the_score_that_was_given(
-        self, sample: itemlens.Client, side: dict[str, object]
+        self, sample: itemlens.Client, side: UserSideFields
     ) -> None:
-        answer = sample.recommend(k=12, **side)  # type: ignore[arg-type]
+        answer = sample.recommend(k=12, **side)
         explanations = sample.explain(
             [i.item_id for i in answer], recommendation_id=answer.recommendation_id, sums=True
         )

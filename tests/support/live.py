@@ -88,6 +88,13 @@ class Live:
         """The terms of a query with encoded content."""
         return bind(ask(self.collection.snapshot(), query, self.settings.type_weights()))
 
+    @property
+    def tables(self) -> Tables:
+        """The tables of the collection, which must be there."""
+        tables = self.collection.tables
+        assert tables is not None
+        return tables
+
     def take_tables(self, tables: Tables | None) -> None:
         """Serve these tables, as if they had been computed."""
         self.collection._tables = tables

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,8 +39,8 @@ def snapshot() -> Snapshot:
     return Snapshot("c", HEAD, rows.view(), None, np.full(len(h), -1))
 
 
-def evidence(**query: object) -> Array:
-    asking = ask(snapshot(), Query(**query), TYPE_WEIGHTS)  # type: ignore[arg-type]
+def evidence(**query: Any) -> Array:
+    asking = ask(snapshot(), Query(**query), TYPE_WEIGHTS)
     everywhere = np.arange(len(ANGLES))
     terms = Channels.bind(asking)
     return sum((t.evidence(0, everywhere, asking.states()) for t in terms), np.zeros(len(ANGLES), np.float32))

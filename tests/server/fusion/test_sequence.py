@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +20,9 @@ EVENTS = st.lists(
 ).map(lambda events: sorted(events, key=lambda e: (e[0], e[3])))
 
 
-def table(*events: tuple[str, str, int, float], **options: float) -> dict[tuple[str, str], float]:
+def table(*events: tuple[str, str, int, float], **options: Any) -> dict[tuple[str, str], float]:
     log = EventLog.of(events, {5: 1.0})
-    t = sequence.fit(log, **options).tocoo()  # type: ignore[arg-type]
+    t = sequence.fit(log, **options).tocoo()
     names = log.item_ids
     return {(names[j], names[i]): float(x) for j, i, x in zip(t.row, t.col, t.data, strict=True)}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,10 +63,10 @@ NO_CHANNELS = {"text": ChannelWeights(0.0)}
 
 
 def snapshot(
-    columns: Mapping[str, ColumnWeights], tables: Tables | None = TABLES, **weights: object
+    columns: Mapping[str, ColumnWeights], tables: Tables | None = TABLES, **weights: Any
 ) -> Snapshot:
     """A catalogue where only `columns` count, with the same weights for every question."""
-    own = QuestionWeights(NO_CHANNELS, columns, **weights)  # type: ignore[arg-type]
+    own = QuestionWeights(NO_CHANNELS, columns, **weights)
     head = Head(
         (HeadChannel("text", np.zeros(2, np.float32)),),
         dict.fromkeys((NEXT, SIMILAR, ANYONE), own),
@@ -84,11 +85,11 @@ def only(kind: type[Term], scorer: Scorer) -> Term:
 
 
 def asked(
-    columns: Mapping[str, ColumnWeights], *history: str, tables: Tables | None = TABLES, **query: object
+    columns: Mapping[str, ColumnWeights], *history: str, tables: Tables | None = TABLES, **query: Any
 ) -> Scorer:
     """The scorer of a user who clicked these items, one after the other."""
     past = [Interaction(i, CLICK) for i in history]
-    return bind(ask(snapshot(columns, tables), Query(past, max_interests=1, **query), TYPE_WEIGHTS))  # type: ignore[arg-type]
+    return bind(ask(snapshot(columns, tables), Query(past, max_interests=1, **query), TYPE_WEIGHTS))
 
 
 def evidence(term: Term, scorer: Scorer) -> dict[str, float]:

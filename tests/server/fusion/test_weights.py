@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,8 @@ class TestColumns:
 
     @pytest.mark.parametrize("state", ["new", "had", "cold"])
     def test_are_used_if_any_weight_is_not_0(self, state: str) -> None:
-        assert ColumnWeights(**{state: -0.1}).used  # type: ignore[arg-type]
+        own: dict[str, Any] = {state: -0.1}
+        assert ColumnWeights(**own).used
         assert not ColumnWeights(neutral=2.0).used
 
     def test_times_a_factor_keep_transform_and_threshold(self) -> None:

@@ -540,14 +540,14 @@ class TestBehaviour:
         self.fill(live, 80)
         live.record(("secret", "i0", 5), ("secret", "only-secret", 5))
         live.collection.fit_tables(live.store.reader())
-        assert "only-secret" in live.collection.tables.rows  # type: ignore[union-attr]
+        assert "only-secret" in live.tables.rows
         live.catalogue.delete_user("", "secret")
         live.catalogue.record("", [EventRecord(f"new{n}", "x", f"i{n}", 5, 1e6 + n) for n in range(3)])
         # Also when the deletion happened while the server was down: the old table is not loaded.
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
         try:
-            assert "only-secret" not in again.collection.tables.rows  # type: ignore[union-attr]
+            assert "only-secret" not in again.tables.rows
             again.catalogue.record("", [EventRecord("s", "secret", "only-secret", 5, 2e6)])
             again.catalogue.record(
                 "", [EventRecord(f"m{n}", "y", f"i{n % 6}", 5, 3e6 + n) for n in range(40)]
@@ -556,7 +556,7 @@ class TestBehaviour:
             again.catalogue.delete_user("", "secret")
             again.catalogue.record("", [EventRecord(f"l{n}", "z", f"i{n}", 5, 4e6 + n) for n in range(2)])
             assert again.collection.fit_tables(again.store.reader())
-            assert "only-secret" not in again.collection.tables.rows  # type: ignore[union-attr]
+            assert "only-secret" not in again.tables.rows
         finally:
             again.close()
 

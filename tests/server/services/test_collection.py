@@ -117,9 +117,9 @@ class TestRestore:
         saved = backup(filled, tmp_path / "backup.db")
         buy(filled, "late", range(30), first=20)
         maintain(filled)
-        assert "i25" in filled.collection.tables.rows  # type: ignore[union-attr]
+        assert "i25" in filled.tables.rows
         with restarted(filled, saved) as live:
-            assert "i25" not in live.collection.tables.rows  # type: ignore[union-attr]
+            assert "i25" not in live.tables.rows
 
     def test_a_user_who_is_deleted_after_it_is_unlearnt(self, filled: Live, tmp_path: Path) -> None:
         filled.record(*(("secret", i, PURCHASE) for i in ("i1", "only-secret")))
@@ -128,10 +128,10 @@ class TestRestore:
             buy(filled, f"late{n}-", range(1))
         maintain(filled)
         with restarted(filled, saved) as live:
-            assert "only-secret" in live.collection.tables.rows  # type: ignore[union-attr]
+            assert "only-secret" in live.tables.rows
             live.catalogue.delete_user("", "secret")
             maintain(live)
-            assert "only-secret" not in live.collection.tables.rows  # type: ignore[union-attr]
+            assert "only-secret" not in live.tables.rows
 
     def test_numbers_of_writes_say_nothing_of_what_was_written(self, filled: Live, tmp_path: Path) -> None:
         saved = backup(filled, tmp_path / "backup.db")
@@ -140,7 +140,7 @@ class TestRestore:
         with restarted(filled, saved) as live:
             buy(live, "other", range(30), first=40)
             with restarted(live) as again:
-                rows = again.collection.tables.rows  # type: ignore[union-attr]
+                rows = again.tables.rows
                 assert "i25" not in rows
 
     def test_another_store_in_the_same_folder_is_served_as_it_is(self, filled: Live, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ class TestRestore:
         other.close()
         with restarted(filled, saved) as live:
             assert graph_rows(live) == 0
-            assert set(live.collection.tables.rows) == {f"i{n}" for n in range(100, 109)}  # type: ignore[union-attr]
+            assert set(live.tables.rows) == {f"i{n}" for n in range(100, 109)}
             assert_right(live)
 
     def test_a_copy_of_the_whole_folder_takes_all_of_it(

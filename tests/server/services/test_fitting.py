@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -227,11 +228,11 @@ class TestPoorData:
         ids=["one user", "views only", "one day", "two users in minutes"],
     )
     def test_events_of_one_kind(
-        self, repository: ModelRepository, tiny: Tiny, tmp_path: Path, events: dict[str, float]
+        self, repository: ModelRepository, tiny: Tiny, tmp_path: Path, events: dict[str, Any]
     ) -> None:
         live = with_items(repository, tmp_path, tiny.plain, 120)
         try:
-            record(live, **events)  # type: ignore[arg-type]
+            record(live, **events)
             _finite(fitted(live)[0])
         finally:
             live.close()

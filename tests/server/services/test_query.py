@@ -31,8 +31,8 @@ def content_of(live: Live, text: str) -> dict[str, Array]:
 
 
 class TestResolve:
-    def resolve(self, sample: Live, **query: object) -> Asking:
-        return sample.scorer(Query(**query)).asking  # type: ignore[arg-type]
+    def resolve(self, sample: Live, **query: Any) -> Asking:
+        return sample.scorer(Query(**query)).asking
 
     def test_unlike_past_items_are_interests_of_their_own_with_the_weight_of_their_items(
         self, sample: Live
@@ -183,7 +183,7 @@ class TestResolve:
     def test_behaviour_weight_multiplies_what_other_users_did(self, sample: Live) -> None:
         positions = np.arange(150)
 
-        def evidence(*kinds: type, **query: object) -> np.ndarray:
+        def evidence(*kinds: type, **query: Any) -> np.ndarray:
             scorer = bind(self.resolve(sample, history=[Interaction("item-0000", CLICK)], **query))
             own = [t for t in scorer.terms if isinstance(t, kinds)]
             evidence = [t.evidence(0, positions, scorer.states[positions]) for t in own]

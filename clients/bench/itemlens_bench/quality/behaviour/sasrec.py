@@ -186,7 +186,8 @@ def epochs(
         # What is left over after the last whole batch waits for the next epoch, which has another order.
         for n in range(max(1, len(rows.item) // size)):
             optimiser.zero_grad()
-            model.loss(Rows(*(part[n * size : (n + 1) * size] for part in rows))).backward()  # type: ignore[no-untyped-call]
+            loss = model.loss(Rows(*(part[n * size : (n + 1) * size] for part in rows)))
+            torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(model.parameters(), 5.0)
             optimiser.step()
         yield done

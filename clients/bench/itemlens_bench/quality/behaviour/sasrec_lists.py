@@ -9,8 +9,9 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from .metrics import Scores, places
 from .sasrec import Ids, SASRec, Settings, epochs, score
 from .split import Question, Split
 
-SPACE: dict[str, tuple[float | bool, ...]] = {
+SPACE: Mapping[str, Sequence[Any]] = {
     "width": (64, 128, 256),
     "layers": (1, 2, 3),
     "heads": (1, 2, 4),
@@ -89,7 +90,7 @@ def search(split: Split, *, seconds: float, device: str = "cpu", most: int = 200
 
 
 def _drawn(rng: random.Random) -> Settings:
-    return Settings(**{name: rng.choice(values) for name, values in SPACE.items()})  # type: ignore[arg-type]
+    return Settings(**{name: rng.choice(values) for name, values in SPACE.items()})
 
 
 def _changed(rng: random.Random, best: Settings, drawn: Settings) -> Settings:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from itemlens_bench.quality.behaviour.metrics import places  # noqa: E402
-from itemlens_bench.quality.behaviour.sasrec import IGNORED, Pairs, SASRec, Settings, score  # noqa: E402
-from itemlens_bench.quality.behaviour.sasrec_lists import CHOSEN, SasRec, search  # noqa: E402
-from support.made_up_baskets import ask, split  # noqa: E402
+from itemlens_bench.quality.behaviour.metrics import places
+from itemlens_bench.quality.behaviour.sasrec import IGNORED, Pairs, SASRec, Settings, score
+from itemlens_bench.quality.behaviour.sasrec_lists import CHOSEN, SasRec, search
+from support.made_up_baskets import ask, split
 
 SMALL = Settings(width=16, layers=1, heads=2, dropout=0.1, learning_rate=0.01, length=6)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,7 @@ from itemlens_bench.quality.behaviour.own_frequency import OwnFrequency
 from itemlens_bench.quality.behaviour.popularity import Popularity
 from itemlens_bench.quality.behaviour.split import events
 from itemlens_bench.quality.behaviour.tifu_knn import TifuKnn
-from itemlens_bench.quality.behaviour.tuning import best
+from itemlens_bench.quality.behaviour.tuning import Yardstick, best
 from support.made_up_baskets import ask, split
 
 BASKETS = [[[0, 1], [1], [1, 2]], [[0], [2]], [[3]]]
@@ -106,13 +107,12 @@ def test_options_say_the_same_as_their_fit() -> None:
     rng = np.random.default_rng(0)
     baskets = [[rng.permutation(9)[:3].tolist() for _ in range(rng.integers(1, 6))] for _ in range(30)]
     known = split(baskets, 9, [ask(n, int(rng.integers(9))) for n in range(0, 30, 3)], timed=True)
-    grids = [
+    grids: list[Sequence[tuple[Yardstick, Scores]]] = [
         list(popularity.options(known)),
         list(own_frequency.options(known)),
         list(ease_lists.sums(known, OwnFrequency(), Ease(1.0))),
     ]
-    for grid in grids:
-        options: list[tuple[popularity.Popularity, Scores]] = grid  # type: ignore[assignment]
+    for options in grids:
         assert len({option for option, _ in options}) == len(options) > 1
         for option, scores in options:
             assert scores(known.questions) == pytest.approx(option.fit(known)(known.questions), abs=1e-5)
