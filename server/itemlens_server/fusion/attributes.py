@@ -67,12 +67,15 @@ class Vocabulary:
     def idf(self) -> Array:
         """ln(items with values / items with the value) by code, float32 [codes + 1]; 0 for values of one item or none.
 
-        It is measured again when the number of items has changed by a tenth or there are new values. In between it
-        stands still, so that a write does not change every score.
+        It is measured again when the number of items has changed by a tenth. In between it stands still, so that a
+        write does not change every score; values that are new meanwhile have 0.
         """
-        known, items = self._idf, self._items
+        known, items, codes = self._idf, self._items, len(self._counts)
         changed = not self._measured / GROWTH <= items <= self._measured * GROWTH
-        if changed or len(known) < len(self._counts):
+        if len(known) < codes and not changed:
+            known = np.concatenate([known, np.zeros(codes - len(known), np.float32)])
+            self._idf = known
+        elif changed:
             counts = np.asarray(self._counts, np.float64)
             with np.errstate(divide="ignore"):
                 idf = np.where(counts > 1, np.log(max(items, 1) / counts), 0.0)

@@ -12,11 +12,11 @@ from itemlens_server.fusion.past import Past
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.taken import MOST_PAST
 
-# The choices are those of the last tenth of the events, or of the last fifth or third if these are too few.
+# The choices are those of the last tenth of the events, or of the last .2 or .3 if these are too few.
 HELD_OUT = (0.1, 0.2, 0.3)
 ENOUGH_CHOICES = 1000
 FEWEST_CHOICES = 300
-"""With fewer purchases in the last third, carts are choices too, then clicks and views."""
+"""With fewer purchases in the last .3 of the events, carts are choices too, then clicks and views."""
 MOST_CHOICES = 1500
 LEAD_SECONDS = 86_400.0
 """A view or click less than a day before the purchase of the same item belongs to the purchase."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from itemlens_server.fusion.channel_data import Bools
 from itemlens_server.fusion.fused import predicted
-from itemlens_server.fusion.head import Array, Head, HeadChannel, unit
+from itemlens_server.fusion.head import Array, HeadChannel, unit
 from itemlens_server.fusion.imputation import MINIMUM_PAIRS, predictor
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.weights import DISLIKE, NEXT, SIMILAR, ChannelWeights, QuestionWeights
@@ -211,12 +211,3 @@ def _share(weights: ChannelWeights, trial: _Trial, hidden: Bools, predicts: bool
     scores = trial.base + np.where(hidden, guess, own)
     top = np.argpartition(-scores, PLACES, axis=1)[:, :PLACES]
     return float(hidden[top].mean())
-
-
-def units_of(head: Head, h: Array) -> dict[str, tuple[Array, Bools]]:
-    """Return e_c of each item and which items have it, from h, float32 [items, dimension]."""
-    found = {}
-    for name in head.names:
-        has = head.present(h, name)
-        found[name] = (h[:, head.block(name)] * has[:, None], has)
-    return found

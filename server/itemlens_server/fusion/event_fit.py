@@ -51,7 +51,6 @@ class EventFit:
 
     features: tuple[Feature, ...]
     fitted: Fitted
-    decays: Mapping[str, float]
     weights: QuestionWeights
     anyone: QuestionWeights
 
@@ -72,7 +71,6 @@ def fit_events(data: CandidateColumns, shape: Shape, held_out: Bools) -> EventFi
     return EventFit(
         tuple(features),
         fitted,
-        shape.decays,
         replace(
             weights_of(features, fitted.weights.tolist(), shape.decays, len(data)),
             calibration=calibrate(sets, fitted.weights),

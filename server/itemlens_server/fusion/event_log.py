@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -121,12 +121,6 @@ class EventLog:
     def takers(self) -> sparse.csr_matrix:
         """Return which items each user took, CSR float32 [users, items] of ones."""
         return _ones(self.users, self.items, len(self.user_ids), len(self.item_ids))
-
-    def of_users(self) -> Iterator[tuple[int, slice]]:
-        """Yield each user with events, and where these are."""
-        starts = self.user_starts
-        for user in np.flatnonzero(np.diff(starts)):
-            yield int(user), slice(int(starts[user]), int(starts[user + 1]))
 
 
 def _ones(rows: Codes, columns: Codes, height: int, width: int) -> sparse.csr_matrix:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,8 +65,3 @@ def mean_of(feature: Feature, data: CandidateColumns) -> float:
     )
     weights = np.exp(-data.log_q.astype(np.float64)) if feature.source in data.columns else np.ones(1)
     return float(values @ weights / weights.sum())
-
-
-def without(features: Iterable[Feature], term: str) -> list[Feature]:
-    """Return the features that do not belong to a term, such as "REPEAT"."""
-    return [feature for feature in features if feature.name.partition(".")[0] != term]

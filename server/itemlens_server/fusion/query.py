@@ -179,14 +179,14 @@ class Asking:
 
     @property
     def of_choices(self) -> bool:
-        """Whether all weights were fitted to choices of users, so that scores are calibrated log-probabilities. Weights
-        that the caller changes are not."""
+        """Whether the scores are log-probabilities of choices that the weights were fitted to: a history is asked
+        alone, with weights that the caller did not change."""
         query = self.query
         if query.source_weights or query.channel_changes or query.behaviour_weight is not None:
             return False
-        used = [source.weights for interest in self.interests for source in interest.sources]
-        used += [source.weights for source in self.past_sources if len(source.past)]
-        return bool(used) and not len(self.disliked) and all(weights.choices for weights in used)
+        history = [source for source in self.past_sources if source.is_history and len(source.past)]
+        others = query.content or query.liked or query.vector is not None or len(self.disliked)
+        return not others and any(source.weights.choices for source in history)
 
     def states(self) -> States:
         """Return what each item is to the user, int8 [positions]."""

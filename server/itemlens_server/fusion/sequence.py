@@ -3,7 +3,8 @@
     T_ji = sum over users and pairs of their baskets a < b, b - a <= horizon, with j in a and i in b, of
            step ^ (b - a - 1) / sqrt((takers_j + 1) (takers_i + 1))
 
-So T is like a cosine that looks in one direction. An item after itself is left out: that is a repeat.
+So T is like a cosine that looks in one direction. An item after itself is left out: that is a repeat. So are baskets of
+more than 200 items.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ STEP = 0.6
 HORIZON = 10
 KEPT_PER_ROW = 400
 # Large baskets have many pairs: the horizon ends before their number exceeds this.
-MOST_PAIRS = 200_000_000
+MOST_PAIRS = 100_000_000
+# What is larger is an import of old events rather than a basket, and says nothing of order.
+LARGEST_BASKET = 200
 
 
 def fit(log: EventLog, step: float = STEP, kept: int = KEPT_PER_ROW) -> sparse.csr_matrix:
@@ -26,12 +29,14 @@ def fit(log: EventLog, step: float = STEP, kept: int = KEPT_PER_ROW) -> sparse.c
     baskets = log.baskets()
     users = log.users[log.basket_starts]
     sizes = np.diff(baskets.indptr)
+    small = sizes <= LARGEST_BASKET
     table = sparse.csr_matrix((n, n), dtype=np.float32)
     pairs = 0
     for gap in range(1, HORIZON + 1):
-        earlier = np.flatnonzero(users[gap:] == users[:-gap]) if len(users) > gap else np.zeros(0, np.int64)
+        follow = (users[gap:] == users[:-gap]) & small[gap:] & small[:-gap]
+        earlier = np.flatnonzero(follow)
         pairs += int(sizes[earlier].astype(np.int64) @ sizes[earlier + gap])
-        if not len(earlier) or (gap > 1 and pairs > MOST_PAIRS):
+        if len(users) <= gap or (gap > 1 and pairs > MOST_PAIRS):
             break
         later = baskets[earlier + gap] * np.float32(step ** (gap - 1))
         table = table + baskets[earlier].T @ later

@@ -27,11 +27,10 @@ def pairs(held: HeldOut, seed: int = 0) -> list[Choice]:
     """Return a random pair of each of at most 1,000 held-out baskets with several items: one is given, one chosen."""
     log, rng = held.log, np.random.default_rng(seed)
     ends = np.append(log.basket_starts, len(log))
-    top = log.strengths.max() if len(log) else 0.0
     found = []
     for basket in rng.permutation(held.baskets).tolist():
         own = slice(int(ends[basket]), int(ends[basket + 1]))
-        items = np.unique(log.items[own][log.strengths[own] == top])
+        items = np.unique(log.items[own][log.strengths[own] >= held.least])
         if len(items) > 1:
             given, chosen = (log.item_ids[item] for item in rng.choice(items, 2, replace=False).tolist())
             found.append(Choice(int(log.users[own.start]), Past.equal([given]), (chosen,)))
@@ -42,12 +41,11 @@ def pairs(held: HeldOut, seed: int = 0) -> list[Choice]:
 
 @dataclass(frozen=True)
 class SimilarFit:
-    """Fitted weights of "similar", with the features that they belong to and the held-out pairs, bool [choices]."""
+    """Fitted weights of "similar", with the features that they belong to."""
 
     features: tuple[Feature, ...]
     fitted: Fitted
     weights: QuestionWeights
-    held_out: Bools
 
 
 def fit_similar(data: CandidateColumns, events: EventFit, held_out: Bools) -> SimilarFit:
@@ -66,7 +64,7 @@ def fit_similar(data: CandidateColumns, events: EventFit, held_out: Bools) -> Si
     l2, _ = choose_l2(sets.take(~held_out), sets.take(held_out), nonnegative=signs)
     fitted = fit_choices(sets.take(~held_out), l2, nonnegative=signs)
     weights = weights_of(features, fitted.weights.tolist(), {}, len(data))
-    return SimilarFit(tuple(features), fitted, also_had(weights), held_out)
+    return SimilarFit(tuple(features), fitted, also_had(weights))
 
 
 def similar_features(features: Iterable[Feature]) -> list[Feature]:

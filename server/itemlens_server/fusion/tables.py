@@ -91,6 +91,10 @@ class Tables:
         """The tables by column: what all items add to one, which is read to explain a score."""
         return {"behaviour": self.behaviour.tocsc(), "sequence": self.sequence.tocsc()}
 
+    def derive(self) -> None:
+        """Compute `rows` and `columns` now."""
+        _ = self.rows, self.columns
+
     def between(self, past: Iterable[str], item_ids: Iterable[str]) -> Tables:
         """Return the part of the tables that explains what `past` adds to `item_ids`."""
         rows, columns = (

@@ -313,12 +313,14 @@ class Catalogue:
         check_reference(user_id, "user_id")
         collections = [self.collection(name)] if name else self.collections()
         records, deleted, all_gone = [c.record.id for c in collections], 0, False
-        while not all_gone:  # in slices, so that other writes can run in between
-            count, all_gone = self.store.delete(lambda c: writes.delete_user(c, records, user_id))
-            deleted += count
-        for collection in records:
-            self.known_users.forget(collection, [user_id])
-        self.results.forget(name, user_id)
+        try:
+            while not all_gone:  # in slices, so that other writes can run in between
+                count, all_gone = self.store.delete(lambda c: writes.delete_user(c, records, user_id))
+                deleted += count
+        finally:  # also where a slice fails: the ones before it are gone
+            for collection in records:
+                self.known_users.forget(collection, [user_id])
+            self.results.forget(name, user_id)
         return deleted
 
     def maintain(self) -> bool:

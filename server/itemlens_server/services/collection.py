@@ -126,7 +126,7 @@ class Collection:
         if tables is not None and tables.rules == rules:
             # The tables must not contain deleted users' data, or events of a store that a backup has replaced.
             if self._are_of_the_events(tables, reader):
-                self._tables = tables
+                self._serve(tables)
                 return
             log.warning("collection %s: %s is of other events than the store's", self.name, TABLE_FILE)
         _, event_count, _ = reader.counts(self.record.id)
@@ -237,10 +237,15 @@ class Collection:
             return old is not None
         tables = Tables.fit(events, rules, Provenance(last, event_count, written, digest))
         # Served before they are saved, so that a full disk does not keep a deleted user's data in use.
-        self._tables = tables
+        self._serve(tables)
         self.folder.write(lambda path: tables.save(path / TABLE_FILE))
         log.info("collection %s: tables computed from %d events", self.name, len(events))
         return True
+
+    def _serve(self, tables: Tables) -> None:
+        """Use new tables, with what is derived from them: the first list does not wait for it."""
+        tables.derive()
+        self._tables = tables
 
     def take_tables(self, other: Collection) -> None:
         """Use the tables of this collection's state in another space, if they were computed with the same rules."""

@@ -263,7 +263,11 @@ def _candidates(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> l
 
 
 def directions(snapshot: Snapshot, interests: Sequence[Interest]) -> dict[str, np.ndarray]:
-    """Unit directions of u by channel, float32 [interests, width]. Channels without a query are left out."""
-    u = np.stack([interest.u for interest in interests])
-    blocks = {name: u[:, snapshot.head.block(name)] for name in snapshot.head.names}
-    return {name: unit(block) for name, block in blocks.items() if block.any()}
+    """Unit directions of u by channel, float32 [interests, width]. Channels without a query are left out.
+
+    A channel that counts for items without events only has the direction of their u.
+    """
+    u, cold = np.stack([i.u for i in interests]), np.stack([i.cold for i in interests])
+    blocks = {name: snapshot.head.block(name) for name in snapshot.head.names}
+    found = {n: np.where(u[:, b].any(1, keepdims=True), u[:, b], cold[:, b]) for n, b in blocks.items()}
+    return {name: unit(block) for name, block in found.items() if block.any()}

@@ -15,7 +15,6 @@ from itemlens_server.fusion.features import (
     choice_sets,
     design,
     mean_of,
-    without,
 )
 from itemlens_server.fusion.weights import State, Transform
 
@@ -60,9 +59,3 @@ def test_the_mean_over_the_catalogue_counts_a_drawn_item_for_those_that_were_not
     sets = choice_sets([Feature("B", "B@0.9")], data)
     assert sets.x.tolist() == [[4], [9], [16], [0]] and sets.log_q is not None
     np.testing.assert_array_equal(sets.log_q, log_q)
-
-
-def test_a_term_is_left_out_with_all_its_features() -> None:
-    features = [Feature(n, n) for n in ("REPEAT.had", "REPEAT.count", "BEHAVIOUR", "CHANNEL.text")]
-    assert [f.name for f in without(features, "REPEAT")] == ["BEHAVIOUR", "CHANNEL.text"]
-    assert [f.name for f in without(features, "CHANNEL")] == ["REPEAT.had", "REPEAT.count", "BEHAVIOUR"]

@@ -55,11 +55,11 @@ class FitData:
         rows.append(np.arange(1, self.items + 1), self.item_ids, h, self.values)
         return rows.view()
 
-    def snapshot(self, head: Head, tables: Tables | None, view: View | None = None) -> Snapshot:
-        """Return what the server would score with. view: the rows of `head`, if they are made already."""
+    def snapshot(self, head: Head, tables: Tables | None) -> Snapshot:
+        """Return what the server would score with."""
         known = {} if tables is None else tables.rows
         rows = np.asarray([known.get(item_id, -1) for item_id in self.item_ids], np.int64)
-        return Snapshot("", head, view or self.view(head), tables, rows, self.idf)
+        return Snapshot("", head, self.view(head), tables, rows, self.idf)
 
 
 def read(space: Space, reader: Reader, collection: int, type_weights: Mapping[int, float]) -> FitData:

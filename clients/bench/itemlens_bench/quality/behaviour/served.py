@@ -20,7 +20,6 @@ from .tuning import Figure
 LISTED = 20
 NOWHERE = 1_000_000
 """The place of an answer that is not among the first 20."""
-OURS = "itemlens"
 
 
 def measure(
