@@ -58,6 +58,13 @@ class TestIdf:
         assert vocabulary.idf is not before
         np.testing.assert_array_equal(before, kept)  # snapshots that have it keep it
 
+    def test_a_new_value_does_not_change_the_others(self) -> None:
+        vocabulary = Vocabulary()
+        codes = [vocabulary.add({"brand": "xyzuv"[n % 5]})[0] for n in range(100)]
+        before = vocabulary.idf[codes].tolist()
+        [new] = vocabulary.add({"brand": "new"})
+        assert vocabulary.idf[codes].tolist() == before and vocabulary.idf[new] == 0.0
+
     @given(
         st.lists(
             st.one_of(

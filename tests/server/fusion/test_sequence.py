@@ -37,6 +37,13 @@ def test_what_was_taken_together_and_what_was_taken_again_says_nothing() -> None
     assert table(("u", "a", 5, 0), ("u", "b", 5, 0), ("v", "a", 5, 0), ("v", "a", 5, 1)) == {}
 
 
+def test_a_basket_too_large_to_be_one_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [*(("u", item, 5, 0.0) for item in "abc"), ("u", "x", 5, 1.0), ("u", "y", 5, 2.0)]
+    assert {("a", "x"), ("x", "y")} <= table(*events).keys()
+    monkeypatch.setattr(sequence, "LARGEST_BASKET", 2)
+    assert table(*events).keys() == {("x", "y")}
+
+
 def test_beyond_the_horizon_nothing_counts() -> None:
     events = [("u", f"i{n:02}", 5, float(n)) for n in range(sequence.HORIZON + 2)]
     t = table(*events)

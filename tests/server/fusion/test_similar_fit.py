@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 
 from itemlens_server.fusion.choice_columns import Prober, candidate_columns
+from itemlens_server.fusion.choices import HeldOut
 from itemlens_server.fusion.event_fit import fit_events, fit_shape, held_out_choices
+from itemlens_server.fusion.event_log import EventLog
 from itemlens_server.fusion.similar_fit import DECAY, SimilarFit, fit_similar, pairs
 from support import choosing
 
@@ -40,6 +43,14 @@ def test_a_pair_is_two_items_of_one_held_out_basket() -> None:
         assert len(both) == 2
         assert any(both <= items for items in together[pair.user])
     assert [p.chosen for p in pairs(held)] == [p.chosen for p in found]
+
+
+def test_pairs_are_of_events_that_are_choices() -> None:
+    events = [("u", "a", 3, 0.0), ("u", "b", 3, 1.0), ("u", "c", 3, 1.0), ("u", "d", 5, 2.0)]
+    log = EventLog.of(events, {3: 0.5, 5: 1.0})
+    clicks = HeldOut(log, log.times < 1, np.asarray([1, 2]), least=0.5)
+    assert [{*pair.past.item_ids, *pair.chosen} for pair in pairs(clicks)] == [{"b", "c"}]
+    assert not pairs(replace(clicks, least=1.0))
 
 
 def test_items_that_are_taken_together_are_similar() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from itemlens_server.errors import NotFound
 from itemlens_server.fusion.history import CLICK, Interaction
 from itemlens_server.fusion.taken import Taken
 from itemlens_server.services import EventRecord, QueryRequest
@@ -115,6 +117,21 @@ class TestAList:
         warm.catalogue.delete_user("", "u")
         warm.record(("u", "i2", 5))
         assert self.ids(warm) == {"i0", "i1", "i3", "i4"}
+
+    def test_forgets_a_user_whose_deletion_fails_half_way(
+        self, warm: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        delete = warm.catalogue.store.delete
+
+        def fails(*given: Any) -> Any:
+            delete(*given)
+            raise OSError("the disk is gone")
+
+        monkeypatch.setattr(warm.catalogue.store, "delete", fails)
+        with pytest.raises(OSError):
+            warm.catalogue.delete_user("", "u")
+        with pytest.raises(NotFound):
+            warm.ask(QueryRequest(user_id="u"))
 
     def test_with_a_history_of_the_call_adds_to_the_users(self, warm: Live) -> None:
         request = QueryRequest(user_id="u", history=[Interaction("i4", CLICK)])

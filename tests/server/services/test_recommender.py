@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound
 from itemlens_server.fusion.history import CLICK, Interaction
+from itemlens_server.fusion.query import Query
 from itemlens_server.fusion.scoring import bind, log_sum
 from itemlens_server.index.hnsw import HnswIndex
 from itemlens_server.services import QueryRequest, RecommendOptions
-from itemlens_server.services.recommender import list_size
+from itemlens_server.services.recommender import directions, list_size
 from support import spaces
 from support.live import Live, contents, sample_catalogue
 from support.spaces import Tiny
@@ -81,6 +82,15 @@ def test_what_is_not_eligible_has_no_share_of_the_probability(sample: Live) -> N
     for item in with_seen.items:
         if item is not seen:
             assert without[item.item_id] == pytest.approx(item.score + rest, abs=1e-4)
+
+
+def test_a_channel_that_counts_for_items_without_events_only_is_searched_too(sample: Live) -> None:
+    asking = sample.scorer(Query(liked=["item-0000"])).asking
+    cold_only = [replace(i, u=np.zeros_like(i.u), cold=i.u) for i in asking.interests]
+    usual, found = (directions(asking.snapshot, interests) for interests in (asking.interests, cold_only))
+    assert usual.keys() == found.keys() and usual
+    for name in usual:
+        np.testing.assert_array_equal(found[name], usual[name])
 
 
 class TestProbabilities:
