@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
@@ -40,6 +40,12 @@ class LruCache(Generic[Value]):
         with self._lock:
             _, size = self._entries.pop(key, (None, 0))
             self.bytes -= size
+
+    def drop_where(self, unwanted: Callable[[Hashable], bool]) -> None:
+        """Remove the values of all keys that are unwanted."""
+        with self._lock:
+            for key in [key for key in self._entries if unwanted(key)]:
+                self.bytes -= self._entries.pop(key)[1]
 
     def put(self, key: Hashable, value: Value, size: int) -> None:
         """Keep `value`, of `size` bytes, and evict the least recently used values."""

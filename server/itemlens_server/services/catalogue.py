@@ -244,6 +244,7 @@ class Catalogue:
                 lambda _: self._collections.__delitem__(name),
             )
             collection.forget()
+            self.known_users.forget_collection(collection.record.id)
             self.results.forget(name)
 
     def _named(self, name: str) -> Collection:

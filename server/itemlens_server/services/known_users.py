@@ -27,6 +27,7 @@ class KnownUsers:
     max_bytes: int
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _reading: dict[tuple[int, str], set[_Reading]] = field(default_factory=dict)
+    _deleted: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._known: LruCache[Taken] = LruCache(self.max_bytes)
@@ -49,7 +50,7 @@ class KnownUsers:
                 self._reading[key].discard(reading)
                 if not self._reading[key]:
                     del self._reading[key]
-                if taken is not None and not reading.changed:
+                if taken is not None and not reading.changed and collection not in self._deleted:
                     size = PAST_BYTES * len(taken.past) + SEEN_BYTES * (len(taken.seen) + len(taken.disliked))
                     self._known.put(key, taken, size)
 
@@ -60,3 +61,10 @@ class KnownUsers:
                 for reading in self._reading.get((collection, user_id), ()):
                     reading.changed = True
                 self._known.drop((collection, user_id))
+
+    def forget_collection(self, collection: int) -> None:
+        """Drop all users of a deleted collection, for good: its number is not used again, but calls that began before may
+        still read what is left of it."""
+        with self._lock:
+            self._deleted.add(collection)
+            self._known.drop_where(lambda key: isinstance(key, tuple) and key[0] == collection)

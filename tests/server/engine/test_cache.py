@@ -50,3 +50,12 @@ def test_it_never_holds_more_than_its_bytes(puts: list[tuple[int, int]]) -> None
         sizes[key] = size
         held = [value for k in sizes if (value := cache.get(k)) is not None]
         assert cache.bytes == sum(value + OVERHEAD_BYTES for value in held) <= 4 * ENTRY
+
+
+def test_values_are_dropped_by_their_keys() -> None:
+    cache: LruCache[str] = LruCache(10 * ENTRY)
+    for key in ("a", "b", "c"):
+        cache.put(key, key.upper(), 100)
+    cache.drop_where(lambda key: key != "b")
+    assert [cache.get(key) for key in "abc"] == [None, "B", None]
+    assert cache.bytes == ENTRY

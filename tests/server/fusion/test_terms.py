@@ -15,6 +15,7 @@ from scipy import sparse
 
 from itemlens_server.errors import InvalidArgument, NotFound
 from itemlens_server.fusion.attributes import Vocabulary
+from itemlens_server.fusion.event_log import EventLog
 from itemlens_server.fusion.head import Array, Head, HeadChannel
 from itemlens_server.fusion.history import CLICK, PURCHASE, Interaction
 from itemlens_server.fusion.parts import Part
@@ -28,6 +29,7 @@ from itemlens_server.fusion.terms import (
     Attribute,
     Behaviour,
     Channels,
+    PastTerm,
     Popularity,
     Repeat,
     Succession,
@@ -41,6 +43,7 @@ from itemlens_server.fusion.weights import (
     ColumnWeights,
     QuestionWeights,
     State,
+    TableRules,
     Transform,
 )
 from support.world import TYPE_WEIGHTS, World, random_query, random_world
@@ -273,6 +276,35 @@ def test_columns_weights_and_transforms_give_the_evidence(seed: int) -> None:
                 counted = w.transform(s) - np.float32(w.neutral)
             total += w.by_state[states] * counted
         np.testing.assert_allclose(term.evidence(0, positions, states), total, atol=1e-4)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_nothing_negative_is_bent(seed: int) -> None:
+    """A root and a logarithm, and shares of a sum, are of positive S: a past item speaks for an item, or not of it."""
+    rng = np.random.default_rng(seed)
+    world = random_world(rng)
+    ids = [*world.item_ids, "gone"]
+    taken = [
+        (f"u{rng.integers(8)}", str(rng.choice(ids)), int(rng.integers(1, 8)), float(rng.integers(30)))
+        for _ in range(rng.integers(0, 120))
+    ]
+    log = EventLog.of(sorted(taken, key=lambda event: (event[0], event[3])), TYPE_WEIGHTS)
+    tables = Tables.fit(log, TableRules(float(rng.choice([1.0, 300.0]))))
+    rows = np.asarray([tables.rows.get(i, -1) for i in world.snapshot.view.item_ids], np.int64)
+    snapshot = replace(world.snapshot, tables=tables, table_rows=rows)
+    try:
+        scorer = bind(ask(snapshot, random_query(rng, world), TYPE_WEIGHTS))
+    except (InvalidArgument, NotFound):
+        return
+    positions = np.asarray([world.position(i) for i in world.item_ids])
+    for term in scorer.terms:
+        if isinstance(term, PastTerm):
+            sums = term.sums(positions)
+            assert (sums >= 0).all()
+            for position, whole in zip(positions.tolist(), sums.tolist(), strict=True):
+                shares = list(term.shares(position).values())
+                assert all(share > 0 for share in shares)
+                assert sum(shares) == pytest.approx(whole, rel=1e-4)
 
 
 @given(st.integers(0, 2**32 - 1))

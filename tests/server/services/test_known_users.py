@@ -24,6 +24,13 @@ def never() -> Taken:
     raise AssertionError("read again")
 
 
+def known_bytes(kept: Taken) -> int:
+    """Memory of one user that is kept."""
+    alone = KnownUsers(1 << 20)
+    alone.get(1, "u", lambda: kept)
+    return alone._known.bytes
+
+
 @pytest.fixture
 def known() -> KnownUsers:
     return KnownUsers(1 << 20)
@@ -53,6 +60,27 @@ def test_what_was_read_before_a_write_is_not_kept_after_it(known: KnownUsers) ->
     assert known.get(1, "u", read).seen == {"a"}
     assert known.get(1, "u", lambda: taken("a", "new")).seen == {"a", "new"}
     assert not known._reading
+
+
+def test_the_users_of_a_deleted_collection_are_dropped(known: KnownUsers) -> None:
+    known.get(1, "u", lambda: taken("a"))
+    known.get(1, "v", lambda: taken("b"))
+    kept = known.get(2, "u", lambda: taken("c"))
+    known.forget_collection(1)
+    assert known.get(2, "u", never) is kept
+    assert known._known.bytes == known_bytes(kept)
+
+
+def test_a_read_of_a_deleted_collection_is_not_kept(known: KnownUsers) -> None:
+    def read() -> Taken:
+        before = taken("a")
+        known.forget_collection(1)  # the collection is deleted while the history is being read
+        return before
+
+    assert known.get(1, "u", read).seen == {"a"}
+    # A call that began before the deletion may read after it what is not deleted yet.
+    known.get(1, "v", lambda: taken("b"))
+    assert known._known.bytes == 0
 
 
 def test_a_read_that_fails_leaves_nothing_behind(known: KnownUsers) -> None:
@@ -117,6 +145,11 @@ class TestAList:
         warm.catalogue.delete_user("", "u")
         warm.record(("u", "i2", 5))
         assert self.ids(warm) == {"i0", "i1", "i3", "i4"}
+
+    def test_forgets_the_users_of_a_deleted_collection(self, warm: Live) -> None:
+        assert warm.catalogue.known_users._known.bytes
+        warm.catalogue.delete(warm.collection.name)
+        assert warm.catalogue.known_users._known.bytes == 0
 
     def test_forgets_a_user_whose_deletion_fails_half_way(
         self, warm: Live, monkeypatch: pytest.MonkeyPatch
