@@ -6,6 +6,7 @@ import io
 from datetime import UTC, datetime, timedelta
 from typing import Unpack
 
+import grpc
 import numpy as np
 import pytest
 from PIL import Image
@@ -270,6 +271,25 @@ class TestExplain:
         by_side = sample.explain(ids, text="red shoe")
         assert [e.score for e in by_side] == [e.score for e in by_answer]
         assert [e.by_place for e in by_side] == [e.by_place for e in by_answer]
+
+    @pytest.mark.parametrize("exclude_seen", [True, False])
+    def test_by_side_is_of_the_same_list(self, sample: itemlens.Client, exclude_seen: bool) -> None:
+        side: UserSideFields = {"history": THREE_PAST[:1]}
+        answer = sample.recommend(k=3, exclude_seen=exclude_seen, **side)
+        by_side = sample.explain([i.item_id for i in answer], exclude_seen=exclude_seen, **side)
+        assert [e.score for e in by_side] == pytest.approx([i.score for i in answer], abs=1e-5)
+        assert (THREE_PAST[0] in [i.item_id for i in answer]) is not exclude_seen
+
+    def test_by_recommendation_knows_what_its_list_left_out(
+        self, server: Server, sample: itemlens.Client
+    ) -> None:
+        answer = sample.recommend(history=THREE_PAST, k=1)
+        request = itemlens_pb2.ExplainRequest(
+            recommendation_id=answer.recommendation_id, item_ids=[answer[0].item_id], exclude_seen=False
+        )
+        with pytest.raises(grpc.RpcError, match="leave it out") as error:
+            server.item_lens.Explain(request, timeout=30)
+        assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
     def test_points_at_the_words(self, sample: itemlens.Client) -> None:
         item_id = next(i for i, s in SAMPLES.items() if s.text.isascii() and s.colour == "green")

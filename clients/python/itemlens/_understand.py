@@ -241,6 +241,7 @@ def explain(
     recommendation_id: str | None = None,
     heat_map: HeatMapFormat | None = None,
     sums: bool = False,
+    exclude_seen: bool | None = None,
     language: Language = "en",
     collection: str | None = None,
     timeout: float | None = None,
@@ -255,6 +256,8 @@ def explain(
         recommendation_id: explain the items as scored in this recommendation, instead of for `user`.
         heat_map: add heat maps of the pictures: "grid" for numbers, "png" for a picture.
         sums: add each channel's matrix of the user side's sources by the item's places.
+        exclude_seen: explain the scores of a list with or without what the user has seen, as in `recommend`. Default:
+            without. An item that the list leaves out has no score, and gets an error. Not with a recommendation.
         language: language of the sentences.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
@@ -270,6 +273,8 @@ def explain(
     """
     if recommendation_id is not None and (user is not None or side):
         raise ValueError("give a recommendation_id or a user's side, not both")
+    if recommendation_id is not None and exclude_seen is not None:
+        raise ValueError("exclude_seen is known of a recommendation; leave it out")
     deadline = session.deadline(timeout)
     where = session.where(collection)
     request = itemlens_pb2.ExplainRequest(
@@ -278,6 +283,7 @@ def explain(
         language=one_of(language, get_args(Language), "language"),
         heat_map=_heat_map_format(heat_map),
         with_sums=sums,
+        exclude_seen=exclude_seen,
     )
     if recommendation_id is not None:
         request.recommendation_id = recommendation_id

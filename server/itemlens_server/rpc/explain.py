@@ -41,6 +41,10 @@ class Explain:
         if side is None:
             raise InvalidArgument("give a recommendation_id or a user side", "side")
         if side == "recommendation_id":
+            if request.HasField("exclude_seen"):
+                raise InvalidArgument(
+                    "exclude_seen is known of a recommendation; leave it out", "exclude_seen"
+                )
             result = self.explainer.explain_result(
                 request.collection, request.recommendation_id, request.item_ids, options, call
             )
@@ -60,7 +64,8 @@ class Explain:
 
 
 def _options(request: itemlens_pb2.ExplainRequest) -> ExplainOptions:
-    return ExplainOptions(request.language, HEAT_MAPS.get(request.heat_map), request.with_sums)
+    exclude_seen = request.exclude_seen if request.HasField("exclude_seen") else None
+    return ExplainOptions(request.language, HEAT_MAPS.get(request.heat_map), request.with_sums, exclude_seen)
 
 
 def _explanation(e: Explanation, n: int) -> itemlens_pb2.Explanation:

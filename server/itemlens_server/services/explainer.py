@@ -44,11 +44,12 @@ _Found: TypeAlias = tuple[RecommendedItem, StoredItem] | ItemlensError
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """The options of an explanation."""
+    """The options of an explanation. exclude_seen: as in RecommendOptions, of a query."""
 
     language: str = "en"
     heat_map: HeatMapFormat | None = None
     with_sums: bool = False
+    exclude_seen: bool = True
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,8 @@ class Explainer:
         self, collection_name: str, request: QueryRequest, item_ids: Sequence[str], options: ExplainOptions,
         call: CallContext,
     ) -> ExplainResult:  # fmt: skip
-        """Explain items for a query. With several interests, the one with the highest score for an item explains it.
+        """Explain items for a query, as scored in a list out of the whole collection. With several interests, the one
+        with the highest score for an item explains it.
 
         Raises:
             InvalidArgument, NotFound: as Recommender.
@@ -145,7 +147,7 @@ class Explainer:
         collection = self.catalogue.collection(collection_name)
         query, warnings = self.query_reader.read(collection, request, call)
         scorer = bind(ask(collection.snapshot(), query, self.query_reader.type_weights))
-        mask, _ = eligible_items(scorer, RecommendOptions())
+        mask, _ = eligible_items(scorer, RecommendOptions(exclude_seen=options.exclude_seen))
         scorer, _ = score(scorer, collection.index, mask, DEFAULT_K)
         positions = [scorer.snapshot.view.position(item_id) for item_id in item_ids]
         known = np.asarray([p for p in positions if p is not None], np.int64)
@@ -156,8 +158,10 @@ class Explainer:
             if position is None:
                 message = f"item {item_id!r} is not in collection {collection.name!r}"
                 scored.append(NotFound(message, "item", item_id))
-            else:
-                scored.append(RecommendedItem(item_id, position, *next(best)))
+                continue
+            outcome = RecommendedItem(item_id, position, *next(best))
+            message = f"the user has seen {item_id!r}, and its list leaves that out; explain it with exclude_seen false"
+            scored.append(outcome if mask[position] else InvalidArgument(message))
         warnings += scorer.asking.warnings
         return self._explain(collection, scorer, item_ids, scored, warnings, options, call)
 

@@ -63,8 +63,8 @@ class KnownUsers:
                 self._known.drop((collection, user_id))
 
     def forget_collection(self, collection: int) -> None:
-        """Drop all users of a deleted collection, for good: its number is not used again, but calls that began before may
-        still read what is left of it."""
+        """Drop all users of a deleted collection, for good: its number is not used again, but calls that began earlier
+        may still read what is left of it."""
         with self._lock:
             self._deleted.add(collection)
             self._known.drop_where(lambda key: isinstance(key, tuple) and key[0] == collection)

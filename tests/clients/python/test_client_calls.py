@@ -190,6 +190,10 @@ def test_explain_gives_arrays_and_each_items_error(client: Any, fake: Fake) -> N
     with pytest.raises(itemlens.PartialFailure) as raised:
         explained.raise_for_errors()
     assert raised.value.code is grpc.StatusCode.NOT_FOUND
+    assert not request.HasField("exclude_seen")
+    client.explain(["i1"], "ann", exclude_seen=False)
+    asked = fake.asked("Explain")[-1]
+    assert asked.HasField("exclude_seen") and not asked.exclude_seen
 
 
 def test_an_item_comes_back_as_it_was_given(client: Any, tmp_path: Path) -> None:
@@ -289,6 +293,7 @@ def test_names_come_from_the_default_space_until_the_collection_is_there(client:
         (lambda c: c.encode(contents=[Content("x")]), ValueError, "either a text or a picture"),
         (lambda c: c.explain("i1", "ann"), TypeError, "item_ids must be a list"),
         (lambda c: c.explain(["i1"], "ann", recommendation_id="r"), ValueError, "not both"),
+        (lambda c: c.explain(["i1"], recommendation_id="r", exclude_seen=True), ValueError, "leave it out"),
         (lambda c: c.get_items("i1"), TypeError, "item_ids must be a list"),
         (lambda c: c.encode(pictures=[bytes(65 << 20)], channel="photo"), ValueError, "send fewer entries"),
         (lambda c: c.space(timeout=-1), ValueError, "timeout"),

@@ -27,7 +27,7 @@ TOLERANCE = 1e-4
 
 
 def explain(live: Live, item_id: str, request: QueryRequest) -> Explanation:
-    [explanation] = live.explain(request, item_id, with_sums=True)
+    [explanation] = live.explain(request, item_id, with_sums=True, exclude_seen=False)
     assert explanation.error is None
     return explanation
 
@@ -83,16 +83,16 @@ def test_parts_add_up_to_the_score(sample: Live, request: QueryRequest, item_id:
     if request.vector is not None:
         request = replace(request, vector=replace(request.vector, space_id=sample.collection.space.space_id))
     try:
-        scores = {i.item_id: i.score for i in sample.ask(request, k=1000, exact=True).items}
+        answer = sample.ask(request, k=1000, exact=True, exclude_seen=False)
     except ItemlensError as error:
         assert "empty" in error.message or "none of the items" in error.message
         return
+    scores = {i.item_id: i.score for i in answer.items}
     # Act
     explanation = explain(sample, item_id, request)
     # Assert
     # With several interests, the one with the highest score explains the item.
-    if item_id in scores:  # it is not excluded
-        assert explanation.score >= scores[item_id] - TOLERANCE
+    assert explanation.score >= scores[item_id] - TOLERANCE
     for parts in (explanation.by_channel, explanation.by_source, explanation.by_place):
         assert total(parts) == pytest.approx(explanation.score, abs=TOLERANCE)
     assert explanation.residual == pytest.approx(explanation.score - total(explanation.by_place))
@@ -179,6 +179,38 @@ class TestManyAtOnce:
     def test_one_that_cannot_be_explained_does_not_hold_up_the_others(self, sample: Live) -> None:
         first, gone, last = sample.explain(self.request, "item-0001", "gone", "item-0002")
         assert isinstance(gone.error, NotFound) and first.error is None and last.error is None
+
+
+class TestOfAQuestion:
+    """The score of a question is that of its list, with or without what the user has seen."""
+
+    request = QueryRequest(
+        history=[Interaction(f"item-{n:04d}", PURCHASE) for n in (0, 4)], liked=["item-0008"], max_interests=1
+    )
+
+    @pytest.mark.parametrize("exclude_seen", [True, False])
+    def test_is_that_of_its_list(self, sample: Live, exclude_seen: bool) -> None:
+        listed = {
+            i.item_id: i.score for i in sample.ask(self.request, k=100, exclude_seen=exclude_seen).items
+        }
+        assert ("item-0004" in listed) is not exclude_seen
+        explained = sample.explain(self.request, *listed, exclude_seen=exclude_seen)
+        assert [e.score for e in explained] == pytest.approx(list(listed.values()), abs=1e-5)
+        assert all(abs(e.residual) < TOLERANCE for e in explained)
+
+    def test_is_of_what_is_new_if_not_told(self, sample: Live) -> None:
+        [default], [new], [with_repeats] = (
+            sample.explain(self.request, "item-0001", **options)
+            for options in ({}, {"exclude_seen": True}, {"exclude_seen": False})
+        )
+        assert default.score == new.score > with_repeats.score
+
+    def test_has_no_score_of_what_the_list_leaves_out(self, sample: Live) -> None:
+        new, *seen = sample.explain(self.request, "item-0001", "item-0004", "item-0008")
+        assert new.error is None
+        for explanation in seen:
+            assert isinstance(explanation.error, InvalidArgument)
+            assert "exclude_seen false" in explanation.error.message
 
 
 class TestOfARecommendation:

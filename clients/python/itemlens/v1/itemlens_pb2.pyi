@@ -789,6 +789,7 @@ class ExplainRequest(google.protobuf.message.Message):
     LANGUAGE_FIELD_NUMBER: builtins.int
     HEAT_MAP_FIELD_NUMBER: builtins.int
     WITH_SUMS_FIELD_NUMBER: builtins.int
+    EXCLUDE_SEEN_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection. Empty: the one named "default"."""
     recommendation_id: builtins.str
@@ -799,9 +800,15 @@ class ExplainRequest(google.protobuf.message.Message):
     """Format of the heat maps of the pictures."""
     with_sums: builtins.bool
     """Add the complete sums: every source of the user side by every token or cell of the item."""
+    exclude_seen: builtins.bool
+    """With `user`: explain the scores of a list with or without what the user has seen, as in RecommendRequest. Default
+    true. An item that the list leaves out has no score: INVALID_ARGUMENT for that item.
+    """
     @property
     def user(self) -> itemlens.v1.common_pb2.UserSide:
-        """A user or query. If it has several interests, the one that scores an item highest explains the item."""
+        """A user or query. If it has several interests, the one that scores an item highest explains the item. Scores are
+        those of a list out of the whole collection; those of a list of candidates are explained by `recommendation_id`.
+        """
 
     @property
     def item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -817,9 +824,13 @@ class ExplainRequest(google.protobuf.message.Message):
         language: builtins.str = ...,
         heat_map: Global___HeatMapFormat.ValueType = ...,
         with_sums: builtins.bool = ...,
+        exclude_seen: builtins.bool | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["recommendation_id", b"recommendation_id", "side", b"side", "user", b"user"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["collection", b"collection", "heat_map", b"heat_map", "item_ids", b"item_ids", "language", b"language", "recommendation_id", b"recommendation_id", "side", b"side", "user", b"user", "with_sums", b"with_sums"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "exclude_seen", b"exclude_seen", "recommendation_id", b"recommendation_id", "side", b"side", "user", b"user"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "collection", b"collection", "exclude_seen", b"exclude_seen", "heat_map", b"heat_map", "item_ids", b"item_ids", "language", b"language", "recommendation_id", b"recommendation_id", "side", b"side", "user", b"user", "with_sums", b"with_sums"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_exclude_seen", b"_exclude_seen"]) -> typing.Literal["exclude_seen"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["side", b"side"]) -> typing.Literal["recommendation_id", "user"] | None: ...
 
 Global___ExplainRequest: typing_extensions.TypeAlias = ExplainRequest
