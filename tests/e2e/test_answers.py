@@ -280,6 +280,11 @@ class TestExplain:
         assert [e.score for e in by_side] == pytest.approx([i.score for i in answer], abs=1e-5)
         assert (THREE_PAST[0] in [i.item_id for i in answer]) is not exclude_seen
 
+    def test_by_side_has_no_score_of_what_the_list_leaves_out(self, sample: itemlens.Client) -> None:
+        new, seen = sample.explain(["item-0009", THREE_PAST[0]], history=THREE_PAST)
+        assert new.error is None and isinstance(seen.error, itemlens.InvalidArgument)
+        assert seen.error.violations[0].field == "item_ids[1]" and "exclude_seen" in seen.error.message
+
     def test_by_recommendation_knows_what_its_list_left_out(
         self, server: Server, sample: itemlens.Client
     ) -> None:

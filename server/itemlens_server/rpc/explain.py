@@ -64,8 +64,13 @@ class Explain:
 
 
 def _options(request: itemlens_pb2.ExplainRequest) -> ExplainOptions:
-    exclude_seen = request.exclude_seen if request.HasField("exclude_seen") else None
-    return ExplainOptions(request.language, HEAT_MAPS.get(request.heat_map), request.with_sums, exclude_seen)
+    default = ExplainOptions()
+    return ExplainOptions(
+        language=request.language,
+        heat_map=HEAT_MAPS.get(request.heat_map),
+        with_sums=request.with_sums,
+        exclude_seen=request.exclude_seen if request.HasField("exclude_seen") else default.exclude_seen,
+    )
 
 
 def _explanation(e: Explanation, n: int) -> itemlens_pb2.Explanation:
