@@ -2,58 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import random
 import re
 import shutil
-import subprocess
-import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import itemlens
-from itemlens import Event, EventType
-from support import spaces
+from support.fitting import ITEMS, THEME, events, fit
 from support.serving import Server, sample_items
 from support.spaces import Tiny
-
-ITEMS, USERS, EVENTS = 240, 80, 30
-THEME = {item.item_id: item.theme for item in spaces.sample_items(ITEMS)}
-
-
-def events() -> list[Event]:
-    """Each user takes items of one theme, and now and then of another, over three months."""
-    rng = random.Random(1)
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    themes = sorted(set(THEME.values()))
-    of = {theme: [item for item, item_theme in THEME.items() if item_theme == theme] for theme in themes}
-    purchases = []
-    for user in range(USERS):
-        for number in range(EVENTS):
-            theme = themes[user % len(themes)] if rng.random() < 0.9 else rng.choice(themes)
-            when = start + timedelta(days=3 * number + rng.random())
-            purchases.append(
-                Event(
-                    f"u{user}", rng.choice(of[theme]), EventType.PURCHASE, when, event_id=f"{user}-{number}"
-                )
-            )
-    return purchases
-
-
-def fit(models: Path, data: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "itemlens_cli",
-        "fit",
-        "--models",
-        str(models),
-        "--data",
-        str(data),
-        *more,
-    ]
-    wide = {**os.environ, "COLUMNS": "250"}
-    return subprocess.run(command, env=wide, capture_output=True, text=True, timeout=250, check=False)
 
 
 def test_a_collection_is_fitted_and_moved_and_answers_from_the_new_space(tiny: Tiny, tmp_path: Path) -> None:
