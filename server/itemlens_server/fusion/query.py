@@ -188,6 +188,17 @@ class Asking:
         others = query.content or query.liked or query.vector is not None or len(self.disliked)
         return not others and any(source.weights.choices for source in history)
 
+    @property
+    def given(self) -> list[str]:
+        """The sources that the query has something of, whatever their weights."""
+        history, liked = (len(source.past) for source in self.past_sources)
+        vector = self.query.vector is not None
+        has = {
+            "history": history, "query": self.query.content, "liked": liked,
+            "disliked": len(self.disliked), "query_vector": vector,
+        }  # fmt: skip
+        return [source for source, something in has.items() if something]
+
     def states(self) -> States:
         """Return what each item is to the user, int8 [positions]."""
         return self.snapshot.states(self.had)

@@ -123,13 +123,19 @@ def bind(asking: Asking) -> Scorer:
     """Return the scorer of a query.
 
     Raises:
-        InvalidArgument: the query is empty.
+        InvalidArgument: the query is empty, or all of it has weight 0.
         NotFound: none of the items of the query is in the collection.
     """
     scorer = bound(asking)
-    # For a user whose items are known, the prior is an answer, even if no other term has a weight.
-    known = len(asking.had) and asking.query.weight("history")
+    # What is asked is known, even if none of it has a weight: then the prior is the answer.
+    known = any(interest.sources for interest in asking.interests)
     if not known and not any(term.asked for term in scorer.terms):
+        given = asking.given
+        if given and not any(map(asking.query.weight, given)):
+            raise InvalidArgument(
+                f"`source_weights` leaves out all that `user` has ({', '.join(given)}); give one of them a weight",
+                "user.source_weights",
+            )
         if asking.seen:
             raise NotFound(
                 "none of the items of `user` is in the collection; record events or give a query",

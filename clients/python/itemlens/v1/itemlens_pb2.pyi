@@ -930,7 +930,9 @@ class Explanation(google.protobuf.message.Message):
     score: builtins.float
     """The score as Recommend returns it: ln P."""
     residual: builtins.float
-    """Score minus the sum of by_place: rounding only, below 1e-4 in fp32."""
+    """Score minus the sum of by_place: rounding only, below 1e-4 in fp32. Where weights of the request make parts very
+    large, below a millionth of the largest part.
+    """
     sentence: builtins.str
     """A sentence that names the largest parts."""
     @property
