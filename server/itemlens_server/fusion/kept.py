@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from itemlens_server.fusion.head import Array, Head
-from itemlens_server.fusion.query import Asking, Interest, PastSource, Query, Source, interest_of
+from itemlens_server.fusion.past_source import PastSource
+from itemlens_server.fusion.query import Asking, Interest, Query, Source, interest_of
 from itemlens_server.fusion.rows import Codes, Ints, View
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.tables import Tables
@@ -52,47 +53,63 @@ class KeptAsking:
         used = [asking.disliked, *(s.positions for s in sources.values())]
         past = np.unique(np.concatenate(used))
         moved = {key: replace(s, positions=np.searchsorted(past, s.positions)) for key, s in sources.items()}
-        past_sources = tuple(_that_add(source, listed, snapshot) for source in asking.past_sources)
-        named = [i for source in past_sources for i in source.past.item_ids]
-        rows = {i: p for i in {*named, *listed} if (p := view.position(i)) is not None}
+        places = snapshot.positions(listed)
+        tables = None if snapshot.tables is None else _between(snapshot, asking.past_sources, places)
+        adding = [_adding(source, places, tables, snapshot) for source in asking.past_sources]
+        valued = [s.positions[numbers] for s, numbers in zip(asking.past_sources, adding, strict=True)]
+        rows = np.unique(np.concatenate([places, *valued]))
+        rows = rows[rows >= 0]
         # Codes are numbered anew, so that only their own weights are kept.
-        shown = view.values[list(rows.values())]
+        shown = view.values[rows]
         codes, compact = np.unique(np.concatenate([[0], shown.ravel()]), return_inverse=True)
         return KeptAsking(
             replace(asking.query, history=(), taken=None, content={}, liked=(), disliked=(), vector=None),
             tuple(_with_sources(i, moved) for i in asking.interests),
-            past_sources,
+            tuple(s.take(numbers) for s, numbers in zip(asking.past_sources, adding, strict=True)),
             asking.prior,
             asking.dislike,
             np.searchsorted(past, asking.disliked),
-            frozenset(view.item_ids[p] for p in asking.had.tolist()) & frozenset(listed),
-            None if snapshot.tables is None else snapshot.tables.between(named, listed),
+            frozenset(view.item_ids[p] for p in np.intersect1d(asking.had, places).tolist()),
+            tables,
             view.labels[past],
-            tuple(view.item_ids[position] for position in past),
+            tuple(view.item_ids[position] for position in past.tolist()),
             compact[1:].astype(np.int32).reshape(shown.shape),
-            tuple(rows),
+            tuple(view.item_ids[position] for position in rows.tolist()),
             snapshot.idf[codes.astype(np.int64)],
         )
 
     def asking(self, collection: str, head: Head, rows: View) -> Asking:
         """Restore the `Asking` over `rows`, which begin with the rows of `labels`."""
         numbers = {item_id: n for n, item_id in enumerate(self.value_rows)}
-        # The last row, of zeros, is that of items that have no part in ATTRIBUTE.
-        known = np.concatenate([self.values, np.zeros_like(self.values, shape=(1, self.values.shape[1]))])
-        values = known[[numbers.get(item_id, -1) for item_id in rows.item_ids]]
-        current = {item_id: position for position, item_id in reversed(list(enumerate(rows.item_ids)))}
-        view = replace(rows, values=values, current=current)
-        table_rows = np.asarray(
-            [-1 if self.tables is None else self.tables.rows.get(i, -1) for i in view.item_ids], np.int64
+        # Behind the values of `rows`: a row of zeros, of items that have no part in ATTRIBUTE, and those of the past,
+        # of which not all have a row.
+        known = np.concatenate([np.zeros_like(self.values, shape=(1, self.values.shape[1])), self.values])
+        own = known[[numbers.get(item_id, -1) + 1 for item_id in rows.item_ids]]
+        view = replace(rows, values=np.concatenate([own, known]))
+        table_numbers = {} if self.tables is None else self.tables.rows
+        table_rows = np.asarray([table_numbers.get(i, -1) for i in view.item_ids], np.int64)
+        past_sources = tuple(
+            replace(
+                source,
+                positions=np.asarray(
+                    [len(own) + 1 + numbers.get(i, -1) for i in source.past.item_ids], np.int64
+                ),
+                rows=np.asarray([table_numbers.get(i, -1) for i in source.past.item_ids], np.int64),
+            )
+            for source in self.past_sources
         )
         snapshot = Snapshot(collection, head, view, self.tables, table_rows, self.idf)
         interests = tuple(
             interest_of(i.weight, i.sources, i.item_ids, self.prior, head, view) for i in self.interests
         )
+        taken = {
+            i: n for source in past_sources if source.is_history for n, i in enumerate(source.past.item_ids)
+        }
         had = np.asarray([p for p, i in enumerate(view.item_ids) if i in self.had], np.int64)
+        had_numbers = np.asarray([taken[view.item_ids[p]] for p in had.tolist()], np.int64)
         return Asking(
-            snapshot, self.query, interests, self.past_sources, self.prior, self.disliked, self.dislike, had,
-            frozenset(), (),
+            snapshot, self.query, interests, past_sources, self.prior, self.disliked, self.dislike, had,
+            had_numbers, frozenset(), (),
         )  # fmt: skip
 
 
@@ -101,21 +118,24 @@ def _with_sources(interest: Interest, moved: Mapping[int, Source]) -> Interest:
     return replace(interest, u=NOTHING, cold=NOTHING, sources=sources)
 
 
-def _that_add(source: PastSource, listed: Sequence[str], snapshot: Snapshot) -> PastSource:
-    """Return the source with the past items that add something to one of the listed items."""
-    if not len(source.past):
-        return source
-    own, view = list(source.past.item_ids), snapshot.view
-    among = frozenset(listed)
-    adding = np.asarray([item_id in among for item_id in own], np.bool_)
-    if snapshot.tables is not None:
-        tables = snapshot.tables.between(own, listed)
-        entries = np.diff(tables.behaviour.indptr) + np.diff(tables.sequence.indptr)
-        adding |= np.asarray([i in tables.rows and entries[tables.rows[i]] > 0 for i in own], np.bool_)
-    positions = [view.position(i) for i in own]
-    here = np.asarray([n for n, p in enumerate(positions) if p is not None], np.int64)
-    shared = np.unique(view.values[snapshot.positions(listed)])
-    shared = shared[snapshot.idf[shared] > 0]
-    adding[here] |= np.isin(view.values[[positions[n] for n in here]], shared).any(1)
+def _between(snapshot: Snapshot, sources: Sequence[PastSource], listed: Ints) -> Tables:
+    """Return the part of the tables that says what the past items add to those at the positions `listed`."""
+    assert snapshot.tables is not None
+    past, own = np.unique(np.concatenate([s.rows for s in sources])), np.unique(snapshot.table_rows[listed])
+    return snapshot.tables.between(past[past >= 0], own[own >= 0])
+
+
+def _adding(source: PastSource, listed: Ints, tables: Tables | None, snapshot: Snapshot) -> Ints:
+    """Return the numbers of the past items that add something to one of the items at the positions `listed`, or are one
+    of them. tables: the part of the tables with those that add something there."""
+    view = snapshot.view
+    adding = np.isin(source.positions, listed)
+    if tables is not None:
+        adding |= np.asarray([i in tables.rows for i in source.past.item_ids], np.bool_)
+    shared = np.zeros(len(snapshot.idf), np.bool_)
+    shared[view.values[listed]] = True
+    shared &= snapshot.idf > 0
+    here = np.flatnonzero(source.positions >= 0)
+    adding[here] |= shared[view.values[source.positions[here]]].any(1)
     adding[:1] = True  # terms are bound to a past that is not empty
-    return replace(source, past=source.past.take(np.flatnonzero(adding)))
+    return np.flatnonzero(adding)

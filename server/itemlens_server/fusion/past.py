@@ -88,7 +88,6 @@ class Past:
         arrays = (self.strengths, self.ages, self.counts, self.frequencies)
         return Past(item_ids, *(array[numbers] for array in arrays))
 
-    def shares(self, decay: float) -> dict[str, float]:
-        """Return a_j = strength x decay ^ age of each item, newest first; never 0."""
-        decayed = np.maximum(decay**self.ages, FAINTEST)
-        return dict(zip(self.item_ids, (self.strengths * decayed).tolist(), strict=True))
+    def amounts(self, decay: float) -> Floats:
+        """Return a_j = strength x decay ^ age of each item, float64 [items]; never 0."""
+        return np.asarray(self.strengths * np.maximum(decay**self.ages, FAINTEST))

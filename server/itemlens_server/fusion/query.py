@@ -21,6 +21,7 @@ from itemlens_server.fusion.history import Interaction
 from itemlens_server.fusion.interests import CLEAR_INTEREST, MAX_INTERESTS, cluster
 from itemlens_server.fusion.parts import Floats
 from itemlens_server.fusion.past import Past
+from itemlens_server.fusion.past_source import PastSource
 from itemlens_server.fusion.rows import Ints, View
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.taken import Taken
@@ -132,16 +133,6 @@ class Source:
 
 
 @dataclass(frozen=True)
-class PastSource:
-    """Items as a source of the terms over past items. is_history: the user took them, so they can be repeats."""
-
-    weight: float
-    weights: QuestionWeights
-    past: Past
-    is_history: bool = False
-
-
-@dataclass(frozen=True)
 class Interest:
     """One interest of a query: its share of the list, the sources of u, and its past items.
 
@@ -162,7 +153,8 @@ class Asking:
     past_sources: sources of the terms over past items
     prior:        weights of the prior, which counts once
     disliked:     positions of disliked items, newest last, and their weights
-    had:          positions of the items that the user had
+    had:          positions of the items that the user had, ascending
+    had_numbers:  number of each of these items in the history
     seen:         ids of the items to exclude
     """
 
@@ -174,6 +166,7 @@ class Asking:
     disliked: Ints
     dislike: QuestionWeights
     had: Ints
+    had_numbers: Ints
     seen: frozenset[str]
     warnings: tuple[Warning, ...]
 
@@ -229,46 +222,66 @@ def ask(snapshot: Snapshot, query: Query, type_weights: Mapping[int, float]) -> 
 
 def ask_with(snapshot: Snapshot, query: Query, taken: Taken) -> Asking:
     """Return the sources of `query` with `taken` as what the user did."""
-    head, view, past = snapshot.head, snapshot.view, taken.past
+    head, past = snapshot.head, taken.past
     lookup = _Lookup(snapshot)
-    history = query.weights(head, NEXT)
+    weights = query.weights(head, NEXT)
+    history = PastSource(query.weight("history"), weights, past, is_history=True).looked_up(snapshot)
+    lookup.warn(past.item_ids, history.positions, "history")
+    similar, liked_past = query.weights(head, SIMILAR), Past.equal(query.liked)
+    liked = PastSource(query.weight("liked"), similar, liked_past).looked_up(snapshot)
+    lookup.warn(liked_past.item_ids, liked.positions, "liked_item_ids")
+    disliked = lookup.find([*taken.disliked, *query.disliked], "disliked_item_ids")
     prior = query.weights(head, NEXT if len(past) else ANYONE)
-    shares = past.shares(history.decay(CHANNEL))
-    here = {i: p for i in past.item_ids if (p := lookup.find(i, "history")) is not None}
-    liked = lookup.find_all(list(dict.fromkeys(query.liked)), "liked_item_ids")
-    disliked = lookup.find_all([*taken.disliked, *query.disliked], "disliked_item_ids")
-
-    common = _common_sources(head, query, liked)
-    groups: list[list[str]] = [[]]
-    if here and query.weight("history"):
-        newest = {i: p for n, (i, p) in enumerate(here.items()) if n < CHANNEL_ITEMS}
-        groups = _groups(head, view, newest, history, query.max_interests)
-    interests = []
-    for group in groups:
-        sources = list(common)
-        if group:
-            positions = np.asarray([here[i] for i in group], np.int64)
-            a = np.asarray([shares[i] for i in group])
-            sources.insert(0, Source(query.weight("history"), history, positions, a))
-        mass = sum(shares[i] for i in group) if group else 1.0
-        interests.append(interest_of(mass, sources, group, prior, head, view))
-    interests.sort(key=lambda i: -i.weight)
-    scale = sum(i.weight for i in interests)
+    here = np.flatnonzero(history.positions >= 0)
+    order = np.argsort(history.positions[here])
     return Asking(
         snapshot,
         query,
-        tuple(replace(i, weight=i.weight / scale) for i in interests),
-        (
-            PastSource(query.weight("history"), history, past, is_history=True),
-            PastSource(query.weight("liked"), query.weights(head, SIMILAR), Past.equal(query.liked)),
-        ),
+        _interests(snapshot, query, history, here, prior, _common_sources(head, query, liked)),
+        (history, liked),
         prior,
-        np.asarray(disliked, np.int64)[-MOST_DISLIKED:],
+        disliked[-MOST_DISLIKED:],
         query.weights(head, DISLIKE).times(query.weight("disliked")),
-        np.asarray(sorted(here.values()), np.int64),
+        history.positions[here][order],
+        here[order],
         taken.seen.union(query.liked, query.disliked),
         tuple(lookup.warnings),
     )
+
+
+def _interests(
+    snapshot: Snapshot,
+    query: Query,
+    history: PastSource,
+    here: Ints,
+    prior: QuestionWeights,
+    common: Sequence[Source],
+) -> tuple[Interest, ...]:
+    """Return the interests with their shares of the list, the largest first.
+
+    here: numbers of the past items that are in the collection, newest first. common: the sources that all interests
+    share.
+    """
+    head, view, item_ids = snapshot.head, snapshot.view, history.past.item_ids
+    newest = here[:CHANNEL_ITEMS]
+    groups = [newest[:0]]
+    if len(newest) and history.weight:
+        found = _groups(head, view, history.positions[newest], history.weights, query.max_interests)
+        groups = [newest[group] for group in found]
+    amounts = history.past.amounts(history.weights.decay(CHANNEL))
+    interests = []
+    for group in groups:
+        sources, mass = list(common), 1.0
+        if len(group):
+            sources.insert(
+                0, Source(history.weight, history.weights, history.positions[group], amounts[group])
+            )
+            mass = sum(amounts[group].tolist())
+        ids = [item_ids[n] for n in group.tolist()]
+        interests.append(interest_of(mass, sources, ids, prior, head, view))
+    interests.sort(key=lambda i: -i.weight)
+    scale = sum(i.weight for i in interests)
+    return tuple(replace(i, weight=i.weight / scale) for i in interests)
 
 
 def changed_weights(
@@ -295,14 +308,14 @@ def changed_weights(
     return replace(weights, channels=channels)
 
 
-def _common_sources(head: Head, query: Query, liked: list[int]) -> list[Source]:
+def _common_sources(head: Head, query: Query, liked: PastSource) -> list[Source]:
     """Return the sources that all interests share."""
     sources = []
     if query.content and (weight := query.weight("query")):
         sources.append(Source(weight, query.weights(head, search_question(query.content)), q=query.content))
-    if liked and (weight := query.weight("liked")):
-        shares = np.full(len(liked), 1.0 / len(liked))
-        sources.append(Source(weight, query.weights(head, SIMILAR), np.asarray(liked), shares))
+    there = liked.positions[liked.positions >= 0]
+    if len(there) and liked.weight:
+        sources.append(Source(liked.weight, liked.weights, there, np.full(len(there), 1.0 / len(there))))
     if query.vector is not None and (weight := query.weight("query_vector")):
         sources.append(Source(weight, QuestionWeights(), u=query.vector))
     return sources
@@ -315,30 +328,32 @@ class _Lookup:
         self._snapshot = snapshot
         self.warnings: list[Warning] = []
 
-    def find(self, item_id: str, field: str) -> int | None:
-        position = self._snapshot.view.position(item_id)
-        if position is None:
-            message = f"item {item_id!r} is not in collection {self._snapshot.collection!r}; it is ignored"
+    def find(self, item_ids: Sequence[str], field: str) -> Ints:
+        """Return the positions of the items that are there, with warnings about the others."""
+        positions = self._snapshot.view.find(item_ids)
+        self.warn(item_ids, positions, field)
+        return positions[positions >= 0]
+
+    def warn(self, item_ids: Sequence[str], positions: Ints, field: str) -> None:
+        """Warn of the items without a position."""
+        for n in np.flatnonzero(positions < 0).tolist():
+            message = (
+                f"item {item_ids[n]!r} is not in collection {self._snapshot.collection!r}; it is ignored"
+            )
             self.warnings.append(Warning("UNKNOWN_ITEM", message, f"user.{field}"))
-        return position
-
-    def find_all(self, item_ids: Sequence[str], field: str) -> list[int]:
-        positions = (self.find(item_id, field) for item_id in item_ids)
-        return [position for position in positions if position is not None]
 
 
-def _groups(
-    head: Head, view: View, past: Mapping[str, int], weights: QuestionWeights, most: int
-) -> list[list[str]]:
-    """Return the item ids of each interest: clusters by what the items say of each other in the channels that both
-    have. Items that share no channel say nothing of each other. It is one interest if channels say little at all."""
-    ids = list(past)
+def _groups(head: Head, view: View, positions: Ints, weights: QuestionWeights, most: int) -> list[list[int]]:
+    """Return the numbers of the past items at `positions` by interest: clusters by what the items say of each other in
+    the channels that both have. Items that share no channel say nothing of each other. It is one interest if channels
+    say little at all."""
+    everything = list(range(len(positions)))
     if sum(own.weight * (1 - own.threshold) for own in map(weights.of, head.names)) < CLEAR_INTEREST:
-        return [ids]
-    h = view.h[[past[i] for i in ids]]
-    evidence = np.zeros((len(ids), len(ids)))
+        return [everything]
+    h = view.h[positions]
+    evidence = np.zeros((len(positions), len(positions)))
     for name in head.names:
         own, has = weights.of(name), head.present(h, name).astype(np.float64)
         e = h[:, head.block(name)].astype(np.float64) * has[:, None]
         evidence += own.weight * (e @ e.T - own.threshold * np.outer(has, has))
-    return [[ids[n] for n in group] for group in cluster(evidence, most)]
+    return cluster(evidence, most)

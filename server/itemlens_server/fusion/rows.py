@@ -48,6 +48,15 @@ class View:
             position = self.replaced.get(position)
         return position
 
+    def find(self, item_ids: Sequence[str]) -> Ints:
+        """Return the position of each item as `position` does, -1 instead of None; int64 [items]."""
+        current = self.current.get
+        positions = np.asarray([current(item_id, -1) for item_id in item_ids], np.int64)
+        for n in np.flatnonzero(positions >= len(self.labels)).tolist():  # replaced since
+            position = self.position(item_ids[n])
+            positions[n] = -1 if position is None else position
+        return positions
+
     def positions(self, labels: Ints) -> Ints:
         """Return the positions of `labels` in the arrays, without labels that are not there (any more)."""
         if not len(self.labels):

@@ -32,8 +32,8 @@ class Snapshot:
 
     def positions(self, item_ids: Iterable[str]) -> Ints:
         """Return the positions of the items that exist, sorted, without duplicates."""
-        positions = (self.view.position(item_id) for item_id in item_ids)
-        return np.unique(np.asarray([p for p in positions if p is not None], np.int64))
+        positions = self.view.find(list(item_ids))
+        return np.unique(positions[positions >= 0])
 
     def states(self, had: Ints) -> States:
         """Return what each item is to a user who had the items at the positions `had`, int8 [positions]."""

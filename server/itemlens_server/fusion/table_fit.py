@@ -59,9 +59,9 @@ def _lambdas(earlier: EventLog, choices: Sequence[Choice]) -> list[TriedRule]:
     rows: list[int] = []
     targets: list[int] = []
     for choice in choices:
-        shares = choice.past.shares(DECAY)
-        known = [(numbers[i], a) for i, a in shares.items() if i in numbers]
-        new = [numbers[i] for i in choice.chosen if i in numbers and i not in shares]
+        own = dict(zip(choice.past.item_ids, choice.past.amounts(DECAY).tolist(), strict=True))
+        known = [(numbers[i], a) for i, a in own.items() if i in numbers]
+        new = [numbers[i] for i in choice.chosen if i in numbers and i not in own]
         if known and new:
             rows += [len(past)] * len(new)
             targets += new

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -95,20 +95,22 @@ class Tables:
         """Compute `rows` and `columns` now."""
         _ = self.rows, self.columns
 
-    def between(self, past: Iterable[str], item_ids: Iterable[str]) -> Tables:
-        """Return the part of the tables that explains what `past` adds to `item_ids`."""
-        rows, columns = (
-            np.asarray(list(dict.fromkeys(self.rows[i] for i in ids if i in self.rows)), np.int64)
-            for ids in (past, item_ids)
-        )
-        there = np.asarray(list(dict.fromkeys([*rows.tolist(), *columns.tolist()])), np.int64)
+    def between(self, past: Ints, listed: Ints) -> Tables:
+        """Return the part of the tables that explains what the items of some rows add to those of other rows: the
+        listed ones, and those of the past that add anything."""
+        entries = {name: _entries(table, past, listed) for name, table in self.columns.items()}
+        there = np.unique(np.concatenate([listed, *(rows for rows, _, _ in entries.values())]))
+        n = len(there)
+        parts = {
+            name: sparse.csr_matrix((x, (np.searchsorted(there, rows), np.searchsorted(there, of))), (n, n))
+            for name, (rows, of, x) in entries.items()
+        }
         return replace(
             self,
-            item_ids=tuple(self.item_ids[row] for row in there),
-            behaviour=_part(self.columns["behaviour"], rows, columns, there),
-            sequence=_part(self.columns["sequence"], rows, columns, there),
+            item_ids=tuple(self.item_ids[row] for row in there.tolist()),
             takers=self.takers[there],
             recent=self.recent[there],
+            **parts,
         )
 
     def save(self, path: Path) -> None:
@@ -174,20 +176,18 @@ def _recent(events: EventLog, days: float) -> Array:
     return np.asarray(recent.takers().sum(0), np.float32).ravel()
 
 
-def _part(columns: sparse.csc_matrix, rows: Ints, listed: Ints, there: Ints) -> sparse.csr_matrix:
-    """Return the entries of `rows` in the columns `listed` as a square table over `there`, which begins with `rows`."""
-    numbers = np.full(columns.shape[0], -1, np.int32)
-    numbers[there] = np.arange(len(there), dtype=np.int32)
+def _entries(columns: sparse.csc_matrix, past: Ints, listed: Ints) -> tuple[Ints, Ints, Array]:
+    """Return the entries of the rows `past` in the columns `listed`: row, column and value of each."""
     wanted = np.zeros(columns.shape[0], bool)
-    wanted[rows] = True
-    spans = [slice(columns.indptr[column], columns.indptr[column + 1]) for column in listed]
-    nothing = np.zeros(0, np.int32)
-    owners = np.concatenate([nothing, *(columns.indices[span] for span in spans)])
-    values = np.concatenate([nothing.astype(np.float32), *(columns.data[span] for span in spans)])
-    of = np.repeat(numbers[listed], [span.stop - span.start for span in spans])
-    kept = wanted[owners]
-    shape = (len(there), len(there))
-    return sparse.csr_matrix((values[kept], (numbers[owners[kept]], of[kept])), shape)
+    wanted[past] = True
+    rows, of, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+    for column in listed.tolist():
+        span = slice(columns.indptr[column], columns.indptr[column + 1])
+        kept = np.flatnonzero(wanted[columns.indices[span]])
+        rows.append(columns.indices[span][kept])
+        of.append(np.full(len(kept), column))
+        values.append(columns.data[span][kept])
+    return np.concatenate(rows), np.concatenate(of), np.concatenate(values)
 
 
 def _table(file: Any, name: str, n: int) -> sparse.csr_matrix:

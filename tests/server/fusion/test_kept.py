@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itemlens_server.errors import ItemlensError
+from itemlens_server.fusion.history import PURCHASE, Interaction
 from itemlens_server.fusion.kept import KeptAsking
 from itemlens_server.fusion.parts import Part
-from itemlens_server.fusion.query import ask
+from itemlens_server.fusion.query import CHANNEL_ITEMS, Query, ask
 from itemlens_server.fusion.rows import View
 from itemlens_server.fusion.scoring import Scorer, bind, bound
 from support.world import TYPE_WEIGHTS, World, random_query, random_world
@@ -44,6 +45,17 @@ def test_the_parts_are_those_of_the_answer(seed: int) -> None:
         scorer = bind(ask(world.snapshot, random_query(rng, world), TYPE_WEIGHTS))
     except ItemlensError:
         return
+    explains_the_answer(world, scorer, rng)
+
+
+def test_the_parts_of_a_long_past_are_those_of_the_answer() -> None:
+    rng = np.random.default_rng(5)
+    world = random_world(rng, 3 * CHANNEL_ITEMS)
+    history = [Interaction(i, PURCHASE) for i in world.item_ids[: 2 * CHANNEL_ITEMS]]
+    explains_the_answer(world, bind(ask(world.snapshot, Query(history), TYPE_WEIGHTS)), rng)
+
+
+def explains_the_answer(world: World, scorer: Scorer, rng: np.random.Generator) -> None:
     scorer = replace(scorer, shifts=tuple(rng.normal(size=len(scorer.interests)).tolist()))
     listed = [str(i) for i in rng.permutation(world.item_ids)[:5]]
     later = restored(world, scorer, listed)

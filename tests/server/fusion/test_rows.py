@@ -52,6 +52,7 @@ def test_a_view_shows_the_last_version_of_each_item_that_is_there(
     for item_id in "abcdefgh":
         assert rows.label(item_id) == model.get(item_id)
         position = view.position(item_id)
+        assert view.find([item_id]).tolist() == [-1 if position is None else position]
         assert (position is None) == (item_id not in model)
         if position is not None:
             assert view.item_ids[position] == item_id
@@ -84,6 +85,7 @@ def test_a_view_does_not_change_when_items_are_replaced_or_deleted() -> None:
     assert view.alive.tolist() == [True, True, True] and view.alive_count == 3
     # A replaced item is found at its old position. A deleted one is not found.
     assert [view.position(i) for i in "abcd"] == [0, None, 2, None]
+    assert view.find("abcd").tolist() == [0, -1, 2, -1]
     assert [rows.view().position(i) for i in "abcd"] == [5, None, 2, None]
 
 

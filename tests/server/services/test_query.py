@@ -165,7 +165,7 @@ class TestResolve:
         history = [Interaction("item-0003", PURCHASE), Interaction("item-0006", PURCHASE)]
         asking = self.resolve(sample, history=history, liked=["item-0000"], source_weights={"liked": 0.5})
         terms = [t for t in bind(asking).terms if isinstance(t, Behaviour)]
-        assert [dict(t.past) for t in terms] == [
+        assert [dict(zip(t.source.past.item_ids, t.amounts.tolist(), strict=True)) for t in terms] == [
             pytest.approx({"item-0006": 1.0, "item-0003": 0.9}),
             {"item-0000": 1.0},
         ]

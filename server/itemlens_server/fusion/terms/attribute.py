@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from itemlens_server.fusion.head import Array
-from itemlens_server.fusion.query import Asking, PastSource
+from itemlens_server.fusion.past_source import PastSource
+from itemlens_server.fusion.query import Asking
 from itemlens_server.fusion.ranking import top
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.terms.past_term import PastTerm
@@ -28,17 +29,13 @@ class Attribute(PastTerm):
     def __init__(self, asking: Asking, source: PastSource) -> None:
         super().__init__(asking, source)
         self._idf, self._values = asking.snapshot.idf, asking.snapshot.view.values
-        self._here = {
-            item_id: position
-            for item_id in self.past
-            if (position := asking.snapshot.view.position(item_id)) is not None
-        }
+        self._here = np.flatnonzero(source.positions >= 0)
         # q: sum_j a_j of j's weighted values, by value
-        positions = np.asarray(list(self._here.values()), np.int64)
-        values = self._values[positions]
-        a = np.asarray([self.past[item_id] for item_id in self._here], np.float32) / self._norms(positions)
-        weights = a[:, None] * self._idf[values]
-        self._q = np.bincount(values.ravel(), weights.ravel(), len(self._idf)).astype(np.float32)
+        positions = source.positions[self._here]
+        self._past_values, self._past_norms = self._values[positions], self._norms(positions)
+        a = self.amounts[self._here].astype(np.float32) / self._past_norms
+        weights = a[:, None] * self._idf[self._past_values]
+        self._q = np.bincount(self._past_values.ravel(), weights.ravel(), len(self._idf)).astype(np.float32)
         self._q *= self._idf
 
     @classmethod
@@ -49,7 +46,7 @@ class Attribute(PastTerm):
     @property
     def asked(self) -> bool:
         """See Term."""
-        return bool(self._here)
+        return bool(len(self._here))
 
     def sums(self, positions: Ints) -> Array:
         """See PastTerm."""
@@ -57,15 +54,11 @@ class Attribute(PastTerm):
 
     def shares(self, position: int) -> Mapping[str, float]:
         """See PastTerm."""
+        squares = np.zeros(len(self._idf))
         own = self._values[position]
-        shares = {}
-        for item_id, past in self._here.items():
-            common = np.intersect1d(own, self._values[past])
-            product = float(np.square(self._idf[common].astype(np.float64)).sum())
-            if product:
-                both = self._norms(np.asarray([position, past])).astype(np.float64).prod()
-                shares[item_id] = self.past[item_id] * product / float(both)
-        return shares
+        squares[own] = np.square(self._idf[own].astype(np.float64))
+        norms = self._past_norms.astype(np.float64) * float(self._norms(np.asarray([position]))[0])
+        return self.named(self._here, self.amounts[self._here] * squares[self._past_values].sum(1) / norms)
 
     def candidates(self, depth: int) -> Ints:
         """See Term."""

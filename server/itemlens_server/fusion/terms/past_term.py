@@ -15,8 +15,9 @@ from typing import ClassVar, Self
 import numpy as np
 
 from itemlens_server.fusion.head import Array
-from itemlens_server.fusion.parts import Part
-from itemlens_server.fusion.query import Asking, PastSource
+from itemlens_server.fusion.parts import Floats, Part
+from itemlens_server.fusion.past_source import PastSource
+from itemlens_server.fusion.query import Asking
 from itemlens_server.fusion.ranking import top
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.terms.term import Term
@@ -31,7 +32,8 @@ class PastTerm(Term):
 
     def __init__(self, asking: Asking, source: PastSource) -> None:
         self.snapshot = asking.snapshot
-        self.past: Mapping[str, float] = source.past.shares(source.weights.decay(self.kind))
+        self.source = source
+        self.amounts = source.past.amounts(source.weights.decay(self.kind))
         self._weights = source.weights.column(self.kind)
         self._by_state = self._weights.by_state * np.float32(source.weight)
 
@@ -82,6 +84,11 @@ class PastTerm(Term):
         threshold = -weight * self._weights.neutral
         return [*parts, Part(self.kind, threshold)] if threshold else parts
 
+    def named(self, numbers: Ints, shares: Floats) -> dict[str, float]:
+        """Return shares of past items by id, without those that are 0. numbers: of the items, int64 [shares]."""
+        ids, some = self.source.past.item_ids, np.flatnonzero(shares)
+        return {ids[n]: share for n, share in zip(numbers[some].tolist(), shares[some].tolist(), strict=True)}
+
     @property
     def linear(self) -> bool:
         """Whether its parts are what their removal takes away."""
@@ -98,19 +105,15 @@ class TableTerm(PastTerm):
         tables = asking.snapshot.tables
         assert tables is not None
         self._tables, self._table = tables, getattr(tables, self.table_name)
-        known = [
-            (row, a) for item_id, a in self.past.items() if (row := tables.rows.get(item_id)) is not None
-        ]
-        rows = np.asarray([row for row, _ in known], np.int64)
-        amounts = np.asarray([a for _, a in known], np.float64)
+        self._known = np.flatnonzero(source.rows >= 0)
+        totals = self._table[source.rows[self._known]].T @ self.amounts[self._known]
         # The last entry, 0, is of items that are not in the tables.
-        totals = np.append(self._table[rows].T @ amounts, 0.0).astype(np.float32)
-        self._totals = totals
+        self._totals: Array = np.append(totals, 0.0).astype(np.float32)
 
     @property
     def asked(self) -> bool:
         """See Term."""
-        return any(item_id in self._tables.rows for item_id in self.past)
+        return bool(len(self._known))
 
     @classmethod
     def available(cls, asking: Asking) -> bool:
@@ -123,17 +126,14 @@ class TableTerm(PastTerm):
 
     def shares(self, position: int) -> Mapping[str, float]:
         """See PastTerm."""
-        number = self._tables.rows.get(self.snapshot.view.item_ids[position])
-        if number is None:
+        number = int(self.snapshot.table_rows[position])
+        if number < 0:
             return {}
         column = self._tables.columns[self.table_name]
         entries = slice(column.indptr[number], column.indptr[number + 1])
-        phis = dict(zip(column.indices[entries].tolist(), column.data[entries].tolist(), strict=True))
-        return {
-            item_id: a * phi
-            for item_id, a in self.past.items()
-            if (phi := phis.get(self._tables.rows.get(item_id, -1), 0.0))
-        }
+        phis = np.zeros(column.shape[0])
+        phis[column.indices[entries]] = column.data[entries]
+        return self.named(self._known, self.amounts[self._known] * phis[self.source.rows[self._known]])
 
     def candidates(self, depth: int) -> Ints:
         """See Term."""

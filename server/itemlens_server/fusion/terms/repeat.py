@@ -10,7 +10,8 @@ import numpy as np
 from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.parts import Floats, Part
 from itemlens_server.fusion.past import Past
-from itemlens_server.fusion.query import Asking, PastSource
+from itemlens_server.fusion.past_source import PastSource
+from itemlens_server.fusion.query import Asking
 from itemlens_server.fusion.rows import Bools, Ints
 from itemlens_server.fusion.terms.term import Term
 from itemlens_server.fusion.weights import States
@@ -36,13 +37,10 @@ class Repeat(Term):
     }
 
     def __init__(self, asking: Asking, source: PastSource) -> None:
-        item_ids, numbers = asking.snapshot.view.item_ids, {i: n for n, i in enumerate(source.past.item_ids)}
-        self._item_ids = item_ids
+        self._item_ids = asking.snapshot.view.item_ids
         self._columns = columns(source.past)
         totals = source.weight * self._columns @ np.asarray([source.weights.column(n).had for n in COLUMNS])
-        found = [(p, numbers[item_ids[p]]) for p in asking.had.tolist() if item_ids[p] in numbers]
-        # Positions of the past items, ascending, and the number of each. Looked up once: it may be deleted meanwhile.
-        self._positions, self._numbers = np.asarray(found, np.int64).reshape(-1, 2).T
+        self._positions, self._numbers = asking.had, asking.had_numbers
         self._evidence = totals[self._numbers].astype(np.float32)
 
     @classmethod
