@@ -23,7 +23,10 @@ from itemlens_demo.answers import (
 
 MARKED = 0.4
 """Without colours, words are marked from this intensity on."""
-_SCORE = "score: ln of the probability that the item is the one chosen, a sum in nats"
+_SCORE = (
+    "score: ln of the probability that the item is the one chosen, a sum in nats; %: the probability that it is among "
+    "what the user takes next"
+)
 _PALE, _FULL = (255, 243, 205), (255, 168, 0)
 
 

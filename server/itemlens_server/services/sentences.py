@@ -87,7 +87,7 @@ def sentence(
             said.update(names)
             quoted_names = (text["quote"].format(name) for name in names)
             reasons.append(phrases[kind].format(text["and"].join(quoted_names)))
-    details = _details(lang, places, for_it)
+    details = _details(lang, places, [p for p in sources if p.kind == BASELINE], for_it)
     spoken = text["because"].format(text["clause"].join(reasons)) if reasons else ""
     if details:
         joined = text["clause"].join(details)
@@ -135,20 +135,29 @@ def _named(parts: Sequence[Part], title: Callable[[str], str]) -> list[str]:
     return names
 
 
-def _details(lang: Language, places: Sequence[Part], for_it: float) -> list[str]:
-    """The matching details of the item: its words, its picture, or predicted content."""
+def _details(lang: Language, places: Sequence[Part], baselines: Sequence[Part], for_it: float) -> list[str]:
+    """The matching details of the item: its words, its picture, or predicted content.
+
+    Like any reason, a detail is named if it is worth naming with the thresholds of its channels.
+    """
     text = _TEXT[lang]
+
+    def worth_naming(own: Sequence[Part]) -> bool:
+        channels = {(p.channel, p.imputed) for p in own}
+        thresholds = [p for p in baselines if (p.channel, p.imputed) in channels]
+        return sum(p.value for p in (*own, *thresholds)) > WORTH_NAMING * for_it
+
     details = []
     for modality in MODALITIES.values():
         kinds = (modality.place, *modality.other_places)
         own = [p for p in places if not p.imputed and p.kind in kinds]
-        if sum(p.value for p in own) > WORTH_NAMING * for_it:
+        if own and worth_naming(own):
             phrase = modality.fits[lang]
             words = _words(text, own)
             if words or "{}" not in phrase:
                 details.append(phrase.format(words))
     for channel in sorted({p.channel for p in places if p.imputed}):
-        if sum(p.value for p in places if p.imputed and p.channel == channel) > WORTH_NAMING * for_it:
+        if worth_naming([p for p in places if p.imputed and p.channel == channel]):
             details.append(text["imputed"].format(channel))
     return details
 

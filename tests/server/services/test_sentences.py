@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -154,6 +155,27 @@ def test_a_picture_speaks_by_its_cells() -> None:
     asked = [Part("QUERY", 0.8, "image")]
     assert "picture" in sentence("en", asked, [Part("CELL", 0.5, "image")], TITLES)
     assert "picture" not in sentence("en", asked, [Part("CELL", -0.5, "image")], TITLES)
+
+
+@pytest.mark.parametrize(
+    ("place", "said"), [(Part("CELL", 0.5, "image"), "picture"), (word("trail", 0.5), "trail")]
+)
+def test_a_detail_below_its_channels_threshold_is_no_reason(place: Part, said: str) -> None:
+    parts = [Part("QUERY", 0.8, place.channel), Part("BEHAVIOUR", 0.8, past_item_id="b")]
+    for threshold, named in ((-0.1, True), (-0.6, False)):
+        baseline = Part("BASELINE", threshold, place.channel)
+        assert (said in sentence("en", [*parts, baseline], [place], TITLES)) is named
+    # The threshold of another channel, or of predicted content, is not its own.
+    for other in (Part("BASELINE", -0.6, "other"), Part("BASELINE", -0.6, place.channel, imputed=True)):
+        assert said in sentence("en", [*parts, other], [place], TITLES)
+
+
+def test_predicted_content_below_its_threshold_is_no_reason() -> None:
+    parts = [Part("QUERY", 0.8, "image"), Part("BEHAVIOUR", 0.8, past_item_id="b")]
+    for threshold, named in ((-0.1, True), (-0.6, False)):
+        baseline = Part("BASELINE", threshold, "image", imputed=True)
+        places = [replace(word("trail", 0.5, imputed=True), channel="image")]
+        assert ("suggests" in sentence("en", [*parts, baseline], places, TITLES)) is named
 
 
 class TestTitles:

@@ -129,7 +129,9 @@ class _PartKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     PART_KIND_NEWNESS: _PartKind.ValueType  # 13
     """The item has no events yet."""
     PART_KIND_NORMALISATION: _PartKind.ValueType  # 14
-    """ln of the interest's weight minus ln Z: what turns log-odds into a log-probability. The same for every item."""
+    """ln of the interest's weight minus ln Z: what turns log-odds into a log-probability. The same for every item of
+    an interest.
+    """
 
 class PartKind(_PartKind, metaclass=_PartKindEnumTypeWrapper):
     """What a part of a score comes from."""
@@ -163,7 +165,9 @@ PART_KIND_POPULARITY: PartKind.ValueType  # 12
 PART_KIND_NEWNESS: PartKind.ValueType  # 13
 """The item has no events yet."""
 PART_KIND_NORMALISATION: PartKind.ValueType  # 14
-"""ln of the interest's weight minus ln Z: what turns log-odds into a log-probability. The same for every item."""
+"""ln of the interest's weight minus ln Z: what turns log-odds into a log-probability. The same for every item of
+an interest.
+"""
 Global___PartKind: typing_extensions.TypeAlias = PartKind
 
 @typing.final
