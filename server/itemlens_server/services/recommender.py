@@ -135,7 +135,7 @@ class Recommender:
             parts, reason = scorer.by_source(item.interest, item.position), ""
             if options.with_reasons:
                 channels = whole_channels(scorer.by_channel(item.interest, item.position), modalities)
-                reason = sentence(language, parts, channels, title)
+                reason = sentence(language, parts, channels, title, item.item_id)
             explained.append(replace(item, parts=tuple(parts) if options.with_parts else (), reason=reason))
         return explained
 

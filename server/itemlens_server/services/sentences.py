@@ -13,6 +13,7 @@ from itemlens_server.fusion.parts import Part
 from itemlens_server.fusion.scoring import NORMALISATION
 from itemlens_server.fusion.terms import TERMS
 from itemlens_server.fusion.terms.channels import BASELINE, CHANNEL, PAST_ITEM, QUERY
+from itemlens_server.fusion.terms.repeat import REPEAT
 
 Language = Literal["en", "zh"]
 
@@ -65,22 +66,27 @@ def check_language(name: str) -> Language:
 
 
 def sentence(
-    lang: Language, sources: Sequence[Part], places: Sequence[Part], title: Callable[[str], str]
+    lang: Language,
+    sources: Sequence[Part],
+    places: Sequence[Part],
+    title: Callable[[str], str],
+    item_id: str = "",
 ) -> str:
-    """The reason, from the parts by source and by place. `title` returns the name of an item, or "".
+    """The reason for the item, from the parts by source and by place. `title` returns the name of an item, or "".
 
     A reason is named if it raises the score, its threshold included, and is worth naming beside the others. An item is
-    named once.
+    named once. What the item itself says, as a past item, is that the user chose it before.
     """
     text = _TEXT[lang]
-    evidence = evidence_by_kind(sources)
+    evidence = evidence_by_kind(sources, item_id)
     for_it = sum(value for value in evidence.values() if value > 0)
     phrases = {kind: own[lang] for term in TERMS for kind, own in term.phrases.items()}
     worth = [kind for kind in phrases if evidence.get(kind, 0.0) > WORTH_NAMING * for_it]
     reasons: list[str] = []
     said: set[str] = set()
     for kind in sorted(worth, key=lambda kind: -evidence[kind]):
-        names = [n for n in _named([p for p in sources if p.kind == kind], title) if n not in said]
+        named = [p for p in sources if p.kind == kind and p.past_item_id != item_id]
+        names = [name for name in _named(named, title) if name not in said]
         if "{}" not in phrases[kind]:
             reasons.append(phrases[kind])
         elif names:
@@ -95,17 +101,21 @@ def sentence(
     return spoken.strip() or text["none"]
 
 
-def evidence_by_kind(sources: Sequence[Part]) -> dict[str, float]:
+def evidence_by_kind(sources: Sequence[Part], item_id: str = "") -> dict[str, float]:
     """What each kind of part adds, its threshold included. The baselines of the channels are dealt to the past items
-    and the query by their shares."""
+    and the query by their shares. What the item itself adds, as a past item, counts as REPEAT."""
     evidence: dict[str, float] = {}
+    content: dict[str, float] = {}
     for p in sources:
-        if p.kind != NORMALISATION:
-            evidence[p.kind] = evidence.get(p.kind, 0.0) + p.value
+        kind = REPEAT if item_id and p.past_item_id == item_id else p.kind
+        if kind != NORMALISATION:
+            evidence[kind] = evidence.get(kind, 0.0) + p.value
+        if p.kind in (PAST_ITEM, QUERY):
+            content[kind] = content.get(kind, 0.0) + p.value
     baseline = evidence.pop(BASELINE, 0.0)
-    content = {kind: evidence[kind] for kind in (PAST_ITEM, QUERY) if evidence.get(kind, 0.0) > 0}
-    for kind, value in content.items():
-        evidence[kind] = value + baseline * value / sum(content.values())
+    positive = {kind: value for kind, value in content.items() if value > 0}
+    for kind, value in positive.items():
+        evidence[kind] += baseline * value / sum(positive.values())
     return evidence
 
 

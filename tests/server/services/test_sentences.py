@@ -107,7 +107,7 @@ def test_an_item_that_is_taken_soon_after_is_told_from_one_that_is_also_taken() 
     assert "soon after" in soon and "also took" not in soon
 
 
-@pytest.mark.parametrize(("kind", "said"), [("REPEAT", "often"), ("POPULARITY", "many"), ("NEWNESS", "new")])
+@pytest.mark.parametrize(("kind", "said"), [("REPEAT", "before"), ("POPULARITY", "many"), ("NEWNESS", "new")])
 def test_what_needs_no_past_item_is_said_without_one(kind: str, said: str) -> None:
     assert said in sentence("en", [Part(kind, 0.8)], [], TITLES)
     assert said not in sentence("en", [Part(kind, -0.8), past("a", 0.1)], [], TITLES)
@@ -120,6 +120,30 @@ def test_an_item_is_named_once_whatever_speaks_for_it() -> None:
         Part("SEQUENCE", 0.7, past_item_id="b"),
     ]
     assert sentence("en", parts, [], TITLES).count("Trail Shoe") == 1
+
+
+def test_an_item_is_no_reason_for_itself() -> None:
+    parts = [
+        past("a", 0.9),
+        Part("ATTRIBUTE", 0.8, past_item_id="a"),
+        Part("ATTRIBUTE", 0.7, past_item_id="b"),
+        Part("REPEAT", 0.3, past_item_id="a"),
+    ]
+    reason = sentence("en", parts, [], TITLES, "a")
+    assert "Trail Shoe" not in reason and "common with “Silk Dress”" in reason
+    assert reason.count("you chose this before") == 1
+
+
+def test_an_item_that_counts_against_itself_is_not_called_chosen_before() -> None:
+    parts = [past("a", 0.4), past("b", 0.8), Part("REPEAT", -0.7, past_item_id="a")]
+    reason = sentence("en", parts, [], TITLES, "a")
+    assert "before" not in reason and "Silk Dress" in reason
+
+
+def test_the_baseline_of_a_channel_belongs_to_the_item_itself_too() -> None:
+    parts = [past("a", 3.0), Part("BASELINE", -2.9, "text"), Part("BEHAVIOUR", 0.9, past_item_id="b")]
+    reason = sentence("en", parts, [], TITLES, "a")
+    assert "before" not in reason and "Silk Dress" in reason  # 3.0 - 2.9 is not worth naming
 
 
 def test_two_items_of_one_name_are_named_once() -> None:

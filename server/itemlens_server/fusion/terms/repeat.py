@@ -33,7 +33,7 @@ class Repeat(Term):
 
     kinds: ClassVar[tuple[str, ...]] = (REPEAT,)
     phrases: ClassVar[Mapping[str, Mapping[str, str]]] = {
-        REPEAT: {"en": "you take this often", "zh": "您常选它"}
+        REPEAT: {"en": "you chose this before", "zh": "您选过它"}
     }
 
     def __init__(self, asking: Asking, source: PastSource) -> None:
