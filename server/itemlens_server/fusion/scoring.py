@@ -20,7 +20,7 @@ from itemlens_server.fusion.parts import ChannelSum, Part, PlacedInput
 from itemlens_server.fusion.query import Asking, Interest
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.snapshot import Snapshot
-from itemlens_server.fusion.terms import TERMS, Term
+from itemlens_server.fusion.terms import TERMS, Channels, Term
 from itemlens_server.fusion.weights import States
 
 NORMALISATION = "NORMALISATION"
@@ -90,6 +90,12 @@ class Scorer:
         return self._with_shift(
             interest, [part for term in self.terms for part in term.by_channel(interest, position, state)]
         )
+
+    def of_channels(self, interest: int, position: int) -> list[Part]:
+        """Return the parts of the channels alone, by channel."""
+        state = int(self.states[position])
+        found = (t.by_channel(interest, position, state) for t in self.terms if isinstance(t, Channels))
+        return [part for parts in found for part in parts]
 
     def by_source(self, interest: int, position: int) -> list[Part]:
         """Return the parts of the score by source of the query."""

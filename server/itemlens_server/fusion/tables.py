@@ -99,10 +99,13 @@ class Tables:
         """Return the part of the tables that explains what the items of some rows add to those of other rows: the
         listed ones, and those of the past that add anything."""
         entries = {name: _entries(table, past, listed) for name, table in self.columns.items()}
-        there = np.unique(np.concatenate([listed, *(rows for rows, _, _ in entries.values())]))
-        n = len(there)
+        kept = np.zeros(len(self.item_ids), np.bool_)
+        for rows in (listed, *(rows for rows, _, _ in entries.values())):
+            kept[rows] = True
+        there, numbers = np.flatnonzero(kept), np.cumsum(kept) - 1
+        shape = (len(there), len(there))
         parts = {
-            name: sparse.csr_matrix((x, (np.searchsorted(there, rows), np.searchsorted(there, of))), (n, n))
+            name: sparse.csr_matrix((x, (numbers[rows], numbers[of])), shape)
             for name, (rows, of, x) in entries.items()
         }
         return replace(

@@ -134,7 +134,7 @@ class Recommender:
         for item in ranked:
             parts, reason = scorer.by_source(item.interest, item.position), ""
             if options.with_reasons:
-                channels = whole_channels(scorer.by_channel(item.interest, item.position), modalities)
+                channels = whole_channels(scorer.of_channels(item.interest, item.position), modalities)
                 reason = sentence(language, parts, channels, title, item.item_id)
             explained.append(replace(item, parts=tuple(parts) if options.with_parts else (), reason=reason))
         return explained

@@ -76,9 +76,9 @@ class PastTerm(Term):
             return []
         shares = self.shares(position)
         total = sum(shares.values())
-        bent = float(self._weights.transform(np.asarray([total]))[0])
+        bent, is_share = float(self._weights.transform(np.asarray([total]))[0]), not self.linear
         parts = [
-            Part(self.kind, weight * bent * share / total, past_item_id=past, is_share=not self.linear)
+            Part(self.kind, weight * bent * share / total, past_item_id=past, is_share=is_share)
             for past, share in shares.items()
         ]
         threshold = -weight * self._weights.neutral
