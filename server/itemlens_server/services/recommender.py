@@ -102,7 +102,7 @@ class Recommender:
         if options.with_probabilities and not scorer.asking.of_choices:
             raise FailedPrecondition(
                 "probabilities are known only where all weights were fitted to choices of users: run `itemlens fit` on "
-                "a collection with events, and ask by a history"
+                "a collection with events, and ask by a history alone, without weights"
             )
         call.check()
         exact = options.exact or bool(options.candidates)

@@ -13,8 +13,12 @@ from itemlens_server.storage.records import Document
 
 LONGEST = 60
 LONGEST_ATTRIBUTE = 120
-# The end of a sentence, but not of an abbreviation such as "Dr." or "St.".
-_SENTENCE_END = re.compile(r"(?<!\b[A-Z])(?<!\b[A-Z][a-z])(?<!\b[A-Z][a-z]{2})[.!?]\s+(?=[A-Z\d“\"(])|。|\n")
+# Abbreviations end no sentence: one to three letters with a capital, such as "Dr." or "St.", and these.
+_SHORT = ("approx", "bros", "capt", "corp", "dept", "feat", "ft", "incl", "no", "prof", "vol", "vs")
+_KNOWN = "".join(rf"(?<!\b(?i:{short}))" for short in _SHORT)
+_SENTENCE_END = re.compile(
+    rf"(?<!\b[A-Z])(?<!\b[A-Z][a-z])(?<!\b[A-Z][a-z]{{2}}){_KNOWN}[.]\s+(?=[A-Z\d“\"(])|[!?]\s+(?=[A-Z\d“\"(])|。|\n"
+)
 
 
 def title_of(document: Document) -> str:

@@ -227,6 +227,12 @@ class TestTitles:
             ("J. R. R. Tolkien: The Hobbit", "J. R. R. Tolkien: The Hobbit"),
             ("Mr. and Mrs. Smith", "Mr. and Mrs. Smith"),
             ("Boots vs. shoes", "Boots vs. shoes"),
+            ("Batman vs. Superman. On DVD.", "Batman vs. Superman"),
+            ("Serum no. 7, approx. 30 ml. New.", "Serum no. 7, approx. 30 ml"),
+            ("Prof. Snape's potion book", "Prof. Snape's potion book"),
+            ("Warner Bros. Studio tour. All day.", "Warner Bros. Studio tour"),
+            ("A red hat! New wool.", "A red hat"),
+            ("Is it Dr! Really", "Is it Dr"),
             ("Version 2.0 of the game", "Version 2.0 of the game"),
         ],
     )
