@@ -161,10 +161,10 @@ class Settings(BaseSettings):
         ge=0,
         description="memory for summed-up histories of the latest users, up to 0.3 MB each; 0: none",
     )
-    weight_view: float = Field(0.2, ge=0, description="weight of a VIEW")
-    weight_click: float = Field(0.5, ge=0, description="weight of a CLICK")
-    weight_cart: float = Field(0.8, ge=0, description="weight of a CART")
-    weight_purchase: float = Field(1.0, ge=0, description="weight of a PURCHASE")
+    weight_view: float = Field(0.2, ge=0, le=1000, description="weight of a VIEW")
+    weight_click: float = Field(0.5, ge=0, le=1000, description="weight of a CLICK")
+    weight_cart: float = Field(0.8, ge=0, le=1000, description="weight of a CART")
+    weight_purchase: float = Field(1.0, ge=0, le=1000, description="weight of a PURCHASE")
     candidates_per_channel: int = Field(
         400,
         gt=0,

@@ -51,6 +51,8 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
         ("max_k: 0", "wrong.yaml, line 1: max_k is '0': it must be a whole number, more than 0"),
         ("space: a\nmax_k: x", "wrong.yaml, line 2: max_k is 'x': it must be a whole number"),
         ("max_wait_seconds: x", "it must be a number"),
+        ("weight_view: .inf", "it must be a number, at least 0, at most 1000"),
+        ("weight_purchase: -1", "it must be a number, at least 0, at most 1000"),
         ("provider: gpu", "it must be one of auto, cpu, cuda"),
         ("low_latency_sessions: 3", "it must be true or false"),
         ("listen: 127.0.0.1", "listen is '127.0.0.1': it has no port; write host:port"),
