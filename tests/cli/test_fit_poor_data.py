@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -97,6 +98,12 @@ POOR = {
     "the same again and again": (items(40), taken(60, 8, 40, own=True)),
     "everybody took everything": (items(20), taken(60, 20, 20)),
     "events of items that are not there": (items(40), taken(60, 6, 4000)[40:]),
+    "all of time": (
+        items(40),
+        [replace(e, time=datetime(1 + 1990 * n % 9999, 1, 1, tzinfo=UTC)) for n, e in enumerate(taken(60, 6, 40))],
+    ),
+    "one basket of everything": (items(240), taken(4, 240, 240, apart=timedelta())),
+    "a user for each event": (items(40), [replace(e, user_id=f"u{n}") for n, e in enumerate(taken(60, 6, 40))]),
     "only texts": ([Item(f"item-{n:04d}", text=f"shoe {n}") for n in range(40)], taken(60, 6, 40)),
     "only pictures": (
         [Item(i.item_id, pictures=i.pictures) for i in sample_items(80) if i.pictures], taken(60, 6, 80)

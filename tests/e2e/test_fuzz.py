@@ -202,7 +202,7 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
             for side in sides for ids in ([], ["a", "b"])
         ],
         "Explain": [
-            *(itemlens_pb2.ExplainRequest(user=side, **explain) for side in sides),  # type: ignore[arg-type]
+            *(itemlens_pb2.ExplainRequest(user=side, exclude_seen=False, **explain) for side in sides),  # type: ignore[arg-type]
             itemlens_pb2.ExplainRequest(recommendation_id=recommendation_id, **explain),  # type: ignore[arg-type]
         ],
         "UpdateCollection": [catalog_pb2.UpdateCollectionRequest(name="fuzz", space=s) for s in ("tiny", "fitted")],

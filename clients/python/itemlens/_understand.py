@@ -251,8 +251,8 @@ def explain(
 
     Args:
         item_ids: ids of the items, at most 100. With a recommendation, they must be in its list.
-        user: a user's id, or a UserSide, which counts as one interest. Its fields can be given as keyword
-            arguments instead.
+        user: a user's id, or a UserSide. Its fields can be given as keyword arguments instead. If it has several
+            interests, the one that scores an item highest explains the item.
         recommendation_id: explain the items as scored in this recommendation, instead of for `user`.
         heat_map: add heat maps of the pictures: "grid" for numbers, "png" for a picture.
         sums: add each channel's matrix of the user side's sources by the item's places.

@@ -120,6 +120,6 @@ def _projection_step(tried: Tried) -> Step:
 
 
 def _prediction_step(p: Prediction) -> Step:
-    brought = f"R@10 {p.hits:.3f} (chance {p.chance:.3f})" if p.tested else "too few items have both"
+    brought = f"R@10 {p.hits:.3f} (chance {p.chance:.3f})" if p.tested else "too few others have both"
     kept = "kept" if p.kept else "left out"
     return Step(f"{p.target} predicted from {p.source}", kept, brought, f"{p.tested} items")
