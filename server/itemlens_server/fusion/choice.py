@@ -25,7 +25,6 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
-L2S = (0.1, 1.0, 10.0, 100.0, 1000.0)
 _CHUNK_ROWS = 32_768
 _ITERATIONS = 100
 _HALVINGS = 30
@@ -215,28 +214,6 @@ def set_nll(sets: ChoiceSets, weights: Floats) -> Floats:
         starts = sets.offsets[numbers] - rows.start
         nll[numbers] = _softmax(sets, numbers, rows, starts, sets.x[rows] @ w)[1]
     return nll
-
-
-def choose_l2(
-    train: ChoiceSets,
-    held_out: ChoiceSets,
-    candidates: Sequence[float] = L2S,
-    *,
-    prior: Floats | None = None,
-    nonnegative: Sequence[bool] | np.ndarray[Any, Any] | None = None,
-) -> tuple[float, dict[float, float]]:
-    """Return the l2 whose fit to `train` has the smallest nll on `held_out`, and the mean nll of each, nats a choice.
-
-    l2 adds to a sum over choices, so the same l2 weighs less in a larger set of choices. Of equal ones, the largest
-    is taken.
-    """
-    total = held_out.choices().sum()
-    nll, start = {}, None
-    for l2 in sorted(candidates, reverse=True):
-        fitted = fit_choices(train, l2, prior=prior, nonnegative=nonnegative, start=start)
-        start = fitted.weights
-        nll[l2] = float(set_nll(held_out, fitted.weights).sum() / total)
-    return min(nll, key=lambda l2: nll[l2]), nll
 
 
 @dataclass(frozen=True)

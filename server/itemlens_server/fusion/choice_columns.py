@@ -15,7 +15,8 @@ from itemlens_server.fusion.choices import Choice
 from itemlens_server.fusion.head import Array, Head
 from itemlens_server.fusion.past import Past
 from itemlens_server.fusion.query import CHANNEL, Asking, Query, ask_with
-from itemlens_server.fusion.rows import Bools, Ints
+from itemlens_server.fusion.rows import Ints
+from itemlens_server.fusion.sampling import draw
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.taken import Taken
 from itemlens_server.fusion.terms import TERMS, PastTerm, Term
@@ -28,9 +29,8 @@ DECAYS = (0.8, 1.0, 0.9, 0.6)
 """Decays that a fit tries for each term over past items."""
 DECAYING = (*(term.kind for term in TERMS if issubclass(term, PastTerm)), CHANNEL)
 """The kinds of terms that have a decay."""
-# Candidates of each choice: the best of each term, and as many drawn at random.
-BEST = 100
-DRAWN = 250
+BEST_OF_TERM = 100
+"""Candidates of each choice that are taken from each term."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,8 @@ def candidate_columns(prober: Prober, choices: Iterable[Choice], seed: int = 0) 
         sure = np.zeros(len(view.labels), bool)
         sure[bound[0].asking.had] = True
         for term in (term for own in bound for term in own.giving):
-            sure[term.candidates(BEST)] = True
-        rows, own_log_q = _drawn(sure, prober.eligible, np.asarray(chosen, np.int64), rng)
+            sure[term.candidates(BEST_OF_TERM)] = True
+        rows, own_log_q = draw(sure, prober.eligible, np.asarray(chosen, np.int64), rng)
         for name, values in columns_at(bound, rows).items():
             parts.setdefault(name, {})[len(sizes)] = values
         states.append(bound[0].asking.states()[rows])
@@ -173,12 +173,3 @@ def _joined(values: Mapping[int, Array], sizes: Sequence[int]) -> Array:
     return np.concatenate(
         [values[n] if n in values else np.zeros(size, np.float32) for n, size in enumerate(sizes)]
     )
-
-
-def _drawn(sure: Bools, eligible: Ints, chosen: Ints, rng: np.random.Generator) -> tuple[Ints, Array]:
-    """Return the positions of certain, drawn and chosen candidates, ascending, and ln q of each."""
-    rest = eligible[~sure[eligible]]
-    drawn = rest if len(rest) <= DRAWN else rng.choice(rest, DRAWN, replace=False)
-    rows = np.unique(np.concatenate([eligible[sure[eligible]], drawn, chosen]))
-    share = len(drawn) / len(rest) if len(rest) else 1.0
-    return rows, np.where(sure[rows], 0.0, np.log(share)).astype(np.float32)

@@ -1,7 +1,6 @@
 """How well systems answer held-out questions, and whether one is better than another.
 
-Every system scores all items of every question. A difference is that of two systems on the same questions, with a 95%
-interval by bootstrap over users (B. Efron, 1979): the questions of a user are not independent.
+Every system scores all items of every question. A difference is that of two systems on the same questions.
 """
 
 from __future__ import annotations
@@ -13,65 +12,9 @@ from typing import Any
 import numpy as np
 
 from itemlens_server.fusion.head import Array
+from itemlens_server.fusion.measures import Interval, hits, nll
 from itemlens_server.fusion.parts import Floats
 from itemlens_server.fusion.rows import Bools, Ints
-
-RESAMPLES = 1000
-TIED = 1e-6
-
-
-def hits(scores: Array, chosen: Ints, k: int) -> float:
-    """Return the share of the chosen items among the first k by scores, float32 [items]. Ties count by expectation."""
-    own = scores[chosen][:, None]
-    above, tied = (scores > own + TIED).sum(1), (np.abs(scores - own) <= TIED).sum(1)
-    return float(np.clip((k - above) / np.maximum(tied, 1), 0.0, 1.0).mean())
-
-
-def nll(scores: Array, chosen: Ints) -> float:
-    """Return the mean -ln P of the chosen items if P is the softmax of the scores, nats."""
-    s = scores.astype(np.float64)
-    largest = s.max()
-    return float(largest + np.log(np.exp(s - largest).sum()) - s[chosen].mean())
-
-
-@dataclass(frozen=True)
-class Interval:
-    """The mean difference of two systems, with a 95% interval."""
-
-    mean: float
-    low: float
-    high: float
-
-    @staticmethod
-    def of(differences: Floats, groups: Ints, seed: int = 0) -> Interval:
-        """Return the interval of differences by question, float64 [questions], NaN where there is none; groups: the
-        user, or the item, of each question."""
-        there = ~np.isnan(differences)
-        if not there.any():
-            return Interval(0.0, 0.0, 0.0)
-        _, group = np.unique(groups[there], return_inverse=True)
-        counts = np.bincount(group).astype(np.float64)
-        sums = np.bincount(group, differences[there])
-        rng = np.random.default_rng(seed)
-        drawn = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), RESAMPLES)
-        means = (drawn @ sums) / (drawn @ counts)
-        low, high = np.quantile(means, (0.025, 0.975))
-        return Interval(float(sums.sum() / counts.sum()), float(low), float(high))
-
-    @property
-    def error(self) -> float:
-        """The standard error."""
-        return (self.high - self.low) / 3.92
-
-    @property
-    def better(self) -> bool:
-        """Whether the whole interval is above 0."""
-        return self.low > 0
-
-    @property
-    def worse(self) -> bool:
-        """Whether the whole interval is below 0."""
-        return self.high < 0
 
 
 @dataclass(frozen=True)

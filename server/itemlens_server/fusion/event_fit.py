@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from itemlens_server.fusion.calibration import calibrate
-from itemlens_server.fusion.choice import Fitted, choose_l2, fit_choices
+from itemlens_server.fusion.choice import Fitted, fit_choices
 from itemlens_server.fusion.choice_columns import DECAYING, DECAYS, CandidateColumns, at
 from itemlens_server.fusion.features import (
     ALL,
@@ -23,6 +23,7 @@ from itemlens_server.fusion.features import (
 )
 from itemlens_server.fusion.parts import Floats
 from itemlens_server.fusion.query import CHANNEL
+from itemlens_server.fusion.regularisation import fit_by_users
 from itemlens_server.fusion.rows import Bools, Ints
 from itemlens_server.fusion.terms.popularity import COLUMNS as POPULARITY_COLUMNS
 from itemlens_server.fusion.terms.popularity import NEWNESS
@@ -41,8 +42,8 @@ TRANSFORMS = (
 )
 SHAPE_CHOICES = 400
 """Choices that are enough for `fit_shape`."""
-L2_CHOICES = 600
-HELD_OUT = 0.2
+JUDGING_USERS = 0.2
+"""Share of the users whose choices judge the fit, and take no part in it."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,14 @@ class EventFit:
 def fit_events(data: CandidateColumns, shape: Shape, held_out: Bools) -> EventFit:
     """Return the weights with the largest likelihood of the choices in `data`, all terms at once.
 
-    shape: the transforms and decays. held_out: the choices by which L2 is chosen, bool [choices].
+    shape: the transforms and decays. held_out: the choices to leave out, bool [choices].
     """
     features = shape.neutral_of(data).features()
     sets = choice_sets(features, data)
     signs = [feature.name.startswith("CHANNEL") for feature in features]
-    some = np.flatnonzero(~held_out)[:: max(1, int((~held_out).sum()) // L2_CHOICES)]
-    l2, _ = choose_l2(sets.take(some), sets.take(held_out), nonnegative=signs)
-    fitted = fit_choices(sets.take(~held_out), l2, nonnegative=signs)
+    fitted = fit_by_users(sets.take(~held_out), data.users[~held_out], signs)
     prior = [f for f in features if f.name in (*POPULARITY_COLUMNS, NEWNESS)]
-    anyone = fit_choices(choice_sets(prior, data).take(~held_out), l2)
+    anyone = fit_choices(choice_sets(prior, data).take(~held_out), fitted.l2)
     return EventFit(
         tuple(features),
         fitted,
@@ -191,5 +190,5 @@ def _fit(shape: Shape, data: CandidateColumns, start: Floats | None) -> Fitted:
 def held_out_choices(users: Ints) -> Bools:
     """Return which choices to hold out, bool [choices]: those of a random fifth of the users, int64 [choices]."""
     different = np.unique(users)
-    chosen = np.random.default_rng(1).permutation(different)[: round(HELD_OUT * len(different))]
+    chosen = np.random.default_rng(1).permutation(different)[: round(JUDGING_USERS * len(different))]
     return np.isin(users, chosen)

@@ -1,4 +1,4 @@
-"""Questions with known answers, made from the items themselves, and how well an answer does.
+"""Questions with known answers, made from the items themselves.
 
 A question is a piece of an item's content: two of its words, a crop of its picture. Of an item with several pictures,
 one picture asks for the rest: that is closer to real questions than a crop, which nearly equals its origin.
@@ -22,7 +22,6 @@ MAX_ITEMS = 10_000
 QUESTIONS = 1000
 MOST_BY_ITEM = 8
 FEW_ITEMS = 300
-TIED = 1e-6
 
 
 @dataclass(frozen=True)
@@ -97,35 +96,6 @@ def trials(
         mine = np.arange(len(asked)) % 2 == half
         made.append(Trial(known, {n: q[mine] for n, q in asking.items()}, asked[mine], numbers))
     return [trial for trial in made if len(trial.targets)]
-
-
-def gains(scores: Array, targets: Ints) -> Floats:
-    """Return 1 / log2(1 + rank) of each row's target column, float64 [rows].
-
-    It is the discounted gain of a list with one right answer (K. Järvelin and J. Kekäläinen, 2002). It distinguishes
-    lists where recall at 10 of a small catalogue is always 1. Ties count by their mean rank.
-    """
-    x = scores[np.arange(len(scores)), targets][:, None]
-    better = (scores > x + TIED).sum(1)
-    tied = (np.abs(scores - x) <= TIED).sum(1)
-    return np.asarray(1.0 / np.log2(1.0 + better + (tied + 1) / 2))
-
-
-def recall(scores: Array, targets: Ints, k: int) -> Floats:
-    """Return the hit rate at k of each row's target column, float64 [rows]. Ties count by expectation."""
-    x = scores[np.arange(len(scores)), targets][:, None]
-    better = (scores > x + TIED).sum(1)
-    tied = (np.abs(scores - x) <= TIED).sum(1)
-    return np.asarray(np.clip((k - better) / tied, 0.0, 1.0))
-
-
-def paired_difference(a: Floats, b: Floats, groups: Ints) -> tuple[float, float]:
-    """Return the mean of a - b and its standard error. Questions of one group, such as an item, are not independent:
-    the error is that of the groups' means."""
-    _, group = np.unique(groups, return_inverse=True)
-    means = np.bincount(group, a - b) / np.bincount(group)
-    error = float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else np.inf
-    return float(means.mean()), error
 
 
 def asked_items(made: Sequence[Trial]) -> Ints:

@@ -9,7 +9,7 @@ import numpy as np
 
 from itemlens_server.fusion.channel_data import Bools, Ints
 from itemlens_server.fusion.head import Array, HeadChannel, unit
-from itemlens_server.fusion.held_out import recall
+from itemlens_server.fusion.measures import recall
 
 RIDGE = 3e-4
 MINIMUM_PAIRS = 200

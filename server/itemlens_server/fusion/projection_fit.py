@@ -15,7 +15,8 @@ import numpy as np
 from itemlens_server.fusion.channel_data import ChannelData
 from itemlens_server.fusion.choice import ChoiceSets, fit_choices
 from itemlens_server.fusion.head import Array, HeadChannel
-from itemlens_server.fusion.held_out import Floats, Trial, asked_items, gains, paired_difference
+from itemlens_server.fusion.held_out import Floats, Trial, asked_items
+from itemlens_server.fusion.measures import Interval, gains
 from itemlens_server.fusion.projection import MAX_DIMENSION, Directions, Recipe, equal_widths
 from itemlens_server.fusion.sampling import sample_candidates
 
@@ -71,9 +72,9 @@ def _recipe(
     def better(recipe: Recipe) -> bool:
         nonlocal best, reference
         gained = _alone(trials, directions.channel(recipe, width))
-        difference, error = paired_difference(gained, reference, groups)
-        taken = difference > max(CLEAR * error, WORTH)
-        tried.append(Tried(name, str(recipe), difference, error, taken))
+        gain = Interval.of(gained - reference, groups)
+        taken = gain.mean > max(CLEAR * gain.error, WORTH)
+        tried.append(Tried(name, str(recipe), gain.mean, gain.error, taken))
         if taken:
             best, reference = recipe, gained
         return taken
@@ -122,10 +123,10 @@ def _widths(
         if not values:
             return widths
         top = max(range(len(moves)), key=lambda n: float(values[n].mean()))
-        difference, error = paired_difference(values[top], best, groups)
+        gain = Interval.of(values[top] - best, groups)
         what = " + ".join(f"{name} {width}" for name, width in moves[top].items())
-        tried.append(Tried("", what, difference, error, difference > 0))
-        if difference <= 0:
+        tried.append(Tried("", what, gain.mean, gain.error, gain.mean > 0))
+        if gain.mean <= 0:
             return widths
         widths, best = moves[top], values[top]
 

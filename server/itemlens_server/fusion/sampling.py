@@ -1,4 +1,4 @@
-"""A sample of the candidates of each question, with the probability that each was drawn."""
+"""The candidates of a choice: those that matter for certain, and a sample of the others, with its probability."""
 
 from __future__ import annotations
 
@@ -7,12 +7,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itemlens_server.fusion.channel_data import Ints
+from itemlens_server.fusion.channel_data import Bools, Ints
 from itemlens_server.fusion.choice import ChoiceSets
 from itemlens_server.fusion.head import Array
 
-BEST = 50
-RANDOM = 250
+DRAWN = 250
+"""Candidates of a choice that are drawn at random."""
+BEST_OF_RANKING = 50
+"""Candidates of a search that are taken from each way to rank the items."""
+
+
+def draw(sure: Bools, eligible: Ints, chosen: Ints, rng: np.random.Generator) -> tuple[Ints, Array]:
+    """Return the candidates of a choice, ascending, and ln q of each, the probability of being one of them.
+
+    sure: the certain ones, bool [items]. eligible: the items to choose among. chosen: always there. DRAWN of the others
+    are drawn, all with the same probability.
+    """
+    rest = eligible[~sure[eligible]]
+    drawn = rest if len(rest) <= DRAWN else rng.choice(rest, DRAWN, replace=False)
+    items = np.unique(np.concatenate([eligible[sure[eligible]], drawn, chosen]))
+    share = len(drawn) / len(rest) if len(rest) else 1.0
+    return items, np.where(sure[items], 0.0, np.log(share)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -38,30 +53,27 @@ class Sample:
 def sample_candidates(scores: Sequence[Array], targets: Ints, seed: int = 0) -> Sample:
     """Sample the items that each question is a choice among.
 
-    scores: matrices [questions, items], each a way to rank the items; the BEST of each are taken for certain. They
+    scores: matrices [questions, items], each a way to rank the items; the best of each are taken for certain. They
     carry nearly all of the sum over the items: a score of 40 nats per unit of cosine leaves little for the others.
-    targets: the right answers, always taken. RANDOM of the remaining items are drawn.
+    targets: the right answers.
     """
     rng = np.random.default_rng(seed)
-    n = scores[0].shape[1]
-    items, lengths, log_q = [], [], []
-    for question, target in enumerate(targets.tolist()):
-        certain = np.zeros(n, bool)
+    everything = np.arange(scores[0].shape[1])
+    items, log_q = [], []
+    for question, target in enumerate(targets):
+        sure = np.zeros(len(everything), bool)
         for matrix in scores:
-            certain[_best(matrix[question])] = True
-        q = np.where(certain, 1.0, min(1.0, RANDOM / max(n - int(certain.sum()), 1)))
-        drawn = rng.random(n) < q
-        drawn[target] = True
-        items.append(np.flatnonzero(drawn))
-        lengths.append(len(items[-1]))
-        log_q.append(np.log(q[items[-1]]))
-    rows = np.concatenate(items)
+            sure[_best(matrix[question])] = True
+        own, own_log_q = draw(sure, everything, np.asarray([target]), rng)
+        items.append(own)
+        log_q.append(own_log_q)
+    rows, lengths = np.concatenate(items), [len(own) for own in items]
     chosen = (rows == np.repeat(targets, lengths)).astype(np.float32)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Sample(rows, offsets, chosen, np.concatenate(log_q).astype(np.float32))
+    return Sample(rows, offsets, chosen, np.concatenate(log_q))
 
 
 def _best(scores: Array) -> Ints:
-    if len(scores) <= BEST:
+    if len(scores) <= BEST_OF_RANKING:
         return np.arange(len(scores))
-    return np.asarray(np.argpartition(-scores, BEST)[:BEST])
+    return np.asarray(np.argpartition(-scores, BEST_OF_RANKING)[:BEST_OF_RANKING])

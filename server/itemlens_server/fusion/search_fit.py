@@ -22,9 +22,10 @@ from itertools import combinations
 import numpy as np
 
 from itemlens_server.fusion.channel_data import Bools, Ints, item_units
-from itemlens_server.fusion.choice import ChoiceSets, choose_l2, fit_choices
+from itemlens_server.fusion.choice import ChoiceSets, fit_choices
 from itemlens_server.fusion.head import Array, HeadChannel, unit
 from itemlens_server.fusion.held_out import Floats, Trial
+from itemlens_server.fusion.regularisation import choose_l2
 from itemlens_server.fusion.sampling import sample_candidates
 from itemlens_server.fusion.weights import ChannelWeights, search_question
 
@@ -236,8 +237,8 @@ def _weights(
     kept_back = asked.targets % SLICE == 0
     l2 = max(L2S)
     if len(np.unique(asked.targets[kept_back])) >= MINIMUM_KEPT_BACK and not kept_back.all():
-        train, held_out = sets.take(~kept_back), sets.take(kept_back)
-        l2, _ = choose_l2(train, held_out, L2S, prior=prior, nonnegative=nonnegative)
+        apart = (sets.take(~kept_back), sets.take(kept_back))
+        l2, _ = choose_l2([apart], L2S, prior=prior, nonnegative=nonnegative)
     fitted = fit_choices(sets, l2, prior=prior, nonnegative=nonnegative)
     channels, errors = {}, {}
     for n, name in enumerate(mix):

@@ -7,19 +7,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from itemlens_server.fusion.choice import Fitted, choose_l2, fit_choices
+from itemlens_server.fusion.choice import Fitted
 from itemlens_server.fusion.choice_columns import CandidateColumns, at
 from itemlens_server.fusion.choices import Choice, HeldOut
 from itemlens_server.fusion.event_fit import BENT, EventFit, weights_of
 from itemlens_server.fusion.features import COLD, NEW, Feature, choice_sets, design, mean_of
 from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.past import Past
+from itemlens_server.fusion.regularisation import fit_by_users
 from itemlens_server.fusion.rows import Bools
 from itemlens_server.fusion.weights import QuestionWeights, State
 
 MOST_PAIRS = 1000
 NEVER = np.float32(50)
-DECAY = 1.0
+LIKED_DECAY = 1.0
 """Liked items have no order. The columns of pairs are those of this decay."""
 
 
@@ -61,8 +62,7 @@ def fit_similar(data: CandidateColumns, events: EventFit, held_out: Bools) -> Si
     given = np.where(data.states == State.HAD, NEVER, np.float32(0))
     sets = replace(sets, log_q=data.log_q - prior + given)
     signs = [feature.name.startswith("CHANNEL") for feature in features]
-    l2, _ = choose_l2(sets.take(~held_out), sets.take(held_out), nonnegative=signs)
-    fitted = fit_choices(sets.take(~held_out), l2, nonnegative=signs)
+    fitted = fit_by_users(sets.take(~held_out), data.users[~held_out], signs)
     weights = weights_of(features, fitted.weights.tolist(), {}, len(data))
     return SimilarFit(tuple(features), fitted, also_had(weights))
 
@@ -77,8 +77,8 @@ def similar_features(features: Iterable[Feature]) -> list[Feature]:
         cold = f.states == COLD
         states = COLD if cold else (State.NEW, State.HAD) if kind == "CHANNEL" else NEW
         name = f.source.rpartition("@")[0]
-        less = f.less and at(f.less.rpartition("@")[0], DECAY)
-        kept.setdefault((f.name, cold), replace(f, source=at(name, DECAY), states=states, less=less))
+        less = f.less and at(f.less.rpartition("@")[0], LIKED_DECAY)
+        kept.setdefault((f.name, cold), replace(f, source=at(name, LIKED_DECAY), states=states, less=less))
     return list(kept.values())
 
 

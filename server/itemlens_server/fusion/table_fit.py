@@ -13,7 +13,7 @@ from itemlens_server.fusion.choice import ChoiceSets, fit_choices, set_nll
 from itemlens_server.fusion.choices import Choice
 from itemlens_server.fusion.event_log import EventLog
 from itemlens_server.fusion.head import Array
-from itemlens_server.fusion.held_out import gains
+from itemlens_server.fusion.measures import gains
 from itemlens_server.fusion.tables import SECONDS_PER_DAY
 from itemlens_server.fusion.weights import TableRules
 

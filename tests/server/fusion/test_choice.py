@@ -5,22 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from itemlens_server.fusion.choice import ChoiceSets, Floats, choose_l2, fit_choices, set_nll
-
-WEIGHTS = np.array([1.5, -0.8, 0.02, 0.0])
-UNITS = np.array([1.0, 1.0, 50.0, 1.0], np.float32)
-"""The third column has another unit than the others."""
-
-
-def simulated(sets: int, candidates: int, seed: int = 0, weights: Floats = WEIGHTS) -> ChoiceSets:
-    """Choices of one among all candidates by `weights`."""
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((sets, candidates, len(weights)), np.float32) * UNITS[: len(weights)]
-    best = (x @ weights + rng.gumbel(size=(sets, candidates))).argmax(1)
-    chosen = np.zeros((sets, candidates), np.float32)
-    chosen[np.arange(sets), best] = 1.0
-    offsets = np.arange(sets + 1, dtype=np.int64) * candidates
-    return ChoiceSets(x.reshape(-1, len(weights)), offsets, chosen.ravel())
+from itemlens_server.fusion.choice import ChoiceSets, Floats, fit_choices, set_nll
+from support.simulated_choices import WEIGHTS, simulated
 
 
 def sampled(whole: ChoiceSets, probabilities: np.ndarray, seed: int = 1) -> ChoiceSets:
@@ -143,19 +129,6 @@ def test_a_weight_that_may_not_be_negative_stays_at_0() -> None:
 
 def test_the_same_data_give_the_same_bits() -> None:
     assert np.array_equal(fit_choices(simulated(300, 50)).weights, fit_choices(simulated(300, 50)).weights)
-
-
-def test_few_choices_among_many_useless_columns_need_a_larger_l2() -> None:
-    rng = np.random.default_rng(3)
-
-    def noisy(seed: int) -> ChoiceSets:
-        sets = simulated(60, 20, seed, WEIGHTS[:2])
-        noise = rng.standard_normal((len(sets.x), 40), np.float32)
-        return ChoiceSets(np.hstack([sets.x, noise]), sets.offsets, sets.chosen)
-
-    l2, nll = choose_l2(noisy(1), noisy(2), (1e-3, 1.0, 10.0, 1e5))
-    assert l2 in (1.0, 10.0)
-    assert nll[l2] < nll[1e-3] and nll[l2] < nll[1e5]
 
 
 def test_part_of_the_sets() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from itemlens_server.fusion import choice_columns
+from itemlens_server.fusion import choice_columns, sampling
 from itemlens_server.fusion.choice_columns import DECAYS, Prober, at, candidate_columns, columns_at
 from itemlens_server.fusion.choices import Choice
 from itemlens_server.fusion.past import Past
@@ -54,8 +54,8 @@ class TestCandidates:
     def test_are_what_the_user_had_the_best_of_each_term_the_chosen_ones_and_a_sample(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(choice_columns, "BEST", 3)
-        monkeypatch.setattr(choice_columns, "DRAWN", 10)
+        monkeypatch.setattr(choice_columns, "BEST_OF_TERM", 3)
+        monkeypatch.setattr(sampling, "DRAWN", 10)
         prober, own = Prober(world.snapshot), past("i5", "i6", "gone")
         data = candidate_columns(prober, [Choice(1, own, ("i9",))])
         sure = {world.position(i) for i in ("i5", "i6")}
@@ -100,8 +100,8 @@ class TestCandidates:
             )
 
     def test_the_same_seed_draws_the_same(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(choice_columns, "BEST", 1)
-        monkeypatch.setattr(choice_columns, "DRAWN", 5)
+        monkeypatch.setattr(choice_columns, "BEST_OF_TERM", 1)
+        monkeypatch.setattr(sampling, "DRAWN", 5)
         choices = [Choice(1, past("i5"), ("i9",))]
         one, two = (candidate_columns(Prober(world.snapshot), choices) for _ in range(2))
         np.testing.assert_array_equal(one.columns["POPULARITY.all"], two.columns["POPULARITY.all"])

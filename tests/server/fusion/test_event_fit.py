@@ -71,6 +71,17 @@ def test_choices_of_a_fifth_of_the_users_are_held_out() -> None:
     assert held_out.tolist() == held_out_choices(users).tolist()
 
 
+def test_choices_that_judge_the_fit_take_no_part_in_it() -> None:
+    data, shape, fit = fitted()
+    held_out = held_out_choices(data.users)
+    rows = np.repeat(held_out, np.diff(data.offsets))
+    chosen = data.chosen.copy()
+    chosen[rows] = np.random.default_rng(0).permutation(chosen[rows])
+    other = fit_events(replace(data, chosen=chosen), shape, held_out)
+    assert np.array_equal(other.fitted.weights, fit.fitted.weights)
+    assert other.anyone == fit.anyone
+
+
 def test_a_past_without_known_items_is_a_choice_too() -> None:
     snapshot, choices, _ = choosing.asked(choosing.log())
     strange = replace(choices[0], past=Past.equal(["gone"]))

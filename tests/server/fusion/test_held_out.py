@@ -8,7 +8,7 @@ import pytest
 from itemlens_server.fusion import held_out
 from itemlens_server.fusion.channel_data import ChannelData, item_units
 from itemlens_server.fusion.head import HeadChannel
-from itemlens_server.fusion.held_out import draw_targets, gains, paired_difference, recall, trials
+from itemlens_server.fusion.held_out import draw_targets, trials
 
 RAW = HeadChannel("image", np.zeros(3, np.float32))
 
@@ -90,19 +90,3 @@ class TestTargets:
     def test_only_eligible_items_are_asked_for(self) -> None:
         eligible = np.arange(900) % 2 == 1
         assert (draw_targets(eligible, seed=1) % 2 == 1).all()
-
-
-def test_gain_falls_with_the_rank_and_ties_count_by_their_mean_rank() -> None:
-    scores = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [1.0, 1.0, 1.0]], np.float32)
-    np.testing.assert_allclose(gains(scores, np.zeros(3, np.int64)), [1.0, 0.5, 1 / np.log2(3)])
-
-
-def test_recall_counts_ties_by_expectation() -> None:
-    scores = np.array([[3.0, 2.0, 1.0, 0.0], [1.0, 2.0, 3.0, 0.0], [1.0, 1.0, 1.0, 2.0]], np.float32)
-    np.testing.assert_allclose(recall(scores, np.zeros(3, np.int64), 2), [1.0, 0.0, 1 / 3])
-
-
-def test_questions_of_one_item_count_as_one_observation() -> None:
-    a, b = np.array([1.0, 1.0, 1.0, 0.0]), np.zeros(4)
-    assert paired_difference(a, b, np.array([5, 5, 5, 7])) == pytest.approx((0.5, 0.5))
-    assert paired_difference(a, b, np.zeros(4, np.int64))[1] == np.inf

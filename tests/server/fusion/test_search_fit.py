@@ -10,8 +10,9 @@ import pytest
 
 from itemlens_server.fusion.channel_data import ChannelData, item_units
 from itemlens_server.fusion.head import Array, HeadChannel, unit
-from itemlens_server.fusion.held_out import Trial, recall, trials
+from itemlens_server.fusion.held_out import Trial, trials
 from itemlens_server.fusion.imputation import with_predictors
+from itemlens_server.fusion.measures import recall
 from itemlens_server.fusion.search_fit import SearchFit, fit_search, mixes
 from itemlens_server.fusion.weights import ChannelWeights
 

@@ -11,7 +11,7 @@ from itemlens_server.fusion.choice_columns import Prober, candidate_columns
 from itemlens_server.fusion.choices import HeldOut
 from itemlens_server.fusion.event_fit import fit_events, fit_shape, held_out_choices
 from itemlens_server.fusion.event_log import EventLog
-from itemlens_server.fusion.similar_fit import DECAY, SimilarFit, fit_similar, pairs
+from itemlens_server.fusion.similar_fit import LIKED_DECAY, SimilarFit, fit_similar, pairs
 from support import choosing
 
 
@@ -23,7 +23,7 @@ def fitted() -> SimilarFit:
     data = candidate_columns(Prober(snapshot, {k: (d,) for k, d in shape.decays.items()}), choices)
     events = fit_events(data, shape, held_out)
     found = pairs(held)
-    prober = Prober(snapshot, dict.fromkeys(shape.decays, (DECAY,)))
+    prober = Prober(snapshot, dict.fromkeys(shape.decays, (LIKED_DECAY,)))
     apart = held_out_choices(np.asarray([p.user for p in found]))
     return fit_similar(candidate_columns(prober, found), events, apart)
 

@@ -22,7 +22,7 @@ from itemlens_server.fusion.event_fit import (
 from itemlens_server.fusion.event_log import EventLog
 from itemlens_server.fusion.head import Head
 from itemlens_server.fusion.rows import Bools
-from itemlens_server.fusion.similar_fit import DECAY, fit_similar, pairs
+from itemlens_server.fusion.similar_fit import LIKED_DECAY, fit_similar, pairs
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.table_fit import fit_rules
 from itemlens_server.fusion.tables import Tables
@@ -130,7 +130,7 @@ def _with_similar(
         made.steps.append(step)
         return made
     progress("weights of similar")
-    prober = Prober(asked.snapshot, dict.fromkeys(asked.shape.decays, (DECAY,)))
+    prober = Prober(asked.snapshot, dict.fromkeys(asked.shape.decays, (LIKED_DECAY,)))
     fit = fit_similar(candidate_columns(prober, found), asked.fit, held_out)
     answers = compare_similar(data, asked, found, held_out, fit.weights, head, now)
     judged = verdict(answers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -31,7 +32,8 @@ class Step:
 class Figure:
     """How one system answered the held-out questions of one kind.
 
-    difference: how much better the fitted weights are, with its 95% interval; None for themselves. For nll, in nats.
+    difference: how much better the fitted weights are, with its 95% interval; None for themselves, and where all
+    questions are of one user or item. For nll, in nats.
     """
 
     question: str
@@ -102,7 +104,8 @@ def figures(answers: Answers) -> list[Figure]:
             if value is None:
                 continue
             d = answers.difference(NEW, system, measure) if system != NEW else None
-            mean, low, high = (d.mean, d.low, d.high) if d else (None, None, None)
+            known = d is not None and math.isfinite(d.error)
+            mean, low, high = (d.mean, d.low, d.high) if d and known else (None, None, None)
             count = answers.count(system, measure)
             found.append(Figure(answers.question, system, measure, value, mean, low, high, count))
     return found

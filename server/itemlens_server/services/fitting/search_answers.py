@@ -10,7 +10,8 @@ import numpy as np
 from itemlens_server.fusion.comparison import Answers, Collected
 from itemlens_server.fusion.fused import fused
 from itemlens_server.fusion.head import Array, Head, HeadChannel, unit
-from itemlens_server.fusion.held_out import Trial, recall
+from itemlens_server.fusion.held_out import Trial
+from itemlens_server.fusion.measures import recall
 from itemlens_server.fusion.search_fit import mixes
 from itemlens_server.fusion.weights import QuestionWeights, search_question
 from itemlens_server.services.fitting.questions import Questions
