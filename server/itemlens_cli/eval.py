@@ -13,15 +13,15 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from itemlens import Client, Item
     from itemlens_bench.quality.grocery import Grocery
     from itemlens_bench.quality.rows import ReportRow
     from itemlens_datasets.mapping import Dataset
 
-# The val photos of grocery are the queries of the measurement, not part of the catalogue.
-_VAL_PHOTOS: dict[str, Any] = {
+# Photos of grocery as queries, which are not part of the catalogue.
+_PHOTOS: dict[str, Any] = {
     "items": {
         "file": "photos.jsonl",
-        "where": {"split": "val"},
         "id": "{photo_id}",
         "pictures": {"image": {"path": "{image}"}},
         "attributes": {"product": "item_id"},
@@ -40,12 +40,18 @@ class DataSet(StrEnum):
     BEAUTY = "Beauty"
     TOYS = "Toys_and_Games"
     LASTFM = "LastFM"
+    RESAMPLES = "resamples"
 
 
 def evaluate(
     dataset: Annotated[DataSet, typer.Argument(help="what to measure on")],
     data: Annotated[
-        Path, typer.Option(help="the folder of the data set's files", exists=True, file_okay=False)
+        Path,
+        typer.Option(
+            help="the folder of the data set's files; for resamples the one with grocery and fashion",
+            exists=True,
+            file_okay=False,
+        ),
     ],
     target: Annotated[str, typer.Option(help="the running server")] = "localhost:50051",
     models: Annotated[Path, typer.Option(help="the server's model repository, for the fit")] = Path("models"),
@@ -80,7 +86,7 @@ def evaluate(
     with connected(target, timeout=600) as client:
         asking = Asking(client, console)
         rows = measure(asking, fit=None if skip_fit else fit_one, seed=seed, queries=queries)
-        space = client.get_collection(dataset.value.lower()).space_id
+        space = _space(client, dataset)
     report = Report(dataset.value, seed, processor(), space, tuple(rows))
     console.print(report.table())
     if json_file is not None:
@@ -92,16 +98,30 @@ def evaluate(
     raise typer.Exit(1 if missed else 0)
 
 
+def _space(client: Client, dataset: DataSet) -> str:
+    """The space of the figures. Resamples are fitted one by one, from the server's default space."""
+    if dataset is DataSet.RESAMPLES:
+        return f"{client.space().space_id}, fitted to each"
+    return client.get_collection(dataset.value.lower()).space_id
+
+
 def _measure(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]:
     """The function that measures all rows of a data set. Reads the data set's files."""
-    from itemlens_bench.quality import fashion, grocery
+    from itemlens_bench.quality import fashion, grocery, resamples
 
     match dataset:
         case DataSet.GROCERY:
             return partial(grocery.measure, data=read_grocery(folder))
         case DataSet.FASHION:
+            return partial(fashion.measure, data=fashion.Fashion(_read_fashion(folder)))
+        case DataSet.RESAMPLES:
+            data = read_grocery(folder / "grocery")
+            photos = _photos(folder / "grocery")
             return partial(
-                fashion.measure, data=fashion.Fashion(list(_mapping("fashion").read_items(folder)))
+                resamples.measure,
+                products=data.items,
+                photos=photos,
+                fashion=_read_fashion(folder / "fashion"),
             )
         case _:
             return _behaviour(dataset, folder)
@@ -129,13 +149,24 @@ def _behaviour(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]
 def read_grocery(folder: Path) -> Grocery:
     """Grocery from its files."""
     from itemlens_bench.quality.grocery import Grocery
-    from itemlens_datasets.mapping import Dataset
 
     return Grocery(
         list(_mapping("grocery").read_items(folder)),
         list(_mapping("grocery-photos").read_items(folder)),
-        list(Dataset.model_validate(_VAL_PHOTOS).read_items(folder)),
+        _photos(folder, {"split": "val"}),
     )
+
+
+def _photos(folder: Path, where: dict[str, str] | None = None) -> list[Item]:
+    """Photos of grocery as items of their own; `product` names what each shows."""
+    from itemlens_datasets.mapping import Dataset
+
+    items = {**_PHOTOS["items"], "where": where or {}}
+    return list(Dataset.model_validate({"items": items}).read_items(folder))
+
+
+def _read_fashion(folder: Path) -> list[Item]:
+    return list(_mapping("fashion").read_items(folder))
 
 
 def _mapping(name: str) -> Dataset:

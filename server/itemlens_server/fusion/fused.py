@@ -14,7 +14,12 @@ def fused(head: Head, data: Mapping[str, ChannelData], items: int) -> Array:
     """Return h, float32 [items, dimension]. A channel that is not in `data` is absent, and imputed where it can be."""
     none = ChannelData(np.zeros((0, 0), np.float32), np.zeros(0, np.int64))
     given = {c.name: data.get(c.name, none) for c in head.channels}
-    units = {c.name: _units(c, given[c.name], items) for c in head.channels}
+    return joined(head, {c.name: _units(c, given[c.name], items) for c in head.channels}, items)
+
+
+def joined(head: Head, units: Mapping[str, tuple[Array, Bools]], items: int) -> Array:
+    """Return h, float32 [items, dimension], from e_c of each item by channel, zeros if it has none, and which items
+    have it."""
     h = np.zeros((items, head.dimension), np.float32)
     for channel in head.channels:
         block, (e, has) = head.block(channel.name), units[channel.name]

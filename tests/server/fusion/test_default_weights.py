@@ -1,8 +1,6 @@
-"""Weights without events: nats by the spread of cosines, and a balance of items with and without a channel."""
+"""Weights without events: nats by the spread of cosines."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,41 +9,13 @@ from itemlens_server.fusion.default_weights import (
     DISLIKE_DEVIATIONS,
     DISLIKE_NATS,
     PAST_NATS,
-    balanced,
     default_questions,
     restated,
     search_priors,
     spreads,
 )
-from itemlens_server.fusion.head import Array, HeadChannel, unit
-from itemlens_server.fusion.imputation import predictor
 from itemlens_server.fusion.weights import DISLIKE, NEXT, SIMILAR, ColumnWeights, QuestionWeights
-
-ITEMS, TYPES, WIDTH = 1200, 40, 24
-Blocks = dict[str, tuple[Array, np.ndarray]]
-
-
-def blocks(lack: float = 0.0) -> Blocks:
-    """Texts and pictures of items of 40 types, partly the same for both; a share lacks the picture."""
-    rng = np.random.default_rng(0)
-    kinds = rng.integers(TYPES, size=ITEMS)
-    centres, own = rng.normal(size=(2, TYPES, WIDTH)), rng.normal(size=(ITEMS, WIDTH))
-    has = rng.random(ITEMS) >= lack
-    made = {}
-    for n, name in enumerate(("text", "image")):
-        e = unit((centres[n][kinds] + 0.7 * own + 0.7 * rng.normal(size=own.shape)).astype(np.float32))
-        there = has if name == "image" else np.ones(ITEMS, bool)
-        made[name] = (e * there[:, None], there)
-    return made
-
-
-def channels(of: Blocks, predict: bool) -> dict[str, HeadChannel]:
-    made = {name: HeadChannel(name, np.zeros(WIDTH, np.float32)) for name in of}
-    if predict:
-        both = of["text"][1] & of["image"][1]
-        w = predictor(of["text"][0][both], of["image"][0][both])
-        made["image"] = replace(made["image"], predictors={"text": w}, imputed_scale=0.7)
-    return made
+from support.two_channels import ITEMS, blocks, channels
 
 
 def test_evidence_is_0_on_average_and_so_many_nats_a_deviation() -> None:
@@ -75,27 +45,6 @@ def test_a_picture_says_more_than_words() -> None:
     assert priors["image"].weight > priors["text"].weight > 0
 
 
-@pytest.mark.parametrize("predict", [True, False])
-def test_items_without_a_picture_get_their_share_of_the_places(predict: bool) -> None:
-    found = blocks(lack=0.5)
-    made = channels(found, predict)
-    weights = default_questions(made, found, spreads(made, found))[NEXT].channels
-    (text, _), (image, has) = found["text"], found["image"]
-    guess = unit(text @ made["image"].predictors["text"]) if predict else np.zeros_like(text)
-    rng, shares = np.random.default_rng(1), []
-    for _ in range(300):
-        near = np.argsort(-(text @ text[rng.integers(ITEMS)]))[:25]
-        past = rng.permutation(near)[:6]
-        words, shown = unit(text[past].sum(0)), unit(image[past].sum(0))
-        w, v = weights["text"], weights["image"]
-        own = v.weight * (image @ shown - v.threshold)
-        imputed = v.weight * (0.7 * guess @ shown - v.imputed_threshold) if predict else 0.0
-        scores = w.weight * (text @ words) + np.where(has, own, imputed)
-        scores[past] = -np.inf
-        shares.append((~has[np.argsort(-scores)[:2]]).mean())
-    assert 0.38 < np.mean(shares) < 0.62
-
-
 @pytest.mark.parametrize("kind", ["one item", "equal items", "few items", "one channel"])
 def test_degenerate_catalogues_have_finite_weights(kind: str) -> None:
     full = blocks()
@@ -123,10 +72,3 @@ def test_similar_is_next_without_repeats_and_the_prior() -> None:
     assert similar.columns == {"BEHAVIOUR": ColumnWeights(new=2.0, had=2.0)}
     assert similar.decay("BEHAVIOUR") == 1.0
     assert SIMILAR in default_questions({}, {}, {})
-
-
-def test_the_balance_is_the_same_each_time() -> None:
-    found = blocks(lack=0.5)
-    made = channels(found, True)
-    weights = {name: s.weights(PAST_NATS) for name, s in spreads(made, found).items()}
-    assert balanced("image", made, found, weights) == balanced("image", made, found, weights)

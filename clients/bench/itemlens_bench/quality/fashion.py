@@ -1,9 +1,9 @@
 """Fashion: 30,706 products with a title and a small picture.
 
-The collection `fashion` holds all of it. In `fashion-half` a random half of the items have no picture; it is the
-collection that is fitted, so the fit never saw those pictures. `fashion-titles` holds 3,000 items of that half with
-their title alone. A query is two random words of an item's title, its picture cropped, mirrored and dimmed, or both.
-37% of the items share their title with another item, so hits count ties by expectation.
+The collection `fashion` holds all of it. In `fashion-half` a random half of the items have no picture.
+`fashion-titles` holds 3,000 items of that half with their title alone. First `fashion` is fitted to itself; then
+`fashion-half` is, and the other two move to its space, whose fit never saw the pictures of that half. A query is two
+random words of an item's title, its picture cropped, mirrored and dimmed, or both.
 """
 
 from __future__ import annotations
@@ -12,28 +12,21 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from itemlens import Item, UserSide
 
-from . import histories, lists, sums
-from .ask import Asking, Question, find, similar
+from . import histories, lists, one_type, sums
+from .ask import Asking, Question, find
 from .collections import Fit, ensure, fit_and_move
-from .queries import draw, picture_of, spoilt, text_of, two_words
-from .rows import Floats, ReportRow, mean
+from .queries import draw, picture_of, spoilt
+from .rows import ReportRow, mean
+from .searches import K, RawHits, RawVectors, Searches, compared
 
 ALL, HALF, TITLES = "fashion", "fashion-half", "fashion-titles"
 TITLE_ITEMS = 3000
 COMPARED = 50
-K = 10
-PICTURE_WEIGHTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
-"""Weights of the raw picture cosine relative to the raw text cosine, tried for the yardstick."""
-TUNING_QUERIES = 500
-
-Vectors: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -57,27 +50,24 @@ class Fashion:
         return [_bare(item) for item in hidden[:TITLE_ITEMS]]
 
 
-@dataclass(frozen=True)
-class Asked:
-    """Queries for the same targets by words, by picture and by both."""
-
-    targets: list[str]
-    words: list[Question]
-    picture: list[Question]
-    both: list[Question]
-
-
 def measure(asking: Asking, *, data: Fashion, fit: Fit | None, seed: int, queries: int) -> list[ReportRow]:
     """All rows of fashion. Recall and explanations are measured with a third of `queries`."""
     titles = data.titles()
     ensure(asking, HALF, data.half())
     ensure(asking, ALL, data.items)
     ensure(asking, TITLES, titles)
+    asked = Searches.of(data.items, seed, queries)
+    raw = RawVectors.of(asking, data.items)
+    found = RawHits.of(asking, asked, raw)
+    rows = []
+    if fit is not None:
+        fit_and_move(asking, ALL, (), fit)
+        rows += compared(f"{ALL}, fitted to itself", asked.ask(asking, ALL), found, seed)
+        rows += one_type.rows(asking, data.items, raw, ALL, seed, queries // 10)
     fit_and_move(asking, HALF, (ALL, TITLES), fit)
-    asked = ask_for(data.items, seed, queries)
     pasts = histories.draw_histories(data.items, seed, queries // 10)
-    rows = [
-        *_search_rows(asking, asked, data, seed),
+    rows += [
+        *compared(f"{ALL}, fitted with half of the pictures", asked.ask(asking, ALL), found, seed),
         *_half_rows(asking, asked, data, seed),
         _titles_row(asking, data, titles, seed, queries),
         *histories.rows(asking, pasts, data.hidden, HALF, seed),
@@ -103,89 +93,7 @@ def measure(asking: Asking, *, data: Fashion, fit: Fit | None, seed: int, querie
     return rows
 
 
-def ask_for(items: Sequence[Item], seed: int, count: int) -> Asked:
-    """Queries for `count` random items."""
-    rng = random.Random(seed)
-    eligible = [item for item in items if len(text_of(item).split()) >= 2]
-    chosen = rng.sample(eligible, min(count, len(eligible)))
-    words = [two_words(rng, text_of(item)) for item in chosen]
-    pictures = [spoilt(rng, picture_of(item)) for item in chosen]
-    targets = [item.item_id for item in chosen]
-    return Asked(
-        targets,
-        [Question(t, UserSide(text=w)) for t, w in zip(targets, words, strict=True)],
-        [Question(t, UserSide(picture=p)) for t, p in zip(targets, pictures, strict=True)],
-        [Question(t, UserSide(text=w, picture=p)) for t, w, p in zip(targets, words, pictures, strict=True)],
-    )
-
-
-def _search_rows(asking: Asking, asked: Asked, data: Fashion, seed: int) -> list[ReportRow]:
-    (words,) = find(asking, "by words", asked.words, ALL)
-    (picture,) = find(asking, "by picture", asked.picture, ALL)
-    (both,) = find(asking, "by words + picture", asked.both, ALL)
-    single = max(words, picture, key=lambda hits: float(hits.mean()))
-    yardstick = f"better single channel {single.mean():.3f}"
-    raw = _raw_hits(asking, asked, data, seed)
-    return [
-        mean(f"{ALL}: words, R@{K}", words, seed, yardstick=f"raw text cosine {raw.words.mean():.3f}"),
-        mean("the same minus raw text cosine", words - raw.words, seed),
-        mean(
-            f"{ALL}: picture, R@{K}", picture, seed, yardstick=f"raw picture cosine {raw.picture.mean():.3f}"
-        ),
-        mean("the same minus raw picture cosine", picture - raw.picture, seed),
-        mean(
-            f"{ALL}: words + picture, R@{K}",
-            both,
-            seed,
-            least=0.93,
-            yardstick=f"{yardstick}; raw text + {raw.weight:g} raw picture cosine {raw.both.mean():.3f}",
-        ),
-        mean("the same minus the better single channel", both - single, seed, least=0.05),
-        mean("the same minus the raw cosines", both - raw.both, seed),
-    ]
-
-
-@dataclass(frozen=True)
-class RawHits:
-    """The yardstick: hits of each query by raw cosines. The picture's `weight` was tuned on other queries."""
-
-    words: Floats
-    picture: Floats
-    both: Floats
-    weight: float
-
-
-def _raw_hits(asking: Asking, asked: Asked, data: Fashion, seed: int) -> RawHits:
-    texts = asking.encode_texts("raw: titles", [text_of(item) for item in data.items])
-    pictures = asking.encode_pictures("raw: pictures", [picture_of(item) for item in data.items])
-    rows = {item.item_id: n for n, item in enumerate(data.items)}
-
-    def vectors(asked: Asked) -> tuple[Vectors, Vectors, list[int]]:
-        words = [question.side.text or "" for question in asked.words]
-        spoilt_pictures = [picture for q in asked.picture if (picture := q.side.picture) is not None]
-        return (
-            asking.encode_texts("raw: words", words),
-            asking.encode_pictures("raw: spoilt pictures", spoilt_pictures),
-            [rows[target] for target in asked.targets],
-        )
-
-    def hits(words: Vectors, shown: Vectors, targets: list[int], weight: float) -> Floats:
-        return similar(np.hstack([words, weight * shown]), np.hstack([texts, pictures]), targets, K)
-
-    known = set(asked.targets)
-    others = ask_for([i for i in data.items if i.item_id not in known], seed + 1, TUNING_QUERIES)
-    tuning = vectors(others)
-    weight = max(PICTURE_WEIGHTS, key=lambda w: float(hits(*tuning, w).mean()))
-    words, shown, targets = vectors(asked)
-    return RawHits(
-        similar(words, texts, targets, K),
-        similar(shown, pictures, targets, K),
-        hits(words, shown, targets, weight),
-        weight,
-    )
-
-
-def _half_rows(asking: Asking, asked: Asked, data: Fashion, seed: int) -> list[ReportRow]:
+def _half_rows(asking: Asking, asked: Searches, data: Fashion, seed: int) -> list[ReportRow]:
     (words,) = find(asking, "by words", asked.words, HALF)
     (both,) = find(asking, "by words + picture", asked.both, HALF)
     lacking = np.asarray([target in data.hidden for target in asked.targets])
@@ -198,7 +106,7 @@ def _half_rows(asking: Asking, asked: Asked, data: Fashion, seed: int) -> list[R
     ]
 
 
-def _same_scores(asking: Asking, asked: Asked, data: Fashion, seed: int) -> ReportRow:
+def _same_scores(asking: Asking, asked: Searches, data: Fashion, seed: int) -> ReportRow:
     """The largest difference of a score by words between an item with its picture and the same item without.
 
     The items are the target and random hidden items, in both collections. The words are encoded once, and both

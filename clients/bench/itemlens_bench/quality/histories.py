@@ -18,8 +18,10 @@ from .ask import Asking
 from .rows import ReportRow, mean
 
 K = 10
+CATEGORY = "article_type"
 SHARE = (0.35, 0.65)
-LEAST_COVERED = 0.85
+SHARE_OF_FIVE = (0.43, 0.57)
+LEAST_COVERED = 0.94
 LEAST_ITEMS = 60
 """A category is used if it has enough items besides a history of 30."""
 KINDS = {"1 item": (1, 1), "10 of one category": (10, 1), "30 of one": (30, 1), "30 of five": (30, 5)}
@@ -41,21 +43,23 @@ class History:
 def draw_histories(items: Sequence[Item], seed: int, count: int) -> Mapping[str, list[History]]:
     """`count` random histories of each kind."""
     rng = random.Random(seed)
+    return {kind: draw_some(items, rng, count, *shape) for kind, shape in KINDS.items()}
+
+
+def draw_some(items: Sequence[Item], rng: random.Random, count: int, length: int, of: int) -> list[History]:
+    """`count` random histories of `length` items, as many of each of `of` categories."""
     by_category: dict[str, list[str]] = {}
     for item in items:
         by_category.setdefault(str(item.attributes[CATEGORY]), []).append(item.item_id)
     large = sorted(category for category, ids in by_category.items() if len(ids) >= LEAST_ITEMS)
 
-    def history(length: int, of: int) -> History:
+    def history() -> History:
         categories = rng.sample(large, of)
         ids = [i for category in categories for i in rng.sample(by_category[category], length // of)]
         rng.shuffle(ids)
         return History(tuple(ids), tuple(categories))
 
-    return {kind: [history(*shape) for _ in range(count)] for kind, shape in KINDS.items()}
-
-
-CATEGORY = "article_type"
+    return [history() for _ in range(count)]
 
 
 def rows(
@@ -64,16 +68,19 @@ def rows(
     """The share of the top 10 without picture, for each kind, and the covered categories, for the last."""
     report_rows = []
     for kind, some in drawn.items():
-        lists = asking.each(f"{collection}: histories, {kind}", lambda h: _top(asking, h, collection), some)
-        without = [np.mean([item_id in hidden for item_id in top]) for top in lists]
-        least, most = SHARE
+        lists = asking.each(
+            f"{collection}: histories, {kind}", lambda h: top(asking, h.side, collection), some
+        )
+        without = [np.mean([item_id in hidden for item_id in listed]) for listed in lists]
+        several = len(some[0].categories) > 1
+        least, most = SHARE_OF_FIVE if several else SHARE
         what = f"{collection}: history, {kind}: share of the top {K} without picture"
         report_rows.append(mean(what, np.asarray(without), seed, least=least, most=most))
-        if len(some[0].categories) > 1:
-            category = _categories(asking, {i for top in lists for i in top}, collection)
+        if several:
+            category = _categories(asking, {i for listed in lists for i in listed}, collection)
             covered = [
-                _covered(history, [category[i] for i in top])
-                for history, top in zip(some, lists, strict=True)
+                _covered(history, [category[i] for i in listed])
+                for history, listed in zip(some, lists, strict=True)
             ]
             what = f"{collection}: history, {kind}: categories covered"
             report_rows.append(mean(what, covered, seed, least=LEAST_COVERED))
@@ -91,8 +98,9 @@ def _covered(history: History, categories: Sequence[str]) -> float:
     return len(set(history.categories) & set(categories)) / len(history.categories)
 
 
-def _top(asking: Asking, history: History, collection: str) -> list[str]:
-    return [item.item_id for item in asking.client.recommend(history.side, k=K, collection=collection)]
+def top(asking: Asking, side: UserSide, collection: str) -> list[str]:
+    """The ids of the first K items of a list."""
+    return [item.item_id for item in asking.client.recommend(side, k=K, collection=collection)]
 
 
 def _categories(asking: Asking, item_ids: set[str], collection: str, batch: int = 500) -> dict[str, str]:

@@ -1,0 +1,126 @@
+"""Small catalogues, many times over: a fit must not make a small catalogue's answers worse.
+
+The same 81 grocery products, each time asked by another random half of all photos; and 300 fashion items, each time
+others, drawn without replacement, asked by two words of their titles and a crop of their pictures. Every catalogue is
+asked before and after its fit. One that the fit leaves alone, since it is not clearly better, counts with its
+difference of 0.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import numpy as np
+
+from itemlens import Item, NotFound, UserSide
+
+from .ask import Asking, Question, find
+from .collections import Fit, ensure
+from .queries import picture_of
+from .rows import Floats, ReportRow, mean
+from .searches import RawHits, RawVectors, Searches
+
+RESAMPLES = 20
+FASHION_ITEMS = 300
+SCRATCH = "resamples"
+"""The collection of the catalogue in question; it is deleted afterwards."""
+PHOTOS_K = 5
+
+
+def measure(
+    asking: Asking,
+    *,
+    products: Sequence[Item],
+    photos: Sequence[Item],
+    fashion: Sequence[Item],
+    fit: Fit | None,
+    seed: int,
+    queries: int,
+) -> list[ReportRow]:
+    """All rows. products, photos: of grocery, each photo with its `product`. seed: of the intervals; resample n has the
+    seed n. queries: the most photos and fashion items asked for in one resample.
+
+    Raises:
+        ValueError: there is no `fit`: every catalogue is fitted anew.
+    """
+    if fit is None:
+        raise ValueError("each of these catalogues is fitted anew: leave out --skip-fit")
+    try:
+        return [
+            *_grocery_rows(asking, products, photos, fit, seed, queries),
+            *_fashion_rows(asking, fashion, fit, seed, queries),
+        ]
+    finally:
+        _delete(asking)
+
+
+def _grocery_rows(
+    asking: Asking, products: Sequence[Item], photos: Sequence[Item], fit: Fit, seed: int, queries: int
+) -> list[ReportRow]:
+    """All photos are asked once before and once after the fit; a resample takes half of the answers."""
+    questions = [Question(str(p.attributes["product"]), UserSide(picture=picture_of(p))) for p in photos]
+    _fresh(asking, products)
+    (before,) = find(asking, "photos, not fitted", questions, SCRATCH, (PHOTOS_K,))
+    fit(SCRATCH)
+    (after,) = find(asking, "photos, fitted", questions, SCRATCH, (PHOTOS_K,))
+    halves = [
+        random.Random(n).sample(range(len(photos)), min(len(photos) // 2, queries)) for n in range(RESAMPLES)
+    ]
+    what = f"{len(products)} grocery products, {RESAMPLES} halves of {len(photos):,} photos, R@{PHOTOS_K}"
+    asked = [question.target for question in questions]
+    return _difference_rows(
+        what,
+        {"fitted": [after[half] for half in halves], "not fitted": [before[half] for half in halves]},
+        [asked[n] for half in halves for n in half],
+        seed,
+    )
+
+
+def _fashion_rows(
+    asking: Asking, items: Sequence[Item], fit: Fit, seed: int, queries: int
+) -> list[ReportRow]:
+    hits: dict[str, list[Floats]] = {"fitted": [], "not fitted": [], "raw": []}
+    for n in range(RESAMPLES):
+        drawn = random.Random(n).sample(items, FASHION_ITEMS)
+        searches = Searches.of(drawn, n, min(FASHION_ITEMS, queries))
+        _fresh(asking, drawn)
+        (before,) = find(asking, f"resample {n}, not fitted", searches.both, SCRATCH)
+        fit(SCRATCH)
+        (after,) = find(asking, f"resample {n}, fitted", searches.both, SCRATCH)
+        raw = RawHits.of(asking, searches, RawVectors.of(asking, drawn))
+        for kind, found in (("fitted", after), ("not fitted", before), ("raw", raw.hits["words + picture"])):
+            hits[kind].append(found)
+    what = f"{FASHION_ITEMS} fashion items, {RESAMPLES} draws, two words + crop, R@10"
+    groups = [str(n) for n, some in enumerate(hits["fitted"]) for _ in some]
+    rows = _difference_rows(what, hits, groups, seed)
+    raw_hits = np.concatenate(hits["raw"])
+    best = f"best raw blend of each draw {raw_hits.mean():.3f}"
+    minus = mean("the same minus that blend", np.concatenate(hits["fitted"]) - raw_hits, seed, groups=groups)
+    return [*rows, ReportRow(minus.what, minus.figure, minus.queries, minus.interval, yardstick=best)]
+
+
+def _difference_rows(
+    what: str, hits: Mapping[str, Sequence[Floats]], groups: Sequence[str], seed: int
+) -> list[ReportRow]:
+    """The fitted figure, and its paired difference to not fitting. groups: the product or the catalogue of each answer;
+    answers about one are not independent of each other."""
+    after, before = np.concatenate(hits["fitted"]), np.concatenate(hits["not fitted"])
+    better = [float(np.mean(a) - np.mean(b)) for a, b in zip(hits["fitted"], hits["not fitted"], strict=True)]
+    spread = f"by resample {min(better):.3f} to {max(better):.3f}"
+    return [
+        mean(f"{what}: fitted", after, seed, groups=groups, yardstick=f"not fitted {before.mean():.3f}"),
+        mean("the same minus not fitted", after - before, seed, groups=groups, least=0.0, yardstick=spread),
+    ]
+
+
+def _fresh(asking: Asking, items: Sequence[Item]) -> None:
+    """A new collection of these items in the server's default space."""
+    _delete(asking)
+    ensure(asking, SCRATCH, items)
+
+
+def _delete(asking: Asking) -> None:
+    with suppress(NotFound):
+        asking.client.delete_collection(SCRATCH)
