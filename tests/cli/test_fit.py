@@ -73,7 +73,8 @@ def test_a_fit_that_is_not_better_is_taken_only_when_told_to(served: Server, fit
     assert fit("shop", "--target", served.address, "--force").status == 0
     before = spaces_in(served)
     again = fit("shop", "--target", "")
-    assert again.status == 0 and "--force takes it all the same" in again.said
+    # The line breaks elsewhere if the fit takes ten seconds.
+    assert again.status == 0 and "--force takes it all the same" in " ".join(again.said.split())
     assert spaces_in(served) == before
     forced = fit("shop", "--target", "", "--force")
     assert forced.status == 0 and "space sp-" in forced.said
