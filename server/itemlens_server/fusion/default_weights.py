@@ -15,13 +15,20 @@ import numpy as np
 from itemlens_server.fusion.balance import Units, balanced
 from itemlens_server.fusion.fused import predicted
 from itemlens_server.fusion.head import HeadChannel
-from itemlens_server.fusion.weights import DISLIKE, NEXT, SIMILAR, ChannelWeights, QuestionWeights
+from itemlens_server.fusion.weights import (
+    DISLIKE,
+    NEXT,
+    SIMILAR,
+    ChannelWeights,
+    ColumnWeights,
+    QuestionWeights,
+)
 
 SEARCH_NATS: Mapping[str, float] = {"text": 1.5}
 OTHER_SEARCH_NATS = 4.0
 """A few words fit many items, a picture of an item hardly any other."""
 PAST_NATS = 1.0
-DISLIKE_NATS = 2.0
+"""What is like a past item gains so much for each deviation, and what is like a disliked one loses so much."""
 DISLIKE_DEVIATIONS = 2.0
 """A dislike takes away from items whose cosine is this many deviations above the mean, and from no others."""
 DECAY = 0.97
@@ -81,7 +88,7 @@ def default_questions(
     )
     for name in channels:
         past = replace(past, channels={**past.channels, name: balanced(name, channels, units, past)})
-    dislike = {name: s.weights(DISLIKE_NATS, DISLIKE_DEVIATIONS) for name, s in spread.items()}
+    dislike = {name: s.weights(PAST_NATS, DISLIKE_DEVIATIONS) for name, s in spread.items()}
     return {
         NEXT: past,
         SIMILAR: QuestionWeights(past.channels),
@@ -98,3 +105,13 @@ def restated(next_: QuestionWeights) -> QuestionWeights:
         if name in ("BEHAVIOUR", "SEQUENCE", "ATTRIBUTE")
     }
     return QuestionWeights(next_.channels, columns)
+
+
+def rejecting(dislike: QuestionWeights, next_: QuestionWeights) -> QuestionWeights:
+    """Return the weights of "dislike" where events are known: what taking the items would have added to new ones."""
+    columns = {
+        name: ColumnWeights(max(w.new, 0), max(w.new, 0), max(w.cold, 0), w.transform)
+        for name, w in next_.columns.items()
+        if name in ("BEHAVIOUR", "SEQUENCE", "ATTRIBUTE")
+    }
+    return replace(dislike, columns=columns, decays=next_.decays)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # Numbers of the contract's EventType.
-IMPRESSION, VIEW, CLICK, CART, PURCHASE, DISLIKED = 1, 2, 3, 4, 5, 7
+IMPRESSION, VIEW, CLICK, CART, PURCHASE, RETURN, DISLIKED = 1, 2, 3, 4, 5, 6, 7
 # Interactions that show interest, unlike impressions, returns and dislikes.
 TAKEN = (VIEW, CLICK, CART, PURCHASE)
 

@@ -6,7 +6,7 @@ baskets of the same user, so that it means the same for a user who comes every d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,11 +82,23 @@ class Past:
         ones = np.ones(len(ids))
         return Past(ids, ones, np.zeros(len(ids)), ones, ones)
 
+    @staticmethod
+    def told(earlier: Sequence[str], now: Sequence[str] = ()) -> Past:
+        """Return what a user said of items: earlier, oldest first, one basket each, and now."""
+        ages = dict.fromkeys(now, 0) | {i: n for n, i in enumerate(reversed(earlier)) if i not in now}
+        ones = np.ones(len(ages))
+        return Past(tuple(ages), ones, np.asarray(list(ages.values()), np.float64), ones, ones)
+
     def take(self, numbers: Ints) -> Past:
         """Return some of the items. Their numbers stay those of the whole history."""
         item_ids = tuple(self.item_ids[n] for n in numbers.tolist())
         arrays = (self.strengths, self.ages, self.counts, self.frequencies)
         return Past(item_ids, *(array[numbers] for array in arrays))
+
+    def without(self, item_ids: Collection[str]) -> Past:
+        """Return the items that are not among `item_ids`."""
+        kept = [n for n, item_id in enumerate(self.item_ids) if item_id not in item_ids]
+        return self if len(kept) == len(self) else self.take(np.asarray(kept, np.int64))
 
     def amounts(self, decay: float) -> Floats:
         """Return a_j = strength x decay ^ age of each item, float64 [items]; never 0."""

@@ -1,4 +1,4 @@
-"""Past or liked items of a query as a source of the terms over past items, looked up in a snapshot."""
+"""Past, liked or disliked items of a query as a source of the terms over past items, looked up in a snapshot."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _NONE = np.zeros(0, np.int64)
 
 @dataclass(frozen=True)
 class PastSource:
-    """Items that were taken or are liked, with the weights of their question.
+    """Items that were taken, are liked or are disliked, with the weights of their question.
 
     is_history: the user took them, so they can be repeats
+    is_rejected: the user dislikes them, see `Rejection`
     positions:  of the items in the view, -1 for those that are not there; int64 [items]
     rows:       of the items in the tables, -1 for those without events; int64 [items]
     """
@@ -27,6 +28,7 @@ class PastSource:
     weights: QuestionWeights
     past: Past
     is_history: bool = False
+    is_rejected: bool = False
     positions: Ints = field(default_factory=lambda: _NONE)
     rows: Ints = field(default_factory=lambda: _NONE)
 

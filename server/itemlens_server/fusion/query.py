@@ -152,7 +152,7 @@ class Asking:
 
     past_sources: sources of the terms over past items
     prior:        weights of the prior, which counts once
-    disliked:     positions of disliked items, newest last, and their weights
+    disliked:     positions of disliked items, and their weights
     had:          positions of the items that the user had, ascending
     had_numbers:  number of each of these items in the history
     seen:         ids of the items to exclude
@@ -184,7 +184,7 @@ class Asking:
     @property
     def given(self) -> list[str]:
         """The sources that the query has something of, whatever their weights."""
-        history, liked = (len(source.past) for source in self.past_sources)
+        history, liked, _ = (len(source.past) for source in self.past_sources)
         vector = self.query.vector is not None
         has = {
             "history": history, "query": self.query.content, "liked": liked,
@@ -222,7 +222,9 @@ def ask(snapshot: Snapshot, query: Query, type_weights: Mapping[int, float]) -> 
 
 def ask_with(snapshot: Snapshot, query: Query, taken: Taken) -> Asking:
     """Return the sources of `query` with `taken` as what the user did."""
-    head, past = snapshot.head, taken.past
+    head = snapshot.head
+    # What the user rejects is nothing that they took.
+    past = taken.past.without(frozenset(query.disliked)) if query.disliked else taken.past
     lookup = _Lookup(snapshot)
     weights = query.weights(head, NEXT)
     history = PastSource(query.weight("history"), weights, past, is_history=True).looked_up(snapshot)
@@ -230,7 +232,10 @@ def ask_with(snapshot: Snapshot, query: Query, taken: Taken) -> Asking:
     similar, liked_past = query.weights(head, SIMILAR), Past.equal(query.liked)
     liked = PastSource(query.weight("liked"), similar, liked_past).looked_up(snapshot)
     lookup.warn(liked_past.item_ids, liked.positions, "liked_item_ids")
-    disliked = lookup.find([*taken.disliked, *query.disliked], "disliked_item_ids")
+    dislike = query.weights(head, DISLIKE).times(query.weight("disliked"))
+    told = Past.told(taken.disliked[-MOST_DISLIKED:], tuple(query.disliked)[-MOST_DISLIKED:])
+    rejected = PastSource(1.0, dislike, told, is_rejected=True).looked_up(snapshot)
+    lookup.warn(told.item_ids, rejected.positions, "disliked_item_ids")
     prior = query.weights(head, NEXT if len(past) else ANYONE)
     here = np.flatnonzero(history.positions >= 0)
     order = np.argsort(history.positions[here])
@@ -238,10 +243,10 @@ def ask_with(snapshot: Snapshot, query: Query, taken: Taken) -> Asking:
         snapshot,
         query,
         _interests(snapshot, query, history, here, prior, _common_sources(head, query, liked)),
-        (history, liked),
+        (history, liked, rejected),
         prior,
-        disliked[-MOST_DISLIKED:],
-        query.weights(head, DISLIKE).times(query.weight("disliked")),
+        rejected.positions[rejected.positions >= 0],
+        dislike,
         history.positions[here][order],
         here[order],
         taken.seen.union(query.liked, query.disliked),
@@ -327,12 +332,6 @@ class _Lookup:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self.warnings: list[Warning] = []
-
-    def find(self, item_ids: Sequence[str], field: str) -> Ints:
-        """Return the positions of the items that are there, with warnings about the others."""
-        positions = self._snapshot.view.find(item_ids)
-        self.warn(item_ids, positions, field)
-        return positions[positions >= 0]
 
     def warn(self, item_ids: Sequence[str], positions: Ints, field: str) -> None:
         """Warn of the items without a position."""

@@ -16,8 +16,8 @@ MOST_PAST = 1000
 class Taken:
     """A history, summed up.
 
-    past:     the newest items that were taken
-    disliked: ids of rejected items, oldest first
+    past:     the newest items that were taken, without those that were disliked since
+    disliked: ids of rejected items that were not taken again since, oldest first
     seen:     ids of all items that the user did anything with, besides being shown them
     """
 
@@ -28,8 +28,15 @@ class Taken:
     @staticmethod
     def of(history: Sequence[Interaction], type_weights: Mapping[int, float]) -> Taken:
         """Sum up a history, oldest first."""
+        disliked: dict[str, None] = {}
+        for interaction in history:
+            if interaction.type == DISLIKED:
+                disliked.pop(interaction.item_id, None)  # put in again at the end
+                disliked[interaction.item_id] = None
+            elif type_weights.get(interaction.type, 0.0) > 0:
+                disliked.pop(interaction.item_id, None)
         return Taken(
-            Past.of(history, type_weights, MOST_PAST),
-            tuple(interaction.item_id for interaction in history if interaction.type == DISLIKED),
+            Past.of(history, type_weights, MOST_PAST).without(disliked),
+            tuple(disliked),
             frozenset(interaction.item_id for interaction in history if interaction.type != IMPRESSION),
         )

@@ -7,7 +7,6 @@ import pytest
 
 from itemlens_server.fusion.default_weights import (
     DISLIKE_DEVIATIONS,
-    DISLIKE_NATS,
     PAST_NATS,
     default_questions,
     restated,
@@ -35,7 +34,7 @@ def test_a_dislike_takes_nothing_from_ordinary_items() -> None:
     e = found["text"][0]
     evidence = dislike.weight * (e @ e.T - dislike.threshold)
     assert (evidence > 0).mean() < 0.1
-    assert dislike.weight * spreads(made, found)["text"].sd == pytest.approx(DISLIKE_NATS)
+    assert dislike.weight * spreads(made, found)["text"].sd == pytest.approx(PAST_NATS)
     assert DISLIKE_DEVIATIONS > 1
 
 

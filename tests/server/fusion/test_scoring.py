@@ -23,6 +23,7 @@ from itemlens_server.fusion.weights import (
     NEXT,
     SIMILAR,
     ChannelWeights,
+    ColumnWeights,
     QuestionWeights,
     search_question,
 )
@@ -47,7 +48,13 @@ class Reference:
 
     def __init__(self, world: World, query: Query, interest_items: Sequence[str]) -> None:
         self.world, self.query, self.interest_items = world, query, interest_items
-        self.past = past_of(query.history)
+        told = [i for i in query.history if i.type == DISLIKED or i.type in TYPE_WEIGHTS]
+        latest = {i.item_id: i.type for i in told}
+        # Age in dislikes: those of the request are said now.
+        said = [i.item_id for i in reversed(told) if i.type == DISLIKED and latest[i.item_id] == DISLIKED]
+        earlier = {i: age for age, i in enumerate(dict.fromkeys(said))}
+        self.disliked = earlier | dict.fromkeys(query.disliked, 0)
+        self.past = {i: own for i, own in past_of(query.history).items() if i not in self.disliked}
         self.present = [i for i in self.past if i in world.item_ids]
 
     def alpha(self, item_id: str) -> float:
@@ -77,7 +84,9 @@ class Reference:
             ):
                 if past and own.column(kind).used and weight:
                     total += weight * self.past_term(kind, own, past, item_id)
-        return total + history * self.repeats(item_id) + self.dislikes(item_id)
+        taken = {kind: shares(kind) if history else {} for kind in ("BEHAVIOUR", "SEQUENCE", "ATTRIBUTE")}
+        lost = query.weight("disliked") * (self.dislikes(item_id) + self.rejections(item_id, taken))
+        return total + history * self.repeats(item_id) - lost
 
     def weights(self, question: str) -> QuestionWeights:
         """The head's, with the caller's changes."""
@@ -147,16 +156,24 @@ class Reference:
     def past_term(
         self, kind: str, weights: QuestionWeights, past: Mapping[str, float], item_id: str
     ) -> float:
-        w, tables = weights.column(kind), self.world.snapshot.tables
+        if kind != "ATTRIBUTE" and self.world.snapshot.tables is None:
+            return 0.0
+        w = weights.column(kind)
+        bent = self.bent(kind, w, past, item_id)
+        return self.by_state(weights, kind, item_id) * (bent - w.neutral)
+
+    def bent(self, kind: str, w: ColumnWeights, past: Mapping[str, float], item_id: str) -> float:
+        """g(S)."""
+        tables = self.world.snapshot.tables
         if kind == "ATTRIBUTE":
             s = sum(a * self.common(j, item_id) for j, a in past.items())
         elif tables is None:
-            return 0.0
+            s = 0.0
         else:
             table = tables.behaviour if kind == "BEHAVIOUR" else tables.sequence
             s = sum(a * entry(table, tables, j, item_id) for j, a in past.items())
         bends = {"identity": s, "sqrt": math.sqrt(s), "log": math.log1p(s / w.transform.scale)}
-        return self.by_state(weights, kind, item_id) * (bends[w.transform.kind] - w.neutral)
+        return bends[w.transform.kind]
 
     def common(self, past: str, item_id: str) -> float:
         """The cosine of two items' attribute values, weighted by idf."""
@@ -186,15 +203,22 @@ class Reference:
         return sum(self.weights(NEXT).column(n).had * v for n, v in columns.items())
 
     def dislikes(self, item_id: str) -> float:
-        """The sum over disliked items of what is above the threshold of likeness."""
-        weights, total = self.weights(DISLIKE), 0.0
+        """What is above the threshold of likeness, of the disliked item that is most alike."""
+        weights = self.weights(DISLIKE)
         of_any_state = {n: replace(w, cold=None) for n, w in weights.channels.items()}
         weights = replace(weights, channels=of_any_state)
-        told = [i.item_id for i in self.query.history if i.type == DISLIKED]
-        for disliked in [*told, *self.query.disliked]:
-            if disliked in self.world.item_ids:
-                total -= max(0.0, self.channels(item_id, weights, {disliked: 1.0}))
-        return self.query.weight("disliked") * total
+        there = self.disliked.keys() & set(self.world.item_ids)
+        return max(0.0, *(self.channels(item_id, weights, {i: 1.0}) for i in there), 0.0)
+
+    def rejections(self, item_id: str, taken: Mapping[str, Mapping[str, float]]) -> float:
+        """What taking the disliked items, too, would have added."""
+        weights, total = self.weights(DISLIKE), 0.0
+        for kind, past in taken.items():
+            w = weights.column(kind)
+            added = {**past, **{i: weights.decay(kind) ** age for i, age in self.disliked.items()}}
+            more = self.bent(kind, w, added, item_id) - self.bent(kind, w, past, item_id)
+            total += self.by_state(weights, kind, item_id) * more
+        return total
 
 
 def pairs(attributes: Mapping[str, str | list[str]]) -> set[tuple[str, str]]:

@@ -21,6 +21,16 @@ def test_says_what_was_taken_rejected_and_dealt_with() -> None:
     assert own.seen == {"a", "b", "c", "d", "e"}
 
 
+def test_the_last_word_on_an_item_counts() -> None:
+    history = [
+        Interaction("a", PURCHASE), Interaction("b", DISLIKED), Interaction("a", DISLIKED), Interaction("b", CLICK),
+        Interaction("c", DISLIKED), Interaction("c", IMPRESSION),
+    ]  # fmt: skip
+    own = Taken.of(history, TYPE_WEIGHTS)
+    assert own.past.item_ids == ("b",)
+    assert own.disliked == ("a", "c")
+
+
 def test_the_newest_items_count_and_all_are_seen() -> None:
     own = Taken.of([Interaction(f"i{n}", CLICK) for n in range(MOST_PAST + 5)], TYPE_WEIGHTS)
     assert len(own.past) == MOST_PAST and own.past.item_ids[-1] == "i5"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -31,12 +31,14 @@ from itemlens_server.fusion.terms import (
     Channels,
     PastTerm,
     Popularity,
+    Rejection,
     Repeat,
     Succession,
     Term,
 )
 from itemlens_server.fusion.weights import (
     ANYONE,
+    DISLIKE,
     NEXT,
     SIMILAR,
     ChannelWeights,
@@ -72,7 +74,7 @@ def snapshot(
     own = QuestionWeights(NO_CHANNELS, columns, **weights)
     head = Head(
         (HeadChannel("text", np.zeros(2, np.float32)),),
-        dict.fromkeys((NEXT, SIMILAR, ANYONE), own),
+        dict.fromkeys((NEXT, SIMILAR, ANYONE, DISLIKE), own),
         fitted=True,
     )
     rows, vocabulary = Rows(head.dimension), Vocabulary()
@@ -102,6 +104,37 @@ def evidence(term: Term, scorer: Scorer) -> dict[str, float]:
 
 def by_past(parts: Sequence[Part]) -> dict[str, float]:
     return {p.past_item_id: p.value for p in parts}
+
+
+class TestRejection:
+    bent: ClassVar = {"BEHAVIOUR": ColumnWeights(2.0, transform=Transform("log", 0.1), neutral=0.7)}
+
+    def test_takes_away_what_taking_it_would_have_added(self) -> None:
+        scorer = asked(self.bent, "a", disliked=["b"])
+        taken, disliked = 0.5 * 0.5, 0.3
+        lost = -2 * (math.log1p((taken + disliked) / 0.1) - math.log1p(taken / 0.1))
+        assert evidence(only(Rejection, scorer), scorer)["c"] == pytest.approx(lost)
+        assert sum(by_past(only(Rejection, scorer).by_source(0, 2, State.NEW)).values()) == pytest.approx(
+            lost
+        )
+
+    def test_takes_all_that_it_says_where_nothing_else_speaks_for_an_item(self) -> None:
+        scorer = asked(self.bent, disliked=["b"])
+        assert evidence(only(Rejection, scorer), scorer) == pytest.approx(
+            {"a": -2 * math.log1p(0.2 / 0.1), "b": 0, "c": -2 * math.log1p(0.3 / 0.1), "new": 0}
+        )
+
+    def test_is_dealt_out_to_the_disliked_items(self) -> None:
+        scorer = asked(self.bent, disliked=["b", "a"])
+        parts = only(Rejection, scorer).by_source(0, 2, State.NEW)
+        whole = -2 * math.log1p(0.8 / 0.1)
+        assert by_past(parts) == pytest.approx({"a": whole * 5 / 8, "b": whole * 3 / 8})
+        assert {(p.kind, p.is_share) for p in parts} == {("BEHAVIOUR", True)}
+
+    def test_a_disliked_item_does_not_speak_for_others(self) -> None:
+        scorer = asked(self.bent, "b", "a", disliked=["b"])
+        [history] = [s for s in scorer.asking.past_sources if s.is_history]
+        assert history.past.item_ids == ("a",)
 
 
 class TestBehaviour:
@@ -263,7 +296,7 @@ def test_columns_weights_and_transforms_give_the_evidence(seed: int) -> None:
     positions = np.asarray([world.position(i) for i in world.item_ids])
     states = scorer.states[positions]
     for term in scorer.terms:
-        if isinstance(term, Channels):
+        if isinstance(term, (Channels, Rejection)):
             continue
         own = prior if isinstance(term, Popularity) else weights
         total: Array = np.zeros(len(positions), np.float32)

@@ -10,10 +10,11 @@ from itemlens_server.fusion.terms.behaviour import Behaviour, Succession
 from itemlens_server.fusion.terms.channels import Channels
 from itemlens_server.fusion.terms.past_term import PastTerm
 from itemlens_server.fusion.terms.popularity import Popularity
+from itemlens_server.fusion.terms.rejection import Rejection
 from itemlens_server.fusion.terms.repeat import Repeat
 from itemlens_server.fusion.terms.term import Term
 
-TERMS: tuple[type[Term], ...] = (Channels, Attribute, Behaviour, Succession, Repeat, Popularity)
+TERMS: tuple[type[Term], ...] = (Channels, Attribute, Behaviour, Succession, Rejection, Repeat, Popularity)
 
 __all__ = [
     "TERMS",
@@ -22,6 +23,7 @@ __all__ = [
     "Channels",
     "PastTerm",
     "Popularity",
+    "Rejection",
     "Repeat",
     "Succession",
     "Term",

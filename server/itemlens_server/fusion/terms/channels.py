@@ -90,9 +90,7 @@ class Channels(Term):
         evidence = self._dot(asked.u, positions)
         if cold.any():
             evidence[cold] = self._dot(asked.cold, positions[cold])
-        for u in self._dislikes.u:
-            evidence = evidence - np.maximum(self._dot(u, positions), 0)
-        return evidence
+        return evidence + self._dislikes.evidence(self._view.h, positions)
 
     def _dot(self, u: Array, positions: Ints) -> Array:
         """Return dot(h, u) of the items at `positions`, float32 [positions]. Copies of rows of h cost more than their

@@ -43,7 +43,9 @@ class PastTerm(Term):
         if not cls.available(asking):
             return []
         asked = (
-            s for s in asking.past_sources if len(s.past) and s.weight and s.weights.column(cls.kind).used
+            s
+            for s in asking.past_sources
+            if len(s.past) and s.weight and not s.is_rejected and s.weights.column(cls.kind).used
         )
         return [cls(asking, source) for source in asked]
 

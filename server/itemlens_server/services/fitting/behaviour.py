@@ -1,16 +1,17 @@
-"""Fits what users take: the rules of the tables, and the weights of "next", "anyone" and "similar"."""
+"""Fits what users take: the rules of the tables, and the weights of "next", "anyone", "similar" and "dislike"."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from itemlens_server.fusion.choice_columns import CandidateColumns, Prober, candidate_columns
 from itemlens_server.fusion.choices import Choice, HeldOut
 from itemlens_server.fusion.comparison import Answers
-from itemlens_server.fusion.default_weights import restated
+from itemlens_server.fusion.default_weights import rejecting, restated
+from itemlens_server.fusion.dislike_fit import fit_dislike, meetings
 from itemlens_server.fusion.event_fit import (
     SHAPE_CHOICES,
     EventFit,
@@ -26,8 +27,8 @@ from itemlens_server.fusion.similar_fit import LIKED_DECAY, fit_similar, pairs
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.table_fit import fit_rules
 from itemlens_server.fusion.tables import Tables
-from itemlens_server.fusion.weights import ANYONE, NEXT, SIMILAR, QuestionWeights, TableRules
-from itemlens_server.services.fitting.choice_answers import compare, compare_similar
+from itemlens_server.fusion.weights import ANYONE, DISLIKE, NEXT, SIMILAR, QuestionWeights, TableRules
+from itemlens_server.services.fitting.choice_answers import compare, compare_dislike, compare_similar
 from itemlens_server.services.fitting.reading import FitData
 from itemlens_server.services.fitting.report import Step, Verdict, WeightLine, feature_lines, verdict
 
@@ -101,14 +102,50 @@ def fit_behaviour(
     progress("comparing with yardsticks")
     answers = compare(data, asked, head, now)
     made = BehaviourFit(
-        {NEXT: fit.weights, ANYONE: fit.anyone, SIMILAR: restated(fit.weights)},
+        {
+            NEXT: fit.weights,
+            ANYONE: fit.anyone,
+            SIMILAR: restated(fit.weights),
+            DISLIKE: rejecting(head.weights(DISLIKE), fit.weights),
+        },
         rules,
         feature_lines(NEXT, fit.features, fit.fitted),
         [answers],
         [verdict(answers)],
         steps,
     )
+    _fit_dislike(data, asked, held, made, head, progress)
     return _with_similar(data, asked, held, made, head, now, progress)
+
+
+def _fit_dislike(
+    data: FitData,
+    asked: Asked,
+    held: HeldOut,
+    made: BehaviourFit,
+    head: Head,
+    progress: Callable[[str], None],
+) -> None:
+    """Fit "dislike" to what was rejected later, and put it into `made`; the default stays if there is too little."""
+    found = meetings(held, data.disliked, data.rejected)
+    if len(found) < LEAST_CHOICES:
+        few = f"too few users disliked something and later rejected something else ({len(found)})"
+        made.steps.append(Step(DISLIKE, "as much as taking would add", few))
+        return
+    progress("weights of dislike")
+    questions = {**head.questions, **made.questions}
+    fit = fit_dislike(replace(asked.snapshot, head=replace(head, questions=questions)), found)
+    answers = compare_dislike(fit)
+    # Alone it is no reason to leave what serves now.
+    judged = replace(verdict(answers), than_now="equal")
+    made.answers.append(answers)
+    made.verdicts.append(judged)
+    made.weights.extend(
+        WeightLine(DISLIKE, f"factor of {kind}", "", "", factor, fit.errors[kind])
+        for kind, factor in fit.factors.items()
+    )
+    if judged.taken:
+        made.questions[DISLIKE] = fit.weights
 
 
 def _with_similar(

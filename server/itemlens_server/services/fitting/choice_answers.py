@@ -14,6 +14,7 @@ from itemlens_server.fusion.choice_columns import Prober, at, columns_at
 from itemlens_server.fusion.choices import Choice
 from itemlens_server.fusion.comparison import Answers, Collected
 from itemlens_server.fusion.default_weights import restated
+from itemlens_server.fusion.dislike_fit import DislikeFit
 from itemlens_server.fusion.features import Feature, choice_sets, design
 from itemlens_server.fusion.head import Array, Head
 from itemlens_server.fusion.parts import Floats
@@ -25,7 +26,7 @@ from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.tables import Tables
 from itemlens_server.fusion.taken import Taken
 from itemlens_server.fusion.terms import TERMS, Channels
-from itemlens_server.fusion.weights import ANYONE, NEXT, SIMILAR, ChannelWeights, QuestionWeights
+from itemlens_server.fusion.weights import ANYONE, DISLIKE, NEXT, SIMILAR, ChannelWeights, QuestionWeights
 from itemlens_server.services.fitting.reading import FitData
 from itemlens_server.services.fitting.report import DEFAULTS, FALLBACK, NEW, NOW
 
@@ -91,6 +92,12 @@ def compare_similar(
         chosen = _positions(asked.snapshot, eligible, pair.chosen)
         collected.add(pair.user, masked, chosen, np.zeros(len(eligible), bool), tuple(scores))
     return _with_best_blend(collected.answers())
+
+
+def compare_dislike(fit: DislikeFit) -> Answers:
+    """Return how well the items that users kept are told from those they rejected."""
+    systems = (NEW, DEFAULTS, "without dislikes")
+    return Answers(DISLIKE, {s: {"nll": nll} for s, nll in zip(systems, fit.nll, strict=True)}, fit.users)
 
 
 class _Others:

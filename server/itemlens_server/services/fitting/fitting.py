@@ -9,7 +9,7 @@ from itemlens_server.engine.repository import Space
 from itemlens_server.errors import FailedPrecondition
 from itemlens_server.fusion.default_weights import restated
 from itemlens_server.fusion.head import Head
-from itemlens_server.fusion.weights import ANYONE, NEXT, SIMILAR, ChannelWeights, QuestionWeights
+from itemlens_server.fusion.weights import ANYONE, DISLIKE, NEXT, SIMILAR, ChannelWeights, QuestionWeights
 from itemlens_server.services.encoding import ContentEncoder
 from itemlens_server.services.fitting import questions
 from itemlens_server.services.fitting.behaviour import fit_behaviour
@@ -65,7 +65,7 @@ def fit_data(
     taken = {verdict.question for verdict in behaviour.verdicts if verdict.taken}
     fitted = dict(head.questions)
     if NEXT in taken:
-        fitted |= {question: behaviour.questions[question] for question in (NEXT, ANYONE)}
+        fitted |= {question: behaviour.questions[question] for question in (NEXT, ANYONE, DISLIKE)}
         fitted[SIMILAR] = restated(behaviour.questions[NEXT])
     if SIMILAR in taken:
         fitted[SIMILAR] = behaviour.questions[SIMILAR]

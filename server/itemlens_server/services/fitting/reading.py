@@ -15,6 +15,7 @@ from itemlens_server.fusion.channel_data import ChannelData
 from itemlens_server.fusion.event_log import EventLog
 from itemlens_server.fusion.fused import fused
 from itemlens_server.fusion.head import Array, Head
+from itemlens_server.fusion.history import DISLIKED, RETURN
 from itemlens_server.fusion.rows import Rows, View
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.tables import Tables
@@ -29,6 +30,7 @@ class FitData:
     channels: raw vectors by channel; those without content have none
     values, idf: codes of each item's attribute values, and the weight of each code (see `attributes`)
     log: the events by which items were taken
+    disliked, rejected: the events of dislikes; of dislikes and returns
     """
 
     item_ids: list[str]
@@ -37,6 +39,8 @@ class FitData:
     values: list[list[int]]
     idf: Array
     log: EventLog
+    disliked: EventLog
+    rejected: EventLog
 
     @property
     def items(self) -> int:
@@ -85,8 +89,11 @@ def read(space: Space, reader: Reader, collection: int, type_weights: Mapping[in
     }
     vocabulary = Vocabulary()
     values = [vocabulary.add(_attributes(reader, collection, item_id)) for item_id in item_ids]
-    events = ((user, item, kind, time) for user, item, kind, time, *_ in reader.events(collection))
-    return FitData(item_ids, labels, channels, values, vocabulary.idf, EventLog.of(events, type_weights))
+    logs = (
+        EventLog.of((event[:4] for event in reader.events(collection)), weights)
+        for weights in (type_weights, {DISLIKED: 1.0}, {DISLIKED: 1.0, RETURN: 1.0})
+    )
+    return FitData(item_ids, labels, channels, values, vocabulary.idf, *logs)
 
 
 def _attributes(reader: Reader, collection: int, item_id: str) -> Mapping[str, Any]:
