@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from itemlens_server.config import Settings
-from itemlens_server.fusion.attributes import Vocabulary
 from itemlens_server.fusion.head import Array, Head, HeadChannel, unit
 from itemlens_server.fusion.history import Interaction
 from itemlens_server.fusion.parts import Part, PlacedInput, Places
@@ -52,19 +51,18 @@ class World:
 def random_world(rng: np.random.Generator, items: int = 25, *, events: bool = True) -> World:
     """Items with any mix of channels and attributes; some were replaced, two thirds have events, some events are on
     items that are gone."""
-    head, vocabulary = random_head(rng), Vocabulary()
+    head = random_head(rng)
     rows = Rows(head.dimension)
     ids = [f"i{n}" for n in range(items)]
     inputs, attributes = {}, {}
     for label, item_id in enumerate([*ids, *ids[:3]], 1):
         inputs[item_id], attributes[item_id] = random_inputs(rng, head), random_attributes(rng)
-        vocabulary.discard(rows.values(item_id))
-        codes = vocabulary.add(attributes[item_id])
-        rows.append(np.asarray([label]), [item_id], fused(head, inputs[item_id])[None], [codes])
+        h = fused(head, inputs[item_id])[None]
+        rows.append(np.asarray([label]), [item_id], h, [attributes[item_id]])
     view = rows.view()
     tables = random_tables(rng, [*rng.permutation(ids)[: 2 * items // 3], "gone"]) if events else None
     table_rows = [-1 if tables is None else tables.rows.get(i, -1) for i in view.item_ids]
-    snapshot = Snapshot("c", head, view, tables, np.asarray(table_rows, np.int64), vocabulary.idf)
+    snapshot = Snapshot("c", head, view, tables, np.asarray(table_rows, np.int64))
     return World(snapshot, inputs, attributes)
 
 

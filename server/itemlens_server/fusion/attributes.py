@@ -18,6 +18,8 @@ LONGEST = 100
 MOST_VALUES = 64
 GROWTH = 1.1
 
+Codes = np.ndarray[Any, np.dtype[np.int32]]
+
 
 def values_of(attributes: Mapping[str, Any]) -> list[str]:
     """Return the distinct values of an item's attributes, at most 64, in order."""
@@ -44,6 +46,8 @@ class Vocabulary:
         self._items = 0
         self._measured = 0
         self._idf: Array = np.zeros(1, np.float32)
+        self.measurement = 0
+        """Number of times that idf was measured. In between it only grows, by zeros."""
 
     def add(self, attributes: Mapping[str, Any]) -> list[int]:
         """Count an item and return the codes of its values."""
@@ -82,4 +86,18 @@ class Vocabulary:
             # A local name: another thread may set an older one.
             known = idf.astype(np.float32)
             self._idf, self._measured = known, items
+            self.measurement += 1
         return known
+
+    def compacted(self) -> tuple[Vocabulary, Codes]:
+        """Return the same without the values that no item has, and the new code of each old one, int32 [codes + 1]; 0
+        for those that are gone."""
+        idf, kept = self.idf, np.flatnonzero(np.asarray(self._counts) > 0)
+        numbers = np.zeros(len(self._counts), np.int32)
+        numbers[kept] = np.arange(1, len(kept) + 1)
+        new = Vocabulary()
+        new._codes = {value: int(numbers[code]) for value, code in self._codes.items() if numbers[code]}
+        new._counts = [0, *(self._counts[code] for code in kept.tolist())]
+        new._items, new._measured = self._items, self._measured
+        new._idf = idf[np.concatenate([[0], kept])]
+        return new, numbers

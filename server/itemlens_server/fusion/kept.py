@@ -13,6 +13,7 @@ from itemlens_server.fusion.query import Asking, Interest, Query, Source, intere
 from itemlens_server.fusion.rows import Codes, Ints, View
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.tables import Tables
+from itemlens_server.fusion.value_table import NONE, Values
 from itemlens_server.fusion.weights import QuestionWeights
 
 NOTHING = np.zeros(0, np.float32)
@@ -27,7 +28,7 @@ class KeptAsking:
     past_sources:     with the past items that add to a listed item; of the others only how the terms are bound is left
     had:              those of the listed items that the user had
     labels, item_ids: rows that u is computed from; the positions of the interests' sources are indices into these
-    values:           codes of attribute values, int32 [rows, width], of past and listed items; `value_rows`: their ids
+    codes:            of the attribute values of past and listed items, as in `Values`; `valued`: ids of its columns
     idf:              weights of these codes, float32
     """
 
@@ -41,8 +42,8 @@ class KeptAsking:
     tables: Tables | None
     labels: Ints
     item_ids: tuple[str, ...]
-    values: Codes
-    value_rows: tuple[str, ...]
+    codes: Codes
+    valued: tuple[str, ...]
     idf: Array
 
     @staticmethod
@@ -56,12 +57,12 @@ class KeptAsking:
         places = snapshot.positions(listed)
         tables = None if snapshot.tables is None else _between(snapshot, asking.past_sources, places)
         adding = [_adding(source, places, tables, snapshot) for source in asking.past_sources]
-        valued = [s.positions[numbers] for s, numbers in zip(asking.past_sources, adding, strict=True)]
-        rows = np.unique(np.concatenate([places, *valued]))
-        rows = rows[rows >= 0]
-        # Codes are numbered anew, so that only their own weights are kept.
-        shown = view.values[rows]
-        codes, compact = np.unique(np.concatenate([[0], shown.ravel()]), return_inverse=True)
+        kept = [s.positions[numbers] for s, numbers in zip(asking.past_sources, adding, strict=True)]
+        rows = np.unique(np.concatenate([places, *kept]))
+        rows = rows[rows >= 0] if len(view.columns) else rows[:0]
+        # Codes are numbered anew, so that only their own weights are kept. Column 0 is that of items without values.
+        shown = view.values.codes[:, np.append(NONE, view.columns[rows])]
+        codes, compact = np.unique(np.append(0, shown.ravel()), return_inverse=True)
         return KeptAsking(
             replace(asking.query, history=(), taken=None, content={}, liked=(), disliked=(), vector=None),
             tuple(_with_sources(i, moved) for i in asking.interests),
@@ -74,31 +75,33 @@ class KeptAsking:
             view.labels[past],
             tuple(view.item_ids[position] for position in past.tolist()),
             compact[1:].astype(np.int32).reshape(shown.shape),
-            tuple(view.item_ids[position] for position in rows.tolist()),
-            snapshot.idf[codes.astype(np.int64)],
+            ("", *(view.item_ids[position] for position in rows.tolist())),
+            view.values.idf[codes],
         )
 
     def asking(self, collection: str, head: Head, rows: View) -> Asking:
         """Restore the `Asking` over `rows`, which begin with the rows of `labels`."""
-        numbers = {item_id: n for n, item_id in enumerate(self.value_rows)}
-        # Behind the values of `rows`: a row of zeros, of items that have no part in ATTRIBUTE, and those of the past,
-        # of which not all have a row.
-        known = np.concatenate([np.zeros_like(self.values, shape=(1, self.values.shape[1])), self.values])
-        own = known[[numbers.get(item_id, -1) + 1 for item_id in rows.item_ids]]
-        view = replace(rows, values=np.concatenate([own, known]))
+        columns = {item_id: n for n, item_id in enumerate(self.valued)}
+        own = [columns.get(item_id, NONE) for item_id in rows.item_ids]
+        # Not all past items have a row. Their positions are behind those of `rows`.
+        view = replace(
+            rows,
+            values=Values.of(self.codes, self.idf),
+            columns=np.asarray([*own, *range(len(self.valued))], np.int32),
+        )
         table_numbers = {} if self.tables is None else self.tables.rows
         table_rows = np.asarray([table_numbers.get(i, -1) for i in view.item_ids], np.int64)
         past_sources = tuple(
             replace(
                 source,
                 positions=np.asarray(
-                    [len(own) + 1 + numbers.get(i, -1) for i in source.past.item_ids], np.int64
+                    [len(own) + columns.get(i, NONE) for i in source.past.item_ids], np.int64
                 ),
                 rows=np.asarray([table_numbers.get(i, -1) for i in source.past.item_ids], np.int64),
             )
             for source in self.past_sources
         )
-        snapshot = Snapshot(collection, head, view, self.tables, table_rows, self.idf)
+        snapshot = Snapshot(collection, head, view, self.tables, table_rows)
         interests = tuple(
             interest_of(i.weight, i.sources, i.item_ids, self.prior, head, view) for i in self.interests
         )
@@ -128,14 +131,15 @@ def _between(snapshot: Snapshot, sources: Sequence[PastSource], listed: Ints) ->
 def _adding(source: PastSource, listed: Ints, tables: Tables | None, snapshot: Snapshot) -> Ints:
     """Return the numbers of the past items that add something to one of the items at the positions `listed`, or are one
     of them. tables: the part of the tables with those that add something there."""
-    view = snapshot.view
+    values, columns = snapshot.view.values, snapshot.view.columns
     adding = np.isin(source.positions, listed)
     if tables is not None:
         adding |= np.asarray([i in tables.rows for i in source.past.item_ids], np.bool_)
-    shared = np.zeros(len(snapshot.idf), np.bool_)
-    shared[view.values[listed]] = True
-    shared &= snapshot.idf > 0
-    here = np.flatnonzero(source.positions >= 0)
-    adding[here] |= shared[view.values[source.positions[here]]].any(1)
+    if len(values.codes):
+        shared = np.zeros(len(values.idf), np.bool_)
+        shared[values.codes[:, columns[listed]]] = True
+        shared &= values.idf > 0
+        here = np.flatnonzero(source.positions >= 0)
+        adding[here] |= shared[values.codes[:, columns[source.positions[here]]]].any(0)
     adding[:1] = True  # terms are bound to a past that is not empty
     return np.flatnonzero(adding)

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from itemlens_server.fusion.value_table import Values, ValueTable
+
 Array = np.ndarray[Any, np.dtype[np.float32]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
@@ -28,7 +30,7 @@ FEW = 256
 class View:
     """The rows at one moment. `labels` are ascending; a row's label is its number in the store.
 
-    values: codes of the item's attribute values (see `attributes`), int32 [rows, width], filled up with 0.
+    values: the table of attribute values. columns: each row's column of it, int32 [rows].
     """
 
     labels: Ints
@@ -36,7 +38,8 @@ class View:
     alive: Bools
     item_ids: list[str]
     alive_count: int
-    values: Codes = field(default_factory=lambda: np.zeros((0, 0), np.int32))
+    values: Values = field(default_factory=Values.none)
+    columns: Codes = field(default_factory=lambda: np.zeros(0, np.int32))
     # Current position of each item, and the position of the row that a row replaced.
     current: Mapping[str, int] = field(default_factory=dict)
     replaced: Mapping[int, int] = field(default_factory=dict)
@@ -72,32 +75,32 @@ class Rows:
         self._labels = np.zeros(FEW, np.int64)
         self._h = np.zeros((FEW, dimension), np.float32)
         self._alive = np.zeros(FEW, np.bool_)
-        self._values = np.zeros((FEW, 0), np.int32)
+        self._columns = np.zeros(FEW, np.int32)
+        self._values = ValueTable()
         self._ids: list[str] = []
         self._position: dict[str, int] = {}
         self._replaced: dict[int, int] = {}
         self._count = 0
-        # Whether a view shows the array of values, which then must not change.
+        # Whether a view shows the array of columns, which then must not change.
         self._viewed = False
         # Held briefly while a writer publishes its changes, and while a view is taken.
         self._switching = threading.Lock()
 
     def append(
-        self, labels: Ints, item_ids: list[str], h: Array, values: Sequence[Sequence[int]] = ()
+        self, labels: Ints, item_ids: list[str], h: Array, attributes: Sequence[Mapping[str, Any]] = ()
     ) -> None:
         """Add rows with labels larger than all before. The earlier row of an item is marked dead.
 
-        values: codes of each row's attribute values; empty if the rows have none.
+        attributes: of each row; empty if their values do not count.
         """
         begin, end = self._count, self._count + len(labels)
         if end > len(self._labels):
             size, there = max(end, 2 * len(self._labels)), np.arange(begin)
-            self._labels, self._h, self._alive, self._values = (
-                _copied(a, there, size) for a in (self._labels, self._h, self._alive, self._values)
+            self._labels, self._h, self._alive, self._columns = (
+                _copied(a, there, size) for a in (self._labels, self._h, self._alive, self._columns)
             )
-        self._widen(max(map(len, values), default=0))
-        for position, codes in enumerate(values, begin):
-            self._values[position, : len(codes)] = codes
+        for position, own in enumerate(attributes, begin):
+            self._columns[position] = self._values.add(own)
         self._labels[begin:end] = labels
         self._h[begin:end] = h
         self._ids.extend(item_ids)
@@ -107,55 +110,52 @@ class Rows:
             for position, item_id in enumerate(item_ids, begin):
                 old = self._position.get(item_id)
                 if old is not None:
+                    self._values.discard(int(self._columns[old]))
                     self._alive[old] = False
                     self._replaced[position] = old
                 self._position[item_id] = position
 
-    def values(self, item_id: str) -> list[int]:
-        """Return the codes of an item's attribute values."""
-        position = self._position.get(item_id)
-        return [] if position is None else [code for code in self._values[position].tolist() if code]
-
-    def set_values(self, item_id: str, codes: Sequence[int]) -> None:
-        """Replace the attribute values of an item's row, if it has one. Earlier views do not change."""
+    def set_attributes(self, item_id: str, attributes: Mapping[str, Any]) -> None:
+        """Replace the attributes of an item's row, if it has one. Earlier views do not change."""
         position = self._position.get(item_id)
         if position is None:
             return
-        self._widen(len(codes))
+        old = int(self._columns[position])
+        column = self._values.replace(old, attributes)
+        if column == old:
+            return
         with self._switching:
             if self._viewed:
-                self._values, self._viewed = self._values.copy(), False
-            self._values[position] = 0
-            self._values[position, : len(codes)] = codes
-
-    def _widen(self, width: int) -> None:
-        """Make room for `width` values in each row."""
-        if width > self._values.shape[1]:
-            wider = np.zeros((len(self._values), max(width, 2 * self._values.shape[1])), np.int32)
-            wider[:, : self._values.shape[1]] = self._values
-            self._values = wider
+                self._columns, self._viewed = self._columns.copy(), False
+            self._columns[position] = column
 
     def remove(self, item_id: str) -> None:
         """Mark an item's row dead, if it has one."""
         with self._switching:
             position = self._position.pop(item_id, None)
             if position is not None:
+                self._values.discard(int(self._columns[position]))
                 self._alive[position] = False
 
     @property
     def mostly_dead(self) -> bool:
-        """Whether to `compact`. By this rule, about one row is copied for each row that dies."""
-        return self._count - len(self._position) > max(len(self._position), FEW)
+        """Whether to `compact`. By this rule, about one row is copied for each row, or column of values, that dies."""
+        there = max(len(self._position), FEW)
+        return max(self._count, len(self._values)) - len(self._position) > there
 
     def compact(self) -> None:
-        """Drop the dead rows. Earlier views do not change."""
+        """Drop the dead rows, and the values that nothing has. Earlier views do not change."""
         alive = np.flatnonzero(self._alive[: self._count])
         size = max(2 * len(alive), FEW)
-        arrays = [_copied(a, alive, size) for a in (self._labels, self._h, self._alive, self._values)]
+        arrays = [_copied(a, alive, size) for a in (self._labels, self._h, self._alive)]
+        values, moved = self._values.compacted(self._columns[alive])
+        columns = np.zeros(size, np.int32)
+        columns[: len(alive)] = moved
         ids = [self._ids[position] for position in alive]
         positions = {item_id: position for position, item_id in enumerate(ids)}
         with self._switching:
-            self._labels, self._h, self._alive, self._values = arrays
+            self._labels, self._h, self._alive = arrays
+            self._values, self._columns, self._viewed = values, columns, False
             self._ids, self._position, self._replaced, self._count = ids, positions, {}, len(ids)
 
     def label(self, item_id: str) -> int | None:
@@ -170,7 +170,7 @@ class Rows:
             n, self._viewed = self._count, True
             return View(
                 self._labels[:n], self._h[:n], self._alive[:n].copy(), self._ids, len(self._position),
-                self._values[:n], self._position, self._replaced,
+                self._values.view(), self._columns[:n], self._position, self._replaced,
             )  # fmt: skip
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from itemlens_server.fusion.head import Array, Head
+from itemlens_server.fusion.head import Head
 from itemlens_server.fusion.rows import Ints, View
 from itemlens_server.fusion.tables import Tables
 from itemlens_server.fusion.weights import State, States
@@ -20,7 +20,6 @@ class Snapshot:
     collection: its name
     tables:     None before they are computed, and if the space does not use events
     table_rows: row of the tables for each position of the view, -1 if the item has no events; int64 [positions]
-    idf:        weight of each attribute value, float32 [codes + 1]
     """
 
     collection: str
@@ -28,7 +27,6 @@ class Snapshot:
     view: View
     tables: Tables | None
     table_rows: Ints
-    idf: Array = field(default_factory=lambda: np.zeros(1, np.float32))
 
     def positions(self, item_ids: Iterable[str]) -> Ints:
         """Return the positions of the items that exist, sorted, without duplicates."""

@@ -11,8 +11,6 @@ import numpy as np
 from itemlens_server.config import Settings
 from itemlens_server.derived import DerivedFolder, keep_only
 from itemlens_server.engine.repository import Space
-from itemlens_server.errors import DataLoss
-from itemlens_server.fusion.attributes import Vocabulary
 from itemlens_server.fusion.event_log import EventLog
 from itemlens_server.fusion.history import TAKEN
 from itemlens_server.fusion.rows import Ints, Rows, View
@@ -66,8 +64,7 @@ class Collection:
         self._tables: Tables | None = None
         # A cache: tables, the ids of rows, and for each of these its row in the tables.
         self._table_rows: tuple[Tables | None, list[str], Ints] = (None, [], np.zeros(0, np.int64))
-        # Codes of attribute values; None if the space does not use them.
-        self._vocabulary = Vocabulary() if space.head.uses(ATTRIBUTE) else None
+        self._uses_attributes = space.head.uses(ATTRIBUTE)
         self._last_label = 0
         self._sequence_checked = -1
 
@@ -98,8 +95,7 @@ class Collection:
             more = np.asarray([rows.get(item_id, -1) for item_id in fresh], np.int64)
             table_rows = np.concatenate([table_rows, more])
         self._table_rows = (tables, view.item_ids, table_rows)
-        idf = np.zeros(1, np.float32) if self._vocabulary is None else self._vocabulary.idf
-        return Snapshot(self.name, self.space.head, view, tables, table_rows[: len(view.labels)], idf)
+        return Snapshot(self.name, self.space.head, view, tables, table_rows[: len(view.labels)])
 
     def label(self, item_id: str) -> int | None:
         """Label of an item's current row; None if the item is not in the collection."""
@@ -150,16 +146,19 @@ class Collection:
         """Add the store's rows after the last loaded one. Return the ids of damaged items, which are left out."""
         batch: list[ItemVectors] = []
         damaged = []
-        for item in reader.raw_vectors(self.record.id, self.encoder_digests, self._last_label):
+        stored = reader.raw_vectors(
+            self.record.id, self.encoder_digests, self._last_label, attributes=self._uses_attributes
+        )
+        for item in stored:
             if not item.whole:
                 damaged.append(item.item_id)
                 continue
             batch.append(item)
             if len(batch) == FUSE_BATCH:
-                self._append(batch, reader)
+                self._append(batch)
                 batch = []
         if batch:
-            self._append(batch, reader)
+            self._append(batch)
         return damaged
 
     def drop_all_but(self, other: View) -> None:
@@ -173,25 +172,19 @@ class Collection:
         self, labels: list[int], item_ids: list[str], h: Array, attributes: Sequence[Mapping[str, Any]]
     ) -> None:
         """Add items that were just stored. The next snapshot contains them."""
-        values: list[list[int]] = []
-        if self._vocabulary is not None:
-            for item_id in item_ids:
-                self._vocabulary.discard(self._rows.values(item_id))
-            values = [self._vocabulary.add(own) for own in attributes]
-        self._rows.append(np.asarray(labels, np.int64), item_ids, h, values)
+        counted = attributes if self._uses_attributes else ()
+        self._rows.append(np.asarray(labels, np.int64), item_ids, h, counted)
         self._last_label = labels[-1]
         self._compact()
 
     def set_attributes(self, item_id: str, attributes: Mapping[str, Any]) -> None:
         """Replace the attributes of an item whose vectors stay."""
-        if self._vocabulary is not None and self._rows.label(item_id) is not None:
-            self._vocabulary.discard(self._rows.values(item_id))
-            self._rows.set_values(item_id, self._vocabulary.add(attributes))
+        if self._uses_attributes:
+            self._rows.set_attributes(item_id, attributes)
+            self._compact()
 
     def remove(self, item_id: str) -> None:
         """Remove an item. The next snapshot does not contain it."""
-        if self._vocabulary is not None:
-            self._vocabulary.discard(self._rows.values(item_id))
         self._rows.remove(item_id)
         self._compact()
 
@@ -263,15 +256,7 @@ class Collection:
             self._before_compaction(self, self._rows.view())
             self._rows.compact()
 
-    def _attributes(self, item_id: str, reader: Reader) -> Mapping[str, Any]:
-        """An item's attributes; none if its document is damaged, which is said where the document is read."""
-        try:
-            return next((d.attributes for _, d in reader.documents(self.record.id, [item_id])), {})
-        except DataLoss:
-            return {}
-
-    def _append(self, batch: list[ItemVectors], reader: Reader) -> None:
+    def _append(self, batch: list[ItemVectors]) -> None:
         h = self.space.head_runner.fuse([item.vectors for item in batch])
         item_ids = [item.item_id for item in batch]
-        attributes = [{} if self._vocabulary is None else self._attributes(i, reader) for i in item_ids]
-        self.put([item.label for item in batch], item_ids, h, attributes)
+        self.put([item.label for item in batch], item_ids, h, [item.attributes for item in batch])

@@ -146,23 +146,24 @@ class Reader:
                 yield DamagedItem(row, item_id, error)
 
     def raw_vectors(
-        self, collection: int, encoders: Mapping[str, str], after_row: int = 0
+        self, collection: int, encoders: Mapping[str, str], after_row: int = 0, *, attributes: bool = False
     ) -> Iterator[ItemVectors]:
-        """Yield the raw vectors of all items after `after_row`, by row.
+        """Yield the raw vectors of all items after `after_row`, by row, and their attributes if wanted.
 
         Raises:
             FailedPrecondition: a channel has no vector of its encoder, because another encoder made them.
         """
         encoder_of = "CASE n.channel " + "WHEN ? THEN ? " * len(encoders) + "END"
+        document = "i.document, i.document_checksum" if attributes else "NULL, NULL"
         rows = self._connection.execute(
-            "SELECT i.row, i.item_id, i.inputs_checksum, n.channel, n.content, v.data, v.checksum"
+            f"SELECT i.row, i.item_id, i.inputs_checksum, {document}, n.channel, n.content, v.data, v.checksum"
             " FROM items i LEFT JOIN inputs n ON n.row = i.row"
             f" LEFT JOIN vectors v ON v.content = n.content AND v.encoder = {encoder_of}"
             " WHERE +i.collection = ? AND i.row > ? ORDER BY i.row, n.channel, n.position",
             (*(value for pair in encoders.items() for value in pair), collection, after_row),
         )
         checked: set[str] = set()
-        for (label, item_id, inputs_checksum), group in groupby(rows, key=lambda row: row[:3]):
+        for (label, item_id, inputs_checksum, *described), group in groupby(rows, key=lambda row: row[:5]):
             vectors: dict[str, list[Array]] = {}
             contents, whole = [], True
             for *_, channel, content, data, checksum in group:
@@ -178,7 +179,9 @@ class Reader:
                 else:
                     vectors.setdefault(channel, []).append(vector)
             whole &= checksums.holds(inputs_checksum, checksums.of_inputs, item_id, contents)
-            yield ItemVectors(label, item_id, vectors, whole)
+            yield ItemVectors(
+                label, item_id, vectors, whole, _attributes(item_id, *described) if attributes else {}
+            )
 
     def _check_encoder(self, collection: int, item_id: str, channel: str, encoder: str) -> None:
         """Raise FailedPrecondition if no vector is from `encoder`: another encoder was used, and nothing is damaged."""
@@ -265,6 +268,14 @@ def _document(item_id: str, text: str, checksum: int | None) -> Document:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             return Document.parse(text)
     raise _damaged(item_id, "its texts and attributes")
+
+
+def _attributes(item_id: str, text: str, checksum: int | None) -> Mapping[str, Any]:
+    """Return the attributes of a document; none if it is damaged, which is said where the document itself is read."""
+    try:
+        return _document(item_id, text, checksum).attributes
+    except DataLoss:
+        return {}
 
 
 def _damaged(item_id: str, what: str) -> DataLoss:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -93,12 +93,16 @@ class DamagedItem:
 
 @dataclass(frozen=True)
 class ItemVectors:
-    """The raw vectors of a stored item by channel. whole: no vector is damaged or lost, nor is the item's id."""
+    """The raw vectors of a stored item by channel. whole: no vector is damaged or lost, nor is the item's id.
+
+    attributes: those of its document, if they were asked for and are not damaged
+    """
 
     label: int
     item_id: str
     vectors: Mapping[str, list[Array]]
     whole: bool
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itemlens_server.fusion.rows import FEW, Rows
+from itemlens_server.fusion.rows import FEW, Rows, View
 
 # Each step adds some items (a later step may repeat their ids), removes one, or compacts.
 STEPS = st.lists(
@@ -180,46 +180,67 @@ def test_positions_are_found_by_label_and_unknown_labels_are_left_out(
     assert labels[positions].tolist() == [n for n in wanted if n in there]
 
 
-class TestValues:
-    """Codes of attribute values, which may change while the row stays."""
+def shown(view: View) -> list[list[int]]:
+    """The codes of attribute values of each row; codes are given in the order of the values' first items."""
+    return [[c for c in codes if c] for codes in view.values.codes[:, view.columns].T.tolist()]
+
+
+def tags(*values: str) -> dict[str, list[str]]:
+    return {"tags": list(values)}
+
+
+class TestAttributes:
+    """They may change while the row stays."""
 
     @staticmethod
     def rows() -> Rows:
         rows = Rows(1)
-        rows.append(np.array([1, 2]), ["a", "b"], np.zeros((2, 1), np.float32), [[3, 4], []])
+        rows.append(np.array([1, 2]), ["a", "b"], np.zeros((2, 1), np.float32), [tags("x", "y"), {}])
         return rows
 
-    def test_of_a_row_are_filled_up_with_0(self) -> None:
+    def test_are_those_of_the_rows(self) -> None:
         rows = self.rows()
-        assert rows.view().values[:, :3].tolist() == [[3, 4], [0, 0]]
-        assert [rows.values(i) for i in "abc"] == [[3, 4], [], []]
-
-    def test_become_wider_with_the_item_that_has_most(self) -> None:
-        rows = self.rows()
-        rows.append(np.array([3]), ["c"], np.zeros((1, 1), np.float32), [[5, 6, 7, 8, 9]])
-        assert [rows.values(i) for i in "abc"] == [[3, 4], [], [5, 6, 7, 8, 9]]
+        rows.append(np.array([3]), ["c"], np.zeros((1, 1), np.float32), [tags("y", "z", "u")])
+        assert shown(rows.view()) == [[1, 2], [], [2, 3, 4]]
 
     def test_change_without_a_change_of_earlier_views(self) -> None:
         rows = self.rows()
         before = rows.view()
-        rows.set_values("a", [9])
-        rows.set_values("b", [1, 2, 3])
-        rows.set_values("gone", [1])
-        assert before.values[:, :2].tolist() == [[3, 4], [0, 0]]
-        assert [rows.values(i) for i in "ab"] == [[9], [1, 2, 3]]
-        assert rows.view().values[:, :3].tolist() == [[9, 0, 0], [1, 2, 3]]
+        rows.set_attributes("a", tags("z"))
+        rows.set_attributes("b", tags("x", "y", "z"))
+        rows.set_attributes("gone", tags("x"))
+        assert shown(before) == [[1, 2], []]
+        assert shown(rows.view()) == [[3], [1, 2, 3]]
 
-    def test_are_copied_once_for_many_changes_between_two_views(self) -> None:
+    def test_a_change_of_numbers_copies_nothing(self) -> None:
+        rows = self.rows()
+        before = rows.view()
+        rows.set_attributes("a", {**tags("x", "y"), "price": 7})
+        after = rows.view()
+        assert after.columns.base is before.columns.base and len(after.values.norms) == len(
+            before.values.norms
+        )
+
+    def test_columns_are_copied_once_for_many_changes_between_two_views(self) -> None:
         rows = self.rows()
         rows.view()
-        rows.set_values("a", [5])
-        copy = rows._values
-        rows.set_values("b", [6])
-        assert rows._values is copy
+        rows.set_attributes("a", tags("z"))
+        copy = rows._columns
+        rows.set_attributes("b", tags("z"))
+        assert rows._columns is copy
 
     def test_move_with_their_rows(self) -> None:
         rows = self.rows()
-        rows.append(np.array([3]), ["a"], np.zeros((1, 1), np.float32), [[8]])
+        rows.append(np.array([3]), ["a"], np.zeros((1, 1), np.float32), [tags("z")])
+        view = rows.view()
         rows.compact()
-        assert [rows.values(i) for i in "ab"] == [[8], []]
-        assert rows.view().values[:, 0].tolist() == [0, 8]
+        assert shown(rows.view()) == [[], [1]]  # x and y are gone, so z has another code
+        assert shown(view) == [[1, 2], [], [3]]
+
+    def test_many_changes_of_one_item_are_compacted(self) -> None:
+        rows = self.rows()
+        for n in range(3 * FEW):
+            rows.set_attributes("a", tags("xyz"[n % 3]))
+            if rows.mostly_dead:
+                rows.compact()
+        assert len(rows._values) <= FEW + 3

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from itemlens_server.errors import InvalidArgument, NotFound
-from itemlens_server.fusion.attributes import Vocabulary
 from itemlens_server.fusion.event_log import EventLog
 from itemlens_server.fusion.head import Array, Head, HeadChannel
 from itemlens_server.fusion.history import CLICK, PURCHASE, Interaction
@@ -77,11 +76,11 @@ def snapshot(
         dict.fromkeys((NEXT, SIMILAR, ANYONE, DISLIKE), own),
         fitted=True,
     )
-    rows, vocabulary = Rows(head.dimension), Vocabulary()
+    rows = Rows(head.dimension)
     h = np.tile(np.asarray([1, 0, 1, 0], np.float32), (4, 1))
-    rows.append(np.arange(1, 5), list(IDS), h, [vocabulary.add(ATTRIBUTES[i]) for i in IDS])
+    rows.append(np.arange(1, 5), list(IDS), h, [ATTRIBUTES[i] for i in IDS])
     table_rows = [-1 if tables is None else tables.rows.get(i, -1) for i in IDS]
-    return Snapshot("c", head, rows.view(), tables, np.asarray(table_rows, np.int64), vocabulary.idf)
+    return Snapshot("c", head, rows.view(), tables, np.asarray(table_rows, np.int64))
 
 
 def only(kind: type[Term], scorer: Scorer) -> Term:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,15 @@ def test_a_damaged_document_is_an_error_wherever_it_is_read(data: Path) -> None:
                 read(store.reader())
     finally:
         store.close()
+
+
+@pytest.mark.parametrize("damaged", ["replace(document, '3', '2')", "CAST(x'7bff' AS TEXT)"])
+def test_vectors_are_read_without_the_attributes_of_a_damaged_document(data: Path, damaged: str) -> None:
+    edit(data, f"UPDATE items SET document = {damaged} WHERE item_id = 'a3'")
+    with closing(Store(data)) as store:
+        found = {i.item_id: i for i in store.reader().raw_vectors(1, ENCODERS, attributes=True)}
+    assert found["a3"].whole and not found["a3"].attributes
+    assert found["a2"].attributes
 
 
 def test_a_page_goes_on_after_a_damaged_document(data: Path) -> None:

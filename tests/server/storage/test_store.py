@@ -167,6 +167,15 @@ class TestItems:
         assert all(i.whole for i in vectors)
         assert [i.item_id for i in store.reader().raw_vectors(collection, ENCODERS, first.label)] == ["b"]
 
+    def test_raw_vectors_come_with_attributes_if_wanted(self, store: Store, collection: int) -> None:
+        upsert(store, collection, item("a", "red", (b"P1", b"P2")))
+        upsert(store, collection, item("b", "blue"))
+        reader = store.reader()
+        described = list(reader.raw_vectors(collection, ENCODERS, attributes=True))
+        documents = dict(reader.documents(collection, ["a", "b"]))
+        assert [i.attributes for i in described] == [documents[i].attributes for i in "ab"] != [{}, {}]
+        assert [i.attributes for i in reader.raw_vectors(collection, ENCODERS)] == [{}, {}]
+
     def test_raw_vectors_of_another_encoder_are_refused_with_what_to_do(
         self, store: Store, collection: int
     ) -> None:

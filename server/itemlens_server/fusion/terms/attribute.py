@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -28,37 +29,42 @@ class Attribute(PastTerm):
 
     def __init__(self, asking: Asking, source: PastSource) -> None:
         super().__init__(asking, source)
-        self._idf, self._values = asking.snapshot.idf, asking.snapshot.view.values
+        self._values, self._columns = asking.snapshot.view.values, asking.snapshot.view.columns
         self._here = np.flatnonzero(source.positions >= 0)
         # q: sum_j a_j of j's weighted values, by value
-        positions = source.positions[self._here]
-        self._past_values, self._past_norms = self._values[positions], self._norms(positions)
+        columns, idf = self._columns[source.positions[self._here]], self._values.idf
+        self._past_codes, self._past_norms = self._values.codes[:, columns].T, self._values.norms[columns]
         a = self.amounts[self._here].astype(np.float32) / self._past_norms
-        weights = a[:, None] * self._idf[self._past_values]
-        self._q = np.bincount(self._past_values.ravel(), weights.ravel(), len(self._idf)).astype(np.float32)
-        self._q *= self._idf
+        weights = a[:, None] * idf[self._past_codes]
+        self._q = np.bincount(self._past_codes.ravel(), weights.ravel(), len(idf)).astype(np.float32) * idf
 
     @classmethod
     def available(cls, asking: Asking) -> bool:
         """See PastTerm."""
-        return bool(asking.snapshot.view.values.shape[1])
+        return bool(len(asking.snapshot.view.values.codes))
 
     @property
     def asked(self) -> bool:
         """See Term."""
         return bool(len(self._here))
 
+    @cached_property
+    def _all(self) -> Array:
+        """S of each column of values, float32 [columns]."""
+        return np.asarray(self._values.sums(self._q) / self._values.norms, np.float32)
+
     def sums(self, positions: Ints) -> Array:
         """See PastTerm."""
-        return np.asarray(self._q[self._values[positions]].sum(1) / self._norms(positions), np.float32)
+        return np.asarray(self._all[self._columns[positions]])
 
     def shares(self, position: int) -> Mapping[str, float]:
         """See PastTerm."""
-        squares = np.zeros(len(self._idf))
-        own = self._values[position]
-        squares[own] = np.square(self._idf[own].astype(np.float64))
-        norms = self._past_norms.astype(np.float64) * float(self._norms(np.asarray([position]))[0])
-        return self.named(self._here, self.amounts[self._here] * squares[self._past_values].sum(1) / norms)
+        column = self._columns[position]
+        own, idf = self._values.codes[:, column], self._values.idf
+        squares = np.zeros(len(idf))
+        squares[own] = np.square(idf[own].astype(np.float64))
+        norms = self._past_norms.astype(np.float64) * float(self._values.norms[column])
+        return self.named(self._here, self.amounts[self._here] * squares[self._past_codes].sum(1) / norms)
 
     def candidates(self, depth: int) -> Ints:
         """See Term."""
@@ -66,8 +72,3 @@ class Attribute(PastTerm):
         sums = self.sums(alive)
         best = top(sums, depth)
         return np.sort(alive[best[sums[best] > 0]])
-
-    def _norms(self, positions: Ints) -> Array:
-        """Return the length of each item's weighted values; 1 if it has none. (The value 0, "none", has idf 0.)"""
-        squares = np.square(self._idf)[self._values[positions]].sum(1)
-        return np.asarray(np.sqrt(np.where(squares > 0, squares, 1)), np.float32)

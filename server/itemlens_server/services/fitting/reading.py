@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from itemlens_server.engine.repository import Space
-from itemlens_server.errors import DataLoss
-from itemlens_server.fusion.attributes import Vocabulary
 from itemlens_server.fusion.channel_data import ChannelData
 from itemlens_server.fusion.event_log import EventLog
 from itemlens_server.fusion.fused import fused
@@ -19,6 +16,7 @@ from itemlens_server.fusion.history import DISLIKED, RETURN
 from itemlens_server.fusion.rows import Rows, View
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.tables import Tables
+from itemlens_server.fusion.value_table import Codes, Values, ValueTable
 from itemlens_server.storage.reader import Reader
 
 
@@ -28,7 +26,7 @@ class FitData:
 
     labels: number of each item's row in the store, by which a change is noticed
     channels: raw vectors by channel; those without content have none
-    values, idf: codes of each item's attribute values, and the weight of each code (see `attributes`)
+    values, columns: attribute values, and the column of each item in them, int32 [items]
     log: the events by which items were taken
     disliked, rejected: the events of dislikes; of dislikes and returns
     """
@@ -36,8 +34,8 @@ class FitData:
     item_ids: list[str]
     labels: list[int]
     channels: Mapping[str, ChannelData]
-    values: list[list[int]]
-    idf: Array
+    values: Values
+    columns: Codes
     log: EventLog
     disliked: EventLog
     rejected: EventLog
@@ -56,14 +54,14 @@ class FitData:
         """Return the rows of all items with the h of `head`."""
         rows = Rows(head.dimension)
         h = fused(head, self.used, self.items)
-        rows.append(np.arange(1, self.items + 1), self.item_ids, h, self.values)
-        return rows.view()
+        rows.append(np.arange(1, self.items + 1), self.item_ids, h)
+        return replace(rows.view(), values=self.values, columns=self.columns)
 
     def snapshot(self, head: Head, tables: Tables | None) -> Snapshot:
         """Return what the server would score with."""
         known = {} if tables is None else tables.rows
         rows = np.asarray([known.get(item_id, -1) for item_id in self.item_ids], np.int64)
-        return Snapshot("", head, self.view(head), tables, rows, self.idf)
+        return Snapshot("", head, self.view(head), tables, rows)
 
 
 def read(space: Space, reader: Reader, collection: int, type_weights: Mapping[int, float]) -> FitData:
@@ -73,13 +71,15 @@ def read(space: Space, reader: Reader, collection: int, type_weights: Mapping[in
     labels: list[int] = []
     vectors: dict[str, list[Array]] = {name: [] for name in digests}
     owners: dict[str, list[int]] = {name: [] for name in digests}
-    for item in reader.raw_vectors(collection, digests):
+    table, columns = ValueTable(), list[int]()
+    for item in reader.raw_vectors(collection, digests, attributes=True):
         if item.whole:
             for name, own in item.vectors.items():
                 vectors[name] += own
                 owners[name] += [len(item_ids)] * len(own)
             item_ids.append(item.item_id)
             labels.append(item.label)
+            columns.append(table.add(item.attributes))
     channels = {
         name: ChannelData(
             np.stack(own) if own else np.zeros((0, space.encoders[name].spec.dim), np.float32),
@@ -87,21 +87,8 @@ def read(space: Space, reader: Reader, collection: int, type_weights: Mapping[in
         )
         for name, own in vectors.items()
     }
-    vocabulary = Vocabulary()
-    values = [vocabulary.add(_attributes(reader, collection, item_id)) for item_id in item_ids]
     logs = (
         EventLog.of((event[:4] for event in reader.events(collection)), weights)
         for weights in (type_weights, {DISLIKED: 1.0}, {DISLIKED: 1.0, RETURN: 1.0})
     )
-    return FitData(item_ids, labels, channels, values, vocabulary.idf, *logs)
-
-
-def _attributes(reader: Reader, collection: int, item_id: str) -> Mapping[str, Any]:
-    try:
-        return {
-            n: v
-            for _, document in reader.documents(collection, [item_id])
-            for n, v in document.attributes.items()
-        }
-    except DataLoss:
-        return {}
+    return FitData(item_ids, labels, channels, table.view(), np.asarray(columns, np.int32), *logs)
