@@ -237,7 +237,7 @@ class Recommendation:
     """Position in the list, from 1."""
     score: float
     """ln P: the log-probability that the item is the one chosen, for its interest. Where there are several interests,
-    they take turns, so the list is not sorted by score."""
+    places are dealt to them by their weights, so the list is not sorted by score."""
     interest: int
     """Index into Recommendations.interests of the interest that found the item."""
     parts: tuple[Part, ...]

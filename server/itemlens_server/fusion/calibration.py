@@ -19,7 +19,7 @@ from itemlens_server.fusion.parts import Floats
 from itemlens_server.fusion.weights import Calibration
 
 # The items of each choice with the highest scores, for which the probabilities are to hold.
-BEST = 30
+MOST_LIKELY = 30
 
 
 def calibrate(sets: ChoiceSets, weights: Floats) -> Calibration:
@@ -33,7 +33,7 @@ def calibrate(sets: ChoiceSets, weights: Floats) -> Calibration:
     ln_p = alpha - np.repeat(largest + np.log(z), lengths)
     owners = np.repeat(np.arange(len(sets)), lengths)
     order = np.lexsort((-ln_p, owners))
-    best = order[np.arange(len(order)) - np.repeat(starts, lengths) < BEST]
+    best = order[np.arange(len(order)) - np.repeat(starts, lengths) < MOST_LIKELY]
     x, chosen = ln_p[best], sets.chosen[best] > 0
 
     def loss(values: Floats) -> tuple[float, Floats]:

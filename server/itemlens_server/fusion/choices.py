@@ -13,7 +13,7 @@ from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.taken import MOST_PAST
 
 # The choices are those of the last tenth of the events, or of the last .2 or .3 if these are too few.
-HELD_OUT = (0.1, 0.2, 0.3)
+LATEST_SHARES = (0.1, 0.2, 0.3)
 ENOUGH_CHOICES = 1000
 FEWEST_CHOICES = 300
 """With fewer purchases in the last .3 of the events, carts are choices too, then clicks and views."""
@@ -52,7 +52,7 @@ class HeldOut:
         """
         if not len(log):
             return HeldOut(log, np.zeros(0, np.bool_), np.zeros(0, np.int64))
-        shares = HELD_OUT[:1] if log.times_are_an_order else HELD_OUT
+        shares = LATEST_SHARES[:1] if log.times_are_an_order else LATEST_SHARES
         for least in np.unique(log.strengths)[::-1].tolist():
             for share in shares:
                 earlier, baskets = _split(log, share, least)

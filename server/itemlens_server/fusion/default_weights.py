@@ -31,8 +31,8 @@ PAST_NATS = 1.0
 """What is like a past item gains so much for each deviation, and what is like a disliked one loses so much."""
 DISLIKE_DEVIATIONS = 2.0
 """A dislike takes away from items whose cosine is this many deviations above the mean, and from no others."""
-DECAY = 0.97
-SAMPLE = 2000
+PAST_DECAY = 0.97
+SPREAD_ITEMS = 2000
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def spreads(channels: Mapping[str, HeadChannel], units: Units, seed: int = 0) ->
     for name, channel in channels.items():
         e, has = units[name]
         rng = np.random.default_rng(seed)
-        some = rng.permutation(np.flatnonzero(has))[:SAMPLE]
+        some = rng.permutation(np.flatnonzero(has))[:SPREAD_ITEMS]
         if len(some) < 2:
             found[name] = Spread()
             continue
@@ -65,7 +65,7 @@ def spreads(channels: Mapping[str, HeadChannel], units: Units, seed: int = 0) ->
         imputed = 0.0
         if channel.predictors:
             guess, known = predicted(channel, units, len(has))
-            others = rng.permutation(np.flatnonzero(known))[:SAMPLE]
+            others = rng.permutation(np.flatnonzero(known))[:SPREAD_ITEMS]
             if len(others):
                 imputed = channel.imputed_scale * float((e[some].mean(0) @ guess[others].T).mean())
         # Equal items have no spread, up to rounding.
@@ -84,7 +84,7 @@ def default_questions(
 ) -> dict[str, QuestionWeights]:
     """Return the weights of "next", "similar" and "dislike" without events."""
     past = QuestionWeights(
-        {name: s.weights(PAST_NATS) for name, s in spread.items()}, decays={"CHANNEL": DECAY}
+        {name: s.weights(PAST_NATS) for name, s in spread.items()}, decays={"CHANNEL": PAST_DECAY}
     )
     for name in channels:
         past = replace(past, channels={**past.channels, name: balanced(name, channels, units, past)})

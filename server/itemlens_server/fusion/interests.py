@@ -52,8 +52,8 @@ def cluster(evidence: Floats, most: int = MAX_INTERESTS) -> list[list[int]]:
 def merge(lists: Sequence[Sequence[int]], shares: Sequence[float], k: int) -> list[tuple[int, int]]:
     """Deal k places to lists by their shares, which add up to 1. Return (item, list number) by position.
 
-    Each place goes to the list that has got the least of what it should have by then, as by largest remainders. An item
-    that is in several lists is taken once. Shares of exhausted lists go to the others.
+    Each place goes to the list that is furthest behind its share of the places dealt by then. An item that is in
+    several lists is taken once. Shares of exhausted lists go to the others.
     """
     taken: set[int] = set()
     merged: list[tuple[int, int]] = []

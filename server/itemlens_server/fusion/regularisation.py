@@ -14,7 +14,7 @@ from itemlens_server.fusion.rows import Bools, Ints
 L2S = (0.1, 1.0, 10.0, 100.0, 1000.0)
 FOLDS = 3
 """Each choice is asked once, by weights fitted to the choices of the users of the other folds."""
-MOST_CHOICES = 900
+L2_CHOICES = 900
 """Choices by which L2 is chosen: more change its order of magnitude no more."""
 
 Mask = Sequence[bool] | np.ndarray[Any, Any]
@@ -49,7 +49,7 @@ def fit_by_users(sets: ChoiceSets, users: Ints, nonnegative: Mask) -> Fitted:
 
     users: code of each choice's user, int64 [choices]. If there is one user, the largest l2 is taken.
     """
-    some = np.arange(len(sets))[:: max(1, -(-len(sets) // MOST_CHOICES))]
+    some = np.arange(len(sets))[:: max(1, -(-len(sets) // L2_CHOICES))]
     folds = [
         (sets.take(some[~apart]), sets.take(some[apart])) for apart in user_folds(users[some]) if apart.any()
     ]

@@ -25,7 +25,7 @@ from itemlens_server.fusion.weights import States
 
 NORMALISATION = "NORMALISATION"
 # Size of the sample that stands for the items that were not scored.
-SAMPLE = 4096
+UNSCORED_SAMPLE = 4096
 
 
 @dataclass(frozen=True)
@@ -169,8 +169,8 @@ def log_sum(alpha: Array) -> float:
 
 
 def sample_of(positions: Ints) -> Ints:
-    """Return a sample of at most `SAMPLE` of the positions: every n-th, so that items of every age are there. It is the
-    same for every question over the same rows."""
-    if len(positions) <= SAMPLE:
+    """Return a sample of at most `UNSCORED_SAMPLE` of the positions: every n-th, so that items of every age are there.
+    It is the same for every question over the same rows."""
+    if len(positions) <= UNSCORED_SAMPLE:
         return positions
-    return positions[np.linspace(0, len(positions) - 1, SAMPLE).astype(np.int64)]
+    return positions[np.linspace(0, len(positions) - 1, UNSCORED_SAMPLE).astype(np.int64)]

@@ -19,11 +19,11 @@ from itemlens_server.fusion.weights import TableRules
 
 LAMBDAS = (30.0, 100.0, 300.0, 1000.0, 3000.0)
 FEW_LAMBDAS = (100.0, 300.0, 1000.0)
-"""With more than MOST_ITEMS items: then only the most frequent ones are tried."""
+"""With more than TRIED_ITEMS items: then only the most frequent ones are tried."""
 RECENT_DAYS = (7.0, 28.0, 56.0, 182.0)
-MOST_ITEMS = 3000
+TRIED_ITEMS = 3000
 ASKED = 500
-DECAY = 0.9
+ASKING_DECAY = 0.9
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def fit_rules(earlier: EventLog, choices: Sequence[Choice]) -> tuple[TableRules,
 def _lambdas(earlier: EventLog, choices: Sequence[Choice]) -> list[TriedRule]:
     """Try lambda by the mean discounted gain of what is chosen and new to the user."""
     takers = earlier.takers()
-    columns = ease.most_frequent(takers, MOST_ITEMS)
+    columns = ease.most_frequent(takers, TRIED_ITEMS)
     if not len(columns):
         return []
     numbers = {earlier.item_ids[column]: n for n, column in enumerate(columns.tolist())}
@@ -59,7 +59,7 @@ def _lambdas(earlier: EventLog, choices: Sequence[Choice]) -> list[TriedRule]:
     rows: list[int] = []
     targets: list[int] = []
     for choice in choices:
-        own = dict(zip(choice.past.item_ids, choice.past.amounts(DECAY).tolist(), strict=True))
+        own = dict(zip(choice.past.item_ids, choice.past.amounts(ASKING_DECAY).tolist(), strict=True))
         known = [(numbers[i], a) for i, a in own.items() if i in numbers]
         new = [numbers[i] for i in choice.chosen if i in numbers and i not in own]
         if known and new:
@@ -77,7 +77,7 @@ def _lambdas(earlier: EventLog, choices: Sequence[Choice]) -> list[TriedRule]:
         (len(past), len(columns)),
         np.float32,
     )
-    lambdas = LAMBDAS if takers.shape[1] <= MOST_ITEMS else FEW_LAMBDAS
+    lambdas = LAMBDAS if takers.shape[1] <= TRIED_ITEMS else FEW_LAMBDAS
     x, tried = takers[:, columns], []
     for regularisation in lambdas:
         scores: Array = np.asarray((a @ ease.fit(x, regularisation)).todense())

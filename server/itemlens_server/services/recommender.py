@@ -170,7 +170,7 @@ def score(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> tuple[S
 
 
 def rank(scorer: Scorer, scored: Sequence[Scored], k: int) -> list[RecommendedItem]:
-    """The best k of the items. Several interests take turns."""
+    """The best k of the items. Places are dealt to the interests by their shares."""
     lists: list[list[int]] = []
     scores: list[dict[int, float]] = []
     for own, shift in zip(scored, scorer.shifts, strict=True):

@@ -16,7 +16,7 @@ from itemlens_server.fusion.head import unit
 from itemlens_server.fusion.history import DISLIKED, Interaction
 from itemlens_server.fusion.parts import Floats, Part
 from itemlens_server.fusion.query import CHANNEL_ITEMS, Query, ask
-from itemlens_server.fusion.scoring import SAMPLE, Scorer, bind, log_sum, sample_of
+from itemlens_server.fusion.scoring import UNSCORED_SAMPLE, Scorer, bind, log_sum, sample_of
 from itemlens_server.fusion.weights import (
     ANYONE,
     DISLIKE,
@@ -316,18 +316,18 @@ class TestNormalisation:
     def test_over_no_items_it_is_0(self) -> None:
         assert log_sum(np.zeros(0, np.float32)) == 0.0
 
-    @given(st.integers(0, 3 * SAMPLE))
+    @given(st.integers(0, 3 * UNSCORED_SAMPLE))
     def test_a_sample_has_items_of_every_age(self, n: int) -> None:
         positions = np.arange(10, 10 + n)
         sample = sample_of(positions)
-        assert len(sample) == min(n, SAMPLE) == len(np.unique(sample))
+        assert len(sample) == min(n, UNSCORED_SAMPLE) == len(np.unique(sample))
         assert np.isin(sample, positions).all()
         if n:
             assert (sample[0], sample[-1]) == (10, 9 + n)
-            assert np.diff(sample).max(initial=0) <= max(n / SAMPLE + 2, 1)
+            assert np.diff(sample).max(initial=0) <= max(n / UNSCORED_SAMPLE + 2, 1)
 
     def test_a_sample_stands_for_the_rest(self) -> None:
-        alpha: Floats = np.random.default_rng(0).normal(size=40 * SAMPLE)
+        alpha: Floats = np.random.default_rng(0).normal(size=40 * UNSCORED_SAMPLE)
         sample = sample_of(np.arange(len(alpha)))
         estimate = log_sum(alpha[sample].astype(np.float32)) + math.log(len(alpha) / len(sample))
         assert estimate == pytest.approx(log_sum(alpha.astype(np.float32)), abs=0.05)

@@ -670,7 +670,7 @@ class Recommendation(google.protobuf.message.Message):
     score: builtins.float
     """ln P: the log-probability that the item is the one chosen, for the interest that found it. Scores of different
     interests and questions are comparable. Where there are several interests, the list is not sorted by score, because
-    interests take turns; `position` is the order.
+    places are dealt to interests by their weights; `position` is the order.
     """
     interest: builtins.int
     """The interest that found it: index into RecommendResponse.interests."""
@@ -752,7 +752,7 @@ class RecommendResponse(google.protobuf.message.Message):
     """Number of items that could be recommended, after exclusions."""
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Recommendation]:
-        """Best first. Where there are several interests, they take turns in proportion to their weights."""
+        """Best first. Where there are several interests, places are dealt to them by their weights."""
 
     @property
     def interests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Interest]:

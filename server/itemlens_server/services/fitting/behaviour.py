@@ -7,45 +7,28 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from itemlens_server.fusion.choice_columns import CandidateColumns, Prober, candidate_columns
-from itemlens_server.fusion.choices import Choice, HeldOut
+from itemlens_server.fusion.choice_columns import Prober, candidate_columns
+from itemlens_server.fusion.choices import HeldOut
 from itemlens_server.fusion.comparison import Answers
 from itemlens_server.fusion.default_weights import rejecting, restated
 from itemlens_server.fusion.dislike_fit import fit_dislike, meetings
 from itemlens_server.fusion.event_fit import (
     SHAPE_CHOICES,
-    EventFit,
-    Shape,
     fit_events,
     fit_shape,
     held_out_choices,
 )
-from itemlens_server.fusion.event_log import EventLog
 from itemlens_server.fusion.head import Head
-from itemlens_server.fusion.rows import Bools
 from itemlens_server.fusion.similar_fit import LIKED_DECAY, fit_similar, pairs
-from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.table_fit import fit_rules
 from itemlens_server.fusion.tables import Tables
 from itemlens_server.fusion.weights import ANYONE, DISLIKE, NEXT, SIMILAR, QuestionWeights, TableRules
-from itemlens_server.services.fitting.choice_answers import compare, compare_dislike, compare_similar
+from itemlens_server.services.fitting.choice_answers import Asked, compare, compare_dislike, compare_similar
 from itemlens_server.services.fitting.reading import FitData
 from itemlens_server.services.fitting.report import Step, Verdict, WeightLine, feature_lines, verdict
+from itemlens_server.services.fitting.rivals import Rivals
 
 LEAST_CHOICES = 50
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Choices, the events before them, and what was fitted to them. held_out: bool [choices]."""
-
-    earlier: EventLog
-    snapshot: Snapshot
-    choices: list[Choice]
-    held_out: Bools
-    shape: Shape
-    data: CandidateColumns
-    fit: EventFit
 
 
 @dataclass(frozen=True)
@@ -100,7 +83,8 @@ def fit_behaviour(
     fit = fit_events(columns, shape, held_out)
     asked = Asked(earlier, snapshot, choices, held_out, shape, columns, fit)
     progress("comparing with yardsticks")
-    answers = compare(data, asked, head, now)
+    rivals = Rivals.of(data, snapshot, earlier, head, now)
+    answers = compare(asked, rivals)
     made = BehaviourFit(
         {
             NEXT: fit.weights,
@@ -115,7 +99,7 @@ def fit_behaviour(
         steps,
     )
     _fit_dislike(data, asked, held, made, head, progress)
-    return _with_similar(data, asked, held, made, head, now, progress)
+    return _with_similar(data, asked, held, made, head, rivals, progress)
 
 
 def _fit_dislike(
@@ -154,7 +138,7 @@ def _with_similar(
     held: HeldOut,
     made: BehaviourFit,
     head: Head,
-    now: Head,
+    rivals: Rivals,
     progress: Callable[[str], None],
 ) -> BehaviourFit:
     """Return the fit with "similar" fitted to pairs, or restated from "next" where there are too few."""
@@ -169,7 +153,7 @@ def _with_similar(
     progress("weights of similar")
     prober = Prober(asked.snapshot, dict.fromkeys(asked.shape.decays, (LIKED_DECAY,)))
     fit = fit_similar(candidate_columns(prober, found), asked.fit, held_out)
-    answers = compare_similar(data, asked, found, held_out, fit.weights, head, now)
+    answers = compare_similar(asked, rivals, found, held_out, fit.weights, head)
     judged = verdict(answers)
     made.answers.append(answers)
     made.verdicts.append(judged)

@@ -17,7 +17,7 @@ from itemlens_server.fusion.weights import QuestionWeights, search_question
 from itemlens_server.services.fitting.questions import Questions
 from itemlens_server.services.fitting.report import DEFAULTS, FALLBACK, NEW, NOW
 
-K = 10
+LISTED = 10
 RATIOS = (1.0, 2.0, 3.0, 4.0, 6.0)
 """Weights of a channel relative to the others that are tried for the best blend of raw cosines."""
 
@@ -49,7 +49,7 @@ def compare(
     for mix in mixes(channels):
         question = search_question(dict.fromkeys(mix))
         blend = _best_blend(raw, mix, questions.fitted) if len(mix) > 1 else None
-        collected = Collected(question, K)
+        collected = Collected(question, LISTED)
         for trial in questions.checked:
             scores = {name: _scores(head, trial, mix, question) for name, head in heads.items()}
             if blend is not None:
@@ -90,7 +90,7 @@ def _best_blend(
     cosines = [[trial.cosines(raw[name]) for name in mix] for trial in asked]
 
     def value(blend: tuple[float, ...]) -> float:
-        hits = [recall(_blended(c, blend), t.targets, K) for c, t in zip(cosines, asked, strict=True)]
+        hits = [recall(_blended(c, blend), t.targets, LISTED) for c, t in zip(cosines, asked, strict=True)]
         return float(np.concatenate(hits).mean())
 
     blends = [blend for blend in product(RATIOS, repeat=len(mix)) if min(blend) == 1.0]
