@@ -26,14 +26,22 @@ class CandidateRequest:
     from_items: bool = False
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """The positions to score for each interest: sorted, without duplicates, inside the mask.
+
+    depth: about how many of an interest the index looked for; None if these are all rows of the mask
+    """
+
+    positions: list[Ints]
+    depth: int | None
+
+
 class CandidateIndex(Protocol):
     """Finds rows of a view in given directions. One thread builds at a time; any number of threads search."""
 
-    def depth(self, view: View, request: CandidateRequest) -> int | None:
-        """Return the approximate number of candidates for an interest; None if scoring all rows is better."""
-
-    def search(self, view: View, request: CandidateRequest) -> list[Ints]:
-        """Return the positions to score for each interest: sorted, without duplicates, inside the mask."""
+    def search(self, view: View, request: CandidateRequest) -> Candidates:
+        """Return candidates for each interest; all rows of the mask where scoring them is better."""
 
     def build(self, view: View) -> bool:
         """Add the new rows of `view` if that is worthwhile, and save. Return whether anything was done."""

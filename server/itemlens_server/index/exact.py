@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from itemlens_server.fusion.rows import Ints, View
-from itemlens_server.index.candidate_index import CandidateRequest
+from itemlens_server.fusion.rows import View
+from itemlens_server.index.candidate_index import CandidateRequest, Candidates
 
 
 class ExactIndex:
     """See CandidateIndex."""
 
-    def depth(self, view: View, request: CandidateRequest) -> int | None:
-        """Return None: all rows are scored."""
-        return None
-
-    def search(self, view: View, request: CandidateRequest) -> list[Ints]:
+    def search(self, view: View, request: CandidateRequest) -> Candidates:
         """Return all rows of the mask."""
-        return [np.flatnonzero(request.mask)] * request.interests
+        return Candidates([np.flatnonzero(request.mask)] * request.interests, None)
 
     def build(self, view: View) -> bool:
         """Do nothing and return False."""

@@ -12,7 +12,7 @@ from itemlens_server.derived import DerivedFolder
 from itemlens_server.fusion.head import Head
 from itemlens_server.fusion.rows import Bools, Ints, View
 from itemlens_server.index import segments
-from itemlens_server.index.candidate_index import CandidateRequest
+from itemlens_server.index.candidate_index import CandidateRequest, Candidates
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class HnswIndex:
         self._segments: tuple[segments.Segment, ...] = ()
         self._building = threading.Lock()
 
-    def depth(self, view: View, request: CandidateRequest) -> int | None:
+    def _depth(self, view: View, request: CandidateRequest) -> int | None:
         """Return the search depth of each graph; None where a scan of all rows costs less, and is exact."""
         per_channel = self._candidates_per_channel
         # Items lie where graphs are dense; queries in words and mixed queries do not. Half the depth is enough to find
@@ -53,12 +53,12 @@ class HnswIndex:
         depth = max(per_channel, 2 * request.k)
         return None if self._scan_is_better(view, request, depth) else depth
 
-    def search(self, view: View, request: CandidateRequest) -> list[Ints]:
+    def search(self, view: View, request: CandidateRequest) -> Candidates:
         """Return all rows that are in no graph yet, and the nearest rows to the query's block from each graph.
 
         Rows that the mask excludes do not count: where they leave too few, the graphs are searched more deeply.
         """
-        depth = self.depth(view, request)
+        depth = self._depth(view, request)
         built = self._segments
         fresh_from = int(np.searchsorted(view.labels, built[-1].last, side="right")) if built else 0
         fresh = np.arange(fresh_from, len(view.labels), dtype=np.int64)
@@ -67,11 +67,11 @@ class HnswIndex:
             found = self._nearest(built, view, request, depth)
             if all(len(positions) >= wanted for positions in found):
                 fresh = fresh[request.mask[fresh]]
-                return [np.concatenate([positions, fresh]) for positions in found]
+                return Candidates([np.concatenate([positions, fresh]) for positions in found], depth)
             depth *= 4
             if self._scan_is_better(view, request, depth):
                 break
-        return [np.flatnonzero(request.mask)] * request.interests
+        return Candidates([np.flatnonzero(request.mask)] * request.interests, None)
 
     def _nearest(
         self, built: Sequence[segments.Segment], view: View, request: CandidateRequest, depth: int

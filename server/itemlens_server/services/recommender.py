@@ -252,14 +252,13 @@ def _candidates(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> l
         directions(scorer.snapshot, scorer.interests), mask, k, len(scorer.interests),
         from_items=all(source.of_items for source in scorer.interests[0].sources),
     )  # fmt: skip
-    positions = index.search(view, request)
-    depth = index.depth(view, request)
-    if depth is None:
-        return positions
-    own = [term.candidates(depth) for term in scorer.terms]
+    found = index.search(view, request)
+    if found.depth is None:
+        return found.positions
+    own = [term.candidates(found.depth) for term in scorer.terms]
     extra = np.unique(np.concatenate(own)) if own else np.zeros(0, np.int64)
     extra = extra[mask[extra]]
-    return [np.union1d(own_positions, extra) for own_positions in positions] if len(extra) else positions
+    return [np.union1d(positions, extra) for positions in found.positions] if len(extra) else found.positions
 
 
 def directions(snapshot: Snapshot, interests: Sequence[Interest]) -> dict[str, np.ndarray]:

@@ -73,7 +73,7 @@ class Indexed:
         return self.index.graph_rows()
 
     def candidates(self, view: View, directions: dict[str, Array], k: int) -> list[Ints]:
-        return self.index.search(view, CandidateRequest(directions, view.alive, k, 1))
+        return self.index.search(view, CandidateRequest(directions, view.alive, k, 1)).positions
 
 
 def index_at(
@@ -347,7 +347,7 @@ class TestDepth:
         mask = index.view.alive.copy()
         mask[:masked] = False
         request = CandidateRequest({"text": random_h(1)[:, :6]}, mask, k, 1, from_items)
-        return index.index.depth(index.view, request)
+        return index.index.search(index.view, request).depth
 
     def test_is_the_setting_or_twice_the_list(self, tmp_path: Path) -> None:
         assert self.depth(tmp_path) == 20
@@ -372,8 +372,10 @@ def test_where_the_mask_leaves_little_it_is_found_all_the_same(tmp_path: Path, a
     mask = np.zeros(2000, np.bool_)
     mask[np.random.default_rng(0).permutation(2000)[:allowed]] = True
     request = CandidateRequest({"text": random_h(1)[:, :6]}, mask, 5, 1)
-    assert index.index.depth(index.view, request) == 30
-    [candidates] = index.index.search(index.view, request)
+    found = index.index.search(index.view, request)
+    [candidates] = found.positions
+    assert found.depth is None or found.depth >= 30
+    assert (found.depth is None) == (len(candidates) == allowed)
     assert min(allowed, 30) <= len(candidates) and mask[candidates].all()
     exact = np.argsort(-(index.view.h[:, :6] @ random_h(1)[0, :6])[mask], kind="stable")[:5]
     assert len(set(np.flatnonzero(mask)[exact]) & set(candidates.tolist())) >= min(allowed, 5) - 1
@@ -386,5 +388,5 @@ def test_nothing_outside_the_mask_is_a_candidate(tmp_path: Path) -> None:
     mask[::9] = False
     for k in (5, 390):  # with the graphs, and with a scan
         request = CandidateRequest({"text": random_h(2)[:, :6]}, mask, k, 2)
-        for candidates in index.index.search(index.view, request):
+        for candidates in index.index.search(index.view, request).positions:
             assert len(candidates) and mask[candidates].all()
