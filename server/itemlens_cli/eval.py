@@ -129,21 +129,41 @@ def _measure(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]:
 
 def _behaviour(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]:
     """The measurement of what users take next."""
-    from itemlens_bench.quality.behaviour import films, journey, sequences, served, tafeng
+    from itemlens_bench.quality.behaviour import (
+        calibration,
+        coverage,
+        films,
+        journey,
+        rejected,
+        sequences,
+        served,
+        tafeng,
+        two_words,
+    )
 
     recall = {"R@10": lambda places: places.recall(10), "R@20": lambda places: places.recall(20)}
+    more: list[served.More] = []
     match dataset:
         case DataSet.MOVIES:
-            splits = {"next film": films.read(folder)}
+            rated = films.read_films(folder)
+            splits = {"next film": rated.split}
+            more = [partial(coverage.measure, films=rated), partial(rejected.measure, films=rated)]
         case DataSet.JOURNEY:
             basket = journey.read(folder)
             splits = {"next basket": basket, "products new to the household": basket.new_only()}
+            more = [
+                partial(two_words.measure, split=basket),
+                partial(calibration.measure, split=basket, most=0.12),
+            ]
         case DataSet.TAFENG:
             splits = {"next basket": tafeng.read(folder)}
         case _:
-            splits = {"next item": sequences.read(folder, dataset.value)}
+            split = sequences.read(folder, dataset.value)
+            splits = {"next item": split}
             recall = {"HR@10": lambda places: places.recall(10), "NDCG@10": lambda places: places.ndcg(10)}
-    return partial(served.measure, splits=splits, figures=recall, tuned_for=list(recall)[-1])
+            if dataset is DataSet.LASTFM:
+                more = [partial(calibration.measure, split=split, most=0.25)]
+    return partial(served.measure, splits=splits, figures=recall, tuned_for=list(recall)[-1], more=more)
 
 
 def read_grocery(folder: Path) -> Grocery:

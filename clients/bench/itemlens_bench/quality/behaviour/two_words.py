@@ -1,0 +1,60 @@
+"""A user and two words of a product that they then took: do both together find it better than either alone?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from itemlens import UserSide
+
+from ..ask import Asking
+from ..rows import Floats, ReportRow, mean
+from . import served
+from .split import Split
+
+LISTED = 20
+ENOUGH = 1.25
+"""How many times as often as the better one alone."""
+
+
+def measure(asking: Asking, collection: str, seed: int, *, split: Split) -> Iterator[ReportRow]:
+    """The rows of one random product of each question's answers, asked by two random words of its text."""
+    rng = np.random.default_rng(seed)
+    asked, texts = [], served.texts(split)
+    for question in split.questions:
+        product = int(rng.choice(question.answers))
+        words = re.findall(r"\w+", texts[product])
+        drawn = sorted(rng.permutation(len(words))[:2].tolist())
+        asked.append((split.users[question.user], split.items[product], " ".join(words[n] for n in drawn)))
+
+    def recall(what: str, *, user: bool, words: bool) -> Floats:
+        def ask(question: tuple[str, str, str]) -> float:
+            user_id, product, text = question
+            side = UserSide(user_id=user_id if user else "", text=text if words else None)
+            reply = asking.client.recommend(side, k=LISTED, exclude_seen=False, collection=collection)
+            return float(any(item.item_id == product for item in reply))
+
+        return np.asarray(asking.each(f"{collection}: {what}", ask, asked))
+
+    alone = {
+        "two words": recall("two words", user=False, words=True),
+        "the user": recall("users", user=True, words=False),
+    }
+    both = recall("users and two words", user=True, words=True)
+    text = "; ".join(f"{name} {values.mean():.4f}" for name, values in alone.items())
+    yield mean("a user + two words of what they took, R@20", both, seed, yardstick=text)
+    for name, values in alone.items():
+        yield mean(f"  minus {name}", both - values, seed)
+    better = max(alone.values(), key=lambda values: float(values.mean()))
+    yield _ratio("  over the better one", both, better, seed)
+
+
+def _ratio(what: str, both: Floats, alone: Floats, seed: int) -> ReportRow:
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(len(both), np.full(len(both), 1 / len(both)), 2000)
+    low, high = np.quantile((drawn @ both) / (drawn @ alone), (0.025, 0.975))
+    return ReportRow(
+        what, float(both.sum() / alone.sum()), len(both), (float(low), float(high)), least=ENOUGH
+    )
