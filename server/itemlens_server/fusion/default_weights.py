@@ -26,7 +26,9 @@ from itemlens_server.fusion.weights import (
 
 SEARCH_NATS: Mapping[str, float] = {"text": 1.5}
 OTHER_SEARCH_NATS = 4.0
-"""A few words fit many items, a picture of an item hardly any other."""
+"""A few words fit many items, a picture of an item hardly any other. Fits found 2.5 nats a deviation for two words of
+an item's text (the bundled catalogue, Complete Journey) and 5 to 7 for a crop of its picture (the bundled catalogue).
+The defaults are lower: questions of users fit less well than pieces of the items themselves."""
 PAST_NATS = 1.0
 """What is like a past item gains so much for each deviation, and what is like a disliked one loses so much."""
 DISLIKE_DEVIATIONS = 2.0

@@ -15,8 +15,9 @@ import numpy as np
 
 from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.parts import Floats
-from itemlens_server.fusion.query import Asking, Source
+from itemlens_server.fusion.query import Asking
 from itemlens_server.fusion.rows import Ints
+from itemlens_server.fusion.sources import Source
 
 # Rows that are copied at once.
 BLOCK = 4096

@@ -18,7 +18,11 @@ SAME_INTEREST = 1.0
 """Nats. Groups of past items are one interest if an item of one speaks more than this for one of the other."""
 
 CLEAR_INTEREST = 4.0
-"""Nats. Where equal items say less for each other, other terms decide, and all past items are one interest."""
+"""Nats. Where equal items say less for each other, other terms decide, and all past items are one interest.
+
+Equal items then make each other e^4 = 55 times as likely. It lies between what fits to events found for a shop whose
+users take by habit (Complete Journey, 0) and for one where likeness counts (the bundled catalogue, 5); without events
+it is 12. No list was measured in between."""
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 

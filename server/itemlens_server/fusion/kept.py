@@ -9,9 +9,10 @@ import numpy as np
 
 from itemlens_server.fusion.head import Array, Head
 from itemlens_server.fusion.past_source import PastSource
-from itemlens_server.fusion.query import Asking, Interest, Query, Source, interest_of
+from itemlens_server.fusion.query import Asking, Query
 from itemlens_server.fusion.rows import Codes, Ints, View
 from itemlens_server.fusion.snapshot import Snapshot
+from itemlens_server.fusion.sources import Interest, Source, interest_of
 from itemlens_server.fusion.tables import Tables
 from itemlens_server.fusion.value_table import NONE, Values
 from itemlens_server.fusion.weights import QuestionWeights

@@ -17,9 +17,10 @@ import numpy as np
 from itemlens_server.errors import InvalidArgument, NotFound
 from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.parts import ChannelSum, Part, PlacedInput
-from itemlens_server.fusion.query import Asking, Interest
+from itemlens_server.fusion.query import Asking
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.snapshot import Snapshot
+from itemlens_server.fusion.sources import Interest
 from itemlens_server.fusion.terms import TERMS, Channels, Term
 from itemlens_server.fusion.weights import States
 

@@ -21,6 +21,8 @@ LAMBDAS = (30.0, 100.0, 300.0, 1000.0, 3000.0)
 FEW_LAMBDAS = (100.0, 300.0, 1000.0)
 """With more than TRIED_ITEMS items: then only the most frequent ones are tried."""
 RECENT_DAYS = (7.0, 28.0, 56.0, 182.0)
+"""A week to half a year. The likelihood changes little between neighbours: by .004 to .03 nats of 8.5 on Complete
+Journey, and by less on the bundled catalogue."""
 TRIED_ITEMS = 3000
 ASKED = 500
 ASKING_DECAY = 0.9

@@ -14,11 +14,12 @@ from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound, Warning
 from itemlens_server.fusion.head import Array, unit
 from itemlens_server.fusion.interests import merge
-from itemlens_server.fusion.query import Interest, ask
+from itemlens_server.fusion.query import ask
 from itemlens_server.fusion.ranking import top
 from itemlens_server.fusion.rows import Bools, Ints
 from itemlens_server.fusion.scoring import Scorer, bind, log_sum, sample_of
 from itemlens_server.fusion.snapshot import Snapshot
+from itemlens_server.fusion.sources import Interest
 from itemlens_server.index.candidate_index import CandidateIndex, CandidateRequest
 from itemlens_server.index.exact import ExactIndex
 from itemlens_server.services.catalogue import Catalogue

@@ -15,8 +15,9 @@ import numpy as np
 from itemlens_server.errors import NotFound, Warning, quoted
 from itemlens_server.fusion.kept import KeptAsking
 from itemlens_server.fusion.parts import Part
-from itemlens_server.fusion.query import Asking, Interest
+from itemlens_server.fusion.query import Asking
 from itemlens_server.fusion.rows import Array, Ints, View
+from itemlens_server.fusion.sources import Interest
 from itemlens_server.services.collection import Collection
 
 Bytes = np.ndarray[Any, np.dtype[np.int8]]

@@ -20,8 +20,9 @@ import numpy as np
 from itemlens_server.fusion.dislikes import Dislikes
 from itemlens_server.fusion.head import Array, Head, HeadChannel
 from itemlens_server.fusion.parts import ChannelSum, Floats, Part, PlacedInput, labelled
-from itemlens_server.fusion.query import IMPUTED, PRESENT, Asking, Source
+from itemlens_server.fusion.query import Asking
 from itemlens_server.fusion.rows import Ints, View
+from itemlens_server.fusion.sources import IMPUTED, PRESENT, Source
 from itemlens_server.fusion.terms.term import Term
 from itemlens_server.fusion.weights import State, States
 
