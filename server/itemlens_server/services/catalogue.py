@@ -13,12 +13,11 @@ from functools import partial
 from itemlens_server.config import Settings
 from itemlens_server.derived import DerivedFolder, keep_only
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.engine.repository import ModelRepository, Space, TooManySpaces
+from itemlens_server.engine.repository import ModelRepository, Space
 from itemlens_server.errors import (
     AlreadyExists,
     FailedPrecondition,
     InvalidArgument,
-    ItemlensError,
     NotFound,
     SpaceMismatch,
     quoted,
@@ -32,6 +31,7 @@ from itemlens_server.services.known_users import KnownUsers
 from itemlens_server.services.limits import check_length, check_reference, check_references
 from itemlens_server.services.repair import repair
 from itemlens_server.services.results import RecentResults
+from itemlens_server.services.spaces import Spaces, check_same_space
 from itemlens_server.services.upserts import Upserts
 from itemlens_server.storage import writes
 from itemlens_server.storage.reader import Reader
@@ -56,9 +56,8 @@ class Catalogue:
     ) -> None:
         """`default_space`: id of the space of collections that are created without one."""
         self.store = store
-        self._models = models
+        self._spaces = Spaces(models, default_space, lambda: [c.space for c in self.collections()])
         self._settings = settings
-        self._default_space = default_space
         self._collections: dict[str, Collection] = {}
         self._encoder = encoder
         self._upserts = Upserts(store, encoder, self._collections.get, settings.max_item_pictures)
@@ -79,13 +78,7 @@ class Catalogue:
         records = reader.collections()
         keep_only(self._derived, [str(record.id) for record in records])
         for record in records:
-            try:
-                space = self._models.load(record.space_id)
-            except NotFound as error:
-                raise SpaceMismatch(
-                    f"collection {record.name!r} was stored with space {record.space_id}, which is not in the model "
-                    "repository: restore that space, or serve another --data folder and run `itemlens index` again"
-                ) from error
+            space = self._spaces.stored(record)
             collection = self._open(record, space)
             damaged = collection.load(reader)
             if damaged and repair(collection, damaged, self.store, self._encoder):
@@ -98,44 +91,18 @@ class Catalogue:
                 collection.snapshot().view.alive_count,
                 space.space_id,
             )
-            if self._settings.space and not space.same_encoders(self._models.load(self._default_space)):
+            if self._settings.space and not self._spaces.has_encoders_of_default(space):
                 log.warning(
                     "collection %s stays in space %s, which has other encoders than %s: the setting `space` applies "
                     "to new collections",
                     record.name,
                     space.space_id,
-                    self._default_space,
+                    self._spaces.default,
                 )
 
     def space(self, name: str) -> Space:
-        """The space with this id or name; the default space for an empty string.
-
-        Details of the repository's errors, such as its folder and other spaces, go to the log only.
-
-        Raises:
-            NotFound: there is no such space.
-            InvalidArgument: several spaces have this name.
-            FailedPrecondition: the space cannot be loaded, or too many spaces without a collection are loaded.
-        """
-        check_reference(name, "space")
-        try:
-            return self._models.load(name or self._default_space, self._spaces_in_use)
-        except TooManySpaces:
-            raise
-        except ItemlensError as error:
-            log.warning("space %s was requested: %s", quoted(name), error)
-            if isinstance(error, NotFound):
-                raise NotFound(f"no space {quoted(name)}", "space", name, "space") from error
-            if isinstance(error, InvalidArgument):
-                raise InvalidArgument(
-                    f"several spaces have the name {quoted(name)}; give an id", "space"
-                ) from error
-            raise FailedPrecondition(
-                f"space {quoted(name)} cannot be loaded; the server's log says why", "space"
-            ) from error
-
-    def _spaces_in_use(self) -> list[Space]:
-        return [self._models.load(self._default_space), *(c.space for c in self.collections())]
+        """The space with this id or name; the default space for an empty string. See `Spaces.named`."""
+        return self._spaces.named(name)
 
     def collection(self, name: str) -> Collection:
         """The collection with this name.
@@ -179,7 +146,7 @@ class Catalogue:
                 if not allow_existing:
                     raise AlreadyExists(f"collection {name!r} already exists", "name")
                 if space_name:
-                    _check_same_space(old, space)
+                    check_same_space(old.name, old.space, space)
                 return old
             record = self.store.write(lambda c: writes.create_collection(c, name, space.space_id))
             self._collections[name] = self._open(record, space)
@@ -340,23 +307,3 @@ class Catalogue:
         """Open a collection. `folder`: the derived folder of its state in another space, if there is one."""
         folder = folder or DerivedFolder(self._derived / str(record.id))
         return Collection(record, space, folder, self._settings, self.results.before_compaction)
-
-
-def _check_same_space(collection: Collection, space: Space) -> None:
-    """Raise SpaceMismatch unless the collection is in this space, or in one that was fitted from it.
-
-    A fit moves the collection to its new space. The command that created the collection must still succeed after that.
-    """
-    own = collection.space
-    if own.space_id == space.space_id:
-        return
-    if not own.same_encoders(space):
-        raise SpaceMismatch(
-            f"collection {collection.name!r} has space {own.space_id}, which has other encoders than {space.space_id}; "
-            "use another name, or delete it first", "space",
-        )  # fmt: skip
-    if space.head.fitted or not own.head.fitted:
-        raise SpaceMismatch(
-            f"collection {collection.name!r} has space {own.space_id}, not {space.space_id}; move it with: "
-            f"itemlens move {collection.name} {space.space_id}", "space",
-        )  # fmt: skip
