@@ -151,6 +151,7 @@ class Writers:
         return events, item_ids, slowest
 
 
+@pytest.mark.timeout(900)  # the fit and the writes share the processors
 def test_a_fit_beside_a_thousand_writes_a_second_is_taken_and_nothing_is_lost(shop: Server) -> None:
     with shop.client() as client:
         # Arrange
@@ -160,7 +161,7 @@ def test_a_fit_beside_a_thousand_writes_a_second_is_taken_and_nothing_is_lost(sh
         # Act
         writers = Writers(shop, rate=1000)
         try:
-            done = fit(shop.models, shop.data, "--target", shop.address)
+            done = fit(shop.models, shop.data, "--target", shop.address, timeout=800)
         finally:
             writers.stop()
         # Assert

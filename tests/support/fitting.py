@@ -43,11 +43,11 @@ def start_fit(models: Path, data: Path, *more: str, script: str = "") -> subproc
     return subprocess.Popen(command, env=wide, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def fit(models: Path, data: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def fit(models: Path, data: Path, *more: str, timeout: float = 250) -> subprocess.CompletedProcess[str]:
     """Run `itemlens fit`, and return what it said."""
     with start_fit(models, data, *more) as process:
         try:
-            out, err = process.communicate(timeout=250)
+            out, err = process.communicate(timeout=timeout)
         finally:
             process.kill()
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
