@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -23,11 +25,11 @@ def films(data: Split) -> Films:
     users, items = np.arange(USERS), (np.arange(USERS) + 18) % ITEMS
     known = events(data.events.user, data.events.item, data.events.time, value=np.full(len(data.events), 2.0))
     later = events(users, items, np.full(USERS, 1e9), value=np.full(USERS, 5.0))
-    return Films(Split(**{**vars(data), "events": known}), later)
+    return Films(replace(data, events=known), later)
 
 
-def listed(client: itemlens.Client, k: int, side: UserSide, **options: bool) -> list[str]:
-    return [item.item_id for item in client.recommend(side, k=k, collection=COLLECTION, **options)]
+def listed(client: itemlens.Client, k: int, side: UserSide) -> list[str]:
+    return [item.item_id for item in client.recommend(side, k=k, collection=COLLECTION)]
 
 
 def by_what(rows: list[ReportRow]) -> dict[str, ReportRow]:
@@ -76,7 +78,7 @@ def test_items_without_events_are_counted_against_their_share_of_later_events(
 ) -> None:
     split = films.split
     kept = split.events[split.events.item != 18]
-    without = Films(Split(**{**vars(split), "events": kept}), films.later)
+    without = Films(replace(split, events=kept), films.later)
     row = list(coverage.measure(asking, COLLECTION, SEED, films=without))[1]
     lists = [listed(client, 20, UserSide(user_id=user)) for user in split.users]
     share = np.mean([own.count("18") / len(own) for own in lists])
