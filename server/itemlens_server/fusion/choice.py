@@ -115,14 +115,12 @@ class Fitted:
 
     weights, standard_errors: float64 [columns], nats per unit of the column. The errors are those of the penalised
     likelihood, from the inverse of its Hessian; 0 for weights that the data do not determine (constant columns) or
-    that stand at their bound. nll: mean negative log-likelihood of a choice, nats. null_nll: the same with all weights
-    0. converged: whether the search ended before the limit of its steps.
+    that stand at their bound. nll: mean negative log-likelihood of a choice, nats. converged: whether the search ended before the limit of its steps.
     """
 
     weights: Floats
     standard_errors: Floats
     nll: float
-    null_nll: float
     l2: float
     converged: bool
 
@@ -200,7 +198,6 @@ def fit_choices(
         weights,
         errors / scale.sd,
         float(set_nll(sets, weights).sum() / total),
-        float(set_nll(sets, np.zeros_like(weights)).sum() / total),
         l2,
         converged,
     )

@@ -47,16 +47,11 @@ class SearchFit:
 
     question: its name in the head. channels, errors: weights and their standard errors by channel. The error of theta
     is that of b / w with w fixed, 0 if only theta' - theta matters; the error of theta' is that of theta' - theta.
-    nll, null_nll: nats a question with the weights, and with none.
     """
 
     question: str
     channels: Mapping[str, ChannelWeights]
     errors: Mapping[str, ChannelWeights]
-    nll: float
-    null_nll: float
-    l2: float
-    questions: int
 
 
 @dataclass(frozen=True)
@@ -247,7 +242,7 @@ def _weights(
             fitted.weights[3 * n : 3 * n + 3], fitted.standard_errors[3 * n : 3 * n + 3], means
         )
     question = search_question(dict.fromkeys(mix))
-    return SearchFit(question, channels, errors, fitted.nll, fitted.null_nll, l2, len(sets))
+    return SearchFit(question, channels, errors)
 
 
 def _coefficients(weights: ChannelWeights) -> list[float]:

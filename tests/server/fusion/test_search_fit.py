@@ -66,7 +66,6 @@ def test_every_mix_of_channels_has_weights() -> None:
 def test_what_tells_more_weighs_more() -> None:
     both = fitted()[1]["search:image+text"]
     assert both.channels["image"].weight > 1.5 * both.channels["text"].weight
-    assert both.nll < min(fitted()[1][q].nll for q in ("search:image", "search:text")) < both.null_nll
     assert 0 < both.errors["image"].weight < 0.2 * both.channels["image"].weight
 
 
@@ -140,7 +139,6 @@ def test_one_channel_alone_is_fitted_too() -> None:
     some = trials({"text": data["text"]}, ITEMS, np.arange(ASKED), {"text": queries["text"]}, seed=0)
     scales, (fit,) = fit_search({"text": RAW["text"]}, some, {"text": PRIORS["text"]})
     assert scales == {}
-    assert fit.questions == ASKED
     assert fit.channels["text"].weight == pytest.approx(
         fitted()[1]["search:text"].channels["text"].weight, rel=0.3
     )
