@@ -115,7 +115,8 @@ class Fitted:
 
     weights, standard_errors: float64 [columns], nats per unit of the column. The errors are those of the penalised
     likelihood, from the inverse of its Hessian; 0 for weights that the data do not determine (constant columns) or
-    that stand at their bound. nll: mean negative log-likelihood of a choice, nats. converged: whether the search ended before the limit of its steps.
+    that stand at their bound. nll: mean negative log-likelihood of a choice, nats. converged: whether
+    the search ended before the limit of its steps.
     """
 
     weights: Floats
