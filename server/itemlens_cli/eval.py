@@ -72,6 +72,7 @@ def evaluate(
 
     Uploads the collections of the data set first if they do not exist, and fits the space to them once.
     """
+    from itemlens import Retry
     from itemlens_bench.quality.ask import Asking
     from itemlens_bench.quality.rows import Report
     from itemlens_cli.connection import connected
@@ -83,7 +84,10 @@ def evaluate(
 
     console = Console()
     measure = _measure(dataset, data)
-    with connected(target, timeout=600) as client:
+    with connected(target) as client:
+        client.space()  # says at once if no server answers
+    # A measurement waits for a server that is busy.
+    with connected(target, timeout=600, retry=Retry(attempts=100)) as client:
         asking = Asking(client, console)
         rows = measure(asking, fit=None if skip_fit else fit_one, seed=seed, queries=queries)
         space = _space(client, dataset)

@@ -104,9 +104,14 @@ def similar(
     """The yardstick for `find`: hits at k by dot product, the cosine of unit vectors; ties by expectation."""
     hits = []
     for start in range(0, len(queries), AT_ONCE):
-        scores = queries[start : start + AT_ONCE] @ items.T
-        own = scores[np.arange(len(scores)), list(targets[start : start + AT_ONCE])][:, None]
-        better = (scores > own + TIED).sum(1)
-        tied = (np.abs(scores - own) <= TIED).sum(1)
-        hits.append(np.clip((k - better) / tied, 0.0, 1.0))
-    return np.concatenate(hits).astype(np.float64)
+        some = slice(start, start + AT_ONCE)
+        hits.append(ranked_hits(queries[some] @ items.T, targets[some], k))
+    return np.concatenate(hits)
+
+
+def ranked_hits(scores: NDArray[np.float32], targets: Sequence[int], k: int) -> Floats:
+    """Hits at k of each row's target column; ties by expectation. scores: float32 [questions, items]."""
+    own = scores[np.arange(len(scores)), list(targets)][:, None]
+    better = (scores > own + TIED).sum(1)
+    tied = (np.abs(scores - own) <= TIED).sum(1)
+    return np.asarray(np.clip((k - better) / tied, 0.0, 1.0), np.float64)

@@ -58,6 +58,16 @@ def _upload(asking: Asking, name: str, what: str, items: Sequence[Item], *, merg
         ).raise_for_errors()
 
 
+def unfit(asking: Asking, names: Sequence[str]) -> None:
+    """Move collections to the server's default space, if an earlier run left them in a fitted one: a fit is compared
+    with what serves, and one that is not better is not taken."""
+    default = asking.client.space().space_id
+    for name in names:
+        if asking.client.get_collection(name).space_id != default:
+            with asking.console.status(f"moving {name} back to {default}"):
+                asking.client.update_collection(name, space=default, timeout=MOVE_SECONDS)
+
+
 def fit_and_move(asking: Asking, fitted: str, siblings: Sequence[str], fit: Fit | None) -> str:
     """Fit the collection `fitted` (`fit` None: it is fitted already), and move its siblings to its space.
 

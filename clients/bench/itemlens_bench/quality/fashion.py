@@ -19,7 +19,7 @@ from itemlens import Item, UserSide
 
 from . import histories, lists, one_type, sums
 from .ask import Asking, Question, find
-from .collections import Fit, ensure, fit_and_move
+from .collections import Fit, ensure, fit_and_move, unfit
 from .queries import draw, picture_of, spoilt
 from .rows import ReportRow, mean
 from .searches import K, RawHits, RawVectors, Searches, compared
@@ -57,9 +57,13 @@ def measure(asking: Asking, *, data: Fashion, fit: Fit | None, seed: int, querie
     ensure(asking, ALL, data.items)
     ensure(asking, TITLES, titles)
     asked = Searches.of(data.items, seed, queries)
-    raw = RawVectors.of(asking, data.items)
-    found = RawHits.of(asking, asked, raw)
     rows = []
+    if fit is None:
+        raw = RawVectors.of(asking, data.items)
+    else:
+        unfit(asking, (ALL, HALF))
+        raw = RawVectors.stored(asking, [item.item_id for item in data.items], ALL)
+    found = RawHits.of(asking, asked, raw)
     if fit is not None:
         fit_and_move(asking, ALL, (), fit)
         rows += compared(f"{ALL}, fitted to itself", asked.ask(asking, ALL), found, seed)

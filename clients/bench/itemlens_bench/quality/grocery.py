@@ -17,7 +17,7 @@ from itemlens import ChannelKind, Item, UserSide
 
 from . import deletion, sums
 from .ask import Asking, Question, find, similar
-from .collections import Fit, ensure, fit_and_move
+from .collections import Fit, ensure, fit_and_move, unfit
 from .lists import scan_row
 from .queries import picture_of, pictures_of
 from .rows import Floats, ReportRow, mean
@@ -48,6 +48,7 @@ def measure(asking: Asking, *, data: Grocery, fit: Fit | None, seed: int, querie
     raw = _raw_hits(asking, data, photos)
     rows = []
     if fit is not None:
+        unfit(asking, (ITEMS, PHOTOS))
         rows += _photo_rows(asking, f"{ITEMS}, never fitted", ITEMS, photos, raw[ITEMS], seed, {})
         fit_and_move(asking, ITEMS, (), fit)
         alone = f"{ITEMS}, fitted to its own {len(data.items)} pictures"
@@ -55,7 +56,8 @@ def measure(asking: Asking, *, data: Grocery, fit: Fit | None, seed: int, querie
     space = asking.client.space(fit_and_move(asking, PHOTOS, (ITEMS, SHOTS), fit))
     words, image = space.first(ChannelKind.TEXT), space.first(ChannelKind.IMAGE)
     ids = [item.item_id for item in data.items]
-    further = ITEMS if fit is None else f"{ITEMS}, fitted with {len(data.train):,} further photos"
+    shown = sum(len(pictures) for item in data.train for pictures in pictures_of(item).values())
+    further = ITEMS if fit is None else f"{ITEMS}, fitted with {shown:,} further photos"
     rows += _photo_rows(asking, further, ITEMS, photos, raw[ITEMS], seed, {5: 0.64}, least_difference=-0.03)
     rows += _photo_rows(asking, PHOTOS, PHOTOS, photos, raw[PHOTOS], seed, {1: 0.65, 5: 0.94})
     text_falls = deletion.texts(asking, ids, ITEMS, words, (image,), seed)

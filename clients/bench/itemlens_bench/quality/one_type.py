@@ -7,7 +7,7 @@ of the three items' raw vectors, with the picture's weight that is best for thes
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -33,10 +33,10 @@ def rows(
     def shares(what: str, most: int | None) -> Floats:
         sides = [replace(history.side, max_interests=most) for history in drawn]
         lists = asking.each(f"{collection}: {what}", lambda side: top(asking, side, collection), sides)
-        return _shares(drawn, lists, category)
+        return type_shares(drawn, lists, category)
 
     ours, one = shares("three of one type", None), shares("the same as one interest", 1)
-    blends = {w: _shares(drawn, _nearest(drawn, raw, w), category) for w in PICTURE_WEIGHTS}
+    blends = {w: type_shares(drawn, nearest(drawn, raw, w), category) for w in PICTURE_WEIGHTS}
     weight = max(blends, key=lambda w: float(blends[w].mean()))
     what = f"{collection}: three items of one type: share of the top {K} of that type"
     yardstick = (
@@ -49,7 +49,10 @@ def rows(
     ]
 
 
-def _shares(drawn: Sequence[History], lists: Sequence[Sequence[str]], category: dict[str, str]) -> Floats:
+def type_shares(
+    drawn: Sequence[History], lists: Sequence[Sequence[str]], category: Mapping[str, str]
+) -> Floats:
+    """The share of each list that is of its history's category."""
     return np.asarray(
         [
             np.mean([category[item_id] == history.categories[0] for item_id in listed])
@@ -58,7 +61,7 @@ def _shares(drawn: Sequence[History], lists: Sequence[Sequence[str]], category: 
     )
 
 
-def _nearest(drawn: Sequence[History], raw: RawVectors, weight: float) -> list[list[str]]:
+def nearest(drawn: Sequence[History], raw: RawVectors, weight: float) -> list[list[str]]:
     """The K items nearest to the mean of each history's raw vectors, without the history."""
     past = np.asarray([[raw.rows[item_id] for item_id in history.item_ids] for history in drawn])
     means = np.hstack([raw.texts[past].mean(1), raw.pictures[past].mean(1)])

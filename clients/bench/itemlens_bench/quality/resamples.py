@@ -86,10 +86,12 @@ def _fashion_rows(
         drawn = random.Random(n).sample(items, FASHION_ITEMS)
         searches = Searches.of(drawn, n, min(FASHION_ITEMS, queries))
         _fresh(asking, drawn)
+        raw = RawHits.of(
+            asking, searches, RawVectors.stored(asking, [item.item_id for item in drawn], SCRATCH)
+        )
         (before,) = find(asking, f"resample {n}, not fitted", searches.both, SCRATCH)
         fit(SCRATCH)
         (after,) = find(asking, f"resample {n}, fitted", searches.both, SCRATCH)
-        raw = RawHits.of(asking, searches, RawVectors.of(asking, drawn))
         for kind, found in (("fitted", after), ("not fitted", before), ("raw", raw.hits["words + picture"])):
             hits[kind].append(found)
     what = f"{FASHION_ITEMS} fashion items, {RESAMPLES} draws, two words + crop, R@10"

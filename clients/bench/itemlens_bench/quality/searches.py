@@ -14,9 +14,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from itemlens import Item, UserSide
+from itemlens import ChannelKind, Item, UserSide
 
-from .ask import Asking, Question, find, similar
+from .ask import AT_ONCE, Asking, Question, find, ranked_hits, similar
 from .queries import picture_of, spoilt, text_of, two_words
 from .rows import Floats, ReportRow, mean
 
@@ -75,12 +75,31 @@ class RawVectors:
 
     @staticmethod
     def of(asking: Asking, items: Sequence[Item]) -> RawVectors:
-        """Those of items with a title and a picture."""
+        """Those of items with a title and a picture, encoded."""
         return RawVectors(
             [item.item_id for item in items],
             asking.encode_texts("raw: titles", [text_of(item) for item in items]),
             asking.encode_pictures("raw: pictures", [picture_of(item) for item in items]),
         )
+
+    @staticmethod
+    def stored(asking: Asking, item_ids: Sequence[str], collection: str, batch: int = 500) -> RawVectors:
+        """The same from a collection whose space is not fitted: its ITEM vectors hold them, channel by channel, each
+        followed by two flags."""
+        space = asking.client.space(asking.client.get_collection(collection).space_id)
+        assert not space.fitted
+        blocks, start = {}, 0
+        for channel in space.channels:
+            blocks[channel.kind] = slice(start, start + channel.dimension)
+            start += channel.dimension + 2
+
+        def vectors(ids: Sequence[str]) -> Vectors:
+            entries = asking.client.get_items(ids, vectors=True, collection=collection)
+            return np.stack([entry.vector.values for entry in entries if entry.vector is not None])
+
+        parts = [item_ids[n : n + batch] for n in range(0, len(item_ids), batch)]
+        h = np.concatenate(asking.each(f"{collection}: raw vectors", vectors, parts))
+        return RawVectors(item_ids, h[:, blocks[ChannelKind.TEXT]], h[:, blocks[ChannelKind.IMAGE]])
 
     @cached_property
     def rows(self) -> Mapping[str, int]:
@@ -111,8 +130,7 @@ class RawHits:
         crops = [picture for q in searches.picture if (picture := q.side.picture) is not None]
         shown = asking.encode_pictures("raw: crops", crops)
         targets = [raw.rows[target] for target in searches.targets]
-        asked = np.hstack([words, shown])
-        blends = {w: similar(asked, raw.blend(w), targets, K) for w in PICTURE_WEIGHTS}
+        blends = _blends(words, shown, raw, targets)
         weight = max(blends, key=lambda w: float(blends[w].mean()))
         alone = {
             "words": similar(words, raw.texts, targets, K),
@@ -125,6 +143,17 @@ class RawHits:
         """What each kind of search is compared with."""
         blend = f"raw text + {self.weight:g} raw picture cosine"
         return {"words": "raw text cosine", "picture": "raw picture cosine", "words + picture": blend}
+
+
+def _blends(words: Vectors, shown: Vectors, raw: RawVectors, targets: Sequence[int]) -> dict[float, Floats]:
+    """The hits of text cosine + weight * picture cosine, by weight. Both cosines are computed once."""
+    hits: dict[float, list[Floats]] = {weight: [] for weight in PICTURE_WEIGHTS}
+    for start in range(0, len(words), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        texts, pictures = words[some] @ raw.texts.T, shown[some] @ raw.pictures.T
+        for weight, found in hits.items():
+            found.append(ranked_hits(texts + np.float32(weight) * pictures, targets[some], K))
+    return {weight: np.concatenate(found) for weight, found in hits.items()}
 
 
 def compared(what: str, ours: Mapping[str, Floats], raw: RawHits, seed: int) -> list[ReportRow]:
