@@ -23,10 +23,18 @@ from itemlens_server.fusion.similar_fit import LIKED_DECAY, fit_similar, pairs
 from itemlens_server.fusion.table_fit import fit_rules
 from itemlens_server.fusion.tables import Tables
 from itemlens_server.fusion.weights import ANYONE, DISLIKE, NEXT, SIMILAR, QuestionWeights, TableRules
-from itemlens_server.services.fitting.choice_answers import Asked, compare, compare_dislike, compare_similar
+from itemlens_server.services.fitting import word_answers
+from itemlens_server.services.fitting.choice_answers import (
+    Asked,
+    compare,
+    compare_dislike,
+    compare_similar,
+    judging,
+)
 from itemlens_server.services.fitting.reading import FitData
 from itemlens_server.services.fitting.report import Step, Verdict, WeightLine, feature_lines, verdict
 from itemlens_server.services.fitting.rivals import Rivals
+from itemlens_server.services.fitting.word_answers import Words
 
 LEAST_CHOICES = 50
 
@@ -44,9 +52,16 @@ class BehaviourFit:
 
 
 def fit_behaviour(
-    data: FitData, head: Head, now: Head, progress: Callable[[str], None] = lambda _: None
+    data: FitData,
+    head: Head,
+    now: Head,
+    progress: Callable[[str], None] = lambda _: None,
+    words: Words | None = None,
 ) -> BehaviourFit:
-    """Fit the questions that events answer. head: without events. now: the head that serves."""
+    """Fit the questions that events answer.
+
+    head: without events. now: the head that serves. words: of items, to ask for what users took by.
+    """
     held = HeldOut.of(data.log)
     there = set(data.item_ids)
     choices = [c for c in held.choices() if there.intersection(c.chosen)]
@@ -98,6 +113,12 @@ def fit_behaviour(
         [verdict(answers)],
         steps,
     )
+    if words is not None:
+        progress("asking users' choices by words, too")
+        questions = {**head.questions, **made.questions}
+        with_words = replace(snapshot, head=replace(head, questions=questions))
+        if (blend := word_answers.compare(with_words, judging(asked), words)) is not None:
+            made.answers.append(blend)
     _fit_dislike(data, asked, held, made, head, progress)
     return _with_similar(data, asked, held, made, head, rivals, progress)
 

@@ -47,11 +47,10 @@ class Asked:
 
 def compare(asked: Asked, rivals: Rivals) -> Answers:
     """Return how the systems answer held-out choices of "next", and of "explore": the same without what was had."""
-    numbers = _some(asked.held_out)
     prober = Prober(asked.snapshot, {kind: (decay,) for kind, decay in asked.shape.decays.items()})
     variants = {NEW: (asked.fit.features, asked.fit.fitted.weights), **dict(_left_out(asked))}
     collected = Collected(NEXT, LISTED)
-    for choice in (asked.choices[n] for n in numbers.tolist()):
+    for choice in judging(asked):
         bound = prober.bind(choice.past)
         columns = columns_at(bound, prober.eligible)
         states = bound[0].asking.states()[prober.eligible]
@@ -129,6 +128,11 @@ def _term(feature: Feature) -> str:
     if kind in PRIOR_TERMS:
         return PRIOR_TERMS[0]
     return f"channel {name}" if kind in (CHANNEL, "PRESENT", "IMPUTED") else kind
+
+
+def judging(asked: Asked) -> list[Choice]:
+    """Return the held-out choices by which systems are compared."""
+    return [asked.choices[n] for n in _some(asked.held_out).tolist()]
 
 
 def _some(held_out: Bools) -> Ints:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from itemlens_server.engine.repository import Space
 from itemlens_server.errors import FailedPrecondition
@@ -17,6 +18,7 @@ from itemlens_server.services.fitting.content import fit_content
 from itemlens_server.services.fitting.questions import Questions
 from itemlens_server.services.fitting.reading import FitData, read
 from itemlens_server.services.fitting.report import FitReport, figures, search_lines
+from itemlens_server.services.fitting.word_answers import Words
 from itemlens_server.storage.reader import Reader
 
 SEED = 7
@@ -48,7 +50,11 @@ def fit(
     progress("encoding questions")
     asked = questions.draw(space, data, reader, collection, encoder, seed)
     kinds = {name: encoder_.modality.kind for name, encoder_ in space.encoders.items()}
-    return fit_data(data, kinds, asked, space.head, progress)
+    text = next((name for name in data.used if kinds[name] == "text"), None)
+    words = None
+    if text is not None:
+        words = Words(text, partial(questions.pieces, space, data, reader, collection, encoder, text))
+    return fit_data(data, kinds, asked, space.head, progress, words)
 
 
 def fit_data(
@@ -57,11 +63,15 @@ def fit_data(
     asked: Questions | None,
     now: Head,
     progress: Progress = lambda _: None,
+    words: Words | None = None,
 ) -> tuple[Head, FitReport]:
-    """Return the same from data that was read. kinds: kind of content by channel. now: the head that serves."""
+    """Return the same from data that was read.
+
+    kinds: kind of content by channel. now: the head that serves. words: to ask users' choices by, too.
+    """
     content = fit_content(data, kinds, asked, now, progress)
     head = content.head()
-    behaviour = fit_behaviour(data, head, now, progress)
+    behaviour = fit_behaviour(data, head, now, progress, words)
     taken = {verdict.question for verdict in behaviour.verdicts if verdict.taken}
     fitted = dict(head.questions)
     if NEXT in taken:

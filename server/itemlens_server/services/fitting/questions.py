@@ -65,6 +65,31 @@ def draw(
     return of_pieces(data, targets[readable], {n: q[readable] for n, q in queries.items()}, seed)
 
 
+def pieces(
+    space: Space,
+    data: FitData,
+    reader: Reader,
+    collection: int,
+    encoder: ContentEncoder,
+    channel: str,
+    item_ids: Sequence[str],
+    seed: int = 0,
+) -> list[Array | None]:
+    """Return raw query vectors of pieces of items' contents in a channel, float32 [dim] each; None without content."""
+    numbers = {item_id: n for n, item_id in enumerate(data.item_ids)}
+    has = data.used[channel].has(data.items)
+    wanted = np.asarray([numbers[i] for i in item_ids if i in numbers and has[numbers[i]]], np.int64)
+    stored = _stored(space, data, reader, collection, np.unique(wanted))
+    rng = random.Random(seed)
+    there = [n for n, i in enumerate(item_ids) if numbers.get(i) in stored]
+    contents = [_piece(space, channel, stored[numbers[item_ids[n]]], rng) for n in there]
+    outcomes = encoder.encode(space, contents, "query", CallContext())
+    found: list[Array | None] = [None] * len(item_ids)
+    for n, outcome in zip(there, outcomes, strict=True):
+        found[n] = outcome.v if isinstance(outcome, EncodedContent) else None
+    return found
+
+
 def of_pieces(data: FitData, targets: Ints, queries: Mapping[str, Array], seed: int) -> Questions | None:
     """Return the questions about `targets`, int64 [questions]. queries: raw, by channel, float32 [questions, dim]."""
     if len(np.unique(targets)) < MINIMUM_ITEMS:
