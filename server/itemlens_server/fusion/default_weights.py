@@ -24,7 +24,7 @@ from itemlens_server.fusion.weights import (
     QuestionWeights,
 )
 
-SEARCH_NATS: Mapping[str, float] = {"text": 1.5}
+SEARCH_NATS: Mapping[str, float] = {"TEXT": 1.5}
 OTHER_SEARCH_NATS = 4.0
 """A few words fit many items, a picture of an item hardly any other. Fits found 2.5 nats a deviation for two words of
 an item's text (the bundled catalogue, Complete Journey) and 5 to 7 for a crop of its picture (the bundled catalogue).
@@ -77,7 +77,7 @@ def spreads(channels: Mapping[str, HeadChannel], units: Units, seed: int = 0) ->
 
 
 def search_priors(kinds: Mapping[str, str], spread: Mapping[str, Spread]) -> dict[str, ChannelWeights]:
-    """Return the weights of searches without any data. kinds: kind of content by channel, such as "text"."""
+    """Return the weights of searches without any data. kinds: ChannelKind by channel, such as "TEXT"."""
     return {n: s.weights(SEARCH_NATS.get(kinds[n], OTHER_SEARCH_NATS)) for n, s in spread.items()}
 
 

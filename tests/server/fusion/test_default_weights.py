@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from itemlens_server.engine.modalities import MODALITIES
 from itemlens_server.fusion.default_weights import (
     DISLIKE_DEVIATIONS,
     PAST_NATS,
+    SEARCH_NATS,
     default_questions,
     restated,
     search_priors,
@@ -38,9 +40,13 @@ def test_a_dislike_takes_nothing_from_ordinary_items() -> None:
     assert DISLIKE_DEVIATIONS > 1
 
 
+def test_default_weights_are_of_kinds_that_exist() -> None:
+    assert SEARCH_NATS.keys() <= MODALITIES.keys()
+
+
 def test_a_picture_says_more_than_words() -> None:
     found = blocks()
-    priors = search_priors({"text": "text", "image": "image"}, spreads(channels(found, False), found))
+    priors = search_priors({"text": "TEXT", "image": "IMAGE"}, spreads(channels(found, False), found))
     assert priors["image"].weight > priors["text"].weight > 0
 
 

@@ -50,7 +50,7 @@ def fit(
     progress("encoding questions")
     asked = questions.draw(space, data, reader, collection, encoder, seed)
     kinds = {name: encoder_.modality.kind for name, encoder_ in space.encoders.items()}
-    text = next((name for name in data.used if kinds[name] == "text"), None)
+    text = next((name for name in data.used if kinds[name] == "TEXT"), None)
     words = None
     if text is not None:
         words = Words(text, partial(questions.pieces, space, data, reader, collection, encoder, text))
