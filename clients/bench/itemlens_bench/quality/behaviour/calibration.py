@@ -30,7 +30,9 @@ def measure(asking: Asking, collection: str, seed: int, *, split: Split, most: f
         )  # fmt: skip
         return [item.probability or 0.0 for item in reply], [float(i.item_id in answers) for i in reply]
 
-    found = asking.each(f"{collection}: probabilities", ask, split.questions)
+    known = set(split.events.user.tolist())
+    questions = [question for question in split.questions if question.user in known]
+    found = asking.each(f"{collection}: probabilities", ask, questions)
     probability = np.concatenate([p for p, _ in found])
     right = np.concatenate([r for _, r in found])
     rng, owners = np.random.default_rng(seed), np.repeat(np.arange(len(found)), [len(p) for p, _ in found])

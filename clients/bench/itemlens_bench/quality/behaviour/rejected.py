@@ -1,6 +1,6 @@
 """What dislikes do to a user's list: it stays, but for what is like the disliked items.
 
-Each asked user gets a list as of the cut. Beside it stands the list with one dislike, a random film that they have not
+Each asked user with events before the cut gets a list as of the cut. Beside it stands the list with one dislike, a random film that they have not
 rated, and the list with the dislikes of their last five ratings of at most 2. Each user's later ratings say what the
 second costs and saves.
 """
@@ -31,7 +31,7 @@ LIKED, LOW = 4.0, 2.0
 def measure(asking: Asking, collection: str, seed: int, *, films: Films) -> Iterator[ReportRow]:
     """The rows of all dislikes."""
     split = films.split
-    users = sorted({question.user for question in split.questions})
+    users = sorted({question.user for question in split.questions} & set(split.events.user.tolist()))
     lists = _Lists(asking, split, collection)
     plain = lists.of(users, {})
     yield from _one_dislike(asking, split, users, plain, lists, seed)

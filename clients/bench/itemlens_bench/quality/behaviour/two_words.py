@@ -20,18 +20,24 @@ ENOUGH = 1.25
 
 
 def measure(asking: Asking, collection: str, seed: int, *, split: Split) -> Iterator[ReportRow]:
-    """The rows of one random product of each question's answers, asked by two random words of its text."""
+    """The rows of one random product of each question's answers, asked by two random words of its text.
+
+    Of users without events only the words are known.
+    """
     rng = np.random.default_rng(seed)
-    asked, texts = [], served.texts(split)
+    asked, texts, known = [], served.texts(split), set(split.events.user.tolist())
     for question in split.questions:
         product = int(rng.choice(question.answers))
         words = re.findall(r"\w+", texts[product])
         drawn = sorted(rng.permutation(len(words))[:2].tolist())
-        asked.append((split.users[question.user], split.items[product], " ".join(words[n] for n in drawn)))
+        user_id = split.users[question.user] if question.user in known else ""
+        asked.append((user_id, split.items[product], " ".join(words[n] for n in drawn)))
 
     def recall(what: str, *, user: bool, words: bool) -> Floats:
         def ask(question: tuple[str, str, str]) -> float:
             user_id, product, text = question
+            if not (words or user_id):
+                return 0.0
             side = UserSide(user_id=user_id if user else "", text=text if words else None)
             reply = asking.client.recommend(side, k=LISTED, exclude_seen=False, collection=collection)
             return float(any(item.item_id == product for item in reply))
