@@ -87,7 +87,7 @@ def _one_dislike(
                 before_.append(len(near & {*plain[user][:depth]}))
                 after_.append(len(near & {*after[user][:depth]}))
             what = f"the disliked film's 20 nearest {how}: change of their places among the first {depth}"
-            yield _change(what, before_, after_, seed, most=-0.5)
+            yield _change(what, before_, after_, seed, most=-0.5 if depth == LISTED else None)
 
 
 def _five_dislikes(
@@ -126,7 +126,9 @@ def _nearest(likeness: NDArray[np.float32], item: int) -> Ids:
     return np.argsort(-likeness, kind="stable")[:NEAREST]
 
 
-def _change(what: str, before: Sequence[int], after: Sequence[int], seed: int, most: float) -> ReportRow:
+def _change(
+    what: str, before: Sequence[int], after: Sequence[int], seed: int, most: float | None
+) -> ReportRow:
     """The row of a relative change of a sum over users, with its interval over users."""
     old, new = np.asarray(before, np.float64), np.asarray(after, np.float64)
     rng = np.random.default_rng(seed)
