@@ -1,8 +1,8 @@
 """What dislikes do to a user's list: it stays, but for what is like the disliked items.
 
 Each asked user with events before the cut gets a list as of the cut. Beside it stands the list with one dislike, a
-random film that they have not rated, and the list with the dislikes of their last five ratings of at most 2. Each user's
-later ratings say what the second costs and saves.
+random film that they have not rated, and the list with the dislikes of their last five ratings of at most 2. The later
+ratings of each user say what the second costs and saves.
 """
 
 from __future__ import annotations
