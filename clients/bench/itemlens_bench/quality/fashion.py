@@ -66,7 +66,7 @@ def measure(asking: Asking, *, data: Fashion, fit: Fit | None, seed: int, querie
     found = RawHits.of(asking, asked, raw)
     if fit is not None:
         fit_and_move(asking, ALL, (), fit)
-        rows += compared(f"{ALL}, fitted to itself", asked.ask(asking, ALL), found, seed)
+        rows += compared(f"{ALL}, fitted to itself", asked.ask(asking, ALL), found, seed, least=0.0)
         rows += one_type.rows(asking, data.items, raw, ALL, seed, queries // 10)
     fit_and_move(asking, HALF, (ALL, TITLES), fit)
     pasts = histories.draw_histories(data.items, seed, queries // 10)

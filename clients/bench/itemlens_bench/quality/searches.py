@@ -156,11 +156,13 @@ def _blends(words: Vectors, shown: Vectors, raw: RawVectors, targets: Sequence[i
     return {weight: np.concatenate(found) for weight, found in hits.items()}
 
 
-def compared(what: str, ours: Mapping[str, Floats], raw: RawHits, seed: int) -> list[ReportRow]:
-    """The rows of each kind of search, and of its paired difference to the raw cosines."""
+def compared(
+    what: str, ours: Mapping[str, Floats], raw: RawHits, seed: int, least: float | None = None
+) -> list[ReportRow]:
+    """The rows of each kind of search, and of its paired difference to the raw cosines, which is held to `least`."""
     rows = []
     for kind, hits in ours.items():
         beside = f"{raw.names[kind]} {raw.hits[kind].mean():.3f}"
         rows.append(mean(f"{what}: {kind}, R@{K}", hits, seed, yardstick=beside))
-        rows.append(mean(f"the same minus {raw.names[kind]}", hits - raw.hits[kind], seed, least=0.0))
+        rows.append(mean(f"the same minus {raw.names[kind]}", hits - raw.hits[kind], seed, least=least))
     return rows
