@@ -8,13 +8,15 @@ import numpy as np
 
 from itemlens import Recommendations, UserSide
 
-from .ask import TIED, Asking
+from .ask import Asking
 from .rows import Floats, ReportRow, mean
 
 K = 10
 LEAST_RECALL = 0.99
 MOST_BAD = 0.01
 BAD = 0.5
+ROUNDED = 1e-5
+"""Nats. Scores are sums of float32 numbers, less ln Z."""
 
 
 def recall_rows(
@@ -45,12 +47,23 @@ def recall(served: Recommendations, exact: Recommendations) -> float:
     """The share of the exact list that the served list has. Both are lists as served, with their interests merged.
 
     A served item is correct if it scores at least as much as the last item of its interest in the exact list. So it
-    does not matter which of several equal items is served.
+    does not matter which of several equal items is served. Where not all items are scored, Z is a sum over a sample,
+    so the scores of an interest are off by a constant, which its items in both lists tell.
     """
+    truth = {item.item_id: item for item in exact}
     last: dict[int, float] = {}
     for item in exact:
         last[item.interest] = min(item.score, last.get(item.interest, np.inf))
-    right = sum(item.interest in last and item.score >= last[item.interest] - TIED for item in served)
+    right = 0
+    for interest, least in last.items():
+        own = [item for item in served if item.interest == interest]
+        shifts = [
+            truth[i.item_id].score - i.score
+            for i in own
+            if i.item_id in truth and truth[i.item_id].interest == interest
+        ]
+        shift = float(np.median(shifts)) if shifts else 0.0
+        right += sum(item.score + shift >= least - ROUNDED for item in own)
     return min(right / len(exact), 1.0)
 
 

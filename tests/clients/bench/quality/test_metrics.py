@@ -88,6 +88,14 @@ def test_recall_takes_either_of_two_equal_items_and_keeps_interests_apart() -> N
     assert lists.recall(worse, exact) == pytest.approx(1 / 3)
 
 
+def test_recall_knows_that_scores_over_a_sample_are_off_by_a_constant() -> None:
+    exact = answer([*listed(("a", -1.0), ("b", -2.0), ("c", -3.0))])
+    shifted = answer([*listed(("a", -1.1), ("b", -2.1), ("c", -3.1))])
+    worse = answer([*listed(("a", -0.9), ("b", -1.9), ("d", -3.5))])
+    assert lists.recall(shifted, exact) == 1.0
+    assert lists.recall(worse, exact) == pytest.approx(2 / 3)
+
+
 def test_words_are_cut_out() -> None:
     text = "Red, crisp apple"
     assert deletion.without(text, [(0, 3)]) == ", crisp apple"
