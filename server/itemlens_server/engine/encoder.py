@@ -68,6 +68,7 @@ class Modality:
     other_places:  further kinds of places
     fits:          by language, the phrase about a matching content in a sentence; {} stands for its words
     sample_query:  returns a query that should find a stored content
+    search_nats:   how much a query says before any fit, nats for each standard deviation of the cosine
     """
 
     kind: str
@@ -82,6 +83,7 @@ class Modality:
     other_places: tuple[str, ...] = ()
     fits: Mapping[str, str]
     sample_query: Callable[[random.Random, Any], str | bytes]
+    search_nats: float
 
     def max_per_item(self, limit: int) -> int:
         """Return how many an item may have in a channel. `limit`: the setting for modalities with several."""

@@ -24,11 +24,6 @@ from itemlens_server.fusion.weights import (
     QuestionWeights,
 )
 
-SEARCH_NATS: Mapping[str, float] = {"TEXT": 1.5}
-OTHER_SEARCH_NATS = 4.0
-"""A few words fit many items, a picture of an item hardly any other. Fits found 2.5 nats a deviation for two words of
-an item's text (the bundled catalogue, Complete Journey) and 5 to 7 for a crop of its picture (the bundled catalogue).
-The defaults are lower: questions of users fit less well than pieces of the items themselves."""
 PAST_NATS = 1.0
 """What is like a past item gains so much for each deviation, and what is like a disliked one loses so much."""
 DISLIKE_DEVIATIONS = 2.0
@@ -76,9 +71,9 @@ def spreads(channels: Mapping[str, HeadChannel], units: Units, seed: int = 0) ->
     return found
 
 
-def search_priors(kinds: Mapping[str, str], spread: Mapping[str, Spread]) -> dict[str, ChannelWeights]:
-    """Return the weights of searches without any data. kinds: ChannelKind by channel, such as "TEXT"."""
-    return {n: s.weights(SEARCH_NATS.get(kinds[n], OTHER_SEARCH_NATS)) for n, s in spread.items()}
+def search_priors(nats: Mapping[str, float], spread: Mapping[str, Spread]) -> dict[str, ChannelWeights]:
+    """Return the weights of searches without any data. nats: for each deviation, by channel (see `Modality`)."""
+    return {name: own.weights(nats[name]) for name, own in spread.items()}
 
 
 def default_questions(

@@ -100,6 +100,7 @@ SOUND = Modality(
     place="CELL",
     fits={"en": "it sounds alike", "zh": "声音也与之相似"},
     sample_query=lambda rng, stored: stored[: len(stored) // 2],
+    search_nats=4.0,
 )
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from itemlens_server.engine.modalities import MODALITIES
 from itemlens_server.fusion.default_weights import (
     DISLIKE_DEVIATIONS,
     PAST_NATS,
-    SEARCH_NATS,
     default_questions,
     restated,
     search_priors,
@@ -40,14 +38,12 @@ def test_a_dislike_takes_nothing_from_ordinary_items() -> None:
     assert DISLIKE_DEVIATIONS > 1
 
 
-def test_default_weights_are_of_kinds_that_exist() -> None:
-    assert SEARCH_NATS.keys() <= MODALITIES.keys()
-
-
-def test_a_picture_says_more_than_words() -> None:
+def test_a_search_weighs_so_many_nats_a_deviation() -> None:
     found = blocks()
-    priors = search_priors({"text": "TEXT", "image": "IMAGE"}, spreads(channels(found, False), found))
-    assert priors["image"].weight > priors["text"].weight > 0
+    spread = spreads(channels(found, False), found)
+    priors = search_priors({"text": 1.5, "image": 4.0}, spread)
+    for name, nats in (("text", 1.5), ("image", 4.0)):
+        assert priors[name].weight * spread[name].sd == pytest.approx(nats)
 
 
 @pytest.mark.parametrize("kind", ["one item", "equal items", "few items", "one channel"])

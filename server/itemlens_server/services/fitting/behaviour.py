@@ -23,7 +23,8 @@ from itemlens_server.fusion.similar_fit import LIKED_DECAY, fit_similar, pairs
 from itemlens_server.fusion.table_fit import fit_rules
 from itemlens_server.fusion.tables import Tables
 from itemlens_server.fusion.weights import ANYONE, DISLIKE, NEXT, SIMILAR, QuestionWeights, TableRules
-from itemlens_server.services.fitting import word_answers
+from itemlens_server.services.fitting import blend_answers
+from itemlens_server.services.fitting.blend_answers import Searches
 from itemlens_server.services.fitting.choice_answers import (
     Asked,
     compare,
@@ -34,7 +35,6 @@ from itemlens_server.services.fitting.choice_answers import (
 from itemlens_server.services.fitting.reading import FitData
 from itemlens_server.services.fitting.report import Step, Verdict, WeightLine, feature_lines, verdict
 from itemlens_server.services.fitting.rivals import Rivals
-from itemlens_server.services.fitting.word_answers import Words
 
 LEAST_CHOICES = 50
 
@@ -56,11 +56,11 @@ def fit_behaviour(
     head: Head,
     now: Head,
     progress: Callable[[str], None] = lambda _: None,
-    words: Words | None = None,
+    searches: Searches | None = None,
 ) -> BehaviourFit:
     """Fit the questions that events answer.
 
-    head: without events. now: the head that serves. words: of items, to ask for what users took by.
+    head: without events. now: the head that serves. searches: for items, to ask for what users took by.
     """
     held = HeldOut.of(data.log)
     there = set(data.item_ids)
@@ -113,11 +113,10 @@ def fit_behaviour(
         [verdict(answers)],
         steps,
     )
-    if words is not None:
-        progress("asking users' choices by words, too")
-        questions = {**head.questions, **made.questions}
-        with_words = replace(snapshot, head=replace(head, questions=questions))
-        if (blend := word_answers.compare(with_words, judging(asked), words)) is not None:
+    if searches is not None:
+        progress("asking users' choices by searches, too")
+        fitted = replace(snapshot, head=replace(head, questions={**head.questions, **made.questions}))
+        if (blend := blend_answers.compare(fitted, judging(asked), searches)) is not None:
             made.answers.append(blend)
     _fit_dislike(data, asked, held, made, head, progress)
     return _with_similar(data, asked, held, made, head, rivals, progress)

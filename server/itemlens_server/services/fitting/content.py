@@ -46,12 +46,12 @@ class ContentFit:
 
 def fit_content(
     data: FitData,
-    kinds: Mapping[str, str],
+    search_nats: Mapping[str, float],
     questions: Questions | None,
     now: Head,
     progress: Progress = lambda _: None,
 ) -> ContentFit:
-    """Fit everything that content says. kinds: kind of content by channel. now: the head that serves."""
+    """Fit everything that content says. search_nats: of each channel's modality. now: the head that serves."""
     progress("directions and widths")
     most = MAX_DIMENSION - (UNUSED_WIDTH + 2) * (len(data.channels) - len(data.used))
     fitted = questions.fitted if questions else []
@@ -62,7 +62,7 @@ def fit_content(
     targets = questions.targets if questions else np.zeros(0, np.int64)
     trial, predictions = with_predictors(channels, blocks, targets)
     steps += [_prediction_step(p) for p in predictions]
-    priors = search_priors(kinds, spreads(trial, blocks))
+    priors = search_priors(search_nats, spreads(trial, blocks))
     scales: dict[str, float] = {}
     fits: list[SearchFit] = []
     answers: list[Answers] = []
@@ -78,7 +78,7 @@ def fit_content(
     spread = spreads(made, blocks)
     verdicts = [verdict(a) for a in answers]
     taken = {v.question for v in verdicts if v.taken}
-    searches = _defaults(made, search_priors(kinds, spread))
+    searches = _defaults(made, search_priors(search_nats, spread))
     searches |= {question: w for question, w in _weights(fits).items() if question in taken}
     progress("balance of items with and without a channel")
     defaults = default_questions(made, blocks, spread)

@@ -14,11 +14,11 @@ from itemlens_server.fusion.weights import ANYONE, DISLIKE, NEXT, SIMILAR, Chann
 from itemlens_server.services.encoding import ContentEncoder
 from itemlens_server.services.fitting import questions
 from itemlens_server.services.fitting.behaviour import fit_behaviour
+from itemlens_server.services.fitting.blend_answers import Searches
 from itemlens_server.services.fitting.content import fit_content
 from itemlens_server.services.fitting.questions import Questions
 from itemlens_server.services.fitting.reading import FitData, read
 from itemlens_server.services.fitting.report import FitReport, figures, search_lines
-from itemlens_server.services.fitting.word_answers import Words
 from itemlens_server.storage.reader import Reader
 
 SEED = 7
@@ -49,29 +49,31 @@ def fit(
         raise FailedPrecondition("the collection is empty; index items first")
     progress("encoding questions")
     asked = questions.draw(space, data, reader, collection, encoder, seed)
-    kinds = {name: encoder_.modality.kind for name, encoder_ in space.encoders.items()}
-    text = next((name for name in data.used if kinds[name] == "TEXT"), None)
-    words = None
-    if text is not None:
-        words = Words(text, partial(questions.pieces, space, data, reader, collection, encoder, text))
-    return fit_data(data, kinds, asked, space.head, progress, words)
+    nats = {name: own.modality.search_nats for name, own in space.encoders.items()}
+    channel = next(iter(data.used), None)
+    searches = None
+    if channel is not None:
+        searches = Searches(
+            channel, partial(questions.pieces, space, data, reader, collection, encoder, channel)
+        )
+    return fit_data(data, nats, asked, space.head, progress, searches)
 
 
 def fit_data(
     data: FitData,
-    kinds: Mapping[str, str],
+    search_nats: Mapping[str, float],
     asked: Questions | None,
     now: Head,
     progress: Progress = lambda _: None,
-    words: Words | None = None,
+    searches: Searches | None = None,
 ) -> tuple[Head, FitReport]:
     """Return the same from data that was read.
 
-    kinds: kind of content by channel. now: the head that serves. words: to ask users' choices by, too.
+    search_nats: of each channel's modality. now: the head that serves. searches: to ask users' choices by, too.
     """
-    content = fit_content(data, kinds, asked, now, progress)
+    content = fit_content(data, search_nats, asked, now, progress)
     head = content.head()
-    behaviour = fit_behaviour(data, head, now, progress, words)
+    behaviour = fit_behaviour(data, head, now, progress, searches)
     taken = {verdict.question for verdict in behaviour.verdicts if verdict.taken}
     fitted = dict(head.questions)
     if NEXT in taken:

@@ -1,4 +1,4 @@
-"""How well users and words of what they then took answer together, with weights that were fitted apart."""
+"""How well users and searches for what they then took answer together, with weights that were fitted apart."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from itemlens_server.fusion.taken import Taken
 from itemlens_server.services.fitting.report import NEW
 from itemlens_server.services.fitting.rivals import score
 
-QUESTION = "next + words"
+QUESTION = "next + search"
 LISTED = 20
 FEWEST = 30
 MOST_ITEMS = 10_000
@@ -29,15 +29,17 @@ TOGETHER = "fitted together"
 
 
 @dataclass(frozen=True)
-class Words:
-    """Gives raw query vectors of a few words of items' texts, None where an item has none. channel: of the texts."""
+class Searches:
+    """Gives raw query vectors of pieces of items' contents in a channel, such as two words; None for those without."""
 
     channel: str
     of: Callable[[Sequence[str]], Sequence[Array | None]]
 
 
-def compare(snapshot: Snapshot, choices: Sequence[Choice], words: Words, seed: int = 0) -> Answers | None:
-    """Return how a user alone, words alone and both find one item of each choice; None if too few have words.
+def compare(
+    snapshot: Snapshot, choices: Sequence[Choice], searches: Searches, seed: int = 0
+) -> Answers | None:
+    """Return how a user, a search and both find one item of each choice; None if too few items can be searched for.
 
     The evidence of both is added. Beside it stands the sum with a factor for each, fitted to the choices of other
     users: what is lost by fitting them apart.
@@ -48,17 +50,17 @@ def compare(snapshot: Snapshot, choices: Sequence[Choice], words: Words, seed: i
     wanted = [
         str(rng.choice([i for i in c.chosen if snapshot.view.position(i) is not None])) for c in choices
     ]
-    vectors = words.of(wanted)
+    vectors = searches.of(wanted)
     asked = [(c, i, v) for c, i, v in zip(choices, wanted, vectors, strict=True) if v is not None]
     if len(asked) < FEWEST:
         return None
     alive = np.flatnonzero(snapshot.view.alive)
     some = rng.permutation(alive)[:MOST_ITEMS]
     ranked = np.union1d(some, snapshot.positions([item_id for _, item_id, _ in asked]))
-    channel = snapshot.head.channel(words.channel)
+    channel = snapshot.head.channel(searches.channel)
     users, alone, both, targets = [], [], [], []
     for choice, item_id, vector in asked:
-        query = Query(content={words.channel: unit(channel.project(vector))}, max_interests=1)
+        query = Query(content={searches.channel: unit(channel.project(vector))}, max_interests=1)
         taken = Taken(choice.past)
         users.append(score(snapshot, Query(max_interests=1), taken, ranked))
         alone.append(score(snapshot, query, Taken(Past.equal(())), ranked))
@@ -69,15 +71,15 @@ def compare(snapshot: Snapshot, choices: Sequence[Choice], words: Words, seed: i
     collected = Collected(QUESTION, LISTED)
     nothing = np.zeros(len(ranked), bool)
     for n, target in enumerate(targets):
-        scores = {NEW: both[n], "user alone": users[n], "words alone": alone[n], TOGETHER: together[n]}
+        scores = {NEW: both[n], "user alone": users[n], "search alone": alone[n], TOGETHER: together[n]}
         collected.add(int(groups[n]), scores, np.asarray([target]), nothing, tuple(scores))
     return collected.answers()
 
 
 def _together(users: Array, both: Array, targets: Ints, groups: Ints) -> Array:
-    """Return the scores with a factor for the user's evidence and one for the words', float32 [questions, items]."""
-    words = both - users
-    x = np.stack([users.ravel(), words.ravel()], axis=1)
+    """Return the scores with a factor for the user's evidence and one for the search's, float32 [questions, items]."""
+    searched = both - users
+    x = np.stack([users.ravel(), searched.ravel()], axis=1)
     items = users.shape[1]
     chosen = np.zeros(users.size, np.float32)
     chosen[np.arange(len(targets)) * items + targets] = 1.0
@@ -86,5 +88,5 @@ def _together(users: Array, both: Array, targets: Ints, groups: Ints) -> Array:
     for own in user_folds(groups, 2):
         if own.any() and not own.all():
             factors = fit_choices(sets.take(~own), prior=np.ones(2)).weights.astype(np.float32)
-            found[own] = factors[0] * users[own] + factors[1] * words[own]
+            found[own] = factors[0] * users[own] + factors[1] * searched[own]
     return found

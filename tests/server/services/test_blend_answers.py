@@ -1,4 +1,4 @@
-"""Users and words of what they then took, asked apart and together."""
+"""Users and searches for what they then took, asked apart and together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from itemlens_server.fusion.head import Array, Head, HeadChannel, unit
 from itemlens_server.fusion.rows import Rows
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.weights import NEXT, ChannelWeights, ColumnWeights, QuestionWeights
-from itemlens_server.services.fitting.word_answers import FEWEST, TOGETHER, Words, compare
+from itemlens_server.services.fitting.blend_answers import FEWEST, TOGETHER, Searches, compare
 from support import choosing
 
 WIDTH = 6
@@ -47,16 +47,16 @@ def answers(search_weight: float) -> Answers:
     def words(item_ids: Sequence[str]) -> list[Array | None]:
         return [e[i] + rng.normal(size=WIDTH).astype(np.float32) * 0.4 for i in item_ids]
 
-    found = compare(snapshot, choices, Words("text", words))
+    found = compare(snapshot, choices, Searches("text", words))
     assert found is not None
     return found
 
 
 def test_both_find_more_than_either_alone() -> None:
     found = answers(5.0)
-    assert set(found.measures) == {NEW, "user alone", "words alone", TOGETHER}
+    assert set(found.measures) == {NEW, "user alone", "search alone", TOGETHER}
     recall = {system: found.mean(system, "R@20") or 0.0 for system in found.measures}
-    assert recall[NEW] > max(recall["user alone"], recall["words alone"]) > 0.2
+    assert recall[NEW] > max(recall["user alone"], recall["search alone"]) > 0.2
 
 
 def test_factors_that_are_fitted_together_say_what_weights_that_are_not_of_one_scale_lose() -> None:
@@ -66,10 +66,10 @@ def test_factors_that_are_fitted_together_say_what_weights_that_are_not_of_one_s
     assert wrong.mean(TOGETHER, "nll") == pytest.approx(right.mean(TOGETHER, "nll"), abs=0.1)
 
 
-def test_too_few_words_say_nothing() -> None:
+def test_too_few_searches_say_nothing() -> None:
     snapshot, choices, e = collection(5.0)
 
     def few(item_ids: Sequence[str]) -> list[Array | None]:
         return [e[i] if n < FEWEST - 1 else None for n, i in enumerate(item_ids)]
 
-    assert compare(snapshot, choices, Words("text", few)) is None
+    assert compare(snapshot, choices, Searches("text", few)) is None
