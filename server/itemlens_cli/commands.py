@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from itemlens_cli.bench import bench
+from itemlens_cli.catalog import catalog
 from itemlens_cli.compact import compact
 from itemlens_cli.demo import demo
 from itemlens_cli.doctor import doctor
@@ -34,6 +35,7 @@ app.callback()(options)
 for command in (export, serve, index, fit, move, query, demo, doctor, compact, health, bench):
     app.command()(command)
 app.command("eval")(evaluate)
+app.add_typer(catalog, name="catalog")
 
 
 def run() -> None:

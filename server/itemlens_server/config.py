@@ -161,6 +161,12 @@ class Settings(BaseSettings):
         ge=0,
         description="memory for summed-up histories of the latest users, up to 0.3 MB each; 0: none",
     )
+    matrix_items: int = Field(
+        12_500,
+        ge=0,
+        description="most items with events for which pairs of items are counted in matrices, of 6 bytes for each pair "
+        "(0.9 GB for 12,500); with more, pairs are counted from the events in memory whenever tables are computed",
+    )
     weight_view: float = Field(0.2, ge=0, le=1000, description="weight of a VIEW")
     weight_click: float = Field(0.5, ge=0, le=1000, description="weight of a CLICK")
     weight_cart: float = Field(0.8, ge=0, le=1000, description="weight of a CART")

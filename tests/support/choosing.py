@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from itemlens_server.fusion.choices import Choice, HeldOut
-from itemlens_server.fusion.event_log import EventLog
+from itemlens_server.fusion.event_log import SECONDS_PER_DAY, EventLog
 from itemlens_server.fusion.head import Head
 from itemlens_server.fusion.rows import Rows
 from itemlens_server.fusion.snapshot import Snapshot
-from itemlens_server.fusion.tables import SECONDS_PER_DAY, Tables
+from itemlens_server.fusion.tables import Tables
 from itemlens_server.fusion.weights import TableRules
 
 ITEMS, GROUPS, USERS, BASKETS = 120, 6, 150, 8

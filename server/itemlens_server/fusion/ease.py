@@ -20,24 +20,33 @@ _BLOCK = 512
 Dense = np.ndarray[Any, np.dtype[np.float32]]
 
 
-def most_frequent(x: sparse.csr_matrix, most: int = MAX_ITEMS) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the columns of `x` with the largest sums, at most `most`, ascending. Columns of zeros are left out."""
-    counts = np.asarray(x.sum(0)).ravel()
+def most_frequent(counts: np.ndarray[Any, Any], most: int = MAX_ITEMS) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return which of the `counts` are largest, at most `most`, ascending. Zeros are left out."""
     columns = np.argsort(-counts, kind="stable")[:most]
     return np.sort(columns[counts[columns] > 0])
 
 
 def fit(x: sparse.csr_matrix, regularisation: float, kept: int = KEPT_PER_ROW) -> sparse.csr_matrix:
-    """Return B for the 0/1 user-item matrix `x` [users, n], CSR float32 [n, n], entry [j, i] what having j adds to i.
+    """Return B for the 0/1 user-item matrix `x` [users, n] as `of_gram` does. The peak of memory is one dense matrix of
+    float32 [n, n] besides the sparse Gram matrix."""
+    return of_gram(gram_of(x), regularisation, kept)
 
-    Of each row the `kept` largest entries are there, if they are positive. The peak of memory is one dense matrix of
-    float32 [n, n] besides the sparse Gram matrix.
+
+def gram_of(x: sparse.csr_matrix) -> Dense:
+    """Return the Gram matrix of `x` [users, n], float32 [n, n] in Fortran's order."""
+    return np.asfortranarray((x.T @ x).toarray(order="F"), np.float32)
+
+
+def of_gram(gram: Dense, regularisation: float, kept: int = KEPT_PER_ROW) -> sparse.csr_matrix:
+    """Return B, CSR float32 [n, n], entry [j, i] what having j adds to i.
+
+    Of each row the `kept` largest entries are there, if they are positive. gram: float32 [n, n] in Fortran's order, of
+    which the lower triangle is read; it is overwritten.
 
     Raises:
         ValueError: lambda is too small for the Gram matrix.
     """
-    n = x.shape[1]
-    gram = np.asfortranarray((x.T @ x).toarray(order="F"), np.float32)
+    n = len(gram)
     gram[np.diag_indices_from(gram)] += regularisation
     factor, info = lapack.spotrf(gram, lower=1, overwrite_a=1)
     if info:

@@ -15,6 +15,11 @@ from itemlens_server.fusion.head import Array
 Codes = np.ndarray[Any, np.dtype[np.int32]]
 Times = np.ndarray[Any, np.dtype[np.float64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+SECONDS_PER_DAY = 86_400.0
+# Days are counted from the first of January of the year 1, so that none is negative.
+_FIRST_DAY = -719_162
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ class EventLog:
         return np.concatenate([[0], np.cumsum(changes)]).astype(np.int32)
 
     @cached_property
-    def basket_starts(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def basket_starts(self) -> Ints:
         """The first event of each basket, int64 [baskets]."""
         return (
             np.searchsorted(self.basket_numbers, np.arange(self.basket_numbers[-1] + 1))
@@ -103,7 +108,7 @@ class EventLog:
         )
 
     @cached_property
-    def user_starts(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def user_starts(self) -> Ints:
         """Where each user's events start, and the number of events; int64 [users + 1]."""
         return np.searchsorted(self.users, np.arange(len(self.user_ids) + 1))
 
@@ -121,6 +126,11 @@ class EventLog:
     def takers(self) -> sparse.csr_matrix:
         """Return which items each user took, CSR float32 [users, items] of ones."""
         return _ones(self.users, self.items, len(self.user_ids), len(self.item_ids))
+
+
+def days(times: Times) -> Ints:
+    """Return the UTC days of times, int64, from 0 for the first day of the year 1."""
+    return np.floor_divide(times, SECONDS_PER_DAY).astype(np.int64) - _FIRST_DAY
 
 
 def _ones(rows: Codes, columns: Codes, height: int, width: int) -> sparse.csr_matrix:

@@ -1,10 +1,8 @@
 """T, the directed item-item table of "what was taken soon after X".
 
-    T_ji = sum over users and pairs of their baskets a < b, b - a <= horizon, with j in a and i in b, of
-           step ^ (b - a - 1) / sqrt((takers_j + 1) (takers_i + 1))
+    T_ji = amount of (j, i) / sqrt((takers_j + 1) (takers_i + 1))        amounts: see `counts.successions`
 
-So T is like a cosine that looks in one direction. An item after itself is left out: that is a repeat. So are baskets of
-more than 200 items.
+So T is like a cosine that looks in one direction. An item after itself is left out: that is a repeat.
 """
 
 from __future__ import annotations
@@ -12,49 +10,56 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from itemlens_server.fusion.event_log import EventLog
+from itemlens_server.fusion.counts.counted import Counted
+from itemlens_server.fusion.counts.successions import UNIT
+from itemlens_server.fusion.head import Array
+from itemlens_server.fusion.rows import Ints
 
-STEP = 0.6
-HORIZON = 10
 KEPT_PER_ROW = 400
-# Large baskets have many pairs: the horizon ends before their number exceeds this.
-MOST_PAIRS = 100_000_000
-# What is larger is an import of old events rather than a basket, and says nothing of order.
-LARGEST_BASKET = 200
+_BLOCK = 512
 
 
-def fit(log: EventLog, step: float = STEP, kept: int = KEPT_PER_ROW) -> sparse.csr_matrix:
-    """Return T over the items of `log`, CSR float32 [items, items], with the `kept` largest entries of each row."""
-    n = len(log.item_ids)
-    baskets = log.baskets()
-    users = log.users[log.basket_starts]
-    sizes = np.diff(baskets.indptr)
-    small = sizes <= LARGEST_BASKET
-    table = sparse.csr_matrix((n, n), dtype=np.float32)
-    pairs = 0
-    for gap in range(1, HORIZON + 1):
-        follow = (users[gap:] == users[:-gap]) & small[gap:] & small[:-gap]
-        earlier = np.flatnonzero(follow)
-        pairs += int(sizes[earlier].astype(np.int64) @ sizes[earlier + gap])
-        if len(users) <= gap or (gap > 1 and pairs > MOST_PAIRS):
-            break
-        later = baskets[earlier + gap] * np.float32(step ** (gap - 1))
-        table = table + baskets[earlier].T @ later
-    takers = np.asarray(log.takers().sum(0)).ravel()
-    scale = sparse.diags((1 / np.sqrt(takers + 1)).astype(np.float32))
-    table = (scale @ table @ scale).tocsr().astype(np.float32)
-    table.setdiag(0)
-    table.eliminate_zeros()
-    return _largest(table, kept)
+def table(counted: Counted, kept: int = KEPT_PER_ROW) -> sparse.csr_matrix:
+    """Return T, CSR float32 [items, items], with the `kept` largest entries of each row."""
+    n = len(counted.item_ids)
+    scale = scale_of(counted.takers)
+    blocks = []
+    for start in range(0, n, _BLOCK):
+        rows = slice(start, min(start + _BLOCK, n))
+        block = counted.ordered(rows)
+        blocks.append(scaled(block, scale[rows], scale, kept))
+    return sparse.vstack(blocks, "csr") if blocks else sparse.csr_matrix((n, n), dtype=np.float32)
 
 
-def _largest(table: sparse.csr_matrix, kept: int) -> sparse.csr_matrix:
+def scale_of(takers: Ints) -> Array:
+    """Return 1 / sqrt(takers + 1), float32."""
+    return (1 / np.sqrt(takers + 1)).astype(np.float32)
+
+
+def scaled(
+    amounts: sparse.csr_matrix, own: Array, scale: Array, kept: int = KEPT_PER_ROW
+) -> sparse.csr_matrix:
+    """Return rows of T from their amounts, CSR float32 [rows, items], which are overwritten.
+
+    own: scale of the rows' items, float32 [rows]. scale: that of all items, float32 [items].
+    """
+    sizes = np.diff(amounts.indptr)
+    amounts.data = amounts.data / np.float32(UNIT) * np.repeat(own, sizes) * scale[amounts.indices]
+    return largest(amounts, kept)
+
+
+def largest(rows: sparse.csr_matrix, kept: int) -> sparse.csr_matrix:
     """Return the `kept` largest entries of each row. Of equal ones, those of the first items are kept."""
-    table.sort_indices()
-    sizes = np.diff(table.indptr)
-    owners = np.repeat(np.arange(table.shape[0]), sizes)
-    order = np.lexsort((table.indices, -table.data, owners))
-    ranks = np.arange(len(order)) - np.repeat(table.indptr[:-1], sizes)
-    chosen = np.sort(order[ranks < kept])
-    starts = np.concatenate([[0], np.cumsum(np.minimum(sizes, kept))])
-    return sparse.csr_matrix((table.data[chosen], table.indices[chosen], starts), table.shape)
+    rows.sort_indices()
+    chosen = np.ones(rows.nnz, np.bool_)
+    for row in np.flatnonzero(np.diff(rows.indptr) > kept).tolist():
+        own = slice(int(rows.indptr[row]), int(rows.indptr[row + 1]))
+        values = rows.data[own]
+        least = np.partition(values, -kept)[-kept]
+        above = values > least
+        equal = np.flatnonzero(values == least)[: kept - int(above.sum())]
+        above[equal] = True
+        chosen[own] = above
+    sizes = np.minimum(np.diff(rows.indptr), kept)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    return sparse.csr_matrix((rows.data[chosen], rows.indices[chosen], starts), rows.shape)

@@ -11,10 +11,9 @@ from scipy import sparse
 from itemlens_server.fusion import ease
 from itemlens_server.fusion.choice import ChoiceSets, fit_choices, set_nll
 from itemlens_server.fusion.choices import Choice
-from itemlens_server.fusion.event_log import EventLog
+from itemlens_server.fusion.event_log import EventLog, days
 from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.measures import gains
-from itemlens_server.fusion.tables import SECONDS_PER_DAY
 from itemlens_server.fusion.weights import TableRules
 
 LAMBDAS = (30.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -41,19 +40,19 @@ def fit_rules(earlier: EventLog, choices: Sequence[Choice]) -> tuple[TableRules,
     """Return the rules that answer `choices` best from the events before them, and what was tried."""
     some = choices[:: max(1, -(-len(choices) // ASKED))]
     lambdas = _lambdas(earlier, some)
-    days = [] if earlier.times_are_an_order else _recent_days(earlier, choices)
+    recent = [] if earlier.times_are_an_order else _recent_days(earlier, choices)
     best = {
         rule: max(tried, key=lambda t: t.value).option
-        for rule, tried in (("regularisation", lambdas), ("recent_days", days))
+        for rule, tried in (("regularisation", lambdas), ("recent_days", recent))
         if tried
     }
-    return TableRules(**best), [*lambdas, *days]
+    return TableRules(**best), [*lambdas, *recent]
 
 
 def _lambdas(earlier: EventLog, choices: Sequence[Choice]) -> list[TriedRule]:
     """Try lambda by the mean discounted gain of what is chosen and new to the user."""
     takers = earlier.takers()
-    columns = ease.most_frequent(takers, TRIED_ITEMS)
+    columns = ease.most_frequent(np.asarray(takers.sum(0)).ravel(), TRIED_ITEMS)
     if not len(columns):
         return []
     numbers = {earlier.item_ids[column]: n for n, column in enumerate(columns.tolist())}
@@ -100,11 +99,11 @@ def _recent_days(earlier: EventLog, choices: Sequence[Choice]) -> list[TriedRule
     if not len(earlier) or not chosen.any():
         return []
     takers = np.log1p(np.asarray(earlier.takers().sum(0), np.float32).ravel())
-    offsets, tried, end = np.asarray([0, len(numbers)]), [], float(earlier.times.max())
-    for days in RECENT_DAYS:
-        recent = earlier.take(earlier.times > end - days * SECONDS_PER_DAY).takers().sum(0)
+    offsets, tried, day = np.asarray([0, len(numbers)]), [], days(earlier.times)
+    for option in RECENT_DAYS:
+        recent = earlier.take(day > day.max() - option).takers().sum(0)
         x = np.stack([takers, np.log1p(np.asarray(recent, np.float32).ravel())], axis=1)
         sets = ChoiceSets(x, offsets, chosen)
         nll = set_nll(sets, fit_choices(sets, 1.0).weights).sum() / chosen.sum()
-        tried.append(TriedRule("recent_days", days, -float(nll)))
+        tried.append(TriedRule("recent_days", option, -float(nll)))
     return tried

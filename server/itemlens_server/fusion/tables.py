@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import sparse
 
 from itemlens_server.fusion import ease, sequence
+from itemlens_server.fusion.counts.counted import Counted, since
+from itemlens_server.fusion.counts.recount import Recount
 from itemlens_server.fusion.event_log import EventLog
 from itemlens_server.fusion.head import Array
-from itemlens_server.fusion.rows import Ints
+from itemlens_server.fusion.rows import Bools, Ints
 from itemlens_server.fusion.weights import TableRules
 
 log = logging.getLogger(__name__)
 
-SECONDS_PER_DAY = 86_400.0
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,26 @@ class Provenance:
     """The events that tables were computed from.
 
     event_sequence: sequence number of the last event
-    event_count, write_sequence: number of events of the collection, and its last write, at that time
-    events_digest: the store's digest of the events up to that write; shows whether a store still holds them
+    event_count: number of events
+    version, removals: those of the counts (see `Counts`)
+    mark: of the file of counts that was saved with the tables; shows whether a store still holds their events
     """
 
     event_sequence: int = 0
     event_count: int = 0
-    write_sequence: int = 0
-    events_digest: str = ""
+    version: int = 0
+    removals: int = 0
+    mark: str = ""
+
+
+class Fresh(Protocol):
+    """Rows of a table that changed after it was computed. They stay as they are."""
+
+    def changed(self, rows: Ints) -> Bools:
+        """Return which rows changed, bool [rows]."""
+
+    def row(self, row: int) -> sparse.csr_matrix:
+        """Return a row, CSR float32 [1, n]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +63,9 @@ class Tables:
     behaviour: B, CSR float32 [n, n]; entry [j, i] is what having taken j adds to i (see `ease`)
     sequence:  T, CSR float32 [n, n]; entry [j, i]: i was taken soon after j (see `sequence`)
     takers:    number of users who took an item, float32 [n]
-    recent:    number of those whose last time was within `recent_days`, float32 [n]; equal to `takers` if the times
-               are only an order
+    recent:    number of those whose last time was on the last `recent_days` UTC days, of which the last event's is the
+               last, float32 [n]; equal to `takers` if the times are only an order
+    fresh:     rows of T that are used instead of those of `sequence`
     """
 
     item_ids: Sequence[str]
@@ -60,23 +75,26 @@ class Tables:
     recent: Array
     rules: TableRules = field(default_factory=TableRules)
     provenance: Provenance = field(default_factory=Provenance)
+    fresh: Fresh | None = None
 
     @staticmethod
     def fit(events: EventLog, rules: TableRules, provenance: Provenance | None = None) -> Tables:
-        """Compute the tables from all events of a log.
+        """Compute the tables from all events of a log."""
+        return Tables.of(Recount.of(events, rules.step), rules, provenance)
+
+    @staticmethod
+    def of(counted: Counted, rules: TableRules, provenance: Provenance | None = None) -> Tables:
+        """Derive the tables from counts, which were made with the step of `rules`.
 
         BEHAVIOUR has the most frequent items only, see `ease.MAX_ITEMS`.
         """
-        events = events.compact()
-        n = len(events.item_ids)
-        x = events.takers()
-        takers = np.asarray(x.sum(0), np.float32).ravel()
+        takers = counted.takers.astype(np.float32)
         return Tables(
-            tuple(events.item_ids),
-            _behaviour(x, rules.regularisation, n),
-            sequence.fit(events, rules.step),
+            tuple(counted.item_ids),
+            _behaviour(counted, rules.regularisation),
+            sequence.table(counted),
             takers,
-            _recent(events, rules.recent_days) if not events.times_are_an_order else takers,
+            takers if counted.times_are_an_order else recent(counted, rules.recent_days),
             rules,
             provenance or Provenance(),
         )
@@ -95,10 +113,32 @@ class Tables:
         """Compute `rows` and `columns` now."""
         _ = self.rows, self.columns
 
+    def table_rows(self, name: str, rows: Ints) -> sparse.csr_matrix:
+        """Return rows of "behaviour" or "sequence", CSR float32 [rows, n]."""
+        table: sparse.csr_matrix = getattr(self, name)[rows]
+        if not self.has_fresh(name, rows):
+            return table
+        assert self.fresh is not None
+        each = enumerate(zip(rows.tolist(), self.fresh.changed(rows).tolist(), strict=True))
+        own = [self.fresh.row(row) if new else table[n] for n, (row, new) in each]
+        return sparse.vstack(own, "csr")
+
+    def has_fresh(self, name: str, rows: Ints) -> bool:
+        """Return whether some rows of "behaviour" or "sequence" changed after it was computed."""
+        return name == "sequence" and self.fresh is not None and bool(self.fresh.changed(rows).any())
+
+    def current(self, takers: Ints, recent: Ints, fresh: Fresh | None) -> Tables:
+        """Return the same tables with these takers, int64 [n] each, and rows of T."""
+        takers_, recent_ = takers.astype(np.float32), recent.astype(np.float32)
+        changed = replace(self, takers=takers_, recent=recent_, fresh=fresh)
+        # What is derived does not depend on them.
+        vars(changed).update({name: vars(self)[name] for name in ("rows", "columns") if name in vars(self)})
+        return changed
+
     def between(self, past: Ints, listed: Ints) -> Tables:
         """Return the part of the tables that explains what the items of some rows add to those of other rows: the
         listed ones, and those of the past that add anything."""
-        entries = {name: _entries(table, past, listed) for name, table in self.columns.items()}
+        entries = {name: self._entries(name, past, listed) for name in self.columns}
         kept = np.zeros(len(self.item_ids), np.bool_)
         for rows in (listed, *(rows for rows, _, _ in entries.values())):
             kept[rows] = True
@@ -113,8 +153,23 @@ class Tables:
             item_ids=tuple(self.item_ids[row] for row in there.tolist()),
             takers=self.takers[there],
             recent=self.recent[there],
+            fresh=None,
             **parts,
         )
+
+    def _entries(self, name: str, past: Ints, listed: Ints) -> tuple[Ints, Ints, Array]:
+        """Return the entries of the rows `past` in the columns `listed`: row, column and value of each."""
+        if not self.has_fresh(name, past):
+            return _entries(self.columns[name], past, listed)
+        assert self.fresh is not None
+        changed = self.fresh.changed(past)
+        found = [_entries(self.columns[name], past[~changed], listed)]
+        for row in past[changed].tolist():
+            own = self.fresh.row(row)
+            kept = np.isin(own.indices, listed)
+            found.append((np.full(int(kept.sum()), row), own.indices[kept].astype(np.int64), own.data[kept]))
+        rows, columns, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return rows, columns, values
 
     def save(self, path: Path) -> None:
         """Write the tables. A crash leaves the old or the new file."""
@@ -166,17 +221,15 @@ class Tables:
             return None
 
 
-def _behaviour(x: sparse.csr_matrix, regularisation: float, n: int) -> sparse.csr_matrix:
-    columns = ease.most_frequent(x)
-    table = ease.fit(x[:, columns], regularisation).tocoo()
+def recent(counted: Counted, recent_days: float) -> Array:
+    """Return how many users took each item on the last `recent_days` days, float32 [items]."""
+    return since(counted, counted.last_day - math.ceil(recent_days)).astype(np.float32)
+
+
+def _behaviour(counted: Counted, regularisation: float) -> sparse.csr_matrix:
+    n, columns = len(counted.item_ids), ease.most_frequent(counted.takers)
+    table = ease.of_gram(counted.gram(columns), regularisation).tocoo()
     return sparse.csr_matrix((table.data, (columns[table.row], columns[table.col])), (n, n))
-
-
-def _recent(events: EventLog, days: float) -> Array:
-    if not len(events):
-        return np.zeros(len(events.item_ids), np.float32)
-    recent = events.take(events.times > events.times.max() - days * SECONDS_PER_DAY)
-    return np.asarray(recent.takers().sum(0), np.float32).ravel()
 
 
 def _entries(columns: sparse.csc_matrix, past: Ints, listed: Ints) -> tuple[Ints, Ints, Array]:

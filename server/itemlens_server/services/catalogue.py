@@ -29,6 +29,7 @@ from itemlens_server.services.events import record_events
 from itemlens_server.services.items import ItemInput, WriteOutcome
 from itemlens_server.services.known_users import KnownUsers
 from itemlens_server.services.limits import check_length, check_reference, check_references
+from itemlens_server.services.live_counts import COLLECTIONS
 from itemlens_server.services.repair import repair
 from itemlens_server.services.results import RecentResults
 from itemlens_server.services.spaces import Spaces, check_same_space
@@ -65,7 +66,7 @@ class Catalogue:
         self.results = RecentResults(settings.recommendation_memory_bytes)
         self.known_users = KnownUsers(settings.user_memory_bytes)
         self._changing = threading.Lock()
-        self._derived = store.directory / "collections"
+        self._derived = store.directory / COLLECTIONS
 
     def load(self) -> None:
         """Load every collection of the store.
@@ -149,7 +150,9 @@ class Catalogue:
                     check_same_space(old.name, old.space, space)
                 return old
             record = self.store.write(lambda c: writes.create_collection(c, name, space.space_id))
-            self._collections[name] = self._open(record, space)
+            created = self._open(record, space)
+            created.counts.load(self.store.reader())
+            self._collections[name] = created
             return self._collections[name]
 
     def move(self, name: str, space_name: str) -> Collection:
@@ -167,10 +170,10 @@ class Catalogue:
                     f"space {space.space_id} has other encoders than {old.space.space_id}, the space of {name!r}: "
                     "create a new collection in it and run `itemlens index` again", "space",
                 )  # fmt: skip
-            new = self._open(replace(old.record, space_id=space.space_id), space, old.folder)
+            new = self._open(replace(old.record, space_id=space.space_id), space, old)
             new.follow_store(self.store.reader())
             new.take_tables(old)
-            while new.maintain(self.store.reader()):
+            while new.maintain(self.store):
                 pass
             new.follow_store(
                 self.store.reader()
@@ -192,6 +195,8 @@ class Catalogue:
 
             def after(_: None) -> None:
                 new.drop_all_but(old.snapshot().view)
+                if new.counts is not old.counts:  # it did not see the events of the last moments
+                    new.counts.counts = None
                 self._collections[name] = new
 
             self.store.write(switch, after)
@@ -262,9 +267,13 @@ class Catalogue:
     def record(self, name: str, events: Sequence[EventRecord]) -> tuple[list[WriteOutcome], int]:
         """Store events. Return the outcome of each, and the sequence number."""
         check_length(events, self._settings.max_events, "events")
-        collection = self.collection(name).record.id
-        outcomes = record_events(self.store, collection, events)
-        self.known_users.forget(collection, [event.user_id for event in events])
+        collection = self.collection(name)
+
+        def count(new: Sequence[tuple[EventRecord, int]], sequence: int) -> None:
+            self._collections.get(collection.name, collection).counts.recorded(new, sequence)
+
+        outcomes = record_events(self.store, collection.record.id, events, count)
+        self.known_users.forget(collection.record.id, [event.user_id for event in events])
         return outcomes
 
     def delete_user(self, name: str, user_id: str) -> int:
@@ -281,10 +290,16 @@ class Catalogue:
         check_reference(user_id, "user_id")
         collections = [self.collection(name)] if name else self.collections()
         records, deleted, all_gone = [c.record.id for c in collections], 0, False
+
+        def after(result: tuple[dict[int, list[int]], bool]) -> None:
+            for collection in self.collections():
+                if rows := result[0].get(collection.record.id):
+                    collection.forget_events(user_id, rows)
+
         try:
             while not all_gone:  # in slices, so that other writes can run in between
-                count, all_gone = self.store.delete(lambda c: writes.delete_user(c, records, user_id))
-                deleted += count
+                gone, all_gone = self.store.delete(lambda c: writes.delete_user(c, records, user_id), after)
+                deleted += sum(map(len, gone.values()))
         finally:  # also where a slice fails: the ones before it are gone
             for collection in records:
                 self.known_users.forget(collection, [user_id])
@@ -296,14 +311,13 @@ class Catalogue:
         done = False
         for collection in self.collections():
             try:
-                done |= collection.maintain(self.store.reader())
+                done |= collection.maintain(self.store)
             except Exception:  # only derived state is missing; the next round tries again
                 log.exception("maintenance of collection %s failed", collection.name)
         return done
 
-    def _open(
-        self, record: CollectionRecord, space: Space, folder: DerivedFolder | None = None
-    ) -> Collection:
-        """Open a collection. `folder`: the derived folder of its state in another space, if there is one."""
-        folder = folder or DerivedFolder(self._derived / str(record.id))
-        return Collection(record, space, folder, self._settings, self.results.before_compaction)
+    def _open(self, record: CollectionRecord, space: Space, old: Collection | None = None) -> Collection:
+        """Open a collection. `old`: its state in another space, if there is one."""
+        folder = old.folder if old else DerivedFolder(self._derived / str(record.id))
+        counts = old.counts if old else None
+        return Collection(record, space, folder, self._settings, self.results.before_compaction, counts)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,24 +13,26 @@ import numpy as np
 from itemlens_server.config import Settings
 from itemlens_server.derived import DerivedFolder, keep_only
 from itemlens_server.engine.repository import Space
-from itemlens_server.fusion.event_log import EventLog
-from itemlens_server.fusion.history import TAKEN
+from itemlens_server.fusion.counts.counts import Counts
 from itemlens_server.fusion.rows import Ints, Rows, View
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.tables import Provenance, Tables
 from itemlens_server.fusion.terms.attribute import ATTRIBUTE
+from itemlens_server.fusion.weights import TableRules
 from itemlens_server.index.candidate_index import CandidateIndex
 from itemlens_server.index.hnsw import HnswIndex, block_list
+from itemlens_server.services import live_counts
+from itemlens_server.services.live_counts import LiveCounts, LiveTables
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import Array, CollectionRecord, ItemVectors
+from itemlens_server.storage.store import Store
 
 log = logging.getLogger(__name__)
 
 FUSE_BATCH = 256
 MINIMUM_EVENTS = 100
-GROWTH = 1.1
-# With at most this many events, a missing table is fitted before the server serves, which takes a few seconds.
-FITTED_AT_START = 100_000
+# Tables are computed again after a rest of this many times what it took.
+REST = 4
 TABLE_FILE = "behaviour.npz"
 
 
@@ -42,9 +46,10 @@ class Collection:
         folder: DerivedFolder,
         settings: Settings,
         before_compaction: Callable[[Collection, View], None],
+        counts: LiveCounts | None = None,
     ) -> None:
         """`folder`: for derived files, shared by all spaces of the collection. `before_compaction`: called with the
-        rows before dead ones are dropped."""
+        rows before dead ones are dropped. `counts`: those of the collection's state in another space."""
         self.record = record
         self.space = space
         self.folder = folder
@@ -60,13 +65,20 @@ class Collection:
         )
         self._rows = Rows(space.head.dimension)
         self._before_compaction = before_compaction
-        self._type_weights = settings.type_weights()
+        rules = space.head.table_rules or TableRules()
+        if counts is None or counts.step != rules.step:
+            types = (kind for kind, weight in settings.type_weights().items() if weight > 0)
+            counts = LiveCounts(record.id, folder, types, settings.matrix_items, rules.step)
+        self.counts = counts
         self._tables: Tables | None = None
-        # A cache: tables, the ids of rows, and for each of these its row in the tables.
-        self._table_rows: tuple[Tables | None, list[str], Ints] = (None, [], np.zeros(0, np.int64))
+        self._rests_until = 0.0
+        # The counts that the tables are of.
+        self._counted: Counts | None = None
+        self._live_tables: LiveTables | None = None
+        # A cache: the items of tables, the ids of rows, and for each of these its row in the tables.
+        self._table_rows: tuple[Sequence[str], list[str], Ints] = ((), [], np.zeros(0, np.int64))
         self._uses_attributes = space.head.uses(ATTRIBUTE)
         self._last_label = 0
-        self._sequence_checked = -1
 
     @property
     def name(self) -> str:
@@ -86,15 +98,18 @@ class Collection:
     def snapshot(self) -> Snapshot:
         """A snapshot of everything that scores depend on."""
         view, tables = self._rows.view(), self._tables
+        if tables is not None and self._live_tables is not None:
+            tables = self._live_tables.of(tables)
+        of_tables: Sequence[str] = () if tables is None else tables.item_ids
         known, item_ids, table_rows = self._table_rows
-        if known is not tables or item_ids is not view.item_ids:
+        if known is not of_tables or item_ids is not view.item_ids:
             table_rows = np.zeros(0, np.int64)
         if len(table_rows) < len(view.labels):
             fresh = view.item_ids[len(table_rows) : len(view.labels)]
             rows = {} if tables is None else tables.rows
             more = np.asarray([rows.get(item_id, -1) for item_id in fresh], np.int64)
             table_rows = np.concatenate([table_rows, more])
-        self._table_rows = (tables, view.item_ids, table_rows)
+        self._table_rows = (of_tables, view.item_ids, table_rows)
         return Snapshot(self.name, self.space.head, view, tables, table_rows[: len(view.labels)])
 
     def label(self, item_id: str) -> int | None:
@@ -108,39 +123,32 @@ class Collection:
             Ids of items whose stored vectors are damaged. These items are left out.
         """
         damaged = self.follow_store(reader)
-        keep_only(self.folder.path, [self._graphs, TABLE_FILE])
+        keep_only(self.folder.path, [self._graphs, TABLE_FILE, *self.counts.file_names(reader)])
         self.index.load(self._rows.view(), reader.last_label())
         try:
-            self._load_tables(reader)
+            self._load_tables(self.counts.load(reader))
         except Exception:  # the tables are derived state: maintenance computes them again
             log.exception("collection %s: the tables of events could not be loaded", self.name)
         return damaged
 
-    def _load_tables(self, reader: Reader) -> None:
-        """Load the saved tables if they are of this store's events. Otherwise compute them now, if that is quick."""
-        tables, rules = Tables.load(self.folder.path / TABLE_FILE), self.space.head.table_rules
-        if tables is not None and tables.rules == rules:
-            # The tables must not contain deleted users' data, or events of a store that a backup has replaced.
-            if self._are_of_the_events(tables, reader):
-                self._serve(tables)
+    def _load_tables(self, mark: str) -> None:
+        """Load the tables that were saved with the counts' file. Without them, compute them now, if that is quick."""
+        tables = Tables.load(self.folder.path / TABLE_FILE)
+        # The tables must not contain deleted users' data, or events of a store that a backup has replaced.
+        counts = self.counts.counts
+        if tables is not None and counts is not None and mark and tables.provenance.mark == mark:
+            if tables.rules == self.space.head.table_rules:
+                current = tables.provenance.event_count == counts.histories.events
+                version = counts.version if current else -1
+                known = replace(tables.provenance, version=version, removals=counts.removals)
+                self._serve(replace(tables, provenance=known))
                 return
+        elif tables is not None:
             log.warning("collection %s: %s is of other events than the store's", self.name, TABLE_FILE)
-        _, event_count, _ = reader.counts(self.record.id)
-        if rules is not None and event_count > FITTED_AT_START:
-            log.warning(
-                "collection %s: the tables are being computed from %d events in the background; users' lists do not "
-                "use them until then", self.name, event_count,
-            )  # fmt: skip
-            return
-        self.fit_tables(reader)
-
-    def _are_of_the_events(self, tables: Tables, reader: Reader) -> bool:
-        """Whether tables were computed from this store's events up to a write."""
-        written = tables.provenance.write_sequence
-        return (
-            written <= reader.sequence(self.record.id)
-            and reader.events_digest(self.record.id, TAKEN, written) == tables.provenance.events_digest
-        )
+        if counts is not None and counts.histories.events <= live_counts.COUNTED_AT_START:
+            self.fit_tables()
+        else:
+            log.warning("collection %s: the tables are being computed in the background", self.name)
 
     def follow_store(self, reader: Reader) -> list[str]:
         """Add the store's rows after the last loaded one. Return the ids of damaged items, which are left out."""
@@ -188,63 +196,65 @@ class Collection:
         self._rows.remove(item_id)
         self._compact()
 
-    def maintain(self, reader: Reader) -> bool:
-        """Build the index and compute the tables if there is enough new data. Return whether anything was done."""
+    def maintain(self, store: Store) -> bool:
+        """Build the index, count the events, and compute and save what they teach, if there is enough new data. Return
+        whether anything was done."""
         built = self.index.build(self._rows.view())
-        return self.fit_tables(reader) or built
+        counted = self.counts.count(store)
+        return self.fit_tables() or self._save(store) or counted or built
 
-    def fit_tables(self, reader: Reader) -> bool:
-        """Compute the tables again if events grew by a tenth or any were deleted. Return whether they were."""
-        written = reader.sequence(self.record.id)
-        # Counting the events of a large collection every second would cost too much.
-        if written == self._sequence_checked:
+    def fit_tables(self) -> bool:
+        """Compute the tables again if the counts changed: at once if events were deleted, else after a rest that is the
+        longer, the longer it took. Return whether they were."""
+        rules, counts, old = self.space.head.table_rules, self.counts.counts, self._tables
+        if counts is None:
             return False
-        done = self._fit_tables(reader, written)
-        # Set only now, so that a failure above is tried again.
-        self._sequence_checked = written
-        return done
-
-    def _fit_tables(self, reader: Reader, written: int) -> bool:
-        rules, old = self.space.head.table_rules, self._tables
-        _, event_count, _ = reader.counts(self.record.id)
-        stale = old is not None and reader.events_deleted(self.record.id) > old.provenance.write_sequence
-        if old is not None and not stale and event_count < GROWTH * max(old.provenance.event_count, 1):
-            return False
-        enough = rules is not None and event_count >= MINIMUM_EVENTS
-        # Read before the events: if some are deleted in between, the next start discards the tables.
-        digest = reader.events_digest(self.record.id, TAKEN, written) if enough else ""
-        last = 0
-
-        def taken() -> Iterator[tuple[str, str, int, float]]:
-            nonlocal last
-            for user, item, kind, time, sequence in reader.events(self.record.id) if enough else ():
-                if sequence <= written:
-                    last = max(last, sequence)
-                    yield user, item, kind, time
-
-        events = EventLog.of(taken(), self._type_weights)
-        if rules is None or not len(events):
+        version, removals, events = counts.version, counts.removals, counts.histories.events
+        if rules is None or events < MINIMUM_EVENTS:
             # Deleted users' data must not stay.
             self._tables = None
             (self.folder.path / TABLE_FILE).unlink(missing_ok=True)
             return old is not None
-        tables = Tables.fit(events, rules, Provenance(last, event_count, written, digest))
-        # Served before they are saved, so that a full disk does not keep a deleted user's data in use.
-        self._serve(tables)
-        self.folder.write(lambda path: tables.save(path / TABLE_FILE))
-        log.info("collection %s: tables computed from %d events", self.name, len(events))
+        same_counts = counts is self._counted
+        if old is not None and same_counts and not self._is_due(old.provenance, version, removals):
+            return False
+        began = time.monotonic()
+        provenance = Provenance(counts.sequence, events, version, removals)
+        self._serve(Tables.of(counts.counted(newer_order=True), rules, provenance))
+        self._rests_until = time.monotonic() + REST * (time.monotonic() - began)
+        log.info("collection %s: tables computed from the counts of %d events", self.name, events)
         return True
+
+    def _is_due(self, old: Provenance, version: int, removals: int) -> bool:
+        rested = time.monotonic() >= self._rests_until
+        return version != old.version and (rested or removals != old.removals)
+
+    def _save(self, store: Store) -> bool:
+        """Save the counts, if that is due, and the tables with them."""
+        mark, tables = self.counts.save(store), self._tables
+        if mark and tables is not None:
+            marked = replace(tables, provenance=replace(tables.provenance, mark=mark))
+            self.folder.write(lambda path: marked.save(path / TABLE_FILE))
+        return bool(mark)
 
     def _serve(self, tables: Tables) -> None:
         """Use new tables, with what is derived from them: the first list does not wait for it."""
         tables.derive()
+        counts = self.counts.counts
+        self._counted = counts
+        self._live_tables = None if counts is None else LiveTables(tables, counts)
         self._tables = tables
+
+    def forget_events(self, user_id: str, rows: Sequence[int]) -> None:
+        """Take deleted events from the counts, in the writer's thread, and delete the files that have them."""
+        self.counts.deleted(user_id, rows)
+        (self.folder.path / TABLE_FILE).unlink(missing_ok=True)
 
     def take_tables(self, other: Collection) -> None:
         """Use the tables of this collection's state in another space, if they were computed with the same rules."""
         tables = other.tables
-        if tables is not None and self.space.head.table_rules == tables.rules:
-            self._tables = tables
+        if tables is not None and self.space.head.table_rules == tables.rules and self.counts is other.counts:
+            self._serve(tables)
 
     def forget(self) -> None:
         """Delete the derived files."""

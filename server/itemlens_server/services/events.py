@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from itemlens_server.errors import AlreadyExists, InvalidArgument, ItemlensError, Warning
@@ -20,9 +20,16 @@ FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_800
 
 
 def record_events(
-    store: Store, collection: int, events: Sequence[EventRecord]
+    store: Store,
+    collection: int,
+    events: Sequence[EventRecord],
+    count: Callable[[Sequence[tuple[EventRecord, int]], int], None],
 ) -> tuple[list[WriteOutcome], int]:
-    """Store the valid events. Return the outcome of each, and the sequence number."""
+    """Store the valid events. Return the outcome of each, and the sequence number.
+
+    count: called with the new events, their rows and the sequence number, in the order of the writes, before they are
+    acknowledged.
+    """
     outcomes: dict[int, WriteOutcome] = {}
     valid: dict[int, EventRecord] = {}
     first: dict[str, EventRecord] = {}
@@ -36,9 +43,17 @@ def record_events(
             valid[n] = event
         except ItemlensError as error:
             outcomes[n] = WriteOutcome(event.event_id, error)
-    before, sequence = store.write(lambda c: writes.record_events(c, collection, list(valid.values())))
-    for (n, event), old in zip(valid.items(), before, strict=True):
-        outcomes[n] = _outcome(event, old)
+    given = list(valid.values())
+
+    def after(result: tuple[list[int | EventRecord], int]) -> None:
+        rows, sequence = result
+        count(
+            [(event, row) for event, row in zip(given, rows, strict=True) if isinstance(row, int)], sequence
+        )
+
+    stored, sequence = store.write(lambda c: writes.record_events(c, collection, given), after)
+    for (n, event), there in zip(valid.items(), stored, strict=True):
+        outcomes[n] = _outcome(event, there if isinstance(there, EventRecord) else None)
     return [outcomes[n] for n in range(len(events))], sequence
 
 

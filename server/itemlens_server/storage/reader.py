@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,6 +33,15 @@ class Reader:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+
+    @contextlib.contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """Read everything as it was at the first read, whatever is written meanwhile."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("COMMIT")
 
     def problems(self) -> list[str]:
         """Check the whole file. Return the damage, as far as the file can be read."""
@@ -222,17 +230,23 @@ class Reader:
         for _, user_id, item_id, kind, time, *_, sequence in _events(rows):
             yield user_id, item_id, kind, time, sequence
 
-    def events_digest(self, collection: int, types: Sequence[int], last_sequence: int) -> str:
-        """Return a digest of the events of these types up to a write."""
+    def events_after(self, collection: int, row: int) -> Iterator[tuple[str, str, int, float, int, int]]:
+        """Yield (user, item, type, time, sequence, row) of the events after a row, by row, without damaged ones."""
         rows = self._connection.execute(
-            "SELECT id, user_id, item_id, type, sequence FROM events WHERE collection = ? AND sequence <= ?"
-            f" AND type IN ({','.join('?' * len(types))}) ORDER BY user_id, time, id",
-            (collection, last_sequence, *types),
+            # The plus makes SQLite scan by row.
+            f"SELECT {EVENT_COLUMNS}, sequence, checksum, id FROM events WHERE +collection = ? AND id > ? ORDER BY id",
+            (collection, row),
         )
-        digest = hashlib.sha256()
-        for row in rows:
-            digest.update(repr(row).encode())
-        return digest.hexdigest()
+        for *fields, number in rows:
+            for _, user_id, item_id, kind, time, *_, sequence in _events([tuple(fields)]):
+                yield user_id, item_id, kind, time, sequence, number
+
+    def counts_mark(self, collection: int) -> str | None:
+        """Return the mark of the file of counts that belongs to the events of a collection; None if none does."""
+        row = self._connection.execute(
+            "SELECT mark FROM count_marks WHERE collection = ?", (collection,)
+        ).fetchone()
+        return str(row[0]) if row else None
 
     def has_data(self, digest: bytes, encoder: str) -> bool:
         """Return whether the store has the data of a content for an encoder."""

@@ -6,7 +6,7 @@ import sqlite3
 
 from itemlens_server.errors import FailedPrecondition
 
-FORMAT = 3
+FORMAT = 4
 TABLES = (
     """CREATE TABLE collections (
         id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, space_id TEXT NOT NULL,
@@ -15,6 +15,8 @@ TABLES = (
         events_deleted INTEGER NOT NULL DEFAULT 0)""",
     # Deleted collections whose rows are still being deleted.
     "CREATE TABLE deleted_collections (id INTEGER PRIMARY KEY)",
+    # The mark of the file of counts that belongs to a collection's events; deleted with any of them.
+    "CREATE TABLE count_marks (collection INTEGER PRIMARY KEY, mark TEXT NOT NULL)",
     # An item whose contents change gets a new row: row numbers only grow, and a row's vectors never change. The code
     # calls a row's number its `label`. The module `checksums` computes the checksums of all tables; they are NULL in
     # rows written in format 2.
@@ -41,7 +43,8 @@ TABLES = (
         checksum INTEGER, UNIQUE (collection, event_id))""",
     "CREATE INDEX events_user ON events (collection, user_id, time)",
 )
-# The additions of format 3. SQLite adds columns without rewriting the rows.
+FROM_FORMAT_3 = ("CREATE TABLE count_marks (collection INTEGER PRIMARY KEY, mark TEXT NOT NULL)",)
+# SQLite adds columns without rewriting the rows.
 FROM_FORMAT_2 = (
     "CREATE TABLE deleted_collections (id INTEGER PRIMARY KEY)",
     "ALTER TABLE items ADD COLUMN document_checksum INTEGER",
@@ -49,7 +52,10 @@ FROM_FORMAT_2 = (
     "ALTER TABLE pictures ADD COLUMN checksum INTEGER",
     "ALTER TABLE vectors ADD COLUMN checksum INTEGER",
     "ALTER TABLE events ADD COLUMN checksum INTEGER",
+    *FROM_FORMAT_3,
 )
+STATEMENTS = {0: TABLES, 2: FROM_FORMAT_2, 3: FROM_FORMAT_3}
+"""What leads from a format to this one; 0 is an empty file."""
 
 
 def set_up(connection: sqlite3.Connection) -> None:
@@ -61,12 +67,12 @@ def set_up(connection: sqlite3.Connection) -> None:
     version = _version(connection)
     if version == FORMAT:
         return
-    if version not in (0, 2):
+    if version not in STATEMENTS:
         raise FailedPrecondition(
-            f"the store has format {version}, but this server reads 2 and {FORMAT}: use a version that reads it"
+            f"the store has format {version}, but this server reads 2 to {FORMAT}: use a version that reads it"
         )
     connection.execute("BEGIN IMMEDIATE")
-    for statement in FROM_FORMAT_2 if version else TABLES:
+    for statement in STATEMENTS[version]:
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version={FORMAT}")
     connection.execute("COMMIT")

@@ -57,6 +57,7 @@ def delete_collection(connection: sqlite3.Connection, collection: int) -> None:
     """Delete a collection. It disappears at once; `tidying` deletes its contents between other writes."""
     connection.execute("DELETE FROM collections WHERE id = ?", (collection,))
     connection.execute("INSERT INTO deleted_collections VALUES (?)", (collection,))
+    connection.execute("DELETE FROM count_marks WHERE collection = ?", (collection,))
 
 
 def upsert_items(
@@ -192,11 +193,11 @@ def _placeholders(values: Sequence[object]) -> str:
 
 def record_events(
     connection: sqlite3.Connection, collection: int, events: Sequence[EventRecord]
-) -> tuple[list[EventRecord | None], int]:
-    """Store events. Return for each event None if it is new, or the stored event with its id; and the sequence
+) -> tuple[list[int | EventRecord], int]:
+    """Store events. Return for each event the row that it got, or the stored event with its id; and the sequence
     number."""
     sequence = next_sequence(connection, collection)
-    before: list[EventRecord | None] = []
+    stored: list[int | EventRecord] = []
     for e in events:
         # The checksum needs the numbers as SQLite returns them.
         value = None if e.value is None else float(e.value)
@@ -208,32 +209,48 @@ def record_events(
             (collection, *fields, checksums.of_event(fields)),
         )
         if cursor.rowcount:
-            before.append(None)
+            assert cursor.lastrowid is not None
+            stored.append(cursor.lastrowid)
         else:
             row = connection.execute(
                 f"SELECT {EVENT_COLUMNS} FROM events WHERE collection = ? AND event_id = ?",
                 (collection, e.event_id),
             ).fetchone()
-            before.append(EventRecord(*row))
-    return before, sequence
+            stored.append(EventRecord(*row))
+    return stored, sequence
 
 
-def delete_user(connection: sqlite3.Connection, collections: Sequence[int], user_id: str) -> tuple[int, bool]:
-    """Delete as many events of a user as fit into a slice. Return their number, and whether no events are left."""
-    time_slice, deleted, done = Slice(), 0, True
+def delete_user(
+    connection: sqlite3.Connection, collections: Sequence[int], user_id: str
+) -> tuple[dict[int, list[int]], bool]:
+    """Delete as many events of a user as fit into a slice. Return their rows by collection, and whether no events are
+    left."""
+    time_slice, deleted, done = Slice(), dict[int, list[int]](), True
     for collection in collections:
-        done, count = False, 0
-        while not done and not (deleted + count and time_slice.used()):
-            cursor = connection.execute(
-                "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE collection = ? AND user_id = ? LIMIT ?)",
+        done, rows = False, list[int]()
+        while not done and not ((deleted or rows) and time_slice.used()):
+            some = connection.execute(
+                "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE collection = ? AND user_id = ? LIMIT ?)"
+                " RETURNING id",
                 (collection, user_id, EVENTS_AT_A_TIME),
-            )
-            count += cursor.rowcount
-            done = cursor.rowcount < EVENTS_AT_A_TIME
-        if count:
+            ).fetchall()
+            rows += [row for (row,) in some]
+            done = len(some) < EVENTS_AT_A_TIME
+        if rows:
             sequence = next_sequence(connection, collection)
             connection.execute(
                 "UPDATE collections SET events_deleted = ? WHERE id = ?", (sequence, collection)
             )
-        deleted += count
+            # The file of counts still has these events.
+            connection.execute("DELETE FROM count_marks WHERE collection = ?", (collection,))
+            deleted[collection] = rows
     return deleted, done
+
+
+def mark_counts(connection: sqlite3.Connection, collection: int, mark: str) -> None:
+    """Remember the mark of the file of counts that belongs to the events of a collection."""
+    connection.execute(
+        "INSERT INTO count_marks SELECT id, ? FROM collections WHERE id = ?"
+        " ON CONFLICT (collection) DO UPDATE SET mark = excluded.mark",
+        (mark, collection),
+    )

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from itemlens_server.fusion.event_log import EventLog
+from itemlens_server.fusion.event_log import SECONDS_PER_DAY, EventLog
 from itemlens_server.fusion.table_fit import FEW_LAMBDAS, LAMBDAS, RECENT_DAYS, fit_rules
-from itemlens_server.fusion.tables import SECONDS_PER_DAY
 from itemlens_server.fusion.weights import TableRules
 from support import choosing
 

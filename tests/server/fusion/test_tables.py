@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itemlens_server.fusion.event_log import EventLog
-from itemlens_server.fusion.tables import SECONDS_PER_DAY, Provenance, Tables
+from itemlens_server.fusion.event_log import SECONDS_PER_DAY, EventLog
+from itemlens_server.fusion.tables import Provenance, Tables
 from itemlens_server.fusion.weights import TableRules
 from support.tables import entry, random_table, random_tables
 
@@ -146,7 +146,7 @@ class TestFile:
     @pytest.mark.parametrize(
         "wrong",
         [
-            {"about": np.frombuffer(b'{"format": 2', np.uint8)},
+            {"about": np.frombuffer(b'{"format": 3', np.uint8)},
             {"about": np.frombuffer(json.dumps({"format": 1}).encode(), np.uint8)},
             {"behaviour_indices": np.asarray([7, 8, 9], np.int32)},
             {"sequence_starts": np.asarray([0, 9, 9, 9], np.int32)},

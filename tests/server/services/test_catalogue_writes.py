@@ -24,6 +24,7 @@ from itemlens_server.errors import (
     SpaceMismatch,
     StorageFull,
 )
+from itemlens_server.fusion.counts import file
 from itemlens_server.fusion.history import CLICK, Interaction
 from itemlens_server.fusion.tables import Tables
 from itemlens_server.index.hnsw import HnswIndex
@@ -489,6 +490,10 @@ class TestEvents:
 
 
 class TestBehaviour:
+    @pytest.fixture(autouse=True)
+    def without_rest(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(collection_module, "REST", 0)
+
     @staticmethod
     def fill(live: Live, users: int) -> None:
         if not live.catalogue.collections():
@@ -497,18 +502,18 @@ class TestBehaviour:
 
     def test_is_learnt_from_enough_events_and_again_when_they_have_grown(self, live: Live) -> None:
         self.fill(live, 40)
-        assert not live.collection.fit_tables(live.store.reader())
+        assert not live.collection.fit_tables()
         self.fill(live, 40)
-        assert live.collection.fit_tables(live.store.reader())
-        assert not live.collection.fit_tables(live.store.reader())
+        assert live.collection.fit_tables()
+        assert not live.collection.fit_tables()
         self.fill(live, 20)
-        assert live.collection.fit_tables(live.store.reader())
+        assert live.collection.fit_tables()
 
     def test_is_there_again_after_a_restart(
         self, live: Live, repository: ModelRepository, tiny: Tiny
     ) -> None:
         self.fill(live, 80)
-        live.collection.fit_tables(live.store.reader())
+        live.collection.fit_tables()
         old = live.collection.tables
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
@@ -523,8 +528,12 @@ class TestBehaviour:
         self, live: Live, repository: ModelRepository, tiny: Tiny, damage: bytes
     ) -> None:
         self.fill(live, 80)
-        live.collection.fit_tables(live.store.reader())
-        (live.collection.folder.path / collection_module.TABLE_FILE).write_bytes(damage)
+        while live.catalogue.maintain():
+            pass
+        files = list(live.collection.folder.path.glob("*.npz"))
+        assert len(files) == 2
+        for path in files:
+            path.write_bytes(damage)
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
         try:
@@ -539,7 +548,7 @@ class TestBehaviour:
     ) -> None:
         self.fill(live, 80)
         live.record(("secret", "i0", 5), ("secret", "only-secret", 5))
-        live.collection.fit_tables(live.store.reader())
+        live.collection.fit_tables()
         assert "only-secret" in live.tables.rows
         live.catalogue.delete_user("", "secret")
         live.catalogue.record("", [EventRecord(f"new{n}", "x", f"i{n}", 5, 1e6 + n) for n in range(3)])
@@ -552,10 +561,10 @@ class TestBehaviour:
             again.catalogue.record(
                 "", [EventRecord(f"m{n}", "y", f"i{n % 6}", 5, 3e6 + n) for n in range(40)]
             )
-            assert again.collection.fit_tables(again.store.reader())
+            assert again.collection.fit_tables()
             again.catalogue.delete_user("", "secret")
             again.catalogue.record("", [EventRecord(f"l{n}", "z", f"i{n}", 5, 4e6 + n) for n in range(2)])
-            assert again.collection.fit_tables(again.store.reader())
+            assert again.collection.fit_tables()
             assert "only-secret" not in again.tables.rows
         finally:
             again.close()
@@ -570,15 +579,17 @@ class TestBehaviour:
 
         with monkeypatch.context() as patched:
             patched.setattr(Tables, "save", full)
+            patched.setattr(file, "save", full)
+            live.catalogue.maintain()
             with pytest.raises(OSError, match="no space"):
-                live.collection.fit_tables(live.store.reader())
+                live.collection.maintain(live.store)
         assert live.collection.tables is not None
         live.record(*((f"v{n}", f"i{n % 6}", 5) for n in range(40)))
         with monkeypatch.context() as patched:
-            patched.setattr(Tables, "fit", full)
+            patched.setattr(Tables, "of", full)
             with pytest.raises(OSError, match="no space"):
-                live.collection.fit_tables(live.store.reader())
-        assert live.collection.fit_tables(live.store.reader())
+                live.collection.fit_tables()
+        assert live.collection.fit_tables()
 
     def test_one_collection_that_fails_does_not_hold_up_the_others(
         self, live: Live, monkeypatch: pytest.MonkeyPatch
@@ -596,17 +607,17 @@ class TestBehaviour:
     def test_of_a_deleted_user_nothing_stays(self, live: Live) -> None:
         self.fill(live, 80)
         live.record(*(("secret", f"i{n}", 5) for n in (0, 3)))
-        live.collection.fit_tables(live.store.reader())
+        live.collection.fit_tables()
         live.catalogue.delete_user("", "secret")
-        assert live.collection.fit_tables(live.store.reader())
+        assert live.collection.fit_tables()
         neighbours = live.collection.tables
         assert neighbours is not None
         for n in range(80):
             live.catalogue.delete_user("", f"u{n}")
-        assert live.collection.fit_tables(live.store.reader())
+        assert live.collection.fit_tables()
         assert live.collection.tables is None
         assert not (live.collection.folder.path / collection_module.TABLE_FILE).exists()
-        assert not live.collection.fit_tables(live.store.reader())
+        assert not live.collection.fit_tables()
 
 
 class TestCollections:

@@ -15,7 +15,7 @@ from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.fusion.tables import Tables
 from itemlens_server.index.hnsw import HnswIndex
-from itemlens_server.services import ItemInput, QueryRequest
+from itemlens_server.services import ItemInput, QueryRequest, live_counts
 from itemlens_server.services import collection as collection_module
 from support import spaces
 from support.live import Live, contents
@@ -24,6 +24,12 @@ from support.tables import entry
 
 PURCHASE = 5
 WORDS = ("red running shoe", "blue silk dress", "steel kettle", "island tour")
+
+
+@pytest.fixture(autouse=True)
+def without_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collection_module, "REST", 0)
+    monkeypatch.setattr(live_counts, "REST", 0)
 
 
 @pytest.fixture
@@ -128,6 +134,7 @@ class TestRestore:
             buy(filled, f"late{n}-", range(1))
         maintain(filled)
         with restarted(filled, saved) as live:
+            maintain(live)
             assert "only-secret" in live.tables.rows
             live.catalogue.delete_user("", "secret")
             maintain(live)
@@ -162,7 +169,7 @@ class TestRestore:
 
         filled.store.close()
         shutil.copytree(filled.data, tmp_path / "copy")
-        monkeypatch.setattr(Tables, "fit", fails)
+        monkeypatch.setattr(Tables, "of", fails)
         copy = Live(filled.repository, tmp_path / "copy", filled.space_id, candidates_per_channel=20)
         assert graph_rows(copy) == 120 and copy.collection.tables is not None
         assert_right(copy)
@@ -207,7 +214,7 @@ class TestBehaviourAtStart:
     def test_of_many_events_it_is_learnt_in_the_background_and_the_log_says_so(
         self, filled: Live, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(collection_module, "FITTED_AT_START", 100)
+        monkeypatch.setattr(live_counts, "COUNTED_AT_START", 100)
         (filled.collection.folder.path / collection_module.TABLE_FILE).unlink()
         with restarted(filled) as live:
             assert live.collection.tables is None
@@ -221,7 +228,7 @@ class TestBehaviourAtStart:
 
         (filled.collection.folder.path / collection_module.TABLE_FILE).unlink()
         with monkeypatch.context() as patched:
-            patched.setattr(Tables, "fit", fails)
+            patched.setattr(Tables, "of", fails)
             with restarted(filled) as live:
                 assert live.collection.tables is None
 
@@ -250,7 +257,7 @@ class TestFolders:
         collection, folder = filled.collection, filled.collection.folder.path
         put(filled, "more", range(60))
         filled.catalogue.delete("default")
-        collection.maintain(filled.store.reader())
+        collection.maintain(filled.store)
         assert not folder.exists()
 
     def test_stay_gone_after_a_move_too(self, filled: Live, tiny: Tiny) -> None:

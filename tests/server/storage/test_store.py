@@ -250,7 +250,7 @@ class TestContent:
 
 class TestEvents:
     @staticmethod
-    def record(store: Store, collection: int, *events: EventRecord) -> list[EventRecord | None]:
+    def record(store: Store, collection: int, *events: EventRecord) -> list[int | EventRecord]:
         return store.write(lambda c: writes.record_events(c, collection, events))[0]
 
     def test_come_back_oldest_first_and_only_the_latest(self, store: Store, collection: int) -> None:
@@ -269,14 +269,14 @@ class TestEvents:
             EventRecord("e", "u", "a", 3, 1.0),
             EventRecord("e", "u", "b", 5, 2.0, 3.0, 9.5, "rec"),
         )
-        assert self.record(store, collection, first) == [None]
+        assert self.record(store, collection, first) == [1]
         assert self.record(store, collection, second) == [first]
         assert store.reader().history(collection, "u", 9) == [first]
 
     def test_of_one_user_go_and_those_of_others_stay(self, store: Store, collection: int) -> None:
         self.record(store, collection, EventRecord("1", "u", "a", 3, 1.0), EventRecord("2", "v", "a", 3, 1.0))
-        assert store.write(lambda c: writes.delete_user(c, [collection], "u")) == (1, True)
-        assert store.write(lambda c: writes.delete_user(c, [collection], "u")) == (0, True)
+        assert store.write(lambda c: writes.delete_user(c, [collection], "u")) == ({collection: [1]}, True)
+        assert store.write(lambda c: writes.delete_user(c, [collection], "u")) == ({}, True)
         assert [e[0] for e in store.reader().events(collection)] == ["v"]
 
 

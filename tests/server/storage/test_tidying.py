@@ -156,10 +156,10 @@ class TestManyRowsOfOneCall:
         one, two = fill(store, "a", 9), fill(store, "b", 9)
         monkeypatch.setattr(slices, "SLICE_SECONDS", 0)
         monkeypatch.setattr(writes, "EVENTS_AT_A_TIME", 2)
-        said: list[tuple[int, bool]] = []
+        said: list[tuple[dict[int, list[int]], bool]] = []
         while not said or not said[-1][1]:
             said.append(store.write(lambda c: writes.delete_user(c, [one, two], "user 0")))
-        assert sum(n for n, _ in said) == 6 and len(said) > 2
+        assert sum(len(rows) for deleted, _ in said for rows in deleted.values()) == 6 and len(said) > 2
         reader = store.reader()
         assert reader.history(one, "user 0", 9) == reader.history(two, "user 0", 9) == []
         assert len(reader.history(two, "user 1", 9)) == 3

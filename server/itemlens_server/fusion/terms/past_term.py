@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
+from scipy import sparse
 
 from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.parts import Floats, Part
@@ -106,10 +108,12 @@ class TableTerm(PastTerm):
         super().__init__(asking, source)
         tables = asking.snapshot.tables
         assert tables is not None
-        self._tables, self._table = tables, getattr(tables, self.table_name)
+        self._tables = tables
         self._known = np.flatnonzero(source.rows >= 0)
+        self._rows = source.rows[self._known]
+        self._own = tables.table_rows(self.table_name, self._rows)
         # In float32, as all scores are: in float64, the rows would be copied once more, at four times the time.
-        totals = self._table[source.rows[self._known]].T @ self.amounts[self._known].astype(np.float32)
+        totals = self._own.T @ self.amounts[self._known].astype(np.float32)
         # The last entry, 0, is of items that are not in the tables.
         self._totals: Array = np.append(totals, np.float32(0))
 
@@ -132,11 +136,21 @@ class TableTerm(PastTerm):
         number = int(self.snapshot.table_rows[position])
         if number < 0:
             return {}
-        column = self._tables.columns[self.table_name]
+        column = self._columns
         entries = slice(column.indptr[number], column.indptr[number + 1])
         phis = np.zeros(column.shape[0])
         phis[column.indices[entries]] = column.data[entries]
-        return self.named(self._known, self.amounts[self._known] * phis[self.source.rows[self._known]])
+        of_past = phis if self._is_fresh else phis[self._rows]
+        return self.named(self._known, self.amounts[self._known] * of_past)
+
+    @cached_property
+    def _columns(self) -> sparse.csc_matrix:
+        """By column, which is read to explain a score: the whole table, or the rows of the past if some are fresh."""
+        return self._own.tocsc() if self._is_fresh else self._tables.columns[self.table_name]
+
+    @cached_property
+    def _is_fresh(self) -> bool:
+        return self._tables.has_fresh(self.table_name, self._rows)
 
     def candidates(self, depth: int) -> Ints:
         """See Term."""

@@ -1,0 +1,114 @@
+"""Counts of all events at once. Written apart from the counts that follow the events, so that they check each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from itemlens_server.fusion import ease, taken
+from itemlens_server.fusion.counts.counted import Dense
+from itemlens_server.fusion.counts.histories import Histories
+from itemlens_server.fusion.counts.successions import HORIZON, LARGEST_BASKET, STEP, fixed
+from itemlens_server.fusion.counts.user_events import TAKE_BITS
+from itemlens_server.fusion.event_log import EventLog, days
+from itemlens_server.fusion.rows import Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Recount:
+    """See `Counted`. log: the events that count, with codes in the order of the items' names."""
+
+    log: EventLog
+    step: float = STEP
+
+    @staticmethod
+    def of(log: EventLog, step: float = STEP) -> Recount:
+        """Count the newest distinct items of each user of a log, at most `taken.MOST_PAST`."""
+        most, starts = taken.MOST_PAST, log.user_starts
+        kept = np.ones(len(log), np.bool_)
+        for user in np.flatnonzero(np.diff(starts) > most).tolist():
+            own = slice(int(starts[user]), int(starts[user + 1]))
+            newest = list(dict.fromkeys(log.items[own][::-1].tolist()))[:most]
+            kept[own] = np.isin(log.items[own], newest)
+        return Recount((log if kept.all() else log.take(kept)).compact(), step)
+
+    @staticmethod
+    def of_histories(histories: Histories, item_ids: Sequence[str], step: float = STEP) -> Recount:
+        """Count the events in memory. item_ids: by code."""
+        columns = histories.columns()
+        names = sorted(set(item_ids))
+        ranks = {name: rank for rank, name in enumerate(names)}
+        rank_of = np.asarray([ranks[item_id] for item_id in item_ids], np.int32)
+        items = rank_of[columns.items] if len(item_ids) else columns.items
+        owners = np.repeat(np.arange(len(columns.users), dtype=np.int32), columns.sizes)
+        ones = np.ones(len(items), np.float32)
+        return Recount.of(EventLog(columns.users, names, owners, items, ones, columns.times), step)
+
+    @property
+    def item_ids(self) -> Sequence[str]:
+        """See Counted."""
+        return self.log.item_ids
+
+    @cached_property
+    def takers(self) -> Ints:
+        """See Counted."""
+        return np.asarray(self._x.sum(0)).ravel().astype(np.int64)
+
+    @cached_property
+    def last_day(self) -> int:
+        """See Counted."""
+        return int(days(self.log.times).max()) if len(self.log) else 0
+
+    @property
+    def times_are_an_order(self) -> bool:
+        """See Counted."""
+        return self.log.times_are_an_order
+
+    @cached_property
+    def by_day(self) -> tuple[Ints, Ints]:
+        """See Counted."""
+        log = self.log
+        takes = (log.users.astype(np.int64) << TAKE_BITS) | log.items
+        # Events of a user are in the order of time, so the last event comes first here.
+        last = len(log) - 1 - np.unique(takes[::-1], return_index=True)[1]
+        keys = (days(log.times[last]) << TAKE_BITS) | log.items[last]
+        found, users = np.unique(keys, return_counts=True)
+        return found, users.astype(np.int64)
+
+    def gram(self, columns: Ints) -> Dense:
+        """See Counted."""
+        return ease.gram_of(self._x[:, columns])
+
+    def pairs(self, rows: slice) -> sparse.csr_matrix:
+        """See Counted."""
+        return (self._x[:, rows].T @ self._x).tocsr()
+
+    def ordered(self, rows: slice) -> sparse.csr_matrix:
+        """See Counted."""
+        return self._ordered[rows].astype(np.float32)
+
+    @cached_property
+    def _x(self) -> sparse.csr_matrix:
+        return self.log.takers()
+
+    @cached_property
+    def _ordered(self) -> sparse.csr_matrix:
+        log, n = self.log, len(self.log.item_ids)
+        baskets = log.baskets().astype(np.int64)
+        users = log.users[log.basket_starts]
+        small = np.diff(baskets.indptr) <= LARGEST_BASKET
+        table = sparse.csr_matrix((n, n), dtype=np.int64)
+        for gap, amount in enumerate(fixed(self.step).tolist(), 1):
+            if len(users) <= gap or gap > HORIZON:
+                break
+            earlier = np.flatnonzero((users[gap:] == users[:-gap]) & small[gap:] & small[:-gap])
+            table = table + baskets[earlier].T @ (baskets[earlier + gap] * amount)
+        table = table.tocsr()
+        table.setdiag(0)
+        table.eliminate_zeros()
+        table.sort_indices()
+        return table

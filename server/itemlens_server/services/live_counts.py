@@ -1,0 +1,270 @@
+"""The counts of a collection: how they follow its store, and how they survive a restart.
+
+A file of counts has a mark, and the store has the mark of the file that belongs to its events. The writer deletes the
+mark in the transaction that deletes events, so a file older than a deletion is never used; nor is one of another store
+or backup. The events after the file's last row are read from the store.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from itemlens_server.derived import DerivedFolder
+from itemlens_server.fusion import ease
+from itemlens_server.fusion.counts import file
+from itemlens_server.fusion.counts.counts import Counts, Event, State
+from itemlens_server.fusion.counts.fresh_rows import Cache, FreshRows
+from itemlens_server.fusion.counts.recount import Recount
+from itemlens_server.fusion.counts.successions import STEP
+from itemlens_server.fusion.event_log import EventLog
+from itemlens_server.fusion.tables import Tables
+from itemlens_server.storage import writes
+from itemlens_server.storage.reader import Reader
+from itemlens_server.storage.records import EventRecord
+from itemlens_server.storage.store import Store
+
+log = logging.getLogger(__name__)
+
+# With at most this many events to count, a server counts them before it serves, which takes a few seconds.
+COUNTED_AT_START = 100_000
+# The file is written again after this many events, but not so often that this takes more than a tenth of the time.
+EVENTS_BETWEEN_FILES = 50_000
+REST = 10
+# The folder of derived files in that of the store, with one for each collection.
+COLLECTIONS = "collections"
+PREFIX, SUFFIX = "counts-", ".npz"
+_AT_A_TIME = 20_000
+
+
+class LiveCounts:
+    """Counts of a collection; the writer's thread changes them in the order of the writes, before these are
+    acknowledged."""
+
+    def __init__(
+        self, collection: int, folder: DerivedFolder, types: Iterable[int], bound: int, step: float = STEP
+    ) -> None:
+        """`types`: numbers of the event types that count. `bound`, `step`: see `Counts`."""
+        self._collection = collection
+        self._folder = folder
+        self._types = frozenset(types)
+        self._bound, self.step = bound, step
+        self.counts: Counts | None = None
+        self._mark = ""
+        # Of the counts when the file was written: the last event, and the removals.
+        self._saved_last, self._saved_removals = 0, 0
+        self._rests_until = 0.0
+        # During a move to another space, the states in both are maintained.
+        self._maintaining = threading.Lock()
+
+    def file_names(self, reader: Reader) -> list[str]:
+        """Return the names of the files that the store has a mark of."""
+        mark = reader.counts_mark(self._collection)
+        return [_name(mark)] if mark else []
+
+    def load(self, reader: Reader) -> str:
+        """Load the file and count the events after it, or count all events if they are few, before anything is written.
+
+        Returns:
+            The mark of the file; empty if it was not used.
+        """
+        mark = reader.counts_mark(self._collection) or ""
+        counts = self._from_file(mark) if mark else None
+        if counts is None:
+            mark = ""
+            _, events, _ = reader.counts(self._collection)
+            if events > COUNTED_AT_START:
+                log.warning(
+                    "%d events are being counted in the background; users' lists do not use them until then",
+                    events,
+                )
+                return ""
+            counts = Counts(self._bound, self.step)
+        self._mark, self._saved_last, self._saved_removals = mark, counts.last, counts.removals
+        self._follow(counts, reader)
+        self.counts = counts
+        return mark
+
+    def count(self, store: Store) -> bool:
+        """Count all events, while others are written, if this was not done yet. Return whether it was done now."""
+        with self._maintaining:
+            if self.counts is not None:
+                return False
+            counts, reader = Counts(self._bound, self.step), store.reader()
+            deleted = reader.events_deleted(self._collection)
+            self._follow(counts, reader)
+
+            def switch(_: None) -> None:
+                # In the writer's thread, after this write and those before it.
+                own = store.reader()
+                if own.events_deleted(self._collection) == deleted:
+                    self._follow(counts, own)
+                    self.counts = counts
+
+            store.write(lambda _: None, switch)
+            return self.counts is not None
+
+    def recorded(self, events: Iterable[tuple[EventRecord, int]], sequence: int) -> None:
+        """Add new events with their rows, in the writer's thread."""
+        own = [(e.user_id, e.item_id, float(e.time), row) for e, row in events if e.type in self._types]
+        if self.counts is not None and own:
+            with self._counted_again_on_error():
+                self.counts.add(own, sequence)
+
+    def deleted(self, user_id: str, rows: Sequence[int]) -> None:
+        """Take events away, in the writer's thread. The file, which still has them, is deleted."""
+        if self.counts is not None:
+            with self._counted_again_on_error():
+                self.counts.remove(user_id, rows)
+        self._drop_files()
+
+    @contextmanager
+    def _counted_again_on_error(self) -> Iterator[None]:
+        """A change that fails, as without memory, leaves wrong counts: they are dropped and made again."""
+        try:
+            yield
+        except Exception:
+            log.exception("counts of collection %d failed; all events are counted again", self._collection)
+            self.counts = None
+
+    def save(self, store: Store) -> str:
+        """Write the file if many events were counted since, or any were deleted. Return its mark; empty if it was not
+        written."""
+        with self._maintaining:
+            counts = self.counts
+            if counts is None or time.monotonic() < self._rests_until or not self._is_due(counts):
+                return ""
+            return self._save(store, counts)
+
+    def _save(self, store: Store, counts: Counts) -> str:
+        began, mark = time.monotonic(), uuid.uuid4().hex
+        state, deleted = self._state(store, counts)
+        self._folder.write(lambda path: file.save(path / _name(mark), state, mark, self._rules()))
+
+        def run(connection: sqlite3.Connection) -> bool:
+            if Reader(connection).events_deleted(self._collection) != deleted:
+                return False
+            writes.mark_counts(connection, self._collection, mark)
+            return True
+
+        marked = store.write(run)
+        self._rests_until = time.monotonic() + REST * (time.monotonic() - began)
+        self._drop_files(but=mark if marked else "")
+        if not marked:
+            return ""
+        self._mark, self._saved_last, self._saved_removals = (
+            mark,
+            int(state.arrays["last"][0]),
+            state.removals,
+        )
+        return mark
+
+    def _state(self, store: Store, counts: Counts) -> tuple[State, int]:
+        """Return a copy of the counts, and the number of the last deletion of events that is in them."""
+        states: list[State] = []
+        # The number is read in a transaction and the counts after it, so both know the same deletions.
+        deleted = store.write(
+            lambda connection: Reader(connection).events_deleted(self._collection),
+            lambda _: states.append(counts.state()),
+        )
+        return states[0], deleted
+
+    def _drop_files(self, but: str = "") -> None:
+        for path in self._folder.path.glob(f"{PREFIX}*{SUFFIX}"):
+            if path.name != _name(but):
+                path.unlink(missing_ok=True)
+
+    def _is_due(self, counts: Counts) -> bool:
+        if counts.removals != self._saved_removals:
+            return True
+        return counts.last - self._saved_last >= (EVENTS_BETWEEN_FILES if self._mark else 1)
+
+    def _from_file(self, mark: str) -> Counts | None:
+        path = self._folder.path / _name(mark)
+        state = file.load(path, mark, self._rules())
+        if state is None:
+            return None
+        try:
+            return Counts.restored(state, self._bound, self.step)
+        except (ValueError, KeyError, IndexError) as error:
+            log.warning("%s cannot be used (%r); all events are counted again", path, error)
+            return None
+
+    def _follow(self, counts: Counts, reader: Reader) -> None:
+        """Add the store's events after the last one that was counted."""
+        for events, sequence in self._batches(reader, counts.last):
+            counts.add(events, sequence)
+
+    def _batches(self, reader: Reader, row: int) -> Iterator[tuple[list[Event], int]]:
+        rows = reader.events_after(self._collection, row)
+        while batch := list(islice(rows, _AT_A_TIME)):
+            events = [(user, item, at, n) for user, item, kind, at, _, n in batch if kind in self._types]
+            yield events, batch[-1][4]
+
+    def _rules(self) -> Mapping[str, Any]:
+        return {"types": sorted(self._types), "step": self.step}
+
+
+def recount(reader: Reader, collection: int, types: Iterable[int], step: float = STEP) -> Recount:
+    """Count all events of a store at once, apart from the counts that follow them."""
+    events = ((user, item, kind, at) for user, item, kind, at, _ in reader.events(collection))
+    return Recount.of(EventLog.of(events, dict.fromkeys(types, 1.0)), step)
+
+
+def saved_counts(reader: Reader, collection: int, folder: Path) -> tuple[Counts, Sequence[int]] | None:
+    """Return the counts as a start would have them from their file and the events after it, and the types of events
+    that count; None without a file."""
+    mark = reader.counts_mark(collection)
+    rules = file.rules(folder / _name(mark)) if mark else None
+    if mark is None or rules is None:
+        return None
+    counts = LiveCounts(collection, DerivedFolder(folder), rules["types"], ease.MAX_ITEMS, rules["step"])
+    if not counts.load(reader):
+        return None
+    return None if counts.counts is None else (counts.counts, rules["types"])
+
+
+class LiveTables:
+    """Tables with the popularity and the sequence that the counts have at each read, though they are computed later."""
+
+    def __init__(self, tables: Tables, counts: Counts) -> None:
+        self._tables, self._counts = tables, counts
+        counts.keep_recent(tables.rules.recent_days)
+        codes = [counts.code(item_id) for item_id in tables.item_ids]
+        self._codes = np.asarray([code for code in codes if code is not None], np.int64)
+        self._known = len(self._codes) == len(codes)
+        self._all_are_recent = counts.histories.times_are_an_order
+        self._rows: Cache = {}
+        self._read = (-1, tables)
+
+    def of(self, tables: Tables) -> Tables:
+        """Return the tables as they are at this moment. Other tables than those of this object stay as they are."""
+        if tables is not self._tables or not self._known:
+            return tables
+        version, current = self._counts.version, self._read
+        if current[0] != version:
+            current = (version, self._at_this_moment())
+            self._read = current
+        return current[1]
+
+    def _at_this_moment(self) -> Tables:
+        takers, recent = self._counts.popularity(self._codes)
+        ordered, fitted = self._counts.ordered, self._tables.provenance.version
+        fresh = None
+        if ordered is not None:
+            fresh = FreshRows(self._counts, ordered, self._codes, fitted, self._rows)
+        return self._tables.current(takers, takers if self._all_are_recent else recent, fresh)
+
+
+def _name(mark: str) -> str:
+    return f"{PREFIX}{mark}{SUFFIX}"

@@ -1,0 +1,216 @@
+"""Counts that follow the events: whatever happened to the events, they equal a count of those that are left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import combinations
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from itemlens_server.fusion import taken
+from itemlens_server.fusion.counts.comparison import differences, digest
+from itemlens_server.fusion.counts.counted import Counted, since
+from itemlens_server.fusion.counts.counts import Counts, Event
+from itemlens_server.fusion.event_log import SECONDS_PER_DAY, EventLog
+from itemlens_server.fusion.tables import Tables
+from itemlens_server.fusion.weights import TableRules
+from support.stories import BOUNDS, EVENT, STEPS, Added, Forgotten, Step, Story, recount
+
+
+@contextmanager
+def most_items(most: int) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(taken, "MOST_PAST", most)
+        yield
+
+
+def assert_popularity(counts: Counts, days: int) -> None:
+    """What is read without a lock says the same as the copy."""
+    counted = counts.counted()
+    codes = np.asarray([counts.code(item_id) for item_id in counted.item_ids], np.int64)
+    takers, recent = counts.popularity(codes)
+    assert takers.tolist() == counted.takers.tolist()
+    assert recent.tolist() == since(counted, counted.last_day - days).tolist()
+
+
+def assert_same(one: Counted, other: Counted) -> None:
+    assert differences(one, other) == [] and digest(one) == digest(other)
+    n = len(one.item_ids)
+    for columns in (np.arange(n), np.arange(0, n, 2)):
+        np.testing.assert_array_equal(np.tril(one.gram(columns)), np.tril(other.gram(columns)))
+        pairs = one.pairs(slice(0, n)).toarray()[np.ix_(columns, columns)]
+        np.testing.assert_array_equal(np.tril(one.gram(columns)), np.tril(pairs))
+
+
+@given(STEPS, BOUNDS, st.sampled_from([2, 4, 1000]))
+@settings(max_examples=150, deadline=None)
+def test_any_story_ends_in_the_counts_of_the_events_that_are_left(
+    steps: list[Step], bound: int, most: int
+) -> None:
+    with most_items(most):
+        story = Story(bound)
+        for step in steps:
+            story.tell(step)
+            assert_popularity(story.counts, 2)
+        assert_same(story.counts.counted(), recount(story.events))
+
+
+@given(st.lists(EVENT, max_size=25), st.randoms(use_true_random=False), BOUNDS, st.sampled_from([3, 1000]))
+@settings(max_examples=80, deadline=None)
+def test_the_order_of_arrival_and_the_size_of_batches_do_not_matter(
+    events: list[tuple[str, str, int]], random: Random, bound: int, most: int
+) -> None:
+    numbered = [(u, i, float(t), n) for n, (u, i, t) in enumerate(events)]
+    with most_items(most):
+        expected = recount(numbered)
+        random.shuffle(numbered)
+        counts = Counts(bound)
+        while numbered:
+            size = random.randint(1, 5)
+            counts.add(numbered[:size])
+            numbered = numbered[size:]
+        assert_same(counts.counted(), expected)
+
+
+@given(STEPS)
+@settings(max_examples=50, deadline=None)
+def test_what_was_added_and_taken_away_again_leaves_no_trace(steps: list[Step]) -> None:
+    story = Story()
+    story.tell(*steps)
+    before = story.counts.counted()
+    story.counts.add(
+        [("secret", item, 1e9 + n, 10**6 + n) for n, item in enumerate(["a", "only-secret", "b"])]
+    )
+    assert "only-secret" in story.counts.counted().item_ids
+    story.counts.remove("secret", range(10**6, 10**6 + 3))
+    assert_same(story.counts.counted(), before)
+
+
+@given(STEPS, BOUNDS, st.sampled_from([3, 1000]))
+@settings(max_examples=50, deadline=None)
+def test_one_item_says_the_same_as_the_whole(steps: list[Step], bound: int, most: int) -> None:
+    with most_items(most):
+        story = Story(bound)
+        story.tell(*steps)
+        counted = story.counts.counted()
+        names, n = counted.item_ids, len(counted.item_ids)
+        gram = np.tril(counted.gram(np.arange(n)))
+        gram += np.tril(gram, -1).T
+        np.fill_diagonal(gram, 0)
+        ordered = counted.ordered(slice(0, n)).toarray() if n else np.zeros((0, 0))
+        for row, item in enumerate(names):
+            for found, whole in (
+                (story.counts.taken_with(item), gram),
+                (story.counts.taken_after(item), ordered),
+            ):
+                assert found == {names[c]: whole[row, c] for c in np.flatnonzero(whole[row]).tolist()}
+        assert story.counts.taken_with("nothing") == story.counts.taken_after("nothing") == {}
+
+
+@given(st.lists(EVENT, min_size=1, max_size=15), st.data())
+@settings(max_examples=60, deadline=None)
+def test_counts_that_differ_are_told_apart(events: list[tuple[str, str, int]], data: st.DataObject) -> None:
+    one, other = Story(), Story()
+    one.tell(Added(events))
+    other.tell(Added(events), Added([data.draw(EVENT)]))
+    found = differences(one.counts.counted(), other.counts.counted())
+    changed = differences(recount(one.events), recount(other.events))
+    assert found == changed
+    assert (digest(one.counts.counted()) == digest(other.counts.counted())) == (not found)
+
+
+def test_by_hand() -> None:
+    counts = Counts()
+    day = SECONDS_PER_DAY
+    counts.add([("u", "a", 0.0, 1), ("u", "b", 0.0, 2), ("u", "c", 9 * day, 3), ("v", "a", 3 * day, 4)])
+    counted = counts.counted()
+    assert counted.item_ids == ("a", "b", "c") and counted.takers.tolist() == [2, 1, 1]
+    assert since(counted, counted.last_day - 9).tolist() == [1, 0, 1]
+    assert counts.taken_with("a") == {"b": 1, "c": 1}
+    assert counts.taken_after("a") == {"c": 1024} and counts.taken_after("c") == {}
+    counts.add([("u", "a", 10 * day, 5)])
+    assert counts.taken_after("c") == {"a": 1024} and counts.taken_with("a") == {"b": 1, "c": 1}
+
+
+def test_pairs_count_users_once_and_ordered_pairs_every_time() -> None:
+    counts = Counts()
+    counts.add([("u", item, float(n), n) for n, item in enumerate("abab")])
+    assert counts.taken_with("a") == {"b": 1}
+    assert counts.taken_after("a") == {"b": 1024 + 1024 + 369}
+
+
+def test_only_the_newest_items_of_a_user_count() -> None:
+    with most_items(2):
+        counts = Counts()
+        counts.add([("u", item, float(n), n) for n, item in enumerate("abcb")])
+        assert counts.counted().item_ids == ("b", "c")
+        counts.remove("u", [2])
+        assert counts.counted().item_ids == ("a", "b")
+
+
+def test_an_event_counts_once_however_often_it_arrives() -> None:
+    counts = Counts()
+    for _ in range(3):
+        counts.add([("u", "a", 1.0, 1), ("u", "b", 2.0, 2)])
+        counts.add([("u", "b", 2.0, 2)])
+    assert len(counts.histories.get("u")) == 2 and counts.taken_after("a") == {"b": 1024}
+
+
+def test_a_copy_does_not_change() -> None:
+    story = Story()
+    story.tell(Added([("u", "a", 1), ("u", "b", 2), ("v", "a", 1), ("v", "c", 4)]))
+    copy, events = story.counts.counted(), list(story.events)
+    story.tell(Added([("w", "a", 5), ("w", "d", 6)]), Forgotten("u"))
+    assert_same(copy, recount(events))
+
+
+@given(STEPS, BOUNDS)
+@settings(max_examples=40, deadline=None)
+def test_tables_are_those_of_all_events_to_the_bit(steps: list[Step], bound: int) -> None:
+    story, rules = Story(bound), TableRules(2.0, 0.6, 2.0)
+    story.tell(*steps)
+    own = Tables.of(story.counts.counted(), rules)
+    ordered = sorted(story.events, key=lambda event: (event[0], event[2], event[3]))
+    fitted = Tables.fit(EventLog.of(((u, i, 1, t) for u, i, t, _ in ordered), {1: 1.0}), rules)
+    assert tuple(own.item_ids) == tuple(fitted.item_ids)
+    for one, other in ((own.behaviour, fitted.behaviour), (own.sequence, fitted.sequence)):
+        np.testing.assert_array_equal(one.toarray(), other.toarray())
+    np.testing.assert_array_equal(own.takers, fitted.takers)
+    np.testing.assert_array_equal(own.recent, fitted.recent)
+
+
+def test_random_events_of_many_users_and_items() -> None:
+    rng = np.random.default_rng(5)
+    counts, events = Counts(), list[Event]()
+    for start in range(0, 20_000, 1000):
+        new = [
+            (f"u{u}", f"i{i}", float(t), start + n)
+            for n, (u, i, t) in enumerate(
+                zip(
+                    rng.integers(0, 150, 1000),
+                    rng.zipf(1.4, 1000) % 700,
+                    rng.integers(0, 300, 1000) * SECONDS_PER_DAY,
+                    strict=True,
+                )
+            )
+        ]
+        counts.add(new)
+        events += new
+        gone = f"u{rng.integers(0, 150)}"
+        numbers = [number for user, _, _, number in events if user == gone and rng.random() < 0.7]
+        counts.remove(gone, numbers)
+        events = [event for event in events if event[3] not in set(numbers)]
+    assert_same(counts.counted(), recount(events))
+    pairs = Counter(
+        pair
+        for user in {event[0] for event in events}
+        for pair in combinations(sorted({event[1] for event in events if event[0] == user}), 2)
+    )
+    (one, other), users = pairs.most_common(1)[0]
+    assert counts.taken_with(one)[other] == counts.taken_with(other)[one] == users

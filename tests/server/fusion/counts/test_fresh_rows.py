@@ -1,0 +1,69 @@
+"""Rows of SEQUENCE that changed since the tables were computed are read from the counts."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from itemlens_server.fusion.counts.fresh_rows import FreshRows
+from itemlens_server.fusion.tables import Provenance, Tables
+from itemlens_server.fusion.weights import TableRules
+from support.stories import ITEMS, STEPS, Added, Step, Story
+from support.tables import entry
+
+
+def told(before: list[Step], after: list[Step]) -> tuple[Tables, Tables]:
+    """Tables before and after some steps, the first as they are read after these."""
+    story, rules = Story(), TableRules(2.0)
+    # All items stay, so that the rows of both tables are of the same ones.
+    story.tell(Added([("always", item, n) for n, item in enumerate(ITEMS)]), *before)
+    counts = story.counts
+    tables = Tables.of(counts.counted(), rules, Provenance(version=counts.version))
+    codes = np.asarray([counts.code(item_id) for item_id in tables.item_ids], np.int64)
+    story.tell(*after)
+    assert counts.ordered is not None
+    fresh = FreshRows(counts, counts.ordered, codes, tables.provenance.version, {})
+    return tables.current(*counts.popularity(codes), fresh), Tables.of(counts.counted(), rules)
+
+
+@given(STEPS, STEPS)
+@settings(max_examples=60, deadline=None)
+def test_say_the_same_as_tables_that_are_computed_now(before: list[Step], after: list[Step]) -> None:
+    read, computed = told(before, after)
+    assert read.item_ids == computed.item_ids and read.fresh is not None
+    assert read.takers.tolist() == computed.takers.tolist()
+    for row in range(len(read.item_ids)):
+        if read.fresh.changed(np.asarray([row]))[0]:
+            own = read.table_rows("sequence", np.asarray([row])).toarray()
+            np.testing.assert_array_equal(own, computed.sequence[[row]].toarray())
+        elif not after:
+            np.testing.assert_array_equal(read.sequence[[row]].toarray(), computed.sequence[[row]].toarray())
+
+
+@given(STEPS, st.sets(st.sampled_from(ITEMS)), st.sets(st.sampled_from(ITEMS)))
+@settings(max_examples=40, deadline=None)
+def test_are_in_the_part_that_is_kept_to_explain(after: list[Step], past: set[str], items: set[str]) -> None:
+    read, _ = told([], after)
+    rows_of = [np.asarray([read.rows[item] for item in some], np.int64) for some in (past, items)]
+    part = read.between(*rows_of)
+    rows = read.table_rows("sequence", np.asarray([read.rows[item] for item in ITEMS]))
+    for j in past:
+        for i in items:
+            assert entry(part.sequence, part, j, i) == rows[ITEMS.index(j), read.rows[i]]
+
+
+def test_do_not_change_once_they_were_read() -> None:
+    story = Story()
+    story.tell(Added([("u", item, n) for n, item in enumerate("abc")]))
+    counts = story.counts
+    assert counts.ordered is not None
+    fresh = FreshRows(counts, counts.ordered, np.arange(3), counts.version, {})
+    assert not fresh.changed(np.arange(3)).any()
+    story.tell(Added([("v", "a", 1), ("v", "c", 2)]))
+    assert not fresh.changed(np.arange(3)).any()
+    later = FreshRows(counts, counts.ordered, np.arange(3), 1, {})
+    assert later.changed(np.arange(3)).tolist() == [True, False, False]
+    before = later.row(0).toarray()
+    story.tell(Added([("w", "a", 1), ("w", "c", 2)]))
+    np.testing.assert_array_equal(later.row(0).toarray(), before)

@@ -1,0 +1,373 @@
+"""Counts of a collection follow its store: after any writes, deletions, restarts and damage they equal a recount."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from itemlens_server.derived import DerivedFolder
+from itemlens_server.fusion.counts import file
+from itemlens_server.fusion.counts.comparison import differences
+from itemlens_server.fusion.counts.counts import Counts
+from itemlens_server.fusion.terms.popularity import counts as popularity
+from itemlens_server.services import EventRecord, QueryRequest, live_counts
+from itemlens_server.services import collection as collection_module
+from itemlens_server.services.live_counts import LiveCounts, recount
+from itemlens_server.storage import writes
+from itemlens_server.storage.store import Store
+from support.live import Live
+
+TYPES = (2, 3, 5)
+VIEW, IMPRESSION, PURCHASE = 2, 1, 5
+
+
+class Follower:
+    """A store, and counts that follow it as a collection's do."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = Store(folder)
+        self.collection = 1
+        if not self.store.reader().collections():
+            self.collection = self.store.write(lambda c: writes.create_collection(c, "c", "sp-1")).id
+        self.live = LiveCounts(self.collection, DerivedFolder(folder / "derived"), TYPES, 100)
+        self.used = self.live.load(self.store.reader())
+        self.events = self.store.reader().counts(self.collection)[1]
+
+    def record(self, *events: tuple[str, str, int, float]) -> None:
+        new = [
+            EventRecord(f"e{self.events + n}", u, i, kind, at) for n, (u, i, kind, at) in enumerate(events)
+        ]
+        self.events += len(new)
+
+        def after(result: tuple[list[int | EventRecord], int]) -> None:
+            rows, sequence = result
+            self.live.recorded(
+                [(e, row) for e, row in zip(new, rows, strict=True) if isinstance(row, int)], sequence
+            )
+
+        self.store.write(lambda c: writes.record_events(c, self.collection, new), after)
+
+    def delete(self, user: str) -> None:
+        def after(result: tuple[dict[int, list[int]], bool]) -> None:
+            for rows in result[0].values():
+                self.live.deleted(user, rows)
+
+        self.store.write(lambda c: writes.delete_user(c, [self.collection], user), after)
+
+    def files(self) -> list[Path]:
+        return list((self.folder / "derived").glob("*.npz"))
+
+    def again(self) -> Follower:
+        self.store.close()
+        return Follower(self.folder)
+
+    @property
+    def counts(self) -> Counts:
+        assert self.live.counts is not None
+        return self.live.counts
+
+    def assert_right(self) -> None:
+        reader = self.store.reader()
+        assert differences(self.counts.counted(), recount(reader, self.collection, TYPES)) == []
+
+
+@pytest.fixture
+def follower(tmp_path: Path) -> Follower:
+    return Follower(tmp_path / "data")
+
+
+def some(follower: Follower, users: int = 8, seed: int = 0) -> None:
+    rng = np.random.default_rng(seed)
+    follower.record(*(
+        (f"u{u}", f"i{i}", kind, float(at))
+        for u, i, kind, at in zip(
+            rng.integers(0, users, 60).tolist(),
+            rng.integers(0, 20, 60).tolist(),
+            rng.choice([VIEW, IMPRESSION, PURCHASE], 60).tolist(),
+            rng.integers(0, 9, 60) * 50_000,
+            strict=True,
+        )
+    ))  # fmt: skip
+
+
+def test_any_writes_deletions_and_restarts_end_in_a_recount(follower: Follower) -> None:
+    rng = np.random.default_rng(3)
+    used = 0
+    for step in range(60):
+        match rng.integers(0, 6):
+            case 0 | 1 | 2:
+                some(follower, seed=step)
+            case 3:
+                follower.delete(f"u{rng.integers(0, 8)}")
+            case 4:
+                follower.live._rests_until = 0.0
+                follower.live.save(follower.store)
+            case _:
+                follower = follower.again()
+                used += bool(follower.used)
+        follower.assert_right()
+    assert used > 2
+
+
+def test_events_of_other_types_do_not_count(follower: Follower) -> None:
+    follower.record(("u", "a", IMPRESSION, 1.0), ("u", "b", PURCHASE, 1.0))
+    assert follower.counts.counted().item_ids == ("b",)
+
+
+class TestFile:
+    def test_is_read_at_a_start_with_the_events_after_it(
+        self, follower: Follower, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        some(follower)
+        assert follower.live.save(follower.store)
+        some(follower, seed=1)
+        follower.store.close()
+        monkeypatch.setattr(live_counts, "COUNTED_AT_START", 0)  # all events cannot have been counted
+        again = Follower(follower.folder)
+        assert again.used
+        again.assert_right()
+
+    def test_is_written_after_enough_events_and_alone(
+        self, follower: Follower, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(live_counts, "REST", 0)
+        some(follower)
+        assert follower.live.save(follower.store) and not follower.live.save(follower.store)
+        some(follower, seed=1)
+        assert not follower.live.save(follower.store)
+        monkeypatch.setattr(live_counts, "EVENTS_BETWEEN_FILES", 50)
+        assert follower.live.save(follower.store)
+        assert len(follower.files()) == 1
+
+    def test_older_than_a_deletion_is_gone_and_one_put_back_is_not_used(
+        self, follower: Follower, tmp_path: Path
+    ) -> None:
+        some(follower)
+        follower.live.save(follower.store)
+        [path] = follower.files()
+        shutil.copy(path, tmp_path / "copy")
+        follower.delete("u1")
+        assert follower.files() == []
+        shutil.copy(tmp_path / "copy", path)
+        again = follower.again()
+        assert not again.used
+        again.assert_right()
+
+    def test_is_not_valid_if_a_user_is_deleted_while_it_is_written(
+        self, follower: Follower, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        some(follower)
+        save = file.save
+
+        def slowly(path: Path, *rest: object) -> None:
+            save(path, *rest)  # type: ignore[arg-type]
+            follower.delete("u1")
+
+        monkeypatch.setattr(file, "save", slowly)
+        assert not follower.live.save(follower.store)
+        again = follower.again()
+        assert not again.used and again.files() == []
+        again.assert_right()
+
+    def test_of_other_rules_is_not_used(self, follower: Follower, monkeypatch: pytest.MonkeyPatch) -> None:
+        some(follower)
+        follower.live.save(follower.store)
+        follower.store.close()
+        monkeypatch.setattr(file, "FORMAT", 99)
+        again = Follower(follower.folder)
+        assert not again.used
+        again.assert_right()
+
+    def test_that_is_damaged_is_counted_again(self, follower: Follower) -> None:
+        some(follower)
+        follower.live.save(follower.store)
+        follower.store.close()
+        [path] = follower.files()
+        intact = path.read_bytes()
+        rng = np.random.default_rng(2)
+        for n in range(30):
+            flipped = bytearray(intact)
+            flipped[rng.integers(len(intact))] ^= 1 << int(rng.integers(8))
+            path.write_bytes(bytes(flipped) if n % 3 else intact[: rng.integers(len(intact))])
+            again = Follower(follower.folder)
+            again.assert_right()
+            again.store.close()
+
+    @pytest.mark.parametrize("saved_since", [False, True])
+    def test_of_a_backup_that_was_put_back_is_used_only_if_it_is_of_its_events(
+        self, follower: Follower, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved_since: bool
+    ) -> None:
+        monkeypatch.setattr(live_counts, "EVENTS_BETWEEN_FILES", 1)
+        some(follower)
+        assert follower.live.save(follower.store)
+        follower.store.close()
+        shutil.copytree(follower.folder, tmp_path / "backup")
+        follower = Follower(follower.folder)
+        some(follower, seed=1)
+        if saved_since:
+            assert follower.live.save(follower.store)
+        follower.store.close()
+        for path in (tmp_path / "backup").glob("itemlens.db*"):
+            shutil.copy(path, follower.folder / path.name)
+        again = Follower(follower.folder)
+        assert bool(again.used) != saved_since
+        again.assert_right()
+
+
+class TestInTheBackground:
+    def test_many_events_are_counted_while_others_are_written(
+        self, follower: Follower, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        some(follower)
+        monkeypatch.setattr(live_counts, "COUNTED_AT_START", 10)
+        follower = follower.again()
+        assert follower.live.counts is None
+        self.meanwhile(monkeypatch, lambda: some(follower, seed=1))
+        some(follower, seed=2)
+        assert follower.live.count(follower.store)
+        follower.assert_right()
+        some(follower, seed=3)
+        follower.assert_right()
+        assert not follower.live.count(follower.store)
+
+    def test_a_deletion_meanwhile_starts_it_again(
+        self, follower: Follower, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        some(follower)
+        monkeypatch.setattr(live_counts, "COUNTED_AT_START", 10)
+        follower = follower.again()
+        with monkeypatch.context() as patched:
+            self.meanwhile(patched, lambda: follower.delete("u1"))
+            assert not follower.live.count(follower.store)
+        assert follower.live.count(follower.store)
+        follower.assert_right()
+
+    def test_a_failure_is_followed_by_a_recount(
+        self, follower: Follower, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fails(*_: object) -> None:
+            raise MemoryError
+
+        some(follower)
+        with monkeypatch.context() as patched:
+            patched.setattr(Counts, "_count_order", fails)
+            some(follower, seed=1)  # the write is acknowledged
+        assert follower.live.counts is None and "counted again" in caplog.text
+        assert follower.live.count(follower.store)
+        follower.assert_right()
+
+    @staticmethod
+    def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+        """Do something after the first batch of events was counted."""
+        follow, done = LiveCounts._follow, list[bool]()
+
+        def following(self: LiveCounts, *rest: object) -> None:
+            follow(self, *rest)  # type: ignore[arg-type]
+            if not done:
+                done.append(True)
+                act()
+
+        monkeypatch.setattr(LiveCounts, "_follow", following)
+
+
+class TestPopularity:
+    def test_counts_at_the_next_read(self, live: Live) -> None:
+        live.put("i0", "red shoe")
+        live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
+        while live.catalogue.maintain():
+            pass
+        row = live.tables.rows["i3"]
+        before = live.collection.snapshot().tables
+        live.catalogue.record("", [EventRecord("new", "somebody", "i3", PURCHASE, 200.0)])
+        after = live.collection.snapshot().tables
+        assert before is not None and after is not None
+        assert after.takers[row] == before.takers[row] + 1 and after.recent[row] == before.recent[row] + 1
+        assert popularity(after)[row].tolist() > popularity(before)[row].tolist()
+        live.catalogue.delete_user("", "somebody")
+        forgotten = live.collection.snapshot().tables
+        assert forgotten is not None and forgotten.takers.tolist() == before.takers.tolist()
+        assert forgotten.recent.tolist() == before.recent.tolist()
+
+    def test_of_the_next_computation_is_the_same(self, live: Live) -> None:
+        live.put("i0", "red shoe")
+        live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
+        while live.catalogue.maintain():
+            pass
+        live.collection._rests_until = 0.0
+        live.record(*((f"v{n}", f"i{n % 6}", PURCHASE) for n in range(40)))
+        read = live.collection.snapshot().tables
+        assert live.collection.fit_tables()
+        assert read is not None and read.takers.tolist() == live.tables.takers.tolist()
+        assert read.recent.tolist() == live.tables.recent.tolist()
+
+
+class TestSequence:
+    def test_an_event_changes_what_others_are_told_at_the_next_read_and_is_explained(
+        self, live: Live
+    ) -> None:
+        for n in range(8):
+            live.put(f"i{n}", f"red shoe {n}")
+        live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
+        live.record(("asks", "i0", PURCHASE))
+        while live.catalogue.maintain():
+            pass
+
+        def said() -> float:
+            [explained] = live.explain(QueryRequest(user_id="asks"), "i4")
+            assert abs(explained.residual) < 1e-4
+            return sum(
+                part.value for part in explained.by_source if part.kind == "SEQUENCE" and part.past_item_id
+            )
+
+        before = said()
+        for n in range(5):
+            live.record((f"new{n}", "i0", PURCHASE), (f"new{n}", "i4", PURCHASE))
+        after = said()
+        assert after > before
+        for n in range(5):
+            live.catalogue.delete_user("", f"new{n}")
+        assert said() == pytest.approx(
+            before, rel=0.02
+        )  # until the next computation others count by their old takers
+
+
+class TestBehaviour:
+    def test_is_computed_again_after_a_rest_and_at_once_after_a_deletion(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(collection_module, "REST", 1e9)
+        live.put("i0", "red shoe")
+        live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
+        assert live.collection.fit_tables()
+        live.record(("v", "i1", PURCHASE))
+        assert not live.collection.fit_tables()
+        live.catalogue.delete_user("", "v")
+        assert live.collection.fit_tables() and not live.collection.fit_tables()
+        live.record(("v", "i1", PURCHASE))
+        live.collection._rests_until = 0.0
+        assert live.collection.fit_tables()
+
+    def test_is_that_of_a_server_that_never_saw_a_deleted_user(self, live: Live) -> None:
+        live.put("i0", "red shoe")
+        live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
+        assert live.collection.fit_tables()
+        before = live.tables
+        live.record(*(("secret", i, PURCHASE) for i in ("i1", "only-secret", "i0", "i5")))
+        live.collection._rests_until = 0.0
+        assert live.collection.fit_tables() and "only-secret" in live.tables.rows
+        while live.catalogue.maintain():
+            pass
+        assert len(list(live.collection.folder.path.glob("*.npz"))) == 2
+        live.catalogue.delete_user("", "secret")
+        assert not list(live.collection.folder.path.glob("*.npz"))
+        assert live.collection.fit_tables()
+        after = live.tables
+        assert after.item_ids == before.item_ids
+        for one, other in ((before.behaviour, after.behaviour), (before.sequence, after.sequence)):
+            np.testing.assert_array_equal(one.toarray(), other.toarray())
+        assert (before.takers == after.takers).all() and (before.recent == after.recent).all()
