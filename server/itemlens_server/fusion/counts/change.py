@@ -15,12 +15,14 @@ from itemlens_server.fusion.rows import Ints
 class Change:
     """Parts to add and to take away.
 
+    of_pairs:     whether pairs and windows are collected
     gained, lost: takes of each user (see `UserEvents.takes`), int64
     joined, left: pairs of items that a user has now, and had before, with the items that came or went; an item makes a
                   pair with itself
     after, before: windows of baskets
     """
 
+    of_pairs: bool = True
     gained: list[Ints] = field(default_factory=list)
     lost: list[Ints] = field(default_factory=list)
     joined: list[tuple[Ints, Ints]] = field(default_factory=list)
@@ -40,6 +42,8 @@ class Change:
             self.gained.append(gained)
         if len(lost):
             self.lost.append(lost)
+        if not self.of_pairs:
+            return came, went
         if len(came) or len(went):
             stayed = _without(new >> TAKE_BITS, came)
             if len(came):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,7 @@ class Counts:
         self.ordered: Square | None = Square(bound)
         # By code, the version of the last change of what was taken soon after an item.
         self.touched = np.zeros(64, np.int64)
-        # Only without the matrices.
+        # Only without the matrices, once they are asked for.
         self.users: ItemUsers | None = None
         # `version` grows with every change, and `removals` with every one that takes events away. `last`: the largest
         # number of an event. `sequence`: that of the last write.
@@ -177,7 +177,7 @@ class Counts:
             if len(a["pairs"]) != n * (n + 1) // 2 or a["ordered"].shape != (n, n):
                 raise ValueError("matrices of another size")
         else:
-            counts._leave_matrices()
+            counts.pairs = counts.ordered = None
         return counts
 
     def taken_with(self, item_id: str) -> dict[str, int]:
@@ -191,8 +191,7 @@ class Counts:
                 counts = self.pairs.get(np.full(len(others), code), others).astype(np.int64)
                 counts[code] = 0
                 return self._named(np.flatnonzero(counts), counts[counts > 0])
-            assert self.users is not None
-            return self._named(*taken_with(code, self.histories.by_code(self.users.of(code))))
+            return self._named(*taken_with(code, self._users_of(code)))
 
     def taken_after(self, item_id: str) -> dict[str, int]:
         """Return the amounts of what was taken soon after an item (see `successions`)."""
@@ -203,8 +202,7 @@ class Counts:
             if self.ordered is not None:
                 amounts = self.ordered.values(len(self._item_ids))[code].astype(np.int64)
                 return self._named(np.flatnonzero(amounts), amounts[amounts > 0])
-            assert self.users is not None
-            return self._named(*taken_after(code, self.histories.by_code(self.users.of(code)), self._amounts))
+            return self._named(*taken_after(code, self._users_of(code), self._amounts))
 
     def _named(self, codes: Ints, counts: Ints) -> dict[str, int]:
         names = (self._item_ids[code] for code in codes.tolist())
@@ -212,11 +210,11 @@ class Counts:
 
     def _set(self, users: Mapping[str, UserEvents]) -> None:
         """Replace the events of users."""
-        change = Change()
         n = len(self._item_ids)
         self._reach(n)
-        if self.pairs is not None and n > self.bound:
-            self._leave_matrices()
+        if n > self.bound:
+            self.pairs = self.ordered = None
+        change = Change(of_pairs=self.pairs is not None)
         for user_id, after in users.items():
             newest = after.newest()
             came, went = change.add(self.histories.get(user_id).newest(), newest)
@@ -267,12 +265,13 @@ class Counts:
             if self.ordered is not None:
                 self.ordered.add(j, i, sign * amounts, len(self._item_ids))
 
-    def _leave_matrices(self) -> None:
-        """Keep the users of each item from here on."""
-        self.pairs = self.ordered = None
-        self.users = ItemUsers()
-        for user_id, events in self.histories:
-            self.users.add(self.histories.code(user_id), np.unique(events.newest().items))
+    def _users_of(self, code: int) -> Iterator[UserEvents]:
+        """Yield the events of the users of an item. The users of all items are kept from the first call on."""
+        if self.users is None:
+            self.users = ItemUsers()
+            for user_id, events in self.histories:
+                self.users.add(self.histories.code(user_id), np.unique(events.newest().items))
+        return self.histories.by_code(self.users.of(code))
 
 
 def _sorted(rows: Sequence[tuple[float, int, int]]) -> UserEvents:
