@@ -20,7 +20,10 @@ LISTED, BINS = 20, 10
 
 
 def measure(asking: Asking, collection: str, seed: int, *, split: Split, most: float) -> Iterator[ReportRow]:
-    """The row of a data set. The yardstick gives all items of the lists the same, right probability."""
+    """The row of a data set. The yardstick gives all items of the lists the same, right probability.
+
+    The interval is of resampled lists, whose figures are larger: noise adds to absolute differences.
+    """
 
     def ask(question: Question) -> tuple[list[float], list[float]]:
         answers = {split.items[n] for n in question.answers.tolist()}
