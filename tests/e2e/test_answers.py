@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime, timedelta
-from typing import Unpack
+from typing import Any, Unpack
 
 import grpc
 import numpy as np
@@ -371,8 +371,9 @@ class TestExplain:
     def test_an_unknown_format_of_heat_map_is_taken_for_numbers(
         self, server: Server, sample: itemlens.Client
     ) -> None:
+        unknown: Any = 9
         request = itemlens_pb2.ExplainRequest(
-            collection="sample", item_ids=[with_pictures(1)], heat_map=9,  # type: ignore[arg-type]
+            collection="sample", item_ids=[with_pictures(1)], heat_map=unknown,
             user=common_pb2.UserSide(liked_item_ids=["item-0000"]),
         )  # fmt: skip
         assert server.item_lens.Explain(request, timeout=30).explanations[0].status.code == 0

@@ -78,7 +78,7 @@ def test_every_promised_error_has_a_case() -> None:
 def test_a_vector_of_another_space_is_the_error_of_its_own_input(
     server: Server, client: Client, tiny: Tiny
 ) -> None:
-    fused = client.fuse(
-        [FuseInput(vectors=[client.encode(["red"], space=tiny.other)[0].vector]), FuseInput(text="red")]  # type: ignore[list-item]
-    )
+    other = client.encode(["red"], space=tiny.other)[0].vector
+    assert other is not None
+    fused = client.fuse([FuseInput(vectors=[other]), FuseInput(text="red")])
     assert isinstance(fused[0].error, itemlens.FailedPrecondition) and fused[1].error is None

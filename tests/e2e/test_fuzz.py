@@ -182,7 +182,7 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
     event.time.seconds = 1_700_000_000
     upsert = catalog_pb2.UpsertItemsRequest(collection="fuzz", items=[item, item], merge=True)
     record = catalog_pb2.RecordEventsRequest(collection="fuzz", events=[event, event])
-    explain = {
+    explain: dict[str, Any] = {
         "collection": "fuzz",
         "item_ids": ["a", "b"],
         "heat_map": itemlens_pb2.HEAT_MAP_FORMAT_PNG,
@@ -202,8 +202,8 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
             for side in sides for ids in ([], ["a", "b"])
         ],
         "Explain": [
-            *(itemlens_pb2.ExplainRequest(user=side, exclude_seen=False, **explain) for side in sides),  # type: ignore[arg-type]
-            itemlens_pb2.ExplainRequest(recommendation_id=recommendation_id, **explain),  # type: ignore[arg-type]
+            *(itemlens_pb2.ExplainRequest(user=side, exclude_seen=False, **explain) for side in sides),
+            itemlens_pb2.ExplainRequest(recommendation_id=recommendation_id, **explain),
         ],
         "UpdateCollection": [catalog_pb2.UpdateCollectionRequest(name="fuzz", space=s) for s in ("tiny", "fitted")],
         "UpsertItems": [upsert],

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -80,9 +81,9 @@ class TestServices:
 class TestRefusal:
     """A refused start prints one line that says what to change, without a traceback, and exits with status 1."""
 
-    def refused(self, models: Path, data: Path, *flags: str, **settings: object) -> str:
+    def refused(self, models: Path, data: Path, *flags: str, **settings: Any) -> str:
         with pytest.raises(NotServing) as error:
-            Server(models, data, *flags, **settings)  # type: ignore[arg-type]
+            Server(models, data, *flags, **settings)
         message = str(error.value)
         assert "error:" in message and "Traceback" not in message
         return message

@@ -39,7 +39,8 @@ class Live:
 
     def __init__(self, repository: ModelRepository, data: Path, space: str, **settings: int) -> None:
         self.repository, self.data, self.space_id = repository, data, space
-        self.settings = Settings(**{"segment_rows": 50, "max_item_pictures": 3, **settings})  # type: ignore[arg-type]
+        values: dict[str, Any] = {"segment_rows": 50, "max_item_pictures": 3, **settings}
+        self.settings = Settings(**values)
         self.store = Store(data)
         self.encoder = ContentEncoder(self.settings)
         self.catalogue = Catalogue(self.store, repository, self.encoder, self.settings, space)

@@ -12,6 +12,7 @@ import sys
 import threading
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -86,9 +87,10 @@ class Server:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def client(self, **settings: object) -> itemlens.Client:
+    def client(self, **settings: Any) -> itemlens.Client:
         """A client without retries, so that every answer is the server's first."""
-        return itemlens.Client(self.address, **({"retry": NO_RETRY, "timeout": 60.0} | settings))  # type: ignore[arg-type]
+        about: dict[str, Any] = {"retry": NO_RETRY, "timeout": 60.0, **settings}
+        return itemlens.Client(self.address, **about)
 
     def healthy(self) -> bool:
         """Whether the health service reports SERVING."""

@@ -11,6 +11,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -246,9 +247,9 @@ def build_fitted(repository: Path, space_id: str, name: str = "fitted") -> str:
     return fitted.write(repository, Manifest.load(repository / space_id), head, name).space_id
 
 
-def open_repository(directory: Path, **settings: object) -> ModelRepository:
+def open_repository(directory: Path, **settings: Any) -> ModelRepository:
     """The repository in `directory`, on the processor. Close it."""
-    return ModelRepository(Settings(models=directory, data=directory, threads=2, **settings))  # type: ignore[arg-type]
+    return ModelRepository(Settings(models=directory, data=directory, threads=2, **settings))
 
 
 def fitted_head(space: Space) -> Head:

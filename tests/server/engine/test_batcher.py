@@ -105,7 +105,7 @@ class Waits:
             self._begun.release()  # the lock is still held: the next thread that takes it finds this one waiting
             return wait(timeout)
 
-        condition.wait = counted  # type: ignore[method-assign]
+        vars(condition)["wait"] = counted
 
     def begun(self, count: int = 1) -> bool:
         """Return whether `count` threads begin to wait."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -62,7 +64,8 @@ class DirectSession:
 
 
 def fusion(head: Head) -> HeadRunner:
-    return HeadRunner(head, DirectSession(head))  # type: ignore[arg-type]
+    session: Any = DirectSession(head)
+    return HeadRunner(head, session)
 
 
 @settings(max_examples=40)

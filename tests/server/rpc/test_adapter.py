@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -223,7 +224,8 @@ def test_an_observer_that_raises_changes_no_answer(
             return told
 
     settings = Settings(models=tiny.models, data=tmp_path, listen="127.0.0.1:0", threads=2)
-    server = Server(settings, observer=Raises())  # type: ignore[arg-type]
+    raises: Any = Raises()
+    server = Server(settings, observer=raises)
     with grpc.insecure_channel(f"127.0.0.1:{server.start()}") as channel:
         for _ in range(3):
             reply = itemlens_pb2_grpc.ItemLensStub(channel).Encode(encode_request("red"), timeout=10)

@@ -85,7 +85,8 @@ def test_only_what_cannot_wait_begins_on_the_event_loop(priority: Priority) -> N
             threads.append(threading.current_thread())
             raise InvalidArgument("seen")
 
-    encode: Any = Encode(Light(), POOL)  # type: ignore[arg-type]
+    light: Any = Light()
+    encode: Any = Encode(light, POOL)
     with pytest.raises(InvalidArgument, match="seen"):
         asyncio.run(encode(itemlens_pb2.EncodeRequest(inputs=[CONTENT]), CallContext(priority=priority)))
     assert (threads == [threading.current_thread()]) is (priority is Priority.INTERACTIVE)

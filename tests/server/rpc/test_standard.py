@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import grpc
 import pytest
@@ -28,9 +28,9 @@ def channel(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[gr
     server.stop()
 
 
-def refused(call: object) -> grpc.StatusCode:
+def refused(call: Iterable[object]) -> grpc.StatusCode:
     with pytest.raises(grpc.RpcError) as error:
-        list(call)  # type: ignore[call-overload]
+        list(call)
     code = error.value.code()
     assert isinstance(code, grpc.StatusCode)
     return code

@@ -13,6 +13,14 @@ from itemlens_server.rpc.streams import OpenStreams
 LONG = 1000.0
 
 
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+async def until(event: asyncio.Event) -> None:
+    await event.wait()
+
+
 async def silence() -> AsyncIterator[str]:
     await asyncio.Event().wait()
     yield "never"
@@ -41,7 +49,7 @@ def test_requests_are_read_up_to_the_end() -> None:
 def test_an_idle_stream_ends_with_its_reason(what: str) -> None:
     async def idle() -> None:
         streams = OpenStreams(1, 0.01)
-        await (streams.read(silence()) if what == "read" else streams.write(asyncio.Event().wait()))  # type: ignore[arg-type]
+        await (streams.read(silence()) if what == "read" else streams.write(never()))
 
     with pytest.raises(Unavailable, match=r"idle for 0\.01 seconds"):
         asyncio.run(idle())
@@ -54,7 +62,7 @@ def test_each_new_stream_past_the_limit_ends_the_one_that_waits_longest() -> Non
             with pytest.raises(Overloaded, match="2 streams are open"), streams.opened():
                 pass
             first = await begun(streams.read(silence()))
-            second = await begun(streams.write(asyncio.Event().wait()))  # type: ignore[arg-type]
+            second = await begun(streams.write(never()))
             for ended, stays in ((first, second), (second, None)):
                 with streams.opened():
                     with pytest.raises(Unavailable, match="idle longest"):
@@ -68,7 +76,7 @@ def test_a_stop_ends_what_waits_for_a_request_and_lets_answers_be_sent() -> None
     async def stop() -> None:
         streams, sent = OpenStreams(2, LONG), asyncio.Event()
         reading = await begun(streams.read(silence()))
-        writing = await begun(streams.write(sent.wait()))  # type: ignore[arg-type]
+        writing = await begun(streams.write(until(sent)))
         streams.stop()
         with pytest.raises(Unavailable, match="server is stopping"):
             await reading

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,8 @@ def test_it_waits_until_all_outputs_are_there() -> None:
 
     async def call() -> list[list[str]]:
         pending = [upper.submit([Input(i)], CallContext()) for i in "ab"]
-        await ready(Begun(*pending))  # type: ignore[arg-type]
+        begun: Any = Begun(*pending)
+        await ready(begun)
         return [p.results() for p in pending]
 
     assert asyncio.run(call()) == [["A"], ["B"]]
@@ -53,7 +55,8 @@ def test_a_caller_who_goes_meanwhile_takes_no_worker_with_it() -> None:
 
     async def hang_up() -> None:
         call = CallContext()
-        waiting = asyncio.create_task(ready(Begun(held.submit([Input("a")], call))))  # type: ignore[arg-type]
+        begun: Any = Begun(held.submit([Input("a")], call))
+        waiting = asyncio.create_task(ready(begun))
         await asyncio.sleep(0.01)
         waiting.cancel()
         call.end()

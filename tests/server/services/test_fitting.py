@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from itemlens_server.engine.call_context import CallContext
+from itemlens_server.engine.head_runner import HeadRunner
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.errors import FailedPrecondition
 from itemlens_server.fusion.head import Head
@@ -177,16 +178,13 @@ def test_a_fit_that_brings_nothing_is_not_better(
     repository: ModelRepository, tiny: Tiny, shop: Live, done: tuple[Head, FitReport]
 ) -> None:
     # The new head serves already: the same data cannot bring more.
-    space = replace(shop.collection.space, head_runner=_Runner(done[0]))  # type: ignore[arg-type]
+    runner = HeadRunner(done[0], None)
+    space = replace(shop.collection.space, head_runner=runner)
     reader = Store.read_only(shop.data)
     _, report = fit(space, reader, shop.collection.record.id, shop.encoder, shop.settings.type_weights())
+    runner.close()
     assert not report.better
     assert {v.than_now for v in report.verdicts} <= {"equal"}
-
-
-class _Runner:
-    def __init__(self, head: Head) -> None:
-        self.head = head
 
 
 class TestPoorData:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,8 +165,8 @@ class TestFile:
         some(follower)
         save = file.save
 
-        def slowly(path: Path, *rest: object) -> None:
-            save(path, *rest)  # type: ignore[arg-type]
+        def slowly(path: Path, *rest: Any) -> None:
+            save(path, *rest)
             follower.delete("u1")
 
         monkeypatch.setattr(file, "save", slowly)
@@ -266,8 +267,8 @@ class TestInTheBackground:
         """Do something after the first batch of events was counted."""
         follow, done = LiveCounts._follow, list[bool]()
 
-        def following(self: LiveCounts, *rest: object) -> None:
-            follow(self, *rest)  # type: ignore[arg-type]
+        def following(self: LiveCounts, *rest: Any) -> None:
+            follow(self, *rest)
             if not done:
                 done.append(True)
                 act()
