@@ -4,49 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pytest
-from rich.console import Console
 
-import itemlens
 from itemlens import Item, NotFound
 from itemlens_bench.quality import resamples
 from itemlens_bench.quality.ask import Asking, similar
 from itemlens_bench.quality.collections import ensure, unfit
 from itemlens_bench.quality.searches import PICTURE_WEIGHTS, K, RawHits, RawVectors, Searches
-from itemlens_server.app import Server
-from itemlens_server.config import Settings
 from support import spaces
-
-
-class Repository(Protocol):
-    """The result of the fixture `tiny`."""
-
-    models: Path
-    plain: str
-    fitted: str
+from support.measuring import asking_of
+from support.spaces import Tiny
 
 
 @pytest.fixture
-def asking(tiny: Repository, tmp_path: Path) -> Iterator[Asking]:
+def asking(tiny: Tiny, tmp_path: Path) -> Iterator[Asking]:
     """Asks a separate server, whose default space is not fitted."""
-    settings = Settings(
-        listen="127.0.0.1:0",
-        models=tiny.models,
-        data=tmp_path / "data",
-        space=tiny.plain,
-        provider="cpu",
-        threads=1,
-    )
-    server = Server(settings)
-    port = server.start()
-    try:
-        with itemlens.Client(f"localhost:{port}") as client:
-            yield Asking(client, Console(quiet=True))
-    finally:
-        server.stop()
+    with asking_of(tiny.models, tmp_path / "data", tiny.plain) as asking:
+        yield asking
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +53,7 @@ def test_the_best_blend_is_never_worse_than_another_weight(asking: Asking, items
     assert found.weight == PICTURE_WEIGHTS[int(np.argmax(means))]
 
 
-def test_a_collection_goes_back_to_the_default_space(
-    asking: Asking, items: list[Item], tiny: Repository
-) -> None:
+def test_a_collection_goes_back_to_the_default_space(asking: Asking, items: list[Item], tiny: Tiny) -> None:
     ensure(asking, "shop", items[:3])
     asking.client.update_collection("shop", space=tiny.fitted)
     unfit(asking, ["shop"])
@@ -107,7 +81,7 @@ def test_a_fit_that_moves_nothing_changes_no_resample(
 
 
 def test_what_changes_with_the_fit_shows_in_the_difference(
-    asking: Asking, items: list[Item], tiny: Repository, monkeypatch: pytest.MonkeyPatch
+    asking: Asking, items: list[Item], tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resamples, "RESAMPLES", 2)
     monkeypatch.setattr(resamples, "FASHION_ITEMS", 15)

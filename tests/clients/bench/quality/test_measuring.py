@@ -4,47 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
-from rich.console import Console
 
 import itemlens
 from itemlens_bench.quality import grocery, lists
 from itemlens_bench.quality.ask import Asking
 from itemlens_cli.eval import read_grocery
-from itemlens_server.app import Server
-from itemlens_server.config import Settings
 from support import spaces
+from support.measuring import asking_of
+from support.spaces import Tiny
 
 DATA = Path(__file__).parents[4].parent / "shared" / "data" / "grocery"
 
 
-class Repository(Protocol):
-    """The result of the fixture `tiny`."""
-
-    models: Path
-    fitted: str
-
-
 @pytest.fixture
-def asking(tiny: Repository, tmp_path: Path) -> Iterator[Asking]:
+def asking(tiny: Tiny, tmp_path: Path) -> Iterator[Asking]:
     """Asks a separate server, in the fitted tiny space."""
-    settings = Settings(
-        listen="127.0.0.1:0",
-        models=tiny.models,
-        data=tmp_path / "data",
-        space=tiny.fitted,
-        provider="cpu",
-        threads=1,
-    )
-    server = Server(settings)
-    port = server.start()
-    try:
-        with itemlens.Client(f"localhost:{port}") as client:
-            yield Asking(client, Console(quiet=True))
-    finally:
-        server.stop()
+    with asking_of(tiny.models, tmp_path / "data", tiny.fitted) as asking:
+        yield asking
 
 
 def test_the_exact_list_is_that_of_a_numpy_scan(asking: Asking) -> None:
