@@ -19,7 +19,7 @@ from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.sampling import draw
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.taken import Taken
-from itemlens_server.fusion.terms import TERMS, PastTerm, Term
+from itemlens_server.fusion.terms import PAST_KINDS, TERMS, PastTerm, Term
 from itemlens_server.fusion.terms.popularity import COLUMNS as POPULARITY_COLUMNS
 from itemlens_server.fusion.terms.popularity import NEWNESS
 from itemlens_server.fusion.terms.repeat import COLUMNS as REPEAT_COLUMNS
@@ -27,7 +27,7 @@ from itemlens_server.fusion.weights import ANYONE, NEXT, SIMILAR, ColumnWeights,
 
 DECAYS = (0.8, 1.0, 0.9, 0.6)
 """Decays that a fit tries for each term over past items."""
-DECAYING = (*(term.kind for term in TERMS if issubclass(term, PastTerm)), CHANNEL)
+DECAYING = (*PAST_KINDS, CHANNEL)
 """The kinds of terms that have a decay."""
 BEST_OF_TERM = 100
 """Candidates of each choice that are taken from each term."""

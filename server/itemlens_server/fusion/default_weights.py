@@ -15,6 +15,7 @@ import numpy as np
 from itemlens_server.fusion.balance import Units, balanced
 from itemlens_server.fusion.fused import predicted
 from itemlens_server.fusion.head import HeadChannel
+from itemlens_server.fusion.terms import PAST_KINDS
 from itemlens_server.fusion.weights import (
     DISLIKE,
     NEXT,
@@ -96,11 +97,7 @@ def default_questions(
 def restated(next_: QuestionWeights) -> QuestionWeights:
     """Return the weights of "similar" where no pairs say them: those of "next" for what is new to the user, without
     repeats and the prior."""
-    columns = {
-        name: replace(w, had=w.new)
-        for name, w in next_.columns.items()
-        if name in ("BEHAVIOUR", "SEQUENCE", "ATTRIBUTE")
-    }
+    columns = {name: replace(w, had=w.new) for name, w in next_.columns.items() if name in PAST_KINDS}
     return QuestionWeights(next_.channels, columns)
 
 
@@ -109,6 +106,6 @@ def rejecting(dislike: QuestionWeights, next_: QuestionWeights) -> QuestionWeigh
     columns = {
         name: ColumnWeights(max(w.new, 0), max(w.new, 0), max(w.cold, 0), w.transform)
         for name, w in next_.columns.items()
-        if name in ("BEHAVIOUR", "SEQUENCE", "ATTRIBUTE")
+        if name in PAST_KINDS
     }
     return replace(dislike, columns=columns, decays=next_.decays)

@@ -10,7 +10,7 @@ does not tell which items they will reject.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,11 +28,13 @@ from itemlens_server.fusion.regularisation import fit_by_users
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.scoring import bound
 from itemlens_server.fusion.snapshot import Snapshot
-from itemlens_server.fusion.taken import MOST_PAST, Taken
-from itemlens_server.fusion.terms import Rejection
+from itemlens_server.fusion.taken import MOST_PAST, Taken, last_rejected
+from itemlens_server.fusion.terms import PAST_KINDS, Rejection
 from itemlens_server.fusion.weights import DISLIKE, QuestionWeights
 
-KINDS = (CHANNEL, *(term.kind for term in Rejection.of))
+KINDS = (CHANNEL, *PAST_KINDS)
+DISLIKED_STRENGTH, RETURNED_STRENGTH = 1.0, 0.5
+"""Strengths that tell dislikes from returns in a log of rejections."""
 
 
 @dataclass(frozen=True)
@@ -49,39 +51,34 @@ class Meeting:
     rejected: tuple[str, ...]
 
 
-def meetings(held: HeldOut, disliked: EventLog, rejected: EventLog) -> list[Meeting]:
+def meetings(held: HeldOut, rejected: EventLog, item_ids: Collection[str]) -> list[Meeting]:
     """Return the users who disliked something before the held-out time, and kept and rejected something after it.
 
-    disliked: the events of dislikes. rejected: these and returns.
+    rejected: the events of dislikes, of strength 1, and of returns. item_ids: of the collection.
     """
     log = held.log
     if log.times_are_an_order or held.earlier.all():
         return []
     cut = float(log.times[~held.earlier].min())
-    codes = {user_id: code for code, user_id in enumerate(log.user_ids)}
-    later_rejected = _by_user(rejected.take(rejected.times >= cut))
+    codes, there = {user_id: code for code, user_id in enumerate(log.user_ids)}, frozenset(item_ids)
     found = []
-    for user_id, told in _by_user(disliked.take(disliked.times < cut)).items():
-        code, against = codes.get(user_id), set(later_rejected.get(user_id, ()))
-        if code is None or not against:
+    for rejecting, user_id in enumerate(rejected.user_ids):
+        code = codes.get(user_id)
+        if code is None:
             continue
-        own = slice(int(log.user_starts[code]), int(log.user_starts[code + 1]))
-        earlier = held.earlier[own]
-        ids = [log.item_ids[item] for item in log.items[own].tolist()]
-        baskets, strengths = log.basket_numbers[own], log.strengths[own]
+        taken, against = _of_user(log, code), _of_user(rejected, rejecting)
+        earlier = taken.take(taken.times < cut)
+        told = _last_rejected(
+            earlier, against.take((against.times < cut) & (against.strengths == DISLIKED_STRENGTH))
+        )
         past = Past.of_baskets(
-            [i for i, before in zip(ids, earlier.tolist(), strict=True) if before],
-            baskets[earlier].tolist(),
-            strengths[earlier].tolist(),
-            MOST_PAST,
+            _names(earlier), earlier.basket_numbers.tolist(), earlier.strengths.tolist(), MOST_PAST
         ).without(frozenset(told))
         known = {*told, *past.item_ids}
-        kept = {i for i, before in zip(ids, earlier.tolist(), strict=True) if not before} - against - known
-        against -= known
-        if len(past) and kept and against:
-            found.append(
-                Meeting(code, past, tuple(told[-MOST_DISLIKED:]), tuple(sorted(kept)), tuple(sorted(against)))
-            )
+        lost = there.intersection(_names(against.take(against.times >= cut))) - known
+        kept = there.intersection(_names(taken.take(taken.times >= cut))) - known - lost
+        if told and len(past) and kept and lost:
+            found.append(Meeting(code, past, told[-MOST_DISLIKED:], tuple(sorted(kept)), tuple(sorted(lost))))
     return found
 
 
@@ -153,9 +150,16 @@ def _multiplied(default: QuestionWeights, factors: Mapping[str, float]) -> Quest
     )
 
 
-def _by_user(log: EventLog) -> dict[str, list[str]]:
-    """Return the ids of each user's items, oldest first, without repeats."""
-    found: dict[str, dict[str, None]] = {}
-    for user, item in zip(log.users.tolist(), log.items.tolist(), strict=True):
-        found.setdefault(log.user_ids[user], {})[log.item_ids[item]] = None
-    return {user: list(items) for user, items in found.items()}
+def _of_user(log: EventLog, user: int) -> EventLog:
+    return log.take(slice(int(log.user_starts[user]), int(log.user_starts[user + 1])))
+
+
+def _names(log: EventLog) -> list[str]:
+    return [log.item_ids[item] for item in log.items.tolist()]
+
+
+def _last_rejected(taken: EventLog, disliked: EventLog) -> tuple[str, ...]:
+    """Return the disliked items that were not taken again since, oldest first."""
+    times = np.concatenate([taken.times, disliked.times])
+    words = [*((i, False) for i in _names(taken)), *((i, True) for i in _names(disliked))]
+    return last_rejected(words[n] for n in np.argsort(times, kind="stable").tolist())

@@ -9,15 +9,13 @@ in the term `Rejection`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from itemlens_server.fusion.head import Array
-from itemlens_server.fusion.parts import Floats
 from itemlens_server.fusion.query import Asking
 from itemlens_server.fusion.rows import Ints
-from itemlens_server.fusion.sources import Source
 
 # Rows that are copied at once.
 BLOCK = 4096
@@ -25,29 +23,25 @@ BLOCK = 4096
 
 @dataclass(frozen=True)
 class Dislikes:
-    """The disliked items of a query: ids, u_j float32 [items, dimension], and e_j times weights by channel, float64
-    [items, width]; zeros where an item lacks the channel."""
+    """The disliked items of a query that are in the collection: their ids, and u_j float32 [items, dimension]."""
 
     item_ids: tuple[str, ...]
     u: Array
-    rows: dict[str, Floats]
+    # The last positions that were asked for, and what they lose: it is the same for every interest.
+    _last: list[tuple[Ints, Array]] = field(default_factory=list, compare=False, repr=False)
 
     @staticmethod
     def of(asking: Asking) -> Dislikes:
-        """Return the disliked items of a query that are in the collection."""
-        head, view = asking.snapshot.head, asking.snapshot.view
-        sources = [Source(1.0, asking.dislike, np.asarray([p]), np.ones(1)) for p in asking.disliked.tolist()]
-        u = [source.vector(head, view) for source in sources]
-        rows = {
-            name: np.stack([vector[head.block(name)] for vector in u]).astype(np.float64)
-            for name in head.names
-            if u
-        }
-        return Dislikes(
-            tuple(view.item_ids[p] for p in asking.disliked.tolist()),
-            np.stack(u) if u else np.zeros((0, head.dimension), np.float32),
-            rows,
-        )
+        """Return the disliked items of a query."""
+        head, view, weights = asking.snapshot.head, asking.snapshot.view, asking.rejected.weights
+        h = view.h[asking.disliked]
+        u = np.zeros_like(h)
+        for name in head.names:
+            block, w, there = head.block(name), weights.of(name), head.present(h, name)
+            u[:, block] = w.weight * h[:, block] * there[:, None]
+            u[:, block.stop] = -w.weight * w.threshold * there
+            u[:, block.stop + 1] = -w.weight * w.imputed_threshold * there
+        return Dislikes(tuple(view.item_ids[p] for p in asking.disliked.tolist()), u)
 
     def evidence(self, h: Array, positions: Ints) -> Array:
         """Return what the items at `positions` of h [rows, dimension] lose, float32 [positions], at most 0.
@@ -55,12 +49,23 @@ class Dislikes:
         A matrix product finds the most alike of the disliked items. Its dot product is computed again, so that what an
         item loses does not depend on the other rows.
         """
-        lost = np.zeros(len(positions), np.float32)
-        for start in range(0, len(positions) if len(self.u) else 0, BLOCK):
-            own = h[positions[start : start + BLOCK]]
+        if not self.item_ids:
+            return np.zeros(len(positions), np.float32)
+        if not self._last or self._last[0][0] is not positions:
+            # Copies of rows of h cost more than their products: most rows are taken where they are.
+            most = 2 * len(positions) >= len(h)
+            lost = self._lost(h)[positions] if most else self._lost(h, positions)
+            self._last[:] = [(positions, -lost)]
+        return self._last[0][1]
+
+    def _lost(self, h: Array, positions: Ints | None = None) -> Array:
+        lost = np.zeros(len(h) if positions is None else len(positions), np.float32)
+        for start in range(0, len(lost), BLOCK):
+            part = slice(start, start + BLOCK)
+            own = h[part] if positions is None else h[positions[part]]
             most_alike = self.u[(own @ self.u.T).argmax(1)]
-            lost[start : start + BLOCK] = np.maximum(np.einsum("ij,ij->i", own, most_alike), 0)
-        return -lost
+            lost[part] = np.maximum(np.einsum("ij,ij->i", own, most_alike), 0)
+        return lost
 
     def active(self, h: Array) -> list[int]:
         """Return the number of the disliked item that takes something from the item h [dimension], if one does."""

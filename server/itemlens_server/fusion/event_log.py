@@ -74,8 +74,8 @@ class EventLog:
             rows["time"].copy(),
         )
 
-    def take(self, kept: Mask) -> EventLog:
-        """Return the events of a mask. The codes stay."""
+    def take(self, kept: Mask | slice) -> EventLog:
+        """Return the events of a mask or slice. The codes stay."""
         return replace(
             self, users=self.users[kept], items=self.items[kept], strengths=self.strengths[kept],
             times=self.times[kept],

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 # Numbers of the contract's EventType.
 IMPRESSION, VIEW, CLICK, CART, PURCHASE, RETURN, DISLIKED = 1, 2, 3, 4, 5, 6, 7
-# Interactions that show interest, unlike impressions, returns and dislikes.
-TAKEN = (VIEW, CLICK, CART, PURCHASE)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ class KeptAsking:
     need.
 
     interests:        without u, which is computed again from the sources
-    past_sources:     with the past items that add to a listed item; of the others only how the terms are bound is left
+    past_sources:     history, liked and rejected, with the items that add to a listed item; of the others only how the
+                      terms are bound is left
     had:              those of the listed items that the user had
     labels, item_ids: rows that u is computed from; the positions of the interests' sources are indices into these
     codes:            of the attribute values of past and listed items, as in `Values`; `valued`: ids of its columns
@@ -35,9 +36,8 @@ class KeptAsking:
 
     query: Query
     interests: tuple[Interest, ...]
-    past_sources: tuple[PastSource, ...]
+    past_sources: tuple[PastSource, PastSource, PastSource]
     prior: QuestionWeights
-    dislike: QuestionWeights
     disliked: Ints
     had: frozenset[str]
     tables: Tables | None
@@ -56,9 +56,11 @@ class KeptAsking:
         past = np.unique(np.concatenate(used))
         moved = {key: replace(s, positions=np.searchsorted(past, s.positions)) for key, s in sources.items()}
         places = snapshot.positions(listed)
-        tables = None if snapshot.tables is None else _between(snapshot, asking.past_sources, places)
-        adding = [_adding(source, places, tables, snapshot) for source in asking.past_sources]
-        kept = [s.positions[numbers] for s, numbers in zip(asking.past_sources, adding, strict=True)]
+        past_sources = (asking.history, asking.liked, asking.rejected)
+        tables = None if snapshot.tables is None else _between(snapshot, past_sources, places)
+        adding = [_adding(source, places, tables, snapshot) for source in past_sources]
+        kept = [s.positions[numbers] for s, numbers in zip(past_sources, adding, strict=True)]
+        history, liked, rejected = (s.take(n) for s, n in zip(past_sources, adding, strict=True))
         rows = np.unique(np.concatenate([places, *kept]))
         rows = rows[rows >= 0] if len(view.columns) else rows[:0]
         # Codes are numbered anew, so that only their own weights are kept. Column 0 is that of items without values.
@@ -67,9 +69,8 @@ class KeptAsking:
         return KeptAsking(
             replace(asking.query, history=(), taken=None, content={}, liked=(), disliked=(), vector=None),
             tuple(_with_sources(i, moved) for i in asking.interests),
-            tuple(s.take(numbers) for s, numbers in zip(asking.past_sources, adding, strict=True)),
+            (history, liked, rejected),
             asking.prior,
-            asking.dislike,
             np.searchsorted(past, asking.disliked),
             frozenset(view.item_ids[p] for p in np.intersect1d(asking.had, places).tolist()),
             tables,
@@ -92,7 +93,7 @@ class KeptAsking:
         )
         table_numbers = {} if self.tables is None else self.tables.rows
         table_rows = np.asarray([table_numbers.get(i, -1) for i in view.item_ids], np.int64)
-        past_sources = tuple(
+        history, liked, rejected = (
             replace(
                 source,
                 positions=np.asarray(
@@ -106,14 +107,12 @@ class KeptAsking:
         interests = tuple(
             interest_of(i.weight, i.sources, i.item_ids, self.prior, head, view) for i in self.interests
         )
-        taken = {
-            i: n for source in past_sources if source.is_history for n, i in enumerate(source.past.item_ids)
-        }
+        taken = {item_id: n for n, item_id in enumerate(history.past.item_ids)}
         had = np.asarray([p for p, i in enumerate(view.item_ids) if i in self.had], np.int64)
         had_numbers = np.asarray([taken[view.item_ids[p]] for p in had.tolist()], np.int64)
         return Asking(
-            snapshot, self.query, interests, past_sources, self.prior, self.disliked, self.dislike, had,
-            had_numbers, frozenset(), (),
+            snapshot, self.query, interests, history, liked, rejected, self.prior, self.disliked, had, had_numbers,
+            frozenset(), (),
         )  # fmt: skip
 
 

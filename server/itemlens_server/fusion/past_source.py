@@ -18,17 +18,13 @@ _NONE = np.zeros(0, np.int64)
 class PastSource:
     """Items that were taken, are liked or are disliked, with the weights of their question.
 
-    is_history: the user took them, so they can be repeats
-    is_rejected: the user dislikes them, see `Rejection`
-    positions:  of the items in the view, -1 for those that are not there; int64 [items]
-    rows:       of the items in the tables, -1 for those without events; int64 [items]
+    positions: of the items in the view, -1 for those that are not there; int64 [items]
+    rows:      of the items in the tables, -1 for those without events; int64 [items]
     """
 
     weight: float
     weights: QuestionWeights
     past: Past
-    is_history: bool = False
-    is_rejected: bool = False
     positions: Ints = field(default_factory=lambda: _NONE)
     rows: Ints = field(default_factory=lambda: _NONE)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -79,25 +79,28 @@ class Query:
 class Asking:
     """A query over a snapshot, before terms are bound to it.
 
-    past_sources: sources of the terms over past items
-    prior:        weights of the prior, which counts once
-    disliked:     positions of disliked items, and their weights
-    had:          positions of the items that the user had, ascending
-    had_numbers:  number of each of these items in the history
-    seen:         ids of the items to exclude
+    history, liked, rejected: sources of the terms over past items; the rejected are the disliked ones
+    prior:       weights of the prior, which counts once
+    disliked:    positions of the disliked items that are in the collection
+    had:         positions of the items that the user had, ascending
+    had_numbers: number of each of these items in the history
+    seen:        ids of the items to exclude
     """
 
     snapshot: Snapshot
     query: Query
     interests: tuple[Interest, ...]
-    past_sources: tuple[PastSource, ...]
+    history: PastSource
+    liked: PastSource
+    rejected: PastSource
     prior: QuestionWeights
     disliked: Ints
-    dislike: QuestionWeights
     had: Ints
     had_numbers: Ints
     seen: frozenset[str]
     warnings: tuple[Warning, ...]
+    # The terms over past items that were made, by kind and source.
+    bound: dict[tuple[str, int], object] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def of_choices(self) -> bool:
@@ -106,18 +109,15 @@ class Asking:
         query = self.query
         if query.source_weights or query.channel_changes or query.behaviour_weight is not None:
             return False
-        history = [source for source in self.past_sources if source.is_history and len(source.past)]
         others = query.content or query.liked or query.vector is not None or len(self.disliked)
-        return not others and any(source.weights.choices for source in history)
+        return not others and len(self.history.past) > 0 and self.history.weights.choices > 0
 
     @property
     def given(self) -> list[str]:
         """The sources that the query has something of, whatever their weights."""
-        history, liked, _ = (len(source.past) for source in self.past_sources)
-        vector = self.query.vector is not None
         has = {
-            "history": history, "query": self.query.content, "liked": liked,
-            "disliked": len(self.disliked), "query_vector": vector,
+            "history": len(self.history.past), "query": self.query.content, "liked": len(self.liked.past),
+            "disliked": len(self.disliked), "query_vector": self.query.vector is not None,
         }  # fmt: skip
         return [source for source, something in has.items() if something]
 
@@ -136,17 +136,14 @@ def ask_with(snapshot: Snapshot, query: Query, taken: Taken) -> Asking:
     head = snapshot.head
     # What the user rejects is nothing that they took.
     past = taken.past.without(frozenset(query.disliked)) if query.disliked else taken.past
-    lookup = _Lookup(snapshot)
     weights = query.weights(head, NEXT)
-    history = PastSource(query.weight("history"), weights, past, is_history=True).looked_up(snapshot)
-    lookup.warn(past.item_ids, history.positions, "history")
-    similar, liked_past = query.weights(head, SIMILAR), Past.equal(query.liked)
-    liked = PastSource(query.weight("liked"), similar, liked_past).looked_up(snapshot)
-    lookup.warn(liked_past.item_ids, liked.positions, "liked_item_ids")
+    history = PastSource(query.weight("history"), weights, past).looked_up(snapshot)
+    similar = query.weights(head, SIMILAR)
+    liked = PastSource(query.weight("liked"), similar, Past.equal(query.liked)).looked_up(snapshot)
     dislike = query.weights(head, DISLIKE).times(query.weight("disliked"))
     told = Past.told(taken.disliked[-MOST_DISLIKED:], tuple(query.disliked)[-MOST_DISLIKED:])
-    rejected = PastSource(1.0, dislike, told, is_rejected=True).looked_up(snapshot)
-    lookup.warn(told.item_ids, rejected.positions, "disliked_item_ids")
+    rejected = PastSource(1.0, dislike, told).looked_up(snapshot)
+    fields = {"history": history, "liked_item_ids": liked, "disliked_item_ids": rejected}
     prior = query.weights(head, NEXT if len(past) else ANYONE)
     here = np.flatnonzero(history.positions >= 0)
     order = np.argsort(history.positions[here])
@@ -154,14 +151,15 @@ def ask_with(snapshot: Snapshot, query: Query, taken: Taken) -> Asking:
         snapshot,
         query,
         _interests(snapshot, query, history, here, prior, _common_sources(head, query, liked)),
-        (history, liked, rejected),
+        history,
+        liked,
+        rejected,
         prior,
         rejected.positions[rejected.positions >= 0],
-        dislike,
         history.positions[here][order],
         here[order],
         taken.seen.union(query.liked, query.disliked),
-        tuple(lookup.warnings),
+        tuple(w for field, source in fields.items() for w in _unknown(snapshot, source, field)),
     )
 
 
@@ -237,20 +235,13 @@ def _common_sources(head: Head, query: Query, liked: PastSource) -> list[Source]
     return sources
 
 
-class _Lookup:
-    """Finds positions of items, and collects warnings about missing ones."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self.warnings: list[Warning] = []
-
-    def warn(self, item_ids: Sequence[str], positions: Ints, field: str) -> None:
-        """Warn of the items without a position."""
-        for n in np.flatnonzero(positions < 0).tolist():
-            message = (
-                f"item {item_ids[n]!r} is not in collection {self._snapshot.collection!r}; it is ignored"
-            )
-            self.warnings.append(Warning("UNKNOWN_ITEM", message, f"user.{field}"))
+def _unknown(snapshot: Snapshot, source: PastSource, field: str) -> Iterator[Warning]:
+    """Yield warnings of the items of a source that are not in the collection."""
+    for n in np.flatnonzero(source.positions < 0).tolist():
+        message = (
+            f"item {source.past.item_ids[n]!r} is not in collection {snapshot.collection!r}; it is ignored"
+        )
+        yield Warning("UNKNOWN_ITEM", message, f"user.{field}")
 
 
 def _groups(head: Head, view: View, positions: Ints, weights: QuestionWeights, most: int) -> list[list[int]]:

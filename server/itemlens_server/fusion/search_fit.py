@@ -23,6 +23,7 @@ import numpy as np
 
 from itemlens_server.fusion.channel_data import Bools, Ints, item_units
 from itemlens_server.fusion.choice import ChoiceSets, fit_choices
+from itemlens_server.fusion.fused import predicted
 from itemlens_server.fusion.head import Array, HeadChannel, unit
 from itemlens_server.fusion.held_out import Floats, Trial
 from itemlens_server.fusion.regularisation import choose_l2
@@ -174,12 +175,9 @@ class _Pair:
         rng: np.random.Generator,
     ) -> _Pair:
         own, has = blocks[channel.name]
-        total, guessed = np.zeros_like(own), np.zeros(len(own), bool)
-        for source, w in channel.predictors.items():
-            total += blocks[source][0] @ w
-            guessed |= blocks[source][1]
+        guess, guessed = predicted(channel, blocks, len(own))
         queries = unit(channel.project(trial.queries[channel.name]))
-        return _Pair(channel, queries, own, has, unit(total), guessed, rng.random(len(own)) < 0.5, weights)
+        return _Pair(channel, queries, own, has, guess, guessed, rng.random(len(own)) < 0.5, weights)
 
     def columns(self, questions: Ints, hidden: bool) -> list[Array]:
         """Return the columns, float32 [questions, items] each."""

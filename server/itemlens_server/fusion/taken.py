@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from itemlens_server.fusion.history import DISLIKED, IMPRESSION, Interaction
@@ -28,15 +28,21 @@ class Taken:
     @staticmethod
     def of(history: Sequence[Interaction], type_weights: Mapping[int, float]) -> Taken:
         """Sum up a history, oldest first."""
-        disliked: dict[str, None] = {}
-        for interaction in history:
-            if interaction.type == DISLIKED:
-                disliked.pop(interaction.item_id, None)  # put in again at the end
-                disliked[interaction.item_id] = None
-            elif type_weights.get(interaction.type, 0.0) > 0:
-                disliked.pop(interaction.item_id, None)
+        words = (i for i in history if i.type == DISLIKED or type_weights.get(i.type, 0.0) > 0)
+        disliked = last_rejected((i.item_id, i.type == DISLIKED) for i in words)
         return Taken(
-            Past.of(history, type_weights, MOST_PAST).without(disliked),
-            tuple(disliked),
+            Past.of(history, type_weights, MOST_PAST).without(frozenset(disliked)),
+            disliked,
             frozenset(interaction.item_id for interaction in history if interaction.type != IMPRESSION),
         )
+
+
+def last_rejected(words: Iterable[tuple[str, bool]]) -> tuple[str, ...]:
+    """Return the items whose last word is a rejection, oldest first. words: (item, whether it was rejected, not taken),
+    oldest first."""
+    rejected: dict[str, None] = {}
+    for item_id, is_rejection in words:
+        rejected.pop(item_id, None)  # a repeated rejection is put in again at the end
+        if is_rejection:
+            rejected[item_id] = None
+    return tuple(rejected)

@@ -84,14 +84,15 @@ class ValueTable:
 
     def view(self) -> Values:
         """Return the table as it is now."""
-        idf, n = self._vocabulary.idf, self._count
+        n, codes = self._count, self._codes
+        idf = self._vocabulary.idf  # read last: the writer goes on, and these columns' values are in it
         if self._measurement != self._vocabulary.measurement or len(self._norms) < n:
-            self._norms = np.ones(self._codes.shape[1], np.float32)
+            self._norms = np.ones(codes.shape[1], np.float32)
             self._measured, self._measurement = 0, self._vocabulary.measurement
         fresh = slice(self._measured, n)
-        self._norms[fresh] = norms(self._codes[:, fresh], idf)
+        self._norms[fresh] = norms(codes[:, fresh], idf)
         self._measured = n
-        return Values(self._codes[:, :n], self._norms[:n], idf)
+        return Values(codes[:, :n], self._norms[:n], idf)
 
     def compacted(self, columns: Codes) -> tuple[ValueTable, Codes]:
         """Return a table of the given columns only, int32 [n], and their numbers in it."""

@@ -81,6 +81,7 @@ def test_holds_only_the_part_of_the_tables_between_past_and_list() -> None:
     asking = ask(world.snapshot, query, TYPE_WEIGHTS)
     listed = world.item_ids[:3]
     kept = KeptAsking.of(asking, listed)
-    named = {i for source in asking.past_sources for i in source.past.item_ids}
+    sources = (asking.history, asking.liked, asking.rejected)
+    named = {i for source in sources for i in source.past.item_ids}
     assert kept.tables is not None and set(kept.tables.item_ids) <= named | set(listed)
     assert not kept.query.history and not kept.query.liked and kept.query.vector is None

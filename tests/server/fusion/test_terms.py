@@ -132,8 +132,7 @@ class TestRejection:
 
     def test_a_disliked_item_does_not_speak_for_others(self) -> None:
         scorer = asked(self.bent, "b", "a", disliked=["b"])
-        [history] = [s for s in scorer.asking.past_sources if s.is_history]
-        assert history.past.item_ids == ("a",)
+        assert scorer.asking.history.past.item_ids == ("a",)
 
 
 class TestBehaviour:

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from itemlens_server.fusion.attributes import Vocabulary
+from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.value_table import FEW, NONE, Values, ValueTable
 
 TAGS = st.lists(st.sampled_from("uvwxyz"), unique=True)
@@ -92,3 +94,21 @@ def test_values_that_no_item_has_are_forgotten() -> None:
         table.discard(column)
     small, moved = table.compacted(np.asarray(columns[:1], np.int32))
     assert len(small.view().idf) == 2 and moved.tolist() == [1]
+
+
+def test_a_view_beside_a_writer_has_no_values_that_its_idf_lacks() -> None:
+    class Beside(Vocabulary):
+        """Something is added as soon as idf was read."""
+
+        @property
+        def idf(self) -> Array:
+            found = super().idf
+            if not added:
+                added.append(table.add({"brand": "new"}))
+            return found
+
+    added: list[int] = []
+    table = ValueTable(Beside())
+    table.add({"brand": "old"})
+    view = table.view()
+    assert added and view.codes.max() < len(view.idf)

@@ -179,7 +179,7 @@ class TestResolve:
             {"item-0000": 1.0},
         ]
         head = sample.collection.space.head
-        sources = [s for s in asking.past_sources if len(s.past)]
+        sources = (asking.history, asking.liked)
         assert [s.weights for s in sources] == [head.weights(NEXT), head.weights(SIMILAR)]
         assert [s.weight for s in sources] == [1.0, 0.5]
 

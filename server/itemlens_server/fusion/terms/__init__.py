@@ -16,7 +16,10 @@ from itemlens_server.fusion.terms.term import Term
 
 TERMS: tuple[type[Term], ...] = (Channels, Attribute, Behaviour, Succession, Rejection, Repeat, Popularity)
 
+PAST_KINDS = tuple(term.kind for term in TERMS if issubclass(term, PastTerm))
+
 __all__ = [
+    "PAST_KINDS",
     "TERMS",
     "Attribute",
     "Behaviour",

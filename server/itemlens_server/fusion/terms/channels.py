@@ -157,7 +157,7 @@ class Channels(Term):
                 continue
             rows = asked.get(name)
             if away:
-                away_rows = -self._dislikes.rows[name][away]
+                away_rows = -self._dislikes.u[away, self._head.block(name)].astype(np.float64)
                 names = tuple(self._dislikes.item_ids[n] for n in away)
                 rows = (
                     SumRows(names, away_rows)

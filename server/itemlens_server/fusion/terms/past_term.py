@@ -42,14 +42,21 @@ class PastTerm(Term):
     @classmethod
     def bind(cls, asking: Asking) -> Sequence[Self]:
         """See Term."""
-        if not cls.available(asking):
-            return []
-        asked = (
-            s
-            for s in asking.past_sources
-            if len(s.past) and s.weight and not s.is_rejected and s.weights.column(cls.kind).used
-        )
-        return [cls(asking, source) for source in asked]
+        used = (s for s in (asking.history, asking.liked) if s.weight and s.weights.column(cls.kind).used)
+        return [term for source in used if (term := cls.over(asking, source)) is not None]
+
+    @classmethod
+    def over(cls, asking: Asking, source: PastSource) -> Self | None:
+        """Return the term over a source; None without past items, or if the collection lacks what it needs. It is made
+        once, since a past is long."""
+        if not (len(source.past) and cls.available(asking)):
+            return None
+        key = (cls.kind, id(source))
+        if key not in asking.bound:
+            asking.bound[key] = cls(asking, source)
+        term = asking.bound[key]
+        assert isinstance(term, cls)
+        return term
 
     @classmethod
     @abstractmethod

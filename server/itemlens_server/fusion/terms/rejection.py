@@ -16,7 +16,6 @@ import numpy as np
 
 from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.parts import Part
-from itemlens_server.fusion.past_source import PastSource
 from itemlens_server.fusion.query import Asking
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.terms.attribute import Attribute
@@ -32,20 +31,19 @@ class Rejection(Term):
     kinds: ClassVar[tuple[str, ...]] = ()
     of: ClassVar[tuple[type[PastTerm], ...]] = (Attribute, Behaviour, Succession)
 
-    def __init__(self, source: PastSource, disliked: PastTerm, taken: PastTerm | None) -> None:
+    def __init__(self, disliked: PastTerm, taken: PastTerm | None) -> None:
         self.kind, self._disliked, self._taken = disliked.kind, disliked, taken
-        self._weights = source.weights.column(disliked.kind)
+        self._weights = disliked.source.weights.column(disliked.kind)
 
     @classmethod
     def bind(cls, asking: Asking) -> Sequence[Self]:
         """See Term."""
-        history = next((s for s in asking.past_sources if s.is_history and len(s.past) and s.weight), None)
+        history = asking.history if asking.history.weight else None
         return [
-            cls(source, term(asking, source), term(asking, history) if history else None)
-            for source in asking.past_sources
-            if source.is_rejected and len(source.past)
+            cls(disliked, term.over(asking, history) if history else None)
             for term in cls.of
-            if term.available(asking) and source.weights.column(term.kind).used
+            if asking.rejected.weights.column(term.kind).used
+            and (disliked := term.over(asking, asking.rejected)) is not None
         ]
 
     @property

@@ -46,8 +46,9 @@ class Repeat(Term):
     @classmethod
     def bind(cls, asking: Asking) -> Sequence[Self]:
         """See Term."""
-        used = (s for s in asking.past_sources if s.is_history and len(s.past) and s.weight)
-        return [cls(asking, s) for s in used if any(s.weights.column(name).had for name in COLUMNS)]
+        source = asking.history
+        used = any(source.weights.column(name).had for name in COLUMNS)
+        return [cls(asking, source)] if used and source.weight and len(source.past) else []
 
     @property
     def asked(self) -> bool:

@@ -131,7 +131,9 @@ def _fit_dislike(
     progress: Callable[[str], None],
 ) -> None:
     """Fit "dislike" to what was rejected later, and put it into `made`; the default stays if there is too little."""
-    found = meetings(held, data.disliked, data.rejected)
+    if not made.verdicts[0].taken:
+        return  # what dislikes take away is of one scale with "next"
+    found = meetings(held, data.rejected, data.item_ids)
     if len(found) < LEAST_CHOICES:
         few = f"too few users disliked something and later rejected something else ({len(found)})"
         made.steps.append(Step(DISLIKE, "as much as taking would add", few))

@@ -81,7 +81,7 @@ def fit_data(
         fitted[SIMILAR] = restated(behaviour.questions[NEXT])
     if SIMILAR in taken:
         fitted[SIMILAR] = behaviour.questions[SIMILAR]
-    rules = behaviour.rules if taken else None
+    rules = behaviour.rules if taken & {NEXT, SIMILAR} else None
     answers = [*content.answers, *behaviour.answers]
     report = FitReport(
         (*content.steps, *behaviour.steps),

@@ -9,6 +9,7 @@ import numpy as np
 
 from itemlens_server.engine.repository import Space
 from itemlens_server.fusion.channel_data import ChannelData
+from itemlens_server.fusion.dislike_fit import DISLIKED_STRENGTH, RETURNED_STRENGTH
 from itemlens_server.fusion.event_log import EventLog
 from itemlens_server.fusion.fused import fused
 from itemlens_server.fusion.head import Array, Head
@@ -28,7 +29,7 @@ class FitData:
     channels: raw vectors by channel; those without content have none
     values, columns: attribute values, and the column of each item in them, int32 [items]
     log: the events by which items were taken
-    disliked, rejected: the events of dislikes; of dislikes and returns
+    rejected: the events of dislikes and returns, of different strengths (see `dislike_fit`)
     """
 
     item_ids: list[str]
@@ -37,7 +38,6 @@ class FitData:
     values: Values
     columns: Codes
     log: EventLog
-    disliked: EventLog
     rejected: EventLog
 
     @property
@@ -89,6 +89,6 @@ def read(space: Space, reader: Reader, collection: int, type_weights: Mapping[in
     }
     logs = (
         EventLog.of((event[:4] for event in reader.events(collection)), weights)
-        for weights in (type_weights, {DISLIKED: 1.0}, {DISLIKED: 1.0, RETURN: 1.0})
+        for weights in (type_weights, {DISLIKED: DISLIKED_STRENGTH, RETURN: RETURNED_STRENGTH})
     )
     return FitData(item_ids, labels, channels, table.view(), np.asarray(columns, np.int32), *logs)

@@ -73,7 +73,7 @@ class Rivals:
             columns = {name: found[f"{CHANNEL}.{name}"] for name in names}
         scores = {f"raw cosine: {name}": column for name, column in columns.items()}
         for ratios in product(RATIOS, repeat=len(names)) if len(names) > 1 else ():
-            if min(ratios) == 1.0:
+            if sum(map(bool, ratios)) > 1 and min(filter(None, ratios)) == 1.0:
                 blend = " + ".join(f"{r:g} {name}" for r, name in zip(ratios, names, strict=True))
                 parts = (np.float32(r) * columns[name] for r, name in zip(ratios, names, strict=True))
                 scores[f"{BLEND}{blend}"] = np.asarray(sum(parts))

@@ -93,6 +93,7 @@ def _best_blend(
         hits = [recall(_blended(c, blend), t.targets, LISTED) for c, t in zip(cosines, asked, strict=True)]
         return float(np.concatenate(hits).mean())
 
+    # All weights are positive: a mix without one of its channels is another question.
     blends = [blend for blend in product(RATIOS, repeat=len(mix)) if min(blend) == 1.0]
     return max(blends, key=value)
 
