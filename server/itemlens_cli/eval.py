@@ -87,8 +87,9 @@ def evaluate(
     with connected(target) as client:
         client.space()  # says at once if no server answers
     # A measurement waits for a server that is busy.
-    with connected(target, timeout=600, retry=Retry(attempts=100)) as client:
-        asking = Asking(client, console)
+    patient = Retry(attempts=100)
+    with connected(target, timeout=600, retry=patient) as client:
+        asking = Asking(client, console, retry=patient)
         rows = measure(asking, fit=None if skip_fit else fit_one, seed=seed, queries=queries)
         space = _space(client, dataset)
     report = Report(dataset.value, seed, processor(), space, tuple(rows))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -12,7 +13,17 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from itemlens import Client, FuseInput, Item, Recommendation, UserSide
+from itemlens import (
+    Client,
+    Explanation,
+    FuseInput,
+    Item,
+    ItemlensError,
+    Overloaded,
+    Recommendation,
+    Retry,
+    UserSide,
+)
 from itemlens import Picture as PictureInput
 
 from .rows import Floats
@@ -31,11 +42,15 @@ the first ten is among the first hundred."""
 
 @dataclass(frozen=True)
 class Asking:
-    """A client, its number of concurrent questions, and the console that shows progress."""
+    """A client, its number of concurrent questions, and the console that shows progress.
+
+    retry: when items are asked for again that a busy server refuses to explain; see `explain`
+    """
 
     client: Client
     console: Console
     threads: int = 4
+    retry: Retry = field(default_factory=Retry)
 
     def each(self, what: str, ask: Callable[[T], R], questions: Sequence[T]) -> list[R]:
         """The results of `ask` for all questions, in their order."""
@@ -60,6 +75,42 @@ class Asking:
         parts = [pictures[n : n + batch] for n in range(0, len(pictures), batch)]
         vectors = self.each(what, lambda p: self.client.encode(pictures=p, unit_length=True).vectors, parts)
         return np.concatenate(vectors)
+
+    def explain(
+        self,
+        item_ids: Sequence[str],
+        side: UserSide | None = None,
+        *,
+        recommendation_id: str | None = None,
+        collection: str,
+    ) -> list[Explanation]:
+        """The explanations of different items, in order. Those that a busy server refuses are asked for again.
+
+        The client repeats calls that are refused, but not single items of a call.
+
+        Raises:
+            ItemlensError: an item cannot be explained, or is still refused after the tries of `retry`.
+        """
+        found: dict[str, Explanation] = {}
+        failures = 0
+        while left := [item_id for item_id in item_ids if item_id not in found]:
+            refused: ItemlensError | None = None
+            for explained in self.client.explain(
+                left, side, recommendation_id=recommendation_id, collection=collection
+            ):
+                if isinstance(explained.error, Overloaded):
+                    refused = explained.error
+                elif explained.error is not None:
+                    raise explained.error
+                else:
+                    found[explained.item_id] = explained
+            if refused is not None:
+                failures += 1
+                wait = self.retry.wait(failures, refused)
+                if wait is None:
+                    raise refused
+                time.sleep(wait)
+        return [found[item_id] for item_id in item_ids]
 
     def fuse(self, inputs: Sequence[Item | FuseInput], space: str, batch: int = 16) -> NDArray[np.float32]:
         """ITEM vectors of contents that are not in the catalogue; float32 [inputs, fused dimension]."""

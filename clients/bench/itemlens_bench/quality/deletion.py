@@ -58,7 +58,7 @@ def texts(
         side = UserSide(liked=[item_ids[n]], channel_weights=alone)
         listed = asking.client.recommend(side, k=TOP, collection=collection, query_vectors=True)
         candidate = rng.choice(listed.items).item_id
-        explained = _explained(asking, candidate, side, collection)
+        (explained,) = asking.explain([candidate], side, collection=collection)
         words = [
             p for p in explained.by_place if p.kind is PartKind.TOKEN and any(c.isalnum() for c in p.text)
         ]
@@ -86,7 +86,7 @@ def pictures(
         listed = asking.client.recommend(
             side, k=1, candidates=[photo], collection=collection, query_vectors=True
         )
-        explained = _explained(asking, photo, side, collection)
+        (explained,) = asking.explain([photo], side, collection=collection)
         cells = [p for p in explained.by_place if p.kind is PartKind.CELL and not p.predicted]
         grid = 1 + max(p.row for p in cells), 1 + max(p.column for p in cells)
         stored = asking.client.get_items([photo], pictures=True, collection=collection)[0].item.pictures
@@ -103,13 +103,6 @@ def pictures(
         return _falls(asking, explained, cells, spoil, query.values, listed.space_id, rng)
 
     return _both(asking.each("deletion of cells", ask, range(len(pairs))))
-
-
-def _explained(asking: Asking, item_id: str, side: UserSide, collection: str) -> Explanation:
-    explained = asking.client.explain([item_id], side, collection=collection)[0]
-    if explained.error is not None:  # such as a refusal by a busy server
-        raise explained.error
-    return explained
 
 
 def _falls(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from itemlens import Explanation, UserSide
 
@@ -50,13 +51,8 @@ def _worst(asking: Asking, kind: str, sides: Sequence[UserSide], collection: str
     def ask(side: UserSide) -> Residuals:
         listed = asking.client.recommend(side, k=BATCH, collection=collection)
         scores = {item.item_id: item.score for item in listed}
-        together = asking.client.explain(
-            list(scores), recommendation_id=listed.recommendation_id, collection=collection
-        )
-        first = next(iter(scores))
-        single = asking.client.explain(
-            [first], recommendation_id=listed.recommendation_id, collection=collection
-        )
+        explained = partial(asking.explain, recommendation_id=listed.recommendation_id, collection=collection)
+        together, single = explained(list(scores)), explained([next(iter(scores))])
         residuals = [off(explanation, scores[explanation.item_id]) for explanation in (*together, *single)]
         return Residuals(max(residuals), len(residuals))
 
@@ -65,8 +61,6 @@ def _worst(asking: Asking, kind: str, sides: Sequence[UserSide], collection: str
 
 def off(explained: Explanation, served: float) -> float:
     """The largest difference between an explanation's sums and its scores."""
-    if explained.error is not None:
-        raise explained.error
     lists = (explained.by_place, explained.by_channel, explained.by_source)
     sums = [explained.score - sum(part.value for part in parts) for parts in lists]
     return max(abs(gap) for gap in (*sums, explained.residual, explained.score - served))
