@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
@@ -30,8 +31,16 @@ class ReportRow:
     @property
     def holds(self) -> bool:
         """Whether the figure is within its bounds."""
-        above = self.least is None or self.figure >= self.least
-        return above and (self.most is None or self.figure <= self.most)
+        return self._within(self.figure, self.figure)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the figure is outside its bounds, but its interval is not."""
+        return not self.holds and self.interval is not None and self._within(*self.interval)
+
+    def _within(self, low: float, high: float) -> bool:
+        """Whether a part of `low` to `high` is within the bounds."""
+        return (self.least is None or high >= self.least) and (self.most is None or low <= self.most)
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,8 @@ class Report:
     def plain(self) -> dict[str, Any]:
         """The report as data for JSON."""
         about = {name: value for name, value in asdict(self).items() if name != "rows"}
-        return {**about, "rows": [{**asdict(row), "holds": row.holds} for row in self.rows]}
+        rows = [{**asdict(row), "holds": row.holds, "reached": row.reached} for row in self.rows]
+        return {**about, "rows": rows}
 
 
 def mean(
@@ -93,9 +103,30 @@ def mean(
     return ReportRow(what, figure, len(array), interval, least, most, yardstick)
 
 
-def bootstrap(
-    values: Floats, seed: int, groups: Sequence[str] | None = None, resamples: int = RESAMPLES
-) -> tuple[float, float]:
+def ratio(
+    what: str,
+    top: Sequence[float] | Floats,
+    bottom: Sequence[float] | Floats,
+    seed: int,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    yardstick: str = "",
+) -> ReportRow:
+    """The row of sum(top) / sum(bottom), such as places after over places before, with its interval over queries.
+
+    `bottom` must not be negative. If it sums to 0, the figure is NaN and has no interval.
+    """
+    columns = np.stack([np.asarray(top, np.float64), np.asarray(bottom, np.float64)], axis=1)
+    total, of = columns.sum(0).tolist()
+    if not of:
+        return ReportRow(what, math.nan, len(columns), None, least, most, yardstick)
+    return ReportRow(
+        what, total / of, len(columns), _interval_of_ratio(columns, seed), least, most, yardstick
+    )
+
+
+def bootstrap(values: Floats, seed: int, groups: Sequence[str] | None = None) -> tuple[float, float]:
     """95% interval of the mean by the percentile bootstrap (B. Efron, 1979).
 
     With `groups`, whole groups are drawn, and the mean is over all values in them: the values of one user are not
@@ -106,12 +137,26 @@ def bootstrap(
     else:
         _, group = np.unique(np.asarray(groups), return_inverse=True)
     sums, counts = np.bincount(group, values), np.bincount(group).astype(np.float64)
+    return _interval_of_ratio(np.stack([sums, counts], axis=1), seed)
+
+
+def resampled(values: Floats, seed: int) -> Floats:
+    """The sums of `values`, float64 [queries, columns], over as many queries drawn with replacement, RESAMPLES times.
+
+    float64 [RESAMPLES, columns]
+    """
     rng = np.random.default_rng(seed)
-    means = np.empty(resamples)
-    for n in range(resamples):
-        drawn = rng.integers(0, len(sums), len(sums))
-        means[n] = sums[drawn].sum() / counts[drawn].sum()
-    low, high = np.quantile(means, (0.025, 0.975))
+    sums = np.empty((RESAMPLES, values.shape[1]))
+    for n in range(RESAMPLES):
+        drawn = rng.integers(0, len(values), len(values))
+        sums[n] = np.bincount(drawn, minlength=len(values)) @ values
+    return sums
+
+
+def _interval_of_ratio(columns: Floats, seed: int) -> tuple[float, float]:
+    """95% interval of the first column's sum over the second's. Resamples whose second sum is 0 are left out."""
+    top, bottom = resampled(columns, seed).T
+    low, high = np.quantile(top[bottom > 0] / bottom[bottom > 0], (0.025, 0.975))
     return float(low), float(high)
 
 
@@ -121,6 +166,10 @@ def number(value: float) -> str:
 
 
 def _bounds(row: ReportRow) -> str:
+    return f"{_limits(row)}; the interval reaches it" if row.reached else _limits(row)
+
+
+def _limits(row: ReportRow) -> str:
     if row.least is not None and row.most is not None:
         return f"{number(row.least)} – {number(row.most)}"
     if row.least is not None:

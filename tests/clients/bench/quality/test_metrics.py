@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import random
 
 import numpy as np
@@ -61,6 +62,43 @@ def test_groups_are_drawn_whole() -> None:
     assert (low, high) == (0.0, 1.0)
     alone = rows.bootstrap(values, seed=1)
     assert alone[1] - alone[0] < 0.11
+
+
+class TestRatio:
+    def test_it_is_of_sums_and_queries_are_drawn_with_both(self) -> None:
+        bottom = np.random.default_rng(0).integers(0, 5, 50).astype(np.float64)
+        row = rows.ratio("r", 2 * bottom, bottom, seed=1, least=1.0)
+        assert row.figure == 2.0 and row.interval == (2.0, 2.0) and row.queries == 50 and row.holds
+
+    def test_its_interval_is_that_of_a_mean_over_ones(self) -> None:
+        values = np.random.default_rng(0).normal(1.0, 2.0, 400)
+        assert rows.ratio("r", values, np.ones(400), seed=1).interval == rows.bootstrap(values, seed=1)
+
+    def test_resamples_that_drew_nothing_below_are_left_out(self) -> None:
+        row = rows.ratio("r", [0.0, 1.0], [0.0, 2.0], seed=1)
+        assert row.figure == 0.5 and row.interval == (0.5, 0.5)
+
+    def test_of_nothing_is_no_number(self) -> None:
+        row = rows.ratio("r", [0.0, 0.0], [0.0, 0.0], seed=1, most=-0.2)
+        assert math.isnan(row.figure) and row.interval is None and not row.holds
+
+
+class TestAFigureOutsideItsBounds:
+    @pytest.mark.parametrize(
+        ("interval", "held_to"),
+        [((-0.03, 0.01), "≥ 0.000; the interval reaches it"), ((-0.03, -0.01), "≥ 0.000"), (None, "≥ 0.000")],
+    )
+    def test_says_whether_its_interval_reaches_them(
+        self, interval: tuple[float, float] | None, held_to: str
+    ) -> None:
+        row = rows.ReportRow("the same minus raw", -0.02, 9, interval, least=0.0)
+        assert not row.holds
+        report = rows.Report("fashion", 7, "some processor", "sp-1", (row,))
+        assert list(report.table().columns[3].cells) == [held_to]
+        assert report.plain()["rows"][0]["reached"] == held_to.endswith("reaches it")
+
+    def test_one_within_reaches_nothing(self) -> None:
+        assert not rows.ReportRow("r", 0.4, 9, (0.2, 0.6), most=0.5).reached
 
 
 def test_a_row_is_held_to_its_bounds() -> None:
