@@ -75,9 +75,30 @@ def test_a_fit_that_moves_nothing_changes_no_resample(
     assert len(fitted) == 3  # the products once, and each draw of fashion
     differences = [row for row in rows if row.what == "the same minus not fitted"]
     assert [row.figure for row in differences] == [0.0, 0.0]
-    assert [row.queries for row in differences] == [2 * (len(items) // 2), 2 * 15]
+    # Each photo is asked once; the halves are of the same answers.
+    assert [row.queries for row in differences] == [len(items), 2 * 15]
+    assert differences[0].yardstick.startswith(
+        "one fit, not taken; 2 random halves of the photos: mean 0.0000"
+    )
+    assert differences[1].yardstick.startswith("0 of 2 fits taken")
     with pytest.raises(NotFound):
         asking.client.get_collection(resamples.SCRATCH)
+
+
+def test_fits_that_are_taken_are_counted(
+    asking: Asking, items: list[Item], tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resamples, "RESAMPLES", 2)
+    monkeypatch.setattr(resamples, "FASHION_ITEMS", 15)
+    photos = [Item("p", pictures=items[0].pictures, attributes={"product": items[0].item_id})] * 9
+
+    def fit(name: str) -> None:
+        asking.client.update_collection(name, space=tiny.fitted)
+
+    rows = resamples.measure(asking, products=items, photos=photos, fashion=items, fit=fit, seed=1, queries=5)
+    grocery, fashion = [row for row in rows if row.what == "the same minus not fitted"]
+    assert grocery.yardstick.startswith("one fit, taken;") and grocery.queries == 5
+    assert fashion.yardstick.startswith("2 of 2 fits taken")
 
 
 def test_what_changes_with_the_fit_shows_in_the_difference(
