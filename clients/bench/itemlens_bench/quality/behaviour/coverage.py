@@ -9,30 +9,28 @@ from numpy.typing import NDArray
 
 from itemlens import UserSide
 
-from ..ask import Asking
 from ..rows import Floats, ReportRow, bootstrap
-from .ease_lists import Ease
 from .films import Films
 from .metrics import AT_ONCE, Scores
-from .popularity import Popularity
+from .served import Prepared
 from .split import Ids, Question, Split
 
 LISTED = 20
 
 
-def measure(asking: Asking, collection: str, seed: int, *, films: Films) -> Iterator[ReportRow]:
-    """The rows of the first 20 of each user with events, beside those of popularity and EASE."""
+def measure(there: Prepared, *, films: Films) -> Iterator[ReportRow]:
+    """The rows of the first 20 of each user with events, beside those of the tuned yardsticks."""
     split, later = films.split, films.later
-    others = {"popularity": Popularity().fit(split), "EASE": Ease().fit(split)}
+    others = {name: yardstick.fit(split) for name, yardstick in there.yardsticks.items()}
     users = np.unique(split.events.user).tolist()
     numbers = {item_id: n for n, item_id in enumerate(split.items)}
 
     def ask(user: int) -> list[int]:
         side = UserSide(user_id=split.users[user])
-        reply = asking.client.recommend(side, k=LISTED, collection=collection)
+        reply = there.asking.client.recommend(side, k=LISTED, collection=there.collection)
         return [numbers[item.item_id] for item in reply]
 
-    lists = asking.each(f"{collection}: lists of all users", ask, users)
+    lists = there.asking.each(f"{there.collection}: lists of all users", ask, users)
     rival = {name: _lists(scores, split, users) for name, scores in others.items()}
     covered = {name: _covered(found, split) for name, found in rival.items()}
     yield ReportRow(
@@ -49,7 +47,7 @@ def measure(asking: Asking, collection: str, seed: int, *, films: Films) -> Iter
     own = _share(lists, known) / of_events
     yield ReportRow(
         "items without events: share of the places over their share of later events", float(own.mean()),
-        len(users), bootstrap(own, seed), least=0.5, most=1.5, yardstick=_text(ratios),
+        len(users), bootstrap(own, there.seed), least=0.5, most=1.5, yardstick=_text(ratios),
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,11 +15,22 @@ from ..collections import Fit, await_behaviour, ensure, fit_and_move
 from ..rows import Floats, ReportRow, mean
 from .compare import measure as yardsticks
 from .metrics import Places
-from .split import Question, Split
-from .tuning import Figure
+from .split import Events, Question, Split
+from .tuning import Figure, Yardstick
 
-More = Callable[[Asking, str, int], Iterator[ReportRow]]
-"""A measurement of a collection that is there: the name of the collection and the seed give rows."""
+
+@dataclass(frozen=True)
+class Prepared:
+    """A collection that is there, the seed, and the tuned yardsticks of its first questions by name."""
+
+    asking: Asking
+    collection: str
+    seed: int
+    yardsticks: Mapping[str, Yardstick]
+
+
+More = Callable[[Prepared], Iterator[ReportRow]]
+"""A further measurement of a collection."""
 
 LISTED = 20
 NOWHERE = 1_000_000
@@ -42,11 +54,13 @@ def measure(
     first = next(iter(splits.values()))
     prepare(asking, first, fit)
     rows = []
+    tuned: dict[str, Yardstick] = {}
     for name, whole in splits.items():
         split = whole.sample(queries, seed)
         users = [split.users[question.user] for question in split.questions]
         ours = served(asking, name, split)
         found = list(yardsticks(split, figures[tuned_for], seed=seed))
+        tuned = tuned or {other.name: other.yardstick for other in found}
         for figure, of in figures.items():
             own = of(ours)
             others = {other.name: of(other.places) for other in found}
@@ -54,7 +68,7 @@ def measure(
             rows.append(mean(f"{name}, {figure}", own, seed, groups=users, yardstick=text))
             rows += list(_differences(own, others, users, seed))
     for other_rows in more:
-        rows += list(other_rows(asking, collection(first), seed))
+        rows += list(other_rows(Prepared(asking, collection(first), seed, tuned)))
     return rows
 
 
@@ -71,18 +85,7 @@ def served(asking: Asking, what: str, split: Split) -> Places:
     numbers = {item_id: n for n, item_id in enumerate(split.items)}
 
     def ask(question: Question) -> dict[int, int]:
-        side = UserSide(
-            user_id=split.users[question.user],
-            history=[
-                Interaction(split.items[item], EventType(kind), datetime.fromtimestamp(time, UTC))
-                for item, kind, time in zip(
-                    question.since.item.tolist(),
-                    question.since.kind.tolist(),
-                    question.since.time.tolist(),
-                    strict=True,
-                )
-            ],
-        )
+        side = UserSide(user_id=split.users[question.user], history=interactions(split, question.since))
         try:
             reply = asking.client.recommend(
                 side, k=LISTED, exclude_seen=question.without_had, collection=collection(split)
@@ -99,6 +102,15 @@ def served(asking: Asking, what: str, split: Split) -> Places:
         for answer in question.answers.tolist()
     ]
     return Places(len(lists), owners, np.asarray(above, np.int64), np.ones(len(above), np.int64))
+
+
+def interactions(split: Split, done: Events) -> list[Interaction]:
+    """Events as the history of a request."""
+    columns = (done.item.tolist(), done.kind.tolist(), done.time.tolist())
+    return [
+        Interaction(split.items[item], EventType(kind), datetime.fromtimestamp(time, UTC))
+        for item, kind, time in zip(*columns, strict=True)
+    ]
 
 
 def collection(split: Split) -> str:

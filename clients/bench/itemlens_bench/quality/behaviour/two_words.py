@@ -9,8 +9,7 @@ import numpy as np
 
 from itemlens import UserSide
 
-from ..ask import Asking
-from ..rows import Floats, ReportRow, mean
+from ..rows import Floats, ReportRow, mean, ratio
 from . import served
 from .split import Split
 
@@ -19,11 +18,12 @@ ENOUGH = 1.25
 """How many times as often as the better one alone."""
 
 
-def measure(asking: Asking, collection: str, seed: int, *, split: Split) -> Iterator[ReportRow]:
+def measure(there: served.Prepared, *, split: Split) -> Iterator[ReportRow]:
     """The rows of one random product of each question's answers, asked by two random words of its text.
 
     Of users without events only the words are known.
     """
+    asking, collection, seed = there.asking, there.collection, there.seed
     rng = np.random.default_rng(seed)
     asked, texts, known = [], served.texts(split), set(split.events.user.tolist())
     for question in split.questions:
@@ -54,13 +54,4 @@ def measure(asking: Asking, collection: str, seed: int, *, split: Split) -> Iter
     for name, values in alone.items():
         yield mean(f"  minus {name}", both - values, seed)
     better = max(alone.values(), key=lambda values: float(values.mean()))
-    yield _ratio("  over the better one", both, better, seed)
-
-
-def _ratio(what: str, both: Floats, alone: Floats, seed: int) -> ReportRow:
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(both), np.full(len(both), 1 / len(both)), 2000)
-    low, high = np.quantile((drawn @ both) / (drawn @ alone), (0.025, 0.975))
-    return ReportRow(
-        what, float(both.sum() / alone.sum()), len(both), (float(low), float(high)), least=ENOUGH
-    )
+    yield ratio("  over the better one", both, better, seed, least=ENOUGH)

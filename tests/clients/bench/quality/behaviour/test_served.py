@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,10 +12,10 @@ import pytest
 import itemlens
 from itemlens import EventType
 from itemlens_bench.quality.ask import Asking
-from itemlens_bench.quality.behaviour import served
+from itemlens_bench.quality.behaviour import compare, served
 from itemlens_bench.quality.behaviour.metrics import Places
 from itemlens_bench.quality.behaviour.split import Split, events
-from itemlens_bench.quality.rows import ReportRow
+from itemlens_bench.quality.rows import Floats, ReportRow
 from support.made_up_baskets import ITEMS, USERS, ask, circle, split
 
 
@@ -69,6 +70,27 @@ def test_a_user_whom_the_server_does_not_know_has_no_list(
 ) -> None:
     stranger = replace(data, users=(*data.users, "nobody"), questions=(ask(USERS, 1),))
     assert served.served(asking, "stranger", stranger).above.tolist() == [served.NOWHERE]
+
+
+def test_further_measurements_get_the_yardsticks_as_they_were_tuned(
+    client: itemlens.Client, asking: Asking, data: Split
+) -> None:
+    got: list[served.Prepared] = []
+
+    def more(there: served.Prepared) -> Iterator[ReportRow]:
+        got.append(there)
+        yield ReportRow("further", 1.0, 1)
+
+    def recall_20(places: Places) -> Floats:
+        return places.recall(20)
+
+    rows = served.measure(
+        asking, splits={"next basket": data, "what is new": data.new_only()}, figures={"R@20": recall_20},
+        tuned_for="R@20", fit=None, seed=7, queries=10, more=[more],
+    )  # fmt: skip
+    assert rows[-1].what == "further" and got[0].collection == "made_up" and got[0].seed == 7
+    tuned = compare.measure(data.sample(10, 7), recall_20, seed=7)
+    assert got[0].yardsticks == {measured.name: measured.yardstick for measured in tuned}
 
 
 def test_every_figure_is_beside_its_yardsticks(client: itemlens.Client, asking: Asking, data: Split) -> None:
