@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 
 class DerivedFolder:
@@ -32,6 +35,15 @@ class DerivedFolder:
         with self._using:
             self._deleted = True
             shutil.rmtree(self.path, ignore_errors=True)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, if it is there. An error is logged: nothing depends on it, since derived files are used only if
+    they match the store."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s cannot be deleted: %s", path, error)
 
 
 def keep_only(folder: Path, names: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""Publish a folder atomically: a crash or loss of power leaves either the old or the new folder, complete."""
+"""Publish a file or a folder atomically: a crash or loss of power leaves either the old or the new one, complete."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -18,6 +19,24 @@ _RENAME_EXCHANGE = 2
 _REPLACED = ".itemlens-replaced"
 # Errors of a kernel or file system that cannot exchange two folders.
 _NOT_SUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EXDEV)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file to be written. At the end it is on disk and takes the place of `path`. After an error nothing of it
+    is left, and `path` is as it was."""
+    # The name is unique, because two threads or processes may write the same file. Its folder is tidied after a crash.
+    descriptor, work = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(work, path)
+    except BaseException:
+        Path(work).unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
 
 
 @contextmanager

@@ -18,12 +18,16 @@ from support.command import Run
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
+    return filled(tmp_path, bound=100)
+
+
+def filled(folder: Path, bound: int) -> Store:
     """A store with 40 events of a collection, whose counts are in a file, and 20 events after it."""
-    store = Store(tmp_path)
+    store = Store(folder)
     collection = store.write(lambda c: writes.create_collection(c, "shop", "sp-1")).id
     events = [EventRecord(f"e{n}", f"u{n % 7}", f"i{n % 5}", 5, 1000.0 * n) for n in range(60)]
     store.write(lambda c: writes.record_events(c, collection, events[:40]))
-    live = LiveCounts(collection, DerivedFolder(tmp_path / "collections" / str(collection)), [5], 100)
+    live = LiveCounts(collection, DerivedFolder(folder / "collections" / str(collection)), [5], bound)
     live.load(store.reader())
     assert live.save(store)
     store.write(lambda c: writes.record_events(c, collection, events[40:]))
@@ -42,15 +46,23 @@ def test_counts_that_are_right_are_equal_while_a_server_has_the_store(
 def test_counts_that_are_wrong_are_told_and_what_to_do(run: Run, store: Store, tmp_path: Path) -> None:
     store.close()
     [path] = tmp_path.rglob("counts-*.npz")
-    mark, rules = path.stem.removeprefix("counts-"), file.rules(path)
-    assert rules is not None
-    state = file.load(path, mark, rules)
+    mark, about = path.stem.removeprefix("counts-"), file.describe(path)
+    assert about is not None
+    state = file.load(path, mark, about.rules)
     assert state is not None
     pairs = state.arrays["pairs"].copy()
     pairs[1] += 1
-    file.save(path, replace(state, arrays={**state.arrays, "pairs": pairs}), mark, rules)
+    file.save(path, replace(state, arrays={**state.arrays, "pairs": pairs}), mark, about.rules)
     done = run("catalog", "verify", "--data", tmp_path)
     assert done.status == 1 and "pairs: 2 counts differ" in done.said and "delete the file" in done.said
+
+
+def test_a_file_without_matrices_is_compared_though_there_would_be_room_for_them(
+    run: Run, tmp_path: Path
+) -> None:
+    filled(tmp_path, bound=2).close()
+    done = run("catalog", "verify", "--data", tmp_path)
+    assert done.status == 0 and "equal" in done.said
 
 
 def test_without_a_file_it_is_said_that_a_start_counts(run: Run, store: Store, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from itemlens_server.derived import DerivedFolder, keep_only
+import pytest
+
+from itemlens_server.derived import DerivedFolder, keep_only, remove
 
 
 def test_a_deleted_folder_is_not_written_again(tmp_path: Path) -> None:
@@ -34,6 +36,18 @@ def test_it_is_not_deleted_while_it_is_written(tmp_path: Path) -> None:
     writer.join()
     deleter.join()
     assert not folder.path.exists()
+
+
+def test_a_file_that_cannot_be_deleted_is_only_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    remove(tmp_path / "file")
+    remove(tmp_path / "missing")
+    assert not list(tmp_path.iterdir()) and not caplog.text
+    (tmp_path / "folder").mkdir()
+    remove(tmp_path / "folder")
+    assert "folder cannot be deleted" in caplog.text
 
 
 def test_leftovers_are_deleted_and_what_is_kept_is_not_touched(tmp_path: Path) -> None:

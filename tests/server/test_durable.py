@@ -1,4 +1,4 @@
-"""A folder is published whole or not at all, and what a killed process leaves is removed."""
+"""A file or a folder is published whole or not at all, and what a killed process leaves is removed."""
 
 from __future__ import annotations
 
@@ -30,6 +30,32 @@ def exchange(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if request.param == "no exchange":
         monkeypatch.setattr(durable, "_exchange", lambda one, other: False)
     return bool(request.param == "exchange")
+
+
+class TestNewFile:
+    @pytest.mark.parametrize("before", [None, "old"])
+    def test_takes_its_place_at_the_end(self, tmp_path: Path, before: str | None) -> None:
+        if before:
+            fill(tmp_path, before)
+        with durable.new_file(tmp_path / "file") as stream:
+            stream.write(b"new")
+            assert (tmp_path / "file").exists() == bool(before)
+        assert content(tmp_path) == "new" and [path.name for path in tmp_path.iterdir()] == ["file"]
+
+    @pytest.mark.parametrize("before", [[], ["file"]])
+    def test_a_failure_leaves_the_old_one_alone(
+        self, tmp_path: Path, before: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(_: int) -> None:
+            raise OSError("no space left on device")
+
+        if before:
+            fill(tmp_path, "old")
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="no space"), durable.new_file(tmp_path / "file") as stream:
+            stream.write(b"new")
+        assert [path.name for path in tmp_path.iterdir()] == before
+        assert not before or content(tmp_path) == "old"
 
 
 @pytest.mark.usefixtures("exchange")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy import sparse
 
+from itemlens_server.durable import new_file
 from itemlens_server.fusion import ease, sequence
 from itemlens_server.fusion.counts.counted import Counted, since
 from itemlens_server.fusion.counts.recount import Recount
@@ -172,7 +171,7 @@ class Tables:
         return rows, columns, values
 
     def save(self, path: Path) -> None:
-        """Write the tables. A crash leaves the old or the new file."""
+        """Write the tables. A crash or an error leaves the old or the new file."""
         about = {
             "format": FORMAT,
             "item_ids": list(self.item_ids),
@@ -186,15 +185,8 @@ class Tables:
                 f"{name}_indices": table.indices,
                 f"{name}_starts": table.indptr,
             }
-        # The name is unique: during a move, a collection and its copy in the new space are fitted at the same time.
-        descriptor, name = tempfile.mkstemp(suffix=".npz", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                np.savez(stream, takers=self.takers, recent=self.recent, **arrays)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with new_file(path) as stream:
+            np.savez(stream, takers=self.takers, recent=self.recent, **arrays)
 
     @staticmethod
     def load(path: Path) -> Tables | None:

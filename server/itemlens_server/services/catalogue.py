@@ -173,11 +173,13 @@ class Catalogue:
             new = self._open(replace(old.record, space_id=space.space_id), space, old)
             new.follow_store(self.store.reader())
             new.take_tables(old)
-            while new.maintain(self.store):
+            while new.prepare(self.store):
                 pass
-            new.follow_store(
-                self.store.reader()
-            )  # most of the work, so that `switch` blocks the writer only briefly
+            # Most of the work, so that `switch` and `after` block the writer only briefly.
+            new.follow_store(self.store.reader())
+            has_own_counts = new.counts is not old.counts
+            if has_own_counts:
+                new.counts.catch_up(self.store.reader())
             tried = False
 
             def switch(connection: sqlite3.Connection) -> None:
@@ -195,9 +197,10 @@ class Catalogue:
 
             def after(_: None) -> None:
                 new.drop_all_but(old.snapshot().view)
-                if new.counts is not old.counts:  # it did not see the events of the last moments
-                    new.counts.counts = None
                 self._collections[name] = new
+                if has_own_counts:
+                    new.counts.catch_up(self.store.reader())
+                    old.counts.end()
 
             self.store.write(switch, after)
             self.results.forget(name)  # they refer to the old space, so Explain would refuse them

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from itemlens_server.config import Settings
-from itemlens_server.derived import DerivedFolder, keep_only
+from itemlens_server.derived import DerivedFolder, keep_only, remove
 from itemlens_server.engine.repository import Space
 from itemlens_server.fusion.counts.counts import Counts
 from itemlens_server.fusion.rows import Ints, Rows, View
@@ -72,8 +72,9 @@ class Collection:
         self.counts = counts
         self._tables: Tables | None = None
         self._rests_until = 0.0
-        # The counts that the tables are of.
+        # The counts that the tables are of, and the mark of the file of counts that tables were saved with.
         self._counted: Counts | None = None
+        self._saved_with = ""
         self._live_tables: LiveTables | None = None
         # A cache: the items of tables, the ids of rows, and for each of these its row in the tables.
         self._table_rows: tuple[Sequence[str], list[str], Ints] = ((), [], np.zeros(0, np.int64))
@@ -142,9 +143,11 @@ class Collection:
                 version = counts.version if current else -1
                 known = replace(tables.provenance, version=version, removals=counts.removals)
                 self._serve(replace(tables, provenance=known))
+                self._saved_with = mark
                 return
         elif tables is not None:
             log.warning("collection %s: %s is of other events than the store's", self.name, TABLE_FILE)
+            remove(self.folder.path / TABLE_FILE)
         if counts is not None and counts.histories.events <= live_counts.COUNTED_AT_START:
             self.fit_tables()
         else:
@@ -199,9 +202,14 @@ class Collection:
     def maintain(self, store: Store) -> bool:
         """Build the index, count the events, and compute and save what they teach, if there is enough new data. Return
         whether anything was done."""
+        return self.prepare(store) or self._save(store)
+
+    def prepare(self, store: Store) -> bool:
+        """Do the work of `maintain`, but save nothing of the events: while the collection is not served, its counts do
+        not hear of deletions. Return whether anything was done."""
         built = self.index.build(self._rows.view())
         counted = self.counts.count(store)
-        return self.fit_tables() or self._save(store) or counted or built
+        return self.fit_tables() or counted or built
 
     def fit_tables(self) -> bool:
         """Compute the tables again if the counts changed: at once if events were deleted, else after a rest that is the
@@ -212,8 +220,8 @@ class Collection:
         version, removals, events = counts.version, counts.removals, counts.histories.events
         if rules is None or events < MINIMUM_EVENTS:
             # Deleted users' data must not stay.
-            self._tables = None
-            (self.folder.path / TABLE_FILE).unlink(missing_ok=True)
+            self._tables, self._saved_with = None, ""
+            remove(self.folder.path / TABLE_FILE)
             return old is not None
         same_counts = counts is self._counted
         if old is not None and same_counts and not self._is_due(old.provenance, version, removals):
@@ -230,12 +238,18 @@ class Collection:
         return version != old.version and (rested or removals != old.removals)
 
     def _save(self, store: Store) -> bool:
-        """Save the counts, if that is due, and the tables with them."""
-        mark, tables = self.counts.save(store), self._tables
-        if mark and tables is not None:
-            marked = replace(tables, provenance=replace(tables.provenance, mark=mark))
+        """Save the counts, if that is due, and tables with each file of them. Return whether anything was saved."""
+        written = self.counts.save(store)
+        counts, saved, tables = self.counts.counts, self.counts.saved, self._tables
+        if tables is None or counts is None or saved is None or saved.mark == self._saved_with:
+            return written
+        # Tables from before a deletion would bring the user back with a file from after it.
+        if counts is self._counted and tables.provenance.removals == saved.removals == counts.removals:
+            marked = replace(tables, provenance=replace(tables.provenance, mark=saved.mark))
             self.folder.write(lambda path: marked.save(path / TABLE_FILE))
-        return bool(mark)
+            self._saved_with = saved.mark
+            return True
+        return written
 
     def _serve(self, tables: Tables) -> None:
         """Use new tables, with what is derived from them: the first list does not wait for it."""
@@ -248,7 +262,7 @@ class Collection:
     def forget_events(self, user_id: str, rows: Sequence[int]) -> None:
         """Take deleted events from the counts, in the writer's thread, and delete the files that have them."""
         self.counts.deleted(user_id, rows)
-        (self.folder.path / TABLE_FILE).unlink(missing_ok=True)
+        remove(self.folder.path / TABLE_FILE)
 
     def take_tables(self, other: Collection) -> None:
         """Use the tables of this collection's state in another space, if they were computed with the same rules."""

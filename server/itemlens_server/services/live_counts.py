@@ -14,13 +14,14 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from itemlens_server.derived import DerivedFolder
+from itemlens_server.derived import DerivedFolder, remove
 from itemlens_server.fusion import ease
 from itemlens_server.fusion.counts import file
 from itemlens_server.fusion.counts.counts import Counts, Event, State
@@ -41,10 +42,20 @@ COUNTED_AT_START = 100_000
 # The file is written again after this many events, but not so often that this takes more than a tenth of the time.
 EVENTS_BETWEEN_FILES = 50_000
 REST = 10
+AFTER_FAILURE_SECONDS = 60.0
 # The folder of derived files in that of the store, with one for each collection.
 COLLECTIONS = "collections"
 PREFIX, SUFFIX = "counts-", ".npz"
 _AT_A_TIME = 20_000
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The file of counts. last, removals: those of the counts when it was made (see `Counts`)."""
+
+    mark: str
+    last: int
+    removals: int
 
 
 class LiveCounts:
@@ -60,9 +71,11 @@ class LiveCounts:
         self._types = frozenset(types)
         self._bound, self.step = bound, step
         self.counts: Counts | None = None
-        self._mark = ""
-        # Of the counts when the file was written: the last event, and the removals.
-        self._saved_last, self._saved_removals = 0, 0
+        # The file of these counts. Once they follow the writes, only the writer's thread replaces this and the counts.
+        self.saved: Saved | None = None
+        # Number of the last deletion of events when all were counted.
+        self._deleted = 0
+        self._ended = False
         self._rests_until = 0.0
         # During a move to another space, the states in both are maintained.
         self._maintaining = threading.Lock()
@@ -90,7 +103,7 @@ class LiveCounts:
                 )
                 return ""
             counts = Counts(self._bound, self.step)
-        self._mark, self._saved_last, self._saved_removals = mark, counts.last, counts.removals
+        self.saved = Saved(mark, counts.last, counts.removals) if mark else None
         self._follow(counts, reader)
         self.counts = counts
         return mark
@@ -98,21 +111,37 @@ class LiveCounts:
     def count(self, store: Store) -> bool:
         """Count all events, while others are written, if this was not done yet. Return whether it was done now."""
         with self._maintaining:
-            if self.counts is not None:
+            if self.counts is not None or self._ended:
                 return False
             counts, reader = Counts(self._bound, self.step), store.reader()
-            deleted = reader.events_deleted(self._collection)
+            self._deleted = reader.events_deleted(self._collection)
             self._follow(counts, reader)
-
-            def switch(_: None) -> None:
-                # In the writer's thread, after this write and those before it.
-                own = store.reader()
-                if own.events_deleted(self._collection) == deleted:
-                    self._follow(counts, own)
-                    self.counts = counts
-
-            store.write(lambda _: None, switch)
+            # In the writer's thread, after this write and those before it.
+            store.write(lambda _: None, lambda _: self._begin(counts, store.reader()))
             return self.counts is not None
+
+    def _begin(self, counts: Counts, reader: Reader) -> None:
+        """Use counts, with what was stored since; if events were deleted since, use none: all are counted again."""
+        if self._ended or reader.events_deleted(self._collection) != self._deleted:
+            self._drop()
+            return
+        self._follow(counts, reader)
+        self.counts, self.saved = counts, None
+
+    def catch_up(self, reader: Reader) -> None:
+        """Add what was stored since the events were counted, for counts that do not follow the writes yet. If events
+        were deleted since, the counts are dropped and made again."""
+        if self.counts is not None:
+            with self._counted_again_on_error():
+                self._begin(self.counts, reader)
+
+    def end(self) -> None:
+        """Follow no more writes, called in the writer's thread. The counts are not used or saved any more."""
+        self._ended = True
+        self._drop()
+
+    def _drop(self) -> None:
+        self.counts = self.saved = None
 
     def recorded(self, events: Iterable[tuple[EventRecord, int]], sequence: int) -> None:
         """Add new events with their rows, in the writer's thread."""
@@ -135,21 +164,27 @@ class LiveCounts:
             yield
         except Exception:
             log.exception("counts of collection %d failed; all events are counted again", self._collection)
-            self.counts = None
+            self._drop()
 
-    def save(self, store: Store) -> str:
-        """Write the file if many events were counted since, or any were deleted. Return its mark; empty if it was not
-        written."""
+    def save(self, store: Store) -> bool:
+        """Write the file if many events were counted since, or any were deleted. Return whether it was written."""
         with self._maintaining:
-            counts = self.counts
-            if counts is None or time.monotonic() < self._rests_until or not self._is_due(counts):
-                return ""
-            return self._save(store, counts)
+            if time.monotonic() < self._rests_until or not self._is_due():
+                return False
+            began, rest = time.monotonic(), AFTER_FAILURE_SECONDS
+            try:
+                written = self._save(store)
+                rest = REST * (time.monotonic() - began)
+            finally:
+                self._rests_until = time.monotonic() + rest
+            return written
 
-    def _save(self, store: Store, counts: Counts) -> str:
-        began, mark = time.monotonic(), uuid.uuid4().hex
-        state, deleted = self._state(store, counts)
-        self._folder.write(lambda path: file.save(path / _name(mark), state, mark, self._rules()))
+    def _save(self, store: Store) -> bool:
+        copied = self._state(store)
+        if copied is None:
+            return False
+        (counts, state, deleted), mark = copied, uuid.uuid4().hex
+        saved = Saved(mark, int(state.arrays["last"][0]), state.removals)
 
         def run(connection: sqlite3.Connection) -> bool:
             if Reader(connection).events_deleted(self._collection) != deleted:
@@ -157,37 +192,42 @@ class LiveCounts:
             writes.mark_counts(connection, self._collection, mark)
             return True
 
-        marked = store.write(run)
-        self._rests_until = time.monotonic() + REST * (time.monotonic() - began)
-        self._drop_files(but=mark if marked else "")
-        if not marked:
-            return ""
-        self._mark, self._saved_last, self._saved_removals = (
-            mark,
-            int(state.arrays["last"][0]),
-            state.removals,
-        )
-        return mark
+        def after(marked: bool) -> None:
+            if marked and self.counts is counts:
+                self.saved = saved
 
-    def _state(self, store: Store, counts: Counts) -> tuple[State, int]:
-        """Return a copy of the counts, and the number of the last deletion of events that is in them."""
-        states: list[State] = []
+        try:
+            self._folder.write(lambda path: file.save(path / _name(mark), state, mark, self._rules()))
+            marked = store.write(run, after)
+        except BaseException:
+            remove(self._folder.path / _name(mark))
+            raise
+        self._drop_files(but=mark if marked else "")
+        return marked
+
+    def _state(self, store: Store) -> tuple[Counts, State, int] | None:
+        """Return the counts, a copy of them, and the number of the last deletion that they know; None if there are no
+        counts any more."""
+        states: list[tuple[Counts, State]] = []
+
+        def after(_: int) -> None:
+            if (counts := self.counts) is not None:
+                states.append((counts, counts.state()))
+
         # The number is read in a transaction and the counts after it, so both know the same deletions.
-        deleted = store.write(
-            lambda connection: Reader(connection).events_deleted(self._collection),
-            lambda _: states.append(counts.state()),
-        )
-        return states[0], deleted
+        deleted = store.write(lambda connection: Reader(connection).events_deleted(self._collection), after)
+        return (*states[0], deleted) if states else None
 
     def _drop_files(self, but: str = "") -> None:
         for path in self._folder.path.glob(f"{PREFIX}*{SUFFIX}"):
             if path.name != _name(but):
-                path.unlink(missing_ok=True)
+                remove(path)
 
-    def _is_due(self, counts: Counts) -> bool:
-        if counts.removals != self._saved_removals:
-            return True
-        return counts.last - self._saved_last >= (EVENTS_BETWEEN_FILES if self._mark else 1)
+    def _is_due(self) -> bool:
+        counts, saved = self.counts, self.saved
+        if counts is None or saved is None:
+            return counts is not None and counts.last > 0
+        return counts.removals != saved.removals or counts.last - saved.last >= EVENTS_BETWEEN_FILES
 
     def _from_file(self, mark: str) -> Counts | None:
         path = self._folder.path / _name(mark)
@@ -223,15 +263,16 @@ def recount(reader: Reader, collection: int, types: Iterable[int], step: float =
 
 def saved_counts(reader: Reader, collection: int, folder: Path) -> tuple[Counts, Sequence[int]] | None:
     """Return the counts as a start would have them from their file and the events after it, and the types of events
-    that count; None without a file."""
+    that count; None without a file. Pairs are in matrices if they are in the file's."""
     mark = reader.counts_mark(collection)
-    rules = file.rules(folder / _name(mark)) if mark else None
-    if mark is None or rules is None:
+    about = file.describe(folder / _name(mark)) if mark else None
+    if about is None:
         return None
-    counts = LiveCounts(collection, DerivedFolder(folder), rules["types"], ease.MAX_ITEMS, rules["step"])
+    bound = max(about.items, ease.MAX_ITEMS) if about.has_matrices else 0
+    counts = LiveCounts(collection, DerivedFolder(folder), about.rules["types"], bound, about.rules["step"])
     if not counts.load(reader):
         return None
-    return None if counts.counts is None else (counts.counts, rules["types"])
+    return None if counts.counts is None else (counts.counts, about.rules["types"])
 
 
 class LiveTables:

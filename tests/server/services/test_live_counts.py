@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +13,21 @@ import numpy as np
 import pytest
 
 from itemlens_server.derived import DerivedFolder
+from itemlens_server.engine import fitted
 from itemlens_server.fusion.counts import file
 from itemlens_server.fusion.counts.comparison import differences
 from itemlens_server.fusion.counts.counts import Counts
+from itemlens_server.fusion.tables import Tables
 from itemlens_server.fusion.terms.popularity import counts as popularity
-from itemlens_server.services import EventRecord, QueryRequest, live_counts
+from itemlens_server.fusion.weights import TableRules
+from itemlens_server.services import Collection, EventRecord, QueryRequest, live_counts
 from itemlens_server.services import collection as collection_module
 from itemlens_server.services.live_counts import LiveCounts, recount
 from itemlens_server.storage import writes
 from itemlens_server.storage.store import Store
+from support import spaces
 from support.live import Live
+from support.spaces import Tiny
 
 TYPES = (2, 3, 5)
 VIEW, IMPRESSION, PURCHASE = 2, 1, 5
@@ -94,6 +101,14 @@ def some(follower: Follower, users: int = 8, seed: int = 0) -> None:
             strict=True,
         )
     ))  # fmt: skip
+
+
+def fails(*_: object) -> None:
+    raise MemoryError
+
+
+def cannot(*_: object, **__: object) -> None:
+    raise PermissionError("operation not permitted")
 
 
 def test_any_writes_deletions_and_restarts_end_in_a_recount(follower: Follower) -> None:
@@ -175,6 +190,70 @@ class TestFile:
         assert not again.used and again.files() == []
         again.assert_right()
 
+    @pytest.mark.parametrize("failing", ["file", "mark"])
+    def test_that_cannot_be_written_leaves_the_one_before_and_is_not_tried_again_at_once(
+        self, follower: Follower, monkeypatch: pytest.MonkeyPatch, failing: str
+    ) -> None:
+        def full(*_: object) -> None:
+            raise OSError("no space left on device")
+
+        monkeypatch.setattr(live_counts, "REST", 0)
+        monkeypatch.setattr(live_counts, "EVENTS_BETWEEN_FILES", 1)
+        some(follower)
+        assert follower.live.save(follower.store)
+        before = list((follower.folder / "derived").iterdir())
+        some(follower, seed=1)
+        with monkeypatch.context() as patched:
+            patched.setattr(*(os, "fsync") if failing == "file" else (writes, "mark_counts"), full)
+            with pytest.raises(OSError, match="no space"):
+                follower.live.save(follower.store)
+        assert list((follower.folder / "derived").iterdir()) == before
+        assert not follower.live.save(follower.store)
+        follower.live._rests_until = 0.0
+        assert follower.live.save(follower.store)
+        again = follower.again()
+        assert again.used
+        again.assert_right()
+
+    def test_is_not_written_of_counts_that_failed_meanwhile(
+        self, follower: Follower, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        some(follower)
+        state = LiveCounts._state
+
+        def late(self: LiveCounts, store: Store) -> Any:
+            with monkeypatch.context() as patched:
+                patched.setattr(Counts, "_count_order", fails)
+                some(follower, seed=1)
+            return state(self, store)
+
+        monkeypatch.setattr(LiveCounts, "_state", late)
+        assert not follower.live.save(follower.store) and not follower.files()
+
+    def test_that_cannot_be_deleted_is_not_used(
+        self, follower: Follower, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        some(follower)
+        assert follower.live.save(follower.store)
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "unlink", cannot)
+            follower.delete("u1")  # the deletion is acknowledged
+        assert follower.files()
+        again = follower.again()
+        assert not again.used
+        again.assert_right()
+
+    def test_without_matrices_is_not_used_where_there_is_room_for_them_now(self, follower: Follower) -> None:
+        follower.live._bound = 3
+        assert follower.live.count(follower.store) is False
+        follower.live._drop()
+        some(follower)
+        assert follower.live.count(follower.store) and follower.counts.pairs is None
+        assert follower.live.save(follower.store)
+        again = follower.again()
+        assert not again.used and again.counts.pairs is not None
+        again.assert_right()
+
     def test_of_other_rules_is_not_used(self, follower: Follower, monkeypatch: pytest.MonkeyPatch) -> None:
         some(follower)
         follower.live.save(follower.store)
@@ -251,9 +330,6 @@ class TestInTheBackground:
     def test_a_failure_is_followed_by_a_recount(
         self, follower: Follower, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        def fails(*_: object) -> None:
-            raise MemoryError
-
         some(follower)
         with monkeypatch.context() as patched:
             patched.setattr(Counts, "_count_order", fails)
@@ -353,6 +429,29 @@ class TestBehaviour:
         live.collection._rests_until = 0.0
         assert live.collection.fit_tables()
 
+    def test_computed_before_a_deletion_is_not_saved_after_it(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        live.put("i0", "red shoe")
+        live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
+        live.record(("secret", "only-secret", PURCHASE))
+        assert live.collection.fit_tables()
+        save = LiveCounts.save
+
+        def late(self: LiveCounts, store: Store) -> Any:
+            live.catalogue.delete_user("", "secret")
+            return save(self, store)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(LiveCounts, "save", late)
+            assert live.collection._save(live.store)
+        assert not (live.collection.folder.path / collection_module.TABLE_FILE).exists()
+        live.collection.counts._rests_until = 0.0
+        while live.catalogue.maintain():
+            pass
+        kept = Tables.load(live.collection.folder.path / collection_module.TABLE_FILE)
+        assert kept is not None and "only-secret" not in kept.rows
+
     def test_is_that_of_a_server_that_never_saw_a_deleted_user(self, live: Live) -> None:
         live.put("i0", "red shoe")
         live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
@@ -372,3 +471,83 @@ class TestBehaviour:
         for one, other in ((before.behaviour, after.behaviour), (before.sequence, after.sequence)):
             np.testing.assert_array_equal(one.toarray(), other.toarray())
         assert (before.takers == after.takers).all() and (before.recent == after.recent).all()
+
+
+class TestMove:
+    """To a space with another step of SEQUENCE, which needs counts of its own."""
+
+    @pytest.fixture
+    def moving(self, tiny: Tiny, tmp_path: Path) -> Iterator[tuple[Live, str]]:
+        """A catalogue, and the id of the other space."""
+        models = tmp_path / "models"
+        shutil.copytree(tiny.models, models)
+        repository = spaces.open_repository(models)
+        space = repository.load(tiny.fitted)
+        head = replace(space.head, table_rules=TableRules(5.0, step=0.3))
+        other = fitted.write(models, space.manifest, head, "other-step").space_id
+        live = Live(repository, tmp_path / "data", tiny.fitted)
+        live.put("i0", "red shoe")
+        live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(3)))
+        live.record(("secret", "only-secret", PURCHASE))
+        while live.catalogue.maintain():
+            pass
+        yield live, other
+        live.close()
+        repository.close()
+
+    @staticmethod
+    def assert_right(live: Live) -> None:
+        counts = live.collection.counts
+        assert counts.counts is not None
+        expected = recount(live.store.reader(), live.collection.record.id, counts._types, counts.step)
+        assert differences(counts.counts.counted(), expected) == []
+
+    def test_takes_over_the_counts_that_were_made_for_it(
+        self, moving: tuple[Live, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        live, other = moving
+        old = live.collection.counts
+        self.meanwhile(monkeypatch, lambda: live.record(("late", "i1", PURCHASE), ("late", "i2", PURCHASE)))
+        live.catalogue.move("default", other)
+        assert live.collection.counts.step == 0.3 and old.counts is None
+        self.assert_right(live)
+        live.record(("later", "i1", PURCHASE), ("later", "i2", PURCHASE))
+        live.catalogue.delete_user("", "late")
+        self.assert_right(live)
+
+    def test_a_user_who_is_deleted_meanwhile_does_not_come_back(
+        self, moving: tuple[Live, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        live, other = moving
+        with monkeypatch.context() as patched:
+            self.meanwhile(patched, lambda: live.catalogue.delete_user("", "secret"))
+            live.catalogue.move("default", other)
+        assert live.collection.counts.counts is None  # counted again
+        live.store.close()
+        again = Live(live.repository, live.data, live.space_id)
+        self.assert_right(again)
+        assert "only-secret" not in again.tables.rows
+        again.close()
+
+    def test_what_was_left_is_not_saved_any_more(self, moving: tuple[Live, str]) -> None:
+        live, other = moving
+        old = live.collection
+        live.catalogue.move("default", other)
+        live.catalogue.delete_user("", "secret")
+        old.counts._rests_until = 0.0
+        assert not old.maintain(live.store)
+        assert live.store.reader().counts_mark(old.record.id) is None
+
+    @staticmethod
+    def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+        """Do something after the counts for the new space were made, before the collection moves."""
+        prepare, done = Collection.prepare, list[bool]()
+
+        def preparing(self: Collection, store: Store) -> bool:
+            worked = prepare(self, store)
+            if not done:
+                done.append(True)
+                act()
+            return worked
+
+        monkeypatch.setattr(Collection, "prepare", preparing)

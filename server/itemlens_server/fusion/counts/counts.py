@@ -28,7 +28,7 @@ from itemlens_server.fusion.counts.sparse_counts import SparseCounts
 from itemlens_server.fusion.counts.successions import STEP, Window, fixed, successions
 from itemlens_server.fusion.counts.takers import Takers
 from itemlens_server.fusion.counts.user_events import UserEvents
-from itemlens_server.fusion.event_log import days
+from itemlens_server.fusion.event_log import Mask, days
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.weights import TableRules
 
@@ -159,7 +159,7 @@ class Counts:
         """Return the counts of `state`.
 
         Raises:
-            ValueError, KeyError, IndexError: it is not whole.
+            ValueError, KeyError, IndexError: it is not whole, or has no matrices though `bound` has room for them.
         """
         counts, a = Counts(bound, step, recent_days), state.arrays
         n = len(state.item_ids)
@@ -172,12 +172,14 @@ class Counts:
         counts.last, counts.sequence = map(int, a["last"])
         counts._reach(n)
         counts._keep_recent(n)
-        if "pairs" in a and n <= bound:
+        if n > bound:
+            counts.pairs = counts.ordered = None
+        elif "pairs" not in a:
+            raise ValueError(f"no matrices, though {n} items are few enough for them")
+        else:
             counts.pairs, counts.ordered = Triangle(bound, a["pairs"]), Square(bound, a["ordered"])
             if len(a["pairs"]) != n * (n + 1) // 2 or a["ordered"].shape != (n, n):
                 raise ValueError("matrices of another size")
-        else:
-            counts.pairs = counts.ordered = None
         return counts
 
     def taken_with(self, item_id: str) -> dict[str, int]:
@@ -229,8 +231,11 @@ class Counts:
         if self.pairs is not None:
             self._count_pairs(change.joined, 1)
             self._count_pairs(change.left, -1)
-            self._count_order(change.after, 1)
-            self._count_order(change.before, -1)
+            changed = np.zeros(n, np.bool_)
+            self._count_order(change.after, 1, changed)
+            self._count_order(change.before, -1, changed)
+            # Only now are the rows whole: a reader keeps what it computes of a row with this version.
+            self.touched[:n][changed] = self.version + 1
         self._keep_recent(n)
         self.version += 1
 
@@ -259,11 +264,12 @@ class Counts:
             one, other = (np.concatenate(side) for side in zip(*pairs, strict=True))
             self.pairs.add(one, other, amount, len(self._item_ids))
 
-    def _count_order(self, windows: Sequence[Window], sign: int) -> None:
+    def _count_order(self, windows: Sequence[Window], sign: int, changed: Mask) -> None:
+        """Add the ordered pairs of windows, and mark in `changed`, bool [items], the items whose rows change."""
         for j, i, amounts in successions(windows, self._amounts):
-            self.touched[j] = self.version + 1
             if self.ordered is not None:
                 self.ordered.add(j, i, sign * amounts, len(self._item_ids))
+            changed[j] = True
 
     def _users_of(self, code: int) -> Iterator[UserEvents]:
         """Yield the events of the users of an item. The users of all items are kept from the first call on."""

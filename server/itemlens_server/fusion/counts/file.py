@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from itemlens_server.durable import new_file
 from itemlens_server.fusion import taken
 from itemlens_server.fusion.counts.counts import State
 from itemlens_server.fusion.counts.successions import HORIZON, LARGEST_BASKET, UNIT
@@ -25,15 +26,14 @@ AT, VALUES, SHAPE = ".at", ".values", ".shape"
 
 
 def save(path: Path, state: State, mark: str, rules: Mapping[str, Any]) -> None:
-    """Write a file of counts, which is on disk when this returns. rules: what the counts depend on, as JSON values."""
+    """Write a file of counts, which is on disk when this returns; an error leaves nothing of it. rules: what the counts
+    depend on, as JSON values."""
     thin = _thin(state.arrays)
     lists = {"item_ids": list(state.item_ids), "users": list(state.users), "arrays": sorted(thin)}
     about = json.dumps({**_about(mark, rules), **lists}).encode()
     arrays: dict[str, Any] = {"about": np.frombuffer(about, np.uint8), **thin}
-    with path.open("wb") as stream:
+    with new_file(path) as stream:
         np.savez(stream, **arrays)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def load(path: Path, mark: str, rules: Mapping[str, Any]) -> State | None:
@@ -56,12 +56,22 @@ def load(path: Path, mark: str, rules: Mapping[str, Any]) -> State | None:
         return None
 
 
-def rules(path: Path) -> Mapping[str, Any] | None:
-    """Return the rules that a file was made by; None if it cannot be read."""
+@dataclass(frozen=True)
+class Description:
+    """What a file says of itself. rules: see `save`. items: number of items. has_matrices: whether pairs are in it."""
+
+    rules: Mapping[str, Any]
+    items: int
+    has_matrices: bool
+
+
+def describe(path: Path) -> Description | None:
+    """Return what a file says of itself; None if it cannot be read."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            found: Mapping[str, Any] = json.loads(file["about"].tobytes())["rules"]
-            return found
+            about = json.loads(file["about"].tobytes())
+            has_matrices = any(name.removesuffix(AT) in MATRICES for name in about["arrays"])
+            return Description(about["rules"], len(about["item_ids"]), has_matrices)
     except Exception as error:  # whatever is wrong with it, it is no file of counts
         log.warning("%s cannot be read (%r)", path, error)
         return None

@@ -54,7 +54,7 @@ def test_matrices_of_mostly_zeros_take_little_room(tmp_path: Path) -> None:
 
 
 def test_of_another_mark_or_other_rules_is_none(saved: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert file.rules(saved) == RULES
+    assert file.describe(saved) == file.Description(RULES, 4, True)
     assert file.load(saved, "mark", RULES) is not None
     assert file.load(saved, "other", RULES) is None
     assert file.load(saved, "mark", {**RULES, "step": 0.5}) is None
@@ -85,3 +85,15 @@ def test_of_arrays_that_do_not_belong_together_is_refused(saved: Path, wrong: st
     changed = {**state.arrays, wrong: np.concatenate([state.arrays[wrong], state.arrays[wrong] + 99])}
     with pytest.raises((ValueError, IndexError)):
         Counts.restored(type(state)(state.users, state.item_ids, changed))
+
+
+def test_without_matrices_is_refused_where_there_is_room_for_them(tmp_path: Path) -> None:
+    story = Story(2)
+    story.tell(Added([("u", "a", 1), ("u", "b", 2), ("v", "c", 1)]))
+    file.save(tmp_path / "c.npz", story.counts.state(), "mark", RULES)
+    assert file.describe(tmp_path / "c.npz") == file.Description(RULES, 3, False)
+    state = file.load(tmp_path / "c.npz", "mark", RULES)
+    assert state is not None
+    assert differences(Counts.restored(state, 2).counted(), story.counts.counted()) == []
+    with pytest.raises(ValueError, match="no matrices"):
+        Counts.restored(state, 3)

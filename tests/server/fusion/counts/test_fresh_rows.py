@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itemlens_server.fusion.counts.fresh_rows import FreshRows
+from itemlens_server.fusion.counts.fresh_rows import Cache, FreshRows
+from itemlens_server.fusion.counts.matrices import Square
 from itemlens_server.fusion.tables import Provenance, Tables
 from itemlens_server.fusion.weights import TableRules
 from support.stories import ITEMS, STEPS, Added, Step, Story
@@ -51,6 +55,28 @@ def test_are_in_the_part_that_is_kept_to_explain(after: list[Step], past: set[st
     for j in past:
         for i in items:
             assert entry(part.sequence, part, j, i) == rows[ITEMS.index(j), read.rows[i]]
+
+
+def test_read_in_the_middle_of_a_change_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    story, cache, add = Story(), Cache(), Square.add
+    story.tell(Added([("u", item, n) for n, item in enumerate("abc")]))
+    counts = story.counts
+    first, read = counts.version, list[int]()
+
+    def rows() -> FreshRows:
+        assert counts.ordered is not None
+        return FreshRows(counts, counts.ordered, np.arange(3), 0, cache)
+
+    def reading(self: Square, *change: Any) -> None:
+        add(self, *change)
+        rows().row(0)
+        read.append(counts.version)
+
+    monkeypatch.setattr(Square, "add", reading)
+    story.tell(Added([("u", "c", 1)]))  # what was after "a" is added anew, then what was before is taken away
+    assert read == [first, first]
+    expected = Tables.of(counts.counted(), TableRules(2.0)).sequence
+    np.testing.assert_array_equal(rows().row(0).toarray(), expected[[0]].toarray())
 
 
 def test_do_not_change_once_they_were_read() -> None:
