@@ -17,6 +17,7 @@ from itemlens_cli.eval import evaluate
 from itemlens_cli.fit import fit
 from itemlens_cli.health import health
 from itemlens_cli.index import index
+from itemlens_cli.ingest import ingest
 from itemlens_cli.move import move
 from itemlens_cli.query import query
 from itemlens_cli.serve import serve
@@ -36,6 +37,7 @@ for command in (export, serve, index, fit, move, query, demo, doctor, compact, h
     app.command()(command)
 app.command("eval")(evaluate)
 app.add_typer(catalog, name="catalog")
+app.add_typer(ingest, name="ingest")
 
 
 def run() -> None:

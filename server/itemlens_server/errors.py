@@ -5,7 +5,8 @@ ItemlensError
 ├── NotFound               a space, collection, item, user or recommendation does not exist
 ├── AlreadyExists          an id or name is taken
 ├── FailedPrecondition     the request is valid, but not now: the message says what to do first
-│   └── SpaceMismatch      vectors or data of another space
+│   ├── SpaceMismatch      vectors or data of another space
+│   └── StreamMoved        a stream of events is at another position than the request says
 ├── Overloaded             a queue is full: try again after `retry_seconds`
 ├── Unavailable            the server or the stream ends: open another
 ├── StorageFull            the disk or the store's size limit is reached
@@ -76,6 +77,12 @@ class SpaceMismatch(FailedPrecondition):
     """Vectors or stored data belong to another space."""
 
     reason = "SPACE_MISMATCH"
+
+
+class StreamMoved(FailedPrecondition):
+    """A stream of events is at another position than the request says."""
+
+    reason = "STREAM_MOVED"
 
 
 class Overloaded(ItemlensError):

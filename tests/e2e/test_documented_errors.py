@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import itemlens
-from itemlens import Client, Event, FuseInput, Item, Vector
+from itemlens import Client, Event, FuseInput, Item, StreamPosition, Vector
 from support.serving import Server
 from support.spaces import Tiny
 
@@ -51,6 +51,7 @@ CASES: dict[str, Callable[[Client, Tiny], Any]] = {
     "delete_items NotFound": lambda c, t: c.delete_items(["a"], collection="nope"),
     "record_events InvalidArgument": lambda c, t: c.record_events([]),
     "record_events NotFound": lambda c, t: c.record_events([Event("u", "a")], collection="nope"),
+    "record_events FailedPrecondition": lambda c, t: c.record_events([], stream=StreamPosition("s", "2", "1")),
     "delete_user InvalidArgument": lambda c, t: c.delete_user(""),
     "delete_user NotFound": lambda c, t: c.delete_user("u", collection="nope"),
 }  # fmt: skip

@@ -67,6 +67,9 @@ STRINGS: dict[str, list[str]] = {
     "language": ["", "en", "zh", "xx"],
     "recommendation_id": ["nope", ""],
     "page_token": ["", "1", "zz", "f" * 20],
+    "stream": ["s", "", "x" * 300],
+    "position": ["1", "2", "", "\0"],
+    "previous": ["", "1", "2"],
 }
 ALIASES = {
     "item_ids": "item_id",
@@ -120,6 +123,8 @@ def scalar(field: FieldDescriptor) -> st.SearchStrategy[Any]:
             return st.floats()
         case KINDS.CPPTYPE_UINT32:
             return st.one_of(st.sampled_from(NUMBERS.get(name, [0, 1])), st.integers(0, 2**32 - 1))
+        case KINDS.CPPTYPE_UINT64:
+            return st.one_of(st.sampled_from([0, 1, 2**63 - 1, 2**63]), st.integers(0, 2**64 - 1))
         case KINDS.CPPTYPE_INT32:
             return st.integers(-(2**31), 2**31 - 1)
         case KINDS.CPPTYPE_INT64:
@@ -182,6 +187,9 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
     event.time.seconds = 1_700_000_000
     upsert = catalog_pb2.UpsertItemsRequest(collection="fuzz", items=[item, item], merge=True)
     record = catalog_pb2.RecordEventsRequest(collection="fuzz", events=[event, event])
+    step = catalog_pb2.RecordEventsRequest(
+        collection="fuzz", events=[event], stream=catalog_pb2.StreamPosition(stream="s", position="1", lag=3)
+    )
     explain: dict[str, Any] = {
         "collection": "fuzz",
         "item_ids": ["a", "b"],
@@ -213,8 +221,9 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
         ],
         "ListItems": [catalog_pb2.ListItemsRequest(collection="fuzz", page_size=1)],
         "DeleteItems": [catalog_pb2.DeleteItemsRequest(collection="fuzz", item_ids=["a", "b"])],
-        "RecordEvents": [record],
-        "StreamRecordEvents": [catalog_pb2.StreamRecordEventsRequest(record=record)],
+        "RecordEvents": [record, step],
+        "StreamRecordEvents": [catalog_pb2.StreamRecordEventsRequest(record=r) for r in (record, step)],
+        "ListStreams": [catalog_pb2.ListStreamsRequest(collection="fuzz")],
         "DeleteUser": [catalog_pb2.DeleteUserRequest(collection="fuzz", user_id="u")],
     }  # fmt: skip
 

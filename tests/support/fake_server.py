@@ -295,6 +295,12 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
         for request in self._stream("StreamRecordEvents", requests, context):
             yield catalog_pb2.StreamRecordEventsResponse(record=self._record(request.record))
 
+    def ListStreams(self, request: Any, context: Any) -> Any:
+        self._enter("ListStreams", request, context)
+        stream = catalog_pb2.EventStream(stream="clicks", position="7", event_count=3, lag=2)
+        stream.update_time.FromSeconds(1_700_000_000)
+        return catalog_pb2.ListStreamsResponse(streams=[stream])
+
     def DeleteUser(self, request: Any, context: Any) -> Any:
         self._enter("DeleteUser", request, context)
         return catalog_pb2.DeleteUserResponse(deleted_events=5)

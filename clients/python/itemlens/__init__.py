@@ -42,6 +42,7 @@ from ._results import (
 from ._retry import Retry
 from ._stored import (
     Collection,
+    EventStream,
     Progress,
     StoredItem,
     StoredItems,
@@ -59,6 +60,7 @@ from ._types import (
     Picture,
     Relation,
     SourceWeights,
+    StreamPosition,
     UserSide,
     Vector,
 )
@@ -81,6 +83,7 @@ __all__ = [
     "EncoderStatistics",
     "ErrorDetails",
     "Event",
+    "EventStream",
     "EventType",
     "Explanation",
     "Explanations",
@@ -115,6 +118,7 @@ __all__ = [
     "Statistics",
     "StoredItem",
     "StoredItems",
+    "StreamPosition",
     "Unavailable",
     "Unimplemented",
     "UploadReport",

@@ -25,6 +25,7 @@ from ._types import (
     Picture,
     Relation,
     SourceWeights,
+    StreamPosition,
     UserSide,
     UserSideFields,
     Vector,
@@ -189,6 +190,21 @@ def event(given: Event) -> catalog_pb2.Event:
             value=optional_number(given.value, "value"),
             recommendation_id=string(given.recommendation_id, "recommendation_id"),
         )
+
+
+def stream_position(given: StreamPosition | None) -> catalog_pb2.StreamPosition | None:
+    """A step in a stream of events."""
+    if given is None:
+        return None
+    check_kind(StreamPosition, given, "stream")
+    if not isinstance(given.lag, int) or not 0 <= given.lag < 2**63:
+        raise ValueError(f"stream.lag must be a whole number from 0 and below 2^63, not {given.lag!r:.60}")
+    return catalog_pb2.StreamPosition(
+        stream=string(given.stream, "stream.stream"),
+        position=string(given.position, "stream.position"),
+        previous=string(given.previous, "stream.previous"),
+        lag=given.lag,
+    )
 
 
 def fuse_input(given: Item | FuseInput, names: Names) -> itemlens_pb2.FuseInput:

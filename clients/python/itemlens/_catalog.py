@@ -9,8 +9,8 @@ from ._build import Names
 from ._flavours import Awaited, Blocking, awaited, blocking
 from ._retry import Deadline
 from ._steps import Session, Steps, call
-from ._stored import Collection, StoredItem, StoredItems, Written
-from ._types import Event, Item
+from ._stored import Collection, EventStream, StoredItem, StoredItems, Written
+from ._types import Event, Item, StreamPosition
 from ._values import string, strings, whole
 from .v1 import catalog_pb2 as pb
 
@@ -220,10 +220,18 @@ def record_events(
     session: Session,
     events: Iterable[Event],
     *,
+    stream: StreamPosition | None = None,
     collection: str | None = None,
     timeout: float | None = None,
 ) -> Steps[Written]:
     """Record user events in one call. The next recommendation uses them. For many events, use `upload_events`.
+
+    Args:
+        events: the events; with `stream` there may be none.
+        stream: the step that the events make in their stream. Either all of them are recorded and the stream
+            moves, or none is: if one fails, so do the others. A step that was made before records nothing.
+        collection: default: the client's.
+        timeout: seconds in all, retries included. Default: the client's.
 
     Returns:
         A WriteResult for each event, in order. An event that was recorded before succeeds with the warning
@@ -231,15 +239,27 @@ def record_events(
 
     Raises:
         InvalidArgument: no or too many events.
+        FailedPrecondition: the stream is not at `stream.previous`; its `details.reason` is "STREAM_MOVED".
         NotFound: there is no such collection.
     """
     request = pb.RecordEventsRequest(
         collection=session.where(collection),
         events=[_build.event(event) for event in _build.all_of(Event, events, "events")],
+        stream=_build.stream_position(stream),
     )
     deadline = session.deadline(timeout)
     reply = yield from call(session, "RecordEvents", request, pb.RecordEventsResponse, deadline)
     return _read.written(reply)
+
+
+def list_streams(
+    session: Session, *, collection: str | None = None, timeout: float | None = None
+) -> Steps[list[EventStream]]:
+    """Return how far each stream of events was recorded, sorted by name. NotFound without the collection."""
+    request = pb.ListStreamsRequest(collection=session.where(collection))
+    deadline = session.deadline(timeout)
+    reply = yield from call(session, "ListStreams", request, pb.ListStreamsResponse, deadline)
+    return [_read.event_stream(stream) for stream in reply.streams]
 
 
 def delete_user(
@@ -281,6 +301,7 @@ class BlockingCatalog(Blocking):
     _page_of_items = blocking(page_of_items)
     delete_items = blocking(delete_items)
     record_events = blocking(record_events)
+    list_streams = blocking(list_streams)
     delete_user = blocking(delete_user)
 
 
@@ -297,4 +318,5 @@ class AwaitedCatalog(Awaited):
     _page_of_items = awaited(page_of_items)
     delete_items = awaited(delete_items)
     record_events = awaited(record_events)
+    list_streams = awaited(list_streams)
     delete_user = awaited(delete_user)

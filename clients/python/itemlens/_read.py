@@ -218,6 +218,17 @@ def written(
     return _stored.Written(tuple(write_result(result) for result in reply.results), reply.sequence_number)
 
 
+def event_stream(given: catalog_pb2.EventStream) -> _stored.EventStream:
+    """How far a stream was recorded."""
+    return _stored.EventStream(
+        stream=given.stream,
+        position=given.position,
+        event_count=given.event_count,
+        lag=given.lag,
+        update_time=given.update_time.ToDatetime(UTC),
+    )
+
+
 def _item(given: catalog_pb2.Item) -> Item:
     pictures: dict[str, list[bytes]] = {}
     for content in given.contents:

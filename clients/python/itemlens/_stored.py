@@ -43,6 +43,21 @@ class Written(BatchResult[WriteResult]):
     """The collection's sequence number after the write."""
 
 
+@dataclass(frozen=True)
+class EventStream:
+    """How far a stream of events was recorded."""
+
+    stream: str
+    position: str
+    """The position after its last recorded events, as its caller gave it."""
+    event_count: int
+    """Number of events that were recorded from it. Those that were there before do not count."""
+    lag: int
+    """How much was still to be read at the last step, in its caller's unit."""
+    update_time: datetime
+    """When the last step was made."""
+
+
 @dataclass(frozen=True, eq=False)
 class StoredItem:
     """A stored item."""

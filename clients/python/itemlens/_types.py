@@ -115,6 +115,20 @@ class Event:
 
 
 @dataclass(frozen=True)
+class StreamPosition:
+    """A step in a stream of events, such as a file or a broker's topic. It is stored together with the events."""
+
+    stream: str
+    """The stream's name."""
+    position: str
+    """The position after the events. Only the caller understands it."""
+    previous: str = ""
+    """The stored position from which the step is made. "" for a new stream."""
+    lag: int = 0
+    """How much is still to be read after the position, in the caller's unit, such as bytes."""
+
+
+@dataclass(frozen=True)
 class Interaction:
     """An action of a user on an item, sent with a request instead of recorded as an Event."""
 

@@ -33,6 +33,7 @@ from itemlens_server.services.results import RecommendedItem, RecommendResult
 from itemlens_server.services.use_cases import UseCases
 from itemlens_server.services.vectors import VectorInput
 from itemlens_server.storage.records import EventRecord, StoredItem
+from itemlens_server.storage.streams import StreamStep
 
 __all__ = [
     "BatchEncoder",
@@ -75,6 +76,7 @@ __all__ = [
     "Recommender",
     "Space",
     "StoredItem",
+    "StreamStep",
     "UseCases",
     "VectorInput",
     "WriteOutcome",

@@ -25,7 +25,7 @@ from itemlens_server.errors import (
 from itemlens_server.services.catalogue_reads import CatalogueReads
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import ContentEncoder
-from itemlens_server.services.events import record_events
+from itemlens_server.services.events import check_step, record_events
 from itemlens_server.services.items import ItemInput, WriteOutcome
 from itemlens_server.services.known_users import KnownUsers
 from itemlens_server.services.limits import check_length, check_reference, check_references
@@ -38,6 +38,7 @@ from itemlens_server.storage import writes
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import CollectionRecord, EventRecord
 from itemlens_server.storage.store import Store
+from itemlens_server.storage.streams import StreamStep
 
 log = logging.getLogger(__name__)
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
@@ -267,15 +268,23 @@ class Catalogue:
             for i in item_ids
         ], sequence
 
-    def record(self, name: str, events: Sequence[EventRecord]) -> tuple[list[WriteOutcome], int]:
-        """Store events. Return the outcome of each, and the sequence number."""
-        check_length(events, self._settings.max_events, "events")
+    def record(
+        self, name: str, events: Sequence[EventRecord], step: StreamStep | None = None
+    ) -> tuple[list[WriteOutcome], int]:
+        """Store events. Return the outcome of each, and the sequence number. `step`: see `record_events`.
+
+        Raises:
+            StreamMoved: the stream is at another position than that before the step. Nothing was stored.
+        """
+        check_length(events, self._settings.max_events, "events", least=0 if step else 1)
+        if step is not None:
+            check_step(step)
         collection = self.collection(name)
 
         def count(new: Sequence[tuple[EventRecord, int]], sequence: int) -> None:
             self._collections.get(collection.name, collection).counts.recorded(new, sequence)
 
-        outcomes = record_events(self.store, collection.record.id, events, count)
+        outcomes = record_events(self.store, collection.record.id, events, count, step)
         self.known_users.forget(collection.record.id, [event.user_id for event in events])
         return outcomes
 

@@ -13,6 +13,7 @@ from itemlens_server.services.collection import Collection
 from itemlens_server.services.limits import check_length, check_references
 from itemlens_server.storage.records import Array, DamagedItem, Document, StoredItem
 from itemlens_server.storage.store import Store
+from itemlens_server.storage.streams import StreamRecord
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class CatalogueReads:
         items, events, sequence = self._store.reader().counts(collection.record.id)
         tables = collection.tables
         return CollectionCounts(items, events, sequence, tables.provenance.event_sequence if tables else 0)
+
+    def streams(self, collection: Collection) -> list[StreamRecord]:
+        """The streams of events of a collection, by name."""
+        return self._store.reader().streams(collection.record.id)
 
     def page(self, collection: Collection, after: int, size: int) -> Iterator[StoredItem | DamagedItem]:
         """The next `size` items after the label `after`, ordered by label, without contents."""

@@ -37,6 +37,11 @@ def of_inputs(item_id: str, inputs: Iterable[tuple[str, bytes]]) -> int:
     return checksum
 
 
+def of_stream(fields: tuple[object, ...]) -> int:
+    """Return the checksum of a stream's columns, as SQLite returns them."""
+    return zlib.crc32(repr(fields).encode())
+
+
 def of_event(fields: tuple[object, ...]) -> int:
     """Return the checksum of an event's columns and sequence number, as SQLite returns them."""
     return zlib.crc32(repr(fields).encode())

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from itemlens_server.errors import DataLoss, FailedPrecondition
-from itemlens_server.storage import checksums, verification
+from itemlens_server.storage import checksums, streams, verification
 from itemlens_server.storage.records import (
     EVENT_COLUMNS,
     Array,
@@ -24,6 +24,7 @@ from itemlens_server.storage.records import (
     StoredInput,
     StoredItem,
 )
+from itemlens_server.storage.streams import StreamRecord
 
 log = logging.getLogger(__name__)
 
@@ -247,6 +248,14 @@ class Reader:
             "SELECT mark FROM count_marks WHERE collection = ?", (collection,)
         ).fetchone()
         return str(row[0]) if row else None
+
+    def streams(self, collection: int) -> list[StreamRecord]:
+        """Return the streams of a collection, by name.
+
+        Raises:
+            DataLoss: one of them is damaged.
+        """
+        return streams.all_of(self._connection, collection)
 
     def has_data(self, digest: bytes, encoder: str) -> bool:
         """Return whether the store has the data of a content for an encoder."""

@@ -6,7 +6,12 @@ import sqlite3
 
 from itemlens_server.errors import FailedPrecondition
 
-FORMAT = 4
+FORMAT = 5
+# How far each stream of events was recorded.
+STREAMS = """CREATE TABLE streams (
+    collection INTEGER NOT NULL, stream TEXT NOT NULL, position TEXT NOT NULL, previous TEXT NOT NULL,
+    events INTEGER NOT NULL, lag INTEGER NOT NULL, time REAL NOT NULL, checksum INTEGER NOT NULL,
+    PRIMARY KEY (collection, stream)) WITHOUT ROWID"""
 TABLES = (
     """CREATE TABLE collections (
         id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, space_id TEXT NOT NULL,
@@ -17,6 +22,7 @@ TABLES = (
     "CREATE TABLE deleted_collections (id INTEGER PRIMARY KEY)",
     # The mark of the file of counts that belongs to a collection's events; deleted with any of them.
     "CREATE TABLE count_marks (collection INTEGER PRIMARY KEY, mark TEXT NOT NULL)",
+    STREAMS,
     # An item whose contents change gets a new row: row numbers only grow, and a row's vectors never change. The code
     # calls a row's number its `label`. The module `checksums` computes the checksums of all tables; they are NULL in
     # rows written in format 2.
@@ -43,7 +49,11 @@ TABLES = (
         checksum INTEGER, UNIQUE (collection, event_id))""",
     "CREATE INDEX events_user ON events (collection, user_id, time)",
 )
-FROM_FORMAT_3 = ("CREATE TABLE count_marks (collection INTEGER PRIMARY KEY, mark TEXT NOT NULL)",)
+FROM_FORMAT_4 = (STREAMS,)
+FROM_FORMAT_3 = (
+    "CREATE TABLE count_marks (collection INTEGER PRIMARY KEY, mark TEXT NOT NULL)",
+    *FROM_FORMAT_4,
+)
 # SQLite adds columns without rewriting the rows.
 FROM_FORMAT_2 = (
     "CREATE TABLE deleted_collections (id INTEGER PRIMARY KEY)",
@@ -54,7 +64,7 @@ FROM_FORMAT_2 = (
     "ALTER TABLE events ADD COLUMN checksum INTEGER",
     *FROM_FORMAT_3,
 )
-STATEMENTS = {0: TABLES, 2: FROM_FORMAT_2, 3: FROM_FORMAT_3}
+STATEMENTS = {0: TABLES, 2: FROM_FORMAT_2, 3: FROM_FORMAT_3, 4: FROM_FORMAT_4}
 """What leads from a format to this one; 0 is an empty file."""
 
 

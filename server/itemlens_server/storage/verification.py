@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from itemlens_server.storage import checksums
+from itemlens_server.storage import checksums, streams
 from itemlens_server.storage.records import EVENT_COLUMNS
 
 # Limit of SQLite's messages about a damaged file, and of the listed damaged rows.
@@ -40,3 +40,6 @@ def problems(connection: sqlite3.Connection) -> Iterator[str]:
     for *fields, checksum in connection.execute(f"SELECT {EVENT_COLUMNS}, sequence, checksum FROM events"):
         if not checksums.holds(checksum, checksums.of_event, tuple(fields)):
             yield f"event {fields[0]!r} of user {fields[1]!r}"
+    for *fields, checksum in connection.execute(f"SELECT {streams.COLUMNS}, checksum FROM streams"):
+        if not checksums.holds(checksum, checksums.of_stream, tuple(fields)):
+            yield f"stream {fields[0]!r}: its position"

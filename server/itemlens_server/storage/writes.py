@@ -58,6 +58,7 @@ def delete_collection(connection: sqlite3.Connection, collection: int) -> None:
     connection.execute("DELETE FROM collections WHERE id = ?", (collection,))
     connection.execute("INSERT INTO deleted_collections VALUES (?)", (collection,))
     connection.execute("DELETE FROM count_marks WHERE collection = ?", (collection,))
+    connection.execute("DELETE FROM streams WHERE collection = ?", (collection,))
 
 
 def upsert_items(

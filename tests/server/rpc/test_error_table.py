@@ -21,6 +21,7 @@ from itemlens_server.errors import (
     Overloaded,
     SpaceMismatch,
     StorageFull,
+    StreamMoved,
     Unavailable,
     quoted,
 )
@@ -32,6 +33,7 @@ EXPECTED: dict[ItemlensError, int] = {
     AlreadyExists("m"): code_pb2.ALREADY_EXISTS,
     FailedPrecondition("m"): code_pb2.FAILED_PRECONDITION,
     SpaceMismatch("m"): code_pb2.FAILED_PRECONDITION,
+    StreamMoved("m"): code_pb2.FAILED_PRECONDITION,
     Overloaded("m", 0.5): code_pb2.RESOURCE_EXHAUSTED,
     Unavailable("m"): code_pb2.UNAVAILABLE,
     StorageFull("m"): code_pb2.RESOURCE_EXHAUSTED,
@@ -47,6 +49,7 @@ REASONS: dict[type[ItemlensError], str] = {
     AlreadyExists: "ALREADY_EXISTS",
     FailedPrecondition: "WRONG_STATE",
     SpaceMismatch: "SPACE_MISMATCH",
+    StreamMoved: "STREAM_MOVED",
     Overloaded: "OVERLOADED",
     Unavailable: "UNAVAILABLE",
     StorageFull: "STORAGE_FULL",

@@ -52,6 +52,7 @@ def requests(name: str) -> dict[str, Message]:
         CATALOG + "DeleteItems": catalog_pb2.DeleteItemsRequest(item_ids=[name]),
         CATALOG + "DeleteUser": catalog_pb2.DeleteUserRequest(user_id=name),
         CATALOG + "RecordEvents": catalog_pb2.RecordEventsRequest(collection=name),
+        CATALOG + "ListStreams": catalog_pb2.ListStreamsRequest(collection=name),
     }  # fmt: skip
 
 

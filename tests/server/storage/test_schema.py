@@ -85,7 +85,7 @@ def test_a_converted_store_takes_new_items_and_deletions(old: Path) -> None:
 
 
 def test_a_store_that_is_not_converted_cannot_be_read_beside_the_server(old: Path) -> None:
-    with pytest.raises(FailedPrecondition, match="format 2, not 4: serve it once"):
+    with pytest.raises(FailedPrecondition, match="format 2, not 5: serve it once"):
         Store.read_only(old)
 
 

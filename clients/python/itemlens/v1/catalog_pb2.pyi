@@ -692,6 +692,40 @@ class Event(google.protobuf.message.Message):
 Global___Event: typing_extensions.TypeAlias = Event
 
 @typing.final
+class StreamPosition(google.protobuf.message.Message):
+    """A step in a stream of events, such as a file or a broker's topic. The server stores it in the transaction that stores
+    the events, so that each event of the stream is recorded exactly once, whatever fails.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STREAM_FIELD_NUMBER: builtins.int
+    POSITION_FIELD_NUMBER: builtins.int
+    PREVIOUS_FIELD_NUMBER: builtins.int
+    LAG_FIELD_NUMBER: builtins.int
+    stream: builtins.str
+    """The stream's name, 1 to 256 characters."""
+    position: builtins.str
+    """The position after the events, 1 to 256 characters. Only the caller understands it."""
+    previous: builtins.str
+    """The stored position from which the step was made. Empty: the stream is new. If the stream has another one, the call
+    fails with FAILED_PRECONDITION and the reason STREAM_MOVED, and nothing is recorded.
+    """
+    lag: builtins.int
+    """How much is still to be read after the position, in the caller's unit, such as bytes or entries. At most 2^63 - 1."""
+    def __init__(
+        self,
+        *,
+        stream: builtins.str = ...,
+        position: builtins.str = ...,
+        previous: builtins.str = ...,
+        lag: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["lag", b"lag", "position", b"position", "previous", b"previous", "stream", b"stream"]) -> None: ...
+
+Global___StreamPosition: typing_extensions.TypeAlias = StreamPosition
+
+@typing.final
 class RecordEventsRequest(google.protobuf.message.Message):
     """Asks to record events."""
 
@@ -699,19 +733,29 @@ class RecordEventsRequest(google.protobuf.message.Message):
 
     COLLECTION_FIELD_NUMBER: builtins.int
     EVENTS_FIELD_NUMBER: builtins.int
+    STREAM_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection. Empty: the one named "default"."""
     @property
     def events(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Event]:
-        """The events."""
+        """The events. With `stream` there may be none."""
+
+    @property
+    def stream(self) -> Global___StreamPosition:
+        """If they come from a stream, the step that they make in it. Then all events are recorded or none: if one of them fails,
+        the others fail with FAILED_PRECONDITION, and the stream stays where it was. A step that was made before records
+        nothing, and its events succeed with the warning DUPLICATE_EVENT.
+        """
 
     def __init__(
         self,
         *,
         collection: builtins.str = ...,
         events: collections.abc.Iterable[Global___Event] | None = ...,
+        stream: Global___StreamPosition | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["collection", b"collection", "events", b"events"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["stream", b"stream"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "events", b"events", "stream", b"stream"]) -> None: ...
 
 Global___RecordEventsRequest: typing_extensions.TypeAlias = RecordEventsRequest
 
@@ -782,6 +826,81 @@ class StreamRecordEventsResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["record", b"record"]) -> None: ...
 
 Global___StreamRecordEventsResponse: typing_extensions.TypeAlias = StreamRecordEventsResponse
+
+@typing.final
+class ListStreamsRequest(google.protobuf.message.Message):
+    """Asks for the streams of a collection."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    collection: builtins.str
+    """The collection. Empty: the one named "default"."""
+    def __init__(
+        self,
+        *,
+        collection: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection"]) -> None: ...
+
+Global___ListStreamsRequest: typing_extensions.TypeAlias = ListStreamsRequest
+
+@typing.final
+class EventStream(google.protobuf.message.Message):
+    """How far a stream was recorded."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STREAM_FIELD_NUMBER: builtins.int
+    POSITION_FIELD_NUMBER: builtins.int
+    EVENT_COUNT_FIELD_NUMBER: builtins.int
+    LAG_FIELD_NUMBER: builtins.int
+    UPDATE_TIME_FIELD_NUMBER: builtins.int
+    stream: builtins.str
+    """Its name."""
+    position: builtins.str
+    """The position after its last recorded events."""
+    event_count: builtins.int
+    """Number of events that were recorded from it. Those that were there before do not count."""
+    lag: builtins.int
+    """How much was still to be read at the last step, as the caller said."""
+    @property
+    def update_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the last step was made."""
+
+    def __init__(
+        self,
+        *,
+        stream: builtins.str = ...,
+        position: builtins.str = ...,
+        event_count: builtins.int = ...,
+        lag: builtins.int = ...,
+        update_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["update_time", b"update_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["event_count", b"event_count", "lag", b"lag", "position", b"position", "stream", b"stream", "update_time", b"update_time"]) -> None: ...
+
+Global___EventStream: typing_extensions.TypeAlias = EventStream
+
+@typing.final
+class ListStreamsResponse(google.protobuf.message.Message):
+    """The streams of a collection, by name."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STREAMS_FIELD_NUMBER: builtins.int
+    @property
+    def streams(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___EventStream]:
+        """The streams."""
+
+    def __init__(
+        self,
+        *,
+        streams: collections.abc.Iterable[Global___EventStream] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["streams", b"streams"]) -> None: ...
+
+Global___ListStreamsResponse: typing_extensions.TypeAlias = ListStreamsResponse
 
 @typing.final
 class DeleteUserRequest(google.protobuf.message.Message):

@@ -98,6 +98,11 @@ class CatalogStub(object):
                 request_serializer=itemlens_dot_v1_dot_catalog__pb2.StreamRecordEventsRequest.SerializeToString,
                 response_deserializer=itemlens_dot_v1_dot_catalog__pb2.StreamRecordEventsResponse.FromString,
                 _registered_method=True)
+        self.ListStreams = channel.unary_unary(
+                '/itemlens.v1.Catalog/ListStreams',
+                request_serializer=itemlens_dot_v1_dot_catalog__pb2.ListStreamsRequest.SerializeToString,
+                response_deserializer=itemlens_dot_v1_dot_catalog__pb2.ListStreamsResponse.FromString,
+                _registered_method=True)
         self.DeleteUser = channel.unary_unary(
                 '/itemlens.v1.Catalog/DeleteUser',
                 request_serializer=itemlens_dot_v1_dot_catalog__pb2.DeleteUserRequest.SerializeToString,
@@ -196,6 +201,13 @@ class CatalogServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListStreams(self, request, context):
+        """How far each stream of events was recorded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteUser(self, request, context):
         """Deletes all data of a user.
         """
@@ -265,6 +277,11 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.StreamRecordEvents,
                     request_deserializer=itemlens_dot_v1_dot_catalog__pb2.StreamRecordEventsRequest.FromString,
                     response_serializer=itemlens_dot_v1_dot_catalog__pb2.StreamRecordEventsResponse.SerializeToString,
+            ),
+            'ListStreams': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStreams,
+                    request_deserializer=itemlens_dot_v1_dot_catalog__pb2.ListStreamsRequest.FromString,
+                    response_serializer=itemlens_dot_v1_dot_catalog__pb2.ListStreamsResponse.SerializeToString,
             ),
             'DeleteUser': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteUser,
@@ -600,6 +617,33 @@ class Catalog(object):
             '/itemlens.v1.Catalog/StreamRecordEvents',
             itemlens_dot_v1_dot_catalog__pb2.StreamRecordEventsRequest.SerializeToString,
             itemlens_dot_v1_dot_catalog__pb2.StreamRecordEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStreams(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/itemlens.v1.Catalog/ListStreams',
+            itemlens_dot_v1_dot_catalog__pb2.ListStreamsRequest.SerializeToString,
+            itemlens_dot_v1_dot_catalog__pb2.ListStreamsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -217,6 +217,22 @@ _CatalogStreamRecordEventsType = typing_extensions.TypeVar(
     ],
 )
 
+_CatalogListStreamsType = typing_extensions.TypeVar(
+    '_CatalogListStreamsType',
+    grpc.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.ListStreamsRequest,
+        itemlens.v1.catalog_pb2.ListStreamsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.ListStreamsRequest,
+        itemlens.v1.catalog_pb2.ListStreamsResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.ListStreamsRequest,
+        itemlens.v1.catalog_pb2.ListStreamsResponse,
+    ],
+)
+
 _CatalogDeleteUserType = typing_extensions.TypeVar(
     '_CatalogDeleteUserType',
     grpc.UnaryUnaryMultiCallable[
@@ -233,7 +249,7 @@ _CatalogDeleteUserType = typing_extensions.TypeVar(
     ],
 )
 
-class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollectionType, _CatalogListCollectionsType, _CatalogUpdateCollectionType, _CatalogDeleteCollectionType, _CatalogUpsertItemsType, _CatalogStreamUpsertItemsType, _CatalogGetItemsType, _CatalogListItemsType, _CatalogDeleteItemsType, _CatalogRecordEventsType, _CatalogStreamRecordEventsType, _CatalogDeleteUserType]):
+class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollectionType, _CatalogListCollectionsType, _CatalogUpdateCollectionType, _CatalogDeleteCollectionType, _CatalogUpsertItemsType, _CatalogStreamUpsertItemsType, _CatalogGetItemsType, _CatalogListItemsType, _CatalogDeleteItemsType, _CatalogRecordEventsType, _CatalogStreamRecordEventsType, _CatalogListStreamsType, _CatalogDeleteUserType]):
     """Items, events and the collections that hold them.
 
     An acknowledged write is on disk: it survives a crash of the server or of the machine. The next response takes it
@@ -289,6 +305,10 @@ class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollec
         grpc.StreamStreamMultiCallable[
             itemlens.v1.catalog_pb2.StreamRecordEventsRequest,
             itemlens.v1.catalog_pb2.StreamRecordEventsResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            itemlens.v1.catalog_pb2.ListStreamsRequest,
+            itemlens.v1.catalog_pb2.ListStreamsResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             itemlens.v1.catalog_pb2.DeleteUserRequest,
@@ -347,6 +367,10 @@ class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollec
             itemlens.v1.catalog_pb2.StreamRecordEventsResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            itemlens.v1.catalog_pb2.ListStreamsRequest,
+            itemlens.v1.catalog_pb2.ListStreamsResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             itemlens.v1.catalog_pb2.DeleteUserRequest,
             itemlens.v1.catalog_pb2.DeleteUserResponse,
         ],
@@ -387,6 +411,9 @@ class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollec
 
     StreamRecordEvents: _CatalogStreamRecordEventsType
     """RecordEvents in bulk: one response for each request, in order."""
+
+    ListStreams: _CatalogListStreamsType
+    """How far each stream of events was recorded."""
 
     DeleteUser: _CatalogDeleteUserType
     """Deletes all data of a user."""
@@ -439,6 +466,10 @@ CatalogAsyncStub: typing_extensions.TypeAlias = CatalogStub[
     grpc.aio.StreamStreamMultiCallable[
         itemlens.v1.catalog_pb2.StreamRecordEventsRequest,
         itemlens.v1.catalog_pb2.StreamRecordEventsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.ListStreamsRequest,
+        itemlens.v1.catalog_pb2.ListStreamsResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         itemlens.v1.catalog_pb2.DeleteUserRequest,
@@ -548,6 +579,14 @@ class CatalogServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[itemlens.v1.catalog_pb2.StreamRecordEventsResponse], collections.abc.AsyncIterator[itemlens.v1.catalog_pb2.StreamRecordEventsResponse]]:
         """RecordEvents in bulk: one response for each request, in order."""
+
+    @abc.abstractmethod
+    def ListStreams(
+        self,
+        request: itemlens.v1.catalog_pb2.ListStreamsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[itemlens.v1.catalog_pb2.ListStreamsResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.ListStreamsResponse]]:
+        """How far each stream of events was recorded."""
 
     @abc.abstractmethod
     def DeleteUser(
