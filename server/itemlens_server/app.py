@@ -110,6 +110,7 @@ class Server:
         ending.start()
         ending.join(END_SECONDS)
         self.store.finish_writes()
+        self.catalogue.close()
         if ending.is_alive():
             log.warning("stopped; an unfinished graph build or batch is abandoned")
             return False

@@ -155,6 +155,13 @@ class Settings(BaseSettings):
         64 * MIB, ge=0, description="memory for recommendations that are kept for Explain, 5 to 20 KB for each list of "
         "10 items; the oldest are dropped; 0: none",
     )  # fmt: skip
+    answers_bytes: int = Field(
+        256 * MIB, ge=0, description="disk space for answers that are remembered for `itemlens report`, about 0.5 KB "
+        "for each list of 10 items; the oldest are deleted; 0: none, and kept ones are deleted",
+    )  # fmt: skip
+    answers_days: float = Field(
+        90, ge=0, description="days after which a remembered answer is deleted; 0: as `answers_bytes` 0"
+    )
 
     user_memory_bytes: int = Field(
         64 * MIB,

@@ -49,6 +49,7 @@ class Live:
 
     def close(self) -> None:
         self.encoder.close()
+        self.catalogue.close()
         self.store.close()
 
     @property

@@ -107,9 +107,9 @@ class Event:
     quantity: float | None = None
     """Quantity. Default 1."""
     value: float | None = None
-    """Monetary value, in the caller's currency."""
+    """Monetary value of the whole event, not of one piece, in the caller's currency."""
     recommendation_id: str = ""
-    """The recommendation that caused the event, if any."""
+    """The recommendation that caused the event, if any: its id, unchanged. For another id the event fails."""
     event_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Unique id. The server records each id once, so sending an Event twice is safe."""
 

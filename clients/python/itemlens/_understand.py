@@ -13,7 +13,7 @@ from ._results import Encoded, Explanations, Fused, Recommendations, Space, Stat
 from ._retry import Deadline
 from ._steps import Session, Steps, call
 from ._types import ChannelWeight, Content, FuseInput, Item, Picture, UserSide, UserSideFields
-from ._values import listed, number, one_of, strings, whole
+from ._values import listed, number, one_of, string, strings, whole
 from .v1 import itemlens_pb2
 
 Language: TypeAlias = Literal["en", "zh"]
@@ -174,6 +174,7 @@ def recommend(
     language: Language = "en",
     query_vectors: bool = False,
     probabilities: bool = False,
+    surface: str = "",
     collection: str | None = None,
     timeout: float | None = None,
     **side: Unpack[UserSideFields],
@@ -194,6 +195,7 @@ def recommend(
         reasons: add to each item a sentence that explains it, in `language`.
         query_vectors: add the QUERY vector of each interest.
         probabilities: add the probability of each item; only for histories, in a space fitted to events.
+        surface: where the list is shown, such as "home"; `itemlens report` counts by it.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
         side: the fields of UserSide: history, user_id, text, texts, picture, pictures, liked, disliked,
@@ -224,6 +226,7 @@ def recommend(
         language=one_of(language, get_args(Language), "language"),
         with_query_vectors=query_vectors,
         with_probabilities=probabilities,
+        surface=string(surface, "surface"),
     )
     if k is not None:
         request.k = whole(k, "k")

@@ -63,6 +63,7 @@ def _options(request: itemlens_pb2.RecommendRequest) -> RecommendOptions:
         with_reasons=request.with_reasons,
         language=request.language,
         with_probabilities=request.with_probabilities,
+        surface=request.surface,
     )
 
 

@@ -20,8 +20,10 @@ from itemlens_server.errors import (
     InvalidArgument,
     NotFound,
     SpaceMismatch,
+    StorageFull,
     quoted,
 )
+from itemlens_server.services.answers import Answers
 from itemlens_server.services.catalogue_reads import CatalogueReads
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import ContentEncoder
@@ -30,6 +32,7 @@ from itemlens_server.services.items import ItemInput, WriteOutcome
 from itemlens_server.services.known_users import KnownUsers
 from itemlens_server.services.limits import check_length, check_reference, check_references
 from itemlens_server.services.live_counts import COLLECTIONS
+from itemlens_server.services.recommendation_ids import KEY, RecommendationIds
 from itemlens_server.services.repair import repair
 from itemlens_server.services.results import RecentResults
 from itemlens_server.services.spaces import Spaces, check_same_space
@@ -64,6 +67,8 @@ class Catalogue:
         self._encoder = encoder
         self._upserts = Upserts(store, encoder, self._collections.get, settings.max_item_pictures)
         self.reads = CatalogueReads(store, settings.max_items)
+        self.ids = RecommendationIds(store.secret(KEY))
+        self.answers = Answers(store, [record.id for record in store.reader().collections()], settings)
         self.results = RecentResults(settings.recommendation_memory_bytes)
         self.known_users = KnownUsers(settings.user_memory_bytes)
         self._changing = threading.Lock()
@@ -222,6 +227,7 @@ class Catalogue:
             collection.forget()
             self.known_users.forget_collection(collection.record.id)
             self.results.forget(name)
+            self._forget_answers([collection.record.id])
 
     def _named(self, name: str) -> Collection:
         """The collection with this name. The name is required: changes to a whole collection have no default."""
@@ -284,12 +290,12 @@ class Catalogue:
         def count(new: Sequence[tuple[EventRecord, int]], sequence: int) -> None:
             self._collections.get(collection.name, collection).counts.recorded(new, sequence)
 
-        outcomes = record_events(self.store, collection.record.id, events, count, step)
+        outcomes = record_events(self.store, collection.record.id, events, self.ids, count, step)
         self.known_users.forget(collection.record.id, [event.user_id for event in events])
         return outcomes
 
     def delete_user(self, name: str, user_id: str) -> int:
-        """Delete a user's events and kept recommendations in one collection, or in all if the name is empty.
+        """Delete a user's events and kept answers in one collection, or in all if the name is empty.
 
         Returns:
             The number of deleted events.
@@ -316,6 +322,7 @@ class Catalogue:
             for collection in records:
                 self.known_users.forget(collection, [user_id])
             self.results.forget(name, user_id)
+            self._forget_answers(records, user_id)
         return deleted
 
     def maintain(self) -> bool:
@@ -327,6 +334,19 @@ class Catalogue:
             except Exception:  # only derived state is missing; the next round tries again
                 log.exception("maintenance of collection %s failed", collection.name)
         return done
+
+    def close(self) -> None:
+        """Write the answers that wait. No recommendation and no deletion may follow."""
+        self.answers.close()
+
+    def _forget_answers(self, collections: Sequence[int], user_id: str = "") -> None:
+        """Delete kept answers, on a full disk too."""
+        try:
+            self.answers.forget(collections, user_id)
+        except StorageFull:
+            if not self.store.release_reserve():
+                raise
+            self.answers.forget(collections, user_id)
 
     def _open(self, record: CollectionRecord, space: Space, old: Collection | None = None) -> Collection:
         """Open a collection. `old`: its state in another space, if there is one."""

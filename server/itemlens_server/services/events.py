@@ -10,6 +10,7 @@ from dataclasses import replace
 from itemlens_server.errors import AlreadyExists, FailedPrecondition, InvalidArgument, ItemlensError, Warning
 from itemlens_server.services.items import WriteOutcome
 from itemlens_server.services.limits import check_id, check_reference
+from itemlens_server.services.recommendation_ids import RecommendationIds
 from itemlens_server.storage import streams, writes
 from itemlens_server.storage.records import EventRecord
 from itemlens_server.storage.store import Store
@@ -27,11 +28,13 @@ def record_events(
     store: Store,
     collection: int,
     events: Sequence[EventRecord],
+    ids: RecommendationIds,
     count: Callable[[Sequence[tuple[EventRecord, int]], int], None],
     step: StreamStep | None = None,
 ) -> tuple[list[WriteOutcome], int]:
     """Store the valid events. Return the outcome of each, and the sequence number.
 
+    ids: recognise recommendations from the collection.
     step: the step that the events make in their stream. Then all of them are stored or none, and a step that was made
     before stores nothing.
     count: called with the new events, their rows and the sequence number, in the order of the writes, before they are
@@ -43,6 +46,7 @@ def record_events(
     for n, event in enumerate(events):
         try:
             check(event)
+            ids.check(event.recommendation_id, collection)
             if not _same(event, first.setdefault(event.event_id, event)):
                 raise AlreadyExists(
                     f"event {event.event_id!r} occurs twice in this call, with different contents", "event_id"

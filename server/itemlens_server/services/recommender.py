@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-import secrets
+import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound, Warning
+from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound, Warning, quoted
 from itemlens_server.fusion.head import Array, unit
 from itemlens_server.fusion.interests import merge
 from itemlens_server.fusion.query import ask
@@ -26,16 +27,22 @@ from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.limits import check_length, check_references
 from itemlens_server.services.query import EncodingQuery, QueryReader, QueryRequest
+from itemlens_server.services.recommendation_ids import RecommendationIds
 from itemlens_server.services.results import RecommendedItem, RecommendResult
 from itemlens_server.services.sentences import Language, check_language, sentence, whole_channels
 from itemlens_server.services.titles import titles
+from itemlens_server.storage.answers import AnswerRecord
 
 DEFAULT_K = 10
+SURFACE = re.compile(r"[a-z0-9_-]{0,64}")
 
 
 @dataclass(frozen=True)
 class RecommendOptions:
-    """The options of a list and of its items. Exactly one of k and top_fraction is set."""
+    """The options of a list and of its items. Exactly one of k and top_fraction is set.
+
+    surface: where the list is shown; kept with the answer.
+    """
 
     k: int | None = DEFAULT_K
     top_fraction: float | None = None
@@ -46,6 +53,7 @@ class RecommendOptions:
     with_reasons: bool = False
     with_probabilities: bool = False
     language: str = "en"
+    surface: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class Recommender:
         call: CallContext,
         begun: EncodingQuery | None = None,
     ) -> RecommendResult:
-        """Return the best items for `request`, and keep the result for Explain.
+        """Return the best items for `request`, and keep the result for Explain and for the report.
 
         Raises:
             InvalidArgument: the user side is empty, or a field is wrong.
@@ -78,7 +86,20 @@ class Recommender:
         with results.pending(collection, request.user_id if request else "") as pending:
             result = self._recommend(collection, request, options, call, begun)
             results.add(result, pending)
+            results.unless_forgotten(pending, lambda: self._remember(result, request, options))
         return result
+
+    def _remember(
+        self, result: RecommendResult, request: QueryRequest | None, options: RecommendOptions
+    ) -> None:
+        collection, items = result.collection, result.items
+        self.catalogue.answers.add(
+            AnswerRecord(
+                result.recommendation_id, collection.record.id, request.user_id if request else "", options.surface,
+                RecommendationIds.seconds(result.recommendation_id), collection.space.space_id,
+                tuple(item.item_id for item in items), tuple(item.score for item in items),
+            )
+        )  # fmt: skip
 
     def _recommend(
         self,
@@ -92,6 +113,11 @@ class Recommender:
         if request is None:
             raise InvalidArgument(
                 "`user` is required: give a user id, a history, a query or liked items", "user"
+            )
+        if not SURFACE.fullmatch(options.surface):
+            raise InvalidArgument(
+                f"{quoted(options.surface)} is not a valid surface; use up to 64 characters of a-z, 0-9, '_' and '-'",
+                "surface",
             )
         check_length(options.candidates, self.settings.max_candidates, "candidate_item_ids", 0)
         check_references(options.candidates, "candidate_item_ids")
@@ -113,8 +139,9 @@ class Recommender:
             ranked = with_probabilities(scorer, ranked)
         explained = self._explain(collection, scorer, ranked, options, language)
         asking = scorer.asking
+        recommendation_id = self.catalogue.ids.make(collection.record.id, time.time())
         return RecommendResult(
-            secrets.token_hex(12), collection, asking, scorer.shifts, tuple(explained), eligible,
+            recommendation_id, collection, asking, scorer.shifts, tuple(explained), eligible,
             (*warnings, *asking.warnings, *unknown),
         )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -173,6 +173,12 @@ class RecentResults:
             self._results[result.recommendation_id] = remembered
             self.bytes += remembered.size
             self._shrink()
+
+    def unless_forgotten(self, pending: PendingResult, keep: Callable[[], None]) -> None:
+        """Run `keep`, unless data that the result was made from was deleted meanwhile. `forget` waits for its end."""
+        with self._lock:
+            if not pending.forgotten:
+                keep()
 
     def forget(self, collection: str, user_id: str = "") -> None:
         """Drop the results of a collection ("": of all collections), pending ones included. With `user_id`: only those

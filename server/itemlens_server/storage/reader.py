@@ -257,6 +257,11 @@ class Reader:
         """
         return streams.all_of(self._connection, collection)
 
+    def secret(self, name: str) -> bytes | None:
+        """Return the store's own key of this name; None if it is not made yet."""
+        row = self._connection.execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()
+        return bytes(row[0]) if row else None
+
     def has_data(self, digest: bytes, encoder: str) -> bool:
         """Return whether the store has the data of a content for an encoder."""
         row = self._connection.execute(

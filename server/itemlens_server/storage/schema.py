@@ -12,6 +12,8 @@ STREAMS = """CREATE TABLE streams (
     collection INTEGER NOT NULL, stream TEXT NOT NULL, position TEXT NOT NULL, previous TEXT NOT NULL,
     events INTEGER NOT NULL, lag INTEGER NOT NULL, time REAL NOT NULL, checksum INTEGER NOT NULL,
     PRIMARY KEY (collection, stream)) WITHOUT ROWID"""
+# Keys that the server made for itself, by their use.
+SECRETS = "CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL)"
 TABLES = (
     """CREATE TABLE collections (
         id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, space_id TEXT NOT NULL,
@@ -48,8 +50,9 @@ TABLES = (
         quantity REAL NOT NULL, value REAL, recommendation_id TEXT NOT NULL, sequence INTEGER NOT NULL,
         checksum INTEGER, UNIQUE (collection, event_id))""",
     "CREATE INDEX events_user ON events (collection, user_id, time)",
+    SECRETS,
 )
-FROM_FORMAT_4 = (STREAMS,)
+FROM_FORMAT_4 = (STREAMS, SECRETS)
 FROM_FORMAT_3 = (
     "CREATE TABLE count_marks (collection INTEGER PRIMARY KEY, mark TEXT NOT NULL)",
     *FROM_FORMAT_4,

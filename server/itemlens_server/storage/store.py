@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from itemlens_server.errors import DataLoss, FailedPrecondition, StorageFull
-from itemlens_server.storage import schema
+from itemlens_server.storage import schema, writes
 from itemlens_server.storage.connection import connect, connect_read_only
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.reserve import Reserve
@@ -117,6 +117,14 @@ class Store:
             if not self._reserve.release():
                 raise
             return self.write(run, after)
+
+    def release_reserve(self) -> bool:
+        """Release the disk space that is reserved for deletions. Return whether there was any."""
+        return self._reserve.release()
+
+    def secret(self, name: str) -> bytes:
+        """Return the store's own random key of this name, which the first call makes."""
+        return self.reader().secret(name) or self.write(lambda c: writes.secret(c, name))
 
     def reader(self) -> Reader:
         """Return the reader on this thread's own connection. Reads never wait for writes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from itemlens_server.storage.slices import Slice
 EVENTS_AT_A_TIME = 200
 # SQLite limits the number of values in a statement.
 CONTENTS_AT_A_TIME = 500
+SECRET_BYTES = 32
 
 
 def next_sequence(connection: sqlite3.Connection, collection: int) -> int:
@@ -255,3 +257,12 @@ def mark_counts(connection: sqlite3.Connection, collection: int, mark: str) -> N
         " ON CONFLICT (collection) DO UPDATE SET mark = excluded.mark",
         (mark, collection),
     )
+
+
+def secret(connection: sqlite3.Connection, name: str) -> bytes:
+    """Return the store's own random key of this name, which the first call makes."""
+    connection.execute(
+        "INSERT OR IGNORE INTO secrets (name, value) VALUES (?, ?)", (name, secrets.token_bytes(SECRET_BYTES))
+    )
+    row = connection.execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()
+    return bytes(row[0])

@@ -468,7 +468,6 @@ class TestEvents:
             {"type": 5},
             {"quantity": 2.0},
             {"value": 9.5},
-            {"recommendation_id": "r"},
         ],
     )
     def test_that_says_something_else_under_the_same_id_is_refused(
@@ -477,6 +476,30 @@ class TestEvents:
         live.catalogue.record("", [self.event()])
         [again], _ = live.catalogue.record("", [self.event(**changed)])
         assert isinstance(again.error, AlreadyExists) and again.error.field == "event_id"
+
+    def test_of_a_recommendation_and_the_same_without_it_are_different(self, live: Live) -> None:
+        live.catalogue.record("", [self.event()])
+        ours = live.catalogue.ids.make(live.collection.record.id, 1.0)
+        [again], _ = live.catalogue.record("", [self.event(recommendation_id=ours)])
+        assert isinstance(again.error, AlreadyExists) and again.error.field == "event_id"
+
+    def test_with_a_recommendation_that_was_not_given_here_is_refused_alone(self, live: Live) -> None:
+        live.catalogue.create("other", "")
+        other = live.catalogue.ids.make(live.catalogue.collection("other").record.id, 1.0)
+        ours = live.catalogue.ids.make(live.collection.record.id, 1.0)
+        outcomes, _ = live.catalogue.record(
+            "",
+            [
+                self.event("1", recommendation_id=ours),
+                self.event("2", recommendation_id=other),
+                self.event("3", recommendation_id="nope"),
+                self.event("4"),
+            ],
+        )
+        for refused in outcomes[1:3]:
+            assert isinstance(refused.error, InvalidArgument) and refused.error.field == "recommendation_id"
+        assert [o.error for o in (outcomes[0], outcomes[3])] == [None, None]
+        assert live.store.reader().counts(live.collection.record.id)[1] == 2
 
     def test_of_a_user_are_deleted_in_one_collection_or_in_all(self, live: Live) -> None:
         live.catalogue.create("other", "")

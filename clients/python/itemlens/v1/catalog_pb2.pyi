@@ -663,9 +663,11 @@ class Event(google.protobuf.message.Message):
     quantity: builtins.float
     """Quantity. Default 1."""
     value: builtins.float
-    """Value, in the caller's currency."""
+    """Value of the whole event, not of one piece, in the caller's currency."""
     recommendation_id: builtins.str
-    """The recommendation that led to it, if any."""
+    """The recommendation that led to it, if any: the id as Recommend returned it, in the same collection. An id that the
+    server did not give there is INVALID_ARGUMENT for this event.
+    """
     @property
     def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When it happened. Default: now."""

@@ -593,6 +593,7 @@ class RecommendRequest(google.protobuf.message.Message):
     LANGUAGE_FIELD_NUMBER: builtins.int
     WITH_QUERY_VECTORS_FIELD_NUMBER: builtins.int
     WITH_PROBABILITIES_FIELD_NUMBER: builtins.int
+    SURFACE_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection to recommend from. Empty: the one named "default"."""
     k: builtins.int
@@ -617,6 +618,10 @@ class RecommendRequest(google.protobuf.message.Message):
     """Add to each item its probability. FAILED_PRECONDITION unless the weights of everything in `user` were fitted to
     choices of users: such probabilities are calibrated.
     """
+    surface: builtins.str
+    """Where the list is shown, such as "home" or "basket": up to 64 characters of a-z, 0-9, '_' and '-'. It changes
+    nothing in the list; `itemlens report` counts by it.
+    """
     @property
     def user(self) -> itemlens.v1.common_pb2.UserSide:
         """The user or query."""
@@ -640,9 +645,10 @@ class RecommendRequest(google.protobuf.message.Message):
         language: builtins.str = ...,
         with_query_vectors: builtins.bool = ...,
         with_probabilities: builtins.bool = ...,
+        surface: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "exclude_seen", b"exclude_seen", "k", b"k", "size", b"size", "top_fraction", b"top_fraction", "user", b"user"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "candidate_item_ids", b"candidate_item_ids", "collection", b"collection", "exact", b"exact", "exclude_seen", b"exclude_seen", "k", b"k", "language", b"language", "size", b"size", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "candidate_item_ids", b"candidate_item_ids", "collection", b"collection", "exact", b"exact", "exclude_seen", b"exclude_seen", "k", b"k", "language", b"language", "size", b"size", "surface", b"surface", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_exclude_seen", b"_exclude_seen"]) -> typing.Literal["exclude_seen"] | None: ...
     @typing.overload
@@ -745,7 +751,7 @@ class RecommendResponse(google.protobuf.message.Message):
     ELIGIBLE_ITEMS_FIELD_NUMBER: builtins.int
     WARNINGS_FIELD_NUMBER: builtins.int
     recommendation_id: builtins.str
-    """Id for Explain, and for the events that follow. The server keeps the latest recommendations only."""
+    """Id for the events that follow, and for Explain, which knows the latest recommendations only."""
     space_id: builtins.str
     """The space that computed the scores."""
     eligible_items: builtins.int
