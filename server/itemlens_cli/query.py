@@ -65,6 +65,8 @@ def query(
         return
     for warning in answer.recommendations.warnings:
         console.print(f"[yellow]{warning.reason}[/]", warning.message, markup=True, highlight=False)
+    if answer.recommendations.basis is itemlens.Basis.PRIOR:
+        console.print("nothing is known of what the user wants: this is what others take, and what is new")
     if not answer.items:
         console.print("nothing was found")
     elif why:

@@ -60,6 +60,13 @@ def test_a_query_may_be_a_picture_a_user_or_past_items(query: Query, tmp_path: P
     assert not {"item-0006", "item-0012", "item-0018"} & {item["item_id"] for item in found}
 
 
+def test_an_unknown_user_gets_what_others_take_and_is_told_so(query: Query) -> None:
+    assert items(query("--user", "nobody", "--json"))
+    done = query("--user", "nobody", "--k", 3)
+    assert "nothing is known of what the user wants" in done.out
+    assert len([line for line in done.out.splitlines() if "item-00" in line]) == 3
+
+
 def test_only_the_candidates_are_ranked(query: Query) -> None:
     found = items(query("red shoe", "--candidates", "item-0003,item-0004", "--json"))
     assert {item["item_id"] for item in found} == {"item-0003", "item-0004"}

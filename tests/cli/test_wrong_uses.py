@@ -193,9 +193,6 @@ COMMANDS: dict[str, tuple[dict[str, str], str, str, tuple[str, ...]]] = {
     "query of an unknown collection": (
         {}, "", "query shoe --collection nope --target {server}", ("'nope'",),
     ),
-    "query for an unknown user": (
-        {}, "", "query --user nobody --collection shop --target {server}", ("nobody",),
-    ),
     "move to an unknown space": ({}, "", "move shop nope --target {server}", ("'nope'",)),
     "move without a server": ({}, "", "move shop nope --target localhost:1", ("no server answers at localhost:1",)),
     "fit without a store": (

@@ -116,6 +116,17 @@ class TestFuse:
 
 
 class TestRecommend:
+    def test_somebody_unknown_is_answered_and_the_answer_says_so(self, sample: itemlens.Client) -> None:
+        answer = sample.recommend("nobody", k=20, parts=True, reasons=True)
+        assert answer.basis is itemlens.Basis.PRIOR and len(answer) == 20
+        assert all(item.reason for item in answer)
+        ids = [item.item_id for item in answer]
+        for item, why in zip(answer, sample.explain(ids, "nobody"), strict=True):
+            assert why.error is None and abs(why.residual) < 1e-4
+            assert why.score == pytest.approx(item.score, abs=1e-5) and why.sentence == item.reason
+            assert sum(part.value for part in item.parts) == pytest.approx(item.score, abs=1e-4)
+        assert sample.recommend("nobody", text="red shoe").basis is itemlens.Basis.EVIDENCE
+
     def test_positions_count_from_one_and_scores_fall(self, sample: itemlens.Client) -> None:
         answer = sample.recommend(text="red shoe")
         assert [i.position for i in answer] == list(range(1, 11))

@@ -427,7 +427,10 @@ class TestUnknown:
             ("UNKNOWN_ITEM", "candidate_item_ids"),
         }
         with pytest.raises(itemlens.NotFound):
-            sample.recommend(history=["gone"])
+            sample.recommend(liked=["gone"])
+        of_nothing_known = sample.recommend(history=["gone"])
+        assert of_nothing_known.basis is itemlens.Basis.PRIOR and len(of_nothing_known) == 10
+        assert [w.field for w in of_nothing_known.warnings] == ["user.history"]
 
     def test_items_cannot_be_deleted(self, client: itemlens.Client) -> None:
         client.upsert([Item("a", text="red")])
@@ -443,7 +446,7 @@ class TestUnknown:
             (lambda: sample.recommend(liked=["a"], collection="nope"), "collection", "nope"),
             (lambda: sample.delete_collection("nope"), "collection", "nope"),
             (lambda: sample.delete_user("u", collection="nope"), "collection", "nope"),
-            (lambda: sample.recommend("nobody"), "user", "nobody"),
+            (lambda: sample.recommend(liked=["gone"]), "item", "gone"),
             (lambda: sample.explain(["item-0001"], recommendation_id="nope"), "recommendation", "nope"),
         ):
             with pytest.raises(itemlens.NotFound) as error:

@@ -28,7 +28,7 @@ CASES: dict[str, Callable[[Client, Tiny], Any]] = {
     "fuse InvalidArgument": lambda c, t: c.fuse([]),
     "fuse NotFound": lambda c, t: c.fuse([FuseInput(text="red")], space="nope"),
     "recommend InvalidArgument": lambda c, t: c.recommend(text="red", k=0),
-    "recommend NotFound": lambda c, t: c.recommend("nobody"),
+    "recommend NotFound": lambda c, t: c.recommend(liked=["nope"]),
     "recommend FailedPrecondition": lambda c, t: c.recommend(query_vector=vector_of_another_space(c, t)),
     "explain NotFound": lambda c, t: c.explain(["a"], recommendation_id="nope"),
     "explain InvalidArgument": lambda c, t: c.explain([], text="red"),

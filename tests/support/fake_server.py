@@ -169,6 +169,7 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
         self._enter("Recommend", request, context)
         kind: Any = 99 if self.new_enums else common_pb2.PART_KIND_CHANNEL
         reply = itemlens_pb2.RecommendResponse(recommendation_id="r1", space_id=SPACE, eligible_items=7)
+        reply.basis = itemlens_pb2.BASIS_PRIOR
         for position in range(1, (request.k or 10) + 1):
             item = reply.items.add(item_id=f"i{position}", position=position, score=1 / position)
             item.parts.add(kind=kind, channel="title", value=1 / position, is_share=position == 2)

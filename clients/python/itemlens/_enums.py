@@ -53,6 +53,16 @@ class Presence(StrEnum):
     """Missing: the channel counts neither for nor against the item."""
 
 
+class Basis(StrEnum):
+    """What a list is based on."""
+
+    UNSPECIFIED = "unspecified"
+    EVIDENCE = "evidence"
+    """What the user's side says is wanted: a history, liked items, words, pictures or a vector."""
+    PRIOR = "prior"
+    """Nothing is known of what the user wants: the items are popular, taken of late or new, and of different kinds."""
+
+
 class PartKind(StrEnum):
     """Source of a part of a score."""
 

@@ -11,7 +11,7 @@ import numpy as np
 from google.protobuf import json_format
 
 from . import _errors, _results, _stored
-from ._enums import ChannelKind, PartKind, Presence, Role
+from ._enums import Basis, ChannelKind, PartKind, Presence, Role
 from ._results import Warning
 from ._types import Floats, Item, Relation, Vector
 from .v1 import catalog_pb2, common_pb2, itemlens_pb2
@@ -156,6 +156,7 @@ def recommendations(reply: itemlens_pb2.RecommendResponse) -> _results.Recommend
         interests=interests,
         eligible_items=reply.eligible_items,
         warnings=warnings(reply.warnings),
+        basis=_enum(Basis, itemlens_pb2.Basis.DESCRIPTOR, "BASIS_", reply.basis),
     )
 
 

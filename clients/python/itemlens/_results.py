@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar, overload
 
 import numpy as np
 
-from ._enums import ChannelKind, PartKind, Presence
+from ._enums import Basis, ChannelKind, PartKind, Presence
 from ._errors import ItemlensError, raise_for_errors
 from ._types import Floats, Vector
 
@@ -272,6 +272,8 @@ class Recommendations(ListResult[Recommendation]):
     eligible_items: int
     """Number of items that could be recommended after exclusions."""
     warnings: tuple[Warning, ...]
+    basis: Basis = Basis.EVIDENCE
+    """What the list is based on. A user of whom nothing is known gets Basis.PRIOR."""
 
     @property
     def _listed(self) -> tuple[Recommendation, ...]:

@@ -194,7 +194,7 @@ def recommend(
         parts: add the parts of each item's score.
         reasons: add to each item a sentence that explains it, in `language`.
         query_vectors: add the QUERY vector of each interest.
-        probabilities: add the probability of each item; only for histories, in a space fitted to events.
+        probabilities: add the probability of each item; only for users and histories, in a space fitted to events.
         surface: where the list is shown, such as "home"; `itemlens report` counts by it.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
@@ -203,7 +203,7 @@ def recommend(
 
     Raises:
         InvalidArgument: a field is wrong; `violations` says which.
-        NotFound: there is no such collection or user, or none of the items on the user's side or of the candidates.
+        NotFound: there is no such collection, or none of the liked items or of the candidates.
         FailedPrecondition: `query_vector` is of another space, or there are no calibrated probabilities.
     """
     if k is not None and top_fraction is not None:
@@ -270,7 +270,7 @@ def explain(
         An Explanation for each item, in order. An item that cannot be explained has its own error.
 
     Raises:
-        NotFound: the server no longer keeps the recommendation, or there is no such collection or user.
+        NotFound: the server no longer keeps the recommendation, or there is no such collection.
         InvalidArgument: a field is wrong; `violations` says which.
         FailedPrecondition: `query_vector` is of another space.
     """

@@ -65,8 +65,9 @@ def fit_events(data: CandidateColumns, shape: Shape, held_out: Bools) -> EventFi
     sets = choice_sets(features, data)
     signs = [feature.name.startswith("CHANNEL") for feature in features]
     fitted = fit_by_users(sets.take(~held_out), data.users[~held_out], signs)
-    prior = [f for f in features if f.name in (*POPULARITY_COLUMNS, NEWNESS)]
-    anyone = fit_choices(choice_sets(prior, data).take(~held_out), fitted.l2)
+    prior = shape.neutral_of(data).prior_features()
+    prior_sets = choice_sets(prior, data)
+    anyone = fit_choices(prior_sets.take(~held_out), fitted.l2)
     return EventFit(
         tuple(features),
         fitted,
@@ -74,7 +75,10 @@ def fit_events(data: CandidateColumns, shape: Shape, held_out: Bools) -> EventFi
             weights_of(features, fitted.weights.tolist(), shape.decays, len(data)),
             calibration=calibrate(sets, fitted.weights),
         ),
-        weights_of(prior, anyone.weights.tolist(), {}, len(data)),
+        replace(
+            weights_of(prior, anyone.weights.tolist(), {}, len(data)),
+            calibration=calibrate(prior_sets, anyone.weights),
+        ),
     )
 
 
@@ -160,6 +164,12 @@ class Shape:
                 Feature(name, at(name, decay), ALL) for name in (f"PRESENT.{channel}", f"IMPUTED.{channel}")
             ]
         return features
+
+    def prior_features(self) -> list[Feature]:
+        """Return the features of a user of whom nothing is known: what they had is not known either."""
+        neutral = {name: self.neutrals.get(name, 0.0) for name in POPULARITY_COLUMNS}
+        warm = [Feature(name, name, WARM, neutral=neutral[name]) for name in POPULARITY_COLUMNS]
+        return [*warm, Feature(NEWNESS, NEWNESS, COLD)]
 
     def neutral_of(self, data: CandidateColumns) -> Shape:
         """Return the same with the neutral points of these data."""

@@ -39,6 +39,11 @@ class PastSource:
                 rows[n] = tables.rows.get(self.past.item_ids[n], -1)
         return replace(self, positions=positions, rows=rows)
 
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of one of the items."""
+        return bool((self.positions >= 0).any() or (self.rows >= 0).any())
+
     def take(self, numbers: Ints) -> PastSource:
         """Return some of the items, without positions and rows."""
         return replace(self, past=self.past.take(numbers), positions=_NONE, rows=_NONE)

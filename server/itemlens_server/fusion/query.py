@@ -50,6 +50,7 @@ class Query:
     """The user or query of a request. `content` holds unit e_c by channel; `history` is oldest first.
 
     taken: the history, if it is summed up already
+    of_user: it asks for a user, of whom nothing may be known
     """
 
     history: Sequence[Interaction] = ()
@@ -62,6 +63,7 @@ class Query:
     behaviour_weight: float | None = None
     max_interests: int = MAX_INTERESTS
     taken: Taken | None = None
+    of_user: bool = False
 
     def weight(self, source: str) -> float:
         """Return the weight of a source: "history", "query", "liked", "disliked" or "query_vector"."""
@@ -105,12 +107,15 @@ class Asking:
     @property
     def of_choices(self) -> bool:
         """Whether the scores are log-probabilities of choices that the weights were fitted to: a history is asked
-        alone, with weights that the caller did not change."""
+        alone, or a user of whom nothing is known, with weights that the caller did not change."""
         query = self.query
         if query.source_weights or query.channel_changes or query.behaviour_weight is not None:
             return False
-        others = query.content or query.liked or query.vector is not None or len(self.disliked)
-        return not others and len(self.history.past) > 0 and self.history.weights.choices > 0
+        if query.content or query.liked or query.vector is not None or len(self.disliked):
+            return False
+        if len(self.history.past):
+            return self.history.weights.choices > 0
+        return self.prior.choices > 0 and self.prior.calibration is not None
 
     @property
     def given(self) -> list[str]:
@@ -144,7 +149,10 @@ def ask_with(snapshot: Snapshot, query: Query, taken: Taken) -> Asking:
     told = Past.told(taken.disliked[-MOST_DISLIKED:], tuple(query.disliked)[-MOST_DISLIKED:])
     rejected = PastSource(1.0, dislike, told).looked_up(snapshot)
     fields = {"history": history, "liked_item_ids": liked, "disliked_item_ids": rejected}
-    prior = query.weights(head, NEXT if len(past) else ANYONE)
+    unknown = tuple(w for field, source in fields.items() for w in _unknown(snapshot, source, field))
+    if not history.known:  # says nothing, not even that what it has in common with an item is little
+        history = PastSource(history.weight, weights, Past.equal(())).looked_up(snapshot)
+    prior = query.weights(head, NEXT if len(history.past) else ANYONE)
     here = np.flatnonzero(history.positions >= 0)
     order = np.argsort(history.positions[here])
     return Asking(
@@ -159,7 +167,7 @@ def ask_with(snapshot: Snapshot, query: Query, taken: Taken) -> Asking:
         history.positions[here][order],
         here[order],
         taken.seen.union(query.liked, query.disliked),
-        tuple(w for field, source in fields.items() for w in _unknown(snapshot, source, field)),
+        unknown,
     )
 
 

@@ -53,6 +53,11 @@ class Scorer:
         return self.asking.interests
 
     @cached_property
+    def says_wanted(self) -> bool:
+        """Whether anything is known of what the user wants; else the prior is the answer."""
+        return any(term.says_wanted for term in self.terms)
+
+    @cached_property
     def states(self) -> States:
         """What each item is to the user, int8 [positions]."""
         return self.asking.states()
@@ -127,15 +132,15 @@ class Scorer:
 
 
 def bind(asking: Asking) -> Scorer:
-    """Return the scorer of a query.
+    """Return the scorer of a query. A user of whom nothing is known is answered by the prior.
 
     Raises:
-        InvalidArgument: the query is empty, or all of it has weight 0.
-        NotFound: none of the items of the query is in the collection.
+        InvalidArgument: the query asks for no user, and it is empty, or all of it has weight 0.
+        NotFound: the query asks for no user, and none of its items is in the collection.
     """
     scorer = bound(asking)
     # What is asked is known, even if none of it has a weight: then the prior is the answer.
-    known = any(interest.sources for interest in asking.interests)
+    known = asking.query.of_user or any(interest.sources for interest in asking.interests)
     if not known and not any(term.asked for term in scorer.terms):
         given = asking.given
         if given and not any(map(asking.query.weight, given)):

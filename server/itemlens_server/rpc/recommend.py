@@ -72,6 +72,7 @@ def _reply(result: RecommendResult, with_query_vectors: bool) -> itemlens_pb2.Re
     reply = itemlens_pb2.RecommendResponse(
         recommendation_id=result.recommendation_id, space_id=space_id, eligible_items=result.eligible,
         warnings=messages.warnings(result.warnings),
+        basis=itemlens_pb2.BASIS_EVIDENCE if result.says_wanted else itemlens_pb2.BASIS_PRIOR,
     )  # fmt: skip
     for interest in result.interests:
         message = reply.interests.add(weight=interest.weight, item_ids=interest.item_ids)

@@ -215,7 +215,10 @@ class Explainer:
                     item_id, None, outcome.score, outcome.score - sum(p.value for p in parts),
                     tuple(scorer.by_channel(outcome.interest, outcome.position)), tuple(sources), tuple(parts),
                     tuple(sums) if options.with_sums else (),
-                    sentence(language, sources, [p for s in sums for p in s.places], title, item_id),
+                    sentence(
+                        language, sources, [p for s in sums for p in s.places], title, item_id,
+                        known=scorer.says_wanted,
+                    ),
                     tuple(heat_maps(collection.space, options.heat_map, item, sums)) if options.heat_map else (),
                 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import Space
-from itemlens_server.errors import InvalidArgument, ItemlensError, NotFound, Warning, quoted
+from itemlens_server.errors import InvalidArgument, ItemlensError, Warning, quoted
 from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.history import Interaction
 from itemlens_server.fusion.interests import MAX_INTERESTS
@@ -78,7 +78,6 @@ class QueryReader:
 
         Raises:
             InvalidArgument, SpaceMismatch: a field of the request is wrong; the error names it.
-            NotFound: the request has only a user, and the user has no events.
         """
         space = collection.space
         check_length(request.history, self._settings.max_history, "user.history", 0)
@@ -121,16 +120,13 @@ class QueryReader:
         query = Query(
             (), content, tuple(request.liked), tuple(request.disliked), vector, request.source_weights,
             changes, request.behaviour_weight, request.max_interests, taken,
+            of_user=bool(request.user_id or request.history),
         )  # fmt: skip
         return query, warnings
 
     def _taken(self, collection: Collection, request: QueryRequest) -> Taken:
         """What the user did: their events, followed by the caller's history, which is ordered by time if all of it has
-        times.
-
-        Raises:
-            NotFound: the user has no events, and the request has nothing else.
-        """
+        times."""
         given = list(request.history)
         if all(interaction.time_ns is not None for interaction in given):
             given.sort(key=lambda interaction: interaction.time_ns or 0)
@@ -144,13 +140,7 @@ class QueryReader:
 
         if given:
             return read()
-        taken = self._catalogue.known_users.get(collection.record.id, request.user_id, read)
-        if not (taken.seen or request.content or request.liked or request.vector):
-            raise NotFound(
-                f"user {quoted(request.user_id)} has no events in collection {collection.name!r}; record events, "
-                "or add a history, a query or liked items to the call", "user", request.user_id, "user.user_id",
-            )  # fmt: skip
-        return taken
+        return self._catalogue.known_users.get(collection.record.id, request.user_id, read)
 
 
 def _content(

@@ -21,6 +21,7 @@ from itemlens_server.fusion.rows import Bools, Ints
 from itemlens_server.fusion.scoring import Scorer, bind, log_sum, sample_of
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.sources import Interest
+from itemlens_server.fusion.spread import best_newest_first, contents, pool_size, spread
 from itemlens_server.index.candidate_index import CandidateIndex, CandidateRequest
 from itemlens_server.index.exact import ExactIndex
 from itemlens_server.services.catalogue import Catalogue
@@ -80,7 +81,7 @@ class Recommender:
 
         Raises:
             InvalidArgument: the user side is empty, or a field is wrong.
-            NotFound: the collection, all items of the user side, or all candidates are unknown.
+            NotFound: the collection, all liked items, or all candidates are unknown.
         """
         collection, results = self.catalogue.collection(collection_name), self.catalogue.results
         with results.pending(collection, request.user_id if request else "") as pending:
@@ -129,12 +130,12 @@ class Recommender:
         if options.with_probabilities and not scorer.asking.of_choices:
             raise FailedPrecondition(
                 "probabilities are known only where all weights were fitted to choices of users: run `itemlens fit` on "
-                "a collection with events, and ask by a history alone, without weights"
+                "a collection with events, and ask by a user or a history alone, without weights"
             )
         call.check()
         exact = options.exact or bool(options.candidates)
         scorer, scored = score(scorer, ExactIndex() if exact else collection.index, mask, k)
-        ranked = rank(scorer, scored, k)
+        ranked = rank(scorer, scored, k) if scorer.says_wanted else rank_by_prior(scorer, scored[0], k)
         if options.with_probabilities:
             ranked = with_probabilities(scorer, ranked)
         explained = self._explain(collection, scorer, ranked, options, language)
@@ -142,7 +143,7 @@ class Recommender:
         recommendation_id = self.catalogue.ids.make(collection.record.id, time.time())
         return RecommendResult(
             recommendation_id, collection, asking, scorer.shifts, tuple(explained), eligible,
-            (*warnings, *asking.warnings, *unknown),
+            (*warnings, *asking.warnings, *unknown), scorer.says_wanted,
         )  # fmt: skip
 
     def _explain(
@@ -163,7 +164,7 @@ class Recommender:
             parts, reason = scorer.by_source(item.interest, item.position), ""
             if options.with_reasons:
                 channels = whole_channels(scorer.of_channels(item.interest, item.position), modalities)
-                reason = sentence(language, parts, channels, title, item.item_id)
+                reason = sentence(language, parts, channels, title, item.item_id, known=scorer.says_wanted)
             explained.append(replace(item, parts=tuple(parts) if options.with_parts else (), reason=reason))
         return explained
 
@@ -210,6 +211,19 @@ def rank(scorer: Scorer, scored: Sequence[Scored], k: int) -> list[RecommendedIt
     return [
         RecommendedItem(item_ids[position], position, scores[n][position], n)
         for position, n in merge(lists, [i.weight for i in scorer.interests], k)
+    ]
+
+
+def rank_by_prior(scorer: Scorer, scored: Scored, k: int) -> list[RecommendedItem]:
+    """The best k of the items for a user of whom nothing is known: of different kinds, and of equal ones the newest."""
+    best = best_newest_first(scored.alpha, pool_size(k))
+    positions, alpha = scored.positions[best], scored.alpha[best]
+    view = scorer.snapshot.view
+    chosen = spread(alpha, contents(scorer.snapshot.head, view.h[positions]), k)
+    scores = alpha[chosen] + np.float32(scorer.shifts[0])
+    return [
+        RecommendedItem(view.item_ids[position], position, score, 0)
+        for position, score in zip(positions[chosen].tolist(), scores.tolist(), strict=True)
     ]
 
 

@@ -43,7 +43,10 @@ class RecommendedItem:
 
 @dataclass(frozen=True)
 class RecommendResult:
-    """A list, with the query and the snapshot that explain it. shifts: see `Scorer`."""
+    """A list, with the query and the snapshot that explain it. shifts: see `Scorer`.
+
+    says_wanted: whether anything is known of what the user wants; else the list is that of the prior
+    """
 
     recommendation_id: str
     collection: Collection
@@ -52,6 +55,7 @@ class RecommendResult:
     items: tuple[RecommendedItem, ...]
     eligible: int
     warnings: tuple[Warning, ...] = field(default=())
+    says_wanted: bool = True
 
     @property
     def interests(self) -> tuple[Interest, ...]:

@@ -27,6 +27,7 @@ _TEXT = {
         "because": "Because {}.",
         "imputed": "its other content suggests a matching {}",
         "none": "No single reason stands out; it is the closest match.",
+        "unknown": "Nothing is known yet of what you like.",
         "and": " and ",
         "comma": ", ",
         "clause": ", and ",
@@ -37,6 +38,7 @@ _TEXT = {
         "because": "因为{}。",
         "imputed": "从已知内容可以推测其{}相符",
         "none": "没有特别突出的理由，只是最为接近。",
+        "unknown": "还不了解您的喜好。",
         "and": "和",
         "comma": "、",
         "clause": "，",
@@ -71,11 +73,14 @@ def sentence(
     places: Sequence[Part],
     title: Callable[[str], str],
     item_id: str = "",
+    *,
+    known: bool = True,
 ) -> str:
     """The reason for the item, from the parts by source and by place. `title` returns the name of an item, or "".
 
     A reason is named if it raises the score, its threshold included, and is worth naming beside the others. An item is
-    named once. What the item itself says, as a past item, is that the user chose it before.
+    named once. What the item itself says, as a past item, is that the user chose it before. known: whether anything is
+    known of what the user wants
     """
     text = _TEXT[lang]
     evidence = evidence_by_kind(sources, item_id)
@@ -98,7 +103,7 @@ def sentence(
     if details:
         joined = text["clause"].join(details)
         spoken += text["detail"].format(joined[0].upper() + joined[1:])
-    return spoken.strip() or text["none"]
+    return spoken.strip() or text["none" if known else "unknown"]
 
 
 def evidence_by_kind(sources: Sequence[Part], item_id: str = "") -> dict[str, float]:

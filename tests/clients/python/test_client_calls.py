@@ -155,6 +155,7 @@ def test_recommend_sends_every_source(client: Any, fake: Fake) -> None:
     assert [item.parts[0].is_share for item in recommended] == [False, True, False]
     assert [item.probability for item in recommended] == pytest.approx([0.5, 0.25, 0.5 / 3])
     assert recommended.eligible_items == 7
+    assert recommended.basis is itemlens.Basis.PRIOR
     assert recommended.warnings[0].reason == "UNKNOWN_ITEM"
     np.testing.assert_array_equal(np.asarray(recommended.interests[0].query_vector), numbers(1, FUSED))
 

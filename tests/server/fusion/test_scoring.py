@@ -56,6 +56,9 @@ class Reference:
         self.disliked = earlier | dict.fromkeys(query.disliked, 0)
         self.past = {i: own for i, own in past_of(query.history).items() if i not in self.disliked}
         self.present = [i for i in self.past if i in world.item_ids]
+        tables = world.snapshot.tables
+        if not self.present and not (tables is not None and any(i in tables.rows for i in self.past)):
+            self.past = {}  # nothing is known of it
 
     def alpha(self, item_id: str) -> float:
         query, total = self.query, self.prior(item_id)
@@ -117,13 +120,12 @@ class Reference:
         return (w.new, w.had, w.cold)[self.state(item_id)]
 
     def prior(self, item_id: str) -> float:
-        weights, head, h = self.weights(NEXT if self.past else ANYONE), self.world.head, self.world.h(item_id)
-        total = 0.0
+        head, h, tables = self.world.head, self.world.h(item_id), self.world.snapshot.tables
+        weights, total = self.weights(NEXT if self.past else ANYONE), 0.0
         for name in head.names:
             flag = head.block(name).stop
             total += weights.column(f"PRESENT.{name}").new * h[flag]
             total += weights.column(f"IMPUTED.{name}").new * h[flag + 1]
-        tables = self.world.snapshot.tables
         if tables is None:
             return total
         if self.state(item_id) == 2:

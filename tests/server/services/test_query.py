@@ -134,7 +134,7 @@ class TestResolve:
 
     def test_nothing_but_unknown_items_is_not_found(self, sample: Live) -> None:
         with pytest.raises(NotFound) as error:
-            self.resolve(sample, history=[Interaction("gone", CLICK)])
+            self.resolve(sample, liked=["gone"])
         assert (error.value.resource_type, error.value.name) == ("item", "gone")
 
     @pytest.mark.parametrize(

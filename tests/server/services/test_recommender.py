@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound
-from itemlens_server.fusion.history import CLICK, Interaction
+from itemlens_server.fusion.history import CLICK, DISLIKED, IMPRESSION, RETURN, Interaction
 from itemlens_server.fusion.query import Query
 from itemlens_server.fusion.scoring import bind, log_sum
+from itemlens_server.fusion.weights import Calibration
 from itemlens_server.index.hnsw import HnswIndex
-from itemlens_server.services import QueryRequest, RecommendOptions
+from itemlens_server.services import CallContext, ExplainOptions, QueryRequest, RecommendOptions
 from itemlens_server.services.recommender import directions, list_size
 from support import spaces
 from support.live import Live, contents, sample_catalogue
@@ -129,6 +130,94 @@ class TestProbabilities:
     ) -> None:
         with pytest.raises(FailedPrecondition, match="itemlens fit"):
             sample.ask(request_, with_probabilities=True)
+
+
+class TestSomebodyNew:
+    nobody = QueryRequest(user_id="nobody")
+
+    def test_gets_the_prior_and_is_told_so(self, sample: Live) -> None:
+        answer = sample.ask(self.nobody, k=1000, with_parts=True)
+        assert not answer.says_wanted and len(answer.items) == answer.eligible == 151
+        assert {part.kind for item in answer.items for part in item.parts} == {
+            "POPULARITY", "NEWNESS", "NORMALISATION"
+        }  # fmt: skip
+        assert np.exp([item.score for item in answer.items]).sum() == pytest.approx(1.0, abs=1e-4)
+        for item in answer.items:
+            assert sum(part.value for part in item.parts) == pytest.approx(item.score, abs=1e-5)
+
+    def test_whoever_says_what_they_want_does_not(self, sample: Live) -> None:
+        for more in ({"content": contents("red shoe")}, {"liked": ["item-0000"]}):
+            assert sample.ask(replace(self.nobody, **more)).says_wanted
+        assert sample.ask(QueryRequest(history=[Interaction("item-0000", CLICK)])).says_wanted
+
+    def test_first_places_are_of_different_kinds(self, live: Live) -> None:
+        for n, text in enumerate(["steel kettle", "island hotel", "red shoe", "red shoe", "red shoe"]):
+            live.put(f"i{n}", text)
+        answer = live.ask(self.nobody).items
+        assert answer[0].item_id == "i4" and {i.item_id for i in answer[:3]} == {"i4", "i1", "i0"}
+
+    @pytest.mark.parametrize(
+        "history",
+        [
+            [Interaction("gone", CLICK)],
+            [Interaction("item-0000", IMPRESSION)],
+            [Interaction("item-0000", RETURN)],
+        ],
+        ids=["unknown item", "shown", "returned"],
+    )
+    def test_is_everybody_of_whom_nothing_counts(self, sample: Live, history: list[Interaction]) -> None:
+        answer = sample.ask(QueryRequest(history=history), k=1000, exclude_seen=False)
+        of_nobody = sample.ask(self.nobody, k=1000)
+        assert not answer.says_wanted
+        assert [i.item_id for i in answer.items] == [i.item_id for i in of_nobody.items]
+
+    def test_who_dislikes_something_gets_the_prior_without_it(self, sample: Live) -> None:
+        before = sample.ask(self.nobody, k=1000)
+        disliked = before.items[0].item_id
+        after = sample.ask(QueryRequest(history=[Interaction(disliked, DISLIKED)]), k=1000)
+        assert not after.says_wanted and disliked not in {i.item_id for i in after.items}
+        nearest = {i.item_id for i in sample.ask(QueryRequest(liked=[disliked]), k=5).items}
+        scores = [{i.item_id: i.score for i in a.items} for a in (before, after)]
+        lost = {i: scores[0][i] - scores[1][i] for i in scores[1]}
+        far = np.median(list(lost.values()))
+        assert all(lost[i] > far for i in nearest)
+
+    def test_a_weight_of_0_for_the_history_makes_anybody_somebody_new(self, sample: Live) -> None:
+        request = QueryRequest(history=[Interaction("item-0000", CLICK)], source_weights={"history": 0.0})
+        assert not sample.ask(request).says_wanted
+
+    def test_is_answered_with_the_newest_where_nothing_is_known_of_items(self, live: Live) -> None:
+        for n in range(8):
+            live.put(f"i{n}", "red shoe")  # all alike
+        answer = live.ask(self.nobody, with_reasons=True)
+        assert [i.item_id for i in answer.items] == [f"i{n}" for n in reversed(range(8))]
+        assert {i.reason for i in answer.items} == {"Nothing is known yet of what you like."}
+
+    def test_has_probabilities_if_those_of_the_prior_are_calibrated(self, sample: Live) -> None:
+        with pytest.raises(FailedPrecondition, match="itemlens fit"):
+            sample.ask(self.nobody, with_probabilities=True)
+        asking = sample.scorer(Query(of_user=True)).asking
+        calibrated = replace(asking.prior, calibration=Calibration(-1.0, 0.5))
+        assert replace(asking, prior=calibrated).of_choices
+
+    def test_may_be_ranked_among_candidates(self, sample: Live) -> None:
+        answer = sample.ask(self.nobody, candidates=["item-0001", "item-0003"])
+        assert {i.item_id for i in answer.items} == {"item-0001", "item-0003"} and not answer.says_wanted
+
+    def test_is_explained_exactly(self, sample: Live) -> None:
+        answer = sample.ask(self.nobody, k=20)
+        ids = [item.item_id for item in answer.items]
+        kept = sample.use_cases.explainer.explain_result(
+            "", answer.recommendation_id, ids, ExplainOptions(), CallContext()
+        )
+        for item, of_list, of_user in zip(
+            answer.items, kept.explanations, sample.explain(self.nobody, *ids), strict=True
+        ):
+            for why in (of_list, of_user):
+                assert why.score == pytest.approx(item.score, abs=1e-5) and abs(why.residual) < 1e-4
+                for parts in (why.by_channel, why.by_source, why.by_place):
+                    assert sum(p.value for p in parts) == pytest.approx(item.score, abs=1e-4)
+            assert of_list.sentence == of_user.sentence
 
 
 class TestDislikes:

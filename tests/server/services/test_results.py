@@ -332,7 +332,7 @@ class TestForgetting:
     def test_a_call_that_fails_leaves_nothing_pending(self, live: Live) -> None:
         live.put("a", "red shoe")
         with pytest.raises(NotFound):
-            live.ask(QueryRequest(user_id="nobody"))
+            live.ask(QueryRequest(liked=["gone"]))
         assert not live.catalogue.results._pending
 
     def test_nobody_is_deleted_where_no_user_is_named(self, live: Live) -> None:

@@ -407,7 +407,9 @@ class UserSide(google.protobuf.message.Message):
     BEHAVIOUR_WEIGHT_FIELD_NUMBER: builtins.int
     MAX_INTERESTS_FIELD_NUMBER: builtins.int
     user_id: builtins.str
-    """A user id. The user's recorded events are placed before `history`."""
+    """A user id. The user's recorded events are placed before `history`. It may be unknown: where nothing is known of a
+    user, the list is that of BASIS_PRIOR.
+    """
     behaviour_weight: builtins.float
     """Multiplies what other users' behaviour adds: BEHAVIOUR and SEQUENCE. Default 1, as fitted."""
     max_interests: builtins.int

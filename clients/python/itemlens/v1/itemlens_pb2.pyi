@@ -96,6 +96,34 @@ PRESENCE_ABSENT: Presence.ValueType  # 3
 """None: the channel does not count for or against the item."""
 Global___Presence: typing_extensions.TypeAlias = Presence
 
+class _Basis:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _BasisEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Basis.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    BASIS_UNSPECIFIED: _Basis.ValueType  # 0
+    """Never sent."""
+    BASIS_EVIDENCE: _Basis.ValueType  # 1
+    """What `user` says it wants: a history, liked items, words, pictures or a vector."""
+    BASIS_PRIOR: _Basis.ValueType  # 2
+    """Nothing is known of what the user wants: the items are popular, taken of late or new, and of different kinds.
+    Dislikes count, and what the user has seen is left out.
+    """
+
+class Basis(_Basis, metaclass=_BasisEnumTypeWrapper):
+    """What a list is based on."""
+
+BASIS_UNSPECIFIED: Basis.ValueType  # 0
+"""Never sent."""
+BASIS_EVIDENCE: Basis.ValueType  # 1
+"""What `user` says it wants: a history, liked items, words, pictures or a vector."""
+BASIS_PRIOR: Basis.ValueType  # 2
+"""Nothing is known of what the user wants: the items are popular, taken of late or new, and of different kinds.
+Dislikes count, and what the user has seen is left out.
+"""
+Global___Basis: typing_extensions.TypeAlias = Basis
+
 class _HeatMapFormat:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -615,8 +643,8 @@ class RecommendRequest(google.protobuf.message.Message):
     with_query_vectors: builtins.bool
     """Add to each interest its QUERY vector."""
     with_probabilities: builtins.bool
-    """Add to each item its probability. FAILED_PRECONDITION unless the weights of everything in `user` were fitted to
-    choices of users: such probabilities are calibrated.
+    """Add to each item its probability. FAILED_PRECONDITION unless the weights of everything in `user`, or of the prior
+    where nothing is known, were fitted to choices of users: such probabilities are calibrated.
     """
     surface: builtins.str
     """Where the list is shown, such as "home" or "basket": up to 64 characters of a-z, 0-9, '_' and '-'. It changes
@@ -675,8 +703,8 @@ class Recommendation(google.protobuf.message.Message):
     """Position in the list, from 1."""
     score: builtins.float
     """ln P: the log-probability that the item is the one chosen, for the interest that found it. Scores of different
-    interests and questions are comparable. Where there are several interests, the list is not sorted by score, because
-    places are dealt to interests by their weights; `position` is the order.
+    interests and questions are comparable. The list is not sorted by score where there are several interests, because
+    places are dealt to them by their weights, nor with BASIS_PRIOR; `position` is the order.
     """
     interest: builtins.int
     """The interest that found it: index into RecommendResponse.interests."""
@@ -750,15 +778,20 @@ class RecommendResponse(google.protobuf.message.Message):
     INTERESTS_FIELD_NUMBER: builtins.int
     ELIGIBLE_ITEMS_FIELD_NUMBER: builtins.int
     WARNINGS_FIELD_NUMBER: builtins.int
+    BASIS_FIELD_NUMBER: builtins.int
     recommendation_id: builtins.str
     """Id for the events that follow, and for Explain, which knows the latest recommendations only."""
     space_id: builtins.str
     """The space that computed the scores."""
     eligible_items: builtins.int
     """Number of items that could be recommended, after exclusions."""
+    basis: Global___Basis.ValueType
+    """What the list is based on. A user of whom nothing is known gets BASIS_PRIOR."""
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Recommendation]:
-        """Best first. Where there are several interests, places are dealt to them by their weights."""
+        """Best first. Where there are several interests, places are dealt to them by their weights. With BASIS_PRIOR, an item
+        that is like one above it stands lower than by its score.
+        """
 
     @property
     def interests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Interest]:
@@ -777,8 +810,9 @@ class RecommendResponse(google.protobuf.message.Message):
         interests: collections.abc.Iterable[Global___Interest] | None = ...,
         eligible_items: builtins.int = ...,
         warnings: collections.abc.Iterable[itemlens.v1.common_pb2.Warning] | None = ...,
+        basis: Global___Basis.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["eligible_items", b"eligible_items", "interests", b"interests", "items", b"items", "recommendation_id", b"recommendation_id", "space_id", b"space_id", "warnings", b"warnings"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["basis", b"basis", "eligible_items", b"eligible_items", "interests", b"interests", "items", b"items", "recommendation_id", b"recommendation_id", "space_id", b"space_id", "warnings", b"warnings"]) -> None: ...
 
 Global___RecommendResponse: typing_extensions.TypeAlias = RecommendResponse
 

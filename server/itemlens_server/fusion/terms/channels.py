@@ -67,7 +67,12 @@ class Channels(Term):
     @property
     def asked(self) -> bool:
         """See Term."""
-        return bool(self._dislikes.item_ids) or any(interest.sources for interest in self._interests)
+        return bool(self._dislikes.item_ids) or self.says_wanted
+
+    @property
+    def says_wanted(self) -> bool:
+        """See Term."""
+        return any(interest.sources for interest in self._interests)
 
     def columns(self, interest: int, positions: Ints) -> Mapping[str, Array]:
         """See Term. By channel the cosine, 0 without the channel, and whether the channel is present or imputed. The

@@ -51,6 +51,11 @@ class Rejection(Term):
         """See Term."""
         return self._disliked.asked
 
+    @property
+    def says_wanted(self) -> bool:
+        """See Term."""
+        return False
+
     def columns(self, interest: int, positions: Ints) -> Mapping[str, Array]:
         """See Term. g(S + S') - g(S)."""
         taken = self._taken.sums(positions) if self._taken else np.zeros(len(positions), np.float32)

@@ -46,6 +46,11 @@ class Term(ABC):
         """Whether it says anything of the query. The prior does not, nor do past items that nothing is known of."""
         return True
 
+    @property
+    def says_wanted(self) -> bool:
+        """Whether it says what the user wants. Neither the prior nor a dislike does."""
+        return self.asked
+
     @abstractmethod
     def columns(self, interest: int, positions: Ints) -> Mapping[str, Array]:
         """Return what it knows of the items at `positions`, before weights: S by column, float32 [positions] each."""
