@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from itemlens_cli.connection import checked_target, connected
+from itemlens_cli.ingest.progress import Shown, say
 from itemlens_cli.ingest.source import Source
 from itemlens_server.errors import FailedPrecondition, InvalidArgument
 
@@ -61,7 +62,7 @@ def file(
     with _stopping() as stop, closing(JsonLines(events, follow, stop.wait)) as source:
         _run(source, stream or events.name, collection, target, rejected, batch_size, give_up, stop)
         if not follow and source.unfinished_bytes:
-            _say(
+            say(
                 f"the last {source.unfinished_bytes:,} bytes of {events} are not a whole line and were not read"
             )
 
@@ -88,7 +89,7 @@ def redis_(
     except ModuleNotFoundError as error:
         raise FailedPrecondition("this command needs redis: pip install 'itemlens-server[ingest]'") from error
 
-    with _stopping() as stop, closing(RedisStream(url, key, follow, _say)) as source:
+    with _stopping() as stop, closing(RedisStream(url, key, follow, say)) as source:
         _run(source, stream or key, collection, target, rejected, batch_size, give_up, stop)
 
 
@@ -118,7 +119,7 @@ def _run(
     stop: threading.Event,
 ) -> None:
     from itemlens import Client
-    from itemlens_cli.ingest.pump import ONCE, Pump, Tally
+    from itemlens_cli.ingest.pump import ONCE, Pump
     from itemlens_cli.ingest.rejected import Rejected
 
     if len(stream) > MAX_STREAM_CHARACTERS:
@@ -127,16 +128,12 @@ def _run(
         )
     with (
         Client(checked_target(target), collection=collection, retry=ONCE, priority="bulk") as client,
-        closing(Rejected(rejected, stream, _say)) as kept,
-        Console(stderr=True).status(f"{escape(stream)}: starting") as shown,
+        closing(Rejected(rejected, stream, say)) as kept,
+        Shown(stream, source.unit) as shown,
     ):
-
-        def tell(tally: Tally) -> None:
-            shown.update(f"{escape(stream)}: {tally.line(source.unit)}")
-
         pump = Pump(
-            client, target, source, stream, kept, stop, batch_size=batch_size, give_up=give_up, say=_say,
-            progress=tell,
+            client, target, source, stream, kept, stop, batch_size=batch_size, give_up=give_up, say=say,
+            progress=shown,
         )  # fmt: skip
         pump.run()
     Console().print(f"{escape(stream)}: {pump.tally.line(source.unit)}", highlight=False, soft_wrap=True)
@@ -158,7 +155,3 @@ def _stopping() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _say(text: str) -> None:
-    Console(stderr=True).print(escape(text), highlight=False, soft_wrap=True)

@@ -8,10 +8,9 @@ recorded, and no more: a slow server slows the reading.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -20,6 +19,7 @@ from itemlens import AlreadyExists, Client, Event, InvalidArgument, StreamPositi
 from itemlens_cli.connection import spoken
 from itemlens_cli.ingest.backoff import Backoff, Stopped
 from itemlens_cli.ingest.entries import Poison, event_of
+from itemlens_cli.ingest.progress import Tally
 from itemlens_cli.ingest.rejected import Rejected
 from itemlens_cli.ingest.source import Entry, Portion, Source, SourceGone
 from itemlens_server.errors import FailedPrecondition, ItemlensError
@@ -28,21 +28,6 @@ T = TypeVar("T")
 # The client does not try again by itself: the pump does, for as long as it takes.
 ONCE = itemlens.Retry(attempts=1)
 TRIED_AGAIN = (itemlens.Unavailable, itemlens.Overloaded, itemlens.DeadlineExceeded)
-
-
-@dataclass
-class Tally:
-    """What a run has done so far. `lag` is in the source's unit."""
-
-    events: int = 0
-    rejected: int = 0
-    lag: int = 0
-    began: float = field(default_factory=time.monotonic)
-
-    def line(self, unit: str) -> str:
-        """The tally as one line."""
-        rate = self.events / max(time.monotonic() - self.began, 1e-9)
-        return f"{self.events:,} events, {self.rejected:,} rejected, {self.lag:,} {unit} to read, {rate:,.0f} events/s"
 
 
 @dataclass(frozen=True)

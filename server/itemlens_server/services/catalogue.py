@@ -36,6 +36,7 @@ from itemlens_server.services.recommendation_ids import KEY, RecommendationIds
 from itemlens_server.services.repair import repair
 from itemlens_server.services.results import RecentResults
 from itemlens_server.services.spaces import Spaces, check_same_space
+from itemlens_server.services.stream_log import StreamLog
 from itemlens_server.services.upserts import Upserts
 from itemlens_server.storage import writes
 from itemlens_server.storage.reader import Reader
@@ -71,6 +72,7 @@ class Catalogue:
         self.answers = Answers(store, [record.id for record in store.reader().collections()], settings)
         self.results = RecentResults(settings.recommendation_memory_bytes)
         self.known_users = KnownUsers(settings.user_memory_bytes)
+        self._stream_log = StreamLog()
         self._changing = threading.Lock()
         self._derived = store.directory / COLLECTIONS
 
@@ -292,6 +294,8 @@ class Catalogue:
 
         outcomes = record_events(self.store, collection.record.id, events, self.ids, count, step)
         self.known_users.forget(collection.record.id, [event.user_id for event in events])
+        if step is not None and all(outcome.error is None for outcome in outcomes[0]):
+            self._stream_log.moved(collection.name, step)
         return outcomes
 
     def delete_user(self, name: str, user_id: str) -> int:

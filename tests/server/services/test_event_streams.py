@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from itemlens_server.errors import (
     ItemlensError,
     StreamMoved,
 )
-from itemlens_server.services import EventRecord, StreamStep, WriteOutcome
+from itemlens_server.services import EventRecord, StreamStep, WriteOutcome, stream_log
 from itemlens_server.storage import streams, writes
 from itemlens_server.storage.store import Store
 from support.live import Live
@@ -137,6 +138,19 @@ def test_a_wrong_step_is_named(shop: Live, step: StreamStep, field: str) -> None
     with pytest.raises(InvalidArgument) as refused:
         shop.catalogue.record("", [event("e")], step)
     assert refused.value.field == field and stored(shop) == 0
+
+
+def test_the_lag_is_logged_once_a_minute(
+    shop: Live, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    record(shop, [event("e1")], "1", lag=30)
+    record(shop, [event("e2")], "2", "1", lag=20)
+    monkeypatch.setattr(stream_log, "SECONDS", 0.0)
+    record(shop, [event("e3", item="")], "3", "2", lag=10)  # refused
+    record(shop, [event("e3")], "3", "2", lag=0)
+    said = [line.getMessage() for line in caplog.records if line.name == stream_log.__name__]
+    assert said == [f"stream 'clicks' of collection default: lag {lag}" for lag in (30, 0)]
 
 
 def test_a_damaged_position_is_found_and_not_used(tmp_path: Path) -> None:
