@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import sqlite3
@@ -116,6 +117,14 @@ class Trial:
             client.create_collection("shop")
         self.ingester = self.ingest("--follow")
 
+    def close(self) -> None:
+        """End what a failed test has left."""
+        self.ingester.kill()
+        self.ingester.wait()
+        if self.ingester.stdout is not None:
+            self.ingester.stdout.close()
+        self.server.kill()
+
     def ingest(self, *flags: str) -> subprocess.Popen[str]:
         command = [
             sys.executable,
@@ -168,6 +177,11 @@ class Trial:
 
 def run(trial: Trial, events: int, kills: int) -> None:
     """Record `events` through `kills`, and check that each is there once."""
+    with contextlib.closing(trial):
+        check(trial, events, kills)
+
+
+def check(trial: Trial, events: int, kills: int) -> None:
     draw = random.Random(5)
     for kill in range(kills):
         growing = threading.Thread(
@@ -203,12 +217,12 @@ def rows(data: Path, query: str) -> list[tuple[float]]:
         connection.close()
 
 
-@pytest.mark.timeout(size(300, 3600))
+@pytest.mark.timeout(size(600, 3600))
 def test_a_file_through_kills_of_server_and_ingester(tiny: Tiny, tmp_path: Path) -> None:
     run(Trial(tiny.models, tmp_path, FileFeed(tmp_path)), EVENTS, KILLS)
 
 
-@pytest.mark.timeout(size(300, 3600))
+@pytest.mark.timeout(size(600, 3600))
 def test_a_redis_stream_through_kills_of_server_ingester_and_broker(tiny: Tiny, tmp_path: Path) -> None:
     broker = RedisServer(tmp_path)
     try:
