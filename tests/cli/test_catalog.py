@@ -65,6 +65,16 @@ def test_a_file_without_matrices_is_compared_though_there_would_be_room_for_them
     assert done.status == 0 and "equal" in done.said
 
 
+def test_a_file_that_is_damaged_is_told(run: Run, store: Store, tmp_path: Path) -> None:
+    store.close()
+    [path] = tmp_path.rglob("counts-*.npz")
+    intact = path.read_bytes()
+    for damaged in (b"", intact[: len(intact) // 2], intact.replace(b"takers", b"takerz")):
+        path.write_bytes(damaged)
+        done = run("catalog", "verify", "--data", tmp_path)
+        assert done.status == 1 and "is damaged" in done.said and "a start counts all events" in done.said
+
+
 def test_without_a_file_it_is_said_that_a_start_counts(run: Run, store: Store, tmp_path: Path) -> None:
     store.close()
     for path in tmp_path.rglob("counts-*.npz"):

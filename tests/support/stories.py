@@ -57,7 +57,7 @@ class Story:
     """Counts, and the events that they must be of."""
 
     def __init__(self, bound: int = 100) -> None:
-        self.counts, self.events, self.last = Counts(bound, recent_days=2), list[Event](), 0
+        self.counts, self.events, self.last = Counts(bound), list[Event](), 0
 
     def tell(self, *steps: Step) -> None:
         for step in steps:

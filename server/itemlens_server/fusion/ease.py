@@ -64,11 +64,11 @@ def of_gram(gram: Dense, regularisation: float, kept: int = KEPT_PER_ROW) -> spa
         own[:] = np.tril(own) + np.tril(own, -1).T
         block /= -diagonal
         block[np.arange(stop - start), np.arange(start, stop)] = 0.0
-        rows.append(largest(block, kept))
+        rows.append(largest_positive(block, kept))
     return sparse.vstack(rows, "csr") if rows else sparse.csr_matrix((0, 0), dtype=np.float32)
 
 
-def largest(rows: Dense, kept: int) -> sparse.csr_matrix:
+def largest_positive(rows: Dense, kept: int) -> sparse.csr_matrix:
     """Return the `kept` largest entries of each row, if they are positive, as CSR float32."""
     if rows.shape[1] > kept:
         columns = np.argpartition(-rows, kept - 1, axis=1)[:, :kept]

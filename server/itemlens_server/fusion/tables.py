@@ -25,7 +25,7 @@ from itemlens_server.fusion.weights import TableRules
 
 log = logging.getLogger(__name__)
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Provenance:
 
     event_sequence: sequence number of the last event
     event_count: number of events
-    version, removals: those of the counts (see `Counts`)
+    version, removals: those of the counts (see `Counts`); of this process only
     mark: of the file of counts that was saved with the tables; shows whether a store still holds their events
     """
 
@@ -45,14 +45,18 @@ class Provenance:
     mark: str = ""
 
 
+# What of it is kept on disk.
+KEPT = ("event_sequence", "event_count", "mark")
+
+
 class Fresh(Protocol):
     """Rows of a table that changed after it was computed. They stay as they are."""
 
     def changed(self, rows: Ints) -> Bools:
         """Return which rows changed, bool [rows]."""
 
-    def row(self, row: int) -> sparse.csr_matrix:
-        """Return a row, CSR float32 [1, n]."""
+    def rows(self, rows: Ints) -> sparse.csr_matrix:
+        """Return rows, CSR float32 [rows, n]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +69,7 @@ class Tables:
     recent:    number of those whose last time was on the last `recent_days` UTC days, of which the last event's is the
                last, float32 [n]; equal to `takers` if the times are only an order
     fresh:     rows of T that are used instead of those of `sequence`
+    stale:     of loaded tables, which rows of T had changed when they were saved, bool [n]; None: none
     """
 
     item_ids: Sequence[str]
@@ -75,6 +80,7 @@ class Tables:
     rules: TableRules = field(default_factory=TableRules)
     provenance: Provenance = field(default_factory=Provenance)
     fresh: Fresh | None = None
+    stale: Bools | None = None
 
     @staticmethod
     def fit(events: EventLog, rules: TableRules, provenance: Provenance | None = None) -> Tables:
@@ -114,13 +120,15 @@ class Tables:
 
     def table_rows(self, name: str, rows: Ints) -> sparse.csr_matrix:
         """Return rows of "behaviour" or "sequence", CSR float32 [rows, n]."""
-        table: sparse.csr_matrix = getattr(self, name)[rows]
+        table: sparse.csr_matrix = getattr(self, name)
         if not self.has_fresh(name, rows):
-            return table
+            return table[rows]
         assert self.fresh is not None
-        each = enumerate(zip(rows.tolist(), self.fresh.changed(rows).tolist(), strict=True))
-        own = [self.fresh.row(row) if new else table[n] for n, (row, new) in each]
-        return sparse.vstack(own, "csr")
+        changed = self.fresh.changed(rows)
+        both = sparse.vstack([table[rows[~changed]], self.fresh.rows(rows[changed])], "csr")
+        places = np.empty(len(rows), np.int64)
+        places[np.concatenate([np.flatnonzero(~changed), np.flatnonzero(changed)])] = np.arange(len(rows))
+        return both[places]
 
     def has_fresh(self, name: str, rows: Ints) -> bool:
         """Return whether some rows of "behaviour" or "sequence" changed after it was computed."""
@@ -162,11 +170,13 @@ class Tables:
             return _entries(self.columns[name], past, listed)
         assert self.fresh is not None
         changed = self.fresh.changed(past)
-        found = [_entries(self.columns[name], past[~changed], listed)]
-        for row in past[changed].tolist():
-            own = self.fresh.row(row)
-            kept = np.isin(own.indices, listed)
-            found.append((np.full(int(kept.sum()), row), own.indices[kept].astype(np.int64), own.data[kept]))
+        own = self.fresh.rows(past[changed])
+        kept = np.isin(own.indices, listed)
+        row_of = np.repeat(past[changed], np.diff(own.indptr))[kept]
+        found = [
+            _entries(self.columns[name], past[~changed], listed),
+            (row_of, own.indices[kept].astype(np.int64), own.data[kept]),
+        ]
         rows, columns, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return rows, columns, values
 
@@ -176,8 +186,9 @@ class Tables:
             "format": FORMAT,
             "item_ids": list(self.item_ids),
             "rules": vars(self.rules),
-            "provenance": vars(self.provenance),
+            "provenance": {name: getattr(self.provenance, name) for name in KEPT},
         }
+        stale = np.zeros(len(self.item_ids), np.bool_) if self.stale is None else self.stale
         arrays: dict[str, Any] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
         for name, table in (("behaviour", self.behaviour), ("sequence", self.sequence)):
             arrays |= {
@@ -186,7 +197,7 @@ class Tables:
                 f"{name}_starts": table.indptr,
             }
         with new_file(path) as stream:
-            np.savez(stream, takers=self.takers, recent=self.recent, **arrays)
+            np.savez(stream, takers=self.takers, recent=self.recent, stale=stale, **arrays)
 
     @staticmethod
     def load(path: Path) -> Tables | None:
@@ -202,9 +213,13 @@ class Tables:
                     _table(file, name, len(item_ids)) for name in ("behaviour", "sequence")
                 )
                 takers, recent = (_counts(file[name], len(item_ids)) for name in ("takers", "recent"))
+                stale = np.asarray(file["stale"], np.bool_)
+                if stale.shape != takers.shape:
+                    raise ValueError("stale rows of other tables")
                 return Tables(
                     item_ids, behaviour, sequence_, takers, recent, TableRules(**about["rules"]),
-                    Provenance(**about["provenance"]),
+                    Provenance(**{name: about["provenance"][name] for name in KEPT}),
+                    stale=stale if stale.any() else None,
                 )  # fmt: skip
         except FileNotFoundError:
             return None

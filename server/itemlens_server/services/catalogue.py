@@ -89,10 +89,11 @@ class Catalogue:
         for record in records:
             space = self._spaces.stored(record)
             collection = self._open(record, space)
-            damaged = collection.load(reader)
+            damaged = collection.follow_store(reader)
             if damaged and repair(collection, damaged, self.store, self._encoder):
                 collection = self._open(record, space)
-                collection.load(reader)
+                collection.follow_store(reader)
+            collection.load_derived(reader)
             self._collections[record.name] = collection
             log.info(
                 "collection %s: %d items in space %s",
@@ -159,7 +160,8 @@ class Catalogue:
                 return old
             record = self.store.write(lambda c: writes.create_collection(c, name, space.space_id))
             created = self._open(record, space)
-            created.counts.load(self.store.reader())
+            if created.counts is not None:
+                created.counts.begin_empty()
             self._collections[name] = created
             return self._collections[name]
 
@@ -186,7 +188,7 @@ class Catalogue:
             # Most of the work, so that `switch` and `after` block the writer only briefly.
             new.follow_store(self.store.reader())
             has_own_counts = new.counts is not old.counts
-            if has_own_counts:
+            if has_own_counts and new.counts is not None:
                 new.counts.catch_up(self.store.reader())
             tried = False
 
@@ -206,8 +208,9 @@ class Catalogue:
             def after(_: None) -> None:
                 new.drop_all_but(old.snapshot().view)
                 self._collections[name] = new
-                if has_own_counts:
+                if has_own_counts and new.counts is not None:
                     new.counts.catch_up(self.store.reader())
+                if has_own_counts and old.counts is not None:
                     old.counts.end()
 
             self.store.write(switch, after)
@@ -290,7 +293,7 @@ class Catalogue:
         collection = self.collection(name)
 
         def count(new: Sequence[tuple[EventRecord, int]], sequence: int) -> None:
-            self._collections.get(collection.name, collection).counts.recorded(new, sequence)
+            self._collections.get(collection.name, collection).count_events(new, sequence)
 
         outcomes = record_events(self.store, collection.record.id, events, self.ids, count, step)
         self.known_users.forget(collection.record.id, [event.user_id for event in events])

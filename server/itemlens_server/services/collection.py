@@ -18,13 +18,13 @@ from itemlens_server.fusion.rows import Ints, Rows, View
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.tables import Provenance, Tables
 from itemlens_server.fusion.terms.attribute import ATTRIBUTE
-from itemlens_server.fusion.weights import TableRules
 from itemlens_server.index.candidate_index import CandidateIndex
 from itemlens_server.index.hnsw import HnswIndex, block_list
 from itemlens_server.services import live_counts
-from itemlens_server.services.live_counts import LiveCounts, LiveTables
+from itemlens_server.services.live_counts import LiveCounts
+from itemlens_server.services.live_tables import LiveTables
 from itemlens_server.storage.reader import Reader
-from itemlens_server.storage.records import Array, CollectionRecord, ItemVectors
+from itemlens_server.storage.records import Array, CollectionRecord, EventRecord, ItemVectors
 from itemlens_server.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,8 @@ FUSE_BATCH = 256
 MINIMUM_EVENTS = 100
 # Tables are computed again after a rest of this many times what it took.
 REST = 4
+# With at most this many items with events, a server computes missing tables before it serves, in about a second.
+ITEMS_AT_START = 2000
 TABLE_FILE = "behaviour.npz"
 
 
@@ -65,11 +67,12 @@ class Collection:
         )
         self._rows = Rows(space.head.dimension)
         self._before_compaction = before_compaction
-        rules = space.head.table_rules or TableRules()
-        if counts is None or counts.step != rules.step:
+        # None in a space whose score does not use events.
+        self.counts: LiveCounts | None = None
+        if (rules := space.head.table_rules) is not None:
             types = (kind for kind, weight in settings.type_weights().items() if weight > 0)
-            counts = LiveCounts(record.id, folder, types, settings.matrix_items, rules.step)
-        self.counts = counts
+            own = LiveCounts(record.id, folder, types, settings.matrix_items, rules.step)
+            self.counts = counts if counts is not None and counts.step == rules.step else own
         self._tables: Tables | None = None
         self._rests_until = 0.0
         # The counts that the tables are of, and the mark of the file of counts that tables were saved with.
@@ -117,38 +120,32 @@ class Collection:
         """Label of an item's current row; None if the item is not in the collection."""
         return self._rows.label(item_id)
 
-    def load(self, reader: Reader) -> list[str]:
-        """Load the rows from the store, and graphs and tables from their files if these are intact.
-
-        Returns:
-            Ids of items whose stored vectors are damaged. These items are left out.
-        """
-        damaged = self.follow_store(reader)
-        keep_only(self.folder.path, [self._graphs, TABLE_FILE, *self.counts.file_names(reader)])
+    def load_derived(self, reader: Reader) -> None:
+        """Load graphs, counts and tables from their files if these are intact. The rows must be there."""
+        of_events = [] if self.counts is None else [TABLE_FILE, *self.counts.file_names(reader)]
+        keep_only(self.folder.path, [self._graphs, *of_events])
         self.index.load(self._rows.view(), reader.last_label())
+        if self.counts is None:
+            return
         try:
-            self._load_tables(self.counts.load(reader))
+            self._load_tables(self.counts.load(reader), self.counts.current)
         except Exception:  # the tables are derived state: maintenance computes them again
             log.exception("collection %s: the tables of events could not be loaded", self.name)
-        return damaged
 
-    def _load_tables(self, mark: str) -> None:
+    def _load_tables(self, mark: str, counts: Counts | None) -> None:
         """Load the tables that were saved with the counts' file. Without them, compute them now, if that is quick."""
         tables = Tables.load(self.folder.path / TABLE_FILE)
         # The tables must not contain deleted users' data, or events of a store that a backup has replaced.
-        counts = self.counts.counts
         if tables is not None and counts is not None and mark and tables.provenance.mark == mark:
             if tables.rules == self.space.head.table_rules:
-                current = tables.provenance.event_count == counts.histories.events
-                version = counts.version if current else -1
-                known = replace(tables.provenance, version=version, removals=counts.removals)
-                self._serve(replace(tables, provenance=known))
+                self._serve(_with_changes(tables, counts))
                 self._saved_with = mark
                 return
         elif tables is not None:
             log.warning("collection %s: %s is of other events than the store's", self.name, TABLE_FILE)
             remove(self.folder.path / TABLE_FILE)
-        if counts is not None and counts.histories.events <= live_counts.COUNTED_AT_START:
+        few = counts is not None and counts.histories.events <= live_counts.COUNTED_AT_START
+        if few and counts is not None and len(counts.item_ids) <= ITEMS_AT_START:
             self.fit_tables()
         else:
             log.warning("collection %s: the tables are being computed in the background", self.name)
@@ -208,17 +205,17 @@ class Collection:
         """Do the work of `maintain`, but save nothing of the events: while the collection is not served, its counts do
         not hear of deletions. Return whether anything was done."""
         built = self.index.build(self._rows.view())
-        counted = self.counts.count(store)
+        counted = self.counts is not None and self.counts.count(store)
         return self.fit_tables() or counted or built
 
     def fit_tables(self) -> bool:
         """Compute the tables again if the counts changed: at once if events were deleted, else after a rest that is the
         longer, the longer it took. Return whether they were."""
-        rules, counts, old = self.space.head.table_rules, self.counts.counts, self._tables
-        if counts is None:
+        rules, counts, old = self.space.head.table_rules, self._current_counts, self._tables
+        if rules is None or counts is None:
             return False
         version, removals, events = counts.version, counts.removals, counts.histories.events
-        if rules is None or events < MINIMUM_EVENTS:
+        if events < MINIMUM_EVENTS:
             # Deleted users' data must not stay.
             self._tables, self._saved_with = None, ""
             remove(self.folder.path / TABLE_FILE)
@@ -239,13 +236,16 @@ class Collection:
 
     def _save(self, store: Store) -> bool:
         """Save the counts, if that is due, and tables with each file of them. Return whether anything was saved."""
+        if self.counts is None:
+            return False
         written = self.counts.save(store)
-        counts, saved, tables = self.counts.counts, self.counts.saved, self._tables
+        counts, saved, tables = self.counts.current, self.counts.saved, self._tables
         if tables is None or counts is None or saved is None or saved.mark == self._saved_with:
             return written
         # Tables from before a deletion would bring the user back with a file from after it.
         if counts is self._counted and tables.provenance.removals == saved.removals == counts.removals:
-            marked = replace(tables, provenance=replace(tables.provenance, mark=saved.mark))
+            stale = None if self._live_tables is None else self._live_tables.stale()
+            marked = replace(tables, provenance=replace(tables.provenance, mark=saved.mark), stale=stale)
             self.folder.write(lambda path: marked.save(path / TABLE_FILE))
             self._saved_with = saved.mark
             return True
@@ -254,14 +254,24 @@ class Collection:
     def _serve(self, tables: Tables) -> None:
         """Use new tables, with what is derived from them: the first list does not wait for it."""
         tables.derive()
-        counts = self.counts.counts
+        counts = self._current_counts
         self._counted = counts
         self._live_tables = None if counts is None else LiveTables(tables, counts)
         self._tables = tables
 
+    @property
+    def _current_counts(self) -> Counts | None:
+        return None if self.counts is None else self.counts.current
+
+    def count_events(self, events: Sequence[tuple[EventRecord, int]], sequence: int) -> None:
+        """Add new events with their rows to the counts, in the writer's thread."""
+        if self.counts is not None:
+            self.counts.recorded(events, sequence)
+
     def forget_events(self, user_id: str, rows: Sequence[int]) -> None:
         """Take deleted events from the counts, in the writer's thread, and delete the files that have them."""
-        self.counts.deleted(user_id, rows)
+        if self.counts is not None:
+            self.counts.deleted(user_id, rows)
         remove(self.folder.path / TABLE_FILE)
 
     def take_tables(self, other: Collection) -> None:
@@ -284,3 +294,20 @@ class Collection:
         h = self.space.head_runner.fuse([item.vectors for item in batch])
         item_ids = [item.item_id for item in batch]
         self.put([item.label for item in batch], item_ids, h, [item.attributes for item in batch])
+
+
+def _with_changes(tables: Tables, counts: Counts) -> Tables:
+    """Return loaded tables as those of counts that were loaded with them, and let these know what changed between."""
+    stale = (
+        []
+        if tables.stale is None
+        else [tables.item_ids[row] for row in np.flatnonzero(tables.stale).tolist()]
+    )
+    version = 0
+    if not stale and tables.provenance.event_count == counts.histories.events:
+        version = counts.version
+    else:
+        counts.touch(stale)
+    return replace(
+        tables, stale=None, provenance=replace(tables.provenance, version=version, removals=counts.removals)
+    )

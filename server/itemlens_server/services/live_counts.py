@@ -19,17 +19,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from itemlens_server.derived import DerivedFolder, remove
+from itemlens_server.errors import DataLoss
 from itemlens_server.fusion import ease
 from itemlens_server.fusion.counts import file
-from itemlens_server.fusion.counts.counts import Counts, Event, State
-from itemlens_server.fusion.counts.fresh_rows import Cache, FreshRows
+from itemlens_server.fusion.counts.counts import Counts, Event
 from itemlens_server.fusion.counts.recount import Recount
+from itemlens_server.fusion.counts.state import Copied
 from itemlens_server.fusion.counts.successions import STEP
 from itemlens_server.fusion.event_log import EventLog
-from itemlens_server.fusion.tables import Tables
 from itemlens_server.storage import writes
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import EventRecord
@@ -70,7 +68,7 @@ class LiveCounts:
         self._folder = folder
         self._types = frozenset(types)
         self._bound, self.step = bound, step
-        self.counts: Counts | None = None
+        self.current: Counts | None = None
         # The file of these counts. Once they follow the writes, only the writer's thread replaces this and the counts.
         self.saved: Saved | None = None
         # Number of the last deletion of events when all were counted.
@@ -105,20 +103,24 @@ class LiveCounts:
             counts = Counts(self._bound, self.step)
         self.saved = Saved(mark, counts.last, counts.removals) if mark else None
         self._follow(counts, reader)
-        self.counts = counts
+        self.current = counts
         return mark
+
+    def begin_empty(self) -> None:
+        """Follow the writes of a new collection."""
+        self.current = Counts(self._bound, self.step)
 
     def count(self, store: Store) -> bool:
         """Count all events, while others are written, if this was not done yet. Return whether it was done now."""
         with self._maintaining:
-            if self.counts is not None or self._ended:
+            if self.current is not None or self._ended:
                 return False
             counts, reader = Counts(self._bound, self.step), store.reader()
             self._deleted = reader.events_deleted(self._collection)
             self._follow(counts, reader)
             # In the writer's thread, after this write and those before it.
             store.write(lambda _: None, lambda _: self._begin(counts, store.reader()))
-            return self.counts is not None
+            return self.current is not None
 
     def _begin(self, counts: Counts, reader: Reader) -> None:
         """Use counts, with what was stored since; if events were deleted since, use none: all are counted again."""
@@ -126,35 +128,37 @@ class LiveCounts:
             self._drop()
             return
         self._follow(counts, reader)
-        self.counts, self.saved = counts, None
+        self.current, self.saved = counts, None
 
     def catch_up(self, reader: Reader) -> None:
         """Add what was stored since the events were counted, for counts that do not follow the writes yet. If events
         were deleted since, the counts are dropped and made again."""
-        if self.counts is not None:
+        if self.current is not None:
             with self._counted_again_on_error():
-                self._begin(self.counts, reader)
+                self._begin(self.current, reader)
 
     def end(self) -> None:
-        """Follow no more writes, called in the writer's thread. The counts are not used or saved any more."""
+        """Follow no more writes, called in the writer's thread. The counts are not used or saved any more, and their
+        file, which would not hear of deletions, is deleted."""
         self._ended = True
         self._drop()
+        self._drop_files()
 
     def _drop(self) -> None:
-        self.counts = self.saved = None
+        self.current = self.saved = None
 
-    def recorded(self, events: Iterable[tuple[EventRecord, int]], sequence: int) -> None:
-        """Add new events with their rows, in the writer's thread."""
-        own = [(e.user_id, e.item_id, float(e.time), row) for e, row in events if e.type in self._types]
-        if self.counts is not None and own:
+    def recorded(self, events: Sequence[tuple[EventRecord, int]], sequence: int) -> None:
+        """Add new events with their rows, in the order of these, in the writer's thread."""
+        if self.current is not None and events:
+            own = [(e.user_id, e.item_id, float(e.time), row) for e, row in events if e.type in self._types]
             with self._counted_again_on_error():
-                self.counts.add(own, sequence)
+                self.current.add(own, sequence, events[-1][1])
 
     def deleted(self, user_id: str, rows: Sequence[int]) -> None:
         """Take events away, in the writer's thread. The file, which still has them, is deleted."""
-        if self.counts is not None:
+        if self.current is not None:
             with self._counted_again_on_error():
-                self.counts.remove(user_id, rows)
+                self.current.remove(user_id, rows)
         self._drop_files()
 
     @contextmanager
@@ -183,17 +187,18 @@ class LiveCounts:
         copied = self._state(store)
         if copied is None:
             return False
-        (counts, state, deleted), mark = copied, uuid.uuid4().hex
-        saved = Saved(mark, int(state.arrays["last"][0]), state.removals)
+        counts, removals, copy, deleted = copied
+        mark, state = uuid.uuid4().hex, copy.state()
+        saved = Saved(mark, int(state.arrays["last"][0]), removals)
 
         def run(connection: sqlite3.Connection) -> bool:
-            if Reader(connection).events_deleted(self._collection) != deleted:
+            if self._ended or Reader(connection).events_deleted(self._collection) != deleted:
                 return False
             writes.mark_counts(connection, self._collection, mark)
             return True
 
         def after(marked: bool) -> None:
-            if marked and self.counts is counts:
+            if marked and self.current is counts:
                 self.saved = saved
 
         try:
@@ -205,18 +210,18 @@ class LiveCounts:
         self._drop_files(but=mark if marked else "")
         return marked
 
-    def _state(self, store: Store) -> tuple[Counts, State, int] | None:
-        """Return the counts, a copy of them, and the number of the last deletion that they know; None if there are no
-        counts any more."""
-        states: list[tuple[Counts, State]] = []
+    def _state(self, store: Store) -> tuple[Counts, int, Copied, int] | None:
+        """Return the counts, their removals, a copy of them, and the number of the last deletion that they know; None
+        if there are no counts any more."""
+        copies: list[tuple[Counts, int, Copied]] = []
 
         def after(_: int) -> None:
-            if (counts := self.counts) is not None:
-                states.append((counts, counts.state()))
+            if (counts := self.current) is not None:
+                copies.append((counts, counts.removals, counts.copied()))
 
         # The number is read in a transaction and the counts after it, so both know the same deletions.
         deleted = store.write(lambda connection: Reader(connection).events_deleted(self._collection), after)
-        return (*states[0], deleted) if states else None
+        return (*copies[0], deleted) if copies else None
 
     def _drop_files(self, but: str = "") -> None:
         for path in self._folder.path.glob(f"{PREFIX}*{SUFFIX}"):
@@ -224,7 +229,7 @@ class LiveCounts:
                 remove(path)
 
     def _is_due(self) -> bool:
-        counts, saved = self.counts, self.saved
+        counts, saved = self.current, self.saved
         if counts is None or saved is None:
             return counts is not None and counts.last > 0
         return counts.removals != saved.removals or counts.last - saved.last >= EVENTS_BETWEEN_FILES
@@ -241,15 +246,15 @@ class LiveCounts:
             return None
 
     def _follow(self, counts: Counts, reader: Reader) -> None:
-        """Add the store's events after the last one that was counted."""
-        for events, sequence in self._batches(reader, counts.last):
-            counts.add(events, sequence)
+        """Add the store's events after the last one that was read."""
+        for events, sequence, row in self._batches(reader, counts.last):
+            counts.add(events, sequence, row)
 
-    def _batches(self, reader: Reader, row: int) -> Iterator[tuple[list[Event], int]]:
+    def _batches(self, reader: Reader, row: int) -> Iterator[tuple[list[Event], int, int]]:
         rows = reader.events_after(self._collection, row)
         while batch := list(islice(rows, _AT_A_TIME)):
             events = [(user, item, at, n) for user, item, kind, at, _, n in batch if kind in self._types]
-            yield events, batch[-1][4]
+            yield events, *batch[-1][4:]
 
     def _rules(self) -> Mapping[str, Any]:
         return {"types": sorted(self._types), "step": self.step}
@@ -263,48 +268,23 @@ def recount(reader: Reader, collection: int, types: Iterable[int], step: float =
 
 def saved_counts(reader: Reader, collection: int, folder: Path) -> tuple[Counts, Sequence[int]] | None:
     """Return the counts as a start would have them from their file and the events after it, and the types of events
-    that count; None without a file. Pairs are in matrices if they are in the file's."""
+    that count; None without a file. Pairs are in matrices if they are in the file's.
+
+    Raises:
+        DataLoss: the file cannot be used.
+    """
     mark = reader.counts_mark(collection)
-    about = file.describe(folder / _name(mark)) if mark else None
-    if about is None:
+    if not mark or not (folder / _name(mark)).exists():
         return None
+    unusable = DataLoss(f"{folder / _name(mark)} is damaged, or of another version")
+    about = file.describe(folder / _name(mark))
+    if about is None:
+        raise unusable
     bound = max(about.items, ease.MAX_ITEMS) if about.has_matrices else 0
     counts = LiveCounts(collection, DerivedFolder(folder), about.rules["types"], bound, about.rules["step"])
-    if not counts.load(reader):
-        return None
-    return None if counts.counts is None else (counts.counts, about.rules["types"])
-
-
-class LiveTables:
-    """Tables with the popularity and the sequence that the counts have at each read, though they are computed later."""
-
-    def __init__(self, tables: Tables, counts: Counts) -> None:
-        self._tables, self._counts = tables, counts
-        counts.keep_recent(tables.rules.recent_days)
-        codes = [counts.code(item_id) for item_id in tables.item_ids]
-        self._codes = np.asarray([code for code in codes if code is not None], np.int64)
-        self._known = len(self._codes) == len(codes)
-        self._all_are_recent = counts.histories.times_are_an_order
-        self._rows: Cache = {}
-        self._read = (-1, tables)
-
-    def of(self, tables: Tables) -> Tables:
-        """Return the tables as they are at this moment. Other tables than those of this object stay as they are."""
-        if tables is not self._tables or not self._known:
-            return tables
-        version, current = self._counts.version, self._read
-        if current[0] != version:
-            current = (version, self._at_this_moment())
-            self._read = current
-        return current[1]
-
-    def _at_this_moment(self) -> Tables:
-        takers, recent = self._counts.popularity(self._codes)
-        ordered, fitted = self._counts.ordered, self._tables.provenance.version
-        fresh = None
-        if ordered is not None:
-            fresh = FreshRows(self._counts, ordered, self._codes, fitted, self._rows)
-        return self._tables.current(takers, takers if self._all_are_recent else recent, fresh)
+    if not counts.load(reader) or counts.current is None:
+        raise unusable
+    return counts.current, about.rules["types"]
 
 
 def _name(mark: str) -> str:

@@ -234,8 +234,7 @@ class Reader:
     def events_after(self, collection: int, row: int) -> Iterator[tuple[str, str, int, float, int, int]]:
         """Yield (user, item, type, time, sequence, row) of the events after a row, by row, without damaged ones."""
         rows = self._connection.execute(
-            # The plus makes SQLite scan by row.
-            f"SELECT {EVENT_COLUMNS}, sequence, checksum, id FROM events WHERE +collection = ? AND id > ? ORDER BY id",
+            f"SELECT {EVENT_COLUMNS}, sequence, checksum, id FROM events WHERE collection = ? AND id > ? ORDER BY id",
             (collection, row),
         )
         for *fields, number in rows:

@@ -14,6 +14,8 @@ STREAMS = """CREATE TABLE streams (
     PRIMARY KEY (collection, stream)) WITHOUT ROWID"""
 # Keys that the server made for itself, by their use.
 SECRETS = "CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL)"
+# By row, since an index ends in the row: a start reads the events of each collection after the last one that it knows.
+EVENTS_OF_COLLECTION = "CREATE INDEX events_collection ON events (collection)"
 TABLES = (
     """CREATE TABLE collections (
         id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, space_id TEXT NOT NULL,
@@ -51,8 +53,9 @@ TABLES = (
         checksum INTEGER, UNIQUE (collection, event_id))""",
     "CREATE INDEX events_user ON events (collection, user_id, time)",
     SECRETS,
+    EVENTS_OF_COLLECTION,
 )
-FROM_FORMAT_4 = (STREAMS, SECRETS)
+FROM_FORMAT_4 = (STREAMS, SECRETS, EVENTS_OF_COLLECTION)
 FROM_FORMAT_3 = (
     "CREATE TABLE count_marks (collection INTEGER PRIMARY KEY, mark TEXT NOT NULL)",
     *FROM_FORMAT_4,

@@ -72,7 +72,7 @@ def test_the_items_that_are_taken_most_are_chosen_and_those_never_taken_are_not(
 def test_the_largest_positive_entries_of_a_row_are_kept() -> None:
     b = np.array([[0.0, 0.1, -0.9, 0.5], [0.2, 0.0, 0.3, 0.1], [-1, -1, 0, -1]], np.float32)
     expected = [[0, 0.1, 0, 0.5], [0.2, 0, 0.3, 0], [0, 0, 0, 0]]
-    kept = ease.largest(b, 2)
+    kept = ease.largest_positive(b, 2)
     np.testing.assert_array_equal(kept.toarray(), np.asarray(expected, np.float32))
     assert kept.nnz == 4
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +110,13 @@ class TestFile:
         loaded = Tables.load(tmp_path / "t.npz")
         assert loaded is not None and same(loaded, tables)
         assert [p.name for p in tmp_path.iterdir()] == ["t.npz"]
+
+    def test_comes_back_with_the_rows_that_had_changed(self, tables: Tables, tmp_path: Path) -> None:
+        stale = np.arange(len(tables.item_ids)) == 1
+        replace(tables, stale=stale).save(tmp_path / "t.npz")
+        loaded = Tables.load(tmp_path / "t.npz")
+        assert loaded is not None and same(loaded, tables) and loaded.stale is not None
+        assert loaded.stale.tolist() == stale.tolist()
 
     def test_ids_come_back_as_they_are(self, tmp_path: Path) -> None:
         ids = ("a", "a\0", "\0", " ", "鞋", "a\n", '"')

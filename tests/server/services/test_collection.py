@@ -222,6 +222,17 @@ class TestBehaviourAtStart:
             maintain(live)
             assert live.collection.tables is not None
 
+    def test_of_many_items_it_is_learnt_in_the_background(
+        self, filled: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(collection_module, "ITEMS_AT_START", 8)
+        (filled.collection.folder.path / collection_module.TABLE_FILE).unlink()
+        with restarted(filled) as live:
+            assert live.collection.counts is not None and live.collection.counts.current is not None
+            assert live.collection.tables is None
+            maintain(live)
+            assert live.collection.tables is not None
+
     def test_a_failure_costs_no_start(self, filled: Live, monkeypatch: pytest.MonkeyPatch) -> None:
         def fails(*_: object, **__: object) -> None:
             raise MemoryError

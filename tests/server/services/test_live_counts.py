@@ -24,6 +24,7 @@ from itemlens_server.services import Collection, EventRecord, QueryRequest, live
 from itemlens_server.services import collection as collection_module
 from itemlens_server.services.live_counts import LiveCounts, recount
 from itemlens_server.storage import writes
+from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.store import Store
 from support import spaces
 from support.live import Live
@@ -76,8 +77,8 @@ class Follower:
 
     @property
     def counts(self) -> Counts:
-        assert self.live.counts is not None
-        return self.live.counts
+        assert self.live.current is not None
+        return self.live.current
 
     def assert_right(self) -> None:
         reader = self.store.reader()
@@ -133,6 +134,27 @@ def test_any_writes_deletions_and_restarts_end_in_a_recount(follower: Follower) 
 def test_events_of_other_types_do_not_count(follower: Follower) -> None:
     follower.record(("u", "a", IMPRESSION, 1.0), ("u", "b", PURCHASE, 1.0))
     assert follower.counts.counted().item_ids == ("b",)
+
+
+def test_events_of_other_types_are_not_read_again(
+    follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some(follower)
+    follower.record(*(("u", "a", IMPRESSION, float(n)) for n in range(5)))
+    assert follower.counts.last == 65
+    assert follower.live.save(follower.store)
+    follower.record(("u", "b", IMPRESSION, 1.0))
+    rows = list[int]()
+    events_after = Reader.events_after
+
+    def reading(self: Reader, collection: int, row: int) -> Iterator[Any]:
+        rows.append(row)
+        return events_after(self, collection, row)
+
+    monkeypatch.setattr(Reader, "events_after", reading)
+    follower = follower.again()
+    assert rows == [65] and follower.counts.last == 66
+    follower.assert_right()
 
 
 class TestFile:
@@ -306,7 +328,7 @@ class TestInTheBackground:
         some(follower)
         monkeypatch.setattr(live_counts, "COUNTED_AT_START", 10)
         follower = follower.again()
-        assert follower.live.counts is None
+        assert follower.live.current is None
         self.meanwhile(monkeypatch, lambda: some(follower, seed=1))
         some(follower, seed=2)
         assert follower.live.count(follower.store)
@@ -334,7 +356,7 @@ class TestInTheBackground:
         with monkeypatch.context() as patched:
             patched.setattr(Counts, "_count_order", fails)
             some(follower, seed=1)  # the write is acknowledged
-        assert follower.live.counts is None and "counted again" in caplog.text
+        assert follower.live.current is None and "counted again" in caplog.text
         assert follower.live.count(follower.store)
         follower.assert_right()
 
@@ -408,9 +430,31 @@ class TestSequence:
         assert after > before
         for n in range(5):
             live.catalogue.delete_user("", f"new{n}")
-        assert said() == pytest.approx(
-            before, rel=0.02
-        )  # until the next computation others count by their old takers
+        assert said() == pytest.approx(before)
+
+    def test_is_the_same_after_a_restart_and_only_changed_rows_are_read_from_the_counts(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(collection_module, "REST", 1e9)
+        live.put("i0", "red shoe")
+        live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
+        assert live.collection.fit_tables()
+        live.record(("early", "i0", PURCHASE), ("early", "i4", PURCHASE))  # before the files are written
+        while live.catalogue.maintain():
+            pass
+        live.record(("late", "i1", PURCHASE), ("late", "i5", PURCHASE))
+        before = live.collection.snapshot().tables
+        live.store.close()
+        again = Live(live.repository, live.data, live.space_id)
+        after = again.collection.snapshot().tables
+        again.close()
+        assert before is not None and after is not None and after.fresh is not None
+        rows = np.arange(6)
+        assert after.fresh.changed(rows).tolist() == [True, True, False, False, False, False]
+        np.testing.assert_array_equal(
+            before.table_rows("sequence", rows).toarray(), after.table_rows("sequence", rows).toarray()
+        )
+        assert before.takers.tolist() == after.takers.tolist()
 
 
 class TestBehaviour:
@@ -446,6 +490,7 @@ class TestBehaviour:
             patched.setattr(LiveCounts, "save", late)
             assert live.collection._save(live.store)
         assert not (live.collection.folder.path / collection_module.TABLE_FILE).exists()
+        assert live.collection.counts is not None
         live.collection.counts._rests_until = 0.0
         while live.catalogue.maintain():
             pass
@@ -498,9 +543,9 @@ class TestMove:
     @staticmethod
     def assert_right(live: Live) -> None:
         counts = live.collection.counts
-        assert counts.counts is not None
+        assert counts is not None and counts.current is not None
         expected = recount(live.store.reader(), live.collection.record.id, counts._types, counts.step)
-        assert differences(counts.counts.counted(), expected) == []
+        assert differences(counts.current.counted(), expected) == []
 
     def test_takes_over_the_counts_that_were_made_for_it(
         self, moving: tuple[Live, str], monkeypatch: pytest.MonkeyPatch
@@ -509,7 +554,8 @@ class TestMove:
         old = live.collection.counts
         self.meanwhile(monkeypatch, lambda: live.record(("late", "i1", PURCHASE), ("late", "i2", PURCHASE)))
         live.catalogue.move("default", other)
-        assert live.collection.counts.step == 0.3 and old.counts is None
+        assert old is not None and old.current is None
+        assert live.collection.counts is not None and live.collection.counts.step == 0.3
         self.assert_right(live)
         live.record(("later", "i1", PURCHASE), ("later", "i2", PURCHASE))
         live.catalogue.delete_user("", "late")
@@ -522,7 +568,7 @@ class TestMove:
         with monkeypatch.context() as patched:
             self.meanwhile(patched, lambda: live.catalogue.delete_user("", "secret"))
             live.catalogue.move("default", other)
-        assert live.collection.counts.counts is None  # counted again
+        assert live.collection.counts is not None and live.collection.counts.current is None  # counted again
         live.store.close()
         again = Live(live.repository, live.data, live.space_id)
         self.assert_right(again)
@@ -534,7 +580,6 @@ class TestMove:
         old = live.collection
         live.catalogue.move("default", other)
         live.catalogue.delete_user("", "secret")
-        old.counts._rests_until = 0.0
         assert not old.maintain(live.store)
         assert live.store.reader().counts_mark(old.record.id) is None
 
@@ -551,3 +596,34 @@ class TestMove:
             return worked
 
         monkeypatch.setattr(Collection, "prepare", preparing)
+
+    def test_to_a_space_that_does_not_use_events_ends_the_counts_and_back_begins_them(
+        self, live: Live, tiny: Tiny
+    ) -> None:
+        live.put("i0", "red shoe")
+        live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
+        while live.catalogue.maintain():
+            pass
+        live.catalogue.move("default", tiny.plain)
+        assert live.collection.counts is None and live.collection.tables is None
+        live.record(("late", "i1", PURCHASE), ("late", "i2", PURCHASE))
+        live.catalogue.delete_user("", "u1")
+        assert not list(live.collection.folder.path.glob("*.npz"))
+        while live.catalogue.maintain():
+            pass
+        live.catalogue.move("default", tiny.fitted)
+        self.assert_right(live)
+        assert live.collection.tables is not None
+
+
+def test_a_new_collection_is_counted_without_a_look_at_others(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live.put("i0", "red shoe")
+    live.record(("u", "i0", PURCHASE))
+    with monkeypatch.context() as patched:
+        patched.setattr(Reader, "events_after", None)
+        created = live.catalogue.create("new", "")
+    live.catalogue.record("new", [EventRecord("e", "u", "i0", PURCHASE, 1.0)])
+    assert created.counts is not None and created.counts.current is not None
+    assert created.counts.current.counted().item_ids == ("i0",)

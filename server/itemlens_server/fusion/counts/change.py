@@ -30,20 +30,19 @@ class Change:
     after: list[Window] = field(default_factory=list)
     before: list[Window] = field(default_factory=list)
 
-    def add(self, before: UserEvents, after: UserEvents) -> tuple[Ints, Ints]:
-        """Add the change of a user's events that count. Return the items that came and went, int64."""
+    def add(self, before: UserEvents, after: UserEvents) -> None:
+        """Add the change of a user's events that count."""
         old, new = before.takes(), after.takes()
         gained, lost = _without(new, old), _without(old, new)
-        came, went = (
-            _without(gained >> TAKE_BITS, lost >> TAKE_BITS),
-            _without(lost >> TAKE_BITS, gained >> TAKE_BITS),
-        )
         if len(gained):
             self.gained.append(gained)
         if len(lost):
             self.lost.append(lost)
         if not self.of_pairs:
-            return came, went
+            return
+        # The items that came and went.
+        came = _without(gained >> TAKE_BITS, lost >> TAKE_BITS)
+        went = _without(lost >> TAKE_BITS, gained >> TAKE_BITS)
         if len(came) or len(went):
             stayed = _without(new >> TAKE_BITS, came)
             if len(came):
@@ -54,7 +53,6 @@ class Change:
         for window, windows_ in zip(windows, (self.before, self.after), strict=True):
             if len(window.numbers):
                 windows_.append(window)
-        return came, went
 
 
 def _without(values: Ints, others: Ints) -> Ints:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from scipy import sparse
 
 from itemlens_server.fusion.counts.user_events import TAKE_BITS
+from itemlens_server.fusion.ease import Dense
 from itemlens_server.fusion.rows import Ints
-
-Dense = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class Counted(Protocol):

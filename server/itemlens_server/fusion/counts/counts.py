@@ -2,16 +2,15 @@
 
     counts = sum over users of f(user),    f: a function of the user's newest 1,000 distinct items by (time, number)
 
-Up to a number of items, pairs are counted in dense matrices. Beyond it only the users of each item are kept, and pairs
-are counted from the events in memory when they are asked for. Both say the same.
+Up to a number of items, pairs are counted in dense matrices. Beyond it they are counted from the events in memory when
+they are asked for. Both say the same.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,40 +20,26 @@ from itemlens_server.fusion.counts.change import Change
 from itemlens_server.fusion.counts.counted import Counted
 from itemlens_server.fusion.counts.dense import DenseCounted
 from itemlens_server.fusion.counts.histories import Columns, Histories
-from itemlens_server.fusion.counts.item_users import ItemUsers, taken_after, taken_with
 from itemlens_server.fusion.counts.matrices import Square, Triangle
 from itemlens_server.fusion.counts.recount import Recount
 from itemlens_server.fusion.counts.sparse_counts import SparseCounts
+from itemlens_server.fusion.counts.state import Copied, State
 from itemlens_server.fusion.counts.successions import STEP, Window, fixed, successions
 from itemlens_server.fusion.counts.takers import Takers
 from itemlens_server.fusion.counts.user_events import UserEvents
 from itemlens_server.fusion.event_log import Mask, days
 from itemlens_server.fusion.rows import Ints
-from itemlens_server.fusion.weights import TableRules
 
 # user, item, seconds since 1970, and a number that tells events apart and orders those of one time.
 Event = tuple[str, str, float, int]
 
 
-@dataclass(frozen=True, eq=False)
-class State:
-    """Counts as they are kept on disk. users: as in `arrays`, by user. removals: those of the counts by then."""
-
-    users: Sequence[str]
-    item_ids: Sequence[str]
-    arrays: Mapping[str, np.ndarray[Any, Any]]
-    removals: int = 0
-
-
 class Counts:
     """Counts of a collection. Thread-safe: writers take turns, and `counted` is a copy."""
 
-    def __init__(
-        self, bound: int = ease.MAX_ITEMS, step: float = STEP, recent_days: float = TableRules.recent_days
-    ) -> None:
-        """`bound`: most items of the dense matrices. `step`: see `successions`. `recent_days`: how long takers are
-        recent for `popularity`."""
-        self.bound, self.step, self._recent_days = bound, step, math.ceil(recent_days)
+    def __init__(self, bound: int = ease.MAX_ITEMS, step: float = STEP) -> None:
+        """`bound`: most items of the dense matrices. `step`: see `successions`."""
+        self.bound, self.step = bound, step
         self._amounts = fixed(step)
         self._lock = threading.Lock()
         self._item_ids: list[str] = []
@@ -65,10 +50,8 @@ class Counts:
         self.ordered: Square | None = Square(bound)
         # By code, the version of the last change of what was taken soon after an item.
         self.touched = np.zeros(64, np.int64)
-        # Only without the matrices, once they are asked for.
-        self.users: ItemUsers | None = None
         # `version` grows with every change, and `removals` with every one that takes events away. `last`: the largest
-        # number of an event. `sequence`: that of the last write.
+        # number of an event that was read. `sequence`: that of the last write.
         self.version, self.removals, self.last, self.sequence = 0, 0, 0, 0
 
     @property
@@ -80,11 +63,12 @@ class Counts:
         """Return the code of an item."""
         return self._codes.get(item_id)
 
-    def add(self, events: Iterable[Event], sequence: int = 0) -> None:
-        """Add events. Those whose numbers a user has already are left out. sequence: number of their last write."""
+    def add(self, events: Iterable[Event], sequence: int = 0, last: int = 0) -> None:
+        """Add events. Those whose numbers a user has already are left out. sequence: number of their last write. last:
+        the largest number of an event that was read with them, which need not count."""
         by_user: dict[str, list[tuple[float, int, int]]] = {}
         with self._lock:
-            self.sequence = max(self.sequence, sequence)
+            self.sequence, self.last = max(self.sequence, sequence), max(self.last, last)
             for user_id, item_id, time, number in events:
                 code = self._codes.get(item_id)
                 if code is None:
@@ -92,7 +76,8 @@ class Counts:
                     self._item_ids.append(item_id)
                 by_user.setdefault(user_id, []).append((time, number, code))
                 self.last = max(self.last, number)
-            self._set({user: self.histories.get(user).with_events(_sorted(e)) for user, e in by_user.items()})
+            if by_user:
+                self._set({u: self.histories.get(u).with_events(_sorted(e)) for u, e in by_user.items()})
 
     def remove(self, user_id: str, numbers: Iterable[int]) -> None:
         """Take away some of a user's events."""
@@ -108,6 +93,13 @@ class Counts:
             if source != target and len(moved):
                 both = self.histories.get(target).with_events(moved)
                 self._set({source: moved.take(np.zeros(len(moved), np.bool_)), target: both})
+
+    def touch(self, item_ids: Iterable[str]) -> None:
+        """Take what was taken soon after some items as changed. The counts stay."""
+        with self._lock:
+            codes = [self._codes[item_id] for item_id in item_ids]
+            self.touched[codes] = self.version + 1
+            self.version += 1
 
     def counted(self, newer_order: bool = False) -> Counted:
         """Return the counts of this moment, which later changes do not touch.
@@ -132,9 +124,12 @@ class Counts:
 
     def state(self) -> State:
         """Return a copy of everything, from which `restored` makes the same counts."""
+        return self.copied().state()
+
+    def copied(self) -> Copied:
+        """Return a copy, from which the state can be made while the counts change."""
         with self._lock:
             n = len(self._item_ids)
-            item_ids, histories, removals = list(self._item_ids), self.histories.copy(), self.removals
             keys, amounts = self.takers.by_day()
             arrays: dict[str, np.ndarray[Any, Any]] = {
                 "takes": keys,
@@ -143,25 +138,16 @@ class Counts:
             }
             if self.pairs is not None and self.ordered is not None:
                 arrays |= {"pairs": self.pairs.values(n).copy(), "ordered": self.ordered.values(n).copy()}
-        columns = histories.columns()
-        arrays |= {
-            "sizes": columns.sizes, "times": columns.times, "numbers": columns.numbers, "items": columns.items
-        }  # fmt: skip
-        return State(columns.users, item_ids, arrays, removals)
+            return Copied(list(self._item_ids), self.histories.copy(), arrays)
 
     @staticmethod
-    def restored(
-        state: State,
-        bound: int = ease.MAX_ITEMS,
-        step: float = STEP,
-        recent_days: float = TableRules.recent_days,
-    ) -> Counts:
+    def restored(state: State, bound: int = ease.MAX_ITEMS, step: float = STEP) -> Counts:
         """Return the counts of `state`.
 
         Raises:
             ValueError, KeyError, IndexError: it is not whole, or has no matrices though `bound` has room for them.
         """
-        counts, a = Counts(bound, step, recent_days), state.arrays
+        counts, a = Counts(bound, step), state.arrays
         n = len(state.item_ids)
         counts._item_ids = list(state.item_ids)
         counts._codes = {item_id: code for code, item_id in enumerate(state.item_ids)}
@@ -171,7 +157,6 @@ class Counts:
         counts.takers = Takers(SparseCounts(a["takes"], a["takers"]), n)
         counts.last, counts.sequence = map(int, a["last"])
         counts._reach(n)
-        counts._keep_recent(n)
         if n > bound:
             counts.pairs = counts.ordered = None
         elif "pairs" not in a:
@@ -182,34 +167,6 @@ class Counts:
                 raise ValueError("matrices of another size")
         return counts
 
-    def taken_with(self, item_id: str) -> dict[str, int]:
-        """Return how many users took an item and each other one."""
-        with self._lock:
-            code = self._codes.get(item_id)
-            if code is None:
-                return {}
-            if self.pairs is not None:
-                others = np.arange(len(self._item_ids))
-                counts = self.pairs.get(np.full(len(others), code), others).astype(np.int64)
-                counts[code] = 0
-                return self._named(np.flatnonzero(counts), counts[counts > 0])
-            return self._named(*taken_with(code, self._users_of(code)))
-
-    def taken_after(self, item_id: str) -> dict[str, int]:
-        """Return the amounts of what was taken soon after an item (see `successions`)."""
-        with self._lock:
-            code = self._codes.get(item_id)
-            if code is None:
-                return {}
-            if self.ordered is not None:
-                amounts = self.ordered.values(len(self._item_ids))[code].astype(np.int64)
-                return self._named(np.flatnonzero(amounts), amounts[amounts > 0])
-            return self._named(*taken_after(code, self._users_of(code), self._amounts))
-
-    def _named(self, codes: Ints, counts: Ints) -> dict[str, int]:
-        names = (self._item_ids[code] for code in codes.tolist())
-        return dict(zip(names, counts.tolist(), strict=True))
-
     def _set(self, users: Mapping[str, UserEvents]) -> None:
         """Replace the events of users."""
         n = len(self._item_ids)
@@ -219,12 +176,8 @@ class Counts:
         change = Change(of_pairs=self.pairs is not None)
         for user_id, after in users.items():
             newest = after.newest()
-            came, went = change.add(self.histories.get(user_id).newest(), newest)
-            if self.users is not None and len(went):
-                self.users.remove(self.histories.code(user_id), went)
+            change.add(self.histories.get(user_id).newest(), newest)
             self.histories.set(user_id, after, newest)
-            if self.users is not None and len(came):
-                self.users.add(self.histories.code(user_id), came)
         for takes, amount in ((change.gained, 1), (change.lost, -1)):
             if takes:
                 self.takers.add(np.concatenate(takes), amount, n)
@@ -236,7 +189,7 @@ class Counts:
             self._count_order(change.before, -1, changed)
             # Only now are the rows whole: a reader keeps what it computes of a row with this version.
             self.touched[:n][changed] = self.version + 1
-        self._keep_recent(n)
+        self.takers.end_on(self._last_day, n)
         self.version += 1
 
     def _reach(self, items: int) -> None:
@@ -244,20 +197,21 @@ class Counts:
             more = max(items - len(self.touched), len(self.touched))
             self.touched = np.concatenate([self.touched, np.zeros(more, np.int64)])
 
-    def _keep_recent(self, items: int) -> None:
-        """Keep the takers of the last days. items: number of items."""
-        last = days(np.asarray([self.histories.last_time]))[0] if self.histories else 0
-        self.takers.keep_since(int(last) - self._recent_days, items)
+    @property
+    def _last_day(self) -> int:
+        return int(days(np.asarray([self.histories.last_time]))[0]) if self.histories else 0
 
-    def keep_recent(self, recent_days: float) -> None:
-        """Set how long takers are recent for `popularity`."""
-        with self._lock:
-            self._recent_days = math.ceil(recent_days)
-            self._keep_recent(len(self._item_ids))
-
-    def popularity(self, codes: Ints) -> tuple[Ints, Ints]:
-        """Return the takers of items, and those of the last days, int64 [codes] each. Never waits for a change."""
-        return self.takers.of(codes)
+    def popularity(self, codes: Ints, recent_days: float) -> tuple[Ints, Ints]:
+        """Return the takers of items, and those of the last days, int64 [codes] each. Waits for a change only when a
+        number of days is asked for the first time; they are kept current from then on."""
+        number = math.ceil(recent_days)
+        recent = self.takers.recent_of(codes, number)
+        if recent is None:
+            with self._lock:
+                self.takers.keep_recent(number, self._last_day)
+            recent = self.takers.recent_of(codes, number)
+            assert recent is not None
+        return self.takers.of(codes), recent
 
     def _count_pairs(self, pairs: Sequence[tuple[Ints, Ints]], amount: int) -> None:
         if pairs and self.pairs is not None:
@@ -270,14 +224,6 @@ class Counts:
             if self.ordered is not None:
                 self.ordered.add(j, i, sign * amounts, len(self._item_ids))
             changed[j] = True
-
-    def _users_of(self, code: int) -> Iterator[UserEvents]:
-        """Yield the events of the users of an item. The users of all items are kept from the first call on."""
-        if self.users is None:
-            self.users = ItemUsers()
-            for user_id, events in self.histories:
-                self.users.add(self.histories.code(user_id), np.unique(events.newest().items))
-        return self.histories.by_code(self.users.of(code))
 
 
 def _sorted(rows: Sequence[tuple[float, int, int]]) -> UserEvents:

@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from itemlens_server.fusion.counts.counted import Dense
 from itemlens_server.fusion.counts.matrices import Int32s, Unsigned
 from itemlens_server.fusion.counts.user_events import TAKE_BITS
+from itemlens_server.fusion.ease import Dense
 from itemlens_server.fusion.event_log import days
 from itemlens_server.fusion.rows import Ints
 

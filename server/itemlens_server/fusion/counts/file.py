@@ -16,7 +16,7 @@ import numpy as np
 
 from itemlens_server.durable import new_file
 from itemlens_server.fusion import taken
-from itemlens_server.fusion.counts.counts import State
+from itemlens_server.fusion.counts.state import State
 from itemlens_server.fusion.counts.successions import HORIZON, LARGEST_BASKET, UNIT
 
 log = logging.getLogger(__name__)

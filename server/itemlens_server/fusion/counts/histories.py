@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,21 +72,13 @@ class Histories:
         code = self._codes.get(user_id)
         return NONE if code is None else UserEvents.unpack(self._packed[code])
 
-    def code(self, user_id: str) -> int:
-        """Return the number of a user who has events."""
-        return self._codes[user_id]
-
-    def by_code(self, codes: Iterable[int]) -> Iterator[UserEvents]:
-        """Yield the events of users given by number."""
-        return (UserEvents.unpack(self._packed[code]) for code in codes)
-
     def set(self, user_id: str, events: UserEvents, newest: UserEvents) -> None:
         """Replace a user's events. newest: those that count."""
         code = self._codes.get(user_id)
-        if code is not None and self._spans[code, 1] == self._last:
+        last = float(events.times[-1]) if len(events) else -math.inf
+        if code is not None and last < self._spans[code, 1] == self._last:
             self._last = math.inf  # not known
-        if len(events):
-            self._last = max(self._last, float(events.times[-1]))
+        self._last = max(self._last, last)
         self.events += len(events) - (0 if code is None else len(self._packed[code]) // EVENT_BYTES)
         if not len(events):
             if code is not None:
@@ -154,8 +146,3 @@ class Histories:
         if not len(ends):
             histories._spans = np.full((64, 2), np.nan)
         return histories
-
-    @property
-    def nbytes(self) -> int:
-        """Memory, about."""
-        return sum(map(len, self._packed)) + 300 * len(self._codes) + self._spans.nbytes

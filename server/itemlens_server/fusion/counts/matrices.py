@@ -29,21 +29,10 @@ class Triangle:
         high = np.maximum(one, other)
         np.add.at(self._values, high * (high + 1) // 2 + np.minimum(one, other), np.int32(amount))
 
-    def get(self, one: Ints, other: Ints) -> Int32s:
-        """Return the counts of pairs, int32 [pairs]."""
-        high = np.maximum(one, other)
-        counts: Int32s = self._values[high * (high + 1) // 2 + np.minimum(one, other)]
-        return counts
-
     def values(self, items: int) -> Int32s:
         """Return the counts of the first `items` items, int32 [items (items + 1) / 2]; a view."""
         self._reach(items)
         return self._values[: items * (items + 1) // 2]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory."""
-        return self._values.nbytes
 
     def _reach(self, items: int) -> None:
         if items * (items + 1) // 2 > len(self._values):
@@ -66,20 +55,16 @@ class Square:
         self._reach(items)
         np.add.at(self._values.reshape(-1), j * len(self._values) + i, amounts.astype(np.uint32))
 
-    def row(self, j: int) -> Unsigned:
-        """Return the amounts of an item by those after it, uint32; a view, which may be longer than there are items."""
-        own: Unsigned = self._values[j]
+    def rows(self, codes: Ints) -> Unsigned:
+        """Return the amounts of some items by those after them, uint32 [codes, items or more]; a copy. Needs no lock:
+        during a change it may show a part of it."""
+        own: Unsigned = self._values[codes]
         return own
 
     def values(self, items: int) -> Unsigned:
         """Return the amounts of the first `items` items, uint32 [items, items]; a view."""
         self._reach(items)
         return self._values[:items, :items]
-
-    @property
-    def nbytes(self) -> int:
-        """Memory."""
-        return self._values.nbytes
 
     def _reach(self, items: int) -> None:
         old = len(self._values)

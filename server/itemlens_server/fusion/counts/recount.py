@@ -10,10 +10,10 @@ import numpy as np
 from scipy import sparse
 
 from itemlens_server.fusion import ease, taken
-from itemlens_server.fusion.counts.counted import Dense
 from itemlens_server.fusion.counts.histories import Histories
 from itemlens_server.fusion.counts.successions import HORIZON, LARGEST_BASKET, STEP, fixed
 from itemlens_server.fusion.counts.user_events import TAKE_BITS
+from itemlens_server.fusion.ease import Dense
 from itemlens_server.fusion.event_log import EventLog, days
 from itemlens_server.fusion.rows import Ints
 

@@ -42,8 +42,3 @@ class SparseCounts:
         if not there.all():
             self._keys, self._amounts = self._keys[there], self._amounts[there]
         return self._keys, self._amounts.astype(np.int64)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory, about."""
-        return self._keys.nbytes + self._amounts.nbytes + 100 * len(self._new)

@@ -20,8 +20,8 @@ class Takers:
         self._all = np.zeros(max(64, items), np.int64)
         keys, amounts = self._by_day.items()
         np.add.at(self._all, keys & _ITEM, amounts)
-        # How many took an item after a day.
-        self._day, self._since = 0, self._all.copy()
+        # By number of days: the day before these, and how many took an item after it.
+        self._recent: dict[int, tuple[int, Ints]] = {}
 
     def add(self, takes: Ints, amount: int, items: int) -> None:
         """Add users by item and day of their last take (see TAKE_BITS), int64. items: number of items."""
@@ -29,26 +29,36 @@ class Takers:
         day, item = takes & _ITEM, takes >> TAKE_BITS
         self._by_day.add((day << TAKE_BITS) | item, amount)
         np.add.at(self._all, item, amount)
-        np.add.at(self._since, item[day > self._day], amount)
+        for before, takers in self._recent.values():
+            np.add.at(takers, item[day > before], amount)
 
     def all(self, items: int) -> Ints:
         """Return the takers of the first `items` items, int64; a copy."""
         return self._all[:items].copy()
 
-    def keep_since(self, day: int, items: int) -> None:
-        """Keep the takers after a day current from here on. items: number of items."""
-        self._reach(items)
-        if day != self._day:
+    def keep_recent(self, days: int, last_day: int) -> None:
+        """Keep current how many users took an item on the last `days` days."""
+        if days not in self._recent or self._recent[days][0] != last_day - days:
             keys, amounts = self._by_day.items()
-            start = int(np.searchsorted(keys, (day + 1) << TAKE_BITS))
-            since = np.zeros(len(self._all), np.int64)
-            np.add.at(since, keys[start:] & _ITEM, amounts[start:])
-            self._day, self._since = day, since
+            start = int(np.searchsorted(keys, (last_day - days + 1) << TAKE_BITS))
+            takers = np.zeros(len(self._all), np.int64)
+            np.add.at(takers, keys[start:] & _ITEM, amounts[start:])
+            self._recent[days] = last_day - days, takers
 
-    def of(self, codes: Ints) -> tuple[Ints, Ints]:
-        """Return the takers of items, and those after the day, int64 [codes] each. Needs no lock: during a change it
-        may show a part of it."""
-        return self._all[codes], self._since[codes]
+    def end_on(self, last_day: int, items: int) -> None:
+        """Let all that is recent end on this day. items: number of items."""
+        self._reach(items)
+        for days in self._recent:
+            self.keep_recent(days, last_day)
+
+    def of(self, codes: Ints) -> Ints:
+        """Return the takers of items, int64 [codes]. Needs no lock: during a change it may show a part of it."""
+        return self._all[codes]
+
+    def recent_of(self, codes: Ints, days: int) -> Ints | None:
+        """Return those of the last days, as `of` does; None if they are not kept current."""
+        kept = self._recent.get(days)
+        return None if kept is None else kept[1][codes]
 
     def by_day(self) -> tuple[Ints, Ints]:
         """Return the keys of days and items, and their counts."""
@@ -57,9 +67,6 @@ class Takers:
     def _reach(self, items: int) -> None:
         if items > len(self._all):
             more = np.zeros(max(items - len(self._all), len(self._all)), np.int64)
-            self._all, self._since = (np.concatenate([a, more]) for a in (self._all, self._since))
-
-    @property
-    def nbytes(self) -> int:
-        """Memory, about."""
-        return self._by_day.nbytes + self._all.nbytes + self._since.nbytes
+            self._all = np.concatenate([self._all, more])
+            for days, (before, takers) in self._recent.items():
+                self._recent[days] = before, np.concatenate([takers, more])

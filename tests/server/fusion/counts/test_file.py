@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from itemlens_server.fusion.counts import file
 from itemlens_server.fusion.counts.comparison import differences
 from itemlens_server.fusion.counts.counts import Counts
-from support.stories import BOUNDS, STEPS, Added, Step, Story
+from support.stories import BOUNDS, STEPS, Added, Forgotten, Step, Story
 
 RULES = {"types": [5], "step": 0.6}
 
@@ -26,6 +26,12 @@ def test_counts_go_on_from_their_file(
     file.save(tmp_path / "c.npz", story.counts.state(), "mark", RULES)
     state = file.load(tmp_path / "c.npz", "mark", RULES)
     assert state is not None
+    if (
+        story.counts.pairs is None and len(state.item_ids) <= bound
+    ):  # without the items that nobody has any more
+        with pytest.raises(ValueError, match="no matrices"):
+            Counts.restored(state, bound)
+        return
     again = Story(bound)
     again.counts, again.events, again.last = Counts.restored(state, bound), list(story.events), story.last
     for told in (story, again):
@@ -41,6 +47,16 @@ def saved(tmp_path: Path) -> Path:
     story.tell(Added([("u", "a", 1), ("u", "b", 2), ("v", "a", 1), ("v", "c", 4), ("w", "d", 3)]))
     file.save(tmp_path / "c.npz", story.counts.state(), "mark", RULES)
     return tmp_path / "c.npz"
+
+
+def test_names_of_items_that_nobody_has_any_more_are_not_in_the_state() -> None:
+    story = Story()
+    story.tell(Added([("u", "a", 1), ("secret", "b", 2), ("secret", "a", 3), ("v", "c", 1), ("v", "a", 2)]))
+    story.tell(Forgotten("secret"))
+    state = story.counts.state()
+    assert state.item_ids == ["a", "c"]
+    assert differences(Counts.restored(state).counted(), story.counts.counted()) == []
+    assert story.counts.item_ids == ["a", "b", "c"]  # until the next start
 
 
 def test_matrices_of_mostly_zeros_take_little_room(tmp_path: Path) -> None:
