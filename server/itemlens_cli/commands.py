@@ -20,6 +20,7 @@ from itemlens_cli.index import index
 from itemlens_cli.ingest import ingest
 from itemlens_cli.move import move
 from itemlens_cli.query import query
+from itemlens_cli.report import report
 from itemlens_cli.serve import serve
 from itemlens_cli.version import options
 from itemlens_datasets.rows import MappingError
@@ -33,7 +34,7 @@ app = typer.Typer(
     help="Understand a catalogue's items and recommend them, with reasons that add up to the score.",
 )
 app.callback()(options)
-for command in (export, serve, index, fit, move, query, demo, doctor, compact, health, bench):
+for command in (export, serve, index, fit, move, query, report, demo, doctor, compact, health, bench):
     app.command()(command)
 app.command("eval")(evaluate)
 app.add_typer(catalog, name="catalog")

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 
+from itemlens_cli import pages
 from itemlens_cli.fit_tables import difference
 from itemlens_server.services.fitting import Figure, FitReport
 
-_STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; margin: .5rem 0 1.5rem; font-variant-numeric: tabular-nums }
-th, td { text-align: left; padding: .15rem .8rem .15rem 0; border-bottom: 1px solid #ddd; vertical-align: top }
-text { font-size: 12px; fill: #222 }
-"""
 _BAR, _LABELS, _WIDTH = 18, 260, 420
 
 
@@ -23,7 +18,7 @@ def page(collection: str, report: FitReport) -> str:
     parts = [
         f"<h1>Fit of {escape(collection)}</h1>",
         f"<p>It is {taken} what serves now.</p>",
-        _table(
+        pages.table(
             ("question", "than not fitted", "than what serves now", "weights"),
             (
                 (v.question, v.than_defaults, v.than_now, "fitted" if v.taken else "defaults")
@@ -39,14 +34,14 @@ def page(collection: str, report: FitReport) -> str:
             f"<p>What the fitted weights bring over each system and each term left out, {escape(unit)}; "
             "95% intervals. An interval with 0 in it: they cannot be told apart.</p>",
             _bars([f for f in own if f.difference is not None]),
-            _table(
+            pages.table(
                 ("system", "value", "fitted minus it", "questions"),
                 ((f.system, f"{f.value:.4f}", difference(f), f"{f.questions:,}") for f in own),
             ),
         ]
     parts += [
         "<h2>Weights</h2>",
-        _table(
+        pages.table(
             ("question", "weight of", "items", "g", "nats", "standard error"),
             (
                 (
@@ -61,22 +56,12 @@ def page(collection: str, report: FitReport) -> str:
             ),
         ),
         "<h2>Choices</h2>",
-        _table(
+        pages.table(
             ("parameter", "chosen", "on held-out data", "sample"),
             ((s.what, s.chosen, s.brought, s.sample) for s in report.steps),
         ),
     ]
-    title = f"Fit of {escape(collection)}"
-    head = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-    )
-    return head + "\n".join(parts) + "</html>\n"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["<tr>" + "".join(f"<th>{escape(cell)}</th>" for cell in header) + "</tr>"]
-    lines += ["<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows]
-    return f"<table>{''.join(lines)}</table>"
+    return pages.page(f"Fit of {collection}", parts)
 
 
 def _bars(figures: Sequence[Figure]) -> str:

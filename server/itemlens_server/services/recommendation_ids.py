@@ -17,6 +17,7 @@ from itemlens_server.errors import InvalidArgument, quoted
 KEY = "recommendation ids"
 """Name of the key among the store's secrets."""
 _OURS = re.compile(r"[0-9a-f]{40}")
+_LAST = (1 << 48) - 1
 _TIME, _SIGNED, _HASH_BYTES = 12, 24, 8
 
 
@@ -28,8 +29,13 @@ class RecommendationIds:
 
     def make(self, collection: int, seconds: float) -> str:
         """Return a new id for a recommendation from a collection, given by its number, at a time since the epoch."""
-        signed = f"{max(0, int(1000 * seconds)) & (1 << 48) - 1:012x}{secrets.token_hex(6)}"
+        signed = self.bound(seconds) + secrets.token_hex(6)
         return signed + self._hash(collection, signed)
+
+    @staticmethod
+    def bound(seconds: float) -> str:
+        """Return the text from which on the ids of this time and of later ones sort."""
+        return f"{min(max(0, int(1000 * seconds)), _LAST):012x}"
 
     @staticmethod
     def seconds(recommendation_id: str) -> float:

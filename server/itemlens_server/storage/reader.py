@@ -241,6 +241,18 @@ class Reader:
             for _, user_id, item_id, kind, time, *_, sequence in _events([tuple(fields)]):
                 yield user_id, item_id, kind, time, sequence, number
 
+    def events_of_answers(self, collection: int, first: str, end: str) -> Iterator[EventRecord]:
+        """Yield the events whose `recommendation_id` is at least `first`, not empty, and before `end`, ordered by it,
+        without damaged ones."""
+        rows = self._connection.execute(
+            f"SELECT {EVENT_COLUMNS}, sequence, checksum FROM events WHERE +collection = ?"
+            " AND recommendation_id >= ? AND recommendation_id < ? AND recommendation_id != ''"
+            " ORDER BY recommendation_id, id",
+            (collection, first, end),
+        )
+        for fields in _events(rows):
+            yield EventRecord(*fields[:-1])
+
     def counts_mark(self, collection: int) -> str | None:
         """Return the mark of the file of counts that belongs to the events of a collection; None if none does."""
         row = self._connection.execute(
