@@ -142,6 +142,7 @@ def _spaces(models: Path) -> list[Row]:
 
 
 def _store(data: Path) -> list[Row]:
+    from itemlens_server.storage import answers
     from itemlens_server.storage.store import Store
 
     if not (data / "itemlens.db").is_file():
@@ -151,6 +152,8 @@ def _store(data: Path) -> list[Row]:
     for problem in reader.problems():
         rows.append(("store", f"damaged: {problem}", "write the item again, or restore a backup"))
     rows = rows or [("store", "whole", "")]
+    if damage := answers.problem(data):
+        rows.append(("answers", f"damaged: {damage}", f"delete {data / answers.FILE} while no server runs"))
     if data.stat().st_mode & 0o007:
         rows.append(("data folder", f"all users of this machine can read {data}", f"chmod 700 {data}"))
     for row in reader.collections():

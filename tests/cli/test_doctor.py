@@ -47,6 +47,13 @@ def test_damaged_rows_are_named(tiny: Tiny, tmp_path: Path) -> None:
     assert code == 1 and "damaged: event 'e7' of user 'u'" in said and f"chmod 700 {tmp_path}" in said
 
 
+def test_damaged_answers_are_named(tiny: Tiny, tmp_path: Path) -> None:
+    Store(tmp_path).close()
+    (tmp_path / "answers.db").write_bytes(b"this is no database, whatever its name says" * 100)
+    code, said = doctor(tiny.models, tmp_path)
+    assert code == 1 and "answers" in said and "delete" in said and "answers.db while no server runs" in said
+
+
 def test_a_missing_space_is_reported(tmp_path: Path) -> None:
     code, said = doctor(tmp_path / "models", tmp_path)
     assert code == 1 and "itemlens export" in said

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from itemlens_server.errors import DataLoss, FailedPrecondition
-from itemlens_server.storage.connection import DAMAGE, JOURNAL_BYTES, READ_ERRORS, connect_read_only
+from itemlens_server.storage.connection import DAMAGE, JOURNAL_BYTES, READ_ERRORS
 from itemlens_server.storage.writer import translate
 
 log = logging.getLogger(__name__)
@@ -195,6 +195,19 @@ def remove(directory: Path) -> bool:
     return there
 
 
+def problem(directory: Path) -> str:
+    """Check the whole file of a folder. Return the first damage; empty if there is none, or no file."""
+    path = directory / FILE
+    if not path.is_file():
+        return ""
+    try:
+        with closing(_read_only(path)) as connection:
+            verdict = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        return str(error)
+    return "" if verdict == "ok" else verdict
+
+
 def read(
     directory: Path, collection: int, first: float = 0.0, end: float = float("inf")
 ) -> Iterator[AnswerRecord]:
@@ -202,14 +215,14 @@ def read(
     be running.
 
     Raises:
-        FailedPrecondition: the file has another format.
+        FailedPrecondition: the file has another format, or cannot be read.
         DataLoss: the file is damaged.
     """
     path = directory / FILE
     if not path.is_file():
         return
     try:
-        with closing(connect_read_only(path)) as connection:
+        with closing(_read_only(path)) as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version not in (0, FORMAT):
                 raise FailedPrecondition(
@@ -223,10 +236,16 @@ def read(
             )
             for row in rows:
                 yield _record(*row)
-    except (DataLoss, ValueError, TypeError) as error:
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        if isinstance(error, sqlite3.Error) and not _is_damage(error):
+            raise FailedPrecondition(f"{path} cannot be read: {error}") from error
         raise DataLoss(
             f"{path} is damaged ({error}): delete it while no server runs, and its answers are lost"
         ) from error
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30)
 
 
 def _row(record: AnswerRecord) -> tuple[Any, ...]:
@@ -273,6 +292,6 @@ def _pages(connection: sqlite3.Connection, name: str) -> int:
     return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
+def _is_damage(error: sqlite3.Error) -> bool:
     code = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF in DAMAGE or code in READ_ERRORS or str(error).startswith("no such ")
