@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 
 import itemlens
-from itemlens import ChannelWeight, Content, Event, FuseInput, Interaction, Item, Relation, UserSide
+from itemlens import (
+    ChannelWeight,
+    Content,
+    Event,
+    FuseInput,
+    Interaction,
+    Item,
+    Relation,
+    StreamPosition,
+    UserSide,
+)
 from itemlens.v1 import common_pb2, itemlens_pb2
 from support.fake_server import FUSED, SPACE, Connect, Fake, numbers
 
@@ -240,6 +250,19 @@ def test_unset_fields_of_events_stay_unset(client: Any, fake: Fake) -> None:
     assert not (first.HasField("time") or first.HasField("quantity") or first.HasField("value"))
     assert (second.event_id, second.quantity, second.value, second.recommendation_id) == ("e2", 2, 9.5, "r1")
     assert second.time.ToDatetime(UTC) == moment
+
+
+def test_events_go_with_their_step_in_a_stream(client: Any, fake: Fake) -> None:
+    client.record_events([Event("ann", "a", event_id="e1")], stream=StreamPosition("clicks", "7", "5", 2))
+    client.record_events([Event("ann", "b", event_id="e2")])
+    step, none = fake.asked("RecordEvents")
+    assert (step.stream.stream, step.stream.position, step.stream.previous, step.stream.lag) == (
+        "clicks", "7", "5", 2,
+    )  # fmt: skip
+    assert not none.HasField("stream")
+    moment = datetime.fromtimestamp(1_700_000_000, UTC)
+    assert client.list_streams(collection="shop") == [itemlens.EventStream("clicks", "7", 3, 2, moment)]
+    assert fake.asked("ListStreams")[0].collection == "shop"
 
 
 def test_every_event_has_its_own_id() -> None:

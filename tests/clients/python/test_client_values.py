@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from itemlens import Event, Interaction, Item
+from itemlens import Event, Interaction, Item, StreamPosition
 from itemlens._values import MAX_DEPTH, attributes
 from support.fake_server import Fake
 
@@ -158,6 +158,17 @@ def test_in_an_upload_only_the_item_with_the_bad_attribute_fails(client: Any, fa
         (lambda c: c.recommend("u", collection=5), TypeError, "collection must be a str"),
         (lambda c: c.explain(["i1"], "u", heat_map="jpg"), ValueError, "heat_map is 'jpg'.*grid, png"),
         (lambda c: c.encode(["x"], channel="title", purpose="search"), ValueError, "purpose is 'search'"),
+        (lambda c: c.record_events([], stream="s"), TypeError, "stream must be an itemlens.StreamPosition"),
+        (
+            lambda c: c.record_events([], stream=StreamPosition("s", 1)),
+            TypeError,
+            "stream.position must be a str",
+        ),
+        (
+            lambda c: c.record_events([], stream=StreamPosition("s", "1", lag=-1)),
+            ValueError,
+            "stream.lag must be",
+        ),
         (lambda c: c.delete_user(3), TypeError, "user_id must be a str"),
     ],
 )

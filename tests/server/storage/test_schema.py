@@ -68,6 +68,7 @@ def test_a_store_of_format_2_is_converted_and_its_contents_are_accepted(old: Pat
             assert stored.whole
             np.testing.assert_array_equal(stored.vectors["text"][0], VECTOR)
             assert reader.history(1, "u", 9) == [EventRecord("e", "u", "a", 3, 5.0)]
+            assert reader.streams(1) == []
             assert reader.problems() == []
         finally:
             store.close()
