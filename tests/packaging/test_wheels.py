@@ -186,6 +186,7 @@ def test_onnx_runtime_is_an_extra_and_no_extra_has_both(wheels: tuple[Wheel, Whe
         "export": {"onnxruntime"},
         "bench": {"onnxruntime"},
         "docs": set(),
+        "ingest": set(),
         "dev": {"onnxruntime"},
     }
     # The extras differ only in ONNX Runtime.
