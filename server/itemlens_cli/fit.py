@@ -76,7 +76,7 @@ def fit(
         space = repository.load_to_fit(row.space_id)
         with console.status("fitting") as status:
             head, report = fit_head(
-                space, reader, row.id, encoder, settings.type_weights(),
+                space, reader, row.id, encoder, row.settings.weights(settings.type_weights()),
                 lambda step: status.update(f"fitting: {step}"),
             )  # fmt: skip
     about = {"collection": collection, "serves now": row.space_id, "seconds": time.monotonic() - started}

@@ -20,8 +20,9 @@ KILLS = size(4, 40)
 
 
 def write(server: Server, seed: int) -> None:
-    """Record and delete, until the server is gone."""
+    """Record, delete and merge, until the server is gone."""
     rng = np.random.default_rng(seed)
+    recorded: list[str] = []
     try:
         with server.client() as client:
             while True:
@@ -31,6 +32,12 @@ def write(server: Server, seed: int) -> None:
                     for _ in range(rng.integers(1, 40))
                 ]
                 client.record_events(events)
+                recorded += [event.event_id for event in events]
+                if rng.random() < 0.05:
+                    client.delete_events(rng.choice(recorded, 3).tolist())
+                if rng.random() < 0.02:
+                    source, target = rng.choice(30, 2, replace=False)
+                    client.merge_users(f"u{source}", f"u{target}")
                 if rng.random() < 0.005:
                     client.delete_user(f"u{rng.integers(0, 30)}")
     except itemlens.Unavailable:

@@ -224,6 +224,12 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
         "RecordEvents": [record, step],
         "StreamRecordEvents": [catalog_pb2.StreamRecordEventsRequest(record=r) for r in (record, step)],
         "ListStreams": [catalog_pb2.ListStreamsRequest(collection="fuzz")],
+        "ListEvents": [catalog_pb2.ListEventsRequest(collection="fuzz", user_id="u", page_size=1)],
+        "DeleteEvents": [catalog_pb2.DeleteEventsRequest(collection="fuzz", event_ids=["e", "f"])],
+        "MergeUsers": [
+            catalog_pb2.MergeUsersRequest(collection="fuzz", from_user_id="u", into_user_id="v"),
+            catalog_pb2.MergeUsersRequest(collection="fuzz", from_user_id="v", into_user_id="u"),
+        ],
         "DeleteUser": [catalog_pb2.DeleteUserRequest(collection="fuzz", user_id="u")],
     }  # fmt: skip
 

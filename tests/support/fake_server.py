@@ -302,6 +302,31 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
         stream.update_time.FromSeconds(1_700_000_000)
         return catalog_pb2.ListStreamsResponse(streams=[stream])
 
+    def ListEvents(self, request: Any, context: Any) -> Any:
+        self._enter("ListEvents", request, context)
+        first = int(request.page_token or 0)
+        last = min(first + (request.page_size or 100), 5)
+        events = [
+            catalog_pb2.StoredEvent(
+                event=catalog_pb2.Event(
+                    event_id=f"e{n}", user_id=request.user_id, item_id="a", type=common_pb2.EVENT_TYPE_OWN,
+                    own_type="rating", quantity=1.0, value=4.0, order_id="o",
+                ),
+                held_back=n == 4,
+            )
+            for n in range(first, last)
+        ]  # fmt: skip
+        return catalog_pb2.ListEventsResponse(events=events, next_page_token=str(last) if last < 5 else "")
+
+    def DeleteEvents(self, request: Any, context: Any) -> Any:
+        self._enter("DeleteEvents", request, context)
+        results = [catalog_pb2.WriteResult(id=event_id) for event_id in request.event_ids]
+        return catalog_pb2.DeleteEventsResponse(results=results, sequence_number=9)
+
+    def MergeUsers(self, request: Any, context: Any) -> Any:
+        self._enter("MergeUsers", request, context)
+        return catalog_pb2.MergeUsersResponse(moved_events=3)
+
     def DeleteUser(self, request: Any, context: Any) -> Any:
         self._enter("DeleteUser", request, context)
         return catalog_pb2.DeleteUserResponse(deleted_events=5)

@@ -22,6 +22,7 @@ from ._types import (
     FuseInput,
     Interaction,
     Item,
+    OwnEventType,
     Picture,
     Relation,
     SourceWeights,
@@ -30,7 +31,7 @@ from ._types import (
     UserSideFields,
     Vector,
 )
-from ._values import listed, named, one_of, optional_number, string, strings, whole
+from ._values import listed, named, number, one_of, optional_number, string, strings, whole
 from .v1 import catalog_pb2, common_pb2, itemlens_pb2
 
 T = TypeVar("T")
@@ -189,6 +190,8 @@ def event(given: Event) -> catalog_pb2.Event:
             quantity=optional_number(given.quantity, "quantity"),
             value=optional_number(given.value, "value"),
             recommendation_id=string(given.recommendation_id, "recommendation_id"),
+            order_id=string(given.order_id, "order_id"),
+            own_type=string(given.own_type, "own_type"),
         )
 
 
@@ -204,6 +207,21 @@ def stream_position(given: StreamPosition | None) -> catalog_pb2.StreamPosition 
         position=string(given.position, "stream.position"),
         previous=string(given.previous, "stream.previous"),
         lag=given.lag,
+    )
+
+
+def settings(types: Iterable[OwnEventType]) -> catalog_pb2.CollectionSettings:
+    """The settings of a collection."""
+    return catalog_pb2.CollectionSettings(
+        event_types=[
+            catalog_pb2.OwnEventType(
+                name=string(own.name, "name"),
+                weight=number(own.weight, "weight"),
+                liked_from=optional_number(own.liked_from, "liked_from"),
+                disliked_to=optional_number(own.disliked_to, "disliked_to"),
+            )
+            for own in all_of(OwnEventType, types, "event_types")
+        ]
     )
 
 

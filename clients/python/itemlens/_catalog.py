@@ -9,8 +9,8 @@ from ._build import Names
 from ._flavours import Awaited, Blocking, awaited, blocking
 from ._retry import Deadline
 from ._steps import Session, Steps, call
-from ._stored import Collection, EventStream, StoredItem, StoredItems, Written
-from ._types import Event, Item, StreamPosition
+from ._stored import Collection, EventStream, StoredEvent, StoredItem, StoredItems, Written
+from ._types import Event, Item, OwnEventType, StreamPosition
 from ._values import string, strings, whole
 from .v1 import catalog_pb2 as pb
 
@@ -21,6 +21,7 @@ def create_collection(
     *,
     space: str | None = None,
     allow_existing: bool = False,
+    event_types: Iterable[OwnEventType] = (),
     timeout: float | None = None,
 ) -> Steps[Collection]:
     """Create an empty collection over a space.
@@ -30,6 +31,7 @@ def create_collection(
         space: a space's id or name. Default: the client's, else the server's default space.
         allow_existing: return an existing collection if it has the same space. Without it, the call is not
             repeated after UNAVAILABLE, because the first try may have succeeded.
+        event_types: types of events of its own. An existing collection keeps its own.
         timeout: seconds in all, retries included. Default: the client's.
 
     Raises:
@@ -39,7 +41,10 @@ def create_collection(
         NotFound: there is no such space.
     """
     request = pb.CreateCollectionRequest(
-        name=string(name, "name"), space=session.wanted(space), allow_existing=allow_existing
+        name=string(name, "name"),
+        space=session.wanted(space),
+        allow_existing=allow_existing,
+        settings=_build.settings(event_types),
     )
     session.forget(name)
     reply = yield from call(
@@ -72,16 +77,34 @@ def list_collections(session: Session, *, timeout: float | None = None) -> Steps
 
 
 def update_collection(
-    session: Session, name: str, *, space: str, timeout: float | None = None
+    session: Session,
+    name: str,
+    *,
+    space: str = "",
+    event_types: Iterable[OwnEventType] | None = None,
+    timeout: float | None = None,
 ) -> Steps[Collection]:
-    """Move a collection to another space with the same encoders. Nothing is encoded again.
+    """Move a collection to another space with the same encoders, or replace its own types of events. Nothing is encoded
+    again.
+
+    Args:
+        name: the collection's name.
+        space: the new space's id or name. Default: the space stays.
+        event_types: all types of events of its own from now on. A type that is left out does not count any more.
+            Default: they stay.
+        timeout: seconds in all, retries included. Default: the client's.
 
     Raises:
+        InvalidArgument: a type is invalid.
         NotFound: there is no such collection or space.
         FailedPrecondition: the space has other encoders.
     """
     session.forget(name)
-    request = pb.UpdateCollectionRequest(name=string(name, "name"), space=string(space, "space"))
+    request = pb.UpdateCollectionRequest(
+        name=string(name, "name"),
+        space=string(space, "space"),
+        settings=None if event_types is None else _build.settings(event_types),
+    )
     deadline = session.deadline(timeout)
     reply = yield from call(session, "UpdateCollection", request, pb.UpdateCollectionResponse, deadline)
     return _read.collection(reply.collection)
@@ -262,6 +285,84 @@ def list_streams(
     return [_read.event_stream(stream) for stream in reply.streams]
 
 
+def page_of_events(
+    session: Session,
+    user_id: str,
+    page_size: int,
+    page_token: str,
+    collection: str | None,
+    timeout: float | None,
+) -> Steps[tuple[list[StoredEvent], str]]:
+    """One page of `list_events` and the token of the next page, which is "" after the last page."""
+    request = pb.ListEventsRequest(
+        collection=session.where(collection),
+        user_id=string(user_id, "user_id"),
+        page_size=whole(page_size, "page_size"),
+        page_token=page_token,
+    )
+    deadline = session.deadline(timeout)
+    reply = yield from call(session, "ListEvents", request, pb.ListEventsResponse, deadline)
+    return [_read.stored_event(event) for event in reply.events], reply.next_page_token
+
+
+def delete_events(
+    session: Session,
+    event_ids: Sequence[str],
+    *,
+    collection: str | None = None,
+    timeout: float | None = None,
+) -> Steps[Written]:
+    """Delete events. What they taught is taken back at once, except from weights that were fitted before.
+
+    Returns:
+        A WriteResult for each id, in order. Its error is NotFound where there is no such event, or where an earlier
+        try of this call, whose reply was lost, deleted it.
+
+    Raises:
+        InvalidArgument: no or too many ids.
+        NotFound: there is no such collection.
+    """
+    request = pb.DeleteEventsRequest(
+        collection=session.where(collection), event_ids=strings(event_ids, "event_ids")
+    )
+    deadline = session.deadline(timeout)
+    reply = yield from call(session, "DeleteEvents", request, pb.DeleteEventsResponse, deadline)
+    return _read.written(reply)
+
+
+def merge_users(
+    session: Session,
+    from_user_id: str,
+    into_user_id: str,
+    *,
+    collection: str | None = None,
+    timeout: float | None = None,
+) -> Steps[int]:
+    """Give the events of one user to another, as when an anonymous visitor logs in.
+
+    Args:
+        from_user_id: the user whose events are given away. Later events of this user are not.
+        into_user_id: the user who gets them, known or not.
+        collection: only in this collection. The default is every collection, as in `delete_user`.
+        timeout: seconds in all, retries included. Default: the client's.
+
+    Returns:
+        The number of events that were given away; 0 where an earlier try of this call, whose reply was lost, did it.
+
+    Raises:
+        InvalidArgument: an id is empty, or both are equal.
+        NotFound: there is no such collection.
+    """
+    request = pb.MergeUsersRequest(
+        collection=string(collection or "", "collection"),
+        from_user_id=string(from_user_id, "from_user_id"),
+        into_user_id=string(into_user_id, "into_user_id"),
+    )
+    deadline = session.deadline(timeout)
+    reply = yield from call(session, "MergeUsers", request, pb.MergeUsersResponse, deadline)
+    return reply.moved_events
+
+
 def delete_user(
     session: Session, user_id: str, *, collection: str | None = None, timeout: float | None = None
 ) -> Steps[int]:
@@ -302,6 +403,9 @@ class BlockingCatalog(Blocking):
     delete_items = blocking(delete_items)
     record_events = blocking(record_events)
     list_streams = blocking(list_streams)
+    _page_of_events = blocking(page_of_events)
+    delete_events = blocking(delete_events)
+    merge_users = blocking(merge_users)
     delete_user = blocking(delete_user)
 
 
@@ -319,4 +423,7 @@ class AwaitedCatalog(Awaited):
     delete_items = awaited(delete_items)
     record_events = awaited(record_events)
     list_streams = awaited(list_streams)
+    _page_of_events = awaited(page_of_events)
+    delete_events = awaited(delete_events)
+    merge_users = awaited(merge_users)
     delete_user = awaited(delete_user)

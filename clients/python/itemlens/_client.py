@@ -15,7 +15,7 @@ from ._catalog import BlockingCatalog
 from ._errors import DeadlineExceeded, ItemlensError
 from ._retry import Retry
 from ._steps import Call, Done, Finish, Open, Read, Session, Sleep, Step, Steps, Write, advance
-from ._stored import StoredItem
+from ._stored import StoredEvent, StoredItem
 from ._target import check
 from ._transport import Priority, channel_options, checked, failure, methods
 from ._understand import BlockingUnderstand
@@ -95,6 +95,25 @@ class Client(BlockingUnderstand, BlockingCatalog, BlockingUpload):
         token = ""
         while True:
             page, token = self._page_of_items(page_size, token, collection, timeout)
+            yield from page
+            if not token:
+                return
+
+    def list_events(
+        self,
+        user_id: str,
+        *,
+        page_size: int = 100,
+        collection: str | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[StoredEvent]:
+        """Iterate over a user's events, in the order in which they were recorded.
+
+        Events are fetched page by page. `page_size` is at most 1,000. `timeout` (seconds) applies to each page.
+        """
+        token = ""
+        while True:
+            page, token = self._page_of_events(user_id, page_size, token, collection, timeout)
             yield from page
             if not token:
                 return

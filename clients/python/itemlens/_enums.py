@@ -19,6 +19,8 @@ class EventType(StrEnum):
     """Given back. Does not count as interest."""
     DISLIKE = "dislike"
     """Counts against the item and what is like it."""
+    OWN = "own"
+    """A type of the collection's own, whose name is in `own_type`."""
 
 
 class Role(StrEnum):

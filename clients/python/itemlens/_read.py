@@ -11,9 +11,9 @@ import numpy as np
 from google.protobuf import json_format
 
 from . import _errors, _results, _stored
-from ._enums import Basis, ChannelKind, PartKind, Presence, Role
+from ._enums import Basis, ChannelKind, EventType, PartKind, Presence, Role
 from ._results import Warning
-from ._types import Floats, Item, Relation, Vector
+from ._types import Event, Floats, Item, OwnEventType, Relation, Vector
 from .v1 import catalog_pb2, common_pb2, itemlens_pb2
 
 Named = TypeVar("Named", bound=StrEnum)
@@ -202,7 +202,35 @@ def collection(given: catalog_pb2.Collection) -> _stored.Collection:
         sequence_number=given.sequence_number,
         create_time=given.create_time.ToDatetime(UTC),
         behaviour_sequence_number=given.behaviour_sequence_number,
+        event_types=tuple(
+            OwnEventType(
+                name=own.name,
+                weight=own.weight,
+                liked_from=own.liked_from if own.HasField("liked_from") else None,
+                disliked_to=own.disliked_to if own.HasField("disliked_to") else None,
+            )
+            for own in given.settings.event_types
+        ),
     )
+
+
+def stored_event(given: catalog_pb2.StoredEvent) -> _stored.StoredEvent:
+    """A recorded event."""
+    own = given.event
+    name = common_pb2.EventType.Name(own.type).removeprefix("EVENT_TYPE_").lower()
+    event = Event(
+        user_id=own.user_id,
+        item_id=own.item_id,
+        type=EventType(name),
+        time=own.time.ToDatetime(UTC),
+        quantity=own.quantity,
+        value=own.value if own.HasField("value") else None,
+        recommendation_id=own.recommendation_id,
+        event_id=own.event_id,
+        order_id=own.order_id,
+        own_type=own.own_type,
+    )
+    return _stored.StoredEvent(event, given.held_back)
 
 
 def write_result(given: catalog_pb2.WriteResult) -> _stored.WriteResult:
@@ -213,7 +241,8 @@ def write_result(given: catalog_pb2.WriteResult) -> _stored.WriteResult:
 def written(
     reply: catalog_pb2.UpsertItemsResponse
     | catalog_pb2.DeleteItemsResponse
-    | catalog_pb2.RecordEventsResponse,
+    | catalog_pb2.RecordEventsResponse
+    | catalog_pb2.DeleteEventsResponse,
 ) -> _stored.Written:
     """The results of all entries of a write."""
     return _stored.Written(tuple(write_result(result) for result in reply.results), reply.sequence_number)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ._errors import ItemlensError, raise_for_errors
 from ._results import BatchResult, Warning
-from ._types import Item, Vector
+from ._types import Event, Item, OwnEventType, Vector
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,17 @@ class Collection:
     create_time: datetime
     behaviour_sequence_number: int
     """Number of the last event that the behaviour model ("who took X took Y") was fitted on; 0: not fitted."""
+    event_types: tuple[OwnEventType, ...] = ()
+    """Its own types of events."""
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    """A recorded event."""
+
+    event: Event
+    held_back: bool
+    """It does not count, because its time was more than a day ahead when it was recorded."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -112,6 +112,24 @@ class Event:
     """The recommendation that caused the event, if any: its id, unchanged. For another id the event fails."""
     event_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Unique id. The server records each id once, so sending an Event twice is safe."""
+    order_id: str = ""
+    """The order or basket that it belongs to. Events of one order are one basket."""
+    own_type: str = ""
+    """With type OWN: the name of the type in the collection's settings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnEventType:
+    """A type of event of a collection's own."""
+
+    name: str
+    """1 to 64 characters of a-z, 0-9, '_' and '-', such as "wishlist"."""
+    weight: float
+    """How much interest an event of the type shows. A purchase has 1, a view 0.2; 0: none."""
+    liked_from: float | None = None
+    """Only events with at least this `value` show interest, such as ratings of 4 or 5."""
+    disliked_to: float | None = None
+    """Events with at most this `value` count as a dislike."""
 
 
 @dataclass(frozen=True)

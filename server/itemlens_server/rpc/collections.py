@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2
-from itemlens_server.services import CallContext, Catalogue, Collection
+from itemlens_server.services import CallContext, Catalogue, Collection, CollectionSettings, OwnType
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Collections:
         self, request: catalog_pb2.CreateCollectionRequest, call: CallContext
     ) -> catalog_pb2.CreateCollectionResponse:
         """Create a collection."""
-        collection = self.catalogue.create(request.name, request.space, request.allow_existing)
+        settings = _settings(request.settings)
+        collection = self.catalogue.create(request.name, request.space, request.allow_existing, settings)
         return catalog_pb2.CreateCollectionResponse(collection=self._message(collection))
 
     def get(
@@ -38,8 +39,12 @@ class Collections:
     def update(
         self, request: catalog_pb2.UpdateCollectionRequest, call: CallContext
     ) -> catalog_pb2.UpdateCollectionResponse:
-        """Move a collection to another space."""
-        collection = self.catalogue.move(request.name, request.space)
+        """Change a collection's settings, and move it to another space, whichever is given."""
+        given = request.HasField("settings")
+        if given:
+            collection = self.catalogue.configure(request.name, _settings(request.settings))
+        if request.space or not given:
+            collection = self.catalogue.move(request.name, request.space)
         return catalog_pb2.UpdateCollectionResponse(collection=self._message(collection))
 
     def delete(
@@ -56,5 +61,22 @@ class Collections:
             event_count=counts.events, sequence_number=counts.sequence,
             behaviour_sequence_number=counts.event_sequence,
         )  # fmt: skip
+        for own in collection.record.settings.event_types:
+            message.settings.event_types.add(
+                name=own.name, weight=own.weight, liked_from=own.liked_from, disliked_to=own.disliked_to
+            )
         message.create_time.FromNanoseconds(int(collection.record.created * 1e9))
         return message
+
+
+def _settings(message: catalog_pb2.CollectionSettings) -> CollectionSettings:
+    return CollectionSettings(
+        tuple(
+            OwnType(
+                own.name, own.weight,
+                own.liked_from if own.HasField("liked_from") else None,
+                own.disliked_to if own.HasField("disliked_to") else None,
+            )
+            for own in message.event_types
+        )
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""RecordEvents, ListStreams and DeleteUser."""
+"""Catalog's calls on events and users."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-from itemlens.v1 import catalog_pb2
+from itemlens.v1 import catalog_pb2, common_pb2
 from itemlens_server.rpc import messages
+from itemlens_server.rpc.pages import page_size, page_token, row_of
 from itemlens_server.services import CallContext, Catalogue, EventRecord, StreamStep
 
 
@@ -25,6 +26,57 @@ class RecordEvents:
         outcomes, sequence = self.catalogue.record(request.collection, events, step)
         results = messages.write_results(outcomes, "events")
         return catalog_pb2.RecordEventsResponse(results=results, sequence_number=sequence)
+
+
+@dataclass(frozen=True)
+class ListEvents:
+    """Return a page of a user's events."""
+
+    catalogue: Catalogue
+
+    def __call__(
+        self, request: catalog_pb2.ListEventsRequest, call: CallContext
+    ) -> catalog_pb2.ListEventsResponse:
+        collection = self.catalogue.collection(request.collection)
+        size, after = page_size(request.page_size), row_of(request.page_token, "ListEvents")
+        found = self.catalogue.event_changes.page(collection, request.user_id, after, size + 1)
+        return catalog_pb2.ListEventsResponse(
+            events=[_message(event) for _, event in found[:size]],
+            next_page_token=page_token(found[size - 1][0]) if len(found) > size else "",
+        )
+
+
+@dataclass(frozen=True)
+class DeleteEvents:
+    """Delete events by id."""
+
+    catalogue: Catalogue
+
+    def __call__(
+        self, request: catalog_pb2.DeleteEventsRequest, call: CallContext
+    ) -> catalog_pb2.DeleteEventsResponse:
+        collection = self.catalogue.collection(request.collection)
+        outcomes, sequence = self.catalogue.event_changes.delete(collection, request.event_ids)
+        results = messages.write_results(outcomes, "event_ids")
+        return catalog_pb2.DeleteEventsResponse(results=results, sequence_number=sequence)
+
+
+@dataclass(frozen=True)
+class MergeUsers:
+    """Give the events of one user to another."""
+
+    catalogue: Catalogue
+
+    def __call__(
+        self, request: catalog_pb2.MergeUsersRequest, call: CallContext
+    ) -> catalog_pb2.MergeUsersResponse:
+        where = (
+            [self.catalogue.collection(request.collection)]
+            if request.collection
+            else self.catalogue.collections()
+        )
+        moved = self.catalogue.event_changes.merge(where, request.from_user_id, request.into_user_id)
+        return catalog_pb2.MergeUsersResponse(moved_events=moved)
 
 
 @dataclass(frozen=True)
@@ -67,5 +119,16 @@ def _event(now: float, message: catalog_pb2.Event) -> EventRecord:
         message.event_id, message.user_id, message.item_id, int(message.type),
         messages.seconds(message.time) if message.HasField("time") else now,
         message.quantity if message.HasField("quantity") else 1.0,
-        message.value if message.HasField("value") else None, message.recommendation_id,
+        message.value if message.HasField("value") else None, message.recommendation_id, message.order_id,
+        message.own_type,
     )  # fmt: skip
+
+
+def _message(event: EventRecord) -> catalog_pb2.StoredEvent:
+    kind = common_pb2.EVENT_TYPE_OWN if event.own_type else common_pb2.EventType.ValueType(event.type)
+    message = catalog_pb2.Event(
+        event_id=event.event_id, user_id=event.user_id, item_id=event.item_id, type=kind, quantity=event.quantity,
+        value=event.value, recommendation_id=event.recommendation_id, order_id=event.order_id, own_type=event.own_type,
+    )  # fmt: skip
+    message.time.FromNanoseconds(round(event.time * 1e9))
+    return catalog_pb2.StoredEvent(event=message, held_back=event.held)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2, common_pb2
-from itemlens_server.errors import InvalidArgument, NotFound, quoted
+from itemlens_server.errors import NotFound, quoted
 from itemlens_server.rpc import messages
 from itemlens_server.rpc.calls import check_reply
 from itemlens_server.rpc.errors import item_status
+from itemlens_server.rpc.pages import PAGE_BYTES, page_size, page_token, row_of
 from itemlens_server.services import CallContext, Catalogue, ItemInput, Space, StoredItem, stored_content
-
-DEFAULT_PAGE, LARGEST_PAGE = 100, 1000
-# A label in hexadecimal: a signed 64-bit integer of SQLite.
-PAGE_TOKEN = re.compile(r"[1-9a-f][0-9a-f]{0,14}")
-# A page ends early at this size, because it must fit into a message.
-PAGE_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -78,12 +72,12 @@ class ListItems:
         self, request: catalog_pb2.ListItemsRequest, call: CallContext
     ) -> catalog_pb2.ListItemsResponse:
         collection = self.catalogue.collection(request.collection)
-        size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
+        size, after = page_size(request.page_size), row_of(request.page_token, "ListItems")
         reply = catalog_pb2.ListItemsResponse()
         reply_bytes = last = 0
-        for item in self.catalogue.reads.page(collection, _after(request.page_token), size + 1):
+        for item in self.catalogue.reads.page(collection, after, size + 1):
             if len(reply.items) == size or reply_bytes > PAGE_BYTES:
-                reply.next_page_token = f"{last:x}"
+                reply.next_page_token = page_token(last)
                 break
             message = reply.items.add()
             if isinstance(item, StoredItem):
@@ -118,17 +112,6 @@ def _item(message: catalog_pb2.Item) -> ItemInput:
         messages.attributes(message.attributes),
         [(relation.type, relation.item_id) for relation in message.relations],
     )
-
-
-def _after(page_token: str) -> int:
-    """The label after which a page begins."""
-    if not page_token:
-        return 0
-    if not PAGE_TOKEN.fullmatch(page_token):
-        raise InvalidArgument(
-            "not a page token of ListItems; give next_page_token of the last page", "page_token"
-        )
-    return int(page_token, 16)
 
 
 def _fill(

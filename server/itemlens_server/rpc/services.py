@@ -14,7 +14,14 @@ from itemlens_server.rpc.adapter import Method, RpcAdapter
 from itemlens_server.rpc.collections import Collections
 from itemlens_server.rpc.encode import Encode
 from itemlens_server.rpc.errors import item_status
-from itemlens_server.rpc.events import DeleteUser, ListStreams, RecordEvents
+from itemlens_server.rpc.events import (
+    DeleteEvents,
+    DeleteUser,
+    ListEvents,
+    ListStreams,
+    MergeUsers,
+    RecordEvents,
+)
 from itemlens_server.rpc.explain import Explain
 from itemlens_server.rpc.fuse import Fuse
 from itemlens_server.rpc.items import DeleteItems, GetItems, ListItems, UpsertItems
@@ -80,6 +87,9 @@ def catalog_methods(adapter: RpcAdapter, use: UseCases) -> Methods:
         "RecordEvents": adapter.unary(record, catalog.RecordEventsRequest),
         "StreamRecordEvents": adapter.stream(stream_record, record_failed, record_type),
         "ListStreams": adapter.unary(ListStreams(use.catalogue), catalog.ListStreamsRequest),
+        "ListEvents": adapter.unary(ListEvents(use.catalogue), catalog.ListEventsRequest),
+        "DeleteEvents": adapter.unary(DeleteEvents(use.catalogue), catalog.DeleteEventsRequest),
+        "MergeUsers": adapter.unary(MergeUsers(use.catalogue), catalog.MergeUsersRequest),
         "DeleteUser": adapter.unary(DeleteUser(use.catalogue), catalog.DeleteUserRequest),
     }
 

@@ -32,6 +32,7 @@ from itemlens_server.services.recommender import Recommender, RecommendOptions
 from itemlens_server.services.results import RecommendedItem, RecommendResult
 from itemlens_server.services.use_cases import UseCases
 from itemlens_server.services.vectors import VectorInput
+from itemlens_server.storage.collection_settings import CollectionSettings, OwnType
 from itemlens_server.storage.records import EventRecord, StoredItem
 from itemlens_server.storage.streams import StreamStep
 
@@ -43,6 +44,7 @@ __all__ = [
     "ChannelChange",
     "ChannelSum",
     "Collection",
+    "CollectionSettings",
     "Content",
     "ContentEncoder",
     "EncodedContent",
@@ -66,6 +68,7 @@ __all__ = [
     "ItemInput",
     "Observer",
     "Outcome",
+    "OwnType",
     "Part",
     "Priority",
     "QueryReader",

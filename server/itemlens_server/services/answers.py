@@ -33,9 +33,12 @@ DAY_SECONDS = 86_400
 
 
 @dataclass(eq=False)
-class _Deletion:
+class _Change:
+    """Answers to delete, or to give to another user."""
+
     collections: Sequence[int]
     user_id: str
+    given_to: str = ""
     done: Future[None] = field(default_factory=Future)
 
 
@@ -49,7 +52,7 @@ class Answers:
             FailedPrecondition: there is a file of answers, but it cannot be opened.
         """
         self._max_bytes, self._days = settings.answers_bytes, settings.answers_days
-        self._waiting: deque[AnswerRecord | _Deletion] = deque()
+        self._waiting: deque[AnswerRecord | _Change] = deque()
         self._waiting_items = 0
         self._urgent = self._closed = False
         self._changed = threading.Condition()
@@ -84,16 +87,26 @@ class Answers:
         Raises:
             StorageFull: the disk is full.
         """
+        self._change(_Change(collections, user_id))
+
+    def give(self, collections: Sequence[int], source: str, target: str) -> None:
+        """Give the answers to one user to another, those that wait included.
+
+        Raises:
+            StorageFull: the disk is full.
+        """
+        self._change(_Change(collections, source, target))
+
+    def _change(self, change: _Change) -> None:
         if self._file is None:
             return
-        deletion = _Deletion(collections, user_id)
         with self._changed:
             if self._closed:
                 raise _stopping()
-            self._waiting.append(deletion)
+            self._waiting.append(change)
             self._urgent = True
             self._changed.notify()
-        deletion.done.result()
+        change.done.result()
 
     def close(self) -> None:
         """Write what waits, and close the file."""
@@ -153,20 +166,20 @@ class Answers:
                 self._file.close()
                 return
 
-    def _process(self, file: AnswerFile, batch: Sequence[AnswerRecord | _Deletion]) -> None:
+    def _process(self, file: AnswerFile, batch: Sequence[AnswerRecord | _Change]) -> None:
         try:
-            for is_deletion, group in groupby(batch, lambda entry: isinstance(entry, _Deletion)):
-                if is_deletion:
+            for is_change, group in groupby(batch, lambda entry: isinstance(entry, _Change)):
+                if is_change:
                     for entry in group:
-                        assert isinstance(entry, _Deletion)
-                        self._delete(file, entry)
+                        assert isinstance(entry, _Change)
+                        self._apply(file, entry)
                 else:
                     self._write(file, [entry for entry in group if isinstance(entry, AnswerRecord)])
         finally:  # no caller waits forever
             for entry in batch:
-                if isinstance(entry, _Deletion) and not entry.done.done():
+                if isinstance(entry, _Change) and not entry.done.done():
                     entry.done.set_exception(
-                        FailedPrecondition("the kept answers cannot be deleted; try again")
+                        FailedPrecondition("the kept answers cannot be changed; try again")
                     )
         try:
             while file.shrink(self._max_bytes, time.time() - self._days * DAY_SECONDS) and not self._urgent:
@@ -181,13 +194,16 @@ class Answers:
             with self._changed:
                 self._drop(len(records), str(error))
 
-    def _delete(self, file: AnswerFile, deletion: _Deletion) -> None:
+    def _apply(self, file: AnswerFile, change: _Change) -> None:
         try:
-            file.forget(deletion.collections, deletion.user_id)
+            if change.given_to:
+                file.give(change.collections, change.user_id, change.given_to)
+            else:
+                file.forget(change.collections, change.user_id)
         except Exception as error:
-            deletion.done.set_exception(error)
+            change.done.set_exception(error)
         else:
-            deletion.done.set_result(None)
+            change.done.set_result(None)
 
     def _drop(self, count: int, why: str) -> None:
         """Count answers that are not kept, and say so once in a while."""

@@ -26,7 +26,9 @@ from itemlens_server.errors import (
 from itemlens_server.services.answers import Answers
 from itemlens_server.services.catalogue_reads import CatalogueReads
 from itemlens_server.services.collection import Collection
+from itemlens_server.services.collection_settings import check_settings
 from itemlens_server.services.encoding import ContentEncoder
+from itemlens_server.services.event_changes import EventChanges
 from itemlens_server.services.events import check_step, record_events
 from itemlens_server.services.items import ItemInput, WriteOutcome
 from itemlens_server.services.known_users import KnownUsers
@@ -39,6 +41,8 @@ from itemlens_server.services.spaces import Spaces, check_same_space
 from itemlens_server.services.stream_log import StreamLog
 from itemlens_server.services.upserts import Upserts
 from itemlens_server.storage import writes
+from itemlens_server.storage.collection_settings import DEFAULT as NO_SETTINGS
+from itemlens_server.storage.collection_settings import CollectionSettings
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import CollectionRecord, EventRecord
 from itemlens_server.storage.store import Store
@@ -73,6 +77,9 @@ class Catalogue:
         self.results = RecentResults(settings.recommendation_memory_bytes)
         self.known_users = KnownUsers(settings.user_memory_bytes)
         self._stream_log = StreamLog()
+        self.event_changes = EventChanges(
+            store, self.collections, self.known_users, self.results, self.answers, settings.max_events
+        )
         self._changing = threading.Lock()
         self._derived = store.directory / COLLECTIONS
 
@@ -138,11 +145,17 @@ class Catalogue:
         """All collections, by name."""
         return sorted(list(self._collections.values()), key=lambda c: c.name)
 
-    def create(self, name: str, space_name: str, allow_existing: bool = False) -> Collection:
-        """Create an empty collection.
+    def create(
+        self,
+        name: str,
+        space_name: str,
+        allow_existing: bool = False,
+        settings: CollectionSettings = NO_SETTINGS,
+    ) -> Collection:
+        """Create an empty collection. An existing one keeps its own settings.
 
         Raises:
-            InvalidArgument: the name is invalid.
+            InvalidArgument: the name or a setting is invalid.
             AlreadyExists: the name is taken.
             SpaceMismatch: with `allow_existing`, the existing collection has another space.
         """
@@ -150,6 +163,8 @@ class Catalogue:
             raise InvalidArgument(
                 f"{quoted(name)} is not a valid name; use 1 to 64 characters of a-z, 0-9, '_' and '-'", "name"
             )
+        check_settings(settings)
+        settings = CollectionSettings().replaced_by(settings)
         space = self.space(space_name)
         with self._changing:
             if (old := self._collections.get(name)) is not None:
@@ -158,12 +173,30 @@ class Catalogue:
                 if space_name:
                     check_same_space(old.name, old.space, space)
                 return old
-            record = self.store.write(lambda c: writes.create_collection(c, name, space.space_id))
+            record = self.store.write(lambda c: writes.create_collection(c, name, space.space_id, settings))
             created = self._open(record, space)
             if created.counts is not None:
                 created.counts.begin_empty()
             self._collections[name] = created
             return self._collections[name]
+
+    def configure(self, name: str, settings: CollectionSettings) -> Collection:
+        """Replace the settings of a collection.
+
+        Raises:
+            InvalidArgument: the name is empty, or a setting is invalid.
+        """
+        check_settings(settings)
+        with self._changing:
+            collection = self._named(name)
+            new = collection.record.settings.replaced_by(settings)
+            self.store.write(
+                lambda c: writes.set_settings(c, collection.record.id, new),
+                lambda _: collection.configure(new),
+            )
+            # What is known of users has weights of types in it.
+            self.known_users.forget_all(collection.record.id)
+            return collection
 
     def move(self, name: str, space_name: str) -> Collection:
         """Move a collection to a space with the same encoders. It is served in the old space until then.
@@ -295,7 +328,7 @@ class Catalogue:
         def count(new: Sequence[tuple[EventRecord, int]], sequence: int) -> None:
             self._collections.get(collection.name, collection).count_events(new, sequence)
 
-        outcomes = record_events(self.store, collection.record.id, events, self.ids, count, step)
+        outcomes = record_events(self.store, collection.record, events, self.ids, count, step)
         self.known_users.forget(collection.record.id, [event.user_id for event in events])
         if step is not None and all(outcome.error is None for outcome in outcomes[0]):
             self._stream_log.moved(collection.name, step)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from itemlens_server.errors import DataLoss
-from itemlens_server.fusion.history import Interaction
+from itemlens_server.fusion.history import CLICK, IMPRESSION, VIEW, Interaction
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.limits import check_length, check_references
 from itemlens_server.storage.records import Array, DamagedItem, Document, StoredItem
@@ -89,6 +89,11 @@ class CatalogueReads:
         return self._store.reader().documents(collection.record.id, item_ids)
 
     def history(self, collection: Collection, user_id: str, limit: int) -> list[Interaction]:
-        """The latest `limit` recorded interactions of a user, oldest first."""
-        events = self._store.reader().history(collection.record.id, user_id, limit)
-        return [Interaction(event.item_id, event.type, round(event.time * 1e9)) for event in events]
+        """The latest recorded interactions of a user, oldest first: `limit` views and clicks, and `limit` others, so
+        that whoever looks at much does not lose what they took or rejected. Impressions are left out: they say nothing
+        of a user."""
+        reader, number = self._store.reader(), collection.record.id
+        glances = reader.history(number, user_id, limit, only=(VIEW, CLICK))
+        others = reader.history(number, user_id, limit, without=(IMPRESSION, VIEW, CLICK))
+        ordered = sorted([*glances, *others], key=lambda event: event.time)
+        return [Interaction(event.item_id, event.type, round(event.time * 1e9)) for event in ordered]

@@ -23,6 +23,7 @@ from itemlens_server.index.hnsw import HnswIndex, block_list
 from itemlens_server.services import live_counts
 from itemlens_server.services.live_counts import LiveCounts
 from itemlens_server.services.live_tables import LiveTables
+from itemlens_server.storage.collection_settings import CollectionSettings
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import Array, CollectionRecord, EventRecord, ItemVectors
 from itemlens_server.storage.store import Store
@@ -67,12 +68,12 @@ class Collection:
         )
         self._rows = Rows(space.head.dimension)
         self._before_compaction = before_compaction
+        self._settings = settings
         # None in a space whose score does not use events.
         self.counts: LiveCounts | None = None
         if (rules := space.head.table_rules) is not None:
-            types = (kind for kind, weight in settings.type_weights().items() if weight > 0)
-            own = LiveCounts(record.id, folder, types, settings.matrix_items, rules.step)
-            self.counts = counts if counts is not None and counts.step == rules.step else own
+            same = counts is not None and counts.step == rules.step
+            self.counts = counts if same else self._new_counts(rules.step)
         self._tables: Tables | None = None
         self._rests_until = 0.0
         # The counts that the tables are of, and the mark of the file of counts that tables were saved with.
@@ -88,6 +89,11 @@ class Collection:
     def name(self) -> str:
         """Name of the collection."""
         return self.record.name
+
+    @property
+    def type_weights(self) -> dict[int, float]:
+        """Weight of each type of event by number, own types included."""
+        return self.record.settings.weights(self._settings.type_weights())
 
     @property
     def encoder_digests(self) -> dict[str, str]:
@@ -115,6 +121,18 @@ class Collection:
             table_rows = np.concatenate([table_rows, more])
         self._table_rows = (of_tables, view.item_ids, table_rows)
         return Snapshot(self.name, self.space.head, view, tables, table_rows[: len(view.labels)])
+
+    def configure(self, settings: CollectionSettings) -> None:
+        """Use new settings, in the writer's thread. If they change which events count, all are counted again."""
+        before = self.type_weights
+        self.record = replace(self.record, settings=settings)
+        if self.type_weights != before and self.counts is not None:
+            self.counts.end()
+            self.counts = self._new_counts(self.counts.step)
+
+    def _new_counts(self, step: float) -> LiveCounts:
+        types = (kind for kind, weight in self.type_weights.items() if weight > 0)
+        return LiveCounts(self.record.id, self.folder, types, self._settings.matrix_items, step)
 
     def label(self, item_id: str) -> int | None:
         """Label of an item's current row; None if the item is not in the collection."""
@@ -272,6 +290,12 @@ class Collection:
         """Take deleted events from the counts, in the writer's thread, and delete the files that have them."""
         if self.counts is not None:
             self.counts.deleted(user_id, rows)
+        remove(self.folder.path / TABLE_FILE)
+
+    def merge_users(self, source: str, target: str) -> None:
+        """Give the events of one user to another in the counts, in the writer's thread."""
+        if self.counts is not None:
+            self.counts.merged(source, target)
         remove(self.folder.path / TABLE_FILE)
 
     def take_tables(self, other: Collection) -> None:

@@ -1,32 +1,47 @@
-"""Checks of events, and the handling of events that were recorded before."""
+"""Checks of events, what their types mean, and the handling of events that were recorded before."""
 
 from __future__ import annotations
 
 import math
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from itemlens_server.errors import AlreadyExists, FailedPrecondition, InvalidArgument, ItemlensError, Warning
+from itemlens_server.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    ItemlensError,
+    Warning,
+    quoted,
+)
+from itemlens_server.fusion.history import DISLIKED
 from itemlens_server.services.items import WriteOutcome
 from itemlens_server.services.limits import check_id, check_reference
 from itemlens_server.services.recommendation_ids import RecommendationIds
 from itemlens_server.storage import streams, writes
-from itemlens_server.storage.records import EventRecord
+from itemlens_server.storage.collection_settings import NO_INTEREST, CollectionSettings
+from itemlens_server.storage.records import CollectionRecord, EventRecord
 from itemlens_server.storage.store import Store
 from itemlens_server.storage.streams import StreamStep
 
 # Numbers of the proto's EventType, without UNSPECIFIED.
-TYPES = range(1, 8)
+TYPES = range(1, 9)
+OWN = 8
+# Clocks of callers may be ahead by this, seconds. What is later is a mistake.
+MOST_AHEAD = 86_400
 # The years 1 to 9999, the range of protobuf's Timestamp.
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_800
+# An event as it is stored, with its new row, or None if its id was there before.
+Stored = tuple[int | None, EventRecord]
 # SQLite's largest whole number.
 LARGEST_LAG = 2**63 - 1
 
 
 def record_events(
     store: Store,
-    collection: int,
+    collection: CollectionRecord,
     events: Sequence[EventRecord],
     ids: RecommendationIds,
     count: Callable[[Sequence[tuple[EventRecord, int]], int], None],
@@ -43,10 +58,13 @@ def record_events(
     outcomes: dict[int, WriteOutcome] = {}
     valid: dict[int, EventRecord] = {}
     first: dict[str, EventRecord] = {}
-    for n, event in enumerate(events):
+    latest = time.time() + MOST_AHEAD
+    for n, given in enumerate(events):
+        event = given
         try:
             check(event)
-            ids.check(event.recommendation_id, collection)
+            ids.check(event.recommendation_id, collection.id)
+            event = replace(event, type=meaning(event, collection.settings), held=event.time > latest)
             if not _same(event, first.setdefault(event.event_id, event)):
                 raise AlreadyExists(
                     f"event {event.event_id!r} occurs twice in this call, with different contents", "event_id"
@@ -54,33 +72,33 @@ def record_events(
             valid[n] = event
         except ItemlensError as error:
             outcomes[n] = WriteOutcome(event.event_id, error)
-    given = list(valid.values())
+    valid_events = list(valid.values())
 
-    def run(connection: sqlite3.Connection) -> tuple[list[int | EventRecord], int]:
-        if step is not None and streams.was_made(connection, collection, step):
+    def run(connection: sqlite3.Connection) -> tuple[list[Stored], int]:
+        if step is not None and streams.was_made(connection, collection.id, step):
             raise _Repeated
-        rows, sequence = writes.record_events(connection, collection, given)
+        stored, sequence = writes.record_events(connection, collection.id, valid_events)
         if step is not None:
-            if outcomes or any(_outcome(e, there).error for e, there in zip(given, rows, strict=True)):
-                raise _Refused(rows)
-            streams.move(connection, collection, step, sum(isinstance(there, int) for there in rows))
-        return rows, sequence
+            if outcomes or any(
+                _outcome(e, there).error for e, there in zip(valid_events, stored, strict=True)
+            ):
+                raise _Refused(stored)
+            streams.move(connection, collection.id, step, sum(row is not None for row, _ in stored))
+        return stored, sequence
 
-    def after(result: tuple[list[int | EventRecord], int]) -> None:
-        rows, sequence = result
-        count(
-            [(event, row) for event, row in zip(given, rows, strict=True) if isinstance(row, int)], sequence
-        )
+    def after(result: tuple[list[Stored], int]) -> None:
+        stored, sequence = result
+        count([(event, row) for row, event in stored if row is not None], sequence)
 
     try:
         stored, sequence = store.write(run, after)
     except _Repeated:
-        return [_repeated(event) for event in events], store.reader().sequence(collection)
+        return [_repeated(event) for event in events], store.reader().sequence(collection.id)
     except _Refused as refused:
         for (n, event), there in zip(valid.items(), refused.stored, strict=True):
             outcome = _outcome(event, there)
             outcomes[n] = outcome if outcome.error else _not_stored(event)
-        return [outcomes[n] for n in range(len(events))], store.reader().sequence(collection)
+        return [outcomes[n] for n in range(len(events))], store.reader().sequence(collection.id)
     for (n, event), there in zip(valid.items(), stored, strict=True):
         outcomes[n] = _outcome(event, there)
     return [outcomes[n] for n in range(len(events))], sequence
@@ -93,7 +111,7 @@ class _Repeated(Exception):
 class _Refused(Exception):
     """An event cannot be stored, so the others of its stream are not stored either."""
 
-    def __init__(self, stored: list[int | EventRecord]) -> None:
+    def __init__(self, stored: list[Stored]) -> None:
         self.stored = stored
 
 
@@ -118,11 +136,14 @@ def check(event: EventRecord) -> None:
     """
     for field in ("event_id", "user_id", "item_id"):
         check_id(getattr(event, field), field)
-    check_reference(event.recommendation_id, "recommendation_id")
+    for field in ("recommendation_id", "order_id", "own_type"):
+        check_reference(getattr(event, field), field)
     if event.type not in TYPES:
         raise InvalidArgument(
-            "`type` is required: VIEW, CLICK, CART, PURCHASE, RETURN, DISLIKE or IMPRESSION", "type"
+            "`type` is required: VIEW, CLICK, CART, PURCHASE, RETURN, DISLIKE, IMPRESSION or OWN", "type"
         )
+    if event.own_type and event.type != OWN:
+        raise InvalidArgument("own_type is given, so `type` must be OWN", "type")
     for field, number in (("quantity", event.quantity), ("value", event.value)):
         if number is not None and not math.isfinite(number):
             raise InvalidArgument(f"{field} must be a finite number", field)
@@ -130,15 +151,44 @@ def check(event: EventRecord) -> None:
         raise InvalidArgument("time must be in the years 1 to 9999", "time")
 
 
+def meaning(event: EventRecord, settings: CollectionSettings) -> int:
+    """Return the type that an event is stored with: a number of the proto's EventType, or of an own type.
+
+    Raises:
+        InvalidArgument: its own type is unknown, or needs a value.
+    """
+    if event.type != OWN:
+        return event.type
+    own = settings.type(event.own_type)
+    if own is None:
+        known = ", ".join(sorted(known.name for known in settings.event_types)) or "none"
+        raise InvalidArgument(
+            f"{quoted(event.own_type)} is no own type of the collection (there are: {known}); add it to its "
+            "settings with UpdateCollection", "own_type",
+        )  # fmt: skip
+    if own.liked_from is None and own.disliked_to is None:
+        return own.number
+    if event.value is None:
+        raise InvalidArgument(
+            f"an event of type {own.name!r} needs a value, which tells what it means", "value"
+        )
+    if own.disliked_to is not None and event.value <= own.disliked_to:
+        return DISLIKED
+    return own.number if own.liked_from is None or event.value >= own.liked_from else NO_INTEREST
+
+
 def _same(a: EventRecord, b: EventRecord) -> bool:
-    """Whether two events with the same id are equal except for their times, of which one may be an arrival time."""
-    return replace(a, time=b.time) == b
+    """Whether two events with the same id are equal except for their times, of which one may be an arrival time, and
+    for what an own type meant when they were recorded."""
+    kind = b.type if a.own_type else a.type
+    return replace(a, time=b.time, held=b.held, type=kind) == b
 
 
-def _outcome(new: EventRecord, there: int | EventRecord) -> WriteOutcome:
-    """The outcome of an event by what the store returned for it: its row, or the stored event with its id."""
-    if isinstance(there, int):
-        return WriteOutcome(new.event_id)
+def _outcome(new: EventRecord, stored: Stored) -> WriteOutcome:
+    """The outcome of an event by what the store returned for it."""
+    row, there = stored
+    if row is not None:
+        return _recorded(there)
     if _same(new, there):
         return _repeated(new)
     return WriteOutcome(
@@ -147,6 +197,16 @@ def _outcome(new: EventRecord, there: int | EventRecord) -> WriteOutcome:
             f"event {new.event_id!r} was recorded before with other contents; give a new id", "event_id"
         ),
     )
+
+
+def _recorded(event: EventRecord) -> WriteOutcome:
+    if not event.held:
+        return WriteOutcome(event.event_id)
+    warning = Warning(
+        "FUTURE_TIME", "the time is more than a day ahead: the event is stored but does not count; if the clock was "
+        "wrong, delete it and record it again with the right time", "time",
+    )  # fmt: skip
+    return WriteOutcome(event.event_id, None, (warning,))
 
 
 def _repeated(event: EventRecord) -> WriteOutcome:

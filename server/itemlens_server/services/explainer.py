@@ -146,7 +146,7 @@ class Explainer:
         self._check(item_ids, options)
         collection = self.catalogue.collection(collection_name)
         query, warnings = self.query_reader.read(collection, request, call)
-        scorer = bind(ask(collection.snapshot(), query, self.query_reader.type_weights))
+        scorer = bind(ask(collection.snapshot(), query, collection.type_weights))
         mask, _ = eligible_items(scorer, RecommendOptions(exclude_seen=options.exclude_seen))
         scorer, _ = score(scorer, collection.index, mask, DEFAULT_K)
         positions = [scorer.snapshot.view.position(item_id) for item_id in item_ids]

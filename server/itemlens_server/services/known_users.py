@@ -62,6 +62,14 @@ class KnownUsers:
                     reading.changed = True
                 self._known.drop((collection, user_id))
 
+    def forget_all(self, collection: int) -> None:
+        """Drop all users of a collection, as after a change of its settings."""
+        with self._lock:
+            for (number, _), readings in self._reading.items():
+                for reading in readings if number == collection else ():
+                    reading.changed = True
+            self._known.drop_where(lambda key: isinstance(key, tuple) and key[0] == collection)
+
     def forget_collection(self, collection: int) -> None:
         """Drop all users of a deleted collection, for good: its number is not used again, but calls that began earlier
         may still read what is left of it."""

@@ -150,7 +150,11 @@ class LiveCounts:
     def recorded(self, events: Sequence[tuple[EventRecord, int]], sequence: int) -> None:
         """Add new events with their rows, in the order of these, in the writer's thread."""
         if self.current is not None and events:
-            own = [(e.user_id, e.item_id, float(e.time), row) for e, row in events if e.type in self._types]
+            own = [
+                (e.user_id, e.item_id, float(e.time), row)
+                for e, row in events
+                if e.type in self._types and not e.held
+            ]
             with self._counted_again_on_error():
                 self.current.add(own, sequence, events[-1][1])
 
@@ -159,6 +163,14 @@ class LiveCounts:
         if self.current is not None:
             with self._counted_again_on_error():
                 self.current.remove(user_id, rows)
+        self._drop_files()
+
+    def merged(self, source: str, target: str) -> None:
+        """Give the events of one user to another, in the writer's thread. The file, which has them as they were, is
+        deleted."""
+        if self.current is not None:
+            with self._counted_again_on_error():
+                self.current.merge(source, target)
         self._drop_files()
 
     @contextmanager

@@ -59,7 +59,6 @@ class QueryReader:
 
     def __init__(self, catalogue: Catalogue, encoder: ContentEncoder, settings: Settings) -> None:
         self._catalogue, self._encoder, self._settings = catalogue, encoder, settings
-        self.type_weights = settings.type_weights()
 
     def begin(self, collection: Collection, request: QueryRequest, call: CallContext) -> EncodingQuery:
         """Start to encode the content, so that `read` does not have to wait for it."""
@@ -131,12 +130,12 @@ class QueryReader:
         if all(interaction.time_ns is not None for interaction in given):
             given.sort(key=lambda interaction: interaction.time_ns or 0)
         if not request.user_id:
-            return Taken.of(given, self.type_weights)
+            return Taken.of(given, collection.type_weights)
 
         def read() -> Taken:
             limit = self._settings.max_history
             recorded = self._catalogue.reads.history(collection, request.user_id, limit)
-            return Taken.of([*recorded, *given], self.type_weights)
+            return Taken.of([*recorded, *given], collection.type_weights)
 
         if given:
             return read()

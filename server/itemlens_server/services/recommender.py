@@ -123,7 +123,7 @@ class Recommender:
         check_length(options.candidates, self.settings.max_candidates, "candidate_item_ids", 0)
         check_references(options.candidates, "candidate_item_ids")
         query, warnings = self.query_reader.read(collection, request, call, begun)
-        scorer = bind(ask(collection.snapshot(), query, self.query_reader.type_weights))
+        scorer = bind(ask(collection.snapshot(), query, collection.type_weights))
         mask, unknown = eligible_items(scorer, options)
         eligible = int(np.count_nonzero(mask))
         k = min(list_size(options, eligible, self.settings.max_k), eligible)

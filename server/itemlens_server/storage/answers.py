@@ -109,6 +109,19 @@ class AnswerFile:
 
         self._run(delete)
 
+    def give(self, collections: Sequence[int], source: str, target: str) -> None:
+        """Give the answers to one user to another.
+
+        Raises:
+            StorageFull: the disk is full.
+        """
+        self._run(
+            lambda c: c.executemany(
+                "UPDATE answers SET user_id = ? WHERE user_id = ? AND collection = ?",
+                [(target, source, collection) for collection in collections],
+            )
+        )
+
     def keep_only(self, collections: Sequence[int]) -> None:
         """Delete the answers of all other collections."""
         known = json.dumps(list(collections))

@@ -42,6 +42,16 @@ def of_stream(fields: tuple[object, ...]) -> int:
     return zlib.crc32(repr(fields).encode())
 
 
+# The columns that events have since format 5, in front of the sequence number, and their defaults.
+_SINCE_5 = slice(8, 11)
+_DEFAULTS = ("", "", 0)
+
+
 def of_event(fields: tuple[object, ...]) -> int:
-    """Return the checksum of an event's columns and sequence number, as SQLite returns them."""
+    """Return the checksum of an event's columns and sequence number, as SQLite returns them.
+
+    Newer columns count only where they are set, so that older events keep their checksums.
+    """
+    if fields[_SINCE_5] == _DEFAULTS:
+        fields = (*fields[: _SINCE_5.start], *fields[_SINCE_5.stop :])
     return zlib.crc32(repr(fields).encode())

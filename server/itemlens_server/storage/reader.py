@@ -13,6 +13,7 @@ import numpy as np
 
 from itemlens_server.errors import DataLoss, FailedPrecondition
 from itemlens_server.storage import checksums, streams, verification
+from itemlens_server.storage.collection_settings import CollectionSettings
 from itemlens_server.storage.records import (
     EVENT_COLUMNS,
     Array,
@@ -51,9 +52,12 @@ class Reader:
     def collections(self) -> list[CollectionRecord]:
         """Return all collections, ordered by name."""
         rows = self._connection.execute(
-            "SELECT id, name, space_id, created, sequence FROM collections ORDER BY name"
+            "SELECT id, name, space_id, created, sequence, settings FROM collections ORDER BY name"
         )
-        return [CollectionRecord(*row) for row in rows]
+        return [
+            CollectionRecord(number, name, space_id, created, sequence, CollectionSettings.parse(settings))
+            for number, name, space_id, created, sequence, settings in rows
+        ]
 
     def sequence(self, collection: int) -> int:
         """Return the sequence number of the last write to a collection."""
@@ -213,19 +217,47 @@ class Reader:
         ).fetchone()
         return _vector(*row) if row else None
 
-    def history(self, collection: int, user_id: str, limit: int) -> list[EventRecord]:
-        """Return the latest `limit` events of a user, oldest first, without damaged ones."""
+    def history(
+        self,
+        collection: int,
+        user_id: str,
+        limit: int,
+        *,
+        only: Iterable[int] = (),
+        without: Iterable[int] = (),
+    ) -> list[EventRecord]:
+        """Return the latest `limit` events of a user that count, oldest first, without damaged ones.
+
+        only: the types to return; empty: all. without: types to leave out.
+        """
+        kinds, others = (",".join(str(int(kind)) for kind in kinds) for kinds in (only, without))
+        where = (f" AND type IN ({kinds})" if kinds else "") + (
+            f" AND type NOT IN ({others})" if others else ""
+        )
         rows = self._connection.execute(
             f"SELECT {EVENT_COLUMNS}, sequence, checksum FROM events"
-            " WHERE collection = ? AND user_id = ? ORDER BY time DESC, id DESC LIMIT ?",
+            f" WHERE collection = ? AND user_id = ? AND held = 0{where} ORDER BY time DESC, id DESC LIMIT ?",
             (collection, user_id, limit),
         ).fetchall()
         return [EventRecord(*fields[:-1]) for fields in _events(reversed(rows))]
 
-    def events(self, collection: int) -> Iterator[tuple[str, str, int, float, int]]:
-        """Yield (user, item, type, time, sequence) of all events, by user and time, without damaged ones."""
+    def events_of(
+        self, collection: int, user_id: str, after_row: int, size: int
+    ) -> list[tuple[int, EventRecord]]:
+        """Return the next `size` events of a user after a row, with their rows, by row, held ones included, without
+        damaged ones."""
         rows = self._connection.execute(
-            f"SELECT {EVENT_COLUMNS}, sequence, checksum FROM events WHERE collection = ? ORDER BY user_id, time, id",
+            f"SELECT id, {EVENT_COLUMNS}, sequence, checksum FROM events"
+            " WHERE collection = ? AND user_id = ? AND id > ? ORDER BY id LIMIT ?",
+            (collection, user_id, after_row, size),
+        ).fetchall()
+        return [(row[0], EventRecord(*fields[:-1])) for row in rows for fields in _events([row[1:]])]
+
+    def events(self, collection: int) -> Iterator[tuple[str, str, int, float, int]]:
+        """Yield (user, item, type, time, sequence) of all events that count, by user and time, without damaged ones."""
+        rows = self._connection.execute(
+            f"SELECT {EVENT_COLUMNS}, sequence, checksum FROM events WHERE collection = ? AND held = 0"
+            " ORDER BY user_id, time, id",
             (collection,),
         )
         for _, user_id, item_id, kind, time, *_, sequence in _events(rows):
@@ -234,7 +266,8 @@ class Reader:
     def events_after(self, collection: int, row: int) -> Iterator[tuple[str, str, int, float, int, int]]:
         """Yield (user, item, type, time, sequence, row) of the events after a row, by row, without damaged ones."""
         rows = self._connection.execute(
-            f"SELECT {EVENT_COLUMNS}, sequence, checksum, id FROM events WHERE collection = ? AND id > ? ORDER BY id",
+            f"SELECT {EVENT_COLUMNS}, sequence, checksum, id FROM events"
+            " WHERE collection = ? AND id > ? AND held = 0 ORDER BY id",
             (collection, row),
         )
         for *fields, number in rows:

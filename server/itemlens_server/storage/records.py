@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from itemlens_server.errors import DataLoss
+from itemlens_server.storage.collection_settings import CollectionSettings
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -29,6 +30,7 @@ class CollectionRecord:
     space_id: str
     created: float
     sequence: int
+    settings: CollectionSettings = field(default_factory=CollectionSettings)
 
 
 @dataclass(frozen=True)
@@ -119,12 +121,19 @@ class NewItem:
 
 
 # The columns of EventRecord, in its order.
-EVENT_COLUMNS = "event_id, user_id, item_id, type, time, quantity, value, recommendation_id"
+EVENT_COLUMNS = (
+    "event_id, user_id, item_id, type, time, quantity, value, recommendation_id, order_id, own_type, held"
+)
 
 
 @dataclass(frozen=True)
 class EventRecord:
-    """Something that a user did; `type` is the number of the contract's EventType."""
+    """Something that a user did.
+
+    type:     number of the contract's EventType, or of an own type of the collection
+    own_type: name of the own type, if it is of one
+    held:     it does not count
+    """
 
     event_id: str
     user_id: str
@@ -134,6 +143,9 @@ class EventRecord:
     quantity: float = 1.0
     value: float | None = None
     recommendation_id: str = ""
+    order_id: str = ""
+    own_type: str = ""
+    held: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,15 @@ STREAMS = """CREATE TABLE streams (
 SECRETS = "CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL)"
 # By row, since an index ends in the row: a start reads the events of each collection after the last one that it knows.
 EVENTS_OF_COLLECTION = "CREATE INDEX events_collection ON events (collection)"
+ORDERS = "CREATE INDEX events_order ON events (collection, user_id, order_id) WHERE order_id != ''"
 TABLES = (
     """CREATE TABLE collections (
         id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, space_id TEXT NOT NULL,
         created REAL NOT NULL, sequence INTEGER NOT NULL DEFAULT 0,
         -- Sequence number of the last write that deleted events: tables fitted before it must be fitted again.
-        events_deleted INTEGER NOT NULL DEFAULT 0)""",
+        events_deleted INTEGER NOT NULL DEFAULT 0,
+        -- JSON; empty: the default settings.
+        settings TEXT NOT NULL DEFAULT '')""",
     # Deleted collections whose rows are still being deleted.
     "CREATE TABLE deleted_collections (id INTEGER PRIMARY KEY)",
     # The mark of the file of counts that belongs to a collection's events; deleted with any of them.
@@ -50,12 +53,25 @@ TABLES = (
         id INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, event_id TEXT NOT NULL,
         user_id TEXT NOT NULL, item_id TEXT NOT NULL, type INTEGER NOT NULL, time REAL NOT NULL,
         quantity REAL NOT NULL, value REAL, recommendation_id TEXT NOT NULL, sequence INTEGER NOT NULL,
-        checksum INTEGER, UNIQUE (collection, event_id))""",
+        checksum INTEGER,
+        -- held: 1 for an event of a mistaken time, which does not count.
+        order_id TEXT NOT NULL DEFAULT '', own_type TEXT NOT NULL DEFAULT '', held INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (collection, event_id))""",
     "CREATE INDEX events_user ON events (collection, user_id, time)",
+    ORDERS,
     SECRETS,
     EVENTS_OF_COLLECTION,
 )
-FROM_FORMAT_4 = (STREAMS, SECRETS, EVENTS_OF_COLLECTION)
+FROM_FORMAT_4 = (
+    "ALTER TABLE collections ADD COLUMN settings TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE events ADD COLUMN order_id TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE events ADD COLUMN own_type TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE events ADD COLUMN held INTEGER NOT NULL DEFAULT 0",
+    ORDERS,
+    STREAMS,
+    SECRETS,
+    EVENTS_OF_COLLECTION,
+)
 FROM_FORMAT_3 = (
     "CREATE TABLE count_marks (collection INTEGER PRIMARY KEY, mark TEXT NOT NULL)",
     *FROM_FORMAT_4,

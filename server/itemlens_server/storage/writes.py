@@ -6,9 +6,11 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from itemlens_server.errors import AlreadyExists, NotFound
 from itemlens_server.storage import checksums
+from itemlens_server.storage.collection_settings import DEFAULT, CollectionSettings
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import (
     EVENT_COLUMNS,
@@ -37,22 +39,31 @@ def next_sequence(connection: sqlite3.Connection, collection: int) -> int:
     return int(row[0])
 
 
-def create_collection(connection: sqlite3.Connection, name: str, space_id: str) -> CollectionRecord:
+def create_collection(
+    connection: sqlite3.Connection, name: str, space_id: str, settings: CollectionSettings = DEFAULT
+) -> CollectionRecord:
     """Add a collection."""
     created = time.time()
     try:
         cursor = connection.execute(
-            "INSERT INTO collections (name, space_id, created) VALUES (?, ?, ?)", (name, space_id, created)
+            "INSERT INTO collections (name, space_id, created, settings) VALUES (?, ?, ?, ?)",
+            (name, space_id, created, settings.dump()),
         )
     except sqlite3.IntegrityError as error:
         raise AlreadyExists(f"collection {name!r} already exists", "name") from error
     assert cursor.lastrowid is not None
-    return CollectionRecord(cursor.lastrowid, name, space_id, created, 0)
+    return CollectionRecord(cursor.lastrowid, name, space_id, created, 0, settings)
 
 
 def move_collection(connection: sqlite3.Connection, collection: int, space_id: str) -> None:
     """Set the space of a collection."""
     connection.execute("UPDATE collections SET space_id = ? WHERE id = ?", (space_id, collection))
+
+
+def set_settings(connection: sqlite3.Connection, collection: int, settings: CollectionSettings) -> None:
+    """Set the settings of a collection."""
+    next_sequence(connection, collection)
+    connection.execute("UPDATE collections SET settings = ? WHERE id = ?", (settings.dump(), collection))
 
 
 def delete_collection(connection: sqlite3.Connection, collection: int) -> None:
@@ -196,31 +207,47 @@ def _placeholders(values: Sequence[object]) -> str:
 
 def record_events(
     connection: sqlite3.Connection, collection: int, events: Sequence[EventRecord]
-) -> tuple[list[int | EventRecord], int]:
-    """Store events. Return for each event the row that it got, or the stored event with its id; and the sequence
-    number."""
+) -> tuple[list[tuple[int | None, EventRecord]], int]:
+    """Store events. Return each event as it is stored, with its new row, or None if its id was there before; and the
+    sequence number."""
     sequence = next_sequence(connection, collection)
-    stored: list[int | EventRecord] = []
-    for e in events:
-        # The checksum needs the numbers as SQLite returns them.
-        value = None if e.value is None else float(e.value)
-        numbers = (int(e.type), float(e.time), float(e.quantity), value)
-        fields = (e.event_id, e.user_id, e.item_id, *numbers, e.recommendation_id, sequence)
+    stored: list[tuple[int | None, EventRecord]] = []
+    for given in events:
+        e = replace(given, time=_order_time(connection, collection, given)) if given.order_id else given
+        fields = (*columns_of(e), sequence)
         cursor = connection.execute(
             f"INSERT OR IGNORE INTO events (collection, {EVENT_COLUMNS}, sequence, checksum)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (collection, *fields, checksums.of_event(fields)),
         )
         if cursor.rowcount:
             assert cursor.lastrowid is not None
-            stored.append(cursor.lastrowid)
+            stored.append((cursor.lastrowid, e))
         else:
             row = connection.execute(
                 f"SELECT {EVENT_COLUMNS} FROM events WHERE collection = ? AND event_id = ?",
                 (collection, e.event_id),
             ).fetchone()
-            stored.append(EventRecord(*row))
+            stored.append((None, EventRecord(*row)))
     return stored, sequence
+
+
+def columns_of(event: EventRecord) -> tuple[object, ...]:
+    """Return the columns of an event as SQLite returns them, which checksums need."""
+    value = None if event.value is None else float(event.value)
+    numbers = (int(event.type), float(event.time), float(event.quantity), value)
+    texts = (event.recommendation_id, event.order_id, event.own_type)
+    return event.event_id, event.user_id, event.item_id, *numbers, *texts, int(event.held)
+
+
+def _order_time(connection: sqlite3.Connection, collection: int, event: EventRecord) -> float:
+    """Return the time of an event of an order: that of the order's first event, so that they are one basket."""
+    row = connection.execute(
+        "SELECT time FROM events WHERE collection = ? AND user_id = ? AND order_id = ? AND order_id != ''"
+        " ORDER BY id LIMIT 1",
+        (collection, event.user_id, event.order_id),
+    ).fetchone()
+    return float(row[0]) if row else event.time
 
 
 def delete_user(
@@ -240,14 +267,18 @@ def delete_user(
             rows += [row for (row,) in some]
             done = len(some) < EVENTS_AT_A_TIME
         if rows:
-            sequence = next_sequence(connection, collection)
-            connection.execute(
-                "UPDATE collections SET events_deleted = ? WHERE id = ?", (sequence, collection)
-            )
-            # The file of counts still has these events.
-            connection.execute("DELETE FROM count_marks WHERE collection = ?", (collection,))
+            took_events_away(connection, collection)
             deleted[collection] = rows
     return deleted, done
+
+
+def took_events_away(connection: sqlite3.Connection, collection: int) -> int:
+    """Note that users lost events. Return the sequence number."""
+    sequence = next_sequence(connection, collection)
+    connection.execute("UPDATE collections SET events_deleted = ? WHERE id = ?", (sequence, collection))
+    # The file of counts still has these events.
+    connection.execute("DELETE FROM count_marks WHERE collection = ?", (collection,))
+    return sequence
 
 
 def mark_counts(connection: sqlite3.Connection, collection: int, mark: str) -> None:

@@ -284,6 +284,41 @@ def test_a_user_is_deleted_everywhere_unless_told_otherwise(client: Any, fake: F
     assert [r.collection for r in fake.asked("DeleteUser")] == ["", "shop"]
 
 
+def test_list_events_reads_all_pages(client: Any, fake: Fake) -> None:
+    stored = list(client.list_events("ann", page_size=2))
+    assert [s.event.event_id for s in stored] == [f"e{n}" for n in range(5)]
+    assert [s.held_back for s in stored] == [False] * 4 + [True]
+    event = stored[0].event
+    assert (event.type, event.own_type, event.value, event.order_id) == ("own", "rating", 4.0, "o")
+    assert [(r.user_id, r.page_token) for r in fake.asked("ListEvents")] == [
+        ("ann", ""),
+        ("ann", "2"),
+        ("ann", "4"),
+    ]
+
+
+def test_events_are_deleted_and_users_merged(client: Any, fake: Fake) -> None:
+    assert [result.id for result in client.delete_events(["e1", "e2"])] == ["e1", "e2"]
+    assert client.merge_users("visitor", "ann") == 3
+    client.merge_users("visitor", "ann", collection="shop")
+    assert [(r.collection, r.from_user_id, r.into_user_id) for r in fake.asked("MergeUsers")] == [
+        ("", "visitor", "ann"), ("shop", "visitor", "ann")
+    ]  # fmt: skip
+
+
+def test_own_types_of_events_are_sent_and_stay_unless_they_are_given(client: Any, fake: Fake) -> None:
+    rating = itemlens.OwnEventType(name="rating", weight=1.0, liked_from=4, disliked_to=2)
+    client.create_collection("shop", event_types=[rating])
+    client.update_collection("shop", space="s2")
+    client.update_collection("shop", event_types=[])
+    [created] = fake.asked("CreateCollection")
+    [own] = created.settings.event_types
+    assert (own.name, own.weight, own.liked_from, own.disliked_to) == ("rating", 1.0, 4.0, 2.0)
+    moved, cleared = fake.asked("UpdateCollection")
+    assert not moved.HasField("settings")
+    assert cleared.HasField("settings")
+
+
 def test_the_clients_collection_and_space_are_used(connect: Connect, fake: Fake) -> None:
     client = connect(collection="shop", space="s2")
     client.recommend(text="x")

@@ -87,6 +87,14 @@ class TestForgetting:
         filled.catalogue.delete_user("", "u")
         assert [a.user_id for a in read(filled.data, filled.collection.record.id)] == ["v"]
 
+    def test_finds_those_to_a_visitor_who_became_the_user(self, filled: Live) -> None:
+        for user_id in ("visitor", "v"):
+            filled.ask(QueryRequest(user_id=user_id, liked=["i2"]))
+        filled.catalogue.event_changes.merge(filled.catalogue.collections(), "visitor", "u")
+        assert [a.user_id for a in read(filled.data, filled.collection.record.id)] == ["u", "v"]
+        filled.catalogue.delete_user("", "u")
+        assert [a.user_id for a in read(filled.data, filled.collection.record.id)] == ["v"]
+
     def test_is_over_before_a_deletion_of_a_collection_is_answered(self, filled: Live) -> None:
         number = filled.collection.record.id
         filled.ask(QueryRequest(user_id="u"))

@@ -53,11 +53,9 @@ class Follower:
         ]
         self.events += len(new)
 
-        def after(result: tuple[list[int | EventRecord], int]) -> None:
-            rows, sequence = result
-            self.live.recorded(
-                [(e, row) for e, row in zip(new, rows, strict=True) if isinstance(row, int)], sequence
-            )
+        def after(result: tuple[list[tuple[int | None, EventRecord]], int]) -> None:
+            stored, sequence = result
+            self.live.recorded([(event, row) for row, event in stored if row is not None], sequence)
 
         self.store.write(lambda c: writes.record_events(c, self.collection, new), after)
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itemlens_server.errors import AlreadyExists, DataLoss, FailedPrecondition, NotFound, StorageFull
-from itemlens_server.storage import writes
+from itemlens_server.storage import event_changes, writes
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import (
     Document,
@@ -250,7 +250,7 @@ class TestContent:
 
 class TestEvents:
     @staticmethod
-    def record(store: Store, collection: int, *events: EventRecord) -> list[int | EventRecord]:
+    def record(store: Store, collection: int, *events: EventRecord) -> list[tuple[int | None, EventRecord]]:
         return store.write(lambda c: writes.record_events(c, collection, events))[0]
 
     def test_come_back_oldest_first_and_only_the_latest(self, store: Store, collection: int) -> None:
@@ -269,9 +269,70 @@ class TestEvents:
             EventRecord("e", "u", "a", 3, 1.0),
             EventRecord("e", "u", "b", 5, 2.0, 3.0, 9.5, "rec"),
         )
-        assert self.record(store, collection, first) == [1]
-        assert self.record(store, collection, second) == [first]
+        assert self.record(store, collection, first) == [(1, first)]
+        assert self.record(store, collection, second) == [(None, first)]
         assert store.reader().history(collection, "u", 9) == [first]
+
+    def test_of_one_order_have_the_time_of_its_first(self, store: Store, collection: int) -> None:
+        first = EventRecord("1", "u", "a", 5, 7.0, order_id="o")
+        self.record(store, collection, first)
+        others = [
+            EventRecord("2", "u", "b", 5, 9.0, order_id="o"),  # of the same order
+            EventRecord("3", "v", "b", 5, 9.0, order_id="o"),  # another user's
+            EventRecord("4", "u", "c", 5, 9.0),
+        ]
+        stored = self.record(store, collection, *others)
+        assert [event.time for _, event in stored] == [7.0, 9.0, 9.0]
+        assert [(e.item_id, e.time) for e in store.reader().history(collection, "u", 9)] == [
+            ("a", 7.0), ("b", 7.0), ("c", 9.0)
+        ]  # fmt: skip
+        assert store.reader().problems() == []
+
+    def test_that_are_held_back_are_listed_but_do_not_count(self, store: Store, collection: int) -> None:
+        held = EventRecord("1", "u", "a", 5, 7.0, own_type="rating", held=True)
+        self.record(store, collection, held, EventRecord("2", "u", "b", 5, 8.0))
+        reader = store.reader()
+        assert [e.event_id for e in reader.history(collection, "u", 9)] == ["2"]
+        assert [item for _, item, *_ in reader.events(collection)] == ["b"]
+        assert [item for _, item, *_ in reader.events_after(collection, 0)] == ["b"]
+        assert reader.events_of(collection, "u", 0, 1) == [(1, held)]
+        assert [row for row, _ in reader.events_of(collection, "u", 1, 9)] == [2]
+        assert reader.problems() == []
+
+    def test_are_read_by_type(self, store: Store, collection: int) -> None:
+        self.record(
+            store, collection, *(EventRecord(f"{k}", "u", f"i{k}", k, float(k)) for k in (1, 2, 3, 5, 7))
+        )
+        reader = store.reader()
+        assert [e.type for e in reader.history(collection, "u", 9, only=(2, 3))] == [2, 3]
+        assert [e.type for e in reader.history(collection, "u", 1, without=(1, 7))] == [5]
+
+    def test_go_one_by_one(self, store: Store, collection: int) -> None:
+        self.record(store, collection, EventRecord("1", "u", "a", 3, 1.0), EventRecord("2", "v", "a", 3, 1.0))
+        before = store.reader().sequence(collection)
+        deleted, sequence, done = store.write(
+            lambda c: event_changes.delete_events(c, collection, ["2", "nothing", "2"])
+        )
+        assert (deleted, done) == ({"2": ("v", 2)}, 3)
+        assert sequence == before + 1 == store.reader().events_deleted(collection)
+        assert [e[0] for e in store.reader().events(collection)] == ["u"]
+
+    def test_that_are_not_there_cannot_be_deleted(self, store: Store, collection: int) -> None:
+        deleted, _, _ = store.write(lambda c: event_changes.delete_events(c, collection, ["nothing"]))
+        assert not deleted
+        assert store.reader().events_deleted(collection) == 0
+
+    def test_of_a_visitor_are_given_to_a_user(self, store: Store, collection: int) -> None:
+        rated = EventRecord("1", "visitor", "a", 16, 1.0, value=5.0, own_type="rating", order_id="o")
+        self.record(store, collection, rated, EventRecord("2", "u", "b", 3, 2.0))
+        moved = store.write(lambda c: event_changes.merge_users(c, [collection], "visitor", "u"))
+        assert moved == {collection: 1}
+        assert store.reader().history(collection, "u", 9) == [
+            replace(rated, user_id="u"), EventRecord("2", "u", "b", 3, 2.0)
+        ]  # fmt: skip
+        assert store.reader().history(collection, "visitor", 9) == []
+        assert store.reader().events_deleted(collection) == store.reader().sequence(collection)
+        assert store.reader().problems() == []
 
     def test_of_one_user_go_and_those_of_others_stay(self, store: Store, collection: int) -> None:
         self.record(store, collection, EventRecord("1", "u", "a", 3, 1.0), EventRecord("2", "v", "a", 3, 1.0))

@@ -22,6 +22,67 @@ else:
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
+class OwnEventType(google.protobuf.message.Message):
+    """A type of event of the caller's own."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    WEIGHT_FIELD_NUMBER: builtins.int
+    LIKED_FROM_FIELD_NUMBER: builtins.int
+    DISLIKED_TO_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """1 to 64 characters of a-z, 0-9, '_' and '-', such as "wishlist"."""
+    weight: builtins.float
+    """How much interest an event of the type shows, 0 to 1000. A purchase has 1, a view 0.2, unless settings change them.
+    0: none; then such items are only left out as seen.
+    """
+    liked_from: builtins.float
+    """Only events with at least this `value` show interest, such as ratings of 4 or 5. All events of the type need a value
+    then.
+    """
+    disliked_to: builtins.float
+    """Events with at most this `value` count as EVENT_TYPE_DISLIKE. It must be below `liked_from`."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        weight: builtins.float = ...,
+        liked_from: builtins.float | None = ...,
+        disliked_to: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_disliked_to", b"_disliked_to", "_liked_from", b"_liked_from", "disliked_to", b"disliked_to", "liked_from", b"liked_from"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_disliked_to", b"_disliked_to", "_liked_from", b"_liked_from", "disliked_to", b"disliked_to", "liked_from", b"liked_from", "name", b"name", "weight", b"weight"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_disliked_to", b"_disliked_to"]) -> typing.Literal["disliked_to"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_liked_from", b"_liked_from"]) -> typing.Literal["liked_from"] | None: ...
+
+Global___OwnEventType: typing_extensions.TypeAlias = OwnEventType
+
+@typing.final
+class CollectionSettings(google.protobuf.message.Message):
+    """Settings of a collection."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EVENT_TYPES_FIELD_NUMBER: builtins.int
+    @property
+    def event_types(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OwnEventType]:
+        """The caller's own types of events, at most 100. An event keeps the meaning that its type had when it was recorded; a
+        new weight counts for all events.
+        """
+
+    def __init__(
+        self,
+        *,
+        event_types: collections.abc.Iterable[Global___OwnEventType] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["event_types", b"event_types"]) -> None: ...
+
+Global___CollectionSettings: typing_extensions.TypeAlias = CollectionSettings
+
+@typing.final
 class Collection(google.protobuf.message.Message):
     """A set of items encoded with one space, and their events."""
 
@@ -34,6 +95,7 @@ class Collection(google.protobuf.message.Message):
     SEQUENCE_NUMBER_FIELD_NUMBER: builtins.int
     CREATE_TIME_FIELD_NUMBER: builtins.int
     BEHAVIOUR_SEQUENCE_NUMBER_FIELD_NUMBER: builtins.int
+    SETTINGS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """1 to 64 characters of a-z, 0-9, '_' and '-'."""
     space_id: builtins.str
@@ -50,6 +112,10 @@ class Collection(google.protobuf.message.Message):
     def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When it was created."""
 
+    @property
+    def settings(self) -> Global___CollectionSettings:
+        """Its settings."""
+
     def __init__(
         self,
         *,
@@ -60,9 +126,10 @@ class Collection(google.protobuf.message.Message):
         sequence_number: builtins.int = ...,
         create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         behaviour_sequence_number: builtins.int = ...,
+        settings: Global___CollectionSettings | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["create_time", b"create_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["behaviour_sequence_number", b"behaviour_sequence_number", "create_time", b"create_time", "event_count", b"event_count", "item_count", b"item_count", "name", b"name", "sequence_number", b"sequence_number", "space_id", b"space_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "settings", b"settings"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["behaviour_sequence_number", b"behaviour_sequence_number", "create_time", b"create_time", "event_count", b"event_count", "item_count", b"item_count", "name", b"name", "sequence_number", b"sequence_number", "settings", b"settings", "space_id", b"space_id"]) -> None: ...
 
 Global___Collection: typing_extensions.TypeAlias = Collection
 
@@ -75,20 +142,27 @@ class CreateCollectionRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     SPACE_FIELD_NUMBER: builtins.int
     ALLOW_EXISTING_FIELD_NUMBER: builtins.int
+    SETTINGS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name."""
     space: builtins.str
     """A space's id or name. Empty: the server's default space."""
     allow_existing: builtins.bool
     """If the collection exists with the same space, return it instead of ALREADY_EXISTS."""
+    @property
+    def settings(self) -> Global___CollectionSettings:
+        """Its settings. An existing collection keeps its own."""
+
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         space: builtins.str = ...,
         allow_existing: builtins.bool = ...,
+        settings: Global___CollectionSettings | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["allow_existing", b"allow_existing", "name", b"name", "space", b"space"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["settings", b"settings"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["allow_existing", b"allow_existing", "name", b"name", "settings", b"settings", "space", b"space"]) -> None: ...
 
 Global___CreateCollectionRequest: typing_extensions.TypeAlias = CreateCollectionRequest
 
@@ -186,29 +260,36 @@ Global___ListCollectionsResponse: typing_extensions.TypeAlias = ListCollectionsR
 
 @typing.final
 class UpdateCollectionRequest(google.protobuf.message.Message):
-    """Asks to move a collection to another space."""
+    """Asks to change a collection's settings, or to move it to another space."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
     SPACE_FIELD_NUMBER: builtins.int
+    SETTINGS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The collection's name."""
     space: builtins.str
-    """The new space's id or name. It must have the same encoders as the current space."""
+    """The new space's id or name. It must have the same encoders as the current space. Empty: the space stays."""
+    @property
+    def settings(self) -> Global___CollectionSettings:
+        """New settings, which replace all settings. Not set: they stay."""
+
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         space: builtins.str = ...,
+        settings: Global___CollectionSettings | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name", "space", b"space"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["settings", b"settings"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "settings", b"settings", "space", b"space"]) -> None: ...
 
 Global___UpdateCollectionRequest: typing_extensions.TypeAlias = UpdateCollectionRequest
 
 @typing.final
 class UpdateCollectionResponse(google.protobuf.message.Message):
-    """The moved collection."""
+    """The changed collection."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -652,6 +733,8 @@ class Event(google.protobuf.message.Message):
     QUANTITY_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
     RECOMMENDATION_ID_FIELD_NUMBER: builtins.int
+    ORDER_ID_FIELD_NUMBER: builtins.int
+    OWN_TYPE_FIELD_NUMBER: builtins.int
     event_id: builtins.str
     """The caller's id of the event, 1 to 256 characters. Each id is recorded once."""
     user_id: builtins.str
@@ -668,9 +751,17 @@ class Event(google.protobuf.message.Message):
     """The recommendation that led to it, if any: the id as Recommend returned it, in the same collection. An id that the
     server did not give there is INVALID_ARGUMENT for this event.
     """
+    order_id: builtins.str
+    """The order or basket that it belongs to, up to 256 characters. Events of one order are one basket: they all get the
+    time of the first one that was recorded.
+    """
+    own_type: builtins.str
+    """With EVENT_TYPE_OWN: the name of the type in the collection's settings."""
     @property
     def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When it happened. Default: now."""
+        """When it happened. Default: now. An event that is more than a day ahead is stored with the warning FUTURE_TIME, but
+        does not count.
+        """
 
     def __init__(
         self,
@@ -683,9 +774,11 @@ class Event(google.protobuf.message.Message):
         quantity: builtins.float | None = ...,
         value: builtins.float | None = ...,
         recommendation_id: builtins.str = ...,
+        order_id: builtins.str = ...,
+        own_type: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_quantity", b"_quantity", "_value", b"_value", "quantity", b"quantity", "time", b"time", "value", b"value"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_quantity", b"_quantity", "_value", b"_value", "event_id", b"event_id", "item_id", b"item_id", "quantity", b"quantity", "recommendation_id", b"recommendation_id", "time", b"time", "type", b"type", "user_id", b"user_id", "value", b"value"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_quantity", b"_quantity", "_value", b"_value", "event_id", b"event_id", "item_id", b"item_id", "order_id", b"order_id", "own_type", b"own_type", "quantity", b"quantity", "recommendation_id", b"recommendation_id", "time", b"time", "type", b"type", "user_id", b"user_id", "value", b"value"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_quantity", b"_quantity"]) -> typing.Literal["quantity"] | None: ...
     @typing.overload
@@ -903,6 +996,177 @@ class ListStreamsResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["streams", b"streams"]) -> None: ...
 
 Global___ListStreamsResponse: typing_extensions.TypeAlias = ListStreamsResponse
+
+@typing.final
+class ListEventsRequest(google.protobuf.message.Message):
+    """Asks for a page of a user's events."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    USER_ID_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    collection: builtins.str
+    """The collection. Empty: the one named "default"."""
+    user_id: builtins.str
+    """The user's id."""
+    page_size: builtins.int
+    """Maximum number of events. Default 100; more than 1,000 counts as 1,000."""
+    page_token: builtins.str
+    """`next_page_token` of the previous page."""
+    def __init__(
+        self,
+        *,
+        collection: builtins.str = ...,
+        user_id: builtins.str = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "page_size", b"page_size", "page_token", b"page_token", "user_id", b"user_id"]) -> None: ...
+
+Global___ListEventsRequest: typing_extensions.TypeAlias = ListEventsRequest
+
+@typing.final
+class StoredEvent(google.protobuf.message.Message):
+    """A recorded event."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EVENT_FIELD_NUMBER: builtins.int
+    HELD_BACK_FIELD_NUMBER: builtins.int
+    held_back: builtins.bool
+    """It does not count: its time was more than a day ahead when it was recorded."""
+    @property
+    def event(self) -> Global___Event:
+        """The event, with its time."""
+
+    def __init__(
+        self,
+        *,
+        event: Global___Event | None = ...,
+        held_back: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["event", b"event"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["event", b"event", "held_back", b"held_back"]) -> None: ...
+
+Global___StoredEvent: typing_extensions.TypeAlias = StoredEvent
+
+@typing.final
+class ListEventsResponse(google.protobuf.message.Message):
+    """A page of a user's events, in the order in which they were recorded."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Token of the next page. Empty at the end."""
+    @property
+    def events(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___StoredEvent]:
+        """The events."""
+
+    def __init__(
+        self,
+        *,
+        events: collections.abc.Iterable[Global___StoredEvent] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["events", b"events", "next_page_token", b"next_page_token"]) -> None: ...
+
+Global___ListEventsResponse: typing_extensions.TypeAlias = ListEventsResponse
+
+@typing.final
+class DeleteEventsRequest(google.protobuf.message.Message):
+    """Asks to delete events."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    EVENT_IDS_FIELD_NUMBER: builtins.int
+    collection: builtins.str
+    """The collection. Empty: the one named "default"."""
+    @property
+    def event_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Ids of the events."""
+
+    def __init__(
+        self,
+        *,
+        collection: builtins.str = ...,
+        event_ids: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "event_ids", b"event_ids"]) -> None: ...
+
+Global___DeleteEventsRequest: typing_extensions.TypeAlias = DeleteEventsRequest
+
+@typing.final
+class DeleteEventsResponse(google.protobuf.message.Message):
+    """Results of the deletions."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: builtins.int
+    SEQUENCE_NUMBER_FIELD_NUMBER: builtins.int
+    sequence_number: builtins.int
+    """The collection's sequence number after the write."""
+    @property
+    def results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___WriteResult]:
+        """One for each id, in order. NOT_FOUND if there was no such event."""
+
+    def __init__(
+        self,
+        *,
+        results: collections.abc.Iterable[Global___WriteResult] | None = ...,
+        sequence_number: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["results", b"results", "sequence_number", b"sequence_number"]) -> None: ...
+
+Global___DeleteEventsResponse: typing_extensions.TypeAlias = DeleteEventsResponse
+
+@typing.final
+class MergeUsersRequest(google.protobuf.message.Message):
+    """Asks to give one user's events to another."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    FROM_USER_ID_FIELD_NUMBER: builtins.int
+    INTO_USER_ID_FIELD_NUMBER: builtins.int
+    collection: builtins.str
+    """The collection. Empty: every collection."""
+    from_user_id: builtins.str
+    """The user whose events are given away. Later events of this user are not."""
+    into_user_id: builtins.str
+    """The user who gets them, known or not."""
+    def __init__(
+        self,
+        *,
+        collection: builtins.str = ...,
+        from_user_id: builtins.str = ...,
+        into_user_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "from_user_id", b"from_user_id", "into_user_id", b"into_user_id"]) -> None: ...
+
+Global___MergeUsersRequest: typing_extensions.TypeAlias = MergeUsersRequest
+
+@typing.final
+class MergeUsersResponse(google.protobuf.message.Message):
+    """The users are merged."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MOVED_EVENTS_FIELD_NUMBER: builtins.int
+    moved_events: builtins.int
+    """Number of events that were given away."""
+    def __init__(
+        self,
+        *,
+        moved_events: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["moved_events", b"moved_events"]) -> None: ...
+
+Global___MergeUsersResponse: typing_extensions.TypeAlias = MergeUsersResponse
 
 @typing.final
 class DeleteUserRequest(google.protobuf.message.Message):

@@ -103,6 +103,21 @@ class CatalogStub(object):
                 request_serializer=itemlens_dot_v1_dot_catalog__pb2.ListStreamsRequest.SerializeToString,
                 response_deserializer=itemlens_dot_v1_dot_catalog__pb2.ListStreamsResponse.FromString,
                 _registered_method=True)
+        self.ListEvents = channel.unary_unary(
+                '/itemlens.v1.Catalog/ListEvents',
+                request_serializer=itemlens_dot_v1_dot_catalog__pb2.ListEventsRequest.SerializeToString,
+                response_deserializer=itemlens_dot_v1_dot_catalog__pb2.ListEventsResponse.FromString,
+                _registered_method=True)
+        self.DeleteEvents = channel.unary_unary(
+                '/itemlens.v1.Catalog/DeleteEvents',
+                request_serializer=itemlens_dot_v1_dot_catalog__pb2.DeleteEventsRequest.SerializeToString,
+                response_deserializer=itemlens_dot_v1_dot_catalog__pb2.DeleteEventsResponse.FromString,
+                _registered_method=True)
+        self.MergeUsers = channel.unary_unary(
+                '/itemlens.v1.Catalog/MergeUsers',
+                request_serializer=itemlens_dot_v1_dot_catalog__pb2.MergeUsersRequest.SerializeToString,
+                response_deserializer=itemlens_dot_v1_dot_catalog__pb2.MergeUsersResponse.FromString,
+                _registered_method=True)
         self.DeleteUser = channel.unary_unary(
                 '/itemlens.v1.Catalog/DeleteUser',
                 request_serializer=itemlens_dot_v1_dot_catalog__pb2.DeleteUserRequest.SerializeToString,
@@ -139,7 +154,8 @@ class CatalogServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCollection(self, request, context):
-        """Moves a collection to another space with the same encoders. Nothing is encoded again. It is served during the move.
+        """Changes a collection's settings, or moves it to another space with the same encoders. Nothing is encoded again. It
+        is served meanwhile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -203,6 +219,27 @@ class CatalogServicer(object):
 
     def ListStreams(self, request, context):
         """How far each stream of events was recorded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEvents(self, request, context):
+        """Returns a user's events, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteEvents(self, request, context):
+        """Deletes events. What they taught is taken back at once, except from weights that were fitted before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeUsers(self, request, context):
+        """Gives the events of one user to another, as when an anonymous visitor logs in.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -282,6 +319,21 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.ListStreams,
                     request_deserializer=itemlens_dot_v1_dot_catalog__pb2.ListStreamsRequest.FromString,
                     response_serializer=itemlens_dot_v1_dot_catalog__pb2.ListStreamsResponse.SerializeToString,
+            ),
+            'ListEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvents,
+                    request_deserializer=itemlens_dot_v1_dot_catalog__pb2.ListEventsRequest.FromString,
+                    response_serializer=itemlens_dot_v1_dot_catalog__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'DeleteEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteEvents,
+                    request_deserializer=itemlens_dot_v1_dot_catalog__pb2.DeleteEventsRequest.FromString,
+                    response_serializer=itemlens_dot_v1_dot_catalog__pb2.DeleteEventsResponse.SerializeToString,
+            ),
+            'MergeUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeUsers,
+                    request_deserializer=itemlens_dot_v1_dot_catalog__pb2.MergeUsersRequest.FromString,
+                    response_serializer=itemlens_dot_v1_dot_catalog__pb2.MergeUsersResponse.SerializeToString,
             ),
             'DeleteUser': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteUser,
@@ -644,6 +696,87 @@ class Catalog(object):
             '/itemlens.v1.Catalog/ListStreams',
             itemlens_dot_v1_dot_catalog__pb2.ListStreamsRequest.SerializeToString,
             itemlens_dot_v1_dot_catalog__pb2.ListStreamsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/itemlens.v1.Catalog/ListEvents',
+            itemlens_dot_v1_dot_catalog__pb2.ListEventsRequest.SerializeToString,
+            itemlens_dot_v1_dot_catalog__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/itemlens.v1.Catalog/DeleteEvents',
+            itemlens_dot_v1_dot_catalog__pb2.DeleteEventsRequest.SerializeToString,
+            itemlens_dot_v1_dot_catalog__pb2.DeleteEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/itemlens.v1.Catalog/MergeUsers',
+            itemlens_dot_v1_dot_catalog__pb2.MergeUsersRequest.SerializeToString,
+            itemlens_dot_v1_dot_catalog__pb2.MergeUsersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -233,6 +233,54 @@ _CatalogListStreamsType = typing_extensions.TypeVar(
     ],
 )
 
+_CatalogListEventsType = typing_extensions.TypeVar(
+    '_CatalogListEventsType',
+    grpc.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.ListEventsRequest,
+        itemlens.v1.catalog_pb2.ListEventsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.ListEventsRequest,
+        itemlens.v1.catalog_pb2.ListEventsResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.ListEventsRequest,
+        itemlens.v1.catalog_pb2.ListEventsResponse,
+    ],
+)
+
+_CatalogDeleteEventsType = typing_extensions.TypeVar(
+    '_CatalogDeleteEventsType',
+    grpc.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.DeleteEventsRequest,
+        itemlens.v1.catalog_pb2.DeleteEventsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.DeleteEventsRequest,
+        itemlens.v1.catalog_pb2.DeleteEventsResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.DeleteEventsRequest,
+        itemlens.v1.catalog_pb2.DeleteEventsResponse,
+    ],
+)
+
+_CatalogMergeUsersType = typing_extensions.TypeVar(
+    '_CatalogMergeUsersType',
+    grpc.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.MergeUsersRequest,
+        itemlens.v1.catalog_pb2.MergeUsersResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.MergeUsersRequest,
+        itemlens.v1.catalog_pb2.MergeUsersResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.MergeUsersRequest,
+        itemlens.v1.catalog_pb2.MergeUsersResponse,
+    ],
+)
+
 _CatalogDeleteUserType = typing_extensions.TypeVar(
     '_CatalogDeleteUserType',
     grpc.UnaryUnaryMultiCallable[
@@ -249,7 +297,7 @@ _CatalogDeleteUserType = typing_extensions.TypeVar(
     ],
 )
 
-class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollectionType, _CatalogListCollectionsType, _CatalogUpdateCollectionType, _CatalogDeleteCollectionType, _CatalogUpsertItemsType, _CatalogStreamUpsertItemsType, _CatalogGetItemsType, _CatalogListItemsType, _CatalogDeleteItemsType, _CatalogRecordEventsType, _CatalogStreamRecordEventsType, _CatalogListStreamsType, _CatalogDeleteUserType]):
+class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollectionType, _CatalogListCollectionsType, _CatalogUpdateCollectionType, _CatalogDeleteCollectionType, _CatalogUpsertItemsType, _CatalogStreamUpsertItemsType, _CatalogGetItemsType, _CatalogListItemsType, _CatalogDeleteItemsType, _CatalogRecordEventsType, _CatalogStreamRecordEventsType, _CatalogListStreamsType, _CatalogListEventsType, _CatalogDeleteEventsType, _CatalogMergeUsersType, _CatalogDeleteUserType]):
     """Items, events and the collections that hold them.
 
     An acknowledged write is on disk: it survives a crash of the server or of the machine. The next response takes it
@@ -309,6 +357,18 @@ class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollec
         grpc.UnaryUnaryMultiCallable[
             itemlens.v1.catalog_pb2.ListStreamsRequest,
             itemlens.v1.catalog_pb2.ListStreamsResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            itemlens.v1.catalog_pb2.ListEventsRequest,
+            itemlens.v1.catalog_pb2.ListEventsResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            itemlens.v1.catalog_pb2.DeleteEventsRequest,
+            itemlens.v1.catalog_pb2.DeleteEventsResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            itemlens.v1.catalog_pb2.MergeUsersRequest,
+            itemlens.v1.catalog_pb2.MergeUsersResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             itemlens.v1.catalog_pb2.DeleteUserRequest,
@@ -371,6 +431,18 @@ class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollec
             itemlens.v1.catalog_pb2.ListStreamsResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            itemlens.v1.catalog_pb2.ListEventsRequest,
+            itemlens.v1.catalog_pb2.ListEventsResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            itemlens.v1.catalog_pb2.DeleteEventsRequest,
+            itemlens.v1.catalog_pb2.DeleteEventsResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            itemlens.v1.catalog_pb2.MergeUsersRequest,
+            itemlens.v1.catalog_pb2.MergeUsersResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             itemlens.v1.catalog_pb2.DeleteUserRequest,
             itemlens.v1.catalog_pb2.DeleteUserResponse,
         ],
@@ -386,7 +458,9 @@ class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollec
     """All collections."""
 
     UpdateCollection: _CatalogUpdateCollectionType
-    """Moves a collection to another space with the same encoders. Nothing is encoded again. It is served during the move."""
+    """Changes a collection's settings, or moves it to another space with the same encoders. Nothing is encoded again. It
+    is served meanwhile.
+    """
 
     DeleteCollection: _CatalogDeleteCollectionType
     """Deletes a collection with its items and events."""
@@ -414,6 +488,15 @@ class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollec
 
     ListStreams: _CatalogListStreamsType
     """How far each stream of events was recorded."""
+
+    ListEvents: _CatalogListEventsType
+    """Returns a user's events, page by page."""
+
+    DeleteEvents: _CatalogDeleteEventsType
+    """Deletes events. What they taught is taken back at once, except from weights that were fitted before."""
+
+    MergeUsers: _CatalogMergeUsersType
+    """Gives the events of one user to another, as when an anonymous visitor logs in."""
 
     DeleteUser: _CatalogDeleteUserType
     """Deletes all data of a user."""
@@ -472,6 +555,18 @@ CatalogAsyncStub: typing_extensions.TypeAlias = CatalogStub[
         itemlens.v1.catalog_pb2.ListStreamsResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.ListEventsRequest,
+        itemlens.v1.catalog_pb2.ListEventsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.DeleteEventsRequest,
+        itemlens.v1.catalog_pb2.DeleteEventsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.MergeUsersRequest,
+        itemlens.v1.catalog_pb2.MergeUsersResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
         itemlens.v1.catalog_pb2.DeleteUserRequest,
         itemlens.v1.catalog_pb2.DeleteUserResponse,
     ],
@@ -514,7 +609,9 @@ class CatalogServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.catalog_pb2.UpdateCollectionRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.catalog_pb2.UpdateCollectionResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.UpdateCollectionResponse]]:
-        """Moves a collection to another space with the same encoders. Nothing is encoded again. It is served during the move."""
+        """Changes a collection's settings, or moves it to another space with the same encoders. Nothing is encoded again. It
+        is served meanwhile.
+        """
 
     @abc.abstractmethod
     def DeleteCollection(
@@ -587,6 +684,30 @@ class CatalogServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.catalog_pb2.ListStreamsResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.ListStreamsResponse]]:
         """How far each stream of events was recorded."""
+
+    @abc.abstractmethod
+    def ListEvents(
+        self,
+        request: itemlens.v1.catalog_pb2.ListEventsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[itemlens.v1.catalog_pb2.ListEventsResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.ListEventsResponse]]:
+        """Returns a user's events, page by page."""
+
+    @abc.abstractmethod
+    def DeleteEvents(
+        self,
+        request: itemlens.v1.catalog_pb2.DeleteEventsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[itemlens.v1.catalog_pb2.DeleteEventsResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.DeleteEventsResponse]]:
+        """Deletes events. What they taught is taken back at once, except from weights that were fitted before."""
+
+    @abc.abstractmethod
+    def MergeUsers(
+        self,
+        request: itemlens.v1.catalog_pb2.MergeUsersRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[itemlens.v1.catalog_pb2.MergeUsersResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.MergeUsersResponse]]:
+        """Gives the events of one user to another, as when an anonymous visitor logs in."""
 
     @abc.abstractmethod
     def DeleteUser(

@@ -71,7 +71,9 @@ class _EventTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     EVENT_TYPE_RETURN: _EventType.ValueType  # 6
     """The user gave the item back. Does not count as interest."""
     EVENT_TYPE_DISLIKE: _EventType.ValueType  # 7
-    """The user rejected the item. Counts against it and against similar items."""
+    """The user rejected the item. Counts against it and against similar items, until the user takes it again."""
+    EVENT_TYPE_OWN: _EventType.ValueType  # 8
+    """A type of the collection's own: see CollectionSettings. Only for events that are recorded."""
 
 class EventType(_EventType, metaclass=_EventTypeEnumTypeWrapper):
     """What a user did with an item."""
@@ -91,7 +93,9 @@ EVENT_TYPE_PURCHASE: EventType.ValueType  # 5
 EVENT_TYPE_RETURN: EventType.ValueType  # 6
 """The user gave the item back. Does not count as interest."""
 EVENT_TYPE_DISLIKE: EventType.ValueType  # 7
-"""The user rejected the item. Counts against it and against similar items."""
+"""The user rejected the item. Counts against it and against similar items, until the user takes it again."""
+EVENT_TYPE_OWN: EventType.ValueType  # 8
+"""A type of the collection's own: see CollectionSettings. Only for events that are recorded."""
 Global___EventType: typing_extensions.TypeAlias = EventType
 
 class _PartKind:

@@ -1,0 +1,54 @@
+"""Checks of a collection's settings."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from itemlens_server.errors import InvalidArgument, quoted
+from itemlens_server.storage.collection_settings import CollectionSettings, OwnType
+
+NAME = re.compile(r"[a-z0-9_-]{1,64}")
+LARGEST_WEIGHT = 1000.0
+MOST_TYPES = 100
+
+
+def check_settings(settings: CollectionSettings) -> None:
+    """Check settings.
+
+    Raises:
+        InvalidArgument: a field is wrong; the error names it.
+    """
+    if len(settings.event_types) > MOST_TYPES:
+        raise InvalidArgument(
+            f"{len(settings.event_types)} event types, the limit is {MOST_TYPES}", "settings.event_types"
+        )
+    names: set[str] = set()
+    for n, own in enumerate(settings.event_types):
+        try:
+            _check_type(own)
+            if own.name in names:
+                raise InvalidArgument(f"{own.name!r} occurs twice", "name")
+        except InvalidArgument as error:
+            raise error.within(f"settings.event_types[{n}]") from None
+        names.add(own.name)
+
+
+def _check_type(own: OwnType) -> None:
+    if not NAME.fullmatch(own.name):
+        raise InvalidArgument(
+            f"{quoted(own.name)} is not a valid name; use 1 to 64 characters of a-z, 0-9, '_' and '-'", "name"
+        )
+    if not 0 <= own.weight <= LARGEST_WEIGHT:
+        raise InvalidArgument(
+            f"{own.weight} is not a valid weight; it must be 0 to {LARGEST_WEIGHT:g}", "weight"
+        )
+    for field in ("liked_from", "disliked_to"):
+        value = getattr(own, field)
+        if value is not None and not math.isfinite(value):
+            raise InvalidArgument(f"{field} must be a finite number", field)
+    if own.liked_from is not None and own.disliked_to is not None and own.disliked_to >= own.liked_from:
+        raise InvalidArgument(
+            f"disliked_to is {own.disliked_to:g}; it must be below liked_from, {own.liked_from:g}",
+            "disliked_to",
+        )

@@ -1,0 +1,67 @@
+"""The settings of a collection, as they are stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+# An event of an own type that shows no interest is stored with this type; others have the number of their own type.
+NO_INTEREST = 8
+FIRST_OWN = 16
+
+
+@dataclass(frozen=True)
+class OwnType:
+    """A type of event of the caller's own. The fields are those of the proto's OwnEventType.
+
+    number: what its events are stored with; never used for another type of the collection
+    """
+
+    name: str
+    weight: float
+    liked_from: float | None = None
+    disliked_to: float | None = None
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class CollectionSettings:
+    """Settings of a collection. next_number: the number of the next new type."""
+
+    event_types: tuple[OwnType, ...] = ()
+    next_number: int = FIRST_OWN
+
+    def type(self, name: str) -> OwnType | None:
+        """Return the own type with this name."""
+        return next((own for own in self.event_types if own.name == name), None)
+
+    def weights(self, known: Mapping[int, float]) -> dict[int, float]:
+        """Return the weights of all types by number. known: those of the types that every collection has."""
+        return {**known, **{own.number: own.weight for own in self.event_types}}
+
+    def replaced_by(self, new: CollectionSettings) -> CollectionSettings:
+        """Return new settings, in which types that stay keep their numbers, and others get new ones."""
+        types, number = [], self.next_number
+        for own in new.event_types:
+            old = self.type(own.name)
+            types.append(
+                OwnType(own.name, own.weight, own.liked_from, own.disliked_to, old.number if old else number)
+            )
+            number += old is None
+        return CollectionSettings(tuple(types), number)
+
+    def dump(self) -> str:
+        """Return the settings as JSON."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @staticmethod
+    def parse(text: str) -> CollectionSettings:
+        """Return the settings of a JSON text from `dump`; the default ones of an empty text."""
+        if not text:
+            return CollectionSettings()
+        value = json.loads(text)
+        return CollectionSettings(tuple(OwnType(**own) for own in value["event_types"]), value["next_number"])
+
+
+DEFAULT = CollectionSettings()
