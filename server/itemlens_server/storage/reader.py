@@ -275,11 +275,11 @@ class Reader:
                 yield user_id, item_id, kind, time, sequence, number
 
     def events_of_answers(self, collection: int, first: str, end: str) -> Iterator[EventRecord]:
-        """Yield the events whose `recommendation_id` is at least `first`, not empty, and before `end`, ordered by it,
-        without damaged ones."""
+        """Yield the events that count and whose `recommendation_id` is at least `first`, not empty, and before `end`,
+        ordered by it, without damaged ones."""
         rows = self._connection.execute(
             f"SELECT {EVENT_COLUMNS}, sequence, checksum FROM events WHERE +collection = ?"
-            " AND recommendation_id >= ? AND recommendation_id < ? AND recommendation_id != ''"
+            " AND recommendation_id >= ? AND recommendation_id < ? AND recommendation_id != '' AND held = 0"
             " ORDER BY recommendation_id, id",
             (collection, first, end),
         )

@@ -116,6 +116,14 @@ class TestAnEvent:
         shop.record(shop.answer(), (PURCHASE, "a"), (PURCHASE, "b", 1.0))
         assert (shop.line().unpriced, shop.line().revenue) == (1, 1.0)
 
+    def test_that_is_held_back_or_of_an_own_type_does_not_count(self, shop: Shop) -> None:
+        answer = shop.answer()
+        held = EventRecord("e1", "u", "a", PURCHASE, 5.0, 1.0, 9.0, answer, held=True)
+        own = EventRecord("e2", "u", "a", 100, 5.0, 1.0, 9.0, answer, own_type="wishlist")
+        shop.store.write(partial(writes.record_events, collection=1, events=[held, own]))
+        line = shop.line()
+        assert (line.purchases, line.revenue, line.clicked.value, line.other_items) == (0, 0.0, 0.0, 0)
+
     def test_of_an_answer_that_is_gone_is_told_and_of_an_old_version_is_not(self, shop: Shop) -> None:
         shop.answer()
         gone = shop.ids.make(1, 1.7e9)
