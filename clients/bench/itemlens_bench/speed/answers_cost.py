@@ -136,7 +136,8 @@ def main() -> None:
                 server.block(given.calls, callers, 0)
             rows = np.zeros((given.blocks, len(servers), 3))
             for block in range(given.blocks):
-                for n in np.roll(np.arange(len(servers)), block):
+                for turn in range(len(servers)):
+                    n = (turn + block) % len(servers)
                     latencies, cpu = list(servers.values())[n].block(given.calls, callers, block)
                     rows[block, n] = np.median(latencies), np.quantile(latencies, 0.99), cpu
             print(f"{callers} callers, {given.blocks} blocks of {given.calls} calls each")
