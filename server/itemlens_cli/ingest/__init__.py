@@ -137,8 +137,9 @@ def _run(
         )  # fmt: skip
         pump.run()
     Console().print(f"{escape(stream)}: {pump.tally.line(source.unit)}", highlight=False, soft_wrap=True)
-    for reason, count in sorted(kept.counts.items()):
-        Console().print(f"rejected, {reason}: {count:,}", highlight=False)
+    for what, counts in (("recorded with the warning", pump.tally.warnings), ("rejected", kept.counts)):
+        for reason, count in sorted(counts.items()):
+            Console().print(f"{what} {reason}: {count:,}", highlight=False)
     if pump.tally.rejected:
         raise typer.Exit(REJECTED_ENTRIES)
 

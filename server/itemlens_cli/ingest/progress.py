@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -14,11 +15,12 @@ LINE_SECONDS = 60.0
 
 @dataclass
 class Tally:
-    """What a run has done so far. `lag` is in the source's unit."""
+    """What a run has done so far. `lag` is in the source's unit; `warnings` are the server's, by reason."""
 
     events: int = 0
     rejected: int = 0
     lag: int = 0
+    warnings: Counter[str] = field(default_factory=Counter)
     began: float = field(default_factory=time.monotonic)
 
     def line(self, unit: str) -> str:

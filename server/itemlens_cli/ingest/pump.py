@@ -125,6 +125,7 @@ class Pump:
             if len(events) == len(given):  # nothing that could be left out
                 raise ItemlensError(spoken(_worst(written), self._target))
         self.tally.events += len(events)
+        self.tally.warnings.update(warning.reason for result in written for warning in result.warnings)
         self.tally.lag = batch.portion.lag
 
     def _reject(self, poison: list[tuple[Entry, Poison]]) -> None:

@@ -62,13 +62,24 @@ def test_poison_is_kept_and_the_rest_is_recorded(
     kept = tmp_path / "rejected.jsonl"
     done = run("ingest", "file", events, "--rejected", kept, *into(server))
     assert done.status == 3
-    assert "rejected, INVALID_ARGUMENT: 1" in done.out and "rejected, NOT_JSON: 1" in done.out
+    assert "rejected INVALID_ARGUMENT: 1" in done.out and "rejected NOT_JSON: 1" in done.out
     told = {record["reason"]: record for record in map(json.loads, kept.read_text().splitlines())}
     assert told["NOT_JSON"]["content"] == "not json"
     at = int(told["NOT_JSON"]["place"])
     assert events.read_bytes()[at:].startswith(b"not json")
     assert shop.get_collection().event_count == 21
     assert run("ingest", "file", events, *into(server)).status == 0
+
+
+def test_what_the_server_warns_of_is_counted(run: Run, server: Server, shop: Client, events: Path) -> None:
+    assert run("ingest", "file", events, *into(server)).status == 0
+    with events.open("a") as file:  # the id of the first line
+        file.write(
+            '{"event_id": "events.jsonl:0", "user_id": "u", "item_id": "item-0000", "type": "click"}\n'
+        )
+    again = run("ingest", "file", events, *into(server))
+    assert again.status == 0 and "recorded with the warning DUPLICATE_EVENT: 1" in again.out
+    assert shop.get_collection().event_count == 20
 
 
 def test_without_a_file_for_them_the_rejected_are_printed(
