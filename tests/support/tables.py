@@ -17,7 +17,7 @@ def random_tables(rng: np.random.Generator, item_ids: Sequence[str], density: fl
     recent = np.floor(takers * rng.random(len(item_ids))).astype(np.float32)
     return Tables(
         tuple(item_ids), random_table(rng, len(item_ids), density), random_table(rng, len(item_ids), density),
-        takers, recent, TableRules(5.0), Provenance(7, 90, mark="of the events"),
+        takers, recent, np.floor(recent / 2), TableRules(5.0), Provenance(7, 90, mark="of the events"),
     )  # fmt: skip
 
 

@@ -22,8 +22,11 @@ from itemlens_server.fusion.weights import Calibration
 MOST_LIKELY = 30
 
 
-def calibrate(sets: ChoiceSets, weights: Floats) -> Calibration:
-    """Return the calibration that explains best which of the best items were chosen. weights: of the columns."""
+def calibrate(sets: ChoiceSets, weights: Floats, choices: Floats | None = None) -> Calibration:
+    """Return the calibration that explains best which of the best items were chosen. weights: of the columns.
+
+    choices: number of choices that each set stands for, float64 [sets]; 1 by default
+    """
     alpha = sets.x @ weights
     corrected = alpha if sets.log_q is None else alpha - sets.log_q
     starts = sets.offsets[:-1]
@@ -34,15 +37,17 @@ def calibrate(sets: ChoiceSets, weights: Floats) -> Calibration:
     owners = np.repeat(np.arange(len(sets)), lengths)
     order = np.lexsort((-ln_p, owners))
     best = order[np.arange(len(order)) - np.repeat(starts, lengths) < MOST_LIKELY]
-    x, chosen = ln_p[best], sets.chosen[best] > 0
+    x, trials = ln_p[best], np.ones(len(best)) if choices is None else choices[owners[best]]
+    chosen = (sets.chosen[best] > 0).astype(np.float64) if choices is None else sets.chosen[best]
 
     def loss(values: Floats) -> tuple[float, Floats]:
         logit = values[0] + values[1] * x
         p = expit(logit)
-        gradient = np.asarray([(p - chosen).sum(), ((p - chosen) * x).sum()])
+        missed = trials * p - chosen
+        gradient = np.asarray([missed.sum(), (missed * x).sum()])
         # A weak pull towards P = p keeps the numbers finite where nothing or everything was chosen.
         pull = values - np.asarray([0.0, 1.0])
-        total = np.logaddexp(0, logit).sum() - logit[chosen].sum() + pull @ pull / 2
+        total = trials @ np.logaddexp(0, logit) - chosen @ logit + pull @ pull / 2
         return float(total), gradient + pull
 
     offset, slope = minimize(loss, np.asarray([0.0, 1.0]), jac=True, method="L-BFGS-B").x.tolist()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itemlens_server.fusion.event_log import EventLog, Mask
+from itemlens_server.fusion.event_log import EventLog, Mask, days
 from itemlens_server.fusion.past import Past
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.taken import MOST_PAST
@@ -24,11 +24,12 @@ LEAD_SECONDS = 86_400.0
 
 @dataclass(frozen=True)
 class Choice:
-    """A basket that a user took: what they took before, and the items of the basket."""
+    """A basket that a user took: what they took before, the items of the basket, and its day (see `event_log.days`)."""
 
     user: int
     past: Past
     chosen: tuple[str, ...]
+    day: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,10 @@ class HeldOut:
             )
             if len(past):
                 yield Choice(
-                    int(log.users[begin]), past, tuple(log.item_ids[item] for item in chosen.tolist())
+                    int(log.users[begin]),
+                    past,
+                    tuple(log.item_ids[item] for item in chosen.tolist()),
+                    int(days(log.times[begin : begin + 1])[0]),
                 )
 
 

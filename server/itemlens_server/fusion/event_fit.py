@@ -1,4 +1,4 @@
-"""Fits the weights of the questions "next" and "anyone" to the choices of users."""
+"""Fits the weights of the question "next" to the choices of users."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from itemlens_server.fusion.parts import Floats
 from itemlens_server.fusion.query import CHANNEL
 from itemlens_server.fusion.regularisation import fit_by_users
 from itemlens_server.fusion.rows import Bools, Ints
-from itemlens_server.fusion.terms.popularity import COLUMNS as POPULARITY_COLUMNS
 from itemlens_server.fusion.terms.popularity import NEWNESS
+from itemlens_server.fusion.terms.popularity import OF_USERS as POPULARITY_COLUMNS
 from itemlens_server.fusion.terms.repeat import COLUMNS as REPEAT_COLUMNS
 from itemlens_server.fusion.weights import ChannelWeights, ColumnWeights, QuestionWeights, State, Transform
 
@@ -48,12 +48,11 @@ JUDGING_USERS = 0.2
 
 @dataclass(frozen=True)
 class EventFit:
-    """Fitted weights of "next" and "anyone", with the features that they belong to."""
+    """Fitted weights of "next", with the features that they belong to."""
 
     features: tuple[Feature, ...]
     fitted: Fitted
     weights: QuestionWeights
-    anyone: QuestionWeights
 
 
 def fit_events(data: CandidateColumns, shape: Shape, held_out: Bools) -> EventFit:
@@ -65,19 +64,12 @@ def fit_events(data: CandidateColumns, shape: Shape, held_out: Bools) -> EventFi
     sets = choice_sets(features, data)
     signs = [feature.name.startswith("CHANNEL") for feature in features]
     fitted = fit_by_users(sets.take(~held_out), data.users[~held_out], signs)
-    prior = shape.neutral_of(data).prior_features()
-    prior_sets = choice_sets(prior, data)
-    anyone = fit_choices(prior_sets.take(~held_out), fitted.l2)
     return EventFit(
         tuple(features),
         fitted,
         replace(
             weights_of(features, fitted.weights.tolist(), shape.decays, len(data)),
             calibration=calibrate(sets, fitted.weights),
-        ),
-        replace(
-            weights_of(prior, anyone.weights.tolist(), {}, len(data)),
-            calibration=calibrate(prior_sets, anyone.weights),
         ),
     )
 
@@ -164,12 +156,6 @@ class Shape:
                 Feature(name, at(name, decay), ALL) for name in (f"PRESENT.{channel}", f"IMPUTED.{channel}")
             ]
         return features
-
-    def prior_features(self) -> list[Feature]:
-        """Return the features of a user of whom nothing is known: what they had is not known either."""
-        neutral = {name: self.neutrals.get(name, 0.0) for name in POPULARITY_COLUMNS}
-        warm = [Feature(name, name, WARM, neutral=neutral[name]) for name in POPULARITY_COLUMNS]
-        return [*warm, Feature(NEWNESS, NEWNESS, COLD)]
 
     def neutral_of(self, data: CandidateColumns) -> Shape:
         """Return the same with the neutral points of these data."""

@@ -11,11 +11,12 @@ from itemlens_server.fusion.choice import Fitted
 from itemlens_server.fusion.choice_columns import CandidateColumns, at
 from itemlens_server.fusion.choices import Choice, HeldOut
 from itemlens_server.fusion.event_fit import BENT, EventFit, weights_of
-from itemlens_server.fusion.features import COLD, NEW, Feature, choice_sets, design, mean_of
+from itemlens_server.fusion.features import COLD, NEW, WARM, Feature, choice_sets, design, mean_of
 from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.past import Past
 from itemlens_server.fusion.regularisation import fit_by_users
 from itemlens_server.fusion.rows import Bools
+from itemlens_server.fusion.terms.popularity import NEWNESS
 from itemlens_server.fusion.weights import QuestionWeights, State
 
 MOST_PAIRS = 1000
@@ -49,15 +50,17 @@ class SimilarFit:
     weights: QuestionWeights
 
 
-def fit_similar(data: CandidateColumns, events: EventFit, held_out: Bools) -> SimilarFit:
+def fit_similar(
+    data: CandidateColumns, events: EventFit, anyone: QuestionWeights, held_out: Bools
+) -> SimilarFit:
     """Return the weights with the largest likelihood of the pairs in `data`, beside the prior of "anyone".
 
-    events: the fit of "next", whose transforms are kept. held_out: pairs to leave out, bool [choices].
+    events: the fit of "next", whose transforms are kept. anyone: the prior. held_out: pairs to leave out, bool [pairs].
     """
     features = [replace(f, neutral=mean_of(f, data)) for f in similar_features(events.features)]
     sets = choice_sets(features, data)
     # The prior is part of the score whatever the question, and is not fitted again.
-    prior = prior_of(events, data)
+    prior = prior_of(anyone, data)
     # The given item is no candidate: nothing is similar to itself.
     given = np.where(data.states == State.HAD, NEVER, np.float32(0))
     sets = replace(sets, log_q=data.log_q - prior + given)
@@ -87,8 +90,11 @@ def also_had(weights: QuestionWeights) -> QuestionWeights:
     return replace(weights, columns={n: replace(w, had=w.new) for n, w in weights.columns.items()})
 
 
-def prior_of(events: EventFit, data: CandidateColumns) -> Array:
+def prior_of(anyone: QuestionWeights, data: CandidateColumns) -> Array:
     """Return the evidence of "anyone" for the candidates, nats, float32 [rows]."""
-    prior = [f for f in events.features if events.anyone.column(f.name).used]
-    values = [float(events.anyone.column(f.name).by_state[f.states[0]]) for f in prior]
+    prior = [
+        Feature(name, name, COLD if name == NEWNESS else WARM, neutral=w.neutral)
+        for name, w in anyone.columns.items()
+    ]
+    values = [float(anyone.column(f.name).by_state[f.states[0]]) for f in prior]
     return design(prior, data.columns, data.states) @ np.asarray(values, np.float32)

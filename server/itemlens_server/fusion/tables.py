@@ -25,7 +25,7 @@ from itemlens_server.fusion.weights import TableRules
 
 log = logging.getLogger(__name__)
 
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class Tables:
     takers:    number of users who took an item, float32 [n]
     recent:    number of those whose last time was on the last `recent_days` UTC days, of which the last event's is the
                last, float32 [n]; equal to `takers` if the times are only an order
+    trend:     the same of the last `trend_days`
     fresh:     rows of T that are used instead of those of `sequence`
     stale:     of loaded tables, which rows of T had changed when they were saved, bool [n]; None: none
     """
@@ -77,6 +78,7 @@ class Tables:
     sequence: sparse.csr_matrix
     takers: Array
     recent: Array
+    trend: Array
     rules: TableRules = field(default_factory=TableRules)
     provenance: Provenance = field(default_factory=Provenance)
     fresh: Fresh | None = None
@@ -100,6 +102,7 @@ class Tables:
             sequence.table(counted),
             takers,
             takers if counted.times_are_an_order else recent(counted, rules.recent_days),
+            takers if counted.times_are_an_order else recent(counted, rules.trend_days),
             rules,
             provenance or Provenance(),
         )
@@ -134,10 +137,10 @@ class Tables:
         """Return whether some rows of "behaviour" or "sequence" changed after it was computed."""
         return name == "sequence" and self.fresh is not None and bool(self.fresh.changed(rows).any())
 
-    def current(self, takers: Ints, recent: Ints, fresh: Fresh | None) -> Tables:
+    def current(self, takers: Ints, recent: Ints, trend: Ints, fresh: Fresh | None) -> Tables:
         """Return the same tables with these takers, int64 [n] each, and rows of T."""
-        takers_, recent_ = takers.astype(np.float32), recent.astype(np.float32)
-        changed = replace(self, takers=takers_, recent=recent_, fresh=fresh)
+        takers_, recent_, trend_ = (a.astype(np.float32) for a in (takers, recent, trend))
+        changed = replace(self, takers=takers_, recent=recent_, trend=trend_, fresh=fresh)
         # What is derived does not depend on them.
         vars(changed).update({name: vars(self)[name] for name in ("rows", "columns") if name in vars(self)})
         return changed
@@ -160,6 +163,7 @@ class Tables:
             item_ids=tuple(self.item_ids[row] for row in there.tolist()),
             takers=self.takers[there],
             recent=self.recent[there],
+            trend=self.trend[there],
             fresh=None,
             **parts,
         )
@@ -197,7 +201,7 @@ class Tables:
                 f"{name}_starts": table.indptr,
             }
         with new_file(path) as stream:
-            np.savez(stream, takers=self.takers, recent=self.recent, stale=stale, **arrays)
+            np.savez(stream, takers=self.takers, recent=self.recent, trend=self.trend, stale=stale, **arrays)
 
     @staticmethod
     def load(path: Path) -> Tables | None:
@@ -212,12 +216,13 @@ class Tables:
                 behaviour, sequence_ = (
                     _table(file, name, len(item_ids)) for name in ("behaviour", "sequence")
                 )
-                takers, recent = (_counts(file[name], len(item_ids)) for name in ("takers", "recent"))
+                names = ("takers", "recent", "trend")
+                takers, recent, trend = (_counts(file[name], len(item_ids)) for name in names)
                 stale = np.asarray(file["stale"], np.bool_)
                 if stale.shape != takers.shape:
                     raise ValueError("stale rows of other tables")
                 return Tables(
-                    item_ids, behaviour, sequence_, takers, recent, TableRules(**about["rules"]),
+                    item_ids, behaviour, sequence_, takers, recent, trend, TableRules(**about["rules"]),
                     Provenance(**{name: about["provenance"][name] for name in KEPT}),
                     stale=stale if stale.any() else None,
                 )  # fmt: skip

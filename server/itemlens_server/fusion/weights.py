@@ -193,12 +193,13 @@ class TableRules:
     """How tables are computed from events (see `tables`).
 
     regularisation: lambda of EASE. step: weight of each further basket in SEQUENCE. recent_days: how long a taker
-    counts as recent, measured from the last event.
+    counts as recent, measured from the last event. trend_days: the same where nothing is known of the user.
     """
 
     regularisation: float = 300.0
     step: float = 0.6
     recent_days: float = 56.0
+    trend_days: float = 7.0
 
 
 def search_question(channels: Mapping[str, object]) -> str:

@@ -43,9 +43,13 @@ class LiveTables:
         return changed
 
     def _at_this_moment(self) -> Tables:
-        takers, recent = self._counts.popularity(self._codes, self._tables.rules.recent_days)
+        rules = self._tables.rules
+        takers, recent = self._counts.popularity(self._codes, rules.recent_days)
+        _, trend = self._counts.popularity(self._codes, rules.trend_days)
         ordered, fitted = self._counts.ordered, self._tables.provenance.version
         fresh = None
         if ordered is not None:
             fresh = FreshRows(self._counts, ordered, self._codes, self._scale, fitted, self._rows)
-        return self._tables.current(takers, takers if self._all_are_recent else recent, fresh)
+        if self._all_are_recent:
+            recent = trend = takers
+        return self._tables.current(takers, recent, trend, fresh)

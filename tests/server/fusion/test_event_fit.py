@@ -17,8 +17,7 @@ from itemlens_server.fusion.past import Past
 from itemlens_server.fusion.query import Query, ask_with
 from itemlens_server.fusion.scoring import bind
 from itemlens_server.fusion.taken import Taken
-from itemlens_server.fusion.terms.popularity import COLUMNS as POPULARITY_COLUMNS
-from itemlens_server.fusion.weights import ANYONE, NEXT
+from itemlens_server.fusion.weights import NEXT
 from support import choosing
 
 
@@ -53,7 +52,7 @@ def test_the_weights_score_as_the_fit_does() -> None:
     # The scorer that serves gives the sums that the likelihood was computed from, up to a constant of each question.
     data, _, fit = fitted()
     snapshot, choices, _ = choosing.asked(choosing.log())
-    head = Head((), {NEXT: fit.weights, ANYONE: fit.anyone})
+    head = Head((), {NEXT: fit.weights})
     serving = replace(snapshot, head=head)
     sets = choice_sets(fit.features, data)
     alpha = sets.x @ fit.fitted.weights
@@ -85,15 +84,6 @@ def test_choices_that_judge_the_fit_take_no_part_in_it() -> None:
     chosen[rows] = np.random.default_rng(0).permutation(chosen[rows])
     other = fit_events(replace(data, chosen=chosen), shape, held_out)
     assert np.array_equal(other.fitted.weights, fit.fitted.weights)
-    assert other.anyone.columns == fit.anyone.columns
-
-
-def test_of_somebody_unknown_it_is_not_known_what_they_had() -> None:
-    data, _, fit = fitted()
-    for name in POPULARITY_COLUMNS:
-        column = fit.anyone.column(name)
-        assert column.new == column.had
-    assert fit.anyone.choices == len(data) and fit.anyone.calibration is not None
 
 
 def test_a_past_without_known_items_is_a_choice_too() -> None:

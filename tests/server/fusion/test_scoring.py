@@ -131,7 +131,8 @@ class Reference:
         if self.state(item_id) == 2:
             return total + weights.column("NEWNESS").cold
         row = tables.rows.get(item_id)
-        for name, counts in (("POPULARITY.all", tables.takers), ("POPULARITY.recent", tables.recent)):
+        numbers = {"all": tables.takers, "recent": tables.recent, "trend": tables.trend}
+        for name, counts in ((f"POPULARITY.{n}", of) for n, of in numbers.items()):
             g = 0.0 if row is None else math.log1p(counts[row])
             total += self.by_state(weights, name, item_id) * (g - weights.column(name).neutral)
         return total

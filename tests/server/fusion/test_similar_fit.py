@@ -11,6 +11,7 @@ from itemlens_server.fusion.choice_columns import Prober, candidate_columns
 from itemlens_server.fusion.choices import HeldOut
 from itemlens_server.fusion.event_fit import fit_events, fit_shape, held_out_choices
 from itemlens_server.fusion.event_log import EventLog
+from itemlens_server.fusion.prior_fit import fit_prior
 from itemlens_server.fusion.similar_fit import LIKED_DECAY, SimilarFit, fit_similar, pairs
 from support import choosing
 
@@ -25,7 +26,8 @@ def fitted() -> SimilarFit:
     found = pairs(held)
     prober = Prober(snapshot, dict.fromkeys(shape.decays, (LIKED_DECAY,)))
     apart = held_out_choices(np.asarray([p.user for p in found]))
-    return fit_similar(candidate_columns(prober, found), events, apart)
+    anyone = fit_prior(held.log, choices, snapshot.view.item_ids).weights
+    return fit_similar(candidate_columns(prober, found), events, anyone, apart)
 
 
 def test_a_pair_is_two_items_of_one_held_out_basket() -> None:

@@ -55,7 +55,7 @@ B = np.array([[0, 0.1, 0.5], [0.2, 0, 0.3], [0, 0, 0]], np.float32)
 T = np.array([[0, 0, 0.4], [0, 0, 0], [0, 0, 0]], np.float32)
 TABLES = Tables(
     ("a", "b", "c"), sparse.csr_matrix(B), sparse.csr_matrix(T),
-    np.asarray([9, 3, 1], np.float32), np.asarray([1, 3, 0], np.float32),
+    np.asarray([9, 3, 1], np.float32), np.asarray([1, 3, 0], np.float32), np.asarray([0, 2, 0], np.float32),
 )  # fmt: skip
 ATTRIBUTES: Mapping[str, Mapping[str, object]] = {
     "a": {"brand": "x", "tags": ["s", "t"]},

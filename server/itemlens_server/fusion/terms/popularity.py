@@ -17,14 +17,17 @@ from itemlens_server.fusion.terms.term import Term
 from itemlens_server.fusion.weights import State, States
 
 POPULARITY, NEWNESS = "POPULARITY", "NEWNESS"
-COLUMNS = ("POPULARITY.all", "POPULARITY.recent")
+ALL, RECENT, TREND = "POPULARITY.all", "POPULARITY.recent", "POPULARITY.trend"
+COLUMNS = (ALL, RECENT, TREND)
+OF_USERS = (ALL, RECENT)
+"""The columns that are fitted beside what is known of a user; the trend is that of users of whom nothing is known."""
 
 
 def counts(tables: Tables) -> Array:
-    """Return ln(1 + takers) and ln(1 + recent takers) by row of the tables, float32 [n + 1, 2]; 0 in the last row,
-    which stands for items without events."""
-    both = np.log1p(np.stack([tables.takers, tables.recent], axis=1))
-    return np.concatenate([both, np.zeros((1, 2))]).astype(np.float32)
+    """Return ln(1 + takers) by row of the tables: all, recent ones and those of the trend, float32 [n + 1, 3]; 0 in the
+    last row, which stands for items without events."""
+    each = np.log1p(np.stack([tables.takers, tables.recent, tables.trend], axis=1))
+    return np.concatenate([each, np.zeros((1, 3))]).astype(np.float32)
 
 
 class Popularity(Term):

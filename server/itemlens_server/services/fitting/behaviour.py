@@ -19,6 +19,7 @@ from itemlens_server.fusion.event_fit import (
     held_out_choices,
 )
 from itemlens_server.fusion.head import Head
+from itemlens_server.fusion.prior_fit import fit_prior
 from itemlens_server.fusion.similar_fit import LIKED_DECAY, fit_similar, pairs
 from itemlens_server.fusion.table_fit import fit_rules
 from itemlens_server.fusion.tables import Tables
@@ -83,6 +84,10 @@ def fit_behaviour(
         )
         for t in tried
     ]
+    progress("weights of anyone")
+    prior = fit_prior(data.log, shown, data.item_ids)
+    rules = replace(rules, trend_days=prior.trend_days)
+    steps.append(Step("trend_days", f"{prior.trend_days:g}", f"{prior.recall:.4f}"))
     progress("tables of the earlier events")
     snapshot = data.snapshot(head, Tables.fit(earlier, rules))
     progress("columns of choices")
@@ -96,14 +101,14 @@ def fit_behaviour(
     columns = candidate_columns(Prober(snapshot, {k: (d,) for k, d in shape.decays.items()}), choices)
     progress("weights of all terms")
     fit = fit_events(columns, shape, held_out)
-    asked = Asked(earlier, snapshot, choices, held_out, shape, columns, fit)
+    asked = Asked(earlier, snapshot, choices, held_out, shape, columns, fit, prior.weights)
     progress("comparing with yardsticks")
     rivals = Rivals.of(data, snapshot, earlier, head, now)
     answers = compare(asked, rivals)
     made = BehaviourFit(
         {
             NEXT: fit.weights,
-            ANYONE: fit.anyone,
+            ANYONE: prior.weights,
             SIMILAR: restated(fit.weights),
             DISLIKE: rejecting(head.weights(DISLIKE), fit.weights),
         },
@@ -174,7 +179,7 @@ def _with_similar(
         return made
     progress("weights of similar")
     prober = Prober(asked.snapshot, dict.fromkeys(asked.shape.decays, (LIKED_DECAY,)))
-    fit = fit_similar(candidate_columns(prober, found), asked.fit, held_out)
+    fit = fit_similar(candidate_columns(prober, found), asked.fit, asked.anyone, held_out)
     answers = compare_similar(asked, rivals, found, held_out, fit.weights, head)
     judged = verdict(answers)
     made.answers.append(answers)

@@ -34,7 +34,8 @@ PRIOR_TERMS = ("POPULARITY", "NEWNESS")
 
 @dataclass(frozen=True)
 class Asked:
-    """Choices, the events before them, and what was fitted to them. held_out: bool [choices]."""
+    """Choices, the events before them, and what was fitted to them. held_out: bool [choices].
+    anyone: the weights of the prior."""
 
     earlier: EventLog
     snapshot: Snapshot
@@ -43,6 +44,7 @@ class Asked:
     shape: Shape
     data: CandidateColumns
     fit: EventFit
+    anyone: QuestionWeights
 
 
 def compare(asked: Asked, rivals: Rivals) -> Answers:
@@ -78,7 +80,7 @@ def compare_similar(
 ) -> Answers:
     """Return how the systems answer held-out pairs of one basket, by one item that is liked. Without a fit of their own
     they have the weights of "next", restated."""
-    questions = {SIMILAR: weights, ANYONE: asked.fit.anyone, NEXT: asked.fit.weights}
+    questions = {SIMILAR: weights, ANYONE: asked.anyone, NEXT: asked.fit.weights}
     fitted = replace(head, questions={**head.questions, **questions})
     from_next = replace(fitted, questions={**fitted.questions, SIMILAR: restated(asked.fit.weights)})
     heads = {NEW: fitted, FALLBACK: from_next}

@@ -36,7 +36,8 @@ def told(before: list[Step], after: list[Step]) -> tuple[Tables, Tables]:
     assert counts.ordered is not None
     scale = scale_of(tables.takers.astype(np.int64))
     fresh = FreshRows(counts, counts.ordered, codes, scale, tables.provenance.version, {})
-    read = tables.current(*counts.popularity(codes, rules.recent_days), fresh)
+    takers, recent = counts.popularity(codes, rules.recent_days)
+    read = tables.current(takers, recent, counts.popularity(codes, rules.trend_days)[1], fresh)
     counted = counts.counted()
     assert isinstance(counted, DenseCounted)
     at_first = replace(counted, takers=tables.takers.astype(np.int64))
@@ -69,7 +70,8 @@ def test_that_changed_back_are_those_of_the_tables(before: list[Step]) -> None:
     story.tell(Added([("new", item, 3 * n) for n, item in enumerate(ITEMS)]), Forgotten("new"))
     scale = scale_of(tables.takers.astype(np.int64))
     fresh = FreshRows(counts, counts.ordered, codes, scale, tables.provenance.version, {})
-    read = tables.current(*counts.popularity(codes, 2.0), fresh)
+    takers, recent = counts.popularity(codes, 2.0)
+    read = tables.current(takers, recent, recent, fresh)
     rows = np.asarray([tables.rows[item] for item in (*ITEMS, ITEMS[0])])
     assert fresh.changed(rows[:-2]).all()
     np.testing.assert_array_equal(
