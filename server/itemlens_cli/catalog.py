@@ -50,9 +50,9 @@ def verify(
                 told = "no file of counts: a start counts all events, if the space uses them"
                 table.add_row(record.name, "", "", "", "", told)
                 continue
-            counts, types = kept
+            counts, kinds = kept
             counted = counts.counted()
-            found = differences(counted, recount(reader, record.id, types, counts.step))
+            found = differences(counted, recount(reader, record.id, kinds, counts.step))
             wrong += bool(found)
             table.add_row(
                 record.name, f"{counts.histories.events:,}", f"{len(counts.histories):,}",

@@ -15,6 +15,7 @@ from itemlens_cli.demo import demo
 from itemlens_cli.doctor import doctor
 from itemlens_cli.eval import evaluate
 from itemlens_cli.fit import fit
+from itemlens_cli.forget import forget
 from itemlens_cli.health import health
 from itemlens_cli.index import index
 from itemlens_cli.ingest import ingest
@@ -34,7 +35,7 @@ app = typer.Typer(
     help="Understand a catalogue's items and recommend them, with reasons that add up to the score.",
 )
 app.callback()(options)
-for command in (export, serve, index, fit, move, query, report, demo, doctor, compact, health, bench):
+for command in (export, serve, index, fit, move, query, report, forget, demo, doctor, compact, health, bench):
     app.command()(command)
 app.command("eval")(evaluate)
 app.add_typer(catalog, name="catalog")

@@ -9,6 +9,7 @@ import pytest
 
 from itemlens_server.derived import DerivedFolder
 from itemlens_server.fusion.counts import file
+from itemlens_server.fusion.taken import BOUGHT
 from itemlens_server.services.live_counts import LiveCounts
 from itemlens_server.storage import writes
 from itemlens_server.storage.records import EventRecord
@@ -27,7 +28,7 @@ def filled(folder: Path, bound: int) -> Store:
     collection = store.write(lambda c: writes.create_collection(c, "shop", "sp-1")).id
     events = [EventRecord(f"e{n}", f"u{n % 7}", f"i{n % 5}", 5, 1000.0 * n) for n in range(60)]
     store.write(lambda c: writes.record_events(c, collection, events[:40]))
-    live = LiveCounts(collection, DerivedFolder(folder / "collections" / str(collection)), [5], bound)
+    live = LiveCounts(collection, DerivedFolder(folder / "collections" / str(collection)), {5: BOUGHT}, bound)
     live.load(store.reader())
     assert live.save(store)
     store.write(lambda c: writes.record_events(c, collection, events[40:]))

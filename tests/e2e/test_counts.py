@@ -62,8 +62,8 @@ def test_through_kills_they_equal_a_recount(tiny: Tiny, tmp_path: Path) -> None:
         [collection] = reader.collections()
         kept = saved_counts(reader, collection.id, data / COLLECTIONS / str(collection.id))
         if kept is not None:
-            counts, types = kept
+            counts, kinds = kept
             used += 1
-            assert differences(counts.counted(), recount(reader, collection.id, types)) == []
+            assert differences(counts.counted(), recount(reader, collection.id, kinds)) == []
             assert counts.histories.events > 0
     assert used

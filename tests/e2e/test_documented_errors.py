@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import itemlens
-from itemlens import Client, Event, FuseInput, Item, StreamPosition, Vector
+from itemlens import Client, Event, FuseInput, Item, OwnEventType, StreamPosition, Vector
 from support.serving import Server
 from support.spaces import Tiny
 
@@ -52,6 +52,14 @@ CASES: dict[str, Callable[[Client, Tiny], Any]] = {
     "record_events InvalidArgument": lambda c, t: c.record_events([]),
     "record_events NotFound": lambda c, t: c.record_events([Event("u", "a")], collection="nope"),
     "record_events FailedPrecondition": lambda c, t: c.record_events([], stream=StreamPosition("s", "2", "1")),
+    "update_collection InvalidArgument": lambda c, t: c.update_collection(
+        c.get_collection().name, event_types=[OwnEventType(name="No name", weight=1.0)]
+    ),
+    "delete_events InvalidArgument": lambda c, t: c.delete_events([]),
+    "delete_events NotFound": lambda c, t: c.delete_events(["e"], collection="nope"),
+    "merge_users InvalidArgument": lambda c, t: c.merge_users("u", "u"),
+    "merge_users NotFound": lambda c, t: c.merge_users("u", "v", collection="nope"),
+    "get_counts NotFound": lambda c, t: c.get_counts("nope"),
     "delete_user InvalidArgument": lambda c, t: c.delete_user(""),
     "delete_user NotFound": lambda c, t: c.delete_user("u", collection="nope"),
 }  # fmt: skip

@@ -226,6 +226,7 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
         "ListStreams": [catalog_pb2.ListStreamsRequest(collection="fuzz")],
         "ListEvents": [catalog_pb2.ListEventsRequest(collection="fuzz", user_id="u", page_size=1)],
         "DeleteEvents": [catalog_pb2.DeleteEventsRequest(collection="fuzz", event_ids=["e", "f"])],
+        "GetCounts": [catalog_pb2.GetCountsRequest(collection="fuzz")],
         "MergeUsers": [
             catalog_pb2.MergeUsersRequest(collection="fuzz", from_user_id="u", into_user_id="v"),
             catalog_pb2.MergeUsersRequest(collection="fuzz", from_user_id="v", into_user_id="u"),

@@ -323,6 +323,12 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
         results = [catalog_pb2.WriteResult(id=event_id) for event_id in request.event_ids]
         return catalog_pb2.DeleteEventsResponse(results=results, sequence_number=9)
 
+    def GetCounts(self, request: Any, context: Any) -> Any:
+        self._enter("GetCounts", request, context)
+        return catalog_pb2.GetCountsResponse(
+            digest="d1", event_count=5, user_count=2, item_count=3, sequence_number=9
+        )
+
     def MergeUsers(self, request: Any, context: Any) -> Any:
         self._enter("MergeUsers", request, context)
         return catalog_pb2.MergeUsersResponse(moved_events=3)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from hypothesis import strategies as st
 
 from itemlens_server.fusion.counts.counts import Counts, Event
 from itemlens_server.fusion.counts.recount import Recount
 from itemlens_server.fusion.event_log import SECONDS_PER_DAY, EventLog
+from itemlens_server.fusion.taken import BOUGHT, GLANCE, REJECTED, RETURNED, TAKE
 
 USERS, ITEMS = "uvw", "abcdefg"
 # A user, an item and a time in thirds of a day.
@@ -53,11 +55,16 @@ STEPS = st.lists(STEP, max_size=12)
 BOUNDS = st.sampled_from([100, 3])
 
 
-class Story:
-    """Counts, and the events that they must be of."""
+def kind(number: int) -> int:
+    """What the event with a number is, in a story of all kinds of events."""
+    return (TAKE, BOUGHT, RETURNED, GLANCE, REJECTED, BOUGHT, BOUGHT, GLANCE)[number % 8]
 
-    def __init__(self, bound: int = 100) -> None:
-        self.counts, self.events, self.last = Counts(bound), list[Event](), 0
+
+class Story:
+    """Counts, and the events that they must be of. mixed: events are of all kinds, instead of takes."""
+
+    def __init__(self, bound: int = 100, mixed: bool = False) -> None:
+        self.counts, self.events, self.last, self.mixed = Counts(bound), list[Event](), 0, mixed
 
     def tell(self, *steps: Step) -> None:
         for step in steps:
@@ -82,10 +89,15 @@ class Story:
         ]
         self.last += len(new)
         self.events += new
-        self.counts.add(new)
+        if self.mixed:
+            self.counts.add(new, kinds=[kind(number) for *_, number in new])
+        else:
+            self.counts.add(new)
 
 
-def recount(events: Sequence[Event]) -> Recount:
+def recount(events: Sequence[Event], mixed: bool = False) -> Recount:
     """The counts of all events at once."""
     ordered = sorted(events, key=lambda event: (event[0], event[2], event[3]))
-    return Recount.of(EventLog.of(((u, i, 1, t) for u, i, t, _ in ordered), {1: 1.0}))
+    log = EventLog.of(((u, i, 1, t) for u, i, t, _ in ordered), {1: 1.0})
+    kinds = np.asarray([kind(number) for *_, number in ordered], np.int8)
+    return Recount.of(log, kinds=kinds if mixed else None)

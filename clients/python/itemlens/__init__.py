@@ -42,6 +42,7 @@ from ._results import (
 from ._retry import Retry
 from ._stored import (
     Collection,
+    Counts,
     EventStream,
     Progress,
     StoredEvent,
@@ -80,6 +81,7 @@ __all__ = [
     "Client",
     "Collection",
     "Content",
+    "Counts",
     "DeadlineExceeded",
     "Encoded",
     "EncodedInput",

@@ -9,7 +9,7 @@ from ._build import Names
 from ._flavours import Awaited, Blocking, awaited, blocking
 from ._retry import Deadline
 from ._steps import Session, Steps, call
-from ._stored import Collection, EventStream, StoredEvent, StoredItem, StoredItems, Written
+from ._stored import Collection, Counts, EventStream, StoredEvent, StoredItem, StoredItems, Written
 from ._types import Event, Item, OwnEventType, StreamPosition
 from ._values import string, strings, whole
 from .v1 import catalog_pb2 as pb
@@ -363,6 +363,27 @@ def merge_users(
     return reply.moved_events
 
 
+def get_counts(
+    session: Session, collection: str | None = None, *, timeout: float | None = None
+) -> Steps[Counts]:
+    """Describe the counts of events that behaviour is derived from, as the server has them in memory.
+
+    Raises:
+        NotFound: there is no such collection.
+    """
+    request = pb.GetCountsRequest(collection=session.where(collection))
+    deadline = session.deadline(timeout)
+    reply = yield from call(session, "GetCounts", request, pb.GetCountsResponse, deadline)
+    return Counts(
+        reply.digest,
+        reply.event_count,
+        reply.user_count,
+        reply.item_count,
+        reply.sequence_number,
+        reply.rules,
+    )
+
+
 def delete_user(
     session: Session, user_id: str, *, collection: str | None = None, timeout: float | None = None
 ) -> Steps[int]:
@@ -406,6 +427,7 @@ class BlockingCatalog(Blocking):
     _page_of_events = blocking(page_of_events)
     delete_events = blocking(delete_events)
     merge_users = blocking(merge_users)
+    get_counts = blocking(get_counts)
     delete_user = blocking(delete_user)
 
 
@@ -426,4 +448,5 @@ class AwaitedCatalog(Awaited):
     _page_of_events = awaited(page_of_events)
     delete_events = awaited(delete_events)
     merge_users = awaited(merge_users)
+    get_counts = awaited(get_counts)
     delete_user = awaited(delete_user)

@@ -29,6 +29,21 @@ class Collection:
 
 
 @dataclass(frozen=True)
+class Counts:
+    """What the counts of events are that behaviour is derived from. All is 0 and empty while there are none."""
+
+    digest: str
+    """SHA-256 of all counts: equal exactly if all counts are."""
+    event_count: int
+    user_count: int
+    item_count: int
+    """Number of items that somebody took."""
+    sequence_number: int
+    rules: str
+    """What they are made by, as JSON."""
+
+
+@dataclass(frozen=True)
 class StoredEvent:
     """A recorded event."""
 

@@ -13,6 +13,7 @@ from scipy import sparse
 from itemlens_server.fusion.head import Array
 
 Codes = np.ndarray[Any, np.dtype[np.int32]]
+Kinds = np.ndarray[Any, np.dtype[np.int8]]
 Times = np.ndarray[Any, np.dtype[np.float64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]

@@ -43,24 +43,39 @@ class Past:
         return len(self.item_ids)
 
     @staticmethod
-    def of(history: Sequence[Interaction], type_weights: Mapping[int, float], most: int) -> Past:
-        """Return the newest `most` items of `history`, which is oldest first. Types without a weight do not count."""
+    def of(
+        history: Sequence[Interaction],
+        type_weights: Mapping[int, float],
+        most: int,
+        counts: Sequence[bool] | None = None,
+    ) -> Past:
+        """Return the newest `most` items of `history`, which is oldest first. Types without a weight do not count.
+
+        counts: which of the events with a weight count. All of them are baskets, by which age is counted.
+        """
         taken = [interaction for interaction in history if type_weights.get(interaction.type, 0.0) > 0]
         basket, baskets = -1, []
         for n, interaction in enumerate(taken):
             time = interaction.time_ns
             basket += n == 0 or time is None or time != taken[n - 1].time_ns
             baskets.append(basket)
-        item_ids = [interaction.item_id for interaction in taken]
-        strengths = [type_weights[interaction.type] for interaction in taken]
-        return Past.of_baskets(item_ids, baskets, strengths, most)
+        kept = range(len(taken)) if counts is None else [n for n, own in enumerate(counts) if own]
+        item_ids = [taken[n].item_id for n in kept]
+        strengths = [type_weights[taken[n].type] for n in kept]
+        return Past.of_baskets(item_ids, [baskets[n] for n in kept], strengths, most, basket)
 
     @staticmethod
     def of_baskets(
-        item_ids: Sequence[str], baskets: Sequence[int], strengths: Sequence[float], most: int
+        item_ids: Sequence[str],
+        baskets: Sequence[int],
+        strengths: Sequence[float],
+        most: int,
+        newest: int | None = None,
     ) -> Past:
-        """Return the same from parallel lists, oldest first; `baskets` number the user's baskets."""
-        newest = baskets[-1] if len(baskets) else 0
+        """Return the same from parallel lists, oldest first; `baskets` number the user's baskets. newest: the number of
+        the last basket, if nothing of it counts."""
+        if newest is None:
+            newest = baskets[-1] if len(baskets) else 0
         entries: dict[str, list[float]] = {}
         last: dict[str, int] = {}
         for item_id, basket, strength in zip(item_ids, baskets, strengths, strict=True):

@@ -80,6 +80,24 @@ class MergeUsers:
 
 
 @dataclass(frozen=True)
+class GetCounts:
+    """Describe the counts of a collection."""
+
+    catalogue: Catalogue
+
+    def __call__(
+        self, request: catalog_pb2.GetCountsRequest, call: CallContext
+    ) -> catalog_pb2.GetCountsResponse:
+        described = self.catalogue.collection(request.collection).describe_counts()
+        if described is None:
+            return catalog_pb2.GetCountsResponse()
+        return catalog_pb2.GetCountsResponse(
+            digest=described.digest, event_count=described.events, user_count=described.users,
+            item_count=described.items, sequence_number=described.sequence, rules=described.rules,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class DeleteUser:
     """Delete all data of a user, including kept recommendations."""
 

@@ -17,6 +17,7 @@ from itemlens_server.rpc.errors import item_status
 from itemlens_server.rpc.events import (
     DeleteEvents,
     DeleteUser,
+    GetCounts,
     ListEvents,
     ListStreams,
     MergeUsers,
@@ -90,6 +91,7 @@ def catalog_methods(adapter: RpcAdapter, use: UseCases) -> Methods:
         "ListEvents": adapter.unary(ListEvents(use.catalogue), catalog.ListEventsRequest),
         "DeleteEvents": adapter.unary(DeleteEvents(use.catalogue), catalog.DeleteEventsRequest),
         "MergeUsers": adapter.unary(MergeUsers(use.catalogue), catalog.MergeUsersRequest),
+        "GetCounts": adapter.unary(GetCounts(use.catalogue), catalog.GetCountsRequest),
         "DeleteUser": adapter.unary(DeleteUser(use.catalogue), catalog.DeleteUserRequest),
     }
 

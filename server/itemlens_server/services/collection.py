@@ -17,11 +17,12 @@ from itemlens_server.fusion.counts.counts import Counts
 from itemlens_server.fusion.rows import Ints, Rows, View
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.tables import Provenance, Tables
+from itemlens_server.fusion.taken import kinds_of
 from itemlens_server.fusion.terms.attribute import ATTRIBUTE
 from itemlens_server.index.candidate_index import CandidateIndex
 from itemlens_server.index.hnsw import HnswIndex, block_list
 from itemlens_server.services import live_counts
-from itemlens_server.services.live_counts import LiveCounts
+from itemlens_server.services.live_counts import CountsDescription, LiveCounts
 from itemlens_server.services.live_tables import LiveTables
 from itemlens_server.storage.collection_settings import CollectionSettings
 from itemlens_server.storage.reader import Reader
@@ -131,8 +132,8 @@ class Collection:
             self.counts = self._new_counts(self.counts.step)
 
     def _new_counts(self, step: float) -> LiveCounts:
-        types = (kind for kind, weight in self.type_weights.items() if weight > 0)
-        return LiveCounts(self.record.id, self.folder, types, self._settings.matrix_items, step)
+        kinds = kinds_of(self.type_weights)
+        return LiveCounts(self.record.id, self.folder, kinds, self._settings.matrix_items, step)
 
     def label(self, item_id: str) -> int | None:
         """Label of an item's current row; None if the item is not in the collection."""
@@ -280,6 +281,10 @@ class Collection:
     @property
     def _current_counts(self) -> Counts | None:
         return None if self.counts is None else self.counts.current
+
+    def describe_counts(self) -> CountsDescription | None:
+        """Describe the counts; None while there are none."""
+        return None if self.counts is None else self.counts.describe()
 
     def count_events(self, events: Sequence[tuple[EventRecord, int]], sequence: int) -> None:
         """Add new events with their rows to the counts, in the writer's thread."""

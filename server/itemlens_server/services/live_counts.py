@@ -7,23 +7,27 @@ or backup. The events after the file's last row are read from the store.
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from itemlens_server.derived import DerivedFolder, remove
 from itemlens_server.errors import DataLoss
 from itemlens_server.fusion import ease
 from itemlens_server.fusion.counts import file
-from itemlens_server.fusion.counts.counts import Counts, Event
+from itemlens_server.fusion.counts.comparison import digest
+from itemlens_server.fusion.counts.counts import Counts
 from itemlens_server.fusion.counts.recount import Recount
 from itemlens_server.fusion.counts.state import Copied
 from itemlens_server.fusion.counts.successions import STEP
@@ -56,17 +60,29 @@ class Saved:
     removals: int
 
 
+@dataclass(frozen=True)
+class CountsDescription:
+    """What counts are: see the proto's GetCountsResponse."""
+
+    digest: str
+    events: int
+    users: int
+    items: int
+    sequence: int
+    rules: str
+
+
 class LiveCounts:
     """Counts of a collection; the writer's thread changes them in the order of the writes, before these are
     acknowledged."""
 
     def __init__(
-        self, collection: int, folder: DerivedFolder, types: Iterable[int], bound: int, step: float = STEP
+        self, collection: int, folder: DerivedFolder, kinds: Mapping[int, int], bound: int, step: float = STEP
     ) -> None:
-        """`types`: numbers of the event types that count. `bound`, `step`: see `Counts`."""
+        """`kinds`: what events of the types that count are (see `taken.kinds_of`). `bound`, `step`: see `Counts`."""
         self._collection = collection
         self._folder = folder
-        self._types = frozenset(types)
+        self._kinds = dict(kinds)
         self._bound, self.step = bound, step
         self.current: Counts | None = None
         # The file of these counts. Once they follow the writes, only the writer's thread replaces this and the counts.
@@ -137,6 +153,16 @@ class LiveCounts:
             with self._counted_again_on_error():
                 self._begin(self.current, reader)
 
+    def describe(self) -> CountsDescription | None:
+        """Describe the counts of this moment; None while there are none."""
+        counts = self.current
+        if counts is None:
+            return None
+        events, users, sequence = counts.histories.events, len(counts.histories), counts.sequence
+        counted = counts.counted()
+        rules = json.dumps(self._rules())
+        return CountsDescription(digest(counted), events, users, len(counted.item_ids), sequence, rules)
+
     def end(self) -> None:
         """Follow no more writes, called in the writer's thread. The counts are not used or saved any more, and their
         file, which would not hear of deletions, is deleted."""
@@ -150,13 +176,11 @@ class LiveCounts:
     def recorded(self, events: Sequence[tuple[EventRecord, int]], sequence: int) -> None:
         """Add new events with their rows, in the order of these, in the writer's thread."""
         if self.current is not None and events:
-            own = [
-                (e.user_id, e.item_id, float(e.time), row)
-                for e, row in events
-                if e.type in self._types and not e.held
-            ]
+            counted = [(e, row) for e, row in events if e.type in self._kinds and not e.held]
+            own = [(e.user_id, e.item_id, float(e.time), row) for e, row in counted]
+            kinds = [self._kinds[e.type] for e, _ in counted]
             with self._counted_again_on_error():
-                self.current.add(own, sequence, events[-1][1])
+                self.current.add(own, sequence, events[-1][1], kinds)
 
     def deleted(self, user_id: str, rows: Sequence[int]) -> None:
         """Take events away, in the writer's thread. The file, which still has them, is deleted."""
@@ -259,28 +283,39 @@ class LiveCounts:
 
     def _follow(self, counts: Counts, reader: Reader) -> None:
         """Add the store's events after the last one that was read."""
-        for events, sequence, row in self._batches(reader, counts.last):
-            counts.add(events, sequence, row)
-
-    def _batches(self, reader: Reader, row: int) -> Iterator[tuple[list[Event], int, int]]:
-        rows = reader.events_after(self._collection, row)
+        rows = reader.events_after(self._collection, counts.last)
         while batch := list(islice(rows, _AT_A_TIME)):
-            events = [(user, item, at, n) for user, item, kind, at, _, n in batch if kind in self._types]
-            yield events, *batch[-1][4:]
+            counted = [event for event in batch if event[2] in self._kinds]
+            events = [(user, item, at, n) for user, item, _, at, _, n in counted]
+            *_, sequence, row = batch[-1]
+            counts.add(events, sequence, row, [self._kinds[event[2]] for event in counted])
 
     def _rules(self) -> Mapping[str, Any]:
-        return {"types": sorted(self._types), "step": self.step}
+        return {
+            "kinds": {str(event_type): kind for event_type, kind in self._kinds.items()},
+            "step": self.step,
+        }
 
 
-def recount(reader: Reader, collection: int, types: Iterable[int], step: float = STEP) -> Recount:
-    """Count all events of a store at once, apart from the counts that follow them."""
-    events = ((user, item, kind, at) for user, item, kind, at, _ in reader.events(collection))
-    return Recount.of(EventLog.of(events, dict.fromkeys(types, 1.0)), step)
+def recount(
+    reader: Reader, collection: int, kinds: Mapping[int, int], step: float = STEP, without: str = ""
+) -> Recount:
+    """Count all events of a store at once, apart from the counts that follow them. without: a user who is left out."""
+    stored = (event[:4] for event in reader.events(collection))
+    events = (event for event in stored if not without or event[0] != without)
+    # The strengths carry the kinds: counts do not use them.
+    log = EventLog.of(events, {event_type: kind + 1.0 for event_type, kind in kinds.items()})
+    return Recount.of(log, step, (log.strengths - 1.0).astype(np.int8))
 
 
-def saved_counts(reader: Reader, collection: int, folder: Path) -> tuple[Counts, Sequence[int]] | None:
-    """Return the counts as a start would have them from their file and the events after it, and the types of events
-    that count; None without a file. Pairs are in matrices if they are in the file's.
+def parsed_rules(rules: Mapping[str, Any]) -> tuple[dict[int, int], float]:
+    """Return what events of the types that count are, and `step`, from the rules of a file or a description."""
+    return {int(event_type): int(kind) for event_type, kind in rules["kinds"].items()}, float(rules["step"])
+
+
+def saved_counts(reader: Reader, collection: int, folder: Path) -> tuple[Counts, dict[int, int]] | None:
+    """Return the counts as a start would have them from their file and the events after it, and what events of the
+    types that count are; None without a file. Pairs are in matrices if they are in the file's.
 
     Raises:
         DataLoss: the file cannot be used.
@@ -293,10 +328,11 @@ def saved_counts(reader: Reader, collection: int, folder: Path) -> tuple[Counts,
     if about is None:
         raise unusable
     bound = max(about.items, ease.MAX_ITEMS) if about.has_matrices else 0
-    counts = LiveCounts(collection, DerivedFolder(folder), about.rules["types"], bound, about.rules["step"])
+    kinds, step = parsed_rules(about.rules)
+    counts = LiveCounts(collection, DerivedFolder(folder), kinds, bound, step)
     if not counts.load(reader) or counts.current is None:
         raise unusable
-    return counts.current, about.rules["types"]
+    return counts.current, kinds
 
 
 def _name(mark: str) -> str:

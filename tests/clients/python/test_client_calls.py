@@ -306,6 +306,11 @@ def test_events_are_deleted_and_users_merged(client: Any, fake: Fake) -> None:
     ]  # fmt: skip
 
 
+def test_counts_are_described(client: Any, fake: Fake) -> None:
+    assert client.get_counts("shop") == itemlens.Counts("d1", 5, 2, 3, 9, "")
+    assert [request.collection for request in fake.asked("GetCounts")] == ["shop"]
+
+
 def test_own_types_of_events_are_sent_and_stay_unless_they_are_given(client: Any, fake: Fake) -> None:
     rating = itemlens.OwnEventType(name="rating", weight=1.0, liked_from=4, disliked_to=2)
     client.create_collection("shop", event_types=[rating])

@@ -85,6 +85,7 @@ EXPORTED = [
     "Client",
     "Collection",
     "Content",
+    "Counts",
     "DeadlineExceeded",
     "Encoded",
     "EncodedInput",

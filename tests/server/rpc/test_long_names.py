@@ -50,6 +50,7 @@ def requests(name: str) -> dict[str, Message]:
         CATALOG + "GetItems": catalog_pb2.GetItemsRequest(item_ids=[name]),
         CATALOG + "ListItems": catalog_pb2.ListItemsRequest(page_token=name),
         CATALOG + "DeleteItems": catalog_pb2.DeleteItemsRequest(item_ids=[name]),
+        CATALOG + "GetCounts": catalog_pb2.GetCountsRequest(collection=name),
         CATALOG + "ListEvents": catalog_pb2.ListEventsRequest(page_token=name),
         CATALOG + "DeleteEvents": catalog_pb2.DeleteEventsRequest(event_ids=[name]),
         CATALOG + "MergeUsers": catalog_pb2.MergeUsersRequest(from_user_id=name, into_user_id="u"),

@@ -14,6 +14,7 @@ import pytest
 
 from itemlens_server.derived import DerivedFolder
 from itemlens_server.engine import fitted
+from itemlens_server.fusion import taken
 from itemlens_server.fusion.counts import file
 from itemlens_server.fusion.counts.comparison import differences
 from itemlens_server.fusion.counts.counts import Counts
@@ -30,7 +31,7 @@ from support import spaces
 from support.live import Live
 from support.spaces import Tiny
 
-TYPES = (2, 3, 5)
+KINDS = {2: taken.GLANCE, 3: taken.TAKE, 5: taken.BOUGHT, 6: taken.RETURNED, 7: taken.REJECTED}
 VIEW, IMPRESSION, PURCHASE = 2, 1, 5
 
 
@@ -43,7 +44,7 @@ class Follower:
         self.collection = 1
         if not self.store.reader().collections():
             self.collection = self.store.write(lambda c: writes.create_collection(c, "c", "sp-1")).id
-        self.live = LiveCounts(self.collection, DerivedFolder(folder / "derived"), TYPES, 100)
+        self.live = LiveCounts(self.collection, DerivedFolder(folder / "derived"), KINDS, 100)
         self.used = self.live.load(self.store.reader())
         self.events = self.store.reader().counts(self.collection)[1]
 
@@ -80,7 +81,7 @@ class Follower:
 
     def assert_right(self) -> None:
         reader = self.store.reader()
-        assert differences(self.counts.counted(), recount(reader, self.collection, TYPES)) == []
+        assert differences(self.counts.counted(), recount(reader, self.collection, KINDS)) == []
 
 
 @pytest.fixture
@@ -542,7 +543,7 @@ class TestMove:
     def assert_right(live: Live) -> None:
         counts = live.collection.counts
         assert counts is not None and counts.current is not None
-        expected = recount(live.store.reader(), live.collection.record.id, counts._types, counts.step)
+        expected = recount(live.store.reader(), live.collection.record.id, counts._kinds, counts.step)
         assert differences(counts.current.counted(), expected) == []
 
     def test_takes_over_the_counts_that_were_made_for_it(

@@ -1169,6 +1169,64 @@ class MergeUsersResponse(google.protobuf.message.Message):
 Global___MergeUsersResponse: typing_extensions.TypeAlias = MergeUsersResponse
 
 @typing.final
+class GetCountsRequest(google.protobuf.message.Message):
+    """Asks for a description of counts."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    collection: builtins.str
+    """The collection. Empty: the one named "default"."""
+    def __init__(
+        self,
+        *,
+        collection: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection"]) -> None: ...
+
+Global___GetCountsRequest: typing_extensions.TypeAlias = GetCountsRequest
+
+@typing.final
+class GetCountsResponse(google.protobuf.message.Message):
+    """What the counts are. All fields are 0 and empty while there are none: the space uses no events, or they are being
+    counted after a start.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DIGEST_FIELD_NUMBER: builtins.int
+    EVENT_COUNT_FIELD_NUMBER: builtins.int
+    USER_COUNT_FIELD_NUMBER: builtins.int
+    ITEM_COUNT_FIELD_NUMBER: builtins.int
+    SEQUENCE_NUMBER_FIELD_NUMBER: builtins.int
+    RULES_FIELD_NUMBER: builtins.int
+    digest: builtins.str
+    """SHA-256 of all counts, in hexadecimal digits: equal exactly if all counts are."""
+    event_count: builtins.int
+    """Number of events that are counted."""
+    user_count: builtins.int
+    """Number of users who have such events."""
+    item_count: builtins.int
+    """Number of items that somebody took."""
+    sequence_number: builtins.int
+    """Sequence number of the last write that is counted."""
+    rules: builtins.str
+    """What the counts are made by, as JSON: `itemlens forget --proof` counts the store's events again by it."""
+    def __init__(
+        self,
+        *,
+        digest: builtins.str = ...,
+        event_count: builtins.int = ...,
+        user_count: builtins.int = ...,
+        item_count: builtins.int = ...,
+        sequence_number: builtins.int = ...,
+        rules: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["digest", b"digest", "event_count", b"event_count", "item_count", b"item_count", "rules", b"rules", "sequence_number", b"sequence_number", "user_count", b"user_count"]) -> None: ...
+
+Global___GetCountsResponse: typing_extensions.TypeAlias = GetCountsResponse
+
+@typing.final
 class DeleteUserRequest(google.protobuf.message.Message):
     """Asks to delete a user's data."""
 

@@ -118,6 +118,11 @@ class CatalogStub(object):
                 request_serializer=itemlens_dot_v1_dot_catalog__pb2.MergeUsersRequest.SerializeToString,
                 response_deserializer=itemlens_dot_v1_dot_catalog__pb2.MergeUsersResponse.FromString,
                 _registered_method=True)
+        self.GetCounts = channel.unary_unary(
+                '/itemlens.v1.Catalog/GetCounts',
+                request_serializer=itemlens_dot_v1_dot_catalog__pb2.GetCountsRequest.SerializeToString,
+                response_deserializer=itemlens_dot_v1_dot_catalog__pb2.GetCountsResponse.FromString,
+                _registered_method=True)
         self.DeleteUser = channel.unary_unary(
                 '/itemlens.v1.Catalog/DeleteUser',
                 request_serializer=itemlens_dot_v1_dot_catalog__pb2.DeleteUserRequest.SerializeToString,
@@ -245,6 +250,14 @@ class CatalogServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCounts(self, request, context):
+        """Describes the counts of events that behaviour is derived from, as the server has them in memory. It copies them, which
+        takes seconds for many items.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteUser(self, request, context):
         """Deletes all data of a user.
         """
@@ -334,6 +347,11 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.MergeUsers,
                     request_deserializer=itemlens_dot_v1_dot_catalog__pb2.MergeUsersRequest.FromString,
                     response_serializer=itemlens_dot_v1_dot_catalog__pb2.MergeUsersResponse.SerializeToString,
+            ),
+            'GetCounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCounts,
+                    request_deserializer=itemlens_dot_v1_dot_catalog__pb2.GetCountsRequest.FromString,
+                    response_serializer=itemlens_dot_v1_dot_catalog__pb2.GetCountsResponse.SerializeToString,
             ),
             'DeleteUser': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteUser,
@@ -777,6 +795,33 @@ class Catalog(object):
             '/itemlens.v1.Catalog/MergeUsers',
             itemlens_dot_v1_dot_catalog__pb2.MergeUsersRequest.SerializeToString,
             itemlens_dot_v1_dot_catalog__pb2.MergeUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/itemlens.v1.Catalog/GetCounts',
+            itemlens_dot_v1_dot_catalog__pb2.GetCountsRequest.SerializeToString,
+            itemlens_dot_v1_dot_catalog__pb2.GetCountsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -281,6 +281,22 @@ _CatalogMergeUsersType = typing_extensions.TypeVar(
     ],
 )
 
+_CatalogGetCountsType = typing_extensions.TypeVar(
+    '_CatalogGetCountsType',
+    grpc.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.GetCountsRequest,
+        itemlens.v1.catalog_pb2.GetCountsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.GetCountsRequest,
+        itemlens.v1.catalog_pb2.GetCountsResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.GetCountsRequest,
+        itemlens.v1.catalog_pb2.GetCountsResponse,
+    ],
+)
+
 _CatalogDeleteUserType = typing_extensions.TypeVar(
     '_CatalogDeleteUserType',
     grpc.UnaryUnaryMultiCallable[
@@ -297,7 +313,7 @@ _CatalogDeleteUserType = typing_extensions.TypeVar(
     ],
 )
 
-class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollectionType, _CatalogListCollectionsType, _CatalogUpdateCollectionType, _CatalogDeleteCollectionType, _CatalogUpsertItemsType, _CatalogStreamUpsertItemsType, _CatalogGetItemsType, _CatalogListItemsType, _CatalogDeleteItemsType, _CatalogRecordEventsType, _CatalogStreamRecordEventsType, _CatalogListStreamsType, _CatalogListEventsType, _CatalogDeleteEventsType, _CatalogMergeUsersType, _CatalogDeleteUserType]):
+class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollectionType, _CatalogListCollectionsType, _CatalogUpdateCollectionType, _CatalogDeleteCollectionType, _CatalogUpsertItemsType, _CatalogStreamUpsertItemsType, _CatalogGetItemsType, _CatalogListItemsType, _CatalogDeleteItemsType, _CatalogRecordEventsType, _CatalogStreamRecordEventsType, _CatalogListStreamsType, _CatalogListEventsType, _CatalogDeleteEventsType, _CatalogMergeUsersType, _CatalogGetCountsType, _CatalogDeleteUserType]):
     """Items, events and the collections that hold them.
 
     An acknowledged write is on disk: it survives a crash of the server or of the machine. The next response takes it
@@ -369,6 +385,10 @@ class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollec
         grpc.UnaryUnaryMultiCallable[
             itemlens.v1.catalog_pb2.MergeUsersRequest,
             itemlens.v1.catalog_pb2.MergeUsersResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            itemlens.v1.catalog_pb2.GetCountsRequest,
+            itemlens.v1.catalog_pb2.GetCountsResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             itemlens.v1.catalog_pb2.DeleteUserRequest,
@@ -443,6 +463,10 @@ class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollec
             itemlens.v1.catalog_pb2.MergeUsersResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            itemlens.v1.catalog_pb2.GetCountsRequest,
+            itemlens.v1.catalog_pb2.GetCountsResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             itemlens.v1.catalog_pb2.DeleteUserRequest,
             itemlens.v1.catalog_pb2.DeleteUserResponse,
         ],
@@ -497,6 +521,11 @@ class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollec
 
     MergeUsers: _CatalogMergeUsersType
     """Gives the events of one user to another, as when an anonymous visitor logs in."""
+
+    GetCounts: _CatalogGetCountsType
+    """Describes the counts of events that behaviour is derived from, as the server has them in memory. It copies them, which
+    takes seconds for many items.
+    """
 
     DeleteUser: _CatalogDeleteUserType
     """Deletes all data of a user."""
@@ -565,6 +594,10 @@ CatalogAsyncStub: typing_extensions.TypeAlias = CatalogStub[
     grpc.aio.UnaryUnaryMultiCallable[
         itemlens.v1.catalog_pb2.MergeUsersRequest,
         itemlens.v1.catalog_pb2.MergeUsersResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.GetCountsRequest,
+        itemlens.v1.catalog_pb2.GetCountsResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         itemlens.v1.catalog_pb2.DeleteUserRequest,
@@ -708,6 +741,16 @@ class CatalogServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.catalog_pb2.MergeUsersResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.MergeUsersResponse]]:
         """Gives the events of one user to another, as when an anonymous visitor logs in."""
+
+    @abc.abstractmethod
+    def GetCounts(
+        self,
+        request: itemlens.v1.catalog_pb2.GetCountsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[itemlens.v1.catalog_pb2.GetCountsResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.GetCountsResponse]]:
+        """Describes the counts of events that behaviour is derived from, as the server has them in memory. It copies them, which
+        takes seconds for many items.
+        """
 
     @abc.abstractmethod
     def DeleteUser(

@@ -69,7 +69,7 @@ class _EventTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     EVENT_TYPE_PURCHASE: _EventType.ValueType  # 5
     """The user bought, booked or took the item."""
     EVENT_TYPE_RETURN: _EventType.ValueType  # 6
-    """The user gave the item back. Does not count as interest."""
+    """The user gave the item back. Does not count as interest, and the last purchase of the item before it counts no more."""
     EVENT_TYPE_DISLIKE: _EventType.ValueType  # 7
     """The user rejected the item. Counts against it and against similar items, until the user takes it again."""
     EVENT_TYPE_OWN: _EventType.ValueType  # 8
@@ -91,7 +91,7 @@ EVENT_TYPE_CART: EventType.ValueType  # 4
 EVENT_TYPE_PURCHASE: EventType.ValueType  # 5
 """The user bought, booked or took the item."""
 EVENT_TYPE_RETURN: EventType.ValueType  # 6
-"""The user gave the item back. Does not count as interest."""
+"""The user gave the item back. Does not count as interest, and the last purchase of the item before it counts no more."""
 EVENT_TYPE_DISLIKE: EventType.ValueType  # 7
 """The user rejected the item. Counts against it and against similar items, until the user takes it again."""
 EVENT_TYPE_OWN: EventType.ValueType  # 8

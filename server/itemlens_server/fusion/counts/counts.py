@@ -1,6 +1,6 @@
 """Counts that follow the events: a change of a user's events applies f(new) - f(old), in integers.
 
-    counts = sum over users of f(user),    f: a function of the user's newest 1,000 distinct items by (time, number)
+    counts = sum over users of f(user),    f: a function of the user's newest 1,000 items by (time, number)
 
 Up to a number of items, pairs are counted in dense matrices. Beyond it they are counted from the events in memory when
 they are asked for. Both say the same.
@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
-from itemlens_server.fusion import ease
+from itemlens_server.fusion import ease, taken
 from itemlens_server.fusion.counts.change import Change
 from itemlens_server.fusion.counts.counted import Counted
 from itemlens_server.fusion.counts.dense import DenseCounted
@@ -63,18 +64,27 @@ class Counts:
         """Return the code of an item."""
         return self._codes.get(item_id)
 
-    def add(self, events: Iterable[Event], sequence: int = 0, last: int = 0) -> None:
-        """Add events. Those whose numbers a user has already are left out. sequence: number of their last write. last:
-        the largest number of an event that was read with them, which need not count."""
-        by_user: dict[str, list[tuple[float, int, int]]] = {}
+    def add(
+        self,
+        events: Iterable[Event],
+        sequence: int = 0,
+        last: int = 0,
+        kinds: Iterable[int] = repeat(taken.TAKE),
+    ) -> None:
+        """Add events. Those whose numbers a user has already are left out.
+
+        sequence: number of their last write. last: the largest number of an event that was read with them, which need
+        not count. kinds: what each of them is (see `taken.kind_of`).
+        """
+        by_user: dict[str, list[tuple[float, int, int, int]]] = {}
         with self._lock:
             self.sequence, self.last = max(self.sequence, sequence), max(self.last, last)
-            for user_id, item_id, time, number in events:
+            for (user_id, item_id, time, number), kind in zip(events, kinds, strict=False):
                 code = self._codes.get(item_id)
                 if code is None:
                     code = self._codes[item_id] = len(self._item_ids)
                     self._item_ids.append(item_id)
-                by_user.setdefault(user_id, []).append((time, number, code))
+                by_user.setdefault(user_id, []).append((time, number, code, kind))
                 self.last = max(self.last, number)
             if by_user:
                 self._set({u: self.histories.get(u).with_events(_sorted(e)) for u, e in by_user.items()})
@@ -91,6 +101,7 @@ class Counts:
         with self._lock:
             moved = self.histories.get(source)
             if source != target and len(moved):
+                self.removals += 1
                 both = self.histories.get(target).with_events(moved)
                 self._set({source: moved.take(np.zeros(len(moved), np.bool_)), target: both})
 
@@ -151,7 +162,7 @@ class Counts:
         n = len(state.item_ids)
         counts._item_ids = list(state.item_ids)
         counts._codes = {item_id: code for code, item_id in enumerate(state.item_ids)}
-        columns = Columns(state.users, a["sizes"], a["times"], a["numbers"], a["items"])
+        columns = Columns(state.users, a["sizes"], a["times"], a["numbers"], a["items"], a["kinds"])
         columns.check(n)
         counts.histories = Histories.of(columns)
         counts.takers = Takers(SparseCounts(a["takes"], a["takers"]), n)
@@ -226,6 +237,8 @@ class Counts:
             changed[j] = True
 
 
-def _sorted(rows: Sequence[tuple[float, int, int]]) -> UserEvents:
-    times, numbers, items = (np.asarray(column) for column in zip(*rows, strict=True))
-    return UserEvents.of(times.astype(np.float64), numbers.astype(np.int64), items.astype(np.int32))
+def _sorted(rows: Sequence[tuple[float, int, int, int]]) -> UserEvents:
+    times, numbers, items, kinds = (np.asarray(column) for column in zip(*rows, strict=True))
+    return UserEvents.of(
+        times.astype(np.float64), numbers.astype(np.int64), items.astype(np.int32), kinds.astype(np.int8)
+    )

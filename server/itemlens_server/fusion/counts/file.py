@@ -20,7 +20,7 @@ from itemlens_server.fusion.counts.state import State
 from itemlens_server.fusion.counts.successions import HORIZON, LARGEST_BASKET, UNIT
 
 log = logging.getLogger(__name__)
-FORMAT = 1
+FORMAT = 2
 MATRICES = ("pairs", "ordered")
 AT, VALUES, SHAPE = ".at", ".values", ".shape"
 

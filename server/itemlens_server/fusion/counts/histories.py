@@ -1,4 +1,4 @@
-"""The events of all users in memory, 20 bytes each and some 300 for each user."""
+"""The events of all users in memory, 21 bytes each and some 300 for each user."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 
 from itemlens_server.fusion import taken
 from itemlens_server.fusion.counts.user_events import EVENT_BYTES, NONE, UserEvents
-from itemlens_server.fusion.event_log import Codes, Times
+from itemlens_server.fusion.event_log import Codes, Kinds, Times
 from itemlens_server.fusion.rows import Ints
+
+KINDS = (taken.GLANCE, taken.TAKE, taken.BOUGHT, taken.RETURNED, taken.REJECTED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,7 @@ class Columns:
     times: Times
     numbers: Ints
     items: Codes
+    kinds: Kinds
 
     def places(self) -> Iterator[slice]:
         """Yield where the events of each user are."""
@@ -36,13 +39,14 @@ class Columns:
         Raises:
             ValueError: they do not.
         """
-        lengths = {len(self.times), len(self.numbers), len(self.items), int(self.sizes.sum())}
+        lengths = {len(column) for column in (self.times, self.numbers, self.items, self.kinds)}
         codes_are_known = not len(self.items) or (self.items.min() >= 0 and self.items.max() < items)
         if (
-            len(lengths) > 1
+            lengths != {int(self.sizes.sum())}
             or len(self.users) != len(self.sizes)
             or (self.sizes < 1).any()
             or not codes_are_known
+            or not np.isin(self.kinds, KINDS).all()
         ):
             raise ValueError("wrong events")
 
@@ -75,7 +79,7 @@ class Histories:
     def set(self, user_id: str, events: UserEvents, newest: UserEvents) -> None:
         """Replace a user's events. newest: those that count."""
         code = self._codes.get(user_id)
-        last = float(events.times[-1]) if len(events) else -math.inf
+        last = float(newest.times[-1]) if len(newest) else -math.inf
         if code is not None and last < self._spans[code, 1] == self._last:
             self._last = math.inf  # not known
         self._last = max(self._last, last)
@@ -95,14 +99,14 @@ class Histories:
             if code == len(self._spans):
                 self._spans = np.concatenate([self._spans, np.full_like(self._spans, np.nan)])
         self._packed[code] = events.pack()
-        self._spans[code] = newest.times[0], events.times[-1]
+        self._spans[code] = (newest.times[0], last) if len(newest) else np.nan
 
     @property
     def last_time(self) -> float:
         """Time of the last event; 0 if there is none."""
         if self._last == math.inf:
-            self._last = float(np.nanmax(self._spans[:, 1])) if self._codes else -math.inf
-        return self._last if self._codes else 0.0
+            self._last = float(np.fmax.reduce(self._spans[:, 1], initial=-math.inf))
+        return 0.0 if self._last == -math.inf else self._last
 
     @property
     def times_are_an_order(self) -> bool:
@@ -123,11 +127,18 @@ class Histories:
         packed = [self._packed[code] for code in self._codes.values()]
         sizes = np.asarray([len(events) // EVENT_BYTES for events in packed], np.int64)
         total = int(sizes.sum())
-        columns = Columns(users, sizes, np.empty(total), np.empty(total, np.int64), np.empty(total, np.int32))
+        columns = Columns(
+            users,
+            sizes,
+            np.empty(total),
+            np.empty(total, np.int64),
+            np.empty(total, np.int32),
+            np.empty(total, np.int8),
+        )
         for events, there in zip(packed, columns.places(), strict=True):
             own = UserEvents.unpack(events)
             columns.times[there], columns.numbers[there] = own.times, own.numbers
-            columns.items[there] = own.items
+            columns.items[there], columns.kinds[there] = own.items, own.kinds
         return columns
 
     @staticmethod
@@ -136,13 +147,18 @@ class Histories:
         histories = Histories()
         histories._codes = {user_id: code for code, user_id in enumerate(columns.users)}
         for there in columns.places():
-            events = UserEvents(columns.times[there], columns.numbers[there], columns.items[there])
+            events = UserEvents(
+                columns.times[there], columns.numbers[there], columns.items[there], columns.kinds[there]
+            )
             histories._packed.append(events.pack())
         histories.events, histories._last = len(columns.items), math.inf
         ends = np.cumsum(columns.sizes)
         histories._spans = np.stack([columns.times[ends - columns.sizes], columns.times[ends - 1]], axis=1)
-        for code in np.flatnonzero(columns.sizes > taken.MOST_PAST).tolist():
-            histories._spans[code, 0] = UserEvents.unpack(histories._packed[code]).newest().times[0]
+        took_back = np.zeros(len(columns.sizes), np.bool_)
+        took_back[np.repeat(np.arange(len(ends)), columns.sizes)[columns.kinds >= taken.RETURNED]] = True
+        for code in np.flatnonzero((columns.sizes > taken.MOST_PAST) | took_back).tolist():
+            times = UserEvents.unpack(histories._packed[code]).newest().times
+            histories._spans[code] = (times[0], times[-1]) if len(times) else np.nan
         if not len(ends):
             histories._spans = np.full((64, 2), np.nan)
         return histories

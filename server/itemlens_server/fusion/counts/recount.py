@@ -14,7 +14,7 @@ from itemlens_server.fusion.counts.histories import Histories
 from itemlens_server.fusion.counts.successions import HORIZON, LARGEST_BASKET, STEP, fixed
 from itemlens_server.fusion.counts.user_events import TAKE_BITS
 from itemlens_server.fusion.ease import Dense
-from itemlens_server.fusion.event_log import EventLog, days
+from itemlens_server.fusion.event_log import EventLog, Kinds, days
 from itemlens_server.fusion.rows import Ints
 
 
@@ -26,14 +26,22 @@ class Recount:
     step: float = STEP
 
     @staticmethod
-    def of(log: EventLog, step: float = STEP) -> Recount:
-        """Count the newest distinct items of each user of a log, at most `taken.MOST_PAST`."""
-        most, starts = taken.MOST_PAST, log.user_starts
-        kept = np.ones(len(log), np.bool_)
-        for user in np.flatnonzero(np.diff(starts) > most).tolist():
+    def of(log: EventLog, step: float = STEP, kinds: Kinds | None = None) -> Recount:
+        """Count the takes of each user of a log that stand, of at most `taken.MOST_PAST` items.
+
+        kinds: what the events are (see `taken.kind_of`), int8 [events]; all are takes by default
+        """
+        if kinds is None:
+            kinds = np.full(len(log), taken.TAKE, np.int8)
+        starts = log.user_starts
+        kept = kinds < taken.RETURNED
+        took_back = np.add.reduceat(~kept, starts[:-1]) if len(log) else np.zeros(0, np.int64)
+        for user in np.flatnonzero((np.diff(starts) > taken.MOST_PAST) | (took_back > 0)).tolist():
             own = slice(int(starts[user]), int(starts[user + 1]))
-            newest = list(dict.fromkeys(log.items[own][::-1].tolist()))[:most]
-            kept[own] = np.isin(log.items[own], newest)
+            kept[own] = taken.standing(kinds[own], log.items[own])
+            newest = taken.newest_items(kinds[own][kept[own]], log.items[own][kept[own]], taken.MOST_PAST)
+            if newest is not None:
+                kept[own] &= np.isin(log.items[own], newest)
         return Recount((log if kept.all() else log.take(kept)).compact(), step)
 
     @staticmethod
@@ -46,7 +54,9 @@ class Recount:
         items = rank_of[columns.items] if len(item_ids) else columns.items
         owners = np.repeat(np.arange(len(columns.users), dtype=np.int32), columns.sizes)
         ones = np.ones(len(items), np.float32)
-        return Recount.of(EventLog(columns.users, names, owners, items, ones, columns.times), step)
+        return Recount.of(
+            EventLog(columns.users, names, owners, items, ones, columns.times), step, columns.kinds
+        )
 
     @property
     def item_ids(self) -> Sequence[str]:

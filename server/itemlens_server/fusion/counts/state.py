@@ -44,7 +44,10 @@ class Copied:
             item_ids = [item_ids[code] for code in used.tolist()]
             arrays |= _only(arrays, used, ranks)
             items = ranks[items].astype(np.int32)
-        arrays |= {"sizes": columns.sizes, "times": columns.times, "numbers": columns.numbers, "items": items}
+        arrays |= {
+            "sizes": columns.sizes, "times": columns.times, "numbers": columns.numbers, "items": items,
+            "kinds": columns.kinds,
+        }  # fmt: skip
         return State(columns.users, item_ids, arrays)
 
 

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from itemlens_server.fusion import taken
-from itemlens_server.fusion.event_log import Codes, Mask, Times, days
+from itemlens_server.fusion.event_log import Codes, Kinds, Mask, Times, days
 from itemlens_server.fusion.rows import Ints
 
 # A take: item << TAKE_BITS | day.
 TAKE_BITS = 32
-EVENT_BYTES = 20
-# Up to this many codes for each event, an array by code is faster than sorting.
-_DENSE = 8
+EVENT_BYTES = 21
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,24 +22,26 @@ class UserEvents:
     times:   seconds since 1970, float64 [events]
     numbers: what tells events apart and orders those of one time, int64 [events]
     items:   codes of the items, int32 [events]
+    kinds:   what they are (see `taken.kind_of`), int8 [events]
     """
 
     times: Times
     numbers: Ints
     items: Codes
+    kinds: Kinds
 
     def __len__(self) -> int:
         return len(self.items)
 
     @staticmethod
-    def of(times: Times, numbers: Ints, items: Codes) -> UserEvents:
+    def of(times: Times, numbers: Ints, items: Codes, kinds: Kinds) -> UserEvents:
         """Return events given in any order."""
         order = np.lexsort((numbers, times))
-        return UserEvents(times[order], numbers[order], items[order])
+        return UserEvents(times[order], numbers[order], items[order], kinds[order])
 
     def pack(self) -> bytes:
-        """Return the events as bytes, which need less memory than three arrays."""
-        return self.times.tobytes() + self.numbers.tobytes() + self.items.tobytes()
+        """Return the events as bytes, which need less memory than arrays."""
+        return b"".join(array.tobytes() for array in (self.times, self.numbers, self.items, self.kinds))
 
     @staticmethod
     def unpack(packed: bytes) -> UserEvents:
@@ -51,15 +51,16 @@ class UserEvents:
             np.frombuffer(packed, np.float64, n),
             np.frombuffer(packed, np.int64, n, 8 * n),
             np.frombuffer(packed, np.int32, n, 16 * n),
+            np.frombuffer(packed, np.int8, n, 20 * n),
         )
 
     def part(self, there: slice) -> UserEvents:
         """Return some successive events."""
-        return UserEvents(self.times[there], self.numbers[there], self.items[there])
+        return UserEvents(self.times[there], self.numbers[there], self.items[there], self.kinds[there])
 
     def take(self, kept: Mask) -> UserEvents:
         """Return the events of a mask."""
-        return UserEvents(self.times[kept], self.numbers[kept], self.items[kept])
+        return UserEvents(self.times[kept], self.numbers[kept], self.items[kept], self.kinds[kept])
 
     def with_events(self, more: UserEvents) -> UserEvents:
         """Return these events and `more`, without those whose numbers are there. `more`: at least one, in order."""
@@ -76,20 +77,18 @@ class UserEvents:
         return self.take(~np.isin(self.numbers, numbers))
 
     def newest(self) -> UserEvents:
-        """Return the events of the newest distinct items, at most `taken.MOST_PAST`. Only these count."""
-        most = taken.MOST_PAST
-        if len(self) <= most:
-            return self
-        items, places = _last_places(self.items)
-        if len(items) <= most:
-            return self
-        return self.take(np.isin(self.items, items[np.argpartition(-places, most)[:most]]))
+        """Return the takes that stand, of at most `taken.MOST_PAST` items. Only these count."""
+        stand = self
+        if len(self) and self.kinds.max() >= taken.RETURNED:
+            stand = self.take(taken.standing(self.kinds, self.items))
+        items = taken.newest_items(stand.kinds, stand.items, taken.MOST_PAST)
+        return stand if items is None else stand.take(np.isin(stand.items, items))
 
     def takes(self) -> Ints:
         """Return each distinct item with the day of its last event, int64 [items], ascending (see TAKE_BITS)."""
         if not len(self):
             return np.zeros(0, np.int64)
-        items, places = _last_places(self.items)
+        items, places = taken.last_places(self.items)
         return (items << TAKE_BITS) | days(self.times[places])
 
     def basket_numbers(self) -> Ints:
@@ -98,32 +97,13 @@ class UserEvents:
         np.cumsum(self.times[1:] != self.times[:-1], out=baskets[1:])
         return baskets
 
-    def _followed_by(self, more: UserEvents) -> tuple[Times, Ints, Codes]:
+    def _followed_by(self, more: UserEvents) -> tuple[Times, Ints, Codes, Kinds]:
         return (
             np.concatenate([self.times, more.times]),
             np.concatenate([self.numbers, more.numbers]),
             np.concatenate([self.items, more.items]),
+            np.concatenate([self.kinds, more.kinds]),
         )
 
 
-def _last_places(items: Codes) -> tuple[Ints, Ints]:
-    """Return the distinct items, ascending, and the place of the last event of each, int64 [items] each.
-
-    items: at least one.
-    """
-    n, size = len(items), int(items.max()) + 1
-    if size <= _DENSE * n:
-        # Of several values for one place, numpy keeps the last.
-        last = np.full(size, -1)
-        last[items] = np.arange(n)
-        found = np.flatnonzero(last >= 0)
-        return found, last[found]
-    keys = (items.astype(np.int64) << TAKE_BITS) | np.arange(n)
-    keys.sort()
-    of = keys >> TAKE_BITS
-    ends = np.ones(n, np.bool_)
-    np.not_equal(of[1:], of[:-1], out=ends[:-1])
-    return of[ends], keys[ends] & ((1 << TAKE_BITS) - 1)
-
-
-NONE = UserEvents(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int32))
+NONE = UserEvents(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int8))

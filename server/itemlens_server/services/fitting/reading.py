@@ -17,6 +17,7 @@ from itemlens_server.fusion.history import DISLIKED, RETURN
 from itemlens_server.fusion.rows import Rows, View
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.tables import Tables
+from itemlens_server.fusion.taken import without_returned
 from itemlens_server.fusion.value_table import Codes, Values, ValueTable
 from itemlens_server.storage.reader import Reader
 
@@ -87,8 +88,9 @@ def read(space: Space, reader: Reader, collection: int, type_weights: Mapping[in
         )
         for name, own in vectors.items()
     }
-    logs = (
-        EventLog.of((event[:4] for event in reader.events(collection)), weights)
-        for weights in (type_weights, {DISLIKED: DISLIKED_STRENGTH, RETURN: RETURNED_STRENGTH})
-    )
-    return FitData(item_ids, labels, channels, table.view(), np.asarray(columns, np.int32), *logs)
+    taken = without_returned((event[:4] for event in reader.events(collection)), type_weights)
+    against = (event[:4] for event in reader.events(collection))
+    return FitData(
+        item_ids, labels, channels, table.view(), np.asarray(columns, np.int32), EventLog.of(taken, type_weights),
+        EventLog.of(against, {DISLIKED: DISLIKED_STRENGTH, RETURN: RETURNED_STRENGTH}),
+    )  # fmt: skip

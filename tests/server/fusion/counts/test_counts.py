@@ -67,17 +67,17 @@ def assert_same(one: Counted, other: Counted) -> None:
         np.testing.assert_array_equal(np.tril(one.gram(columns)), np.tril(pairs))
 
 
-@given(STEPS, BOUNDS, st.sampled_from([2, 4, 1000]))
-@settings(max_examples=150, deadline=None)
+@given(STEPS, BOUNDS, st.sampled_from([2, 4, 1000]), st.booleans())
+@settings(max_examples=200, deadline=None)
 def test_any_story_ends_in_the_counts_of_the_events_that_are_left(
-    steps: list[Step], bound: int, most: int
+    steps: list[Step], bound: int, most: int, mixed: bool
 ) -> None:
     with most_items(most):
-        story = Story(bound)
+        story = Story(bound, mixed)
         for step in steps:
             story.tell(step)
             assert_popularity(story.counts, 2)
-        assert_same(story.counts.counted(), recount(story.events))
+        assert_same(story.counts.counted(), recount(story.events, mixed))
 
 
 @given(st.lists(EVENT, max_size=25), st.randoms(use_true_random=False), BOUNDS, st.sampled_from([3, 1000]))
