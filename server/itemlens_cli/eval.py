@@ -144,6 +144,7 @@ def _behaviour(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]
         served,
         tafeng,
         two_words,
+        unknown_users,
     )
 
     recall = {"R@10": lambda places: places.recall(10), "R@20": lambda places: places.recall(20)}
@@ -152,13 +153,18 @@ def _behaviour(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]
         case DataSet.MOVIES:
             rated = films.read_films(folder)
             splits = {"next film": rated.split}
-            more = [partial(coverage.measure, films=rated), partial(rejected.measure, films=rated)]
+            more = [
+                partial(coverage.measure, films=rated),
+                partial(rejected.measure, films=rated),
+                partial(unknown_users.measure, split=rated.split),
+            ]
         case DataSet.JOURNEY:
             basket = journey.read(folder)
             splits = {"next basket": basket, "products new to the household": basket.new_only()}
             more = [
                 partial(two_words.measure, split=basket),
                 partial(calibration.measure, split=basket, most=0.12),
+                partial(unknown_users.measure, split=basket),
             ]
         case DataSet.TAFENG:
             splits = {"next basket": tafeng.read(folder)}
