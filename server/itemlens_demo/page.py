@@ -29,6 +29,7 @@ from itemlens_demo.answers import (
     spoken_shares,
     title_of,
 )
+from itemlens_demo.newcomer import Newcomer
 from itemlens_demo.story import DID, Change, Did, Search, UserStory
 
 MOST_PAST = 16
@@ -45,17 +46,20 @@ class About:
     space_id: str
 
 
-def build(about: About, users: Sequence[UserStory], searches: Sequence[Search], change: Change) -> str:
+def build(
+    about: About, users: Sequence[UserStory], searches: Sequence[Search], change: Change, newcomer: Newcomer
+) -> str:
     """The page as HTML."""
     folder = files(__package__)
     links = [(story.user.user_id, story.user.name) for story in users]
-    links += [("change", "One more event"), ("search", "Search")]
+    links += [("change", "One more event"), ("newcomer", "Somebody new"), ("search", "Search")]
     return Template((folder / "page.html").read_text(encoding="utf-8")).substitute(
         style=(folder / "page.css").read_text(encoding="utf-8"),
         about=f"{about.items:,} items and {about.events:,} events. {escape(bundled.NOTE)}",
         links="".join(f'<a href="#{escape(to)}"{_lang(name)}>{escape(name)}</a>' for to, name in links),
         users="\n".join(map(_user, users)),
         change=_change(change),
+        newcomer=_newcomer(newcomer),
         searches="\n".join(map(_search, searches)),
         space=escape(about.space_id),
         residual=f"{_residual([*(story.answer for story in users), *(search.answer for search in searches)]):.0e}",
@@ -202,6 +206,32 @@ def _change(changed: Change) -> str:
 <div><h3>Before</h3><ol>{listed(changed.before, changed.went, "went")}</ol></div>
 <div><h3>After</h3><ol>{listed(changed.after, changed.came, "came")}</ol></div>
 </div>"""
+
+
+def _newcomer(came: Newcomer) -> str:
+    def title(text: str) -> str:
+        return f"<b{_lang(text)}>{escape(text)}</b>"
+
+    first = "".join(f"<li{_lang(text)}>{escape(text)}</li>" for text in came.first)
+    digests = "".join(
+        f"<li><code>{digest[:32]}…</code> {when}</li>"
+        for when, digest in (
+            ("before", came.digest_before),
+            ("with them", came.digest_with),
+            ("after they were forgotten", came.digest_after),
+        )
+    )
+    verdict = (
+        "The last is the first: nothing is left." if came.forgotten else "They differ: something is left."
+    )
+    return f"""<p>Nothing is known of them, and the answer says so (<code>{escape(came.basis)}</code>): it is what is
+popular, taken of late or new, of different kinds.</p>
+<ol>{first}</ol>
+<p>They buy {title(came.took)} and then {title(came.then)}. {escape(came.other)} bought the first, too. In that list the
+second moves from place {came.place_before} to {came.place_after}, at the very next answer.</p>
+<p>Then they ask to be forgotten. SHA-256 of all counts that behaviour is derived from:</p>
+<ul>{digests}</ul>
+<p>{verdict}</p>"""
 
 
 def _search(search: Search) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 import itemlens
 from itemlens_datasets import bundled
-from itemlens_demo import page, prepare, story, terminal
+from itemlens_demo import newcomer, page, prepare, story, terminal
 from itemlens_demo.answers import Language
 from itemlens_demo.steps import Steps
 from itemlens_server.errors import ItemlensError
@@ -96,14 +96,17 @@ def _tell(steps: Steps, client: itemlens.Client, users: int, language: Language 
         searches = story.searches(client)
     with steps.step("recording one more event and recommending again"):
         changed = story.change(client, people[0], events)
+    with steps.step("greeting somebody new, and forgetting them again"):
+        came = newcomer.tell(client, people[0], events)
     with steps.step("writing the page"):
         there = client.get_collection()
         about = page.About(there.item_count, there.event_count, there.space_id)
         target = folder / "page.html"
-        target.write_text(page.build(about, stories, searches, changed), encoding="utf-8")
+        target.write_text(page.build(about, stories, searches, changed, came), encoding="utf-8")
     for user_story in stories:
         terminal.user(steps.console, user_story)
     terminal.change(steps.console, changed)
+    terminal.newcomer(steps.console, came)
     for search in searches:
         terminal.search(steps.console, search)
     return target

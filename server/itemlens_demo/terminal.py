@@ -12,6 +12,7 @@ from rich.text import Text
 
 from itemlens_demo import prepare, show
 from itemlens_demo.answers import title_of
+from itemlens_demo.newcomer import Newcomer
 from itemlens_demo.steps import Steps
 from itemlens_demo.story import DID, Change, Search, UserStory
 
@@ -45,6 +46,27 @@ def change(console: Console, changed: Change) -> None:
         console.print(Text(f"  {'+' if new else ' '} {place}  {title}", "green" if new else ""))
     for title in changed.went:
         console.print(Text(f"  −    {title}", "red"))
+
+
+def newcomer(console: Console, came: Newcomer) -> None:
+    """Print what somebody new got, what that changed for another user, and that nothing is left of it."""
+    _heading(console, "somebody new", f"basis {came.basis}")
+    for place, title in enumerate(came.first, 1):
+        console.print(Text(f"    {place}  {title}"))
+    console.print(Text.assemble("They buy ", (came.took, "bold"), " and then ", (came.then, "bold"), "."))
+    console.print(
+        f"In the list of {came.other}, who bought the first, the second moves from place {came.place_before} to "
+        f"{came.place_after}.",
+        highlight=False,
+    )
+    same = "the same as before" if came.forgotten else "NOT the same as before"
+    console.print("Then they ask to be forgotten. SHA-256 of all counts of events:", highlight=False)
+    for when, digest in (
+        ("before", came.digest_before),
+        ("with them", came.digest_with),
+        (f"forgotten, {same}", came.digest_after),
+    ):
+        console.print(f"    {digest[:32]}…  {when}", highlight=False)
 
 
 def search(console: Console, search: Search) -> None:

@@ -29,7 +29,7 @@ def demo(models: Path, folder: Path, *more: str) -> subprocess.CompletedProcess[
         env={**os.environ, "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=250,
+        timeout=600,
         check=False,
     )
 
@@ -61,6 +61,8 @@ def test_it_runs_all_steps(first: subprocess.CompletedProcess[str], folder: Path
         "✓ fitting the fusion head to the catalogue",
         "user-001",
         "user-002",
+        "somebody new  basis prior",
+        "forgotten, the same as before",
         "search  this picture, which is not in the catalogue",
         "itemlens serve --models",
     ):

@@ -10,10 +10,11 @@ from typing import TypeAlias
 
 import pytest
 
-from itemlens import EventType, Item
+from itemlens import Basis, EventType, Item
 from itemlens_datasets.bundled import User
 from itemlens_demo import page
 from itemlens_demo.answers import Answer
+from itemlens_demo.newcomer import Newcomer
 from itemlens_demo.story import Change, Did, Search, UserStory
 
 Make: TypeAlias = Callable[..., Answer]
@@ -44,6 +45,9 @@ class Checker(HTMLParser):
             self.marked.append(data)
 
 
+NOBODY = Newcomer((), Basis.PRIOR, "", "", "", 9, 4, "a" * 64, "b" * 64, "a" * 64)
+
+
 @pytest.fixture
 def built(answer: Make, picture: bytes) -> str:
     of = answer(EVIL, "Cups & 茶 for <two>.", {"Cups": 0.2, "茶": 0.15, "for": 0.01})
@@ -58,7 +62,13 @@ def built(answer: Make, picture: bytes) -> str:
     )
     searches = [Search(EVIL, None, of), Search("this picture", picture, of)]
     change = Change("Maya", EVIL, ("a", EVIL), ("a", "茶"))
-    return page.build(page.About(2, 3, "sp-<1>"), [story], searches, change)
+    return page.build(
+        page.About(2, 3, "sp-<1>"),
+        [story],
+        searches,
+        change,
+        replace(NOBODY, took=EVIL, first=(EVIL,), other=EVIL),
+    )
 
 
 @pytest.fixture
@@ -96,7 +106,7 @@ def test_exactly_the_strong_words_are_marked(parsed: Checker) -> None:
 def test_bars_and_figures_add_up_to_the_score(built: str, answer: Make) -> None:
     of = answer("Tea", "From Uji.", {"Uji": 0.2345})
     score = sum(of.items[0].terms.values())
-    shown = page.build(page.About(1, 1, "sp"), [], [Search("tea", None, of)], Change("", "", (), ()))
+    shown = page.build(page.About(1, 1, "sp"), [], [Search("tea", None, of)], Change("", "", (), ()), NOBODY)
     terms = re.search(r'<ul class="terms">(.*?)</ul>', shown)
     assert terms
     figures = [float(term.replace("−", "-")) for term in re.findall(r"([+−][0-9.]+)</li>", terms[1])]
@@ -113,7 +123,7 @@ def test_bars_and_figures_add_up_to_the_score(built: str, answer: Make) -> None:
 
 def test_scores_below_zero_stay_on_the_bar(answer: Make) -> None:
     of = answer("Tea", "From Uji.", {"Uji": -0.3}, pictured=False)
-    shown = page.build(page.About(1, 1, "sp"), [], [Search("tea", None, of)], Change("", "", (), ()))
+    shown = page.build(page.About(1, 1, "sp"), [], [Search("tea", None, of)], Change("", "", (), ()), NOBODY)
     places = [float(left) for left in re.findall(r"left:(?:calc\()?(-?[0-9.]+)%", shown)]
     assert places and all(0 <= place <= 100 for place in places)
     assert "= −0.900" in shown
@@ -127,11 +137,23 @@ def test_chinese_text_has_its_language(built: str) -> None:
 def test_an_item_without_picture_or_explanation(answer: Make) -> None:
     of = answer("Tea", "From Uji.", {"Uji": 0.3}, pictured=False)
     bare = replace(of, items=tuple(replace(item, explanation=None) for item in of.items))
-    shown = page.build(page.About(1, 1, "sp"), [], [Search("tea", None, bare)], Change("", "", (), ()))
+    shown = page.build(
+        page.About(1, 1, "sp"), [], [Search("tea", None, bare)], Change("", "", (), ()), NOBODY
+    )
     assert "no picture" in shown and "Because." in shown
 
 
 def test_an_empty_answer(answer: Make) -> None:
     empty = replace(answer("Tea", "", {}), items=())
-    shown = page.build(page.About(0, 0, "sp"), [], [Search("tea", None, empty)], Change("", "", (), ()))
+    shown = page.build(
+        page.About(0, 0, "sp"), [], [Search("tea", None, empty)], Change("", "", (), ()), NOBODY
+    )
     assert '<div class="cards">' in shown
+
+
+def test_what_is_left_of_somebody_is_said() -> None:
+    change = Change("", "", (), ())
+    shown = page.build(page.About(1, 1, "sp"), [], [], change, NOBODY)
+    assert "place 9 to 4" in shown and "nothing is left" in shown
+    left = page.build(page.About(1, 1, "sp"), [], [], change, replace(NOBODY, digest_after="c" * 64))
+    assert "something is left" in left
