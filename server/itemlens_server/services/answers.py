@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from itemlens_server.config import Settings
-from itemlens_server.errors import FailedPrecondition, ItemlensError
+from itemlens_server.errors import FailedPrecondition, ItemlensError, StorageFull
 from itemlens_server.storage import answers as storage
 from itemlens_server.storage.answers import AnswerFile, AnswerRecord
 from itemlens_server.storage.store import Store
@@ -51,6 +51,7 @@ class Answers:
         Raises:
             FailedPrecondition: there is a file of answers, but it cannot be opened.
         """
+        self._store = store
         self._max_bytes, self._days = settings.answers_bytes, settings.answers_days
         self._waiting: deque[AnswerRecord | _Change] = deque()
         self._waiting_items = 0
@@ -87,7 +88,7 @@ class Answers:
         Raises:
             StorageFull: the disk is full.
         """
-        self._change(_Change(collections, user_id))
+        self._change(collections, user_id)
 
     def give(self, collections: Sequence[int], source: str, target: str) -> None:
         """Give the answers to one user to another, those that wait included.
@@ -95,9 +96,18 @@ class Answers:
         Raises:
             StorageFull: the disk is full.
         """
-        self._change(_Change(collections, source, target))
+        self._change(collections, source, target)
 
-    def _change(self, change: _Change) -> None:
+    def _change(self, collections: Sequence[int], user_id: str, given_to: str = "") -> None:
+        """Change kept answers, on a full disk too."""
+        try:
+            self._changed_now(_Change(collections, user_id, given_to))
+        except StorageFull:
+            if not self._store.release_reserve():
+                raise
+            self._changed_now(_Change(collections, user_id, given_to))
+
+    def _changed_now(self, change: _Change) -> None:
         if self._file is None:
             return
         with self._changed:

@@ -20,7 +20,6 @@ from itemlens_server.errors import (
     InvalidArgument,
     NotFound,
     SpaceMismatch,
-    StorageFull,
     quoted,
 )
 from itemlens_server.services.answers import Answers
@@ -265,7 +264,7 @@ class Catalogue:
             collection.forget()
             self.known_users.forget_collection(collection.record.id)
             self.results.forget(name)
-            self._forget_answers([collection.record.id])
+            self.answers.forget([collection.record.id])
 
     def _named(self, name: str) -> Collection:
         """The collection with this name. The name is required: changes to a whole collection have no default."""
@@ -362,7 +361,7 @@ class Catalogue:
             for collection in records:
                 self.known_users.forget(collection, [user_id])
             self.results.forget(name, user_id)
-            self._forget_answers(records, user_id)
+            self.answers.forget(records, user_id)
         return deleted
 
     def maintain(self) -> bool:
@@ -378,15 +377,6 @@ class Catalogue:
     def close(self) -> None:
         """Write the answers that wait. No recommendation and no deletion may follow."""
         self.answers.close()
-
-    def _forget_answers(self, collections: Sequence[int], user_id: str = "") -> None:
-        """Delete kept answers, on a full disk too."""
-        try:
-            self.answers.forget(collections, user_id)
-        except StorageFull:
-            if not self.store.release_reserve():
-                raise
-            self.answers.forget(collections, user_id)
 
     def _open(self, record: CollectionRecord, space: Space, old: Collection | None = None) -> Collection:
         """Open a collection. `old`: its state in another space, if there is one."""
