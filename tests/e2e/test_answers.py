@@ -424,9 +424,8 @@ class TestEvents:
         client.upsert([Item("a", text="red"), Item("b", text="blue")])
         client.record_events([Event("u", "a"), Event("v", "a")])
         assert client.delete_user("u", collection=collection) == 1
-        with pytest.raises(itemlens.NotFound):
-            client.recommend("u")
-        assert client.recommend("v")
+        assert client.recommend("u").basis is itemlens.Basis.PRIOR
+        assert client.recommend("v").basis is itemlens.Basis.EVIDENCE
         assert client.get_collection().event_count == 1
 
     def test_are_learnt_from_in_the_background(

@@ -135,12 +135,12 @@ def bind(asking: Asking) -> Scorer:
     """Return the scorer of a query. A user of whom nothing is known is answered by the prior.
 
     Raises:
-        InvalidArgument: the query asks for no user, and it is empty, or all of it has weight 0.
+        InvalidArgument: all that is asked has weight 0, or the query is empty and asks for no user.
         NotFound: the query asks for no user, and none of its items is in the collection.
     """
     scorer = bound(asking)
-    # What is asked is known, even if none of it has a weight: then the prior is the answer.
-    known = asking.query.of_user or any(interest.sources for interest in asking.interests)
+    # What is asked is known, even if none of its channels has a weight: then the prior is the answer.
+    known = any(interest.sources for interest in asking.interests)
     if not known and not any(term.asked for term in scorer.terms):
         given = asking.given
         if given and not any(map(asking.query.weight, given)):
@@ -148,6 +148,8 @@ def bind(asking: Asking) -> Scorer:
                 f"`source_weights` leaves out all that `user` has ({', '.join(given)}); give one of them a weight",
                 "user.source_weights",
             )
+        if asking.query.of_user:
+            return scorer
         if asking.seen:
             raise NotFound(
                 "none of the items of `user` is in the collection; record events or give a query",

@@ -323,7 +323,7 @@ def saved_counts(reader: Reader, collection: int, folder: Path) -> tuple[Counts,
     mark = reader.counts_mark(collection)
     if not mark or not (folder / _name(mark)).exists():
         return None
-    unusable = DataLoss(f"{folder / _name(mark)} is damaged, or of another version")
+    unusable = DataLoss("the file of counts is damaged, or of another version")
     about = file.describe(folder / _name(mark))
     if about is None:
         raise unusable
