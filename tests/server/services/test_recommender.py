@@ -182,9 +182,10 @@ class TestSomebodyNew:
         far = np.median(list(lost.values()))
         assert all(lost[i] > far for i in nearest)
 
-    def test_a_weight_of_0_for_the_history_makes_anybody_somebody_new(self, sample: Live) -> None:
+    def test_is_nobody_whose_history_was_given_a_weight_of_0(self, sample: Live) -> None:
         request = QueryRequest(history=[Interaction("item-0000", CLICK)], source_weights={"history": 0.0})
-        assert not sample.ask(request).says_wanted
+        with pytest.raises(InvalidArgument, match="leaves out all"):
+            sample.ask(request)
 
     def test_is_answered_with_the_newest_where_nothing_is_known_of_items(self, live: Live) -> None:
         for n in range(8):
