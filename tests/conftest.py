@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import hypothesis
 import pytest
@@ -20,6 +21,18 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("itemlens")
+
+# The exporter's tests need packages that a serving install does not have.
+NOT_INSTALLED = [package for package in ("torch", "transformers", "optimum") if find_spec(package) is None]
+collect_ignore = ["exporter"] if NOT_INSTALLED else []
+
+
+def pytest_report_header() -> str:
+    if not NOT_INSTALLED:
+        return "the exporter's tests: all"
+    return (
+        f"the exporter's tests: NOT RUN without {', '.join(NOT_INSTALLED)}; install itemlens-server[export]"
+    )
 
 
 @pytest.fixture(scope="session")

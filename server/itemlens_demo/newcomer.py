@@ -22,7 +22,7 @@ class Newcomer:
 
     first:       titles of the first list, from which nothing of the newcomer was known
     took, then:  titles of what the newcomer bought, one after the other
-    other:       name of the user who also took the first
+    other:       name of the user whose latest item is the first
     place_before, place_after: those of the second in that user's list; 0: not in it
     """
 

@@ -227,8 +227,9 @@ def _newcomer(came: Newcomer) -> str:
     return f"""<p>Nothing is known of them, and the answer says so (<code>{escape(came.basis)}</code>): it is what is
 popular, taken of late or new, of different kinds.</p>
 <ol>{first}</ol>
-<p>They buy {title(came.took)} and then {title(came.then)}. {escape(came.other)} bought the first, too. In that list the
-second moves from place {came.place_before} to {came.place_after}, at the very next answer.</p>
+<p>They buy {title(came.took)} and then {title(came.then)}. The first is also the latest item of
+{escape(came.other)}. In that list, the second moves from place {came.place_before} to {came.place_after} at the very
+next answer.</p>
 <p>Then they ask to be forgotten. SHA-256 of all counts that behaviour is derived from:</p>
 <ul>{digests}</ul>
 <p>{verdict}</p>"""

@@ -55,8 +55,8 @@ def newcomer(console: Console, came: Newcomer) -> None:
         console.print(Text(f"    {place}  {title}"))
     console.print(Text.assemble("They buy ", (came.took, "bold"), " and then ", (came.then, "bold"), "."))
     console.print(
-        f"In the list of {came.other}, who bought the first, the second moves from place {came.place_before} to "
-        f"{came.place_after}.",
+        f"The first is also the latest item of {came.other}, in whose list the second moves from place "
+        f"{came.place_before} to {came.place_after}.",
         highlight=False,
     )
     same = "the same as before" if came.forgotten else "NOT the same as before"

@@ -7,18 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import transformers
+from PIL import Image
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-torch = pytest.importorskip("torch", reason="the exporter needs itemlens-server[export]")
-pytest.importorskip("optimum.exporters.onnx", reason="the exporter needs itemlens-server[export]")
-
-import transformers  # noqa: E402
-from PIL import Image  # noqa: E402
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors  # noqa: E402
-
-from itemlens_exporter import presets  # noqa: E402
-from itemlens_exporter.space import Exported, export_space  # noqa: E402
-from itemlens_server.engine.manifest import Precision  # noqa: E402
-from support.tiny_checkpoints import POSITIONS, Folder  # noqa: E402
+from itemlens_exporter import presets
+from itemlens_exporter.space import Exported, export_space
+from itemlens_server.engine.manifest import Precision
+from support.tiny_checkpoints import POSITIONS, Folder
 
 # On a busy machine several torch threads are many times slower than one, because they wait for each other.
 torch.set_num_threads(1)

@@ -119,7 +119,12 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
         )
 
     def GetStatistics(self, request: Any, context: Any) -> Any:
-        raise NotImplementedError
+        self._enter("GetStatistics", request, context)
+        reply = itemlens_pb2.GetStatisticsResponse(cache_hits=5, cache_misses=6, cache_bytes=7)
+        encoder = reply.encoders.add(channel="title")
+        for number in encoder.DESCRIPTOR.fields[1:]:
+            setattr(encoder, number.name, number.number)
+        return reply
 
     def Encode(self, request: Any, context: Any) -> Any:
         self._enter("Encode", request, context)

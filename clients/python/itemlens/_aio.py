@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from ._catalog import AwaitedCatalog
 from ._errors import DeadlineExceeded, ItemlensError, ServerError, Unavailable, from_rpc
+from ._events import AwaitedEvents
 from ._retry import Retry
 from ._steps import Call, Done, Finish, Open, Read, Session, Sleep, Step, Steps, Write, advance
 from ._stored import StoredEvent, StoredItem
@@ -24,7 +25,7 @@ from ._upload import AwaitedUpload
 T = TypeVar("T")
 
 
-class AsyncClient(AwaitedUnderstand, AwaitedCatalog, AwaitedUpload):
+class AsyncClient(AwaitedUnderstand, AwaitedCatalog, AwaitedEvents, AwaitedUpload):
     """Asyncio client of an itemlens server, with the methods of `Client` as coroutines.
 
     A client belongs to the event loop of its first call.

@@ -13,6 +13,7 @@ import grpc
 
 from ._catalog import BlockingCatalog
 from ._errors import DeadlineExceeded, ItemlensError
+from ._events import BlockingEvents
 from ._retry import Retry
 from ._steps import Call, Done, Finish, Open, Read, Session, Sleep, Step, Steps, Write, advance
 from ._stored import StoredEvent, StoredItem
@@ -24,7 +25,7 @@ from ._upload import BlockingUpload
 T = TypeVar("T")
 
 
-class Client(BlockingUnderstand, BlockingCatalog, BlockingUpload):
+class Client(BlockingUnderstand, BlockingCatalog, BlockingEvents, BlockingUpload):
     """Blocking client of an itemlens server. Threads may share a client.
 
         with itemlens.Client("localhost:50051") as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -304,6 +305,16 @@ def test_events_are_deleted_and_users_merged(client: Any, fake: Fake) -> None:
     assert [(r.collection, r.from_user_id, r.into_user_id) for r in fake.asked("MergeUsers")] == [
         ("", "visitor", "ann"), ("shop", "visitor", "ann")
     ]  # fmt: skip
+
+
+def test_statistics_have_every_field_of_the_reply(client: Any, fake: Fake) -> None:
+    statistics = client.statistics()
+    assert (statistics.cache_hits, statistics.cache_misses, statistics.cache_bytes) == (5, 6, 7)
+    [encoder] = statistics.encoders
+    fields = itemlens_pb2.EncoderStatistics.DESCRIPTOR.fields
+    assert dataclasses.asdict(encoder) == {
+        f.name: "title" if f.name == "channel" else f.number for f in fields
+    }
 
 
 def test_counts_are_described(client: Any, fake: Fake) -> None:
