@@ -706,7 +706,10 @@ class TestSpaces:
     ) -> None:
         client.upsert([Item("a", text="red")]).raise_for_errors()
         with pytest.raises(itemlens.FailedPrecondition, match="other encoders"):
-            client.update_collection(collection, space=tiny.other)
+            client.update_collection(
+                collection, space=tiny.other, event_types=[itemlens.OwnEventType(name="w", weight=1.0)]
+            )
+        assert client.get_collection(collection).event_types == ()  # nothing is half done
         with pytest.raises(itemlens.FailedPrecondition, match="other encoders"):
             client.create_collection(collection, space=tiny.other, allow_existing=True)
         with pytest.raises(itemlens.AlreadyExists):

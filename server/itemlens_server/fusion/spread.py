@@ -13,6 +13,7 @@ from itemlens_server.fusion.head import Array, Head, unit
 from itemlens_server.fusion.ranking import top
 from itemlens_server.fusion.rows import Ints
 
+MOST = 100
 LIKENESS = 0.25
 """Nats that an item loses if it is equal to one above it."""
 
@@ -36,12 +37,14 @@ def contents(head: Head, h: Array) -> Array:
 def spread(alpha: Array, e: Array, k: int) -> Ints:
     """Return the indices of k items by place.
 
-    alpha: float32 [items]; of items that are worth the same, the first comes first. e: `contents` of the items.
+    alpha: float32 [items]; of items that are worth the same, the first comes first. e: `contents` of the items. After
+    the first MOST places, the rest come by alpha.
     """
     left, common, places = alpha.astype(np.float64), np.zeros(len(alpha)), []
-    for _ in range(min(k, len(alpha))):
+    for _ in range(min(k, MOST, len(alpha))):
         best = int((left - LIKENESS * common).argmax())
         places.append(best)
         left[best] = -np.inf
         np.maximum(common, e @ e[best], out=common)
-    return np.asarray(places, np.int64)
+    rest = np.argsort(-left, kind="stable")[: max(min(k, len(alpha)) - len(places), 0)]
+    return np.concatenate([np.asarray(places, np.int64), rest])

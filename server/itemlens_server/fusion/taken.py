@@ -40,7 +40,8 @@ class Taken:
     @staticmethod
     def of(history: Sequence[Interaction], type_weights: Mapping[int, float]) -> Taken:
         """Sum up a history, oldest first."""
-        told = [(i, kind) for i in history if (kind := kind_of(i.type, type_weights)) is not None]
+        known = kinds_of(type_weights)
+        told = [(i, kind) for i in history if (kind := known.get(i.type)) is not None]
         codes: dict[str, int] = {}
         items = np.asarray([codes.setdefault(i.item_id, len(codes)) for i, _ in told], np.int32)
         kinds = np.asarray([kind for _, kind in told], np.int8)
@@ -83,10 +84,13 @@ def standing(kinds: Kinds, items: Codes) -> Mask:
     until it is taken again. kinds, items: oldest first, int [events] each
     """
     kept: Mask = kinds < RETURNED
-    for item in np.unique(items[~kept]).tolist():
+    told = np.flatnonzero(np.isin(items, items[~kept]))
+    # By item, in the order of time: each event is looked at once.
+    told = told[np.argsort(items[told], kind="stable")]
+    for places in np.split(told, np.flatnonzero(np.diff(items[told])) + 1):
         bought: list[int] = []
         rejected = False
-        own = np.flatnonzero(items == item).tolist()
+        own = places.tolist()
         for n in own:
             if kinds[n] == RETURNED:
                 if bought:
@@ -125,6 +129,7 @@ def without_returned(
     events: Iterable[tuple[str, str, int, float]], type_weights: Mapping[int, float]
 ) -> Iterator[tuple[str, str, int, float]]:
     """Yield events without purchases that were returned. events: (user, item, type, time), by user and time."""
+    known = kinds_of(type_weights)
     for _, group in groupby(events, key=lambda event: event[0]):
         own = list(group)
         if all(event[2] != RETURN for event in own):
@@ -133,7 +138,7 @@ def without_returned(
         codes: dict[str, int] = {}
         items = np.asarray([codes.setdefault(item_id, len(codes)) for _, item_id, _, _ in own], np.int32)
         # What is rejected later was taken all the same: the fit learns from both.
-        kinds = [TAKE if t == DISLIKED else (kind_of(t, type_weights) or GLANCE) for _, _, t, _ in own]
+        kinds = [TAKE if t == DISLIKED else known.get(t, GLANCE) for _, _, t, _ in own]
         kept = standing(np.asarray(kinds, np.int8), items).tolist()
         yield from (event for event, stands in zip(own, kept, strict=True) if stands)
 

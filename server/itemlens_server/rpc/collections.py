@@ -42,6 +42,8 @@ class Collections:
         """Change a collection's settings, and move it to another space, whichever is given."""
         given = request.HasField("settings")
         if given:
+            if request.space:  # nothing is half done
+                self.catalogue.check_move(request.name, request.space)
             collection = self.catalogue.configure(request.name, _settings(request.settings))
         if request.space or not given:
             collection = self.catalogue.move(request.name, request.space)

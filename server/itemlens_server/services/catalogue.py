@@ -205,13 +205,7 @@ class Catalogue:
             SpaceMismatch: the space has other encoders.
         """
         with self._changing:
-            old = self._named(name)
-            space = self.space(space_name)
-            if not old.space.same_encoders(space):
-                raise SpaceMismatch(
-                    f"space {space.space_id} has other encoders than {old.space.space_id}, the space of {name!r}: "
-                    "create a new collection in it and run `itemlens index` again", "space",
-                )  # fmt: skip
+            old, space = self.check_move(name, space_name)
             new = self._open(replace(old.record, space_id=space.space_id), space, old)
             new.follow_store(self.store.reader())
             new.take_tables(old)
@@ -248,6 +242,16 @@ class Catalogue:
             self.store.write(switch, after)
             self.results.forget(name)  # they refer to the old space, so Explain would refuse them
             return new
+
+    def check_move(self, name: str, space_name: str) -> tuple[Collection, Space]:
+        """Return a collection and the space that it can be moved to. Raises what `move` does."""
+        collection, space = self._named(name), self.space(space_name)
+        if not collection.space.same_encoders(space):
+            raise SpaceMismatch(
+                f"space {space.space_id} has other encoders than {collection.space.space_id}, the space of {name!r}: "
+                "create a new collection in it and run `itemlens index` again", "space",
+            )  # fmt: skip
+        return collection, space
 
     def delete(self, name: str) -> None:
         """Delete a collection with all its items and events.

@@ -92,8 +92,7 @@ class CatalogueReads:
         """The latest recorded interactions of a user, oldest first: `limit` views and clicks, and `limit` others, so
         that whoever looks at much does not lose what they took or rejected. Impressions are left out: they say nothing
         of a user."""
-        reader, number = self._store.reader(), collection.record.id
-        glances = reader.history(number, user_id, limit, only=(VIEW, CLICK))
-        others = reader.history(number, user_id, limit, without=(IMPRESSION, VIEW, CLICK))
-        ordered = sorted([*glances, *others], key=lambda event: event.time)
-        return [Interaction(event.item_id, event.type, round(event.time * 1e9)) for event in ordered]
+        events = self._store.reader().history_apart(
+            collection.record.id, user_id, limit, apart=(VIEW, CLICK), without=(IMPRESSION,)
+        )
+        return [Interaction(event.item_id, event.type, round(event.time * 1e9)) for event in events]

@@ -109,7 +109,7 @@ class Collection:
     def snapshot(self) -> Snapshot:
         """A snapshot of everything that scores depend on."""
         view, tables = self._rows.view(), self._tables
-        if tables is not None and self._live_tables is not None:
+        if tables is not None and self._live_tables is not None and self._counted is self._current_counts:
             tables = self._live_tables.of(tables)
         of_tables: Sequence[str] = () if tables is None else tables.item_ids
         known, item_ids, table_rows = self._table_rows
@@ -125,9 +125,9 @@ class Collection:
 
     def configure(self, settings: CollectionSettings) -> None:
         """Use new settings, in the writer's thread. If they change which events count, all are counted again."""
-        before = self.type_weights
+        before = kinds_of(self.type_weights)
         self.record = replace(self.record, settings=settings)
-        if self.type_weights != before and self.counts is not None:
+        if kinds_of(self.type_weights) != before and self.counts is not None:
             self.counts.end()
             self.counts = self._new_counts(self.counts.step)
 
@@ -277,6 +277,10 @@ class Collection:
         self._counted = counts
         self._live_tables = None if counts is None else LiveTables(tables, counts)
         self._tables = tables
+        if (
+            counts is not self._current_counts
+        ):  # dropped meanwhile, and a deletion may have taken the tables away
+            self._tables = self._live_tables = None
 
     @property
     def _current_counts(self) -> Counts | None:
@@ -295,13 +299,20 @@ class Collection:
         """Take deleted events from the counts, in the writer's thread, and delete the files that have them."""
         if self.counts is not None:
             self.counts.deleted(user_id, rows)
-        remove(self.folder.path / TABLE_FILE)
+        self._forget_tables()
 
     def merge_users(self, source: str, target: str) -> None:
         """Give the events of one user to another in the counts, in the writer's thread."""
         if self.counts is not None:
             self.counts.merged(source, target)
+        self._forget_tables()
+
+    def _forget_tables(self) -> None:
+        """Delete the file of tables that knew deleted events. Without counts, from which new tables follow at once, the
+        tables go, too, until the events are counted again."""
         remove(self.folder.path / TABLE_FILE)
+        if self._current_counts is None:
+            self._tables = self._live_tables = None
 
     def take_tables(self, other: Collection) -> None:
         """Use the tables of this collection's state in another space, if they were computed with the same rules."""

@@ -124,6 +124,10 @@ def check_step(step: StreamStep) -> None:
     check_id(step.stream, "stream.stream")
     check_id(step.position, "stream.position")
     check_reference(step.previous, "stream.previous")
+    if step.position == step.previous:
+        raise InvalidArgument(
+            "position is the same as previous: a step goes on in its stream", "stream.position"
+        )
     if step.lag > LARGEST_LAG:
         raise InvalidArgument(f"lag is {step.lag}; it must be below 2^63", "stream.lag")
 

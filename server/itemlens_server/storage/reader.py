@@ -6,7 +6,7 @@ import contextlib
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
@@ -217,29 +217,29 @@ class Reader:
         ).fetchone()
         return _vector(*row) if row else None
 
-    def history(
-        self,
-        collection: int,
-        user_id: str,
-        limit: int,
-        *,
-        only: Iterable[int] = (),
-        without: Iterable[int] = (),
-    ) -> list[EventRecord]:
-        """Return the latest `limit` events of a user that count, oldest first, without damaged ones.
-
-        only: the types to return; empty: all. without: types to leave out.
-        """
-        kinds, others = (",".join(str(int(kind)) for kind in kinds) for kinds in (only, without))
-        where = (f" AND type IN ({kinds})" if kinds else "") + (
-            f" AND type NOT IN ({others})" if others else ""
-        )
+    def history(self, collection: int, user_id: str, limit: int) -> list[EventRecord]:
+        """Return the latest `limit` events of a user that count, oldest first, without damaged ones."""
         rows = self._connection.execute(
             f"SELECT {EVENT_COLUMNS}, sequence, checksum FROM events"
-            f" WHERE collection = ? AND user_id = ? AND held = 0{where} ORDER BY time DESC, id DESC LIMIT ?",
+            " WHERE collection = ? AND user_id = ? AND held = 0 ORDER BY time DESC, id DESC LIMIT ?",
             (collection, user_id, limit),
         ).fetchall()
         return [EventRecord(*fields[:-1]) for fields in _events(reversed(rows))]
+
+    def history_apart(
+        self, collection: int, user_id: str, limit: int, *, apart: Sequence[int], without: Sequence[int]
+    ) -> list[EventRecord]:
+        """Return the latest `limit` events of the types `apart`, and the latest `limit` of the others, as `history`
+        does. without: types to leave out."""
+        latest = (
+            f"SELECT * FROM (SELECT id, {EVENT_COLUMNS}, sequence, checksum FROM events"
+            " WHERE collection = ? AND user_id = ? AND held = 0 AND type {} ORDER BY time DESC, id DESC LIMIT ?)"
+        )
+        both = (latest.format(f"IN {_listed(apart)}"), latest.format(f"NOT IN {_listed([*apart, *without])}"))
+        rows = self._connection.execute(
+            f"{' UNION ALL '.join(both)} ORDER BY time, id", (collection, user_id, limit) * 2
+        ).fetchall()
+        return [EventRecord(*fields[:-1]) for fields in _events(row[1:] for row in rows)]
 
     def events_of(
         self, collection: int, user_id: str, after_row: int, size: int
@@ -248,10 +248,11 @@ class Reader:
         damaged ones."""
         rows = self._connection.execute(
             f"SELECT id, {EVENT_COLUMNS}, sequence, checksum FROM events"
-            " WHERE collection = ? AND user_id = ? AND id > ? ORDER BY id LIMIT ?",
-            (collection, user_id, after_row, size),
-        ).fetchall()
-        return [(row[0], EventRecord(*fields[:-1])) for row in rows for fields in _events([row[1:]])]
+            " WHERE collection = ? AND user_id = ? AND id > ? ORDER BY id",
+            (collection, user_id, after_row),
+        )
+        whole = ((row[0], EventRecord(*fields[:-1])) for row in rows for fields in _events([row[1:]]))
+        return list(islice(whole, size))
 
     def events(self, collection: int) -> Iterator[tuple[str, str, int, float, int]]:
         """Yield (user, item, type, time, sequence) of all events that count, by user and time, without damaged ones."""
@@ -367,6 +368,10 @@ def _vector(data: object, checksum: int | None) -> Array | None:
         return None
     # Vectors stored with a checksum are finite.
     return vector if checksum is not None or np.isfinite(vector).all() else None
+
+
+def _listed(types: Sequence[int]) -> str:
+    return f"({', '.join(str(int(number)) for number in types)})"
 
 
 def _events(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:

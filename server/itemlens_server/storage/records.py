@@ -126,6 +126,10 @@ EVENT_COLUMNS = (
 )
 
 
+# Types of events that keep their own time within an order: what was shown, returned or rejected is no part of a basket.
+OF_NO_BASKET = (1, 6, 7)
+
+
 @dataclass(frozen=True)
 class EventRecord:
     """Something that a user did.

@@ -16,6 +16,8 @@ STREAMS = """CREATE TABLE streams (
 SECRETS = "CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL)"
 # By row, since an index ends in the row: a start reads the events of each collection after the last one that it knows.
 EVENTS_OF_COLLECTION = "CREATE INDEX events_collection ON events (collection)"
+# The newest events of a user by type are found in the index alone.
+EVENTS_OF_USER = "CREATE INDEX events_user ON events (collection, user_id, time, type, held)"
 ORDERS = "CREATE INDEX events_order ON events (collection, user_id, order_id) WHERE order_id != ''"
 TABLES = (
     """CREATE TABLE collections (
@@ -57,7 +59,7 @@ TABLES = (
         -- held: 1 for an event of a mistaken time, which does not count.
         order_id TEXT NOT NULL DEFAULT '', own_type TEXT NOT NULL DEFAULT '', held INTEGER NOT NULL DEFAULT 0,
         UNIQUE (collection, event_id))""",
-    "CREATE INDEX events_user ON events (collection, user_id, time)",
+    EVENTS_OF_USER,
     ORDERS,
     SECRETS,
     EVENTS_OF_COLLECTION,
@@ -67,6 +69,8 @@ FROM_FORMAT_4 = (
     "ALTER TABLE events ADD COLUMN order_id TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE events ADD COLUMN own_type TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE events ADD COLUMN held INTEGER NOT NULL DEFAULT 0",
+    "DROP INDEX events_user",
+    EVENTS_OF_USER,
     ORDERS,
     STREAMS,
     SECRETS,

@@ -14,6 +14,7 @@ from itemlens_server.storage.collection_settings import DEFAULT, CollectionSetti
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import (
     EVENT_COLUMNS,
+    OF_NO_BASKET,
     Array,
     CollectionRecord,
     EventRecord,
@@ -213,7 +214,9 @@ def record_events(
     sequence = next_sequence(connection, collection)
     stored: list[tuple[int | None, EventRecord]] = []
     for given in events:
-        e = replace(given, time=_order_time(connection, collection, given)) if given.order_id else given
+        e = given
+        if given.order_id and not given.held and given.type not in OF_NO_BASKET:
+            e = replace(given, time=_order_time(connection, collection, given))
         fields = (*columns_of(e), sequence)
         cursor = connection.execute(
             f"INSERT OR IGNORE INTO events (collection, {EVENT_COLUMNS}, sequence, checksum)"
@@ -233,18 +236,19 @@ def record_events(
 
 
 def columns_of(event: EventRecord) -> tuple[object, ...]:
-    """Return the columns of an event as SQLite returns them, which checksums need."""
-    value = None if event.value is None else float(event.value)
-    numbers = (int(event.type), float(event.time), float(event.quantity), value)
+    """Return the columns of an event as SQLite returns them, which checksums need; it returns 0.0 for -0.0."""
+    value = None if event.value is None else float(event.value) + 0.0
+    numbers = (int(event.type), float(event.time) + 0.0, float(event.quantity) + 0.0, value)
     texts = (event.recommendation_id, event.order_id, event.own_type)
     return event.event_id, event.user_id, event.item_id, *numbers, *texts, int(event.held)
 
 
 def _order_time(connection: sqlite3.Connection, collection: int, event: EventRecord) -> float:
-    """Return the time of an event of an order: that of the order's first event, so that they are one basket."""
+    """Return the time of an event of an order: that of the order's first event, so that they are one basket. An event
+    of a mistaken time gives its time to no other."""
     row = connection.execute(
         "SELECT time FROM events WHERE collection = ? AND user_id = ? AND order_id = ? AND order_id != ''"
-        " ORDER BY id LIMIT 1",
+        f" AND held = 0 AND type NOT IN {OF_NO_BASKET} ORDER BY id LIMIT 1",
         (collection, event.user_id, event.order_id),
     ).fetchone()
     return float(row[0]) if row else event.time

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itemlens_server.fusion.head import unit
-from itemlens_server.fusion.spread import LIKENESS, best_newest_first, pool_size, spread
+from itemlens_server.fusion.spread import LIKENESS, MOST, best_newest_first, pool_size, spread
 
 SHOES, TEAS = [1.0, 0.0], [0.0, 1.0]
 
@@ -54,3 +54,10 @@ def test_nothing_is_passed_over_that_is_better_by_more_than_likeness_costs(seed:
     for place, chosen in enumerate(places):
         left = [alpha[i] for i in range(n) if i not in places[:place]]
         assert alpha[chosen] >= max(left) - LIKENESS - 1e-6
+
+
+def test_behind_the_first_places_the_best_come_first() -> None:
+    alpha = np.linspace(1.0, 0.0, MOST + 20).astype(np.float32)
+    alike = of_kinds(*[SHOES] * len(alpha))
+    assert spread(alpha, alike, MOST + 10).tolist() == list(range(MOST + 10))
+    assert sorted(spread(alpha, alike, 500).tolist()) == list(range(len(alpha)))

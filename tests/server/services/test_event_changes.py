@@ -89,6 +89,13 @@ class TestOwnTypes:
             pass
         assert takers(shop) == {"kettle": 1}
 
+    def test_of_another_weight_are_not_counted_again(self, shop: Live) -> None:
+        record(shop, replace(event(1, "u", "boots", OWN), own_type="wishlist"))
+        counts = shop.collection.counts
+        shop.catalogue.configure("default", CollectionSettings((OwnType("wishlist", 0.7), RATING)))
+        assert shop.collection.counts is counts and takers(shop) == {"boots": 1}
+        assert shop.collection.type_weights[16] == 0.7
+
     def test_sent_again_are_known_even_if_the_type_changed_meanwhile(self, shop: Live) -> None:
         rated = replace(event(1, "u", "boots", OWN), own_type="rating", value=3.0)
         record(shop, rated)
@@ -152,6 +159,21 @@ class TestDeletedEvents:
         shop.catalogue.event_changes.delete(shop.collection, ["e1"])
         seen = {item.item_id for item in shop.ask(QueryRequest(user_id="u")).items}
         assert seen == {"kettle", "boots"}
+
+    def test_are_in_no_table_while_the_events_are_counted_again(self, shop: Live) -> None:
+        for start in range(0, 120, 2):
+            record(shop, event(start, f"u{start}", "boots"), event(start + 1, f"u{start}", "tent"))
+        while shop.catalogue.maintain():
+            pass
+        assert shop.collection.snapshot().tables is not None
+        shop.catalogue.configure("default", CollectionSettings((OwnType("wishlist", 0.1),)))  # a look now
+        assert shop.collection.snapshot().tables is not None
+        shop.catalogue.delete_user("", "u0")
+        assert shop.collection.snapshot().tables is None
+        while shop.catalogue.maintain():
+            pass
+        assert shop.collection.snapshot().tables is not None
+        assert takers(shop) == {"boots": 59, "tent": 59}
 
 
 class TestMergedUsers:

@@ -131,6 +131,7 @@ def test_streams_are_apart_from_each_other_and_go_with_their_collection(shop: Li
         (StreamStep("s" * 257, "1"), "stream.stream"),
         (StreamStep("s", ""), "stream.position"),
         (StreamStep("s", "1", "p" * 257), "stream.previous"),
+        (StreamStep("s", "1", "1"), "stream.position"),
         (StreamStep("s", "1", lag=2**63), "stream.lag"),
     ],
 )

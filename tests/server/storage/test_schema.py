@@ -97,3 +97,24 @@ def test_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
         connection.close()
         with pytest.raises(FailedPrecondition, match=f"format {version}"):
             Store(tmp_path)
+
+
+def test_a_converted_store_has_the_tables_and_indexes_of_a_new_one(old: Path, tmp_path: Path) -> None:
+    def shape(folder: Path) -> dict[str, list[str]]:
+        Store(folder).close()
+        connection = sqlite3.connect(folder / FILE)
+        names = connection.execute(
+            "SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
+        ).fetchall()
+        columns = {
+            name: sorted(row[1] for row in connection.execute(f"PRAGMA table_info({name})"))
+            if kind == "table"
+            else [row[2] for row in connection.execute(f"PRAGMA index_info({name})")]
+            for kind, name in names
+        }
+        connection.close()
+        return columns
+
+    new = tmp_path / "new"
+    new.mkdir()
+    assert shape(old) == shape(new)

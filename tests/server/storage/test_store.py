@@ -299,13 +299,42 @@ class TestEvents:
         assert [row for row, _ in reader.events_of(collection, "u", 1, 9)] == [2]
         assert reader.problems() == []
 
-    def test_are_read_by_type(self, store: Store, collection: int) -> None:
-        self.record(
-            store, collection, *(EventRecord(f"{k}", "u", f"i{k}", k, float(k)) for k in (1, 2, 3, 5, 7))
+    def test_some_types_are_read_apart_in_the_order_of_time_and_arrival(
+        self, store: Store, collection: int
+    ) -> None:
+        kinds = (1, 7, 2, 3, 5)
+        self.record(store, collection, *(EventRecord(f"{k}", "u", f"i{k}", k, 9.0) for k in kinds))
+        found = store.reader().history_apart(collection, "u", 9, apart=(2, 3), without=(1,))
+        assert [e.type for e in found] == [7, 2, 3, 5]
+        found = store.reader().history_apart(collection, "u", 1, apart=(2, 3), without=(1,))
+        assert [e.type for e in found] == [3, 5]
+
+    def test_of_a_mistaken_time_give_it_to_no_other_of_their_order(
+        self, store: Store, collection: int
+    ) -> None:
+        held = EventRecord("1", "u", "a", 5, 9e9, order_id="o", held=True)
+        stored = self.record(store, collection, held, EventRecord("2", "u", "b", 5, 7.0, order_id="o"))
+        assert [event.time for _, event in stored] == [9e9, 7.0]
+        later = EventRecord("3", "u", "c", 5, 9e9, order_id="o", held=True)
+        assert self.record(store, collection, later)[0][1].time == 9e9
+
+    def test_that_are_returns_have_their_own_time_in_an_order(self, store: Store, collection: int) -> None:
+        back, bought = (
+            EventRecord("1", "u", "a", 6, 10.0, order_id="o"),
+            EventRecord("2", "u", "a", 5, 5.0, order_id="o"),
         )
-        reader = store.reader()
-        assert [e.type for e in reader.history(collection, "u", 9, only=(2, 3))] == [2, 3]
-        assert [e.type for e in reader.history(collection, "u", 1, without=(1, 7))] == [5]
+        stored = self.record(store, collection, back, bought, replace(back, event_id="3", time=12.0))
+        assert [event.time for _, event in stored] == [10.0, 5.0, 12.0]
+
+    def test_of_minus_zero_are_whole(self, store: Store, collection: int) -> None:
+        self.record(store, collection, EventRecord("1", "u", "a", 5, -0.0, quantity=-0.0, value=-0.0))
+        assert len(store.reader().history(collection, "u", 9)) == 1
+        assert store.reader().problems() == []
+
+    def test_behind_a_damaged_one_are_on_the_page(self, store: Store, collection: int) -> None:
+        self.record(store, collection, *(EventRecord(f"{n}", "u", "a", 5, float(n)) for n in range(6)))
+        store.write(lambda c: c.execute("UPDATE events SET item_id = 'b' WHERE event_id = '1'"))
+        assert [row for row, _ in store.reader().events_of(collection, "u", 0, 4)] == [1, 3, 4, 5]
 
     def test_go_one_by_one(self, store: Store, collection: int) -> None:
         self.record(store, collection, EventRecord("1", "u", "a", 3, 1.0), EventRecord("2", "v", "a", 3, 1.0))

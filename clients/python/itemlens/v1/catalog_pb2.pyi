@@ -752,8 +752,9 @@ class Event(google.protobuf.message.Message):
     server did not give there is INVALID_ARGUMENT for this event.
     """
     order_id: builtins.str
-    """The order or basket that it belongs to, up to 256 characters. Events of one order are one basket: they all get the
-    time of the first one that was recorded.
+    """The order or basket that it belongs to, up to 256 characters. Events of one order of a user are one basket: they get
+    the time of the first one that was recorded. What was shown, returned or disliked keeps its own time, as do the
+    events of two users who are merged.
     """
     own_type: builtins.str
     """With EVENT_TYPE_OWN: the name of the type in the collection's settings."""
