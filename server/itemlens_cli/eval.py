@@ -75,6 +75,7 @@ def evaluate(
     from itemlens import Retry
     from itemlens_bench.quality.ask import Asking
     from itemlens_bench.quality.rows import Report
+    from itemlens_cli import files
     from itemlens_cli.connection import connected
     from itemlens_cli.fit import fit
     from itemlens_server.hardware import processor
@@ -95,9 +96,7 @@ def evaluate(
     report = Report(dataset.value, seed, processor(), space, tuple(rows))
     console.print(report.table())
     if json_file is not None:
-        json_file.write_text(
-            json.dumps(report.plain(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        files.write(json_file, json.dumps(report.plain(), indent=1, ensure_ascii=False) + "\n")
     missed = sum(not row.holds for row in rows)
     console.print(f"[bold red]{missed} out of bounds[/]" if missed else "[bold green]all within bounds[/]")
     raise typer.Exit(1 if missed else 0)

@@ -48,7 +48,7 @@ def fit(
     Reads stored vectors, attributes and events, and encodes only questions made of the items. The server may run at the
     same time. A fit that answers held-out questions no better than what serves now is reported, but not taken.
     """
-    from itemlens_cli import fit_page, fit_tables
+    from itemlens_cli import files, fit_page, fit_tables
     from itemlens_cli.connection import checked_target
     from itemlens_server.config import Settings, warn_of_unknown_variables
     from itemlens_server.engine import fitted
@@ -81,9 +81,9 @@ def fit(
             )  # fmt: skip
     about = {"collection": collection, "serves now": row.space_id, "seconds": time.monotonic() - started}
     if json_file is not None:
-        json_file.write_text(json.dumps({**about, **report.to_json()}, indent=1) + "\n", encoding="utf-8")
+        files.write(json_file, json.dumps({**about, **report.to_json()}, indent=1) + "\n")
     if html_file is not None:
-        html_file.write_text(fit_page.page(collection, report), encoding="utf-8")
+        files.write(html_file, fit_page.page(collection, report))
     for table in fit_tables.tables(collection, report):
         console.print(table)
     if dry_run or not (report.better or force):

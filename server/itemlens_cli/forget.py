@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "collection",
-    "events deleted",
+    "counted events of the user",
     "before",
     "after, in the server",
     "without the user, from the store",
@@ -54,19 +55,22 @@ def forget(
         names = [collection] if collection else [c.name for c in client.list_collections()]
         before = {name: client.get_counts(name) for name in names}
         expected = dict(_expected(reader, before, user_id))
-        client.delete_user(user_id, collection=collection or None)
+        deleted = client.delete_user(user_id, collection=collection or None)
         after = {name: client.get_counts(name) for name in names}
-    table = Table(*COLUMNS, title=f"itemlens forget {user_id} --proof")
+    table = Table(*COLUMNS, title=f"itemlens forget {escape(user_id)} --proof")
     equal = True
     for name in names:
-        same = after[name].digest == expected[name]
+        same = not expected[name] or after[name].digest == expected[name]
         equal &= same
         gone = before[name].event_count - after[name].event_count
         table.add_row(
             name, f"{gone:,}", _short(before[name].digest), _short(after[name].digest), _short(expected[name]),
-            "equal" if same else "[red]different[/]",
+            ("equal" if same else "[red]different[/]") if expected[name] else "nothing to compare",
         )  # fmt: skip
     console.print(table)
+    console.print(
+        f"{deleted:,} events deleted, with those that do not count, such as impressions.", highlight=False
+    )
     console.print("Weights that were fitted with the user's events stay until the next `itemlens fit`.")
     raise typer.Exit(0 if equal else 1)
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from itemlens_cli import pages
+from itemlens_cli import files, pages
 from itemlens_server.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ def report(
 
     if as_json and as_csv:
         raise InvalidArgument("give --json or --csv, not both")
-    names = [name.strip() for name in by.split(",") if name.strip()]
+    names = list(dict.fromkeys(name.strip() for name in by.split(",") if name.strip()))
     found = outcomes.report(data, collection, _day(first, "--from"), _day(last, "--to"), names)
     notes = list(_notes(found))
     if not found.outcomes:
         where = "in this time" if first or last else f"in {data / FILE}"
         notes.append(f"there are no answers {where}: see answers_bytes and answers_days in docs/settings.md")
     if html_file is not None:
-        html_file.write_text(_page(found, names, notes), encoding="utf-8")
+        files.write(html_file, _page(found, names, notes))
     if as_json:
         lines = [{**o.by, **_numbers(o)} for o in found.outcomes]
         typer.echo(json.dumps({"outcomes": lines, "events_without_answer": found.without_answer}, indent=2))

@@ -79,6 +79,15 @@ def test_csv_has_a_column_for_each_number(run: Run, data: Path) -> None:
     )
 
 
+def test_a_column_that_is_named_twice_is_there_once(run: Run, data: Path) -> None:
+    done = run("report", "--data", data, "--csv", "--by", "day,day,surface")
+    assert done.out.startswith("day,surface,answers,")
+
+
+def test_the_last_day_of_all_is_a_day(run: Run, data: Path) -> None:
+    assert run("report", "--data", data, "--to", "9999-12-31").status == 0
+
+
 def test_a_page_is_written_beside_what_is_printed(run: Run, data: Path, tmp_path: Path) -> None:
     done = run("report", "--data", data, "--by", "", "--csv", "--html", tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
@@ -103,6 +112,7 @@ def test_days_without_answers_are_no_error(run: Run, data: Path) -> None:
         (["--by", "week"], "'week' is no column to group by"),
         (["--collection", "nope"], "there are: shop"),
         (["--json", "--csv"], "not both"),
+        (["--html", "/nowhere/report.html"], "cannot be written (No such file or directory)"),
     ],
 )
 def test_a_wrong_use_is_told(run: Run, data: Path, options: list[str], said: str) -> None:

@@ -55,16 +55,18 @@ def file(
 ) -> None:
     """Record the events of a file, from where the last run ended.
 
-    Only whole lines are read. Exit status: 0 all events are recorded, 3 some were rejected, 1 it failed.
+    Only whole lines are read: a last line without its end waits for the next run. Exit status: 0 all whole lines are
+    recorded, 3 some were rejected, 1 it failed.
     """
     from itemlens_cli.ingest.json_lines import JsonLines
 
     with _stopping() as stop, closing(JsonLines(events, follow, stop.wait)) as source:
-        _run(source, stream or events.name, collection, target, rejected, batch_size, give_up, stop)
+        ended = _run(source, stream or events.name, collection, target, rejected, batch_size, give_up, stop)
         if not follow and source.unfinished_bytes:
             say(
                 f"the last {source.unfinished_bytes:,} bytes of {events} are not a whole line and were not read"
             )
+    raise typer.Exit(ended)
 
 
 @ingest.command("redis")
@@ -90,7 +92,8 @@ def redis_(
         raise FailedPrecondition("this command needs redis: pip install 'itemlens-server[ingest]'") from error
 
     with _stopping() as stop, closing(RedisStream(url, key, follow, say)) as source:
-        _run(source, stream or key, collection, target, rejected, batch_size, give_up, stop)
+        ended = _run(source, stream or key, collection, target, rejected, batch_size, give_up, stop)
+    raise typer.Exit(ended)
 
 
 @ingest.command()
@@ -117,7 +120,8 @@ def _run(
     batch_size: int,
     give_up: float | None,
     stop: threading.Event,
-) -> None:
+) -> int:
+    """Record a source. Return the exit status."""
     from itemlens import Client
     from itemlens_cli.ingest.pump import ONCE, Pump
     from itemlens_cli.ingest.rejected import Rejected
@@ -140,8 +144,7 @@ def _run(
     for what, counts in (("recorded with the warning", pump.tally.warnings), ("rejected", kept.counts)):
         for reason, count in sorted(counts.items()):
             Console().print(f"{what} {reason}: {count:,}", highlight=False)
-    if pump.tally.rejected:
-        raise typer.Exit(REJECTED_ENTRIES)
+    return REJECTED_ENTRIES if pump.tally.rejected else 0
 
 
 @contextmanager

@@ -17,8 +17,8 @@ NAMES = [field.name for field in fields(Event)]
 REQUIRED = ("user_id", "item_id", "type")
 IDS = tuple(name for name in NAMES if name.endswith("_id"))
 NUMBERS = ("quantity", "value")
-# Seconds since 1970 at the end of the year 9999. Larger times are in milliseconds or finer.
-LAST_SECOND = 253_402_300_800
+# Seconds since 1970 of the years 1 to 9999. Larger times are in milliseconds or finer.
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_800
 
 
 class Poison(Exception):
@@ -36,7 +36,7 @@ def event_of(entry: Entry, stream: str) -> Event:
         Poison: the entry is not an event.
     """
     if entry.problem:
-        raise Poison("TOO_LONG", entry.problem)
+        raise Poison(entry.reason, entry.problem)
     given = _object(entry.content)
     for name in given:
         if name not in NAMES:
@@ -76,18 +76,30 @@ def _value(name: str, value: Any) -> Any:
     return value.lower() if name == "type" and isinstance(value, str) else value
 
 
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(
+            f"time {text!r:.60} is neither seconds since 1970 nor ISO 8601, such as 2026-03-01T10:00:00Z"
+        ) from None
+
+
 def _time(value: Any) -> datetime:
     """A time from seconds since 1970, or from ISO 8601 with a time zone."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"time must be a number of seconds since 1970, or ISO 8601, not {value!r:.60}")
     if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
+        try:  # before the number: 20260331 as text is a day
             time = datetime.fromisoformat(value)
+        except ValueError:
+            value = _seconds(value)
+        else:
             if time.tzinfo is None:
-                raise ValueError(f"time {value!r} has no time zone; add one, such as Z") from None
+                raise ValueError(f"time {value!r:.60} has no time zone; add one, such as Z")
             return time
-    if not math.isfinite(value) or value >= LAST_SECOND:
-        raise ValueError(f"time {value} is after the year 9999; give seconds since 1970, not milliseconds")
+    if not math.isfinite(value) or not FIRST_SECOND <= value < LAST_SECOND:
+        raise ValueError(
+            f"time {value} is not in the years 1 to 9999; give seconds since 1970, not milliseconds"
+        )
     return datetime.fromtimestamp(value, UTC)

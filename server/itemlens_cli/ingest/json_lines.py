@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +35,11 @@ class JsonLines:
             raise FailedPrecondition(
                 f"{path} cannot be read ({error.strerror}); name a file of events"
             ) from error
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            os.close(self._file)
+            raise FailedPrecondition(
+                f"{path} is not a regular file, so its positions mean nothing in the next run; write it to a file first"
+            )
         self._at, self._buffer = 0, b""
         """The next bytes, and where in the file they begin."""
         self._long: tuple[int, bytes] | None = None
@@ -43,7 +49,9 @@ class JsonLines:
     @property
     def unfinished_bytes(self) -> int:
         """Size of a last line that has no end yet, as far as it was read."""
-        return self._end() - self._begun()
+        if self._long is not None:
+            return self._end() - self._begun()
+        return len(self._buffer) - (self._buffer.rfind(b"\n") + 1)
 
     def seek(self, position: str) -> None:
         """See Source."""
@@ -82,7 +90,10 @@ class JsonLines:
 
     def _fill(self) -> bool:
         """Read on. Return whether there was more."""
-        data = os.pread(self._file, CHUNK_BYTES, self._end())
+        try:
+            data = os.pread(self._file, CHUNK_BYTES, self._end())
+        except OSError as error:
+            raise FailedPrecondition(f"{self._path} cannot be read ({error.strerror})") from error
         if data:
             self._check_identity()
         self._buffer += data

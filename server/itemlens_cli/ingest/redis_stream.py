@@ -44,8 +44,11 @@ class RedisStream:
                 socket_connect_timeout=TIMEOUT_SECONDS,
                 password=os.environ.get("ITEMLENS_REDIS_PASSWORD"),
             )  # fmt: skip
-        except ValueError as error:
-            raise FailedPrecondition(f"{url!r} is not the address of a Redis server: {error}") from error
+        except ValueError:
+            # The address may have a password, which must not reach a log.
+            raise FailedPrecondition(
+                "what was given is not the address of a Redis server; give redis://HOST:PORT/DB, rediss:// or unix://"
+            ) from None
         self._key, self._follow, self._say = key, follow, say
         self._id, self._number = START, UNKNOWN
         self._held: deque[Read] = deque()
@@ -142,9 +145,11 @@ class RedisStream:
 def _entry(id: str, values: Mapping[bytes, bytes]) -> Entry:
     content = values.get(b"json")
     if content is None:
-        named = {
-            name.decode(errors="replace"): value.decode(errors="replace") for name, value in values.items()
-        }
+        try:
+            named = {name.decode(): value.decode() for name, value in values.items()}
+        except UnicodeDecodeError as error:
+            content = json.dumps({repr(name): repr(value) for name, value in values.items()}).encode()
+            return Entry(id, content[:HEAD_BYTES], f"a field is not UTF-8: {error}", "NOT_UTF8")
         content = json.dumps(named).encode()
     if len(content) > MAX_ENTRY_BYTES:
         problem = f"an entry of {len(content):,} bytes; an entry may have {MAX_ENTRY_BYTES:,}"

@@ -13,12 +13,13 @@ class Entry:
 
     place: where it is, in the stream's own terms; no other entry of the stream has the same
     content: its bytes, a JSON object; the first ones of an entry with a `problem`
-    problem: why it cannot be used, as far as the source knows
+    problem: why it cannot be used, as far as the source knows; reason: the same for machines
     """
 
     place: str
     content: bytes
     problem: str = ""
+    reason: str = "TOO_LONG"
 
 
 @dataclass(frozen=True)

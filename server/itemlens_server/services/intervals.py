@@ -20,7 +20,7 @@ UPPER = 0.975
 class Rate:
     """A rate with its interval.
 
-    value is None where nothing was counted, low and high where one group alone says nothing of others.
+    value is None where nothing was counted, low and high where the groups say nothing of others.
     """
 
     value: float | None = None
@@ -28,16 +28,23 @@ class Rate:
     high: float | None = None
 
 
-def ratio(amounts: Floats, counts: Floats) -> Rate:
-    """Return the sum of `amounts` over that of `counts`, both by group, float64 [groups]."""
+def ratio(amounts: Floats, counts: Floats, least: float = float("-inf")) -> Rate:
+    """Return the sum of `amounts` over that of `counts`, both by group, float64 [groups].
+
+    Groups that are all the same, such as all without a purchase, say nothing of how far others may differ: then there is
+    no interval. least: the smallest that a rate can be
+    """
     total = counts.sum()
     if not total:
         return Rate()
     value = float(amounts.sum() / total)
     if len(counts) < 2:
         return Rate(value)
-    half = float(stdtrit(len(counts) - 1, UPPER)) * _variance(amounts, counts, value) ** 0.5
-    return Rate(value, value - half, value + half)
+    variance = _variance(amounts, counts, value)
+    if not variance > 1e-24 * max(value * value, 1e-12):
+        return Rate(value)
+    half = float(stdtrit(len(counts) - 1, UPPER)) * variance**0.5
+    return Rate(value, max(least, value - half), value + half)
 
 
 def share(hits: Floats, counts: Floats) -> Rate:

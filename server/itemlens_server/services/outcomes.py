@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
 from itemlens_server.errors import InvalidArgument, NotFound
+from itemlens_server.fusion.event_log import SECONDS_PER_DAY
 from itemlens_server.services.intervals import Rate, ratio, share
 from itemlens_server.services.recommendation_ids import KEY, RecommendationIds
 from itemlens_server.storage import answers as storage
@@ -125,7 +126,7 @@ class _Cell:
             impressions, views, clicks, carts, purchases, returns,
             self.quantity, float(revenue.sum()), self.unpriced, self.other_items,
             share(sums("clicked"), answers), share(sums("clicked_items")[some], shown[some]),
-            ratio(sums("purchases"), answers), ratio(revenue, answers),
+            ratio(sums("purchases"), answers, least=0.0), ratio(revenue, answers),
         )  # fmt: skip
 
 
@@ -153,7 +154,7 @@ def report(
         raise InvalidArgument(f"the first day, {first}, is after the last, {last}", "first")
     reader = Store.read_only(data)
     begin = _seconds(first) if first else 0.0
-    end = _seconds(last + timedelta(days=1)) if last else float(1 << 38)
+    end = _seconds(last) + SECONDS_PER_DAY if last else float(1 << 38)
     cells: dict[tuple[str, ...], _Cell] = {}
     without = 0
     with reader.at_one_moment():

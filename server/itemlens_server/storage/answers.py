@@ -107,7 +107,7 @@ class AnswerFile:
                 f"DELETE FROM answers WHERE {where}collection = ?", [(*values, c) for c in collections]
             )
 
-        self._run(delete)
+        self._run_durably(delete)
 
     def give(self, collections: Sequence[int], source: str, target: str) -> None:
         """Give the answers to one user to another.
@@ -115,7 +115,7 @@ class AnswerFile:
         Raises:
             StorageFull: the disk is full.
         """
-        self._run(
+        self._run_durably(
             lambda c: c.executemany(
                 "UPDATE answers SET user_id = ? WHERE user_id = ? AND collection = ?",
                 [(target, source, collection) for collection in collections],
@@ -125,7 +125,7 @@ class AnswerFile:
     def keep_only(self, collections: Sequence[int]) -> None:
         """Delete the answers of all other collections."""
         known = json.dumps(list(collections))
-        self._run(
+        self._run_durably(
             lambda c: c.execute(
                 "DELETE FROM answers WHERE collection NOT IN (SELECT value FROM json_each(?))", (known,)
             )
@@ -140,6 +140,15 @@ class AnswerFile:
         """Close the file."""
         self._connection.close()
 
+    def _run_durably(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a write that must not come undone when power is lost: what was deleted stays deleted."""
+        self._connection.execute("PRAGMA synchronous=FULL")
+        try:
+            return self._run(run)
+        finally:
+            with suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA synchronous=NORMAL")
+
     def _run(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """Run a write in a transaction. In a file that is found to be damaged, it is run again after the file was
         replaced."""
@@ -150,7 +159,10 @@ class AnswerFile:
                 raise translate(error) from error
             self._connection.close()
             self._connection = self._replace(error)
-            return self._transaction(run)
+            try:
+                return self._transaction(run)
+            except sqlite3.DatabaseError as again:
+                raise translate(again) from again
 
     def _transaction(self, run: Callable[[sqlite3.Connection], T]) -> T:
         self._connection.execute("BEGIN IMMEDIATE")

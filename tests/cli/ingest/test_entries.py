@@ -59,7 +59,11 @@ START = '{"user_id": "u", "item_id": "i", "type": "view"'
         (START + ', "time": 1772359200500}', "BAD_FIELD", "not milliseconds"),
         (START + ', "time": -1e300}', "BAD_FIELD", ""),
         (START + ', "time": "2026-03-01T10:00:00"}', "BAD_FIELD", "no time zone"),
-        (START + ', "time": "yesterday"}', "BAD_FIELD", "Invalid isoformat"),
+        (START + ', "time": "yesterday"}', "BAD_FIELD", "neither seconds since 1970 nor ISO 8601"),
+        (START + ', "time": -1e17}', "BAD_FIELD", "not in the years 1 to 9999"),
+        (START + ', "time": -67768040609740801}', "BAD_FIELD", "not in the years 1 to 9999"),
+        (START + ', "time": "20260331"}', "BAD_FIELD", "no time zone"),
+        (START + ', "time": "inf"}', "BAD_FIELD", "not in the years 1 to 9999"),
         (START + ', "time": true}', "BAD_FIELD", "time must be a number of seconds"),
     ],
 )
@@ -73,3 +77,6 @@ def test_what_the_source_refuses_is_poison() -> None:
     with pytest.raises(Poison, match="a line of 9 bytes") as poison:
         event_of(Entry("1", b"{", "a line of 9 bytes"), "clicks")
     assert poison.value.reason == "TOO_LONG"
+    with pytest.raises(Poison, match="no UTF-8") as poison:
+        event_of(Entry("1", b"{", "no UTF-8", "NOT_UTF8"), "clicks")
+    assert poison.value.reason == "NOT_UTF8"

@@ -119,6 +119,7 @@ def test_a_redis_stream(run: Run, server: Server, shop: Client, tmp_path: Path) 
         ),
         (("file", "{events}.gone"), "cannot be read (No such file or directory)"),
         (("redis", "localhost", "clicks"), "not the address of a Redis server"),
+        (("file", "."), "not a regular file"),
     ],
 )
 def test_a_wrong_use_says_what_to_do(
@@ -129,6 +130,11 @@ def test_a_wrong_use_says_what_to_do(
         given += ["--target", server.address]
     done = run("ingest", *given)
     assert done.status == 1 and message in done.err
+
+
+def test_a_password_in_a_wrong_address_is_not_repeated(run: Run) -> None:
+    done = run("ingest", "redis", "redis://:secret@host:port/0", "clicks")
+    assert done.status == 1 and "not the address" in done.err and "secret" not in done.err
 
 
 def test_without_its_package_redis_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,13 @@ def test_without_following_it_ends_before_a_line_without_end(path: Path) -> None
     assert source.unfinished_bytes == 4
 
 
+def test_whole_lines_that_were_not_taken_yet_are_not_unfinished(path: Path) -> None:
+    append(path, b'{"n": 2}\n{"n": 3}\n{"n"')
+    source = opened(path, follow=False)
+    assert source.read(1) is not None
+    assert source.unfinished_bytes == 4
+
+
 def test_an_entry_knows_its_byte_and_the_lag_is_what_is_left(path: Path) -> None:
     append(path, b"\n  \n" + b'{"n": 2}\n' + b'{"n": 3}\n')
     portion = opened(path).read(2)
@@ -133,6 +140,15 @@ class TestAnotherFile:
     def test_a_position_of_something_else(self, path: Path) -> None:
         with pytest.raises(FailedPrecondition, match="not a position in a file"):
             opened(path, "1700-0 5")
+
+    def test_a_folder_or_a_pipe(self, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        writer = os.open(pipe, os.O_RDWR)  # else opening it waits for one
+        for path in (tmp_path, pipe):
+            with pytest.raises(FailedPrecondition, match="not a regular file"):
+                JsonLines(path, True, lambda seconds: None)
+        os.close(writer)
 
     def test_none(self, tmp_path: Path) -> None:
         with pytest.raises(FailedPrecondition, match="cannot be read"):

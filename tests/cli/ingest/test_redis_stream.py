@@ -81,6 +81,12 @@ def test_an_event_in_fields(broker: RedisServer) -> None:
     assert json.loads(entry.content) == {"user_id": "u", "item_id": "i", "type": "view", "value": "2.5"}
 
 
+def test_an_entry_that_is_not_utf8_is_poison(broker: RedisServer) -> None:
+    broker.client.xadd(KEY, {"user_id": b"a\xff", "item_id": "i", "type": "view"})
+    [entry] = portion(opened(broker)).entries
+    assert entry.reason == "NOT_UTF8" and "not UTF-8" in entry.problem and b"xff" in entry.content
+
+
 def test_an_entry_that_is_too_long_is_poison_and_a_portion_is_bounded(
     broker: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

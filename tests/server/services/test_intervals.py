@@ -53,6 +53,20 @@ def test_of_none_or_all_each_user_counts_once(hit: float) -> None:
     assert (rate.low, rate.high) == pytest.approx((wilson.low, wilson.high), abs=0.02)
 
 
+def test_of_sums_that_are_the_same_for_all_users_there_is_none() -> None:
+    counts = np.asarray([5.0, 2.0, 1.0])
+    assert ratio(np.zeros(3), counts) == Rate(0.0)
+    assert ratio(3.1 * counts, counts) == Rate(pytest.approx(3.1))
+
+
+def test_no_end_is_below_the_least_that_can_be() -> None:
+    rate = ratio(np.asarray([1.0, *[0.0] * 9]), np.ones(10), least=0.0)
+    assert rate.value == 0.1 and rate.low == 0.0
+    assert rate.high is not None and rate.high > 0.3
+    below = ratio(np.asarray([1.0, *[0.0] * 9]), np.ones(10)).low
+    assert below is not None and below < 0
+
+
 def test_of_nothing_there_is_none_and_of_one_user_no_interval() -> None:
     empty = np.zeros(0)
     assert share(empty, empty) == ratio(empty, empty) == Rate()

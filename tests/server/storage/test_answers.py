@@ -62,6 +62,21 @@ def test_answers_of_a_user_or_of_a_collection_are_deleted_and_no_others(
     assert [ids(tmp_path, c) for c in (1, 2, 3)] == [[], [4, 10], []]
 
 
+def test_deletions_are_on_disk_before_they_return_and_answers_need_not_be(file: AnswerFile) -> None:
+    def synchronous() -> int:
+        return int(file._connection.execute("PRAGMA synchronous").fetchone()[0])
+
+    found: list[int] = []
+    file._connection.create_function("seen", 0, lambda: found.append(synchronous()) or 0)
+    file.write([answer(1), answer(2)])
+    file._connection.execute("CREATE TEMP TRIGGER gone AFTER DELETE ON answers BEGIN SELECT seen(); END")
+    file._connection.execute("CREATE TEMP TRIGGER given AFTER UPDATE ON answers BEGIN SELECT seen(); END")
+    file.give([1], "u", "v")
+    file.forget([1], "v")
+    assert found and set(found) == {2}
+    assert synchronous() == 1
+
+
 def test_the_oldest_make_room(file: AnswerFile, tmp_path: Path) -> None:
     limit = 400_000
     for start in range(0, 4000, 100):
