@@ -31,8 +31,8 @@ class Rate:
 def ratio(amounts: Floats, counts: Floats, least: float = float("-inf")) -> Rate:
     """Return the sum of `amounts` over that of `counts`, both by group, float64 [groups].
 
-    Groups that are all the same, such as all without a purchase, say nothing of how far others may differ: then there is
-    no interval. least: the smallest that a rate can be
+    Groups that are all the same, such as all without a purchase, say nothing of how far others may differ: then there
+    is no interval. least: the smallest that a rate can be
     """
     total = counts.sum()
     if not total:
