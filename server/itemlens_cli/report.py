@@ -34,7 +34,10 @@ def report(
     ] = "",
     last: Annotated[str, typer.Option("--to", help="only answers until the end of this day")] = "",
     by: Annotated[
-        str, typer.Option(help="a line for each: any of collection, surface, day; '' for one line in all")
+        str,
+        typer.Option(
+            help="a line for each: any of collection, surface, day, explored; '' for one line in all"
+        ),
     ] = "collection,surface",
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,

@@ -17,12 +17,13 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from google.protobuf import field_mask_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from PIL import Image
 
 import itemlens
 from itemlens import Content, Event, FuseInput, Interaction, Item, Role, Vector
-from itemlens.v1 import catalog_pb2, common_pb2, itemlens_pb2
+from itemlens.v1 import catalog_pb2, catalog_pb2_grpc, common_pb2, itemlens_pb2
 from support import raw, spaces
 from support.serving import Server
 from support.spaces import Tiny
@@ -714,6 +715,27 @@ class TestSpaces:
             client.create_collection(collection, space=tiny.other, allow_existing=True)
         with pytest.raises(itemlens.AlreadyExists):
             client.create_collection(collection)
+
+    @pytest.mark.parametrize(
+        ("mask", "settings", "field", "said"),
+        [
+            (["exploration"], None, "settings_mask", "needs `settings`"),
+            (
+                ["exploration", "colour"], catalog_pb2.CollectionSettings(), "settings_mask.paths[1]",
+                "'colour' is no setting",
+            ),
+        ],
+    )  # fmt: skip
+    def test_a_mask_that_names_no_setting_or_has_no_settings(
+        self, server: Server, mask: list[str], settings: Any, field: str, said: str
+    ) -> None:
+        request = catalog_pb2.UpdateCollectionRequest(
+            name="default", settings=settings, settings_mask=field_mask_pb2.FieldMask(paths=mask)
+        )
+        with pytest.raises(grpc.RpcError) as error:
+            catalog_pb2_grpc.CatalogStub(server.channel).UpdateCollection(request, timeout=30)
+        code, fields, _ = refused(error.value)
+        assert (code, fields) == ("INVALID_ARGUMENT", [field]) and said in str(error.value.details())
 
     def test_a_role_that_cannot_be_fused(self, client: itemlens.Client) -> None:
         wrong: Any = "channel"

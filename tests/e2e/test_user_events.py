@@ -59,3 +59,26 @@ def test_what_a_shop_does_with_events(tiny: Tiny, tmp_path: Path) -> None:
     with Server(tiny.models, tmp_path / "data") as server, server.client() as client:
         assert client.get_collection().event_types == ()
         assert len(list(client.list_events("ann"))) == 4
+
+
+def test_items_without_events_are_explored_as_the_collection_sets(tiny: Tiny, tmp_path: Path) -> None:
+    with Server(tiny.models, tmp_path / "data") as server, server.client() as client:
+        client.create_collection("default", exploration=itemlens.Exploration(share=0.5, max_lists=2))
+        client.upsert([itemlens.Item(f"i{n:02}", text=f"red shoe {n}") for n in range(40)]).raise_for_errors()
+        taken = [Event(f"u{n % 20}", f"i{n % 12:02}", EventType.PURCHASE) for n in range(200)]
+        client.record_events(taken).raise_for_errors()
+        server.wait_for_log("tables computed")
+        answer = client.recommend(user_id="u0", k=8, exclude_seen=False)
+        assert sum(item.explored for item in answer) == 4
+        assert all(item.item_id >= "i12" for item in answer if item.explored)
+        assert client.get_collection().exploration == itemlens.Exploration(share=0.5, max_lists=2)
+
+        own = OwnEventType(name="wish", weight=0.5)
+        changed = client.update_collection("default", event_types=[own])
+        assert changed.event_types == (own,) and changed.exploration is not None
+        changed = client.update_collection("default", exploration=itemlens.Exploration(share=0))
+        assert changed.event_types == (own,) and changed.exploration is None
+        answer = client.recommend(user_id="u0", k=8, exclude_seen=False)
+        assert not any(item.explored for item in answer)
+        with pytest.raises(itemlens.InvalidArgument, match="must be 0 to 1"):
+            client.update_collection("default", exploration=itemlens.Exploration(share=2))

@@ -19,6 +19,7 @@ from ._types import (
     ChannelWeight,
     Content,
     Event,
+    Exploration,
     FuseInput,
     Interaction,
     Item,
@@ -210,8 +211,10 @@ def stream_position(given: StreamPosition | None) -> catalog_pb2.StreamPosition 
     )
 
 
-def settings(types: Iterable[OwnEventType]) -> catalog_pb2.CollectionSettings:
-    """The settings of a collection."""
+def settings(
+    types: Iterable[OwnEventType] | None, exploration: Exploration | None
+) -> catalog_pb2.CollectionSettings:
+    """The settings of a collection, as far as they are given."""
     return catalog_pb2.CollectionSettings(
         event_types=[
             catalog_pb2.OwnEventType(
@@ -220,8 +223,18 @@ def settings(types: Iterable[OwnEventType]) -> catalog_pb2.CollectionSettings:
                 liked_from=optional_number(own.liked_from, "liked_from"),
                 disliked_to=optional_number(own.disliked_to, "disliked_to"),
             )
-            for own in all_of(OwnEventType, types, "event_types")
-        ]
+            for own in all_of(OwnEventType, types or (), "event_types")
+        ],
+        exploration=_exploration(exploration),
+    )
+
+
+def _exploration(given: Exploration | None) -> catalog_pb2.Exploration | None:
+    if given is None:
+        return None
+    check_kind(Exploration, given, "exploration")
+    return catalog_pb2.Exploration(
+        share=number(given.share, "share"), max_lists=whole(given.max_lists, "max_lists")
     )
 
 

@@ -10,7 +10,7 @@ from ._flavours import Awaited, Blocking, awaited, blocking
 from ._retry import Deadline
 from ._steps import Session, Steps, call
 from ._stored import Collection, StoredItem, StoredItems, Written
-from ._types import Item, OwnEventType
+from ._types import Exploration, Item, OwnEventType
 from ._values import string, strings, whole
 from .v1 import catalog_pb2 as pb
 
@@ -22,6 +22,7 @@ def create_collection(
     space: str | None = None,
     allow_existing: bool = False,
     event_types: Iterable[OwnEventType] = (),
+    exploration: Exploration | None = None,
     timeout: float | None = None,
 ) -> Steps[Collection]:
     """Create an empty collection over a space.
@@ -32,6 +33,7 @@ def create_collection(
         allow_existing: return an existing collection if it has the same space. Without it, the call is not
             repeated after UNAVAILABLE, because the first try may have succeeded.
         event_types: types of events of its own. An existing collection keeps its own.
+        exploration: places of its lists for items without events. Default: none.
         timeout: seconds in all, retries included. Default: the client's.
 
     Raises:
@@ -44,7 +46,7 @@ def create_collection(
         name=string(name, "name"),
         space=session.wanted(space),
         allow_existing=allow_existing,
-        settings=_build.settings(event_types),
+        settings=_build.settings(event_types, exploration),
     )
     session.forget(name)
     reply = yield from call(
@@ -82,20 +84,21 @@ def update_collection(
     *,
     space: str = "",
     event_types: Iterable[OwnEventType] | None = None,
+    exploration: Exploration | None = None,
     timeout: float | None = None,
 ) -> Steps[Collection]:
-    """Move a collection to another space with the same encoders, or replace its own types of events. Nothing is encoded
-    again.
+    """Move a collection to another space with the same encoders, or change its settings. Nothing is encoded again.
 
     Args:
         name: the collection's name.
         space: the new space's id or name. Default: the space stays.
         event_types: all types of events of its own from now on. A type that is left out does not count any more.
             Default: they stay.
+        exploration: places of its lists for items without events. Default: they stay; `Exploration(share=0)`: none.
         timeout: seconds in all, retries included. Default: the client's.
 
     Raises:
-        InvalidArgument: a type is invalid.
+        InvalidArgument: a type or a share is invalid.
         NotFound: there is no such collection or space.
         FailedPrecondition: the space has other encoders.
     """
@@ -103,8 +106,11 @@ def update_collection(
     request = pb.UpdateCollectionRequest(
         name=string(name, "name"),
         space=string(space, "space"),
-        settings=None if event_types is None else _build.settings(event_types),
     )
+    given = {"event_types": event_types, "exploration": exploration}
+    if changed := [name for name, value in given.items() if value is not None]:
+        request.settings.CopyFrom(_build.settings(event_types, exploration))
+        request.settings_mask.paths.extend(changed)
     deadline = session.deadline(timeout)
     reply = yield from call(session, "UpdateCollection", request, pb.UpdateCollectionResponse, deadline)
     return _read.collection(reply.collection)

@@ -13,7 +13,7 @@ from google.protobuf import json_format
 from . import _errors, _results, _stored
 from ._enums import Basis, ChannelKind, EventType, PartKind, Presence, Role
 from ._results import Warning
-from ._types import Event, Floats, Item, OwnEventType, Relation, Vector
+from ._types import Event, Exploration, Floats, Item, OwnEventType, Relation, Vector
 from .v1 import catalog_pb2, common_pb2, itemlens_pb2
 
 Named = TypeVar("Named", bound=StrEnum)
@@ -138,6 +138,7 @@ def recommendations(reply: itemlens_pb2.RecommendResponse) -> _results.Recommend
             _parts(item.parts),
             item.reason,
             item.probability if item.HasField("probability") else None,
+            item.explored,
         )
         for item in reply.items
     )
@@ -211,6 +212,11 @@ def collection(given: catalog_pb2.Collection) -> _stored.Collection:
             )
             for own in given.settings.event_types
         ),
+        exploration=Exploration(
+            share=given.settings.exploration.share, max_lists=given.settings.exploration.max_lists
+        )
+        if given.settings.HasField("exploration")
+        else None,
     )
 
 

@@ -246,6 +246,8 @@ class Recommendation:
     """Set with `reasons=True`."""
     probability: float | None = None
     """Set with `probabilities=True`: the probability that the item is among what the user takes next."""
+    explored: bool = False
+    """The item has no events, and is in the list to learn about it: see Exploration."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ._errors import ItemlensError, raise_for_errors
 from ._results import BatchResult, Warning
-from ._types import Event, Item, OwnEventType, Vector
+from ._types import Event, Exploration, Item, OwnEventType, Vector
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Collection:
     """Number of the last event that the behaviour model ("who took X took Y") was fitted on; 0: not fitted."""
     event_types: tuple[OwnEventType, ...] = ()
     """Its own types of events."""
+    exploration: Exploration | None = None
+    """Places for items without events; None: there are none."""
 
 
 @dataclass(frozen=True)

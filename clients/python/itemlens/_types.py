@@ -132,6 +132,20 @@ class OwnEventType:
     """Events with at most this `value` count as a dislike."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Exploration:
+    """Places of lists for items without events, so that something is learnt about them.
+
+    They are in lists for a user or a history, not in searches. An item is drawn in proportion to its probability for
+    the user. Its place is drawn at random.
+    """
+
+    share: float
+    """Share of the places, 0 to 1, on average over lists."""
+    max_lists: int = 100
+    """Lists that one item is drawn for at most."""
+
+
 @dataclass(frozen=True)
 class StreamPosition:
     """A step in a stream of events, such as a file or a broker's topic. It is stored together with the events."""

@@ -111,11 +111,17 @@ class Asking:
         query = self.query
         if query.source_weights or query.channel_changes or query.behaviour_weight is not None:
             return False
-        if query.content or query.liked or query.vector is not None or len(self.disliked):
+        if not self.of_user_alone or len(self.disliked):
             return False
         if len(self.history.past):
             return self.history.weights.choices > 0
         return self.prior.choices > 0 and self.prior.calibration is not None
+
+    @property
+    def of_user_alone(self) -> bool:
+        """Whether a user or a history is asked for, without words, pictures, vectors or liked items."""
+        query = self.query
+        return query.of_user and not (query.content or query.liked or query.vector is not None)
 
     @property
     def given(self) -> list[str]:

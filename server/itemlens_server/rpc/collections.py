@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from google.protobuf.field_mask_pb2 import FieldMask
+
 from itemlens.v1 import catalog_pb2
-from itemlens_server.services import CallContext, Catalogue, Collection, CollectionSettings, OwnType
+from itemlens_server.errors import InvalidArgument, quoted
+from itemlens_server.services import (
+    SETTINGS,
+    CallContext,
+    Catalogue,
+    Collection,
+    CollectionSettings,
+    Exploration,
+    OwnType,
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,11 @@ class Collections:
         if given:
             if request.space:  # nothing is half done
                 self.catalogue.check_move(request.name, request.space)
-            collection = self.catalogue.configure(request.name, _settings(request.settings))
+            collection = self.catalogue.configure(
+                request.name, _settings(request.settings), _only(request.settings_mask)
+            )
+        elif request.settings_mask.paths:
+            raise InvalidArgument("`settings_mask` needs `settings`: give the new values", "settings_mask")
         if request.space or not given:
             collection = self.catalogue.move(request.name, request.space)
         return catalog_pb2.UpdateCollectionResponse(collection=self._message(collection))
@@ -67,11 +82,15 @@ class Collections:
             message.settings.event_types.add(
                 name=own.name, weight=own.weight, liked_from=own.liked_from, disliked_to=own.disliked_to
             )
+        if (exploration := collection.record.settings.exploration).share:
+            message.settings.exploration.share = exploration.share
+            message.settings.exploration.max_lists = exploration.max_lists
         message.create_time.FromNanoseconds(int(collection.record.created * 1e9))
         return message
 
 
 def _settings(message: catalog_pb2.CollectionSettings) -> CollectionSettings:
+    exploration = message.exploration
     return CollectionSettings(
         tuple(
             OwnType(
@@ -80,5 +99,20 @@ def _settings(message: catalog_pb2.CollectionSettings) -> CollectionSettings:
                 own.disliked_to if own.HasField("disliked_to") else None,
             )
             for own in message.event_types
-        )
+        ),
+        exploration=Exploration(exploration.share, exploration.max_lists or Exploration.max_lists),
     )  # fmt: skip
+
+
+def _only(mask: FieldMask) -> frozenset[str]:
+    """The settings to replace; all if the mask is empty.
+
+    Raises:
+        InvalidArgument: there is no such setting.
+    """
+    for n, path in enumerate(mask.paths):
+        if path not in SETTINGS:
+            raise InvalidArgument(
+                f"{quoted(path)} is no setting; there are {', '.join(SETTINGS)}", f"settings_mask.paths[{n}]"
+            )
+    return frozenset(mask.paths or SETTINGS)

@@ -83,5 +83,6 @@ def _reply(result: RecommendResult, with_query_vectors: bool) -> itemlens_pb2.Re
         reply.items.add(
             item_id=item.item_id, position=position, score=item.score, interest=item.interest,
             parts=[messages.part(p) for p in item.parts], reason=item.reason, probability=item.probability,
+            explored=item.explored,
         )  # fmt: skip
     return reply

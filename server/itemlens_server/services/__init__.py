@@ -32,11 +32,12 @@ from itemlens_server.services.recommender import Recommender, RecommendOptions
 from itemlens_server.services.results import RecommendedItem, RecommendResult
 from itemlens_server.services.use_cases import UseCases
 from itemlens_server.services.vectors import VectorInput
-from itemlens_server.storage.collection_settings import CollectionSettings, OwnType
+from itemlens_server.storage.collection_settings import SETTINGS, CollectionSettings, Exploration, OwnType
 from itemlens_server.storage.records import EventRecord, StoredItem
 from itemlens_server.storage.streams import StreamStep
 
 __all__ = [
+    "SETTINGS",
     "BatchEncoder",
     "BatchRow",
     "CallContext",
@@ -57,6 +58,7 @@ __all__ = [
     "ExplainResult",
     "Explainer",
     "Explanation",
+    "Exploration",
     "FinishedCall",
     "FuseInput",
     "FusedInput",

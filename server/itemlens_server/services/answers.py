@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -60,6 +60,13 @@ class Answers:
         self._warned = float("-inf")
         self.dropped = 0
         self._file = self._opened(store, collections)
+        # By collection and item, the number of kept answers that the item was in to learn about it.
+        self.explored: Mapping[int, Mapping[str, int]] = {}
+        if self._file is not None:
+            try:
+                self.explored = self._file.explored()
+            except (sqlite3.Error, ItemlensError) as error:
+                log.warning("items may be explored in more lists than they should be: %s", error)
         self._thread = threading.Thread(target=self._work, name="answers", daemon=True)
         if self._file is not None:
             self._thread.start()

@@ -6,7 +6,7 @@ import logging
 import re
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -29,6 +29,7 @@ from itemlens_server.services.collection_settings import check_settings
 from itemlens_server.services.encoding import ContentEncoder
 from itemlens_server.services.event_changes import EventChanges
 from itemlens_server.services.events import check_step, record_events
+from itemlens_server.services.explorer import Explorer
 from itemlens_server.services.items import ItemInput, WriteOutcome
 from itemlens_server.services.known_users import KnownUsers
 from itemlens_server.services.limits import check_length, check_reference, check_references
@@ -41,7 +42,7 @@ from itemlens_server.services.stream_log import StreamLog
 from itemlens_server.services.upserts import Upserts
 from itemlens_server.storage import writes
 from itemlens_server.storage.collection_settings import DEFAULT as NO_SETTINGS
-from itemlens_server.storage.collection_settings import CollectionSettings
+from itemlens_server.storage.collection_settings import SETTINGS, CollectionSettings
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import CollectionRecord, EventRecord
 from itemlens_server.storage.store import Store
@@ -73,6 +74,7 @@ class Catalogue:
         self.reads = CatalogueReads(store, settings.max_items)
         self.ids = RecommendationIds(store.secret(KEY))
         self.answers = Answers(store, [record.id for record in store.reader().collections()], settings)
+        self.explorer = Explorer(self.answers.explored)
         self.results = RecentResults(settings.recommendation_memory_bytes)
         self.known_users = KnownUsers(settings.user_memory_bytes)
         self._stream_log = StreamLog()
@@ -179,8 +181,10 @@ class Catalogue:
             self._collections[name] = created
             return self._collections[name]
 
-    def configure(self, name: str, settings: CollectionSettings) -> Collection:
-        """Replace the settings of a collection.
+    def configure(
+        self, name: str, settings: CollectionSettings, only: Iterable[str] = SETTINGS
+    ) -> Collection:
+        """Replace some settings of a collection.
 
         Raises:
             InvalidArgument: the name is empty, or a setting is invalid.
@@ -188,7 +192,8 @@ class Catalogue:
         check_settings(settings)
         with self._changing:
             collection = self._named(name)
-            new = collection.record.settings.replaced_by(settings)
+            old = collection.record.settings
+            new = old.replaced_by(replace(old, **{field: getattr(settings, field) for field in only}))
             self.store.write(
                 lambda c: writes.set_settings(c, collection.record.id, new),
                 lambda _: collection.configure(new),
@@ -269,6 +274,7 @@ class Catalogue:
             self.known_users.forget_collection(collection.record.id)
             self.results.forget(name)
             self.answers.forget([collection.record.id])
+            self.explorer.forget(collection.record.id)
 
     def _named(self, name: str) -> Collection:
         """The collection with this name. The name is required: changes to a whole collection have no default."""

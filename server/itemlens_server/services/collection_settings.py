@@ -32,6 +32,11 @@ def check_settings(settings: CollectionSettings) -> None:
         except InvalidArgument as error:
             raise error.within(f"settings.event_types[{n}]") from None
         names.add(own.name)
+    exploration = settings.exploration
+    if not 0 <= exploration.share <= 1:
+        raise InvalidArgument(
+            f"{exploration.share} is not a share; it must be 0 to 1", "settings.exploration.share"
+        )
 
 
 def _check_type(own: OwnType) -> None:

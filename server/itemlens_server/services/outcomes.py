@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from itertools import groupby
 from pathlib import Path
@@ -22,12 +22,13 @@ from itemlens_server.storage.store import Store
 
 # Numbers of the proto's EventType.
 IMPRESSION, VIEW, CLICK, CART, PURCHASE, RETURN = range(1, 7)
-BY = ("collection", "surface", "day")
+BY = ("collection", "surface", "day", "explored")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of some answers. by: their collection, surface and day (YYYY-MM-DD, UTC), as far as asked for.
+    """What came of some answers. by: their collection, surface and day (YYYY-MM-DD, UTC), and whether their items were
+    in them to learn about them ("yes", "no"), as far as asked for.
 
     Events count if their item is in the list of their answer; `other_items` counts the rest.
     revenue: value of purchases less that of returns. unpriced: purchases without a value.
@@ -176,7 +177,9 @@ def report(
                     continue
                 day = datetime.fromtimestamp(answer.time, UTC).date().isoformat()
                 values = {"collection": record.name, "surface": answer.surface, "day": day}
-                cells.setdefault(tuple(values[name] for name in by), _Cell()).add(answer, its_events)
+                parts = _by_explored(answer, its_events) if "explored" in by else [("", answer, its_events)]
+                for values["explored"], part, of_part in parts:
+                    cells.setdefault(tuple(values[name] for name in by), _Cell()).add(part, of_part)
     outcomes = (cell.outcome(dict(zip(by, key, strict=True))) for key, cell in sorted(cells.items()))
     return Report(tuple(outcomes), without)
 
@@ -200,6 +203,19 @@ def joined(
     while waiting is not None:
         yield None, waiting[1]
         waiting = next(grouped, None)
+
+
+def _by_explored(
+    answer: AnswerRecord, events: Sequence[EventRecord]
+) -> Iterator[tuple[str, AnswerRecord, list[EventRecord]]]:
+    """Yield the explored items of an answer and the others, each with their events, if there are any."""
+    places = frozenset(answer.explored)
+    explored = {answer.item_ids[place] for place in places}
+    for label, is_explored in (("no", False), ("yes", True)):
+        items = tuple(i for n, i in enumerate(answer.item_ids) if (n in places) == is_explored)
+        if items:
+            own = [event for event in events if (event.item_id in explored) == is_explored]
+            yield label, replace(answer, item_ids=items), own
 
 
 def _events(reader: Reader, collection: int, begin: float, end: float) -> Iterator[EventRecord]:

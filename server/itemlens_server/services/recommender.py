@@ -99,6 +99,7 @@ class Recommender:
                 result.recommendation_id, collection.record.id, request.user_id if request else "", options.surface,
                 RecommendationIds.seconds(result.recommendation_id), collection.space.space_id,
                 tuple(item.item_id for item in items), tuple(item.score for item in items),
+                tuple(n for n, item in enumerate(items) if item.explored),
             )
         )  # fmt: skip
 
@@ -136,11 +137,16 @@ class Recommender:
         exact = options.exact or bool(options.candidates)
         scorer, scored = score(scorer, ExactIndex() if exact else collection.index, mask, k)
         ranked = rank(scorer, scored, k) if scorer.says_wanted else rank_by_prior(scorer, scored[0], k)
+        recommendation_id = self.catalogue.ids.make(collection.record.id, time.time())
+        if (exploration := collection.record.settings.exploration).share:
+            # The id is the seed, so that a list can be made again.
+            random = np.random.default_rng(list(recommendation_id.encode()))
+            explorer = self.catalogue.explorer
+            ranked = explorer.explore(collection.record.id, exploration, scorer, mask, ranked, random)
         if options.with_probabilities:
             ranked = with_probabilities(scorer, ranked)
         explained = self._explain(collection, scorer, ranked, options, language)
         asking = scorer.asking
-        recommendation_id = self.catalogue.ids.make(collection.record.id, time.time())
         return RecommendResult(
             recommendation_id, collection, asking, scorer.shifts, tuple(explained), eligible,
             (*warnings, *asking.warnings, *unknown), scorer.says_wanted,

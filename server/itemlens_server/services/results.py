@@ -30,7 +30,10 @@ ROW_OVERHEAD_BYTES = 200
 @dataclass(frozen=True)
 class RecommendedItem:
     """A scored item, for a list or an explanation: its position in the snapshot, its score, and the index of the
-    interest of the score."""
+    interest of the score.
+
+    explored: it has no events, and is in the list to learn about it
+    """
 
     item_id: str
     position: int
@@ -39,6 +42,7 @@ class RecommendedItem:
     parts: tuple[Part, ...] = ()
     reason: str = ""
     probability: float | None = None
+    explored: bool = False
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ PAGES_AT_A_TIME = 64
 # Share of free pages that may stay for the next answers.
 MOST_FREE = 0.25
 COLUMNS = "id, collection, user_id, surface, time, space_id, item_ids, scores, explored"
+EXPLORES = "explored != '[]'"
 TABLES = (
     # The store that the file belongs to.
     "CREATE TABLE about (store TEXT NOT NULL)",
@@ -131,6 +132,19 @@ class AnswerFile:
             )
         )
 
+    def explored(self) -> dict[int, dict[str, int]]:
+        """Return, by collection and item, the number of kept answers that the item was in to learn about it."""
+        rows = self._run(
+            lambda c: c.execute(
+                "SELECT collection, json_extract(item_ids, '$[' || place.value || ']'), count(*) "
+                f"FROM answers, json_each(explored) AS place WHERE {EXPLORES} GROUP BY 1, 2"
+            ).fetchall()
+        )
+        found: dict[int, dict[str, int]] = {}
+        for collection, item_id, count in rows:
+            found.setdefault(collection, {})[item_id] = count
+        return found
+
     def shrink(self, max_bytes: int, before: float) -> bool:
         """Delete a slice of the oldest answers if the file has more than `max_bytes`, or if they were given before this
         time. Return whether there was anything to do."""
@@ -192,6 +206,13 @@ class AnswerFile:
         return connection
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
+        self._check(connection)
+        # Files of earlier versions have none.
+        connection.execute(
+            f"CREATE INDEX IF NOT EXISTS answers_explored ON answers (collection) WHERE {EXPLORES}"
+        )
+
+    def _check(self, connection: sqlite3.Connection) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if not version:
             connection.execute("BEGIN IMMEDIATE")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 # An event of an own type that shows no interest is stored with this type; others have the number of their own type.
 NO_INTEREST = 8
 FIRST_OWN = 16
+# The settings that a caller may give.
+SETTINGS = ("event_types", "exploration")
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,20 @@ class OwnType:
 
 
 @dataclass(frozen=True)
+class Exploration:
+    """Places for items without events: their share, and the lists that one item is drawn for at most."""
+
+    share: float = 0.0
+    max_lists: int = 100
+
+
+@dataclass(frozen=True)
 class CollectionSettings:
     """Settings of a collection. next_number: the number of the next new type."""
 
     event_types: tuple[OwnType, ...] = ()
     next_number: int = FIRST_OWN
+    exploration: Exploration = Exploration()
 
     def type(self, name: str) -> OwnType | None:
         """Return the own type with this name."""
@@ -49,7 +60,7 @@ class CollectionSettings:
                 OwnType(own.name, own.weight, own.liked_from, own.disliked_to, old.number if old else number)
             )
             number += old is None
-        return CollectionSettings(tuple(types), number)
+        return replace(new, event_types=tuple(types), next_number=number)
 
     def dump(self) -> str:
         """Return the settings as JSON."""
@@ -61,7 +72,11 @@ class CollectionSettings:
         if not text:
             return CollectionSettings()
         value = json.loads(text)
-        return CollectionSettings(tuple(OwnType(**own) for own in value["event_types"]), value["next_number"])
+        return CollectionSettings(
+            tuple(OwnType(**own) for own in value["event_types"]),
+            value["next_number"],
+            Exploration(**value.get("exploration", {})),  # earlier versions had none
+        )
 
 
 DEFAULT = CollectionSettings()

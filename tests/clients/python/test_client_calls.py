@@ -332,7 +332,17 @@ def test_own_types_of_events_are_sent_and_stay_unless_they_are_given(client: Any
     assert (own.name, own.weight, own.liked_from, own.disliked_to) == ("rating", 1.0, 4.0, 2.0)
     moved, cleared = fake.asked("UpdateCollection")
     assert not moved.HasField("settings")
-    assert cleared.HasField("settings")
+    assert cleared.HasField("settings") and cleared.settings_mask.paths == ["event_types"]
+
+
+def test_exploration_is_sent_and_other_settings_stay(client: Any, fake: Fake) -> None:
+    client.create_collection("shop", exploration=itemlens.Exploration(share=0.1))
+    client.update_collection("shop", exploration=itemlens.Exploration(share=0.2, max_lists=7))
+    [created] = fake.asked("CreateCollection")
+    assert (created.settings.exploration.share, created.settings.exploration.max_lists) == (0.1, 100)
+    [changed] = fake.asked("UpdateCollection")
+    assert (changed.settings.exploration.share, changed.settings.exploration.max_lists) == (0.2, 7)
+    assert changed.settings_mask.paths == ["exploration"]
 
 
 def test_the_clients_collection_and_space_are_used(connect: Connect, fake: Fake) -> None:

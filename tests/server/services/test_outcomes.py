@@ -38,7 +38,12 @@ class Shop:
         self.events = 0
 
     def answer(
-        self, user: str = "u", surface: str = "home", when: str = "2026-03-01 12:00", collection: str = "shop"
+        self,
+        user: str = "u",
+        surface: str = "home",
+        when: str = "2026-03-01 12:00",
+        collection: str = "shop",
+        explored: tuple[int, ...] = (),
     ) -> str:
         """Remember an answer of a, b, c, and return its id."""
         seconds = datetime.fromisoformat(when).replace(tzinfo=UTC).timestamp()
@@ -53,6 +58,7 @@ class Shop:
             "sp",
             ("a", "b", "c"),
             (-1.0, -2.0, -3.0),
+            explored,
         )
         self.file.write([record])
         return answer_id
@@ -144,6 +150,18 @@ class TestALine:
         ]  # fmt: skip
         assert [o.answers for o in report(shop.folder, by=["collection"]).outcomes] == [1, 2]
         assert shop.line(collection="shop").answers == 2
+
+    def test_is_for_what_was_explored_and_for_the_rest(self, shop: Shop) -> None:
+        first, second = shop.answer("u", explored=(1,)), shop.answer("v")
+        shown = [(IMPRESSION, item) for item in "abc"]
+        shop.record(first, *shown, (CLICK, "b"), (PURCHASE, "b", 9.0), (CLICK, "z"))
+        shop.record(second, *shown, (CLICK, "a"))
+        ranked, explored = report(shop.folder, by=["explored"]).outcomes
+        assert (ranked.by, explored.by) == ({"explored": "no"}, {"explored": "yes"})
+        assert (explored.answers, explored.impressions, explored.clicks, explored.revenue) == (1, 1, 1, 9.0)
+        assert (ranked.answers, ranked.impressions, ranked.clicks, ranked.revenue) == (2, 5, 1, 0.0)
+        assert (ranked.other_items, explored.other_items) == (1, 0)
+        assert (ranked.click_through.value, explored.click_through.value) == (0.2, 1.0)
 
     def test_has_the_answers_of_its_days_only(self, shop: Shop) -> None:
         for day in (1, 2, 3, 4):

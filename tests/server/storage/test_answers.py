@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,7 +69,12 @@ def test_deletions_are_on_disk_before_they_return_and_answers_need_not_be(file: 
         return int(file._connection.execute("PRAGMA synchronous").fetchone()[0])
 
     found: list[int] = []
-    file._connection.create_function("seen", 0, lambda: found.append(synchronous()) or 0)
+
+    def see() -> int:
+        found.append(synchronous())
+        return 0
+
+    file._connection.create_function("seen", 0, see)
     file.write([answer(1), answer(2)])
     file._connection.execute("CREATE TEMP TRIGGER gone AFTER DELETE ON answers BEGIN SELECT seen(); END")
     file._connection.execute("CREATE TEMP TRIGGER given AFTER UPDATE ON answers BEGIN SELECT seen(); END")
@@ -75,6 +82,19 @@ def test_deletions_are_on_disk_before_they_return_and_answers_need_not_be(file: 
     file.forget([1], "v")
     assert found and set(found) == {2}
     assert synchronous() == 1
+
+
+def test_the_lists_are_counted_in_which_an_item_was_explored(file: AnswerFile, tmp_path: Path) -> None:
+    lists = [(1, "abc", (0, 2)), (1, "cab", (0,)), (1, "ab", ()), (2, "a", (0,))]
+    file.write([
+        replace(answer(n, collection), item_ids=tuple(items), scores=(0.0,) * len(items), explored=explored)
+        for n, (collection, items, explored) in enumerate(lists)
+    ])  # fmt: skip
+    assert file.explored() == {1: {"a": 1, "c": 2}, 2: {"a": 1}}
+    file.close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        connection.execute("DROP INDEX answers_explored")  # as in a file of an earlier version
+    assert AnswerFile(tmp_path, "store").explored() == {1: {"a": 1, "c": 2}, 2: {"a": 1}}
 
 
 def test_the_oldest_make_room(file: AnswerFile, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ isort:skip_file
 import builtins
 import collections.abc
 import google.protobuf.descriptor
+import google.protobuf.field_mask_pb2
 import google.protobuf.internal.containers
 import google.protobuf.message
 import google.protobuf.struct_pb2
@@ -61,24 +62,56 @@ class OwnEventType(google.protobuf.message.Message):
 Global___OwnEventType: typing_extensions.TypeAlias = OwnEventType
 
 @typing.final
+class Exploration(google.protobuf.message.Message):
+    """Places of lists for items without events, so that something is learnt about them. They are in lists for a user or a
+    history, not in searches, in collections whose space uses events. An item is drawn in proportion to its probability for
+    the user. Its place is drawn at random, so that items with and without events can be compared at the same places.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SHARE_FIELD_NUMBER: builtins.int
+    MAX_LISTS_FIELD_NUMBER: builtins.int
+    share: builtins.float
+    """Share of the places, 0 to 1, on average over lists."""
+    max_lists: builtins.int
+    """Lists that one item is drawn for at most. 0: 100."""
+    def __init__(
+        self,
+        *,
+        share: builtins.float = ...,
+        max_lists: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["max_lists", b"max_lists", "share", b"share"]) -> None: ...
+
+Global___Exploration: typing_extensions.TypeAlias = Exploration
+
+@typing.final
 class CollectionSettings(google.protobuf.message.Message):
     """Settings of a collection."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     EVENT_TYPES_FIELD_NUMBER: builtins.int
+    EXPLORATION_FIELD_NUMBER: builtins.int
     @property
     def event_types(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OwnEventType]:
         """The caller's own types of events, at most 100. An event keeps the meaning that its type had when it was recorded; a
         new weight counts for all events.
         """
 
+    @property
+    def exploration(self) -> Global___Exploration:
+        """Places for items without events. Not set: none."""
+
     def __init__(
         self,
         *,
         event_types: collections.abc.Iterable[Global___OwnEventType] | None = ...,
+        exploration: Global___Exploration | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["event_types", b"event_types"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["exploration", b"exploration"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["event_types", b"event_types", "exploration", b"exploration"]) -> None: ...
 
 Global___CollectionSettings: typing_extensions.TypeAlias = CollectionSettings
 
@@ -267,13 +300,18 @@ class UpdateCollectionRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     SPACE_FIELD_NUMBER: builtins.int
     SETTINGS_FIELD_NUMBER: builtins.int
+    SETTINGS_MASK_FIELD_NUMBER: builtins.int
     name: builtins.str
     """The collection's name."""
     space: builtins.str
     """The new space's id or name. It must have the same encoders as the current space. Empty: the space stays."""
     @property
     def settings(self) -> Global___CollectionSettings:
-        """New settings, which replace all settings. Not set: they stay."""
+        """New settings. Not set: they stay."""
+
+    @property
+    def settings_mask(self) -> google.protobuf.field_mask_pb2.FieldMask:
+        """The settings to replace: `event_types`, `exploration`. Empty: all."""
 
     def __init__(
         self,
@@ -281,9 +319,10 @@ class UpdateCollectionRequest(google.protobuf.message.Message):
         name: builtins.str = ...,
         space: builtins.str = ...,
         settings: Global___CollectionSettings | None = ...,
+        settings_mask: google.protobuf.field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["settings", b"settings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name", "settings", b"settings", "space", b"space"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["settings", b"settings", "settings_mask", b"settings_mask"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "settings", b"settings", "settings_mask", b"settings_mask", "space", b"space"]) -> None: ...
 
 Global___UpdateCollectionRequest: typing_extensions.TypeAlias = UpdateCollectionRequest
 

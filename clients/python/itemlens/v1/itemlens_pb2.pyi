@@ -697,6 +697,7 @@ class Recommendation(google.protobuf.message.Message):
     PARTS_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
     PROBABILITY_FIELD_NUMBER: builtins.int
+    EXPLORED_FIELD_NUMBER: builtins.int
     item_id: builtins.str
     """The item."""
     position: builtins.int
@@ -704,7 +705,7 @@ class Recommendation(google.protobuf.message.Message):
     score: builtins.float
     """ln P: the log-probability that the item is the one chosen, for the interest that found it. Scores of different
     interests and questions are comparable. The list is not sorted by score where there are several interests, because
-    places are dealt to them by their weights, nor with BASIS_PRIOR; `position` is the order.
+    places are dealt to them by their weights, nor with BASIS_PRIOR or explored items; `position` is the order.
     """
     interest: builtins.int
     """The interest that found it: index into RecommendResponse.interests."""
@@ -714,6 +715,8 @@ class Recommendation(google.protobuf.message.Message):
     """On request: the probability that the item is among what the user takes next (one item, or a basket), over all
     interests.
     """
+    explored: builtins.bool
+    """The item has no events, and is in the list to learn about it: see CollectionSettings.exploration."""
     @property
     def parts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Part]:
         """On request: parts that add up to the score."""
@@ -728,9 +731,10 @@ class Recommendation(google.protobuf.message.Message):
         parts: collections.abc.Iterable[itemlens.v1.common_pb2.Part] | None = ...,
         reason: builtins.str = ...,
         probability: builtins.float | None = ...,
+        explored: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_probability", b"_probability", "probability", b"probability"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_probability", b"_probability", "interest", b"interest", "item_id", b"item_id", "parts", b"parts", "position", b"position", "probability", b"probability", "reason", b"reason", "score", b"score"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_probability", b"_probability", "explored", b"explored", "interest", b"interest", "item_id", b"item_id", "parts", b"parts", "position", b"position", "probability", b"probability", "reason", b"reason", "score", b"score"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_probability", b"_probability"]) -> typing.Literal["probability"] | None: ...
 
 Global___Recommendation: typing_extensions.TypeAlias = Recommendation
