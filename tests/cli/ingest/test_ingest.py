@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from itemlens import Client
 from support.brokers import RedisServer
 from support.command import Run
 from support.serving import Server
+from support.waiting import until
 
 
 @pytest.fixture
@@ -147,10 +147,7 @@ def test_without_its_package_redis_is_refused(run: Run, monkeypatch: pytest.Monk
 def test_a_signal_ends_it_with_what_it_read(server: Server, shop: Client, events: Path) -> None:
     command = [sys.executable, "-m", "itemlens_cli", "ingest", "file", str(events), "--follow", *into(server)]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    for _ in range(600):
-        if shop.get_collection().event_count == 20:
-            break
-        time.sleep(0.05)
+    until(lambda: shop.get_collection().event_count == 20, "20 events were recorded")
     running.send_signal(signal.SIGTERM)
     output, _ = running.communicate(timeout=60)
     assert running.returncode == 0 and "events.jsonl: 20 events" in output

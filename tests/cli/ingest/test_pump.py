@@ -18,6 +18,7 @@ from itemlens_cli.ingest.pump import Pump
 from itemlens_cli.ingest.rejected import Rejected
 from itemlens_cli.ingest.source import Entry, Portion, SourceGone
 from itemlens_server.errors import FailedPrecondition, ItemlensError
+from support.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -195,7 +196,8 @@ def test_it_reads_at_most_one_batch_ahead_of_a_slow_server() -> None:
     shop.free.clear()
     running = threading.Thread(target=pump(shop, source).run)
     running.start()
-    threading.Event().wait(0.3)
+    until(lambda: source.reads == 2, "it read one batch ahead")
+    threading.Event().wait(0.1)
     assert source.reads == 2
     shop.free.set()
     running.join()

@@ -109,7 +109,7 @@ class Waits:
 
     def begun(self, count: int = 1) -> bool:
         """Return whether `count` threads begin to wait."""
-        return all(self._begun.acquire(timeout=10) for _ in range(count))
+        return all(self._begun.acquire(timeout=60) for _ in range(count))
 
     def again(self, count: int) -> bool:
         """Wake all waiting threads. Return whether `count` of them find nothing to do and wait again."""
@@ -149,7 +149,7 @@ class LowLatency:
 
     def begun(self, count: int) -> list[tuple[str, list[str]]]:
         """Return the next `count` runs that begin."""
-        return sorted(self.ran.get(timeout=5) for _ in range(count))
+        return sorted(self.ran.get(timeout=60) for _ in range(count))
 
 
 class TestWhatComesAlone:
@@ -412,10 +412,10 @@ class TestAWorkerIsKeptFromBulk:
     ) -> None:
         monkeypatch.setattr("itemlens_server.engine.batcher.CALM_SECONDS", 1e6)
         assert batcher.submit([Input("quick")], CallContext()).results() == ["quick"]
-        assert started.acquire(timeout=5)
+        assert started.acquire(timeout=60)
         workers = Waits(batcher._work)
         self.bulk(batcher)
-        assert started.acquire(timeout=5)
+        assert started.acquire(timeout=60)
         assert workers.again(1)
         assert not started.acquire(blocking=False)
         assert batcher.submit([Input("quick")], CallContext()).results() == ["quick"]
@@ -425,10 +425,10 @@ class TestAWorkerIsKeptFromBulk:
     ) -> None:
         monkeypatch.setattr("itemlens_server.engine.batcher.CALM_SECONDS", 0.05)
         assert batcher.submit([Input("quick")], CallContext()).results() == ["quick"]
-        assert started.acquire(timeout=5)
+        assert started.acquire(timeout=60)
         self.bulk(batcher)
-        assert started.acquire(timeout=5)
-        assert started.acquire(timeout=5)
+        assert started.acquire(timeout=60)
+        assert started.acquire(timeout=60)
 
     def test_close_finishes_all_of_it(
         self, batcher: Batcher[str, str], go: threading.Event, monkeypatch: pytest.MonkeyPatch
@@ -500,7 +500,7 @@ class TestTheObserver:
         asked: queue.SimpleQueue[int] = queue.SimpleQueue()
         held.batcher.observe(Asks())
         held.go.set()
-        assert asked.get(timeout=5) == 1
+        assert asked.get(timeout=60) == 1
 
     def test_an_observer_that_raises_does_not_stop_a_worker_and_is_logged_once(
         self, held: Held, caplog: pytest.LogCaptureFixture

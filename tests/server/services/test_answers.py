@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from itemlens_server.storage.answers import FILE, AnswerFile, AnswerRecord, read
 from itemlens_server.storage.store import Store
 from support.live import Live
 from support.spaces import Tiny
+from support.waiting import until
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ class TestAnAnswer:
 
     def test_is_on_disk_within_a_moment(self, filled: Live) -> None:
         filled.ask(QueryRequest(user_id="u"))
-        wait_for(lambda: list(read(filled.data, filled.collection.record.id)))
+        until(lambda: list(read(filled.data, filled.collection.record.id)), "it was written")
 
     def test_survives_a_restart_and_its_id_too(
         self, repository: ModelRepository, tiny: Tiny, tmp_path: Path
@@ -139,13 +139,6 @@ def answer(n: int, collection: int = 1, length: int = 3) -> AnswerRecord:
     return AnswerRecord(f"{n:040x}", collection, "u", "", time.time(), "sp", ("a",) * length, (0.0,) * length)
 
 
-def wait_for(true: Callable[[], object], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 class TestBounds:
     @pytest.fixture
     def store(self, tmp_path: Path) -> Store:
@@ -161,7 +154,7 @@ class TestBounds:
         monkeypatch.setattr(module, "BATCH_SECONDS", 0.0)
         answers = Answers(store, [1], Settings())
         answers.add(answer(0))
-        wait_for(lambda: not answers._waiting)
+        until(lambda: not answers._waiting, "it was taken")
         began = time.monotonic()
         for n in range(1, 1001):
             answers.add(answer(n))

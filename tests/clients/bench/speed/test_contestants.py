@@ -24,7 +24,7 @@ def never(address: str) -> NoReturn:
 
 def becomes(process: psutil.Process, stopped: bool) -> bool:
     """Signals arrive a moment after they are sent."""
-    for _ in range(500):
+    for _ in range(3000):
         if (process.status() == psutil.STATUS_STOPPED) is stopped:
             return True
         time.sleep(0.01)

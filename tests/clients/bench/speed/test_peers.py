@@ -146,13 +146,13 @@ def test_a_server_stops_with_all_that_it_started(tmp_path: Path) -> None:
     process = start(command, tmp_path, lambda: LitServeCaller(f"127.0.0.1:{port}", 2))
     child = int((tmp_path / "server.log").read_text().split()[1])
     process.terminate()
-    assert process.wait(10) != 0
+    assert process.wait(60) != 0
     assert gone(child)
 
 
 def gone(pid: int) -> bool:
     """Whether the process ends within seconds. A zombie counts as ended."""
-    for _ in range(50):
+    for _ in range(300):
         try:
             if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
                 return True
