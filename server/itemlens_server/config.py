@@ -174,6 +174,12 @@ class Settings(BaseSettings):
         description="most items with events for which pairs of items are counted in matrices, of 6 bytes for each pair "
         "(0.9 GB for 12,500); with more, pairs are counted from the events in memory whenever tables are computed",
     )
+    min_reason_users: int = Field(
+        20,
+        ge=1,
+        description="a reason says what other users took only if at least this many took both items, and says how "
+        "many; 1: always",
+    )
     weight_view: float = Field(0.2, ge=0, le=1000, description="weight of a VIEW")
     weight_click: float = Field(0.5, ge=0, le=1000, description="weight of a CLICK")
     weight_cart: float = Field(0.8, ge=0, le=1000, description="weight of a CART")

@@ -286,6 +286,11 @@ class Collection:
     def _current_counts(self) -> Counts | None:
         return None if self.counts is None else self.counts.current
 
+    def users_of_both(self, item_id: str, others: Sequence[str]) -> list[int]:
+        """Return how many users took an item and each of the `others`, at this moment; 0 while there are no counts."""
+        counts = self._current_counts
+        return [0] * len(others) if counts is None else counts.users_of_both(item_id, others)
+
     def describe_counts(self) -> CountsDescription | None:
         """Describe the counts; None while there are none."""
         return None if self.counts is None else self.counts.describe()

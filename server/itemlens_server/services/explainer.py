@@ -31,7 +31,7 @@ from itemlens_server.services.limits import check_length, check_references
 from itemlens_server.services.query import QueryReader, QueryRequest
 from itemlens_server.services.recommender import DEFAULT_K, RecommendOptions, eligible_items, score
 from itemlens_server.services.results import RecommendedItem
-from itemlens_server.services.sentences import check_language, sentence
+from itemlens_server.services.sentences import Others, check_language, sentence
 from itemlens_server.services.titles import titles
 from itemlens_server.storage.records import StoredItem
 
@@ -194,6 +194,7 @@ class Explainer:
     ) -> Iterator[Explanation]:
         language = check_language(options.language)
         title = titles(self.catalogue, collection, scorer.disliked)
+        others = Others(collection.users_of_both, self.settings.min_reason_users)
         ids = iter(item_ids)
         for group in self._groups(collection, scorer, scored):
             encoded = self._encode(
@@ -217,7 +218,7 @@ class Explainer:
                     tuple(sums) if options.with_sums else (),
                     sentence(
                         language, sources, [p for s in sums for p in s.places], title, item_id,
-                        known=scorer.says_wanted,
+                        known=scorer.says_wanted, others=others,
                     ),
                     tuple(heat_maps(collection.space, options.heat_map, item, sums)) if options.heat_map else (),
                 )  # fmt: skip

@@ -30,7 +30,7 @@ from itemlens_server.services.limits import check_length, check_references
 from itemlens_server.services.query import EncodingQuery, QueryReader, QueryRequest
 from itemlens_server.services.recommendation_ids import RecommendationIds
 from itemlens_server.services.results import RecommendedItem, RecommendResult
-from itemlens_server.services.sentences import Language, check_language, sentence, whole_channels
+from itemlens_server.services.sentences import Language, Others, check_language, sentence, whole_channels
 from itemlens_server.services.titles import titles
 from itemlens_server.storage.answers import AnswerRecord
 
@@ -165,12 +165,15 @@ class Recommender:
             return ranked
         title = titles(self.catalogue, collection, scorer.disliked)
         modalities = collection.space.modalities
+        others = Others(collection.users_of_both, self.settings.min_reason_users)
         explained = []
         for item in ranked:
             parts, reason = scorer.by_source(item.interest, item.position), ""
             if options.with_reasons:
                 channels = whole_channels(scorer.of_channels(item.interest, item.position), modalities)
-                reason = sentence(language, parts, channels, title, item.item_id, known=scorer.says_wanted)
+                reason = sentence(
+                    language, parts, channels, title, item.item_id, known=scorer.says_wanted, others=others
+                )
             explained.append(replace(item, parts=tuple(parts) if options.with_parts else (), reason=reason))
         return explained
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from itemlens_server.engine.encoder import Modality
 from itemlens_server.engine.modalities import MODALITIES
@@ -21,6 +22,8 @@ Language = Literal["en", "zh"]
 WORTH_NAMING = 0.15
 WORDS_NAMED = 3
 NAMED = 2
+# Of the past items with the largest parts, so many are looked at for those that enough users took, too.
+COUNTED = 20
 
 _TEXT = {
     "en": {
@@ -54,6 +57,26 @@ _FUNCTION_WORD = re.compile(
 _FUNCTION_CHARACTERS = frozenset("的了也和在一是与及就都而着把被让给对从为以其这那有不可能会到")
 
 
+@dataclass(frozen=True)
+class Others:
+    """What a sentence may say of other users.
+
+    of_both: returns how many users took an item and each of some others
+    least:   what fewer users did is not said, so that no sentence tells of one of them
+    """
+
+    of_both: Callable[[str, Sequence[str]], Sequence[int]]
+    least: int
+
+    def enough(self, item_id: str, past_items: Sequence[str]) -> dict[str, int]:
+        """Return how many users took an item and each of some past items, for those of which it may be said."""
+        users = zip(past_items, self.of_both(item_id, past_items), strict=True)
+        return {past: n for past, n in users if n >= self.least}
+
+
+NOTHING_OF_OTHERS = Others(lambda _, others: [0] * len(others), 1)
+
+
 def check_language(name: str) -> Language:
     """Return the language of a checked name; "en" if it is empty.
 
@@ -75,29 +98,39 @@ def sentence(
     item_id: str = "",
     *,
     known: bool = True,
+    others: Others = NOTHING_OF_OTHERS,
 ) -> str:
     """The reason for the item, from the parts by source and by place. `title` returns the name of an item, or "".
 
     A reason is named if it raises the score, its threshold included, and is worth naming beside the others. An item is
-    named once. What the item itself says, as a past item, is that the user chose it before. known: whether anything is
-    known of what the user wants
+    named once. What the item itself says, as a past item, is that the user chose it before. What other users took is
+    said with their number. known: whether anything is known of what the user wants. others: what may be said of others
     """
     text = _TEXT[lang]
     evidence = evidence_by_kind(sources, item_id)
     for_it = sum(value for value in evidence.values() if value > 0)
     phrases = {kind: own[lang] for term in TERMS for kind, own in term.phrases.items()}
+    counted = {kind: own[lang] for term in TERMS for kind, own in term.counted.items()}
     worth = [kind for kind in phrases if evidence.get(kind, 0.0) > WORTH_NAMING * for_it]
     reasons: list[str] = []
     said: set[str] = set()
     for kind in sorted(worth, key=lambda kind: -evidence[kind]):
-        named = [p for p in sources if p.kind == kind and p.past_item_id != item_id]
-        names = [name for name in _named(named, title) if name not in said]
         if "{}" not in phrases[kind]:
             reasons.append(phrases[kind])
-        elif names:
+            continue
+        best = _largest([p for p in sources if p.kind == kind and p.past_item_id != item_id])
+        users: Mapping[str, int] = {}
+        if kind in counted:
+            users = others.enough(item_id, best[:COUNTED])
+            best = list(users)
+        names = {name: past for name, past in _named(best, title).items() if name not in said}
+        if names:
             said.update(names)
-            quoted_names = (text["quote"].format(name) for name in names)
-            reasons.append(phrases[kind].format(text["and"].join(quoted_names)))
+            shown = [
+                counted.get(kind, "{}").format(text["quote"].format(name), **_number(users.get(past, 0)))
+                for name, past in names.items()
+            ]
+            reasons.append(phrases[kind].format(text["and"].join(shown)))
     details = _details(lang, places, [p for p in sources if p.kind == BASELINE], for_it)
     spoken = text["because"].format(text["clause"].join(reasons)) if reasons else ""
     if details:
@@ -133,21 +166,28 @@ def whole_channels(by_channel: Sequence[Part], modalities: Mapping[str, Modality
     ]
 
 
-def _named(parts: Sequence[Part], title: Callable[[str], str]) -> list[str]:
-    """The titles of the past items with the largest parts."""
+def _largest(parts: Sequence[Part]) -> list[str]:
+    """The past items that are worth naming beside the one with the largest parts, largest first."""
     sums: dict[str, float] = {}
     for p in parts:
         sums[p.past_item_id] = sums.get(p.past_item_id, 0.0) + p.value
     least = WORTH_NAMING * max(sums.values(), default=0.0)
-    best = sorted((i for i, v in sums.items() if i and v > max(least, 0.0)), key=lambda i: -sums[i])
-    names: list[str] = []
-    for item_id in best:
-        name = title(item_id)
-        if name and name not in names:
-            names.append(name)
+    return sorted((i for i, v in sums.items() if i and v > max(least, 0.0)), key=lambda i: -sums[i])
+
+
+def _named(past_items: Sequence[str], title: Callable[[str], str]) -> dict[str, str]:
+    """The first past items that have titles, by these."""
+    names: dict[str, str] = {}
+    for item_id in past_items:
+        if name := title(item_id):
+            names.setdefault(name, item_id)
         if len(names) == NAMED:
             break
     return names
+
+
+def _number(users: int) -> dict[str, Any]:
+    return {"n": users, "people": "person" if users == 1 else "people"}
 
 
 def _details(lang: Language, places: Sequence[Part], baselines: Sequence[Part], for_it: float) -> list[str]:

@@ -12,13 +12,24 @@ from itemlens_server.errors import InvalidArgument
 from itemlens_server.fusion.history import CLICK, Interaction
 from itemlens_server.fusion.parts import Part
 from itemlens_server.services import QueryRequest
-from itemlens_server.services.sentences import Language, check_language, sentence
+from itemlens_server.services.sentences import Language, Others, check_language
+from itemlens_server.services.sentences import sentence as sentence_
 from itemlens_server.services.titles import LONGEST, LONGEST_ATTRIBUTE, title_of
 from itemlens_server.storage.records import Document
 from support import spaces
 from support.live import Live
 
 TITLES = {"a": "Trail Shoe", "b": "Silk Dress", "c": "Kettle"}.__getitem__
+TOOK_BOTH = {"a": 142, "b": 57, "c": 1}
+
+
+def others(least: int = 20, **took_both: int) -> Others:
+    """So many users took the item and each past item."""
+    return Others(lambda _, past: [{**TOOK_BOTH, **took_both}.get(i, 0) for i in past], least)
+
+
+def sentence(*args: Any, **options: Any) -> str:
+    return sentence_(*args, **{"others": others(), **options})
 
 
 def past(item_id: str, value: float) -> Part:
@@ -105,6 +116,57 @@ def test_an_item_that_is_taken_soon_after_is_told_from_one_that_is_also_taken() 
     )
     assert "also took" in also and "soon after" not in also and "next" not in also
     assert "soon after" in soon and "also took" not in soon
+
+
+class TestWhatOthersTook:
+    both = staticmethod(lambda kind: [Part(kind, 0.8, past_item_id="a"), Part(kind, 0.7, past_item_id="b")])
+
+    @pytest.mark.parametrize(
+        ("lang", "kind", "said"),
+        [
+            (
+                "en",
+                "BEHAVIOUR",
+                "142 people who took “Trail Shoe” and 57 people who took “Silk Dress” also took this",
+            ),
+            ("zh", "BEHAVIOUR", "选过“Trail Shoe”的人中有142人和选过“Silk Dress”的人中有57人也选了它"),
+            (
+                "en",
+                "SEQUENCE",
+                "people often take this soon after “Trail Shoe” (142 took both) and “Silk Dress” (57 took both)",
+            ),
+            (
+                "zh",
+                "SEQUENCE",
+                "选了“Trail Shoe”（142人选过两者）和“Silk Dress”（57人选过两者）的人不久后常选它",
+            ),
+        ],
+    )
+    def test_is_said_with_the_number_of_each(self, lang: Language, kind: str, said: str) -> None:
+        assert said in sentence(lang, self.both(kind), [], TITLES)
+
+    @pytest.mark.parametrize("kind", ["BEHAVIOUR", "SEQUENCE"])
+    def test_is_not_said_of_too_few(self, kind: str) -> None:
+        reason = sentence("en", self.both(kind), [], TITLES, others=others(57))
+        assert "Trail Shoe" in reason and "57" in reason
+        fewer = sentence("en", self.both(kind), [], TITLES, others=others(58))
+        assert "142" in fewer and "Silk Dress" not in fewer and "57" not in fewer
+        nobody = sentence("en", self.both(kind), [], TITLES, others=others(143))
+        assert "“" not in nobody and "took" not in nobody and "people" not in nobody
+        assert "took" not in sentence_("en", self.both(kind), [], TITLES)  # nothing is known of others
+
+    def test_leaves_room_for_another_past_item_that_enough_took(self) -> None:
+        parts = [*self.both("BEHAVIOUR"), Part("BEHAVIOUR", 0.6, past_item_id="c")]
+        reason = sentence("en", parts, [], TITLES, others=others(a=3, c=30))
+        assert "57 people who took “Silk Dress” and 30 people who took “Kettle”" in reason
+
+    def test_may_be_one_user_if_the_setting_allows_it(self) -> None:
+        reason = sentence("en", [Part("BEHAVIOUR", 0.8, past_item_id="c")], [], TITLES, others=others(1))
+        assert reason == "Because 1 person who took “Kettle” also took this."
+
+    def test_does_not_keep_the_items_content_from_being_a_reason(self) -> None:
+        parts = [Part("BEHAVIOUR", 0.8, past_item_id="a"), past("a", 0.7)]
+        assert "Trail Shoe" in sentence("en", parts, [], TITLES, others=others(a=0))
 
 
 @pytest.mark.parametrize(("kind", "said"), [("REPEAT", "before"), ("POPULARITY", "many"), ("NEWNESS", "new")])

@@ -15,11 +15,12 @@ from itemlens_server.fusion.rows import Ints
 class Change:
     """Parts to add and to take away.
 
-    of_pairs:     whether pairs and windows are collected
+    of_pairs:     whether pairs and windows are collected, else what came to users and went
     gained, lost: takes of each user (see `UserEvents.takes`), int64
     joined, left: pairs of items that a user has now, and had before, with the items that came or went; an item makes a
                   pair with itself
     after, before: windows of baskets
+    came, went:    users with the items that are new to them, and that they have no more
     """
 
     of_pairs: bool = True
@@ -29,20 +30,24 @@ class Change:
     left: list[tuple[Ints, Ints]] = field(default_factory=list)
     after: list[Window] = field(default_factory=list)
     before: list[Window] = field(default_factory=list)
+    came: list[tuple[int, Ints]] = field(default_factory=list)
+    went: list[tuple[int, Ints]] = field(default_factory=list)
 
-    def add(self, before: UserEvents, after: UserEvents) -> None:
-        """Add the change of a user's events that count."""
+    def add(self, before: UserEvents, after: UserEvents, user: int) -> None:
+        """Add the change of a user's events that count. user: the number of the user (see `Histories.number`)."""
         old, new = before.takes(), after.takes()
         gained, lost = _without(new, old), _without(old, new)
         if len(gained):
             self.gained.append(gained)
         if len(lost):
             self.lost.append(lost)
-        if not self.of_pairs:
-            return
         # The items that came and went.
         came = _without(gained >> TAKE_BITS, lost >> TAKE_BITS)
         went = _without(lost >> TAKE_BITS, gained >> TAKE_BITS)
+        if not self.of_pairs:
+            self.came.append((user, came))
+            self.went.append((user, went))
+            return
         if len(came) or len(went):
             stayed = _without(new >> TAKE_BITS, came)
             if len(came):

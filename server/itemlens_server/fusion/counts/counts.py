@@ -26,6 +26,7 @@ from itemlens_server.fusion.counts.recount import Recount
 from itemlens_server.fusion.counts.sparse_counts import SparseCounts
 from itemlens_server.fusion.counts.state import Copied, State
 from itemlens_server.fusion.counts.successions import STEP, Window, fixed, successions
+from itemlens_server.fusion.counts.taker_lists import TakerLists
 from itemlens_server.fusion.counts.takers import Takers
 from itemlens_server.fusion.counts.user_events import UserEvents
 from itemlens_server.fusion.event_log import Mask, days
@@ -49,6 +50,8 @@ class Counts:
         self.takers = Takers()
         self.pairs: Triangle | None = Triangle(bound)
         self.ordered: Square | None = Square(bound)
+        # Only where pairs are not counted in matrices.
+        self.lists: TakerLists | None = None
         # By code, the version of the last change of what was taken soon after an item.
         self.touched = np.zeros(64, np.int64)
         # `version` grows with every change, and `removals` with every one that takes events away. `last`: the largest
@@ -169,7 +172,7 @@ class Counts:
         counts.last, counts.sequence = map(int, a["last"])
         counts._reach(n)
         if n > bound:
-            counts.pairs = counts.ordered = None
+            counts._leave_matrices()
         elif "pairs" not in a:
             raise ValueError(f"no matrices, though {n} items are few enough for them")
         else:
@@ -182,19 +185,25 @@ class Counts:
         """Replace the events of users."""
         n = len(self._item_ids)
         self._reach(n)
-        if n > self.bound:
-            self.pairs = self.ordered = None
+        if n > self.bound and self.pairs is not None:
+            self._leave_matrices()
         change = Change(of_pairs=self.pairs is not None)
         for user_id, after in users.items():
-            newest = after.newest()
-            change.add(self.histories.get(user_id).newest(), newest)
+            newest, before = after.newest(), self.histories.get(user_id).newest()
+            number = self.histories.number(user_id)
             self.histories.set(user_id, after, newest)
+            number = self.histories.number(user_id) if number is None else number
+            if number is not None:
+                change.add(before, newest, number)
         for takes, amount in ((change.gained, 1), (change.lost, -1)):
             if takes:
                 self.takers.add(np.concatenate(takes), amount, n)
+        if self.lists is not None:
+            self.lists.change(change.went, change.came)
         if self.pairs is not None:
-            self._count_pairs(change.joined, 1)
+            # In this order, since who reads without a lock may see one of both alone: it must not be too many.
             self._count_pairs(change.left, -1)
+            self._count_pairs(change.joined, 1)
             changed = np.zeros(n, np.bool_)
             self._count_order(change.after, 1, changed)
             self._count_order(change.before, -1, changed)
@@ -202,6 +211,11 @@ class Counts:
             self.touched[:n][changed] = self.version + 1
         self.takers.end_on(self._last_day, n)
         self.version += 1
+
+    def _leave_matrices(self) -> None:
+        # In this order: one of both is there for whoever reads without a lock.
+        self.lists = TakerLists.of(self.histories)
+        self.pairs = self.ordered = None
 
     def _reach(self, items: int) -> None:
         if items > len(self.touched):
@@ -223,6 +237,21 @@ class Counts:
             recent = self.takers.recent_of(codes, number)
             assert recent is not None
         return self.takers.of(codes), recent
+
+    def users_of_both(self, item_id: str, others: Sequence[str]) -> list[int]:
+        """Return how many users took an item and each of the `others`, at this moment. It never waits for a change to
+        be computed, and never returns more than there were before or after one."""
+        codes = [self._codes.get(i, -1) for i in (item_id, *others)]
+        known = np.asarray(codes, np.int64) >= 0
+        both = np.zeros(len(codes), np.int64)
+        if known[0]:
+            own, wanted = codes[0], np.asarray(codes, np.int64)[known]
+            pairs = self.pairs
+            if pairs is not None:
+                both[known] = pairs.get(own, wanted)
+            elif (lists := self.lists) is not None:
+                both[known] = lists.of_both(own, wanted.tolist())
+        return [int(n) for n in both[1:]]
 
     def _count_pairs(self, pairs: Sequence[tuple[Ints, Ints]], amount: int) -> None:
         if pairs and self.pairs is not None:

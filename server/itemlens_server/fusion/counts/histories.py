@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from itemlens_server.fusion import taken
-from itemlens_server.fusion.counts.user_events import EVENT_BYTES, NONE, UserEvents
+from itemlens_server.fusion.counts.user_events import EVENT_BYTES, NONE, TAKE_BITS, UserEvents
 from itemlens_server.fusion.event_log import Codes, Kinds, Times
 from itemlens_server.fusion.rows import Ints
 
@@ -49,6 +49,12 @@ class Columns:
             or not np.isin(self.kinds, KINDS).all()
         ):
             raise ValueError("wrong events")
+
+    def cut(self) -> Ints:
+        """Return the places of the users of whose events some may not count, int64."""
+        took_back = np.zeros(len(self.sizes), np.bool_)
+        took_back[np.repeat(np.arange(len(self.sizes)), self.sizes)[self.kinds >= taken.RETURNED]] = True
+        return np.flatnonzero((self.sizes > taken.MOST_PAST) | took_back)
 
 
 class Histories:
@@ -100,6 +106,24 @@ class Histories:
                 self._spans = np.concatenate([self._spans, np.full_like(self._spans, np.nan)])
         self._packed[code] = events.pack()
         self._spans[code] = (newest.times[0], last) if len(newest) else np.nan
+
+    def number(self, user_id: str) -> int | None:
+        """Return the number of a user, which nobody else has as long as the user has events; None without any."""
+        return self._codes.get(user_id)
+
+    def all_takes(self) -> Ints:
+        """Return who took what, by the events that count: item << TAKE_BITS | number of the user, int64, ascending and
+        different."""
+        columns = self.columns()
+        numbers = np.fromiter(self._codes.values(), np.int64, len(self._codes))
+        takes = (columns.items.astype(np.int64) << TAKE_BITS) | np.repeat(numbers, columns.sizes)
+        whole = np.ones(len(columns.sizes), np.bool_)
+        whole[cut := columns.cut()] = False
+        parts = [takes[np.repeat(whole, columns.sizes)]]
+        for place in cut.tolist():
+            items = self.get(columns.users[place]).newest().items.astype(np.int64)
+            parts.append((items << TAKE_BITS) | numbers[place])
+        return np.unique(np.concatenate(parts))
 
     @property
     def last_time(self) -> float:
@@ -154,9 +178,7 @@ class Histories:
         histories.events, histories._last = len(columns.items), math.inf
         ends = np.cumsum(columns.sizes)
         histories._spans = np.stack([columns.times[ends - columns.sizes], columns.times[ends - 1]], axis=1)
-        took_back = np.zeros(len(columns.sizes), np.bool_)
-        took_back[np.repeat(np.arange(len(ends)), columns.sizes)[columns.kinds >= taken.RETURNED]] = True
-        for code in np.flatnonzero((columns.sizes > taken.MOST_PAST) | took_back).tolist():
+        for code in columns.cut().tolist():
             times = UserEvents.unpack(histories._packed[code]).newest().times
             histories._spans[code] = (times[0], times[-1]) if len(times) else np.nan
         if not len(ends):

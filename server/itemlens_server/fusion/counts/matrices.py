@@ -29,6 +29,17 @@ class Triangle:
         high = np.maximum(one, other)
         np.add.at(self._values, high * (high + 1) // 2 + np.minimum(one, other), np.int32(amount))
 
+    def get(self, one: int, others: Ints) -> Ints:
+        """Return the counts of an item with some others, int64 [others]; 0 for those that were never counted. Needs no
+        lock: each count is that of a moment."""
+        values = self._values
+        high = np.maximum(others, one)
+        places = high * (high + 1) // 2 + np.minimum(others, one)
+        counts = np.zeros(len(others), np.int64)
+        there = places < len(values)
+        counts[there] = values[places[there]]
+        return counts
+
     def values(self, items: int) -> Int32s:
         """Return the counts of the first `items` items, int32 [items (items + 1) / 2]; a view."""
         self._reach(items)

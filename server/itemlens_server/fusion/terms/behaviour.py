@@ -18,7 +18,10 @@ class Behaviour(TableTerm):
     kinds: ClassVar[tuple[str, ...]] = (BEHAVIOUR,)
     table_name = "behaviour"
     phrases: ClassVar[Mapping[str, Mapping[str, str]]] = {
-        BEHAVIOUR: {"en": "people who took {} also took this", "zh": "选过{}的人也选了它"}
+        BEHAVIOUR: {"en": "{} also took this", "zh": "{}也选了它"}
+    }
+    counted: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        BEHAVIOUR: {"en": "{n} {people} who took {}", "zh": "选过{}的人中有{n}人"}
     }
 
 
@@ -30,4 +33,7 @@ class Succession(TableTerm):
     table_name = "sequence"
     phrases: ClassVar[Mapping[str, Mapping[str, str]]] = {
         SEQUENCE: {"en": "people often take this soon after {}", "zh": "选了{}的人不久后常选它"}
+    }
+    counted: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        SEQUENCE: {"en": "{} ({n} took both)", "zh": "{}（{n}人选过两者）"}
     }

@@ -20,12 +20,15 @@ class Term(ABC):
 
     kinds:   names of the contract's PartKinds of its parts
     phrases: phrases about a kind of part in sentences, by language; {} stands for the past items' names
+    counted: for kinds that say what other users took: what stands for a past item in the phrase, with its name {}, the
+             number {n} of users who took it and this item, and {people} or one {people}
     decays:  whether its columns depend on a decay of past items
     by_interest: whether its evidence differs between interests
     """
 
     kinds: ClassVar[tuple[str, ...]]
     phrases: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    counted: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     decays: ClassVar[bool] = False
     by_interest: ClassVar[bool] = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,14 @@ def taken_with(counts: Counts, item_id: str) -> dict[str, int]:
     return _row(counted, counted.pairs(slice(0, len(counted.item_ids))), item_id)
 
 
+def assert_users_of_both(counts: Counts, expected: Counted) -> None:
+    """What is read of single pairs equals a recount of them."""
+    names = expected.item_ids
+    pairs = expected.pairs(slice(0, len(names))).toarray().astype(int).tolist()
+    for item_id, row in zip(names, pairs, strict=True):
+        assert counts.users_of_both(item_id, names) == row
+
+
 def taken_after(counts: Counts, item_id: str) -> dict[str, int]:
     """The amounts of what was taken soon after an item."""
     counted = counts.counted()
@@ -77,7 +86,13 @@ def test_any_story_ends_in_the_counts_of_the_events_that_are_left(
         for step in steps:
             story.tell(step)
             assert_popularity(story.counts, 2)
-        assert_same(story.counts.counted(), recount(story.events, mixed))
+        expected = recount(story.events, mixed)
+        assert_same(story.counts.counted(), expected)
+        assert_users_of_both(story.counts, expected)
+        state = story.counts.state()
+        if state.item_ids:
+            fewest = bound if story.counts.pairs is not None else 0
+            assert_users_of_both(Counts.restored(state, fewest), expected)
 
 
 @given(st.lists(EVENT, max_size=25), st.randoms(use_true_random=False), BOUNDS, st.sampled_from([3, 1000]))
@@ -212,3 +227,52 @@ def test_random_events_of_many_users_and_items() -> None:
     )
     (one, other), users = pairs.most_common(1)[0]
     assert taken_with(counts, one)[other] == taken_with(counts, other)[one] == users
+
+
+class TestUsersOfBoth:
+    BOTH = pytest.mark.parametrize("bound", [100, 0])
+
+    @BOTH
+    def test_are_nobody_for_items_that_nobody_took(self, bound: int) -> None:
+        counts = Counts(bound)
+        assert counts.users_of_both("a", ["b"]) == [0]
+        counts.add([("u", "a", 0.0, 1)])
+        assert counts.users_of_both("a", ["b", "a"]) == [0, 1] and counts.users_of_both("b", ["a"]) == [0]
+        assert counts.users_of_both("a", []) == []
+
+    @BOTH
+    def test_leave_no_trace_of_a_user_who_is_gone(self, bound: int) -> None:
+        counts = Counts(bound)
+        counts.add([("u", "a", 0.0, 1), ("u", "b", 0.0, 2)])
+        counts.remove("u", [1, 2])
+        counts.add([("v", "b", 0.0, 3), ("v", "c", 0.0, 4)])
+        assert counts.users_of_both("b", ["a", "b", "c"]) == [0, 1, 1]
+
+    def test_are_the_same_where_the_matrices_are_left(self) -> None:
+        counts = Counts(bound=3)
+        for user in range(5):
+            counts.add([(f"u{user}", item, 0.0, 10 * user + n) for n, item in enumerate("abc")])
+        assert counts.pairs is not None and counts.users_of_both("a", "bc") == [5, 5]
+        counts.add([("u0", "d", 1.0, 100)])
+        assert counts.pairs is None and counts.users_of_both("a", "bcd") == [5, 5, 1]
+
+    @BOTH
+    def test_are_never_more_than_there_were_while_they_change(self, bound: int) -> None:
+        """One of 20 users gives both items to another and back, each time in one change."""
+        counts = Counts(bound)
+        for user in range(20):
+            counts.add([(f"u{user}", "a", 0.0, 2 * user), (f"u{user}", "b", 0.0, 2 * user + 1)])
+        stop, seen = threading.Event(), Counter[int]()
+
+        def read() -> None:
+            while not stop.is_set():
+                seen[counts.users_of_both("a", ["b"])[0]] += 1
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        for _ in range(1000):
+            counts.merge("u0", "v")
+            counts.merge("v", "u0")
+        stop.set()
+        reader.join()
+        assert seen and seen.keys() <= {19, 20}

@@ -1,0 +1,64 @@
+"""Who took each item, to count who took two items where pairs are not counted in matrices."""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from itemlens_server.fusion.counts.histories import Histories
+from itemlens_server.fusion.counts.user_events import TAKE_BITS
+from itemlens_server.fusion.rows import Ints
+
+# A user's number (see `Histories.number`) and codes of items.
+Items = tuple[int, Ints]
+
+
+class TakerLists:
+    """The numbers of each item's takers, 4 bytes each and some 200 for an item. Thread-safe: a change is seen whole."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lists: dict[int, array[int]] = {}
+
+    @staticmethod
+    def of(histories: Histories) -> TakerLists:
+        """Return the lists of events that count."""
+        takes = histories.all_takes()
+        items, users = takes >> TAKE_BITS, takes & ((1 << TAKE_BITS) - 1)
+        found, starts = np.unique(items, return_index=True)
+        lists, ends = TakerLists(), np.append(starts, len(takes))[1:]
+        for item, start, end in zip(found.tolist(), starts.tolist(), ends.tolist(), strict=True):
+            lists._lists[item] = array("i", users[start:end].astype(np.int32).tobytes())
+        return lists
+
+    def change(self, went: Iterable[Items], came: Iterable[Items]) -> None:
+        """Take items from users that they have no more, then give them those that are new to them."""
+        with self._lock:
+            for user, items in went:
+                for item in items.tolist():
+                    own = self._lists[item]
+                    own[own.index(user)] = own[-1]
+                    own.pop()
+                    if not own:
+                        del self._lists[item]
+            for user, items in came:
+                for item in items.tolist():
+                    if item not in self._lists:
+                        self._lists[item] = array("i")
+                    self._lists[item].append(user)
+
+    def of_both(self, item: int, others: Sequence[int]) -> list[int]:
+        """Return how many users took an item and each of the `others`, all given by their codes."""
+        with self._lock:
+            own, *lists = (self._lists[i].tobytes() if i in self._lists else b"" for i in (item, *others))
+        takers = np.frombuffer(own, np.int32)
+        took = np.zeros(int(takers.max(initial=-1)) + 1, np.bool_)
+        took[takers] = True
+        both = []
+        for packed in lists:
+            users = np.frombuffer(packed, np.int32)
+            both.append(int(np.count_nonzero(took[users[users < len(took)]])))
+        return both
