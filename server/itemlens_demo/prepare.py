@@ -18,6 +18,9 @@ from itemlens_server.process import tail
 NAME = "demo"
 """Name of the space and of the collection."""
 
+SETTINGS = {"min_reason_users": "5"}
+"""Of the server: its users are generated, so that there is nobody whom a reason could give away."""
+
 BEHAVIOUR_SECONDS = 4.0
 """The longest wait. It is bounded since there is nothing to learn from too few events."""
 

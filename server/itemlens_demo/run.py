@@ -32,7 +32,13 @@ def run(*, models: Path, folder: Path, users: int, keep: bool, language: Languag
         with steps.step("starting a server"):
             store = folder / "store"
             server = stack.enter_context(
-                LocalServer(models=models, data=store, space=space, log=folder / "server.log")
+                LocalServer(
+                    models=models,
+                    data=store,
+                    space=space,
+                    log=folder / "server.log",
+                    settings=prepare.SETTINGS,
+                )
             )
         try:
             with itemlens.Client(server.target, collection=prepare.NAME, timeout=120) as client:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +16,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from itemlens._transport import channel_options
+from itemlens_server.config import PREFIX
 from itemlens_server.errors import FailedPrecondition
 
 START_SECONDS = 180.0
@@ -24,8 +27,13 @@ _PORT = re.compile(r"serving on port (\d+)")
 class LocalServer:
     """`itemlens serve` on a free local port. Leaving the block always stops it."""
 
-    def __init__(self, *, models: Path, data: Path, space: str, log: Path) -> None:
+    def __init__(
+        self, *, models: Path, data: Path, space: str, log: Path, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """`settings`: other settings by name, unless the environment has them."""
         self._log = log
+        own = {f"{PREFIX}{name.upper()}": value for name, value in (settings or {}).items()}
+        self._environment = own | os.environ
         self._command = [
             *(sys.executable, "-m", "itemlens_cli", "serve", "--listen", "127.0.0.1:0"),
             *("--models", str(models), "--data", str(data), "--space", space),
@@ -39,8 +47,9 @@ class LocalServer:
         with self._log.open("wb") as log:
             # Its own session: Ctrl-C reaches only this process, which then stops the server.
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env=self._environment,
+            )  # fmt: skip
         try:
             self._wait_until_serving()
         except BaseException:
