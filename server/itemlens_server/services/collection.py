@@ -291,6 +291,14 @@ class Collection:
         counts = self._current_counts
         return [0] * len(others) if counts is None else counts.users_of_both(item_id, others)
 
+    def takers(self, item_id: str) -> tuple[int, int]:
+        """Return how many users took an item, and how many lately, which is on the last `recent_days` or `trend_days`,
+        whichever are fewer; 0 while there are no counts."""
+        counts, rules = self._current_counts, self.space.head.table_rules
+        if counts is None or rules is None:
+            return 0, 0
+        return counts.takers_of(item_id, (rules.recent_days, rules.trend_days))
+
     def describe_counts(self) -> CountsDescription | None:
         """Describe the counts; None while there are none."""
         return None if self.counts is None else self.counts.describe()

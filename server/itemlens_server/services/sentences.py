@@ -14,6 +14,7 @@ from itemlens_server.fusion.parts import Part
 from itemlens_server.fusion.scoring import NORMALISATION
 from itemlens_server.fusion.terms import TERMS
 from itemlens_server.fusion.terms.channels import BASELINE, CHANNEL, PAST_ITEM, QUERY
+from itemlens_server.fusion.terms.popularity import NEWNESS, POPULARITY, Popularity
 from itemlens_server.fusion.terms.repeat import REPEAT
 
 Language = Literal["en", "zh"]
@@ -31,6 +32,8 @@ _TEXT = {
         "imputed": "its other content suggests a matching {}",
         "none": "No single reason stands out; it is the closest match.",
         "unknown": "Nothing is known yet of what you like.",
+        "new": "It is new here.",
+        "space": " ",
         "and": " and ",
         "comma": ", ",
         "clause": ", and ",
@@ -42,6 +45,8 @@ _TEXT = {
         "imputed": "从已知内容可以推测其{}相符",
         "none": "没有特别突出的理由，只是最为接近。",
         "unknown": "还不了解您的喜好。",
+        "new": "它是新上架的。",
+        "space": "",
         "and": "和",
         "comma": "、",
         "clause": "，",
@@ -62,10 +67,12 @@ class Others:
     """What a sentence may say of other users.
 
     of_both: returns how many users took an item and each of some others
+    takers:  returns how many users took an item, and how many of them lately
     least:   what fewer users did is not said, so that no sentence tells of one of them
     """
 
     of_both: Callable[[str, Sequence[str]], Sequence[int]]
+    takers: Callable[[str], tuple[int, int]]
     least: int
 
     def enough(self, item_id: str, past_items: Sequence[str]) -> dict[str, int]:
@@ -73,8 +80,15 @@ class Others:
         users = zip(past_items, self.of_both(item_id, past_items), strict=True)
         return {past: n for past, n in users if n >= self.least}
 
+    def popular(self, item_id: str, lately: bool, lang: Language) -> str:
+        """Return the phrase for a popular item; "" if it may not be said. lately: most of it is of late"""
+        ever, of_late = self.takers(item_id)
+        if lately and of_late >= self.least:
+            return Popularity.lately[lang]
+        return Popularity.phrases[POPULARITY][lang] if ever >= self.least else ""
 
-NOTHING_OF_OTHERS = Others(lambda _, others: [0] * len(others), 1)
+
+NOTHING_OF_OTHERS = Others(lambda _, others: [0] * len(others), lambda _: (0, 0), 1)
 
 
 def check_language(name: str) -> Language:
@@ -104,7 +118,8 @@ def sentence(
 
     A reason is named if it raises the score, its threshold included, and is worth naming beside the others. An item is
     named once. What the item itself says, as a past item, is that the user chose it before. What other users took is
-    said with their number. known: whether anything is known of what the user wants. others: what may be said of others
+    said with their number. known: whether anything is known of what the user wants; the sentence begins with it if
+    nothing is. others: what may be said of others
     """
     text = _TEXT[lang]
     evidence = evidence_by_kind(sources, item_id)
@@ -115,6 +130,10 @@ def sentence(
     reasons: list[str] = []
     said: set[str] = set()
     for kind in sorted(worth, key=lambda kind: -evidence[kind]):
+        if kind == POPULARITY:
+            popular = others.popular(item_id, any(p.lately for p in sources if p.kind == kind), lang)
+            reasons += [popular] if popular else []
+            continue
         if "{}" not in phrases[kind]:
             reasons.append(phrases[kind])
             continue
@@ -133,10 +152,14 @@ def sentence(
             reasons.append(phrases[kind].format(text["and"].join(shown)))
     details = _details(lang, places, [p for p in sources if p.kind == BASELINE], for_it)
     spoken = text["because"].format(text["clause"].join(reasons)) if reasons else ""
+    if not known:
+        if not any(p.kind in (POPULARITY, NEWNESS) for p in sources):
+            spoken += text["new"]  # of items of which nothing is known, the newest come first
+        spoken = text["unknown"] + text["space"] + spoken
     if details:
         joined = text["clause"].join(details)
         spoken += text["detail"].format(joined[0].upper() + joined[1:])
-    return spoken.strip() or text["none" if known else "unknown"]
+    return spoken.strip() or text["none"]
 
 
 def evidence_by_kind(sources: Sequence[Part], item_id: str = "") -> dict[str, float]:

@@ -265,6 +265,13 @@ class TestPrior:
         kinds = [[p.kind for p in term.by_source(0, n, int(scorer.states[n]))] for n in range(4)]
         assert kinds == [["POPULARITY"], ["POPULARITY"], ["POPULARITY"], ["NEWNESS"]]
 
+    def test_tells_whether_more_of_it_is_of_late(self) -> None:
+        for weight, lately in ((1.0, False), (9.0, True)):
+            recent = ColumnWeights(weight, neutral=0.5)  # "a": ln 10 - 1.5 ever, ln 2 - .5 of late
+            scorer = asked({**self.columns, "POPULARITY.recent": recent}, "b")
+            [part] = only(Popularity, scorer).by_source(0, 0, State.NEW)
+            assert part.lately is lately
+
     def test_candidates_are_the_most_popular(self) -> None:
         assert only(Popularity, asked(self.columns, "b")).candidates(2).tolist() == [0, 1]
 

@@ -144,3 +144,29 @@ def test_the_number_is_said_in_chinese_too(repository: ModelRepository, tiny: Ti
         maintain(live)
         [why] = live.explain(QueryRequest(user_id="me", behaviour_weight=20.0), "i1", language="zh")
         assert "60人" in why.sentence and "“i0”" in why.sentence
+
+
+def test_that_many_took_it_is_said_only_of_enough_users(
+    repository: ModelRepository, tiny: Tiny, tmp_path: Path
+) -> None:
+    def of_nobody(live: Live, item: str) -> str:
+        answer = live.ask(QueryRequest(user_id="nobody"), k=ITEMS, with_reasons=True)
+        [of_list] = [found.reason for found in answer.items if found.item_id == item]
+        kept = live.use_cases.explainer.explain_result(
+            "", answer.recommendation_id, [item], ExplainOptions(), CallContext()
+        )
+        [why] = kept.explanations
+        [asked] = live.explain(QueryRequest(user_id="nobody"), item)
+        assert of_list == why.sentence == asked.sentence
+        return of_list
+
+    with opened(repository, tmp_path, tiny) as live:
+        live.record(*((f"u{u}", f"i{n}", PURCHASE) for n in range(8) for u in range(1 + 18 * (n == 0))))
+        live.record(*((f"v{u}", "i9", PURCHASE) for u in range(99)))
+        maintain(live)
+        assert of_nobody(live, "i0") == "Nothing is known yet of what you like."
+        live.record(("u19", "i0", PURCHASE))
+        assert of_nobody(live, "i0").startswith("Nothing is known yet of what you like. Because many took it")
+        assert live.collection.takers("i0") == (20, 20) and live.collection.takers("i99") == (0, 0)
+        live.catalogue.delete_user("", "u3")
+        assert of_nobody(live, "i0") == "Nothing is known yet of what you like."

@@ -192,7 +192,7 @@ class TestSomebodyNew:
             live.put(f"i{n}", "red shoe")  # all alike
         answer = live.ask(self.nobody, with_reasons=True)
         assert [i.item_id for i in answer.items] == [f"i{n}" for n in reversed(range(8))]
-        assert {i.reason for i in answer.items} == {"Nothing is known yet of what you like."}
+        assert {i.reason for i in answer.items} == {"Nothing is known yet of what you like. It is new here."}
 
     def test_has_probabilities_if_those_of_the_prior_are_calibrated(self, sample: Live) -> None:
         with pytest.raises(FailedPrecondition, match="itemlens fit"):

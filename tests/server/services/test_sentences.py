@@ -23,9 +23,13 @@ TITLES = {"a": "Trail Shoe", "b": "Silk Dress", "c": "Kettle"}.__getitem__
 TOOK_BOTH = {"a": 142, "b": 57, "c": 1}
 
 
-def others(least: int = 20, **took_both: int) -> Others:
-    """So many users took the item and each past item."""
-    return Others(lambda _, past: [{**TOOK_BOTH, **took_both}.get(i, 0) for i in past], least)
+def others(least: int = 20, takers: int = 90, lately: int = 30, **took_both: int) -> Others:
+    """So many users took the item and each past item, and the item itself, ever and lately."""
+    return Others(
+        lambda _, past: [{**TOOK_BOTH, **took_both}.get(i, 0) for i in past],
+        lambda _: (takers, lately),
+        least,
+    )
 
 
 def sentence(*args: Any, **options: Any) -> str:
@@ -167,6 +171,44 @@ class TestWhatOthersTook:
     def test_does_not_keep_the_items_content_from_being_a_reason(self) -> None:
         parts = [Part("BEHAVIOUR", 0.8, past_item_id="a"), past("a", 0.7)]
         assert "Trail Shoe" in sentence("en", parts, [], TITLES, others=others(a=0))
+
+
+class TestOfSomebodyNew:
+    """Nothing is known of them, so the prior speaks, behind a word on that."""
+
+    popular, lately = Part("POPULARITY", 0.8), Part("POPULARITY", 0.8, lately=True)
+
+    @pytest.mark.parametrize(
+        ("lang", "part", "said"),
+        [
+            ("en", lately, "Nothing is known yet of what you like. Because many took it lately."),
+            ("en", popular, "Nothing is known yet of what you like. Because many took it."),
+            ("en", Part("NEWNESS", 0.8), "Nothing is known yet of what you like. Because it is new here."),
+            ("en", Part("POPULARITY", -0.8), "Nothing is known yet of what you like."),
+            ("en", Part("NORMALISATION", -0.8), "Nothing is known yet of what you like. It is new here."),
+            ("zh", lately, "还不了解您的喜好。因为最近很多人选了它。"),
+            ("zh", popular, "还不了解您的喜好。因为很多人选过它。"),
+            ("zh", Part("NORMALISATION", -0.8), "还不了解您的喜好。它是新上架的。"),
+        ],
+    )
+    def test_the_part_of_the_prior_is_named(self, lang: Language, part: Part, said: str) -> None:
+        assert sentence(lang, [part], [], TITLES, known=False) == said
+
+    def test_what_few_users_did_is_not_said(self) -> None:
+        def said(part: Part, takers: int, lately: int) -> str:
+            of_others = others(takers=takers, lately=lately)
+            return sentence("en", [part], [], TITLES, known=False, others=of_others).removeprefix(
+                "Nothing is known yet of what you like."
+            )
+
+        assert said(self.lately, 20, 20) == " Because many took it lately."
+        assert said(self.lately, 20, 19) == said(self.popular, 20, 0) == " Because many took it."
+        assert said(self.lately, 19, 19) == said(self.popular, 19, 19) == ""
+        unknown = sentence_("en", [self.popular], [], TITLES)  # nothing is known of others
+        assert "many" not in unknown
+
+    def test_of_whom_something_is_known_nothing_else_is_said(self) -> None:
+        assert sentence("en", [self.lately], [], TITLES) == "Because many took it lately."
 
 
 @pytest.mark.parametrize(("kind", "said"), [("REPEAT", "before"), ("POPULARITY", "many"), ("NEWNESS", "new")])

@@ -35,17 +35,19 @@ class Popularity(Term):
 
     kinds: ClassVar[tuple[str, ...]] = (POPULARITY, NEWNESS)
     phrases: ClassVar[Mapping[str, Mapping[str, str]]] = {
-        POPULARITY: {"en": "many take it", "zh": "很多人选它"},
-        NEWNESS: {"en": "it is new", "zh": "它是新品"},
+        POPULARITY: {"en": "many took it", "zh": "很多人选过它"},
+        NEWNESS: {"en": "it is new here", "zh": "它是新上架的"},
     }
+    lately: ClassVar[Mapping[str, str]] = {"en": "many took it lately", "zh": "最近很多人选了它"}
 
     def __init__(self, asking: Asking, tables: Tables) -> None:
         self._snapshot, self._tables = asking.snapshot, tables
         weights = [asking.prior.column(name) for name in COLUMNS]
         self._counts = counts(tables)
-        table = self._counts - np.asarray([w.neutral for w in weights], np.float32)
+        self._above = self._counts - np.asarray([w.neutral for w in weights], np.float32)
+        self._weights = np.stack([w.by_state for w in weights])
         # [n + 1, 3]: evidence by row of the tables and state
-        self._evidence = table @ np.stack([w.by_state for w in weights])
+        self._evidence = self._above @ self._weights
         self._evidence[:, State.COLD] = asking.prior.column(NEWNESS).cold
 
     @classmethod
@@ -77,5 +79,11 @@ class Popularity(Term):
 
     def by_source(self, interest: int, position: int, state: int) -> list[Part]:
         """See Term."""
-        value = float(self._evidence[self._snapshot.table_rows[position], state])
-        return [Part(NEWNESS if state == State.COLD else POPULARITY, value)] if value else []
+        row = self._snapshot.table_rows[position]
+        value = float(self._evidence[row, state])
+        if not value:
+            return []
+        if state == State.COLD:
+            return [Part(NEWNESS, value)]
+        ever, *late = (self._above[row] * self._weights[:, state]).tolist()
+        return [Part(POPULARITY, value, lately=sum(late) > ever)]
