@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import itemlens
 from itemlens_server.fusion.counts.comparison import differences
@@ -61,6 +62,7 @@ def grown(values: list[str], known: int) -> bool:
     return len(values) > known
 
 
+@pytest.mark.timeout(size(300, 3600))
 def test_through_kills_they_equal_a_recount(tiny: Tiny, tmp_path: Path) -> None:
     data, when = tmp_path / "data", np.random.default_rng(3)
     for kill in range(KILLS):

@@ -9,8 +9,6 @@ import onnx
 import pytest
 
 from itemlens_exporter import graph, hub_text, packing
-from itemlens_exporter.space import Exported
-from itemlens_server.engine.manifest import Precision
 from support.tiny_checkpoints import Folder
 
 LENGTHS = (3, 14, 1, 9)
@@ -67,9 +65,3 @@ def test_a_graph_whose_attention_did_not_fuse_is_not_packed(fused: Path) -> None
     second = [node for node in model.graph.node if node.op_type == "Attention"][1]
     second.op_type = "Softmax"
     assert packing.pack(model) is None
-
-
-def test_the_manifest_says_which_graphs_are_packed(minilm: Exported) -> None:
-    encoders = minilm.manifest.encoders
-    assert encoders["text"].packed == (Precision.FP32,)
-    assert all(encoder.packed == () for encoder in encoders.values() if encoder.kind == "IMAGE")

@@ -87,8 +87,13 @@ def test_fp32_is_true_to_the_checkpoint(multilingual: Exported, minilm: Exported
         for encoder in exported.manifest.encoders.values():
             row = encoder.parity[0]
             assert (row.precision, row.passed) == (Precision.FP32, True)
-            assert row.inputs >= 200
             assert row.max <= 1e-5
+
+
+def test_the_manifest_says_which_graphs_are_packed(multilingual: Exported, minilm: Exported) -> None:
+    assert minilm.manifest.encoders["text"].packed == (Precision.FP32,)
+    packed = {encoder.kind: encoder.packed for encoder in multilingual.manifest.encoders.values()}
+    assert packed == {"TEXT": (Precision.FP32,), "IMAGE": ()}
 
 
 def test_minilm_is_true_in_every_precision(minilm: Exported) -> None:
@@ -102,11 +107,11 @@ def test_the_manifest_says_how_int8_must_be_run(minilm: Exported) -> None:
     assert minilm.manifest.encoders["text"].source["int8"].startswith(("dynamic", "static"))
 
 
-def test_lite0_in_half_precision(tmp_path: Path) -> None:
-    checkpoint = presets.lite0()
-    checkpoint.export(tmp_path / "fp32.onnx")
-    graph.save(graph.to_half(onnx.load(tmp_path / "fp32.onnx")), tmp_path / "fp16.onnx")
-    assert parity.measure(tmp_path / "fp16.onnx", Precision.FP16, checkpoint.samples()).parity.passed
+def test_lite0_in_half_precision(multilingual: Exported, tmp_path: Path) -> None:
+    fp32 = multilingual.manifest.encoders["image"].graphs[Precision.FP32].path
+    graph.save(graph.to_half(onnx.load(multilingual.directory / fp32)), tmp_path / "fp16.onnx")
+    samples = presets.lite0().samples()
+    assert parity.measure(tmp_path / "fp16.onnx", Precision.FP16, samples).parity.passed
 
 
 def test_lite0_is_the_published_network() -> None:

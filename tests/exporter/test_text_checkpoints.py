@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnxruntime import InferenceSession
 
-from itemlens_exporter import graph, hub_text, prefixes, presets
+from itemlens_exporter import graph, hub_text, parity_inputs, prefixes, presets
 from itemlens_exporter.errors import ExportError
 from itemlens_exporter.parity import cosine_distance, measure
 from itemlens_server.engine.manifest import Precision
@@ -27,7 +27,7 @@ def test_the_graph_is_true_to_the_checkpoint(tiny_text: Folder, tmp_path: Path, 
     checkpoint.export(tmp_path / "model.onnx")
     row = measure(tmp_path / "model.onnx", Precision.FP32, checkpoint.samples()).parity
     assert row.passed, row
-    assert row.inputs >= 200
+    assert row.inputs == len(parity_inputs.texts())
     assert checkpoint.max_tokens == POSITIONS
 
 
