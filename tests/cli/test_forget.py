@@ -41,7 +41,7 @@ def test_what_is_deleted_is_told_though_it_does_not_count(tiny: Tiny, tmp_path: 
     user, data = "u[/]", tmp_path / "data"
     with Server(tiny.models, data) as server, server.client() as client:
         client.upsert([itemlens.Item("i0", text="red shoe")]).raise_for_errors()
-        client.create_collection("plain", space=tiny.plain)  # a space whose score uses no events
+        client.create_collection("plain", space=tiny.plain)  # without a fit
         for collection in ("default", "plain"):
             shown = [itemlens.Event(user, f"i{n}", "impression") for n in range(4)]
             bought = itemlens.Event(user, "i0", "purchase")
@@ -49,7 +49,7 @@ def test_what_is_deleted_is_told_though_it_does_not_count(tiny: Tiny, tmp_path: 
         done = run("forget", user, "--proof", "--target", server.address, "--data", data)
         assert done.status == 0, done.said
         assert "10 events deleted" in done.out and user in done.out
-        assert "equal" in done.out and "nothing to compare" in done.out
+        assert done.out.count("equal") == 2 and "nothing to compare" not in done.out
 
 
 def test_nothing_is_deleted_where_the_folder_is_not_the_servers(tiny: Tiny, tmp_path: Path, run: Run) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from itemlens_server.fusion.head import Head, HeadChannel
@@ -72,7 +74,7 @@ def random_head(rng: np.random.Generator) -> Head:
     asked = (NEXT, SIMILAR, ANYONE, DISLIKE, search_question({names[0]: 0}))
     return Head(
         tuple(channels),
-        {question: random_weights(rng, names) for question in asked},
+        {question: replace(random_weights(rng, names), choices=1) for question in asked},
         TableRules(regularisation=3.5),
         fitted=True,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -237,11 +237,12 @@ def build(
     return manifest.space_id
 
 
-def build_fitted(repository: Path, space_id: str, name: str = "fitted") -> str:
+def build_fitted(repository: Path, space_id: str, name: str = "fitted", *, uses_events: bool = True) -> str:
     """Write the space of `space_id` again with a head fitted to `sample_items`. Return the new id."""
     models_ = open_repository(repository)
     try:
         head = fitted_head(models_.load(space_id))
+        head = head if uses_events else replace(head, table_rules=None)
     finally:
         models_.close()
     return fitted.write(repository, Manifest.load(repository / space_id), head, name).space_id

@@ -20,6 +20,7 @@ from itemlens_server.engine.session import CPU, Device, Session
 from itemlens_server.engine.space_list import SpaceList
 from itemlens_server.engine.tuning import Tunings
 from itemlens_server.errors import FailedPrecondition
+from itemlens_server.fusion.default_weights import unfitted
 from itemlens_server.fusion.head import Head
 from itemlens_server.observer import NullObserver, Observer
 
@@ -170,7 +171,7 @@ class ModelRepository:
                 self._encoders[digest] = modality.encoder(modality, directory, spec, precision, self._runtime)
             encoders[name] = self._encoders[digest]
         if manifest.head is None or not with_head:
-            head_runner = HeadRunner(Head.identity({n: e.spec.dim for n, e in encoders.items()}), None)
+            head_runner = HeadRunner(unfitted({n: e.spec.dim for n, e in encoders.items()}), None)
         else:
             # The head is small; it runs on the CPU, like the store and the index.
             session = Session(directory / manifest.head.graph.path, "CPUExecutionProvider")

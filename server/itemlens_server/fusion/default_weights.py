@@ -3,6 +3,16 @@
 A cosine means different things in different channels: two random texts may have .3, two random pictures .45. So a
 weight is given in nats for each standard deviation of the cosines between random items, and theta is their mean, so
 that a channel adds nothing on average.
+
+Of somebody of whom nothing is known, popularity says what they take next:
+
+    alpha_i = 1/2 ln(1 + takers) + 1/2 ln(1 + takers of late)
+
+If each taker drew an item from fixed probabilities, all equally likely beforehand, then ln P_i = ln(1 + takers) + const
+by Laplace's rule: one nat for each unit, and an item that one user took stands only ln 2 above one that nobody took.
+What is taken changes, so the takers of late are asked as well as all: two estimates of one probability are blended by
+their mean in nats, which adds up to one nat where both say the same. Nothing of this is tuned.
+Below 100 events there are no tables, and the newest items come first.
 """
 
 from __future__ import annotations
@@ -14,15 +24,18 @@ import numpy as np
 
 from itemlens_server.fusion.balance import Units, balanced
 from itemlens_server.fusion.fused import predicted
-from itemlens_server.fusion.head import HeadChannel
+from itemlens_server.fusion.head import Head, HeadChannel
 from itemlens_server.fusion.terms import PAST_KINDS
+from itemlens_server.fusion.terms.popularity import ALL, TREND
 from itemlens_server.fusion.weights import (
+    ANYONE,
     DISLIKE,
     NEXT,
     SIMILAR,
     ChannelWeights,
     ColumnWeights,
     QuestionWeights,
+    TableRules,
 )
 
 PAST_NATS = 1.0
@@ -30,6 +43,8 @@ PAST_NATS = 1.0
 DISLIKE_DEVIATIONS = 2.0
 """A dislike takes away from items whose cosine is this many deviations above the mean, and from no others."""
 PAST_DECAY = 0.97
+ONLY_POPULARITY = TableRules(of_pairs=False, trend_days=TableRules.recent_days)
+"""What a score without a fit uses of events."""
 SPREAD_ITEMS = 2000
 
 
@@ -77,10 +92,20 @@ def search_priors(nats: Mapping[str, float], spread: Mapping[str, Spread]) -> di
     return {name: own.weights(nats[name]) for name, own in spread.items()}
 
 
+def default_prior() -> QuestionWeights:
+    """Return the weights of "anyone" without a fit."""
+    return QuestionWeights(columns=dict.fromkeys((ALL, TREND), ColumnWeights(0.5, 0.5)))
+
+
+def unfitted(dims: Mapping[str, int]) -> Head:
+    """Return the head of a space before `itemlens fit`. dims: of the encoders' vectors, by channel."""
+    return replace(Head.identity(dims), questions={ANYONE: default_prior()}, table_rules=ONLY_POPULARITY)
+
+
 def default_questions(
     channels: Mapping[str, HeadChannel], units: Units, spread: Mapping[str, Spread]
 ) -> dict[str, QuestionWeights]:
-    """Return the weights of "next", "similar" and "dislike" without events."""
+    """Return the weights of "next", "similar", "dislike" and "anyone" without a fit to events."""
     past = QuestionWeights(
         {name: s.weights(PAST_NATS) for name, s in spread.items()}, decays={"CHANNEL": PAST_DECAY}
     )
@@ -91,6 +116,7 @@ def default_questions(
         NEXT: past,
         SIMILAR: QuestionWeights(past.channels),
         DISLIKE: QuestionWeights(dislike),
+        ANYONE: default_prior(),
     }
 
 

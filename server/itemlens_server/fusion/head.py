@@ -77,7 +77,7 @@ class Head:
 
     @staticmethod
     def identity(dims: Mapping[str, int]) -> Head:
-        """Return the head of a space before `itemlens fit`: unchanged vectors, default weights, nothing imputed."""
+        """Return a head of unchanged vectors and default weights, with nothing imputed."""
         return Head(tuple(HeadChannel(name, np.zeros(dim, np.float32)) for name, dim in dims.items()))
 
     @property

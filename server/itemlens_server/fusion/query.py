@@ -158,13 +158,14 @@ def ask_with(snapshot: Snapshot, query: Query, taken: Taken) -> Asking:
     unknown = tuple(w for field, source in fields.items() for w in _unknown(snapshot, source, field))
     if not history.known:  # says nothing, not even that what it has in common with an item is little
         history = PastSource(history.weight, weights, Past.equal(())).looked_up(snapshot)
-    prior = query.weights(head, NEXT if len(history.past) else ANYONE)
+    common = _common_sources(head, query, liked)
+    prior = _prior(query, head, history, common)
     here = np.flatnonzero(history.positions >= 0)
     order = np.argsort(history.positions[here])
     return Asking(
         snapshot,
         query,
-        _interests(snapshot, query, history, here, prior, _common_sources(head, query, liked)),
+        _interests(snapshot, query, history, here, prior, common),
         history,
         liked,
         rejected,
@@ -234,6 +235,15 @@ def changed_weights(
             old.cold if change.weight is None else None,
         )
     return replace(weights, channels=channels)
+
+
+def _prior(query: Query, head: Head, history: PastSource, common: Sequence[Source]) -> QuestionWeights:
+    """Return the weights of the prior. One that was not fitted says nothing beside words or liked items, whose weights
+    it was not weighed against."""
+    if len(history.past):
+        return query.weights(head, NEXT)
+    prior = query.weights(head, ANYONE)
+    return replace(prior, columns={}) if common and not prior.choices else prior
 
 
 def _common_sources(head: Head, query: Query, liked: PastSource) -> list[Source]:

@@ -46,7 +46,11 @@ def fit_rules(earlier: EventLog, choices: Sequence[Choice]) -> tuple[TableRules,
         for rule, tried in (("regularisation", lambdas), ("recent_days", recent))
         if tried
     }
-    return TableRules(**best), [*lambdas, *recent]
+    rules = TableRules(
+        regularisation=best.get("regularisation", TableRules.regularisation),
+        recent_days=best.get("recent_days", TableRules.recent_days),
+    )
+    return rules, [*lambdas, *recent]
 
 
 def _lambdas(earlier: EventLog, choices: Sequence[Choice]) -> list[TriedRule]:

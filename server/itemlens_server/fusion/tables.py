@@ -95,11 +95,12 @@ class Tables:
 
         BEHAVIOUR has the most frequent items only, see `ease.MAX_ITEMS`.
         """
-        takers = counted.takers.astype(np.float32)
+        takers, n = counted.takers.astype(np.float32), len(counted.item_ids)
+        nothing = sparse.csr_matrix((n, n), dtype=np.float32)
         return Tables(
             tuple(counted.item_ids),
-            _behaviour(counted, rules.regularisation),
-            sequence.table(counted),
+            _behaviour(counted, rules.regularisation) if rules.of_pairs else nothing,
+            sequence.table(counted) if rules.of_pairs else nothing,
             takers,
             takers if counted.times_are_an_order else recent(counted, rules.recent_days),
             takers if counted.times_are_an_order else recent(counted, rules.trend_days),

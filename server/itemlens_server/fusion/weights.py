@@ -194,12 +194,14 @@ class TableRules:
 
     regularisation: lambda of EASE. step: weight of each further basket in SEQUENCE. recent_days: how long a taker
     counts as recent, measured from the last event. trend_days: the same where nothing is known of the user.
+    of_pairs: whether there are BEHAVIOUR and SEQUENCE; else popularity alone is counted, at a fraction of the cost
     """
 
     regularisation: float = 300.0
     step: float = 0.6
     recent_days: float = 56.0
     trend_days: float = 7.0
+    of_pairs: bool = True
 
 
 def search_question(channels: Mapping[str, object]) -> str:

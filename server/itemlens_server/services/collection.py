@@ -19,6 +19,7 @@ from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.tables import Provenance, Tables
 from itemlens_server.fusion.taken import kinds_of
 from itemlens_server.fusion.terms.attribute import ATTRIBUTE
+from itemlens_server.fusion.weights import TableRules
 from itemlens_server.index.candidate_index import CandidateIndex
 from itemlens_server.index.hnsw import HnswIndex, block_list
 from itemlens_server.services import live_counts
@@ -73,8 +74,9 @@ class Collection:
         # None in a space whose score does not use events.
         self.counts: LiveCounts | None = None
         if (rules := space.head.table_rules) is not None:
-            same = counts is not None and counts.step == rules.step
-            self.counts = counts if same else self._new_counts(rules.step)
+            new = self._new_counts(rules)
+            same = counts is not None and (counts.step, counts.bound) == (new.step, new.bound)
+            self.counts = counts if same else new
         self._tables: Tables | None = None
         self._rests_until = 0.0
         # The counts that the tables are of, and the mark of the file of counts that tables were saved with.
@@ -127,13 +129,14 @@ class Collection:
         """Use new settings, in the writer's thread. If they change which events count, all are counted again."""
         before = kinds_of(self.type_weights)
         self.record = replace(self.record, settings=settings)
-        if kinds_of(self.type_weights) != before and self.counts is not None:
+        rules = self.space.head.table_rules
+        if kinds_of(self.type_weights) != before and self.counts is not None and rules is not None:
             self.counts.end()
-            self.counts = self._new_counts(self.counts.step)
+            self.counts = self._new_counts(rules)
 
-    def _new_counts(self, step: float) -> LiveCounts:
-        kinds = kinds_of(self.type_weights)
-        return LiveCounts(self.record.id, self.folder, kinds, self._settings.matrix_items, step)
+    def _new_counts(self, rules: TableRules) -> LiveCounts:
+        bound = self._settings.matrix_items if rules.of_pairs else 0
+        return LiveCounts(self.record.id, self.folder, kinds_of(self.type_weights), bound, rules.step)
 
     def label(self, item_id: str) -> int | None:
         """Label of an item's current row; None if the item is not in the collection."""

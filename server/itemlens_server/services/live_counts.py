@@ -83,7 +83,7 @@ class LiveCounts:
         self._collection = collection
         self._folder = folder
         self._kinds = dict(kinds)
-        self._bound, self.step = bound, step
+        self.bound, self.step = bound, step
         self.current: Counts | None = None
         # The file of these counts. Once they follow the writes, only the writer's thread replaces this and the counts.
         self.saved: Saved | None = None
@@ -116,7 +116,7 @@ class LiveCounts:
                     events,
                 )
                 return ""
-            counts = Counts(self._bound, self.step)
+            counts = Counts(self.bound, self.step)
         self.saved = Saved(mark, counts.last, counts.removals) if mark else None
         self._follow(counts, reader)
         self.current = counts
@@ -124,14 +124,14 @@ class LiveCounts:
 
     def begin_empty(self) -> None:
         """Follow the writes of a new collection."""
-        self.current = Counts(self._bound, self.step)
+        self.current = Counts(self.bound, self.step)
 
     def count(self, store: Store) -> bool:
         """Count all events, while others are written, if this was not done yet. Return whether it was done now."""
         with self._maintaining:
             if self.current is not None or self._ended:
                 return False
-            counts, reader = Counts(self._bound, self.step), store.reader()
+            counts, reader = Counts(self.bound, self.step), store.reader()
             self._deleted = reader.events_deleted(self._collection)
             self._follow(counts, reader)
             # In the writer's thread, after this write and those before it.
@@ -276,7 +276,7 @@ class LiveCounts:
         if state is None:
             return None
         try:
-            return Counts.restored(state, self._bound, self.step)
+            return Counts.restored(state, self.bound, self.step)
         except (ValueError, KeyError, IndexError) as error:
             log.warning("%s cannot be used (%r); all events are counted again", path, error)
             return None

@@ -7,13 +7,17 @@ import pytest
 
 from itemlens_server.fusion.default_weights import (
     DISLIKE_DEVIATIONS,
+    ONLY_POPULARITY,
     PAST_NATS,
     default_questions,
     restated,
     search_priors,
     spreads,
+    unfitted,
 )
-from itemlens_server.fusion.weights import DISLIKE, NEXT, SIMILAR, ColumnWeights, QuestionWeights
+from itemlens_server.fusion.head import Head
+from itemlens_server.fusion.terms.popularity import ALL, NEWNESS, TREND
+from itemlens_server.fusion.weights import ANYONE, DISLIKE, NEXT, SIMILAR, ColumnWeights, QuestionWeights
 from support.two_channels import ITEMS, blocks, channels
 
 
@@ -73,3 +77,20 @@ def test_similar_is_next_without_repeats_and_the_prior() -> None:
     assert similar.columns == {"BEHAVIOUR": ColumnWeights(new=2.0, had=2.0)}
     assert similar.decay("BEHAVIOUR") == 1.0
     assert SIMILAR in default_questions({}, {}, {})
+
+
+def test_without_a_fit_anyone_takes_what_is_popular_ever_and_lately() -> None:
+    """By Laplace's rule, P is in proportion to 1 + takers, where as many took it lately as ever."""
+    head = unfitted({"text": 3})
+    weights = head.weights(ANYONE)
+    assert head.table_rules == ONLY_POPULARITY and not weights.choices
+    for takers in (0, 1, 50):
+        nats = sum(weights.column(name).new * np.log1p(takers) for name in (ALL, TREND))
+        assert np.exp(nats) == pytest.approx(1 + takers)
+    assert weights.column(NEWNESS).cold == 0.0  # as nobody's: ln(1 + 0)
+
+
+def test_without_a_fit_popularity_says_nothing_where_something_is_known_of_the_user() -> None:
+    head, plain = unfitted({"text": 3}), Head.identity({"text": 3})
+    for question in (NEXT, SIMILAR, DISLIKE, "search:text"):
+        assert head.weights(question) == plain.weights(question) and not head.weights(question).columns

@@ -70,7 +70,7 @@ def snapshot(
     columns: Mapping[str, ColumnWeights], tables: Tables | None = TABLES, **weights: Any
 ) -> Snapshot:
     """A catalogue where only `columns` count, with the same weights for every question."""
-    own = QuestionWeights(NO_CHANNELS, columns, **weights)
+    own = QuestionWeights(NO_CHANNELS, columns, choices=1, **weights)
     head = Head(
         (HeadChannel("text", np.zeros(2, np.float32)),),
         dict.fromkeys((NEXT, SIMILAR, ANYONE, DISLIKE), own),

@@ -15,6 +15,7 @@ from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.head_runner import HeadRunner
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.errors import FailedPrecondition
+from itemlens_server.fusion.default_weights import ONLY_POPULARITY, default_prior
 from itemlens_server.fusion.head import Head
 from itemlens_server.fusion.weights import ANYONE, DISLIKE, NEXT, SIMILAR
 from itemlens_server.services import EventRecord, ItemInput
@@ -152,7 +153,9 @@ def test_a_catalogue_without_events_has_defaults_for_users_and_fitted_searches(
     try:
         head, report = fitted(live)
         assert {NEXT, SIMILAR, DISLIKE} <= set(head.questions)
-        assert head.table_rules is None
+        assert (
+            head.table_rules == ONLY_POPULARITY and head.questions[ANYONE].columns == default_prior().columns
+        )
         assert head.questions[NEXT].choices == 0 and head.questions[NEXT].of("text").weight > 0
         assert [v.question for v in report.verdicts if v.taken]
         assert ("next", "defaults") in [(s.what, s.chosen) for s in report.steps]

@@ -265,7 +265,7 @@ class TestFile:
         again.assert_right()
 
     def test_without_matrices_is_not_used_where_there_is_room_for_them_now(self, follower: Follower) -> None:
-        follower.live._bound = 3
+        follower.live.bound = 3
         assert follower.live.count(follower.store) is False
         follower.live._drop()
         some(follower)
@@ -596,23 +596,56 @@ class TestMove:
 
         monkeypatch.setattr(Collection, "prepare", preparing)
 
-    def test_to_a_space_that_does_not_use_events_ends_the_counts_and_back_begins_them(
+    def test_to_a_space_without_a_fit_leaves_popularity_and_back_brings_pairs(
         self, live: Live, tiny: Tiny
     ) -> None:
-        live.put("i0", "red shoe")
-        live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
-        while live.catalogue.maintain():
-            pass
+        record_pairs(live)
         live.catalogue.move("default", tiny.plain)
-        assert live.collection.counts is None and live.collection.tables is None
         live.record(("late", "i1", PURCHASE), ("late", "i2", PURCHASE))
         live.catalogue.delete_user("", "u1")
-        assert not list(live.collection.folder.path.glob("*.npz"))
-        while live.catalogue.maintain():
-            pass
+        maintain(live)
+        counts = live.collection.counts
+        assert counts is not None and counts.current is not None and counts.current.pairs is None
+        assert not live.tables.behaviour.nnz and not live.tables.sequence.nnz
+        taken = dict(zip(live.tables.item_ids, live.tables.takers.tolist(), strict=True))
+        assert sum(taken.values()) == 2 * 80 and taken["i0"] == counts.current.users_of_both("i0", ["i0"])[0]
         live.catalogue.move("default", tiny.fitted)
         self.assert_right(live)
-        assert live.collection.tables is not None
+        assert live.tables.behaviour.nnz and live.tables.sequence.nnz
+
+    def test_to_a_space_that_does_not_use_events_ends_the_counts_and_back_begins_them(
+        self, tiny: Tiny, tmp_path: Path
+    ) -> None:
+        models = shutil.copytree(tiny.models, tmp_path / "models")
+        silent = spaces.build_fitted(models, tiny.plain, "silent", uses_events=False)
+        repository = spaces.open_repository(models)
+        live = Live(repository, tmp_path / "data", tiny.fitted)
+        try:
+            record_pairs(live)
+            live.catalogue.move("default", silent)
+            assert live.collection.counts is None and live.collection.tables is None
+            live.record(("late", "i1", PURCHASE), ("late", "i2", PURCHASE))
+            live.catalogue.delete_user("", "u1")
+            assert not list(live.collection.folder.path.glob("*.npz"))
+            maintain(live)
+            live.catalogue.move("default", tiny.fitted)
+            self.assert_right(live)
+            assert live.collection.tables is not None
+        finally:
+            live.close()
+            repository.close()
+
+
+def record_pairs(live: Live) -> None:
+    """Purchases of two items each by 80 users, with tables of them."""
+    live.put("i0", "red shoe")
+    live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
+    maintain(live)
+
+
+def maintain(live: Live) -> None:
+    while live.catalogue.maintain():
+        pass
 
 
 def test_a_new_collection_is_counted_without_a_look_at_others(

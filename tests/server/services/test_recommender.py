@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,13 @@ from itemlens_server.fusion.query import Query
 from itemlens_server.fusion.scoring import bind, log_sum
 from itemlens_server.fusion.weights import Calibration
 from itemlens_server.index.hnsw import HnswIndex
-from itemlens_server.services import CallContext, ExplainOptions, QueryRequest, RecommendOptions
+from itemlens_server.services import (
+    CallContext,
+    ExplainOptions,
+    QueryRequest,
+    RecommendOptions,
+    RecommendResult,
+)
 from itemlens_server.services.recommender import directions, list_size
 from support import spaces
 from support.live import Live, contents, sample_catalogue
@@ -132,6 +139,10 @@ class TestProbabilities:
             sample.ask(request_, with_probabilities=True)
 
 
+def listed(answer: RecommendResult) -> list[tuple[str, float]]:
+    return [(item.item_id, item.score) for item in answer.items]
+
+
 class TestSomebodyNew:
     nobody = QueryRequest(user_id="nobody")
 
@@ -193,6 +204,34 @@ class TestSomebodyNew:
         answer = live.ask(self.nobody, with_reasons=True)
         assert [i.item_id for i in answer.items] == [f"i{n}" for n in reversed(range(8))]
         assert {i.reason for i in answer.items} == {"Nothing is known yet of what you like. It is new here."}
+
+    def test_gets_what_is_popular_from_100_events_on_without_a_fit(
+        self, repository: ModelRepository, tiny: Tiny, tmp_path: Path
+    ) -> None:
+        live = Live(repository, tmp_path / "data", tiny.plain)
+        try:
+            for n in range(12):
+                live.put(f"i{n}", "red shoe")  # all alike
+            live.record(*((f"u{u}", "i3", 5) for u in range(3)))
+            live.catalogue.maintain()
+            assert live.ask(self.nobody).items[0].item_id == "i11"  # three events do not rule a list
+            wanted = [
+                QueryRequest(history=[Interaction("i5", CLICK)]),
+                QueryRequest(user_id="nobody", content=contents("red shoe")),
+                QueryRequest(user_id="nobody", liked=["i2"]),
+            ]
+            before = [listed(live.ask(request)) for request in wanted]
+            live.record(*((f"v{u}", f"i{n}", 5) for n, takers in ((3, 60), (7, 40)) for u in range(takers)))
+            while live.catalogue.maintain():
+                pass
+            answer = live.ask(self.nobody, with_reasons=True)
+            assert [i.item_id for i in answer.items][:3] == ["i3", "i7", "i11"] and not answer.says_wanted
+            assert answer.items[0].reason.endswith("Because many took it.")
+            assert [listed(live.ask(request)) for request in wanted] == before
+            live.record(("v1", "i7", 6), *((f"w{u}", "i7", 5) for u in range(40)))
+            assert live.ask(self.nobody).items[0].item_id == "i7"  # at the next read
+        finally:
+            live.close()
 
     def test_has_probabilities_if_those_of_the_prior_are_calibrated(self, sample: Live) -> None:
         with pytest.raises(FailedPrecondition, match="itemlens fit"):

@@ -173,6 +173,8 @@ class Counts:
         counts._reach(n)
         if n > bound:
             counts._leave_matrices()
+        elif not n:
+            pass  # it has nothing to restore, with matrices or without
         elif "pairs" not in a:
             raise ValueError(f"no matrices, though {n} items are few enough for them")
         else:

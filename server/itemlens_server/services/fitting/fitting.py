@@ -8,7 +8,7 @@ from functools import partial
 
 from itemlens_server.engine.repository import Space
 from itemlens_server.errors import FailedPrecondition
-from itemlens_server.fusion.default_weights import restated
+from itemlens_server.fusion.default_weights import ONLY_POPULARITY, restated
 from itemlens_server.fusion.head import Head
 from itemlens_server.fusion.weights import ANYONE, DISLIKE, NEXT, SIMILAR, ChannelWeights, QuestionWeights
 from itemlens_server.services.encoding import ContentEncoder
@@ -81,7 +81,7 @@ def fit_data(
         fitted[SIMILAR] = restated(behaviour.questions[NEXT])
     if SIMILAR in taken:
         fitted[SIMILAR] = behaviour.questions[SIMILAR]
-    rules = behaviour.rules if taken & {NEXT, SIMILAR} else None
+    rules = behaviour.rules if taken & {NEXT, SIMILAR} else ONLY_POPULARITY
     answers = [*content.answers, *behaviour.answers]
     report = FitReport(
         (*content.steps, *behaviour.steps),
