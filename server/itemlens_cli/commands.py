@@ -14,6 +14,7 @@ from itemlens_cli.compact import compact
 from itemlens_cli.demo import demo
 from itemlens_cli.doctor import doctor
 from itemlens_cli.eval import evaluate
+from itemlens_cli.events import events
 from itemlens_cli.fit import fit
 from itemlens_cli.forget import forget
 from itemlens_cli.health import health
@@ -35,7 +36,22 @@ app = typer.Typer(
     help="Understand a catalogue's items and recommend them, with reasons that add up to the score.",
 )
 app.callback()(options)
-for command in (export, serve, index, fit, move, query, report, forget, demo, doctor, compact, health, bench):
+for command in (
+    export,
+    serve,
+    index,
+    fit,
+    move,
+    query,
+    report,
+    events,
+    forget,
+    demo,
+    doctor,
+    compact,
+    health,
+    bench,
+):
     app.command()(command)
 app.command("eval")(evaluate)
 app.add_typer(catalog, name="catalog")

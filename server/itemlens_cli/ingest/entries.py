@@ -1,4 +1,5 @@
-"""Entries become events. One that does not is poison: it is rejected, and the stream goes on."""
+"""Entries become events, and events become lines. An entry that becomes none is poison: it is rejected, and the stream
+goes on."""
 
 from __future__ import annotations
 
@@ -54,6 +55,15 @@ def event_of(entry: Entry, stream: str) -> Event:
     except (TypeError, ValueError, OverflowError) as error:
         raise Poison("BAD_FIELD", str(error)) from error
     return event
+
+
+def line_of(event: Event) -> str:
+    """Return the line of JSON, without its end, of which `event_of` makes the same event. What is not given is left
+    out."""
+    given = {name: value for name in NAMES if (value := getattr(event, name)) not in (None, "")}
+    if event.time is not None:
+        given["time"] = event.time.isoformat()
+    return json.dumps(given | {"type": str(event.type)}, ensure_ascii=False)
 
 
 def _object(content: bytes) -> dict[str, Any]:

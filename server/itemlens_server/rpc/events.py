@@ -148,5 +148,6 @@ def _message(event: EventRecord) -> catalog_pb2.StoredEvent:
         event_id=event.event_id, user_id=event.user_id, item_id=event.item_id, type=kind, quantity=event.quantity,
         value=event.value, recommendation_id=event.recommendation_id, order_id=event.order_id, own_type=event.own_type,
     )  # fmt: skip
-    message.time.FromNanoseconds(round(event.time * 1e9))
+    # Seconds as float64 hold no more than microseconds, which must be the same when they are recorded again.
+    message.time.FromMicroseconds(round(event.time * 1e6))
     return catalog_pb2.StoredEvent(event=message, held_back=event.held)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from itemlens import Event
-from itemlens_cli.ingest.entries import Poison, event_of
+from itemlens import Event, EventType
+from itemlens_cli.ingest.entries import NAMES, Poison, event_of, line_of
 from itemlens_cli.ingest.source import Entry
 
 
@@ -80,3 +82,35 @@ def test_what_the_source_refuses_is_poison() -> None:
     with pytest.raises(Poison, match="no UTF-8") as poison:
         event_of(Entry("1", b"{", "no UTF-8", "NOT_UTF8"), "clicks")
     assert poison.value.reason == "NOT_UTF8"
+
+
+IDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
+NUMBERS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+EVENTS = st.builds(
+    Event,
+    user_id=IDS,
+    item_id=IDS,
+    type=st.sampled_from([EventType(name) for name in EventType if name != "unspecified"]),
+    time=st.none() | st.datetimes(timezones=st.just(UTC)),
+    quantity=NUMBERS,
+    value=NUMBERS,
+    recommendation_id=st.just("") | IDS,
+    event_id=IDS,
+    order_id=st.just("") | IDS,
+    own_type=st.sampled_from(["", "wishlist"]),
+)
+
+
+@given(EVENTS)
+def test_the_line_of_an_event_is_read_as_the_same_event(event: Event) -> None:
+    line = line_of(event)
+    assert "\n" not in line and read(line) == event
+
+
+def test_a_line_has_only_what_is_given() -> None:
+    assert line_of(Event("u", "靴子", "view", event_id="e")) == (
+        '{"user_id": "u", "item_id": "靴子", "type": "view", "event_id": "e"}'
+    )
+    time = datetime(2026, 3, 1, 10, tzinfo=UTC)
+    whole = line_of(Event("u", "i", "own", time, 2, 0.0, "r", "e", "o", "wishlist"))
+    assert all(f'"{name}": ' in whole for name in NAMES) and '"2026-03-01T10:00:00+00:00"' in whole
