@@ -36,6 +36,7 @@ class DataSet(StrEnum):
     FASHION = "fashion"
     MOVIES = "ml-100k"
     JOURNEY = "journey"
+    JOURNEY_WHOLE = "journey-whole"
     TAFENG = "tafeng"
     BEAUTY = "Beauty"
     TOYS = "Toys_and_Games"
@@ -134,6 +135,7 @@ def _measure(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]:
 def _behaviour(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]:
     """The measurement of what users take next."""
     from itemlens_bench.quality.behaviour import (
+        beyond,
         calibration,
         coverage,
         films,
@@ -142,6 +144,7 @@ def _behaviour(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]
         sequences,
         served,
         tafeng,
+        thin_histories,
         two_words,
         unknown_users,
     )
@@ -156,6 +159,7 @@ def _behaviour(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]
                 partial(coverage.measure, films=rated),
                 partial(rejected.measure, films=rated),
                 partial(unknown_users.measure, split=rated.split),
+                partial(thin_histories.measure, split=rated.split),
             ]
         case DataSet.JOURNEY:
             basket = journey.read(folder)
@@ -164,7 +168,11 @@ def _behaviour(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]
                 partial(two_words.measure, split=basket),
                 partial(calibration.measure, split=basket, most=0.12),
                 partial(unknown_users.measure, split=basket),
+                partial(thin_histories.measure, split=basket),
             ]
+        case DataSet.JOURNEY_WHOLE:
+            basket = journey.read_whole(folder)
+            splits, more = {"next basket": basket}, [partial(beyond.measure, split=basket)]
         case DataSet.TAFENG:
             splits = {"next basket": tafeng.read(folder)}
         case _:

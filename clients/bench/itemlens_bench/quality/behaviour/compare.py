@@ -10,6 +10,9 @@ from .metrics import Places, places
 from .split import Split
 from .tuning import Figure, Yardstick, best
 
+EASE_ITEMS = 13_000
+"""Its matrices of more items do not fit in memory: 3 GB for 12,500."""
+
 
 @dataclass(frozen=True, eq=False)
 class Measured:
@@ -23,7 +26,8 @@ class Measured:
 def measure(split: Split, figure: Figure, *, most: int = 2000, seed: int = 7) -> Iterator[Measured]:
     """The yardsticks one by one. `figure` is what they are tuned for, on at most `most` questions of `split.earlier`.
 
-    Own frequency and its sum with EASE are for lists that may repeat what was had, TIFU-KNN for baskets.
+    Own frequency and its sum with EASE are for lists that may repeat what was had, TIFU-KNN for baskets. EASE is left
+    out where its matrix has more than `EASE_ITEMS` rows.
     """
     tuning = split.earlier.sample(most, seed)
 
@@ -31,13 +35,16 @@ def measure(split: Split, figure: Figure, *, most: int = 2000, seed: int = 7) ->
         return Measured(name, yardstick, places(yardstick.fit(split), split))
 
     yield measured("popularity", best(popularity.options(tuning), tuning, figure))
-    ease = ease_lists.tuned(tuning, figure)
-    yield measured("EASE", ease)
+    ease = None
+    if len(split.items) <= EASE_ITEMS:
+        ease = ease_lists.tuned(tuning, figure)
+        yield measured("EASE", ease)
     if not all(question.without_had for question in split.questions):
         own = best(own_frequency.options(tuning), tuning, figure)
         yield measured("own frequency", own)
         yield measured("personal top frequency", own_frequency.OwnFrequency())
-        yield measured("own frequency + EASE", best(ease_lists.sums(tuning, own, ease), tuning, figure))
+        if ease is not None:
+            yield measured("own frequency + EASE", best(ease_lists.sums(tuning, own, ease), tuning, figure))
     if _has_baskets(split):
         yield measured("TIFU-KNN", tifu_knn.tuned(tuning, figure))
 

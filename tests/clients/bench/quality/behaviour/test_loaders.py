@@ -101,6 +101,8 @@ def test_journey(tmp_path: Path) -> None:
     assert len(split.events) == 9
     assert [q.answers.tolist() for q in split.new_only().questions] == [[2]]
     assert [q.answers.tolist() for q in split.earlier.questions] == [[0, 1]]  # week 44
+    assert journey.read(tmp_path, products=2).items == ("10", "11")
+    assert journey.read_whole(tmp_path, bought_by=1).items == split.items
 
 
 @pytest.mark.parametrize(("name", "users", "items"), [("Beauty", 22363, 12101), ("LastFM", 1090, 3646)])

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 import itemlens
 from itemlens import UserSide
 from itemlens_bench.quality.ask import Asking
-from itemlens_bench.quality.behaviour import calibration, coverage, rejected, served, two_words
+from itemlens_bench.quality.behaviour import (
+    beyond,
+    calibration,
+    coverage,
+    rejected,
+    served,
+    thin_histories,
+    two_words,
+)
 from itemlens_bench.quality.behaviour.ease_lists import Ease
 from itemlens_bench.quality.behaviour.films import Films
 from itemlens_bench.quality.behaviour.metrics import Scores
@@ -222,3 +230,37 @@ class TestProbabilities:
     def test_that_do_not_tell_items_apart_are_wrong_by_the_differences(self) -> None:
         right = np.repeat([0.0, 1.0], 500)
         assert calibration.error(np.full(1000, 0.5), right, by=right) == pytest.approx(1.0)
+
+
+def test_thin_histories_are_the_newest_events_alone(
+    there: Prepared, client: itemlens.Client, data: Split
+) -> None:
+    rows = list(thin_histories.measure(there, split=data))
+    assert [row.what.split(",")[0] for row in rows[::2]] == [
+        f"the newest {n} events alone" for n in thin_histories.EVENTS
+    ]
+    right = []
+    for question in data.questions:
+        last = data.items[data.events.of(question.user).item[-1]]
+        side = UserSide(history=[itemlens.Interaction(last, "purchase")])
+        reply = client.recommend(side, k=20, exclude_seen=False, collection=COLLECTION)
+        found = {item.item_id for item in reply}
+        right.append(np.mean([data.items[answer] in found for answer in question.answers.tolist()]))
+    assert rows[0].figure == pytest.approx(np.mean(right), abs=0.05)
+    assert rows[1].least == 0.0 and rows[1].figure == pytest.approx(
+        rows[0].figure - float(rows[0].yardstick.split()[-1]), abs=1e-3
+    )
+
+
+def test_products_beyond_the_most_bought_have_their_share_of_the_right_places(
+    there: Prepared, client: itemlens.Client, data: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert beyond.ratio(np.asarray([[1.0, 4.0, 2.0, 4.0], [0.0, 4.0, 2.0, 4.0]])) == 0.25
+    assert beyond.most_bought(data, len(data.items)).tolist() == beyond.most_bought(data, 10**6).tolist()
+    monkeypatch.setattr(beyond, "MOST_BOUGHT", 0)
+    [all_beyond] = beyond.measure(there, split=data)
+    assert all_beyond.figure == 1.0 and all_beyond.least == 0.7
+    monkeypatch.setattr(beyond, "MOST_BOUGHT", len(data.items) // 2)
+    [half] = beyond.measure(there, split=data)
+    assert half.interval is not None and half.interval[0] <= half.figure <= half.interval[1]
+    assert "the last" in half.yardstick
