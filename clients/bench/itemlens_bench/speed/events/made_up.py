@@ -43,9 +43,9 @@ class Shop:
         users = random.integers(0, self.users, self.events)
         kinds = tastes[users, random.integers(0, TASTES, self.events)]
         per_kind = max(self.items // KINDS, 1)
-        ranks = np.arange(1, per_kind + 1, dtype=np.float64)
-        ranks = random.choice(per_kind, self.events, p=(1 / ranks) / (1 / ranks).sum())
-        return users, np.minimum(ranks.astype(np.int64) * KINDS + kinds, self.items - 1)
+        weights = 1 / np.arange(1, per_kind + 1, dtype=np.float64)
+        ranks = random.choice(per_kind, self.events, p=weights / weights.sum())
+        return users, np.minimum(ranks * KINDS + kinds, self.items - 1)
 
     def history(self) -> Iterator[Event]:
         """Yield the events, oldest first."""
