@@ -74,7 +74,7 @@ def wait_until(done: Callable[[], bool], began: float) -> float:
 
 def settle(client: Client) -> None:
     """Wait until the tables know all events, and the rest after their computation is over."""
-    began, needed = time.perf_counter(), client.get_collection().sequence_number
+    began, needed = time.perf_counter(), client.get_counts().sequence_number
     took = wait_until(lambda: client.get_collection().behaviour_sequence_number >= needed, began)
     time.sleep(max(QUIET_SECONDS, REST * took))
 
