@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -16,21 +17,29 @@ import pytest
 from itemlens_exporter import e5, efficientnet, graph, parity, presets
 from itemlens_exporter.errors import ExportError
 from itemlens_exporter.space import Exported
-from itemlens_server.engine.manifest import Precision, Purpose
+from itemlens_server.engine.manifest import Manifest, Precision, Purpose
 from itemlens_server.engine.texts import Tokenizer
 
 
 @cache
-def opened(path: Path) -> onnxruntime.InferenceSession:
-    return graph.session(path)
+def opened(directory: Path) -> tuple[Tokenizer, onnxruntime.InferenceSession]:
+    """The tokenizer and the graph of a space's texts."""
+    encoder = Manifest.load(directory).encoders["text"]
+    assert encoder.text is not None
+    graph_file = directory / encoder.graphs[Precision.FP32].path
+    return Tokenizer.load(directory, encoder.text), graph.session(graph_file)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def closed_after() -> Iterator[None]:
+    """The graphs take gigabytes, which other tests in this process need."""
+    yield
+    opened.cache_clear()
 
 
 def vectors(exported: Exported, texts: list[str], purpose: Purpose) -> npt.NDArray[np.float32]:
     """Return unit vectors of texts, computed from the space on disk only."""
-    encoder = exported.manifest.encoders["text"]
-    assert encoder.text is not None
-    tokenizer = Tokenizer.load(exported.directory, encoder.text)
-    session = opened(exported.directory / encoder.graphs[Precision.FP32].path)
+    tokenizer, session = opened(exported.directory)
     rows = []
     for text in texts:
         ids = tokenizer.encode(text, purpose).ids[None]
