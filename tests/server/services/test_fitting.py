@@ -26,7 +26,7 @@ from support import spaces
 from support.live import Live, contents
 from support.spaces import Tiny
 
-ITEMS, USERS, EVENTS, DAY = 180, 90, 20, 86400.0
+ITEMS, USERS, FEW_USERS, EVENTS, DAY = 180, 90, 30, 20, 86400.0
 PURCHASE, VIEW = 5, 2
 
 
@@ -166,7 +166,7 @@ def test_a_catalogue_without_events_has_defaults_for_users_and_fitted_searches(
 def test_pairs_of_one_basket_teach_similar(repository: ModelRepository, tiny: Tiny, tmp_path: Path) -> None:
     live = with_items(repository, tmp_path, tiny.plain)
     try:
-        record(live, baskets=True)
+        record(live, FEW_USERS, baskets=True)
         head, report = fitted(live)
         assert SIMILAR in [v.question for v in report.verdicts]
         similar = head.questions[SIMILAR]
@@ -218,14 +218,19 @@ class TestPoorData:
         try:
             for n in range(60):
                 live.put(f"item-{n:04d}", "red shoe")
-            record(live)
+            record(live, FEW_USERS)
             _finite(fitted(live)[0])
         finally:
             live.close()
 
     @pytest.mark.parametrize(
         "events",
-        [{"users": 1}, {"kind": VIEW}, {"days": 0.0}, {"users": 2, "days": 0.001}],
+        [
+            {"users": 1},
+            {"users": FEW_USERS, "kind": VIEW},
+            {"users": FEW_USERS, "days": 0.0},
+            {"users": 2, "days": 0.001},
+        ],
         ids=["one user", "views only", "one day", "two users in minutes"],
     )
     def test_events_of_one_kind(
