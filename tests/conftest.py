@@ -10,6 +10,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -28,9 +29,25 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("itemlens")
 
+# The files that take longest, the longest first. They begin, since at the end one process would wait for the other.
+LONG = (
+    "exporter/test_presets.py", "cli/test_fit_poor_data.py", "server/services/test_fitting.py",
+    "e2e/test_fit_disturbed.py", "e2e/test_fuzz.py", "cli/test_demo.py", "e2e/test_bench.py", "e2e/test_start.py",
+    "e2e/test_fit.py", "cli/test_fit.py", "e2e/test_exactly_once.py", "e2e/test_storms.py", "e2e/test_kills.py",
+    "e2e/test_counts.py", "e2e/test_memory.py", "e2e/test_durability.py", "e2e/test_readme.py",
+    "packaging/test_wheels.py", "e2e/test_kept_answers.py", "e2e/test_stop.py", "e2e/test_concurrency.py",
+)  # fmt: skip
+
 # The exporter's tests need packages that a serving install does not have.
 NOT_INSTALLED = [package for package in ("torch", "transformers", "optimum") if find_spec(package) is None]
 collect_ignore = ["exporter"] if NOT_INSTALLED else []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the files of `LONG` to the front."""
+    tests = Path(__file__).parent
+    place = {tests / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path, len(LONG)))
 
 
 def pytest_report_header() -> str:

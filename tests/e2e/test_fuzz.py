@@ -324,7 +324,7 @@ def check(reply: Message | grpc.StatusCode) -> None:
             assert np.isfinite(values).all(), f"{field.full_name} is {values}"
 
 
-@settings(SETTINGS, max_examples=size(30, 600))
+@settings(SETTINGS, max_examples=size(15, 600))
 @pytest.mark.parametrize("name", METHODS)
 @given(data=st.data())
 def test_random_fields(fuzzed: Server, tiny: Tiny, name: str, data: st.DataObject) -> None:
@@ -335,7 +335,7 @@ def test_random_fields(fuzzed: Server, tiny: Tiny, name: str, data: st.DataObjec
     check(call(fuzzed, method, request.SerializeToString()))
 
 
-@settings(SETTINGS, max_examples=size(100, 1000))
+@settings(SETTINGS, max_examples=size(40, 1000))
 @pytest.mark.parametrize("name", right("", ""))
 @given(data=st.data())
 def test_right_requests_that_were_spoilt(fuzzed: Server, tiny: Tiny, name: str, data: st.DataObject) -> None:
@@ -350,7 +350,7 @@ def test_right_requests_that_were_spoilt(fuzzed: Server, tiny: Tiny, name: str, 
     check(call(fuzzed, method, request.SerializeToString()))
 
 
-@settings(SETTINGS, max_examples=size(25, 320))
+@settings(SETTINGS, max_examples=size(15, 320))
 @pytest.mark.parametrize("name", METHODS)
 @given(garbage=st.binary(max_size=60))
 def test_random_bytes(fuzzed: Server, name: str, garbage: bytes) -> None:
