@@ -10,7 +10,8 @@ space := $(subst ,, )
 CONSTRAINED ?= -c constraints.txt
 TRIALS := tests/e2e/test_kills.py tests/e2e/test_counts.py tests/e2e/test_exactly_once.py tests/e2e/test_fuzz.py \
   tests/e2e/test_storms.py tests/e2e/test_memory.py tests/server/engine/test_picture_mutations.py \
-  tests/server/services/test_equal_contents.py tests/exporter
+  tests/server/services/test_equal_contents.py tests/server/services/test_explanations.py \
+  tests/server/fusion tests/exporter
 MODELS ?= models
 # Tests run in two processes, each with whole files, the longest first. `WORKERS=` runs them in one.
 WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder

@@ -18,6 +18,7 @@ from itemlens_server.fusion.parts import Part
 from itemlens_server.fusion.query import CHANNEL_ITEMS, Query, ask
 from itemlens_server.fusion.rows import View
 from itemlens_server.fusion.scoring import Scorer, bind, bound
+from support.sizes import size
 from support.world import TYPE_WEIGHTS, World, random_query, random_world
 
 
@@ -36,7 +37,7 @@ def same(a: Sequence[Part], b: Sequence[Part]) -> None:
     assert [p.value for p in a] == pytest.approx([p.value for p in b], abs=1e-6)
 
 
-@settings(max_examples=150)
+@settings(max_examples=size(50, 150))
 @given(st.integers(0, 2**32 - 1))
 def test_the_parts_are_those_of_the_answer(seed: int) -> None:
     rng = np.random.default_rng(seed)

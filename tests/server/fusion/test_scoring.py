@@ -27,6 +27,7 @@ from itemlens_server.fusion.weights import (
     QuestionWeights,
     search_question,
 )
+from support.sizes import size
 from support.tables import entry
 from support.world import TYPE_WEIGHTS, World, random_query, random_world
 
@@ -260,7 +261,7 @@ def total(parts: Sequence[Part]) -> float:
     return sum(p.value for p in parts)
 
 
-@settings(max_examples=150)
+@settings(max_examples=size(50, 150))
 @given(SEEDS)
 def test_the_score_is_the_sum_of_the_formulas(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -276,7 +277,7 @@ def test_the_score_is_the_sum_of_the_formulas(seed: int) -> None:
         np.testing.assert_allclose(scorer.scores(n, positions), expected, atol=TOLERANCE)
 
 
-@settings(max_examples=150)
+@settings(max_examples=size(50, 150))
 @given(SEEDS)
 def test_the_parts_add_up_by_channel_by_source_and_by_place(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -304,7 +305,7 @@ def test_the_parts_add_up_by_channel_by_source_and_by_place(seed: int) -> None:
                 np.testing.assert_allclose(whole.values.sum(1), [p.value for p in own], atol=TOLERANCE)
 
 
-@settings(max_examples=50)
+@settings(max_examples=size(25, 50))
 @given(SEEDS)
 def test_the_scores_of_all_items_and_interests_are_one_distribution(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -21,6 +21,7 @@ from itemlens_server.fusion.scoring import bind
 from itemlens_server.services import ExplainOptions, Explanation, Outcome, QueryRequest, VectorInput
 from support import spaces
 from support.live import Live, contents
+from support.sizes import size
 from support.tables import entry, random_tables
 
 TOLERANCE = 1e-4
@@ -76,7 +77,7 @@ def requests(draw: st.DrawFn) -> QueryRequest:
     )
 
 
-@settings(max_examples=120)
+@settings(max_examples=size(50, 120))
 @given(requests(), st.one_of(ITEM, st.just("only-picture")))
 def test_parts_add_up_to_the_score(sample: Live, request: QueryRequest, item_id: str) -> None:
     # Arrange

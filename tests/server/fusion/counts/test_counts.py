@@ -22,6 +22,7 @@ from itemlens_server.fusion.counts.counts import Counts, Event
 from itemlens_server.fusion.event_log import SECONDS_PER_DAY, EventLog
 from itemlens_server.fusion.tables import Tables
 from itemlens_server.fusion.weights import TableRules
+from support.sizes import size
 from support.stories import BOUNDS, EVENT, STEPS, Added, Forgotten, Step, Story, recount
 
 
@@ -77,7 +78,7 @@ def assert_same(one: Counted, other: Counted) -> None:
 
 
 @given(STEPS, BOUNDS, st.sampled_from([2, 4, 1000]), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=size(80, 200), deadline=None)
 def test_any_story_ends_in_the_counts_of_the_events_that_are_left(
     steps: list[Step], bound: int, most: int, mixed: bool
 ) -> None:
@@ -96,7 +97,7 @@ def test_any_story_ends_in_the_counts_of_the_events_that_are_left(
 
 
 @given(st.lists(EVENT, max_size=25), st.randoms(use_true_random=False), BOUNDS, st.sampled_from([3, 1000]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=size(40, 80), deadline=None)
 def test_the_order_of_arrival_and_the_size_of_batches_do_not_matter(
     events: list[tuple[str, str, int]], random: Random, bound: int, most: int
 ) -> None:
