@@ -96,6 +96,7 @@ EXPORTED = [
     "EventType",
     "Explanation",
     "Explanations",
+    "Exploration",
     "FailedPrecondition",
     "FieldViolation",
     "FuseInput",
