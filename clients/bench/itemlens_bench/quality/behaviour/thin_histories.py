@@ -7,6 +7,7 @@ worse list than who did nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,7 +22,8 @@ EVENTS = (1, 2, 5)
 
 def measure(there: Prepared, *, split: Split, queries: int = 1000) -> Iterator[ReportRow]:
     """The rows of R@20 after one, two and five events, and of the difference to that after none."""
-    asked = split.sample(queries, there.seed)
+    enough = [q for q in split.questions if len(split.events.of(q.user)) >= EVENTS[-1]]
+    asked = replace(split, questions=tuple(enough)).sample(queries, there.seed)
     owners = [split.users[question.user] for question in asked.questions]
     numbers = {item_id: n for n, item_id in enumerate(split.items)}
 
