@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from itemlens_server.fusion.head import Head, HeadChannel
+from itemlens_server.fusion.prior_columns import COLUMNS, NEWNESS
 from itemlens_server.fusion.terms import repeat
-from itemlens_server.fusion.terms.popularity import COLUMNS, NEWNESS
 from itemlens_server.fusion.weights import (
     ANYONE,
     DISLIKE,

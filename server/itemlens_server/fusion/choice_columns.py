@@ -14,14 +14,14 @@ import numpy as np
 from itemlens_server.fusion.choices import Choice
 from itemlens_server.fusion.head import Array, Head
 from itemlens_server.fusion.past import Past
+from itemlens_server.fusion.prior_columns import COLUMNS as POPULARITY_COLUMNS
+from itemlens_server.fusion.prior_columns import NEWNESS
 from itemlens_server.fusion.query import CHANNEL, Asking, Query, ask_with
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.sampling import draw
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.taken import Taken
 from itemlens_server.fusion.terms import PAST_KINDS, TERMS, PastTerm, Term
-from itemlens_server.fusion.terms.popularity import COLUMNS as POPULARITY_COLUMNS
-from itemlens_server.fusion.terms.popularity import NEWNESS
 from itemlens_server.fusion.terms.repeat import COLUMNS as REPEAT_COLUMNS
 from itemlens_server.fusion.weights import ANYONE, NEXT, SIMILAR, ColumnWeights, QuestionWeights, States
 

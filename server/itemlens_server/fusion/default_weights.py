@@ -25,8 +25,8 @@ import numpy as np
 from itemlens_server.fusion.balance import Units, balanced
 from itemlens_server.fusion.fused import predicted
 from itemlens_server.fusion.head import Head, HeadChannel
+from itemlens_server.fusion.prior_columns import ALL, TREND
 from itemlens_server.fusion.terms import PAST_KINDS
-from itemlens_server.fusion.terms.popularity import ALL, TREND
 from itemlens_server.fusion.weights import (
     ANYONE,
     DISLIKE,

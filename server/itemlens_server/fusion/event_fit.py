@@ -22,11 +22,11 @@ from itemlens_server.fusion.features import (
     mean_of,
 )
 from itemlens_server.fusion.parts import Floats
+from itemlens_server.fusion.prior_columns import NEWNESS
+from itemlens_server.fusion.prior_columns import OF_USERS as POPULARITY_COLUMNS
 from itemlens_server.fusion.query import CHANNEL
 from itemlens_server.fusion.regularisation import fit_by_users
 from itemlens_server.fusion.rows import Bools, Ints
-from itemlens_server.fusion.terms.popularity import NEWNESS
-from itemlens_server.fusion.terms.popularity import OF_USERS as POPULARITY_COLUMNS
 from itemlens_server.fusion.terms.repeat import COLUMNS as REPEAT_COLUMNS
 from itemlens_server.fusion.weights import ChannelWeights, ColumnWeights, QuestionWeights, State, Transform
 

@@ -44,6 +44,12 @@ class PastSource:
         """Whether anything is known of one of the items."""
         return bool((self.positions >= 0).any() or (self.rows >= 0).any())
 
+    @property
+    def strength(self) -> float:
+        """How much is known: the sum of the strengths of the items of which something is known."""
+        known = (self.positions >= 0) | (self.rows >= 0)
+        return float(self.past.strengths[known].sum())
+
     def take(self, numbers: Ints) -> PastSource:
         """Return some of the items, without positions and rows."""
         return replace(self, past=self.past.take(numbers), positions=_NONE, rows=_NONE)

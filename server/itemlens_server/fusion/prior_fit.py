@@ -20,9 +20,9 @@ from itemlens_server.fusion.choice import ChoiceSets, fit_choices
 from itemlens_server.fusion.choices import Choice
 from itemlens_server.fusion.event_log import EventLog, days
 from itemlens_server.fusion.head import Array
+from itemlens_server.fusion.prior_columns import ALL, NEWNESS, TREND
 from itemlens_server.fusion.ranking import top
 from itemlens_server.fusion.rows import Ints
-from itemlens_server.fusion.terms.popularity import ALL, NEWNESS, TREND
 from itemlens_server.fusion.weights import ColumnWeights, QuestionWeights
 
 TREND_DAYS = (7.0, 14.0, 28.0, 56.0)

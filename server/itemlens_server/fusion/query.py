@@ -14,6 +14,7 @@ from itemlens_server.fusion.interests import CLEAR_INTEREST, MAX_INTERESTS, clus
 from itemlens_server.fusion.past import Past
 from itemlens_server.fusion.past_source import PastSource
 from itemlens_server.fusion.rows import Ints, View
+from itemlens_server.fusion.shrinkage import mixed_prior, trust
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.sources import Interest, Source, interest_of
 from itemlens_server.fusion.taken import Taken
@@ -159,7 +160,9 @@ def ask_with(snapshot: Snapshot, query: Query, taken: Taken) -> Asking:
     if not history.known:  # says nothing, not even that what it has in common with an item is little
         history = PastSource(history.weight, weights, Past.equal(())).looked_up(snapshot)
     common = _common_sources(head, query, liked)
-    prior = _prior(query, head, history, common)
+    share = trust(history.strength, weights.shrinkage)
+    prior = _prior(query, head, weights, share, common)
+    history = replace(history, weights=weights.times(share)) if share < 1 else history
     here = np.flatnonzero(history.positions >= 0)
     order = np.argsort(history.positions[here])
     return Asking(
@@ -237,13 +240,16 @@ def changed_weights(
     return replace(weights, channels=channels)
 
 
-def _prior(query: Query, head: Head, history: PastSource, common: Sequence[Source]) -> QuestionWeights:
-    """Return the weights of the prior. One that was not fitted says nothing beside words or liked items, whose weights
-    it was not weighed against."""
-    if len(history.past):
-        return query.weights(head, NEXT)
-    prior = query.weights(head, ANYONE)
-    return replace(prior, columns={}) if common and not prior.choices else prior
+def _prior(
+    query: Query, head: Head, next_: QuestionWeights, share: float, common: Sequence[Source]
+) -> QuestionWeights:
+    """Return the weights of the prior for a user whose history counts by `share`. One that was not fitted says nothing
+    beside words or liked items, whose weights it was not weighed against."""
+    if share == 1.0:
+        return next_
+    anyone = query.weights(head, ANYONE)
+    anyone = replace(anyone, columns={}) if common and not anyone.choices else anyone
+    return mixed_prior(next_, anyone, share) if share else anyone
 
 
 def _common_sources(head: Head, query: Query, liked: PastSource) -> list[Source]:

@@ -14,9 +14,9 @@ from itemlens_server.fusion.event_fit import BENT, EventFit, weights_of
 from itemlens_server.fusion.features import COLD, NEW, WARM, Feature, choice_sets, design, mean_of
 from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.past import Past
+from itemlens_server.fusion.prior_columns import NEWNESS
 from itemlens_server.fusion.regularisation import fit_by_users
 from itemlens_server.fusion.rows import Bools
-from itemlens_server.fusion.terms.popularity import NEWNESS
 from itemlens_server.fusion.weights import QuestionWeights, State
 
 MOST_PAIRS = 1000

@@ -128,6 +128,7 @@ class QuestionWeights:
     decays:  what an age of one basket more takes away, by kind of term; for items that a user took
     choices: number of users' choices that the weights were fitted to; 0: to none
     calibration: of the probabilities of these choices
+    shrinkage: of "next": how strong a history must be to count by half (see `shrinkage`)
     """
 
     channels: Mapping[str, ChannelWeights] = field(default_factory=dict)
@@ -135,6 +136,7 @@ class QuestionWeights:
     decays: Mapping[str, float] = field(default_factory=dict)
     choices: int = 0
     calibration: Calibration | None = None
+    shrinkage: float = 0.0
 
     def of(self, channel: str) -> ChannelWeights:
         """Return the weights of a channel."""
@@ -171,6 +173,7 @@ class QuestionWeights:
             "decays": dict(self.decays),
             "choices": self.choices,
             "calibration": [self.calibration.offset, self.calibration.slope] if self.calibration else None,
+            "shrinkage": self.shrinkage,
         }
 
     @staticmethod
@@ -185,6 +188,7 @@ class QuestionWeights:
             dict(value["decays"]),
             value["choices"],
             Calibration(*value["calibration"]) if value.get("calibration") else None,
+            value.get("shrinkage", 0.0),
         )
 
 

@@ -11,10 +11,11 @@ from itemlens_server.engine.encoder import Modality
 from itemlens_server.engine.modalities import MODALITIES
 from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.fusion.parts import Part
+from itemlens_server.fusion.prior_columns import NEWNESS, POPULARITY
 from itemlens_server.fusion.scoring import NORMALISATION
 from itemlens_server.fusion.terms import TERMS
 from itemlens_server.fusion.terms.channels import BASELINE, CHANNEL, PAST_ITEM, QUERY
-from itemlens_server.fusion.terms.popularity import NEWNESS, POPULARITY, Popularity
+from itemlens_server.fusion.terms.popularity import Popularity
 from itemlens_server.fusion.terms.repeat import REPEAT
 
 Language = Literal["en", "zh"]

@@ -16,7 +16,7 @@ from itemlens_server.fusion.default_weights import (
     unfitted,
 )
 from itemlens_server.fusion.head import Head
-from itemlens_server.fusion.terms.popularity import ALL, NEWNESS, TREND
+from itemlens_server.fusion.prior_columns import ALL, NEWNESS, TREND
 from itemlens_server.fusion.weights import ANYONE, DISLIKE, NEXT, SIMILAR, ColumnWeights, QuestionWeights
 from support.two_channels import ITEMS, blocks, channels
 

@@ -7,8 +7,8 @@ import pytest
 
 from itemlens_server.fusion.choices import Choice, HeldOut
 from itemlens_server.fusion.event_log import SECONDS_PER_DAY, EventLog
+from itemlens_server.fusion.prior_columns import ALL, COLUMNS, NEWNESS, RECENT, TREND
 from itemlens_server.fusion.prior_fit import TREND_DAYS, PriorFit, fit_prior
-from itemlens_server.fusion.terms.popularity import ALL, COLUMNS, NEWNESS, RECENT, TREND
 from support.world import TYPE_WEIGHTS
 
 ITEMS = [f"i{n:02d}" for n in range(60)]

@@ -9,18 +9,13 @@ import numpy as np
 
 from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.parts import Part
+from itemlens_server.fusion.prior_columns import COLUMNS, NEWNESS, POPULARITY
 from itemlens_server.fusion.query import Asking
 from itemlens_server.fusion.ranking import top
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.tables import Tables
 from itemlens_server.fusion.terms.term import Term
 from itemlens_server.fusion.weights import State, States
-
-POPULARITY, NEWNESS = "POPULARITY", "NEWNESS"
-ALL, RECENT, TREND = "POPULARITY.all", "POPULARITY.recent", "POPULARITY.trend"
-COLUMNS = (ALL, RECENT, TREND)
-OF_USERS = (ALL, RECENT)
-"""The columns that are fitted beside what is known of a user; the trend is that of users of whom nothing is known."""
 
 
 def counts(tables: Tables) -> Array:

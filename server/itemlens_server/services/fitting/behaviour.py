@@ -20,6 +20,7 @@ from itemlens_server.fusion.event_fit import (
 )
 from itemlens_server.fusion.head import Head
 from itemlens_server.fusion.prior_fit import fit_prior
+from itemlens_server.fusion.shrinkage_fit import fit_shrinkage
 from itemlens_server.fusion.similar_fit import LIKED_DECAY, fit_similar, pairs
 from itemlens_server.fusion.table_fit import fit_rules
 from itemlens_server.fusion.tables import Tables
@@ -101,13 +102,19 @@ def fit_behaviour(
     columns = candidate_columns(Prober(snapshot, {k: (d,) for k, d in shape.decays.items()}), choices)
     progress("weights of all terms")
     fit = fit_events(columns, shape, held_out)
+    progress("shrinkage of thin histories")
+    shrinkage, likelihoods = fit_shrinkage(snapshot, fit.weights, prior.weights, shown)
+    steps += [
+        Step("shrinkage", f"{s:g}" if s == shrinkage else f"not {s:g}", f"{nll:.4f}")
+        for s, nll in likelihoods.items()
+    ]
     asked = Asked(earlier, snapshot, choices, held_out, shape, columns, fit, prior.weights)
     progress("comparing with yardsticks")
     rivals = Rivals.of(data, snapshot, earlier, head, now)
     answers = compare(asked, rivals)
     made = BehaviourFit(
         {
-            NEXT: fit.weights,
+            NEXT: replace(fit.weights, shrinkage=shrinkage),
             ANYONE: prior.weights,
             SIMILAR: restated(fit.weights),
             DISLIKE: rejecting(head.weights(DISLIKE), fit.weights),

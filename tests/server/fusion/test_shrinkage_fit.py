@@ -1,0 +1,47 @@
+"""Thin histories shrink as far as users' choices say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from itemlens_server.fusion.choices import Choice
+from itemlens_server.fusion.past import Past
+from itemlens_server.fusion.prior_columns import NEWNESS
+from itemlens_server.fusion.shrinkage_fit import SHRINKAGES, fit_shrinkage
+from itemlens_server.fusion.snapshot import Snapshot
+from itemlens_server.fusion.weights import ColumnWeights, QuestionWeights
+from support.world import random_world
+
+
+def chosen_by(weight: float, seed: int = 1) -> float:
+    """The shrinkage of users who take again what they had, each once in two, if "next" gives that `weight` nats."""
+    rng = np.random.default_rng(seed)
+    world = random_world(rng, items=25)
+    next_ = QuestionWeights(columns={"REPEAT.had": ColumnWeights(had=weight)}, choices=100)
+    choices = []
+    for user in range(120):
+        items = rng.choice(world.item_ids, 4, replace=False).tolist()
+        taken = items[0] if user % 2 else str(rng.choice(world.item_ids))
+        choices.append(Choice(user, Past.equal(items), (taken,)))
+    found, nll = fit_shrinkage(world.snapshot, next_, QuestionWeights(), choices)
+    assert nll[found] == min(nll.values()) and set(nll) == set(SHRINKAGES)
+    return found
+
+
+def test_weights_that_are_too_large_for_few_events_shrink() -> None:
+    assert chosen_by(30.0) > chosen_by(0.5)
+
+
+def test_without_choices_nothing_shrinks() -> None:
+    world = random_world(np.random.default_rng(1))
+    assert fit_shrinkage(world.snapshot, QuestionWeights(), QuestionWeights(), [])[0] == 0.0
+
+
+def test_a_catalogue_that_lacks_what_was_chosen_says_nothing() -> None:
+    world = random_world(np.random.default_rng(1))
+    choice = Choice(0, Past.equal(world.item_ids[:2]), ("gone",))
+    anyone = QuestionWeights(columns={NEWNESS: ColumnWeights(cold=1.0)})
+    snapshot: Snapshot = replace(world.snapshot)
+    assert fit_shrinkage(snapshot, QuestionWeights(), anyone, [choice])[0] == 0.0
