@@ -16,7 +16,10 @@ def events(
     user_id: Annotated[str, typer.Argument(help="the user's id")],
     collection: Annotated[str, typer.Option(help="the collection; one at a time")] = "default",
     out: Annotated[
-        Path | None, typer.Option(help="write to this file, which is replaced; default: to the output")
+        Path | None,
+        typer.Option(
+            help="write to this file, which only you can read; it is replaced; default: to the output"
+        ),
     ] = None,
     target: Annotated[str, typer.Option(help="the running server")] = "localhost:50051",
 ) -> None:
@@ -36,7 +39,7 @@ def events(
     if out is None:
         typer.echo("".join(lines), nl=False)
     else:
-        files.write(out, "".join(lines))
+        files.write_private(out, "".join(lines))
     Console(stderr=True).print(
         f"{len(lines):,} events of user {escape(repr(user_id))} in collection {escape(repr(collection))}",
         highlight=False, soft_wrap=True,

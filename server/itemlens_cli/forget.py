@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import itemlens
     from itemlens_server.storage.reader import Reader
 
+NOTHING_COMPARED = 3
 COLUMNS = (
     "collection",
     "counted events of the user",
@@ -41,7 +42,8 @@ def forget(
 
     With --proof, it prints a hash of each collection's counts before and after, as the server has them in memory, and
     that of counts made from all events of the store but the user's. The last two must be equal; else the exit status is
-    1. Writes in between change the counts, too, so a proof needs a moment without them.
+    1, and 3 where there is nothing to compare. Writes in between change the counts, too, so a proof needs a moment
+    without them.
     """
     from itemlens_cli.connection import connected
     from itemlens_server.storage.store import Store
@@ -72,6 +74,11 @@ def forget(
         f"{deleted:,} events deleted, with those that do not count, such as impressions.", highlight=False
     )
     console.print("Weights that were fitted with the user's events stay until the next `itemlens fit`.")
+    if not any(expected.values()):
+        console.print(
+            "Nothing was compared: no collection has counts, or they are still being made.", highlight=False
+        )
+        raise typer.Exit(NOTHING_COMPARED)
     raise typer.Exit(0 if equal else 1)
 
 

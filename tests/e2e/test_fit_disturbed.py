@@ -172,7 +172,7 @@ def test_a_fit_beside_a_thousand_writes_a_second_is_taken_and_nothing_is_lost(sh
         print(
             f"{writers.rate:.0f} writes a second over {writers.seconds:.0f} s, slowest {writers.slowest:.2f} s"
         )
-        assert writers.rate > 0.5 * alone.rate and writers.slowest < 5
+        assert writers.rate > 0.3 * alone.rate and writers.slowest < 5
         collection = client.get_collection()
         assert collection.space_id != before
         assert collection.event_count == len(known) + alone.events + writers.events

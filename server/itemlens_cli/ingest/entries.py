@@ -19,6 +19,7 @@ REQUIRED = ("user_id", "item_id", "type")
 IDS = tuple(name for name in NAMES if name.endswith("_id"))
 NUMBERS = ("quantity", "value")
 # Seconds since 1970 of the years 1 to 9999. Larger times are in milliseconds or finer.
+DIGITS_OF_DAY = 8
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_800
 
 
@@ -100,8 +101,8 @@ def _time(value: Any) -> datetime:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"time must be a number of seconds since 1970, or ISO 8601, not {value!r:.60}")
     if isinstance(value, str):
-        try:  # before the number: 20260331 as text is a day
-            time = datetime.fromisoformat(value)
+        try:  # before the number: 20260331 as text is a day, but longer numbers are seconds or finer
+            time = datetime.fromisoformat("" if value.isdigit() and len(value) != DIGITS_OF_DAY else value)
         except ValueError:
             value = _seconds(value)
         else:

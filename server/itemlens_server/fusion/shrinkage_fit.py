@@ -1,7 +1,7 @@
 """Chooses how thin histories shrink toward the prior: by the likelihood of users' choices, as if users had done less.
 
-Each choice is asked after the newest 1, 2 and 5 items of the user alone, and after all of them. So what is chosen for
-thin histories must not harm those that the weights were fitted to.
+Each choice is asked after the newest 1, 2 and 5 items of the user alone, and after all of them. What is chosen for thin
+histories may not make the whole ones, which the weights were fitted to, less likely by more than a bound.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import numpy as np
 
 from itemlens_server.fusion.choices import Choice
 from itemlens_server.fusion.head import Array
-from itemlens_server.fusion.parts import Floats
 from itemlens_server.fusion.past import Past
 from itemlens_server.fusion.query import Query, ask_with
 from itemlens_server.fusion.rows import Ints
@@ -25,13 +24,15 @@ from itemlens_server.fusion.weights import ANYONE, NEXT, QuestionWeights
 
 SHRINKAGES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 NEWEST = (1, 2, 5)
+MOST_WORSE = 0.01
+"""Nats that a choice after a whole history may lose."""
 MOST_CHOICES = 200
 
 
 def fit_shrinkage(
     snapshot: Snapshot, next_: QuestionWeights, anyone: QuestionWeights, choices: Sequence[Choice]
 ) -> tuple[float, Mapping[float, float]]:
-    """Return the best of `SHRINKAGES`, and the mean nll of a choice with each, nats.
+    """Return the best of `SHRINKAGES`, and the mean nll of a choice with each, after thin and whole histories, nats.
 
     snapshot: with tables of the events before the choices.
     """
@@ -39,16 +40,21 @@ def fit_shrinkage(
     asked = replace(snapshot, head=replace(snapshot.head, questions=questions))
     eligible = np.flatnonzero(asked.view.alive)
     nobody = _scores(asked, Past.equal(()), eligible)[0]
-    rows = []
+    thin, whole = [], []
     for choice in choices[:: max(1, len(choices) // MOST_CHOICES)][:MOST_CHOICES]:
         chosen = np.flatnonzero(np.isin(eligible, asked.positions(choice.chosen)))
-        pasts = [choice.past.take(np.arange(n)) for n in NEWEST if n < len(choice.past)]
-        for past in [*pasts, choice.past] if len(chosen) else ():
-            own, strength = _scores(asked, past, eligible)
-            rows.append([_nll(own, nobody, trust(strength, s), chosen) for s in SHRINKAGES])
-    nll: Floats = np.asarray(rows).reshape(-1, len(SHRINKAGES)).mean(0) if rows else np.zeros(len(SHRINKAGES))
-    by_shrinkage = dict(zip(SHRINKAGES, nll.tolist(), strict=True))
-    return min(SHRINKAGES, key=lambda s: round(by_shrinkage[s], 6)), by_shrinkage
+        if not len(chosen):
+            continue
+        for count in (*(n for n in NEWEST if n < len(choice.past)), len(choice.past)):
+            own, strength = _scores(asked, choice.past.take(np.arange(count)), eligible)
+            nll = [_nll(own, nobody, trust(strength, s), chosen) for s in SHRINKAGES]
+            (whole if count == len(choice.past) else thin).append(nll)
+    if not whole:
+        return 0.0, dict.fromkeys(SHRINKAGES, 0.0)
+    of_whole, mean = np.mean(whole, axis=0), np.mean([*thin, *whole], axis=0)
+    mean_by_shrinkage = dict(zip(SHRINKAGES, mean.tolist(), strict=True))
+    harmless = [s for s, nll in zip(SHRINKAGES, of_whole, strict=True) if nll <= of_whole[0] + MOST_WORSE]
+    return min(harmless, key=lambda s: round(mean_by_shrinkage[s], 6)), mean_by_shrinkage
 
 
 def _scores(snapshot: Snapshot, past: Past, positions: Ints) -> tuple[Array, float]:

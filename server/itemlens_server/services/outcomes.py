@@ -209,13 +209,15 @@ def _by_explored(
     answer: AnswerRecord, events: Sequence[EventRecord]
 ) -> Iterator[tuple[str, AnswerRecord, list[EventRecord]]]:
     """Yield the explored items of an answer and the others, each with their events, if there are any."""
-    places = frozenset(answer.explored)
-    explored = {answer.item_ids[place] for place in places}
-    for label, is_explored in (("no", False), ("yes", True)):
-        items = tuple(i for n, i in enumerate(answer.item_ids) if (n in places) == is_explored)
-        if items:
-            own = [event for event in events if (event.item_id in explored) == is_explored]
-            yield label, replace(answer, item_ids=items), own
+    explored = {answer.item_ids[place] for place in answer.explored}
+    rest = tuple(item for item in answer.item_ids if item not in explored)
+    if explored:
+        items = tuple(item for item in answer.item_ids if item in explored)
+        own = [event for event in events if event.item_id in explored or not rest]
+        yield "yes", replace(answer, item_ids=items), own
+    if rest or not explored:
+        own = [event for event in events if event.item_id not in explored]
+        yield "no", replace(answer, item_ids=rest), own
 
 
 def _events(reader: Reader, collection: int, begin: float, end: float) -> Iterator[EventRecord]:

@@ -64,6 +64,7 @@ START = '{"user_id": "u", "item_id": "i", "type": "view"'
         (START + ', "time": "yesterday"}', "BAD_FIELD", "neither seconds since 1970 nor ISO 8601"),
         (START + ', "time": -1e17}', "BAD_FIELD", "not in the years 1 to 9999"),
         (START + ', "time": -67768040609740801}', "BAD_FIELD", "not in the years 1 to 9999"),
+        (START + ', "time": "1711011212345"}', "BAD_FIELD", "not milliseconds"),
         (START + ', "time": "20260331"}', "BAD_FIELD", "no time zone"),
         (START + ', "time": "inf"}', "BAD_FIELD", "not in the years 1 to 9999"),
         (START + ', "time": true}', "BAD_FIELD", "time must be a number of seconds"),

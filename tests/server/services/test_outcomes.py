@@ -163,6 +163,11 @@ class TestALine:
         assert (ranked.other_items, explored.other_items) == (1, 0)
         assert (ranked.click_through.value, explored.click_through.value) == (0.2, 1.0)
 
+    def test_loses_no_event_where_all_items_are_of_one_kind(self, shop: Shop) -> None:
+        shop.record(shop.answer(explored=(0, 1, 2)), (CLICK, "a"), (CLICK, "z"))
+        [explored] = report(shop.folder, by=["explored"]).outcomes
+        assert (explored.by, explored.clicks, explored.other_items) == ({"explored": "yes"}, 1, 1)
+
     def test_has_the_answers_of_its_days_only(self, shop: Shop) -> None:
         for day in (1, 2, 3, 4):
             shop.record(shop.answer(when=f"2026-03-0{day} 00:00"), (CLICK, "a"))

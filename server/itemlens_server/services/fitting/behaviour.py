@@ -108,13 +108,14 @@ def fit_behaviour(
         Step("shrinkage", f"{s:g}" if s == shrinkage else f"not {s:g}", f"{nll:.4f}")
         for s, nll in likelihoods.items()
     ]
+    fit = replace(fit, weights=replace(fit.weights, shrinkage=shrinkage))
     asked = Asked(earlier, snapshot, choices, held_out, shape, columns, fit, prior.weights)
     progress("comparing with yardsticks")
     rivals = Rivals.of(data, snapshot, earlier, head, now)
     answers = compare(asked, rivals)
     made = BehaviourFit(
         {
-            NEXT: replace(fit.weights, shrinkage=shrinkage),
+            NEXT: fit.weights,
             ANYONE: prior.weights,
             SIMILAR: restated(fit.weights),
             DISLIKE: rejecting(head.weights(DISLIKE), fit.weights),

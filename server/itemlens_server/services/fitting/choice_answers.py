@@ -16,11 +16,12 @@ from itemlens_server.fusion.dislike_fit import DislikeFit
 from itemlens_server.fusion.event_fit import EventFit, Shape
 from itemlens_server.fusion.event_log import EventLog
 from itemlens_server.fusion.features import Feature, choice_sets, design
-from itemlens_server.fusion.head import Head
+from itemlens_server.fusion.head import Array, Head
 from itemlens_server.fusion.parts import Floats
 from itemlens_server.fusion.past import Past
 from itemlens_server.fusion.query import CHANNEL, Query
 from itemlens_server.fusion.rows import Bools, Ints
+from itemlens_server.fusion.shrinkage import trust
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.taken import Taken
 from itemlens_server.fusion.weights import ANYONE, DISLIKE, NEXT, SIMILAR, QuestionWeights
@@ -51,13 +52,16 @@ def compare(asked: Asked, rivals: Rivals) -> Answers:
     """Return how the systems answer held-out choices of "next", and of "explore": the same without what was had."""
     prober = Prober(asked.snapshot, {kind: (decay,) for kind, decay in asked.shape.decays.items()})
     variants = {NEW: (asked.fit.features, asked.fit.fitted.weights), **dict(_left_out(asked))}
+    nobody = _of_nobody(asked, prober.eligible)
     collected = Collected(NEXT, LISTED)
     for choice in judging(asked):
         bound = prober.bind(choice.past)
         columns = columns_at(bound, prober.eligible)
         states = bound[0].asking.states()[prober.eligible]
+        share = np.float32(trust(bound[0].asking.history.strength, asked.fit.weights.shrinkage))
         scores = {
-            name: design(f, columns, states) @ w.astype(np.float32) for name, (f, w) in variants.items()
+            name: share * (design(f, columns, states) @ w.astype(np.float32)) + (1 - share) * nobody
+            for name, (f, w) in variants.items()
         }
         scores |= rivals.scores(Query(max_interests=1), Taken(choice.past), prober.eligible)
         for name, column in _yardsticks(asked).items():
@@ -102,6 +106,14 @@ def compare_dislike(fit: DislikeFit) -> Answers:
     """Return how well the items that users kept are told from those they rejected."""
     systems = (NEW, DEFAULTS, "without dislikes")
     return Answers(DISLIKE, {s: {"nll": nll} for s, nll in zip(systems, fit.nll, strict=True)}, fit.users)
+
+
+def _of_nobody(asked: Asked, eligible: Ints) -> Array:
+    """Return the scores for somebody of whom nothing is known, float32 [eligible], to which thin histories shrink."""
+    head = asked.snapshot.head
+    anyone = replace(head, questions={**head.questions, ANYONE: asked.anyone})
+    query = Query(max_interests=1, of_user=True)
+    return score(replace(asked.snapshot, head=anyone), query, Taken(Past.equal(())), eligible)
 
 
 def _yardsticks(asked: Asked) -> dict[str, str]:

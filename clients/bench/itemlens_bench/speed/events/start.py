@@ -10,7 +10,7 @@ from pathlib import Path
 from subprocess import Popen
 
 from itemlens import Client
-from itemlens_bench.speed.events.freshness import settle, wait_until
+from itemlens_bench.speed.events.freshness import wait_until
 from itemlens_bench.speed.events.made_up import Shop
 from itemlens_server.storage import writes
 from itemlens_server.storage.records import EventRecord
@@ -39,6 +39,12 @@ def fill(folder: Path, shop: Shop) -> None:
         store.close()
 
 
+def _known(client: Client) -> bool:
+    """Whether the lists use all events."""
+    found = client.get_collection()
+    return found.behaviour_sequence_number >= found.sequence_number
+
+
 def first_and_second(start: Start, address: str, folder: Path) -> tuple[float, float, float]:
     """Start a server over a store without counts, let it count the events and save that, stop it, and start it again.
 
@@ -49,7 +55,7 @@ def first_and_second(start: Start, address: str, folder: Path) -> tuple[float, f
     process = start()
     serves = time.perf_counter() - began
     with Client(address, timeout=600) as client:
-        settle(client)
+        wait_until(lambda: _known(client), began)
         counted = time.perf_counter() - began
         wait_until(lambda: any(folder.glob("collections/*/behaviour.npz")), time.perf_counter())
     process.terminate()
