@@ -40,7 +40,8 @@ def fit_shrinkage(
     asked = replace(snapshot, head=replace(snapshot.head, questions=questions))
     eligible = np.flatnonzero(asked.view.alive)
     nobody = _scores(asked, Past.equal(()), eligible)[0]
-    thin, whole = [], []
+    thin: list[list[float]] = []
+    whole: list[list[float]] = []
     for choice in choices[:: max(1, len(choices) // MOST_CHOICES)][:MOST_CHOICES]:
         chosen = np.flatnonzero(np.isin(eligible, asked.positions(choice.chosen)))
         if not len(chosen):

@@ -11,7 +11,7 @@ from itemlens_server.fusion.past import Past
 from itemlens_server.fusion.prior_columns import NEWNESS
 from itemlens_server.fusion.shrinkage_fit import SHRINKAGES, fit_shrinkage
 from itemlens_server.fusion.snapshot import Snapshot
-from itemlens_server.fusion.weights import ColumnWeights, QuestionWeights
+from itemlens_server.fusion.weights import ChannelWeights, ColumnWeights, QuestionWeights
 from support.world import random_world
 
 
@@ -50,7 +50,8 @@ def test_a_catalogue_that_lacks_what_was_chosen_says_nothing() -> None:
 def test_whole_histories_lose_next_to_nothing() -> None:
     """Users take what their oldest item says, which is in the whole history only."""
     world = random_world(np.random.default_rng(1), items=25)
-    next_ = QuestionWeights(columns={"REPEAT.had": ColumnWeights(had=6.0)}, choices=100)
+    silent = dict.fromkeys(world.head.names, ChannelWeights(0.0))
+    next_ = QuestionWeights(silent, {"REPEAT.had": ColumnWeights(had=6.0)}, choices=100)
     rng = np.random.default_rng(2)
     choices = []
     for user in range(120):
@@ -58,4 +59,6 @@ def test_whole_histories_lose_next_to_nothing() -> None:
         choices.append(Choice(user, Past.equal(items), (items[-1],)))
     found, nll = fit_shrinkage(world.snapshot, next_, QuestionWeights(), choices)
     assert min(nll, key=lambda s: nll[s]) == 8.0  # the newest items mislead, so thin histories want it
-    assert found == 1.0  # ln(7 e^6t + 18) - 6t, t = 7 / (7 + s), grows by 0.007 at s = 1, and by 0.018 at s = 2
+    assert (
+        found == 1.0
+    )  # ln(7 e^6t + 18) - 6t, t = 7 / (7 + s), grows by 0.007 at s = 1, and by 0.018 at s = 2
