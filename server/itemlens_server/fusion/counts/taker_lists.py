@@ -17,7 +17,11 @@ Items = tuple[int, Ints]
 
 
 class TakerLists:
-    """The numbers of each item's takers, 4 bytes each and some 200 for an item. Thread-safe: a change is seen whole."""
+    """The numbers of each item's takers, 4 bytes each and some 200 for an item.
+
+    One thread at a time changes them. Others may read meanwhile: what they count is never more than before or after the
+    change, since it takes all that goes away before it adds what comes.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -36,15 +40,18 @@ class TakerLists:
 
     def change(self, went: Iterable[Items], came: Iterable[Items]) -> None:
         """Take items from users that they have no more, then give them those that are new to them."""
-        with self._lock:
-            for user, items in went:
-                for item in items.tolist():
-                    own = self._lists[item]
-                    own[own.index(user)] = own[-1]
+        for user, items in went:
+            for item in items.tolist():
+                own = self._lists[item]
+                place = _place(own, user)
+                # Only now, since a list may have a million takers, or a user a thousand items, and readers wait.
+                with self._lock:
+                    own[place] = own[-1]
                     own.pop()
                     if not own:
                         del self._lists[item]
-            for user, items in came:
+        for user, items in came:
+            with self._lock:
                 for item in items.tolist():
                     if item not in self._lists:
                         self._lists[item] = array("i")
@@ -62,3 +69,8 @@ class TakerLists:
             users = np.frombuffer(packed, np.int32)
             both.append(int(np.count_nonzero(took[users[users < len(took)]])))
         return both
+
+
+def _place(users: array[int], user: int) -> int:
+    """Return where a user is. The view of the array ends here: while there is one, its length cannot change."""
+    return int(np.flatnonzero(np.frombuffer(users, np.int32) == user)[0])
