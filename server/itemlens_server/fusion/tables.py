@@ -16,7 +16,7 @@ from scipy import sparse
 
 from itemlens_server.durable import new_file
 from itemlens_server.fusion import ease, sequence
-from itemlens_server.fusion.counts.counted import Counted, since
+from itemlens_server.fusion.counts.counted import Counted, CountedTakers, since
 from itemlens_server.fusion.counts.recount import Recount
 from itemlens_server.fusion.event_log import EventLog
 from itemlens_server.fusion.head import Array
@@ -95,12 +95,21 @@ class Tables:
 
         BEHAVIOUR has the most frequent items only, see `ease.MAX_ITEMS`.
         """
+        tables = Tables.of_takers(counted, rules, provenance)
+        if not rules.of_pairs:
+            return tables
+        behaviour = _behaviour(counted, rules.regularisation)
+        return replace(tables, behaviour=behaviour, sequence=sequence.table(counted))
+
+    @staticmethod
+    def of_takers(counted: CountedTakers, rules: TableRules, provenance: Provenance | None = None) -> Tables:
+        """Derive the tables without BEHAVIOUR and SEQUENCE."""
         takers, n = counted.takers.astype(np.float32), len(counted.item_ids)
         nothing = sparse.csr_matrix((n, n), dtype=np.float32)
         return Tables(
             tuple(counted.item_ids),
-            _behaviour(counted, rules.regularisation) if rules.of_pairs else nothing,
-            sequence.table(counted) if rules.of_pairs else nothing,
+            nothing,
+            nothing,
             takers,
             takers if counted.times_are_an_order else recent(counted, rules.recent_days),
             takers if counted.times_are_an_order else recent(counted, rules.trend_days),
@@ -234,7 +243,7 @@ class Tables:
             return None
 
 
-def recent(counted: Counted, recent_days: float) -> Array:
+def recent(counted: CountedTakers, recent_days: float) -> Array:
     """Return how many users took each item on the last `recent_days` days, float32 [items]."""
     return since(counted, counted.last_day - math.ceil(recent_days)).astype(np.float32)
 

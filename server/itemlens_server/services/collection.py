@@ -247,7 +247,10 @@ class Collection:
             return False
         began = time.monotonic()
         provenance = Provenance(counts.sequence, events, version, removals)
-        self._serve(Tables.of(counts.counted(newer_order=True), rules, provenance))
+        if rules.of_pairs:
+            self._serve(Tables.of(counts.counted(newer_order=True), rules, provenance))
+        else:
+            self._serve(Tables.of_takers(counts.counted_takers(), rules, provenance))
         self._rests_until = time.monotonic() + REST * (time.monotonic() - began)
         log.info("collection %s: tables computed from the counts of %d events", self.name, events)
         return True

@@ -14,10 +14,13 @@ import pytest
 
 from itemlens_server.derived import DerivedFolder
 from itemlens_server.engine import fitted
+from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.fusion import taken
 from itemlens_server.fusion.counts import file
 from itemlens_server.fusion.counts.comparison import differences
 from itemlens_server.fusion.counts.counts import Counts
+from itemlens_server.fusion.counts.histories import Histories
+from itemlens_server.fusion.counts.recount import Recount
 from itemlens_server.fusion.tables import Tables
 from itemlens_server.fusion.terms.popularity import counts as popularity
 from itemlens_server.fusion.weights import TableRules
@@ -402,6 +405,19 @@ class TestPopularity:
         assert live.collection.fit_tables()
         assert read is not None and read.takers.tolist() == live.tables.takers.tolist()
         assert read.recent.tolist() == live.tables.recent.tolist()
+
+    def test_alone_is_computed_without_a_count_of_all_events(
+        self, repository: ModelRepository, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        live = Live(repository, tmp_path / "data", tiny.plain)
+        try:
+            live.put("i0", "red shoe")
+            monkeypatch.setattr(Recount, "of_histories", fails)
+            monkeypatch.setattr(Histories, "copy", fails)
+            live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
+            assert live.collection.fit_tables() and sum(live.tables.takers) == 2 * 80
+        finally:
+            live.close()
 
 
 class TestSequence:

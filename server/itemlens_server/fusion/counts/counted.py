@@ -13,8 +13,8 @@ from itemlens_server.fusion.ease import Dense
 from itemlens_server.fusion.rows import Ints
 
 
-class Counted(Protocol):
-    """Counts over `item_ids`, the items that somebody took, in the order of their names."""
+class CountedTakers(Protocol):
+    """Takers of `item_ids`, the items that somebody took, in the order of their names."""
 
     @property
     def item_ids(self) -> Sequence[str]:
@@ -37,6 +37,10 @@ class Counted(Protocol):
         """Number of users by the day of their last take of an item: day << TAKE_BITS | row, ascending, and the numbers,
         int64 [days and items] each; those of 0 are left out."""
 
+
+class Counted(CountedTakers, Protocol):
+    """All counts over `item_ids`."""
+
     def gram(self, columns: Ints) -> Dense:
         """Return how many users took both of two items, for some of the items, ascending: float32 [columns, columns]
         in Fortran's order. Only the lower triangle is valid."""
@@ -49,7 +53,7 @@ class Counted(Protocol):
         """Return the amounts of ordered pairs (see `successions`) of some rows, CSR float32 [rows, items]."""
 
 
-def since(counted: Counted, day: int) -> Ints:
+def since(counted: CountedTakers, day: int) -> Ints:
     """Return the number of users who took an item after a day, int64 [items]."""
     keys, users = counted.by_day
     start = int(np.searchsorted(keys, (day + 1) << TAKE_BITS))

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -18,7 +19,8 @@ import numpy as np
 
 from itemlens_server.fusion import ease, taken
 from itemlens_server.fusion.counts.change import Change
-from itemlens_server.fusion.counts.counted import Counted
+from itemlens_server.fusion.counts.copied_takers import CopiedTakers
+from itemlens_server.fusion.counts.counted import Counted, CountedTakers
 from itemlens_server.fusion.counts.dense import DenseCounted
 from itemlens_server.fusion.counts.histories import Columns, Histories
 from itemlens_server.fusion.counts.matrices import Square, Triangle
@@ -121,20 +123,33 @@ class Counts:
         newer_order: rows of ordered pairs may be newer, so that they are not copied, which takes long and much memory.
         """
         with self._lock:
-            n, item_ids = len(self._item_ids), list(self._item_ids)
-            if self.pairs is not None and self.ordered is not None:
-                ordered = self.ordered.values(n)
-                return DenseCounted.of(
-                    item_ids,
-                    self.takers.all(n),
-                    self.takers.by_day(),
-                    self.pairs.values(n).copy(),
-                    ordered if newer_order else ordered.copy(),
-                    self.histories.last_time,
-                    self.histories.times_are_an_order,
-                )
-            histories = self.histories.copy()
-        return Recount.of_histories(histories, item_ids, self.step)
+            if self.pairs is None or self.ordered is None:
+                histories, item_ids = self.histories.copy(), list(self._item_ids)
+                ordered = None
+            else:
+                n, takers = len(self._item_ids), self._takers()
+                pairs, ordered = self.pairs.values(n).copy(), self.ordered.values(n)
+                ordered = ordered if newer_order else ordered.copy()
+        if ordered is None:
+            return Recount.of_histories(histories, item_ids, self.step)
+        return DenseCounted.with_pairs(takers(), pairs, ordered)
+
+    def counted_takers(self) -> CountedTakers:
+        """Return the takers of this moment alone: quickly, since no events are counted again, whatever `bound` is."""
+        with self._lock:
+            takers = self._takers()
+        return takers()
+
+    def _takers(self) -> Callable[[], CopiedTakers]:
+        """Copy the takers. What is returned sorts the copy, for which no writer needs to wait."""
+        return partial(
+            CopiedTakers.of,
+            list(self._item_ids),
+            self.takers.all(len(self._item_ids)),
+            self.takers.by_day(),
+            self.histories.last_time,
+            self.histories.times_are_an_order,
+        )
 
     def state(self) -> State:
         """Return a copy of everything, from which `restored` makes the same counts."""

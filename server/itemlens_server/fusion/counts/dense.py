@@ -2,65 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
+from itemlens_server.fusion.counts.copied_takers import CopiedTakers
 from itemlens_server.fusion.counts.matrices import Int32s, Unsigned
-from itemlens_server.fusion.counts.user_events import TAKE_BITS
 from itemlens_server.fusion.ease import Dense
-from itemlens_server.fusion.event_log import days
 from itemlens_server.fusion.rows import Ints
 
 _BLOCK = 512
 
 
 @dataclass(frozen=True, eq=False)
-class DenseCounted:
-    """See `Counted`.
+class DenseCounted(CopiedTakers):
+    """See `Counted`. pair_counts, amounts: by code, see `Triangle` and `Square`"""
 
-    codes: of the items, in the order of their names, int64 [items]; takes, pair_counts and amounts are by code: see
-           `Takers`, `Triangle` and `Square`
-    """
-
-    item_ids: Sequence[str]
-    codes: Ints
-    takers: Ints
-    takes: tuple[Ints, Ints]
     pair_counts: Int32s
     amounts: Unsigned
-    last_day: int
-    times_are_an_order: bool
 
     @staticmethod
-    def of(
-        item_ids: Sequence[str],
-        takers: Ints,
-        takes: tuple[Ints, Ints],
-        pairs: Int32s,
-        amounts: Unsigned,
-        last_time: float,
-        times_are_an_order: bool,
-    ) -> DenseCounted:
-        """Return the counts of those of `item_ids` that have takers. All arrays are by code."""
-        there = np.flatnonzero(takers).tolist()
-        codes = np.asarray(sorted(there, key=item_ids.__getitem__), np.int64)
-        names = tuple(item_ids[code] for code in codes.tolist())
-        last_day = int(days(np.asarray([last_time]))[0]) if names else 0
-        return DenseCounted(names, codes, takers[codes], takes, pairs, amounts, last_day, times_are_an_order)
-
-    @cached_property
-    def by_day(self) -> tuple[Ints, Ints]:
-        """See Counted."""
-        keys, users = self.takes
-        ranks = np.zeros(len(self.amounts), np.int64)
-        ranks[self.codes] = np.arange(len(self.codes))
-        renamed = (keys >> TAKE_BITS << TAKE_BITS) | ranks[keys & ((1 << TAKE_BITS) - 1)]
-        order = np.argsort(renamed)
-        return renamed[order], users[order]
+    def with_pairs(own: CopiedTakers, pair_counts: Int32s, amounts: Unsigned) -> DenseCounted:
+        """Return these takers with the pairs of their items."""
+        return DenseCounted(
+            own.item_ids, own.codes, own.takers, own.takes, own.last_day, own.times_are_an_order,
+            pair_counts, amounts,
+        )  # fmt: skip
 
     def gram(self, columns: Ints) -> Dense:
         """See Counted."""

@@ -199,6 +199,19 @@ def test_tables_are_those_of_all_events_to_the_bit(steps: list[Step], bound: int
     np.testing.assert_array_equal(own.recent, fitted.recent)
 
 
+@given(STEPS, BOUNDS, st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_takers_alone_are_those_of_all_counts(steps: list[Step], bound: int, mixed: bool) -> None:
+    story, rules = Story(bound, mixed), TableRules(recent_days=2.0, trend_days=1.0, of_pairs=False)
+    story.tell(*steps)
+    alone, every = story.counts.counted_takers(), story.counts.counted()
+    assert (list(alone.item_ids), alone.last_day) == (list(every.item_ids), every.last_day)
+    own, fitted = Tables.of_takers(alone, rules), Tables.of(recount(story.events, mixed), rules)
+    for name in ("takers", "recent", "trend"):
+        np.testing.assert_array_equal(getattr(own, name), getattr(fitted, name))
+    assert own.item_ids == fitted.item_ids and not own.behaviour.nnz and not own.sequence.nnz
+
+
 def test_random_events_of_many_users_and_items() -> None:
     rng = np.random.default_rng(5)
     counts, events = Counts(), list[Event]()
