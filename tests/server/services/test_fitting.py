@@ -17,10 +17,12 @@ from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.errors import FailedPrecondition
 from itemlens_server.fusion.default_weights import ONLY_POPULARITY, default_prior
 from itemlens_server.fusion.head import Head
-from itemlens_server.fusion.weights import ANYONE, DISLIKE, NEXT, SIMILAR
+from itemlens_server.fusion.weights import ANYONE, DISLIKE, NEXT, SIMILAR, QuestionWeights, TableRules
 from itemlens_server.services import EventRecord, ItemInput
 from itemlens_server.services.fitting import FitReport, fit
-from itemlens_server.services.fitting.report import DEFAULTS, NEW, NOW
+from itemlens_server.services.fitting import fitting as fitting_module
+from itemlens_server.services.fitting.behaviour import BehaviourFit
+from itemlens_server.services.fitting.report import DEFAULTS, NEW, NOW, Verdict
 from itemlens_server.storage.store import Store
 from support import spaces
 from support.live import Live, contents
@@ -173,6 +175,25 @@ def test_pairs_of_one_basket_teach_similar(repository: ModelRepository, tiny: Ti
         assert not any(name.startswith("REPEAT") for name in similar.columns)
         for weights in similar.columns.values():
             assert weights.had == weights.new
+    finally:
+        live.close()
+
+
+def test_where_similar_alone_is_taken_the_trend_is_that_of_the_default_prior(
+    repository: ModelRepository, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def only_similar(*_: object) -> BehaviourFit:
+        rules = TableRules(regularisation=50.0, recent_days=28.0, trend_days=3.0)
+        verdicts = [Verdict(q, "better", "better", taken=q == SIMILAR) for q in (NEXT, SIMILAR)]
+        return BehaviourFit({SIMILAR: QuestionWeights()}, rules, verdicts=verdicts)
+
+    monkeypatch.setattr(fitting_module, "fit_behaviour", only_similar)
+    live = with_items(repository, tmp_path, tiny.plain, 20)
+    try:
+        head, _ = fitted(live)
+        assert head.questions[ANYONE].columns == default_prior().columns
+        trend_days = ONLY_POPULARITY.trend_days
+        assert head.table_rules == TableRules(regularisation=50.0, recent_days=28.0, trend_days=trend_days)
     finally:
         live.close()
 

@@ -82,6 +82,9 @@ def fit_data(
     if SIMILAR in taken:
         fitted[SIMILAR] = behaviour.questions[SIMILAR]
     rules = behaviour.rules if taken & {NEXT, SIMILAR} else ONLY_POPULARITY
+    if rules is not None and NEXT not in taken:
+        # ANYONE has its default, whose trend has a length of its own.
+        rules = replace(rules, trend_days=ONLY_POPULARITY.trend_days)
     answers = [*content.answers, *behaviour.answers]
     report = FitReport(
         (*content.steps, *behaviour.steps),
