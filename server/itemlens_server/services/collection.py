@@ -299,11 +299,13 @@ class Collection:
 
     def takers(self, item_id: str) -> tuple[int, int]:
         """Return how many users took an item, and how many lately, which is on the last `recent_days` or `trend_days`,
-        whichever are fewer; 0 while there are no counts."""
+        whichever are fewer, or ever if the tables know no times; 0 while there are no counts."""
         counts, rules = self._current_counts, self.space.head.table_rules
         if counts is None or rules is None:
             return 0, 0
-        return counts.takers_of(item_id, (rules.recent_days, rules.trend_days))
+        every, lately = counts.takers_of(item_id, (rules.recent_days, rules.trend_days))
+        live = self._live_tables
+        return every, every if live is not None and live.all_are_recent else lately
 
     def describe_counts(self) -> CountsDescription | None:
         """Describe the counts; None while there are none."""

@@ -19,7 +19,8 @@ class LiveTables:
         codes = [counts.code(item_id) for item_id in tables.item_ids]
         self._codes = np.asarray([code for code in codes if code is not None], np.int64)
         self._known = len(self._codes) == len(codes)
-        self._all_are_recent = counts.histories.times_are_an_order
+        # Whether all takers are recent, as in the tables.
+        self.all_are_recent = counts.histories.times_are_an_order
         # Of the tables' own takers, whatever happens to these until the next computation.
         self._scale = sequence.scale_of(tables.takers.astype(np.int64))
         self._rows: Cache = {}
@@ -50,6 +51,6 @@ class LiveTables:
         fresh = None
         if ordered is not None:
             fresh = FreshRows(self._counts, ordered, self._codes, self._scale, fitted, self._rows)
-        if self._all_are_recent:
+        if self.all_are_recent:
             recent = trend = takers
         return self._tables.current(takers, recent, trend, fresh)

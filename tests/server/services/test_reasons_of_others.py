@@ -12,7 +12,8 @@ import pytest
 
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
-from itemlens_server.services import ExplainOptions, QueryRequest
+from itemlens_server.fusion.counts.histories import Histories
+from itemlens_server.services import EventRecord, ExplainOptions, QueryRequest
 from itemlens_server.services.live_counts import recount
 from support.live import Live
 from support.spaces import Tiny
@@ -144,6 +145,26 @@ def test_the_number_is_said_in_chinese_too(repository: ModelRepository, tiny: Ti
         maintain(live)
         [why] = live.explain(QueryRequest(user_id="me", behaviour_weight=20.0), "i1", language="zh")
         assert "60人" in why.sentence and "“i0”" in why.sentence
+
+
+def test_how_many_took_an_item_lately_is_read_as_the_tables_know_it_without_a_look_at_all_users(
+    repository: ModelRepository, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(repository, tmp_path, tiny) as live:
+        events = [(f"u{u}", f"i{n}", 1e8 * n) for u in range(60) for n in range(2)]
+        live.catalogue.record(
+            "", [EventRecord(f"{n}", u, i, PURCHASE, at) for n, (u, i, at) in enumerate(events)]
+        )
+        maintain(live)
+        asked = list[Histories]()
+        monkeypatch.setattr(Histories, "times_are_an_order", property(asked.append))
+        # All first events have one time, so the times are only an order, and all takers are recent.
+        assert live.collection.takers("i0") == live.collection.takers("i1") == (60, 60) and not asked
+        monkeypatch.undo()
+        live.catalogue.record("", [EventRecord("late", "v", "i1", PURCHASE, 1e8)])
+        live.collection._rests_until = 0.0
+        maintain(live)
+        assert live.collection.takers("i0") == (60, 0) and live.collection.takers("i1") == (61, 61)
 
 
 def test_that_many_took_it_is_said_only_of_enough_users(

@@ -231,13 +231,13 @@ class Counts:
 
     def takers_of(self, item_id: str, recent_days: Sequence[float]) -> tuple[int, int]:
         """Return how many users took an item, and the fewest of those who did on the last days, for some numbers of
-        days. As `users_of_both`, it never waits for a change to be computed."""
+        days. As `users_of_both`, it does not wait for a change to be computed (see `popularity` for the first time)."""
         [every] = self.users_of_both(item_id, [item_id])
         if not every:
             return 0, 0
         code = np.asarray([self._codes[item_id]], np.int64)
         recent = [int(self.popularity(code, days)[1][0]) for days in recent_days]
-        return every, every if self.histories.times_are_an_order else min(recent)
+        return every, min(recent)
 
     def _leave_matrices(self) -> None:
         # In this order: one of both is there for whoever reads without a lock.

@@ -135,7 +135,8 @@ class Histories:
     @property
     def times_are_an_order(self) -> bool:
         """Whether the times are only an order: see `EventLog.times_are_an_order`."""
-        first: Times = self._spans[~np.isnan(self._spans[:, 0]), 0]
+        spans = self._spans  # once: a writer may replace it by a longer one meanwhile
+        first: Times = spans[~np.isnan(spans[:, 0]), 0]
         return len(first) > 1 and bool((first == first[0]).all())
 
     def copy(self) -> Histories:

@@ -1,0 +1,35 @@
+"""Events of all users in memory, read while a writer changes them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from itemlens_server.fusion.counts.histories import Columns, Histories
+from itemlens_server.fusion.event_log import Times
+
+
+class Growing(Histories):
+    """Histories whose writer adds so many users after each read of their times that the array is replaced."""
+
+    _now: Times
+
+    @property
+    def _spans(self) -> Times:
+        spans = self._now
+        self._now = np.concatenate([spans, np.full_like(spans, np.nan)])
+        return spans
+
+    @_spans.setter
+    def _spans(self, spans: Times) -> None:
+        self._now = spans
+
+
+def test_whether_times_are_an_order_may_be_asked_while_users_are_added() -> None:
+    ones = np.ones(3, np.int64)
+    histories = Growing()
+    histories._spans = Histories.of(
+        Columns(
+            ["u", "v", "w"], ones, ones.astype(np.float64), ones, ones.astype(np.int32), ones.astype(np.int8)
+        )
+    )._spans
+    assert histories.times_are_an_order
