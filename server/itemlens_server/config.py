@@ -178,7 +178,7 @@ class Settings(BaseSettings):
         20,
         ge=1,
         description="a reason says what other users took only if at least this many took both items, and says how "
-        "many; 1: always",
+        "many; those who only looked are among them if views have a weight; 1: always",
     )
     weight_view: float = Field(0.2, ge=0, le=1000, description="weight of a VIEW")
     weight_click: float = Field(0.5, ge=0, le=1000, description="weight of a CLICK")

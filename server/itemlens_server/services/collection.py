@@ -297,6 +297,19 @@ class Collection:
         counts = self._current_counts
         return [0] * len(others) if counts is None else counts.users_of_both(item_id, others)
 
+    def times_soon_after(self, item_id: str, past_items: Sequence[str]) -> list[float]:
+        """Return how many times an item was taken soon after each of some others, see `LiveTables`; 0 while there are
+        no counts or no tables of them."""
+        live = self._live_tables if self._counted is self._current_counts else None
+        return [0.0] * len(past_items) if live is None else live.times_soon_after(item_id, past_items)
+
+    def is_new(self, item_id: str) -> bool:
+        """Return whether it is known that an item has no events that count: by the counts, else by the tables."""
+        counts, tables = self._current_counts, self._tables
+        if counts is not None:
+            return counts.users_of_both(item_id, [item_id]) == [0]
+        return tables is not None and item_id not in tables.rows
+
     def takers(self, item_id: str) -> tuple[int, int]:
         """Return how many users took an item, and how many lately, which is on the last `recent_days` or `trend_days`,
         whichever are fewer, or ever if the tables know no times; 0 while there are no counts."""

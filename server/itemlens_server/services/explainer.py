@@ -194,7 +194,7 @@ class Explainer:
     ) -> Iterator[Explanation]:
         language = check_language(options.language)
         title = titles(self.catalogue, collection, scorer.disliked)
-        others = Others(collection.users_of_both, collection.takers, self.settings.min_reason_users)
+        others = Others(collection, self.settings.min_reason_users)
         ids = iter(item_ids)
         for group in self._groups(collection, scorer, scored):
             encoded = self._encode(

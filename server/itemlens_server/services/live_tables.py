@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from itemlens_server.fusion import sequence
 from itemlens_server.fusion.counts.counts import Counts
 from itemlens_server.fusion.counts.fresh_rows import Cache, FreshRows
-from itemlens_server.fusion.rows import Bools
+from itemlens_server.fusion.counts.successions import UNIT
+from itemlens_server.fusion.rows import Bools, Ints
 from itemlens_server.fusion.tables import Tables
 
 
@@ -42,6 +45,30 @@ class LiveTables:
         if self._known:
             changed[:] = self._counts.touched[self._codes] > self._tables.provenance.version
         return changed
+
+    def times_soon_after(self, item_id: str, past_items: Sequence[str]) -> list[float]:
+        """Return how many times an item was taken soon after each of some others: a time in the next basket is 1, a
+        later one less (see `successions`). With matrices at this moment, else when the tables were computed."""
+        ordered = self._counts.ordered
+        if ordered is not None:
+            codes = [self._counts.code(i) for i in (item_id, *past_items)]
+            own, *past = (-1 if code is None else code for code in codes)
+            amounts = ordered.get(np.asarray(past, np.int64), own)
+        else:
+            amounts = self._amounts_of_tables(item_id, past_items)
+        times: list[float] = (amounts / UNIT).tolist()
+        return times
+
+    def _amounts_of_tables(self, item_id: str, past_items: Sequence[str]) -> Ints:
+        tables, scale = self._tables, self._scale
+        row = tables.rows.get(item_id)
+        past = np.asarray([tables.rows.get(i, -1) for i in past_items], np.int64)
+        amounts, there = np.zeros(len(past), np.int64), past >= 0
+        if row is not None and there.any():
+            known = past[there]
+            entries = np.asarray(tables.sequence[known, np.full(len(known), row)]).ravel()
+            amounts[there] = np.rint(UNIT * entries / (scale[known] * scale[row]))
+        return amounts
 
     def _at_this_moment(self) -> Tables:
         rules = self._tables.rules

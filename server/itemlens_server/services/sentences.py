@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from itemlens_server.engine.encoder import Modality
 from itemlens_server.engine.modalities import MODALITIES
@@ -14,6 +14,7 @@ from itemlens_server.fusion.parts import Part
 from itemlens_server.fusion.prior_columns import NEWNESS, POPULARITY
 from itemlens_server.fusion.scoring import NORMALISATION
 from itemlens_server.fusion.terms import TERMS
+from itemlens_server.fusion.terms.behaviour import SEQUENCE
 from itemlens_server.fusion.terms.channels import BASELINE, CHANNEL, PAST_ITEM, QUERY
 from itemlens_server.fusion.terms.popularity import Popularity
 from itemlens_server.fusion.terms.repeat import REPEAT
@@ -63,33 +64,58 @@ _FUNCTION_WORD = re.compile(
 _FUNCTION_CHARACTERS = frozenset("的了也和在一是与及就都而着把被让给对从为以其这那有不可能会到")
 
 
+class UserCounts(Protocol):
+    """What is known of all users together, such as a collection."""
+
+    def users_of_both(self, item_id: str, others: Sequence[str], /) -> Sequence[int]:
+        """Return how many users took an item and each of some others."""
+
+    def times_soon_after(self, item_id: str, past_items: Sequence[str], /) -> Sequence[float]:
+        """Return how many times it was taken soon after each of some others, where one in the next basket is 1."""
+
+    def takers(self, item_id: str, /) -> tuple[int, int]:
+        """Return how many users took an item, and how many of them lately."""
+
+    def is_new(self, item_id: str, /) -> bool:
+        """Return whether it is known that nobody took an item."""
+
+
 @dataclass(frozen=True)
 class Others:
     """What a sentence may say of other users.
 
-    of_both: returns how many users took an item and each of some others
-    takers:  returns how many users took an item, and how many of them lately
-    least:   what fewer users did is not said, so that no sentence tells of one of them
+    counts: None: nothing is known of them
+    least:  what fewer users did is not said, so that no sentence tells of one of them
     """
 
-    of_both: Callable[[str, Sequence[str]], Sequence[int]]
-    takers: Callable[[str], tuple[int, int]]
+    counts: UserCounts | None
     least: int
 
-    def enough(self, item_id: str, past_items: Sequence[str]) -> dict[str, int]:
-        """Return how many users took an item and each of some past items, for those of which it may be said."""
-        users = zip(past_items, self.of_both(item_id, past_items), strict=True)
-        return {past: n for past, n in users if n >= self.least}
+    def enough(self, item_id: str, past_items: Sequence[str], soon: bool = False) -> dict[str, int]:
+        """Return how many users took an item and each of some past items, for those of which it may be said. soon: that
+        it is often taken soon after them, which is more than that users took both."""
+        if self.counts is None:
+            return {}
+        users = zip(past_items, self.counts.users_of_both(item_id, past_items), strict=True)
+        found = {past: n for past, n in users if n >= self.least}
+        if soon:
+            times = self.counts.times_soon_after(item_id, list(found))
+            found = {past: n for (past, n), t in zip(found.items(), times, strict=True) if t >= self.least}
+        return found
 
     def popular(self, item_id: str, lately: bool, lang: Language) -> str:
         """Return the phrase for a popular item; "" if it may not be said. lately: most of it is of late"""
-        ever, of_late = self.takers(item_id)
+        ever, of_late = (0, 0) if self.counts is None else self.counts.takers(item_id)
         if lately and of_late >= self.least:
             return Popularity.lately[lang]
         return Popularity.phrases[POPULARITY][lang] if ever >= self.least else ""
 
+    def is_new(self, item_id: str) -> bool:
+        """Return whether it is known that nobody took an item."""
+        return self.counts is not None and self.counts.is_new(item_id)
 
-NOTHING_OF_OTHERS = Others(lambda _, others: [0] * len(others), lambda _: (0, 0), 1)
+
+NOTHING_OF_OTHERS = Others(None, 1)
 
 
 def check_language(name: str) -> Language:
@@ -120,7 +146,7 @@ def sentence(
     A reason is named if it raises the score, its threshold included, and is worth naming beside the others. An item is
     named once. What the item itself says, as a past item, is that the user chose it before. What other users took is
     said with their number. known: whether anything is known of what the user wants; the sentence begins with it if
-    nothing is. others: what may be said of others
+    nothing is, and says that the item is new where nobody took it. others: what may be said of others
     """
     text = _TEXT[lang]
     evidence = evidence_by_kind(sources, item_id)
@@ -141,7 +167,7 @@ def sentence(
         best = _largest([p for p in sources if p.kind == kind and p.past_item_id != item_id])
         users: Mapping[str, int] = {}
         if kind in counted:
-            users = others.enough(item_id, best[:COUNTED])
+            users = others.enough(item_id, best[:COUNTED], soon=kind == SEQUENCE)
             best = list(users)
         names = {name: past for name, past in _named(best, title).items() if name not in said}
         if names:
@@ -154,7 +180,7 @@ def sentence(
     details = _details(lang, places, [p for p in sources if p.kind == BASELINE], for_it)
     spoken = text["because"].format(text["clause"].join(reasons)) if reasons else ""
     if not known:
-        if not any(p.kind in (POPULARITY, NEWNESS) for p in sources):
+        if not any(p.kind in (POPULARITY, NEWNESS) for p in sources) and others.is_new(item_id):
             spoken += text["new"]  # of items of which nothing is known, the newest come first
         spoken = text["unknown"] + text["space"] + spoken
     if details:

@@ -13,8 +13,10 @@ import pytest
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.fusion.counts.histories import Histories
+from itemlens_server.fusion.parts import Part
 from itemlens_server.services import EventRecord, ExplainOptions, QueryRequest
 from itemlens_server.services.live_counts import recount
+from itemlens_server.services.sentences import Others, sentence
 from support.live import Live
 from support.spaces import Tiny
 
@@ -123,6 +125,53 @@ def test_a_pair_is_said_from_the_first_moment_that_enough_users_took_both(
         assert set(said(reasons(live, "me"))) == {("i1", "i0", 20)}
         live.catalogue.delete_user("", "u7")
         assert said(reasons(live, "me")) == []
+
+
+@MODES
+def test_people_often_take_it_soon_after_only_if_enough_did_in_that_order(
+    repository: ModelRepository, tiny: Tiny, tmp_path: Path, matrix_items: int
+) -> None:
+    with opened(repository, tmp_path, tiny, matrix_items=matrix_items) as live:
+        # 25 users take i1 after i0; 50 take i2 and i3, one of them i2 after i3.
+        live.record(*((f"u{u}", item, PURCHASE) for u in range(25) for item in ("i0", "i1")))
+        live.record(*((f"v{u}", item, PURCHASE) for u in range(49) for item in ("i2", "i3")))
+        live.record(*((f"w{u}", item, PURCHASE) for u in range(1) for item in ("i3", "i2")))
+        live.record(("me", "i0", PURCHASE), ("me", "i3", PURCHASE))
+        maintain(live)
+        collection = live.collection
+        assert collection.users_of_both("i2", ["i3"]) == [50]
+        assert collection.times_soon_after("i1", ["i0", "i3", "none"]) == [25.0, 0.0, 0.0]
+        assert collection.times_soon_after("i2", ["i3"]) == [1.0]
+        assert collection.times_soon_after("none", ["i3"]) == [0.0]
+
+        def told(item: str, past_item: str) -> str:
+            part = Part("SEQUENCE", 0.8, past_item_id=past_item)
+            return sentence("en", [part], [], str, item, others=Others(collection, 20))
+
+        assert told("i1", "i0") == "Because people often take this soon after “i0” (25 took both)."
+        assert "soon after" not in told("i2", "i3")
+        live.record(*((f"w{u}", item, PURCHASE) for u in range(1, 20) for item in ("i3", "i2")))
+        collection._rests_until = 0.0
+        maintain(live)
+        assert told("i2", "i3") == "Because people often take this soon after “i3” (69 took both)."
+
+
+def test_a_best_seller_is_not_called_new_before_there_are_tables(
+    repository: ModelRepository, tiny: Tiny, tmp_path: Path
+) -> None:
+    def of_nobody(live: Live) -> dict[str, str]:
+        answer = live.ask(QueryRequest(user_id="nobody"), k=ITEMS, with_reasons=True)
+        return {item.item_id: item.reason for item in answer.items}
+
+    unknown = "Nothing is known yet of what you like."
+    with opened(repository, tmp_path, tiny) as live:
+        live.record(*((f"u{u}", "i0", PURCHASE) for u in range(60)))
+        assert live.collection.tables is None
+        told = of_nobody(live)
+        assert told["i0"] == unknown and told["i1"] == f"{unknown} It is new here."
+        assert live.collection.counts is not None
+        live.collection.counts.current = None  # as after a start that counts in the background
+        assert set(of_nobody(live).values()) == {unknown}
 
 
 def test_nothing_is_said_of_others_while_the_events_are_being_counted(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from itemlens_server.errors import InvalidArgument
 from itemlens_server.fusion.history import CLICK, Interaction
 from itemlens_server.fusion.parts import Part
 from itemlens_server.services import QueryRequest
-from itemlens_server.services.sentences import Language, Others, check_language
+from itemlens_server.services.sentences import NOTHING_OF_OTHERS, Language, Others, check_language
 from itemlens_server.services.sentences import sentence as sentence_
 from itemlens_server.services.titles import LONGEST, LONGEST_ATTRIBUTE, title_of
 from itemlens_server.storage.records import Document
@@ -23,13 +23,36 @@ TITLES = {"a": "Trail Shoe", "b": "Silk Dress", "c": "Kettle"}.__getitem__
 TOOK_BOTH = {"a": 142, "b": 57, "c": 1}
 
 
-def others(least: int = 20, takers: int = 90, lately: int = 30, **took_both: int) -> Others:
-    """So many users took the item and each past item, and the item itself, ever and lately."""
-    return Others(
-        lambda _, past: [{**TOOK_BOTH, **took_both}.get(i, 0) for i in past],
-        lambda _: (takers, lately),
-        least,
-    )
+@dataclass(frozen=True)
+class Counts:
+    """So many users took the item and each past item, and the item so often soon after it; and the item itself, ever
+    and lately."""
+
+    took_both: Mapping[str, int]
+    soon_after: Mapping[str, float]
+    of_item: tuple[int, int]
+
+    def users_of_both(self, _: str, past_items: Sequence[str]) -> list[int]:
+        return [self.took_both.get(i, 0) for i in past_items]
+
+    def times_soon_after(self, _: str, past_items: Sequence[str]) -> list[float]:
+        return [self.soon_after.get(i, 0.0) for i in past_items]
+
+    def takers(self, _: str) -> tuple[int, int]:
+        return self.of_item
+
+    def is_new(self, _: str) -> bool:
+        return self.of_item == (0, 0)
+
+
+def others(
+    least: int = 20,
+    takers: int = 90,
+    lately: int = 30,
+    soon_after: Mapping[str, float] = TOOK_BOTH,
+    **took_both: int,
+) -> Others:
+    return Others(Counts({**TOOK_BOTH, **took_both}, soon_after, (takers, lately)), least)
 
 
 def sentence(*args: Any, **options: Any) -> str:
@@ -159,6 +182,15 @@ class TestWhatOthersTook:
         assert "“" not in nobody and "took" not in nobody and "people" not in nobody
         assert "took" not in sentence_("en", self.both(kind), [], TITLES)  # nothing is known of others
 
+    def test_is_said_to_be_often_soon_after_only_if_it_is(self) -> None:
+        """142 took both, but nearly all of them the other way round."""
+        rarely = others(soon_after={"a": 19.6, "b": 20.0})
+        said = sentence("en", self.both("SEQUENCE"), [], TITLES, others=rarely)
+        assert said == "Because people often take this soon after “Silk Dress” (57 took both)."
+        assert "142 people who took “Trail Shoe”" in sentence(
+            "en", self.both("BEHAVIOUR"), [], TITLES, others=rarely
+        )
+
     def test_leaves_room_for_another_past_item_that_enough_took(self) -> None:
         parts = [*self.both("BEHAVIOUR"), Part("BEHAVIOUR", 0.6, past_item_id="c")]
         reason = sentence("en", parts, [], TITLES, others=others(a=3, c=30))
@@ -185,14 +217,29 @@ class TestOfSomebodyNew:
             ("en", popular, "Nothing is known yet of what you like. Because many took it."),
             ("en", Part("NEWNESS", 0.8), "Nothing is known yet of what you like. Because it is new here."),
             ("en", Part("POPULARITY", -0.8), "Nothing is known yet of what you like."),
-            ("en", Part("NORMALISATION", -0.8), "Nothing is known yet of what you like. It is new here."),
+            ("en", Part("NORMALISATION", -0.8), "Nothing is known yet of what you like."),
             ("zh", lately, "还不了解您的喜好。因为最近很多人选了它。"),
             ("zh", popular, "还不了解您的喜好。因为很多人选过它。"),
-            ("zh", Part("NORMALISATION", -0.8), "还不了解您的喜好。它是新上架的。"),
+            ("zh", Part("NORMALISATION", -0.8), "还不了解您的喜好。"),
         ],
     )
     def test_the_part_of_the_prior_is_named(self, lang: Language, part: Part, said: str) -> None:
         assert sentence(lang, [part], [], TITLES, known=False) == said
+
+    @pytest.mark.parametrize(
+        ("lang", "said"),
+        [
+            ("en", "Nothing is known yet of what you like. It is new here."),
+            ("zh", "还不了解您的喜好。它是新上架的。"),
+        ],
+    )
+    def test_an_item_is_called_new_if_it_is_known_that_nobody_took_it(
+        self, lang: Language, said: str
+    ) -> None:
+        nothing, nobody = Part("NORMALISATION", -0.8), others(takers=0, lately=0)
+        assert sentence(lang, [nothing], [], TITLES, known=False, others=nobody) == said
+        for of_others in (others(takers=1, lately=0), NOTHING_OF_OTHERS):
+            assert sentence(lang, [nothing], [], TITLES, known=False, others=of_others) != said
 
     def test_what_few_users_did_is_not_said(self) -> None:
         def said(part: Part, takers: int, lately: int) -> str:

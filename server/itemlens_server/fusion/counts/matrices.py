@@ -72,6 +72,16 @@ class Square:
         own: Unsigned = self._values[codes]
         return own
 
+    def get(self, j: Ints, i: int) -> Ints:
+        """Return the amounts of some items before one, int64 [j]; 0 for those that were never counted, such as -1.
+        Needs no lock, as `rows`."""
+        values = self._values
+        amounts = np.zeros(len(j), np.int64)
+        there = (j >= 0) & (j < len(values))
+        if 0 <= i < len(values):
+            amounts[there] = values[j[there], i]
+        return amounts
+
     def values(self, items: int) -> Unsigned:
         """Return the amounts of the first `items` items, uint32 [items, items]; a view."""
         self._reach(items)
