@@ -124,7 +124,9 @@ def test_lite0_in_half_precision(multilingual: Exported, tmp_path: Path) -> None
 
 
 def test_lite0_is_the_published_network() -> None:
-    geffnet = pytest.importorskip("geffnet", reason="the reference implementation")
+    geffnet = pytest.importorskip(
+        "geffnet", reason="NOT COMPARED: needs the reference implementation, pip install geffnet"
+    )
     torch = pytest.importorskip("torch")
     mine = presets.lite0().cells
     theirs = geffnet.tf_efficientnet_lite0().eval()

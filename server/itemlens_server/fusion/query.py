@@ -161,8 +161,9 @@ def ask_with(snapshot: Snapshot, query: Query, taken: Taken) -> Asking:
         history = PastSource(history.weight, weights, Past.equal(())).looked_up(snapshot)
     common = _common_sources(head, query, liked)
     share = trust(history.strength, weights.shrinkage)
-    prior = _prior(query, head, weights, share, common)
-    history = replace(history, weights=weights.times(share)) if share < 1 else history
+    if share < 1:
+        history = replace(history, weights=weights.times(share))
+    prior = _prior(query, head, history.weights, share, common)
     here = np.flatnonzero(history.positions >= 0)
     order = np.argsort(history.positions[here])
     return Asking(
@@ -241,15 +242,15 @@ def changed_weights(
 
 
 def _prior(
-    query: Query, head: Head, next_: QuestionWeights, share: float, common: Sequence[Source]
+    query: Query, head: Head, scaled: QuestionWeights, share: float, common: Sequence[Source]
 ) -> QuestionWeights:
     """Return the weights of the prior for a user whose history counts by `share`. One that was not fitted says nothing
-    beside words or liked items, whose weights it was not weighed against."""
+    beside words or liked items, whose weights it was not weighed against. scaled: those of "next", times the share"""
     if share == 1.0:
-        return next_
+        return scaled
     anyone = query.weights(head, ANYONE)
     anyone = replace(anyone, columns={}) if common and not anyone.choices else anyone
-    return mixed_prior(next_, anyone, share) if share else anyone
+    return mixed_prior(scaled, anyone, share) if share else anyone
 
 
 def _common_sources(head: Head, query: Query, liked: PastSource) -> list[Source]:

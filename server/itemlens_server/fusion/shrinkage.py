@@ -19,20 +19,18 @@ def trust(strength: float, shrinkage: float) -> float:
     return strength / (strength + shrinkage) if strength else 0.0
 
 
-def mixed_prior(next_: QuestionWeights, anyone: QuestionWeights, share: float) -> QuestionWeights:
-    """Return the weights of the prior for a user whose history counts by `share`.
+def mixed_prior(scaled: QuestionWeights, anyone: QuestionWeights, share: float) -> QuestionWeights:
+    """Return the weights of the prior for a user whose history counts by `share`. scaled: those of "next", times it.
 
     The prior of "anyone" must weigh items that the user had as others, as its fit does.
     """
-    mixed = next_.times(share)
-    columns = dict(mixed.columns)
-    cold = share * next_.column(NEWNESS).cold + (1 - share) * anyone.column(NEWNESS).cold
+    columns, rest = dict(scaled.columns), anyone.scaled(COLUMNS, 1 - share)
+    cold = scaled.column(NEWNESS).cold + (1 - share) * anyone.column(NEWNESS).cold
     for name in COLUMNS:
-        one, other = next_.column(name), anyone.column(name)
+        one, other = scaled.column(name), rest.column(name)
         neutral = one.neutral if one.used else other.neutral
-        new, had = (share * a + (1 - share) * b for a, b in ((one.new, other.new), (one.had, other.had)))
-        columns[name] = ColumnWeights(new, had, neutral=neutral)
+        columns[name] = ColumnWeights(one.new + other.new, one.had + other.had, neutral=neutral)
         # With this neutral point, items with events lose what items without lose here.
-        cold -= (1 - share) * other.new * (neutral - other.neutral)
+        cold -= other.new * (neutral - other.neutral)
     columns[NEWNESS] = ColumnWeights(cold=cold)
-    return replace(mixed, columns=columns)
+    return replace(scaled, columns=columns)

@@ -38,7 +38,7 @@ class Explorer:
         """Return a list with some of its places given to items without events. The items that had them move down, and
         the last ones drop out. eligible: the items that may be in the list, bool [positions]."""
         k = len(ranked)
-        if not (settings.share and scorer.asking.of_user_alone and scorer.snapshot.tables is not None):
+        if not scorer.asking.of_user_alone or scorer.snapshot.tables is None:
             return list(ranked)
         places = exploration.places(k, settings.share, random)
         if not len(places):
@@ -50,14 +50,14 @@ class Explorer:
             return list(ranked)
         scores = np.stack([scorer.scores(n, pool) for n in range(len(scorer.interests))])
         item_ids = scorer.snapshot.view.item_ids
-        drawn = exploration.order(np.logaddexp.reduce(scores, axis=0), random).tolist()
-        ids = [item_ids[position] for position in pool[drawn].tolist()]
-        taken = self._take(collection, ids, len(places), settings.max_lists)
+        # In the order in which they are drawn.
+        drawn = exploration.order(np.logaddexp.reduce(scores, axis=0), random)
+        pool, scores = pool[drawn], scores[:, drawn]
+        ids = [item_ids[position] for position in pool.tolist()]
         best = scores.argmax(0)
         explored = [
-            RecommendedItem(ids[n], int(pool[i]), float(scores[best[i], i]), int(best[i]), explored=True)
-            for n in taken
-            for i in [drawn[n]]
+            RecommendedItem(ids[n], int(pool[n]), float(scores[best[n], n]), int(best[n]), explored=True)
+            for n in self._take(collection, ids, len(places), settings.max_lists)
         ]
         return _merged(ranked, explored, places[: len(explored)].tolist())
 

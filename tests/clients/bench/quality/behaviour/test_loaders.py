@@ -109,7 +109,7 @@ def test_journey(tmp_path: Path) -> None:
 def test_the_real_sequences(name: str, users: int, items: int) -> None:
     folder = DATA / "sequences"
     if not folder.is_dir():
-        pytest.skip(f"there is no {folder}")
+        pytest.skip(f"NOT RUN: the real data set is not part of the project, and not in {folder}")
     split = sequences.read(folder, name)
     assert len(split.users) == len(split.questions) == users and len(split.items) == items
 
@@ -117,7 +117,7 @@ def test_the_real_sequences(name: str, users: int, items: int) -> None:
 def test_the_real_tafeng() -> None:
     folder = DATA / "tafeng"
     if not folder.is_dir():
-        pytest.skip(f"there is no {folder}")
+        pytest.skip(f"NOT RUN: the real data set is not part of the project, and not in {folder}")
     split = tafeng.read(folder)
     assert len(split.questions) == 13858 and len(split.items) == 11997
     assert (
