@@ -20,7 +20,7 @@ MOST_PAST = 1000
 _DENSE = 8
 
 # What an event is to the past of its user.
-GLANCE, TAKE, BOUGHT, RETURNED, REJECTED = range(5)
+KINDS = GLANCE, TAKE, BOUGHT, RETURNED, REJECTED = range(5)
 """A take of little weight; another take; one that a return takes away; a return; a rejection."""
 
 
@@ -45,10 +45,7 @@ class Taken:
         codes: dict[str, int] = {}
         items = np.asarray([codes.setdefault(i.item_id, len(codes)) for i, _ in told], np.int32)
         kinds = np.asarray([kind for _, kind in told], np.int8)
-        kept = standing(kinds, items)
-        newest = newest_items(kinds[kept], items[kept], MOST_PAST)
-        if newest is not None:
-            kept &= np.isin(items, newest)
+        kept = counting(kinds, items)
         takes = kinds < RETURNED
         return Taken(
             Past.of([i for i, _ in told], type_weights, MOST_PAST, kept[takes].tolist()),
@@ -101,6 +98,18 @@ def standing(kinds: Kinds, items: Codes) -> Mask:
                 bought.append(n)
         if rejected:
             kept[own] = False
+    return kept
+
+
+def counting(kinds: Kinds, items: Codes) -> Mask:
+    """Return which of a user's events are takes that stand, of at most MOST_PAST items, bool [events].
+
+    kinds, items: oldest first, int [events] each
+    """
+    kept = standing(kinds, items)
+    newest = newest_items(kinds[kept], items[kept], MOST_PAST)
+    if newest is not None:
+        kept &= np.isin(items, newest)
     return kept
 
 

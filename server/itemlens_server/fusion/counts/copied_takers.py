@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from itemlens_server.fusion.counts.user_events import TAKE_BITS
+from itemlens_server.fusion.counts.events import KEY_BITS, SECOND
 from itemlens_server.fusion.event_log import days
 from itemlens_server.fusion.rows import Ints
 
@@ -48,6 +48,6 @@ class CopiedTakers:
         keys, users = self.takes
         ranks = np.zeros(int(self.codes.max(initial=-1)) + 1, np.int64)
         ranks[self.codes] = np.arange(len(self.codes))
-        renamed = (keys >> TAKE_BITS << TAKE_BITS) | ranks[keys & ((1 << TAKE_BITS) - 1)]
+        renamed = (keys >> KEY_BITS << KEY_BITS) | ranks[keys & SECOND]
         order = np.argsort(renamed)
         return renamed[order], users[order]

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from scipy import sparse
 
-from itemlens_server.fusion.counts.user_events import TAKE_BITS
+from itemlens_server.fusion.counts.events import KEY_BITS, SECOND
 from itemlens_server.fusion.ease import Dense
 from itemlens_server.fusion.rows import Ints
 
@@ -34,7 +34,7 @@ class CountedTakers(Protocol):
 
     @property
     def by_day(self) -> tuple[Ints, Ints]:
-        """Number of users by the day of their last take of an item: day << TAKE_BITS | row, ascending, and the numbers,
+        """Number of users by the day of their last take of an item: day << KEY_BITS | row, ascending, and the numbers,
         int64 [days and items] each; those of 0 are left out."""
 
 
@@ -56,7 +56,7 @@ class Counted(CountedTakers, Protocol):
 def since(counted: CountedTakers, day: int) -> Ints:
     """Return the number of users who took an item after a day, int64 [items]."""
     keys, users = counted.by_day
-    start = int(np.searchsorted(keys, (day + 1) << TAKE_BITS))
+    start = int(np.searchsorted(keys, (day + 1) << KEY_BITS))
     counts = np.zeros(len(counted.item_ids), np.int64)
-    np.add.at(counts, keys[start:] & ((1 << TAKE_BITS) - 1), users[start:])
+    np.add.at(counts, keys[start:] & SECOND, users[start:])
     return counts

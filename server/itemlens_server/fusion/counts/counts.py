@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import repeat
 from typing import Any
@@ -22,18 +22,20 @@ from itemlens_server.fusion.counts.change import Change
 from itemlens_server.fusion.counts.copied_takers import CopiedTakers
 from itemlens_server.fusion.counts.counted import Counted, CountedTakers
 from itemlens_server.fusion.counts.dense import DenseCounted
-from itemlens_server.fusion.counts.histories import Columns, Histories
+from itemlens_server.fusion.counts.events import EVENT, KEY_BITS, SECOND, Events, Rows
+from itemlens_server.fusion.counts.histories import Histories
 from itemlens_server.fusion.counts.matrices import Square, Triangle
 from itemlens_server.fusion.counts.recount import Recount
 from itemlens_server.fusion.counts.sparse_counts import SparseCounts
 from itemlens_server.fusion.counts.state import Copied, State
-from itemlens_server.fusion.counts.successions import STEP, Window, fixed, successions
+from itemlens_server.fusion.counts.successions import STEP, Windows, fixed, successions
 from itemlens_server.fusion.counts.taker_lists import TakerLists
 from itemlens_server.fusion.counts.takers import Takers
-from itemlens_server.fusion.counts.user_events import UserEvents
 from itemlens_server.fusion.event_log import Mask, days
 from itemlens_server.fusion.rows import Ints
 
+# The events of users are changed together up to this size.
+_BYTES_AT_A_TIME = 40_000_000
 # user, item, seconds since 1970, and a number that tells events apart and orders those of one time.
 Event = tuple[str, str, float, int]
 
@@ -81,34 +83,50 @@ class Counts:
         sequence: number of their last write. last: the largest number of an event that was read with them, which need
         not count. kinds: what each of them is (see `taken.kind_of`).
         """
-        by_user: dict[str, list[tuple[float, int, int, int]]] = {}
         with self._lock:
             self.sequence, self.last = max(self.sequence, sequence), max(self.last, last)
+            users: dict[str, int] = {}
+            owners: list[int] = []
+            rows: list[tuple[float, int, int, int]] = []
             for (user_id, item_id, time, number), kind in zip(events, kinds, strict=False):
                 code = self._codes.get(item_id)
                 if code is None:
                     code = self._codes[item_id] = len(self._item_ids)
                     self._item_ids.append(item_id)
-                by_user.setdefault(user_id, []).append((time, number, code, kind))
-                self.last = max(self.last, number)
-            if by_user:
-                self._set({u: self.histories.get(u).with_events(_sorted(e)) for u, e in by_user.items()})
+                owners.append(users.setdefault(user_id, len(users)))
+                rows.append((time, number, code, kind))
+            if rows:
+                new = np.asarray(rows, EVENT)
+                self.last = max(self.last, int(new["number"].max()))
+                self._add(list(users), np.asarray(owners), new)
+
+    def _add(self, users: Sequence[str], owners: Ints, rows: Rows) -> None:
+        """Add events to those of users, some of these at a time. owners: places of the users, int64 [rows]."""
+        size = np.cumsum([self.histories.size(user) for user in users])
+        part = (size // _BYTES_AT_A_TIME)[owners]
+        for number in np.unique(part).tolist():
+            some, own = np.unique(owners[part == number], return_inverse=True)
+            names = [users[user] for user in some.tolist()]
+            self._set(names, self.histories.get(names).with_events(own, rows[part == number]))
 
     def remove(self, user_id: str, numbers: Iterable[int]) -> None:
         """Take away some of a user's events."""
         with self._lock:
             gone = np.fromiter(numbers, np.int64)
             self.removals += 1
-            self._set({user_id: self.histories.get(user_id).without(gone)})
+            own = self.histories.get([user_id])
+            self._set([user_id], own.take(~np.isin(own.numbers, gone)))
 
     def merge(self, source: str, target: str) -> None:
         """Give the events of one user to another."""
         with self._lock:
-            moved = self.histories.get(source)
+            moved = self.histories.get([source])
             if source != target and len(moved):
                 self.removals += 1
-                both = self.histories.get(target).with_events(moved)
-                self._set({source: moved.take(np.zeros(len(moved), np.bool_)), target: both})
+                # Of both at once, so that nobody sees the events twice or not at all.
+                both = self.histories.get([source, target])
+                kept = both.take(both.owners > 0)
+                self._set([source, target], kept.with_events(np.ones(len(moved), np.int64), moved.rows))
 
     def touch(self, item_ids: Iterable[str]) -> None:
         """Take what was taken soon after some items as changed. The counts stay."""
@@ -180,9 +198,7 @@ class Counts:
         n = len(state.item_ids)
         counts._item_ids = list(state.item_ids)
         counts._codes = {item_id: code for code, item_id in enumerate(state.item_ids)}
-        columns = Columns(state.users, a["sizes"], a["times"], a["numbers"], a["items"], a["kinds"])
-        columns.check(n)
-        counts.histories = Histories.of(columns)
+        counts.histories = Histories.of(state.users, _events(state))
         counts.takers = Takers(SparseCounts(a["takes"], a["takers"]), n)
         counts.last, counts.sequence = map(int, a["last"])
         counts._reach(n)
@@ -198,32 +214,31 @@ class Counts:
                 raise ValueError("matrices of another size")
         return counts
 
-    def _set(self, users: Mapping[str, UserEvents]) -> None:
+    def _set(self, users: Sequence[str], events: Events) -> None:
         """Replace the events of users."""
         n = len(self._item_ids)
         self._reach(n)
         if n > self.bound and self.pairs is not None:
             self._leave_matrices()
-        change = Change(of_pairs=self.pairs is not None)
-        for user_id, after in users.items():
-            newest, before = after.newest(), self.histories.get(user_id).newest()
-            number = self.histories.number(user_id)
-            self.histories.set(user_id, after, newest)
-            number = self.histories.number(user_id) if number is None else number
-            if number is not None:
-                change.add(before, newest, number)
-        for takes, amount in ((change.gained, 1), (change.lost, -1)):
-            if takes:
-                self.takers.add(np.concatenate(takes), amount, n)
+        standing = events.standing()
+        change = Change.of(self.histories.get(users).standing(), standing)
+        numbers = self.histories.set(users, events, standing)
+        self.takers.add(change.gained, 1, n)
+        self.takers.add(change.lost, -1, n)
         if self.lists is not None:
-            self.lists.change(change.went, change.came)
+            went, came = (
+                zip(numbers[keys >> KEY_BITS].tolist(), (keys & SECOND).tolist(), strict=True)
+                for keys in (change.went, change.came)
+            )
+            self.lists.change(went, came)
         if self.pairs is not None:
             # In this order, since who reads without a lock may see one of both alone: it must not be too many.
-            self._count_pairs(change.left, -1)
-            self._count_pairs(change.joined, 1)
+            self.pairs.add(*change.left(), -1, n)
+            self.pairs.add(*change.joined(), 1, n)
             changed = np.zeros(n, np.bool_)
-            self._count_order(change.after, 1, changed)
-            self._count_order(change.before, -1, changed)
+            before, after = change.windows()
+            self._count_order(after, 1, changed)
+            self._count_order(before, -1, changed)
             # Only now are the rows whole: a reader keeps what it computes of a row with this version.
             self.touched[:n][changed] = self.version + 1
         self.takers.end_on(self._last_day, n)
@@ -280,12 +295,7 @@ class Counts:
                 both[known] = lists.of_both(own, wanted.tolist())
         return [int(n) for n in both[1:]]
 
-    def _count_pairs(self, pairs: Sequence[tuple[Ints, Ints]], amount: int) -> None:
-        if pairs and self.pairs is not None:
-            one, other = (np.concatenate(side) for side in zip(*pairs, strict=True))
-            self.pairs.add(one, other, amount, len(self._item_ids))
-
-    def _count_order(self, windows: Sequence[Window], sign: int, changed: Mask) -> None:
+    def _count_order(self, windows: Windows, sign: int, changed: Mask) -> None:
         """Add the ordered pairs of windows, and mark in `changed`, bool [items], the items whose rows change."""
         for j, i, amounts in successions(windows, self._amounts):
             if self.ordered is not None:
@@ -293,8 +303,21 @@ class Counts:
             changed[j] = True
 
 
-def _sorted(rows: Sequence[tuple[float, int, int, int]]) -> UserEvents:
-    times, numbers, items, kinds = (np.asarray(column) for column in zip(*rows, strict=True))
-    return UserEvents.of(
-        times.astype(np.float64), numbers.astype(np.int64), items.astype(np.int32), kinds.astype(np.int8)
-    )
+def _events(state: State) -> Events:
+    """Return the events of a state.
+
+    Raises:
+        ValueError: its columns do not belong together.
+    """
+    a = state.arrays
+    sizes, items = a["sizes"], a["items"]
+    lengths = {len(a[name]) for name in ("times", "numbers", "items", "kinds")}
+    if (
+        lengths != {int(sizes.sum())}
+        or len(state.users) != len(sizes)
+        or (sizes < 1).any()
+        or (len(items) and not 0 <= items.min() <= items.max() < len(state.item_ids))
+        or not np.isin(a["kinds"], taken.KINDS).all()
+    ):
+        raise ValueError("wrong events")
+    return Events.of(sizes, a["times"], a["numbers"], items, a["kinds"])

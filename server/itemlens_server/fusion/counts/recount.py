@@ -10,9 +10,9 @@ import numpy as np
 from scipy import sparse
 
 from itemlens_server.fusion import ease, taken
+from itemlens_server.fusion.counts.events import KEY_BITS
 from itemlens_server.fusion.counts.histories import Histories
 from itemlens_server.fusion.counts.successions import HORIZON, LARGEST_BASKET, STEP, fixed
-from itemlens_server.fusion.counts.user_events import TAKE_BITS
 from itemlens_server.fusion.ease import Dense
 from itemlens_server.fusion.event_log import EventLog, Kinds, days
 from itemlens_server.fusion.rows import Ints
@@ -38,25 +38,20 @@ class Recount:
         took_back = np.add.reduceat(~kept, starts[:-1]) if len(log) else np.zeros(0, np.int64)
         for user in np.flatnonzero((np.diff(starts) > taken.MOST_PAST) | (took_back > 0)).tolist():
             own = slice(int(starts[user]), int(starts[user + 1]))
-            kept[own] = taken.standing(kinds[own], log.items[own])
-            newest = taken.newest_items(kinds[own][kept[own]], log.items[own][kept[own]], taken.MOST_PAST)
-            if newest is not None:
-                kept[own] &= np.isin(log.items[own], newest)
+            kept[own] = taken.counting(kinds[own], log.items[own])
         return Recount((log if kept.all() else log.take(kept)).compact(), step)
 
     @staticmethod
     def of_histories(histories: Histories, item_ids: Sequence[str], step: float = STEP) -> Recount:
         """Count the events in memory. item_ids: by code."""
-        columns = histories.columns()
+        events, users = histories.all(), histories.users
         names = sorted(set(item_ids))
         ranks = {name: rank for rank, name in enumerate(names)}
         rank_of = np.asarray([ranks[item_id] for item_id in item_ids], np.int32)
-        items = rank_of[columns.items] if len(item_ids) else columns.items
-        owners = np.repeat(np.arange(len(columns.users), dtype=np.int32), columns.sizes)
+        items = rank_of[events.items] if len(item_ids) else events.items
         ones = np.ones(len(items), np.float32)
-        return Recount.of(
-            EventLog(columns.users, names, owners, items, ones, columns.times), step, columns.kinds
-        )
+        log = EventLog(users, names, events.owners.astype(np.int32), items, ones, events.times)
+        return Recount.of(log, step, events.kinds)
 
     @property
     def item_ids(self) -> Sequence[str]:
@@ -82,10 +77,10 @@ class Recount:
     def by_day(self) -> tuple[Ints, Ints]:
         """See Counted."""
         log = self.log
-        takes = (log.users.astype(np.int64) << TAKE_BITS) | log.items
+        takes = (log.users.astype(np.int64) << KEY_BITS) | log.items
         # Events of a user are in the order of time, so the last event comes first here.
         last = len(log) - 1 - np.unique(takes[::-1], return_index=True)[1]
-        keys = (days(log.times[last]) << TAKE_BITS) | log.items[last]
+        keys = (days(log.times[last]) << KEY_BITS) | log.items[last]
         found, users = np.unique(keys, return_counts=True)
         return found, users.astype(np.int64)
 

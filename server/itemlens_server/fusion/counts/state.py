@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from itemlens_server.fusion.counts.events import KEY_BITS, SECOND
 from itemlens_server.fusion.counts.histories import Histories
-from itemlens_server.fusion.counts.user_events import TAKE_BITS
 from itemlens_server.fusion.rows import Ints
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
@@ -34,10 +34,10 @@ class Copied:
 
     def state(self) -> State:
         """Return what is kept on disk. Items that nobody has any more, such as a deleted user's, are left out."""
-        columns = self.histories.columns()
+        events = self.histories.all()
         there = np.zeros(len(self.item_ids), np.bool_)
-        there[columns.items] = True
-        item_ids, arrays, items = self.item_ids, dict(self.arrays), columns.items
+        there[events.items] = True
+        item_ids, arrays, items = self.item_ids, dict(self.arrays), events.items
         if not there.all():
             used = np.flatnonzero(there)
             ranks = np.cumsum(there) - 1
@@ -45,16 +45,16 @@ class Copied:
             arrays |= _only(arrays, used, ranks)
             items = ranks[items].astype(np.int32)
         arrays |= {
-            "sizes": columns.sizes, "times": columns.times, "numbers": columns.numbers, "items": items,
-            "kinds": columns.kinds,
+            "sizes": events.sizes, "times": events.times, "numbers": events.numbers, "items": items,
+            "kinds": events.kinds,
         }  # fmt: skip
-        return State(columns.users, item_ids, arrays)
+        return State(self.histories.users, item_ids, arrays)
 
 
 def _only(arrays: Arrays, used: Ints, ranks: Ints) -> dict[str, np.ndarray[Any, Any]]:
     """Return takers and matrices of the items `used` alone. ranks: new codes, int64 [items]."""
     takes = arrays["takes"]
-    renamed = (takes >> TAKE_BITS << TAKE_BITS) | ranks[takes & ((1 << TAKE_BITS) - 1)]
+    renamed = (takes >> KEY_BITS << KEY_BITS) | ranks[takes & SECOND]
     some: dict[str, np.ndarray[Any, Any]] = {"takes": renamed}
     if "pairs" in arrays:
         rows = [

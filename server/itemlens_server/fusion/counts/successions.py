@@ -8,12 +8,12 @@ A pair of more than 200 items in one basket says nothing of order: it is an impo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from itemlens_server.fusion.counts.user_events import UserEvents
+from itemlens_server.fusion.counts.events import KEY_BITS, SECOND, Events
 from itemlens_server.fusion.event_log import Codes
 from itemlens_server.fusion.rows import Ints
 
@@ -23,20 +23,21 @@ LARGEST_BASKET = 200
 UNIT = 1024
 """The amount of one item right after another. An uint32 holds four million of them for each pair of items."""
 _AT_A_TIME = 4_000_000
-_ITEM_BITS = 32
 
 
-@dataclass(frozen=True)
-class Window:
-    """Some successive baskets of a user. Pairs of baskets (a, b) with b >= first and a <= last are counted.
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Some successive baskets of each user. Pairs of a user's baskets (a, b) with b >= first and a <= last are counted.
 
-    numbers: basket number of each event, int64, ascending. items: codes, int32
+    numbers: basket number of each event (see `basket_numbers`), int64 [events], ascending. items: codes, int32 [events]
+    starts:  number of each user's first basket, first, last: see above, int64 [users] each
     """
 
     numbers: Ints
     items: Codes
-    first: int
-    last: int
+    starts: Ints
+    first: Ints
+    last: Ints
 
 
 def fixed(step: float) -> Ints:
@@ -44,57 +45,29 @@ def fixed(step: float) -> Ints:
     return np.round(UNIT * step ** np.arange(HORIZON)).astype(np.int64)
 
 
-def changed_windows(before: UserEvents, after: UserEvents) -> tuple[Window, Window]:
-    """Return the windows of both, outside of which all pairs of baskets are the same."""
-    short = min(len(before), len(after))
-    start = _same(before.numbers[:short], after.numbers[:short])
-    rest = short - start
-    end = _same(before.numbers[len(before) - rest :][::-1], after.numbers[len(after) - rest :][::-1])
-    both = (before, after)
-    # A basket at the edge that another event joins or leaves is touched, too.
-    joined = start > 0 and any(len(e) > start and e.times[start] == e.times[start - 1] for e in both)
-    followed = end > 0 and any(len(e) > end and e.times[-end - 1] == e.times[-end] for e in both)
-    one, other = (_window(events, start, end, joined, followed) for events in both)
-    return one, other
+def basket_numbers(events: Events) -> tuple[Ints, Ints]:
+    """Return the number of each event's basket, int64 [events], ascending, and that of each user's first one, int64
+    [users]. A basket: the events of a user at one time. Those of different users are more than HORIZON apart."""
+    begins = np.ones(len(events), np.bool_)
+    begins[1:] = (events.times[1:] != events.times[:-1]) | (events.owners[1:] != events.owners[:-1])
+    before = np.zeros(len(events) + 1, np.int64)
+    np.cumsum(begins, out=before[1:])
+    apart = np.arange(len(events.sizes)) * HORIZON
+    return before[1:] - 1 + apart[events.owners], before[events.starts[:-1]] + apart
 
 
-def _same(one: Ints, other: Ints) -> int:
-    """Return how many numbers at the start are equal."""
-    differ = one != other
-    first = int(differ.argmax()) if len(differ) else 0
-    return first if len(differ) and differ[first] else len(differ)
-
-
-def _window(events: UserEvents, start: int, end: int, joined: bool, followed: bool) -> Window:
-    baskets = events.basket_numbers()
-    stop = len(events) - end
-    first = int(baskets[start - 1]) + (not joined) if start else 0
-    last = int(baskets[stop]) - (not followed) if end else (int(baskets[-1]) if len(baskets) else 0)
-    there = slice(*np.searchsorted(baskets, (first - HORIZON, last + HORIZON + 1)).tolist())
-    return Window(baskets[there], events.items[there], first, last)
-
-
-def successions(windows: Sequence[Window], amounts: Ints) -> Iterator[tuple[Ints, Ints, Ints]]:
+def successions(windows: Windows, amounts: Ints) -> Iterator[tuple[Ints, Ints, Ints]]:
     """Yield (earlier item, later item, amount), int64 [pairs] each; a pair of items may occur several times.
 
     amounts: by gap, see `fixed`.
     """
-    windows = [window for window in windows if len(window.numbers)]
-    if not windows:
+    if not len(windows.numbers):
         return
-    # The baskets of all windows are numbered on, so far apart that none is soon after one of another user.
-    firsts = np.asarray([window.numbers[0] for window in windows])
-    sizes = np.asarray([window.numbers[-1] for window in windows]) - firsts + HORIZON + 1
-    starts = np.cumsum(sizes) - sizes
-    shifts = starts - firsts
-    numbers = np.concatenate([w.numbers + shift for w, shift in zip(windows, shifts.tolist(), strict=True)])
-    items = np.concatenate([window.items for window in windows])
-    keys = np.unique((numbers << _ITEM_BITS) | items)
-    items = keys & ((1 << _ITEM_BITS) - 1)
-    baskets, begins, counts = np.unique(keys >> _ITEM_BITS, return_index=True, return_counts=True)
-    owners = np.searchsorted(starts, baskets, "right") - 1
-    first = (np.asarray([window.first for window in windows]) + shifts)[owners]
-    last = (np.asarray([window.last for window in windows]) + shifts)[owners]
+    keys = np.unique((windows.numbers << KEY_BITS) | windows.items)
+    items = keys & SECOND
+    baskets, begins, counts = np.unique(keys >> KEY_BITS, return_index=True, return_counts=True)
+    owners = np.searchsorted(windows.starts, baskets, "right") - 1
+    first, last = windows.first[owners], windows.last[owners]
     small = counts <= LARGEST_BASKET
 
     gaps = np.arange(1, HORIZON + 1)

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from itemlens_server.fusion.counts.events import KEY_BITS, SECOND
 from itemlens_server.fusion.counts.histories import Histories
-from itemlens_server.fusion.counts.user_events import TAKE_BITS
-from itemlens_server.fusion.rows import Ints
 
-# A user's number (see `Histories.number`) and codes of items.
-Items = tuple[int, Ints]
+# The number of a user (see `Histories.set`) and the code of an item.
+Take = tuple[int, int]
 
 
 class TakerLists:
@@ -31,31 +30,27 @@ class TakerLists:
     def of(histories: Histories) -> TakerLists:
         """Return the lists of events that count."""
         takes = histories.all_takes()
-        items, users = takes >> TAKE_BITS, takes & ((1 << TAKE_BITS) - 1)
+        items, users = takes >> KEY_BITS, takes & SECOND
         found, starts = np.unique(items, return_index=True)
         lists, ends = TakerLists(), np.append(starts, len(takes))[1:]
         for item, start, end in zip(found.tolist(), starts.tolist(), ends.tolist(), strict=True):
             lists._lists[item] = array("i", users[start:end].astype(np.int32).tobytes())
         return lists
 
-    def change(self, went: Iterable[Items], came: Iterable[Items]) -> None:
+    def change(self, went: Iterable[Take], came: Iterable[Take]) -> None:
         """Take items from users that they have no more, then give them those that are new to them."""
-        for user, items in went:
-            for item in items.tolist():
-                own = self._lists[item]
-                place = _place(own, user)
-                # Only now, since a list may have a million takers, or a user a thousand items, and readers wait.
-                with self._lock:
-                    own[place] = own[-1]
-                    own.pop()
-                    if not own:
-                        del self._lists[item]
-        for user, items in came:
+        for user, item in went:
+            own = self._lists[item]
+            place = _place(own, user)
+            # Only now, since a list may have a million takers, and readers wait.
             with self._lock:
-                for item in items.tolist():
-                    if item not in self._lists:
-                        self._lists[item] = array("i")
-                    self._lists[item].append(user)
+                own[place] = own[-1]
+                own.pop()
+                if not own:
+                    del self._lists[item]
+        for user, item in came:
+            with self._lock:
+                self._lists.setdefault(item, array("i")).append(user)
 
     def of_both(self, item: int, others: Sequence[int]) -> list[int]:
         """Return how many users took an item and each of the `others`, all given by their codes."""

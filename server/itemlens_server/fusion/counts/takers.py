@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
+from itemlens_server.fusion.counts.events import KEY_BITS, SECOND
 from itemlens_server.fusion.counts.sparse_counts import SparseCounts
-from itemlens_server.fusion.counts.user_events import TAKE_BITS
 from itemlens_server.fusion.rows import Ints
-
-_ITEM = (1 << TAKE_BITS) - 1
 
 
 class Takers:
     """Takers by item and day of the last take. The sum after a day is the exact number of users who took it since."""
 
     def __init__(self, by_day: SparseCounts | None = None, items: int = 0) -> None:
-        """`by_day`: by day << TAKE_BITS | item. items: number of items."""
+        """`by_day`: by day << KEY_BITS | item. items: number of items."""
         self._by_day = by_day or SparseCounts()
         self._all = np.zeros(max(64, items), np.int64)
         keys, amounts = self._by_day.items()
-        np.add.at(self._all, keys & _ITEM, amounts)
+        np.add.at(self._all, keys & SECOND, amounts)
         # By number of days: the day before these, and how many took an item after it.
         self._recent: dict[int, tuple[int, Ints]] = {}
 
     def add(self, takes: Ints, amount: int, items: int) -> None:
-        """Add users by item and day of their last take (see TAKE_BITS), int64. items: number of items."""
+        """Add users by item and day of their last take (see KEY_BITS), int64. items: number of items."""
         self._reach(items)
-        day, item = takes & _ITEM, takes >> TAKE_BITS
-        self._by_day.add((day << TAKE_BITS) | item, amount)
+        day, item = takes & SECOND, takes >> KEY_BITS
+        self._by_day.add((day << KEY_BITS) | item, amount)
         np.add.at(self._all, item, amount)
         for before, takers in self._recent.values():
             np.add.at(takers, item[day > before], amount)
@@ -40,9 +38,9 @@ class Takers:
         """Keep current how many users took an item on the last `days` days."""
         if days not in self._recent or self._recent[days][0] != last_day - days:
             keys, amounts = self._by_day.items()
-            start = int(np.searchsorted(keys, (last_day - days + 1) << TAKE_BITS))
+            start = int(np.searchsorted(keys, (last_day - days + 1) << KEY_BITS))
             takers = np.zeros(len(self._all), np.int64)
-            np.add.at(takers, keys[start:] & _ITEM, amounts[start:])
+            np.add.at(takers, keys[start:] & SECOND, amounts[start:])
             self._recent[days] = last_day - days, takers
 
     def end_on(self, last_day: int, items: int) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from itemlens_server.fusion.counts.histories import Columns, Histories
+from itemlens_server.fusion.counts.events import Events
+from itemlens_server.fusion.counts.histories import Histories
 from itemlens_server.fusion.event_log import Times
 
 
@@ -27,9 +28,6 @@ class Growing(Histories):
 def test_whether_times_are_an_order_may_be_asked_while_users_are_added() -> None:
     ones = np.ones(3, np.int64)
     histories = Growing()
-    histories._spans = Histories.of(
-        Columns(
-            ["u", "v", "w"], ones, ones.astype(np.float64), ones, ones.astype(np.int32), ones.astype(np.int8)
-        )
-    )._spans
+    events = Events.of(ones, ones.astype(np.float64), ones, ones.astype(np.int32), ones.astype(np.int8))
+    histories._spans = Histories.of(["u", "v", "w"], events)._spans
     assert histories.times_are_an_order

@@ -8,24 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from itemlens_server.fusion.counts.histories import Columns, Histories
-from itemlens_server.fusion.counts.taker_lists import Items, TakerLists
+from itemlens_server.fusion.counts.events import Events
+from itemlens_server.fusion.counts.histories import Histories
+from itemlens_server.fusion.counts.taker_lists import Take, TakerLists
 
-ITEM = np.zeros(1, np.int64)
+ITEM = 0
 
 
 def taken_by_all(users: int) -> TakerLists:
     """The lists of one item that all users took."""
     ones = np.ones(users, np.int64)
-    columns = Columns(
-        [f"u{n}" for n in range(users)],
-        ones,
-        ones.astype(np.float64),
-        ones,
-        np.zeros(users, np.int32),
-        ones.astype(np.int8),
-    )
-    return TakerLists.of(Histories.of(columns))
+    events = Events.of(ones, ones.astype(np.float64), ones, np.zeros(users, np.int32), ones.astype(np.int8))
+    return TakerLists.of(Histories.of([f"u{n}" for n in range(users)], events))
 
 
 def test_a_taker_of_a_popular_item_is_taken_away_quickly() -> None:
@@ -50,7 +44,7 @@ def test_a_user_is_taken_away_wherever_the_list_has_it() -> None:
 def test_who_reads_does_not_wait_for_a_whole_change() -> None:
     lists, read = taken_by_all(3), list[int]()
 
-    def reading(change: list[Items]) -> Iterator[Items]:
+    def reading(change: list[Take]) -> Iterator[Take]:
         for part in change:
             read.extend(readers.submit(lists.of_both, 0, [0]).result(timeout=10))
             yield part
