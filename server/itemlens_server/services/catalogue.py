@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import groupby
 
 from itemlens_server.config import Settings
 from itemlens_server.derived import DerivedFolder, keep_only
@@ -28,7 +29,7 @@ from itemlens_server.services.collection import Collection
 from itemlens_server.services.collection_settings import check_settings
 from itemlens_server.services.encoding import ContentEncoder
 from itemlens_server.services.event_changes import EventChanges
-from itemlens_server.services.events import check_step, record_events
+from itemlens_server.services.events import Recorded, check_step, record_events
 from itemlens_server.services.explorer import Explorer
 from itemlens_server.services.items import ItemInput, WriteOutcome
 from itemlens_server.services.known_users import KnownUsers
@@ -334,14 +335,19 @@ class Catalogue:
             check_step(step)
         collection = self.collection(name)
 
-        def count(new: Sequence[tuple[EventRecord, int]], sequence: int) -> None:
-            self._collections.get(collection.name, collection).count_events(new, sequence)
-
-        outcomes = record_events(self.store, collection.record, events, self.ids, count, step)
+        outcomes = record_events(self.store, collection.record, events, self.ids, self._count, step)
         self.known_users.forget(collection.record.id, [event.user_id for event in events])
         if step is not None and all(outcome.error is None for outcome in outcomes[0]):
             self._stream_log.moved(collection.name, step)
         return outcomes
+
+    def _count(self, recorded: Sequence[Recorded]) -> None:
+        """Count the events of successive writes, in the writer's thread."""
+        for name, group in groupby(recorded, key=lambda write: write.collection):
+            of_one = list(group)
+            if name in self._collections:
+                new = [event for write in of_one for event in write.new]
+                self._collections[name].count_events(new, of_one[-1].sequence)
 
     def delete_user(self, name: str, user_id: str) -> int:
         """Delete a user's events and kept answers in one collection, or in all if the name is empty.

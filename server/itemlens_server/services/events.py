@@ -6,7 +6,7 @@ import math
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from itemlens_server.errors import (
     AlreadyExists,
@@ -39,12 +39,26 @@ Stored = tuple[int | None, EventRecord]
 LARGEST_LAG = 2**63 - 1
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """The events of a write as they are stored, and the sequence number of the write."""
+
+    collection: str
+    stored: Sequence[Stored]
+    sequence: int
+
+    @property
+    def new(self) -> list[tuple[EventRecord, int]]:
+        """Those that were not there before, with their rows."""
+        return [(event, row) for row, event in self.stored if row is not None]
+
+
 def record_events(
     store: Store,
     collection: CollectionRecord,
     events: Sequence[EventRecord],
     ids: RecommendationIds,
-    count: Callable[[Sequence[tuple[EventRecord, int]], int], None],
+    count: Callable[[Sequence[Recorded]], None],
     step: StreamStep | None = None,
 ) -> tuple[list[WriteOutcome], int]:
     """Store the valid events. Return the outcome of each, and the sequence number.
@@ -52,8 +66,7 @@ def record_events(
     ids: recognise recommendations from the collection.
     step: the step that the events make in their stream. Then all of them are stored or none, and a step that was made
     before stores nothing.
-    count: called with the new events, their rows and the sequence number, in the order of the writes, before they are
-    acknowledged.
+    count: called in the order of the writes, before they are acknowledged, with one or more of them.
     """
     outcomes: dict[int, WriteOutcome] = {}
     valid: dict[int, EventRecord] = {}
@@ -64,7 +77,9 @@ def record_events(
         try:
             check(event)
             ids.check(event.recommendation_id, collection.id)
-            event = replace(event, type=meaning(event, collection.settings), held=event.time > latest)
+            kind, held = meaning(event, collection.settings), event.time > latest
+            if kind != event.type or held:
+                event = replace(event, type=kind, held=held)
             if not _same(event, first.setdefault(event.event_id, event)):
                 raise AlreadyExists(
                     f"event {event.event_id!r} occurs twice in this call, with different contents", "event_id"
@@ -74,7 +89,7 @@ def record_events(
             outcomes[n] = WriteOutcome(event.event_id, error)
     valid_events = list(valid.values())
 
-    def run(connection: sqlite3.Connection) -> tuple[list[Stored], int]:
+    def run(connection: sqlite3.Connection) -> Recorded:
         if step is not None and streams.was_made(connection, collection.id, step):
             raise _Repeated
         stored, sequence = writes.record_events(connection, collection.id, valid_events)
@@ -84,14 +99,10 @@ def record_events(
             ):
                 raise _Refused(stored)
             streams.move(connection, collection.id, step, sum(row is not None for row, _ in stored))
-        return stored, sequence
-
-    def after(result: tuple[list[Stored], int]) -> None:
-        stored, sequence = result
-        count([(event, row) for row, event in stored if row is not None], sequence)
+        return Recorded(collection.name, stored, sequence)
 
     try:
-        stored, sequence = store.write(run, after)
+        recorded = store.write_together(run, count)
     except _Repeated:
         return [_repeated(event) for event in events], store.reader().sequence(collection.id)
     except _Refused as refused:
@@ -99,9 +110,9 @@ def record_events(
             outcome = _outcome(event, there)
             outcomes[n] = outcome if outcome.error else _not_stored(event)
         return [outcomes[n] for n in range(len(events))], store.reader().sequence(collection.id)
-    for (n, event), there in zip(valid.items(), stored, strict=True):
+    for (n, event), there in zip(valid.items(), recorded.stored, strict=True):
         outcomes[n] = _outcome(event, there)
-    return [outcomes[n] for n in range(len(events))], sequence
+    return [outcomes[n] for n in range(len(events))], recorded.sequence
 
 
 class _Repeated(Exception):
@@ -184,6 +195,8 @@ def meaning(event: EventRecord, settings: CollectionSettings) -> int:
 def _same(a: EventRecord, b: EventRecord) -> bool:
     """Whether two events with the same id are equal except for their times, of which one may be an arrival time, and
     for what an own type meant when they were recorded."""
+    if a is b or a == b:
+        return True
     kind = b.type if a.own_type else a.type
     return replace(a, time=b.time, held=b.held, type=kind) == b
 

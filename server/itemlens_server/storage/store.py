@@ -12,7 +12,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -106,6 +106,12 @@ class Store:
     def write(self, run: Callable[[sqlite3.Connection], T], after: Callable[[T], None] = lambda _: None) -> T:
         """See Writer.write."""
         return self._writer.write(run, after)
+
+    def write_together(
+        self, run: Callable[[sqlite3.Connection], T], after: Callable[[Sequence[T]], None]
+    ) -> T:
+        """See Writer.write_together."""
+        return self._writer.write_together(run, after)
 
     def delete(
         self, run: Callable[[sqlite3.Connection], T], after: Callable[[T], None] = lambda _: None

@@ -11,9 +11,10 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, TypeVar
 
 from itemlens_server.errors import DataLoss, FailedPrecondition, StorageFull
@@ -29,7 +30,7 @@ Tidy = Callable[[sqlite3.Connection, Callable[[], bool]], bool]
 @dataclass
 class _Write:
     run: Callable[[sqlite3.Connection], Any]
-    after: Callable[[Any], None]
+    after: Callable[[Sequence[Any]], None]
     future: Future[Any] = field(default_factory=Future)
     result: Any = None
 
@@ -60,6 +61,17 @@ class Writer:
             StorageFull: the disk is full or the size limit is reached. Nothing was stored.
             FailedPrecondition: the store is closed.
         """
+
+        def after_this(results: Sequence[T]) -> None:
+            after(results[0])
+
+        return self.write_together(run, after_this)
+
+    def write_together(
+        self, run: Callable[[sqlite3.Connection], T], after: Callable[[Sequence[T]], None]
+    ) -> T:
+        """As `write`, but writes that follow each other in a transaction and have the same `after` share one call of
+        it, with the results of all."""
         job = _Write(run, after)
         # The lock ensures that nothing is queued after the end mark, where it would never run.
         with self._closing:
@@ -142,13 +154,16 @@ class Writer:
             if not group[0].future.done():
                 group[0].future.set_exception(translate(error))
             return True
-        for job in done:
+        for after, jobs in groupby(done, key=lambda job: job.after):
+            together = list(jobs)
             try:
-                job.after(job.result)
-            except Exception as error:  # the write stays on disk; the caller gets the error
-                job.future.set_exception(error)
+                after([job.result for job in together])
+            except Exception as error:  # the writes stay on disk; the callers get the error
+                for job in together:
+                    job.future.set_exception(error)
             else:
-                job.future.set_result(job.result)
+                for job in together:
+                    job.future.set_result(job.result)
         return True
 
 

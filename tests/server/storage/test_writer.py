@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -43,24 +44,30 @@ class Database:
 
     def add_together(self, *runs: Callable[[sqlite3.Connection], object]) -> list[object]:
         """Run writes that are all queued while the writer is blocked. Return each result or error."""
+        return self.queue_together(*(partial(self.writer.write, run) for run in runs))
+
+    def queue_together(self, *writes: Callable[[], object]) -> list[object]:
+        """Call functions that each queue a write, in their order, while the writer is blocked."""
         entered, go = threading.Event(), threading.Event()
 
         def hold(_: sqlite3.Connection) -> None:
             entered.set()
             go.wait()
 
-        def attempt(run: Callable[[sqlite3.Connection], object]) -> object:
+        def attempt(write: Callable[[], object]) -> object:
             try:
-                return self.writer.write(run)
+                return write()
             except Exception as error:
                 return error
 
-        with ThreadPoolExecutor(len(runs) + 1) as threads:
+        with ThreadPoolExecutor(len(writes) + 1) as threads:
             threads.submit(self.writer.write, hold)
             entered.wait()
-            futures = [threads.submit(attempt, run) for run in runs]
-            while self.writer._queue.qsize() < len(runs):
-                threading.Event().wait(0.001)
+            futures = []
+            for n, write in enumerate(writes, 1):
+                futures.append(threads.submit(attempt, write))
+                while self.writer._queue.qsize() < n:
+                    threading.Event().wait(0.001)
             go.set()
             return [f.result() for f in futures]
 
@@ -118,6 +125,37 @@ def test_after_runs_once_it_is_on_disk_and_before_the_next_write(database: Datab
     database.writer.write(insert(1), lambda _: seen.append(database.values()))
     database.writer.write(lambda _: seen.append("next"))
     assert seen == [[1], "next"]
+
+
+def test_writes_of_a_transaction_with_the_same_after_share_one_call_in_their_order(
+    database: Database,
+) -> None:
+    calls: list[list[object]] = []
+
+    def after(results: Sequence[object]) -> None:
+        calls.append(list(results))
+
+    def together(value: int, after: Callable[[Sequence[object]], None]) -> Callable[[], object]:
+        return lambda: database.writer.write_together(insert(value), after)
+
+    def own(value: int) -> Callable[[], object]:
+        return lambda: database.writer.write(insert(value), lambda result: calls.append([result]))
+
+    writes = [together(1, after), together(2, after), own(3), own(4), together(5, after)]
+    assert database.queue_together(*writes) == [1, 2, 3, 4, 5]
+    assert calls == [[1, 2], [3], [4], [5]]
+
+
+def test_an_error_after_writes_that_share_a_call_is_reported_to_each(database: Database) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("after")
+
+    first, other = database.queue_together(
+        lambda: database.writer.write_together(insert(1), fail),
+        lambda: database.writer.write_together(insert(2), fail),
+    )
+    assert isinstance(first, RuntimeError) and isinstance(other, RuntimeError)
+    assert database.values() == [1, 2]
 
 
 def test_an_error_after_the_commit_is_reported_and_the_writer_continues(database: Database) -> None:
