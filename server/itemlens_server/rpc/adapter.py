@@ -69,7 +69,7 @@ class RpcAdapter:
         priority: Priority = Priority.INTERACTIVE,
     ) -> Method:
         """A method with one request and one response, which `handler` returns in a thread."""
-        return self.unary_on_loop(self._in_thread(handler), request_type, priority)
+        return self.unary_on_loop(self.in_thread(handler), request_type, priority)
 
     def unary_on_loop(
         self,
@@ -96,7 +96,7 @@ class RpcAdapter:
         request_type: type[Request],
     ) -> Method:
         """A bulk method: a response for each request, in order. The response to a wrong request is from `failed`."""
-        work = self._in_thread(handler)
+        work = self.in_thread(handler)
 
         async def run(method: str, requests: AsyncIterator[Received], context: Context) -> None:
             with self._observed(method, context) as exchange:
@@ -154,7 +154,9 @@ class RpcAdapter:
         finally:
             self._open -= 1
 
-    def _in_thread(self, handler: Handler[Request, Response]) -> Coroutine[Request, Response]:
+    def in_thread(self, handler: Handler[Request, Response]) -> Coroutine[Request, Response]:
+        """Return a coroutine for `unary_on_loop` that runs `handler` in a thread of the pool."""
+
         def run(request: Request, call: CallContext) -> Response:
             call.check()  # it may have ended while it waited for the thread
             return handler(request, call)

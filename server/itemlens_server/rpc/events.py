@@ -2,30 +2,54 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, TypeAlias
 
 from itemlens.v1 import catalog_pb2, common_pb2
 from itemlens_server.rpc import messages
+from itemlens_server.rpc.adapter import Coroutine, Handler
 from itemlens_server.rpc.pages import page_size, page_token, row_of
-from itemlens_server.services import CallContext, Catalogue, EventRecord, StreamStep
+from itemlens_server.services import CallContext, Catalogue, EventRecord, StreamStep, WriteOutcome
+
+Request: TypeAlias = catalog_pb2.RecordEventsRequest
+Response: TypeAlias = catalog_pb2.RecordEventsResponse
+# The event loop checks at most this many events itself, some 20 us each.
+FEW_EVENTS = 16
 
 
 @dataclass(frozen=True)
 class RecordEvents:
-    """Record user events."""
+    """Record user events. With few of them, the call takes no thread while the disk writes."""
 
     catalogue: Catalogue
+    in_thread: Callable[[Handler[Any, Any]], Coroutine[Any, Any]]
 
-    def __call__(
-        self, request: catalog_pb2.RecordEventsRequest, call: CallContext
-    ) -> catalog_pb2.RecordEventsResponse:
-        events = messages.Decoded(request.events, partial(_event, time.time()))
+    async def __call__(self, request: Request, call: CallContext) -> Response:
+        if len(request.events) > FEW_EVENTS or request.HasField("stream"):
+            response: Response = await self.in_thread(self.record)(request, call)
+            return response
+        recording = self.catalogue.begin_record(request.collection, _events(request))
+        # A caller who is gone does not cancel the write.
+        await asyncio.wait([asyncio.wrap_future(recording.written)])
+        return _recorded(recording.result())
+
+    def record(self, request: Request, _: CallContext) -> Response:
+        """The same in a thread."""
         step = _step(request.stream) if request.HasField("stream") else None
-        outcomes, sequence = self.catalogue.record(request.collection, events, step)
-        results = messages.write_results(outcomes, "events")
-        return catalog_pb2.RecordEventsResponse(results=results, sequence_number=sequence)
+        return _recorded(self.catalogue.record(request.collection, _events(request), step))
+
+
+def _events(request: Request) -> messages.Decoded[EventRecord]:
+    return messages.Decoded(request.events, partial(_event, time.time()))
+
+
+def _recorded(result: tuple[Sequence[WriteOutcome], int]) -> Response:
+    outcomes, sequence = result
+    return Response(results=messages.write_results(outcomes, "events"), sequence_number=sequence)
 
 
 @dataclass(frozen=True)

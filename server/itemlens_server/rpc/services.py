@@ -53,7 +53,7 @@ def item_lens(adapter: RpcAdapter, use: UseCases, pool: Executor, computing: Exe
 def catalog_methods(adapter: RpcAdapter, use: UseCases) -> Methods:
     """The methods of itemlens.v1.Catalog."""
     collections = Collections(use.catalogue)
-    upsert, record = UpsertItems(use.catalogue), RecordEvents(use.catalogue)
+    upsert, record = UpsertItems(use.catalogue), RecordEvents(use.catalogue, adapter.in_thread)
 
     def stream_upsert(
         request: catalog.StreamUpsertItemsRequest, call: CallContext
@@ -67,7 +67,7 @@ def catalog_methods(adapter: RpcAdapter, use: UseCases) -> Methods:
     def stream_record(
         request: catalog.StreamRecordEventsRequest, call: CallContext
     ) -> catalog.StreamRecordEventsResponse:
-        return catalog.StreamRecordEventsResponse(record=record(request.record, call))
+        return catalog.StreamRecordEventsResponse(record=record.record(request.record, call))
 
     def record_failed(error: ItemlensError) -> catalog.StreamRecordEventsResponse:
         result = catalog.WriteResult(status=item_status(error, "record"))
@@ -85,7 +85,7 @@ def catalog_methods(adapter: RpcAdapter, use: UseCases) -> Methods:
         "GetItems": adapter.unary(GetItems(use.catalogue, adapter.max_bytes), catalog.GetItemsRequest),
         "ListItems": adapter.unary(ListItems(use.catalogue), catalog.ListItemsRequest),
         "DeleteItems": adapter.unary(DeleteItems(use.catalogue), catalog.DeleteItemsRequest),
-        "RecordEvents": adapter.unary(record, catalog.RecordEventsRequest),
+        "RecordEvents": adapter.unary_on_loop(record, catalog.RecordEventsRequest),
         "StreamRecordEvents": adapter.stream(stream_record, record_failed, record_type),
         "ListStreams": adapter.unary(ListStreams(use.catalogue), catalog.ListStreamsRequest),
         "ListEvents": adapter.unary(ListEvents(use.catalogue), catalog.ListEventsRequest),

@@ -29,7 +29,7 @@ from itemlens_server.services.collection import Collection
 from itemlens_server.services.collection_settings import check_settings
 from itemlens_server.services.encoding import ContentEncoder
 from itemlens_server.services.event_changes import EventChanges
-from itemlens_server.services.events import Recorded, check_step, record_events
+from itemlens_server.services.events import Recorded, Recording, check_step
 from itemlens_server.services.explorer import Explorer
 from itemlens_server.services.items import ItemInput, WriteOutcome
 from itemlens_server.services.known_users import KnownUsers
@@ -325,29 +325,34 @@ class Catalogue:
     def record(
         self, name: str, events: Sequence[EventRecord], step: StreamStep | None = None
     ) -> tuple[list[WriteOutcome], int]:
-        """Store events. Return the outcome of each, and the sequence number. `step`: see `record_events`.
+        """Store events. Return the outcome of each, and the sequence number. `step`: see `Recording.begin`.
 
         Raises:
             StreamMoved: the stream is at another position than that before the step. Nothing was stored.
         """
+        outcomes, sequence = self.begin_record(name, events, step).result()
+        if step is not None and all(outcome.error is None for outcome in outcomes):
+            self._stream_log.moved(self.collection(name).name, step)
+        return outcomes, sequence
+
+    def begin_record(
+        self, name: str, events: Sequence[EventRecord], step: StreamStep | None = None
+    ) -> Recording:
+        """Begin to store events, without waiting for the disk."""
         check_length(events, self._settings.max_events, "events", least=0 if step else 1)
         if step is not None:
             check_step(step)
         collection = self.collection(name)
-
-        outcomes = record_events(self.store, collection.record, events, self.ids, self._count, step)
-        self.known_users.forget(collection.record.id, [event.user_id for event in events])
-        if step is not None and all(outcome.error is None for outcome in outcomes[0]):
-            self._stream_log.moved(collection.name, step)
-        return outcomes
+        return Recording.begin(self.store, collection.record, events, self.ids, self._count, step)
 
     def _count(self, recorded: Sequence[Recorded]) -> None:
         """Count the events of successive writes, in the writer's thread."""
-        for name, group in groupby(recorded, key=lambda write: write.collection):
+        for record, group in groupby(recorded, key=lambda write: write.collection):
             of_one = list(group)
-            if name in self._collections:
-                new = [event for write in of_one for event in write.new]
-                self._collections[name].count_events(new, of_one[-1].sequence)
+            new = [event for write in of_one for event in write.new]
+            if record.name in self._collections:
+                self._collections[record.name].count_events(new, of_one[-1].sequence)
+            self.known_users.forget(record.id, [event.user_id for event, _ in new])
 
     def delete_user(self, name: str, user_id: str) -> int:
         """Delete a user's events and kept answers in one collection, or in all if the name is empty.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from itemlens_server.errors import (
@@ -43,7 +44,7 @@ LARGEST_LAG = 2**63 - 1
 class Recorded:
     """The events of a write as they are stored, and the sequence number of the write."""
 
-    collection: str
+    collection: CollectionRecord
     stored: Sequence[Stored]
     sequence: int
 
@@ -53,23 +54,85 @@ class Recorded:
         return [(event, row) for row, event in self.stored if row is not None]
 
 
-def record_events(
-    store: Store,
-    collection: CollectionRecord,
-    events: Sequence[EventRecord],
-    ids: RecommendationIds,
-    count: Callable[[Sequence[Recorded]], None],
-    step: StreamStep | None = None,
-) -> tuple[list[WriteOutcome], int]:
-    """Store the valid events. Return the outcome of each, and the sequence number.
+@dataclass(frozen=True)
+class Recording:
+    """Events whose write has begun.
 
-    ids: recognise recommendations from the collection.
-    step: the step that the events make in their stream. Then all of them are stored or none, and a step that was made
-    before stores nothing.
-    count: called in the order of the writes, before they are acknowledged, with one or more of them.
+    valid:   those that are written, by their place among all
+    refused: the outcomes of the others
+    written: the write
     """
-    outcomes: dict[int, WriteOutcome] = {}
+
+    store: Store
+    collection: CollectionRecord
+    valid: Mapping[int, EventRecord]
+    refused: Mapping[int, WriteOutcome]
+    written: Future[Recorded]
+
+    @staticmethod
+    def begin(
+        store: Store,
+        collection: CollectionRecord,
+        events: Sequence[EventRecord],
+        ids: RecommendationIds,
+        count: Callable[[Sequence[Recorded]], None],
+        step: StreamStep | None = None,
+    ) -> Recording:
+        """Check events and begin to store those that are valid.
+
+        ids: recognise recommendations from the collection.
+        step: the step that the events make in their stream. Then all of them are stored or none, and a step that was
+        made before stores nothing.
+        count: called in the order of the writes, before they are acknowledged, with one or more of them.
+        """
+        valid, refused = _checked(collection, events, ids)
+
+        def run(connection: sqlite3.Connection) -> Recorded:
+            if step is not None and streams.was_made(connection, collection.id, step):
+                raise _Repeated
+            stored, sequence = writes.record_events(connection, collection.id, list(valid.values()))
+            if step is not None:
+                if refused or any(
+                    _outcome(e, there).error for e, there in zip(valid.values(), stored, strict=True)
+                ):
+                    raise _Refused(stored)
+                streams.move(connection, collection.id, step, sum(row is not None for row, _ in stored))
+            return Recorded(collection, stored, sequence)
+
+        return Recording(store, collection, valid, refused, store.submit(run, count))
+
+    def result(self) -> tuple[list[WriteOutcome], int]:
+        """Wait for the write. Return the outcome of each event, and the sequence number.
+
+        Raises:
+            StreamMoved: the stream is at another position than that before the step. Nothing was stored.
+            StorageFull: nothing was stored.
+        """
+        outcomes = dict(self.refused)
+        try:
+            recorded = self.written.result()
+            stored, sequence = recorded.stored, recorded.sequence
+            outcomes |= {
+                n: _outcome(e, there) for (n, e), there in zip(self.valid.items(), stored, strict=True)
+            }
+        except _Repeated:
+            sequence = self.store.reader().sequence(self.collection.id)
+            outcomes = {n: _repeated(outcome.id) for n, outcome in outcomes.items()}
+            outcomes |= {n: _repeated(event.event_id) for n, event in self.valid.items()}
+        except _Refused as refused:
+            sequence = self.store.reader().sequence(self.collection.id)
+            for (n, event), there in zip(self.valid.items(), refused.stored, strict=True):
+                outcome = _outcome(event, there)
+                outcomes[n] = outcome if outcome.error else _not_stored(event)
+        return [outcomes[n] for n in range(len(outcomes))], sequence
+
+
+def _checked(
+    collection: CollectionRecord, events: Sequence[EventRecord], ids: RecommendationIds
+) -> tuple[dict[int, EventRecord], dict[int, WriteOutcome]]:
+    """Return the valid events as they are to be stored, and the outcomes of the others, by their places."""
     valid: dict[int, EventRecord] = {}
+    refused: dict[int, WriteOutcome] = {}
     first: dict[str, EventRecord] = {}
     latest = time.time() + MOST_AHEAD
     for n, given in enumerate(events):
@@ -86,33 +149,8 @@ def record_events(
                 )
             valid[n] = event
         except ItemlensError as error:
-            outcomes[n] = WriteOutcome(event.event_id, error)
-    valid_events = list(valid.values())
-
-    def run(connection: sqlite3.Connection) -> Recorded:
-        if step is not None and streams.was_made(connection, collection.id, step):
-            raise _Repeated
-        stored, sequence = writes.record_events(connection, collection.id, valid_events)
-        if step is not None:
-            if outcomes or any(
-                _outcome(e, there).error for e, there in zip(valid_events, stored, strict=True)
-            ):
-                raise _Refused(stored)
-            streams.move(connection, collection.id, step, sum(row is not None for row, _ in stored))
-        return Recorded(collection.name, stored, sequence)
-
-    try:
-        recorded = store.write_together(run, count)
-    except _Repeated:
-        return [_repeated(event) for event in events], store.reader().sequence(collection.id)
-    except _Refused as refused:
-        for (n, event), there in zip(valid.items(), refused.stored, strict=True):
-            outcome = _outcome(event, there)
-            outcomes[n] = outcome if outcome.error else _not_stored(event)
-        return [outcomes[n] for n in range(len(events))], store.reader().sequence(collection.id)
-    for (n, event), there in zip(valid.items(), recorded.stored, strict=True):
-        outcomes[n] = _outcome(event, there)
-    return [outcomes[n] for n in range(len(events))], recorded.sequence
+            refused[n] = WriteOutcome(event.event_id, error)
+    return valid, refused
 
 
 class _Repeated(Exception):
@@ -207,7 +245,7 @@ def _outcome(new: EventRecord, stored: Stored) -> WriteOutcome:
     if row is not None:
         return _recorded(there)
     if _same(new, there):
-        return _repeated(new)
+        return _repeated(new.event_id)
     return WriteOutcome(
         new.event_id,
         AlreadyExists(
@@ -226,9 +264,9 @@ def _recorded(event: EventRecord) -> WriteOutcome:
     return WriteOutcome(event.event_id, None, (warning,))
 
 
-def _repeated(event: EventRecord) -> WriteOutcome:
-    warning = Warning("DUPLICATE_EVENT", f"event {event.event_id!r} was recorded before; it counts once")
-    return WriteOutcome(event.event_id, None, (warning,))
+def _repeated(event_id: str) -> WriteOutcome:
+    warning = Warning("DUPLICATE_EVENT", f"event {event_id!r} was recorded before; it counts once")
+    return WriteOutcome(event_id, None, (warning,))
 
 
 def _not_stored(event: EventRecord) -> WriteOutcome:

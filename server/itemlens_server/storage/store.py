@@ -13,6 +13,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
@@ -107,11 +108,11 @@ class Store:
         """See Writer.write."""
         return self._writer.write(run, after)
 
-    def write_together(
+    def submit(
         self, run: Callable[[sqlite3.Connection], T], after: Callable[[Sequence[T]], None]
-    ) -> T:
-        """See Writer.write_together."""
-        return self._writer.write_together(run, after)
+    ) -> Future[T]:
+        """See Writer.submit."""
+        return self._writer.submit(run, after)
 
     def delete(
         self, run: Callable[[sqlite3.Connection], T], after: Callable[[T], None] = lambda _: None

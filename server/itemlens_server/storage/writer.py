@@ -65,21 +65,22 @@ class Writer:
         def after_this(results: Sequence[T]) -> None:
             after(results[0])
 
-        return self.write_together(run, after_this)
+        return self.submit(run, after_this).result()
 
-    def write_together(
+    def submit(
         self, run: Callable[[sqlite3.Connection], T], after: Callable[[Sequence[T]], None]
-    ) -> T:
-        """As `write`, but writes that follow each other in a transaction and have the same `after` share one call of
-        it, with the results of all."""
+    ) -> Future[T]:
+        """As `write`, without waiting for the end. Writes that follow each other in a transaction and have the same
+        `after` share one call of it, with the results of all."""
         job = _Write(run, after)
+        # Nobody can cancel a write.
+        job.future.set_running_or_notify_cancel()
         # The lock ensures that nothing is queued after the end mark, where it would never run.
         with self._closing:
             if self._closed:
                 raise FailedPrecondition("the store is closed: the server is stopping")
             self._queue.put(job)
-        result: T = job.future.result()
-        return result
+        return job.future
 
     def close(self) -> None:
         """Finish all queued writes and stop."""

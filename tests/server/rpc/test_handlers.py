@@ -40,6 +40,7 @@ class Refusing:
 USE_CASE: Any = Refusing()
 POOL = ThreadPoolExecutor(1)
 CONTENT = common_pb2.Content(channel="text", text="red")
+EVENT = catalog_pb2.Event(event_id="e")
 USER = common_pb2.UserSide(
     query=[CONTENT],
     history=[common_pb2.Interaction(item_id="a")],
@@ -47,7 +48,10 @@ USER = common_pb2.UserSide(
 )
 CALLS: list[tuple[Any, Message]] = [
     (UpsertItems(USE_CASE), catalog_pb2.UpsertItemsRequest(items=[catalog_pb2.Item(item_id="a")])),
-    (RecordEvents(USE_CASE), catalog_pb2.RecordEventsRequest(events=[catalog_pb2.Event(event_id="e")])),
+    (
+        RecordEvents(USE_CASE, lambda handler: handler),
+        catalog_pb2.RecordEventsRequest(events=[catalog_pb2.Event(event_id="e")]),
+    ),
     (Encode(USE_CASE, POOL), itemlens_pb2.EncodeRequest(inputs=[CONTENT])),
     (Fuse(USE_CASE), itemlens_pb2.FuseRequest(inputs=[itemlens_pb2.FuseInput(contents=[CONTENT])])),
     (Recommend(USE_CASE, POOL, POOL), itemlens_pb2.RecommendRequest(user=USER)),

@@ -136,7 +136,7 @@ def test_writes_of_a_transaction_with_the_same_after_share_one_call_in_their_ord
         calls.append(list(results))
 
     def together(value: int, after: Callable[[Sequence[object]], None]) -> Callable[[], object]:
-        return lambda: database.writer.write_together(insert(value), after)
+        return lambda: database.writer.submit(insert(value), after).result()
 
     def own(value: int) -> Callable[[], object]:
         return lambda: database.writer.write(insert(value), lambda result: calls.append([result]))
@@ -151,8 +151,8 @@ def test_an_error_after_writes_that_share_a_call_is_reported_to_each(database: D
         raise RuntimeError("after")
 
     first, other = database.queue_together(
-        lambda: database.writer.write_together(insert(1), fail),
-        lambda: database.writer.write_together(insert(2), fail),
+        lambda: database.writer.submit(insert(1), fail).result(),
+        lambda: database.writer.submit(insert(2), fail).result(),
     )
     assert isinstance(first, RuntimeError) and isinstance(other, RuntimeError)
     assert database.values() == [1, 2]

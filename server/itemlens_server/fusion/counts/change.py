@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from itemlens_server.fusion.counts.events import KEY_BITS, SECOND, Events
+from itemlens_server.fusion.counts.events import KEY_BITS, SECOND, Events, distinct
 from itemlens_server.fusion.counts.successions import HORIZON, Windows, basket_numbers
 from itemlens_server.fusion.event_log import Mask, days
 from itemlens_server.fusion.rows import Ints
@@ -89,7 +89,10 @@ class Change:
         at = np.append(numbers, 0)
         head, tail = self.same_first, self.same_last
         first = np.where(head > 0, at[events.starts[:-1] + head - 1] + ~joined, starts)
-        last = np.where(tail > 0, at[events.starts[1:] - tail] - ~followed, at[events.starts[1:] - 1])
+        end = at[events.starts[1:] - 1]
+        last = np.where(tail > 0, at[events.starts[1:] - tail] - ~followed, end)
+        # Without a basket on each side nothing is counted, as before an event that came at the end.
+        last[(end < first) | (starts > last)] = -HORIZON - 1
         there = numbers >= (first - HORIZON)[events.owners]
         there &= numbers <= (last + HORIZON)[events.owners]
         return Windows(numbers[there], events.items[there], starts, first, last)
@@ -105,7 +108,7 @@ class Change:
         before and after, int64 [keys] each; _NEVER without any."""
         gone = ~_outside(self.before, self.same_first, self.same_last)
         new, same = ~self._outside, self._outside
-        keys = np.unique(np.concatenate([self.before.keys[gone], self.after.keys[new]]))
+        keys = distinct(np.concatenate([self.before.keys[gone], self.after.keys[new]]))
         stayed = _last_days(keys, self.after, same)
         return (
             keys,
@@ -119,7 +122,7 @@ class Change:
         keys, int64, ascending."""
         changed = np.zeros(len(self.after.sizes), np.bool_)
         changed[np.concatenate([self.came, self.went]) >> KEY_BITS] = True
-        keys = np.unique(self.after.keys[changed[self.after.owners]])
+        keys = distinct(self.after.keys[changed[self.after.owners]])
         kept = np.ones(len(keys), np.bool_)
         kept[np.searchsorted(keys, self.came)] = False
         return keys[kept]

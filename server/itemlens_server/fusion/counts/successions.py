@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from itemlens_server.fusion.counts.events import KEY_BITS, SECOND, Events
+from itemlens_server.fusion.counts.events import KEY_BITS, SECOND, Events, distinct
 from itemlens_server.fusion.event_log import Codes
 from itemlens_server.fusion.rows import Ints
 
@@ -63,9 +63,10 @@ def successions(windows: Windows, amounts: Ints) -> Iterator[tuple[Ints, Ints, I
     """
     if not len(windows.numbers):
         return
-    keys = np.unique((windows.numbers << KEY_BITS) | windows.items)
-    items = keys & SECOND
-    baskets, begins, counts = np.unique(keys >> KEY_BITS, return_index=True, return_counts=True)
+    keys = distinct((windows.numbers << KEY_BITS) | windows.items)
+    numbers, items = keys >> KEY_BITS, keys & SECOND
+    begins = np.append(0, np.flatnonzero(numbers[1:] != numbers[:-1]) + 1)
+    baskets, counts = numbers[begins], np.diff(begins, append=len(keys))
     owners = np.searchsorted(windows.starts, baskets, "right") - 1
     first, last = windows.first[owners], windows.last[owners]
     small = counts <= LARGEST_BASKET
