@@ -30,7 +30,7 @@ from itemlens_server.storage.store import Store
 
 log = logging.getLogger("itemlens")
 SERVICES = (ITEM_LENS, CATALOG)
-MAINTENANCE_SECONDS = 1.0
+MAINTENANCE_SECONDS = 0.25
 # The time for threads to end after the last call. No caller waits for their work.
 END_SECONDS = 1.0
 SWITCH_SECONDS = 0.0005
