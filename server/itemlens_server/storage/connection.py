@@ -64,10 +64,16 @@ class _Connection(sqlite3.Connection):
     def execute(self, *args: Any) -> sqlite3.Cursor:
         return self.cursor(_Cursor).execute(*args)
 
+    def executemany(self, *args: Any) -> sqlite3.Cursor:
+        return self.cursor(_Cursor).executemany(*args)
+
 
 class _Cursor(sqlite3.Cursor):
     def execute(self, *args: Any) -> Self:
         return _clearly(super().execute, *args)
+
+    def executemany(self, *args: Any) -> Self:
+        return _clearly(super().executemany, *args)
 
     def __next__(self) -> Any:
         return _clearly(super().__next__)

@@ -26,7 +26,7 @@ from itemlens_server.storage.slices import Slice
 
 EVENTS_AT_A_TIME = 200
 # SQLite limits the number of values in a statement.
-CONTENTS_AT_A_TIME = 500
+IDS_AT_A_TIME = 500
 SECRET_BYTES = 32
 
 
@@ -192,8 +192,8 @@ def delete_rows(connection: sqlite3.Connection, rows: Sequence[int]) -> None:
     ]
     connection.execute(f"DELETE FROM inputs WHERE row IN {these}", rows)
     connection.execute(f"DELETE FROM items WHERE row IN {these}", rows)
-    for start in range(0, len(contents), CONTENTS_AT_A_TIME):
-        some = contents[start : start + CONTENTS_AT_A_TIME]
+    for start in range(0, len(contents), IDS_AT_A_TIME):
+        some = contents[start : start + IDS_AT_A_TIME]
         for table in ("pictures", "vectors"):
             connection.execute(
                 f"DELETE FROM {table} WHERE content IN {_placeholders(some)}"
@@ -212,27 +212,52 @@ def record_events(
     """Store events. Return each event as it is stored, with its new row, or None if its id was there before; and the
     sequence number."""
     sequence = next_sequence(connection, collection)
+    known = _known_events(connection, collection, [event.event_id for event in events])
+    row = int(
+        connection.execute(
+            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'"
+        ).fetchone()[0]
+    )
     stored: list[tuple[int | None, EventRecord]] = []
+    values: list[tuple[object, ...]] = []
+    times: dict[tuple[str, str], float] = {}
     for given in events:
+        there = known.get(given.event_id)
+        if there is not None:
+            stored.append((None, there))
+            continue
         e = given
         if given.order_id and not given.held and given.type not in OF_NO_BASKET:
-            e = replace(given, time=_order_time(connection, collection, given))
+            order = (given.user_id, given.order_id)
+            if order not in times:
+                times[order] = _order_time(connection, collection, given)
+            e = replace(given, time=times[order])
+        row += 1
         fields = (*columns_of(e), sequence)
-        cursor = connection.execute(
-            f"INSERT OR IGNORE INTO events (collection, {EVENT_COLUMNS}, sequence, checksum)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (collection, *fields, checksums.of_event(fields)),
-        )
-        if cursor.rowcount:
-            assert cursor.lastrowid is not None
-            stored.append((cursor.lastrowid, e))
-        else:
-            row = connection.execute(
-                f"SELECT {EVENT_COLUMNS} FROM events WHERE collection = ? AND event_id = ?",
-                (collection, e.event_id),
-            ).fetchone()
-            stored.append((None, EventRecord(*row)))
+        values.append((row, collection, *fields, checksums.of_event(fields)))
+        stored.append((row, e))
+        known[e.event_id] = e
+    connection.executemany(
+        f"INSERT INTO events (id, collection, {EVENT_COLUMNS}, sequence, checksum)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        values,
+    )
     return stored, sequence
+
+
+def _known_events(
+    connection: sqlite3.Connection, collection: int, event_ids: Sequence[str]
+) -> dict[str, EventRecord]:
+    """Return the stored events of these ids."""
+    known: dict[str, EventRecord] = {}
+    for start in range(0, len(event_ids), IDS_AT_A_TIME):
+        some = event_ids[start : start + IDS_AT_A_TIME]
+        rows = connection.execute(
+            f"SELECT {EVENT_COLUMNS} FROM events WHERE collection = ? AND event_id IN {_placeholders(some)}",
+            (collection, *some),
+        )
+        known.update((row[0], EventRecord(*row)) for row in rows)
+    return known
 
 
 def columns_of(event: EventRecord) -> tuple[object, ...]:

@@ -109,7 +109,10 @@ class Events:
         # Only these can be the same, or come later.
         late = self.times >= first[self.owners]
         if late.any():
-            rows, owners = np.concatenate([self.rows[late], rows]), np.concatenate([self.owners[late], owners])
+            rows, owners = (
+                np.concatenate([self.rows[late], rows]),
+                np.concatenate([self.owners[late], owners]),
+            )
         order = np.lexsort((rows["number"], rows["time"], owners))
         rows, owners = rows[order], owners[order]
         new = np.ones(len(rows), np.bool_)

@@ -73,11 +73,12 @@ def wait_until(done: Callable[[], bool], began: float) -> float:
     return time.perf_counter() - began
 
 
-def settle(client: Client) -> None:
-    """Wait until the tables know all events, and the rest after their computation is over."""
+def settle(client: Client, took: float = 0.0) -> None:
+    """Wait until the tables know all events, and the rest after their computation is over. took: seconds of a
+    computation that may have ended just now"""
     began, needed = time.perf_counter(), client.get_counts().sequence_number
-    took = wait_until(lambda: client.get_collection().behaviour_sequence_number >= needed, began)
-    time.sleep(max(QUIET_SECONDS, REST * took))
+    waited = wait_until(lambda: client.get_collection().behaviour_sequence_number >= needed, began)
+    time.sleep(max(QUIET_SECONDS, REST * waited, REST * took))
 
 
 def latencies(client: Client, users: int, until: Callable[[], bool], seed: int) -> Floats:
@@ -113,8 +114,9 @@ def while_not(client: Client, shop: Shop, seconds: float, number: int) -> Floats
 def computing_and_not(client: Client, shop: Shop, rounds: int) -> tuple[Floats, Floats]:
     """Return the milliseconds of calls while BEHAVIOUR is computed, and of as long a time without, in turns."""
     computing, quiet = [], []
+    seconds = 0.0
     for number in range(rounds):
-        settle(client)
+        settle(client, seconds)
         values, seconds = while_computing(client, shop, number)
         computing.append(values)
         time.sleep(QUIET_SECONDS)
