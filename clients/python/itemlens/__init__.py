@@ -2,7 +2,7 @@
 
 from ._aio import AsyncClient
 from ._client import Client
-from ._enums import Basis, ChannelKind, EventType, PartKind, Presence, Role
+from ._enums import AttributeType, Basis, ChannelKind, EventType, PartKind, Presence, Role
 from ._errors import (
     AlreadyExists,
     Cancelled,
@@ -73,6 +73,7 @@ from ._version import __version__
 __all__ = [
     "AlreadyExists",
     "AsyncClient",
+    "AttributeType",
     "Basis",
     "Cancelled",
     "Channel",

@@ -13,7 +13,7 @@ import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from . import _values
-from ._enums import ChannelKind, EventType, Role
+from ._enums import AttributeType, ChannelKind, EventType, Role
 from ._results import Space
 from ._types import (
     ChannelWeight,
@@ -142,6 +142,12 @@ def event_type(given: EventType | str) -> common_pb2.EventType.ValueType:
     return common_pb2.EventType.Value(f"EVENT_TYPE_{one_of(given, EventType, 'type').upper()}")
 
 
+def attribute_type(given: AttributeType | str) -> catalog_pb2.AttributeType.ValueType:
+    """The proto number of an attribute's type."""
+    name = one_of(given, [kind for kind in AttributeType if kind != AttributeType.UNSPECIFIED], "attributes")
+    return catalog_pb2.AttributeType.Value(f"ATTRIBUTE_TYPE_{name.upper()}")
+
+
 def timestamp(given: datetime | None) -> Timestamp | None:
     """The protobuf timestamp of a datetime with a time zone."""
     if given is None:
@@ -212,7 +218,9 @@ def stream_position(given: StreamPosition | None) -> catalog_pb2.StreamPosition 
 
 
 def settings(
-    types: Iterable[OwnEventType] | None, exploration: Exploration | None
+    types: Iterable[OwnEventType] | None,
+    exploration: Exploration | None,
+    attributes: Mapping[str, AttributeType | str] | None,
 ) -> catalog_pb2.CollectionSettings:
     """The settings of a collection, as far as they are given."""
     return catalog_pb2.CollectionSettings(
@@ -226,6 +234,10 @@ def settings(
             for own in all_of(OwnEventType, types or (), "event_types")
         ],
         exploration=_exploration(exploration),
+        attributes=[
+            catalog_pb2.Attribute(name=string(name, "attributes"), type=attribute_type(kind))
+            for name, kind in (attributes or {}).items()
+        ],
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from . import _build, _read
 from ._build import Names
+from ._enums import AttributeType
 from ._flavours import Awaited, Blocking, awaited, blocking
 from ._retry import Deadline
 from ._steps import Session, Steps, call
@@ -23,6 +24,7 @@ def create_collection(
     allow_existing: bool = False,
     event_types: Iterable[OwnEventType] = (),
     exploration: Exploration | None = None,
+    attributes: Mapping[str, AttributeType | str] | None = None,
     timeout: float | None = None,
 ) -> Steps[Collection]:
     """Create an empty collection over a space.
@@ -34,6 +36,7 @@ def create_collection(
             repeated after UNAVAILABLE, because the first try may have succeeded.
         event_types: types of events of its own. An existing collection keeps its own.
         exploration: places of its lists for items without events. Default: none.
+        attributes: types of attributes by name, such as `{"released": "time"}`. Others get the type of the first value.
         timeout: seconds in all, retries included. Default: the client's.
 
     Raises:
@@ -46,7 +49,7 @@ def create_collection(
         name=string(name, "name"),
         space=session.wanted(space),
         allow_existing=allow_existing,
-        settings=_build.settings(event_types, exploration),
+        settings=_build.settings(event_types, exploration, attributes),
     )
     session.forget(name)
     reply = yield from call(
@@ -85,6 +88,7 @@ def update_collection(
     space: str = "",
     event_types: Iterable[OwnEventType] | None = None,
     exploration: Exploration | None = None,
+    attributes: Mapping[str, AttributeType | str] | None = None,
     timeout: float | None = None,
 ) -> Steps[Collection]:
     """Move a collection to another space with the same encoders, or change its settings. Nothing is encoded again.
@@ -95,10 +99,11 @@ def update_collection(
         event_types: all types of events of its own from now on. A type that is left out does not count any more.
             Default: they stay.
         exploration: places of its lists for items without events. Default: they stay; `Exploration(share=0)`: none.
+        attributes: all given types of attributes from now on. Stored values must fit them. Default: they stay.
         timeout: seconds in all, retries included. Default: the client's.
 
     Raises:
-        InvalidArgument: a type or a share is invalid.
+        InvalidArgument: a setting is invalid, or a stored value does not fit its new type.
         NotFound: there is no such collection or space.
         FailedPrecondition: the space has other encoders.
     """
@@ -107,9 +112,9 @@ def update_collection(
         name=string(name, "name"),
         space=string(space, "space"),
     )
-    given = {"event_types": event_types, "exploration": exploration}
+    given = {"event_types": event_types, "exploration": exploration, "attributes": attributes}
     if changed := [name for name, value in given.items() if value is not None]:
-        request.settings.CopyFrom(_build.settings(event_types, exploration))
+        request.settings.CopyFrom(_build.settings(event_types, exploration, attributes))
         request.settings_mask.paths.extend(changed)
     deadline = session.deadline(timeout)
     reply = yield from call(session, "UpdateCollection", request, pb.UpdateCollectionResponse, deadline)
@@ -206,13 +211,19 @@ def get_items(
 
 
 def page_of_items(
-    session: Session, page_size: int, page_token: str, collection: str | None, timeout: float | None
+    session: Session,
+    page_size: int,
+    page_token: str,
+    filter: str,
+    collection: str | None,
+    timeout: float | None,
 ) -> Steps[tuple[list[StoredItem], str]]:
     """One page of `list_items` and the token of the next page, which is "" after the last page."""
     request = pb.ListItemsRequest(
         collection=session.where(collection),
         page_size=whole(page_size, "page_size"),
         page_token=page_token,
+        filter=string(filter, "filter"),
     )
     deadline = session.deadline(timeout)
     reply = yield from call(session, "ListItems", request, pb.ListItemsResponse, deadline)
@@ -245,6 +256,23 @@ def delete_items(
     return _read.written(reply)
 
 
+def delete_matching(
+    session: Session, filter: str, *, collection: str | None = None, timeout: float | None = None
+) -> Steps[int]:
+    """Delete all items that match a filter, such as `season = "2024"`, when the call begins. Return their number.
+
+    Raises:
+        InvalidArgument: the filter is empty or wrong; the message says where.
+        NotFound: there is no such collection.
+    """
+    if not string(filter, "filter").strip():
+        raise ValueError("filter is empty; give a condition, or delete the collection")
+    request = pb.DeleteItemsRequest(collection=session.where(collection), filter=filter)
+    deadline = session.deadline(timeout)
+    reply = yield from call(session, "DeleteItems", request, pb.DeleteItemsResponse, deadline)
+    return reply.deleted_items
+
+
 class BlockingCatalog(Blocking):
     """The operations as blocking methods."""
 
@@ -257,6 +285,7 @@ class BlockingCatalog(Blocking):
     get_items = blocking(get_items)
     _page_of_items = blocking(page_of_items)
     delete_items = blocking(delete_items)
+    delete_matching = blocking(delete_matching)
 
 
 class AwaitedCatalog(Awaited):
@@ -271,3 +300,4 @@ class AwaitedCatalog(Awaited):
     get_items = awaited(get_items)
     _page_of_items = awaited(page_of_items)
     delete_items = awaited(delete_items)
+    delete_matching = awaited(delete_matching)

@@ -87,15 +87,21 @@ class Client(BlockingUnderstand, BlockingCatalog, BlockingEvents, BlockingUpload
         self.close()
 
     def list_items(
-        self, *, page_size: int = 100, collection: str | None = None, timeout: float | None = None
+        self,
+        *,
+        filter: str = "",
+        page_size: int = 100,
+        collection: str | None = None,
+        timeout: float | None = None,
     ) -> Iterator[StoredItem]:
         """Iterate over all items, without pictures and vectors, ordered by the last write of their contents.
 
-        Items are fetched page by page. `page_size` is at most 1,000. `timeout` (seconds) applies to each page.
+        Items are fetched page by page. `page_size` is at most 1,000. `timeout` (seconds) applies to each page. filter:
+        only items that match it, as in `recommend`.
         """
         token = ""
         while True:
-            page, token = self._page_of_items(page_size, token, collection, timeout)
+            page, token = self._page_of_items(page_size, token, filter, collection, timeout)
             yield from page
             if not token:
                 return

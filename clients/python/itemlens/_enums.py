@@ -23,6 +23,23 @@ class EventType(StrEnum):
     """A type of the collection's own, whose name is in `own_type`."""
 
 
+class AttributeType(StrEnum):
+    """Type of an attribute's values."""
+
+    UNSPECIFIED = "unspecified"
+    STRING = "string"
+    NUMBER = "number"
+    INTEGER = "integer"
+    """A whole number of 64 bits. One with more than 53 is given, and returned, as a text of digits."""
+    BOOLEAN = "boolean"
+    TIME = "time"
+    """A text such as "2026-11-27T12:30:00Z", or "2026-11-27" for the start of the day in UTC."""
+    STRINGS = "strings"
+    """A list of texts."""
+    POINT = "point"
+    """A place: {"lat": 48.1, "lon": 11.6}, in degrees."""
+
+
 class Role(StrEnum):
     """What a vector stands for: score = dot(QUERY, ITEM)."""
 

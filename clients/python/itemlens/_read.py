@@ -11,7 +11,7 @@ import numpy as np
 from google.protobuf import json_format
 
 from . import _errors, _results, _stored
-from ._enums import Basis, ChannelKind, EventType, PartKind, Presence, Role
+from ._enums import AttributeType, Basis, ChannelKind, EventType, PartKind, Presence, Role
 from ._results import Warning
 from ._types import Event, Exploration, Floats, Item, OwnEventType, Relation, Vector
 from .v1 import catalog_pb2, common_pb2, itemlens_pb2
@@ -139,6 +139,7 @@ def recommendations(reply: itemlens_pb2.RecommendResponse) -> _results.Recommend
             item.reason,
             item.probability if item.HasField("probability") else None,
             item.explored,
+            json_format.MessageToDict(item.attributes),
         )
         for item in reply.items
     )
@@ -217,6 +218,12 @@ def collection(given: catalog_pb2.Collection) -> _stored.Collection:
         )
         if given.settings.HasField("exploration")
         else None,
+        attributes={
+            own.name: AttributeType(
+                catalog_pb2.AttributeType.Name(own.type).removeprefix("ATTRIBUTE_TYPE_").lower()
+            )
+            for own in given.attributes
+        },
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, overload
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 import numpy as np
 
@@ -248,6 +248,8 @@ class Recommendation:
     """Set with `probabilities=True`: the probability that the item is among what the user takes next."""
     explored: bool = False
     """The item has no events, and is in the list to learn about it: see Exploration."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """Those of the attributes that were asked for that it has."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from ._enums import AttributeType
 from ._errors import ItemlensError, raise_for_errors
 from ._results import BatchResult, Warning
 from ._types import Event, Exploration, Item, OwnEventType, Vector
@@ -28,6 +30,8 @@ class Collection:
     """Its own types of events."""
     exploration: Exploration | None = None
     """Places for items without events; None: there are none."""
+    attributes: Mapping[str, AttributeType] = field(default_factory=dict)
+    """The type of each attribute that filters can use: given in the settings, or that of the first value."""
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,8 @@ def recommend(
     query_vectors: bool = False,
     probabilities: bool = False,
     surface: str = "",
+    filter: str = "",
+    attributes: Sequence[str] = (),
     collection: str | None = None,
     timeout: float | None = None,
     **side: Unpack[UserSideFields],
@@ -196,6 +198,8 @@ def recommend(
         query_vectors: add the QUERY vector of each interest.
         probabilities: add the probability of each item; only for users and histories, in a space fitted to events.
         surface: where the list is shown, such as "home"; `itemlens report` counts by it.
+        filter: only items that match it, such as `in_stock and price < 60 and brand in ("Alto", "Kaya")`.
+        attributes: names of attributes to return with each item.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
         side: the fields of UserSide: history, user_id, text, texts, picture, pictures, liked, disliked,
@@ -227,6 +231,8 @@ def recommend(
         with_query_vectors=query_vectors,
         with_probabilities=probabilities,
         surface=string(surface, "surface"),
+        filter=string(filter, "filter"),
+        attribute_names=strings(attributes, "attributes"),
     )
     if k is not None:
         request.k = whole(k, "k")
@@ -245,6 +251,7 @@ def explain(
     heat_map: HeatMapFormat | None = None,
     sums: bool = False,
     exclude_seen: bool | None = None,
+    filter: str = "",
     language: Language = "en",
     collection: str | None = None,
     timeout: float | None = None,
@@ -261,6 +268,8 @@ def explain(
         sums: add each channel's matrix of the user side's sources by the item's places.
         exclude_seen: explain the scores of a list with or without what the user has seen, as in `recommend`. Default:
             without. An item that the list leaves out has no score, and gets an error. Not with a recommendation.
+        filter: explain the scores of a list with this filter, as in `recommend`. The error of an item that it leaves
+            out says why. Not with a recommendation.
         language: language of the sentences.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
@@ -278,6 +287,8 @@ def explain(
         raise ValueError("give a recommendation_id or a user's side, not both")
     if recommendation_id is not None and exclude_seen is not None:
         raise ValueError("exclude_seen is known of a recommendation; leave it out")
+    if recommendation_id is not None and filter:
+        raise ValueError("the filter is known of a recommendation; leave it out")
     deadline = session.deadline(timeout)
     where = session.where(collection)
     request = itemlens_pb2.ExplainRequest(
@@ -287,6 +298,7 @@ def explain(
         heat_map=_heat_map_format(heat_map),
         with_sums=sums,
         exclude_seen=exclude_seen,
+        filter=string(filter, "filter"),
     )
     if recommendation_id is not None:
         request.recommendation_id = recommendation_id

@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from itemlens_server.attributes.columns import Attributes, AttributeTable
+from itemlens_server.attributes.filters import Filter
+from itemlens_server.attributes.schema import AttributeType
 from itemlens_server.fusion.value_table import Values, ValueTable
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -30,7 +33,8 @@ FEW = 256
 class View:
     """The rows at one moment. `labels` are ascending; a row's label is its number in the store.
 
-    values: the table of attribute values. columns: each row's column of it, int32 [rows].
+    values: the table of attribute values that count in the score. columns: each row's column of it, int32 [rows].
+    attributes: all attributes. records: each row's record of them, int64 [rows].
     """
 
     labels: Ints
@@ -40,6 +44,8 @@ class View:
     alive_count: int
     values: Values = field(default_factory=Values.none)
     columns: Codes = field(default_factory=lambda: np.zeros(0, np.int32))
+    attributes: Attributes = field(default_factory=Attributes.none)
+    records: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     # Current position of each item, and the position of the row that a row replaced.
     current: Mapping[str, int] = field(default_factory=dict)
     replaced: Mapping[int, int] = field(default_factory=dict)
@@ -50,6 +56,15 @@ class View:
         while position is not None and position >= len(self.labels):
             position = self.replaced.get(position)
         return position
+
+    def matching(self, condition: Filter) -> Bools:
+        """Return which rows match a filter, dead ones included, bool [rows].
+
+        Raises:
+            InvalidArgument: the filter does not fit the attributes.
+        """
+        matching: Bools = condition.mask(self.attributes)[self.records]
+        return matching
 
     def find(self, item_ids: Sequence[str]) -> Ints:
         """Return the position of each item as `position` does, -1 instead of None; int64 [items]."""
@@ -71,7 +86,13 @@ class View:
 class Rows:
     """Labels, h and liveness of the rows."""
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(
+        self, dimension: int, values_count: bool = True, declared: Mapping[str, AttributeType] | None = None
+    ) -> None:
+        """`values_count`: whether attribute values count in the score. `declared`: types of attributes."""
+        self._values_count = values_count
+        self.attributes = AttributeTable(declared or {})
+        self._records = np.zeros(FEW, np.int64)
         self._labels = np.zeros(FEW, np.int64)
         self._h = np.zeros((FEW, dimension), np.float32)
         self._alive = np.zeros(FEW, np.bool_)
@@ -81,8 +102,8 @@ class Rows:
         self._position: dict[str, int] = {}
         self._replaced: dict[int, int] = {}
         self._count = 0
-        # Whether a view shows the array of columns, which then must not change.
-        self._viewed = False
+        # Whether a view shows the arrays of columns and of records, which then must not change.
+        self._columns_viewed = self._records_viewed = False
         # Held briefly while a writer publishes its changes, and while a view is taken.
         self._switching = threading.Lock()
 
@@ -91,16 +112,19 @@ class Rows:
     ) -> None:
         """Add rows with labels larger than all before. The earlier row of an item is marked dead.
 
-        attributes: of each row; empty if their values do not count.
+        attributes: of each row; empty if none has any.
         """
         begin, end = self._count, self._count + len(labels)
         if end > len(self._labels):
             size, there = max(end, 2 * len(self._labels)), np.arange(begin)
-            self._labels, self._h, self._alive, self._columns = (
-                _copied(a, there, size) for a in (self._labels, self._h, self._alive, self._columns)
+            self._labels, self._h, self._alive, self._columns, self._records = (
+                _copied(a, there, size)
+                for a in (self._labels, self._h, self._alive, self._columns, self._records)
             )
         for position, own in enumerate(attributes, begin):
-            self._columns[position] = self._values.add(own)
+            self._records[position] = self.attributes.add(own)
+            if self._values_count:
+                self._columns[position] = self._values.add(own)
         self._labels[begin:end] = labels
         self._h[begin:end] = h
         self._ids.extend(item_ids)
@@ -120,14 +144,25 @@ class Rows:
         position = self._position.get(item_id)
         if position is None:
             return
-        old = int(self._columns[position])
-        column = self._values.replace(old, attributes)
-        if column == old:
-            return
+        old = column = int(self._columns[position])
+        if self._values_count:
+            column = self._values.replace(old, attributes)
+        record = self.attributes.add(attributes)
         with self._switching:
-            if self._viewed:
-                self._columns, self._viewed = self._columns.copy(), False
-            self._columns[position] = column
+            if column != old:
+                if self._columns_viewed:
+                    self._columns, self._columns_viewed = self._columns.copy(), False
+                self._columns[position] = column
+            if record != self._records[position]:
+                if self._records_viewed:
+                    self._records, self._records_viewed = self._records.copy(), False
+                self._records[position] = record
+
+    def declare(self, types: Mapping[str, AttributeType]) -> None:
+        """Use these types of attributes, which all values fit; see `AttributeTable.declared_as`."""
+        attributes = self.attributes.declared_as(types)
+        with self._switching:
+            self.attributes = attributes
 
     def remove(self, item_id: str) -> None:
         """Mark an item's row dead, if it has one."""
@@ -141,7 +176,7 @@ class Rows:
     def mostly_dead(self) -> bool:
         """Whether to `compact`. By this rule, about one row is copied for each row, or column of values, that dies."""
         there = max(len(self._position), FEW)
-        return max(self._count, len(self._values)) - len(self._position) > there
+        return max(self._count, len(self._values), len(self.attributes)) - len(self._position) > there
 
     def compact(self) -> None:
         """Drop the dead rows, and the values that nothing has. Earlier views do not change."""
@@ -149,13 +184,15 @@ class Rows:
         size = max(2 * len(alive), FEW)
         arrays = [_copied(a, alive, size) for a in (self._labels, self._h, self._alive)]
         values, moved = self._values.compacted(self._columns[alive])
-        columns = np.zeros(size, np.int32)
+        columns, records = np.zeros(size, np.int32), np.zeros(size, np.int64)
         columns[: len(alive)] = moved
+        attributes, records[: len(alive)] = self.attributes.compacted(self._records[alive])
         ids = [self._ids[position] for position in alive]
         positions = {item_id: position for position, item_id in enumerate(ids)}
         with self._switching:
             self._labels, self._h, self._alive = arrays
-            self._values, self._columns, self._viewed = values, columns, False
+            self._values, self._columns, self._columns_viewed = values, columns, False
+            self.attributes, self._records, self._records_viewed = attributes, records, False
             self._ids, self._position, self._replaced, self._count = ids, positions, {}, len(ids)
 
     def label(self, item_id: str) -> int | None:
@@ -167,10 +204,11 @@ class Rows:
     def view(self) -> View:
         """Return the current rows."""
         with self._switching:
-            n, self._viewed = self._count, True
+            n, self._columns_viewed, self._records_viewed = self._count, True, True
             return View(
                 self._labels[:n], self._h[:n], self._alive[:n].copy(), self._ids, len(self._position),
-                self._values.view(), self._columns[:n], self._position, self._replaced,
+                self._values.view(), self._columns[:n], self.attributes.view(), self._records[:n], self._position,
+                self._replaced,
             )  # fmt: skip
 
 

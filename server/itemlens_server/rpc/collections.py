@@ -10,6 +10,7 @@ from itemlens.v1 import catalog_pb2
 from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.services import (
     SETTINGS,
+    Attribute,
     CallContext,
     Catalogue,
     Collection,
@@ -17,6 +18,9 @@ from itemlens_server.services import (
     Exploration,
     OwnType,
 )
+
+_TYPES = catalog_pb2.AttributeType
+_PREFIX = "ATTRIBUTE_TYPE_"
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,18 @@ class Collections:
         if (exploration := collection.record.settings.exploration).share:
             message.settings.exploration.share = exploration.share
             message.settings.exploration.max_lists = exploration.max_lists
+        message.settings.attributes.extend(
+            _attribute(own.name, own.type) for own in collection.record.settings.attributes
+        )
+        message.attributes.extend(
+            _attribute(name, kind) for name, kind in sorted(collection.attribute_types.items())
+        )
         message.create_time.FromNanoseconds(int(collection.record.created * 1e9))
         return message
+
+
+def _attribute(name: str, kind: str) -> catalog_pb2.Attribute:
+    return catalog_pb2.Attribute(name=name, type=_TYPES.Value(_PREFIX + kind))
 
 
 def _settings(message: catalog_pb2.CollectionSettings) -> CollectionSettings:
@@ -101,6 +115,9 @@ def _settings(message: catalog_pb2.CollectionSettings) -> CollectionSettings:
             for own in message.event_types
         ),
         exploration=Exploration(exploration.share, exploration.max_lists or Exploration.max_lists),
+        attributes=tuple(
+            Attribute(own.name, _TYPES.Name(own.type).removeprefix(_PREFIX)) for own in message.attributes
+        ),
     )  # fmt: skip
 
 

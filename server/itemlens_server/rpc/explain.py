@@ -45,6 +45,8 @@ class Explain:
                 raise InvalidArgument(
                     "exclude_seen is known of a recommendation; leave it out", "exclude_seen"
                 )
+            if request.filter:
+                raise InvalidArgument("the filter is known of a recommendation; leave it out", "filter")
             result = self.explainer.explain_result(
                 request.collection, request.recommendation_id, request.item_ids, options, call
             )
@@ -70,6 +72,7 @@ def _options(request: itemlens_pb2.ExplainRequest) -> ExplainOptions:
         heat_map=HEAT_MAPS.get(request.heat_map),
         with_sums=request.with_sums,
         exclude_seen=request.exclude_seen if request.HasField("exclude_seen") else default.exclude_seen,
+        filter=messages.condition(request.filter),
     )
 
 

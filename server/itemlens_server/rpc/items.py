@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2, common_pb2
-from itemlens_server.errors import NotFound, quoted
+from itemlens_server.errors import InvalidArgument, NotFound, quoted
 from itemlens_server.rpc import messages
 from itemlens_server.rpc.calls import check_reply
 from itemlens_server.rpc.errors import item_status
@@ -75,7 +75,8 @@ class ListItems:
         size, after = page_size(request.page_size), row_of(request.page_token, "ListItems")
         reply = catalog_pb2.ListItemsResponse()
         reply_bytes = last = 0
-        for item in self.catalogue.reads.page(collection, after, size + 1):
+        condition = messages.condition(request.filter)
+        for item in self.catalogue.reads.page(collection, after, size + 1, condition):
             if len(reply.items) == size or reply_bytes > PAGE_BYTES:
                 reply.next_page_token = page_token(last)
                 break
@@ -100,9 +101,18 @@ class DeleteItems:
         self, request: catalog_pb2.DeleteItemsRequest, call: CallContext
     ) -> catalog_pb2.DeleteItemsResponse:
         collection = self.catalogue.collection(request.collection)
+        condition = messages.condition(request.filter)
+        if condition is not None:
+            if request.item_ids:
+                raise InvalidArgument("give item_ids or a filter, not both", "filter")
+            count, sequence = self.catalogue.delete_matching(collection, condition)
+            return catalog_pb2.DeleteItemsResponse(sequence_number=sequence, deleted_items=count)
         outcomes, sequence = self.catalogue.delete_items(collection, request.item_ids)
-        results = messages.write_results(outcomes, "item_ids")
-        return catalog_pb2.DeleteItemsResponse(results=results, sequence_number=sequence)
+        return catalog_pb2.DeleteItemsResponse(
+            results=messages.write_results(outcomes, "item_ids"),
+            sequence_number=sequence,
+            deleted_items=sum(outcome.error is None for outcome in outcomes),
+        )
 
 
 def _item(message: catalog_pb2.Item) -> ItemInput:

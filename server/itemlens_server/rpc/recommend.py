@@ -64,6 +64,8 @@ def _options(request: itemlens_pb2.RecommendRequest) -> RecommendOptions:
         language=request.language,
         with_probabilities=request.with_probabilities,
         surface=request.surface,
+        filter=messages.condition(request.filter),
+        attributes=tuple(request.attribute_names),
     )
 
 
@@ -80,9 +82,11 @@ def _reply(result: RecommendResult, with_query_vectors: bool) -> itemlens_pb2.Re
             u = messages.one_vector(interest.u, common_pb2.VECTOR_ROLE_QUERY, space_id)
             message.query_vector.CopyFrom(u)
     for position, item in enumerate(result.items, 1):
-        reply.items.add(
+        added = reply.items.add(
             item_id=item.item_id, position=position, score=item.score, interest=item.interest,
             parts=[messages.part(p) for p in item.parts], reason=item.reason, probability=item.probability,
             explored=item.explored,
         )  # fmt: skip
+        if item.attributes:
+            added.attributes.update(dict(item.attributes))
     return reply

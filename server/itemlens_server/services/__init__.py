@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from itemlens_server.attributes.filters import Filter
+from itemlens_server.attributes.parser import parse as parse_filter
 from itemlens_server.engine.call_context import CallContext, Priority
 from itemlens_server.engine.encoder import Encoder
 from itemlens_server.engine.repository import Space
@@ -32,12 +34,19 @@ from itemlens_server.services.recommender import Recommender, RecommendOptions
 from itemlens_server.services.results import RecommendedItem, RecommendResult
 from itemlens_server.services.use_cases import UseCases
 from itemlens_server.services.vectors import VectorInput
-from itemlens_server.storage.collection_settings import SETTINGS, CollectionSettings, Exploration, OwnType
+from itemlens_server.storage.collection_settings import (
+    SETTINGS,
+    Attribute,
+    CollectionSettings,
+    Exploration,
+    OwnType,
+)
 from itemlens_server.storage.records import EventRecord, StoredItem
 from itemlens_server.storage.streams import StreamStep
 
 __all__ = [
     "SETTINGS",
+    "Attribute",
     "BatchEncoder",
     "BatchRow",
     "CallContext",
@@ -59,6 +68,7 @@ __all__ = [
     "Explainer",
     "Explanation",
     "Exploration",
+    "Filter",
     "FinishedCall",
     "FuseInput",
     "FusedInput",
@@ -85,5 +95,6 @@ __all__ = [
     "UseCases",
     "VectorInput",
     "WriteOutcome",
+    "parse_filter",
     "stored_content",
 ]

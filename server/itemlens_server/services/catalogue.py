@@ -11,6 +11,9 @@ from dataclasses import replace
 from functools import partial
 from itertools import groupby
 
+import numpy as np
+
+from itemlens_server.attributes.filters import Filter
 from itemlens_server.config import Settings
 from itemlens_server.derived import DerivedFolder, keep_only
 from itemlens_server.engine.call_context import CallContext
@@ -195,10 +198,12 @@ class Catalogue:
             collection = self._named(name)
             old = collection.record.settings
             new = old.replaced_by(replace(old, **{field: getattr(settings, field) for field in only}))
-            self.store.write(
-                lambda c: writes.set_settings(c, collection.record.id, new),
-                lambda _: collection.configure(new),
-            )
+
+            def run(connection: sqlite3.Connection) -> None:
+                collection.check_types(new)  # in the writer's thread, so that no item is stored meanwhile
+                writes.set_settings(connection, collection.record.id, new)
+
+            self.store.write(run, lambda _: collection.configure(new))
             # What is known of users has weights of types in it.
             self.known_users.forget_all(collection.record.id)
             return collection
@@ -298,6 +303,28 @@ class Catalogue:
         """Delete items. Return the outcome of each, and the sequence number."""
         check_length(item_ids, self._settings.max_items, "item_ids")
         check_references(item_ids, "item_ids")
+        deleted, sequence = self._delete_items(collection, item_ids)
+        missing = "item {!r} is not in collection {!r}"
+        return [
+            WriteOutcome(i)
+            if i in deleted
+            else WriteOutcome(i, NotFound(missing.format(i, collection.name), "item", i))
+            for i in item_ids
+        ], sequence
+
+    def delete_matching(self, collection: Collection, condition: Filter) -> tuple[int, int]:
+        """Delete the items that match a filter now. Return their number, and the sequence number.
+
+        Raises:
+            InvalidArgument: the filter does not fit the attributes.
+        """
+        view = collection.matching(condition)
+        item_ids = [view.item_ids[position] for position in np.flatnonzero(view.alive).tolist()]
+        deleted, sequence = self._delete_items(collection, item_ids)
+        return len(deleted), sequence
+
+    def _delete_items(self, collection: Collection, item_ids: Sequence[str]) -> tuple[dict[str, int], int]:
+        """Delete items. Return the row of each that was there, and the sequence number."""
 
         def after(result: tuple[dict[str, int], int, int]) -> None:
             current = self._collections.get(collection.name, collection)
@@ -313,14 +340,7 @@ class Catalogue:
             deleted |= gone
             done += count
             if done >= len(wanted):
-                break
-        missing = "item {!r} is not in collection {!r}"
-        return [
-            WriteOutcome(i)
-            if i in deleted
-            else WriteOutcome(i, NotFound(missing.format(i, collection.name), "item", i))
-            for i in item_ids
-        ], sequence
+                return deleted, sequence
 
     def record(
         self, name: str, events: Sequence[EventRecord], step: StreamStep | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from itemlens_server.attributes.filters import Filter
 from itemlens_server.errors import DataLoss
 from itemlens_server.fusion.history import CLICK, IMPRESSION, VIEW, Interaction
 from itemlens_server.services.collection import Collection
@@ -44,9 +45,21 @@ class CatalogueReads:
         """The streams of events of a collection, by name."""
         return self._store.reader().streams(collection.record.id)
 
-    def page(self, collection: Collection, after: int, size: int) -> Iterator[StoredItem | DamagedItem]:
-        """The next `size` items after the label `after`, ordered by label, without contents."""
-        return self._store.reader().page(collection.record.id, after, size)
+    def page(
+        self, collection: Collection, after: int, size: int, condition: Filter | None = None
+    ) -> Iterator[StoredItem | DamagedItem]:
+        """The next `size` items after the label `after`, ordered by label, without contents. condition: only items that
+        match it.
+
+        Raises:
+            InvalidArgument: the filter does not fit the attributes.
+        """
+        if condition is None:
+            return self._store.reader().page(collection.record.id, after, size)
+        view = collection.matching(condition)
+        labels = view.labels[view.alive]
+        some = labels[np.searchsorted(labels, after, "right") :][:size]
+        return self._store.reader().rows(collection.record.id, some.tolist())
 
     def vectors(self, collection: Collection, labels: Sequence[int]) -> dict[int, Array]:
         """h of the items with these labels, float32 [dimension] each. Items replaced since are left out."""

@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from itemlens_server.attributes.filters import Filter
+from itemlens_server.attributes.schema import WHAT, AttributeType
 from itemlens_server.config import Settings
 from itemlens_server.derived import DerivedFolder, keep_only, remove
 from itemlens_server.engine.repository import Space
+from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.fusion.counts.counts import Counts
 from itemlens_server.fusion.rows import Ints, Rows, View
 from itemlens_server.fusion.snapshot import Snapshot
@@ -68,7 +71,7 @@ class Collection:
             segment_rows=settings.segment_rows,
             candidates_per_channel=settings.candidates_per_channel,
         )
-        self._rows = Rows(space.head.dimension)
+        self._rows = Rows(space.head.dimension, space.head.uses(ATTRIBUTE), _types(record.settings))
         self._before_compaction = before_compaction
         self._settings = settings
         # None in a space whose score does not use events.
@@ -85,7 +88,6 @@ class Collection:
         self._live_tables: LiveTables | None = None
         # A cache: the items of tables, the ids of rows, and for each of these its row in the tables.
         self._table_rows: tuple[Sequence[str], list[str], Ints] = ((), [], np.zeros(0, np.int64))
-        self._uses_attributes = space.head.uses(ATTRIBUTE)
         self._last_label = 0
 
     @property
@@ -127,8 +129,10 @@ class Collection:
 
     def configure(self, settings: CollectionSettings) -> None:
         """Use new settings, in the writer's thread. If they change which events count, all are counted again."""
-        before = kinds_of(self.type_weights)
+        before, declared = kinds_of(self.type_weights), self.record.settings.attributes
         self.record = replace(self.record, settings=settings)
+        if settings.attributes != declared:
+            self._rows.declare(_types(settings))
         rules = self.space.head.table_rules
         if kinds_of(self.type_weights) != before and self.counts is not None and rules is not None:
             self.counts.end()
@@ -137,6 +141,42 @@ class Collection:
     def _new_counts(self, rules: TableRules) -> LiveCounts:
         bound = self._settings.matrix_items if rules.of_pairs else 0
         return LiveCounts(self.record.id, self.folder, kinds_of(self.type_weights), bound, rules.step)
+
+    @property
+    def attribute_types(self) -> dict[str, AttributeType]:
+        """The type of each attribute that filters can use."""
+        return self._rows.attributes.view().types
+
+    def check_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Check the attributes of an item that is to be stored, and hold the types of new ones, in the writer's thread.
+
+        Raises:
+            InvalidArgument: a value is of another type than its attribute's.
+        """
+        self._rows.attributes.check(attributes)
+
+    def check_types(self, settings: CollectionSettings) -> None:
+        """Check that the stored values fit the types of new settings, in the writer's thread.
+
+        Raises:
+            InvalidArgument: a value does not.
+        """
+        view, types = self._rows.view(), _types(settings)
+        for name, value in self._rows.attributes.misfits(types, np.unique(view.records[view.alive])):
+            n = next(n for n, own in enumerate(settings.attributes) if own.name == name)
+            raise InvalidArgument(
+                f"items have {quoted(value) if isinstance(value, str) else value} as {name!r}, which is not "
+                f"{WHAT[types[name]]}: mend those items first", f"settings.attributes[{n}].type",
+            )  # fmt: skip
+
+    def matching(self, condition: Filter) -> View:
+        """Return the rows, of which those that match a filter are alive.
+
+        Raises:
+            InvalidArgument: the filter does not fit the attributes.
+        """
+        view = self._rows.view()
+        return replace(view, alive=view.alive & view.matching(condition))
 
     def label(self, item_id: str) -> int | None:
         """Label of an item's current row; None if the item is not in the collection."""
@@ -176,9 +216,7 @@ class Collection:
         """Add the store's rows after the last loaded one. Return the ids of damaged items, which are left out."""
         batch: list[ItemVectors] = []
         damaged = []
-        stored = reader.raw_vectors(
-            self.record.id, self.encoder_digests, self._last_label, attributes=self._uses_attributes
-        )
+        stored = reader.raw_vectors(self.record.id, self.encoder_digests, self._last_label, attributes=True)
         for item in stored:
             if not item.whole:
                 damaged.append(item.item_id)
@@ -202,16 +240,14 @@ class Collection:
         self, labels: list[int], item_ids: list[str], h: Array, attributes: Sequence[Mapping[str, Any]]
     ) -> None:
         """Add items that were just stored. The next snapshot contains them."""
-        counted = attributes if self._uses_attributes else ()
-        self._rows.append(np.asarray(labels, np.int64), item_ids, h, counted)
+        self._rows.append(np.asarray(labels, np.int64), item_ids, h, attributes)
         self._last_label = labels[-1]
         self._compact()
 
     def set_attributes(self, item_id: str, attributes: Mapping[str, Any]) -> None:
         """Replace the attributes of an item whose vectors stay."""
-        if self._uses_attributes:
-            self._rows.set_attributes(item_id, attributes)
-            self._compact()
+        self._rows.set_attributes(item_id, attributes)
+        self._compact()
 
     def remove(self, item_id: str) -> None:
         """Remove an item. The next snapshot does not contain it."""
@@ -368,6 +404,10 @@ class Collection:
         h = self.space.head_runner.fuse([item.vectors for item in batch])
         item_ids = [item.item_id for item in batch]
         self.put([item.label for item in batch], item_ids, h, [item.attributes for item in batch])
+
+
+def _types(settings: CollectionSettings) -> dict[str, AttributeType]:
+    return {own.name: AttributeType(own.type) for own in settings.attributes}
 
 
 def _with_changes(tables: Tables, counts: Counts) -> Tables:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
+from itemlens_server.attributes.schema import MOST_ATTRIBUTES, AttributeType
 from itemlens_server.errors import InvalidArgument, quoted
-from itemlens_server.storage.collection_settings import CollectionSettings, OwnType
+from itemlens_server.storage.collection_settings import Attribute, CollectionSettings, OwnType
 
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
 LARGEST_WEIGHT = 1000.0
 MOST_TYPES = 100
+LONGEST_NAME = 100
 
 
 def check_settings(settings: CollectionSettings) -> None:
@@ -32,11 +35,29 @@ def check_settings(settings: CollectionSettings) -> None:
         except InvalidArgument as error:
             raise error.within(f"settings.event_types[{n}]") from None
         names.add(own.name)
+    _check_attributes(settings.attributes)
     exploration = settings.exploration
     if not 0 <= exploration.share <= 1:
         raise InvalidArgument(
             f"{exploration.share} is not a share; it must be 0 to 1", "settings.exploration.share"
         )
+
+
+def _check_attributes(attributes: Sequence[Attribute]) -> None:
+    if len(attributes) > MOST_ATTRIBUTES:
+        raise InvalidArgument(
+            f"{len(attributes)} attributes, the limit is {MOST_ATTRIBUTES}", "settings.attributes"
+        )
+    names: set[str] = set()
+    for n, attribute in enumerate(attributes):
+        field = f"settings.attributes[{n}]"
+        if not 0 < len(attribute.name) <= LONGEST_NAME or "`" in attribute.name:
+            raise InvalidArgument(f"a name has 1 to {LONGEST_NAME} characters, without `", f"{field}.name")
+        if attribute.type not in list(AttributeType):
+            raise InvalidArgument(f"a type is required: one of {', '.join(AttributeType)}", f"{field}.type")
+        if attribute.name in names:
+            raise InvalidArgument(f"{quoted(attribute.name)} occurs twice", f"{field}.name")
+        names.add(attribute.name)
 
 
 def _check_type(own: OwnType) -> None:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from itemlens_server.attributes.filters import Filter, failing
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import (
@@ -44,12 +45,13 @@ _Found: TypeAlias = tuple[RecommendedItem, StoredItem] | ItemlensError
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """The options of an explanation. exclude_seen: as in RecommendOptions, of a query."""
+    """The options of an explanation. exclude_seen, filter: as in RecommendOptions, of a query."""
 
     language: str = "en"
     heat_map: HeatMapFormat | None = None
     with_sums: bool = False
     exclude_seen: bool = True
+    filter: Filter | None = None
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,8 @@ class Explainer:
         collection = self.catalogue.collection(collection_name)
         query, warnings = self.query_reader.read(collection, request, call)
         scorer = bind(ask(collection.snapshot(), query, collection.type_weights))
-        mask, _ = eligible_items(scorer, RecommendOptions(exclude_seen=options.exclude_seen))
+        asked = RecommendOptions(exclude_seen=options.exclude_seen, filter=options.filter)
+        mask, _ = eligible_items(scorer, asked)
         scorer, _ = score(scorer, collection.index, mask, DEFAULT_K)
         positions = [scorer.snapshot.view.position(item_id) for item_id in item_ids]
         known = np.asarray([p for p in positions if p is not None], np.int64)
@@ -160,8 +163,7 @@ class Explainer:
                 scored.append(NotFound(message, "item", item_id))
                 continue
             outcome = RecommendedItem(item_id, position, *next(best))
-            message = f"the user has seen {item_id!r}, and its list leaves that out; explain it with exclude_seen false"
-            scored.append(outcome if mask[position] else InvalidArgument(message))
+            scored.append(outcome if mask[position] else _left_out(scorer, outcome, options))
         warnings += scorer.asking.warnings
         return self._explain(collection, scorer, item_ids, scored, warnings, options, call)
 
@@ -280,3 +282,15 @@ def _placed(
         assert outcome.z is not None and outcome.layout is not None
         inputs.append(PlacedInput(content.channel, outcome.v, outcome.z, outcome.layout.places()))
     return inputs
+
+
+def _left_out(scorer: Scorer, item: RecommendedItem, options: ExplainOptions) -> InvalidArgument:
+    """Why an item is not in the list."""
+    view = scorer.snapshot.view
+    if options.filter is not None:
+        failed = failing(options.filter, view.attributes, int(view.records[item.position]))
+        if failed:
+            return InvalidArgument(f"the filter leaves {item.item_id!r} out: it needs {' and '.join(failed)}")
+    return InvalidArgument(
+        f"the user has seen {item.item_id!r}, and its list leaves that out; explain it with exclude_seen false"
+    )

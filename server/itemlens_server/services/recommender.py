@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from itemlens_server.attributes.filters import Filter
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound, Warning, quoted
@@ -35,6 +36,7 @@ from itemlens_server.services.titles import titles
 from itemlens_server.storage.answers import AnswerRecord
 
 DEFAULT_K = 10
+MOST_ATTRIBUTES = 50
 SURFACE = re.compile(r"[a-z0-9_-]{0,64}")
 
 
@@ -43,6 +45,8 @@ class RecommendOptions:
     """The options of a list and of its items. Exactly one of k and top_fraction is set.
 
     surface: where the list is shown; kept with the answer.
+    filter: which items may be in the list.
+    attributes: names of attributes to return with each item.
     """
 
     k: int | None = DEFAULT_K
@@ -55,6 +59,8 @@ class RecommendOptions:
     with_probabilities: bool = False
     language: str = "en"
     surface: str = ""
+    filter: Filter | None = None
+    attributes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,8 @@ class Recommender:
             )
         check_length(options.candidates, self.settings.max_candidates, "candidate_item_ids", 0)
         check_references(options.candidates, "candidate_item_ids")
+        check_length(options.attributes, MOST_ATTRIBUTES, "attribute_names", 0)
+        check_references(options.attributes, "attribute_names")
         query, warnings = self.query_reader.read(collection, request, call, begun)
         scorer = bind(ask(collection.snapshot(), query, collection.type_weights))
         mask, unknown = eligible_items(scorer, options)
@@ -145,6 +153,14 @@ class Recommender:
             ranked = explorer.explore(collection.record.id, exploration, scorer, mask, ranked, random)
         if options.with_probabilities:
             ranked = with_probabilities(scorer, ranked)
+        if options.attributes:
+            view = scorer.snapshot.view
+            ranked = [
+                replace(
+                    i, attributes=view.attributes.shown(int(view.records[i.position]), options.attributes)
+                )
+                for i in ranked
+            ]
         explained = self._explain(collection, scorer, ranked, options, language)
         asking = scorer.asking
         return RecommendResult(
@@ -293,6 +309,12 @@ def eligible_items(scorer: Scorer, options: RecommendOptions) -> tuple[Bools, li
         mask &= only
     if options.exclude_seen:
         mask[snapshot.positions(scorer.asking.seen)] = False
+    if options.filter is not None and len(mask):
+        some = mask.any()
+        mask &= snapshot.view.matching(options.filter)
+        if some and not mask.any():
+            message = "no item that may be in the list matches the filter, so the list is empty"
+            warnings.append(Warning("FILTERED_OUT", message, "filter"))
     return mask, warnings
 
 

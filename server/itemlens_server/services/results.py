@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -33,6 +33,7 @@ class RecommendedItem:
     interest of the score.
 
     explored: it has no events, and is in the list to learn about it
+    attributes: those that were asked for and that it has, as JSON values
     """
 
     item_id: str
@@ -43,6 +44,7 @@ class RecommendedItem:
     reason: str = ""
     probability: float | None = None
     explored: bool = False
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

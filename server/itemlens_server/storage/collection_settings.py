@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 NO_INTEREST = 8
 FIRST_OWN = 16
 # The settings that a caller may give.
-SETTINGS = ("event_types", "exploration")
+SETTINGS = ("event_types", "exploration", "attributes")
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,21 @@ class Exploration:
 
 
 @dataclass(frozen=True)
+class Attribute:
+    """The type of an attribute: the name of an `AttributeType`."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
 class CollectionSettings:
     """Settings of a collection. next_number: the number of the next new type."""
 
     event_types: tuple[OwnType, ...] = ()
     next_number: int = FIRST_OWN
     exploration: Exploration = Exploration()
+    attributes: tuple[Attribute, ...] = ()
 
     def type(self, name: str) -> OwnType | None:
         """Return the own type with this name."""
@@ -75,7 +84,9 @@ class CollectionSettings:
         return CollectionSettings(
             tuple(OwnType(**own) for own in value["event_types"]),
             value["next_number"],
-            Exploration(**value.get("exploration", {})),  # earlier versions had none
+            # Earlier versions had none of these.
+            Exploration(**value.get("exploration", {})),
+            tuple(Attribute(**own) for own in value.get("attributes", ())),
         )
 
 

@@ -152,11 +152,18 @@ class Reader:
             " ORDER BY row LIMIT ?",
             (collection, after_row, size),
         )
-        for row, item_id, sequence, *stored in rows:
-            try:
-                yield StoredItem(row, item_id, sequence, _document(item_id, *stored))
-            except DataLoss as error:
-                yield DamagedItem(row, item_id, error)
+        return map(_stored_item, rows)
+
+    def rows(self, collection: int, rows: Sequence[int]) -> Iterator[StoredItem | DamagedItem]:
+        """Yield the items of these rows, in their order, as `page` does. Those that are gone are left out."""
+        for row in rows:
+            found = self._connection.execute(
+                "SELECT row, item_id, sequence, document, document_checksum FROM items"
+                " WHERE +collection = ? AND row = ?",
+                (collection, row),
+            ).fetchone()
+            if found:
+                yield _stored_item(found)
 
     def raw_vectors(
         self, collection: int, encoders: Mapping[str, str], after_row: int = 0, *, attributes: bool = False
@@ -341,6 +348,14 @@ def _document(item_id: str, text: str, checksum: int | None) -> Document:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             return Document.parse(text)
     raise _damaged(item_id, "its texts and attributes")
+
+
+def _stored_item(columns: tuple[Any, ...]) -> StoredItem | DamagedItem:
+    row, item_id, sequence, *stored = columns
+    try:
+        return StoredItem(row, item_id, sequence, _document(item_id, *stored))
+    except DataLoss as error:
+        return DamagedItem(row, item_id, error)
 
 
 def _attributes(item_id: str, text: str, checksum: int | None) -> Mapping[str, Any]:

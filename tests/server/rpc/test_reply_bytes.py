@@ -37,7 +37,7 @@ class Catalogue:
             self.read += 1
             yield self._item(item_id, 1)
 
-    def page(self, _: object, after: int, size: int) -> Iterator[StoredItem]:
+    def page(self, _: object, after: int, size: int, condition: object = None) -> Iterator[StoredItem]:
         for label in range(after + 1, min(after + size, self.count) + 1):
             self.read += 1
             yield self._item(f"i{label}", label)

@@ -8,6 +8,7 @@ import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.field_mask_pb2
 import google.protobuf.internal.containers
+import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import google.protobuf.struct_pb2
 import google.protobuf.timestamp_pb2
@@ -21,6 +22,50 @@ else:
     import typing_extensions
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
+
+class _AttributeType:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _AttributeTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_AttributeType.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    ATTRIBUTE_TYPE_UNSPECIFIED: _AttributeType.ValueType  # 0
+    """Not set."""
+    ATTRIBUTE_TYPE_STRING: _AttributeType.ValueType  # 1
+    """A text."""
+    ATTRIBUTE_TYPE_NUMBER: _AttributeType.ValueType  # 2
+    """A number."""
+    ATTRIBUTE_TYPE_INTEGER: _AttributeType.ValueType  # 3
+    """A whole number of 64 bits. One with more than 53 is given, and returned, as a text of digits."""
+    ATTRIBUTE_TYPE_BOOLEAN: _AttributeType.ValueType  # 4
+    """True or false."""
+    ATTRIBUTE_TYPE_TIME: _AttributeType.ValueType  # 5
+    """A text: a time such as "2026-11-27T12:30:00Z", or the start of a day in UTC such as "2026-11-27"."""
+    ATTRIBUTE_TYPE_STRINGS: _AttributeType.ValueType  # 6
+    """A list of at most 256 texts."""
+    ATTRIBUTE_TYPE_POINT: _AttributeType.ValueType  # 7
+    """A place: {"lat": 48.1, "lon": 11.6}, in degrees."""
+
+class AttributeType(_AttributeType, metaclass=_AttributeTypeEnumTypeWrapper):
+    """Type of an attribute's values."""
+
+ATTRIBUTE_TYPE_UNSPECIFIED: AttributeType.ValueType  # 0
+"""Not set."""
+ATTRIBUTE_TYPE_STRING: AttributeType.ValueType  # 1
+"""A text."""
+ATTRIBUTE_TYPE_NUMBER: AttributeType.ValueType  # 2
+"""A number."""
+ATTRIBUTE_TYPE_INTEGER: AttributeType.ValueType  # 3
+"""A whole number of 64 bits. One with more than 53 is given, and returned, as a text of digits."""
+ATTRIBUTE_TYPE_BOOLEAN: AttributeType.ValueType  # 4
+"""True or false."""
+ATTRIBUTE_TYPE_TIME: AttributeType.ValueType  # 5
+"""A text: a time such as "2026-11-27T12:30:00Z", or the start of a day in UTC such as "2026-11-27"."""
+ATTRIBUTE_TYPE_STRINGS: AttributeType.ValueType  # 6
+"""A list of at most 256 texts."""
+ATTRIBUTE_TYPE_POINT: AttributeType.ValueType  # 7
+"""A place: {"lat": 48.1, "lon": 11.6}, in degrees."""
+Global___AttributeType: typing_extensions.TypeAlias = AttributeType
 
 @typing.final
 class OwnEventType(google.protobuf.message.Message):
@@ -87,6 +132,28 @@ class Exploration(google.protobuf.message.Message):
 Global___Exploration: typing_extensions.TypeAlias = Exploration
 
 @typing.final
+class Attribute(google.protobuf.message.Message):
+    """An attribute that items have, and that filters can use."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    TYPE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Its name."""
+    type: Global___AttributeType.ValueType
+    """The type of its values."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        type: Global___AttributeType.ValueType = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "type", b"type"]) -> None: ...
+
+Global___Attribute: typing_extensions.TypeAlias = Attribute
+
+@typing.final
 class CollectionSettings(google.protobuf.message.Message):
     """Settings of a collection."""
 
@@ -94,6 +161,7 @@ class CollectionSettings(google.protobuf.message.Message):
 
     EVENT_TYPES_FIELD_NUMBER: builtins.int
     EXPLORATION_FIELD_NUMBER: builtins.int
+    ATTRIBUTES_FIELD_NUMBER: builtins.int
     @property
     def event_types(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OwnEventType]:
         """The caller's own types of events, at most 100. An event keeps the meaning that its type had when it was recorded; a
@@ -104,14 +172,22 @@ class CollectionSettings(google.protobuf.message.Message):
     def exploration(self) -> Global___Exploration:
         """Places for items without events. Not set: none."""
 
+    @property
+    def attributes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Attribute]:
+        """Types of attributes, at most 200. The type of another attribute is that of the first value that an item has: STRING,
+        NUMBER, BOOLEAN, STRINGS or POINT. An item with a value of another type is refused, as is a type that stored values
+        do not have.
+        """
+
     def __init__(
         self,
         *,
         event_types: collections.abc.Iterable[Global___OwnEventType] | None = ...,
         exploration: Global___Exploration | None = ...,
+        attributes: collections.abc.Iterable[Global___Attribute] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["exploration", b"exploration"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["event_types", b"event_types", "exploration", b"exploration"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attributes", b"attributes", "event_types", b"event_types", "exploration", b"exploration"]) -> None: ...
 
 Global___CollectionSettings: typing_extensions.TypeAlias = CollectionSettings
 
@@ -129,6 +205,7 @@ class Collection(google.protobuf.message.Message):
     CREATE_TIME_FIELD_NUMBER: builtins.int
     BEHAVIOUR_SEQUENCE_NUMBER_FIELD_NUMBER: builtins.int
     SETTINGS_FIELD_NUMBER: builtins.int
+    ATTRIBUTES_FIELD_NUMBER: builtins.int
     name: builtins.str
     """1 to 64 characters of a-z, 0-9, '_' and '-'."""
     space_id: builtins.str
@@ -149,6 +226,10 @@ class Collection(google.protobuf.message.Message):
     def settings(self) -> Global___CollectionSettings:
         """Its settings."""
 
+    @property
+    def attributes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Attribute]:
+        """All attributes that filters can use: those of the settings, and those whose types were taken from values."""
+
     def __init__(
         self,
         *,
@@ -160,9 +241,10 @@ class Collection(google.protobuf.message.Message):
         create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         behaviour_sequence_number: builtins.int = ...,
         settings: Global___CollectionSettings | None = ...,
+        attributes: collections.abc.Iterable[Global___Attribute] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["create_time", b"create_time", "settings", b"settings"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["behaviour_sequence_number", b"behaviour_sequence_number", "create_time", b"create_time", "event_count", b"event_count", "item_count", b"item_count", "name", b"name", "sequence_number", b"sequence_number", "settings", b"settings", "space_id", b"space_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attributes", b"attributes", "behaviour_sequence_number", b"behaviour_sequence_number", "create_time", b"create_time", "event_count", b"event_count", "item_count", b"item_count", "name", b"name", "sequence_number", b"sequence_number", "settings", b"settings", "space_id", b"space_id"]) -> None: ...
 
 Global___Collection: typing_extensions.TypeAlias = Collection
 
@@ -311,7 +393,7 @@ class UpdateCollectionRequest(google.protobuf.message.Message):
 
     @property
     def settings_mask(self) -> google.protobuf.field_mask_pb2.FieldMask:
-        """The settings to replace: `event_types`, `exploration`. Empty: all."""
+        """The settings to replace: `event_types`, `exploration`, `attributes`. Empty: all."""
 
     def __init__(
         self,
@@ -669,20 +751,24 @@ class ListItemsRequest(google.protobuf.message.Message):
     COLLECTION_FIELD_NUMBER: builtins.int
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection. Empty: the one named "default"."""
     page_size: builtins.int
     """Maximum number of items. Default 100; more than 1,000 counts as 1,000."""
     page_token: builtins.str
     """`next_page_token` of the previous page."""
+    filter: builtins.str
+    """Only items that match this filter, as in RecommendRequest."""
     def __init__(
         self,
         *,
         collection: builtins.str = ...,
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
+        filter: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["collection", b"collection", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
 
 Global___ListItemsRequest: typing_extensions.TypeAlias = ListItemsRequest
 
@@ -718,8 +804,11 @@ class DeleteItemsRequest(google.protobuf.message.Message):
 
     COLLECTION_FIELD_NUMBER: builtins.int
     ITEM_IDS_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection. Empty: the one named "default"."""
+    filter: builtins.str
+    """Instead of ids: all items that match this filter when the call begins, as in RecommendRequest."""
     @property
     def item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Ids of the items."""
@@ -729,8 +818,9 @@ class DeleteItemsRequest(google.protobuf.message.Message):
         *,
         collection: builtins.str = ...,
         item_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        filter: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["collection", b"collection", "item_ids", b"item_ids"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "filter", b"filter", "item_ids", b"item_ids"]) -> None: ...
 
 Global___DeleteItemsRequest: typing_extensions.TypeAlias = DeleteItemsRequest
 
@@ -742,19 +832,23 @@ class DeleteItemsResponse(google.protobuf.message.Message):
 
     RESULTS_FIELD_NUMBER: builtins.int
     SEQUENCE_NUMBER_FIELD_NUMBER: builtins.int
+    DELETED_ITEMS_FIELD_NUMBER: builtins.int
     sequence_number: builtins.int
     """The collection's sequence number after the write."""
+    deleted_items: builtins.int
+    """Number of items that were deleted."""
     @property
     def results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___WriteResult]:
-        """One for each id, in order. NOT_FOUND if there was no such item."""
+        """One for each id, in order. NOT_FOUND if there was no such item. With a filter there are none."""
 
     def __init__(
         self,
         *,
         results: collections.abc.Iterable[Global___WriteResult] | None = ...,
         sequence_number: builtins.int = ...,
+        deleted_items: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["results", b"results", "sequence_number", b"sequence_number"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["deleted_items", b"deleted_items", "results", b"results", "sequence_number", b"sequence_number"]) -> None: ...
 
 Global___DeleteItemsResponse: typing_extensions.TypeAlias = DeleteItemsResponse
 

@@ -9,6 +9,7 @@ import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
+import google.protobuf.struct_pb2
 import itemlens.v1.common_pb2
 import sys
 import typing
@@ -622,6 +623,8 @@ class RecommendRequest(google.protobuf.message.Message):
     WITH_QUERY_VECTORS_FIELD_NUMBER: builtins.int
     WITH_PROBABILITIES_FIELD_NUMBER: builtins.int
     SURFACE_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
+    ATTRIBUTE_NAMES_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection to recommend from. Empty: the one named "default"."""
     k: builtins.int
@@ -650,6 +653,10 @@ class RecommendRequest(google.protobuf.message.Message):
     """Where the list is shown, such as "home" or "basket": up to 64 characters of a-z, 0-9, '_' and '-'. It changes
     nothing in the list; `itemlens report` counts by it.
     """
+    filter: builtins.str
+    """Only items that match this filter over their attributes, such as `in_stock and price < 60 and brand in ("Alto",
+    "Kaya")`; at most 10,000 characters. See docs/filters.md. If no item does, the list is empty and a warning says so.
+    """
     @property
     def user(self) -> itemlens.v1.common_pb2.UserSide:
         """The user or query."""
@@ -657,6 +664,10 @@ class RecommendRequest(google.protobuf.message.Message):
     @property
     def candidate_item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Rank these items only, at most 1,000. Empty: the whole collection."""
+
+    @property
+    def attribute_names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Attributes to return with each item, at most 50."""
 
     def __init__(
         self,
@@ -674,9 +685,11 @@ class RecommendRequest(google.protobuf.message.Message):
         with_query_vectors: builtins.bool = ...,
         with_probabilities: builtins.bool = ...,
         surface: builtins.str = ...,
+        filter: builtins.str = ...,
+        attribute_names: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "exclude_seen", b"exclude_seen", "k", b"k", "size", b"size", "top_fraction", b"top_fraction", "user", b"user"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "candidate_item_ids", b"candidate_item_ids", "collection", b"collection", "exact", b"exact", "exclude_seen", b"exclude_seen", "k", b"k", "language", b"language", "size", b"size", "surface", b"surface", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "attribute_names", b"attribute_names", "candidate_item_ids", b"candidate_item_ids", "collection", b"collection", "exact", b"exact", "exclude_seen", b"exclude_seen", "filter", b"filter", "k", b"k", "language", b"language", "size", b"size", "surface", b"surface", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_exclude_seen", b"_exclude_seen"]) -> typing.Literal["exclude_seen"] | None: ...
     @typing.overload
@@ -698,6 +711,7 @@ class Recommendation(google.protobuf.message.Message):
     REASON_FIELD_NUMBER: builtins.int
     PROBABILITY_FIELD_NUMBER: builtins.int
     EXPLORED_FIELD_NUMBER: builtins.int
+    ATTRIBUTES_FIELD_NUMBER: builtins.int
     item_id: builtins.str
     """The item."""
     position: builtins.int
@@ -721,6 +735,10 @@ class Recommendation(google.protobuf.message.Message):
     def parts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Part]:
         """On request: parts that add up to the score."""
 
+    @property
+    def attributes(self) -> google.protobuf.struct_pb2.Struct:
+        """Those of the attributes that were asked for that it has."""
+
     def __init__(
         self,
         *,
@@ -732,9 +750,10 @@ class Recommendation(google.protobuf.message.Message):
         reason: builtins.str = ...,
         probability: builtins.float | None = ...,
         explored: builtins.bool = ...,
+        attributes: google.protobuf.struct_pb2.Struct | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_probability", b"_probability", "probability", b"probability"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_probability", b"_probability", "explored", b"explored", "interest", b"interest", "item_id", b"item_id", "parts", b"parts", "position", b"position", "probability", b"probability", "reason", b"reason", "score", b"score"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_probability", b"_probability", "attributes", b"attributes", "probability", b"probability"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_probability", b"_probability", "attributes", b"attributes", "explored", b"explored", "interest", b"interest", "item_id", b"item_id", "parts", b"parts", "position", b"position", "probability", b"probability", "reason", b"reason", "score", b"score"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_probability", b"_probability"]) -> typing.Literal["probability"] | None: ...
 
 Global___Recommendation: typing_extensions.TypeAlias = Recommendation
@@ -834,6 +853,7 @@ class ExplainRequest(google.protobuf.message.Message):
     HEAT_MAP_FIELD_NUMBER: builtins.int
     WITH_SUMS_FIELD_NUMBER: builtins.int
     EXCLUDE_SEEN_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection. Empty: the one named "default"."""
     recommendation_id: builtins.str
@@ -847,6 +867,10 @@ class ExplainRequest(google.protobuf.message.Message):
     exclude_seen: builtins.bool
     """With `user`: explain the scores of a list with or without what the user has seen, as in RecommendRequest. Default
     true. An item that the list leaves out has no score: INVALID_ARGUMENT for that item.
+    """
+    filter: builtins.str
+    """With `user`: explain the scores of a list with this filter, as in RecommendRequest. The status of an item that it
+    leaves out is INVALID_ARGUMENT, and says which part of the filter does.
     """
     @property
     def user(self) -> itemlens.v1.common_pb2.UserSide:
@@ -869,9 +893,10 @@ class ExplainRequest(google.protobuf.message.Message):
         heat_map: Global___HeatMapFormat.ValueType = ...,
         with_sums: builtins.bool = ...,
         exclude_seen: builtins.bool | None = ...,
+        filter: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "exclude_seen", b"exclude_seen", "recommendation_id", b"recommendation_id", "side", b"side", "user", b"user"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "collection", b"collection", "exclude_seen", b"exclude_seen", "heat_map", b"heat_map", "item_ids", b"item_ids", "language", b"language", "recommendation_id", b"recommendation_id", "side", b"side", "user", b"user", "with_sums", b"with_sums"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "collection", b"collection", "exclude_seen", b"exclude_seen", "filter", b"filter", "heat_map", b"heat_map", "item_ids", b"item_ids", "language", b"language", "recommendation_id", b"recommendation_id", "side", b"side", "user", b"user", "with_sums", b"with_sums"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_exclude_seen", b"_exclude_seen"]) -> typing.Literal["exclude_seen"] | None: ...
     @typing.overload

@@ -1,0 +1,1 @@
+"""Attributes of items as typed columns in memory, and filters over them."""

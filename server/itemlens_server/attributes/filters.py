@@ -1,0 +1,355 @@
+"""Filters over attributes: a tree, which masks records.
+
+An item without a value does not match a comparison. `not` turns that around: `not price < 60` matches an item without
+a price, and so does `price != 60`.
+"""
+
+from __future__ import annotations
+
+import operator
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from itemlens_server.attributes.columns import NO_INTEGER, NO_TEXT, NO_TRUTH, Attributes, Values
+from itemlens_server.attributes.schema import WHAT, AttributeType, seconds
+from itemlens_server.errors import InvalidArgument, quoted
+
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
+
+EARTH_KM = 6371.0088
+"""Mean radius of the earth."""
+MOST_DEPTH = 50
+
+OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+TIMES: Mapping[str, float] = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+@dataclass(frozen=True)
+class Now:
+    """The time of the question, with some seconds added."""
+
+    plus: float = 0.0
+
+    def __str__(self) -> str:
+        return "now" if not self.plus else f"now {'-' if self.plus < 0 else '+'} {abs(self.plus):g}s"
+
+
+Literal: TypeAlias = str | float | int | bool | Now
+
+
+@dataclass(frozen=True)
+class Name:
+    """An attribute. at: where its name is in the expression, from 0."""
+
+    name: str
+    at: int | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.name.isidentifier() else f"`{self.name}`"
+
+
+class Filter(Protocol):
+    """A condition. `str` gives its expression."""
+
+    @property
+    def depth(self) -> int:
+        """Levels of the tree, known without a walk."""
+
+    def mask(self, attributes: Attributes) -> Bools:
+        """Return which records match, bool [records].
+
+        Raises:
+            InvalidArgument: an attribute is unknown, or of a type that the condition does not fit.
+        """
+
+
+@dataclass(frozen=True)
+class Compare:
+    """attribute operator value. A list of texts is equal to a text that it has."""
+
+    attribute: Name
+    op: str
+    value: Literal
+    depth: int = 1
+
+    def mask(self, attributes: Attributes) -> Bools:
+        """See Filter."""
+        if self.op == "!=":
+            return ~Compare(self.attribute, "=", self.value).mask(attributes)
+        kind = _kind(attributes, self.attribute)
+        value = _value(self.value, kind, self.attribute)
+        if self.op != "=" and kind not in (AttributeType.NUMBER, AttributeType.INTEGER, AttributeType.TIME):
+            raise _wrong(self.attribute, f"is {WHAT[kind]}, so only = and != compare it, not {self.op}")
+        values = attributes.values(self.attribute.name)
+        if values is None:
+            return np.zeros(len(attributes), np.bool_)
+        if kind in (AttributeType.STRING, AttributeType.STRINGS):
+            value = attributes.columns[self.attribute.name].code(str(value))
+        found: Bools = OPERATORS[self.op](values, value)
+        if kind is AttributeType.INTEGER:
+            found &= values != NO_INTEGER
+        return _any(found) if kind is AttributeType.STRINGS else found
+
+    def __str__(self) -> str:
+        return f"{self.attribute} {self.op} {_text(self.value)}"
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """attribute in (value, ...)."""
+
+    attribute: Name
+    values: tuple[Literal, ...]
+    depth: int = 1
+
+    def mask(self, attributes: Attributes) -> Bools:
+        """See Filter."""
+        kind = _kind(attributes, self.attribute)
+        wanted = [_value(value, kind, self.attribute) for value in self.values]
+        values = attributes.values(self.attribute.name)
+        if values is None:
+            return np.zeros(len(attributes), np.bool_)
+        if kind in (AttributeType.STRING, AttributeType.STRINGS):
+            column = attributes.columns[self.attribute.name]
+            codes = np.asarray([column.code(str(text)) for text in wanted])
+            chosen = np.zeros(max(column.texts, int(values.max(initial=0)) + 1), np.bool_)
+            chosen[codes[codes >= 0]] = True
+            found: Bools = chosen[values]
+            return _any(found) if kind is AttributeType.STRINGS else found
+        found = np.zeros(len(attributes), np.bool_)
+        for value in wanted:
+            found |= values == value
+        return found
+
+    def __str__(self) -> str:
+        return f"{self.attribute} in ({', '.join(map(_text, self.values))})"
+
+
+@dataclass(frozen=True)
+class Near:
+    """Whether a place is at most `km` from another one, on a sphere."""
+
+    attribute: Name
+    lat: float
+    lon: float
+    km: float
+    depth: int = 1
+
+    def mask(self, attributes: Attributes) -> Bools:
+        """See Filter."""
+        kind = _kind(attributes, self.attribute)
+        if kind is not AttributeType.POINT:
+            raise _wrong(self.attribute, f"is {WHAT[kind]}; near() needs a place")
+        if not (abs(self.lat) <= 90 and abs(self.lon) <= 180 and 0 <= self.km < np.inf):
+            raise _wrong(
+                self.attribute, "near() needs a latitude of -90 to 90, a longitude of -180 to 180, and km"
+            )
+        values = attributes.values(self.attribute.name)
+        if values is None:
+            return np.zeros(len(attributes), np.bool_)
+        lat, lon = np.radians(values).T
+        own_lat, own_lon = np.radians(self.lat), np.radians(self.lon)
+        # The haversine formula, which is exact for small distances, too.
+        half = np.sin((lat - own_lat) / 2) ** 2
+        half += np.cos(lat) * np.cos(own_lat) * np.sin((lon - own_lon) / 2) ** 2
+        near: Bools = 2 * EARTH_KM * np.arcsin(np.sqrt(np.minimum(half, 1))) <= self.km
+        return near
+
+    def __str__(self) -> str:
+        return f"near({self.attribute}, {self.lat:g}, {self.lon:g}, {self.km:g})"
+
+
+@dataclass(frozen=True)
+class Has:
+    """Whether there is a value."""
+
+    attribute: Name
+    depth: int = 1
+
+    def mask(self, attributes: Attributes) -> Bools:
+        """See Filter."""
+        kind = _kind(attributes, self.attribute)
+        values = attributes.values(self.attribute.name)
+        return np.zeros(len(attributes), np.bool_) if values is None else _there(values, kind)
+
+    def __str__(self) -> str:
+        return f"has({self.attribute})"
+
+
+@dataclass(frozen=True)
+class Not:
+    """The opposite of a condition."""
+
+    part: Filter
+    depth: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", self.part.depth + 1)
+
+    def mask(self, attributes: Attributes) -> Bools:
+        """See Filter."""
+        return ~self.part.mask(attributes)
+
+    def __str__(self) -> str:
+        return f"not {_nested(self.part)}"
+
+
+@dataclass(frozen=True)
+class All:
+    """All of some conditions."""
+
+    parts: tuple[Filter, ...]
+    depth: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", max(part.depth for part in self.parts) + 1)
+
+    def mask(self, attributes: Attributes) -> Bools:
+        """See Filter."""
+        masks: Bools = np.logical_and.reduce([part.mask(attributes) for part in self.parts])
+        return masks
+
+    def __str__(self) -> str:
+        return " and ".join(map(_nested, self.parts))
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """At least one of some conditions."""
+
+    parts: tuple[Filter, ...]
+    depth: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", max(part.depth for part in self.parts) + 1)
+
+    def mask(self, attributes: Attributes) -> Bools:
+        """See Filter."""
+        masks: Bools = np.logical_or.reduce([part.mask(attributes) for part in self.parts])
+        return masks
+
+    def __str__(self) -> str:
+        return " or ".join(map(_nested, self.parts))
+
+
+def failing(condition: Filter, attributes: Attributes, record: int) -> list[str]:
+    """Return the parts of a condition that leave a record out, with the value that it has; empty if it matches."""
+    own = attributes.of(record)
+    if condition.mask(own).all():
+        return []
+    if isinstance(condition, All):
+        return [text for part in condition.parts for text in failing(part, attributes, record)]
+    told = attributes.shown(record, [name.name for name in names(condition)])
+    has = ", ".join(f"{name} is {_text(value)}" for name, value in told.items()) or "it has no value"
+    return [f"{condition} ({has})"]
+
+
+def names(condition: Filter) -> list[Name]:
+    """Return the attributes of a condition, each once."""
+    found: dict[str, Name] = {}
+    waiting: list[Filter] = [condition]
+    while waiting:
+        part = waiting.pop(0)
+        if isinstance(part, All | AnyOf):
+            waiting = [*part.parts, *waiting]
+        elif isinstance(part, Not):
+            waiting.insert(0, part.part)
+        elif isinstance(part, Compare | OneOf | Near | Has):
+            found.setdefault(part.attribute.name, part.attribute)
+    return list(found.values())
+
+
+def check_depth(condition: Filter) -> None:
+    """Check the depth of a tree.
+
+    Raises:
+        InvalidArgument: it is too deep.
+    """
+    if condition.depth > MOST_DEPTH:
+        raise InvalidArgument(f"the filter is nested more than {MOST_DEPTH} deep; write it flatter", "filter")
+
+
+def _kind(attributes: Attributes, name: Name) -> AttributeType:
+    kind = attributes.types.get(name.name)
+    if kind is None:
+        known = sorted(attributes.types)
+        lower = {other.lower(): other for other in known}
+        near = get_close_matches(name.name.lower(), lower, 1)
+        advice = f"did you mean {lower[near[0]]!r}?" if near else f"there are: {', '.join(known[:20]) or 'none'}"
+        raise _wrong(name, f"is no attribute of the collection; {advice}")
+    return kind
+
+
+def _value(value: Literal, kind: AttributeType, name: Name) -> Any:
+    """Return a literal as a column of the type stores it.
+
+    Raises:
+        InvalidArgument: it does not fit the type.
+    """
+    if isinstance(value, Now):
+        if kind is AttributeType.TIME:
+            return time.time() + value.plus
+    elif isinstance(value, bool):
+        if kind is AttributeType.BOOLEAN:
+            return int(value)
+    elif isinstance(value, str):
+        if kind in (AttributeType.STRING, AttributeType.STRINGS):
+            return value
+        if kind is AttributeType.TIME and (at := seconds(value)) is not None:
+            return at
+    elif kind in (AttributeType.NUMBER, AttributeType.INTEGER):
+        return value
+    what = WHAT[AttributeType.STRING] if kind is AttributeType.STRINGS else WHAT[kind]
+    if kind is AttributeType.POINT:
+        raise _wrong(name, "is a place; use near(place, lat, lon, km)")
+    raise _wrong(name, f"is compared with {what}, not with {_text(value)}")
+
+
+def _there(values: Values, kind: AttributeType) -> Bools:
+    match kind:
+        case AttributeType.STRING:
+            there: Bools = values != NO_TEXT
+        case AttributeType.STRINGS:
+            there = _any(values != NO_TEXT)
+        case AttributeType.BOOLEAN:
+            there = values != NO_TRUTH
+        case AttributeType.INTEGER:
+            there = values != NO_INTEGER
+        case AttributeType.POINT:
+            there = ~np.isnan(values[:, 0])
+        case _:
+            there = ~np.isnan(values)
+    return there
+
+
+def _any(found: Bools) -> Bools:
+    """Whether any of a list is found, bool [records]; found: bool [records, most of a list]."""
+    return np.asarray(found.any(axis=1), np.bool_)
+
+
+def _wrong(name: Name, message: str) -> InvalidArgument:
+    where = "" if name.at is None else f"at character {name.at + 1}: "
+    return InvalidArgument(f"{where}{quoted(name.name)} {message}", "filter")
+
+
+def _nested(part: Filter) -> str:
+    return f"({part})" if isinstance(part, All | AnyOf) else str(part)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, Sequence):
+        return f"({', '.join(map(_text, value))})"
+    if isinstance(value, Mapping):
+        return f"({', '.join(f'{part:g}' for part in value.values())})"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,160 @@
+"""Columns of attributes: types, views that do not change, other types, and compaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from itemlens_server.attributes import columns, schema
+from itemlens_server.attributes.columns import NOTHING, AttributeTable
+from itemlens_server.attributes.parser import parse
+from itemlens_server.attributes.schema import AttributeType, inferred, plain, typed
+from itemlens_server.errors import InvalidArgument
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("Alto", AttributeType.STRING),
+        (5, AttributeType.NUMBER),
+        (5.5, AttributeType.NUMBER),
+        (True, AttributeType.BOOLEAN),
+        (["a"], AttributeType.STRINGS),
+        ({"lat": 1, "lon": 2}, AttributeType.POINT),
+        ("2026-11-27", AttributeType.STRING),
+        (None, None), ([], None), ([1], None), ({"a": 1}, None), ([["a"]], None),
+    ],
+)  # fmt: skip
+def test_the_type_of_a_first_value(value: object, kind: AttributeType | None) -> None:
+    assert inferred(value) is kind
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "again"),
+    [
+        ("x", "STRING", "x"),
+        (2**53, "INTEGER", 2**53),
+        (3.0, "INTEGER", 3),
+        ("9223372036854775807", "INTEGER", "9223372036854775807"),
+        ("-12", "INTEGER", -12),
+        ("2026-11-27", "TIME", "2026-11-27T00:00:00Z"),
+        ("2026-11-27T12:00:00+02:00", "TIME", "2026-11-27T10:00:00Z"),
+        (["b", "a"], "STRINGS", ["b", "a"]),
+        ({"lat": -90, "lon": 180}, "POINT", {"lat": -90.0, "lon": 180.0}),
+        (False, "BOOLEAN", False),
+        (1, "NUMBER", 1.0),
+    ],
+)
+def test_a_value_comes_back_as_it_is_given(value: Any, kind: str, again: Any) -> None:
+    stored = typed(value, AttributeType(kind))
+    assert plain(stored, AttributeType(kind)) == again
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (5, "STRING"), ("5", "NUMBER"), (True, "NUMBER"), (1, "BOOLEAN"), ("true", "BOOLEAN"), (3.5, "INTEGER"),
+        (2.0**60, "INTEGER"), ("9223372036854775808", "INTEGER"), ("12a", "INTEGER"), ("soon", "TIME"),
+        (1.7e9, "TIME"),
+        ("2026-13-01", "TIME"), ("2026-11-27T12:00:00", "TIME"), ("0001-01-01T00:00:00+23:00", "TIME"),
+        ("a", "STRINGS"),
+        (["a", 1], "STRINGS"), (["a"] * 257, "STRINGS"), ({"lat": 91, "lon": 0}, "POINT"), ({"lat": 1}, "POINT"),
+        ({"lat": True, "lon": 0}, "POINT"), ({"lat": 1, "lon": 2, "alt": 3}, "POINT"),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_type_is_refused(value: object, kind: str) -> None:
+    with pytest.raises(InvalidArgument, match="is not"):
+        typed(value, AttributeType(kind))
+
+
+def test_the_first_value_sets_the_type_that_others_must_have() -> None:
+    made = AttributeTable({"ean": AttributeType.INTEGER})
+    made.check({"price": 5, "extra": {"deep": [1]}})
+    with pytest.raises(
+        InvalidArgument, match=r"attribute 'price': 'cheap' is not a number, which is that of its first"
+    ):
+        made.check({"price": "cheap"})
+    with pytest.raises(
+        InvalidArgument, match=r"attribute 'ean': 'x' is not a whole number.*its type in the settings"
+    ):
+        made.check({"ean": "x"})
+    made.check({"price": None, "extra": "anything"})
+    assert made.type("extra") is AttributeType.STRING
+
+
+def test_a_view_does_not_change() -> None:
+    made = AttributeTable({})
+    made.add({"price": 1, "tags": ["a"]})
+    view = made.view()
+    for n in range(2 * columns.FEW):
+        made.add({"price": n, "tags": [f"t{n}", "a", "b"], f"late{n % 3}": True})
+    assert len(view) == 2
+    assert parse("price = 1").mask(view).tolist() == [False, True]
+    assert parse('tags = "a"').mask(view).tolist() == [False, True]
+    with pytest.raises(InvalidArgument, match="no attribute"):
+        parse("late1").mask(view)
+
+
+def test_items_without_attributes_share_a_record() -> None:
+    made = AttributeTable({})
+    assert made.add({}) == made.add({"gone": None}) == NOTHING
+    assert len(made) == 1
+
+
+def test_more_attributes_than_there_may_be_columns_are_not_filtered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "MOST_ATTRIBUTES", 2)
+    made = AttributeTable({})
+    record = made.add({"a": 1, "b": 2, "c": 3})
+    made.check({"d": 4})
+    assert sorted(made.view().types) == ["a", "b"]
+    assert made.view().shown(record, ["a", "b", "c"]) == {"a": 1.0, "b": 2.0}
+
+
+def test_values_of_an_earlier_version_that_do_not_fit_are_left_out() -> None:
+    made = AttributeTable({})
+    first, second = made.add({"price": 5}), made.add({"price": "cheap", "brand": "x"})
+    assert made.view().shown(first, ["price"]) == {"price": 5.0}
+    assert made.view().shown(second, ["price", "brand"]) == {"brand": "x"}
+
+
+def test_another_type_is_used_if_all_values_fit() -> None:
+    made = AttributeTable({})
+    records = np.asarray([made.add({"day": "2026-01-01"}), made.add({"day": "2026-02-01"})])
+    types = {"day": AttributeType.TIME}
+    assert list(made.misfits(types, records)) == []
+    assert list(made.misfits({"day": AttributeType.NUMBER}, records)) == [("day", "2026-01-01")]
+    changed = made.declared_as(types)
+    assert parse('day > "2026-01-15"').mask(changed.view())[records].tolist() == [False, True]
+    assert made.type("day") is AttributeType.STRING
+
+
+VALUES = st.fixed_dictionaries(
+    {},
+    optional={
+        "n": st.integers(-5, 5),
+        "s": st.sampled_from("abc"),
+        "l": st.lists(st.sampled_from("abc"), max_size=3),
+    },
+)
+
+
+@given(st.lists(VALUES, max_size=12), st.data())
+def test_compaction_keeps_what_stays(items: list[dict[str, Any]], data: st.DataObject) -> None:
+    made = AttributeTable({})
+    records = np.asarray([made.add(item) for item in items], np.int64)
+    kept = np.asarray(data.draw(st.lists(st.booleans(), min_size=len(items), max_size=len(items))), np.bool_)
+    new, numbers = made.compacted(records[kept])
+    own = np.unique(records[kept])
+    assert len(new) <= len(own) + 1
+    for old, number in zip(records[kept].tolist(), numbers.tolist(), strict=True):
+        assert new.view().shown(number, "nsl") == made.view().shown(old, "nsl")
+    fresh = new.add({"s": "new", "l": ["a", "z", "y", "x"]})
+    assert new.view().shown(fresh, "sl") == {"s": "new", "l": ["a", "z", "y", "x"]}
+
+
+def test_the_limits_are_those_of_the_contract() -> None:
+    assert schema.MOST_ATTRIBUTES == 200 and schema.MOST_STRINGS == 256
