@@ -48,6 +48,8 @@ CASES: dict[str, Callable[[Client, Tiny], Any]] = {
     "get_items InvalidArgument": lambda c, t: c.get_items([]),
     "get_items NotFound": lambda c, t: c.get_items(["a"], collection="nope"),
     "delete_items InvalidArgument": lambda c, t: c.delete_items([]),
+    "delete_matching InvalidArgument": lambda c, t: c.delete_matching("price <"),
+    "delete_matching NotFound": lambda c, t: c.delete_matching("in_stock", collection="nope"),
     "delete_items NotFound": lambda c, t: c.delete_items(["a"], collection="nope"),
     "record_events InvalidArgument": lambda c, t: c.record_events([]),
     "record_events NotFound": lambda c, t: c.record_events([Event("u", "a")], collection="nope"),

@@ -5,8 +5,7 @@ An item whose attributes change gets another record; the old one is dropped when
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,19 +113,6 @@ class Column:
             case AttributeType.POINT:
                 return None if np.isnan(value[0]) else tuple(value.tolist())
         return None if np.isnan(value) else float(value)
-
-    def as_type(self, kind: AttributeType) -> Column:
-        """Return a column of another type with the values that fit it."""
-        new = Column(kind, len(self._values))
-        for record in range(len(self._values)):
-            value = self.stored(record)
-            if value is None:
-                continue
-            with suppress(InvalidArgument):
-                told = typed(plain(value, self.kind), kind)
-                if told is not None:
-                    new.put(record, told)
-        return new
 
     def compacted(self, records: Ints) -> Column:
         """Return a column of these records alone, numbered from 1, with the texts that they have."""
@@ -251,32 +237,6 @@ class AttributeTable:
                 column.put(record, stored)
         self._count += 1
         return record
-
-    def misfits(self, types: Mapping[str, AttributeType], records: Ints) -> Iterator[tuple[str, object]]:
-        """Yield names and values, as JSON values, of the given records that do not fit these types."""
-        for name, kind in types.items():
-            column = self._columns.get(name)
-            if column is None or column.kind is kind:
-                continue
-            for record in records.tolist():
-                value = column.stored(record)
-                told = None if value is None else plain(value, column.kind)
-                try:
-                    typed(told, kind)
-                except InvalidArgument:
-                    yield name, told
-                    break
-
-    def declared_as(self, types: Mapping[str, AttributeType]) -> AttributeTable:
-        """Return the same records with other types, which their values fit. An attribute without a given type keeps
-        the one that it has."""
-        new = AttributeTable(types)
-        new._count = self._count
-        new._columns = {
-            name: column if types.get(name, column.kind) is column.kind else column.as_type(types[name])
-            for name, column in self._columns.items()
-        }
-        return new
 
     def compacted(self, records: Ints) -> tuple[AttributeTable, Ints]:
         """Return a table of the given records only, int64 [n], and their numbers in it."""

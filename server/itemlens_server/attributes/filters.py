@@ -282,7 +282,9 @@ def _kind(attributes: Attributes, name: Name) -> AttributeType:
         known = sorted(attributes.types)
         lower = {other.lower(): other for other in known}
         near = get_close_matches(name.name.lower(), lower, 1)
-        advice = f"did you mean {lower[near[0]]!r}?" if near else f"there are: {', '.join(known[:20]) or 'none'}"
+        advice = (
+            f"did you mean {lower[near[0]]!r}?" if near else f"there are: {', '.join(known[:20]) or 'none'}"
+        )
         raise _wrong(name, f"is no attribute of the collection; {advice}")
     return kind
 

@@ -137,6 +137,7 @@ def candidate_columns(prober: Prober, choices: Iterable[Choice], seed: int = 0) 
     """
     rng = np.random.default_rng(seed)
     view = prober.snapshot.view
+    alive = np.flatnonzero(view.alive)
     parts: dict[str, dict[int, Array]] = {}  # values by column and number of the choice
     states, chosen_parts, log_q, users = [], [], [], []
     sizes: list[int] = []
@@ -148,7 +149,7 @@ def candidate_columns(prober: Prober, choices: Iterable[Choice], seed: int = 0) 
         sure = np.zeros(len(view.labels), bool)
         sure[bound[0].asking.had] = True
         for term in (term for own in bound for term in own.giving):
-            sure[term.candidates(BEST_OF_TERM)] = True
+            sure[term.candidates(BEST_OF_TERM, alive)] = True
         rows, own_log_q = draw(sure, prober.eligible, np.asarray(chosen, np.int64), rng)
         for name, values in columns_at(bound, rows).items():
             parts.setdefault(name, {})[len(sizes)] = values

@@ -9,7 +9,7 @@ view does not change: for an item that is replaced meanwhile it shows the old ro
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -158,11 +158,17 @@ class Rows:
                     self._records, self._records_viewed = self._records.copy(), False
                 self._records[position] = record
 
-    def declare(self, types: Mapping[str, AttributeType]) -> None:
-        """Use these types of attributes, which all values fit; see `AttributeTable.declared_as`."""
-        attributes = self.attributes.declared_as(types)
+    def declare(
+        self, types: Mapping[str, AttributeType], stored: Iterable[tuple[str, Mapping[str, Any]]]
+    ) -> None:
+        """Use these types of attributes. stored: items with their attributes, of which all values fit."""
+        attributes, records = AttributeTable(types), np.zeros(len(self._records), np.int64)
+        for item_id, own in stored:
+            position = self._position.get(item_id)
+            if position is not None:
+                records[position] = attributes.add(own)
         with self._switching:
-            self.attributes = attributes
+            self.attributes, self._records, self._records_viewed = attributes, records, False
 
     def remove(self, item_id: str) -> None:
         """Mark an item's row dead, if it has one."""

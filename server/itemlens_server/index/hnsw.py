@@ -43,7 +43,7 @@ class HnswIndex:
         self._segments: tuple[segments.Segment, ...] = ()
         self._building = threading.Lock()
 
-    def _depth(self, view: View, request: CandidateRequest) -> int | None:
+    def _depth(self, request: CandidateRequest) -> int | None:
         """Return the search depth of each graph; None where a scan of all rows costs less, and is exact."""
         per_channel = self._candidates_per_channel
         # Items lie where graphs are dense; queries in words and mixed queries do not. Half the depth is enough to find
@@ -51,14 +51,14 @@ class HnswIndex:
         if request.from_items:
             per_channel = -(-per_channel // 2)
         depth = max(per_channel, 2 * request.k)
-        return None if self._scan_is_better(view, request, depth) else depth
+        return None if self._scan_is_better(request, depth) else depth
 
     def search(self, view: View, request: CandidateRequest) -> Candidates:
         """Return all rows that are in no graph yet, and the nearest rows to the query's block from each graph.
 
         Rows that the mask excludes do not count: where they leave too few, the graphs are searched more deeply.
         """
-        depth = self._depth(view, request)
+        depth = self._depth(request)
         built = self._segments
         fresh_from = int(np.searchsorted(view.labels, built[-1].last, side="right")) if built else 0
         fresh = np.arange(fresh_from, len(view.labels), dtype=np.int64)
@@ -69,7 +69,7 @@ class HnswIndex:
                 fresh = fresh[request.mask[fresh]]
                 return Candidates([np.concatenate([positions, fresh]) for positions in found], depth)
             depth *= 4
-            if self._scan_is_better(view, request, depth):
+            if self._scan_is_better(request, depth):
                 break
         return Candidates([np.flatnonzero(request.mask)] * request.interests, None)
 
@@ -94,8 +94,9 @@ class HnswIndex:
             found.append(positions[request.mask[positions]])
         return found
 
-    def _scan_is_better(self, view: View, request: CandidateRequest, depth: int) -> bool:
-        return view.alive_count < SCANNED_PER_CANDIDATE * depth * max(len(request.directions), 1)
+    def _scan_is_better(self, request: CandidateRequest, depth: int) -> bool:
+        rows = int(np.count_nonzero(request.mask))
+        return rows < SCANNED_PER_CANDIDATE * depth * max(len(request.directions), 1)
 
     def build(self, view: View) -> bool:
         """Build graphs over new rows if there are enough, and write the snapshot."""

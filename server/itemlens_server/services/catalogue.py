@@ -29,7 +29,7 @@ from itemlens_server.errors import (
 from itemlens_server.services.answers import Answers
 from itemlens_server.services.catalogue_reads import CatalogueReads
 from itemlens_server.services.collection import Collection
-from itemlens_server.services.collection_settings import check_settings
+from itemlens_server.services.collection_settings import check_settings, check_stored
 from itemlens_server.services.encoding import ContentEncoder
 from itemlens_server.services.event_changes import EventChanges
 from itemlens_server.services.events import Recorded, Recording, check_step
@@ -200,10 +200,11 @@ class Catalogue:
             new = old.replaced_by(replace(old, **{field: getattr(settings, field) for field in only}))
 
             def run(connection: sqlite3.Connection) -> None:
-                collection.check_types(new)  # in the writer's thread, so that no item is stored meanwhile
+                if new.attributes != old.attributes:  # here, so that no item is stored meanwhile
+                    check_stored(new, Reader(connection).attributes(collection.record.id))
                 writes.set_settings(connection, collection.record.id, new)
 
-            self.store.write(run, lambda _: collection.configure(new))
+            self.store.write(run, lambda _: collection.configure(new, self.store.reader()))
             # What is known of users has weights of types in it.
             self.known_users.forget_all(collection.record.id)
             return collection

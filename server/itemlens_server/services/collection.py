@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from itemlens_server.attributes.filters import Filter
-from itemlens_server.attributes.schema import WHAT, AttributeType
+from itemlens_server.attributes.schema import AttributeType
 from itemlens_server.config import Settings
 from itemlens_server.derived import DerivedFolder, keep_only, remove
 from itemlens_server.engine.repository import Space
-from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.fusion.counts.counts import Counts
 from itemlens_server.fusion.rows import Ints, Rows, View
 from itemlens_server.fusion.snapshot import Snapshot
@@ -127,12 +126,12 @@ class Collection:
         self._table_rows = (of_tables, view.item_ids, table_rows)
         return Snapshot(self.name, self.space.head, view, tables, table_rows[: len(view.labels)])
 
-    def configure(self, settings: CollectionSettings) -> None:
+    def configure(self, settings: CollectionSettings, reader: Reader) -> None:
         """Use new settings, in the writer's thread. If they change which events count, all are counted again."""
         before, declared = kinds_of(self.type_weights), self.record.settings.attributes
         self.record = replace(self.record, settings=settings)
         if settings.attributes != declared:
-            self._rows.declare(_types(settings))
+            self._rows.declare(_types(settings), reader.attributes(self.record.id))
         rules = self.space.head.table_rules
         if kinds_of(self.type_weights) != before and self.counts is not None and rules is not None:
             self.counts.end()
@@ -154,20 +153,6 @@ class Collection:
             InvalidArgument: a value is of another type than its attribute's.
         """
         self._rows.attributes.check(attributes)
-
-    def check_types(self, settings: CollectionSettings) -> None:
-        """Check that the stored values fit the types of new settings, in the writer's thread.
-
-        Raises:
-            InvalidArgument: a value does not.
-        """
-        view, types = self._rows.view(), _types(settings)
-        for name, value in self._rows.attributes.misfits(types, np.unique(view.records[view.alive])):
-            n = next(n for n, own in enumerate(settings.attributes) if own.name == name)
-            raise InvalidArgument(
-                f"items have {quoted(value) if isinstance(value, str) else value} as {name!r}, which is not "
-                f"{WHAT[types[name]]}: mend those items first", f"settings.attributes[{n}].type",
-            )  # fmt: skip
 
     def matching(self, condition: Filter) -> View:
         """Return the rows, of which those that match a filter are alive.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from itemlens_server.attributes.schema import MOST_ATTRIBUTES, AttributeType
+from itemlens_server.attributes.schema import MOST_ATTRIBUTES, AttributeType, typed
 from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.storage.collection_settings import Attribute, CollectionSettings, OwnType
 
@@ -41,6 +42,25 @@ def check_settings(settings: CollectionSettings) -> None:
         raise InvalidArgument(
             f"{exploration.share} is not a share; it must be 0 to 1", "settings.exploration.share"
         )
+
+
+def check_stored(settings: CollectionSettings, stored: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """Check that stored attributes fit the types of settings. stored: items with their attributes.
+
+    Raises:
+        InvalidArgument: a value does not fit.
+    """
+    types = [(f"settings.attributes[{n}].type", own.name, AttributeType(own.type)) for n, own in
+             enumerate(settings.attributes)]  # fmt: skip
+    for item_id, attributes in stored:
+        for field, name, kind in types:
+            try:
+                typed(attributes.get(name), kind)
+            except InvalidArgument as error:
+                raise InvalidArgument(
+                    f"attribute {quoted(name)} of item {item_id!r}: {error.message}; mend such items first",
+                    field,
+                ) from None
 
 
 def _check_attributes(attributes: Sequence[Attribute]) -> None:

@@ -328,9 +328,9 @@ def _candidates(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> l
     found = index.search(view, request)
     if found.depth is None:
         return found.positions
-    own = [term.candidates(found.depth) for term in scorer.terms]
+    eligible = np.flatnonzero(mask)
+    own = [term.candidates(found.depth, eligible) for term in scorer.terms]
     extra = np.unique(np.concatenate(own)) if own else np.zeros(0, np.int64)
-    extra = extra[mask[extra]]
     return [np.union1d(positions, extra) for positions in found.positions] if len(extra) else found.positions
 
 

@@ -165,6 +165,15 @@ class Reader:
             if found:
                 yield _stored_item(found)
 
+    def attributes(self, collection: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield all items with their attributes, by row; none of a damaged item."""
+        rows = self._connection.execute(
+            "SELECT item_id, document, document_checksum FROM items WHERE +collection = ? ORDER BY row",
+            (collection,),
+        )
+        for item_id, *stored in rows:
+            yield item_id, _attributes(item_id, *stored)
+
     def raw_vectors(
         self, collection: int, encoders: Mapping[str, str], after_row: int = 0, *, attributes: bool = False
     ) -> Iterator[ItemVectors]:

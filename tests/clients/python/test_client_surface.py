@@ -76,6 +76,7 @@ def test_the_bare_install_suffices() -> None:
 EXPORTED = [
     "AlreadyExists",
     "AsyncClient",
+    "AttributeType",
     "Basis",
     "Cancelled",
     "Channel",

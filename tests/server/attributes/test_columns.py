@@ -121,17 +121,6 @@ def test_values_of_an_earlier_version_that_do_not_fit_are_left_out() -> None:
     assert made.view().shown(second, ["price", "brand"]) == {"brand": "x"}
 
 
-def test_another_type_is_used_if_all_values_fit() -> None:
-    made = AttributeTable({})
-    records = np.asarray([made.add({"day": "2026-01-01"}), made.add({"day": "2026-02-01"})])
-    types = {"day": AttributeType.TIME}
-    assert list(made.misfits(types, records)) == []
-    assert list(made.misfits({"day": AttributeType.NUMBER}, records)) == [("day", "2026-01-01")]
-    changed = made.declared_as(types)
-    assert parse('day > "2026-01-15"').mask(changed.view())[records].tolist() == [False, True]
-    assert made.type("day") is AttributeType.STRING
-
-
 VALUES = st.fixed_dictionaries(
     {},
     optional={

@@ -60,7 +60,7 @@ class TestCandidates:
         data = candidate_columns(prober, [Choice(1, own, ("i9",))])
         sure = {world.position(i) for i in ("i5", "i6")}
         for term in prober.bind(own)[0].terms:
-            sure |= set(term.candidates(3).tolist())
+            sure |= set(term.candidates(3, np.flatnonzero(world.snapshot.view.alive)).tolist())
         assert (data.log_q == 0).sum() == len(sure)
         rest = len(world.item_ids) - len(sure)
         drawn = data.log_q[data.log_q < 0]

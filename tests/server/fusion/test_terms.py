@@ -63,6 +63,8 @@ ATTRIBUTES: Mapping[str, Mapping[str, object]] = {
     "c": {"brand": "y", "tags": ["t"]},
     "new": {"brand": "x", "tags": ["s", "t"]},
 }
+# The positions of all items.
+ALL = np.arange(4)
 NO_CHANNELS = {"text": ChannelWeights(0.0)}
 
 
@@ -168,7 +170,9 @@ class TestBehaviour:
 
     def test_candidates_are_the_items_with_the_largest_sums(self) -> None:
         term = only(Behaviour, asked({"BEHAVIOUR": ColumnWeights(1.0)}, "a"))
-        assert term.candidates(1).tolist() == [2] and term.candidates(10).tolist() == [1, 2]
+        assert term.candidates(1, ALL).tolist() == [2] and term.candidates(10, ALL).tolist() == [1, 2]
+        # Of the items that may be in the list.
+        assert term.candidates(1, np.asarray([0, 1, 3])).tolist() == [1]
 
     def test_history_and_liked_items_are_terms_of_their_own(self) -> None:
         scorer = asked({"BEHAVIOUR": ColumnWeights(1.0)}, "a", liked=["b"], source_weights={"liked": 3.0})
@@ -217,7 +221,8 @@ class TestAttribute:
 
     def test_candidates_have_something_in_common(self) -> None:
         term = only(Attribute, asked({"ATTRIBUTE": ColumnWeights(1.0)}, "c"))
-        assert term.candidates(10).tolist() == [0, 2, 3]
+        assert term.candidates(10, ALL).tolist() == [0, 2, 3]
+        assert term.candidates(10, np.asarray([1, 3])).tolist() == [3]
 
 
 class TestRepeat:
@@ -235,7 +240,8 @@ class TestRepeat:
         assert evidence(term, scorer) == pytest.approx({"a": a, "b": b, "c": 0, "new": new})
         assert by_past(term.by_source(0, 0, State.HAD)) == pytest.approx({"a": a})
         assert term.by_source(0, 2, State.NEW) == []
-        assert term.candidates(1).tolist() == [0, 1, 3]
+        assert term.candidates(1, ALL).tolist() == [0, 1, 3]
+        assert term.candidates(1, np.asarray([1, 2])).tolist() == [1]
 
     def test_liked_items_are_no_repeats(self) -> None:
         scorer = asked({**self.columns, "BEHAVIOUR": ColumnWeights(1.0)}, liked=["a"])
@@ -273,7 +279,7 @@ class TestPrior:
             assert part.lately is lately
 
     def test_candidates_are_the_most_popular(self) -> None:
-        assert only(Popularity, asked(self.columns, "b")).candidates(2).tolist() == [0, 1]
+        assert only(Popularity, asked(self.columns, "b")).candidates(2, ALL).tolist() == [0, 1]
 
     def test_alone_is_no_question(self) -> None:
         with pytest.raises(InvalidArgument):
@@ -356,8 +362,9 @@ def test_candidates_are_positions_of_items_that_are_there(seed: int) -> None:
     there = {world.position(i) for i in world.item_ids}
     for term in scorer.terms:
         for depth in (1, 5, 1000):
-            found = term.candidates(depth).tolist()
-            assert set(found) <= there and len(found) == len(set(found))
+            for eligible in (np.asarray(sorted(there)), np.asarray(sorted(there))[::2]):
+                found = term.candidates(depth, eligible).tolist()
+                assert set(found) <= set(eligible.tolist()) and found == sorted(set(found))
 
 
 def test_every_kind_of_part_and_every_phrase_is_a_terms_own() -> None:

@@ -357,11 +357,13 @@ class TestDepth:
         assert self.depth(tmp_path, from_items=True) == 10
 
     def test_does_not_grow_with_what_the_mask_takes_out(self, tmp_path: Path) -> None:
-        assert self.depth(tmp_path, masked=3000) == 20
+        assert self.depth(tmp_path, masked=2000) == 20
 
     def test_a_scan_is_better_where_it_costs_less(self, tmp_path: Path) -> None:
         assert self.depth(tmp_path, k=31) == 62 < 4000 / SCANNED_PER_CANDIDATE
         assert self.depth(tmp_path, k=32) is None
+        # Only what may be in the list is scanned.
+        assert self.depth(tmp_path, masked=3000) is None
 
 
 @pytest.mark.parametrize("allowed", [1, 10, 300])

@@ -66,9 +66,8 @@ class Attribute(PastTerm):
         norms = self._past_norms.astype(np.float64) * float(self._values.norms[column])
         return self.named(self._here, self.amounts[self._here] * squares[self._past_codes].sum(1) / norms)
 
-    def candidates(self, depth: int) -> Ints:
+    def candidates(self, depth: int, eligible: Ints) -> Ints:
         """See Term."""
-        alive = np.flatnonzero(self.snapshot.view.alive)
-        sums = self.sums(alive)
+        sums = self.sums(eligible)
         best = top(sums, depth)
-        return np.sort(alive[best[sums[best] > 0]])
+        return np.sort(eligible[best[sums[best] > 0]])

@@ -159,7 +159,8 @@ class TableTerm(PastTerm):
     def _is_fresh(self) -> bool:
         return self._tables.has_fresh(self.table_name, self._rows)
 
-    def candidates(self, depth: int) -> Ints:
+    def candidates(self, depth: int, eligible: Ints) -> Ints:
         """See Term."""
-        best = top(self._totals[:-1], depth)
-        return self.snapshot.positions(self._tables.item_ids[row] for row in best if self._totals[row] > 0)
+        totals = self._totals[self.snapshot.table_rows[eligible]]
+        best = top(totals, depth)
+        return np.sort(eligible[best[totals[best] > 0]])

@@ -67,10 +67,11 @@ class Popularity(Term):
         """See Term."""
         return np.asarray(self._evidence[self._snapshot.table_rows[positions], states])
 
-    def candidates(self, depth: int) -> Ints:
+    def candidates(self, depth: int, eligible: Ints) -> Ints:
         """See Term."""
-        best = top(self._evidence[:-1, State.NEW], depth)
-        return self._snapshot.positions(self._tables.item_ids[row] for row in best)
+        rows = self._snapshot.table_rows[eligible]
+        known, rows = eligible[rows >= 0], rows[rows >= 0]
+        return np.sort(known[top(self._evidence[rows, State.NEW], depth)])
 
     def by_source(self, interest: int, position: int, state: int) -> list[Part]:
         """See Term."""

@@ -69,9 +69,10 @@ class Repeat(Term):
         evidence[found] = self._evidence[at]
         return evidence
 
-    def candidates(self, depth: int) -> Ints:
+    def candidates(self, depth: int, eligible: Ints) -> Ints:
         """See Term."""
-        return self._positions
+        places = np.searchsorted(eligible, self._positions).clip(max=max(len(eligible) - 1, 0))
+        return self._positions[eligible[places] == self._positions] if len(eligible) else eligible
 
     def by_source(self, interest: int, position: int, state: int) -> list[Part]:
         """See Term."""

@@ -58,8 +58,11 @@ class Term(ABC):
     def columns(self, interest: int, positions: Ints) -> Mapping[str, Array]:
         """Return what it knows of the items at `positions`, before weights: S by column, float32 [positions] each."""
 
-    def candidates(self, depth: int) -> Ints:
-        """Return the positions of about `depth` items with its highest scores, besides the index's candidates."""
+    def candidates(self, depth: int, eligible: Ints) -> Ints:
+        """Return the positions of about `depth` items with its highest scores, besides the index's candidates.
+
+        eligible: positions that may be in the list, int64, ascending
+        """
         return np.zeros(0, np.int64)
 
     @abstractmethod

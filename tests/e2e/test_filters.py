@@ -1,0 +1,172 @@
+"""Filters over gRPC: lists, pages and deletions of what matches, types that are held, and wrong filters."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import itemlens
+from itemlens import AttributeType, Client, Item
+from support.serving import Server
+from support.spaces import Tiny
+
+COLOURS = ("red", "green", "blue")
+PLACE = {"lat": 1, "lon": 2}
+
+
+def shop(count: int = 60) -> list[Item]:
+    """Shoes of three colours: prices 0, 1, 2 ..., every fourth is out of stock."""
+    return [
+        Item(
+            f"i{n:02}",
+            text=f"{COLOURS[n % 3]} shoe {n}",
+            attributes={"price": n, "in_stock": n % 4 > 0, "colour": COLOURS[n % 3], "sizes": [f"s{n % 5}"]},
+        )
+        for n in range(count)
+    ]
+
+
+def test_a_list_has_only_what_matches(client: Client) -> None:
+    client.upsert(shop()).raise_for_errors()
+    found = client.recommend(
+        text="red shoe",
+        filter='in_stock and price < 30 and colour in ("red", "blue")',
+        attributes=["price", "colour", "nothing"],
+        k=60,
+    )
+    expected = {f"i{n:02}" for n in range(30) if n % 4 and n % 3 != 1}
+    assert {item.item_id for item in found} == expected and found.eligible_items == len(expected)
+    for item in found:
+        number = int(item.item_id[1:])
+        assert item.attributes == {"price": number, "colour": COLOURS[number % 3]}
+    everything = client.recommend(text="red shoe", k=60)
+    order = [item.item_id for item in everything if item.item_id in expected]
+    assert [item.item_id for item in found] == order
+    assert all(item.attributes == {} for item in everything)
+
+
+def test_a_filter_that_leaves_nothing_is_an_empty_list_with_a_warning(client: Client) -> None:
+    client.upsert(shop(5)).raise_for_errors()
+    found = client.recommend(text="red", filter="price > 1000")
+    assert list(found) == [] and [w.reason for w in found.warnings] == ["FILTERED_OUT"]
+
+
+def test_an_explanation_says_what_leaves_an_item_out(client: Client) -> None:
+    client.upsert(shop(6)).raise_for_errors()
+    there, out = client.explain(["i01", "i05"], text="red", filter="in_stock and price < 3")
+    assert there.error is None and there.by_channel
+    assert isinstance(out.error, itemlens.InvalidArgument)
+    assert "the filter leaves 'i05' out: it needs price < 3 (price is 5)" in str(out.error)
+    listed = client.recommend(text="red")
+    with pytest.raises(ValueError, match="known of a recommendation"):
+        client.explain(["i01"], recommendation_id=listed.recommendation_id, filter="in_stock")
+
+
+def test_pages_of_what_matches_stay_the_same_while_the_catalogue_grows(client: Client) -> None:
+    client.upsert(shop()).raise_for_errors()
+    pages = client.list_items(filter="in_stock", page_size=7)
+    first = [next(pages).item.item_id for _ in range(10)]
+    client.upsert([Item("new", text="red", attributes={"in_stock": True})]).raise_for_errors()
+    rest = [stored.item.item_id for stored in pages]
+    assert [*first, *rest] == [*(f"i{n:02}" for n in range(60) if n % 4), "new"]
+
+
+def test_what_matches_is_deleted(client: Client) -> None:
+    client.upsert(shop()).raise_for_errors()
+    assert client.delete_matching("not in_stock or price >= 50") == 15 + 8
+    assert client.get_collection().item_count == 37
+    assert list(client.list_items(filter="price >= 50")) == []
+    with pytest.raises(ValueError, match="filter is empty"):
+        client.delete_matching(" ")
+
+
+def test_changed_attributes_count_at_the_next_read(client: Client) -> None:
+    client.upsert(shop(8)).raise_for_errors()
+    for price in (500, 501):
+        client.upsert([Item("i03", attributes={"price": price})], merge=True).raise_for_errors()
+        [found] = client.recommend(text="red", filter="price > 400", attributes=["price", "colour"])
+        assert found.item_id == "i03" and found.attributes == {"price": price, "colour": "red"}
+
+
+def test_the_type_of_the_first_value_is_held(client: Client) -> None:
+    client.upsert(shop(3)).raise_for_errors()
+    wrong, right = client.upsert(
+        [Item("x", text="red", attributes={"price": "cheap"}), Item("y", text="red", attributes={"price": 5})]
+    )
+    assert isinstance(wrong.error, itemlens.InvalidArgument) and right.error is None
+    assert "'price': 'cheap' is not a number, which is that of its first value" in str(wrong.error)
+    assert wrong.error.violations[0].field == "items[0].attributes"
+    [merged] = client.upsert([Item("y", attributes={"sizes": "s1"})], merge=True)
+    assert isinstance(merged.error, itemlens.InvalidArgument)
+    assert client.get_collection().attributes == {
+        "price": AttributeType.NUMBER, "in_stock": AttributeType.BOOLEAN, "colour": AttributeType.STRING,
+        "sizes": AttributeType.STRINGS,
+    }  # fmt: skip
+
+
+def test_of_first_values_that_come_at_once_one_type_is_held(client: Client) -> None:
+    """Whichever comes first: no item is stored with a value of the other type."""
+    values: list[object] = ["5", 5, True, ["5"]]
+
+    def put(n: int) -> bool:
+        [result] = client.upsert([Item(f"i{n}", text="red", attributes={"a": values[n % 4]})])
+        return result.error is None
+
+    with ThreadPoolExecutor(8) as threads:
+        stored = list(threads.map(put, range(40)))
+    kinds = {type(item.item.attributes["a"]) for item in client.list_items()}
+    assert len(kinds) == 1 and sum(stored) == 10
+
+
+def test_types_can_be_given(tiny: Tiny, tmp_path: Path) -> None:
+    with Server(tiny.models, tmp_path / "data") as server, server.client() as client:
+        client.create_collection("default", attributes={"released": "time", "ean": AttributeType.INTEGER})
+        [early, late, wrong] = client.upsert([
+            Item("early", text="red", attributes={"released": "2025-05-01", "ean": "9007199254740993"}),
+            Item("late", text="red", attributes={"released": "2026-05-01T10:00:00+02:00", "place": PLACE}),
+            Item("wrong", text="red", attributes={"released": "last year"}),
+        ])  # fmt: skip
+        assert early.error is None and late.error is None
+        assert "'released': 'last year' is not a time" in str(wrong.error)
+        [found] = client.recommend(text="red", filter='released >= "2026-01-01"', attributes=["released"])
+        assert (found.item_id, found.attributes) == ("late", {"released": "2026-05-01T08:00:00Z"})
+        [exact] = client.recommend(text="red", filter="ean = 9007199254740993", attributes=["ean"])
+        assert exact.attributes == {"ean": "9007199254740993"}
+        [near] = client.recommend(text="red", filter="near(place, 1.001, 2.001, 1)")
+        assert near.item_id == "late"
+        with pytest.raises(itemlens.InvalidArgument, match="of item 'early': '2025-05-01' is not a place"):
+            client.update_collection("default", attributes={"released": "point"})
+        changed = client.update_collection("default", attributes={"released": "string"})
+        # A type that is not given any more is that of the first value.
+        assert changed.attributes == {"released": "string", "ean": "string", "place": "point"}
+        assert len(client.recommend(text="red", filter='released = "2025-05-01"')) == 1
+    with Server(tiny.models, tmp_path / "data") as server, server.client() as client:
+        assert client.get_collection().attributes["released"] == "string"
+        assert len(client.recommend(text="red", filter='released = "2025-05-01"')) == 1
+
+
+@pytest.mark.parametrize(
+    ("filter_", "message"),
+    [
+        ("price <", "the filter is wrong at character 8, at its end"),
+        ("prize < 5", "'prize' is no attribute of the collection; did you mean 'price'"),
+        ("price = 'x'", "'price' is compared with a number"),
+        ("in_stock and " * 100_000, "the filter has 1300000 characters, the limit is 10000"),
+        ("not " * 1000 + "in_stock", "nested more than 50 deep"),
+    ],
+)
+def test_a_wrong_filter_is_an_error_wherever_it_is(client: Client, filter_: str, message: str) -> None:
+    client.upsert(shop(3)).raise_for_errors()
+    calls = (
+        lambda: client.recommend(text="red", filter=filter_),
+        lambda: client.explain(["i01"], text="red", filter=filter_),
+        lambda: list(client.list_items(filter=filter_)),
+        lambda: client.delete_matching(filter_),
+    )
+    for call in calls:
+        with pytest.raises(itemlens.InvalidArgument, match="(?s).*" + message) as raised:
+            call()
+        assert raised.value.violations[0].field == "filter"
+    assert client.get_collection().item_count == 3
