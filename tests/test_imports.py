@@ -92,12 +92,27 @@ def of(*layers: str) -> tuple[str, ...]:
 # The imports that each layer of the server must not have.
 LAYERS = {
     # rpc knows the use cases by the names that `services` itself offers, and nothing below them.
-    "rpc": of("engine", "storage", "index", "fusion", "app", "process", "durable", "hardware", "observer"),
+    "rpc": of(
+        "engine",
+        "storage",
+        "index",
+        "fusion",
+        "attributes",
+        "app",
+        "process",
+        "durable",
+        "hardware",
+        "observer",
+    ),
     "services": (*PROTOBUF, *of("rpc", "app", "process")),
     "engine": (*PROTOBUF, *of("storage", "index", "services", "rpc", "app", "process")),
     "index": (*PROTOBUF, *of("engine", "storage", "services", "rpc", "app", "process")),
     "storage": (*PROTOBUF, *of("engine", "fusion", "index", "services", "rpc", "app", "process")),
     "fusion": (*PROTOBUF, *of("engine", "storage", "index", "services", "rpc", "app", "process")),
+    "attributes": (
+        *PROTOBUF,
+        *of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process", "config"),
+    ),
     "config": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
     "errors": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
     "address": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),

@@ -24,6 +24,9 @@ def query(
     collection: Annotated[str, typer.Option(help="the collection to search")] = "default",
     k: Annotated[int, typer.Option(help="number of items", min=1)] = 10,
     candidates: Annotated[str, typer.Option(help="rank only these items: a,b,c")] = "",
+    filter: Annotated[
+        str, typer.Option(help="only items that match: 'in_stock and price < 60'; see docs/filters.md")
+    ] = "",
     why: Annotated[
         bool, typer.Option("--why", help="show the parts of each score, and the words with the largest parts")
     ] = False,
@@ -56,6 +59,7 @@ def query(
                 liked=_ids(liked),
                 disliked=_ids(disliked),
                 candidates=_ids(candidates) or None,
+                filter=filter,
                 k=k,
             )
         except ValueError as error:  # for example, words that are not UTF-8

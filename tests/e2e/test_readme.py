@@ -36,6 +36,18 @@ def test_the_readmes_python_example_runs_as_it_stands(tiny: Tiny, tmp_path: Path
     assert why
 
 
+def test_the_example_of_filters_runs_as_it_stands(tiny: Tiny, tmp_path: Path) -> None:
+    (example,) = blocks("docs/filters.md", "python")
+    with Server(tiny.models, tmp_path / "data") as server:
+        code = example.replace("localhost:50051", server.address)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    cheap, why, *listed, deleted = done.stdout.splitlines()
+    assert cheap == "socks {'price': 12.5, 'brand': 'Alto'}"
+    assert "the filter leaves 'tent' out: it needs in_stock = true (in_stock is false)" in why
+    assert listed == ["socks", "tent"] and deleted == "1 deleted"
+
+
 def test_the_settings_are_those_of_the_server() -> None:
     documented = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
     assert documented == markdown(), "run: python -m itemlens_server.config > docs/settings.md"
