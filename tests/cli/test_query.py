@@ -72,6 +72,13 @@ def test_only_the_candidates_are_ranked(query: Query) -> None:
     assert {item["item_id"] for item in found} == {"item-0003", "item-0004"}
 
 
+def test_only_what_matches_a_filter_is_listed(query: Query) -> None:
+    found = items(query("shoe", "--filter", 'colour = "red" and theme = "shoe"', "--k", 59, "--json"))
+    assert found and all("red" in str(item["title"]).lower() for item in found)
+    done = query("shoe", "--filter", "colour <")
+    assert done.status == 1 and "wrong at character 9" in done.said
+
+
 def test_an_unknown_item_gives_a_warning(query: Query) -> None:
     done = query("shoe", "--liked", "nope")
     assert done.status == 0 and "nope" in done.out

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,10 +49,16 @@ def test_a_list_has_only_what_matches(client: Client) -> None:
     assert all(item.attributes == {} for item in everything)
 
 
-def test_a_filter_that_leaves_nothing_is_an_empty_list_with_a_warning(client: Client) -> None:
+@pytest.mark.parametrize(
+    "side", [{"text": "red"}, {"user_id": "nobody"}, {"history": ["i00", "i01"]}, {"liked": ["i00"]}]
+)
+def test_a_filter_that_leaves_nothing_is_an_empty_list_with_a_warning(
+    client: Client, side: Mapping[str, Any]
+) -> None:
     client.upsert(shop(5)).raise_for_errors()
-    found = client.recommend(text="red", filter="price > 1000")
+    found = client.recommend(**side, filter="price > 1000")
     assert list(found) == [] and [w.reason for w in found.warnings] == ["FILTERED_OUT"]
+    assert found.eligible_items == 0
 
 
 def test_an_explanation_says_what_leaves_an_item_out(client: Client) -> None:
@@ -131,7 +139,7 @@ def test_types_can_be_given(tiny: Tiny, tmp_path: Path) -> None:
         assert early.error is None and late.error is None
         assert "'released': 'last year' is not a time" in str(wrong.error)
         [found] = client.recommend(text="red", filter='released >= "2026-01-01"', attributes=["released"])
-        assert (found.item_id, found.attributes) == ("late", {"released": "2026-05-01T08:00:00Z"})
+        assert (found.item_id, found.attributes) == ("late", {"released": "2026-05-01T10:00:00+02:00"})
         [exact] = client.recommend(text="red", filter="ean = 9007199254740993", attributes=["ean"])
         assert exact.attributes == {"ean": "9007199254740993"}
         [near] = client.recommend(text="red", filter="near(place, 1.001, 2.001, 1)")

@@ -12,6 +12,8 @@ from itemlens_server.errors import InvalidArgument, quoted
 
 # Most attributes with a column. Values of others are stored, but cannot be filtered by.
 MOST_ATTRIBUTES = 200
+# Longer texts are descriptions: they are stored, but have no place in a column.
+LONGEST_TEXT = 256
 # Most strings of a list, and the largest whole number that a float64 holds exactly.
 MOST_STRINGS, EXACT = 256, 2**53
 LARGEST = 2**63 - 1
@@ -63,7 +65,7 @@ def inferred(value: object) -> AttributeType | None:
 
 
 def typed(value: object, kind: AttributeType) -> Stored | None:
-    """Return a value as a column stores it; None for null, which is no value.
+    """Return a value as a column stores it; None for null, which is no value, and for a text that is too long.
 
     Raises:
         InvalidArgument: it is of another type.
@@ -73,7 +75,9 @@ def typed(value: object, kind: AttributeType) -> Stored | None:
     stored = _typed(value, kind)
     if stored is None:
         raise InvalidArgument(f"{_shown(value)} is not {WHAT[kind]}")
-    return stored
+    if isinstance(stored, list):
+        return [text for text in stored if len(text) <= LONGEST_TEXT]
+    return None if isinstance(stored, str) and len(stored) > LONGEST_TEXT else stored
 
 
 def _typed(value: Any, kind: AttributeType) -> Stored | None:

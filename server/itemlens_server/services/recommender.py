@@ -154,19 +154,25 @@ class Recommender:
         if options.with_probabilities:
             ranked = with_probabilities(scorer, ranked)
         if options.attributes:
-            view = scorer.snapshot.view
-            ranked = [
-                replace(
-                    i, attributes=view.attributes.shown(int(view.records[i.position]), options.attributes)
-                )
-                for i in ranked
-            ]
+            ranked = self._with_attributes(collection, ranked, options.attributes)
         explained = self._explain(collection, scorer, ranked, options, language)
         asking = scorer.asking
         return RecommendResult(
             recommendation_id, collection, asking, scorer.shifts, tuple(explained), eligible,
             (*warnings, *asking.warnings, *unknown), scorer.says_wanted,
         )  # fmt: skip
+
+    def _with_attributes(
+        self, collection: Collection, ranked: Sequence[RecommendedItem], names: Sequence[str]
+    ) -> list[RecommendedItem]:
+        """The items with those of the attributes that they have. One that was deleted meanwhile has none."""
+        documents = dict(self.catalogue.reads.documents(collection, [item.item_id for item in ranked]))
+        stored = {item_id: document.attributes for item_id, document in documents.items()}
+        return [
+            replace(item, attributes={n: own[n] for n in names if n in own})
+            for item in ranked
+            for own in [stored.get(item.item_id, {})]
+        ]
 
     def _explain(
         self,

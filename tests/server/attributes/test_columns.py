@@ -99,6 +99,13 @@ def test_a_view_does_not_change() -> None:
         parse("late1").mask(view)
 
 
+def test_a_long_text_has_no_place_in_a_column() -> None:
+    made = AttributeTable({})
+    record = made.add({"about": "x" * 257, "tags": ["a", "y" * 257], "brand": "z" * 256})
+    assert made.view().shown(record, ["about", "tags", "brand"]) == {"tags": ["a"], "brand": "z" * 256}
+    made.check({"about": "short"})
+
+
 def test_items_without_attributes_share_a_record() -> None:
     made = AttributeTable({})
     assert made.add({}) == made.add({"gone": None}) == NOTHING

@@ -26,8 +26,8 @@ from rich.table import Table
 from itemlens import Client, Event, Item, Recommendations
 from itemlens_bench.speed import items
 from itemlens_bench.speed.events.freshness import settle
-from itemlens_bench.speed.events.running import running
 from itemlens_bench.speed.ours import Ours
+from itemlens_bench.speed.running import running
 from itemlens_server.engine.space_list import SpaceList
 from itemlens_server.hardware import processor, processor_count
 
@@ -43,7 +43,9 @@ def catalogue(count: int, seed: int) -> Iterator[Item]:
     """Yield items with evenly spread numbers."""
     rng = random.Random(seed)
     for item in items.made_items(count, seed):
-        yield replace(item, attributes={**item.attributes, SPREAD: rng.random(), "in_stock": rng.random() < 0.8})
+        yield replace(
+            item, attributes={**item.attributes, SPREAD: rng.random(), "in_stock": rng.random() < 0.8}
+        )
 
 
 def questions(client: Client, known: Sequence[Item], asked: int, seed: int) -> Mapping[str, list[Ask]]:
@@ -121,7 +123,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     table = Table(title=f"{given.items:,} items; {processor_count()} processors, {processor()}")
-    rows = []
+    rows: list[dict[str, float | str]] = []
     with tempfile.TemporaryDirectory() as work:
         models = Path(work) / "models"
         shutil.copytree(given.models, models)

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from itemlens import Client
 from itemlens_bench.speed.events import forgetting, freshness, rates, start
 from itemlens_bench.speed.events.made_up import Shop, purchase
 from itemlens_bench.speed.ours import Ours
+from itemlens_bench.speed.running import running
 from itemlens_bench.speed.usage import usage
 from itemlens_server.engine.space_list import SpaceList
 from itemlens_server.hardware import processor, processor_count
@@ -37,18 +37,6 @@ console = Console()
 LONGEST_FIT = 6.0
 # Calls with batches of events at a time.
 BATCH_CALLERS = (1, 2)
-
-
-@contextmanager
-def running(ours: Ours, port: int) -> Iterator[tuple[Client, int]]:
-    """Start a server for the duration of the block. Yield its client and its process."""
-    process = ours.start(port)
-    try:
-        with Client(f"127.0.0.1:{port}", timeout=600) as client:
-            yield client, process.pid
-    finally:
-        process.terminate()
-        process.wait(600)
 
 
 def fill(client: Client, shop: Shop) -> None:
