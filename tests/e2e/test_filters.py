@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 import itemlens
 from itemlens import AttributeType, Client, Item
+from itemlens.v1 import catalog_pb2, catalog_pb2_grpc
 from support.serving import Server
 from support.spaces import Tiny
 
@@ -72,6 +74,52 @@ def test_an_explanation_says_what_leaves_an_item_out(client: Client) -> None:
         client.explain(["i01"], recommendation_id=listed.recommendation_id, filter="in_stock")
 
 
+def test_variants_stand_for_each_other(client: Client) -> None:
+    """Twenty models in three sizes: of each model the best variant is listed, with the others."""
+    items = [
+        Item(
+            f"m{n:02}-{size}",
+            text=f"{COLOURS[n % 3]} shoe {n}, {'small' * size} size",
+            attributes={"model": f"m{n:02}", "brand": f"b{n % 4}", "size": size},
+        )
+        for n in range(20)
+        for size in range(3)
+    ]
+    client.upsert([*items, Item("alone", text="red shoe")]).raise_for_errors()
+    everything = [item.item_id for item in client.recommend(text="red shoe", k=61)]
+    best = list(dict.fromkeys(item_id.split("-")[0] for item_id in everything))
+    found = client.recommend(text="red shoe", k=21, group_by="model")
+    assert [item.item_id.split("-")[0] for item in found] == best
+    for item in found:
+        model = item.item_id.split("-")[0]
+        others = [i for i in everything if i.startswith(f"{model}-") and i != item.item_id]
+        assert list(item.others) == others and len(others) == (0 if model == "alone" else 2)
+    two = client.recommend(text="red shoe", k=61, group_by="model", per_group=2)
+    assert len(two) == 41 and all(len(item.others) <= 1 for item in two)
+    capped = client.recommend(
+        text="red shoe", k=10, group_by="model", caps={"brand": 2}, attributes=["brand"]
+    )
+    brands = [item.attributes["brand"] for item in capped if item.attributes]
+    assert len(capped) == 9 and sorted(brands) == ["b0", "b0", "b1", "b1", "b2", "b2", "b3", "b3"]
+    unknown = client.recommend(user_id="nobody", k=21, group_by="model")
+    assert len({item.item_id.split("-")[0] for item in unknown}) == 21
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"group_by": "modle"}, "'modle' is no attribute of the collection; there are: colour"),
+        ({"caps": {"sizes": 1}}, "'sizes' has lists or places"),
+        ({"caps": {"price": 0}}, "at least one item must be allowed"),
+        ({"caps": {f"a{n}": 1 for n in range(6)}}, "6 in caps, the limit is 5"),
+    ],
+)
+def test_a_wrong_cap_is_an_error(client: Client, options: Mapping[str, Any], message: str) -> None:
+    client.upsert(shop(3)).raise_for_errors()
+    with pytest.raises(itemlens.InvalidArgument, match=message):
+        client.recommend(text="red", **options)
+
+
 def test_pages_of_what_matches_stay_the_same_while_the_catalogue_grows(client: Client) -> None:
     client.upsert(shop()).raise_for_errors()
     pages = client.list_items(filter="in_stock", page_size=7)
@@ -128,6 +176,26 @@ def test_of_first_values_that_come_at_once_one_type_is_held(client: Client) -> N
     assert len(kinds) == 1 and sum(stored) == 10
 
 
+def test_an_item_is_changed_whatever_else_it_has(client: Client) -> None:
+    """What it had before its attribute had a type does not stand in the way."""
+    client.upsert([Item("a", text="red", attributes={"extra": {"deep": 1}, "price": 1})]).raise_for_errors()
+    client.upsert([Item("b", text="red", attributes={"extra": "text"})]).raise_for_errors()
+    client.upsert([Item("a", attributes={"price": 2})], merge=True).raise_for_errors()
+    [wrong] = client.upsert([Item("a", attributes={"extra": {"deep": 1}})], merge=True)
+    assert isinstance(wrong.error, itemlens.InvalidArgument)
+    [found] = client.recommend(text="red", filter="price = 2", attributes=["extra"])
+    assert found.attributes == {"extra": {"deep": 1}}
+
+
+def test_a_type_that_the_server_does_not_know_is_refused(server: Server) -> None:
+    stub = catalog_pb2_grpc.CatalogStub(grpc.insecure_channel(server.address))
+    request = catalog_pb2.CreateCollectionRequest(name="unknown-type")
+    request.settings.attributes.add(name="a", type=99)
+    with pytest.raises(grpc.RpcError) as raised:
+        stub.CreateCollection(request)
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
 def test_types_can_be_given(tiny: Tiny, tmp_path: Path) -> None:
     with Server(tiny.models, tmp_path / "data") as server, server.client() as client:
         client.create_collection("default", attributes={"released": "time", "ean": AttributeType.INTEGER})
@@ -147,6 +215,16 @@ def test_types_can_be_given(tiny: Tiny, tmp_path: Path) -> None:
         with pytest.raises(itemlens.InvalidArgument, match="of item 'early': '2025-05-01' is not a place"):
             client.update_collection("default", attributes={"released": "point"})
         changed = client.update_collection("default", attributes={"released": "string"})
+        with pytest.raises(
+            itemlens.InvalidArgument, match="'n' of item 'y': '9007199254740993' is not a number"
+        ):
+            client.create_collection("mixed", attributes={"n": "integer"})
+            mixed = [
+                Item("x", text="red", attributes={"n": 5}),
+                Item("y", text="red", attributes={"n": "9007199254740993"}),
+            ]
+            client.upsert(mixed, collection="mixed").raise_for_errors()
+            client.update_collection("mixed", attributes={})
         # A type that is not given any more is that of the first value.
         assert changed.attributes == {"released": "string", "ean": "string", "place": "point"}
         assert len(client.recommend(text="red", filter='released = "2025-05-01"')) == 1

@@ -37,7 +37,7 @@ def test_the_readmes_python_example_runs_as_it_stands(tiny: Tiny, tmp_path: Path
 
 
 def test_the_example_of_filters_runs_as_it_stands(tiny: Tiny, tmp_path: Path) -> None:
-    (example,) = blocks("docs/filters.md", "python")
+    example = blocks("docs/filters.md", "python")[0]
     with Server(tiny.models, tmp_path / "data") as server:
         code = example.replace("localhost:50051", server.address)
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

@@ -261,15 +261,19 @@ def delete_matching(
 ) -> Steps[int]:
     """Delete all items that match a filter, such as `season = "2024"`, when the call begins. Return their number.
 
+    The call is not repeated after UNAVAILABLE, because the first try may have deleted some.
+
     Raises:
-        InvalidArgument: the filter is empty or wrong; the message says where.
+        InvalidArgument: the filter is wrong; the message says where.
         NotFound: there is no such collection.
     """
     if not string(filter, "filter").strip():
         raise ValueError("filter is empty; give a condition, or delete the collection")
     request = pb.DeleteItemsRequest(collection=session.where(collection), filter=filter)
     deadline = session.deadline(timeout)
-    reply = yield from call(session, "DeleteItems", request, pb.DeleteItemsResponse, deadline)
+    reply = yield from call(
+        session, "DeleteItems", request, pb.DeleteItemsResponse, deadline, repeatable=False
+    )
     return reply.deleted_items
 
 

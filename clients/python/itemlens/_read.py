@@ -140,6 +140,7 @@ def recommendations(reply: itemlens_pb2.RecommendResponse) -> _results.Recommend
             item.probability if item.HasField("probability") else None,
             item.explored,
             json_format.MessageToDict(item.attributes),
+            tuple(item.other_item_ids),
         )
         for item in reply.items
     )

@@ -250,6 +250,8 @@ class Recommendation:
     """The item has no events, and is in the list to learn about it: see Exploration."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """Those of the attributes that were asked for that it has."""
+    others: tuple[str, ...] = ()
+    """Set with `group_by`: ids of the other items of its group, the best first, at most 20."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -177,6 +177,9 @@ def recommend(
     surface: str = "",
     filter: str = "",
     attributes: Sequence[str] = (),
+    group_by: str = "",
+    per_group: int = 1,
+    caps: Mapping[str, int] | None = None,
     collection: str | None = None,
     timeout: float | None = None,
     **side: Unpack[UserSideFields],
@@ -200,6 +203,10 @@ def recommend(
         surface: where the list is shown, such as "home"; `itemlens report` counts by it.
         filter: only items that match it, such as `in_stock and price < 60 and brand in ("Alto", "Kaya")`.
         attributes: names of attributes to return with each item.
+        group_by: an attribute, such as "model", of which items with one value are variants of one thing: only the best
+            `per_group` of them are in the list, and `others` has the ids of the others.
+        per_group: most items of a group.
+        caps: most items with one value, by attribute, such as `{"brand": 3}`.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
         side: the fields of UserSide: history, user_id, text, texts, picture, pictures, liked, disliked,
@@ -233,6 +240,12 @@ def recommend(
         surface=string(surface, "surface"),
         filter=string(filter, "filter"),
         attribute_names=strings(attributes, "attributes"),
+        group_by=string(group_by, "group_by"),
+        per_group=whole(per_group, "per_group"),
+        caps=[
+            itemlens_pb2.Cap(attribute=string(name, "caps"), most=whole(most, f"caps[{name!r}]"))
+            for name, most in (caps or {}).items()
+        ],
     )
     if k is not None:
         request.k = whole(k, "k")

@@ -5,7 +5,8 @@ An item whose attributes change gets another record; the old one is dropped when
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from itemlens_server.errors import InvalidArgument, quoted
 
 Values = np.ndarray[Any, np.dtype[Any]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 NOTHING = 0
 """The record of items without attributes."""
@@ -37,60 +39,23 @@ _FORMS: Mapping[AttributeType, tuple[type[np.generic], float, tuple[int, ...]]] 
     AttributeType.INTEGER: (np.int64, NO_INTEGER, ()),
     AttributeType.BOOLEAN: (np.int8, NO_TRUTH, ()),
     AttributeType.TIME: (np.float64, np.nan, ()),
-    AttributeType.STRINGS: (np.int32, NO_TEXT, (1,)),
     AttributeType.POINT: (np.float64, np.nan, (2,)),
 }
 
 
-class Column:
-    """The values of one attribute by record. Texts are codes, from 1; lists of texts are filled up with 0."""
+class Column(ABC):
+    """The values of one attribute by record, of which the first ones never change. Texts have codes, from 1."""
 
-    def __init__(self, kind: AttributeType, size: int = FEW) -> None:
+    def __init__(self, kind: AttributeType) -> None:
         self.kind = kind
-        dtype, nothing, shape = _FORMS[kind]
-        self._nothing = nothing
-        self._values: Values = np.full((size, *shape), nothing, dtype)
         self._codes: dict[str, int] = {}
         self._texts = [""]
-
-    def values(self, count: int) -> Values:
-        """Return the values of the first `count` records; see `_FORMS`. Later records do not change them."""
-        values = self._values
-        if len(values) >= count:
-            return values[:count]
-        more = np.full((count - len(values), *values.shape[1:]), self._nothing, values.dtype)
-        return np.concatenate([values, more])
 
     def code(self, text: str) -> int:
         """Return the code of a text; -1 if no item ever had it."""
         return self._codes.get(text, -1)
 
-    def text(self, code: int) -> str:
-        """Return the text of a code."""
-        return self._texts[code]
-
-    @property
-    def texts(self) -> int:
-        """Number of codes, with that of no text."""
-        return len(self._texts)
-
-    def put(self, record: int, value: Stored) -> None:
-        """Set the value of a record that has none."""
-        shape: tuple[int, ...] = self._values.shape[1:]
-        if self.kind is AttributeType.STRINGS and isinstance(value, list):
-            value = list(dict.fromkeys(value))
-            shape = (max(shape[0], len(value)),)
-        if record >= len(self._values) or shape != self._values.shape[1:]:
-            size = len(self._values) if record < len(self._values) else max(record + 1, 2 * len(self._values))
-            larger = np.full((size, *shape), self._nothing, self._values.dtype)
-            larger[tuple(map(slice, self._values.shape))] = self._values
-            self._values = larger
-        if isinstance(value, list):
-            self._values[record, : len(value)] = [self._code(text) for text in value]
-        else:
-            self._values[record] = self._code(value) if isinstance(value, str) else value
-
-    def _code(self, text: str) -> int:
+    def _coded(self, text: str) -> int:
         code = self._codes.get(text)
         if code is None:
             code = len(self._texts)
@@ -98,86 +63,218 @@ class Column:
             self._codes[text] = code
         return code
 
+    def _keep_texts(self, used: Ints, of: Column) -> Ints:
+        """Take over texts of another column by code. Return the new code of each old one, int64 [codes]."""
+        numbers = np.zeros(len(of._texts), np.int64)
+        numbers[used] = np.arange(1, len(used) + 1)
+        self._texts = ["", *(of._texts[code] for code in used.tolist())]
+        self._codes = {text: code for code, text in enumerate(self._texts) if code}
+        return numbers
+
+    @abstractmethod
+    def put(self, record: int, value: Stored) -> None:
+        """Set the value of a record, which has none, after those of all records before it."""
+
+    @abstractmethod
     def stored(self, record: int) -> Any:
         """Return the value of a record; None if it has none."""
-        [value] = self.values(record + 1)[record:]
-        match self.kind:
-            case AttributeType.STRING:
-                return self.text(int(value)) if value != NO_TEXT else None
-            case AttributeType.STRINGS:
-                return [self.text(code) for code in value.tolist() if code != NO_TEXT] or None
-            case AttributeType.BOOLEAN:
-                return bool(value) if value != NO_TRUTH else None
-            case AttributeType.INTEGER:
-                return int(value) if value != NO_INTEGER else None
-            case AttributeType.POINT:
-                return None if np.isnan(value[0]) else tuple(value.tolist())
-        return None if np.isnan(value) else float(value)
 
+    @abstractmethod
+    def there(self, count: int) -> Bools:
+        """Return which of the first `count` records have a value."""
+
+    @abstractmethod
     def compacted(self, records: Ints) -> Column:
         """Return a column of these records alone, numbered from 1, with the texts that they have."""
+
+
+class ValueColumn(Column):
+    """One value a record; of texts the codes."""
+
+    def __init__(self, kind: AttributeType, size: int = FEW) -> None:
+        super().__init__(kind)
+        dtype, self._nothing, shape = _FORMS[kind]
+        self._values: Values = np.full((size, *shape), self._nothing, dtype)
+
+    def values(self, count: int) -> Values:
+        """Return the values of the first `count` records; see `_FORMS`."""
+        values = self._values
+        if len(values) >= count:
+            return values[:count]
+        more = np.full((count - len(values), *values.shape[1:]), self._nothing, values.dtype)
+        return np.concatenate([values, more])
+
+    def put(self, record: int, value: Stored) -> None:
+        """See Column."""
+        if record >= len(self._values):
+            size = max(record + 1, 2 * len(self._values))
+            self._values = self.values(size)
+        self._values[record] = self._coded(value) if isinstance(value, str) else value
+
+    def stored(self, record: int) -> Any:
+        """See Column."""
+        if not self.there(record + 1)[record]:
+            return None
+        value = self.values(record + 1)[record]
+        if self.kind is AttributeType.STRING:
+            return self._texts[int(value)]
+        if self.kind is AttributeType.BOOLEAN:
+            return bool(value)
+        return tuple(value.tolist()) if self.kind is AttributeType.POINT else value.item()
+
+    def there(self, count: int) -> Bools:
+        """See Column."""
+        values = self.values(count)
+        if values.dtype == np.float64:
+            there: Bools = ~np.isnan(values if values.ndim == 1 else values[:, 0])
+        else:
+            there = values != self._nothing
+        return there
+
+    def compacted(self, records: Ints) -> ValueColumn:
+        """See Column."""
         own = self.values(int(records.max(initial=0)) + 1)[records]
-        new = Column(self.kind, max(FEW, 2 * (len(records) + 1)))
-        if self._values.dtype == np.int32:
-            used = np.unique(own[own != NO_TEXT])
-            numbers = np.zeros(len(self._texts), np.int32)
-            numbers[used] = np.arange(1, len(used) + 1)
-            new._texts = ["", *(self._texts[code] for code in used.tolist())]
-            new._codes = {text: code for code, text in enumerate(new._texts) if code}
-            own = numbers[own]
-        if own.ndim > 1:
-            new._values = np.full((len(new._values), own.shape[1]), self._nothing, own.dtype)
+        new = ValueColumn(self.kind, max(FEW, 2 * (len(records) + 1)))
+        if self.kind is AttributeType.STRING:
+            own = new._keep_texts(np.unique(own[own != NO_TEXT]).astype(np.int64), self)[own]
         new._values[1 : len(own) + 1] = own
         return new
 
 
+class ListColumn(Column):
+    """A list of texts a record: their codes one after the other, and where the list of each record ends."""
+
+    def __init__(self) -> None:
+        super().__init__(AttributeType.STRINGS)
+        self._flat = np.zeros(FEW, np.int32)
+        self._ends = np.zeros(FEW, np.int64)
+        # Records whose ends are known. Those of later ones are where the last of these ends.
+        self._known = 0
+
+    def ends(self, count: int) -> Ints:
+        """Return where the lists of the first `count` records end, int64 [count]."""
+        known = min(self._known, count)
+        ends = self._ends
+        if known == count:
+            return ends[:count]
+        more = np.full(count - known, ends[known - 1] if known else 0)
+        return np.concatenate([ends[:known], more])
+
+    def any_of(self, codes: Sequence[int], count: int) -> Bools:
+        """Return which of the first `count` records have one of the texts of these codes."""
+        ends, matching = self.ends(count), np.zeros(count, np.bool_)
+        chosen = np.zeros(len(self._texts) + 1, np.bool_)
+        chosen[[code for code in codes if code > 0]] = True
+        flat = self._flat[: int(ends[-1]) if count else 0]
+        matching[np.searchsorted(ends, np.flatnonzero(chosen[flat]), "right")] = True
+        return matching
+
+    def put(self, record: int, value: Stored) -> None:
+        """See Column."""
+        assert isinstance(value, list)
+        codes = [self._coded(text) for text in dict.fromkeys(value)]
+        start = int(self._ends[self._known - 1]) if self._known else 0
+        if start + len(codes) > len(self._flat):
+            self._flat = np.concatenate([self._flat, np.zeros(max(len(codes), len(self._flat)), np.int32)])
+        if record >= len(self._ends):
+            self._ends = np.concatenate(
+                [self._ends, np.zeros(max(record + 1 - len(self._ends), len(self._ends)), np.int64)]
+            )
+        self._flat[start : start + len(codes)] = codes
+        self._ends[self._known : record] = start
+        self._ends[record] = start + len(codes)
+        # Last: a reader looks no further than this.
+        self._known = record + 1
+
+    def stored(self, record: int) -> list[str] | None:
+        """See Column."""
+        ends = self.ends(record + 1)
+        start = int(ends[record - 1]) if record else 0
+        return [self._texts[code] for code in self._flat[start : ends[record]].tolist()] or None
+
+    def there(self, count: int) -> Bools:
+        """See Column."""
+        there: Bools = np.diff(self.ends(count), prepend=0) > 0
+        return there
+
+    def compacted(self, records: Ints) -> ListColumn:
+        """See Column."""
+        new, last = ListColumn(), int(records.max(initial=0))
+        ends = self.ends(last + 1)
+        sizes = np.diff(ends, prepend=0)[records]
+        starts = ends[records] - sizes
+        places = np.arange(int(sizes.sum())) + np.repeat(starts - (np.cumsum(sizes) - sizes), sizes)
+        codes = self._flat[places].astype(np.int64)
+        new._flat = np.zeros(max(FEW, 2 * len(codes)), np.int32)
+        new._flat[: len(codes)] = new._keep_texts(np.unique(codes), self)[codes]
+        new._known = len(records) + 1
+        new._ends = np.zeros(max(FEW, 2 * new._known), np.int64)
+        new._ends[1 : new._known] = np.cumsum(sizes)
+        return new
+
+
+def column(kind: AttributeType) -> Column:
+    """Return an empty column."""
+    return ListColumn() if kind is AttributeType.STRINGS else ValueColumn(kind)
+
+
 @dataclass(frozen=True)
 class Attributes:
-    """Columns at one moment. count: number of records. declared: types of attributes that need not have a column."""
+    """Columns at one moment. count: number of records. first: the first record that is looked at."""
 
     columns: Mapping[str, Column]
     count: int
-    declared: Mapping[str, AttributeType]
-    # The record that the others are left out for.
-    only: int | None = None
+    first: int = 0
 
     @staticmethod
     def none() -> Attributes:
         """Return what nothing has."""
-        return Attributes({}, NOTHING + 1, {})
+        return Attributes({}, NOTHING + 1)
 
     @property
     def types(self) -> dict[str, AttributeType]:
         """The type of each attribute."""
-        return {**self.declared, **{name: column.kind for name, column in self.columns.items()}}
-
-    def values(self, name: str) -> Values | None:
-        """Return the values of an attribute by record, see `Column.values`; None if nothing ever had any."""
-        column = self.columns.get(name)
-        if column is None:
-            return None
-        return column.values(self.count) if self.only is None else column.values(self.only + 1)[self.only :]
+        return {name: column.kind for name, column in self.columns.items()}
 
     def __len__(self) -> int:
-        return self.count if self.only is None else 1
+        return self.count - self.first
+
+    def values(self, name: str) -> Values:
+        """Return the values of an attribute that has one value a record, see `ValueColumn.values`."""
+        found = self.columns[name]
+        assert isinstance(found, ValueColumn)
+        return found.values(self.count)[self.first :]
+
+    def any_of(self, name: str, texts: Iterable[str]) -> Bools:
+        """Return which records have one of some texts, bool [records]."""
+        found = self.columns[name]
+        codes = [found.code(text) for text in texts]
+        if isinstance(found, ListColumn):
+            return found.any_of(codes, self.count)[self.first :]
+        return np.isin(self.values(name), [code for code in codes if code > 0])
+
+    def there(self, name: str) -> Bools:
+        """Return which records have a value of an attribute, bool [records]."""
+        return self.columns[name].there(self.count)[self.first :]
 
     def of(self, record: int) -> Attributes:
         """Return the attributes of one record."""
-        return Attributes(self.columns, self.count, self.declared, record)
+        return Attributes(self.columns, record + 1, record)
 
-    def shown(self, record: int, names: Sequence[str]) -> dict[str, Any]:
+    def shown(self, record: int, names: Iterable[str]) -> dict[str, Any]:
         """Return some attributes of a record that it has, as they are given in JSON."""
         found = ((name, self.columns[name]) for name in names if name in self.columns)
-        told = ((name, column, column.stored(record)) for name, column in found)
-        return {name: plain(value, column.kind) for name, column, value in told if value is not None}
+        told = ((name, own.kind, own.stored(record)) for name, own in found)
+        return {name: plain(value, kind) for name, kind, value in told if value is not None}
 
 
 class AttributeTable:
     """The growing columns. One thread changes them; any number take views."""
 
     def __init__(self, declared: Mapping[str, AttributeType]) -> None:
+        """`declared`: types that are given. Those of other attributes are taken from their first values."""
         self.declared = dict(declared)
-        self._columns: dict[str, Column] = {}
+        self._columns = {name: column(kind) for name, kind in declared.items()}
         self._count = NOTHING + 1
 
     def __len__(self) -> int:
@@ -185,56 +282,60 @@ class AttributeTable:
 
     def view(self) -> Attributes:
         """Return the columns as they are now."""
-        return Attributes(self._columns, self._count, self.declared)
+        return Attributes(self._columns, self._count)
 
-    def type(self, name: str) -> AttributeType | None:
-        """Return the type of an attribute; None if it is not known."""
-        column = self._columns.get(name)
-        return column.kind if column else self.declared.get(name)
+    def check(self, attributes: Mapping[str, Any], coming: Mapping[str, AttributeType]) -> None:
+        """Check values before they are stored, and hold the types of new attributes if all fit.
 
-    def check(self, attributes: Mapping[str, Any]) -> None:
-        """Check values before they are stored, and hold the types of new attributes.
+        coming: given types that are about to count.
 
         Raises:
             InvalidArgument: a value is of another type than its attribute's.
         """
+        new: dict[str, AttributeType] = {}
         for name, value in attributes.items():
-            kind = self.type(name)
+            known = self._columns.get(name)
+            kind = coming.get(name) or (known.kind if known else None)
             if kind is None:
                 kind = inferred(value)
-                if kind is not None and len(self._columns) < MOST_ATTRIBUTES:
-                    self._columns = {**self._columns, name: Column(kind)}
+                if kind is not None:
+                    new[name] = kind
                 continue
             try:
                 typed(value, kind)
             except InvalidArgument as error:
-                held = "its type in the settings" if name in self.declared else "that of its first value"
+                given = name in self.declared or name in coming
+                held = "its type in the settings" if given else "that of its first value"
                 raise InvalidArgument(
                     f"attribute {quoted(name)}: {error.message}, which is {held}: mend the value, or give the "
                     "attribute a type with UpdateCollection", "attributes",
                 ) from None  # fmt: skip
+        self._hold(new)
+
+    def _hold(self, new: Mapping[str, AttributeType]) -> None:
+        room = max(MOST_ATTRIBUTES - len(self._columns), 0)
+        if some := list(new.items())[:room]:
+            self._columns = {**self._columns, **{name: column(kind) for name, kind in some}}
 
     def add(self, attributes: Mapping[str, Any]) -> int:
         """Add the attributes of an item, and return their record. Values of a wrong type, which were stored by an
         earlier version, are left out."""
-        known = [(n, v) for n, v in attributes.items() if v is not None]
+        known = {name: value for name, value in attributes.items() if value is not None}
         if not known:
             return NOTHING
+        kinds = {name: inferred(value) for name, value in known.items() if name not in self._columns}
+        self._hold({name: kind for name, kind in kinds.items() if kind is not None})
         record = self._count
-        for name, value in known:
-            column = self._columns.get(name)
-            if column is None:
-                kind = self.type(name) or inferred(value)
-                if kind is None or len(self._columns) >= MOST_ATTRIBUTES:
-                    continue
-                column = Column(kind)
-                self._columns = {**self._columns, name: column}
+        for name, value in known.items():
+            own = self._columns.get(name)
+            if own is None:
+                continue
             try:
-                stored = typed(value, column.kind)
+                stored = typed(value, own.kind)
             except InvalidArgument:
                 continue
-            if stored is not None:
-                column.put(record, stored)
+            if stored is not None and stored != []:
+                own.put(record, stored)
         self._count += 1
         return record
 
@@ -243,7 +344,7 @@ class AttributeTable:
         there = records != NOTHING
         kept = records[there]
         new = AttributeTable(self.declared)
-        new._columns = {name: column.compacted(kept) for name, column in self._columns.items()}
+        new._columns = {name: own.compacted(kept) for name, own in self._columns.items()}
         new._count = NOTHING + 1 + len(kept)
         numbers = np.full(len(records), NOTHING, np.int64)
         numbers[there] = np.arange(NOTHING + 1, new._count)

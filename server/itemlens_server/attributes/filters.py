@@ -15,15 +15,16 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from itemlens_server.attributes.columns import NO_INTEGER, NO_TEXT, NO_TRUTH, Attributes, Values
+from itemlens_server.attributes.columns import NO_INTEGER, Attributes, Bools
 from itemlens_server.attributes.schema import WHAT, AttributeType, seconds
 from itemlens_server.errors import InvalidArgument, quoted
-
-Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 EARTH_KM = 6371.0088
 """Mean radius of the earth."""
 MOST_DEPTH = 50
+# Each condition looks at all items, and a distance takes as long as ten others.
+MOST_CONDITIONS, MOST_DISTANCES = 200, 10
+LARGEST = 2**63 - 1
 
 OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -87,15 +88,13 @@ class Compare:
         value = _value(self.value, kind, self.attribute)
         if self.op != "=" and kind not in (AttributeType.NUMBER, AttributeType.INTEGER, AttributeType.TIME):
             raise _wrong(self.attribute, f"is {WHAT[kind]}, so only = and != compare it, not {self.op}")
-        values = attributes.values(self.attribute.name)
-        if values is None:
-            return np.zeros(len(attributes), np.bool_)
         if kind in (AttributeType.STRING, AttributeType.STRINGS):
-            value = attributes.columns[self.attribute.name].code(str(value))
+            return attributes.any_of(self.attribute.name, [value])
+        values = attributes.values(self.attribute.name)
         found: Bools = OPERATORS[self.op](values, value)
         if kind is AttributeType.INTEGER:
             found &= values != NO_INTEGER
-        return _any(found) if kind is AttributeType.STRINGS else found
+        return found
 
     def __str__(self) -> str:
         return f"{self.attribute} {self.op} {_text(self.value)}"
@@ -113,20 +112,12 @@ class OneOf:
         """See Filter."""
         kind = _kind(attributes, self.attribute)
         wanted = [_value(value, kind, self.attribute) for value in self.values]
-        values = attributes.values(self.attribute.name)
-        if values is None:
-            return np.zeros(len(attributes), np.bool_)
         if kind in (AttributeType.STRING, AttributeType.STRINGS):
-            column = attributes.columns[self.attribute.name]
-            codes = np.asarray([column.code(str(text)) for text in wanted])
-            chosen = np.zeros(max(column.texts, int(values.max(initial=0)) + 1), np.bool_)
-            chosen[codes[codes >= 0]] = True
-            found: Bools = chosen[values]
-            return _any(found) if kind is AttributeType.STRINGS else found
-        found = np.zeros(len(attributes), np.bool_)
-        for value in wanted:
-            found |= values == value
-        return found
+            return attributes.any_of(self.attribute.name, wanted)
+        values = attributes.values(self.attribute.name)
+        # Of one dtype, since a float64 would not tell large whole numbers apart.
+        fitting = [value for value in wanted if value == values.dtype.type(value)]
+        return np.isin(values, np.asarray(fitting, values.dtype))
 
     def __str__(self) -> str:
         return f"{self.attribute} in ({', '.join(map(_text, self.values))})"
@@ -151,10 +142,7 @@ class Near:
             raise _wrong(
                 self.attribute, "near() needs a latitude of -90 to 90, a longitude of -180 to 180, and km"
             )
-        values = attributes.values(self.attribute.name)
-        if values is None:
-            return np.zeros(len(attributes), np.bool_)
-        lat, lon = np.radians(values).T
+        lat, lon = np.radians(attributes.values(self.attribute.name)).T
         own_lat, own_lon = np.radians(self.lat), np.radians(self.lon)
         # The haversine formula, which is exact for small distances, too.
         half = np.sin((lat - own_lat) / 2) ** 2
@@ -175,9 +163,8 @@ class Has:
 
     def mask(self, attributes: Attributes) -> Bools:
         """See Filter."""
-        kind = _kind(attributes, self.attribute)
-        values = attributes.values(self.attribute.name)
-        return np.zeros(len(attributes), np.bool_) if values is None else _there(values, kind)
+        _kind(attributes, self.attribute)
+        return attributes.there(self.attribute.name)
 
     def __str__(self) -> str:
         return f"has({self.attribute})"
@@ -213,8 +200,10 @@ class All:
 
     def mask(self, attributes: Attributes) -> Bools:
         """See Filter."""
-        masks: Bools = np.logical_and.reduce([part.mask(attributes) for part in self.parts])
-        return masks
+        mask = self.parts[0].mask(attributes)
+        for part in self.parts[1:]:
+            mask &= part.mask(attributes)
+        return mask
 
     def __str__(self) -> str:
         return " and ".join(map(_nested, self.parts))
@@ -232,8 +221,10 @@ class AnyOf:
 
     def mask(self, attributes: Attributes) -> Bools:
         """See Filter."""
-        masks: Bools = np.logical_or.reduce([part.mask(attributes) for part in self.parts])
-        return masks
+        mask = self.parts[0].mask(attributes)
+        for part in self.parts[1:]:
+            mask |= part.mask(attributes)
+        return mask
 
     def __str__(self) -> str:
         return " or ".join(map(_nested, self.parts))
@@ -246,34 +237,44 @@ def failing(condition: Filter, attributes: Attributes, record: int) -> list[str]
         return []
     if isinstance(condition, All):
         return [text for part in condition.parts for text in failing(part, attributes, record)]
-    told = attributes.shown(record, [name.name for name in names(condition)])
+    told = attributes.shown(record, dict.fromkeys(leaf.attribute.name for leaf in leaves(condition)))
     has = ", ".join(f"{name} is {_text(value)}" for name, value in told.items()) or "it has no value"
-    return [f"{condition} ({has})"]
+    return [f"{_nested(condition)} ({has})"]
 
 
-def names(condition: Filter) -> list[Name]:
-    """Return the attributes of a condition, each once."""
-    found: dict[str, Name] = {}
+Leaf: TypeAlias = Compare | OneOf | Near | Has
+
+
+def leaves(condition: Filter) -> list[Leaf]:
+    """Return the conditions of a tree on single attributes."""
+    found: list[Leaf] = []
     waiting: list[Filter] = [condition]
     while waiting:
-        part = waiting.pop(0)
+        part = waiting.pop()
         if isinstance(part, All | AnyOf):
-            waiting = [*part.parts, *waiting]
+            waiting += reversed(part.parts)
         elif isinstance(part, Not):
-            waiting.insert(0, part.part)
+            waiting.append(part.part)
         elif isinstance(part, Compare | OneOf | Near | Has):
-            found.setdefault(part.attribute.name, part.attribute)
-    return list(found.values())
+            found.append(part)
+    return found
 
 
-def check_depth(condition: Filter) -> None:
-    """Check the depth of a tree.
+def check_size(condition: Filter) -> None:
+    """Check the depth of a tree and the number of its conditions.
 
     Raises:
-        InvalidArgument: it is too deep.
+        InvalidArgument: it is too deep or too large.
     """
     if condition.depth > MOST_DEPTH:
         raise InvalidArgument(f"the filter is nested more than {MOST_DEPTH} deep; write it flatter", "filter")
+    conditions = leaves(condition)
+    distances = sum(isinstance(leaf, Near) for leaf in conditions)
+    if len(conditions) > MOST_CONDITIONS or distances > MOST_DISTANCES:
+        raise InvalidArgument(
+            f"the filter has {len(conditions)} conditions, {distances} of them near(); the limits are "
+            f"{MOST_CONDITIONS} and {MOST_DISTANCES}; `in (...)` takes any number of values", "filter",
+        )  # fmt: skip
 
 
 def _kind(attributes: Attributes, name: Name) -> AttributeType:
@@ -306,34 +307,14 @@ def _value(value: Literal, kind: AttributeType, name: Name) -> Any:
             return value
         if kind is AttributeType.TIME and (at := seconds(value)) is not None:
             return at
-    elif kind in (AttributeType.NUMBER, AttributeType.INTEGER):
+    elif kind is AttributeType.NUMBER:
+        return float(value)
+    elif kind is AttributeType.INTEGER:
         return value
     what = WHAT[AttributeType.STRING] if kind is AttributeType.STRINGS else WHAT[kind]
     if kind is AttributeType.POINT:
         raise _wrong(name, "is a place; use near(place, lat, lon, km)")
     raise _wrong(name, f"is compared with {what}, not with {_text(value)}")
-
-
-def _there(values: Values, kind: AttributeType) -> Bools:
-    match kind:
-        case AttributeType.STRING:
-            there: Bools = values != NO_TEXT
-        case AttributeType.STRINGS:
-            there = _any(values != NO_TEXT)
-        case AttributeType.BOOLEAN:
-            there = values != NO_TRUTH
-        case AttributeType.INTEGER:
-            there = values != NO_INTEGER
-        case AttributeType.POINT:
-            there = ~np.isnan(values[:, 0])
-        case _:
-            there = ~np.isnan(values)
-    return there
-
-
-def _any(found: Bools) -> Bools:
-    """Whether any of a list is found, bool [records]; found: bool [records, most of a list]."""
-    return np.asarray(found.any(axis=1), np.bool_)
 
 
 def _wrong(name: Name, message: str) -> InvalidArgument:
@@ -354,4 +335,4 @@ def _text(value: object) -> str:
         return f"({', '.join(map(_text, value))})"
     if isinstance(value, Mapping):
         return f"({', '.join(f'{part:g}' for part in value.values())})"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.15g}" if isinstance(value, float) else str(value)

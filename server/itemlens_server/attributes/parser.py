@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -11,6 +12,7 @@ from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput
 from lark.exceptions import VisitError
 
 from itemlens_server.attributes.filters import (
+    LARGEST,
     TIMES,
     All,
     AnyOf,
@@ -23,12 +25,13 @@ from itemlens_server.attributes.filters import (
     Not,
     Now,
     OneOf,
-    check_depth,
+    check_size,
 )
 from itemlens_server.errors import InvalidArgument
 
 MOST_CHARACTERS = 10_000
 SHOWN = 24
+LONGEST_NUMBER = 40
 
 GRAMMAR = r"""
 ?start: any
@@ -96,7 +99,7 @@ def parse(expression: str) -> Filter:
         if isinstance(error.orig_exc, InvalidArgument):
             raise error.orig_exc from None
         raise
-    check_depth(condition)
+    check_size(condition)
     return condition
 
 
@@ -139,7 +142,7 @@ class _Conditions(Transformer[Token, Any]):
             case "TEXT":
                 return re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
             case "NUMBER":
-                return _number(text)
+                return _number(token)
             case "AGO":
                 sign = -1 if "-" in text else 1
                 amount, unit = re.findall(r"(\d+(?:\.\d+)?)\s*([smhdw])", text.lower())[0]
@@ -176,11 +179,21 @@ class _Conditions(Transformer[Token, Any]):
         return Not(OneOf(name, values))
 
     def near(self, name: Name, lat: Token, lon: Token, km: Token) -> Filter:
-        return Near(name, float(lat), float(lon), float(km))
+        degrees, other, distance = (float(_number(token)) for token in (lat, lon, km))
+        return Near(name, degrees, other, distance)
 
     def has(self, name: Name) -> Filter:
         return Has(name)
 
 
-def _number(text: str) -> float | int:
-    return float(text) if any(c in text for c in ".eE") else int(text)
+def _number(token: Token) -> float | int:
+    text = str(token)
+    is_whole = not any(c in text for c in ".eE")
+    # Longer texts are not read as whole numbers: that takes long.
+    number = int(text) if is_whole and len(text) <= LONGEST_NUMBER else float(text)
+    if not math.isfinite(number) or (is_whole and abs(number) > LARGEST):
+        raise InvalidArgument(
+            f"at character {(token.start_pos or 0) + 1}: the number is too large; whole numbers have 64 bits",
+            "filter",
+        )
+    return number

@@ -57,11 +57,9 @@ def inferred(value: object) -> AttributeType | None:
         return AttributeType.NUMBER
     if isinstance(value, str):
         return AttributeType.STRING
-    if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
+    if value and _typed(value, AttributeType.STRINGS) is not None:
         return AttributeType.STRINGS
-    if isinstance(value, Mapping) and value.keys() == {"lat", "lon"}:
-        return AttributeType.POINT
-    return None
+    return AttributeType.POINT if _point(value) is not None else None
 
 
 def typed(value: object, kind: AttributeType) -> Stored | None:

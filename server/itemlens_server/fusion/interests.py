@@ -13,6 +13,8 @@ import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
+from itemlens_server.fusion.caps import NO_CAPS, Caps
+
 MAX_INTERESTS = 5
 SAME_INTEREST = 1.0
 """Nats. Groups of past items are one interest if an item of one speaks more than this for one of the other."""
@@ -53,19 +55,25 @@ def cluster(evidence: Floats, most: int = MAX_INTERESTS) -> list[list[int]]:
     return [sorted(c) for c in kept]
 
 
-def merge(lists: Sequence[Sequence[int]], shares: Sequence[float], k: int) -> list[tuple[int, int]]:
+def merge(
+    lists: Sequence[Sequence[int]], shares: Sequence[float], k: int, caps: Caps = NO_CAPS
+) -> list[tuple[int, int]]:
     """Deal k places to lists by their shares, which add up to 1. Return (item, list number) by position.
 
     Each place goes to the list that is furthest behind its share of the places dealt by then. An item that is in
-    several lists is taken once. Shares of exhausted lists go to the others.
+    several lists is taken once; one for which `caps` have no room any more is passed over. Shares of exhausted lists go
+    to the others.
     """
     taken: set[int] = set()
+    counting = caps.counting()
     merged: list[tuple[int, int]] = []
     given = [0] * len(lists)
     nexts = [0] * len(lists)
     while len(merged) < k:
         for n, items in enumerate(lists):
-            while nexts[n] < len(items) and items[nexts[n]] in taken:
+            while nexts[n] < len(items) and (
+                items[nexts[n]] in taken or not counting.has_room(items[nexts[n]])
+            ):
                 nexts[n] += 1
         open_lists = [n for n, items in enumerate(lists) if nexts[n] < len(items)]
         if not open_lists:
@@ -75,6 +83,7 @@ def merge(lists: Sequence[Sequence[int]], shares: Sequence[float], k: int) -> li
         n = max(open_lists, key=lambda n: shares[n] / whole * dealt - given[n])
         item = lists[n][nexts[n]]
         taken.add(item)
+        counting.take(item)
         merged.append((item, n))
         given[n] += 1
     return merged

@@ -139,24 +139,25 @@ class Rows:
                     self._replaced[position] = old
                 self._position[item_id] = position
 
-    def set_attributes(self, item_id: str, attributes: Mapping[str, Any]) -> None:
-        """Replace the attributes of an item's row, if it has one. Earlier views do not change."""
-        position = self._position.get(item_id)
-        if position is None:
-            return
-        old = column = int(self._columns[position])
-        if self._values_count:
-            column = self._values.replace(old, attributes)
-        record = self.attributes.add(attributes)
+    def set_attributes(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace the attributes of the rows of some items, if they have one. Earlier views do not change."""
+        columns: dict[int, int] = {}
+        records: dict[int, int] = {}
+        for item_id, attributes in changes.items():
+            position = self._position.get(item_id)
+            if position is None:
+                continue
+            old = int(self._columns[position])
+            if self._values_count and (column := self._values.replace(old, attributes)) != old:
+                columns[position] = column
+            records[position] = self.attributes.add(attributes)
         with self._switching:
-            if column != old:
-                if self._columns_viewed:
-                    self._columns, self._columns_viewed = self._columns.copy(), False
-                self._columns[position] = column
-            if record != self._records[position]:
-                if self._records_viewed:
-                    self._records, self._records_viewed = self._records.copy(), False
-                self._records[position] = record
+            if columns and self._columns_viewed:
+                self._columns, self._columns_viewed = self._columns.copy(), False
+            if records and self._records_viewed:
+                self._records, self._records_viewed = self._records.copy(), False
+            self._columns[list(columns)] = list(columns.values())
+            self._records[list(records)] = list(records.values())
 
     def declare(
         self, types: Mapping[str, AttributeType], stored: Iterable[tuple[str, Mapping[str, Any]]]

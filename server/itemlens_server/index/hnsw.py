@@ -43,59 +43,59 @@ class HnswIndex:
         self._segments: tuple[segments.Segment, ...] = ()
         self._building = threading.Lock()
 
-    def _depth(self, request: CandidateRequest) -> int | None:
-        """Return the search depth of each graph; None where a scan of all rows costs less, and is exact."""
+    def search(self, view: View, request: CandidateRequest) -> Candidates:
+        """Return all rows that are in no graph yet, and the nearest rows to the query's block from each graph.
+
+        The graphs are searched as deeply as it takes to find enough rows of the mask: at first as if it took out any
+        rows, and more deeply where it takes out the nearest ones.
+        """
+        wanted, rows = self._wanted(request), int(np.count_nonzero(request.mask))
+        depth = -(-wanted * view.alive_count // max(rows, 1))
+        built = self._segments
+        fresh_from = int(np.searchsorted(view.labels, built[-1].last, side="right")) if built else 0
+        enough = min(wanted, int(np.count_nonzero(request.mask[:fresh_from]))) / 2
+        while not self._scan_is_better(request, rows, depth):
+            found, fewest = self._nearest(built, view, request, depth)
+            if fewest >= enough:
+                fresh = fresh_from + np.flatnonzero(request.mask[fresh_from:])
+                return Candidates([np.concatenate([positions, fresh]) for positions in found], depth)
+            depth *= 4
+        return Candidates([np.flatnonzero(request.mask)] * request.interests, None)
+
+    def _wanted(self, request: CandidateRequest) -> int:
+        """Return how many candidates a channel is to give."""
         per_channel = self._candidates_per_channel
         # Items lie where graphs are dense; queries in words and mixed queries do not. Half the depth is enough to find
         # the neighbours of items (30,706 items, recall@10: histories 1.0 at 200, words 0.98 at 200 and 0.996 at 400).
         if request.from_items:
             per_channel = -(-per_channel // 2)
-        depth = max(per_channel, 2 * request.k)
-        return None if self._scan_is_better(request, depth) else depth
-
-    def search(self, view: View, request: CandidateRequest) -> Candidates:
-        """Return all rows that are in no graph yet, and the nearest rows to the query's block from each graph.
-
-        Rows that the mask excludes do not count: where they leave too few, the graphs are searched more deeply.
-        """
-        depth = self._depth(request)
-        built = self._segments
-        fresh_from = int(np.searchsorted(view.labels, built[-1].last, side="right")) if built else 0
-        fresh = np.arange(fresh_from, len(view.labels), dtype=np.int64)
-        wanted = min(depth or 0, int(np.count_nonzero(request.mask[:fresh_from])))
-        while depth is not None:
-            found = self._nearest(built, view, request, depth)
-            if all(len(positions) >= wanted for positions in found):
-                fresh = fresh[request.mask[fresh]]
-                return Candidates([np.concatenate([positions, fresh]) for positions in found], depth)
-            depth *= 4
-            if self._scan_is_better(request, depth):
-                break
-        return Candidates([np.flatnonzero(request.mask)] * request.interests, None)
+        return max(per_channel, 2 * request.k)
 
     def _nearest(
         self, built: Sequence[segments.Segment], view: View, request: CandidateRequest, depth: int
-    ) -> list[Ints]:
-        """Return the positions of the nearest rows in graphs that are in the mask, for each interest."""
-        labels: list[list[Ints]] = [[] for _ in range(request.interests)]
+    ) -> tuple[list[Ints], int]:
+        """Return the positions of the nearest rows in graphs that are in the mask, for each interest, and the fewest
+        that a channel gave an interest, of the channels that have more."""
 
         def eligible(labels: Ints) -> Bools:
             positions = np.minimum(np.searchsorted(view.labels, labels), len(view.labels) - 1)
             return np.asarray((view.labels[positions] == labels) & request.mask[positions])
 
-        for segment in built:
-            for channel, directions in request.directions.items():
-                for query, nearest in enumerate(segment.search(channel, directions, depth, eligible)):
-                    labels[query].append(nearest)
-        found = []
-        for lists in labels:
-            nearest = np.unique(np.concatenate(lists)) if lists else np.zeros(0, np.int64)
-            positions = view.positions(nearest)
-            found.append(positions[request.mask[positions]])
-        return found
+        found: list[list[Ints]] = [[np.zeros(0, np.int64)] for _ in range(request.interests)]
+        fewest = len(view.labels)
+        for channel, directions in request.directions.items():
+            nearest = [segment.search(channel, directions, depth, eligible) for segment in built]
+            has_more = any(segment.nodes(channel) > depth for segment in built)
+            for query, own in enumerate(found):
+                labels = np.unique(np.concatenate([lists[query] for lists in nearest])) if built else own[0]
+                positions = view.positions(labels)
+                own.append(positions[request.mask[positions]])
+                if has_more:
+                    fewest = min(fewest, len(own[-1]))
+        return [np.unique(np.concatenate(own)) for own in found], fewest
 
-    def _scan_is_better(self, request: CandidateRequest, depth: int) -> bool:
-        rows = int(np.count_nonzero(request.mask))
+    def _scan_is_better(self, request: CandidateRequest, rows: int, depth: int) -> bool:
+        """Whether it costs less to score all rows of the mask, which is exact. rows: their number"""
         return rows < SCANNED_PER_CANDIDATE * depth * max(len(request.directions), 1)
 
     def build(self, view: View) -> bool:

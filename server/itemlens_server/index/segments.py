@@ -67,6 +67,11 @@ class Segment:
                     lists.append(labels)
         return [np.concatenate(lists) if lists else np.zeros(0, np.int64) for lists in nearest]
 
+    def nodes(self, channel: str) -> int:
+        """Return the number of nodes of the largest graph of a channel."""
+        graphs = (self.graphs.get((channel, presence)) for presence in PRESENCES)
+        return max((len(graph.starts) - 1 for graph in graphs if graph is not None), default=0)
+
     def holds(self, after: int, blocks: Sequence[Block], labels: Ints, h: Array) -> bool:
         """Return whether the graphs hold all rows (labels [n] ascending, h [n, dimension]) after label `after`, up to
         the last.

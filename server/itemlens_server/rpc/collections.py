@@ -21,6 +21,7 @@ from itemlens_server.services import (
 
 _TYPES = catalog_pb2.AttributeType
 _PREFIX = "ATTRIBUTE_TYPE_"
+_NAMES = {number: name.removeprefix(_PREFIX) for name, number in _TYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ def _settings(message: catalog_pb2.CollectionSettings) -> CollectionSettings:
         ),
         exploration=Exploration(exploration.share, exploration.max_lists or Exploration.max_lists),
         attributes=tuple(
-            Attribute(own.name, _TYPES.Name(own.type).removeprefix(_PREFIX)) for own in message.attributes
+            # A number without a name is a type that this server does not know.
+            Attribute(own.name, _NAMES.get(own.type, "")) for own in message.attributes
         ),
     )  # fmt: skip
 

@@ -34,7 +34,7 @@ class RecordEvents:
             return response
         recording = self.catalogue.begin_record(request.collection, _events(request))
         # A caller who is gone does not cancel the write.
-        await asyncio.wait([asyncio.wrap_future(recording.written)])
+        await asyncio.gather(asyncio.wrap_future(recording.written), return_exceptions=True)
         return _recorded(recording.result())
 
     def record(self, request: Request, _: CallContext) -> Response:

@@ -11,6 +11,7 @@ from itemlens_server.rpc import messages
 from itemlens_server.rpc.waiting import ready
 from itemlens_server.services import (
     CallContext,
+    Cap,
     EncodingQuery,
     QueryRequest,
     Recommender,
@@ -65,8 +66,17 @@ def _options(request: itemlens_pb2.RecommendRequest) -> RecommendOptions:
         with_probabilities=request.with_probabilities,
         surface=request.surface,
         filter=messages.condition(request.filter),
+        caps=_caps(request),
+        grouped=bool(request.group_by),
         attributes=tuple(request.attribute_names),
     )
+
+
+def _caps(request: itemlens_pb2.RecommendRequest) -> tuple[Cap, ...]:
+    caps = tuple(Cap(cap.attribute, cap.most, f"caps[{n}]") for n, cap in enumerate(request.caps))
+    if not request.group_by:
+        return caps
+    return (Cap(request.group_by, request.per_group or 1, "group_by"), *caps)
 
 
 def _reply(result: RecommendResult, with_query_vectors: bool) -> itemlens_pb2.RecommendResponse:
@@ -85,7 +95,7 @@ def _reply(result: RecommendResult, with_query_vectors: bool) -> itemlens_pb2.Re
         added = reply.items.add(
             item_id=item.item_id, position=position, score=item.score, interest=item.interest,
             parts=[messages.part(p) for p in item.parts], reason=item.reason, probability=item.probability,
-            explored=item.explored,
+            explored=item.explored, other_item_ids=item.others,
         )  # fmt: skip
         if item.attributes:
             added.attributes.update(dict(item.attributes))

@@ -10,6 +10,7 @@ from itemlens_server.attributes.parser import parse as parse_filter
 from itemlens_server.engine.call_context import CallContext, Priority
 from itemlens_server.engine.encoder import Encoder
 from itemlens_server.engine.repository import Space
+from itemlens_server.fusion.caps import Cap
 from itemlens_server.fusion.history import Interaction
 from itemlens_server.fusion.parts import ChannelSum, Part
 from itemlens_server.fusion.query import ChannelChange
@@ -50,6 +51,7 @@ __all__ = [
     "BatchEncoder",
     "BatchRow",
     "CallContext",
+    "Cap",
     "Catalogue",
     "ChannelChange",
     "ChannelSum",

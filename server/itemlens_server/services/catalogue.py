@@ -7,6 +7,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -201,10 +202,16 @@ class Catalogue:
 
             def run(connection: sqlite3.Connection) -> None:
                 if new.attributes != old.attributes:  # here, so that no item is stored meanwhile
-                    check_stored(new, Reader(connection).attributes(collection.record.id))
+                    # An open read would keep the writer from its next transaction.
+                    with closing(Reader(connection).attributes(collection.record.id)) as stored:
+                        check_stored(old, new, stored)
+                    collection.announce(new)
                 writes.set_settings(connection, collection.record.id, new)
 
-            self.store.write(run, lambda _: collection.configure(new, self.store.reader()))
+            try:
+                self.store.write(run, lambda _: collection.configure(new, self.store.reader()))
+            finally:
+                collection.announce(None)
             # What is known of users has weights of types in it.
             self.known_users.forget_all(collection.record.id)
             return collection

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -58,8 +59,9 @@ class CatalogueReads:
             return self._store.reader().page(collection.record.id, after, size)
         view = collection.matching(condition)
         labels = view.labels[view.alive]
-        some = labels[np.searchsorted(labels, after, "right") :][:size]
-        return self._store.reader().rows(collection.record.id, some.tolist())
+        later = labels[np.searchsorted(labels, after, "right") :]
+        # Rows that are gone meanwhile take no place of the page.
+        return islice(self._store.reader().rows(collection.record.id, map(int, later)), size)
 
     def vectors(self, collection: Collection, labels: Sequence[int]) -> dict[int, Array]:
         """h of the items with these labels, float32 [dimension] each. Items replaced since are left out."""

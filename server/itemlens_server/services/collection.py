@@ -87,6 +87,8 @@ class Collection:
         self._live_tables: LiveTables | None = None
         # A cache: the items of tables, the ids of rows, and for each of these its row in the tables.
         self._table_rows: tuple[Sequence[str], list[str], Ints] = ((), [], np.zeros(0, np.int64))
+        # Types of attributes that are about to count; see `announce`.
+        self._coming: Mapping[str, AttributeType] = {}
         self._last_label = 0
 
     @property
@@ -152,7 +154,12 @@ class Collection:
         Raises:
             InvalidArgument: a value is of another type than its attribute's.
         """
-        self._rows.attributes.check(attributes)
+        self._rows.attributes.check(attributes, self._coming)
+
+    def announce(self, settings: CollectionSettings | None) -> None:
+        """Let `check_attributes` know types that are about to count, since writes of one transaction are checked before
+        the first of them counts. None: no more."""
+        self._coming = {} if settings is None else _types(settings)
 
     def matching(self, condition: Filter) -> View:
         """Return the rows, of which those that match a filter are alive.
@@ -229,10 +236,11 @@ class Collection:
         self._last_label = labels[-1]
         self._compact()
 
-    def set_attributes(self, item_id: str, attributes: Mapping[str, Any]) -> None:
-        """Replace the attributes of an item whose vectors stay."""
-        self._rows.set_attributes(item_id, attributes)
-        self._compact()
+    def set_attributes(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace the attributes of items whose vectors stay."""
+        if changes:
+            self._rows.set_attributes(changes)
+            self._compact()
 
     def remove(self, item_id: str) -> None:
         """Remove an item. The next snapshot does not contain it."""

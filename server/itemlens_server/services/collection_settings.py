@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from itemlens_server.attributes.schema import MOST_ATTRIBUTES, AttributeType, typed
+from itemlens_server.attributes.schema import MOST_ATTRIBUTES, AttributeType, inferred, typed
 from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.storage.collection_settings import Attribute, CollectionSettings, OwnType
 
@@ -44,15 +44,23 @@ def check_settings(settings: CollectionSettings) -> None:
         )
 
 
-def check_stored(settings: CollectionSettings, stored: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    """Check that stored attributes fit the types of settings. stored: items with their attributes.
+def check_stored(
+    old: CollectionSettings, settings: CollectionSettings, stored: Iterable[tuple[str, Mapping[str, Any]]]
+) -> None:
+    """Check that stored attributes fit the types of settings, and those that are not given any more the type of their
+    first value. stored: items with their attributes.
 
     Raises:
         InvalidArgument: a value does not fit.
     """
     types = [(f"settings.attributes[{n}].type", own.name, AttributeType(own.type)) for n, own in
              enumerate(settings.attributes)]  # fmt: skip
+    gone = {own.name for own in old.attributes} - {own.name for own in settings.attributes}
     for item_id, attributes in stored:
+        for name in sorted(gone & attributes.keys()):
+            if (first := inferred(attributes[name])) is not None:
+                types.append(("settings.attributes", name, first))
+                gone.discard(name)
         for field, name, kind in types:
             try:
                 typed(attributes.get(name), kind)

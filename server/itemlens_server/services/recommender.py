@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from itemlens_server.attributes.filters import Filter
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.errors import FailedPrecondition, InvalidArgument, NotFound, Warning, quoted
+from itemlens_server.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound, Warning, quoted
+from itemlens_server.fusion.caps import FREE, NO_CAPS, Cap, Caps
 from itemlens_server.fusion.head import Array, unit
 from itemlens_server.fusion.interests import merge
 from itemlens_server.fusion.query import ask
@@ -37,6 +40,11 @@ from itemlens_server.storage.answers import AnswerRecord
 
 DEFAULT_K = 10
 MOST_ATTRIBUTES = 50
+MOST_CAPS = 5
+# A list under caps is first made of this many times its length.
+POOL = 20
+# Other items of a group that are returned with one that stands for it.
+MOST_OTHERS = 20
 SURFACE = re.compile(r"[a-z0-9_-]{0,64}")
 
 
@@ -46,6 +54,7 @@ class RecommendOptions:
 
     surface: where the list is shown; kept with the answer.
     filter: which items may be in the list.
+    caps: at most so many items of one value. grouped: the first cap is that of groups, of which the best stand for all.
     attributes: names of attributes to return with each item.
     """
 
@@ -60,6 +69,8 @@ class RecommendOptions:
     language: str = "en"
     surface: str = ""
     filter: Filter | None = None
+    caps: Sequence[Cap] = ()
+    grouped: bool = False
     attributes: Sequence[str] = ()
 
 
@@ -129,6 +140,7 @@ class Recommender:
             )
         check_length(options.candidates, self.settings.max_candidates, "candidate_item_ids", 0)
         check_references(options.candidates, "candidate_item_ids")
+        check_caps(options.caps)
         check_length(options.attributes, MOST_ATTRIBUTES, "attribute_names", 0)
         check_references(options.attributes, "attribute_names")
         query, warnings = self.query_reader.read(collection, request, call, begun)
@@ -143,14 +155,21 @@ class Recommender:
             )
         call.check()
         exact = options.exact or bool(options.candidates)
-        scorer, scored = score(scorer, ExactIndex() if exact else collection.index, mask, k)
-        ranked = rank(scorer, scored, k) if scorer.says_wanted else rank_by_prior(scorer, scored[0], k)
+        caps = Caps.of(options.caps, scorer.snapshot.view) if options.caps else NO_CAPS
+        index = ExactIndex() if exact else collection.index
+        scorer, scored = score(scorer, index, mask, caps.wanted(k, mask))
+        ranked = (
+            rank(scorer, scored, k, caps) if scorer.says_wanted else rank_by_prior(scorer, scored[0], k, caps)
+        )
         recommendation_id = self.catalogue.ids.make(collection.record.id, time.time())
         if (exploration := collection.record.settings.exploration).share:
             # The id is the seed, so that a list can be made again.
             random = np.random.default_rng(list(recommendation_id.encode()))
             explorer = self.catalogue.explorer
-            ranked = explorer.explore(collection.record.id, exploration, scorer, mask, ranked, random)
+            free = caps.free(mask, [item.position for item in ranked], random)
+            ranked = explorer.explore(collection.record.id, exploration, scorer, free, ranked, random)
+        if options.grouped:
+            ranked = with_others(scorer, scored, ranked, caps.codes[0])
         if options.with_probabilities:
             ranked = with_probabilities(scorer, ranked)
         if options.attributes:
@@ -165,14 +184,16 @@ class Recommender:
     def _with_attributes(
         self, collection: Collection, ranked: Sequence[RecommendedItem], names: Sequence[str]
     ) -> list[RecommendedItem]:
-        """The items with those of the attributes that they have. One that was deleted meanwhile has none."""
-        documents = dict(self.catalogue.reads.documents(collection, [item.item_id for item in ranked]))
-        stored = {item_id: document.attributes for item_id, document in documents.items()}
-        return [
-            replace(item, attributes={n: own[n] for n in names if n in own})
-            for item in ranked
-            for own in [stored.get(item.item_id, {})]
-        ]
+        """The items with those of the attributes that they have. One that is damaged, or was deleted meanwhile, has
+        none."""
+        told = []
+        for item in ranked:  # one by one, because the documents may not fit in memory together
+            own: Mapping[str, Any] = {}
+            with suppress(DataLoss):
+                for _, document in self.catalogue.reads.documents(collection, [item.item_id]):
+                    own = {name: document.attributes[name] for name in names if name in document.attributes}
+            told.append(replace(item, attributes=own))
+        return told
 
     def _explain(
         self,
@@ -229,33 +250,79 @@ def score(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> tuple[S
     return scorer.normalised(sums), scored
 
 
-def rank(scorer: Scorer, scored: Sequence[Scored], k: int) -> list[RecommendedItem]:
-    """The best k of the items. Places are dealt to the interests by their shares."""
-    lists: list[list[int]] = []
-    scores: list[dict[int, float]] = []
-    for own, shift in zip(scored, scorer.shifts, strict=True):
-        best = top(own.alpha, k)
-        lists.append(own.positions[best].tolist())
-        values = own.alpha[best] + np.float32(shift)
-        scores.append(dict(zip(lists[-1], values.tolist(), strict=True)))
+def rank(scorer: Scorer, scored: Sequence[Scored], k: int, caps: Caps = NO_CAPS) -> list[RecommendedItem]:
+    """The best k of the items under caps. Places are dealt to the interests by their shares."""
+    # Most lists under caps are made of a few of the best items.
+    for most in (POOL * k, max((len(own.alpha) for own in scored), default=0)) if caps.codes else (k,):
+        lists: list[list[int]] = []
+        scores: list[dict[int, float]] = []
+        for own, shift in zip(scored, scorer.shifts, strict=True):
+            best = top(own.alpha, most)
+            lists.append(own.positions[best].tolist())
+            values = own.alpha[best] + np.float32(shift)
+            scores.append(dict(zip(lists[-1], values.tolist(), strict=True)))
+        places = merge(lists, [i.weight for i in scorer.interests], k, caps)
+        if len(places) == k:
+            break
     item_ids = scorer.snapshot.view.item_ids
-    return [
-        RecommendedItem(item_ids[position], position, scores[n][position], n)
-        for position, n in merge(lists, [i.weight for i in scorer.interests], k)
-    ]
+    return [RecommendedItem(item_ids[position], position, scores[n][position], n) for position, n in places]
 
 
-def rank_by_prior(scorer: Scorer, scored: Scored, k: int) -> list[RecommendedItem]:
-    """The best k of the items for a user of whom nothing is known: of different kinds, and of equal ones the newest."""
-    best = best_newest_first(scored.alpha, pool_size(k))
-    positions, alpha = scored.positions[best], scored.alpha[best]
+def rank_by_prior(scorer: Scorer, scored: Scored, k: int, caps: Caps = NO_CAPS) -> list[RecommendedItem]:
+    """The best k of the items under caps for a user of whom nothing is known: of different kinds, and of equal ones
+    the newest."""
     view = scorer.snapshot.view
+    best = best_newest_first(scored.alpha, len(scored.alpha) if caps.codes else pool_size(k))
+    if caps.codes:
+        # What is in this list may be in that of the places, in whatever order.
+        rows = scored.positions[best].tolist()
+        kept = set(caps.first(rows, pool_size(k)))
+        best = best[[row in kept for row in rows]]
+    positions, alpha = scored.positions[best], scored.alpha[best]
     chosen = spread(alpha, contents(scorer.snapshot.head, view.h[positions]), k)
     scores = alpha[chosen] + np.float32(scorer.shifts[0])
     return [
         RecommendedItem(view.item_ids[position], position, score, 0)
         for position, score in zip(positions[chosen].tolist(), scores.tolist(), strict=True)
     ]
+
+
+def with_others(
+    scorer: Scorer, scored: Sequence[Scored], ranked: Sequence[RecommendedItem], groups: Ints
+) -> list[RecommendedItem]:
+    """Return the items with the ids of the others of their groups, the best first. groups: code of each row."""
+    listed = {item.position for item in ranked}
+    wanted = np.unique(groups[list(listed)]) if listed else np.zeros(0, np.int64)
+    others: list[dict[int, list[str]]] = []
+    item_ids = scorer.snapshot.view.item_ids
+    for own in scored:
+        found: dict[int, list[str]] = {}
+        codes = groups[own.positions]
+        in_group = np.flatnonzero(np.isin(codes, wanted) & (codes != FREE))
+        for n in in_group[np.argsort(-own.alpha[in_group], kind="stable")].tolist():
+            position = int(own.positions[n])
+            group = found.setdefault(int(codes[n]), [])
+            if position not in listed and len(group) < MOST_OTHERS:
+                group.append(item_ids[position])
+        others.append(found)
+    return [
+        replace(item, others=tuple(others[item.interest].get(int(groups[item.position]), ())))
+        for item in ranked
+    ]
+
+
+def check_caps(caps: Sequence[Cap]) -> None:
+    """Check caps.
+
+    Raises:
+        InvalidArgument: there are too many, or one has no attribute or no place.
+    """
+    check_length(caps, MOST_CAPS, "caps", 0)
+    for cap in caps:
+        if not cap.attribute:
+            raise InvalidArgument("an attribute is required", f"{cap.field}.attribute")
+        if cap.most < 1:
+            raise InvalidArgument("at least one item must be allowed", f"{cap.field}.most")
 
 
 def with_probabilities(scorer: Scorer, ranked: Sequence[RecommendedItem]) -> list[RecommendedItem]:

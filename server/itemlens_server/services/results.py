@@ -34,6 +34,7 @@ class RecommendedItem:
 
     explored: it has no events, and is in the list to learn about it
     attributes: those that were asked for and that it has, as JSON values
+    others: ids of the other items of its group, if the list is one of groups
     """
 
     item_id: str
@@ -45,6 +46,7 @@ class RecommendedItem:
     probability: float | None = None
     explored: bool = False
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -179,7 +179,7 @@ class Upserts:
                 fused = [u.item.item_id for u in upserts if u.inputs or u.item.item_id not in served]
                 old_items |= reader.items(record.id, fused, encoders, vectors=True)
                 plan = self._plan(collection, upserts, old_items, call)
-            self._check_attributes(collection, plan)
+            plan = self._fitting(collection, plan)
             new_items = [replace(p.new, keeps=self._served(collection, p.new.item_id)) for p in plan.items]
             return plan, writes.upsert_items(connection, record.id, new_items, encoders) if new_items else []
 
@@ -193,9 +193,13 @@ class Upserts:
             current = self._current(collection.name)
             if current is None:
                 return
-            for planned, outcome in zip(plan.items, outcomes, strict=True):
-                if outcome.label and outcome.label == outcome.old_label:
-                    current.set_attributes(planned.new.item_id, planned.new.document.attributes)
+            current.set_attributes(
+                {
+                    planned.new.item_id: planned.new.document.attributes
+                    for planned, outcome in zip(plan.items, outcomes, strict=True)
+                    if outcome.label and outcome.label == outcome.old_label
+                }
+            )
             if not rows:
                 return
             if current.space is not collection.space:
@@ -215,17 +219,18 @@ class Upserts:
                 upsert.inputs = [i if i is None or not i.needs_data else None for i in upsert.inputs]
         return outcomes[0].sequence if outcomes else 0
 
-    def _check_attributes(self, collection: Collection, plan: _Plan) -> None:
-        """Refuse items with attributes of wrong types, in the writer's thread, where the types of new ones are held."""
+    def _fitting(self, collection: Collection, plan: _Plan) -> _Plan:
+        """The plan without items whose given attributes are of wrong types, in the writer's thread, where the types of
+        new ones are held."""
         current = self._current(collection.name) or collection
-        fit = []
+        fitting = _Plan(refused=list(plan.refused))
         for planned in plan.items:
             try:
-                current.check_attributes(planned.new.document.attributes)
-                fit.append(planned)
+                current.check_attributes(planned.upsert.item.attributes)
+                fitting.items.append(planned)
             except ItemlensError as error:
-                plan.refused.append((planned.upsert, error))
-        plan.items = fit
+                fitting.refused.append((planned.upsert, error))
+        return fitting
 
     def _served(self, collection: Collection, item_id: str) -> int:
         """Label of the item's served row; 0 if there is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Any
 
@@ -154,7 +154,7 @@ class Reader:
         )
         return map(_stored_item, rows)
 
-    def rows(self, collection: int, rows: Sequence[int]) -> Iterator[StoredItem | DamagedItem]:
+    def rows(self, collection: int, rows: Iterable[int]) -> Iterator[StoredItem | DamagedItem]:
         """Yield the items of these rows, in their order, as `page` does. Those that are gone are left out."""
         for row in rows:
             found = self._connection.execute(
@@ -165,7 +165,7 @@ class Reader:
             if found:
                 yield _stored_item(found)
 
-    def attributes(self, collection: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def attributes(self, collection: int) -> Generator[tuple[str, Mapping[str, Any]], None, None]:
         """Yield all items with their attributes, by row; none of a damaged item."""
         rows = self._connection.execute(
             "SELECT item_id, document, document_checksum FROM items WHERE +collection = ? ORDER BY row",

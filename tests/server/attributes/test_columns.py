@@ -26,7 +26,8 @@ from itemlens_server.errors import InvalidArgument
         (["a"], AttributeType.STRINGS),
         ({"lat": 1, "lon": 2}, AttributeType.POINT),
         ("2026-11-27", AttributeType.STRING),
-        (None, None), ([], None), ([1], None), ({"a": 1}, None), ([["a"]], None),
+        (None, None), ([], None), ([1], None), ({"a": 1}, None), ([["a"]], None), (["a"] * 257, None),
+        ({"lat": "x", "lon": 500}, None),
     ],
 )  # fmt: skip
 def test_the_type_of_a_first_value(value: object, kind: AttributeType | None) -> None:
@@ -73,17 +74,54 @@ def test_a_value_of_another_type_is_refused(value: object, kind: str) -> None:
 
 def test_the_first_value_sets_the_type_that_others_must_have() -> None:
     made = AttributeTable({"ean": AttributeType.INTEGER})
-    made.check({"price": 5, "extra": {"deep": [1]}})
+    made.check({"price": 5, "extra": {"deep": [1]}}, {})
     with pytest.raises(
         InvalidArgument, match=r"attribute 'price': 'cheap' is not a number, which is that of its first"
     ):
-        made.check({"price": "cheap"})
+        made.check({"price": "cheap"}, {})
     with pytest.raises(
         InvalidArgument, match=r"attribute 'ean': 'x' is not a whole number.*its type in the settings"
     ):
-        made.check({"ean": "x"})
-    made.check({"price": None, "extra": "anything"})
-    assert made.type("extra") is AttributeType.STRING
+        made.check({"ean": "x"}, {})
+    made.check({"price": None, "extra": "anything"}, {})
+    assert made.view().types["extra"] is AttributeType.STRING
+
+
+def test_what_is_refused_holds_no_type() -> None:
+    made = AttributeTable({"price": AttributeType.NUMBER})
+    with pytest.raises(InvalidArgument, match="'price'"):
+        made.check({"new": "5", "price": "cheap"}, {})
+    made.check({"new": 5}, {})
+    assert made.view().types["new"] is AttributeType.NUMBER
+
+
+def test_types_that_are_about_to_count_are_checked() -> None:
+    made = AttributeTable({})
+    made.check({"released": "last year"}, {})
+    with pytest.raises(
+        InvalidArgument, match=r"'released': 'last year' is not a time.*its type in the settings"
+    ):
+        made.check({"released": "last year"}, {"released": AttributeType.TIME})
+
+
+def test_given_types_have_their_columns_whatever_else_items_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "MOST_ATTRIBUTES", 2)
+    made = AttributeTable({"released": AttributeType.TIME})
+    for name in "abc":
+        made.add({name: 1})
+    record = made.add({"released": "2026-01-01"})
+    assert made.view().there("released")[record]
+    assert sorted(made.compacted(np.asarray([record]))[0].view().types) == ["a", "released"]
+
+
+def test_a_long_list_widens_no_other_record() -> None:
+    made = AttributeTable({})
+    for _ in range(10_000):
+        made.add({"tags": ["a"]})
+    made.add({"tags": [str(n) for n in range(256)]})
+    [tags] = made.view().columns.values()
+    assert isinstance(tags, columns.ListColumn)
+    assert tags._flat.nbytes + tags._ends.nbytes < 300_000
 
 
 def test_a_view_does_not_change() -> None:
@@ -103,7 +141,7 @@ def test_a_long_text_has_no_place_in_a_column() -> None:
     made = AttributeTable({})
     record = made.add({"about": "x" * 257, "tags": ["a", "y" * 257], "brand": "z" * 256})
     assert made.view().shown(record, ["about", "tags", "brand"]) == {"tags": ["a"], "brand": "z" * 256}
-    made.check({"about": "short"})
+    made.check({"about": "short"}, {})
 
 
 def test_items_without_attributes_share_a_record() -> None:
@@ -116,7 +154,7 @@ def test_more_attributes_than_there_may_be_columns_are_not_filtered(monkeypatch:
     monkeypatch.setattr(columns, "MOST_ATTRIBUTES", 2)
     made = AttributeTable({})
     record = made.add({"a": 1, "b": 2, "c": 3})
-    made.check({"d": 4})
+    made.check({"d": 4}, {})
     assert sorted(made.view().types) == ["a", "b"]
     assert made.view().shown(record, ["a", "b", "c"]) == {"a": 1.0, "b": 2.0}
 

@@ -23,7 +23,7 @@ from itemlens_server.attributes.filters import (
     Not,
     OneOf,
     failing,
-    names,
+    leaves,
 )
 from itemlens_server.attributes.parser import parse
 from itemlens_server.attributes.schema import AttributeType
@@ -36,6 +36,7 @@ DECLARED = {
     "ean": AttributeType.INTEGER,
     "weight": AttributeType.NUMBER,
 }
+TEN_400, TEN_5000 = "1" + "0" * 400, "1" + "0" * 5000
 ITEMS: dict[str, dict[str, Any]] = {
     "tent": {
         "price": 199.0, "brand": "Alto", "in_stock": True, "tags": ["camp", "red"], "released": "2026-03-01",
@@ -98,6 +99,10 @@ def matching(expression: str) -> str:
         ("weight > 0", ""),
         ("in_stock AND NOT price < 60", "tent"),
         ("price in (25, 199)", "tent lamp"),
+        ("ean in (9007199254740993, 1)", "tent"),
+        ("ean in (9007199254740992.0, 1.5)", "lamp"),
+        (f"ean >= {-(2**63) + 1}", "tent lamp"),
+        (f"price in ({', '.join(map(str, range(1500)))})", "tent lamp"),
     ],
 )
 def test_an_expression_matches(expression: str, items: str | None) -> None:
@@ -136,6 +141,19 @@ def test_an_expression_matches(expression: str, items: str | None) -> None:
         ("near(place, 1, 2, -3)", r"near\(\) needs a latitude"),
         ("price < 60 and " * 700 + "in_stock", r"the filter has 10508 characters, the limit is 10000"),
         ("not " * 60 + "in_stock", r"nested more than 50 deep"),
+        (
+            "a or " * 200 + "a",
+            r"the filter has 201 conditions, 0 of them near\(\); the limits are 200 and 10",
+        ),
+        (
+            "near(a, 1, 1, 1) or " * 10 + "near(a, 1, 1, 1)",
+            r"the filter has 11 conditions, 11 of them near\(\)",
+        ),
+        (f"price < {TEN_400}", r"at character 9: the number is too large; whole numbers have 64 bits"),
+        (f"price in (1, {TEN_5000})", r"at character 14: the number is too large"),
+        ("price < 1e400", r"at character 9: the number is too large"),
+        (f"ean in (-{2**63})", r"at character 9: the number is too large"),
+        (f"near(place, 1, 1, {TEN_400})", r"at character 19: the number is too large"),
     ],
 )
 def test_a_wrong_filter_says_where_and_why(expression: str, message: str) -> None:
@@ -170,8 +188,9 @@ def test_what_leaves_an_item_out_is_said_with_its_value() -> None:
     condition = parse('in_stock and price < 60 and (brand = "Kaya" or tags = "blue")')
     assert failing(condition, made.view(), int(records[0])) == [
         "price < 60 (price is 199)",
-        'brand = "Kaya" or tags = "blue" (brand is "Alto", tags is ("camp", "red"))',
+        '(brand = "Kaya" or tags = "blue") (brand is "Alto", tags is ("camp", "red"))',
     ]
+    assert failing(parse("price < 198.99"), made.view(), int(records[0])) == ["price < 198.99 (price is 199)"]
     assert failing(parse("price < 60"), made.view(), int(records[3])) == ["price < 60 (it has no value)"]
     assert failing(parse("price < 60"), made.view(), int(records[1])) == []
 
@@ -249,7 +268,7 @@ def test_columns_say_what_the_values_say(items: list[dict[str, Any]], condition:
     assert str(read) == str(parse(str(read)))
     for record, matched in zip(records.tolist(), expected, strict=True):
         assert bool(failing(condition, made.view(), record)) is not matched
-    assert {name.name for name in names(condition)} <= set(first)
+    assert {leaf.attribute.name for leaf in leaves(condition)} <= set(first)
 
 
 def test_a_nan_cannot_be_written() -> None:

@@ -7,9 +7,13 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from itemlens_server.attributes.parser import parse
+from itemlens_server.attributes.schema import AttributeType
+from itemlens_server.errors import InvalidArgument
 from itemlens_server.fusion.rows import FEW, Rows, View
 
 # Each step adds some items (a later step may repeat their ids), removes one, or compacts.
@@ -206,27 +210,52 @@ class TestAttributes:
     def test_change_without_a_change_of_earlier_views(self) -> None:
         rows = self.rows()
         before = rows.view()
-        rows.set_attributes("a", tags("z"))
-        rows.set_attributes("b", tags("x", "y", "z"))
-        rows.set_attributes("gone", tags("x"))
+        rows.set_attributes({"a": tags("z")})
+        rows.set_attributes({"b": tags("x", "y", "z")})
+        rows.set_attributes({"gone": tags("x")})
         assert shown(before) == [[1, 2], []]
         assert shown(rows.view()) == [[3], [1, 2, 3]]
 
-    def test_a_change_of_numbers_copies_nothing(self) -> None:
+    def test_a_change_of_numbers_leaves_the_values(self) -> None:
         rows = self.rows()
         before = rows.view()
-        rows.set_attributes("a", {**tags("x", "y"), "price": 7})
+        rows.set_attributes({"a": {**tags("x", "y"), "price": 7}})
         after = rows.view()
         assert after.columns.base is before.columns.base and len(after.values.norms) == len(
             before.values.norms
         )
 
+    def test_a_filter_sees_the_attributes_of_its_view(self) -> None:
+        rows = self.rows()
+        before = rows.view()
+        rows.set_attributes({"a": {"price": 7}, "b": {"price": 9}, "gone": {"price": 8}})
+        after = rows.view()
+        with pytest.raises(InvalidArgument, match="no attribute"):
+            before.matching(parse("price > 0"))
+        assert after.matching(parse("price = 7")).tolist() == [True, False]
+        rows.set_attributes({"a": {"price": 1}})
+        assert after.matching(parse("price = 7")).tolist() == [True, False]
+        assert rows.view().matching(parse("price = 7")).tolist() == [False, False]
+        rows.append(np.array([3]), ["a"], np.zeros((1, 1), np.float32), [{"price": 5}])
+        rows.compact()
+        assert rows.view().matching(parse("price >= 5")).tolist() == [True, True]
+
+    def test_other_types_leave_earlier_views_as_they_are(self) -> None:
+        rows = self.rows()
+        rows.set_attributes({"a": {"day": "2026-01-01"}, "b": {"day": "2026-02-01"}})
+        before = rows.view()
+        rows.declare(
+            {"day": AttributeType.TIME}, [("a", {"day": "2026-01-01"}), ("b", {"day": "2026-02-01"})]
+        )
+        assert before.matching(parse('day = "2026-02-01"')).tolist() == [False, True]
+        assert rows.view().matching(parse('day > "2026-01-15"')).tolist() == [False, True]
+
     def test_columns_are_copied_once_for_many_changes_between_two_views(self) -> None:
         rows = self.rows()
         rows.view()
-        rows.set_attributes("a", tags("z"))
+        rows.set_attributes({"a": tags("z")})
         copy = rows._columns
-        rows.set_attributes("b", tags("z"))
+        rows.set_attributes({"b": tags("z")})
         assert rows._columns is copy
 
     def test_move_with_their_rows(self) -> None:
@@ -240,7 +269,7 @@ class TestAttributes:
     def test_many_changes_of_one_item_are_compacted(self) -> None:
         rows = self.rows()
         for n in range(3 * FEW):
-            rows.set_attributes("a", tags("xyz"[n % 3]))
+            rows.set_attributes({"a": tags("xyz"[n % 3])})
             if rows.mostly_dead:
                 rows.compact()
         assert len(rows._values) <= FEW + 3

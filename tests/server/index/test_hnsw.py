@@ -356,8 +356,8 @@ class TestDepth:
     def test_items_are_found_at_half_of_it(self, tmp_path: Path) -> None:
         assert self.depth(tmp_path, from_items=True) == 10
 
-    def test_does_not_grow_with_what_the_mask_takes_out(self, tmp_path: Path) -> None:
-        assert self.depth(tmp_path, masked=2000) == 20
+    def test_grows_with_the_share_that_the_mask_takes_out(self, tmp_path: Path) -> None:
+        assert self.depth(tmp_path, masked=1000) == 27
 
     def test_a_scan_is_better_where_it_costs_less(self, tmp_path: Path) -> None:
         assert self.depth(tmp_path, k=31) == 62 < 4000 / SCANNED_PER_CANDIDATE
@@ -381,6 +381,28 @@ def test_where_the_mask_leaves_little_it_is_found_all_the_same(tmp_path: Path, a
     assert min(allowed, 30) <= len(candidates) and mask[candidates].all()
     exact = np.argsort(-(index.view.h[:, :6] @ random_h(1)[0, :6])[mask], kind="stable")[:5]
     assert len(set(np.flatnonzero(mask)[exact]) & set(candidates.tolist())) >= min(allowed, 5) - 1
+
+
+def test_each_channel_gives_candidates_where_the_mask_takes_out_its_nearest(tmp_path: Path) -> None:
+    """Of one channel all of the nearest are out, of the other hardly any."""
+    index = Indexed(tmp_path, depth=20)
+    h = random_h(6000)
+    index.append(range(1, 6001), [f"i{n}" for n in range(6000)], h)
+    index.maintain()
+    view = index.view
+    directions = {block.channel: random_h(1)[:, block.start : block.stop] for block in BLOCKS}
+    names = list(directions)
+    scores = {
+        block.channel: view.h[:, block.start : block.stop] @ directions[block.channel][0] for block in BLOCKS
+    }
+    mask = view.alive.copy()
+    mask[np.argsort(-scores[names[0]])[:600]] = False
+    found = index.index.search(view, CandidateRequest(directions, mask, 5, 1))
+    [candidates] = found.positions
+    for name in names:
+        own = np.where(mask, scores[name], -np.inf)
+        best = set(np.argsort(-own)[:5].tolist())
+        assert len(best & set(candidates.tolist())) >= 4, name
 
 
 def test_nothing_outside_the_mask_is_a_candidate(tmp_path: Path) -> None:

@@ -625,6 +625,9 @@ class RecommendRequest(google.protobuf.message.Message):
     SURFACE_FIELD_NUMBER: builtins.int
     FILTER_FIELD_NUMBER: builtins.int
     ATTRIBUTE_NAMES_FIELD_NUMBER: builtins.int
+    GROUP_BY_FIELD_NUMBER: builtins.int
+    PER_GROUP_FIELD_NUMBER: builtins.int
+    CAPS_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection to recommend from. Empty: the one named "default"."""
     k: builtins.int
@@ -657,6 +660,12 @@ class RecommendRequest(google.protobuf.message.Message):
     """Only items that match this filter over their attributes, such as `in_stock and price < 60 and brand in ("Alto",
     "Kaya")`; at most 10,000 characters. See docs/filters.md. If no item does, the list is empty and a warning says so.
     """
+    group_by: builtins.str
+    """An attribute of which items with one value are variants of one thing, such as "model". At most `per_group` of them
+    are in the list: the best ones, with the ids of the others. Items without a value are groups of their own.
+    """
+    per_group: builtins.int
+    """Default: 1."""
     @property
     def user(self) -> itemlens.v1.common_pb2.UserSide:
         """The user or query."""
@@ -668,6 +677,10 @@ class RecommendRequest(google.protobuf.message.Message):
     @property
     def attribute_names(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Attributes to return with each item, at most 50."""
+
+    @property
+    def caps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Cap]:
+        """Caps of the list, at most 5 with that of `group_by`. An item for which there is no room is passed over."""
 
     def __init__(
         self,
@@ -687,15 +700,40 @@ class RecommendRequest(google.protobuf.message.Message):
         surface: builtins.str = ...,
         filter: builtins.str = ...,
         attribute_names: collections.abc.Iterable[builtins.str] | None = ...,
+        group_by: builtins.str = ...,
+        per_group: builtins.int = ...,
+        caps: collections.abc.Iterable[Global___Cap] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "exclude_seen", b"exclude_seen", "k", b"k", "size", b"size", "top_fraction", b"top_fraction", "user", b"user"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "attribute_names", b"attribute_names", "candidate_item_ids", b"candidate_item_ids", "collection", b"collection", "exact", b"exact", "exclude_seen", b"exclude_seen", "filter", b"filter", "k", b"k", "language", b"language", "size", b"size", "surface", b"surface", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "attribute_names", b"attribute_names", "candidate_item_ids", b"candidate_item_ids", "caps", b"caps", "collection", b"collection", "exact", b"exact", "exclude_seen", b"exclude_seen", "filter", b"filter", "group_by", b"group_by", "k", b"k", "language", b"language", "per_group", b"per_group", "size", b"size", "surface", b"surface", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_exclude_seen", b"_exclude_seen"]) -> typing.Literal["exclude_seen"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["size", b"size"]) -> typing.Literal["k", "top_fraction"] | None: ...
 
 Global___RecommendRequest: typing_extensions.TypeAlias = RecommendRequest
+
+@typing.final
+class Cap(google.protobuf.message.Message):
+    """At most so many items of a list with one value of an attribute, such as three of a brand."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ATTRIBUTE_FIELD_NUMBER: builtins.int
+    MOST_FIELD_NUMBER: builtins.int
+    attribute: builtins.str
+    """The attribute: of one text, number, truth value or time. Items without a value are not counted."""
+    most: builtins.int
+    """Most items with one value, at least 1."""
+    def __init__(
+        self,
+        *,
+        attribute: builtins.str = ...,
+        most: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attribute", b"attribute", "most", b"most"]) -> None: ...
+
+Global___Cap: typing_extensions.TypeAlias = Cap
 
 @typing.final
 class Recommendation(google.protobuf.message.Message):
@@ -712,6 +750,7 @@ class Recommendation(google.protobuf.message.Message):
     PROBABILITY_FIELD_NUMBER: builtins.int
     EXPLORED_FIELD_NUMBER: builtins.int
     ATTRIBUTES_FIELD_NUMBER: builtins.int
+    OTHER_ITEM_IDS_FIELD_NUMBER: builtins.int
     item_id: builtins.str
     """The item."""
     position: builtins.int
@@ -739,6 +778,10 @@ class Recommendation(google.protobuf.message.Message):
     def attributes(self) -> google.protobuf.struct_pb2.Struct:
         """Those of the attributes that were asked for that it has."""
 
+    @property
+    def other_item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """With `group_by`: ids of the other items of its group that were scored, the best first, at most 20."""
+
     def __init__(
         self,
         *,
@@ -751,9 +794,10 @@ class Recommendation(google.protobuf.message.Message):
         probability: builtins.float | None = ...,
         explored: builtins.bool = ...,
         attributes: google.protobuf.struct_pb2.Struct | None = ...,
+        other_item_ids: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_probability", b"_probability", "attributes", b"attributes", "probability", b"probability"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_probability", b"_probability", "attributes", b"attributes", "explored", b"explored", "interest", b"interest", "item_id", b"item_id", "parts", b"parts", "position", b"position", "probability", b"probability", "reason", b"reason", "score", b"score"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_probability", b"_probability", "attributes", b"attributes", "explored", b"explored", "interest", b"interest", "item_id", b"item_id", "other_item_ids", b"other_item_ids", "parts", b"parts", "position", b"position", "probability", b"probability", "reason", b"reason", "score", b"score"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_probability", b"_probability"]) -> typing.Literal["probability"] | None: ...
 
 Global___Recommendation: typing_extensions.TypeAlias = Recommendation

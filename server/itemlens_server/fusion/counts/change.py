@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from itemlens_server.fusion.counts.events import KEY_BITS, SECOND, Events, distinct
-from itemlens_server.fusion.counts.successions import HORIZON, Windows, basket_numbers
+from itemlens_server.fusion.counts.successions import HORIZON, Windows, basket_numbers, parts
 from itemlens_server.fusion.event_log import Mask, days
 from itemlens_server.fusion.rows import Ints
 
@@ -61,13 +62,13 @@ class Change:
         own: Ints = keys[new == _NEVER]
         return own
 
-    def joined(self) -> tuple[Ints, Ints]:
-        """Return pairs of items that a user has now and had not before, one of which came, int64 [pairs] each. An item
+    def joined(self) -> Iterator[tuple[Ints, Ints]]:
+        """Yield pairs of items that a user has now and had not before, one of which came, int64 [pairs] each. An item
         makes a pair with itself."""
         return _pairs(self.came, self._stayed)
 
-    def left(self) -> tuple[Ints, Ints]:
-        """Return those that a user had before and has no more."""
+    def left(self) -> Iterator[tuple[Ints, Ints]]:
+        """Yield those that a user had before and has no more."""
         return _pairs(self.went, self._stayed)
 
     def windows(self) -> tuple[Windows, Windows]:
@@ -180,18 +181,17 @@ def _last_days(keys: Ints, events: Events, some: Mask) -> Ints:
     return last
 
 
-def _pairs(own: Ints, stayed: Ints) -> tuple[Ints, Ints]:
-    """Return each pair of an `own` item with those of the same user that stayed, with the `own` ones before it, and
-    with itself. own, stayed: users and items, ascending keys
+def _pairs(own: Ints, stayed: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """Yield each pair of an `own` item with those of the same user that stayed, with the `own` ones before it, and with
+    itself. own, stayed: users and items, ascending keys
     """
     users = own >> KEY_BITS
     starts = np.searchsorted(stayed, users << KEY_BITS)
     sizes = np.searchsorted(stayed, (users + 1) << KEY_BITS) - starts
     before = np.searchsorted(own, users << KEY_BITS)
-    one, other = [], []
     for others, first, amounts in ((stayed, starts, sizes), (own, before, np.arange(len(own)) - before + 1)):
-        which = np.repeat(np.arange(len(own)), amounts)
-        places = np.arange(len(which)) + (first - (np.cumsum(amounts) - amounts))[which]
-        one.append(own[which] & SECOND)
-        other.append(others[places] & SECOND)
-    return np.concatenate(one), np.concatenate(other)
+        for part in parts(np.cumsum(amounts)):
+            some = amounts[part]
+            which = np.repeat(np.arange(len(some)), some)
+            places = np.arange(len(which)) + (first[part] - (np.cumsum(some) - some))[which]
+            yield own[part][which] & SECOND, others[places] & SECOND

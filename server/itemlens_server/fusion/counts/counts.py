@@ -233,8 +233,9 @@ class Counts:
             self.lists.change(went, came)
         if self.pairs is not None:
             # In this order, since who reads without a lock may see one of both alone: it must not be too many.
-            self.pairs.add(*change.left(), -1, n)
-            self.pairs.add(*change.joined(), 1, n)
+            for pairs, amount in ((change.left(), -1), (change.joined(), 1)):
+                for one, other in pairs:
+                    self.pairs.add(one, other, amount, n)
             changed = np.zeros(n, np.bool_)
             before, after = change.windows()
             self._count_order(after, 1, changed)

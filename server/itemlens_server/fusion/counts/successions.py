@@ -22,7 +22,7 @@ HORIZON = 10
 LARGEST_BASKET = 200
 UNIT = 1024
 """The amount of one item right after another. An uint32 holds four million of them for each pair of items."""
-_AT_A_TIME = 4_000_000
+_AT_A_TIME = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ def successions(windows: Windows, amounts: Ints) -> Iterator[tuple[Ints, Ints, I
     one, gap = np.nonzero(found)
     other = later[one, gap]
     pairs = counts[one] * counts[other]
-    for part in _parts(np.cumsum(pairs)):
+    for part in parts(np.cumsum(pairs)):
         a, b, n = one[part], other[part], pairs[part]
         owner = np.repeat(np.arange(len(n)), n)
         place = np.arange(len(owner)) - np.repeat(np.cumsum(n) - n, n)
@@ -89,7 +89,7 @@ def successions(windows: Windows, amounts: Ints) -> Iterator[tuple[Ints, Ints, I
         yield j[different], i[different], amounts[gap[part]][owner][different]
 
 
-def _parts(ends: Ints) -> Iterator[slice]:
+def parts(ends: Ints) -> Iterator[slice]:
     """Yield slices of about _AT_A_TIME pairs each. ends: sums of the numbers of pairs."""
     start = 0
     while start < len(ends):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from itemlens_server.fusion import taken
+from itemlens_server.fusion.counts import successions
 from itemlens_server.fusion.counts.comparison import differences, digest
 from itemlens_server.fusion.counts.counted import Counted, since
 from itemlens_server.fusion.counts.counts import Counts, Event
@@ -111,6 +112,16 @@ def test_the_order_of_arrival_and_the_size_of_batches_do_not_matter(
             counts.add(numbered[:size])
             numbered = numbered[size:]
         assert_same(counts.counted(), expected)
+
+
+@given(STEPS)
+@settings(max_examples=size(30, 60), deadline=None)
+def test_pairs_in_small_parts_are_the_same(steps: list[Step]) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(successions, "_AT_A_TIME", 3)
+        story = Story()
+        story.tell(*steps)
+        assert_same(story.counts.counted(), recount(story.events))
 
 
 @given(STEPS)

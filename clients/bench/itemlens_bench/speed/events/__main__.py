@@ -33,8 +33,6 @@ from itemlens_server.engine.space_list import SpaceList
 from itemlens_server.hardware import processor, processor_count
 
 console = Console()
-# The server may have computed tables when it started, seconds.
-LONGEST_FIT = 6.0
 # Calls with batches of events at a time.
 BATCH_CALLERS = (1, 2)
 
@@ -65,7 +63,7 @@ def measure(models: Path, folder: Path, shop: Shop, given: argparse.Namespace) -
     with running(Ours(models, space, folder / "never"), given.port) as (never, _):
         fill(never, shop)
         rates.in_batches(never, events)
-        freshness.settle(never, LONGEST_FIT)
+        freshness.settle(never, freshness.LONGEST_FIT)
         console.print(f"{shop.items:,} items, {len(events):,} events; fitting", highlight=False)
         space = fitted(models, folder / "never", given.port)
         with running(Ours(models, space, folder / "own"), given.port + 1) as (client, pid):
@@ -86,11 +84,11 @@ def measure(models: Path, folder: Path, shop: Shop, given: argparse.Namespace) -
                 f"{other} / {differing}; {seconds:.1f}",
             )
     with running(Ours(models, space, folder / "own"), given.port + 1) as (client, pid):
-        freshness.settle(client, LONGEST_FIT)
+        freshness.settle(client, freshness.LONGEST_FIT)
         found = []
         for number in range(given.rounds):
             found.append(freshness.seen(client, shop, number))
-            freshness.settle(client, found[-1].behaviour)
+            freshness.settle(client, freshness.LONGEST_FIT)
         yield (
             "an event and the next read of another user's list, ms",
             f"{np.median([s.read for s in found]):.1f}",

@@ -19,6 +19,8 @@ GIVE_UP_SECONDS = 1200.0
 # After tables are computed, the server rests for 4 times as long as that took.
 REST = 5.0
 QUIET_SECONDS = 3.0
+# What a computation takes at most, seconds.
+LONGEST_FIT = 6.0
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,8 @@ def wait_until(done: Callable[[], bool], began: float) -> float:
 
 
 def settle(client: Client, took: float = 0.0) -> None:
-    """Wait until the tables know all events, and the rest after their computation is over. took: seconds of a
-    computation that may have ended just now"""
+    """Wait until the tables know all events, and the rest after their computation is over. took: seconds of the
+    computation, if one may have ended just now"""
     began, needed = time.perf_counter(), client.get_counts().sequence_number
     waited = wait_until(lambda: client.get_collection().behaviour_sequence_number >= needed, began)
     time.sleep(max(QUIET_SECONDS, REST * waited, REST * took))
@@ -114,9 +116,8 @@ def while_not(client: Client, shop: Shop, seconds: float, number: int) -> Floats
 def computing_and_not(client: Client, shop: Shop, rounds: int) -> tuple[Floats, Floats]:
     """Return the milliseconds of calls while BEHAVIOUR is computed, and of as long a time without, in turns."""
     computing, quiet = [], []
-    seconds = 0.0
     for number in range(rounds):
-        settle(client, seconds)
+        settle(client, LONGEST_FIT)
         values, seconds = while_computing(client, shop, number)
         computing.append(values)
         time.sleep(QUIET_SECONDS)
