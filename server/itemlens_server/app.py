@@ -53,7 +53,8 @@ class Server:
         self.store = Store(
             settings.data,
             max_bytes=settings.max_store_bytes,
-            cache_bytes=settings.store_cache_bytes // settings.store_connections(),
+            cache_bytes=settings.store_cache_bytes // 2 // (settings.store_connections() - 1),
+            writer_cache_bytes=settings.store_cache_bytes // 2,
         )
         try:
             self.models = ModelRepository(

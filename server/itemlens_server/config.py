@@ -145,8 +145,8 @@ class Settings(BaseSettings):
         64 * MIB, ge=0, description="memory for vectors of recently encoded contents; 0: none"
     )
     store_cache_bytes: int = Field(
-        64 * MIB, gt=0, description="memory for pages of the store's file, for all its connections together: one for "
-        "each of `rpc_threads` and `threads`, and three more",
+        64 * MIB, gt=0, description="memory for pages of the store's file: half of it for the connection that writes, "
+        "half for all others together, one for each of `rpc_threads` and `threads`, and two more",
     )  # fmt: skip
     max_store_bytes: int = Field(
         0, ge=0, description="size limit of the store's file; 0: only the disk limits it"

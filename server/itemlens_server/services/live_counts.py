@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 # With at most this many events to count, a server counts them before it serves, which takes a few seconds.
 COUNTED_AT_START = 100_000
 # The file is written again after this many events, but not so often that this takes more than a tenth of the time.
-EVENTS_BETWEEN_FILES = 50_000
+EVENTS_BETWEEN_FILES = 100_000
 REST = 10
 AFTER_FAILURE_SECONDS = 60.0
 # The folder of derived files in that of the store, with one for each collection.

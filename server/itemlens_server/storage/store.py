@@ -35,9 +35,17 @@ FILE = "itemlens.db"
 class Store:
     """The store in `directory`, locked for this process."""
 
-    def __init__(self, directory: Path, *, max_bytes: int = 0, cache_bytes: int = 2 << 20) -> None:
-        """max_bytes: size limit of its file, 0 for none. cache_bytes: page cache of each connection; there is one for
-        each thread that has read, and one that writes.
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        max_bytes: int = 0,
+        cache_bytes: int = 2 << 20,
+        writer_cache_bytes: int = 32 << 20,
+    ) -> None:
+        """max_bytes: size limit of its file, 0 for none. cache_bytes: page cache of each connection that reads; there
+        is one for each thread that has read. writer_cache_bytes: that of the connection that writes; a transaction that
+        changes more writes pages several times.
 
         Raises:
             FailedPrecondition: the folder or the file cannot be used, or has a format of another version.
@@ -50,6 +58,7 @@ class Store:
         self.directory = directory
         self._path = directory / FILE
         self._max_bytes, self._cache_bytes = max_bytes, cache_bytes
+        self._writer_cache_bytes = writer_cache_bytes
         try:
             self._lock = os.fdopen(_private(directory / "lock"), "w")
             os.close(_private(self._path))
@@ -88,7 +97,7 @@ class Store:
         except FailedPrecondition:
             self._lock.close()
             raise
-        self._writer = Writer(self._connect, self._tidy)
+        self._writer = Writer(self._connect_writer, self._tidy)
 
     @staticmethod
     def read_only(directory: Path) -> Reader:
@@ -184,6 +193,9 @@ class Store:
         if not worked:
             self._reserve.keep()
         return worked
+
+    def _connect_writer(self) -> sqlite3.Connection:
+        return connect(self._path, cache_bytes=self._writer_cache_bytes, max_bytes=self._max_bytes)
 
     def _connect(self) -> sqlite3.Connection:
         return connect(self._path, cache_bytes=self._cache_bytes, max_bytes=self._max_bytes)

@@ -463,12 +463,12 @@ class TestFolder:
 
 
 def test_every_connection_keeps_as_many_pages_as_the_setting_says(tmp_path: Path) -> None:
-    store = Store(tmp_path, cache_bytes=3 << 20)
+    store = Store(tmp_path, cache_bytes=3 << 20, writer_cache_bytes=5 << 20)
     sizes = [
         store.write(lambda c: c.execute("PRAGMA cache_size").fetchone()[0]),
         store.reader()._connection.execute("PRAGMA cache_size").fetchone()[0],
     ]
-    assert sizes == [-3072, -3072] and store.connections == 2
+    assert sizes == [-5120, -3072] and store.connections == 2
     store.close()
 
 

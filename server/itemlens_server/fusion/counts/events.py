@@ -139,9 +139,12 @@ class Events:
         """Return the events of each user followed by `more` of the same user."""
         sizes = self.sizes + more.sizes
         starts = np.cumsum(sizes) - sizes
-        rows = np.empty(len(self) + len(more), EVENT)
-        rows[np.arange(len(self)) + (starts - self.starts[:-1])[self.owners]] = self.rows
-        rows[np.arange(len(more)) + (starts + self.sizes - more.starts[:-1])[more.owners]] = more.rows
+        order = np.empty(len(self) + len(more), np.int64)
+        order[np.arange(len(self)) + (starts - self.starts[:-1])[self.owners]] = np.arange(len(self))
+        places = np.arange(len(more)) + (starts + self.sizes - more.starts[:-1])[more.owners]
+        order[places] = len(self) + np.arange(len(more))
+        # Much faster than an assignment of rows to places.
+        rows = np.concatenate([self.rows, more.rows]).take(order)
         return Events(sizes, rows)
 
 
