@@ -12,6 +12,8 @@ TRIALS := tests/e2e/test_kills.py tests/e2e/test_counts.py tests/e2e/test_exactl
   tests/e2e/test_storms.py tests/e2e/test_memory.py tests/server/engine/test_picture_mutations.py \
   tests/server/services/test_equal_contents.py tests/server/services/test_explanations.py \
   tests/server/fusion tests/exporter
+# Tests that start servers and run commands.
+WHOLE := tests/e2e tests/cli tests/packaging
 MODELS ?= models
 # Tests run in two processes, each with whole files, the longest first. `WORKERS=` runs them in one.
 WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
@@ -50,11 +52,12 @@ $(STAMP): pyproject.toml constraints.txt hatch_build.py $(CLIENT)/pyproject.toml
 demo: install
 	@$(BIN)/itemlens demo --models $(MODELS) --folder $(DEMO)
 
-# COVER=1 measures the coverage of the tests and of the servers that they start.
+# COVER=1 measures the coverage of the tests, without those of whole servers, which it would slow down most.
 test: install
 ifdef COVER
 	@rm -rf $(VENV)/coverage && mkdir $(VENV)/coverage
-	$(BIN)/coverage run -m pytest $(WORKERS) $(TESTS)
+	$(BIN)/coverage run -m pytest $(WORKERS) $(addprefix --ignore=,$(WHOLE)) $(TESTS)
+	$(BIN)/python -m pytest $(WORKERS) $(WHOLE)
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 	@for package in itemlens itemlens_server itemlens_exporter; do \
 	  echo "lines of $$package, %:" && $(BIN)/coverage report --format=total --include="*/$$package/*" || exit 1; done
