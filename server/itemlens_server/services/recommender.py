@@ -156,11 +156,7 @@ class Recommender:
         call.check()
         exact = options.exact or bool(options.candidates)
         caps = Caps.of(options.caps, scorer.snapshot.view) if options.caps else NO_CAPS
-        index = ExactIndex() if exact else collection.index
-        scorer, scored = score(scorer, index, mask, caps.wanted(k, mask))
-        ranked = (
-            rank(scorer, scored, k, caps) if scorer.says_wanted else rank_by_prior(scorer, scored[0], k, caps)
-        )
+        scorer, scored, ranked = best(scorer, ExactIndex() if exact else collection.index, mask, k, caps)
         recommendation_id = self.catalogue.ids.make(collection.record.id, time.time())
         if (exploration := collection.record.settings.exploration).share:
             # The id is the seed, so that a list can be made again.
@@ -248,6 +244,18 @@ def score(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> tuple[S
             unseen = log_sum(scorer.scores(n, sample)) + math.log(len(others) / len(sample))
             sums[n] = float(np.logaddexp(sums[n], unseen)) if len(own.positions) else unseen
     return scorer.normalised(sums), scored
+
+
+def best(
+    scorer: Scorer, index: CandidateIndex, mask: Bools, k: int, caps: Caps
+) -> tuple[Scorer, list[Scored], list[RecommendedItem]]:
+    """The best k of the items in `mask` under caps, with what was scored and the scorer of log-probabilities."""
+    known, scored = score(scorer, index, mask, caps.wanted(k, mask))
+    ranked = rank(known, scored, k, caps) if known.says_wanted else rank_by_prior(known, scored[0], k, caps)
+    if len(ranked) < k and caps.codes and not isinstance(index, ExactIndex):
+        # The candidates have too few values, and other items may have more.
+        return best(scorer, ExactIndex(), mask, k, caps)
+    return known, scored, ranked
 
 
 def rank(scorer: Scorer, scored: Sequence[Scored], k: int, caps: Caps = NO_CAPS) -> list[RecommendedItem]:
