@@ -56,8 +56,8 @@ demo: install
 test: install
 ifdef COVER
 	@rm -rf $(VENV)/coverage && mkdir $(VENV)/coverage
-	$(BIN)/coverage run -m pytest $(WORKERS) $(addprefix --ignore=,$(WHOLE)) $(TESTS)
-	$(BIN)/python -m pytest $(WORKERS) $(WHOLE)
+	$(BIN)/coverage run -m pytest $(WORKERS) $(if $(TESTS),$(TESTS),$(addprefix --ignore=,$(WHOLE)))
+	$(if $(TESTS),,$(BIN)/python -m pytest $(WORKERS) $(WHOLE))
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 	@for package in itemlens itemlens_server itemlens_exporter; do \
 	  echo "lines of $$package, %:" && $(BIN)/coverage report --format=total --include="*/$$package/*" || exit 1; done

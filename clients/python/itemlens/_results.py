@@ -251,7 +251,8 @@ class Recommendation:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """Those of the attributes that were asked for that it has."""
     others: tuple[str, ...] = ()
-    """Set with `group_by`: ids of the other items of its group, the best first, at most 20."""
+    """Set with `group_by`: ids of the other items of its group that were scored and might have been in the list, the
+    best first, at most 20."""
 
 
 @dataclass(frozen=True, eq=False)

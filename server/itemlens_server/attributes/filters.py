@@ -115,9 +115,10 @@ class OneOf:
         if kind in (AttributeType.STRING, AttributeType.STRINGS):
             return attributes.any_of(self.attribute.name, wanted)
         values = attributes.values(self.attribute.name)
-        # Of one dtype, since a float64 would not tell large whole numbers apart.
-        fitting = [value for value in wanted if value == values.dtype.type(value)]
-        return np.isin(values, np.asarray(fitting, values.dtype))
+        if kind is AttributeType.INTEGER:
+            # Of one dtype, since a float64 would not tell large whole numbers apart.
+            wanted = [int(value) for value in wanted if abs(value) < LARGEST and value == int(value)]
+        return np.isin(values, np.asarray(wanted, values.dtype))
 
     def __str__(self) -> str:
         return f"{self.attribute} in ({', '.join(map(_text, self.values))})"

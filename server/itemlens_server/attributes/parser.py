@@ -49,7 +49,7 @@ GRAMMAR = r"""
     | _NEAR "(" name "," NUMBER "," NUMBER "," NUMBER ")" -> near
     | _HAS "(" name ")" -> has
 name: NAME | QUOTED
-value: TEXT | NUMBER | TRUE | FALSE | NOW | AGO
+value: STRING | NUMBER | TRUE | FALSE | NOW | AGO
 
 _OR.3: /or\b/i
 _AND.3: /and\b/i
@@ -63,7 +63,7 @@ AGO.4: /now\s*[-+]\s*\d+(\.\d+)?\s*[smhdw]\b/i
 NOW.3: /now\b/i
 OP: "<=" | ">=" | "!=" | "=" | "<" | ">"
 NUMBER: /[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?/
-TEXT: /"([^"\\]|\\.)*"/ | /'([^'\\]|\\.)*'/
+STRING: /"([^"\\]|\\.)*"/ | /'([^'\\]|\\.)*'/
 NAME: /[^\W\d]\w*/
 QUOTED: /`[^`\n]+`/
 %ignore /\s+/
@@ -72,7 +72,7 @@ QUOTED: /`[^`\n]+`/
 # What the terminals of the grammar are called in messages.
 SAID: Mapping[str, str] = {
     "NAME": "an attribute", "QUOTED": "an attribute", "OP": "a comparison", "_IN": "in", "_NOT": "not",
-    "TEXT": "a text in quotes", "NUMBER": "a number", "TRUE": "true", "FALSE": "false", "NOW": "now",
+    "STRING": "a text in quotes", "NUMBER": "a number", "TRUE": "true", "FALSE": "false", "NOW": "now",
     "AGO": "now - 30d",
     "_AND": "and", "_OR": "or", "_NEAR": "near(...)", "_HAS": "has(...)", "LPAR": "(", "RPAR": ")", "COMMA": ",",
     "$END": "the end",
@@ -139,7 +139,7 @@ class _Conditions(Transformer[Token, Any]):
     def value(self, token: Token) -> Literal:
         text = str(token)
         match token.type:
-            case "TEXT":
+            case "STRING":
                 return re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
             case "NUMBER":
                 return _number(token)

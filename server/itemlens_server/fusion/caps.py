@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from itemlens_server.attributes.columns import NO_TEXT
 from itemlens_server.attributes.schema import AttributeType
 from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.fusion.rows import Bools, Ints, View
 
-# Most items that an index is asked for beyond those of the list.
+# Most items that an index is asked for because of caps.
 MOST_WANTED = 5_000
 FREE = -1
 """The code of an item that a cap does not count."""
@@ -42,61 +43,66 @@ class Caps:
         """
         return Caps([cap.most for cap in caps], [_codes(cap, view) for cap in caps])
 
+    def longest(self, mask: Bools) -> int:
+        """Return how many of the rows of `mask` one cap allows at most, the strictest."""
+        longest = int(np.count_nonzero(mask))
+        for most, counts, free in self._counts(mask):
+            longest = min(longest, free + int(np.minimum(counts, most).sum()))
+        return longest
+
     def wanted(self, k: int, mask: Bools) -> int:
         """Return how many of the best items are to be found for a list of `k`, since of equal values only some are in
         it. mask: the items that may be in the list, bool [rows]."""
+        more = k
+        for most, counts, _ in self._counts(mask):
+            if len(counts):
+                more += int(k * max(0.0, counts.sum() / (most * len(counts)) - 1))
+        return max(k, min(more, MOST_WANTED))
+
+    def _counts(self, mask: Bools) -> list[tuple[int, Ints, int]]:
+        """By cap: its limit, how many rows of `mask` have each value, and how many have none."""
+        found = []
         for most, codes in zip(self.most, self.codes, strict=True):
-            own = codes[mask & (codes != FREE)]
-            if len(own):
-                k += int(k * max(0.0, len(own) / (most * len(np.unique(own))) - 1))
-        return min(k, MOST_WANTED)
-
-    def free(self, mask: Bools, listed: Sequence[int], random: np.random.Generator) -> Bools:
-        """Return rows of `mask` of which any number may join a list: one of each value that it does not have yet."""
-        free = mask
-        for codes in self.codes:
-            own = np.flatnonzero(free & (codes != FREE))
-            own = random.permutation(own[~np.isin(codes[own], codes[list(listed)])])
-            _, first = np.unique(codes[own], return_index=True)
-            free = free & (codes == FREE)
-            free[own[first]] = True
-        return free
-
-    def counting(self) -> Counting:
-        """Count a list from its start."""
-        return Counting(self)
-
-    def first(self, order: Sequence[int], k: int) -> list[int]:
-        """Return the first `k` rows of `order` that the caps allow together."""
-        counting, found = self.counting(), list[int]()
-        for row in order:
-            if len(found) == k:
-                break
-            if counting.has_room(row):
-                counting.take(row)
-                found.append(row)
+            own = codes[mask]
+            counts = np.bincount(own[own != FREE])
+            found.append((most, counts[counts > 0], int(np.count_nonzero(own == FREE))))
         return found
 
+    def with_room(self, rows: Ints, listed: Sequence[int]) -> Ints:
+        """Return those of `rows`, in their order, that a list with the rows `listed` has room for, one at a time."""
+        for most, codes in zip(self.most, self.codes, strict=True):
+            counts = np.bincount(codes[np.asarray(listed, np.int64)] + 1, minlength=1)
+            counts[0] = 0  # of those without a value
+            full = np.flatnonzero(counts >= most) - 1
+            rows = rows[~np.isin(codes[rows], full)]
+        return rows
 
-class Counting:
-    """The items that a list has by value of each cap."""
+    def free(self, rows: Ints, listed: Sequence[int], random: np.random.Generator) -> Ints:
+        """Return random ones of `rows` of which any number may join a list that has the rows `listed`; ascending."""
+        rows = random.permutation(self.with_room(rows, listed))
+        for most, codes in zip(self.most, self.codes, strict=True):
+            own = codes[rows]
+            counts = np.bincount(
+                codes[np.asarray(listed, np.int64)] + 1, minlength=int(own.max(initial=FREE)) + 2
+            )
+            fit = _number_of_its_value(own) < most - counts[own + 1]
+            rows = rows[fit | (own == FREE)]
+        return np.sort(rows)
 
-    def __init__(self, caps: Caps) -> None:
-        self._caps = caps
-        self._counts: tuple[dict[int, int], ...] = tuple({} for _ in caps.codes)
 
-    def has_room(self, row: int) -> bool:
-        """Return whether the list may have this row, too."""
-        for most, codes, counts in zip(self._caps.most, self._caps.codes, self._counts, strict=True):
-            if codes[row] != FREE and counts.get(int(codes[row]), 0) >= most:
-                return False
-        return True
+def _number_of_its_value(codes: Ints) -> Ints:
+    """Return for each code how many equal ones are before it, int64 [codes]."""
+    order = np.argsort(codes, kind="stable")
+    ordered = codes[order]
+    starts = np.searchsorted(ordered, ordered, "left")
+    numbers = np.empty(len(codes), np.int64)
+    numbers[order] = np.arange(len(codes)) - starts
+    return numbers
 
-    def take(self, row: int) -> None:
-        """Count a row."""
-        for codes, counts in zip(self._caps.codes, self._counts, strict=True):
-            code = int(codes[row])
-            counts[code] = counts.get(code, 0) + 1
+
+def first_of_each(codes: Ints, most: int) -> Bools:
+    """Return which are among the first `most` of their value, bool [codes]."""
+    return _number_of_its_value(codes) < most
 
 
 NO_CAPS = Caps((), ())
@@ -115,8 +121,11 @@ def _codes(cap: Cap, view: View) -> Ints:
             cap.field,
         )
     values = view.attributes.values(cap.attribute)
-    there = view.attributes.there(cap.attribute)
-    codes = np.full(len(values), FREE)
-    codes[there] = np.unique(values[there], return_inverse=True)[1]
+    if kind is AttributeType.STRING:
+        codes = np.where(values == NO_TEXT, FREE, values.astype(np.int64))
+    else:
+        there = view.attributes.there(cap.attribute)
+        codes = np.full(len(values), FREE)
+        codes[there] = np.unique(values[there], return_inverse=True)[1]
     found: Ints = codes[view.records]
     return found

@@ -13,7 +13,8 @@ import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from itemlens_server.fusion.caps import NO_CAPS, Caps
+from itemlens_server.fusion.caps import FREE, NO_CAPS, Caps
+from itemlens_server.fusion.rows import Ints
 
 MAX_INTERESTS = 5
 SAME_INTEREST = 1.0
@@ -56,7 +57,7 @@ def cluster(evidence: Floats, most: int = MAX_INTERESTS) -> list[list[int]]:
 
 
 def merge(
-    lists: Sequence[Sequence[int]], shares: Sequence[float], k: int, caps: Caps = NO_CAPS
+    lists: Sequence[Sequence[int] | Ints], shares: Sequence[float], k: int, caps: Caps = NO_CAPS
 ) -> list[tuple[int, int]]:
     """Deal k places to lists by their shares, which add up to 1. Return (item, list number) by position.
 
@@ -64,26 +65,31 @@ def merge(
     several lists is taken once; one for which `caps` have no room any more is passed over. Shares of exhausted lists go
     to the others.
     """
+    left: list[Any] = [np.asarray(items) for items in lists] if caps.codes else list(lists)
     taken: set[int] = set()
-    counting = caps.counting()
     merged: list[tuple[int, int]] = []
-    given = [0] * len(lists)
-    nexts = [0] * len(lists)
+    given = [0] * len(left)
+    nexts = [0] * len(left)
+    counts: list[dict[int, int]] = [{} for _ in caps.codes]
     while len(merged) < k:
-        for n, items in enumerate(lists):
-            while nexts[n] < len(items) and (
-                items[nexts[n]] in taken or not counting.has_room(items[nexts[n]])
-            ):
+        for n, items in enumerate(left):
+            while nexts[n] < len(items) and items[nexts[n]] in taken:
                 nexts[n] += 1
-        open_lists = [n for n, items in enumerate(lists) if nexts[n] < len(items)]
+        open_lists = [n for n, items in enumerate(left) if nexts[n] < len(items)]
         if not open_lists:
             break
         whole = sum(shares[n] for n in open_lists) or 1.0
         dealt = sum(given[n] for n in open_lists) + 1
         n = max(open_lists, key=lambda n: shares[n] / whole * dealt - given[n])
-        item = lists[n][nexts[n]]
+        item = int(left[n][nexts[n]])
         taken.add(item)
-        counting.take(item)
         merged.append((item, n))
         given[n] += 1
+        for most, codes, own in zip(caps.most, caps.codes, counts, strict=True):
+            code = int(codes[item])
+            own[code] = own.get(code, 0) + 1
+            if code != FREE and own[code] == most:  # all others of this value leave the lists
+                for m, items in enumerate(left):
+                    rest = items[nexts[m] :]
+                    left[m], nexts[m] = rest[codes[rest] != code], 0
     return merged

@@ -56,7 +56,7 @@ class HnswIndex:
         enough = min(wanted, int(np.count_nonzero(request.mask[:fresh_from]))) / 2
         while not self._scan_is_better(request, rows, depth):
             found, fewest = self._nearest(built, view, request, depth)
-            if fewest >= enough:
+            if min(fewest, *map(len, found)) >= enough:
                 fresh = fresh_from + np.flatnonzero(request.mask[fresh_from:])
                 return Candidates([np.concatenate([positions, fresh]) for positions in found], depth)
             depth *= 4

@@ -151,7 +151,7 @@ class Explainer:
         scorer = bind(ask(collection.snapshot(), query, collection.type_weights))
         asked = RecommendOptions(exclude_seen=options.exclude_seen, filter=options.filter)
         mask, _ = eligible_items(scorer, asked)
-        scorer, _ = score(scorer, collection.index, mask, DEFAULT_K)
+        scorer, *_ = score(scorer, collection.index, mask, DEFAULT_K)
         positions = [scorer.snapshot.view.position(item_id) for item_id in item_ids]
         known = np.asarray([p for p in positions if p is not None], np.int64)
         alphas = np.stack([scorer.scores(n, known) for n in range(len(scorer.interests))])

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from itemlens_server.fusion import exploration
+from itemlens_server.fusion.caps import NO_CAPS, Caps
 from itemlens_server.fusion.rows import Bools
 from itemlens_server.fusion.scoring import Scorer
 from itemlens_server.fusion.weights import State
@@ -34,9 +35,10 @@ class Explorer:
         eligible: Bools,
         ranked: Sequence[RecommendedItem],
         random: np.random.Generator,
+        caps: Caps = NO_CAPS,
     ) -> list[RecommendedItem]:
         """Return a list with some of its places given to items without events. The items that had them move down, and
-        the last ones drop out. eligible: the items that may be in the list, bool [positions]."""
+        the last ones drop out. eligible: the items that may be in the list, bool [positions]. caps: of the list."""
         k = len(ranked)
         if not scorer.asking.of_user_alone or scorer.snapshot.tables is None:
             return list(ranked)
@@ -45,7 +47,8 @@ class Explorer:
             return list(ranked)
         cold = eligible & (scorer.states == State.COLD)
         cold[[item.position for item in ranked[: k - len(places)]]] = False
-        pool = exploration.pool(np.flatnonzero(cold), random)
+        free = caps.free(np.flatnonzero(cold), [item.position for item in ranked], random)
+        pool = exploration.pool(free, random)
         if not len(pool):
             return list(ranked)
         scores = np.stack([scorer.scores(n, pool) for n in range(len(scorer.interests))])

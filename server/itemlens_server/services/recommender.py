@@ -16,7 +16,7 @@ from itemlens_server.attributes.filters import Filter
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound, Warning, quoted
-from itemlens_server.fusion.caps import FREE, NO_CAPS, Cap, Caps
+from itemlens_server.fusion.caps import FREE, NO_CAPS, Cap, Caps, first_of_each
 from itemlens_server.fusion.head import Array, unit
 from itemlens_server.fusion.interests import merge
 from itemlens_server.fusion.query import ask
@@ -41,8 +41,6 @@ from itemlens_server.storage.answers import AnswerRecord
 DEFAULT_K = 10
 MOST_ATTRIBUTES = 50
 MOST_CAPS = 5
-# A list under caps is first made of this many times its length.
-POOL = 20
 # Other items of a group that are returned with one that stands for it.
 MOST_OTHERS = 20
 SURFACE = re.compile(r"[a-z0-9_-]{0,64}")
@@ -156,14 +154,14 @@ class Recommender:
         call.check()
         exact = options.exact or bool(options.candidates)
         caps = Caps.of(options.caps, scorer.snapshot.view) if options.caps else NO_CAPS
+        k = min(k, caps.longest(mask))
         scorer, scored, ranked = best(scorer, ExactIndex() if exact else collection.index, mask, k, caps)
         recommendation_id = self.catalogue.ids.make(collection.record.id, time.time())
         if (exploration := collection.record.settings.exploration).share:
             # The id is the seed, so that a list can be made again.
             random = np.random.default_rng(list(recommendation_id.encode()))
             explorer = self.catalogue.explorer
-            free = caps.free(mask, [item.position for item in ranked], random)
-            ranked = explorer.explore(collection.record.id, exploration, scorer, free, ranked, random)
+            ranked = explorer.explore(collection.record.id, exploration, scorer, mask, ranked, random, caps)
         if options.grouped:
             ranked = with_others(scorer, scored, ranked, caps.codes[0])
         if options.with_probabilities:
@@ -225,14 +223,15 @@ class Scored:
     alpha: Array
 
 
-def score(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> tuple[Scorer, list[Scored]]:
-    """Score candidates for lists of `k` out of the items in `mask`. Return the scorer of log-probabilities, and what
-    was scored for each interest.
+def score(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> tuple[Scorer, list[Scored], bool]:
+    """Score candidates for lists of `k` out of the items in `mask`. Return the scorer of log-probabilities, what
+    was scored for each interest, and whether these are all items of the mask.
 
     Where not all items are scored, a sample stands for the others in Z. So Z does not depend on k.
     """
     scored, sums = [], []
-    for n, positions in enumerate(_candidates(scorer, index, mask, k)):
+    candidates, whole = _candidates(scorer, index, mask, k)
+    for n, positions in enumerate(candidates):
         scored.append(Scored(positions, scorer.scores(n, positions)))
         sums.append(log_sum(scored[-1].alpha))
     for n, own in enumerate(scored):
@@ -243,16 +242,22 @@ def score(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> tuple[S
             sample = sample_of(others)
             unseen = log_sum(scorer.scores(n, sample)) + math.log(len(others) / len(sample))
             sums[n] = float(np.logaddexp(sums[n], unseen)) if len(own.positions) else unseen
-    return scorer.normalised(sums), scored
+    return scorer.normalised(sums), scored, whole
 
 
 def best(
     scorer: Scorer, index: CandidateIndex, mask: Bools, k: int, caps: Caps
 ) -> tuple[Scorer, list[Scored], list[RecommendedItem]]:
     """The best k of the items in `mask` under caps, with what was scored and the scorer of log-probabilities."""
-    known, scored = score(scorer, index, mask, caps.wanted(k, mask))
-    ranked = rank(known, scored, k, caps) if known.says_wanted else rank_by_prior(known, scored[0], k, caps)
-    if len(ranked) < k and caps.codes and not isinstance(index, ExactIndex):
+    known, scored, whole = score(scorer, index, mask, caps.wanted(k, mask))
+    if not known.says_wanted:
+        ranked = rank_by_prior(known, scored[0], k, caps)
+        dry = len(ranked) < k
+    else:
+        ranked = rank(known, scored, k, caps)
+        listed = [item.position for item in ranked]
+        dry = any(not len(np.setdiff1d(caps.with_room(own.positions, listed), listed)) for own in scored)
+    if caps.codes and dry and not whole:
         # The candidates have too few values, and other items may have more.
         return best(scorer, ExactIndex(), mask, k, caps)
     return known, scored, ranked
@@ -260,20 +265,16 @@ def best(
 
 def rank(scorer: Scorer, scored: Sequence[Scored], k: int, caps: Caps = NO_CAPS) -> list[RecommendedItem]:
     """The best k of the items under caps. Places are dealt to the interests by their shares."""
-    # Most lists under caps are made of a few of the best items.
-    for most in (POOL * k, max((len(own.alpha) for own in scored), default=0)) if caps.codes else (k,):
-        lists: list[list[int]] = []
-        scores: list[dict[int, float]] = []
-        for own, shift in zip(scored, scorer.shifts, strict=True):
-            best = top(own.alpha, most)
-            lists.append(own.positions[best].tolist())
-            values = own.alpha[best] + np.float32(shift)
-            scores.append(dict(zip(lists[-1], values.tolist(), strict=True)))
-        places = merge(lists, [i.weight for i in scorer.interests], k, caps)
-        if len(places) == k:
-            break
+    lists = [own.positions[top(own.alpha, len(own.alpha) if caps.codes else k)].tolist() for own in scored]
     item_ids = scorer.snapshot.view.item_ids
-    return [RecommendedItem(item_ids[position], position, scores[n][position], n) for position, n in places]
+    ranked = []
+    for position, n in merge(lists, [i.weight for i in scorer.interests], k, caps):
+        own = scored[n]
+        alpha = own.alpha[np.searchsorted(own.positions, position)]
+        ranked.append(
+            RecommendedItem(item_ids[position], position, float(alpha + np.float32(scorer.shifts[n])), n)
+        )
+    return ranked
 
 
 def rank_by_prior(scorer: Scorer, scored: Scored, k: int, caps: Caps = NO_CAPS) -> list[RecommendedItem]:
@@ -283,9 +284,9 @@ def rank_by_prior(scorer: Scorer, scored: Scored, k: int, caps: Caps = NO_CAPS) 
     best = best_newest_first(scored.alpha, len(scored.alpha) if caps.codes else pool_size(k))
     if caps.codes:
         # What is in this list may be in that of the places, in whatever order.
-        rows = scored.positions[best].tolist()
-        kept = set(caps.first(rows, pool_size(k)))
-        best = best[[row in kept for row in rows]]
+        rows = scored.positions[best]
+        pool = [row for row, _ in merge([rows], [1.0], pool_size(k), caps)]
+        best = best[np.isin(rows, pool)]
     positions, alpha = scored.positions[best], scored.alpha[best]
     chosen = spread(alpha, contents(scorer.snapshot.head, view.h[positions]), k)
     scores = alpha[chosen] + np.float32(scorer.shifts[0])
@@ -298,20 +299,18 @@ def rank_by_prior(scorer: Scorer, scored: Scored, k: int, caps: Caps = NO_CAPS) 
 def with_others(
     scorer: Scorer, scored: Sequence[Scored], ranked: Sequence[RecommendedItem], groups: Ints
 ) -> list[RecommendedItem]:
-    """Return the items with the ids of the others of their groups, the best first. groups: code of each row."""
-    listed = {item.position for item in ranked}
-    wanted = np.unique(groups[list(listed)]) if listed else np.zeros(0, np.int64)
-    others: list[dict[int, list[str]]] = []
+    """Return the items with the ids of the others of their groups that were scored, the best first. groups: code of
+    each row."""
+    listed = np.asarray([item.position for item in ranked], np.int64)
     item_ids = scorer.snapshot.view.item_ids
+    others: list[dict[int, list[str]]] = []
     for own in scored:
+        there = np.isin(groups[own.positions], groups[listed]) & (groups[own.positions] != FREE)
+        there &= ~np.isin(own.positions, listed)
+        rows = own.positions[there][np.argsort(-own.alpha[there], kind="stable")]
         found: dict[int, list[str]] = {}
-        codes = groups[own.positions]
-        in_group = np.flatnonzero(np.isin(codes, wanted) & (codes != FREE))
-        for n in in_group[np.argsort(-own.alpha[in_group], kind="stable")].tolist():
-            position = int(own.positions[n])
-            group = found.setdefault(int(codes[n]), [])
-            if position not in listed and len(group) < MOST_OTHERS:
-                group.append(item_ids[position])
+        for row in rows[first_of_each(groups[rows], MOST_OTHERS)].tolist():
+            found.setdefault(int(groups[row]), []).append(item_ids[row])
         others.append(found)
     return [
         replace(item, others=tuple(others[item.interest].get(int(groups[item.position]), ())))
@@ -399,8 +398,9 @@ def eligible_items(scorer: Scorer, options: RecommendOptions) -> tuple[Bools, li
     return mask, warnings
 
 
-def _candidates(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> list[Ints]:
-    """Positions to score for each interest: the index's candidates, and the top positions of single terms."""
+def _candidates(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> tuple[list[Ints], bool]:
+    """Positions to score for each interest, the index's candidates and the top positions of single terms, and whether
+    these are all of the mask."""
     view = scorer.snapshot.view
     request = CandidateRequest(
         directions(scorer.snapshot, scorer.interests), mask, k, len(scorer.interests),
@@ -408,11 +408,12 @@ def _candidates(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> l
     )  # fmt: skip
     found = index.search(view, request)
     if found.depth is None:
-        return found.positions
+        return found.positions, True
     eligible = np.flatnonzero(mask)
     own = [term.candidates(found.depth, eligible) for term in scorer.terms]
     extra = np.unique(np.concatenate(own)) if own else np.zeros(0, np.int64)
-    return [np.union1d(positions, extra) for positions in found.positions] if len(extra) else found.positions
+    both = [np.union1d(positions, extra) for positions in found.positions] if len(extra) else found.positions
+    return both, False
 
 
 def directions(snapshot: Snapshot, interests: Sequence[Interest]) -> dict[str, np.ndarray]:

@@ -43,7 +43,8 @@ def without_picture(found: Blocks, predict: bool, weights: QuestionWeights, of: 
         history = [Interaction(str(n), PURCHASE) for n in rng.permutation(past)]
         scorer = bind(ask(snapshot, Query(history), {PURCHASE: 1.0}))
         mask, _ = eligible_items(scorer, RecommendOptions())
-        ranked = rank(*score(scorer, ExactIndex(), mask, K), K)
+        scorer, scored, _ = score(scorer, ExactIndex(), mask, K)
+        ranked = rank(scorer, scored, K)
         shares.append(np.mean([not has[item.position] for item in ranked]))
     return float(np.mean(shares))
 

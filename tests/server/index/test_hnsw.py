@@ -405,6 +405,17 @@ def test_each_channel_gives_candidates_where_the_mask_takes_out_its_nearest(tmp_
         assert len(best & set(candidates.tolist())) >= 4, name
 
 
+@pytest.mark.parametrize("channels", [[], ["nowhere"]])
+def test_all_rows_are_candidates_where_no_graph_is_asked(tmp_path: Path, channels: list[str]) -> None:
+    """As for somebody of whom nothing is known, whose query has no direction."""
+    index = Indexed(tmp_path, depth=10)
+    index.append(range(1, 3001), [f"i{n}" for n in range(3000)], random_h(3000))
+    index.maintain()
+    directions = {name: random_h(1)[:, :6] for name in channels}
+    found = index.index.search(index.view, CandidateRequest(directions, index.view.alive, 5, 1))
+    assert found.depth is None and len(found.positions[0]) == 3000
+
+
 def test_nothing_outside_the_mask_is_a_candidate(tmp_path: Path) -> None:
     index = filled(tmp_path, 400)
     index.maintain()
