@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 
@@ -190,45 +190,39 @@ class Not:
 
 
 @dataclass(frozen=True)
-class All:
+class Several:
+    """Some conditions, at least one."""
+
+    parts: tuple[Filter, ...]
+    depth: int = field(init=False)
+    word: ClassVar[str]
+    # Joins the masks in place.
+    join: ClassVar[np.ufunc]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", max(part.depth for part in self.parts) + 1)
+
+    def mask(self, attributes: Attributes) -> Bools:
+        """See Filter."""
+        mask = self.parts[0].mask(attributes)
+        for part in self.parts[1:]:
+            self.join(mask, part.mask(attributes), out=mask)
+        return mask
+
+    def __str__(self) -> str:
+        return f" {self.word} ".join(map(_nested, self.parts))
+
+
+class All(Several):
     """All of some conditions."""
 
-    parts: tuple[Filter, ...]
-    depth: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "depth", max(part.depth for part in self.parts) + 1)
-
-    def mask(self, attributes: Attributes) -> Bools:
-        """See Filter."""
-        mask = self.parts[0].mask(attributes)
-        for part in self.parts[1:]:
-            mask &= part.mask(attributes)
-        return mask
-
-    def __str__(self) -> str:
-        return " and ".join(map(_nested, self.parts))
+    word, join = "and", np.logical_and
 
 
-@dataclass(frozen=True)
-class AnyOf:
+class AnyOf(Several):
     """At least one of some conditions."""
 
-    parts: tuple[Filter, ...]
-    depth: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "depth", max(part.depth for part in self.parts) + 1)
-
-    def mask(self, attributes: Attributes) -> Bools:
-        """See Filter."""
-        mask = self.parts[0].mask(attributes)
-        for part in self.parts[1:]:
-            mask |= part.mask(attributes)
-        return mask
-
-    def __str__(self) -> str:
-        return " or ".join(map(_nested, self.parts))
+    word, join = "or", np.logical_or
 
 
 def failing(condition: Filter, attributes: Attributes, record: int) -> list[str]:
@@ -252,7 +246,7 @@ def leaves(condition: Filter) -> list[Leaf]:
     waiting: list[Filter] = [condition]
     while waiting:
         part = waiting.pop()
-        if isinstance(part, All | AnyOf):
+        if isinstance(part, Several):
             waiting += reversed(part.parts)
         elif isinstance(part, Not):
             waiting.append(part.part)
@@ -324,7 +318,7 @@ def _wrong(name: Name, message: str) -> InvalidArgument:
 
 
 def _nested(part: Filter) -> str:
-    return f"({part})" if isinstance(part, All | AnyOf) else str(part)
+    return f"({part})" if isinstance(part, Several) else str(part)
 
 
 def _text(value: object) -> str:
