@@ -39,7 +39,10 @@ def of_gram(
         return ease.of_gram(gram(), regularisation, kept)
     # In a session of its own: Ctrl-C reaches only the server, which then waits for the process.
     with subprocess.Popen(
-        [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
     ) as process:
         assert process.stdin is not None and process.stdout is not None
         try:

@@ -31,7 +31,8 @@ from itemlens_server.services.fuser import FusedInput, FuseInput, Fuser
 from itemlens_server.services.heat_maps import HeatMap, HeatMapFormat
 from itemlens_server.services.items import ItemInput, WriteOutcome
 from itemlens_server.services.query import EncodingQuery, QueryReader, QueryRequest
-from itemlens_server.services.recommender import Recommender, RecommendOptions
+from itemlens_server.services.recommend_options import RecommendOptions
+from itemlens_server.services.recommender import Recommender
 from itemlens_server.services.results import RecommendedItem, RecommendResult
 from itemlens_server.services.use_cases import UseCases
 from itemlens_server.services.vectors import VectorInput

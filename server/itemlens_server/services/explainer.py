@@ -29,8 +29,9 @@ from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, stored_content
 from itemlens_server.services.heat_maps import HeatMap, HeatMapFormat, heat_maps
 from itemlens_server.services.limits import check_length, check_references
+from itemlens_server.services.lists import score
 from itemlens_server.services.query import QueryReader, QueryRequest
-from itemlens_server.services.recommender import DEFAULT_K, RecommendOptions, eligible_items, score
+from itemlens_server.services.recommend_options import DEFAULT_K, RecommendOptions, eligible_items
 from itemlens_server.services.results import RecommendedItem
 from itemlens_server.services.sentences import Others, check_language, sentence
 from itemlens_server.services.titles import titles

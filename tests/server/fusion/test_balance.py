@@ -18,7 +18,8 @@ from itemlens_server.fusion.scoring import bind
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.weights import NEXT, QuestionWeights
 from itemlens_server.index.exact import ExactIndex
-from itemlens_server.services.recommender import RecommendOptions, eligible_items, rank, score
+from itemlens_server.services.lists import rank, score
+from itemlens_server.services.recommend_options import RecommendOptions, eligible_items
 from support.two_channels import ITEMS, TYPES, Blocks, blocks, channels, types
 
 USERS, K = 200, 10

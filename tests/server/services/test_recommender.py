@@ -25,7 +25,8 @@ from itemlens_server.services import (
     RecommendOptions,
     RecommendResult,
 )
-from itemlens_server.services.recommender import directions, list_size
+from itemlens_server.services.lists import directions
+from itemlens_server.services.recommend_options import list_size
 from support import spaces
 from support.live import Live, contents, sample_catalogue
 from support.spaces import Tiny

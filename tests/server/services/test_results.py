@@ -25,7 +25,7 @@ from itemlens_server.services import (
     Explanation,
     QueryRequest,
     RecommendResult,
-    recommender,
+    lists,
 )
 from itemlens_server.services.items import ItemInput
 from itemlens_server.services.results import OVERHEAD_BYTES, RecentResults, RememberedResult
@@ -147,14 +147,14 @@ class TestWhatIsKept:
     def test_is_whole_for_an_answer_over_rows_that_were_dropped_meanwhile(
         self, own: Live, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        rank = recommender.rank
+        rank = lists.rank
 
         def interrupted(*args: Any, **kwargs: Any) -> Any:
             put_again(own, *PAST)
             compact(own)
             return rank(*args, **kwargs)
 
-        monkeypatch.setattr(recommender, "rank", interrupted)
+        monkeypatch.setattr(lists, "rank", interrupted)
         result = own.ask(HISTORY, k=10)
         assert set(own.catalogue.results.get(result.recommendation_id).rows)
         for item, explanation in zip(result.items, explained(own, result), strict=True):
@@ -349,11 +349,11 @@ class TestForgetting:
     @staticmethod
     def meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[..., object]) -> None:
         """Run `change` during the next recommendation, after all reads."""
-        rank = recommender.rank
+        rank = lists.rank
 
         def interrupted(*args: Any, **kwargs: Any) -> Any:
-            monkeypatch.setattr(recommender, "rank", rank)
+            monkeypatch.setattr(lists, "rank", rank)
             change()
             return rank(*args, **kwargs)
 
-        monkeypatch.setattr(recommender, "rank", interrupted)
+        monkeypatch.setattr(lists, "rank", interrupted)

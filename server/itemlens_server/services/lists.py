@@ -1,0 +1,168 @@
+"""Lists from scores: candidates, alpha and Z of each interest, and the best items in turns, under caps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from itemlens_server.fusion.caps import FREE, NO_CAPS, Caps, first_of_each
+from itemlens_server.fusion.head import Array, unit
+from itemlens_server.fusion.interests import merge
+from itemlens_server.fusion.ranking import top
+from itemlens_server.fusion.rows import Bools, Ints
+from itemlens_server.fusion.scoring import Scorer, log_sum, sample_of
+from itemlens_server.fusion.snapshot import Snapshot
+from itemlens_server.fusion.sources import Interest
+from itemlens_server.fusion.spread import best_newest_first, contents, pool_size, spread
+from itemlens_server.index.candidate_index import CandidateIndex, CandidateRequest
+from itemlens_server.index.exact import ExactIndex
+from itemlens_server.services.results import RecommendedItem
+
+# Other items of a group that are returned with one that stands for it.
+MOST_OTHERS = 20
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The items that were scored for an interest: positions, ascending, and alpha, float32 [positions]."""
+
+    positions: Ints
+    alpha: Array
+
+
+def score(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> tuple[Scorer, list[Scored], bool]:
+    """Score candidates for lists of `k` out of the items in `mask`. Return the scorer of log-probabilities, what
+    was scored for each interest, and whether these are all items of the mask.
+
+    Where not all items are scored, a sample stands for the others in Z. So Z does not depend on k.
+    """
+    scored, sums = [], []
+    candidates, whole = _candidates(scorer, index, mask, k)
+    for n, positions in enumerate(candidates):
+        scored.append(Scored(positions, scorer.scores(n, positions)))
+        sums.append(log_sum(scored[-1].alpha))
+    for n, own in enumerate(scored):
+        rest = mask.copy()
+        rest[own.positions] = False
+        others = np.flatnonzero(rest)
+        if len(others):
+            sample = sample_of(others)
+            unseen = log_sum(scorer.scores(n, sample)) + math.log(len(others) / len(sample))
+            sums[n] = float(np.logaddexp(sums[n], unseen)) if len(own.positions) else unseen
+    return scorer.normalised(sums), scored, whole
+
+
+def best(
+    scorer: Scorer, index: CandidateIndex, mask: Bools, k: int, caps: Caps
+) -> tuple[Scorer, list[Scored], list[RecommendedItem]]:
+    """The best k of the items in `mask` under caps, with what was scored and the scorer of log-probabilities."""
+    known, scored, whole = score(scorer, index, mask, caps.wanted(k, mask))
+    if not known.says_wanted:
+        ranked = rank_by_prior(known, scored[0], k, caps)
+        dry = len(ranked) < k
+    else:
+        ranked = rank(known, scored, k, caps)
+        listed = [item.position for item in ranked]
+        dry = any(not len(np.setdiff1d(caps.with_room(own.positions, listed), listed)) for own in scored)
+    if caps.codes and dry and not whole:
+        # The candidates have too few values, and other items may have more.
+        return best(scorer, ExactIndex(), mask, k, caps)
+    return known, scored, ranked
+
+
+def rank(scorer: Scorer, scored: Sequence[Scored], k: int, caps: Caps = NO_CAPS) -> list[RecommendedItem]:
+    """The best k of the items under caps. Places are dealt to the interests by their shares."""
+    lists = [own.positions[top(own.alpha, len(own.alpha) if caps.codes else k)].tolist() for own in scored]
+    item_ids = scorer.snapshot.view.item_ids
+    ranked = []
+    for position, n in merge(lists, [i.weight for i in scorer.interests], k, caps):
+        own = scored[n]
+        alpha = own.alpha[np.searchsorted(own.positions, position)]
+        ranked.append(
+            RecommendedItem(item_ids[position], position, float(alpha + np.float32(scorer.shifts[n])), n)
+        )
+    return ranked
+
+
+def rank_by_prior(scorer: Scorer, scored: Scored, k: int, caps: Caps = NO_CAPS) -> list[RecommendedItem]:
+    """The best k of the items under caps for a user of whom nothing is known: of different kinds, and of equal ones
+    the newest."""
+    view = scorer.snapshot.view
+    best = best_newest_first(scored.alpha, len(scored.alpha) if caps.codes else pool_size(k))
+    if caps.codes:
+        # What is in this list may be in that of the places, in whatever order.
+        rows = scored.positions[best]
+        pool = [row for row, _ in merge([rows], [1.0], pool_size(k), caps)]
+        best = best[np.isin(rows, pool)]
+    positions, alpha = scored.positions[best], scored.alpha[best]
+    chosen = spread(alpha, contents(scorer.snapshot.head, view.h[positions]), k)
+    scores = alpha[chosen] + np.float32(scorer.shifts[0])
+    return [
+        RecommendedItem(view.item_ids[position], position, score, 0)
+        for position, score in zip(positions[chosen].tolist(), scores.tolist(), strict=True)
+    ]
+
+
+def with_others(
+    scorer: Scorer, scored: Sequence[Scored], ranked: Sequence[RecommendedItem], groups: Ints
+) -> list[RecommendedItem]:
+    """Return the items with the ids of the others of their groups that were scored, the best first. groups: code of
+    each row."""
+    listed = np.asarray([item.position for item in ranked], np.int64)
+    item_ids = scorer.snapshot.view.item_ids
+    others: list[dict[int, list[str]]] = []
+    for own in scored:
+        there = np.isin(groups[own.positions], groups[listed]) & (groups[own.positions] != FREE)
+        there &= ~np.isin(own.positions, listed)
+        rows = own.positions[there][np.argsort(-own.alpha[there], kind="stable")]
+        found: dict[int, list[str]] = {}
+        for row in rows[first_of_each(groups[rows], MOST_OTHERS)].tolist():
+            found.setdefault(int(groups[row]), []).append(item_ids[row])
+        others.append(found)
+    return [
+        replace(item, others=tuple(others[item.interest].get(int(groups[item.position]), ())))
+        for item in ranked
+    ]
+
+
+def with_probabilities(scorer: Scorer, ranked: Sequence[RecommendedItem]) -> list[RecommendedItem]:
+    """Return the items with the probabilities that they are among what is taken next, over all interests."""
+    positions = np.asarray([item.position for item in ranked], np.int64)
+    probability = np.zeros(len(positions))
+    for n in range(len(scorer.interests)):
+        probability += np.exp(scorer.scores(n, positions).astype(np.float64))
+    if (calibration := scorer.asking.prior.calibration) is not None:
+        probability = calibration(probability)
+    return [replace(item, probability=p) for item, p in zip(ranked, probability.tolist(), strict=True)]
+
+
+def _candidates(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> tuple[list[Ints], bool]:
+    """Positions to score for each interest, the index's candidates and the top positions of single terms, and whether
+    these are all of the mask."""
+    view = scorer.snapshot.view
+    request = CandidateRequest(
+        directions(scorer.snapshot, scorer.interests), mask, k, len(scorer.interests),
+        from_items=all(source.of_items for source in scorer.interests[0].sources),
+    )  # fmt: skip
+    found = index.search(view, request)
+    if found.depth is None:
+        return found.positions, True
+    eligible = np.flatnonzero(mask)
+    own = [term.candidates(found.depth, eligible) for term in scorer.terms]
+    extra = np.unique(np.concatenate(own)) if own else np.zeros(0, np.int64)
+    both = [np.union1d(positions, extra) for positions in found.positions] if len(extra) else found.positions
+    return both, False
+
+
+def directions(snapshot: Snapshot, interests: Sequence[Interest]) -> dict[str, np.ndarray]:
+    """Unit directions of u by channel, float32 [interests, width]. Channels without a query are left out.
+
+    A channel that counts for items without events only has the direction of their u.
+    """
+    u, cold = np.stack([i.u for i in interests]), np.stack([i.cold for i in interests])
+    blocks = {name: snapshot.head.block(name) for name in snapshot.head.names}
+    found = {n: np.where(u[:, b].any(1, keepdims=True), u[:, b], cold[:, b]) for n, b in blocks.items()}
+    return {name: unit(block) for name, block in found.items() if block.any()}

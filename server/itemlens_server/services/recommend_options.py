@@ -1,0 +1,136 @@
+"""What a caller asks of a list: its options, its length, and which items may be in it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from itemlens_server.attributes.filters import Filter
+from itemlens_server.config import Settings
+from itemlens_server.errors import InvalidArgument, NotFound, Warning, quoted
+from itemlens_server.fusion.caps import Cap
+from itemlens_server.fusion.rows import Bools
+from itemlens_server.fusion.scoring import Scorer
+from itemlens_server.services.limits import check_length, check_references
+
+DEFAULT_K = 10
+MOST_ATTRIBUTES = 50
+MOST_CAPS = 5
+SURFACE = re.compile(r"[a-z0-9_-]{0,64}")
+
+
+@dataclass(frozen=True)
+class RecommendOptions:
+    """The options of a list and of its items. Exactly one of k and top_fraction is set.
+
+    surface: where the list is shown; kept with the answer.
+    filter: which items may be in the list.
+    caps: at most so many items of one value. grouped: the first cap is that of groups, of which the best stand for all.
+    attributes: names of attributes to return with each item.
+    """
+
+    k: int | None = DEFAULT_K
+    top_fraction: float | None = None
+    candidates: Sequence[str] = ()
+    exclude_seen: bool = True
+    exact: bool = False
+    with_parts: bool = False
+    with_reasons: bool = False
+    with_probabilities: bool = False
+    language: str = "en"
+    surface: str = ""
+    filter: Filter | None = None
+    caps: Sequence[Cap] = ()
+    grouped: bool = False
+    attributes: Sequence[str] = ()
+
+
+def check_options(options: RecommendOptions, settings: Settings) -> None:
+    """Check what needs no collection.
+
+    Raises:
+        InvalidArgument: a field is wrong.
+    """
+    if not SURFACE.fullmatch(options.surface):
+        raise InvalidArgument(
+            f"{quoted(options.surface)} is not a valid surface; use up to 64 characters of a-z, 0-9, '_' and '-'",
+            "surface",
+        )
+    check_length(options.candidates, settings.max_candidates, "candidate_item_ids", 0)
+    check_references(options.candidates, "candidate_item_ids")
+    _check_caps(options.caps)
+    check_length(options.attributes, MOST_ATTRIBUTES, "attribute_names", 0)
+    check_references(options.attributes, "attribute_names")
+
+
+def list_size(options: RecommendOptions, eligible: int, max_k: int) -> int:
+    """The number of items to return out of `eligible`.
+
+    Raises:
+        InvalidArgument: k or top_fraction is out of range.
+    """
+    if options.top_fraction is not None:
+        if not 0 < options.top_fraction <= 1:
+            raise InvalidArgument(
+                f"top_fraction is {options.top_fraction}; it must be above 0 and at most 1", "top_fraction"
+            )
+        # top_fraction is a float32 in the proto: 0.1 of 100 must be 10, not 11.
+        k = max(1, math.ceil(options.top_fraction * eligible * (1 - 1e-6)))
+        if k > max_k:
+            raise InvalidArgument(
+                f"top_fraction yields {k} items out of {eligible}, the limit is {max_k}", "top_fraction"
+            )
+        return k
+    assert options.k is not None
+    if not 1 <= options.k <= max_k:
+        raise InvalidArgument(f"k is {options.k}; it must be 1 to {max_k}", "k")
+    return options.k
+
+
+def eligible_items(scorer: Scorer, options: RecommendOptions) -> tuple[Bools, list[Warning]]:
+    """The positions that may be in the list, and warnings for candidates that do not exist."""
+    snapshot, warnings = scorer.snapshot, []
+    mask = snapshot.view.alive.copy()
+    if options.candidates:
+        own = snapshot.positions(options.candidates)
+        for item_id in options.candidates:
+            if snapshot.view.position(item_id) is None:
+                message = f"candidate {item_id!r} is not in collection {snapshot.collection!r}; it is ignored"
+                warnings.append(Warning("UNKNOWN_ITEM", message, "candidate_item_ids"))
+        if not len(own):
+            raise NotFound(
+                "none of the candidates is in the collection",
+                "item",
+                options.candidates[0],
+                "candidate_item_ids",
+            )
+        only = np.zeros_like(mask)
+        only[own] = True
+        mask &= only
+    if options.exclude_seen:
+        mask[snapshot.positions(scorer.asking.seen)] = False
+    if options.filter is not None and len(mask):
+        some = mask.any()
+        mask &= snapshot.view.matching(options.filter)
+        if some and not mask.any():
+            message = "no item that may be in the list matches the filter, so the list is empty"
+            warnings.append(Warning("FILTERED_OUT", message, "filter"))
+    return mask, warnings
+
+
+def _check_caps(caps: Sequence[Cap]) -> None:
+    """Check caps.
+
+    Raises:
+        InvalidArgument: there are too many, or one has no attribute or no place.
+    """
+    check_length(caps, MOST_CAPS, "caps", 0)
+    for cap in caps:
+        if not cap.attribute:
+            raise InvalidArgument("an attribute is required", f"{cap.field}.attribute")
+        if cap.most < 1:
+            raise InvalidArgument("at least one item must be allowed", f"{cap.field}.most")
