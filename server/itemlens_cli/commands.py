@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from itemlens_cli.bench import bench
 from itemlens_cli.catalog import catalog
+from itemlens_cli.collections import collections
 from itemlens_cli.compact import compact
 from itemlens_cli.demo import demo
 from itemlens_cli.doctor import doctor
@@ -20,6 +21,7 @@ from itemlens_cli.forget import forget
 from itemlens_cli.health import health
 from itemlens_cli.index import index
 from itemlens_cli.ingest import ingest
+from itemlens_cli.items import items
 from itemlens_cli.move import move
 from itemlens_cli.query import query
 from itemlens_cli.report import report
@@ -55,6 +57,8 @@ for command in (
     app.command()(command)
 app.command("eval")(evaluate)
 app.add_typer(catalog, name="catalog")
+app.add_typer(items, name="items")
+app.add_typer(collections, name="collections")
 app.add_typer(ingest, name="ingest")
 
 

@@ -21,6 +21,7 @@ from itemlens import Client, Event, Item, ItemlensError, NotFound, Progress, Upl
 from itemlens_cli.connection import checked_target, spoken
 from itemlens_cli.repeats import Repeats
 from itemlens_cli.skipped import Skipped, Tally
+from itemlens_datasets.exported import ENDINGS, exported
 from itemlens_datasets.files import RowFile
 from itemlens_datasets.mapping import Dataset, Items, OnBadRow, bundled_mapping, without_picture
 from itemlens_datasets.rows import MappingError, Row
@@ -33,7 +34,11 @@ SKIPPED_ROWS = 3
 
 def index(
     mapping: Annotated[
-        str, typer.Argument(help="a mapping file (YAML), or the name of a bundled one: grocery, fashion ...")
+        str,
+        typer.Argument(
+            help="a mapping file (YAML), the name of a bundled one (grocery, fashion ...), or a file of JSON lines "
+            "from `itemlens items export`"
+        ),
     ],
     data: Annotated[Path | None, typer.Option(help="folder of the data; default: the mapping's")] = None,
     collection: Annotated[str, typer.Option(help="the collection to fill; default: the mapping's")] = "",
@@ -60,7 +65,7 @@ def index(
     """
     checked_target(target)
     path = Path(mapping) if Path(mapping).is_file() else bundled_mapping(mapping)
-    dataset = Dataset.read(path)
+    dataset = exported(path) if path.suffix.lower() in ENDINGS else Dataset.read(path)
     folder = data or path.parent
     dataset.check(folder)  # before anything is stored
     skipped = Skipped(_errors_file(errors, path, dataset, folder))
