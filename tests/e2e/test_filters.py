@@ -11,8 +11,10 @@ import grpc
 import pytest
 
 import itemlens
-from itemlens import AttributeType, Client, Item
-from itemlens.v1 import catalog_pb2, catalog_pb2_grpc
+from itemlens import AttributeType, Client, Item, where
+from itemlens import _errors as errors
+from itemlens.v1 import catalog_pb2, catalog_pb2_grpc, common_pb2, itemlens_pb2
+from support import raw
 from support.serving import Server
 from support.spaces import Tiny
 
@@ -72,6 +74,68 @@ def test_an_explanation_says_what_leaves_an_item_out(client: Client) -> None:
     listed = client.recommend(text="red")
     with pytest.raises(ValueError, match="known of a recommendation"):
         client.explain(["i01"], recommendation_id=listed.recommendation_id, filter="in_stock")
+
+
+def test_a_filter_that_is_built_does_what_its_expression_does(client: Client) -> None:
+    client.upsert(shop()).raise_for_errors()
+    built = where("in_stock") & (where("price") < 30) & where("colour").one_of("red", "blue")
+    written = 'in_stock and price < 30 and colour in ("red", "blue")'
+    lists = [[i.item_id for i in client.recommend(text="red shoe", filter=f, k=60)] for f in (built, written)]
+    assert lists[0] == lists[1] and len(lists[0]) == 15
+    [out] = client.explain(["i04"], text="red", filter=built)
+    assert "it needs in_stock = true (in_stock is false)" in str(out.error)
+    assert {stored.item.item_id for stored in client.list_items(filter=built)} == set(lists[0])
+    assert client.delete_matching(built) == 15 and client.get_collection().item_count == 45
+    listed = client.recommend(text="red")
+    with pytest.raises(ValueError, match="known of a recommendation"):
+        client.explain(["i01"], recommendation_id=listed.recommendation_id, filter=built)
+
+
+def test_a_wrong_tree_is_an_error_wherever_it_is(server: Server, client: Client, collection: str) -> None:
+    client.upsert(shop(3)).raise_for_errors()
+    user = common_pb2.UserSide(user_id="u")
+    empty = common_pb2.Filter()
+    type_of = common_pb2.FilterComparison(
+        attribute="price", op=common_pb2.FILTER_OPERATOR_EQUAL, value=common_pb2.FilterValue(text="x")
+    )
+    wrong = common_pb2.Filter(any=[common_pb2.Filter(has="price"), common_pb2.Filter(comparison=type_of)])
+    for tree, field in ((empty, "filter_tree"), (wrong, "filter_tree.any[1].comparison.value")):
+        of_all: dict[str, Any] = {"collection": collection, "filter_tree": tree}
+        calls: tuple[tuple[Any, Any], ...] = (
+            (server.item_lens.Recommend, itemlens_pb2.RecommendRequest(user=user, **of_all)),
+            (server.item_lens.Explain, itemlens_pb2.ExplainRequest(user=user, item_ids=["i01"], **of_all)),
+            (server.catalog.ListItems, catalog_pb2.ListItemsRequest(**of_all)),
+            (server.catalog.DeleteItems, catalog_pb2.DeleteItemsRequest(**of_all)),
+        )
+        for call, request in calls:
+            with pytest.raises(grpc.RpcError) as raised:
+                call(request, timeout=30)
+            error = errors.from_rpc(raised.value)
+            assert isinstance(error, itemlens.InvalidArgument) and error.violations[0].field == field
+    assert client.get_collection().item_count == 3
+
+
+@pytest.mark.parametrize("depth", [60, 1000])
+def test_a_tree_of_any_depth_is_refused(server: Server, client: Client, collection: str, depth: int) -> None:
+    client.upsert(shop(3)).raise_for_errors()
+    tree = common_pb2.Filter(has="price").SerializeToString()
+    for _ in range(depth):
+        tree = field(3, tree)  # none
+    request = field(1, collection.encode()) + field(4, tree)
+    delete = raw.unary_unary(server.channel, "/itemlens.v1.Catalog/DeleteItems")
+    with pytest.raises(grpc.RpcError) as raised:
+        delete(request, timeout=30)
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert client.get_collection().item_count == 3
+
+
+def field(number: int, data: bytes) -> bytes:
+    """A field of a message, in bytes, since Python does not write messages of any depth."""
+    size, length = b"", len(data)
+    while length > 127:
+        size += bytes([length & 127 | 128])
+        length >>= 7
+    return bytes([number << 3 | 2]) + size + bytes([length]) + data
 
 
 def test_variants_stand_for_each_other(client: Client) -> None:

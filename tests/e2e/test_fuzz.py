@@ -66,6 +66,8 @@ STRINGS: dict[str, list[str]] = {
     "user_id": ["u", "v", "", "nobody"],
     "language": ["", "en", "zh", "xx"],
     "recommendation_id": ["nope", ""],
+    "attribute": ["price", "title", "nope", ""],
+    "has": ["price", "nope", ""],
     "page_token": ["", "1", "zz", "f" * 20],
     "stream": ["s", "", "x" * 300],
     "position": ["1", "2", "", "\0"],
@@ -140,7 +142,8 @@ def messages(draw: st.DrawFn, descriptor: Descriptor) -> Message:
         message.update(draw(st.sampled_from(STRUCTS)))
         return message
     for field in descriptor.fields:
-        if not draw(st.integers(0, 3)):
+        recursive = field.message_type is descriptor
+        if not draw(st.integers(0, 3)) or (recursive and draw(st.integers(0, 5))):
             continue
         strategy = messages(field.message_type) if field.message_type else scalar(field)
         if field.is_repeated:
@@ -190,6 +193,12 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
     step = catalog_pb2.RecordEventsRequest(
         collection="fuzz", events=[event], stream=catalog_pb2.StreamPosition(stream="s", position="1", lag=3)
     )
+    compare = common_pb2.FilterComparison(
+        attribute="price", op=common_pb2.FILTER_OPERATOR_LESS, value=common_pb2.FilterValue(number=9)
+    )
+    tree = common_pb2.Filter(
+        all=[common_pb2.Filter(comparison=compare), common_pb2.Filter(none=[common_pb2.Filter(has="price")])]
+    )
     explain: dict[str, Any] = {
         "collection": "fuzz",
         "item_ids": ["a", "b"],
@@ -208,7 +217,7 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
                 candidate_item_ids=ids, exclude_seen=False,
             )
             for side in sides for ids in ([], ["a", "b"])
-        ],
+        ] + [itemlens_pb2.RecommendRequest(collection="fuzz", user=sides[0], filter_tree=tree)],
         "Explain": [
             *(itemlens_pb2.ExplainRequest(user=side, exclude_seen=False, **explain) for side in sides),
             itemlens_pb2.ExplainRequest(recommendation_id=recommendation_id, **explain),
@@ -219,7 +228,10 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
         "GetItems": [
             catalog_pb2.GetItemsRequest(collection="fuzz", item_ids=["a", "b"], with_pictures=True, with_vectors=True)
         ],
-        "ListItems": [catalog_pb2.ListItemsRequest(collection="fuzz", page_size=1)],
+        "ListItems": [
+            catalog_pb2.ListItemsRequest(collection="fuzz", page_size=1),
+            catalog_pb2.ListItemsRequest(collection="fuzz", filter_tree=tree),
+        ],
         "DeleteItems": [catalog_pb2.DeleteItemsRequest(collection="fuzz", item_ids=["a", "b"])],
         "RecordEvents": [record, step],
         "StreamRecordEvents": [catalog_pb2.StreamRecordEventsRequest(record=r) for r in (record, step)],

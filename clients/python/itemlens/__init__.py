@@ -20,6 +20,7 @@ from ._errors import (
     Unavailable,
     Unimplemented,
 )
+from ._filter import Condition, Filter, where
 from ._results import (
     Channel,
     ChannelSum,
@@ -82,6 +83,7 @@ __all__ = [
     "ChannelWeight",
     "Client",
     "Collection",
+    "Condition",
     "Content",
     "Counts",
     "DeadlineExceeded",
@@ -97,6 +99,7 @@ __all__ = [
     "Exploration",
     "FailedPrecondition",
     "FieldViolation",
+    "Filter",
     "FuseInput",
     "Fused",
     "FusedInput",
@@ -138,4 +141,5 @@ __all__ = [
     "WriteResult",
     "Written",
     "__version__",
+    "where",
 ]

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from ._catalog import AwaitedCatalog
 from ._errors import DeadlineExceeded, ItemlensError, ServerError, Unavailable, from_rpc
 from ._events import AwaitedEvents
+from ._filter import Filter
 from ._retry import Retry
 from ._steps import Call, Done, Finish, Open, Read, Session, Sleep, Step, Steps, Write, advance
 from ._stored import StoredEvent, StoredItem
@@ -72,7 +73,7 @@ class AsyncClient(AwaitedUnderstand, AwaitedCatalog, AwaitedEvents, AwaitedUploa
     async def list_items(
         self,
         *,
-        filter: str = "",
+        filter: str | Filter = "",
         page_size: int = 100,
         collection: str | None = None,
         timeout: float | None = None,

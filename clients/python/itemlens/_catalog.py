@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from . import _build, _read
+from . import _build, _filter, _read
 from ._build import Names
 from ._enums import AttributeType
+from ._filter import Filter
 from ._flavours import Awaited, Blocking, awaited, blocking
 from ._retry import Deadline
 from ._steps import Session, Steps, call
@@ -214,7 +215,7 @@ def page_of_items(
     session: Session,
     page_size: int,
     page_token: str,
-    filter: str,
+    filter: str | Filter,
     collection: str | None,
     timeout: float | None,
 ) -> Steps[tuple[list[StoredItem], str]]:
@@ -223,8 +224,8 @@ def page_of_items(
         collection=session.where(collection),
         page_size=whole(page_size, "page_size"),
         page_token=page_token,
-        filter=string(filter, "filter"),
     )
+    _filter.put(filter, request)
     deadline = session.deadline(timeout)
     reply = yield from call(session, "ListItems", request, pb.ListItemsResponse, deadline)
     return [_read.stored_item(item) for item in reply.items], reply.next_page_token
@@ -257,7 +258,7 @@ def delete_items(
 
 
 def delete_matching(
-    session: Session, filter: str, *, collection: str | None = None, timeout: float | None = None
+    session: Session, filter: str | Filter, *, collection: str | None = None, timeout: float | None = None
 ) -> Steps[int]:
     """Delete all items that match a filter, such as `season = "2024"`, when the call begins. Return their number.
 
@@ -267,9 +268,10 @@ def delete_matching(
         InvalidArgument: the filter is wrong; the message says where.
         NotFound: there is no such collection.
     """
-    if not string(filter, "filter").strip():
+    if not _filter.is_given(filter):
         raise ValueError("filter is empty; give a condition, or delete the collection")
-    request = pb.DeleteItemsRequest(collection=session.where(collection), filter=filter)
+    request = pb.DeleteItemsRequest(collection=session.where(collection))
+    _filter.put(filter, request)
     deadline = session.deadline(timeout)
     reply = yield from call(
         session, "DeleteItems", request, pb.DeleteItemsResponse, deadline, repeatable=False

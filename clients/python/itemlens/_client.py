@@ -14,6 +14,7 @@ import grpc
 from ._catalog import BlockingCatalog
 from ._errors import DeadlineExceeded, ItemlensError
 from ._events import BlockingEvents
+from ._filter import Filter
 from ._retry import Retry
 from ._steps import Call, Done, Finish, Open, Read, Session, Sleep, Step, Steps, Write, advance
 from ._stored import StoredEvent, StoredItem
@@ -89,7 +90,7 @@ class Client(BlockingUnderstand, BlockingCatalog, BlockingEvents, BlockingUpload
     def list_items(
         self,
         *,
-        filter: str = "",
+        filter: str | Filter = "",
         page_size: int = 100,
         collection: str | None = None,
         timeout: float | None = None,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias, Unpack, get_args
 
-from . import _build, _read
+from . import _build, _filter, _read
 from ._build import Names
 from ._enums import ChannelKind, Role
+from ._filter import Filter
 from ._flavours import Awaited, Blocking, awaited, blocking
 from ._results import Encoded, Explanations, Fused, Recommendations, Space, Statistics
 from ._retry import Deadline
@@ -175,7 +176,7 @@ def recommend(
     query_vectors: bool = False,
     probabilities: bool = False,
     surface: str = "",
-    filter: str = "",
+    filter: str | Filter = "",
     attributes: Sequence[str] = (),
     group_by: str = "",
     per_group: int = 1,
@@ -201,7 +202,8 @@ def recommend(
         query_vectors: add the QUERY vector of each interest.
         probabilities: add the probability of each item; only for users and histories, in a space fitted to events.
         surface: where the list is shown, such as "home"; `itemlens report` counts by it.
-        filter: only items that match it, such as `in_stock and price < 60 and brand in ("Alto", "Kaya")`.
+        filter: only items that match it, such as `in_stock and price < 60 and brand in ("Alto", "Kaya")`, or the same
+            made by `where`.
         attributes: names of attributes to return with each item.
         group_by: an attribute, such as "model", of which items with one value are variants of one thing: only the best
             `per_group` of them are in the list, and `others` has the ids of the others.
@@ -238,7 +240,6 @@ def recommend(
         with_query_vectors=query_vectors,
         with_probabilities=probabilities,
         surface=string(surface, "surface"),
-        filter=string(filter, "filter"),
         attribute_names=strings(attributes, "attributes"),
         group_by=string(group_by, "group_by"),
         per_group=whole(per_group, "per_group"),
@@ -247,6 +248,7 @@ def recommend(
             for name, most in (caps or {}).items()
         ],
     )
+    _filter.put(filter, request)
     if k is not None:
         request.k = whole(k, "k")
     if top_fraction is not None:
@@ -264,7 +266,7 @@ def explain(
     heat_map: HeatMapFormat | None = None,
     sums: bool = False,
     exclude_seen: bool | None = None,
-    filter: str = "",
+    filter: str | Filter = "",
     language: Language = "en",
     collection: str | None = None,
     timeout: float | None = None,
@@ -300,7 +302,7 @@ def explain(
         raise ValueError("give a recommendation_id or a user's side, not both")
     if recommendation_id is not None and exclude_seen is not None:
         raise ValueError("exclude_seen is known of a recommendation; leave it out")
-    if recommendation_id is not None and filter:
+    if recommendation_id is not None and _filter.is_given(filter):
         raise ValueError("the filter is known of a recommendation; leave it out")
     deadline = session.deadline(timeout)
     where = session.where(collection)
@@ -311,8 +313,8 @@ def explain(
         heat_map=_heat_map_format(heat_map),
         with_sums=sums,
         exclude_seen=exclude_seen,
-        filter=string(filter, "filter"),
     )
+    _filter.put(filter, request)
     if recommendation_id is not None:
         request.recommendation_id = recommendation_id
     else:

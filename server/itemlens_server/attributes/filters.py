@@ -39,7 +39,7 @@ class Now:
     plus: float = 0.0
 
     def __str__(self) -> str:
-        return "now" if not self.plus else f"now {'-' if self.plus < 0 else '+'} {abs(self.plus):g}s"
+        return "now" if not self.plus else f"now {'-' if self.plus < 0 else '+'} {abs(self.plus):.15g}s"
 
 
 Literal: TypeAlias = str | float | int | bool | Now
@@ -47,10 +47,12 @@ Literal: TypeAlias = str | float | int | bool | Now
 
 @dataclass(frozen=True)
 class Name:
-    """An attribute. at: where its name is in the expression, from 0."""
+    """An attribute. at: where its name is in the expression, from 0. path: in a tree, the field of the request that has
+    it. Neither belongs to what the filter says."""
 
     name: str
-    at: int | None = None
+    at: int | None = field(default=None, compare=False, repr=False)
+    path: str = field(default="", compare=False, repr=False)
 
     def __str__(self) -> str:
         return self.name if self.name.isidentifier() else f"`{self.name}`"
@@ -85,9 +87,9 @@ class Compare:
         if self.op == "!=":
             return ~Compare(self.attribute, "=", self.value).mask(attributes)
         kind = _kind(attributes, self.attribute)
-        value = _value(self.value, kind, self.attribute)
+        value = _value(self.value, kind, self.attribute, "value")
         if self.op != "=" and kind not in (AttributeType.NUMBER, AttributeType.INTEGER, AttributeType.TIME):
-            raise _wrong(self.attribute, f"is {WHAT[kind]}, so only = and != compare it, not {self.op}")
+            raise _wrong(self.attribute, f"is {WHAT[kind]}, so only = and != compare it, not {self.op}", "op")
         if kind in (AttributeType.STRING, AttributeType.STRINGS):
             return attributes.any_of(self.attribute.name, [value])
         values = attributes.values(self.attribute.name)
@@ -111,13 +113,13 @@ class OneOf:
     def mask(self, attributes: Attributes) -> Bools:
         """See Filter."""
         kind = _kind(attributes, self.attribute)
-        wanted = [_value(value, kind, self.attribute) for value in self.values]
+        wanted = [_value(value, kind, self.attribute, f"values[{n}]") for n, value in enumerate(self.values)]
         if kind in (AttributeType.STRING, AttributeType.STRINGS):
             return attributes.any_of(self.attribute.name, wanted)
         values = attributes.values(self.attribute.name)
         if kind is AttributeType.INTEGER:
             # Of one dtype, since a float64 would not tell large whole numbers apart.
-            wanted = [int(value) for value in wanted if abs(value) < LARGEST and value == int(value)]
+            wanted = [int(value) for value in wanted if abs(value) <= LARGEST and value == int(value)]
         return np.isin(values, np.asarray(wanted, values.dtype))
 
     def __str__(self) -> str:
@@ -139,10 +141,10 @@ class Near:
         kind = _kind(attributes, self.attribute)
         if kind is not AttributeType.POINT:
             raise _wrong(self.attribute, f"is {WHAT[kind]}; near() needs a place")
-        if not (abs(self.lat) <= 90 and abs(self.lon) <= 180 and 0 <= self.km < np.inf):
-            raise _wrong(
-                self.attribute, "near() needs a latitude of -90 to 90, a longitude of -180 to 180, and km"
-            )
+        right = {"lat": abs(self.lat) <= 90, "lon": abs(self.lon) <= 180, "km": 0 <= self.km < np.inf}
+        if wrong := [member for member, fits in right.items() if not fits]:
+            limits = "near() needs a latitude of -90 to 90, a longitude of -180 to 180, and km"
+            raise _wrong(self.attribute, limits, wrong[0])
         lat, lon = np.radians(attributes.values(self.attribute.name)).T
         own_lat, own_lon = np.radians(self.lat), np.radians(self.lon)
         # The haversine formula, which is exact for small distances, too.
@@ -152,7 +154,7 @@ class Near:
         return near
 
     def __str__(self) -> str:
-        return f"near({self.attribute}, {self.lat:g}, {self.lon:g}, {self.km:g})"
+        return f"near({self.attribute}, {self.lat:.15g}, {self.lon:.15g}, {self.km:.15g})"
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ class Has:
 
     def mask(self, attributes: Attributes) -> Bools:
         """See Filter."""
-        _kind(attributes, self.attribute)
+        _kind(attributes, self.attribute, "has")
         return attributes.there(self.attribute.name)
 
     def __str__(self) -> str:
@@ -255,24 +257,33 @@ def leaves(condition: Filter) -> list[Leaf]:
     return found
 
 
-def check_size(condition: Filter) -> None:
-    """Check the depth of a tree and the number of its conditions.
+def check_depth(depth: int, field: str) -> None:
+    """Check the levels of a tree. field: where the caller gave it.
+
+    Raises:
+        InvalidArgument: it is too deep.
+    """
+    if depth > MOST_DEPTH:
+        raise InvalidArgument(f"the filter is nested more than {MOST_DEPTH} deep; write it flatter", field)
+
+
+def check_size(condition: Filter, field: str) -> None:
+    """Check the depth of a tree and the number of its conditions. field: where the caller gave it.
 
     Raises:
         InvalidArgument: it is too deep or too large.
     """
-    if condition.depth > MOST_DEPTH:
-        raise InvalidArgument(f"the filter is nested more than {MOST_DEPTH} deep; write it flatter", "filter")
+    check_depth(condition.depth, field)
     conditions = leaves(condition)
     distances = sum(isinstance(leaf, Near) for leaf in conditions)
     if len(conditions) > MOST_CONDITIONS or distances > MOST_DISTANCES:
         raise InvalidArgument(
             f"the filter has {len(conditions)} conditions, {distances} of them near(); the limits are "
-            f"{MOST_CONDITIONS} and {MOST_DISTANCES}; `in (...)` takes any number of values", "filter",
+            f"{MOST_CONDITIONS} and {MOST_DISTANCES}; `in (...)` takes any number of values", field,
         )  # fmt: skip
 
 
-def _kind(attributes: Attributes, name: Name) -> AttributeType:
+def _kind(attributes: Attributes, name: Name, member: str = "attribute") -> AttributeType:
     kind = attributes.types.get(name.name)
     if kind is None:
         known = sorted(attributes.types)
@@ -281,12 +292,12 @@ def _kind(attributes: Attributes, name: Name) -> AttributeType:
         advice = (
             f"did you mean {lower[near[0]]!r}?" if near else f"there are: {', '.join(known[:20]) or 'none'}"
         )
-        raise _wrong(name, f"is no attribute of the collection; {advice}")
+        raise _wrong(name, f"is no attribute of the collection; {advice}", member)
     return kind
 
 
-def _value(value: Literal, kind: AttributeType, name: Name) -> Any:
-    """Return a literal as a column of the type stores it.
+def _value(value: Literal, kind: AttributeType, name: Name, member: str) -> Any:
+    """Return a literal as a column of the type stores it. member: the field of the tree that has it.
 
     Raises:
         InvalidArgument: it does not fit the type.
@@ -309,12 +320,14 @@ def _value(value: Literal, kind: AttributeType, name: Name) -> Any:
     what = WHAT[AttributeType.STRING] if kind is AttributeType.STRINGS else WHAT[kind]
     if kind is AttributeType.POINT:
         raise _wrong(name, "is a place; use near(place, lat, lon, km)")
-    raise _wrong(name, f"is compared with {what}, not with {_text(value)}")
+    raise _wrong(name, f"is compared with {what}, not with {_text(value)}", member)
 
 
-def _wrong(name: Name, message: str) -> InvalidArgument:
+def _wrong(name: Name, message: str, member: str = "attribute") -> InvalidArgument:
     where = "" if name.at is None else f"at character {name.at + 1}: "
-    return InvalidArgument(f"{where}{quoted(name.name)} {message}", "filter")
+    return InvalidArgument(
+        f"{where}{quoted(name.name)} {message}", f"{name.path}.{member}" if name.path else "filter"
+    )
 
 
 def _nested(part: Filter) -> str:

@@ -99,7 +99,7 @@ def parse(expression: str) -> Filter:
         if isinstance(error.orig_exc, InvalidArgument):
             raise error.orig_exc from None
         raise
-    check_size(condition)
+    check_size(condition, "filter")
     return condition
 
 

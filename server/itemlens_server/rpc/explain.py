@@ -8,7 +8,7 @@ import numpy as np
 
 from itemlens.v1 import itemlens_pb2
 from itemlens_server.errors import InvalidArgument
-from itemlens_server.rpc import messages
+from itemlens_server.rpc import filters, messages
 from itemlens_server.rpc.calls import check_reply
 from itemlens_server.rpc.errors import item_status
 from itemlens_server.services import (
@@ -45,8 +45,8 @@ class Explain:
                 raise InvalidArgument(
                     "exclude_seen is known of a recommendation; leave it out", "exclude_seen"
                 )
-            if request.filter:
-                raise InvalidArgument("the filter is known of a recommendation; leave it out", "filter")
+            if field := filters.given(request):
+                raise InvalidArgument("the filter is known of a recommendation; leave it out", field)
             result = self.explainer.explain_result(
                 request.collection, request.recommendation_id, request.item_ids, options, call
             )
@@ -72,7 +72,7 @@ def _options(request: itemlens_pb2.ExplainRequest) -> ExplainOptions:
         heat_map=HEAT_MAPS.get(request.heat_map),
         with_sums=request.with_sums,
         exclude_seen=request.exclude_seen if request.HasField("exclude_seen") else default.exclude_seen,
-        filter=messages.condition(request.filter),
+        filter=filters.condition(request),
     )
 
 

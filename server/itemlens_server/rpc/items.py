@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from itemlens.v1 import catalog_pb2, common_pb2
 from itemlens_server.errors import InvalidArgument, NotFound, quoted
-from itemlens_server.rpc import messages
+from itemlens_server.rpc import filters, messages
 from itemlens_server.rpc.calls import check_reply
 from itemlens_server.rpc.errors import item_status
 from itemlens_server.rpc.pages import PAGE_BYTES, page_size, page_token, row_of
@@ -75,7 +75,7 @@ class ListItems:
         size, after = page_size(request.page_size), row_of(request.page_token, "ListItems")
         reply = catalog_pb2.ListItemsResponse()
         reply_bytes = last = 0
-        condition = messages.condition(request.filter)
+        condition = filters.condition(request)
         for item in self.catalogue.reads.page(collection, after, size + 1, condition):
             if len(reply.items) == size or reply_bytes > PAGE_BYTES:
                 reply.next_page_token = page_token(last)
@@ -101,10 +101,10 @@ class DeleteItems:
         self, request: catalog_pb2.DeleteItemsRequest, call: CallContext
     ) -> catalog_pb2.DeleteItemsResponse:
         collection = self.catalogue.collection(request.collection)
-        condition = messages.condition(request.filter)
+        condition = filters.condition(request)
         if condition is not None:
             if request.item_ids:
-                raise InvalidArgument("give item_ids or a filter, not both", "filter")
+                raise InvalidArgument("give item_ids or a filter, not both", filters.given(request))
             count, sequence = self.catalogue.delete_matching(collection, condition)
             return catalog_pb2.DeleteItemsResponse(sequence_number=sequence, deleted_items=count)
         outcomes, sequence = self.catalogue.delete_items(collection, request.item_ids)

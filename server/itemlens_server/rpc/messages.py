@@ -15,13 +15,11 @@ from itemlens_server.rpc.errors import item_status
 from itemlens_server.services import (
     ChannelChange,
     Content,
-    Filter,
     Interaction,
     Part,
     QueryRequest,
     VectorInput,
     WriteOutcome,
-    parse_filter,
 )
 
 M = TypeVar("M")
@@ -166,15 +164,6 @@ def write_results(outcomes: Sequence[WriteOutcome], field: str) -> list[catalog_
 def seconds(time: Timestamp) -> float:
     """Seconds since 1970; infinite if the nanoseconds are out of range."""
     return time.seconds + time.nanos / 1e9 if 0 <= time.nanos < 10**9 else float("inf")
-
-
-def condition(expression: str) -> Filter | None:
-    """A filter; None for an empty text.
-
-    Raises:
-        InvalidArgument: it is no filter.
-    """
-    return parse_filter(expression) if expression.strip() else None
 
 
 def attributes(struct: Struct) -> dict[str, Any]:

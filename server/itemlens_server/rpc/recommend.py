@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from itemlens.v1 import common_pb2, itemlens_pb2
-from itemlens_server.rpc import messages
+from itemlens_server.rpc import filters, messages
 from itemlens_server.rpc.waiting import ready
 from itemlens_server.services import (
     CallContext,
@@ -65,7 +65,7 @@ def _options(request: itemlens_pb2.RecommendRequest) -> RecommendOptions:
         language=request.language,
         with_probabilities=request.with_probabilities,
         surface=request.surface,
-        filter=messages.condition(request.filter),
+        filter=filters.condition(request),
         caps=_caps(request),
         grouped=bool(request.group_by),
         attributes=tuple(request.attribute_names),

@@ -5,7 +5,21 @@
 
 from __future__ import annotations
 
-from itemlens_server.attributes.filters import Filter
+from itemlens_server.attributes.filters import (
+    All,
+    AnyOf,
+    Compare,
+    Filter,
+    Has,
+    Literal,
+    Name,
+    Near,
+    Not,
+    Now,
+    OneOf,
+)
+from itemlens_server.attributes.filters import check_depth as check_filter_depth
+from itemlens_server.attributes.filters import check_size as check_filter_size
 from itemlens_server.attributes.parser import parse as parse_filter
 from itemlens_server.engine.call_context import CallContext, Priority
 from itemlens_server.engine.encoder import Encoder
@@ -48,6 +62,8 @@ from itemlens_server.storage.streams import StreamStep
 
 __all__ = [
     "SETTINGS",
+    "All",
+    "AnyOf",
     "Attribute",
     "BatchEncoder",
     "BatchRow",
@@ -58,6 +74,7 @@ __all__ = [
     "ChannelSum",
     "Collection",
     "CollectionSettings",
+    "Compare",
     "Content",
     "ContentEncoder",
     "EncodedContent",
@@ -77,11 +94,18 @@ __all__ = [
     "FusedInput",
     "Fuser",
     "GuardedObserver",
+    "Has",
     "HeatMap",
     "HeatMapFormat",
     "Interaction",
     "ItemInput",
+    "Literal",
+    "Name",
+    "Near",
+    "Not",
+    "Now",
     "Observer",
+    "OneOf",
     "Outcome",
     "OwnType",
     "Part",
@@ -98,6 +122,8 @@ __all__ = [
     "UseCases",
     "VectorInput",
     "WriteOutcome",
+    "check_filter_depth",
+    "check_filter_size",
     "parse_filter",
     "stored_content",
 ]

@@ -85,6 +85,7 @@ EXPORTED = [
     "ChannelWeight",
     "Client",
     "Collection",
+    "Condition",
     "Content",
     "Counts",
     "DeadlineExceeded",
@@ -100,6 +101,7 @@ EXPORTED = [
     "Exploration",
     "FailedPrecondition",
     "FieldViolation",
+    "Filter",
     "FuseInput",
     "Fused",
     "FusedInput",
@@ -141,6 +143,7 @@ EXPORTED = [
     "WriteResult",
     "Written",
     "__version__",
+    "where",
 ]
 
 

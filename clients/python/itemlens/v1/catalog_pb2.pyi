@@ -752,6 +752,7 @@ class ListItemsRequest(google.protobuf.message.Message):
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     FILTER_FIELD_NUMBER: builtins.int
+    FILTER_TREE_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection. Empty: the one named "default"."""
     page_size: builtins.int
@@ -760,6 +761,10 @@ class ListItemsRequest(google.protobuf.message.Message):
     """`next_page_token` of the previous page."""
     filter: builtins.str
     """Only items that match this filter, as in RecommendRequest."""
+    @property
+    def filter_tree(self) -> itemlens.v1.common_pb2.Filter:
+        """Instead of `filter`: the same as a tree."""
+
     def __init__(
         self,
         *,
@@ -767,8 +772,10 @@ class ListItemsRequest(google.protobuf.message.Message):
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
         filter: builtins.str = ...,
+        filter_tree: itemlens.v1.common_pb2.Filter | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["collection", b"collection", "filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["filter_tree", b"filter_tree"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "filter", b"filter", "filter_tree", b"filter_tree", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
 
 Global___ListItemsRequest: typing_extensions.TypeAlias = ListItemsRequest
 
@@ -805,6 +812,7 @@ class DeleteItemsRequest(google.protobuf.message.Message):
     COLLECTION_FIELD_NUMBER: builtins.int
     ITEM_IDS_FIELD_NUMBER: builtins.int
     FILTER_FIELD_NUMBER: builtins.int
+    FILTER_TREE_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection. Empty: the one named "default"."""
     filter: builtins.str
@@ -813,14 +821,20 @@ class DeleteItemsRequest(google.protobuf.message.Message):
     def item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Ids of the items."""
 
+    @property
+    def filter_tree(self) -> itemlens.v1.common_pb2.Filter:
+        """Instead of `filter`: the same as a tree."""
+
     def __init__(
         self,
         *,
         collection: builtins.str = ...,
         item_ids: collections.abc.Iterable[builtins.str] | None = ...,
         filter: builtins.str = ...,
+        filter_tree: itemlens.v1.common_pb2.Filter | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["collection", b"collection", "filter", b"filter", "item_ids", b"item_ids"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["filter_tree", b"filter_tree"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "filter", b"filter", "filter_tree", b"filter_tree", "item_ids", b"item_ids"]) -> None: ...
 
 Global___DeleteItemsRequest: typing_extensions.TypeAlias = DeleteItemsRequest
 

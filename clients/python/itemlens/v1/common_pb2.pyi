@@ -174,6 +174,46 @@ an interest.
 """
 Global___PartKind: typing_extensions.TypeAlias = PartKind
 
+class _FilterOperator:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _FilterOperatorEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_FilterOperator.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    FILTER_OPERATOR_UNSPECIFIED: _FilterOperator.ValueType  # 0
+    """Not set. Refused."""
+    FILTER_OPERATOR_EQUAL: _FilterOperator.ValueType  # 1
+    """The attribute has the value; a list of texts has the text."""
+    FILTER_OPERATOR_NOT_EQUAL: _FilterOperator.ValueType  # 2
+    """The attribute does not have the value, or has none."""
+    FILTER_OPERATOR_LESS: _FilterOperator.ValueType  # 3
+    """This and the following compare numbers and times."""
+    FILTER_OPERATOR_LESS_OR_EQUAL: _FilterOperator.ValueType  # 4
+    """At most."""
+    FILTER_OPERATOR_GREATER: _FilterOperator.ValueType  # 5
+    """More than."""
+    FILTER_OPERATOR_GREATER_OR_EQUAL: _FilterOperator.ValueType  # 6
+    """At least."""
+
+class FilterOperator(_FilterOperator, metaclass=_FilterOperatorEnumTypeWrapper):
+    """How a filter compares an attribute with a value."""
+
+FILTER_OPERATOR_UNSPECIFIED: FilterOperator.ValueType  # 0
+"""Not set. Refused."""
+FILTER_OPERATOR_EQUAL: FilterOperator.ValueType  # 1
+"""The attribute has the value; a list of texts has the text."""
+FILTER_OPERATOR_NOT_EQUAL: FilterOperator.ValueType  # 2
+"""The attribute does not have the value, or has none."""
+FILTER_OPERATOR_LESS: FilterOperator.ValueType  # 3
+"""This and the following compare numbers and times."""
+FILTER_OPERATOR_LESS_OR_EQUAL: FilterOperator.ValueType  # 4
+"""At most."""
+FILTER_OPERATOR_GREATER: FilterOperator.ValueType  # 5
+"""More than."""
+FILTER_OPERATOR_GREATER_OR_EQUAL: FilterOperator.ValueType  # 6
+"""At least."""
+Global___FilterOperator: typing_extensions.TypeAlias = FilterOperator
+
 @typing.final
 class Vector(google.protobuf.message.Message):
     """One vector of float32 numbers."""
@@ -581,3 +621,181 @@ class Part(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["channel", b"channel", "column", b"column", "end", b"end", "is_share", b"is_share", "kind", b"kind", "past_item_id", b"past_item_id", "picture_index", b"picture_index", "predicted", b"predicted", "row", b"row", "source_channel", b"source_channel", "start", b"start", "text", b"text", "value", b"value"]) -> None: ...
 
 Global___Part: typing_extensions.TypeAlias = Part
+
+@typing.final
+class FilterValue(google.protobuf.message.Message):
+    """A value in a filter. It must be of the attribute's type."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    NUMBER_FIELD_NUMBER: builtins.int
+    INTEGER_FIELD_NUMBER: builtins.int
+    BOOLEAN_FIELD_NUMBER: builtins.int
+    NOW_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    """For a text or a list of texts; for a time, such as "2026-11-27" or "2026-11-27T12:30:00Z"."""
+    number: builtins.float
+    """For a number, finite."""
+    integer: builtins.int
+    """For a whole number or a number."""
+    boolean: builtins.bool
+    """For true or false."""
+    now: builtins.float
+    """For a time: that of the request, plus this many seconds."""
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+        number: builtins.float = ...,
+        integer: builtins.int = ...,
+        boolean: builtins.bool = ...,
+        now: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["boolean", b"boolean", "integer", b"integer", "now", b"now", "number", b"number", "text", b"text", "value", b"value"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["boolean", b"boolean", "integer", b"integer", "now", b"now", "number", b"number", "text", b"text", "value", b"value"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["value", b"value"]) -> typing.Literal["text", "number", "integer", "boolean", "now"] | None: ...
+
+Global___FilterValue: typing_extensions.TypeAlias = FilterValue
+
+@typing.final
+class FilterComparison(google.protobuf.message.Message):
+    """A comparison of an attribute with a value. An item without a value matches FILTER_OPERATOR_NOT_EQUAL only."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ATTRIBUTE_FIELD_NUMBER: builtins.int
+    OP_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    attribute: builtins.str
+    """The attribute's name."""
+    op: Global___FilterOperator.ValueType
+    """How it is compared."""
+    @property
+    def value(self) -> Global___FilterValue:
+        """The value."""
+
+    def __init__(
+        self,
+        *,
+        attribute: builtins.str = ...,
+        op: Global___FilterOperator.ValueType = ...,
+        value: Global___FilterValue | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attribute", b"attribute", "op", b"op", "value", b"value"]) -> None: ...
+
+Global___FilterComparison: typing_extensions.TypeAlias = FilterComparison
+
+@typing.final
+class FilterOneOf(google.protobuf.message.Message):
+    """Whether an attribute has one of some values."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ATTRIBUTE_FIELD_NUMBER: builtins.int
+    VALUES_FIELD_NUMBER: builtins.int
+    attribute: builtins.str
+    """The attribute's name."""
+    @property
+    def values(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FilterValue]:
+        """The values, at least one."""
+
+    def __init__(
+        self,
+        *,
+        attribute: builtins.str = ...,
+        values: collections.abc.Iterable[Global___FilterValue] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attribute", b"attribute", "values", b"values"]) -> None: ...
+
+Global___FilterOneOf: typing_extensions.TypeAlias = FilterOneOf
+
+@typing.final
+class FilterNear(google.protobuf.message.Message):
+    """Whether a place is near another one."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ATTRIBUTE_FIELD_NUMBER: builtins.int
+    LAT_FIELD_NUMBER: builtins.int
+    LON_FIELD_NUMBER: builtins.int
+    KM_FIELD_NUMBER: builtins.int
+    attribute: builtins.str
+    """The attribute's name."""
+    lat: builtins.float
+    """Latitude of the other place, degrees."""
+    lon: builtins.float
+    """Its longitude, degrees."""
+    km: builtins.float
+    """Largest distance, kilometres."""
+    def __init__(
+        self,
+        *,
+        attribute: builtins.str = ...,
+        lat: builtins.float = ...,
+        lon: builtins.float = ...,
+        km: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attribute", b"attribute", "km", b"km", "lat", b"lat", "lon", b"lon"]) -> None: ...
+
+Global___FilterNear: typing_extensions.TypeAlias = FilterNear
+
+@typing.final
+class Filter(google.protobuf.message.Message):
+    """A filter as a tree, for programs that build filters: {"all": [{"comparison": {...}}, {"none": [{"has": "price"}]}]}.
+    Exactly one field is set. The same limits apply as to an expression: 50 levels, 200 conditions, ten of them `near`; in all
+    100,000 bytes.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ALL_FIELD_NUMBER: builtins.int
+    ANY_FIELD_NUMBER: builtins.int
+    NONE_FIELD_NUMBER: builtins.int
+    COMPARISON_FIELD_NUMBER: builtins.int
+    ONE_OF_FIELD_NUMBER: builtins.int
+    NEAR_FIELD_NUMBER: builtins.int
+    HAS_FIELD_NUMBER: builtins.int
+    has: builtins.str
+    """The attribute with this name has a value."""
+    @property
+    def all(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Filter]:
+        """All of these match."""
+
+    @property
+    def any(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Filter]:
+        """At least one of these matches."""
+
+    @property
+    def none(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Filter]:
+        """None of these matches."""
+
+    @property
+    def comparison(self) -> Global___FilterComparison:
+        """It compares with a value."""
+
+    @property
+    def one_of(self) -> Global___FilterOneOf:
+        """It has one of some values."""
+
+    @property
+    def near(self) -> Global___FilterNear:
+        """It is near a place."""
+
+    def __init__(
+        self,
+        *,
+        all: collections.abc.Iterable[Global___Filter] | None = ...,
+        any: collections.abc.Iterable[Global___Filter] | None = ...,
+        none: collections.abc.Iterable[Global___Filter] | None = ...,
+        comparison: Global___FilterComparison | None = ...,
+        one_of: Global___FilterOneOf | None = ...,
+        near: Global___FilterNear | None = ...,
+        has: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["comparison", b"comparison", "condition", b"condition", "has", b"has", "near", b"near", "one_of", b"one_of"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["all", b"all", "any", b"any", "comparison", b"comparison", "condition", b"condition", "has", b"has", "near", b"near", "none", b"none", "one_of", b"one_of"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["condition", b"condition"]) -> typing.Literal["comparison", "one_of", "near", "has"] | None: ...
+
+Global___Filter: typing_extensions.TypeAlias = Filter

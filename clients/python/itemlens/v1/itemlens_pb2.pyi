@@ -628,6 +628,7 @@ class RecommendRequest(google.protobuf.message.Message):
     GROUP_BY_FIELD_NUMBER: builtins.int
     PER_GROUP_FIELD_NUMBER: builtins.int
     CAPS_FIELD_NUMBER: builtins.int
+    FILTER_TREE_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection to recommend from. Empty: the one named "default"."""
     k: builtins.int
@@ -682,6 +683,10 @@ class RecommendRequest(google.protobuf.message.Message):
     def caps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Cap]:
         """Caps of the list, at most 5 with that of `group_by`. An item for which there is no room is passed over."""
 
+    @property
+    def filter_tree(self) -> itemlens.v1.common_pb2.Filter:
+        """Instead of `filter`: the same as a tree."""
+
     def __init__(
         self,
         *,
@@ -703,9 +708,10 @@ class RecommendRequest(google.protobuf.message.Message):
         group_by: builtins.str = ...,
         per_group: builtins.int = ...,
         caps: collections.abc.Iterable[Global___Cap] | None = ...,
+        filter_tree: itemlens.v1.common_pb2.Filter | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "exclude_seen", b"exclude_seen", "k", b"k", "size", b"size", "top_fraction", b"top_fraction", "user", b"user"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "attribute_names", b"attribute_names", "candidate_item_ids", b"candidate_item_ids", "caps", b"caps", "collection", b"collection", "exact", b"exact", "exclude_seen", b"exclude_seen", "filter", b"filter", "group_by", b"group_by", "k", b"k", "language", b"language", "per_group", b"per_group", "size", b"size", "surface", b"surface", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "exclude_seen", b"exclude_seen", "filter_tree", b"filter_tree", "k", b"k", "size", b"size", "top_fraction", b"top_fraction", "user", b"user"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "attribute_names", b"attribute_names", "candidate_item_ids", b"candidate_item_ids", "caps", b"caps", "collection", b"collection", "exact", b"exact", "exclude_seen", b"exclude_seen", "filter", b"filter", "filter_tree", b"filter_tree", "group_by", b"group_by", "k", b"k", "language", b"language", "per_group", b"per_group", "size", b"size", "surface", b"surface", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_exclude_seen", b"_exclude_seen"]) -> typing.Literal["exclude_seen"] | None: ...
     @typing.overload
@@ -898,6 +904,7 @@ class ExplainRequest(google.protobuf.message.Message):
     WITH_SUMS_FIELD_NUMBER: builtins.int
     EXCLUDE_SEEN_FIELD_NUMBER: builtins.int
     FILTER_FIELD_NUMBER: builtins.int
+    FILTER_TREE_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection. Empty: the one named "default"."""
     recommendation_id: builtins.str
@@ -926,6 +933,10 @@ class ExplainRequest(google.protobuf.message.Message):
     def item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The items, at most 100. With `recommendation_id`, they must be in its list."""
 
+    @property
+    def filter_tree(self) -> itemlens.v1.common_pb2.Filter:
+        """Instead of `filter`: the same as a tree."""
+
     def __init__(
         self,
         *,
@@ -938,9 +949,10 @@ class ExplainRequest(google.protobuf.message.Message):
         with_sums: builtins.bool = ...,
         exclude_seen: builtins.bool | None = ...,
         filter: builtins.str = ...,
+        filter_tree: itemlens.v1.common_pb2.Filter | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "exclude_seen", b"exclude_seen", "recommendation_id", b"recommendation_id", "side", b"side", "user", b"user"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "collection", b"collection", "exclude_seen", b"exclude_seen", "filter", b"filter", "heat_map", b"heat_map", "item_ids", b"item_ids", "language", b"language", "recommendation_id", b"recommendation_id", "side", b"side", "user", b"user", "with_sums", b"with_sums"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "exclude_seen", b"exclude_seen", "filter_tree", b"filter_tree", "recommendation_id", b"recommendation_id", "side", b"side", "user", b"user"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "collection", b"collection", "exclude_seen", b"exclude_seen", "filter", b"filter", "filter_tree", b"filter_tree", "heat_map", b"heat_map", "item_ids", b"item_ids", "language", b"language", "recommendation_id", b"recommendation_id", "side", b"side", "user", b"user", "with_sums", b"with_sums"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_exclude_seen", b"_exclude_seen"]) -> typing.Literal["exclude_seen"] | None: ...
     @typing.overload
