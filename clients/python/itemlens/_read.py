@@ -141,6 +141,7 @@ def recommendations(reply: itemlens_pb2.RecommendResponse) -> _results.Recommend
             item.explored,
             json_format.MessageToDict(item.attributes),
             tuple(item.other_item_ids),
+            item.rank,
         )
         for item in reply.items
     )
@@ -160,6 +161,9 @@ def recommendations(reply: itemlens_pb2.RecommendResponse) -> _results.Recommend
         eligible_items=reply.eligible_items,
         warnings=warnings(reply.warnings),
         basis=_enum(Basis, itemlens_pb2.Basis.DESCRIPTOR, "BASIS_", reply.basis),
+        changes=tuple(
+            _results.ListChange(change.attribute, change.most, change.items) for change in reply.changes
+        ),
     )
 
 

@@ -251,8 +251,23 @@ class Recommendation:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """Those of the attributes that were asked for that it has."""
     others: tuple[str, ...] = ()
-    """Set with `group_by`: ids of the other items of its group that were scored and might have been in the list, the
-    best first, at most 20."""
+    """Set with `group_by` or `fold_duplicates`: ids of the other items of its group, and of those of equal content,
+    that were scored and might have been in the list, the best first, at most 20."""
+    rank: int = 0
+    """Set with `group_by`, `caps` or `fold_duplicates`: its rank by score in its interest without these, from 1."""
+
+
+@dataclass(frozen=True)
+class ListChange:
+    """A cap of the list, and how many items it passed over."""
+
+    attribute: str
+    """The attribute of `group_by` or of one of the `caps`; empty for `fold_duplicates`."""
+    most: int
+    """Most items of one value."""
+    items: int
+    """Number of items that were passed over, since the list had enough of their value, although their score is at least
+    that of the last item of their interest. An item counts once, for the first such cap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,6 +296,8 @@ class Recommendations(ListResult[Recommendation]):
     warnings: tuple[Warning, ...]
     basis: Basis = Basis.EVIDENCE
     """What the list is based on. A user of whom nothing is known gets Basis.PRIOR."""
+    changes: tuple[ListChange, ...] = ()
+    """What was done to the list besides sorting it by score: one for each of `group_by`, `caps`, `fold_duplicates`."""
 
     @property
     def _listed(self) -> tuple[Recommendation, ...]:

@@ -181,6 +181,7 @@ def recommend(
     group_by: str = "",
     per_group: int = 1,
     caps: Mapping[str, int] | None = None,
+    fold_duplicates: bool = False,
     collection: str | None = None,
     timeout: float | None = None,
     **side: Unpack[UserSideFields],
@@ -209,6 +210,8 @@ def recommend(
             `per_group` of them are in the list, and `others` has the ids of the others.
         per_group: most items of a group.
         caps: most items with one value, by attribute, such as `{"brand": 3}`.
+        fold_duplicates: list one of the items whose contents are equal in every channel, the best one; `others` has the
+            ids of the others. Default: they may be different offers, so each has its place.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
         side: the fields of UserSide: history, user_id, text, texts, picture, pictures, liked, disliked,
@@ -247,6 +250,7 @@ def recommend(
             itemlens_pb2.Cap(attribute=string(name, "caps"), most=whole(most, f"caps[{name!r}]"))
             for name, most in (caps or {}).items()
         ],
+        fold_duplicates=fold_duplicates,
     )
     _filter.put(filter, request)
     if k is not None:

@@ -21,11 +21,18 @@ FREE = -1
 
 @dataclass(frozen=True)
 class Cap:
-    """At most `most` items with one value of `attribute`. field: where the caller gave it."""
+    """At most `most` items with one value of `attribute`, or of equal content if that is empty.
+
+    field: where the caller gave it. rule: the name of the rule that it is of.
+    """
 
     attribute: str
     most: int
     field: str
+    rule: str = ""
+
+
+ONE_OF_EQUAL_CONTENT = Cap("", 1, "fold_duplicates")
 
 
 class Caps:
@@ -33,15 +40,6 @@ class Caps:
 
     def __init__(self, most: Sequence[int], codes: Sequence[Ints]) -> None:
         self.most, self.codes = tuple(most), tuple(codes)
-
-    @staticmethod
-    def of(caps: Sequence[Cap], view: View) -> Caps:
-        """Look the values up.
-
-        Raises:
-            InvalidArgument: an attribute is unknown, or its values are not shared by items.
-        """
-        return Caps([cap.most for cap in caps], [_codes(cap, view) for cap in caps])
 
     def longest(self, mask: Bools) -> int:
         """Return how many of the rows of `mask` one cap allows at most, the strictest."""
@@ -77,6 +75,16 @@ class Caps:
             rows = rows[~np.isin(codes[rows], full)]
         return rows
 
+    def full(self, rows: Ints, listed: Sequence[int]) -> list[Ints]:
+        """Return for each cap those of `rows` that a list with the rows `listed` has no room for. A row counts for the
+        first such cap."""
+        found = []
+        for most, codes in zip(self.most, self.codes, strict=True):
+            own = Caps([most], [codes]).with_room(rows, listed)
+            found.append(rows[~np.isin(rows, own)])
+            rows = own
+        return found
+
     def free(self, rows: Ints, listed: Sequence[int], random: np.random.Generator) -> Ints:
         """Return random ones of `rows` of which any number may join a list that has the rows `listed`; ascending."""
         rows = random.permutation(self.with_room(rows, listed))
@@ -108,7 +116,12 @@ def first_of_each(codes: Ints, most: int) -> Bools:
 NO_CAPS = Caps((), ())
 
 
-def _codes(cap: Cap, view: View) -> Ints:
+def codes_of(cap: Cap, view: View) -> Ints:
+    """Return a code for each row, equal for equal values of the cap's attribute, FREE without one; int64 [rows].
+
+    Raises:
+        InvalidArgument: the attribute is unknown, or its values are not shared by items.
+    """
     kind = view.attributes.types.get(cap.attribute)
     if kind is None:
         known = ", ".join(sorted(view.attributes.types)[:20]) or "none"

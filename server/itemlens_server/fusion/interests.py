@@ -57,20 +57,37 @@ def cluster(evidence: Floats, most: int = MAX_INTERESTS) -> list[list[int]]:
 
 
 def merge(
-    lists: Sequence[Sequence[int] | Ints], shares: Sequence[float], k: int, caps: Caps = NO_CAPS
+    lists: Sequence[Sequence[int] | Ints],
+    shares: Sequence[float],
+    k: int,
+    caps: Caps = NO_CAPS,
+    placed: Sequence[int] = (),
 ) -> list[tuple[int, int]]:
-    """Deal k places to lists by their shares, which add up to 1. Return (item, list number) by position.
+    """Deal k places to lists by their shares, which add up to 1. Return (item, list number) by position. placed: items
+    that have places besides these.
 
     Each place goes to the list that is furthest behind its share of the places dealt by then. An item that is in
     several lists is taken once; one for which `caps` have no room any more is passed over. Shares of exhausted lists go
     to the others.
     """
     left: list[Any] = [np.asarray(items) for items in lists] if caps.codes else list(lists)
-    taken: set[int] = set()
+    taken = set(placed)
     merged: list[tuple[int, int]] = []
     given = [0] * len(left)
     nexts = [0] * len(left)
     counts: list[dict[int, int]] = [{} for _ in caps.codes]
+
+    def count(item: int) -> None:
+        for most, codes, own in zip(caps.most, caps.codes, counts, strict=True):
+            code = int(codes[item])
+            own[code] = own.get(code, 0) + 1
+            if code != FREE and own[code] == most:  # all others of this value leave the lists
+                for m, items in enumerate(left):
+                    rest = items[nexts[m] :]
+                    left[m], nexts[m] = rest[codes[rest] != code], 0
+
+    for item in placed:
+        count(item)
     while len(merged) < k:
         for n, items in enumerate(left):
             while nexts[n] < len(items) and items[nexts[n]] in taken:
@@ -85,11 +102,5 @@ def merge(
         taken.add(item)
         merged.append((item, n))
         given[n] += 1
-        for most, codes, own in zip(caps.most, caps.codes, counts, strict=True):
-            code = int(codes[item])
-            own[code] = own.get(code, 0) + 1
-            if code != FREE and own[code] == most:  # all others of this value leave the lists
-                for m, items in enumerate(left):
-                    rest = items[nexts[m] :]
-                    left[m], nexts[m] = rest[codes[rest] != code], 0
+        count(item)
     return merged

@@ -13,6 +13,7 @@ from itemlens_server.services import (
     CallContext,
     Cap,
     EncodingQuery,
+    ListChange,
     QueryRequest,
     Recommender,
     RecommendOptions,
@@ -68,6 +69,7 @@ def _options(request: itemlens_pb2.RecommendRequest) -> RecommendOptions:
         filter=filters.condition(request),
         caps=_caps(request),
         grouped=bool(request.group_by),
+        fold_duplicates=request.fold_duplicates,
         attributes=tuple(request.attribute_names),
     )
 
@@ -85,6 +87,7 @@ def _reply(result: RecommendResult, with_query_vectors: bool) -> itemlens_pb2.Re
         recommendation_id=result.recommendation_id, space_id=space_id, eligible_items=result.eligible,
         warnings=messages.warnings(result.warnings),
         basis=itemlens_pb2.BASIS_EVIDENCE if result.says_wanted else itemlens_pb2.BASIS_PRIOR,
+        changes=[_change(change) for change in result.changes],
     )  # fmt: skip
     for interest in result.interests:
         message = reply.interests.add(weight=interest.weight, item_ids=interest.item_ids)
@@ -95,8 +98,12 @@ def _reply(result: RecommendResult, with_query_vectors: bool) -> itemlens_pb2.Re
         added = reply.items.add(
             item_id=item.item_id, position=position, score=item.score, interest=item.interest,
             parts=[messages.part(p) for p in item.parts], reason=item.reason, probability=item.probability,
-            explored=item.explored, other_item_ids=item.others,
+            explored=item.explored, other_item_ids=item.others, rank=item.rank,
         )  # fmt: skip
         if item.attributes:
             added.attributes.update(dict(item.attributes))
     return reply
+
+
+def _change(change: ListChange) -> itemlens_pb2.ListChange:
+    return itemlens_pb2.ListChange(attribute=change.cap.attribute, most=change.cap.most, items=change.items)

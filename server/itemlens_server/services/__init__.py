@@ -47,7 +47,7 @@ from itemlens_server.services.items import ItemInput, WriteOutcome
 from itemlens_server.services.query import EncodingQuery, QueryReader, QueryRequest
 from itemlens_server.services.recommend_options import RecommendOptions
 from itemlens_server.services.recommender import Recommender
-from itemlens_server.services.results import RecommendedItem, RecommendResult
+from itemlens_server.services.results import ListChange, RecommendedItem, RecommendResult
 from itemlens_server.services.use_cases import UseCases
 from itemlens_server.services.vectors import VectorInput
 from itemlens_server.storage.collection_settings import (
@@ -99,6 +99,7 @@ __all__ = [
     "HeatMapFormat",
     "Interaction",
     "ItemInput",
+    "ListChange",
     "Literal",
     "Name",
     "Near",

@@ -16,6 +16,7 @@ from itemlens_server.config import Settings
 from itemlens_server.derived import DerivedFolder, keep_only, remove
 from itemlens_server.engine.repository import Space
 from itemlens_server.fusion.counts.counts import Counts
+from itemlens_server.fusion.equal_contents import EqualContents
 from itemlens_server.fusion.rows import Ints, Rows, View
 from itemlens_server.fusion.snapshot import Snapshot
 from itemlens_server.fusion.tables import Provenance, Tables
@@ -71,6 +72,7 @@ class Collection:
             candidates_per_channel=settings.candidates_per_channel,
         )
         self._rows = Rows(space.head.dimension, space.head.uses(ATTRIBUTE), _types(record.settings))
+        self.equal_contents = EqualContents()
         self._before_compaction = before_compaction
         self._settings = settings
         # None in a space whose score does not use events.

@@ -36,9 +36,11 @@ class Explorer:
         ranked: Sequence[RecommendedItem],
         random: np.random.Generator,
         caps: Caps = NO_CAPS,
+        placed: Sequence[int] = (),
     ) -> list[RecommendedItem]:
         """Return a list with some of its places given to items without events. The items that had them move down, and
-        the last ones drop out. eligible: the items that may be in the list, bool [positions]. caps: of the list."""
+        the last ones drop out. eligible: the items that may be in the list, bool [positions]. caps: of the list.
+        placed: positions of items that have places besides these."""
         k = len(ranked)
         if not scorer.asking.of_user_alone or scorer.snapshot.tables is None:
             return list(ranked)
@@ -46,8 +48,8 @@ class Explorer:
         if not len(places):
             return list(ranked)
         cold = eligible & (scorer.states == State.COLD)
-        cold[[item.position for item in ranked[: k - len(places)]]] = False
-        free = caps.free(np.flatnonzero(cold), [item.position for item in ranked], random)
+        cold[[*placed, *(item.position for item in ranked[: k - len(places)])]] = False
+        free = caps.free(np.flatnonzero(cold), [*placed, *(item.position for item in ranked)], random)
         pool = exploration.pool(free, random)
         if not len(pool):
             return list(ranked)

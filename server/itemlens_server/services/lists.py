@@ -56,29 +56,33 @@ def score(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> tuple[S
 
 
 def best(
-    scorer: Scorer, index: CandidateIndex, mask: Bools, k: int, caps: Caps
+    scorer: Scorer, index: CandidateIndex, mask: Bools, k: int, caps: Caps, placed: Sequence[int] = ()
 ) -> tuple[Scorer, list[Scored], list[RecommendedItem]]:
-    """The best k of the items in `mask` under caps, with what was scored and the scorer of log-probabilities."""
-    known, scored, whole = score(scorer, index, mask, caps.wanted(k, mask))
+    """The best k of the items in `mask` under caps, with what was scored and the scorer of log-probabilities. placed:
+    rows that have places besides these."""
+    known, scored, whole = score(scorer, index, mask, caps.wanted(k + len(placed), mask))
     if not known.says_wanted:
-        ranked = rank_by_prior(known, scored[0], k, caps)
+        ranked = rank_by_prior(known, scored[0], k, caps, placed)
         dry = len(ranked) < k
     else:
-        ranked = rank(known, scored, k, caps)
-        listed = [item.position for item in ranked]
+        ranked = rank(known, scored, k, caps, placed)
+        listed = [*placed, *(item.position for item in ranked)]
         dry = any(not len(np.setdiff1d(caps.with_room(own.positions, listed), listed)) for own in scored)
     if caps.codes and dry and not whole:
         # The candidates have too few values, and other items may have more.
-        return best(scorer, ExactIndex(), mask, k, caps)
+        return best(scorer, ExactIndex(), mask, k, caps, placed)
     return known, scored, ranked
 
 
-def rank(scorer: Scorer, scored: Sequence[Scored], k: int, caps: Caps = NO_CAPS) -> list[RecommendedItem]:
-    """The best k of the items under caps. Places are dealt to the interests by their shares."""
-    lists = [own.positions[top(own.alpha, len(own.alpha) if caps.codes else k)].tolist() for own in scored]
+def rank(
+    scorer: Scorer, scored: Sequence[Scored], k: int, caps: Caps = NO_CAPS, placed: Sequence[int] = ()
+) -> list[RecommendedItem]:
+    """The best k of the items under caps. Places are dealt to the interests by their shares. placed: as in `best`."""
+    wanted = [len(own.alpha) if caps.codes else k + len(placed) for own in scored]
+    lists = [own.positions[top(own.alpha, n)].tolist() for own, n in zip(scored, wanted, strict=True)]
     item_ids = scorer.snapshot.view.item_ids
     ranked = []
-    for position, n in merge(lists, [i.weight for i in scorer.interests], k, caps):
+    for position, n in merge(lists, [i.weight for i in scorer.interests], k, caps, placed):
         own = scored[n]
         alpha = own.alpha[np.searchsorted(own.positions, position)]
         ranked.append(
@@ -87,15 +91,17 @@ def rank(scorer: Scorer, scored: Sequence[Scored], k: int, caps: Caps = NO_CAPS)
     return ranked
 
 
-def rank_by_prior(scorer: Scorer, scored: Scored, k: int, caps: Caps = NO_CAPS) -> list[RecommendedItem]:
+def rank_by_prior(
+    scorer: Scorer, scored: Scored, k: int, caps: Caps = NO_CAPS, placed: Sequence[int] = ()
+) -> list[RecommendedItem]:
     """The best k of the items under caps for a user of whom nothing is known: of different kinds, and of equal ones
-    the newest."""
+    the newest. placed: as in `best`."""
     view = scorer.snapshot.view
-    best = best_newest_first(scored.alpha, len(scored.alpha) if caps.codes else pool_size(k))
-    if caps.codes:
+    best = best_newest_first(scored.alpha, len(scored.alpha) if caps.codes else pool_size(k) + len(placed))
+    if caps.codes or placed:
         # What is in this list may be in that of the places, in whatever order.
         rows = scored.positions[best]
-        pool = [row for row, _ in merge([rows], [1.0], pool_size(k), caps)]
+        pool = [row for row, _ in merge([rows], [1.0], pool_size(k), caps, placed)]
         best = best[np.isin(rows, pool)]
     positions, alpha = scored.positions[best], scored.alpha[best]
     chosen = spread(alpha, contents(scorer.snapshot.head, view.h[positions]), k)
@@ -107,25 +113,58 @@ def rank_by_prior(scorer: Scorer, scored: Scored, k: int, caps: Caps = NO_CAPS) 
 
 
 def with_others(
-    scorer: Scorer, scored: Sequence[Scored], ranked: Sequence[RecommendedItem], groups: Ints
+    scorer: Scorer, scored: Sequence[Scored], ranked: Sequence[RecommendedItem], groupings: Sequence[Ints]
 ) -> list[RecommendedItem]:
-    """Return the items with the ids of the others of their groups that were scored, the best first. groups: code of
-    each row."""
+    """Return the items with the ids of the others of their groups that were scored, the best first. groupings: by way
+    to group, the code of each row's group."""
     listed = np.asarray([item.position for item in ranked], np.int64)
     item_ids = scorer.snapshot.view.item_ids
-    others: list[dict[int, list[str]]] = []
+    # By interest and way to group: the numbers, in the order of the scores, of the rows of each group.
+    found: list[list[dict[int, list[int]]]] = []
+    ordered: list[Ints] = []
     for own in scored:
-        there = np.isin(groups[own.positions], groups[listed]) & (groups[own.positions] != FREE)
-        there &= ~np.isin(own.positions, listed)
-        rows = own.positions[there][np.argsort(-own.alpha[there], kind="stable")]
-        found: dict[int, list[str]] = {}
-        for row in rows[first_of_each(groups[rows], MOST_OTHERS)].tolist():
-            found.setdefault(int(groups[row]), []).append(item_ids[row])
-        others.append(found)
+        free = ~np.isin(own.positions, listed)
+        rows = own.positions[free][np.argsort(-own.alpha[free], kind="stable")]
+        ordered.append(rows)
+        found.append([_members(groups, rows, groups[listed]) for groups in groupings])
+    told = []
+    for item in ranked:
+        numbers: set[int] = set()
+        for groups, members in zip(groupings, found[item.interest], strict=True):
+            numbers.update(members.get(int(groups[item.position]), ()))
+        rows = ordered[item.interest][sorted(numbers)[:MOST_OTHERS]]
+        told.append(replace(item, others=tuple(item_ids[row] for row in rows.tolist())))
+    return told
+
+
+def _members(groups: Ints, rows: Ints, wanted: Ints) -> dict[int, list[int]]:
+    """Return by code of a wanted group the numbers of its first rows. groups: code of each row."""
+    codes = groups[rows]
+    numbers = np.flatnonzero(np.isin(codes, wanted) & (codes != FREE))
+    members: dict[int, list[int]] = {}
+    for n in numbers[first_of_each(codes[numbers], MOST_OTHERS)].tolist():
+        members.setdefault(int(codes[n]), []).append(n)
+    return members
+
+
+def of_best_interest(scorer: Scorer, positions: Ints) -> list[RecommendedItem]:
+    """Return the items at some positions, each with its score for the interest that it fits best. scorer: of
+    log-probabilities."""
+    scores = np.stack([scorer.scores(n, positions) for n in range(len(scorer.interests))])
+    item_ids = scorer.snapshot.view.item_ids
     return [
-        replace(item, others=tuple(others[item.interest].get(int(groups[item.position]), ())))
-        for item in ranked
+        RecommendedItem(item_ids[position], position, float(own[n]), n)
+        for position, own, n in zip(positions.tolist(), scores.T, scores.argmax(0).tolist(), strict=True)
     ]
+
+
+def best_rows(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> tuple[Ints, bool]:
+    """Return positions of the mask, at least the best k of each interest, the best of any interest first, and whether
+    these are all of the mask. scorer: of log-probabilities."""
+    found, whole = _candidates(scorer, index, mask, k)
+    rows = np.unique(np.concatenate(found))
+    scores = np.stack([scorer.scores(n, rows) for n in range(len(scorer.interests))]).max(0)
+    return rows[np.argsort(-scores, kind="stable")], whole
 
 
 def with_probabilities(scorer: Scorer, ranked: Sequence[RecommendedItem]) -> list[RecommendedItem]:

@@ -30,6 +30,7 @@ class RecommendOptions:
     surface: where the list is shown; kept with the answer.
     filter: which items may be in the list.
     caps: at most so many items of one value. grouped: the first cap is that of groups, of which the best stand for all.
+    fold_duplicates: at most one of the items of equal content.
     attributes: names of attributes to return with each item.
     """
 
@@ -46,6 +47,7 @@ class RecommendOptions:
     filter: Filter | None = None
     caps: Sequence[Cap] = ()
     grouped: bool = False
+    fold_duplicates: bool = False
     attributes: Sequence[str] = ()
 
 

@@ -13,12 +13,14 @@ import numpy as np
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import DataLoss, FailedPrecondition, InvalidArgument
-from itemlens_server.fusion.caps import NO_CAPS, Caps
+from itemlens_server.fusion.caps import NO_CAPS, ONE_OF_EQUAL_CONTENT, Cap, Caps, codes_of
 from itemlens_server.fusion.query import ask
+from itemlens_server.fusion.rows import Ints, View
 from itemlens_server.fusion.scoring import Scorer, bind
 from itemlens_server.index.exact import ExactIndex
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
+from itemlens_server.services.list_changes import passed_over, with_ranks
 from itemlens_server.services.lists import best, with_others, with_probabilities
 from itemlens_server.services.query import EncodingQuery, QueryReader, QueryRequest
 from itemlens_server.services.recommend_options import (
@@ -28,7 +30,7 @@ from itemlens_server.services.recommend_options import (
     list_size,
 )
 from itemlens_server.services.recommendation_ids import RecommendationIds
-from itemlens_server.services.results import RecommendedItem, RecommendResult
+from itemlens_server.services.results import ListChange, RecommendedItem, RecommendResult
 from itemlens_server.services.sentences import Language, Others, check_language, sentence, whole_channels
 from itemlens_server.services.titles import titles
 from itemlens_server.storage.answers import AnswerRecord
@@ -106,7 +108,8 @@ class Recommender:
             )
         call.check()
         exact = options.exact or bool(options.candidates)
-        caps = Caps.of(options.caps, scorer.snapshot.view) if options.caps else NO_CAPS
+        limits = _limits(collection, options, scorer.snapshot.view)
+        caps = Caps([cap.most for cap, _ in limits], [codes for _, codes in limits]) if limits else NO_CAPS
         k = min(k, caps.longest(mask))
         scorer, scored, ranked = best(scorer, ExactIndex() if exact else collection.index, mask, k, caps)
         recommendation_id = self.catalogue.ids.make(collection.record.id, time.time())
@@ -115,8 +118,14 @@ class Recommender:
             random = np.random.default_rng(list(recommendation_id.encode()))
             explorer = self.catalogue.explorer
             ranked = explorer.explore(collection.record.id, exploration, scorer, mask, ranked, random, caps)
-        if options.grouped:
-            ranked = with_others(scorer, scored, ranked, caps.codes[0])
+        groupings = [codes for cap, codes in limits if cap.field in ("group_by", "fold_duplicates")]
+        if groupings:
+            ranked = with_others(scorer, scored, ranked, groupings)
+        changes: tuple[ListChange, ...] = ()
+        if limits:
+            counts = passed_over(scorer, scored, ranked, caps)
+            changes = tuple(ListChange(cap, count) for (cap, _), count in zip(limits, counts, strict=True))
+            ranked = with_ranks(scorer, scored, ranked)
         if options.with_probabilities:
             ranked = with_probabilities(scorer, ranked)
         if options.attributes:
@@ -125,7 +134,7 @@ class Recommender:
         asking = scorer.asking
         return RecommendResult(
             recommendation_id, collection, asking, scorer.shifts, tuple(explained), eligible,
-            (*warnings, *asking.warnings, *unknown), scorer.says_wanted,
+            (*warnings, *asking.warnings, *unknown), scorer.says_wanted, changes,
         )  # fmt: skip
 
     def _with_attributes(
@@ -166,3 +175,11 @@ class Recommender:
                 )
             explained.append(replace(item, parts=tuple(parts) if options.with_parts else (), reason=reason))
         return explained
+
+
+def _limits(collection: Collection, options: RecommendOptions, view: View) -> list[tuple[Cap, Ints]]:
+    """The caps of a list, each with the codes of its values."""
+    limits = [(cap, codes_of(cap, view)) for cap in options.caps]
+    if options.fold_duplicates:
+        limits.append((ONE_OF_EQUAL_CONTENT, collection.equal_contents.codes(view)))
+    return limits

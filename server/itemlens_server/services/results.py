@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from itemlens_server.errors import NotFound, Warning, quoted
+from itemlens_server.fusion.caps import Cap
 from itemlens_server.fusion.kept import KeptAsking
 from itemlens_server.fusion.parts import Part
 from itemlens_server.fusion.query import Asking
@@ -34,7 +35,8 @@ class RecommendedItem:
 
     explored: it has no events, and is in the list to learn about it
     attributes: those that were asked for and that it has, as JSON values
-    others: ids of the other items of its group, if the list is one of groups
+    others: ids of the other items of its group or of equal content, if the list has one for all of them
+    rank: its place by score among those of its interest, from 1; 0 if nothing but the score decides
     """
 
     item_id: str
@@ -47,6 +49,15 @@ class RecommendedItem:
     explored: bool = False
     attributes: Mapping[str, Any] = field(default_factory=dict)
     others: tuple[str, ...] = ()
+    rank: int = 0
+
+
+@dataclass(frozen=True)
+class ListChange:
+    """A cap of a list, and how many items it passed over."""
+
+    cap: Cap
+    items: int
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,7 @@ class RecommendResult:
     """A list, with the query and the snapshot that explain it. shifts: see `Scorer`.
 
     says_wanted: whether anything is known of what the user wants; else the list is that of the prior
+    changes: what was done to the list besides sorting it by score
     """
 
     recommendation_id: str
@@ -64,6 +76,7 @@ class RecommendResult:
     eligible: int
     warnings: tuple[Warning, ...] = field(default=())
     says_wanted: bool = True
+    changes: tuple[ListChange, ...] = ()
 
     @property
     def interests(self) -> tuple[Interest, ...]:

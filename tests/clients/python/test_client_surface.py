@@ -111,6 +111,7 @@ EXPORTED = [
     "InvalidArgument",
     "Item",
     "ItemlensError",
+    "ListChange",
     "NotFound",
     "Overloaded",
     "OwnEventType",

@@ -50,6 +50,31 @@ def test_no_value_is_there_more_often_than_its_cap_allows(caps: Caps, lists: lis
     assert len(rows) <= caps.longest(np.ones(ROWS, np.bool_))
 
 
+@given(CAPS, ORDER, st.integers(0, 4), st.integers(0, ROWS))
+def test_items_that_have_places_besides_count(caps: Caps, order: Ints, placed: int, k: int) -> None:
+    besides = one_by_one(caps, order[::-1], placed)
+    rows = [row for row, _ in merge([order], [1.0], k, caps, besides)]
+    expected = list(besides)
+    for row in order.tolist():
+        if len(expected) < len(besides) + k and row not in besides and is_allowed(caps, [*expected, row]):
+            expected.append(row)
+    assert rows == expected[len(besides) :]
+
+
+@given(CAPS, ORDER, st.integers(0, ROWS))
+def test_an_item_is_passed_over_by_the_first_cap_without_room(caps: Caps, order: Ints, k: int) -> None:
+    listed = one_by_one(caps, order, k)
+    others = np.setdiff1d(ALL, listed)
+    left_out = caps.full(others, listed)
+    expected: list[list[int]] = [[] for _ in caps.codes]
+    for row in others.tolist():
+        single = [Caps([m], [c]) for m, c in zip(caps.most, caps.codes, strict=True)]
+        first = next((n for n, cap in enumerate(single) if not is_allowed(cap, [*listed, row])), None)
+        if first is not None:
+            expected[first].append(row)
+    assert [rows.tolist() for rows in left_out] == expected
+
+
 @given(CAPS, ORDER, st.integers(0, ROWS))
 def test_of_one_list_the_best_that_are_allowed_are_taken_in_order(caps: Caps, order: Ints, k: int) -> None:
     assert [row for row, _ in merge([order], [1.0], k, caps)] == one_by_one(caps, order, k)

@@ -629,6 +629,7 @@ class RecommendRequest(google.protobuf.message.Message):
     PER_GROUP_FIELD_NUMBER: builtins.int
     CAPS_FIELD_NUMBER: builtins.int
     FILTER_TREE_FIELD_NUMBER: builtins.int
+    FOLD_DUPLICATES_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection to recommend from. Empty: the one named "default"."""
     k: builtins.int
@@ -667,6 +668,10 @@ class RecommendRequest(google.protobuf.message.Message):
     """
     per_group: builtins.int
     """Default: 1."""
+    fold_duplicates: builtins.bool
+    """List one of the items whose contents are equal in every channel, the best one, with the ids of the others. Default
+    false: items of one content may be different offers, told apart by their attributes.
+    """
     @property
     def user(self) -> itemlens.v1.common_pb2.UserSide:
         """The user or query."""
@@ -709,9 +714,10 @@ class RecommendRequest(google.protobuf.message.Message):
         per_group: builtins.int = ...,
         caps: collections.abc.Iterable[Global___Cap] | None = ...,
         filter_tree: itemlens.v1.common_pb2.Filter | None = ...,
+        fold_duplicates: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "exclude_seen", b"exclude_seen", "filter_tree", b"filter_tree", "k", b"k", "size", b"size", "top_fraction", b"top_fraction", "user", b"user"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "attribute_names", b"attribute_names", "candidate_item_ids", b"candidate_item_ids", "caps", b"caps", "collection", b"collection", "exact", b"exact", "exclude_seen", b"exclude_seen", "filter", b"filter", "filter_tree", b"filter_tree", "group_by", b"group_by", "k", b"k", "language", b"language", "per_group", b"per_group", "size", b"size", "surface", b"surface", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "attribute_names", b"attribute_names", "candidate_item_ids", b"candidate_item_ids", "caps", b"caps", "collection", b"collection", "exact", b"exact", "exclude_seen", b"exclude_seen", "filter", b"filter", "filter_tree", b"filter_tree", "fold_duplicates", b"fold_duplicates", "group_by", b"group_by", "k", b"k", "language", b"language", "per_group", b"per_group", "size", b"size", "surface", b"surface", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_exclude_seen", b"_exclude_seen"]) -> typing.Literal["exclude_seen"] | None: ...
     @typing.overload
@@ -757,6 +763,7 @@ class Recommendation(google.protobuf.message.Message):
     EXPLORED_FIELD_NUMBER: builtins.int
     ATTRIBUTES_FIELD_NUMBER: builtins.int
     OTHER_ITEM_IDS_FIELD_NUMBER: builtins.int
+    RANK_FIELD_NUMBER: builtins.int
     item_id: builtins.str
     """The item."""
     position: builtins.int
@@ -776,6 +783,10 @@ class Recommendation(google.protobuf.message.Message):
     """
     explored: builtins.bool
     """The item has no events, and is in the list to learn about it: see CollectionSettings.exploration."""
+    rank: builtins.int
+    """Its rank by score among the scored items of its interest, from 1, as if there were no `group_by`, `caps` or
+    `fold_duplicates`. 0 if there are none.
+    """
     @property
     def parts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Part]:
         """On request: parts that add up to the score."""
@@ -786,7 +797,9 @@ class Recommendation(google.protobuf.message.Message):
 
     @property
     def other_item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """With `group_by`: ids of the other items of its group that were scored, the best first, at most 20."""
+        """With `group_by` or `fold_duplicates`: ids of the other items of its group, and of those of equal content, that were
+        scored, the best first, at most 20.
+        """
 
     def __init__(
         self,
@@ -801,12 +814,41 @@ class Recommendation(google.protobuf.message.Message):
         explored: builtins.bool = ...,
         attributes: google.protobuf.struct_pb2.Struct | None = ...,
         other_item_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        rank: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_probability", b"_probability", "attributes", b"attributes", "probability", b"probability"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_probability", b"_probability", "attributes", b"attributes", "explored", b"explored", "interest", b"interest", "item_id", b"item_id", "other_item_ids", b"other_item_ids", "parts", b"parts", "position", b"position", "probability", b"probability", "reason", b"reason", "score", b"score"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_probability", b"_probability", "attributes", b"attributes", "explored", b"explored", "interest", b"interest", "item_id", b"item_id", "other_item_ids", b"other_item_ids", "parts", b"parts", "position", b"position", "probability", b"probability", "rank", b"rank", "reason", b"reason", "score", b"score"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_probability", b"_probability"]) -> typing.Literal["probability"] | None: ...
 
 Global___Recommendation: typing_extensions.TypeAlias = Recommendation
+
+@typing.final
+class ListChange(google.protobuf.message.Message):
+    """What was done to a list besides sorting it by score."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ATTRIBUTE_FIELD_NUMBER: builtins.int
+    MOST_FIELD_NUMBER: builtins.int
+    ITEMS_FIELD_NUMBER: builtins.int
+    attribute: builtins.str
+    """The attribute of a cap of the request, that of `group_by` included. Empty for `fold_duplicates`."""
+    most: builtins.int
+    """Most items of one value."""
+    items: builtins.int
+    """Number of items that were passed over, since the list had enough of their value: those with at least the score of
+    the last item of their interest. An item counts once, for the first such cap.
+    """
+    def __init__(
+        self,
+        *,
+        attribute: builtins.str = ...,
+        most: builtins.int = ...,
+        items: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attribute", b"attribute", "items", b"items", "most", b"most"]) -> None: ...
+
+Global___ListChange: typing_extensions.TypeAlias = ListChange
 
 @typing.final
 class Interest(google.protobuf.message.Message):
@@ -852,6 +894,7 @@ class RecommendResponse(google.protobuf.message.Message):
     ELIGIBLE_ITEMS_FIELD_NUMBER: builtins.int
     WARNINGS_FIELD_NUMBER: builtins.int
     BASIS_FIELD_NUMBER: builtins.int
+    CHANGES_FIELD_NUMBER: builtins.int
     recommendation_id: builtins.str
     """Id for the events that follow, and for Explain, which knows the latest recommendations only."""
     space_id: builtins.str
@@ -874,6 +917,10 @@ class RecommendResponse(google.protobuf.message.Message):
     def warnings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Warning]:
         """Warnings, such as about past items that the collection does not hold."""
 
+    @property
+    def changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ListChange]:
+        """One for each of `group_by`, `caps` and `fold_duplicates`, in this order."""
+
     def __init__(
         self,
         *,
@@ -884,8 +931,9 @@ class RecommendResponse(google.protobuf.message.Message):
         eligible_items: builtins.int = ...,
         warnings: collections.abc.Iterable[itemlens.v1.common_pb2.Warning] | None = ...,
         basis: Global___Basis.ValueType = ...,
+        changes: collections.abc.Iterable[Global___ListChange] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["basis", b"basis", "eligible_items", b"eligible_items", "interests", b"interests", "items", b"items", "recommendation_id", b"recommendation_id", "space_id", b"space_id", "warnings", b"warnings"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["basis", b"basis", "changes", b"changes", "eligible_items", b"eligible_items", "interests", b"interests", "items", b"items", "recommendation_id", b"recommendation_id", "space_id", b"space_id", "warnings", b"warnings"]) -> None: ...
 
 Global___RecommendResponse: typing_extensions.TypeAlias = RecommendResponse
 
