@@ -7,6 +7,7 @@ ItemlensError
 ├── FailedPrecondition     the request is valid, but not now: the message says what to do first
 │   ├── SpaceMismatch      vectors or data of another space
 │   └── StreamMoved        a stream of events is at another position than the request says
+├── Aborted                another write came first: read again, then try again
 ├── Overloaded             a queue is full: try again after `retry_seconds`
 ├── Unavailable            the server or the stream ends: open another
 ├── StorageFull            the disk or the store's size limit is reached
@@ -83,6 +84,12 @@ class StreamMoved(FailedPrecondition):
     """A stream of events is at another position than the request says."""
 
     reason = "STREAM_MOVED"
+
+
+class Aborted(ItemlensError):
+    """What the request depends on was changed meanwhile; the message says by how much."""
+
+    reason = "CHANGED_MEANWHILE"
 
 
 class Overloaded(ItemlensError):

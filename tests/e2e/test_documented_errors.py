@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import itemlens
-from itemlens import Client, Event, FuseInput, Item, OwnEventType, StreamPosition, Vector
+from itemlens import Client, Event, FuseInput, Item, ItemUpdate, OwnEventType, StreamPosition, Vector
 from support.serving import Server
 from support.spaces import Tiny
 
@@ -45,6 +45,8 @@ CASES: dict[str, Callable[[Client, Tiny], Any]] = {
     ),
     "upsert InvalidArgument": lambda c, t: c.upsert([]),
     "upsert NotFound": lambda c, t: c.upsert([Item("a", text="red")], collection="nope"),
+    "update_items InvalidArgument": lambda c, t: c.update_items([]),
+    "update_items NotFound": lambda c, t: c.update_items([ItemUpdate("a")], collection="nope"),
     "get_items InvalidArgument": lambda c, t: c.get_items([]),
     "get_items NotFound": lambda c, t: c.get_items(["a"], collection="nope"),
     "delete_items InvalidArgument": lambda c, t: c.delete_items([]),
@@ -82,7 +84,7 @@ def test_every_promised_error_has_a_case() -> None:
         _, _, raises = (inspect.getdoc(method) or "").partition("Raises:")
         promised |= {f"{name} {error}" for error in re.findall(r"^    (\w+): ", raises, re.MULTILINE)}
     # An upload can end with the error of any call; tests/clients/python/test_client_upload.py covers it.
-    promised -= {"upload ItemlensError", "upload_events ItemlensError"}
+    promised -= {"upload ItemlensError", "upload_events ItemlensError", "upload_updates ItemlensError"}
     assert promised == set(CASES)
 
 

@@ -189,6 +189,14 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
     )
     event.time.seconds = 1_700_000_000
     upsert = catalog_pb2.UpsertItemsRequest(collection="fuzz", items=[item, item], merge=True)
+    texts = {"tags": catalog_pb2.Texts(texts=["new", "old"])}
+    change = catalog_pb2.ItemUpdate(
+        item_id="a", attributes=item.attributes, removed_attributes=["sale"], added_texts=texts
+    )
+    update = catalog_pb2.UpdateItemsRequest(
+        collection="fuzz",
+        updates=[change, catalog_pb2.ItemUpdate(item_id="a", removed_texts=texts, if_sequence_number=3)],
+    )
     record = catalog_pb2.RecordEventsRequest(collection="fuzz", events=[event, event])
     step = catalog_pb2.RecordEventsRequest(
         collection="fuzz", events=[event], stream=catalog_pb2.StreamPosition(stream="s", position="1", lag=3)
@@ -225,6 +233,8 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
         "UpdateCollection": [catalog_pb2.UpdateCollectionRequest(name="fuzz", space=s) for s in ("tiny", "fitted")],
         "UpsertItems": [upsert],
         "StreamUpsertItems": [catalog_pb2.StreamUpsertItemsRequest(upsert=upsert)],
+        "UpdateItems": [update],
+        "StreamUpdateItems": [catalog_pb2.StreamUpdateItemsRequest(update=update)],
         "GetItems": [
             catalog_pb2.GetItemsRequest(collection="fuzz", item_ids=["a", "b"], with_pictures=True, with_vectors=True)
         ],

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import itemlens
-from itemlens import Event, Item, NotFound
+from itemlens import Event, Item, ItemUpdate, NotFound
 from support.serving import Server
 from support.sizes import size
 from support.spaces import Tiny
@@ -58,8 +58,12 @@ class Writer:
                 [state] = self.states[item_id]
                 made = {(state[0], self.calls)}
                 self._expect(item_id, made)
-                item = Item(item_id, attributes={"price": self.calls})
-                client.upsert([item], merge=True).raise_for_errors()
+                if self.calls % 2:
+                    update = ItemUpdate(item_id, set={"price": self.calls})
+                    client.update_items([update]).raise_for_errors()
+                else:
+                    item = Item(item_id, attributes={"price": self.calls})
+                    client.upsert([item], merge=True).raise_for_errors()
             case 2 if self.calls > 1:
                 self.events_sent += 3
                 events = [Event(f"user-{self.number}", item_id) for _ in range(3)]

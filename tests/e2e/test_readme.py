@@ -57,6 +57,21 @@ def test_the_examples_of_filters_run_one_after_the_other(tiny: Tiny, tmp_path: P
     assert listed == ["socks", "tent"] and deleted == "1 deleted"
 
 
+def test_the_examples_of_the_catalogue_by_tasks_run_as_they_stand(tiny: Tiny, tmp_path: Path) -> None:
+    said = [
+        [
+            "boots 129.0 ['leather', 'new season']",
+            "True True",
+        ]
+    ]
+    for n, (example, expected) in enumerate(zip(tried("docs/catalogue.md"), said, strict=True)):
+        with Server(tiny.models, tmp_path / f"data-{n}") as server:
+            code = example.replace("localhost:50051", server.address)
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines() == expected
+
+
 def test_the_settings_are_those_of_the_server() -> None:
     documented = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
     assert documented == markdown(), "run: python -m itemlens_server.config > docs/settings.md"

@@ -4,6 +4,7 @@ from ._aio import AsyncClient
 from ._client import Client
 from ._enums import AttributeType, Basis, ChannelKind, EventType, PartKind, Presence, Role
 from ._errors import (
+    Aborted,
     AlreadyExists,
     Cancelled,
     DeadlineExceeded,
@@ -62,6 +63,7 @@ from ._types import (
     FuseInput,
     Interaction,
     Item,
+    ItemUpdate,
     OwnEventType,
     Picture,
     Relation,
@@ -73,6 +75,7 @@ from ._types import (
 from ._version import __version__
 
 __all__ = [
+    "Aborted",
     "AlreadyExists",
     "AsyncClient",
     "AttributeType",
@@ -109,6 +112,7 @@ __all__ = [
     "Interest",
     "InvalidArgument",
     "Item",
+    "ItemUpdate",
     "ItemlensError",
     "ListChange",
     "NotFound",

@@ -21,12 +21,13 @@ from ._stored import StoredEvent, StoredItem
 from ._target import check
 from ._transport import Priority, channel_options, checked, failure, methods
 from ._understand import AwaitedUnderstand
+from ._updates import AwaitedUpdates
 from ._upload import AwaitedUpload
 
 T = TypeVar("T")
 
 
-class AsyncClient(AwaitedUnderstand, AwaitedCatalog, AwaitedEvents, AwaitedUpload):
+class AsyncClient(AwaitedUnderstand, AwaitedCatalog, AwaitedEvents, AwaitedUpdates, AwaitedUpload):
     """Asyncio client of an itemlens server, with the methods of `Client` as coroutines.
 
     A client belongs to the event loop of its first call.

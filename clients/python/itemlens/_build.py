@@ -23,6 +23,7 @@ from ._types import (
     FuseInput,
     Interaction,
     Item,
+    ItemUpdate,
     OwnEventType,
     Picture,
     Relation,
@@ -175,6 +176,36 @@ def item(given: Item, names: Names) -> catalog_pb2.Item:
         if given.attributes:
             message.attributes.update(_values.attributes(given.attributes))
     return message
+
+
+def item_update(given: ItemUpdate) -> catalog_pb2.ItemUpdate:
+    """A change of an item."""
+    with named(f"update of item {given.item_id!r:.80}"):
+        message = catalog_pb2.ItemUpdate(
+            item_id=string(given.item_id, "item_id"),
+            removed_attributes=strings(given.remove, "remove") if given.remove else (),
+            removed_texts=_texts(given.remove_from, "remove_from") if given.remove_from else {},
+            added_texts=_texts(given.add, "add") if given.add else {},
+            if_sequence_number=_sequence_number(given.if_sequence_number),
+        )
+        if given.set:
+            message.attributes.update(_values.attributes(given.set))
+    return message
+
+
+def _texts(given: Mapping[str, Sequence[str]], field: str) -> dict[str, catalog_pb2.Texts]:
+    if not isinstance(given, Mapping):
+        raise TypeError(f'{field} must be a dict from attribute to texts, such as {{"tags": ["new"]}}')
+    return {
+        string(name, field): catalog_pb2.Texts(texts=strings(texts, f"{field}[{name!r}]"))
+        for name, texts in given.items()
+    }
+
+
+def _sequence_number(given: int | None) -> int | None:
+    if given is None or (isinstance(given, int) and 0 <= given < 2**64):
+        return given
+    raise ValueError(f"if_sequence_number must be the `sequence_number` of an item, not {given!r:.60}")
 
 
 def relation(given: Relation) -> catalog_pb2.Relation:

@@ -21,12 +21,13 @@ from ._stored import StoredEvent, StoredItem
 from ._target import check
 from ._transport import Priority, channel_options, checked, failure, methods
 from ._understand import BlockingUnderstand
+from ._updates import BlockingUpdates
 from ._upload import BlockingUpload
 
 T = TypeVar("T")
 
 
-class Client(BlockingUnderstand, BlockingCatalog, BlockingEvents, BlockingUpload):
+class Client(BlockingUnderstand, BlockingCatalog, BlockingEvents, BlockingUpdates, BlockingUpload):
     """Blocking client of an itemlens server. Threads may share a client.
 
         with itemlens.Client("localhost:50051") as client:

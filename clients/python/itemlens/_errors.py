@@ -5,6 +5,7 @@
     ├── NotFound                   a space, collection, item, user or recommendation does not exist
     ├── AlreadyExists              an id or name is taken
     ├── FailedPrecondition         the request is valid, but not now: the message says what to do first
+    │   └── Aborted                another write came first: read again, then try again
     ├── Overloaded                 RESOURCE_EXHAUSTED: a queue or a disk is full; retried by the client
     ├── Unavailable                no connection, the server is going down, or a proxy cancelled the call;
     │                              retried by the client
@@ -110,6 +111,12 @@ class FailedPrecondition(ItemlensError):
     default_code = grpc.StatusCode.FAILED_PRECONDITION
 
 
+class Aborted(FailedPrecondition):
+    """Another write came first, such as to an item with an `if_sequence_number`. Read again, then try again."""
+
+    default_code = grpc.StatusCode.ABORTED
+
+
 class Overloaded(ItemlensError):
     """The server has no room for the call. `details.retry_seconds` is the suggested wait, if the server sent one."""
 
@@ -178,6 +185,7 @@ _ALL: tuple[type[ItemlensError], ...] = (
     NotFound,
     AlreadyExists,
     FailedPrecondition,
+    Aborted,
     Overloaded,
     Unavailable,
     DeadlineExceeded,
@@ -188,7 +196,6 @@ _ALL: tuple[type[ItemlensError], ...] = (
 _CLASSES = {cls.default_code: cls for cls in _ALL} | {
     grpc.StatusCode.OUT_OF_RANGE: InvalidArgument,
     grpc.StatusCode.UNAUTHENTICATED: PermissionDenied,
-    grpc.StatusCode.ABORTED: FailedPrecondition,
 }
 
 

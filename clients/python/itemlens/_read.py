@@ -253,11 +253,14 @@ def stored_event(given: catalog_pb2.StoredEvent) -> _stored.StoredEvent:
 
 def write_result(given: catalog_pb2.WriteResult) -> _stored.WriteResult:
     """The result of one entry of a write."""
-    return _stored.WriteResult(given.id, _errors.from_status(given.status), warnings(given.warnings))
+    return _stored.WriteResult(
+        given.id, _errors.from_status(given.status), warnings(given.warnings), given.sequence_number
+    )
 
 
 def written(
     reply: catalog_pb2.UpsertItemsResponse
+    | catalog_pb2.UpdateItemsResponse
     | catalog_pb2.DeleteItemsResponse
     | catalog_pb2.RecordEventsResponse
     | catalog_pb2.DeleteEventsResponse,

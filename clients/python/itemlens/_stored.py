@@ -65,6 +65,8 @@ class WriteResult:
     id: str
     error: ItemlensError | None
     warnings: tuple[Warning, ...]
+    sequence_number: int = 0
+    """Of an update: the item's sequence number now, whether it was changed or not. 0: there is no such item."""
 
 
 @dataclass(frozen=True, eq=False)

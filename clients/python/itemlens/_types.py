@@ -94,6 +94,26 @@ class Item(_Contents):
 
 
 @dataclass(frozen=True)
+class ItemUpdate:
+    """A change of a stored item: `ItemUpdate("a", set={"price": 12, "in_stock": True}, remove=["sale"])`.
+
+    It names each attribute that it changes once. All other attributes stay, as do contents and relations.
+    """
+
+    item_id: str
+    set: Mapping[str, Any] = field(default_factory=dict)
+    """Attributes to set, each as a whole; as in Item."""
+    remove: Sequence[str] = ()
+    """Names of attributes to remove. One that the item does not have is no error."""
+    add: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Texts to add to lists of texts, by attribute, such as `{"tags": ["new"]}`. Those that are there stay once."""
+    remove_from: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Texts to take out of lists of texts, by attribute, before others are added."""
+    if_sequence_number: int | None = None
+    """Change the item only if this is its `sequence_number`, else the update's error is Aborted."""
+
+
+@dataclass(frozen=True)
 class FuseInput(_Contents):
     """The contents and vectors of one item or query, for `fuse`."""
 

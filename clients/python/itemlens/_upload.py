@@ -16,7 +16,7 @@ from ._errors import ErrorDetails, InvalidArgument, ItemlensError, ServerError, 
 from ._flavours import Awaited, Blocking, awaited, blocking
 from ._steps import Finish, Open, Read, Session, Sleep, Steps, Write
 from ._stored import Progress, UploadReport, WriteResult
-from ._types import Event, Item
+from ._types import Event, Item, ItemUpdate
 from .v1 import catalog_pb2 as pb
 
 Entry = TypeVar("Entry")
@@ -122,9 +122,42 @@ def upload_events(
     return (yield from _Upload(session, bulk, events, batch_size, in_flight, progress, timeout).run())
 
 
+def upload_updates(
+    session: Session,
+    updates: Iterable[ItemUpdate],
+    *,
+    batch_size: int = 1000,
+    in_flight: int = 4,
+    progress: OnProgress = False,
+    collection: str | None = None,
+    timeout: float = 120.0,
+) -> Steps[UploadReport]:
+    """Change attributes of many items over one stream, as `update_items` does. Arguments, resumption and errors are
+    those of `upload`. An update with an `if_sequence_number` that is sent again may have been made before: then its
+    error is Aborted."""
+    where = session.where(collection)
+
+    def message(update: ItemUpdate) -> Steps[pb.ItemUpdate]:
+        yield from ()
+        return _build.item_update(update)
+
+    def wrap(messages: list[Any]) -> pb.StreamUpdateItemsRequest:
+        return pb.StreamUpdateItemsRequest(update=pb.UpdateItemsRequest(collection=where, updates=messages))
+
+    bulk = _Bulk[ItemUpdate](
+        kind=ItemUpdate,
+        method="StreamUpdateItems",
+        message=message,
+        id_of=lambda update: update.item_id,
+        wrap=wrap,
+        unwrap=lambda reply: reply.update,
+    )
+    return (yield from _Upload(session, bulk, updates, batch_size, in_flight, progress, timeout).run())
+
+
 @dataclass(frozen=True)
 class _Bulk(Generic[Entry]):
-    """The differences between uploads of items and of events."""
+    """The differences between uploads of items, of events and of updates."""
 
     kind: type[Entry]
     method: str
@@ -308,6 +341,7 @@ class BlockingUpload(Blocking):
 
     upload = blocking(upload)
     upload_events = blocking(upload_events)
+    upload_updates = blocking(upload_updates)
 
 
 class AwaitedUpload(Awaited):
@@ -315,3 +349,4 @@ class AwaitedUpload(Awaited):
 
     upload = awaited(upload)
     upload_events = awaited(upload_events)
+    upload_updates = awaited(upload_updates)

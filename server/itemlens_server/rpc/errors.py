@@ -8,6 +8,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from itemlens.v1 import common_pb2
 from itemlens_server.errors import (
+    Aborted,
     AlreadyExists,
     Cancelled,
     DataLoss,
@@ -27,6 +28,7 @@ CODES: dict[type[ItemlensError], int] = {
     NotFound: code_pb2.NOT_FOUND,
     AlreadyExists: code_pb2.ALREADY_EXISTS,
     FailedPrecondition: code_pb2.FAILED_PRECONDITION,
+    Aborted: code_pb2.ABORTED,
     Overloaded: code_pb2.RESOURCE_EXHAUSTED,
     StorageFull: code_pb2.RESOURCE_EXHAUSTED,
     Unavailable: code_pb2.UNAVAILABLE,

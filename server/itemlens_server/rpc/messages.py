@@ -156,6 +156,7 @@ def write_results(outcomes: Sequence[WriteOutcome], field: str) -> list[catalog_
             id=outcome.id,
             status=item_status(outcome.error, f"{field}[{n}]"),
             warnings=warnings(outcome.warnings, f"{field}[{n}]"),
+            sequence_number=outcome.sequence,
         )
         for n, outcome in enumerate(outcomes)
     ]

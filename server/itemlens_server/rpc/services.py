@@ -28,6 +28,7 @@ from itemlens_server.rpc.fuse import Fuse
 from itemlens_server.rpc.items import DeleteItems, GetItems, ListItems, UpsertItems
 from itemlens_server.rpc.recommend import Recommend
 from itemlens_server.rpc.spaces import GetSpace, GetStatistics
+from itemlens_server.rpc.updates import UpdateItems
 from itemlens_server.services import CallContext, Priority, UseCases
 
 ITEM_LENS = itemlens.DESCRIPTOR.services_by_name["ItemLens"].full_name
@@ -54,6 +55,7 @@ def catalog_methods(adapter: RpcAdapter, use: UseCases) -> Methods:
     """The methods of itemlens.v1.Catalog."""
     collections = Collections(use.catalogue)
     upsert, record = UpsertItems(use.catalogue), RecordEvents(use.catalogue, adapter.in_thread)
+    update = UpdateItems(use.catalogue, adapter.in_thread)
 
     def stream_upsert(
         request: catalog.StreamUpsertItemsRequest, call: CallContext
@@ -73,7 +75,17 @@ def catalog_methods(adapter: RpcAdapter, use: UseCases) -> Methods:
         result = catalog.WriteResult(status=item_status(error, "record"))
         return catalog.StreamRecordEventsResponse(record=catalog.RecordEventsResponse(results=[result]))
 
+    def stream_update(
+        request: catalog.StreamUpdateItemsRequest, call: CallContext
+    ) -> catalog.StreamUpdateItemsResponse:
+        return catalog.StreamUpdateItemsResponse(update=update.update(request.update, call))
+
+    def update_failed(error: ItemlensError) -> catalog.StreamUpdateItemsResponse:
+        result = catalog.WriteResult(status=item_status(error, "update"))
+        return catalog.StreamUpdateItemsResponse(update=catalog.UpdateItemsResponse(results=[result]))
+
     upsert_type, record_type = catalog.StreamUpsertItemsRequest, catalog.StreamRecordEventsRequest
+    update_type = catalog.StreamUpdateItemsRequest
     return {
         "CreateCollection": adapter.unary(collections.create, catalog.CreateCollectionRequest),
         "GetCollection": adapter.unary(collections.get, catalog.GetCollectionRequest),
@@ -82,6 +94,8 @@ def catalog_methods(adapter: RpcAdapter, use: UseCases) -> Methods:
         "DeleteCollection": adapter.unary(collections.delete, catalog.DeleteCollectionRequest),
         "UpsertItems": adapter.unary(upsert, catalog.UpsertItemsRequest, Priority.BULK),
         "StreamUpsertItems": adapter.stream(stream_upsert, upsert_failed, upsert_type),
+        "UpdateItems": adapter.unary_on_loop(update, catalog.UpdateItemsRequest),
+        "StreamUpdateItems": adapter.stream(stream_update, update_failed, update_type),
         "GetItems": adapter.unary(GetItems(use.catalogue, adapter.max_bytes), catalog.GetItemsRequest),
         "ListItems": adapter.unary(ListItems(use.catalogue), catalog.ListItemsRequest),
         "DeleteItems": adapter.unary(DeleteItems(use.catalogue), catalog.DeleteItemsRequest),

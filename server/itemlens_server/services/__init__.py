@@ -48,6 +48,7 @@ from itemlens_server.services.query import EncodingQuery, QueryReader, QueryRequ
 from itemlens_server.services.recommend_options import RecommendOptions
 from itemlens_server.services.recommender import Recommender
 from itemlens_server.services.results import ListChange, RecommendedItem, RecommendResult
+from itemlens_server.services.updates import ItemUpdate, Updating
 from itemlens_server.services.use_cases import UseCases
 from itemlens_server.services.vectors import VectorInput
 from itemlens_server.storage.collection_settings import (
@@ -99,6 +100,7 @@ __all__ = [
     "HeatMapFormat",
     "Interaction",
     "ItemInput",
+    "ItemUpdate",
     "ListChange",
     "Literal",
     "Name",
@@ -120,6 +122,7 @@ __all__ = [
     "Space",
     "StoredItem",
     "StreamStep",
+    "Updating",
     "UseCases",
     "VectorInput",
     "WriteOutcome",

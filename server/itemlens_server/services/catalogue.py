@@ -44,6 +44,7 @@ from itemlens_server.services.repair import repair
 from itemlens_server.services.results import RecentResults
 from itemlens_server.services.spaces import Spaces, check_same_space
 from itemlens_server.services.stream_log import StreamLog
+from itemlens_server.services.updates import ItemUpdate, Updates, Updating
 from itemlens_server.services.upserts import Upserts
 from itemlens_server.storage import writes
 from itemlens_server.storage.collection_settings import DEFAULT as NO_SETTINGS
@@ -76,6 +77,7 @@ class Catalogue:
         self._collections: dict[str, Collection] = {}
         self._encoder = encoder
         self._upserts = Upserts(store, encoder, self._collections.get, settings.max_item_pictures)
+        self._updates = Updates(store, self._collections.get)
         self.reads = CatalogueReads(store, settings.max_items)
         self.ids = RecommendationIds(store.secret(KEY))
         self.answers = Answers(store, [record.id for record in store.reader().collections()], settings)
@@ -306,6 +308,11 @@ class Catalogue:
         collection = self.collection(name)
         outcomes, sequence = self._upserts.write(collection, items, merge, call)
         return outcomes, sequence, collection
+
+    def begin_update(self, name: str, updates: Sequence[ItemUpdate]) -> Updating:
+        """Begin to change attributes of items, without waiting for the disk."""
+        check_length(updates, self._settings.max_items, "updates")
+        return self._updates.begin(self.collection(name), updates)
 
     def delete_items(self, collection: Collection, item_ids: Sequence[str]) -> tuple[list[WriteOutcome], int]:
         """Delete items. Return the outcome of each, and the sequence number."""

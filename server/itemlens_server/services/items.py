@@ -28,6 +28,8 @@ class WriteOutcome:
     id: str
     error: ItemlensError | None = None
     warnings: tuple[Warning, ...] = ()
+    # Of an update: the item's sequence number; 0 if there is no item.
+    sequence: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def check(item: ItemInput, merge: bool, max_per_item: int) -> None:
     check_id(item.item_id, "item_id")
     if not item.contents and not merge:
         raise _no_contents()
-    _check_facts(item.attributes)
+    check_facts(item.attributes)
     counts: dict[str, int] = {}
     for n, content in enumerate(item.contents):
         counts[content.channel] = counts.get(content.channel, 0) + 1
@@ -76,10 +78,18 @@ def check_whole(item: NewItem, modalities: Mapping[str, Modality], max_per_item:
             f"the item would have {count} {modalities[channel].plural} in channel {channel!r}, the limit is "
             f"{limit}; replace the item instead of merging", "contents",
         )  # fmt: skip
-    size = len(item.document.dump())
-    if size > MAX_DOCUMENT:
+    check_size(item.document.dump())
+
+
+def check_size(document: str) -> None:
+    """Check the document of an item as it is to be stored.
+
+    Raises:
+        InvalidArgument: it is too long.
+    """
+    if len(document) > MAX_DOCUMENT:
         raise InvalidArgument(
-            f"texts, attributes and relations of the item have {size} characters, the limit is {MAX_DOCUMENT}"
+            f"texts, attributes and relations of the item have {len(document)} characters, the limit is {MAX_DOCUMENT}"
         )
 
 
@@ -108,8 +118,12 @@ def _no_contents() -> InvalidArgument:
     return InvalidArgument(f"the item has no contents; give at least one {kinds}", "contents")
 
 
-def _check_facts(value: object, depth: int = 0) -> None:
-    """Raise InvalidArgument for attributes that a reply cannot hold."""
+def check_facts(value: object, depth: int = 0) -> None:
+    """Check attributes.
+
+    Raises:
+        InvalidArgument: a reply cannot hold them.
+    """
     if depth > MAX_DEPTH:
         raise InvalidArgument(f"attributes are nested more than {MAX_DEPTH} deep; flatten them", "attributes")
     if isinstance(value, float) and not math.isfinite(value):
@@ -118,4 +132,4 @@ def _check_facts(value: object, depth: int = 0) -> None:
         value = list(value.values())
     if isinstance(value, list):
         for entry in value:
-            _check_facts(entry, depth + 1)
+            check_facts(entry, depth + 1)

@@ -19,6 +19,7 @@ from itemlens_server.storage.records import (
     Array,
     CollectionRecord,
     DamagedItem,
+    DescribedItem,
     Document,
     EventRecord,
     ItemVectors,
@@ -28,6 +29,8 @@ from itemlens_server.storage.records import (
 from itemlens_server.storage.streams import StreamRecord
 
 log = logging.getLogger(__name__)
+# SQLite limits the number of values in a statement.
+IDS_AT_A_TIME = 500
 
 
 class Reader:
@@ -143,6 +146,24 @@ class Reader:
             ).fetchone()
             if row:
                 yield item_id, _document(item_id, *row)
+
+    def described(self, collection: int, item_ids: Sequence[str]) -> dict[str, DescribedItem | DamagedItem]:
+        """Return the documents of the items that exist, by id."""
+        found: dict[str, DescribedItem | DamagedItem] = {}
+        for start in range(0, len(item_ids), IDS_AT_A_TIME):
+            some = item_ids[start : start + IDS_AT_A_TIME]
+            rows = self._connection.execute(
+                "SELECT row, item_id, sequence, document, document_checksum FROM items"
+                f" WHERE collection = ? AND item_id IN {placeholders(some)}",
+                (collection, *some),
+            )
+            for row, item_id, sequence, text, checksum in rows:
+                try:
+                    document = _document(item_id, text, checksum)
+                    found[item_id] = DescribedItem(row, item_id, sequence, document, text)
+                except DataLoss as error:
+                    found[item_id] = DamagedItem(row, item_id, error)
+        return found
 
     def page(self, collection: int, after_row: int, size: int) -> Iterator[StoredItem | DamagedItem]:
         """Yield the next `size` items after `after_row`, by row, without inputs, read one at a time."""
@@ -350,6 +371,11 @@ class Reader:
             data = self.data(content, encoder) if with_data else b""
             vector = self.vector(content, encoder) if with_vectors else None
             yield StoredInput(channel, content, data, vector)
+
+
+def placeholders(values: Sequence[object]) -> str:
+    """Return the SQL of a list of values that are bound."""
+    return f"({','.join('?' * len(values))})"
 
 
 def _document(item_id: str, text: str, checksum: int | None) -> Document:

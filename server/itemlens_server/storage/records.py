@@ -85,6 +85,17 @@ class StoredItem:
 
 
 @dataclass(frozen=True)
+class DescribedItem:
+    """A stored item without its contents. text: its document as it is stored."""
+
+    label: int
+    item_id: str
+    sequence: int
+    document: Document
+    text: str
+
+
+@dataclass(frozen=True)
 class DamagedItem:
     """An item whose row cannot be read."""
 

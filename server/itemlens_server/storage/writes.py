@@ -11,12 +11,13 @@ from dataclasses import replace
 from itemlens_server.errors import AlreadyExists, NotFound
 from itemlens_server.storage import checksums
 from itemlens_server.storage.collection_settings import DEFAULT, CollectionSettings
-from itemlens_server.storage.reader import Reader
+from itemlens_server.storage.reader import IDS_AT_A_TIME, Reader, placeholders
 from itemlens_server.storage.records import (
     EVENT_COLUMNS,
     OF_NO_BASKET,
     Array,
     CollectionRecord,
+    DescribedItem,
     EventRecord,
     NewItem,
     Upserted,
@@ -25,8 +26,6 @@ from itemlens_server.storage.records import (
 from itemlens_server.storage.slices import Slice
 
 EVENTS_AT_A_TIME = 200
-# SQLite limits the number of values in a statement.
-IDS_AT_A_TIME = 500
 SECRET_BYTES = 32
 
 
@@ -130,6 +129,14 @@ def upsert_items(
     return outcomes
 
 
+def set_documents(connection: sqlite3.Connection, items: Sequence[DescribedItem]) -> None:
+    """Replace the documents of items, and set their sequence numbers. Their rows and contents stay."""
+    connection.executemany(
+        "UPDATE items SET sequence = ?, document = ?, document_checksum = ? WHERE row = ?",
+        [(i.sequence, i.text, checksums.of_document(i.item_id, i.text), i.label) for i in items],
+    )
+
+
 def _keep(connection: sqlite3.Connection, table: str, content: bytes, encoder: str, data: bytes) -> None:
     """Store the output of an encoder for a content. An existing row is equal, or damaged and then repaired."""
     connection.execute(
@@ -183,7 +190,7 @@ def delete_items(
 
 def delete_rows(connection: sqlite3.Connection, rows: Sequence[int]) -> None:
     """Delete items by row, and their contents if no other item has them."""
-    these = _placeholders(rows)
+    these = placeholders(rows)
     contents = [
         content
         for (content,) in connection.execute(
@@ -196,14 +203,10 @@ def delete_rows(connection: sqlite3.Connection, rows: Sequence[int]) -> None:
         some = contents[start : start + IDS_AT_A_TIME]
         for table in ("pictures", "vectors"):
             connection.execute(
-                f"DELETE FROM {table} WHERE content IN {_placeholders(some)}"
+                f"DELETE FROM {table} WHERE content IN {placeholders(some)}"
                 f" AND NOT EXISTS (SELECT 1 FROM inputs WHERE content = {table}.content)",
                 some,
             )
-
-
-def _placeholders(values: Sequence[object]) -> str:
-    return f"({','.join('?' * len(values))})"
 
 
 def record_events(
@@ -253,7 +256,7 @@ def _known_events(
     for start in range(0, len(event_ids), IDS_AT_A_TIME):
         some = event_ids[start : start + IDS_AT_A_TIME]
         rows = connection.execute(
-            f"SELECT {EVENT_COLUMNS} FROM events WHERE collection = ? AND event_id IN {_placeholders(some)}",
+            f"SELECT {EVENT_COLUMNS} FROM events WHERE collection = ? AND event_id IN {placeholders(some)}",
             (collection, *some),
         )
         known.update((row[0], EventRecord(*row)) for row in rows)

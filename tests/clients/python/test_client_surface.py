@@ -62,7 +62,9 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
     from itemlens import _errors
 
     classes = [c for c in vars(_errors).values() if inspect.isclass(c) and issubclass(c, Exception)]
-    drawn = [line.split()[1] for line in (_errors.__doc__ or "").splitlines() if "──" in line]
+    drawn = [
+        line.partition("── ")[2].split()[0] for line in (_errors.__doc__ or "").splitlines() if "──" in line
+    ]
     assert sorted(drawn) == sorted(c.__name__ for c in classes if c is not itemlens.ItemlensError)
     assert all(issubclass(c, itemlens.ItemlensError) for c in classes)
 
@@ -74,6 +76,7 @@ def test_the_bare_install_suffices() -> None:
 
 
 EXPORTED = [
+    "Aborted",
     "AlreadyExists",
     "AsyncClient",
     "AttributeType",
@@ -110,6 +113,7 @@ EXPORTED = [
     "Interest",
     "InvalidArgument",
     "Item",
+    "ItemUpdate",
     "ItemlensError",
     "ListChange",
     "NotFound",

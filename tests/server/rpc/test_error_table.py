@@ -10,6 +10,7 @@ from google.rpc import code_pb2, error_details_pb2
 
 from itemlens_server import errors
 from itemlens_server.errors import (
+    Aborted,
     AlreadyExists,
     Cancelled,
     DataLoss,
@@ -34,6 +35,7 @@ EXPECTED: dict[ItemlensError, int] = {
     FailedPrecondition("m"): code_pb2.FAILED_PRECONDITION,
     SpaceMismatch("m"): code_pb2.FAILED_PRECONDITION,
     StreamMoved("m"): code_pb2.FAILED_PRECONDITION,
+    Aborted("m"): code_pb2.ABORTED,
     Overloaded("m", 0.5): code_pb2.RESOURCE_EXHAUSTED,
     Unavailable("m"): code_pb2.UNAVAILABLE,
     StorageFull("m"): code_pb2.RESOURCE_EXHAUSTED,
@@ -50,6 +52,7 @@ REASONS: dict[type[ItemlensError], str] = {
     FailedPrecondition: "WRONG_STATE",
     SpaceMismatch: "SPACE_MISMATCH",
     StreamMoved: "STREAM_MOVED",
+    Aborted: "CHANGED_MEANWHILE",
     Overloaded: "OVERLOADED",
     Unavailable: "UNAVAILABLE",
     StorageFull: "STORAGE_FULL",

@@ -14,13 +14,14 @@ from google.protobuf.message import Message
 
 from itemlens.v1 import catalog_pb2, common_pb2, itemlens_pb2
 from itemlens_server.errors import InvalidArgument
-from itemlens_server.rpc import events, fuse, items, messages
+from itemlens_server.rpc import events, fuse, items, messages, updates
 from itemlens_server.rpc.encode import Encode
 from itemlens_server.rpc.events import RecordEvents
 from itemlens_server.rpc.explain import Explain
 from itemlens_server.rpc.fuse import Fuse
 from itemlens_server.rpc.items import UpsertItems
 from itemlens_server.rpc.recommend import Recommend
+from itemlens_server.rpc.updates import UpdateItems
 from itemlens_server.services import CallContext, Priority
 
 
@@ -52,6 +53,10 @@ CALLS: list[tuple[Any, Message]] = [
         RecordEvents(USE_CASE, lambda handler: handler),
         catalog_pb2.RecordEventsRequest(events=[catalog_pb2.Event(event_id="e")]),
     ),
+    (
+        UpdateItems(USE_CASE, lambda handler: handler),
+        catalog_pb2.UpdateItemsRequest(updates=[catalog_pb2.ItemUpdate(item_id="a")]),
+    ),
     (Encode(USE_CASE, POOL), itemlens_pb2.EncodeRequest(inputs=[CONTENT])),
     (Fuse(USE_CASE), itemlens_pb2.FuseRequest(inputs=[itemlens_pb2.FuseInput(contents=[CONTENT])])),
     (Recommend(USE_CASE, POOL, POOL), itemlens_pb2.RecommendRequest(user=USER)),
@@ -69,6 +74,7 @@ def test_nothing_is_decoded_of_what_is_refused(
     for module, name in (
         (messages, "content"), (messages, "vector"), (messages, "_interaction"), (messages, "_change"),
         (events, "_event"), (items, "_item"), (fuse, "_input"),
+        (updates, "_update"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, decode)
     with pytest.raises(InvalidArgument, match="too much"):

@@ -557,8 +557,11 @@ class WriteResult(google.protobuf.message.Message):
     ID_FIELD_NUMBER: builtins.int
     STATUS_FIELD_NUMBER: builtins.int
     WARNINGS_FIELD_NUMBER: builtins.int
+    SEQUENCE_NUMBER_FIELD_NUMBER: builtins.int
     id: builtins.str
     """The item's or event's id."""
+    sequence_number: builtins.int
+    """Of UpdateItems: the item's sequence number now, whether it was changed or not. 0: there is no such item."""
     @property
     def status(self) -> itemlens.v1.common_pb2.ItemStatus:
         """Success, or what is wrong."""
@@ -573,9 +576,10 @@ class WriteResult(google.protobuf.message.Message):
         id: builtins.str = ...,
         status: itemlens.v1.common_pb2.ItemStatus | None = ...,
         warnings: collections.abc.Iterable[itemlens.v1.common_pb2.Warning] | None = ...,
+        sequence_number: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["status", b"status"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["id", b"id", "status", b"status", "warnings", b"warnings"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["id", b"id", "sequence_number", b"sequence_number", "status", b"status", "warnings", b"warnings"]) -> None: ...
 
 Global___WriteResult: typing_extensions.TypeAlias = WriteResult
 
@@ -648,6 +652,206 @@ class StreamUpsertItemsResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["upsert", b"upsert"]) -> None: ...
 
 Global___StreamUpsertItemsResponse: typing_extensions.TypeAlias = StreamUpsertItemsResponse
+
+@typing.final
+class Texts(google.protobuf.message.Message):
+    """Texts of a list."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TEXTS_FIELD_NUMBER: builtins.int
+    @property
+    def texts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The texts."""
+
+    def __init__(
+        self,
+        *,
+        texts: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["texts", b"texts"]) -> None: ...
+
+Global___Texts: typing_extensions.TypeAlias = Texts
+
+@typing.final
+class ItemUpdate(google.protobuf.message.Message):
+    """A change of an item. It names the attributes that it changes, at most 1,000 of them; all others stay, as do contents and
+    relations, which UpsertItems changes.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class RemovedTextsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        @property
+        def value(self) -> Global___Texts: ...
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: Global___Texts | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    @typing.final
+    class AddedTextsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        @property
+        def value(self) -> Global___Texts: ...
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: Global___Texts | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    ITEM_ID_FIELD_NUMBER: builtins.int
+    ATTRIBUTES_FIELD_NUMBER: builtins.int
+    REMOVED_ATTRIBUTES_FIELD_NUMBER: builtins.int
+    REMOVED_TEXTS_FIELD_NUMBER: builtins.int
+    ADDED_TEXTS_FIELD_NUMBER: builtins.int
+    IF_SEQUENCE_NUMBER_FIELD_NUMBER: builtins.int
+    item_id: builtins.str
+    """The item. NOT_FOUND if it is not stored."""
+    if_sequence_number: builtins.int
+    """Change the item only if this is its sequence number. ABORTED if it has another one: read the item and try again."""
+    @property
+    def attributes(self) -> google.protobuf.struct_pb2.Struct:
+        """Attributes to set, each as a whole. Their types are checked as in UpsertItems."""
+
+    @property
+    def removed_attributes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of attributes to remove. One that the item does not have is no error."""
+
+    @property
+    def removed_texts(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, Global___Texts]:
+        """Texts to take out of attributes that are lists of texts. One that is not in its list is no error."""
+
+    @property
+    def added_texts(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, Global___Texts]:
+        """Texts to add at the end of attributes that are lists of texts, unless they are there. An attribute that the item does
+        not have becomes a list. Texts are removed first.
+        """
+
+    def __init__(
+        self,
+        *,
+        item_id: builtins.str = ...,
+        attributes: google.protobuf.struct_pb2.Struct | None = ...,
+        removed_attributes: collections.abc.Iterable[builtins.str] | None = ...,
+        removed_texts: collections.abc.Mapping[builtins.str, Global___Texts] | None = ...,
+        added_texts: collections.abc.Mapping[builtins.str, Global___Texts] | None = ...,
+        if_sequence_number: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_if_sequence_number", b"_if_sequence_number", "attributes", b"attributes", "if_sequence_number", b"if_sequence_number"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_if_sequence_number", b"_if_sequence_number", "added_texts", b"added_texts", "attributes", b"attributes", "if_sequence_number", b"if_sequence_number", "item_id", b"item_id", "removed_attributes", b"removed_attributes", "removed_texts", b"removed_texts"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_if_sequence_number", b"_if_sequence_number"]) -> typing.Literal["if_sequence_number"] | None: ...
+
+Global___ItemUpdate: typing_extensions.TypeAlias = ItemUpdate
+
+@typing.final
+class UpdateItemsRequest(google.protobuf.message.Message):
+    """Asks to change items."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: builtins.int
+    UPDATES_FIELD_NUMBER: builtins.int
+    collection: builtins.str
+    """The collection. Empty: the one named "default"."""
+    @property
+    def updates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ItemUpdate]:
+        """The updates, at most 1,000 by default. They are made in order, so that an item may have several."""
+
+    def __init__(
+        self,
+        *,
+        collection: builtins.str = ...,
+        updates: collections.abc.Iterable[Global___ItemUpdate] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "updates", b"updates"]) -> None: ...
+
+Global___UpdateItemsRequest: typing_extensions.TypeAlias = UpdateItemsRequest
+
+@typing.final
+class UpdateItemsResponse(google.protobuf.message.Message):
+    """Results of the updates."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: builtins.int
+    SEQUENCE_NUMBER_FIELD_NUMBER: builtins.int
+    sequence_number: builtins.int
+    """The collection's sequence number after the write."""
+    @property
+    def results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___WriteResult]:
+        """One for each update, in order. An update is made as a whole or not at all. One that changes no value writes nothing,
+        and the item keeps its sequence number.
+        """
+
+    def __init__(
+        self,
+        *,
+        results: collections.abc.Iterable[Global___WriteResult] | None = ...,
+        sequence_number: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["results", b"results", "sequence_number", b"sequence_number"]) -> None: ...
+
+Global___UpdateItemsResponse: typing_extensions.TypeAlias = UpdateItemsResponse
+
+@typing.final
+class StreamUpdateItemsRequest(google.protobuf.message.Message):
+    """A request of the stream."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    UPDATE_FIELD_NUMBER: builtins.int
+    @property
+    def update(self) -> Global___UpdateItemsRequest:
+        """Items to change."""
+
+    def __init__(
+        self,
+        *,
+        update: Global___UpdateItemsRequest | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["update", b"update"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["update", b"update"]) -> None: ...
+
+Global___StreamUpdateItemsRequest: typing_extensions.TypeAlias = StreamUpdateItemsRequest
+
+@typing.final
+class StreamUpdateItemsResponse(google.protobuf.message.Message):
+    """A response of the stream."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    UPDATE_FIELD_NUMBER: builtins.int
+    @property
+    def update(self) -> Global___UpdateItemsResponse:
+        """Results of the updates, or one failed result with an empty id if the whole request is invalid."""
+
+    def __init__(
+        self,
+        *,
+        update: Global___UpdateItemsResponse | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["update", b"update"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["update", b"update"]) -> None: ...
+
+Global___StreamUpdateItemsResponse: typing_extensions.TypeAlias = StreamUpdateItemsResponse
 
 @typing.final
 class GetItemsRequest(google.protobuf.message.Message):

@@ -73,6 +73,16 @@ class CatalogStub(object):
                 request_serializer=itemlens_dot_v1_dot_catalog__pb2.StreamUpsertItemsRequest.SerializeToString,
                 response_deserializer=itemlens_dot_v1_dot_catalog__pb2.StreamUpsertItemsResponse.FromString,
                 _registered_method=True)
+        self.UpdateItems = channel.unary_unary(
+                '/itemlens.v1.Catalog/UpdateItems',
+                request_serializer=itemlens_dot_v1_dot_catalog__pb2.UpdateItemsRequest.SerializeToString,
+                response_deserializer=itemlens_dot_v1_dot_catalog__pb2.UpdateItemsResponse.FromString,
+                _registered_method=True)
+        self.StreamUpdateItems = channel.stream_stream(
+                '/itemlens.v1.Catalog/StreamUpdateItems',
+                request_serializer=itemlens_dot_v1_dot_catalog__pb2.StreamUpdateItemsRequest.SerializeToString,
+                response_deserializer=itemlens_dot_v1_dot_catalog__pb2.StreamUpdateItemsResponse.FromString,
+                _registered_method=True)
         self.GetItems = channel.unary_unary(
                 '/itemlens.v1.Catalog/GetItems',
                 request_serializer=itemlens_dot_v1_dot_catalog__pb2.GetItemsRequest.SerializeToString,
@@ -182,6 +192,20 @@ class CatalogServicer(object):
 
     def StreamUpsertItems(self, request_iterator, context):
         """UpsertItems in bulk: one response for each request, in order. Acknowledged items stay if the stream breaks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateItems(self, request, context):
+        """Changes attributes of stored items. Nothing is encoded, and what an update does not name stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamUpdateItems(self, request_iterator, context):
+        """UpdateItems in bulk: one response for each request, in order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -302,6 +326,16 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.StreamUpsertItems,
                     request_deserializer=itemlens_dot_v1_dot_catalog__pb2.StreamUpsertItemsRequest.FromString,
                     response_serializer=itemlens_dot_v1_dot_catalog__pb2.StreamUpsertItemsResponse.SerializeToString,
+            ),
+            'UpdateItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateItems,
+                    request_deserializer=itemlens_dot_v1_dot_catalog__pb2.UpdateItemsRequest.FromString,
+                    response_serializer=itemlens_dot_v1_dot_catalog__pb2.UpdateItemsResponse.SerializeToString,
+            ),
+            'StreamUpdateItems': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamUpdateItems,
+                    request_deserializer=itemlens_dot_v1_dot_catalog__pb2.StreamUpdateItemsRequest.FromString,
+                    response_serializer=itemlens_dot_v1_dot_catalog__pb2.StreamUpdateItemsResponse.SerializeToString,
             ),
             'GetItems': grpc.unary_unary_rpc_method_handler(
                     servicer.GetItems,
@@ -552,6 +586,60 @@ class Catalog(object):
             '/itemlens.v1.Catalog/StreamUpsertItems',
             itemlens_dot_v1_dot_catalog__pb2.StreamUpsertItemsRequest.SerializeToString,
             itemlens_dot_v1_dot_catalog__pb2.StreamUpsertItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/itemlens.v1.Catalog/UpdateItems',
+            itemlens_dot_v1_dot_catalog__pb2.UpdateItemsRequest.SerializeToString,
+            itemlens_dot_v1_dot_catalog__pb2.UpdateItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamUpdateItems(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/itemlens.v1.Catalog/StreamUpdateItems',
+            itemlens_dot_v1_dot_catalog__pb2.StreamUpdateItemsRequest.SerializeToString,
+            itemlens_dot_v1_dot_catalog__pb2.StreamUpdateItemsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -137,6 +137,38 @@ _CatalogStreamUpsertItemsType = typing_extensions.TypeVar(
     ],
 )
 
+_CatalogUpdateItemsType = typing_extensions.TypeVar(
+    '_CatalogUpdateItemsType',
+    grpc.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.UpdateItemsRequest,
+        itemlens.v1.catalog_pb2.UpdateItemsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.UpdateItemsRequest,
+        itemlens.v1.catalog_pb2.UpdateItemsResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.UpdateItemsRequest,
+        itemlens.v1.catalog_pb2.UpdateItemsResponse,
+    ],
+)
+
+_CatalogStreamUpdateItemsType = typing_extensions.TypeVar(
+    '_CatalogStreamUpdateItemsType',
+    grpc.StreamStreamMultiCallable[
+        itemlens.v1.catalog_pb2.StreamUpdateItemsRequest,
+        itemlens.v1.catalog_pb2.StreamUpdateItemsResponse,
+    ],
+    grpc.aio.StreamStreamMultiCallable[
+        itemlens.v1.catalog_pb2.StreamUpdateItemsRequest,
+        itemlens.v1.catalog_pb2.StreamUpdateItemsResponse,
+    ],
+    default=grpc.StreamStreamMultiCallable[
+        itemlens.v1.catalog_pb2.StreamUpdateItemsRequest,
+        itemlens.v1.catalog_pb2.StreamUpdateItemsResponse,
+    ],
+)
+
 _CatalogGetItemsType = typing_extensions.TypeVar(
     '_CatalogGetItemsType',
     grpc.UnaryUnaryMultiCallable[
@@ -313,7 +345,7 @@ _CatalogDeleteUserType = typing_extensions.TypeVar(
     ],
 )
 
-class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollectionType, _CatalogListCollectionsType, _CatalogUpdateCollectionType, _CatalogDeleteCollectionType, _CatalogUpsertItemsType, _CatalogStreamUpsertItemsType, _CatalogGetItemsType, _CatalogListItemsType, _CatalogDeleteItemsType, _CatalogRecordEventsType, _CatalogStreamRecordEventsType, _CatalogListStreamsType, _CatalogListEventsType, _CatalogDeleteEventsType, _CatalogMergeUsersType, _CatalogGetCountsType, _CatalogDeleteUserType]):
+class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollectionType, _CatalogListCollectionsType, _CatalogUpdateCollectionType, _CatalogDeleteCollectionType, _CatalogUpsertItemsType, _CatalogStreamUpsertItemsType, _CatalogUpdateItemsType, _CatalogStreamUpdateItemsType, _CatalogGetItemsType, _CatalogListItemsType, _CatalogDeleteItemsType, _CatalogRecordEventsType, _CatalogStreamRecordEventsType, _CatalogListStreamsType, _CatalogListEventsType, _CatalogDeleteEventsType, _CatalogMergeUsersType, _CatalogGetCountsType, _CatalogDeleteUserType]):
     """Items, events and the collections that hold them.
 
     An acknowledged write is on disk: it survives a crash of the server or of the machine. The next response takes it
@@ -349,6 +381,14 @@ class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollec
         grpc.StreamStreamMultiCallable[
             itemlens.v1.catalog_pb2.StreamUpsertItemsRequest,
             itemlens.v1.catalog_pb2.StreamUpsertItemsResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            itemlens.v1.catalog_pb2.UpdateItemsRequest,
+            itemlens.v1.catalog_pb2.UpdateItemsResponse,
+        ],
+        grpc.StreamStreamMultiCallable[
+            itemlens.v1.catalog_pb2.StreamUpdateItemsRequest,
+            itemlens.v1.catalog_pb2.StreamUpdateItemsResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             itemlens.v1.catalog_pb2.GetItemsRequest,
@@ -427,6 +467,14 @@ class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollec
             itemlens.v1.catalog_pb2.StreamUpsertItemsResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            itemlens.v1.catalog_pb2.UpdateItemsRequest,
+            itemlens.v1.catalog_pb2.UpdateItemsResponse,
+        ],
+        grpc.aio.StreamStreamMultiCallable[
+            itemlens.v1.catalog_pb2.StreamUpdateItemsRequest,
+            itemlens.v1.catalog_pb2.StreamUpdateItemsResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             itemlens.v1.catalog_pb2.GetItemsRequest,
             itemlens.v1.catalog_pb2.GetItemsResponse,
         ],
@@ -495,6 +543,12 @@ class CatalogStub(typing.Generic[_CatalogCreateCollectionType, _CatalogGetCollec
     StreamUpsertItems: _CatalogStreamUpsertItemsType
     """UpsertItems in bulk: one response for each request, in order. Acknowledged items stay if the stream breaks."""
 
+    UpdateItems: _CatalogUpdateItemsType
+    """Changes attributes of stored items. Nothing is encoded, and what an update does not name stays."""
+
+    StreamUpdateItems: _CatalogStreamUpdateItemsType
+    """UpdateItems in bulk: one response for each request, in order."""
+
     GetItems: _CatalogGetItemsType
     """Returns items by id."""
 
@@ -558,6 +612,14 @@ CatalogAsyncStub: typing_extensions.TypeAlias = CatalogStub[
     grpc.aio.StreamStreamMultiCallable[
         itemlens.v1.catalog_pb2.StreamUpsertItemsRequest,
         itemlens.v1.catalog_pb2.StreamUpsertItemsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        itemlens.v1.catalog_pb2.UpdateItemsRequest,
+        itemlens.v1.catalog_pb2.UpdateItemsResponse,
+    ],
+    grpc.aio.StreamStreamMultiCallable[
+        itemlens.v1.catalog_pb2.StreamUpdateItemsRequest,
+        itemlens.v1.catalog_pb2.StreamUpdateItemsResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         itemlens.v1.catalog_pb2.GetItemsRequest,
@@ -669,6 +731,22 @@ class CatalogServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[itemlens.v1.catalog_pb2.StreamUpsertItemsResponse], collections.abc.AsyncIterator[itemlens.v1.catalog_pb2.StreamUpsertItemsResponse]]:
         """UpsertItems in bulk: one response for each request, in order. Acknowledged items stay if the stream breaks."""
+
+    @abc.abstractmethod
+    def UpdateItems(
+        self,
+        request: itemlens.v1.catalog_pb2.UpdateItemsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[itemlens.v1.catalog_pb2.UpdateItemsResponse, collections.abc.Awaitable[itemlens.v1.catalog_pb2.UpdateItemsResponse]]:
+        """Changes attributes of stored items. Nothing is encoded, and what an update does not name stays."""
+
+    @abc.abstractmethod
+    def StreamUpdateItems(
+        self,
+        request_iterator: _MaybeAsyncIterator[itemlens.v1.catalog_pb2.StreamUpdateItemsRequest],
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[itemlens.v1.catalog_pb2.StreamUpdateItemsResponse], collections.abc.AsyncIterator[itemlens.v1.catalog_pb2.StreamUpdateItemsResponse]]:
+        """UpdateItems in bulk: one response for each request, in order."""
 
     @abc.abstractmethod
     def GetItems(

@@ -1,0 +1,59 @@
+"""Catalog's changes of items."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from itemlens.v1 import catalog_pb2
+from itemlens_server.rpc import messages
+from itemlens_server.rpc.adapter import Coroutine, Handler
+from itemlens_server.services import CallContext, Catalogue, ItemUpdate, Updating
+
+# The event loop checks at most this many updates itself, some 20 us each, and at most this many bytes.
+FEW_UPDATES, FEW_BYTES = 16, 1 << 16
+
+
+@dataclass(frozen=True)
+class UpdateItems:
+    """Change attributes of items. With few of them, the call takes no thread while the disk writes."""
+
+    catalogue: Catalogue
+    in_thread: Callable[[Handler[Any, Any]], Coroutine[Any, Any]]
+
+    async def __call__(
+        self, request: catalog_pb2.UpdateItemsRequest, call: CallContext
+    ) -> catalog_pb2.UpdateItemsResponse:
+        if len(request.updates) > FEW_UPDATES or request.ByteSize() > FEW_BYTES:
+            response: catalog_pb2.UpdateItemsResponse = await self.in_thread(self.update)(request, call)
+            return response
+        updating = self._begin(request)
+        # A caller who is gone does not cancel the write.
+        await asyncio.gather(asyncio.wrap_future(updating.written), return_exceptions=True)
+        return _updated(updating)
+
+    def update(
+        self, request: catalog_pb2.UpdateItemsRequest, _: CallContext
+    ) -> catalog_pb2.UpdateItemsResponse:
+        """The same in a thread."""
+        return _updated(self._begin(request))
+
+    def _begin(self, request: catalog_pb2.UpdateItemsRequest) -> Updating:
+        return self.catalogue.begin_update(request.collection, messages.Decoded(request.updates, _update))
+
+
+def _updated(updating: Updating) -> catalog_pb2.UpdateItemsResponse:
+    outcomes, sequence = updating.result()
+    results = messages.write_results(outcomes, "updates")
+    return catalog_pb2.UpdateItemsResponse(results=results, sequence_number=sequence)
+
+
+def _update(message: catalog_pb2.ItemUpdate) -> ItemUpdate:
+    return ItemUpdate(
+        message.item_id, messages.attributes(message.attributes), list(message.removed_attributes),
+        {name: texts.texts for name, texts in message.removed_texts.items()},
+        {name: texts.texts for name, texts in message.added_texts.items()},
+        message.if_sequence_number if message.HasField("if_sequence_number") else None,
+    )  # fmt: skip
