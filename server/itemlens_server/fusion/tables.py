@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from itemlens_server.durable import new_file
-from itemlens_server.fusion import ease, ease_process, sequence
+from itemlens_server.fusion import ease, sequence
 from itemlens_server.fusion.counts.counted import Counted, CountedTakers, since
 from itemlens_server.fusion.counts.recount import Recount
 from itemlens_server.fusion.event_log import EventLog
@@ -250,7 +250,7 @@ def recent(counted: CountedTakers, recent_days: float) -> Array:
 
 def _behaviour(counted: Counted, regularisation: float) -> sparse.csr_matrix:
     n, columns = len(counted.item_ids), ease.most_frequent(counted.takers)
-    table = ease_process.of_gram(len(columns), lambda: counted.gram(columns), regularisation).tocoo()
+    table = ease.of_gram(counted.gram(columns), regularisation).tocoo()
     return sparse.csr_matrix((table.data, (columns[table.row], columns[table.col])), (n, n))
 
 

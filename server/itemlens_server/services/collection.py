@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from itemlens_server.attributes.schema import AttributeType
 from itemlens_server.config import Settings
 from itemlens_server.derived import DerivedFolder, keep_only, remove
 from itemlens_server.engine.repository import Space
+from itemlens_server.fusion import tables_process
 from itemlens_server.fusion.counts.counts import Counts
 from itemlens_server.fusion.equal_contents import EqualContents
 from itemlens_server.fusion.rows import Ints, Rows, View
@@ -279,7 +281,8 @@ class Collection:
         began = time.monotonic()
         provenance = Provenance(counts.sequence, events, version, removals)
         if rules.of_pairs:
-            self._serve(Tables.of(counts.counted(newer_order=True), rules, provenance))
+            copied = partial(counts.counted, newer_order=True)
+            self._serve(tables_process.compute(len(counts.item_ids), copied, rules, provenance))
         else:
             self._serve(Tables.of_takers(counts.counted_takers(), rules, provenance))
         self._rests_until = time.monotonic() + REST * (time.monotonic() - began)

@@ -1,0 +1,104 @@
+"""Tables of many items, computed in a process of its own at the lowest priority.
+
+In the server's process, the threads of the linear algebra library would compete for processors with those that answer
+calls, and the rest of the work would hold the interpreter's lock.
+
+What travels both ways is a pickle, whose arrays follow as they are in memory (PEP 574).
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import IO, Any
+
+import numpy as np
+
+from itemlens_server.fusion.counts.counted import Counted
+from itemlens_server.fusion.tables import Provenance, Tables
+from itemlens_server.fusion.weights import TableRules
+
+# Tables of fewer items take less than the start of a process.
+WORTH_A_PROCESS = 1_000
+LOWEST_PRIORITY = 19
+_LENGTH_BYTES = 8
+
+
+def compute(items: int, counted: Callable[[], Counted], rules: TableRules, provenance: Provenance) -> Tables:
+    """Return `Tables.of` what `counted` returns. items: about how many these are.
+
+    Raises:
+        RuntimeError: the process ended, say for want of memory.
+    """
+    if items < WORTH_A_PROCESS:
+        return Tables.of(counted(), rules, provenance)
+    # In a session of its own: Ctrl-C reaches only the server, which then waits for the process.
+    with subprocess.Popen(
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            # The counts are copied while the process starts, and the copy is not kept once it was sent.
+            _write(process.stdin, (counted(), rules, provenance))
+            process.stdin.close()
+            tables: Tables = _read(process.stdout)
+        except (BrokenPipeError, EOFError) as error:
+            raise RuntimeError(f"the process that computes tables ended with {process.wait()}") from error
+        except BaseException:
+            process.kill()
+            raise
+    return tables
+
+
+def _write(stream: IO[bytes], value: object) -> None:
+    buffers: list[pickle.PickleBuffer] = []
+    head = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    raw = [buffer.raw() for buffer in buffers]
+    for size in (len(raw), *(part.nbytes for part in raw), len(head)):
+        stream.write(size.to_bytes(_LENGTH_BYTES))
+    for part in raw:
+        stream.write(part)
+    stream.write(head)
+    stream.flush()
+
+
+def _read(stream: IO[bytes]) -> Any:
+    sizes = [_number(stream) for _ in range(_number(stream) + 1)]
+    *buffers, head = [_filled(stream, size) for size in sizes]
+    return pickle.loads(head, buffers=buffers)
+
+
+def _number(stream: IO[bytes]) -> int:
+    return int.from_bytes(_filled(stream, _LENGTH_BYTES))
+
+
+def _filled(stream: IO[bytes], size: int) -> memoryview:
+    """Read bytes into memory, which may be written to.
+
+    Raises:
+        EOFError: the stream ends before.
+    """
+    memory = np.empty(size, np.uint8).data
+    rest = memory
+    while rest:
+        read = stream.readinto(rest)  # type: ignore[attr-defined]  # a BufferedReader
+        if not read:
+            raise EOFError
+        rest = rest[read:]
+    return memory
+
+
+def main(source: IO[bytes], result: IO[bytes]) -> None:
+    """Be the process."""
+    os.nice(LOWEST_PRIORITY)
+    _write(result, Tables.of(*_read(source)))
+
+
+if __name__ == "__main__":
+    main(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,71 @@
+"""Tables that are computed in a process of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from itemlens_server.fusion import tables_process
+from itemlens_server.fusion.counts.recount import Recount
+from itemlens_server.fusion.event_log import EventLog
+from itemlens_server.fusion.tables import Provenance, Tables
+from itemlens_server.fusion.weights import TableRules
+
+
+@pytest.fixture(autouse=True)
+def always_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables_process, "WORTH_A_PROCESS", 0)
+
+
+def recount() -> Recount:
+    taken = sorted(np.random.default_rng(0).integers(0, 30, (600, 2)).tolist())
+    events = [(f"u{user}", f"i{item}", 5, float(n)) for n, (user, item) in enumerate(taken)]
+    return Recount.of(EventLog.of(events, {5: 1.0}))
+
+
+def computed() -> Tables:
+    return tables_process.compute(30, recount, TableRules(10.0), Provenance(42, 600))
+
+
+def test_the_tables_are_those_of_this_process() -> None:
+    expected, found = Tables.of(recount(), TableRules(10.0), Provenance(42, 600)), computed()
+    assert (found.item_ids, found.rules, found.provenance) == (
+        expected.item_ids,
+        expected.rules,
+        expected.provenance,
+    )
+    for name in ("behaviour", "sequence"):
+        one, other = getattr(found, name), getattr(expected, name)
+        assert one.nnz and one.dtype == other.dtype
+        np.testing.assert_array_equal(one.toarray(), other.toarray())
+    for name in ("takers", "recent", "trend"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_a_few_items_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables_process, "WORTH_A_PROCESS", 31)
+    monkeypatch.setattr(subprocess, "Popen", None)
+    assert len(computed().item_ids) == 30
+
+
+@pytest.mark.parametrize("program", ["", "import sys; sys.stdin.buffer.read(); print('bro')"])
+def test_a_process_that_ends_is_an_error_that_says_how(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    def started(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        return real([sys.executable, "-c", program], **options)
+
+    real = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", started)
+    with pytest.raises(RuntimeError, match="ended with 0"):
+        computed()
+
+
+def test_an_error_while_counts_are_copied_ends_the_process() -> None:
+    def failing() -> Recount:
+        raise MemoryError("no room")
+
+    with pytest.raises(MemoryError, match="no room"):
+        tables_process.compute(30, failing, TableRules(10.0), Provenance())
