@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from itemlens_cli.backup import backup, restore
 from itemlens_cli.bench import bench
 from itemlens_cli.catalog import catalog
 from itemlens_cli.collections import collections
@@ -50,6 +51,8 @@ for command in (
     forget,
     demo,
     doctor,
+    backup,
+    restore,
     compact,
     health,
     bench,

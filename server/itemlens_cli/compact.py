@@ -27,5 +27,8 @@ def compact(
         raise FailedPrecondition(f"there is no store in {data}; give its folder with --data")
     before = file.stat().st_size
     with closing(Store(data)) as store:
+        before = max(before, file.stat().st_size)  # what was in the write-ahead log is in the file now
         store.compact()
-    typer.echo(f"{file}: {before / 1e6:.1f} MB, now {file.stat().st_size / 1e6:.1f} MB")
+    after = file.stat().st_size
+    freed = f"{(before - after) / 1e6:.1f} MB freed"
+    typer.echo(f"{file}: {before / 1e6:.1f} MB, now {after / 1e6:.1f} MB: {freed}")

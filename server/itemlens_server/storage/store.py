@@ -7,7 +7,6 @@ A content that was encoded before with the same encoder is not encoded again.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import sqlite3
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from itemlens_server.errors import DataLoss, FailedPrecondition, StorageFull
-from itemlens_server.storage import schema, writes
+from itemlens_server.storage import lock, schema, writes
 from itemlens_server.storage.connection import connect, connect_read_only
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.reserve import Reserve
@@ -60,17 +59,11 @@ class Store:
         self._max_bytes, self._cache_bytes = max_bytes, cache_bytes
         self._writer_cache_bytes = writer_cache_bytes
         try:
-            self._lock = os.fdopen(_private(directory / "lock"), "w")
-            os.close(_private(self._path))
+            self._lock = lock.hold(directory)
+            # A new file can be read by this user only.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
             raise FailedPrecondition(f"the data folder {directory} cannot be written to: {error}") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise FailedPrecondition(
-                f"another server uses {directory}; stop it or give --data another folder"
-            ) from error
         if directory.stat().st_mode & 0o007:
             log.warning(
                 "all users of this machine can read the data folder %s, which holds what users did: chmod 700 %s",
@@ -199,8 +192,3 @@ class Store:
 
     def _connect(self) -> sqlite3.Connection:
         return connect(self._path, cache_bytes=self._cache_bytes, max_bytes=self._max_bytes)
-
-
-def _private(path: Path) -> int:
-    """Open a file for writing. A new file can be read by this user only."""
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
