@@ -113,7 +113,7 @@ def export(
     """Write items as JSON lines, which `itemlens index` takes again.
 
     Small pictures are stored as they came, others at the model's input size. Lines without pictures are merged into
-    stored items, which keep theirs. An item that is written meanwhile may occur twice; the last line counts.
+    stored items, which keep theirs. An item that stays occurs once, whatever is written meanwhile.
     Exit status 3: damaged items were left out.
     """
     folder = out.with_suffix(".pictures") if out is not None and pictures else None

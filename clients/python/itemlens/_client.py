@@ -96,10 +96,10 @@ class Client(BlockingUnderstand, BlockingCatalog, BlockingEvents, BlockingUpdate
         collection: str | None = None,
         timeout: float | None = None,
     ) -> Iterator[StoredItem]:
-        """Iterate over all items, without pictures and vectors, ordered by the last write of their contents.
+        """Iterate over all items, without pictures and vectors, ordered by id.
 
-        Items are fetched page by page. `page_size` is at most 1,000. `timeout` (seconds) applies to each page. filter:
-        only items that match it, as in `recommend`.
+        Items are fetched page by page; an item that stays occurs once, whatever is written meanwhile. `page_size` is at
+        most 1,000. `timeout` (seconds) applies to each page. filter: only items that match it, as in `recommend`.
         """
         token = ""
         while True:

@@ -12,13 +12,15 @@ from typing import Any, TypeAlias
 from itemlens.v1 import catalog_pb2, common_pb2
 from itemlens_server.rpc import messages
 from itemlens_server.rpc.adapter import Coroutine, Handler
-from itemlens_server.rpc.pages import page_size, page_token, row_of
+from itemlens_server.rpc.pages import Listing, page_size
 from itemlens_server.services import CallContext, Catalogue, EventRecord, StreamStep, WriteOutcome
 
 Request: TypeAlias = catalog_pb2.RecordEventsRequest
 Response: TypeAlias = catalog_pb2.RecordEventsResponse
 # The event loop checks at most this many events itself, some 20 us each.
 FEW_EVENTS = 16
+# Rows have 64 bits in SQLite.
+ROW_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,16 @@ class ListEvents:
         self, request: catalog_pb2.ListEventsRequest, call: CallContext
     ) -> catalog_pb2.ListEventsResponse:
         collection = self.catalogue.collection(request.collection)
-        size, after = page_size(request.page_size), row_of(request.page_token, "ListEvents")
+        size, listing = (
+            page_size(request.page_size),
+            Listing("ListEvents", (collection.record.id, request.user_id)),
+        )
+        after = int.from_bytes(listing.after(request.page_token)[:ROW_BYTES], signed=True)
         found = self.catalogue.event_changes.page(collection, request.user_id, after, size + 1)
+        last = found[size - 1][0].to_bytes(ROW_BYTES) if len(found) > size else None
         return catalog_pb2.ListEventsResponse(
             events=[_message(event) for _, event in found[:size]],
-            next_page_token=page_token(found[size - 1][0]) if len(found) > size else "",
+            next_page_token="" if last is None else listing.token(last),
         )
 
 

@@ -9,7 +9,7 @@ from itemlens_server.errors import InvalidArgument, NotFound, quoted
 from itemlens_server.rpc import filters, messages
 from itemlens_server.rpc.calls import check_reply
 from itemlens_server.rpc.errors import item_status
-from itemlens_server.rpc.pages import PAGE_BYTES, page_size, page_token, row_of
+from itemlens_server.rpc.pages import PAGE_BYTES, Listing, page_size
 from itemlens_server.services import CallContext, Catalogue, ItemInput, Space, StoredItem, stored_content
 
 
@@ -72,13 +72,13 @@ class ListItems:
         self, request: catalog_pb2.ListItemsRequest, call: CallContext
     ) -> catalog_pb2.ListItemsResponse:
         collection = self.catalogue.collection(request.collection)
-        size, after = page_size(request.page_size), row_of(request.page_token, "ListItems")
+        condition, size = filters.condition(request), page_size(request.page_size)
+        listing = Listing("ListItems", (collection.record.id, condition))
         reply = catalog_pb2.ListItemsResponse()
-        reply_bytes = last = 0
-        condition = filters.condition(request)
-        for item in self.catalogue.reads.page(collection, after, size + 1, condition):
+        reply_bytes, last = 0, listing.after(request.page_token)
+        for key, item in self.catalogue.reads.page(collection, last, size + 1, condition):
             if len(reply.items) == size or reply_bytes > PAGE_BYTES:
-                reply.next_page_token = page_token(last)
+                reply.next_page_token = listing.token(last)
                 break
             message = reply.items.add()
             if isinstance(item, StoredItem):
@@ -87,7 +87,7 @@ class ListItems:
                 message.item.item_id = item.item_id
                 message.status.CopyFrom(item_status(item.error, f"items[{len(reply.items) - 1}]"))
             reply_bytes += message.ByteSize()
-            last = item.label
+            last = key
         return reply
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop
 from itertools import islice
 
 import numpy as np
@@ -47,21 +48,24 @@ class CatalogueReads:
         return self._store.reader().streams(collection.record.id)
 
     def page(
-        self, collection: Collection, after: int, size: int, condition: Filter | None = None
-    ) -> Iterator[StoredItem | DamagedItem]:
-        """The next `size` items after the label `after`, ordered by label, without contents. condition: only items that
-        match it.
+        self, collection: Collection, after: bytes, size: int, condition: Filter | None = None
+    ) -> Iterator[tuple[bytes, StoredItem | DamagedItem]]:
+        """The next `size` items after the id `after`, ordered by id, without contents, each with its id as bytes.
+        condition: only items that match it.
 
         Raises:
             InvalidArgument: the filter does not fit the attributes.
         """
+        reader = self._store.reader()
         if condition is None:
-            return self._store.reader().page(collection.record.id, after, size)
-        view = collection.matching(condition)
-        labels = view.labels[view.alive]
-        later = labels[np.searchsorted(labels, after, "right") :]
-        # Rows that are gone meanwhile take no place of the page.
-        return islice(self._store.reader().rows(collection.record.id, map(int, later)), size)
+            return reader.page(collection.record.id, after, size)
+        view, last = collection.matching(condition), after.decode(errors="replace")
+        own = map(view.item_ids.__getitem__, np.flatnonzero(view.alive).tolist())
+        later = [item_id for item_id in own if item_id > last]
+        heapify(later)  # a page needs the first ones only
+        in_order = (heappop(later) for _ in range(len(later)))
+        # Items that are gone meanwhile take no place of the page.
+        return islice(reader.named(collection.record.id, in_order), size)
 
     def vectors(self, collection: Collection, labels: Sequence[int]) -> dict[int, Array]:
         """h of the items with these labels, float32 [dimension] each. Items replaced since are left out."""

@@ -31,6 +31,7 @@ from itemlens_server.storage.streams import StreamRecord
 log = logging.getLogger(__name__)
 # SQLite limits the number of values in a statement.
 IDS_AT_A_TIME = 500
+ITEM = "SELECT CAST(item_id AS BLOB), row, item_id, sequence, document, document_checksum FROM items"
 
 
 class Reader:
@@ -165,23 +166,24 @@ class Reader:
                     found[item_id] = DamagedItem(row, item_id, error)
         return found
 
-    def page(self, collection: int, after_row: int, size: int) -> Iterator[StoredItem | DamagedItem]:
-        """Yield the next `size` items after `after_row`, by row, without inputs, read one at a time."""
+    def page(
+        self, collection: int, after: bytes, size: int
+    ) -> Iterator[tuple[bytes, StoredItem | DamagedItem]]:
+        """Yield the next `size` items after the id `after`, by id, without inputs, read one at a time, each with its id
+        as bytes, which are those of the store even where the id is damaged."""
         rows = self._connection.execute(
-            # The plus makes SQLite scan by row. The index on collections would sort all items for each page.
-            "SELECT row, item_id, sequence, document, document_checksum FROM items WHERE +collection = ? AND row > ?"
-            " ORDER BY row LIMIT ?",
-            (collection, after_row, size),
+            f"{ITEM} WHERE collection = ? AND item_id > CAST(? AS TEXT) ORDER BY item_id LIMIT ?",
+            (collection, after, size),
         )
         return map(_stored_item, rows)
 
-    def rows(self, collection: int, rows: Iterable[int]) -> Iterator[StoredItem | DamagedItem]:
-        """Yield the items of these rows, in their order, as `page` does. Those that are gone are left out."""
-        for row in rows:
+    def named(
+        self, collection: int, item_ids: Iterable[str]
+    ) -> Iterator[tuple[bytes, StoredItem | DamagedItem]]:
+        """Yield the items with these ids, in their order, as `page` does. Those that are gone are left out."""
+        for item_id in item_ids:
             found = self._connection.execute(
-                "SELECT row, item_id, sequence, document, document_checksum FROM items"
-                " WHERE +collection = ? AND row = ?",
-                (collection, row),
+                f"{ITEM} WHERE collection = ? AND item_id = ?", (collection, item_id)
             ).fetchone()
             if found:
                 yield _stored_item(found)
@@ -385,12 +387,12 @@ def _document(item_id: str, text: str, checksum: int | None) -> Document:
     raise _damaged(item_id, "its texts and attributes")
 
 
-def _stored_item(columns: tuple[Any, ...]) -> StoredItem | DamagedItem:
-    row, item_id, sequence, *stored = columns
+def _stored_item(columns: tuple[Any, ...]) -> tuple[bytes, StoredItem | DamagedItem]:
+    key, row, item_id, sequence, *stored = columns
     try:
-        return StoredItem(row, item_id, sequence, _document(item_id, *stored))
+        return key, StoredItem(row, item_id, sequence, _document(item_id, *stored))
     except DataLoss as error:
-        return DamagedItem(row, item_id, error)
+        return key, DamagedItem(row, item_id, error)
 
 
 def _attributes(item_id: str, text: str, checksum: int | None) -> Mapping[str, Any]:

@@ -150,13 +150,24 @@ def test_a_page_goes_on_after_a_damaged_document(data: Path) -> None:
     edit(data, "UPDATE items SET document = replace(document, '3', '2') WHERE item_id = 'a3'")
     store = Store(data)
     try:
-        page = list(store.reader().page(1, 0, 100))
+        page = [item for _, item in store.reader().page(1, b"", 100)]
         [damaged] = [item for item in page if isinstance(item, DamagedItem)]
         assert (damaged.item_id, "'a3'" in str(damaged.error)) == ("a3", True)
-        assert [item.label for item in page] == sorted(item.label for item in page)
+        assert [item.item_id for item in page] == sorted(item.item_id for item in page)
         assert page[-1].item_id != "a3" and len(page) == store.reader().counts(1)[0]
     finally:
         store.close()
+
+
+def test_pages_come_to_an_end_where_an_id_is_damaged(data: Path) -> None:
+    edit(data, "UPDATE items SET item_id = CAST(x'61ff' AS TEXT) WHERE item_id = 'a3'")
+    with closing(Store(data)) as store:
+        count, key, found = store.reader().counts(1)[0], b"", []
+        while page := list(store.reader().page(1, key, 1)):
+            [(key, item)] = page
+            found.append(item.item_id)
+            assert len(found) <= count
+        assert len(found) == count
 
 
 @pytest.mark.parametrize("changed", ["b3", "a\x80"])

@@ -962,7 +962,7 @@ class ListItemsRequest(google.protobuf.message.Message):
     page_size: builtins.int
     """Maximum number of items. Default 100; more than 1,000 counts as 1,000."""
     page_token: builtins.str
-    """`next_page_token` of the previous page."""
+    """`next_page_token` of the previous page, of a request that differs in `page_size` at most."""
     filter: builtins.str
     """Only items that match this filter, as in RecommendRequest."""
     @property
@@ -985,7 +985,7 @@ Global___ListItemsRequest: typing_extensions.TypeAlias = ListItemsRequest
 
 @typing.final
 class ListItemsResponse(google.protobuf.message.Message):
-    """A page of the items, in the order in which their contents were last written."""
+    """A page of the items, ordered by id. Whatever is written between the pages, an item that stays is listed once."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -1366,7 +1366,7 @@ class ListEventsRequest(google.protobuf.message.Message):
     page_size: builtins.int
     """Maximum number of events. Default 100; more than 1,000 counts as 1,000."""
     page_token: builtins.str
-    """`next_page_token` of the previous page."""
+    """`next_page_token` of the previous page, of a request that differs in `page_size` at most."""
     def __init__(
         self,
         *,
