@@ -27,6 +27,12 @@ def query(
     filter: Annotated[
         str, typer.Option(help="only items that match: 'in_stock and price < 60'; see docs/filters.md")
     ] = "",
+    facet: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="count the values of this attribute over all that may be listed; may be given again"
+        ),
+    ] = None,
     why: Annotated[
         bool, typer.Option("--why", help="show the parts of each score, and the words with the largest parts")
     ] = False,
@@ -60,6 +66,7 @@ def query(
                 disliked=_ids(disliked),
                 candidates=_ids(candidates) or None,
                 filter=filter,
+                facets=facet or (),
                 k=k,
             )
         except ValueError as error:  # for example, words that are not UTF-8
@@ -79,6 +86,9 @@ def query(
         console.print(show.explained(answer, marks=console.color_system is None))
     else:
         console.print(show.table(answer))
+    if answer.recommendations.facets:
+        console.print()
+        console.print(show.facets(answer.recommendations))
 
 
 def _ids(given: str) -> list[str]:
@@ -90,6 +100,7 @@ def _plain(answer: Any) -> dict[str, Any]:
     return {
         "recommendation_id": answer.recommendations.recommendation_id,
         "space_id": answer.recommendations.space_id,
+        "facets": {name: _plain_facet(own) for name, own in answer.recommendations.facets.items()},
         "items": [
             {
                 "item_id": shown.item.item_id,
@@ -105,4 +116,14 @@ def _plain(answer: Any) -> dict[str, Any]:
             }
             for shown in answer.items
         ],
+    }
+
+
+def _plain_facet(facet: itemlens.Facet) -> dict[str, Any]:
+    return {
+        "items": facet.items,
+        "counts": [{"value": value, "items": items} for value, items in facet.counts.items()],
+        "value_count": facet.value_count,
+        "min": facet.min,
+        "max": facet.max,
     }

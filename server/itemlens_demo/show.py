@@ -11,6 +11,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from itemlens import Recommendations
 from itemlens_demo.answers import (
     Answer,
     ShownItem,
@@ -41,6 +42,25 @@ def table(answer: Answer) -> Table:
         why = Text.assemble((spoken_shares(shown.terms), "cyan"), f"\n{shown.sentence}")
         table.add_row(str(shown.recommendation.position), what, f"{shown.score}", why)
     return table
+
+
+def facets(found: Recommendations) -> Table:
+    """The counts of each facet, and the range of numbers and times."""
+    table = Table("", "items", "values", box=None, pad_edge=False, header_style="dim")
+    for name, facet in found.facets.items():
+        values = [f"{_plain(value)} {items}" for value, items in facet.counts.items()]
+        if more := facet.value_count - len(values):
+            values.append(f"{more} more values")
+        if facet.min is not None:
+            values.append(f"from {_plain(facet.min)} to {_plain(facet.max)}")
+        table.add_row(Text(name, "bold"), str(facet.items), Text(", ".join(values)))
+    return table
+
+
+def _plain(value: str | float | bool) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else f"{value:.15g}"
 
 
 def explained(answer: Answer, *, marks: bool, most: int | None = None) -> RenderableType:

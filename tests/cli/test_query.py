@@ -80,6 +80,16 @@ def test_only_what_matches_a_filter_is_listed(query: Query) -> None:
     assert done.status == 1 and "wrong at character 8" in done.said
 
 
+def test_facets_are_shown(query: Query) -> None:
+    done = query("shoe", "--filter", "has(title)", "--facet", "title", "--facet", "nope")
+    assert done.status == 1 and "'nope' is no attribute of the collection" in done.said
+    done = query("shoe", "--facet", "title")
+    assert done.status == 0 and "more values" in done.out and "title" in done.out
+    facet = json.loads(query("shoe", "--facet", "title", "--json").out)["facets"]["title"]
+    assert len(facet["counts"]) == 10 < facet["value_count"] and facet["min"] is None
+    assert facet["counts"][0]["items"] >= facet["counts"][9]["items"] > 0
+
+
 def test_an_unknown_item_gives_a_warning(query: Query) -> None:
     done = query("shoe", "--liked", "nope")
     assert done.status == 0 and "nope" in done.out

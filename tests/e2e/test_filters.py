@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -182,6 +183,50 @@ def test_a_wrong_cap_is_an_error(client: Client, options: Mapping[str, Any], mes
     client.upsert(shop(3)).raise_for_errors()
     with pytest.raises(itemlens.InvalidArgument, match=message):
         client.recommend(text="red", **options)
+
+
+def test_facets_count_what_may_be_in_the_list(client: Client) -> None:
+    client.upsert(shop()).raise_for_errors()
+    names = ["colour", "sizes", "in_stock", "price"]
+    found = client.recommend(text="red", filter="in_stock and price < 30", k=1, facets=names)
+    there = [n for n in range(30) if n % 4]
+    assert len(found) == 1 and found.eligible_items == len(there)
+    assert list(found.facets) == names and {facet.items for facet in found.facets.values()} == {len(there)}
+    for name, value_of in (("colour", lambda n: COLOURS[n % 3]), ("sizes", lambda n: f"s{n % 5}")):
+        assert found.facets[name].counts == Counter(map(value_of, there))
+    assert found.facets["in_stock"].counts == {True: len(there)} and found.facets["in_stock"].min is None
+    price = found.facets["price"]
+    assert (price.min, price.max, price.value_count, len(price.counts)) == (1.0, 29.0, len(there), 10)
+    some = client.recommend(text="red", candidates=["i00", "i03", "i04"], facets={"colour": 1})
+    assert some.facets["colour"].counts == {"red": 2} and some.facets["colour"].value_count == 2
+    nothing = client.recommend(text="red", filter="price > 1000", facets=["colour", "price"])
+    assert nothing.facets["colour"] == nothing.facets["price"] == itemlens.Facet(0, {}, 0)
+    assert client.recommend(text="red").facets == {}
+
+
+@pytest.mark.parametrize(
+    ("facets", "field", "message"),
+    [
+        (
+            ["colour", "prize"],
+            "facets[1].attribute",
+            "'prize' is no attribute of the collection; did you mean",
+        ),
+        ([""], "facets[0].attribute", "'' is no attribute"),
+        (["x" * 300], "facets[0].attribute", "300 characters"),
+        (["colour", "colour"], "facets[1].attribute", "'colour' occurs twice"),
+        (["place"], "facets[0].attribute", "'place' has places, which are not counted"),
+        ({"colour": 101}, "facets[0].max_values", "max_values is 101; it must be 1 to 100"),
+        ([f"a{n}" for n in range(11)], "facets", "11 in facets, the limit is 10"),
+    ],
+)
+def test_a_wrong_facet_is_an_error(client: Client, facets: Any, field: str, message: str) -> None:
+    client.upsert([*shop(3), Item("p", text="red", attributes={"place": PLACE})]).raise_for_errors()
+    with pytest.raises(itemlens.InvalidArgument, match=message) as raised:
+        client.recommend(text="red", facets=facets)
+    assert raised.value.violations[0].field == field
+    with pytest.raises(ValueError, match="is 0; give the number of values"):
+        client.recommend(text="red", facets={"colour": 0})
 
 
 def test_pages_of_what_matches_stay_the_same_while_the_catalogue_grows(client: Client) -> None:

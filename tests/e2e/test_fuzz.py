@@ -207,6 +207,7 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
     tree = common_pb2.Filter(
         all=[common_pb2.Filter(comparison=compare), common_pb2.Filter(none=[common_pb2.Filter(has="price")])]
     )
+    facets = [itemlens_pb2.FacetRequest(attribute="price"), itemlens_pb2.FacetRequest(attribute="title")]
     explain: dict[str, Any] = {
         "collection": "fuzz",
         "item_ids": ["a", "b"],
@@ -225,7 +226,7 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
                 candidate_item_ids=ids, exclude_seen=False,
             )
             for side in sides for ids in ([], ["a", "b"])
-        ] + [itemlens_pb2.RecommendRequest(collection="fuzz", user=sides[0], filter_tree=tree)],
+        ] + [itemlens_pb2.RecommendRequest(collection="fuzz", user=sides[0], filter_tree=tree, facets=facets)],
         "Explain": [
             *(itemlens_pb2.ExplainRequest(user=side, exclude_seen=False, **explain) for side in sides),
             itemlens_pb2.ExplainRequest(recommendation_id=recommendation_id, **explain),

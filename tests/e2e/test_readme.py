@@ -50,7 +50,8 @@ def test_the_examples_of_filters_run_one_after_the_other(tiny: Tiny, tmp_path: P
             done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
             assert done.returncode == 0, done.stderr
             said.append(done.stdout.splitlines())
-    (cheap, why, *listed, deleted), built = said
+    (cheap, why, *listed, deleted), built, facets = said
+    assert facets == ["2 {'Alto': 1}", "12.5 149.0"]
     assert sorted(built) == ["boots {'price': 149.0}", "socks {'price': 12.5}"]
     assert cheap == "socks {'price': 12.5}"
     assert "the filter leaves 'tent' out: it needs in_stock = true (in_stock is false)" in why

@@ -164,6 +164,18 @@ def recommendations(reply: itemlens_pb2.RecommendResponse) -> _results.Recommend
         changes=tuple(
             _results.ListChange(change.attribute, change.most, change.items) for change in reply.changes
         ),
+        facets={facet.attribute: _facet(facet) for facet in reply.facets},
+    )
+
+
+def _facet(given: itemlens_pb2.Facet) -> _results.Facet:
+    json = json_format.MessageToDict
+    return _results.Facet(
+        items=given.items,
+        counts={json(count.value): count.items for count in given.counts},
+        value_count=given.value_count,
+        min=json(given.min) if given.HasField("min") else None,
+        max=json(given.max) if given.HasField("max") else None,
     )
 
 

@@ -270,6 +270,22 @@ class ListChange:
     that of the last item of their interest. An item counts once, for the first such cap."""
 
 
+@dataclass(frozen=True)
+class Facet:
+    """The values of an attribute among the items that may be in a list."""
+
+    items: int
+    """Number of items that have a value."""
+    counts: Mapping[Any, int]
+    """Number of items that have a value, by value: a str, float or bool. The most frequent first."""
+    value_count: int
+    """Number of different values. If it is larger than the number of `counts`, the other values were left out."""
+    min: Any = None
+    """The least number or the earliest time. None for other types, or without a value."""
+    max: Any = None
+    """The largest number or the latest time."""
+
+
 @dataclass(frozen=True, eq=False)
 class Interest:
     """One of the user's interests."""
@@ -298,6 +314,8 @@ class Recommendations(ListResult[Recommendation]):
     """What the list is based on. A user of whom nothing is known gets Basis.PRIOR."""
     changes: tuple[ListChange, ...] = ()
     """What was done to the list besides sorting it by score: one for each of `group_by`, `caps`, `fold_duplicates`."""
+    facets: Mapping[str, Facet] = field(default_factory=dict)
+    """Set with `facets`: counts of values, by attribute."""
 
     @property
     def _listed(self) -> tuple[Recommendation, ...]:

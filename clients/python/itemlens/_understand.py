@@ -182,6 +182,7 @@ def recommend(
     per_group: int = 1,
     caps: Mapping[str, int] | None = None,
     fold_duplicates: bool = False,
+    facets: Sequence[str] | Mapping[str, int] = (),
     collection: str | None = None,
     timeout: float | None = None,
     **side: Unpack[UserSideFields],
@@ -212,6 +213,8 @@ def recommend(
         caps: most items with one value, by attribute, such as `{"brand": 3}`.
         fold_duplicates: list one of the items whose contents are equal in every channel, the best one; `others` has the
             ids of the others. Default: they may be different offers, so each has its place.
+        facets: attributes whose values are counted over all items that may be in the list, at most 10; with
+            `{"brand": 50}` up to 50 values of it, at most 100. Default: 10 values.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
         side: the fields of UserSide: history, user_id, text, texts, picture, pictures, liked, disliked,
@@ -251,6 +254,7 @@ def recommend(
             for name, most in (caps or {}).items()
         ],
         fold_duplicates=fold_duplicates,
+        facets=_facets(facets),
     )
     _filter.put(filter, request)
     if k is not None:
@@ -333,6 +337,16 @@ def _names(session: Session, given: UserSide, collection: str, deadline: Deadlin
     if not _build.needs_names(given):
         return Names()
     return Names((yield from session.space_of(collection, deadline)))
+
+
+def _facets(given: Sequence[str] | Mapping[str, int]) -> list[itemlens_pb2.FacetRequest]:
+    if not isinstance(given, Mapping):
+        return [itemlens_pb2.FacetRequest(attribute=name) for name in strings(given, "facets")]
+    wanted = {string(name, "facets"): whole(most, f"facets[{name!r}]") for name, most in given.items()}
+    for name, most in wanted.items():
+        if not most:  # in the proto, 0 means the default
+            raise ValueError(f"facets[{name!r}] is 0; give the number of values, at least 1")
+    return [itemlens_pb2.FacetRequest(attribute=name, max_values=most) for name, most in wanted.items()]
 
 
 def _heat_map_format(given: HeatMapFormat | None) -> itemlens_pb2.HeatMapFormat.ValueType:

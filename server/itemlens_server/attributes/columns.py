@@ -84,6 +84,15 @@ class Column(ABC):
         """Return which of the first `count` records have a value."""
 
     @abstractmethod
+    def tally(self, records: Ints) -> tuple[Values, Ints]:
+        """Return the different values of some records, in ascending order, of texts the codes; and how many of the
+        records have each, int64 [values]."""
+
+    def value(self, stored: Any) -> Any:
+        """Return a value of `tally` as `stored` does."""
+        return self._texts[int(stored)]
+
+    @abstractmethod
     def compacted(self, records: Ints) -> Column:
         """Return a column of these records alone, numbered from 1, with the texts that they have."""
 
@@ -115,12 +124,25 @@ class ValueColumn(Column):
         """See Column."""
         if not self.there(record + 1)[record]:
             return None
-        value = self.values(record + 1)[record]
+        return self.value(self.values(record + 1)[record])
+
+    def value(self, stored: Any) -> Any:
+        """See Column."""
         if self.kind is AttributeType.STRING:
-            return self._texts[int(value)]
+            return super().value(stored)
         if self.kind is AttributeType.BOOLEAN:
-            return bool(value)
-        return tuple(value.tolist()) if self.kind is AttributeType.POINT else value.item()
+            return bool(stored)
+        return tuple(stored.tolist()) if self.kind is AttributeType.POINT else stored.item()
+
+    def tally(self, records: Ints) -> tuple[Values, Ints]:
+        """See Column."""
+        count = int(records.max(initial=0)) + 1
+        own = self.values(count)[records]
+        own = own[self.there(count)[records]]
+        if self.kind is AttributeType.STRING:
+            return _tally_of_codes(own)
+        values, counts = np.unique(own, return_counts=True)
+        return values, counts
 
     def there(self, count: int) -> Bools:
         """See Column."""
@@ -197,6 +219,13 @@ class ListColumn(Column):
         there: Bools = np.diff(self.ends(count), prepend=0) > 0
         return there
 
+    def tally(self, records: Ints) -> tuple[Values, Ints]:
+        """See Column."""
+        count = int(records.max(initial=0)) + 1
+        ends, wanted = self.ends(count), np.zeros(count, np.bool_)
+        wanted[records] = True
+        return _tally_of_codes(self._flat[: ends[-1]][np.repeat(wanted, np.diff(ends, prepend=0))])
+
     def compacted(self, records: Ints) -> ListColumn:
         """See Column."""
         new, last = ListColumn(), int(records.max(initial=0))
@@ -211,6 +240,13 @@ class ListColumn(Column):
         new._ends = np.zeros(max(FEW, 2 * new._known), np.int64)
         new._ends[1 : new._known] = np.cumsum(sizes)
         return new
+
+
+def _tally_of_codes(codes: Values) -> tuple[Values, Ints]:
+    """Return the different codes, and how often each occurs. Faster than sorting them."""
+    counts = np.bincount(codes)
+    found = np.flatnonzero(counts)
+    return found, counts[found]
 
 
 def column(kind: AttributeType) -> Column:

@@ -10,13 +10,12 @@ import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 
 from itemlens_server.attributes.columns import NO_INTEGER, Attributes, Bools
-from itemlens_server.attributes.schema import WHAT, AttributeType, seconds
+from itemlens_server.attributes.schema import WHAT, AttributeType, no_attribute, seconds
 from itemlens_server.errors import InvalidArgument, quoted
 
 EARTH_KM = 6371.0088
@@ -286,13 +285,7 @@ def check_size(condition: Filter, field: str) -> None:
 def _kind(attributes: Attributes, name: Name, member: str = "attribute") -> AttributeType:
     kind = attributes.types.get(name.name)
     if kind is None:
-        known = sorted(attributes.types)
-        lower = {other.lower(): other for other in known}
-        near = get_close_matches(name.name.lower(), lower, 1)
-        advice = (
-            f"did you mean {lower[near[0]]!r}?" if near else f"there are: {', '.join(known[:20]) or 'none'}"
-        )
-        raise _wrong(name, f"is no attribute of the collection; {advice}", member)
+        raise _placed(name, no_attribute(name.name, attributes.types), member)
     return kind
 
 
@@ -324,10 +317,13 @@ def _value(value: Literal, kind: AttributeType, name: Name, member: str) -> Any:
 
 
 def _wrong(name: Name, message: str, member: str = "attribute") -> InvalidArgument:
+    return _placed(name, f"{quoted(name.name)} {message}", member)
+
+
+def _placed(name: Name, message: str, member: str) -> InvalidArgument:
+    """Return an error with its place: the character in an expression, or the field of a tree."""
     where = "" if name.at is None else f"at character {name.at + 1}: "
-    return InvalidArgument(
-        f"{where}{quoted(name.name)} {message}", f"{name.path}.{member}" if name.path else "filter"
-    )
+    return InvalidArgument(f"{where}{message}", f"{name.path}.{member}" if name.path else "filter")
 
 
 def _nested(part: Filter) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -140,6 +141,15 @@ def plain(stored: Any, kind: AttributeType) -> Any:
         case AttributeType.INTEGER:
             return stored if abs(stored) <= EXACT else str(stored)
     return stored
+
+
+def no_attribute(name: str, known: Iterable[str]) -> str:
+    """What is wrong with the name of an attribute that is not among those of the collection."""
+    names = sorted(known)
+    lower = {other.lower(): other for other in names}
+    near = get_close_matches(name.lower(), lower, 1)
+    advice = f"did you mean {lower[near[0]]!r}?" if near else f"there are: {', '.join(names[:20]) or 'none'}"
+    return f"{quoted(name)} is no attribute of the collection; {advice}"
 
 
 def _shown(value: object) -> str:

@@ -6,6 +6,8 @@ import asyncio
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from google.protobuf.struct_pb2 import Value
+
 from itemlens.v1 import common_pb2, itemlens_pb2
 from itemlens_server.rpc import filters, messages
 from itemlens_server.rpc.waiting import ready
@@ -13,12 +15,17 @@ from itemlens_server.services import (
     CallContext,
     Cap,
     EncodingQuery,
+    Facet,
     ListChange,
     QueryRequest,
     Recommender,
     RecommendOptions,
     RecommendResult,
+    WantedFacet,
 )
+
+# Values of a facet unless the caller says how many.
+DEFAULT_VALUES = 10
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,10 @@ def _options(request: itemlens_pb2.RecommendRequest) -> RecommendOptions:
         grouped=bool(request.group_by),
         fold_duplicates=request.fold_duplicates,
         attributes=tuple(request.attribute_names),
+        facets=[
+            WantedFacet(facet.attribute, facet.max_values or DEFAULT_VALUES, f"facets[{n}]")
+            for n, facet in enumerate(request.facets)
+        ],
     )
 
 
@@ -88,6 +99,7 @@ def _reply(result: RecommendResult, with_query_vectors: bool) -> itemlens_pb2.Re
         warnings=messages.warnings(result.warnings),
         basis=itemlens_pb2.BASIS_EVIDENCE if result.says_wanted else itemlens_pb2.BASIS_PRIOR,
         changes=[_change(change) for change in result.changes],
+        facets=[_facet(facet) for facet in result.facets],
     )  # fmt: skip
     for interest in result.interests:
         message = reply.interests.add(weight=interest.weight, item_ids=interest.item_ids)
@@ -107,3 +119,20 @@ def _reply(result: RecommendResult, with_query_vectors: bool) -> itemlens_pb2.Re
 
 def _change(change: ListChange) -> itemlens_pb2.ListChange:
     return itemlens_pb2.ListChange(attribute=change.cap.attribute, most=change.cap.most, items=change.items)
+
+
+def _facet(facet: Facet) -> itemlens_pb2.Facet:
+    message = itemlens_pb2.Facet(
+        attribute=facet.attribute, items=facet.items, value_count=facet.different,
+        counts=[itemlens_pb2.FacetCount(value=_json(value), items=count) for value, count in facet.counts],
+    )  # fmt: skip
+    if facet.least is not None:
+        message.min.CopyFrom(_json(facet.least))
+        message.max.CopyFrom(_json(facet.largest))
+    return message
+
+
+def _json(value: str | float | bool) -> Value:
+    if isinstance(value, bool):
+        return Value(bool_value=value)
+    return Value(string_value=value) if isinstance(value, str) else Value(number_value=value)

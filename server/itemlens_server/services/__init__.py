@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itemlens_server.attributes.facets import Facet, WantedFacet
 from itemlens_server.attributes.filters import (
     All,
     AnyOf,
@@ -89,6 +90,7 @@ __all__ = [
     "Explainer",
     "Explanation",
     "Exploration",
+    "Facet",
     "Filter",
     "FinishedCall",
     "FuseInput",
@@ -125,6 +127,7 @@ __all__ = [
     "Updating",
     "UseCases",
     "VectorInput",
+    "WantedFacet",
     "WriteOutcome",
     "check_filter_depth",
     "check_filter_size",

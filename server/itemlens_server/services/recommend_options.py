@@ -9,17 +9,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from itemlens_server.attributes.facets import WantedFacet
 from itemlens_server.attributes.filters import Filter
 from itemlens_server.config import Settings
 from itemlens_server.errors import InvalidArgument, NotFound, Warning, quoted
 from itemlens_server.fusion.caps import Cap
 from itemlens_server.fusion.rows import Bools
 from itemlens_server.fusion.scoring import Scorer
-from itemlens_server.services.limits import check_length, check_references
+from itemlens_server.services.limits import check_length, check_reference, check_references
 
 DEFAULT_K = 10
 MOST_ATTRIBUTES = 50
 MOST_CAPS = 5
+MOST_FACETS, MOST_VALUES = 10, 100
 SURFACE = re.compile(r"[a-z0-9_-]{0,64}")
 
 
@@ -32,6 +34,7 @@ class RecommendOptions:
     caps: at most so many items of one value. grouped: the first cap is that of groups, of which the best stand for all.
     fold_duplicates: at most one of the items of equal content.
     attributes: names of attributes to return with each item.
+    facets: attributes whose values are counted over the items that may be in the list.
     """
 
     k: int | None = DEFAULT_K
@@ -49,6 +52,7 @@ class RecommendOptions:
     grouped: bool = False
     fold_duplicates: bool = False
     attributes: Sequence[str] = ()
+    facets: Sequence[WantedFacet] = ()
 
 
 def check_options(options: RecommendOptions, settings: Settings) -> None:
@@ -67,6 +71,7 @@ def check_options(options: RecommendOptions, settings: Settings) -> None:
     _check_caps(options.caps)
     check_length(options.attributes, MOST_ATTRIBUTES, "attribute_names", 0)
     check_references(options.attributes, "attribute_names")
+    _check_facets(options.facets)
 
 
 def list_size(options: RecommendOptions, eligible: int, max_k: int) -> int:
@@ -122,6 +127,25 @@ def eligible_items(scorer: Scorer, options: RecommendOptions) -> tuple[Bools, li
             message = "no item that may be in the list matches the filter, so the list is empty"
             warnings.append(Warning("FILTERED_OUT", message, "filter"))
     return mask, warnings
+
+
+def _check_facets(facets: Sequence[WantedFacet]) -> None:
+    """Check facets.
+
+    Raises:
+        InvalidArgument: there are too many, one has too many values, or an attribute occurs twice.
+    """
+    check_length(facets, MOST_FACETS, "facets", 0)
+    names = set()
+    for facet in facets:
+        if not 1 <= facet.most <= MOST_VALUES:
+            raise InvalidArgument(
+                f"max_values is {facet.most}; it must be 1 to {MOST_VALUES}", f"{facet.field}.max_values"
+            )
+        check_reference(facet.attribute, f"{facet.field}.attribute")
+        if facet.attribute in names:
+            raise InvalidArgument(f"{quoted(facet.attribute)} occurs twice", f"{facet.field}.attribute")
+        names.add(facet.attribute)
 
 
 def _check_caps(caps: Sequence[Cap]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from itemlens_server.attributes.facets import facet
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import DataLoss, FailedPrecondition, InvalidArgument
@@ -100,6 +101,8 @@ class Recommender:
         scorer = bind(ask(collection.snapshot(), query, collection.type_weights))
         mask, unknown = eligible_items(scorer, options)
         eligible = int(np.count_nonzero(mask))
+        view = scorer.snapshot.view
+        facets = tuple(facet(view.attributes, wanted, view.records[mask]) for wanted in options.facets)
         k = min(list_size(options, eligible, self.settings.max_k), eligible)
         if options.with_probabilities and not scorer.asking.of_choices:
             raise FailedPrecondition(
@@ -134,7 +137,7 @@ class Recommender:
         asking = scorer.asking
         return RecommendResult(
             recommendation_id, collection, asking, scorer.shifts, tuple(explained), eligible,
-            (*warnings, *asking.warnings, *unknown), scorer.says_wanted, changes,
+            (*warnings, *asking.warnings, *unknown), scorer.says_wanted, changes, facets,
         )  # fmt: skip
 
     def _with_attributes(

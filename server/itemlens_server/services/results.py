@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from itemlens_server.attributes.facets import Facet
 from itemlens_server.errors import NotFound, Warning, quoted
 from itemlens_server.fusion.caps import Cap
 from itemlens_server.fusion.kept import KeptAsking
@@ -77,6 +78,7 @@ class RecommendResult:
     warnings: tuple[Warning, ...] = field(default=())
     says_wanted: bool = True
     changes: tuple[ListChange, ...] = ()
+    facets: tuple[Facet, ...] = ()
 
     @property
     def interests(self) -> tuple[Interest, ...]:

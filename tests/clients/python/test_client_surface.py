@@ -102,6 +102,7 @@ EXPORTED = [
     "Explanation",
     "Explanations",
     "Exploration",
+    "Facet",
     "FailedPrecondition",
     "FieldViolation",
     "Filter",

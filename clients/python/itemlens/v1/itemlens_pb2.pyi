@@ -629,6 +629,7 @@ class RecommendRequest(google.protobuf.message.Message):
     PER_GROUP_FIELD_NUMBER: builtins.int
     CAPS_FIELD_NUMBER: builtins.int
     FILTER_TREE_FIELD_NUMBER: builtins.int
+    FACETS_FIELD_NUMBER: builtins.int
     FOLD_DUPLICATES_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection to recommend from. Empty: the one named "default"."""
@@ -692,6 +693,10 @@ class RecommendRequest(google.protobuf.message.Message):
     def filter_tree(self) -> itemlens.v1.common_pb2.Filter:
         """Instead of `filter`: the same as a tree."""
 
+    @property
+    def facets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FacetRequest]:
+        """Attributes whose values are counted over all items that may be in the list, those of the filter, at most 10."""
+
     def __init__(
         self,
         *,
@@ -714,16 +719,109 @@ class RecommendRequest(google.protobuf.message.Message):
         per_group: builtins.int = ...,
         caps: collections.abc.Iterable[Global___Cap] | None = ...,
         filter_tree: itemlens.v1.common_pb2.Filter | None = ...,
+        facets: collections.abc.Iterable[Global___FacetRequest] | None = ...,
         fold_duplicates: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "exclude_seen", b"exclude_seen", "filter_tree", b"filter_tree", "k", b"k", "size", b"size", "top_fraction", b"top_fraction", "user", b"user"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "attribute_names", b"attribute_names", "candidate_item_ids", b"candidate_item_ids", "caps", b"caps", "collection", b"collection", "exact", b"exact", "exclude_seen", b"exclude_seen", "filter", b"filter", "filter_tree", b"filter_tree", "fold_duplicates", b"fold_duplicates", "group_by", b"group_by", "k", b"k", "language", b"language", "per_group", b"per_group", "size", b"size", "surface", b"surface", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "attribute_names", b"attribute_names", "candidate_item_ids", b"candidate_item_ids", "caps", b"caps", "collection", b"collection", "exact", b"exact", "exclude_seen", b"exclude_seen", "facets", b"facets", "filter", b"filter", "filter_tree", b"filter_tree", "fold_duplicates", b"fold_duplicates", "group_by", b"group_by", "k", b"k", "language", b"language", "per_group", b"per_group", "size", b"size", "surface", b"surface", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_exclude_seen", b"_exclude_seen"]) -> typing.Literal["exclude_seen"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["size", b"size"]) -> typing.Literal["k", "top_fraction"] | None: ...
 
 Global___RecommendRequest: typing_extensions.TypeAlias = RecommendRequest
+
+@typing.final
+class FacetRequest(google.protobuf.message.Message):
+    """An attribute whose values are counted."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ATTRIBUTE_FIELD_NUMBER: builtins.int
+    MAX_VALUES_FIELD_NUMBER: builtins.int
+    attribute: builtins.str
+    """The attribute: of any type but POINT."""
+    max_values: builtins.int
+    """Most values in the reply, at most 100. Default: 10."""
+    def __init__(
+        self,
+        *,
+        attribute: builtins.str = ...,
+        max_values: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attribute", b"attribute", "max_values", b"max_values"]) -> None: ...
+
+Global___FacetRequest: typing_extensions.TypeAlias = FacetRequest
+
+@typing.final
+class FacetCount(google.protobuf.message.Message):
+    """How many items have a value."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: builtins.int
+    ITEMS_FIELD_NUMBER: builtins.int
+    items: builtins.int
+    """Number of items that have it."""
+    @property
+    def value(self) -> google.protobuf.struct_pb2.Value:
+        """The value. One of a list of texts is counted by itself."""
+
+    def __init__(
+        self,
+        *,
+        value: google.protobuf.struct_pb2.Value | None = ...,
+        items: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["items", b"items", "value", b"value"]) -> None: ...
+
+Global___FacetCount: typing_extensions.TypeAlias = FacetCount
+
+@typing.final
+class Facet(google.protobuf.message.Message):
+    """The values of an attribute among the items that may be in a list."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ATTRIBUTE_FIELD_NUMBER: builtins.int
+    ITEMS_FIELD_NUMBER: builtins.int
+    COUNTS_FIELD_NUMBER: builtins.int
+    VALUE_COUNT_FIELD_NUMBER: builtins.int
+    MIN_FIELD_NUMBER: builtins.int
+    MAX_FIELD_NUMBER: builtins.int
+    attribute: builtins.str
+    """The attribute."""
+    items: builtins.int
+    """Number of items that have a value."""
+    value_count: builtins.int
+    """Number of different values. If it is larger than the number of `counts`, the other values were left out."""
+    @property
+    def counts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FacetCount]:
+        """The most frequent values, the most frequent first."""
+
+    @property
+    def min(self) -> google.protobuf.struct_pb2.Value:
+        """The least number or the earliest time, if the attribute has such values."""
+
+    @property
+    def max(self) -> google.protobuf.struct_pb2.Value:
+        """The largest number or the latest time."""
+
+    def __init__(
+        self,
+        *,
+        attribute: builtins.str = ...,
+        items: builtins.int = ...,
+        counts: collections.abc.Iterable[Global___FacetCount] | None = ...,
+        value_count: builtins.int = ...,
+        min: google.protobuf.struct_pb2.Value | None = ...,
+        max: google.protobuf.struct_pb2.Value | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["max", b"max", "min", b"min"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attribute", b"attribute", "counts", b"counts", "items", b"items", "max", b"max", "min", b"min", "value_count", b"value_count"]) -> None: ...
+
+Global___Facet: typing_extensions.TypeAlias = Facet
 
 @typing.final
 class Cap(google.protobuf.message.Message):
@@ -894,6 +992,7 @@ class RecommendResponse(google.protobuf.message.Message):
     ELIGIBLE_ITEMS_FIELD_NUMBER: builtins.int
     WARNINGS_FIELD_NUMBER: builtins.int
     BASIS_FIELD_NUMBER: builtins.int
+    FACETS_FIELD_NUMBER: builtins.int
     CHANGES_FIELD_NUMBER: builtins.int
     recommendation_id: builtins.str
     """Id for the events that follow, and for Explain, which knows the latest recommendations only."""
@@ -918,6 +1017,10 @@ class RecommendResponse(google.protobuf.message.Message):
         """Warnings, such as about past items that the collection does not hold."""
 
     @property
+    def facets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Facet]:
+        """On request: counts of attributes' values, one facet for each entry of `facets`."""
+
+    @property
     def changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ListChange]:
         """One for each of `group_by`, `caps` and `fold_duplicates`, in this order."""
 
@@ -931,9 +1034,10 @@ class RecommendResponse(google.protobuf.message.Message):
         eligible_items: builtins.int = ...,
         warnings: collections.abc.Iterable[itemlens.v1.common_pb2.Warning] | None = ...,
         basis: Global___Basis.ValueType = ...,
+        facets: collections.abc.Iterable[Global___Facet] | None = ...,
         changes: collections.abc.Iterable[Global___ListChange] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["basis", b"basis", "changes", b"changes", "eligible_items", b"eligible_items", "interests", b"interests", "items", b"items", "recommendation_id", b"recommendation_id", "space_id", b"space_id", "warnings", b"warnings"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["basis", b"basis", "changes", b"changes", "eligible_items", b"eligible_items", "facets", b"facets", "interests", b"interests", "items", b"items", "recommendation_id", b"recommendation_id", "space_id", b"space_id", "warnings", b"warnings"]) -> None: ...
 
 Global___RecommendResponse: typing_extensions.TypeAlias = RecommendResponse
 
