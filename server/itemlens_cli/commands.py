@@ -26,6 +26,7 @@ from itemlens_cli.items import items
 from itemlens_cli.move import move
 from itemlens_cli.query import query
 from itemlens_cli.report import report
+from itemlens_cli.rules import rules
 from itemlens_cli.serve import serve
 from itemlens_cli.version import options
 from itemlens_datasets.rows import MappingError
@@ -63,6 +64,7 @@ app.add_typer(catalog, name="catalog")
 app.add_typer(items, name="items")
 app.add_typer(collections, name="collections")
 app.add_typer(ingest, name="ingest")
+app.add_typer(rules, name="rules")
 
 
 def run() -> None:

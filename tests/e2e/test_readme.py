@@ -73,6 +73,20 @@ def test_the_examples_of_the_catalogue_by_tasks_run_as_they_stand(tiny: Tiny, tm
         assert done.stdout.splitlines() == expected
 
 
+def test_the_examples_of_tasks_run_one_after_the_other(tiny: Tiny, tmp_path: Path) -> None:
+    said = []
+    with Server(tiny.models, tmp_path / "data") as server:
+        for example in tried("docs/recommend.md"):
+            code = example.replace("localhost:50051", server.address)
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, done.stderr
+            said.append(done.stdout)
+    variants, ruled = said
+    assert len(re.findall("stands for", variants)) == 4 and "duplicates at most 1" in variants
+    assert ruled.startswith("1 shoe-7 Kaya spring\n") and "12 items without rules" in ruled
+    assert "rule 'recall' blocks 'shoe-0'" in ruled
+
+
 def test_the_settings_are_those_of_the_server() -> None:
     documented = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
     assert documented == markdown(), "run: python -m itemlens_server.config > docs/settings.md"

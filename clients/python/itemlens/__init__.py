@@ -44,6 +44,7 @@ from ._results import (
     Warning,
 )
 from ._retry import Retry
+from ._rules import BlockRule, CapRule, FloorRule, PinRule, Rule
 from ._stored import (
     Collection,
     Counts,
@@ -81,7 +82,9 @@ __all__ = [
     "AsyncClient",
     "AttributeType",
     "Basis",
+    "BlockRule",
     "Cancelled",
+    "CapRule",
     "Channel",
     "ChannelKind",
     "ChannelSum",
@@ -106,6 +109,7 @@ __all__ = [
     "FailedPrecondition",
     "FieldViolation",
     "Filter",
+    "FloorRule",
     "FuseInput",
     "Fused",
     "FusedInput",
@@ -125,6 +129,7 @@ __all__ = [
     "PartialFailure",
     "PermissionDenied",
     "Picture",
+    "PinRule",
     "Presence",
     "Progress",
     "Recommendation",
@@ -132,6 +137,7 @@ __all__ = [
     "Relation",
     "Retry",
     "Role",
+    "Rule",
     "ServerError",
     "SourceWeights",
     "Space",

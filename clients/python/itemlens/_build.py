@@ -15,6 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from . import _values
 from ._enums import AttributeType, ChannelKind, EventType, Role
 from ._results import Space
+from ._rules import RULES, Rule
 from ._types import (
     ChannelWeight,
     Content,
@@ -252,6 +253,7 @@ def settings(
     types: Iterable[OwnEventType] | None,
     exploration: Exploration | None,
     attributes: Mapping[str, AttributeType | str] | None,
+    rules: Iterable[Rule] | None,
 ) -> catalog_pb2.CollectionSettings:
     """The settings of a collection, as far as they are given."""
     return catalog_pb2.CollectionSettings(
@@ -269,7 +271,22 @@ def settings(
             catalog_pb2.Attribute(name=string(name, "attributes"), type=attribute_type(kind))
             for name, kind in (attributes or {}).items()
         ],
+        rules=[rule(own) for own in all_of(RULES, rules or (), "rules")],
     )
+
+
+def rule(given: Rule) -> catalog_pb2.Rule:
+    """A rule for lists."""
+    with named(f"rule {given.name!r:.80}"):
+        message = catalog_pb2.Rule(
+            name=string(given.name, "name"),
+            start_time=timestamp(given.start),
+            end_time=timestamp(given.end),
+            surfaces=strings(given.surfaces, "surfaces"),
+            filter=string(given.filter, "filter"),
+        )
+        given.set_kind(message)
+    return message
 
 
 def _exploration(given: Exploration | None) -> catalog_pb2.Exploration | None:

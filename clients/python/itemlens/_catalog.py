@@ -10,6 +10,7 @@ from ._enums import AttributeType
 from ._filter import Filter
 from ._flavours import Awaited, Blocking, awaited, blocking
 from ._retry import Deadline
+from ._rules import Rule
 from ._steps import Session, Steps, call
 from ._stored import Collection, StoredItem, StoredItems, Written
 from ._types import Exploration, Item, OwnEventType
@@ -26,6 +27,7 @@ def create_collection(
     event_types: Iterable[OwnEventType] = (),
     exploration: Exploration | None = None,
     attributes: Mapping[str, AttributeType | str] | None = None,
+    rules: Iterable[Rule] = (),
     timeout: float | None = None,
 ) -> Steps[Collection]:
     """Create an empty collection over a space.
@@ -38,6 +40,7 @@ def create_collection(
         event_types: types of events of its own. An existing collection keeps its own.
         exploration: places of its lists for items without events. Default: none.
         attributes: types of attributes by name, such as `{"released": "time"}`. Others get the type of the first value.
+        rules: rules for its lists, such as pins and blocks.
         timeout: seconds in all, retries included. Default: the client's.
 
     Raises:
@@ -50,7 +53,7 @@ def create_collection(
         name=string(name, "name"),
         space=session.wanted(space),
         allow_existing=allow_existing,
-        settings=_build.settings(event_types, exploration, attributes),
+        settings=_build.settings(event_types, exploration, attributes, rules),
     )
     session.forget(name)
     reply = yield from call(
@@ -90,6 +93,7 @@ def update_collection(
     event_types: Iterable[OwnEventType] | None = None,
     exploration: Exploration | None = None,
     attributes: Mapping[str, AttributeType | str] | None = None,
+    rules: Iterable[Rule] | None = None,
     timeout: float | None = None,
 ) -> Steps[Collection]:
     """Move a collection to another space with the same encoders, or change its settings. Nothing is encoded again.
@@ -101,10 +105,11 @@ def update_collection(
             Default: they stay.
         exploration: places of its lists for items without events. Default: they stay; `Exploration(share=0)`: none.
         attributes: all given types of attributes from now on. Stored values must fit them. Default: they stay.
+        rules: all rules for its lists from now on; `[]`: none. Default: they stay.
         timeout: seconds in all, retries included. Default: the client's.
 
     Raises:
-        InvalidArgument: a setting is invalid, or a stored value does not fit its new type.
+        InvalidArgument: a setting is invalid, rules contradict each other, or a stored value does not fit its new type.
         NotFound: there is no such collection or space.
         FailedPrecondition: the space has other encoders.
     """
@@ -113,9 +118,9 @@ def update_collection(
         name=string(name, "name"),
         space=string(space, "space"),
     )
-    given = {"event_types": event_types, "exploration": exploration, "attributes": attributes}
+    given = {"event_types": event_types, "exploration": exploration, "attributes": attributes, "rules": rules}
     if changed := [name for name, value in given.items() if value is not None]:
-        request.settings.CopyFrom(_build.settings(event_types, exploration, attributes))
+        request.settings.CopyFrom(_build.settings(event_types, exploration, attributes, rules))
         request.settings_mask.paths.extend(changed)
     deadline = session.deadline(timeout)
     reply = yield from call(session, "UpdateCollection", request, pb.UpdateCollectionResponse, deadline)

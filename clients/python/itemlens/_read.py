@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from google.protobuf import json_format
 
-from . import _errors, _results, _stored
+from . import _errors, _results, _rules, _stored
 from ._enums import AttributeType, Basis, ChannelKind, EventType, PartKind, Presence, Role
 from ._results import Warning
 from ._types import Event, Exploration, Floats, Item, OwnEventType, Relation, Vector
@@ -142,6 +142,7 @@ def recommendations(reply: itemlens_pb2.RecommendResponse) -> _results.Recommend
             json_format.MessageToDict(item.attributes),
             tuple(item.other_item_ids),
             item.rank,
+            tuple(item.rules),
         )
         for item in reply.items
     )
@@ -162,7 +163,8 @@ def recommendations(reply: itemlens_pb2.RecommendResponse) -> _results.Recommend
         warnings=warnings(reply.warnings),
         basis=_enum(Basis, itemlens_pb2.Basis.DESCRIPTOR, "BASIS_", reply.basis),
         changes=tuple(
-            _results.ListChange(change.attribute, change.most, change.items) for change in reply.changes
+            _results.ListChange(change.attribute, change.most, change.items, change.rule)
+            for change in reply.changes
         ),
         facets={facet.attribute: _facet(facet) for facet in reply.facets},
     )
@@ -205,6 +207,7 @@ def explanations(reply: itemlens_pb2.ExplainResponse) -> _results.Explanations:
             sentence=explanation.sentence,
             heat_maps=tuple(_heat_map(each) for each in explanation.heat_maps),
             error=_errors.from_status(explanation.status),
+            rules=tuple(explanation.rules),
         )
         for explanation in reply.explanations
     )
@@ -241,6 +244,7 @@ def collection(given: catalog_pb2.Collection) -> _stored.Collection:
             )
             for own in given.attributes
         },
+        rules=tuple(_rules.read(own) for own in given.settings.rules if own.WhichOneof("kind")),
     )
 
 

@@ -254,20 +254,26 @@ class Recommendation:
     """Set with `group_by` or `fold_duplicates`: ids of the other items of its group, and of those of equal content,
     that were scored and might have been in the list, the best first, at most 20."""
     rank: int = 0
-    """Set with `group_by`, `caps` or `fold_duplicates`: its rank by score in its interest without these, from 1."""
+    """Set with `group_by`, `caps`, `fold_duplicates` or active rules: its rank by score in its interest without these,
+    from 1."""
+    rules: tuple[str, ...] = ()
+    """Names of the rules that placed it: it is pinned, or moved up for a floor."""
 
 
 @dataclass(frozen=True)
 class ListChange:
-    """A cap of the list, and how many items it passed over."""
+    """A cap of the list and how many items it passed over, or a rule and how many items it blocked or placed."""
 
     attribute: str
-    """The attribute of `group_by` or of one of the `caps`; empty for `fold_duplicates`."""
+    """The attribute of a cap, that of `group_by` included; empty for `fold_duplicates` and other rules."""
     most: int
-    """Most items of one value."""
+    """Of a cap: most items of one value."""
     items: int
-    """Number of items that were passed over, since the list had enough of their value, although their score is at least
-    that of the last item of their interest. An item counts once, for the first such cap."""
+    """Of a cap: number of items that were passed over, since the list had enough of their value, although their score
+    is at least that of the last item of their interest. An item counts once, for the first such cap. Of another rule:
+    number of items that it blocked, moved up or pinned."""
+    rule: str = ""
+    """The name of the rule that it is of; empty if the request asked for it."""
 
 
 @dataclass(frozen=True)
@@ -313,7 +319,8 @@ class Recommendations(ListResult[Recommendation]):
     basis: Basis = Basis.EVIDENCE
     """What the list is based on. A user of whom nothing is known gets Basis.PRIOR."""
     changes: tuple[ListChange, ...] = ()
-    """What was done to the list besides sorting it by score: one for each of `group_by`, `caps`, `fold_duplicates`."""
+    """What was done to the list besides sorting it by score: one for each of `group_by`, `caps` and
+    `fold_duplicates`, and for each rule that was active."""
     facets: Mapping[str, Facet] = field(default_factory=dict)
     """Set with `facets`: counts of values, by attribute."""
 
@@ -363,6 +370,8 @@ class Explanation:
     heat_maps: tuple[HeatMap, ...]
     error: ItemlensError | None
     """The reason why there is no explanation; None on success."""
+    rules: tuple[str, ...] = ()
+    """Of a recommendation: names of the rules that placed the item in its list."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from datetime import datetime
 from ._enums import AttributeType
 from ._errors import ItemlensError, raise_for_errors
 from ._results import BatchResult, Warning
+from ._rules import Rule
 from ._types import Event, Exploration, Item, OwnEventType, Vector
 
 
@@ -32,6 +33,8 @@ class Collection:
     """Places for items without events; None: there are none."""
     attributes: Mapping[str, AttributeType] = field(default_factory=dict)
     """The type of each attribute that filters can use: given in the settings, or that of the first value."""
+    rules: tuple[Rule, ...] = ()
+    """Rules for its lists."""
 
 
 @dataclass(frozen=True)

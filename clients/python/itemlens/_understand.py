@@ -183,6 +183,7 @@ def recommend(
     caps: Mapping[str, int] | None = None,
     fold_duplicates: bool = False,
     facets: Sequence[str] | Mapping[str, int] = (),
+    disabled_rules: Sequence[str] = (),
     collection: str | None = None,
     timeout: float | None = None,
     **side: Unpack[UserSideFields],
@@ -203,7 +204,7 @@ def recommend(
         reasons: add to each item a sentence that explains it, in `language`.
         query_vectors: add the QUERY vector of each interest.
         probabilities: add the probability of each item; only for users and histories, in a space fitted to events.
-        surface: where the list is shown, such as "home"; `itemlens report` counts by it.
+        surface: where the list is shown, such as "home". Rules may be for one; `itemlens report` counts by it.
         filter: only items that match it, such as `in_stock and price < 60 and brand in ("Alto", "Kaya")`, or the same
             made by `where`.
         attributes: names of attributes to return with each item.
@@ -215,6 +216,7 @@ def recommend(
             ids of the others. Default: they may be different offers, so each has its place.
         facets: attributes whose values are counted over all items that may be in the list, at most 10; with
             `{"brand": 50}` up to 50 values of it, at most 100. Default: 10 values.
+        disabled_rules: names of the collection's rules that do not apply to this list; `["*"]`: none applies.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
         side: the fields of UserSide: history, user_id, text, texts, picture, pictures, liked, disliked,
@@ -255,6 +257,7 @@ def recommend(
         ],
         fold_duplicates=fold_duplicates,
         facets=_facets(facets),
+        disabled_rules=strings(disabled_rules, "disabled_rules"),
     )
     _filter.put(filter, request)
     if k is not None:
@@ -275,6 +278,8 @@ def explain(
     sums: bool = False,
     exclude_seen: bool | None = None,
     filter: str | Filter = "",
+    surface: str = "",
+    disabled_rules: Sequence[str] = (),
     language: Language = "en",
     collection: str | None = None,
     timeout: float | None = None,
@@ -293,6 +298,9 @@ def explain(
             without. An item that the list leaves out has no score, and gets an error. Not with a recommendation.
         filter: explain the scores of a list with this filter, as in `recommend`. The error of an item that it leaves
             out says why. Not with a recommendation.
+        surface: the surface of the list, as in `recommend`, for rules. Not with a recommendation.
+        disabled_rules: rules that do not apply, as in `recommend`. The error of an item that a rule blocks names the
+            rule. Not with a recommendation.
         language: language of the sentences.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
@@ -312,6 +320,8 @@ def explain(
         raise ValueError("exclude_seen is known of a recommendation; leave it out")
     if recommendation_id is not None and _filter.is_given(filter):
         raise ValueError("the filter is known of a recommendation; leave it out")
+    if recommendation_id is not None and (surface or disabled_rules):
+        raise ValueError("surface and disabled_rules are known of a recommendation; leave them out")
     deadline = session.deadline(timeout)
     where = session.where(collection)
     request = itemlens_pb2.ExplainRequest(
@@ -321,6 +331,8 @@ def explain(
         heat_map=_heat_map_format(heat_map),
         with_sums=sums,
         exclude_seen=exclude_seen,
+        surface=string(surface, "surface"),
+        disabled_rules=strings(disabled_rules, "disabled_rules"),
     )
     _filter.put(filter, request)
     if recommendation_id is not None:

@@ -8,6 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from itemlens.v1 import catalog_pb2
 from itemlens_server.errors import InvalidArgument, quoted
+from itemlens_server.rpc.rules import rule, rule_message
 from itemlens_server.services import (
     SETTINGS,
     Attribute,
@@ -93,6 +94,7 @@ class Collections:
         message.settings.attributes.extend(
             _attribute(own.name, own.type) for own in collection.record.settings.attributes
         )
+        message.settings.rules.extend(map(rule_message, collection.record.settings.rules))
         message.attributes.extend(
             _attribute(name, kind) for name, kind in sorted(collection.attribute_types.items())
         )
@@ -120,6 +122,7 @@ def _settings(message: catalog_pb2.CollectionSettings) -> CollectionSettings:
             # A number without a name is a type that this server does not know.
             Attribute(own.name, _NAMES.get(own.type, "")) for own in message.attributes
         ),
+        rules=tuple(map(rule, message.rules)),
     )  # fmt: skip
 
 

@@ -47,6 +47,9 @@ class Explain:
                 )
             if field := filters.given(request):
                 raise InvalidArgument("the filter is known of a recommendation; leave it out", field)
+            for field in ("surface", "disabled_rules"):
+                if getattr(request, field):
+                    raise InvalidArgument(f"{field} is known of a recommendation; leave it out", field)
             result = self.explainer.explain_result(
                 request.collection, request.recommendation_id, request.item_ids, options, call
             )
@@ -73,6 +76,8 @@ def _options(request: itemlens_pb2.ExplainRequest) -> ExplainOptions:
         with_sums=request.with_sums,
         exclude_seen=request.exclude_seen if request.HasField("exclude_seen") else default.exclude_seen,
         filter=filters.condition(request),
+        surface=request.surface,
+        disabled_rules=tuple(request.disabled_rules),
     )
 
 
@@ -83,7 +88,7 @@ def _explanation(e: Explanation, n: int) -> itemlens_pb2.Explanation:
         item_id=e.item_id, score=e.score, residual=e.residual, sentence=e.sentence,
         by_channel=[messages.part(p) for p in e.by_channel], by_source=[messages.part(p) for p in e.by_source],
         by_place=[messages.part(p) for p in e.by_place], sums=[_sum(s) for s in e.sums],
-        heat_maps=[_heat_map(m) for m in e.heat_maps],
+        heat_maps=[_heat_map(m) for m in e.heat_maps], rules=e.rules,
     )  # fmt: skip
 
 

@@ -77,6 +77,7 @@ def _options(request: itemlens_pb2.RecommendRequest) -> RecommendOptions:
         caps=_caps(request),
         grouped=bool(request.group_by),
         fold_duplicates=request.fold_duplicates,
+        disabled_rules=tuple(request.disabled_rules),
         attributes=tuple(request.attribute_names),
         facets=[
             WantedFacet(facet.attribute, facet.max_values or DEFAULT_VALUES, f"facets[{n}]")
@@ -111,6 +112,7 @@ def _reply(result: RecommendResult, with_query_vectors: bool) -> itemlens_pb2.Re
             item_id=item.item_id, position=position, score=item.score, interest=item.interest,
             parts=[messages.part(p) for p in item.parts], reason=item.reason, probability=item.probability,
             explored=item.explored, other_item_ids=item.others, rank=item.rank,
+            rules=item.rules,
         )  # fmt: skip
         if item.attributes:
             added.attributes.update(dict(item.attributes))
@@ -118,7 +120,9 @@ def _reply(result: RecommendResult, with_query_vectors: bool) -> itemlens_pb2.Re
 
 
 def _change(change: ListChange) -> itemlens_pb2.ListChange:
-    return itemlens_pb2.ListChange(attribute=change.cap.attribute, most=change.cap.most, items=change.items)
+    return itemlens_pb2.ListChange(
+        attribute=change.attribute, most=change.most, items=change.items, rule=change.rule
+    )
 
 
 def _facet(facet: Facet) -> itemlens_pb2.Facet:

@@ -49,6 +49,7 @@ from itemlens_server.services.query import EncodingQuery, QueryReader, QueryRequ
 from itemlens_server.services.recommend_options import RecommendOptions
 from itemlens_server.services.recommender import Recommender
 from itemlens_server.services.results import ListChange, RecommendedItem, RecommendResult
+from itemlens_server.services.rule_checks import check_rules
 from itemlens_server.services.updates import ItemUpdate, Updating
 from itemlens_server.services.use_cases import UseCases
 from itemlens_server.services.vectors import VectorInput
@@ -60,6 +61,7 @@ from itemlens_server.storage.collection_settings import (
     OwnType,
 )
 from itemlens_server.storage.records import EventRecord, StoredItem
+from itemlens_server.storage.rules import Pin, Rule
 from itemlens_server.storage.streams import StreamStep
 
 __all__ = [
@@ -114,6 +116,7 @@ __all__ = [
     "Outcome",
     "OwnType",
     "Part",
+    "Pin",
     "Priority",
     "QueryReader",
     "QueryRequest",
@@ -121,6 +124,7 @@ __all__ = [
     "RecommendResult",
     "RecommendedItem",
     "Recommender",
+    "Rule",
     "Space",
     "StoredItem",
     "StreamStep",
@@ -131,6 +135,7 @@ __all__ = [
     "WriteOutcome",
     "check_filter_depth",
     "check_filter_size",
+    "check_rules",
     "parse_filter",
     "stored_content",
 ]

@@ -42,6 +42,7 @@ from itemlens_server.services.live_counts import COLLECTIONS
 from itemlens_server.services.recommendation_ids import KEY, RecommendationIds
 from itemlens_server.services.repair import repair
 from itemlens_server.services.results import RecentResults
+from itemlens_server.services.rule_checks import check_fit
 from itemlens_server.services.spaces import Spaces, check_same_space
 from itemlens_server.services.stream_log import StreamLog
 from itemlens_server.services.updates import ItemUpdate, Updates, Updating
@@ -201,6 +202,9 @@ class Catalogue:
             collection = self._named(name)
             old = collection.record.settings
             new = old.replaced_by(replace(old, **{field: getattr(settings, field) for field in only}))
+            view = collection.snapshot().view
+            if new.rules != old.rules and view.alive_count:
+                check_fit(new.rules, view)
 
             def run(connection: sqlite3.Connection) -> None:
                 if new.attributes != old.attributes:  # here, so that no item is stored meanwhile

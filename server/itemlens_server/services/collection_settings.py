@@ -9,6 +9,7 @@ from typing import Any
 
 from itemlens_server.attributes.schema import MOST_ATTRIBUTES, AttributeType, inferred, typed
 from itemlens_server.errors import InvalidArgument, quoted
+from itemlens_server.services.rule_checks import check_rules
 from itemlens_server.storage.collection_settings import Attribute, CollectionSettings, OwnType
 
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
@@ -37,6 +38,7 @@ def check_settings(settings: CollectionSettings) -> None:
             raise error.within(f"settings.event_types[{n}]") from None
         names.add(own.name)
     _check_attributes(settings.attributes)
+    check_rules(settings.rules)
     exploration = settings.exploration
     if not 0 <= exploration.share <= 1:
         raise InvalidArgument(

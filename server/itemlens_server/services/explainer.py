@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
@@ -31,11 +32,19 @@ from itemlens_server.services.heat_maps import HeatMap, HeatMapFormat, heat_maps
 from itemlens_server.services.limits import check_length, check_references
 from itemlens_server.services.lists import score
 from itemlens_server.services.query import QueryReader, QueryRequest
-from itemlens_server.services.recommend_options import DEFAULT_K, RecommendOptions, eligible_items
+from itemlens_server.services.recommend_options import (
+    DEFAULT_K,
+    RecommendOptions,
+    check_disabled,
+    check_surface,
+    eligible_items,
+)
 from itemlens_server.services.results import RecommendedItem
+from itemlens_server.services.rules import ActiveRules
 from itemlens_server.services.sentences import Others, check_language, sentence
 from itemlens_server.services.titles import titles
 from itemlens_server.storage.records import StoredItem
+from itemlens_server.storage.rules import Rule
 
 MOST_ITEMS = 100
 
@@ -46,18 +55,22 @@ _Found: TypeAlias = tuple[RecommendedItem, StoredItem] | ItemlensError
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """The options of an explanation. exclude_seen, filter: as in RecommendOptions, of a query."""
+    """The options of an explanation. exclude_seen, filter, surface, disabled_rules: as in RecommendOptions, of a
+    query."""
 
     language: str = "en"
     heat_map: HeatMapFormat | None = None
     with_sums: bool = False
     exclude_seen: bool = True
     filter: Filter | None = None
+    surface: str = ""
+    disabled_rules: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """One item's score with its parts by channel, by source and by place, or an error."""
+    """One item's score with its parts by channel, by source and by place, or an error. rules: names of the rules that
+    placed it in its list."""
 
     item_id: str
     error: ItemlensError | None = None
@@ -69,6 +82,7 @@ class Explanation:
     sums: tuple[ChannelSum, ...] = ()
     sentence: str = ""
     heat_maps: tuple[HeatMap, ...] = ()
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,15 +132,20 @@ class Explainer:
         for item_id in item_ids:
             n = numbers.get(item_id)
             if n is None:
-                message = f"item {item_id!r} is not in the recommendation; explain it with a user side"
-                scored.append(InvalidArgument(message))
+                scored.append(_not_listed(result.blocking, current, item_id))
             elif current.label(item_id) != (label := int(kept.labels[n])) or label not in vectors:
                 message = f"item {item_id!r} was changed or deleted since then; request a new recommendation"
                 scored.append(FailedPrecondition(message))
             else:
                 position = len(labels)
                 scored.append(
-                    RecommendedItem(item_id, position, float(kept.scores[n]), int(kept.interests[n]))
+                    RecommendedItem(
+                        item_id,
+                        position,
+                        float(kept.scores[n]),
+                        int(kept.interests[n]),
+                        rules=kept.placed_by.get(item_id, ()),
+                    )
                 )
                 labels.append(label)
                 row_ids.append(item_id)
@@ -152,6 +171,14 @@ class Explainer:
         scorer = bind(ask(collection.snapshot(), query, collection.type_weights))
         asked = RecommendOptions(exclude_seen=options.exclude_seen, filter=options.filter)
         mask, _ = eligible_items(scorer, asked)
+        rules = ActiveRules.of(
+            collection.record.settings.rules,
+            scorer.snapshot.view,
+            options.surface,
+            options.disabled_rules,
+            time.time(),
+        )
+        mask = rules.left(mask)
         scorer, *_ = score(scorer, collection.index, mask, DEFAULT_K)
         positions = [scorer.snapshot.view.position(item_id) for item_id in item_ids]
         known = np.asarray([p for p in positions if p is not None], np.int64)
@@ -164,14 +191,16 @@ class Explainer:
                 scored.append(NotFound(message, "item", item_id))
                 continue
             outcome = RecommendedItem(item_id, position, *next(best))
-            scored.append(outcome if mask[position] else _left_out(scorer, outcome, options))
-        warnings += scorer.asking.warnings
+            scored.append(outcome if mask[position] else _left_out(scorer, outcome, options, rules))
+        warnings += (*scorer.asking.warnings, *rules.warnings)
         return self._explain(collection, scorer, item_ids, scored, warnings, options, call)
 
     def _check(self, item_ids: Sequence[str], options: ExplainOptions) -> None:
         check_language(options.language)
         check_length(item_ids, min(MOST_ITEMS, self.settings.max_inputs), "item_ids")
         check_references(item_ids, "item_ids")
+        check_surface(options.surface)
+        check_disabled(options.disabled_rules)
 
     def _explain(
         self,
@@ -224,6 +253,7 @@ class Explainer:
                         known=scorer.says_wanted, others=others,
                     ),
                     tuple(heat_maps(collection.space, options.heat_map, item, sums)) if options.heat_map else (),
+                    outcome.rules,
                 )  # fmt: skip
 
     def _groups(
@@ -285,9 +315,29 @@ def _placed(
     return inputs
 
 
-def _left_out(scorer: Scorer, item: RecommendedItem, options: ExplainOptions) -> InvalidArgument:
+def _not_listed(rules: Sequence[Rule], collection: Collection, item_id: str) -> InvalidArgument:
+    """Why an item is not in a recommendation. rules: those that blocked items."""
+    if rules:
+        view = collection.snapshot().view
+        row = view.position(item_id)
+        blocking = None if row is None else ActiveRules(rules, view).blocking(row)
+        if blocking:
+            return InvalidArgument(
+                f"rule {blocking!r} blocks {item_id!r}, so it is not in the recommendation"
+            )
+    return InvalidArgument(f"item {item_id!r} is not in the recommendation; explain it with a user side")
+
+
+def _left_out(
+    scorer: Scorer, item: RecommendedItem, options: ExplainOptions, rules: ActiveRules
+) -> InvalidArgument:
     """Why an item is not in the list."""
     view = scorer.snapshot.view
+    if (blocking := rules.blocking(item.position)) is not None:
+        return InvalidArgument(
+            f"rule {blocking!r} blocks {item.item_id!r}, so it is in no list; explain it with this rule in "
+            "disabled_rules"
+        )
     if options.filter is not None:
         failed = failing(options.filter, view.attributes, int(view.records[item.position]))
         if failed:

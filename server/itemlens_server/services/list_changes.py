@@ -36,7 +36,8 @@ def passed_over(
     listed = [item.position for item in ranked]
     above = []
     for n, own in enumerate(scored):
-        by_score = [item.score for item in ranked if item.interest == n and not item.explored]
+        own_items = [item for item in ranked if item.interest == n and not item.explored and not item.rules]
+        by_score = [item.score for item in own_items]
         if by_score:
             above.append(own.positions[own.alpha + scorer.shifts[n] >= min(by_score) - ROUNDING])
     if not above:

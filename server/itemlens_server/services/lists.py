@@ -123,8 +123,12 @@ def with_others(
     found: list[list[dict[int, list[int]]]] = []
     ordered: list[Ints] = []
     for own in scored:
-        free = ~np.isin(own.positions, listed)
-        rows = own.positions[free][np.argsort(-own.alpha[free], kind="stable")]
+        there = np.zeros(len(own.positions), np.bool_)
+        for groups in groupings:
+            codes = groups[own.positions]
+            there |= np.isin(codes, groups[listed]) & (codes != FREE)
+        there &= ~np.isin(own.positions, listed)
+        rows = own.positions[there][np.argsort(-own.alpha[there], kind="stable")]
         ordered.append(rows)
         found.append([_members(groups, rows, groups[listed]) for groups in groupings])
     told = []

@@ -22,6 +22,7 @@ DEFAULT_K = 10
 MOST_ATTRIBUTES = 50
 MOST_CAPS = 5
 MOST_FACETS, MOST_VALUES = 10, 100
+MOST_DISABLED = 50
 SURFACE = re.compile(r"[a-z0-9_-]{0,64}")
 
 
@@ -29,10 +30,11 @@ SURFACE = re.compile(r"[a-z0-9_-]{0,64}")
 class RecommendOptions:
     """The options of a list and of its items. Exactly one of k and top_fraction is set.
 
-    surface: where the list is shown; kept with the answer.
+    surface: where the list is shown; rules may be for one, and it is kept with the answer.
     filter: which items may be in the list.
     caps: at most so many items of one value. grouped: the first cap is that of groups, of which the best stand for all.
     fold_duplicates: at most one of the items of equal content.
+    disabled_rules: names of rules that do not apply; ALL_RULES: none does.
     attributes: names of attributes to return with each item.
     facets: attributes whose values are counted over the items that may be in the list.
     """
@@ -51,6 +53,7 @@ class RecommendOptions:
     caps: Sequence[Cap] = ()
     grouped: bool = False
     fold_duplicates: bool = False
+    disabled_rules: Sequence[str] = ()
     attributes: Sequence[str] = ()
     facets: Sequence[WantedFacet] = ()
 
@@ -61,17 +64,29 @@ def check_options(options: RecommendOptions, settings: Settings) -> None:
     Raises:
         InvalidArgument: a field is wrong.
     """
-    if not SURFACE.fullmatch(options.surface):
-        raise InvalidArgument(
-            f"{quoted(options.surface)} is not a valid surface; use up to 64 characters of a-z, 0-9, '_' and '-'",
-            "surface",
-        )
+    check_surface(options.surface)
+    check_disabled(options.disabled_rules)
     check_length(options.candidates, settings.max_candidates, "candidate_item_ids", 0)
     check_references(options.candidates, "candidate_item_ids")
     _check_caps(options.caps)
     check_length(options.attributes, MOST_ATTRIBUTES, "attribute_names", 0)
     check_references(options.attributes, "attribute_names")
     _check_facets(options.facets)
+
+
+def check_surface(surface: str) -> None:
+    """Check a surface. Raises InvalidArgument."""
+    if not SURFACE.fullmatch(surface):
+        raise InvalidArgument(
+            f"{quoted(surface)} is not a valid surface; use up to 64 characters of a-z, 0-9, '_' and '-'",
+            "surface",
+        )
+
+
+def check_disabled(names: Sequence[str]) -> None:
+    """Check the names of rules that are switched off. Raises InvalidArgument."""
+    check_length(names, MOST_DISABLED, "disabled_rules", 0)
+    check_references(names, "disabled_rules")
 
 
 def list_size(options: RecommendOptions, eligible: int, max_k: int) -> int:

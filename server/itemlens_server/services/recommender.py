@@ -14,15 +14,13 @@ from itemlens_server.attributes.facets import facet
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import DataLoss, FailedPrecondition, InvalidArgument
-from itemlens_server.fusion.caps import NO_CAPS, ONE_OF_EQUAL_CONTENT, Cap, Caps, codes_of
 from itemlens_server.fusion.query import ask
-from itemlens_server.fusion.rows import Ints, View
 from itemlens_server.fusion.scoring import Scorer, bind
 from itemlens_server.index.exact import ExactIndex
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
-from itemlens_server.services.list_changes import passed_over, with_ranks
-from itemlens_server.services.lists import best, with_others, with_probabilities
+from itemlens_server.services.list_maker import ListMaker
+from itemlens_server.services.lists import with_probabilities
 from itemlens_server.services.query import EncodingQuery, QueryReader, QueryRequest
 from itemlens_server.services.recommend_options import (
     RecommendOptions,
@@ -31,7 +29,8 @@ from itemlens_server.services.recommend_options import (
     list_size,
 )
 from itemlens_server.services.recommendation_ids import RecommendationIds
-from itemlens_server.services.results import ListChange, RecommendedItem, RecommendResult
+from itemlens_server.services.results import RecommendedItem, RecommendResult
+from itemlens_server.services.rules import ActiveRules
 from itemlens_server.services.sentences import Language, Others, check_language, sentence, whole_channels
 from itemlens_server.services.titles import titles
 from itemlens_server.storage.answers import AnswerRecord
@@ -100,6 +99,14 @@ class Recommender:
         query, warnings = self.query_reader.read(collection, request, call, begun)
         scorer = bind(ask(collection.snapshot(), query, collection.type_weights))
         mask, unknown = eligible_items(scorer, options)
+        rules = ActiveRules.of(
+            collection.record.settings.rules,
+            scorer.snapshot.view,
+            options.surface,
+            options.disabled_rules,
+            time.time(),
+        )
+        mask = rules.left(mask)
         eligible = int(np.count_nonzero(mask))
         view = scorer.snapshot.view
         facets = tuple(facet(view.attributes, wanted, view.records[mask]) for wanted in options.facets)
@@ -111,24 +118,9 @@ class Recommender:
             )
         call.check()
         exact = options.exact or bool(options.candidates)
-        limits = _limits(collection, options, scorer.snapshot.view)
-        caps = Caps([cap.most for cap, _ in limits], [codes for _, codes in limits]) if limits else NO_CAPS
-        k = min(k, caps.longest(mask))
-        scorer, scored, ranked = best(scorer, ExactIndex() if exact else collection.index, mask, k, caps)
         recommendation_id = self.catalogue.ids.make(collection.record.id, time.time())
-        if (exploration := collection.record.settings.exploration).share:
-            # The id is the seed, so that a list can be made again.
-            random = np.random.default_rng(list(recommendation_id.encode()))
-            explorer = self.catalogue.explorer
-            ranked = explorer.explore(collection.record.id, exploration, scorer, mask, ranked, random, caps)
-        groupings = [codes for cap, codes in limits if cap.field in ("group_by", "fold_duplicates")]
-        if groupings:
-            ranked = with_others(scorer, scored, ranked, groupings)
-        changes: tuple[ListChange, ...] = ()
-        if limits:
-            counts = passed_over(scorer, scored, ranked, caps)
-            changes = tuple(ListChange(cap, count) for (cap, _), count in zip(limits, counts, strict=True))
-            ranked = with_ranks(scorer, scored, ranked)
+        lists = ListMaker(collection, self.catalogue.explorer, ExactIndex() if exact else collection.index)
+        scorer, ranked, changes = lists.make(scorer, options, rules, mask, k, recommendation_id)
         if options.with_probabilities:
             ranked = with_probabilities(scorer, ranked)
         if options.attributes:
@@ -137,7 +129,8 @@ class Recommender:
         asking = scorer.asking
         return RecommendResult(
             recommendation_id, collection, asking, scorer.shifts, tuple(explained), eligible,
-            (*warnings, *asking.warnings, *unknown), scorer.says_wanted, changes, facets,
+            (*warnings, *asking.warnings, *unknown, *rules.warnings), scorer.says_wanted, changes, facets,
+            tuple(rules.rules),
         )  # fmt: skip
 
     def _with_attributes(
@@ -178,11 +171,3 @@ class Recommender:
                 )
             explained.append(replace(item, parts=tuple(parts) if options.with_parts else (), reason=reason))
         return explained
-
-
-def _limits(collection: Collection, options: RecommendOptions, view: View) -> list[tuple[Cap, Ints]]:
-    """The caps of a list, each with the codes of its values."""
-    limits = [(cap, codes_of(cap, view)) for cap in options.caps]
-    if options.fold_duplicates:
-        limits.append((ONE_OF_EQUAL_CONTENT, collection.equal_contents.codes(view)))
-    return limits

@@ -14,13 +14,13 @@ import numpy as np
 
 from itemlens_server.attributes.facets import Facet
 from itemlens_server.errors import NotFound, Warning, quoted
-from itemlens_server.fusion.caps import Cap
 from itemlens_server.fusion.kept import KeptAsking
 from itemlens_server.fusion.parts import Part
 from itemlens_server.fusion.query import Asking
 from itemlens_server.fusion.rows import Array, Ints, View
 from itemlens_server.fusion.sources import Interest
 from itemlens_server.services.collection import Collection
+from itemlens_server.storage.rules import BLOCK, Rule
 
 Bytes = np.ndarray[Any, np.dtype[np.int8]]
 
@@ -38,6 +38,7 @@ class RecommendedItem:
     attributes: those that were asked for and that it has, as JSON values
     others: ids of the other items of its group or of equal content, if the list has one for all of them
     rank: its place by score among those of its interest, from 1; 0 if nothing but the score decides
+    rules: names of the rules that placed it
     """
 
     item_id: str
@@ -51,14 +52,17 @@ class RecommendedItem:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     others: tuple[str, ...] = ()
     rank: int = 0
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ListChange:
-    """A cap of a list, and how many items it passed over."""
+    """What was done to a list besides sorting it by score. The fields are those of the proto's ListChange."""
 
-    cap: Cap
     items: int
+    attribute: str = ""
+    most: int = 0
+    rule: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class RecommendResult:
 
     says_wanted: whether anything is known of what the user wants; else the list is that of the prior
     changes: what was done to the list besides sorting it by score
+    rules: the rules that were active
     """
 
     recommendation_id: str
@@ -79,6 +84,7 @@ class RecommendResult:
     says_wanted: bool = True
     changes: tuple[ListChange, ...] = ()
     facets: tuple[Facet, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
     @property
     def interests(self) -> tuple[Interest, ...]:
@@ -88,7 +94,10 @@ class RecommendResult:
 
 @dataclass(frozen=True)
 class KeptResult:
-    """The data of a result that Explain needs. Of its items: labels int64, scores float32, interests int8."""
+    """The data of a result that Explain needs. Of its items: labels int64, scores float32, interests int8.
+
+    placed_by: names of the rules that placed an item, by id
+    """
 
     asking: KeptAsking
     shifts: tuple[float, ...]
@@ -96,6 +105,7 @@ class KeptResult:
     labels: Ints
     scores: Array
     interests: Bytes
+    placed_by: Mapping[str, tuple[str, ...]]
 
     @staticmethod
     def of(result: RecommendResult) -> KeptResult:
@@ -109,6 +119,7 @@ class KeptResult:
             view.labels[np.asarray([item.position for item in items], np.int64)],
             np.asarray([item.score for item in items], np.float32),
             np.asarray([item.interest for item in items], np.int8),
+            {item.item_id: item.rules for item in items if item.rules},
         )
 
 
@@ -133,6 +144,7 @@ class RememberedResult:
     past: labels of the rows that the query was built from, int64.
     rows: h by label of those rows that the collection has dropped since, float32 [dimension] each.
     size: total size in bytes.
+    blocking: the rules that blocked items. Results share them with the collection's settings, so they are not counted.
     """
 
     recommendation_id: str
@@ -142,6 +154,7 @@ class RememberedResult:
     past: Ints
     rows: dict[int, Array]
     size: int
+    blocking: tuple[Rule, ...] = ()
 
     @staticmethod
     def of(result: RecommendResult, user_id: str) -> RememberedResult:
@@ -149,7 +162,10 @@ class RememberedResult:
         kept = KeptResult.of(result)
         data, past = pickle.dumps(kept, pickle.HIGHEST_PROTOCOL), kept.asking.labels
         size = OVERHEAD_BYTES + len(data) + past.nbytes
-        return RememberedResult(result.recommendation_id, result.collection, user_id, data, past, {}, size)
+        blocking = tuple(rule for rule in result.rules if rule.kind == BLOCK)
+        return RememberedResult(
+            result.recommendation_id, result.collection, user_id, data, past, {}, size, blocking
+        )
 
     def take(self, view: View, positions: Iterable[int]) -> int:
         """Copy rows that the collection is about to drop. Return the growth in bytes."""

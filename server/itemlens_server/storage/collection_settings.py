@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
+from itemlens_server.storage.rules import Rule
+
 # An event of an own type that shows no interest is stored with this type; others have the number of their own type.
 NO_INTEREST = 8
 FIRST_OWN = 16
 # The settings that a caller may give.
-SETTINGS = ("event_types", "exploration", "attributes")
+SETTINGS = ("event_types", "exploration", "attributes", "rules")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class CollectionSettings:
     next_number: int = FIRST_OWN
     exploration: Exploration = Exploration()
     attributes: tuple[Attribute, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
     def type(self, name: str) -> OwnType | None:
         """Return the own type with this name."""
@@ -87,6 +90,7 @@ class CollectionSettings:
             # Earlier versions had none of these.
             Exploration(**value.get("exploration", {})),
             tuple(Attribute(**own) for own in value.get("attributes", ())),
+            tuple(Rule.parse(own) for own in value.get("rules", ())),
         )
 
 

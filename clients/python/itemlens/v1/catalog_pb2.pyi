@@ -162,6 +162,7 @@ class CollectionSettings(google.protobuf.message.Message):
     EVENT_TYPES_FIELD_NUMBER: builtins.int
     EXPLORATION_FIELD_NUMBER: builtins.int
     ATTRIBUTES_FIELD_NUMBER: builtins.int
+    RULES_FIELD_NUMBER: builtins.int
     @property
     def event_types(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OwnEventType]:
         """The caller's own types of events, at most 100. An event keeps the meaning that its type had when it was recorded; a
@@ -179,17 +180,210 @@ class CollectionSettings(google.protobuf.message.Message):
         do not have.
         """
 
+    @property
+    def rules(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Rule]:
+        """Rules for the lists of Recommend, at most 50. They are applied in this order: what is blocked is not in the list;
+        caps count; floors move items up; pins take their places. Rules that contradict each other are refused.
+        """
+
     def __init__(
         self,
         *,
         event_types: collections.abc.Iterable[Global___OwnEventType] | None = ...,
         exploration: Global___Exploration | None = ...,
         attributes: collections.abc.Iterable[Global___Attribute] | None = ...,
+        rules: collections.abc.Iterable[Global___Rule] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["exploration", b"exploration"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attributes", b"attributes", "event_types", b"event_types", "exploration", b"exploration"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attributes", b"attributes", "event_types", b"event_types", "exploration", b"exploration", "rules", b"rules"]) -> None: ...
 
 Global___CollectionSettings: typing_extensions.TypeAlias = CollectionSettings
+
+@typing.final
+class Rule(google.protobuf.message.Message):
+    """A rule for lists, such as a merchandiser's. No rule brings in an item that the request leaves out, by its filter, its
+    candidates or exclude_seen. A rule that cannot be applied to a list as it is leaves a warning, RULE_NOT_APPLIED.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    START_TIME_FIELD_NUMBER: builtins.int
+    END_TIME_FIELD_NUMBER: builtins.int
+    SURFACES_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
+    PIN_FIELD_NUMBER: builtins.int
+    BLOCK_FIELD_NUMBER: builtins.int
+    CAP_FIELD_NUMBER: builtins.int
+    FLOOR_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """1 to 64 characters of a-z, 0-9, '_' and '-'."""
+    filter: builtins.str
+    """Items that it applies to, as the filter of RecommendRequest says it. Empty: all. An item that does not match is not
+    pinned, not blocked, not counted by a cap, and has no place of a floor. Required for a floor.
+    """
+    @property
+    def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it begins to apply. Not set: it applies already."""
+
+    @property
+    def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it ends. Not set: it does not."""
+
+    @property
+    def surfaces(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Where it applies: surfaces of requests, at most 20. Empty: everywhere."""
+
+    @property
+    def pin(self) -> Global___PinRule:
+        """Items have given places."""
+
+    @property
+    def block(self) -> Global___BlockRule:
+        """Items are not in lists."""
+
+    @property
+    def cap(self) -> Global___CapRule:
+        """At most so many places for items with one value of an attribute."""
+
+    @property
+    def floor(self) -> Global___FloorRule:
+        """At least so many places for the items that match `filter`."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        end_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        surfaces: collections.abc.Iterable[builtins.str] | None = ...,
+        filter: builtins.str = ...,
+        pin: Global___PinRule | None = ...,
+        block: Global___BlockRule | None = ...,
+        cap: Global___CapRule | None = ...,
+        floor: Global___FloorRule | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["block", b"block", "cap", b"cap", "end_time", b"end_time", "floor", b"floor", "kind", b"kind", "pin", b"pin", "start_time", b"start_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["block", b"block", "cap", b"cap", "end_time", b"end_time", "filter", b"filter", "floor", b"floor", "kind", b"kind", "name", b"name", "pin", b"pin", "start_time", b"start_time", "surfaces", b"surfaces"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["kind", b"kind"]) -> typing.Literal["pin", "block", "cap", "floor"] | None: ...
+
+Global___Rule: typing_extensions.TypeAlias = Rule
+
+@typing.final
+class Pin(google.protobuf.message.Message):
+    """An item and its place."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: builtins.int
+    ITEM_ID_FIELD_NUMBER: builtins.int
+    position: builtins.int
+    """Its place in the list, 1 to 1,000. A list that is shorter does not have it."""
+    item_id: builtins.str
+    """The item. Its score and parts stay what they are."""
+    def __init__(
+        self,
+        *,
+        position: builtins.int = ...,
+        item_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["item_id", b"item_id", "position", b"position"]) -> None: ...
+
+Global___Pin: typing_extensions.TypeAlias = Pin
+
+@typing.final
+class PinRule(google.protobuf.message.Message):
+    """Items have given places."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PINS_FIELD_NUMBER: builtins.int
+    @property
+    def pins(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Pin]:
+        """At most 100."""
+
+    def __init__(
+        self,
+        *,
+        pins: collections.abc.Iterable[Global___Pin] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["pins", b"pins"]) -> None: ...
+
+Global___PinRule: typing_extensions.TypeAlias = PinRule
+
+@typing.final
+class BlockRule(google.protobuf.message.Message):
+    """Items are not in lists."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ITEM_IDS_FIELD_NUMBER: builtins.int
+    @property
+    def item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """At most 1,000. Empty: all that match `filter`, which is then required."""
+
+    def __init__(
+        self,
+        *,
+        item_ids: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["item_ids", b"item_ids"]) -> None: ...
+
+Global___BlockRule: typing_extensions.TypeAlias = BlockRule
+
+@typing.final
+class CapRule(google.protobuf.message.Message):
+    """At most so many places for items with one value of an attribute, such as a brand or a seller."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ATTRIBUTE_FIELD_NUMBER: builtins.int
+    PLACES_FIELD_NUMBER: builtins.int
+    SHARE_FIELD_NUMBER: builtins.int
+    attribute: builtins.str
+    """The attribute, as in Cap."""
+    places: builtins.int
+    """A number, at least 1."""
+    share: builtins.float
+    """A share of the list, above 0 and at most 1; at least one place."""
+    def __init__(
+        self,
+        *,
+        attribute: builtins.str = ...,
+        places: builtins.int = ...,
+        share: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["limit", b"limit", "places", b"places", "share", b"share"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attribute", b"attribute", "limit", b"limit", "places", b"places", "share", b"share"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["limit", b"limit"]) -> typing.Literal["places", "share"] | None: ...
+
+Global___CapRule: typing_extensions.TypeAlias = CapRule
+
+@typing.final
+class FloorRule(google.protobuf.message.Message):
+    """At least so many places for the items that match the rule's filter. The best of those that are missing are moved up
+    to the end of the list.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PLACES_FIELD_NUMBER: builtins.int
+    SHARE_FIELD_NUMBER: builtins.int
+    places: builtins.int
+    """A number, at least 1."""
+    share: builtins.float
+    """A share of the list, above 0 and at most 1, rounded up."""
+    def __init__(
+        self,
+        *,
+        places: builtins.int = ...,
+        share: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["limit", b"limit", "places", b"places", "share", b"share"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["limit", b"limit", "places", b"places", "share", b"share"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["limit", b"limit"]) -> typing.Literal["places", "share"] | None: ...
+
+Global___FloorRule: typing_extensions.TypeAlias = FloorRule
 
 @typing.final
 class Collection(google.protobuf.message.Message):
@@ -393,7 +587,7 @@ class UpdateCollectionRequest(google.protobuf.message.Message):
 
     @property
     def settings_mask(self) -> google.protobuf.field_mask_pb2.FieldMask:
-        """The settings to replace: `event_types`, `exploration`, `attributes`. Empty: all."""
+        """The settings to replace: `event_types`, `exploration`, `attributes`, `rules`. Empty: all."""
 
     def __init__(
         self,

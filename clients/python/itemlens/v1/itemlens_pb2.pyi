@@ -631,6 +631,7 @@ class RecommendRequest(google.protobuf.message.Message):
     FILTER_TREE_FIELD_NUMBER: builtins.int
     FACETS_FIELD_NUMBER: builtins.int
     FOLD_DUPLICATES_FIELD_NUMBER: builtins.int
+    DISABLED_RULES_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection to recommend from. Empty: the one named "default"."""
     k: builtins.int
@@ -656,8 +657,8 @@ class RecommendRequest(google.protobuf.message.Message):
     where nothing is known, were fitted to choices of users: such probabilities are calibrated.
     """
     surface: builtins.str
-    """Where the list is shown, such as "home" or "basket": up to 64 characters of a-z, 0-9, '_' and '-'. It changes
-    nothing in the list; `itemlens report` counts by it.
+    """Where the list is shown, such as "home" or "basket": up to 64 characters of a-z, 0-9, '_' and '-'. Rules may
+    be for one; `itemlens report` counts by it.
     """
     filter: builtins.str
     """Only items that match this filter over their attributes, such as `in_stock and price < 60 and brand in ("Alto",
@@ -697,6 +698,10 @@ class RecommendRequest(google.protobuf.message.Message):
     def facets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FacetRequest]:
         """Attributes whose values are counted over all items that may be in the list, those of the filter, at most 10."""
 
+    @property
+    def disabled_rules(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of the collection's rules that do not apply to this list; "*": none applies. See CollectionSettings.rules."""
+
     def __init__(
         self,
         *,
@@ -721,9 +726,10 @@ class RecommendRequest(google.protobuf.message.Message):
         filter_tree: itemlens.v1.common_pb2.Filter | None = ...,
         facets: collections.abc.Iterable[Global___FacetRequest] | None = ...,
         fold_duplicates: builtins.bool = ...,
+        disabled_rules: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "exclude_seen", b"exclude_seen", "filter_tree", b"filter_tree", "k", b"k", "size", b"size", "top_fraction", b"top_fraction", "user", b"user"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "attribute_names", b"attribute_names", "candidate_item_ids", b"candidate_item_ids", "caps", b"caps", "collection", b"collection", "exact", b"exact", "exclude_seen", b"exclude_seen", "facets", b"facets", "filter", b"filter", "filter_tree", b"filter_tree", "fold_duplicates", b"fold_duplicates", "group_by", b"group_by", "k", b"k", "language", b"language", "per_group", b"per_group", "size", b"size", "surface", b"surface", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "attribute_names", b"attribute_names", "candidate_item_ids", b"candidate_item_ids", "caps", b"caps", "collection", b"collection", "disabled_rules", b"disabled_rules", "exact", b"exact", "exclude_seen", b"exclude_seen", "facets", b"facets", "filter", b"filter", "filter_tree", b"filter_tree", "fold_duplicates", b"fold_duplicates", "group_by", b"group_by", "k", b"k", "language", b"language", "per_group", b"per_group", "size", b"size", "surface", b"surface", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_exclude_seen", b"_exclude_seen"]) -> typing.Literal["exclude_seen"] | None: ...
     @typing.overload
@@ -862,6 +868,7 @@ class Recommendation(google.protobuf.message.Message):
     ATTRIBUTES_FIELD_NUMBER: builtins.int
     OTHER_ITEM_IDS_FIELD_NUMBER: builtins.int
     RANK_FIELD_NUMBER: builtins.int
+    RULES_FIELD_NUMBER: builtins.int
     item_id: builtins.str
     """The item."""
     position: builtins.int
@@ -882,8 +889,8 @@ class Recommendation(google.protobuf.message.Message):
     explored: builtins.bool
     """The item has no events, and is in the list to learn about it: see CollectionSettings.exploration."""
     rank: builtins.int
-    """Its rank by score among the scored items of its interest, from 1, as if there were no `group_by`, `caps` or
-    `fold_duplicates`. 0 if there are none.
+    """Its rank by score among the scored items of its interest, from 1, as if there were no `group_by`, `caps`,
+    `fold_duplicates` or rules. 0 if there are none.
     """
     @property
     def parts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Part]:
@@ -899,6 +906,10 @@ class Recommendation(google.protobuf.message.Message):
         scored, the best first, at most 20.
         """
 
+    @property
+    def rules(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of the rules that placed it: it is pinned, or moved up for a floor."""
+
     def __init__(
         self,
         *,
@@ -913,9 +924,10 @@ class Recommendation(google.protobuf.message.Message):
         attributes: google.protobuf.struct_pb2.Struct | None = ...,
         other_item_ids: collections.abc.Iterable[builtins.str] | None = ...,
         rank: builtins.int = ...,
+        rules: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_probability", b"_probability", "attributes", b"attributes", "probability", b"probability"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_probability", b"_probability", "attributes", b"attributes", "explored", b"explored", "interest", b"interest", "item_id", b"item_id", "other_item_ids", b"other_item_ids", "parts", b"parts", "position", b"position", "probability", b"probability", "rank", b"rank", "reason", b"reason", "score", b"score"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_probability", b"_probability", "attributes", b"attributes", "explored", b"explored", "interest", b"interest", "item_id", b"item_id", "other_item_ids", b"other_item_ids", "parts", b"parts", "position", b"position", "probability", b"probability", "rank", b"rank", "reason", b"reason", "rules", b"rules", "score", b"score"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_probability", b"_probability"]) -> typing.Literal["probability"] | None: ...
 
 Global___Recommendation: typing_extensions.TypeAlias = Recommendation
@@ -929,22 +941,27 @@ class ListChange(google.protobuf.message.Message):
     ATTRIBUTE_FIELD_NUMBER: builtins.int
     MOST_FIELD_NUMBER: builtins.int
     ITEMS_FIELD_NUMBER: builtins.int
+    RULE_FIELD_NUMBER: builtins.int
     attribute: builtins.str
-    """The attribute of a cap of the request, that of `group_by` included. Empty for `fold_duplicates`."""
+    """The attribute of a cap, that of `group_by` included. Empty for `fold_duplicates` and other rules."""
     most: builtins.int
-    """Most items of one value."""
+    """Of a cap: most items of one value."""
     items: builtins.int
-    """Number of items that were passed over, since the list had enough of their value: those with at least the score of
-    the last item of their interest. An item counts once, for the first such cap.
+    """Of a cap: number of items that were passed over, since the list had enough of their value: those with at least the
+    score of the last item of their interest. An item counts once, for the first such cap.
+    Of another rule: number of items that it blocked, moved up or pinned.
     """
+    rule: builtins.str
+    """The name of the rule that it is of. Empty: the request asked for it."""
     def __init__(
         self,
         *,
         attribute: builtins.str = ...,
         most: builtins.int = ...,
         items: builtins.int = ...,
+        rule: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["attribute", b"attribute", "items", b"items", "most", b"most"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attribute", b"attribute", "items", b"items", "most", b"most", "rule", b"rule"]) -> None: ...
 
 Global___ListChange: typing_extensions.TypeAlias = ListChange
 
@@ -1022,7 +1039,9 @@ class RecommendResponse(google.protobuf.message.Message):
 
     @property
     def changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ListChange]:
-        """One for each of `group_by`, `caps` and `fold_duplicates`, in this order."""
+        """One for each of `group_by`, `caps` and `fold_duplicates`, in this order.
+        One for each of `group_by`, `caps` and `fold_duplicates`, in this order, and for each rule that was active.
+        """
 
     def __init__(
         self,
@@ -1057,6 +1076,8 @@ class ExplainRequest(google.protobuf.message.Message):
     EXCLUDE_SEEN_FIELD_NUMBER: builtins.int
     FILTER_FIELD_NUMBER: builtins.int
     FILTER_TREE_FIELD_NUMBER: builtins.int
+    DISABLED_RULES_FIELD_NUMBER: builtins.int
+    SURFACE_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection. Empty: the one named "default"."""
     recommendation_id: builtins.str
@@ -1075,6 +1096,8 @@ class ExplainRequest(google.protobuf.message.Message):
     """With `user`: explain the scores of a list with this filter, as in RecommendRequest. The status of an item that it
     leaves out is INVALID_ARGUMENT, and says which part of the filter does.
     """
+    surface: builtins.str
+    """With `user`: the surface of the list, as in RecommendRequest, for rules."""
     @property
     def user(self) -> itemlens.v1.common_pb2.UserSide:
         """A user or query. If it has several interests, the one that scores an item highest explains the item. Scores are
@@ -1089,6 +1112,12 @@ class ExplainRequest(google.protobuf.message.Message):
     def filter_tree(self) -> itemlens.v1.common_pb2.Filter:
         """Instead of `filter`: the same as a tree."""
 
+    @property
+    def disabled_rules(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """With `user`: names of rules that do not apply, as in RecommendRequest. The status of an item that a rule blocks is
+        INVALID_ARGUMENT, and names the rule.
+        """
+
     def __init__(
         self,
         *,
@@ -1102,9 +1131,11 @@ class ExplainRequest(google.protobuf.message.Message):
         exclude_seen: builtins.bool | None = ...,
         filter: builtins.str = ...,
         filter_tree: itemlens.v1.common_pb2.Filter | None = ...,
+        disabled_rules: collections.abc.Iterable[builtins.str] | None = ...,
+        surface: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "exclude_seen", b"exclude_seen", "filter_tree", b"filter_tree", "recommendation_id", b"recommendation_id", "side", b"side", "user", b"user"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "collection", b"collection", "exclude_seen", b"exclude_seen", "filter", b"filter", "filter_tree", b"filter_tree", "heat_map", b"heat_map", "item_ids", b"item_ids", "language", b"language", "recommendation_id", b"recommendation_id", "side", b"side", "user", b"user", "with_sums", b"with_sums"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "collection", b"collection", "disabled_rules", b"disabled_rules", "exclude_seen", b"exclude_seen", "filter", b"filter", "filter_tree", b"filter_tree", "heat_map", b"heat_map", "item_ids", b"item_ids", "language", b"language", "recommendation_id", b"recommendation_id", "side", b"side", "surface", b"surface", "user", b"user", "with_sums", b"with_sums"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_exclude_seen", b"_exclude_seen"]) -> typing.Literal["exclude_seen"] | None: ...
     @typing.overload
@@ -1202,6 +1233,7 @@ class Explanation(google.protobuf.message.Message):
     SUMS_FIELD_NUMBER: builtins.int
     SENTENCE_FIELD_NUMBER: builtins.int
     HEAT_MAPS_FIELD_NUMBER: builtins.int
+    RULES_FIELD_NUMBER: builtins.int
     item_id: builtins.str
     """The item."""
     score: builtins.float
@@ -1236,6 +1268,10 @@ class Explanation(google.protobuf.message.Message):
     def heat_maps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___HeatMap]:
         """On request: one for each picture of the item."""
 
+    @property
+    def rules(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """With `recommendation_id`: names of the rules that placed it in the list."""
+
     def __init__(
         self,
         *,
@@ -1249,9 +1285,10 @@ class Explanation(google.protobuf.message.Message):
         sums: collections.abc.Iterable[Global___ChannelSum] | None = ...,
         sentence: builtins.str = ...,
         heat_maps: collections.abc.Iterable[Global___HeatMap] | None = ...,
+        rules: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["status", b"status"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["by_channel", b"by_channel", "by_place", b"by_place", "by_source", b"by_source", "heat_maps", b"heat_maps", "item_id", b"item_id", "residual", b"residual", "score", b"score", "sentence", b"sentence", "status", b"status", "sums", b"sums"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["by_channel", b"by_channel", "by_place", b"by_place", "by_source", b"by_source", "heat_maps", b"heat_maps", "item_id", b"item_id", "residual", b"residual", "rules", b"rules", "score", b"score", "sentence", b"sentence", "status", b"status", "sums", b"sums"]) -> None: ...
 
 Global___Explanation: typing_extensions.TypeAlias = Explanation
 

@@ -1,0 +1,199 @@
+"""Checks of rules when they are set: each by itself, and whether they contradict each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+from itemlens_server.attributes.filters import All, Compare, Filter, OneOf
+from itemlens_server.errors import InvalidArgument, quoted
+from itemlens_server.fusion.caps import Cap, codes_of
+from itemlens_server.fusion.rows import View
+from itemlens_server.services.limits import check_id
+from itemlens_server.services.recommend_options import SURFACE
+from itemlens_server.services.rules import condition
+from itemlens_server.storage.rules import BLOCK, CAP, FLOOR, PIN, Rule
+
+NAME = re.compile(r"[a-z0-9_-]{1,64}")
+MOST_RULES, MOST_SURFACES, MOST_PINS, MOST_BLOCKED = 50, 20, 100, 1000
+MOST_PLACES = 1000
+# The years 1 to 9999, in seconds since 1970.
+YEARS = (-62_135_596_800, 253_402_300_800)
+
+
+def check_rules(rules: Sequence[Rule]) -> None:
+    """Check rules.
+
+    Raises:
+        InvalidArgument: a rule is wrong, or contradicts another one; the error names its field in the settings.
+    """
+    _check_count(rules, MOST_RULES, "settings.rules")
+    names: set[str] = set()
+    for n, rule in enumerate(rules):
+        try:
+            _check(rule)
+            if rule.name in names:
+                raise InvalidArgument(f"{rule.name!r} occurs twice", "name")
+        except InvalidArgument as error:
+            raise error.within(f"settings.rules[{n}]") from None
+        names.add(rule.name)
+    for (_, first), (n, second) in combinations(enumerate(rules), 2):
+        if first.meets(second):
+            for field, message in _contradictions(first, second):
+                raise InvalidArgument(
+                    f"{message}; change one of the rules {first.name!r} and {second.name!r}, or give them other times "
+                    "or surfaces", f"settings.rules[{n}].{field}",
+                )  # fmt: skip
+
+
+def check_fit(rules: Sequence[Rule], view: View) -> None:
+    """Check that the filters and attributes of rules fit the attributes of a collection that has items.
+
+    Raises:
+        InvalidArgument: an attribute is unknown, or of a type that does not fit.
+    """
+    for n, rule in enumerate(rules):
+        try:
+            if rule.filter:
+                view.matching(condition(rule.filter))
+            if rule.kind == CAP:
+                codes_of(Cap(rule.attribute, 1, "cap.attribute"), view)
+        except InvalidArgument as error:
+            raise error.within(f"settings.rules[{n}]") from None
+
+
+def _check(rule: Rule) -> None:
+    if not NAME.fullmatch(rule.name):
+        raise InvalidArgument(
+            f"{quoted(rule.name)} is not a valid name; use 1 to 64 characters of a-z, 0-9, '_' and '-'",
+            "name",
+        )
+    for field, time in (("start_time", rule.start), ("end_time", rule.end)):
+        if time is not None and not YEARS[0] <= time < YEARS[1]:
+            raise InvalidArgument("the time is out of range; give one of the years 1 to 9999", field)
+    if rule.start is not None and rule.end is not None and rule.start >= rule.end:
+        raise InvalidArgument("the end is not after the start, so the rule never applies", "end_time")
+    _check_count(rule.surfaces, MOST_SURFACES, "surfaces")
+    for n, surface in enumerate(rule.surfaces):
+        if not surface or not SURFACE.fullmatch(surface):
+            raise InvalidArgument(
+                f"{quoted(surface)} is not a valid surface; use 1 to 64 characters of a-z, 0-9, '_' and '-'",
+                f"surfaces[{n}]",
+            )
+    if rule.filter:
+        condition(rule.filter)
+    if rule.kind == PIN:
+        _check_pins(rule)
+    elif rule.kind == BLOCK:
+        _check_count(rule.item_ids, MOST_BLOCKED, "block.item_ids")
+        for n, item_id in enumerate(rule.item_ids):
+            check_id(item_id, f"block.item_ids[{n}]")
+        if not rule.item_ids and not rule.filter:
+            raise InvalidArgument("give the items to block, or a filter", "block")
+    elif rule.kind == CAP:
+        if not rule.attribute:
+            raise InvalidArgument("an attribute is required", "cap.attribute")
+        _check_limit(rule, "cap")
+    elif rule.kind == FLOOR:
+        if not rule.filter:
+            raise InvalidArgument("a filter is required: it says which items have the places", "filter")
+        _check_limit(rule, "floor")
+    else:
+        raise InvalidArgument("a kind is required: one of pin, block, cap, floor", "kind")
+
+
+def _check_count(values: Sequence[object], most: int, field: str) -> None:
+    if len(values) > most:
+        raise InvalidArgument(f"there are {len(values)}, the limit is {most}", field)
+
+
+def _check_pins(rule: Rule) -> None:
+    if not rule.pins:
+        raise InvalidArgument("give the items to pin", "pin.pins")
+    _check_count(rule.pins, MOST_PINS, "pin.pins")
+    for n, pin in enumerate(rule.pins):
+        field = f"pin.pins[{n}]"
+        check_id(pin.item_id, f"{field}.item_id")
+        if not 1 <= pin.position <= MOST_PLACES:
+            raise InvalidArgument(
+                f"the position is {pin.position}; it must be 1 to {MOST_PLACES}", f"{field}.position"
+            )
+        if any(other.position == pin.position for other in rule.pins[:n]):
+            raise InvalidArgument(f"two items have position {pin.position}", f"{field}.position")
+        if any(other.item_id == pin.item_id for other in rule.pins[:n]):
+            raise InvalidArgument(f"{quoted(pin.item_id)} has two positions", f"{field}.item_id")
+
+
+def _check_limit(rule: Rule, kind: str) -> None:
+    if rule.share:
+        if not 0 < rule.share <= 1:
+            raise InvalidArgument(
+                f"{rule.share} is not a share; it must be above 0 and at most 1", f"{kind}.share"
+            )
+    elif not 1 <= rule.places <= MOST_PLACES:
+        raise InvalidArgument(
+            f"the number of places is {rule.places}; it must be 1 to {MOST_PLACES}, the longest list",
+            f"{kind}.places",
+        )
+
+
+def _contradictions(first: Rule, second: Rule) -> Iterator[tuple[str, str]]:
+    """Yield what two rules that meet contradict each other in: the field of the second, and a message."""
+    yield from _of_pins(first, second)
+    for one, other, turned in ((first, second, False), (second, first, True)):
+        if one.kind == BLOCK and other.kind == PIN:
+            blocked = set(one.item_ids)
+            for n, pin in enumerate(other.pins):
+                if pin.item_id in blocked:
+                    at = one.item_ids.index(pin.item_id)
+                    field = f"block.item_ids[{at}]" if turned else f"pin.pins[{n}].item_id"
+                    yield field, f"{quoted(pin.item_id)} is pinned and blocked"
+        if one.kind == BLOCK and other.kind == FLOOR and not one.item_ids and one.filter == other.filter:
+            yield "filter", "what the filter matches is blocked and has places"
+        if one.kind == CAP and other.kind == FLOOR and _is_below(one, other):
+            field = "cap" if turned else "floor"
+            yield field, f"a cap on {quoted(one.attribute)} allows fewer places than the floor asks for"
+    if first.kind == second.kind == FLOOR and first.share + second.share > 1 and _are_apart(first, second):
+        yield "floor.share", "no item matches both floors, which ask for more than the whole list"
+
+
+def _of_pins(first: Rule, second: Rule) -> Iterator[tuple[str, str]]:
+    positions = {pin.position for pin in first.pins}
+    items = {pin.item_id for pin in first.pins}
+    for n, pin in enumerate(second.pins):
+        if pin.position in positions:
+            yield f"pin.pins[{n}].position", f"two items have position {pin.position}"
+        if pin.item_id in items:
+            yield f"pin.pins[{n}].item_id", f"{quoted(pin.item_id)} has two positions"
+
+
+def _is_below(cap: Rule, floor: Rule) -> bool:
+    """Whether a cap allows fewer items than a floor asks for, all of them of values of the cap's attribute."""
+    if cap.filter not in ("", floor.filter):
+        return False
+    values = _values(floor).get(cap.attribute)
+    if values is None:
+        return False
+    if cap.share and floor.share:
+        return cap.share * len(values) < floor.share
+    return bool(cap.places and floor.places) and cap.places * len(values) < floor.places
+
+
+def _are_apart(first: Rule, second: Rule) -> bool:
+    """Whether the filters need different values of one attribute."""
+    own, others = _values(first), _values(second)
+    return any(own[name].isdisjoint(others[name]) for name in own.keys() & others.keys())
+
+
+def _values(rule: Rule) -> dict[str, set[str]]:
+    """The values that the items of a rule's filter may have, as texts, by attribute, as far as it says so."""
+    whole = condition(rule.filter)
+    parts: Sequence[Filter] = whole.parts if isinstance(whole, All) else (whole,)
+    found: dict[str, set[str]] = {}
+    for part in parts:
+        if isinstance(part, Compare) and part.op == "=":
+            found[part.attribute.name] = {repr(part.value)}
+        elif isinstance(part, OneOf):
+            found[part.attribute.name] = set(map(repr, part.values))
+    return found

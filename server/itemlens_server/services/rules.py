@@ -1,0 +1,173 @@
+"""The rules of a collection that are active for one list: what they block, cap, move up and pin.
+
+They are applied in one order: what is blocked is not in the list; caps count as those of the request do; floors move
+the best items that they lack up to the end of the list; pins take their places. A rule never brings in an item that
+the request leaves out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from itemlens_server.attributes.filters import Filter
+from itemlens_server.attributes.parser import parse
+from itemlens_server.errors import InvalidArgument, Warning, quoted
+from itemlens_server.fusion.caps import FREE, Cap, Caps, codes_of
+from itemlens_server.fusion.rows import Bools, Ints, View
+from itemlens_server.storage.rules import BLOCK, CAP, FLOOR, PIN, Rule
+
+ALL_RULES = "*"
+NOT_APPLIED = "RULE_NOT_APPLIED"
+
+
+@lru_cache(maxsize=256)
+def condition(expression: str) -> Filter:
+    """Return the filter of a rule. See `parse`."""
+    return parse(expression)
+
+
+@dataclass(frozen=True)
+class PinnedRow:
+    """A row and its place in the list, from 1. rule: the name of its rule."""
+
+    place: int
+    row: int
+    rule: str
+
+
+@dataclass(frozen=True)
+class Floor:
+    """At least `places` of the list are for rows of `matching`, bool [rows]."""
+
+    rule: str
+    places: int
+    matching: Bools
+
+
+class ActiveRules:
+    """Rules over the rows of a view. Those whose filter or attribute does not fit the collection are left out, with
+    a warning.
+
+    warnings: what was not done. counts: how many items a rule blocked, moved up or pinned. Both grow.
+    """
+
+    def __init__(self, rules: Sequence[Rule], view: View) -> None:
+        self.view = view
+        self.warnings: list[Warning] = []
+        self.counts: dict[str, int] = {}
+        self._matching: dict[str, Bools] = {}
+        self._codes: dict[str, Ints] = {}
+        self.rules = [rule for rule in rules if self._fits(rule)]
+
+    @staticmethod
+    def of(
+        rules: Sequence[Rule], view: View, surface: str, disabled: Collection[str], now: float
+    ) -> ActiveRules:
+        """Return the rules that are active on a surface at a time. disabled: names of rules that do not count."""
+        off = {rule.name for rule in rules} if ALL_RULES in disabled else set(disabled)
+        found = ActiveRules([r for r in rules if r.name not in off and r.is_active(surface, now)], view)
+        for name in sorted(off - {rule.name for rule in rules}):
+            message = f"there is no rule {quoted(name)}, so it is not switched off"
+            found.warnings.append(Warning("UNKNOWN_RULE", message, "disabled_rules"))
+        return found
+
+    def _fits(self, rule: Rule) -> bool:
+        try:
+            if rule.filter:
+                self._matching[rule.name] = self.view.matching(condition(rule.filter))
+            if rule.kind == CAP:
+                self._codes[rule.name] = codes_of(Cap(rule.attribute, 1, "cap.attribute"), self.view)
+        except InvalidArgument as error:
+            self._warn(rule.name, f"does not fit the collection: {error.message}")
+            return False
+        return True
+
+    def _warn(self, name: str, message: str) -> None:
+        self.warnings.append(Warning(NOT_APPLIED, f"rule {name!r} {message}"))
+
+    def _of(self, kind: str) -> list[Rule]:
+        return [rule for rule in self.rules if rule.kind == kind]
+
+    def blocked(self) -> list[tuple[str, Bools]]:
+        """Return by name of a rule which rows it blocks, bool [rows]."""
+        found = []
+        for rule in self._of(BLOCK):
+            rows = self._matching.get(rule.name, np.ones(len(self.view.labels), np.bool_))
+            if rule.item_ids:
+                named = np.zeros_like(rows)
+                positions = self.view.find(rule.item_ids)
+                named[positions[positions >= 0]] = True
+                rows = rows & named
+            found.append((rule.name, rows))
+        return found
+
+    def left(self, mask: Bools) -> Bools:
+        """Return which items of a mask may be in the list, bool [rows]."""
+        left = mask.copy()
+        for name, rows in self.blocked():
+            self.counts[name] = int(np.count_nonzero(left & rows))
+            left &= ~rows
+        if mask.any() and not left.any():
+            message = "rules block every item that may be in the list, so the list is empty"
+            self.warnings.append(Warning("FILTERED_OUT", message))
+        return left
+
+    def blocking(self, row: int) -> str | None:
+        """Return the name of the first rule that blocks a row."""
+        return next((name for name, rows in self.blocked() if rows[row]), None)
+
+    def caps(self, k: int) -> list[tuple[Cap, Ints]]:
+        """Return the caps of a list of `k`, each with the codes of its values; see `codes_of`."""
+        found = []
+        for rule in self._of(CAP):
+            codes = self._codes[rule.name]
+            if rule.name in self._matching:
+                codes = np.where(self._matching[rule.name], codes, FREE)
+            most = rule.places or max(1, math.floor(rule.share * k + 1e-9))
+            found.append((Cap(rule.attribute, most, "", rule.name), codes))
+        return found
+
+    def floors(self, k: int) -> list[Floor]:
+        """Return the floors of a list of `k`."""
+        found = []
+        for rule in self._of(FLOOR) if k else ():
+            places = rule.places or math.ceil(rule.share * k - 1e-9)
+            if places > k:
+                self._warn(rule.name, f"asks for {places} places of a list that has {k}")
+            found.append(Floor(rule.name, min(places, k), self._matching[rule.name]))
+        return found
+
+    def warn_of_floor(self, floor: Floor, places: int) -> None:
+        """Warn that a floor has only so many places, since nothing else that matches may be in the list."""
+        self._warn(
+            floor.rule, f"has {places} of its {floor.places} places: nothing else that matches has room"
+        )
+
+    def pins(self, mask: Bools, k: int, caps: Caps) -> list[PinnedRow]:
+        """Return the rows that take places of a list of `k`, by place. mask: the items that may be in the list."""
+        wanted = sorted(
+            ((pin, rule) for rule in self._of(PIN) for pin in rule.pins if pin.position <= k),
+            key=lambda own: own[0].position,
+        )
+        found: list[PinnedRow] = []
+        for pin, rule in wanted:
+            row = self.view.position(pin.item_id)
+            not_done = f"does not pin {quoted(pin.item_id)}"
+            if row is None or not self.view.alive[row]:
+                self._warn(rule.name, f"{not_done}, which is not in the collection")
+            elif rule.name in self._matching and not self._matching[rule.name][row]:
+                pass  # as the rule says
+            elif not mask[row]:
+                by = self.blocking(row)
+                why = f"rule {by!r} blocks it" if by else "the request leaves it out, or the user has seen it"
+                self._warn(rule.name, f"{not_done}: {why}")
+            elif not len(caps.with_room(np.asarray([row]), [own.row for own in found])):
+                self._warn(rule.name, f"{not_done}: a cap has no room for it beside other pinned items")
+            else:
+                found.append(PinnedRow(pin.position, row, rule.name))
+        return found
