@@ -139,7 +139,7 @@ class ValueColumn(Column):
         count = int(records.max(initial=0)) + 1
         own = self.values(count)[records]
         own = own[self.there(count)[records]]
-        if self.kind is AttributeType.STRING:
+        if own.dtype.kind == "i" and self.kind is not AttributeType.INTEGER:  # codes or truth values
             return _tally_of_codes(own)
         values, counts = np.unique(own, return_counts=True)
         return values, counts
@@ -182,6 +182,14 @@ class ListColumn(Column):
         more = np.full(count - known, ends[known - 1] if known else 0)
         return np.concatenate([ends[:known], more])
 
+    def _codes_of(self, records: Ints) -> tuple[Ints, Ints]:
+        """Return the codes of some records, one list after the other, int64, and the length of each list."""
+        ends = self.ends(int(records.max(initial=0)) + 1)
+        starts = np.where(records > 0, ends[records - 1], 0)
+        sizes = ends[records] - starts
+        places = np.arange(int(sizes.sum())) + np.repeat(starts - (np.cumsum(sizes) - sizes), sizes)
+        return self._flat[places].astype(np.int64), sizes
+
     def any_of(self, codes: Sequence[int], count: int) -> Bools:
         """Return which of the first `count` records have one of the texts of these codes."""
         ends, matching = self.ends(count), np.zeros(count, np.bool_)
@@ -221,19 +229,12 @@ class ListColumn(Column):
 
     def tally(self, records: Ints) -> tuple[Values, Ints]:
         """See Column."""
-        count = int(records.max(initial=0)) + 1
-        ends, wanted = self.ends(count), np.zeros(count, np.bool_)
-        wanted[records] = True
-        return _tally_of_codes(self._flat[: ends[-1]][np.repeat(wanted, np.diff(ends, prepend=0))])
+        return _tally_of_codes(self._codes_of(records)[0])
 
     def compacted(self, records: Ints) -> ListColumn:
         """See Column."""
-        new, last = ListColumn(), int(records.max(initial=0))
-        ends = self.ends(last + 1)
-        sizes = np.diff(ends, prepend=0)[records]
-        starts = ends[records] - sizes
-        places = np.arange(int(sizes.sum())) + np.repeat(starts - (np.cumsum(sizes) - sizes), sizes)
-        codes = self._flat[places].astype(np.int64)
+        new = ListColumn()
+        codes, sizes = self._codes_of(records)
         new._flat = np.zeros(max(FEW, 2 * len(codes)), np.int32)
         new._flat[: len(codes)] = new._keep_texts(np.unique(codes), self)[codes]
         new._known = len(records) + 1

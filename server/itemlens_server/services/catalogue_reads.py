@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from heapq import heapify, heappop
-from itertools import islice
+from itertools import compress, islice
 
 import numpy as np
 
 from itemlens_server.attributes.filters import Filter
 from itemlens_server.errors import DataLoss
 from itemlens_server.fusion.history import CLICK, IMPRESSION, VIEW, Interaction
+from itemlens_server.fusion.rows import View
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.limits import check_length, check_references
 from itemlens_server.storage.records import Array, DamagedItem, Document, StoredItem
 from itemlens_server.storage.store import Store
 from itemlens_server.storage.streams import StreamRecord
+
+IDS_AT_A_TIME = 1000
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,22 @@ class CatalogueReads:
         reader = self._store.reader()
         if condition is None:
             return reader.page(collection.record.id, after, size)
-        view, last = collection.matching(condition), after.decode(errors="replace")
-        own = map(view.item_ids.__getitem__, np.flatnonzero(view.alive).tolist())
-        later = [item_id for item_id in own if item_id > last]
-        heapify(later)  # a page needs the first ones only
-        in_order = (heappop(later) for _ in range(len(later)))
+        matching = self._matching(collection.record.id, collection.matching(condition), after, size)
         # Items that are gone meanwhile take no place of the page.
-        return islice(reader.named(collection.record.id, in_order), size)
+        return islice(reader.named(collection.record.id, matching), size)
+
+    def _matching(self, collection: int, view: View, after: bytes, size: int) -> Iterator[str]:
+        """The ids after `after` of the rows that are alive, in order, of which about `size` are wanted."""
+        alive = np.flatnonzero(view.alive)
+        # All that are alive are sorted, or they are looked for among all ids, whichever is less work.
+        if len(alive) ** 2 <= size * len(view.alive):
+            last = after.decode(errors="replace")
+            yield from sorted(i for i in map(view.item_ids.__getitem__, alive.tolist()) if i > last)
+            return
+        while some := self._store.reader().item_ids(collection, after, IDS_AT_A_TIME):
+            after, item_ids = some[-1][0], [item_id for _, item_id in some]
+            positions = view.find(item_ids)
+            yield from compress(item_ids, view.alive[positions] & (positions >= 0))
 
     def vectors(self, collection: Collection, labels: Sequence[int]) -> dict[int, Array]:
         """h of the items with these labels, float32 [dimension] each. Items replaced since are left out."""

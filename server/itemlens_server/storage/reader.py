@@ -177,6 +177,14 @@ class Reader:
         )
         return map(_stored_item, rows)
 
+    def item_ids(self, collection: int, after: bytes, size: int) -> list[tuple[bytes, str]]:
+        """Return the next `size` ids after the id `after`, in order, each as bytes, too, as `page` does."""
+        return self._connection.execute(
+            "SELECT CAST(item_id AS BLOB), item_id FROM items WHERE collection = ? AND item_id > CAST(? AS TEXT)"
+            " ORDER BY item_id LIMIT ?",
+            (collection, after, size),
+        ).fetchall()
+
     def named(
         self, collection: int, item_ids: Iterable[str]
     ) -> Iterator[tuple[bytes, StoredItem | DamagedItem]]:
