@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +17,10 @@ ORDERED = (AttributeType.NUMBER, AttributeType.INTEGER, AttributeType.TIME)
 
 @dataclass(frozen=True)
 class WantedFacet:
-    """An attribute, and how many of its values are wanted. field: where the caller gave it."""
+    """An attribute, and how many of its values are wanted."""
 
     attribute: str
     most: int
-    field: str
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,22 @@ class Facet:
     largest: Any = None
 
 
-def facet(attributes: Attributes, wanted: WantedFacet, records: Ints) -> Facet:
-    """Return the facet of the items with these records, int64 [items].
+def facets_of(attributes: Attributes, wanted: Sequence[WantedFacet], records: Ints) -> tuple[Facet, ...]:
+    """Return the facets of the items with these records, int64 [items].
 
     Raises:
-        InvalidArgument: the attribute is unknown, or has places.
+        InvalidArgument: an attribute is unknown, or has places.
     """
+    return tuple(_facet(attributes, own, records, f"facets[{n}].attribute") for n, own in enumerate(wanted))
+
+
+def _facet(attributes: Attributes, wanted: WantedFacet, records: Ints, field: str) -> Facet:
     column = attributes.columns.get(wanted.attribute)
     if column is None:
-        raise InvalidArgument(no_attribute(wanted.attribute, attributes.types), f"{wanted.field}.attribute")
+        raise InvalidArgument(no_attribute(wanted.attribute, attributes.types), field)
     if column.kind is AttributeType.POINT:
         raise InvalidArgument(
-            f"{quoted(wanted.attribute)} has places, which are not counted; give another attribute",
-            f"{wanted.field}.attribute",
+            f"{quoted(wanted.attribute)} has places, which are not counted; give another attribute", field
         )
     values, counts = column.tally(records)
 

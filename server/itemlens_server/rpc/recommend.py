@@ -79,10 +79,7 @@ def _options(request: itemlens_pb2.RecommendRequest) -> RecommendOptions:
         fold_duplicates=request.fold_duplicates,
         disabled_rules=tuple(request.disabled_rules),
         attributes=tuple(request.attribute_names),
-        facets=[
-            WantedFacet(facet.attribute, facet.max_values or DEFAULT_VALUES, f"facets[{n}]")
-            for n, facet in enumerate(request.facets)
-        ],
+        facets=messages.Decoded(request.facets, _wanted),
     )
 
 
@@ -123,6 +120,10 @@ def _change(change: ListChange) -> itemlens_pb2.ListChange:
     return itemlens_pb2.ListChange(
         attribute=change.attribute, most=change.most, items=change.items, rule=change.rule
     )
+
+
+def _wanted(facet: itemlens_pb2.FacetRequest) -> WantedFacet:
+    return WantedFacet(facet.attribute, facet.max_values or DEFAULT_VALUES)
 
 
 def _facet(facet: Facet) -> itemlens_pb2.Facet:

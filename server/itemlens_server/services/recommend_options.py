@@ -152,14 +152,14 @@ def _check_facets(facets: Sequence[WantedFacet]) -> None:
     """
     check_length(facets, MOST_FACETS, "facets", 0)
     names = set()
-    for facet in facets:
+    for n, facet in enumerate(facets):
         if not 1 <= facet.most <= MOST_VALUES:
             raise InvalidArgument(
-                f"max_values is {facet.most}; it must be 1 to {MOST_VALUES}", f"{facet.field}.max_values"
+                f"max_values is {facet.most}; it must be 1 to {MOST_VALUES}", f"facets[{n}].max_values"
             )
-        check_reference(facet.attribute, f"{facet.field}.attribute")
+        check_reference(facet.attribute, f"facets[{n}].attribute")
         if facet.attribute in names:
-            raise InvalidArgument(f"{quoted(facet.attribute)} occurs twice", f"{facet.field}.attribute")
+            raise InvalidArgument(f"{quoted(facet.attribute)} occurs twice", f"facets[{n}].attribute")
         names.add(facet.attribute)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from itemlens_server.attributes.facets import facet
+from itemlens_server.attributes.facets import facets_of
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import DataLoss, FailedPrecondition, InvalidArgument
@@ -109,7 +109,7 @@ class Recommender:
         mask = rules.left(mask)
         eligible = int(np.count_nonzero(mask))
         view = scorer.snapshot.view
-        facets = tuple(facet(view.attributes, wanted, view.records[mask]) for wanted in options.facets)
+        facets = facets_of(view.attributes, options.facets, view.records[mask]) if options.facets else ()
         k = min(list_size(options, eligible, self.settings.max_k), eligible)
         if options.with_probabilities and not scorer.asking.of_choices:
             raise FailedPrecondition(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itemlens_server.attributes.columns import AttributeTable
-from itemlens_server.attributes.facets import Facet, WantedFacet, facet
+from itemlens_server.attributes.facets import Facet, WantedFacet, facets_of
 from itemlens_server.attributes.schema import AttributeType
 from itemlens_server.errors import InvalidArgument
 from support.filters import RANDOM_ITEM
@@ -27,7 +27,8 @@ DECLARED = {
 def counted(items: list[dict[str, Any]], name: str, most: int = 100) -> Facet:
     table = AttributeTable(DECLARED)
     records = np.asarray([table.add(item) for item in items], np.int64)
-    return facet(table.view(), WantedFacet(name, most, "facets[0]"), records)
+    [found] = facets_of(table.view(), [WantedFacet(name, most)], records)
+    return found
 
 
 @given(st.lists(RANDOM_ITEM, max_size=20), st.data())
@@ -42,7 +43,7 @@ def test_columns_count_what_the_values_say(items: list[dict[str, Any]], data: st
         own = [value for _, item in chosen if (value := item.get(name)) is not None and value != []]
         single = [set(value) if isinstance(value, list) else {value} for value in own]
         expected = Counter(value for values in single for value in values)
-        found = facet(table.view(), WantedFacet(name, 100, "facets[0]"), records)
+        [found] = facets_of(table.view(), [WantedFacet(name, 100)], records)
         assert (found.items, dict(found.counts), found.different) == (len(own), expected, len(expected))
         assert [n for _, n in found.counts] == sorted(expected.values(), reverse=True)
         if name == "price":
