@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich import progress as bars
@@ -17,16 +13,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from itemlens import Client, Event, Item, ItemlensError, NotFound, Progress, UploadReport
+from itemlens import AttributeType, Client, Collection, Event, Item, ItemlensError, NotFound
+from itemlens_cli.check import Check
 from itemlens_cli.connection import checked_target, spoken
-from itemlens_cli.repeats import Repeats
-from itemlens_cli.skipped import Skipped, Tally
-from itemlens_datasets.exported import ENDINGS, exported
-from itemlens_datasets.files import RowFile
-from itemlens_datasets.mapping import Dataset, Items, OnBadRow, bundled_mapping, without_picture
-from itemlens_datasets.rows import MappingError, Row
-
-Entry = TypeVar("Entry")
+from itemlens_cli.skipped import Notes, Skipped
+from itemlens_cli.sync import show
+from itemlens_cli.sync.apply import Options, Sync, Synced
+from itemlens_cli.upload import Bar, Bars, Load, Part, progress_bars
+from itemlens_datasets.exported import ENDINGS, ExportedItems, exported
+from itemlens_datasets.mapping import Dataset, Events, Items, bundled_mapping
+from itemlens_datasets.rows import MappingError, did_you_mean
+from itemlens_server.errors import InvalidArgument
 
 SKIPPED_ROWS = 3
 """Exit status if rows were skipped and the others stored. 1 is a failure, 2 a wrong command line."""
@@ -56,41 +53,86 @@ def index(
         Path | None,
         typer.Option(help="file for skipped rows; default: NAME.errors.jsonl in the current folder"),
     ] = None,
+    sync: Annotated[
+        bool,
+        typer.Option(
+            "--sync",
+            help="delete what left the files, and leave alone what did not change since the last sync",
+        ),
+    ] = False,
+    fields: Annotated[
+        str, typer.Option(help="with --sync: change only these attributes of stored items: price,stock")
+    ] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="with --sync: only say what would be done")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="with --sync: also delete more than half, or beside skipped rows")
+    ] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            help="with --sync: file of what the last sync saw; default: NAME.COLLECTION.sync beside the mapping"
+        ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="write nothing: check all rows against the mapping and the collection"),
+    ] = False,
 ) -> None:
     """Load items and events into a collection of a running server, according to a mapping file.
 
     A second run changes nothing. Invalid rows and rows that the server refuses are skipped; the others are
     loaded. The table counts skipped rows by reason, and the file of errors lists each of them.
+    With --sync the items of the collection follow the files (docs/catalogue.md).
     Exit status: 0 all rows are stored, 3 rows were skipped, 1 the load failed.
     """
     checked_target(target)
+    given = {"--fields": fields, "--dry-run": dry_run, "--force": force, "--state": state}
+    for option in (option for option, value in given.items() if value and not sync):
+        raise InvalidArgument(f"{option} is for --sync; give that, too")
+    if (sync or check) and (limit is not None or without_pictures):
+        raise InvalidArgument(
+            "--limit and --without-pictures load a part; --sync and --check are of all rows"
+        )
+    if sync and check:
+        raise InvalidArgument("give --sync or --check, not both; --sync --dry-run says what a sync would do")
     path = Path(mapping) if Path(mapping).is_file() else bundled_mapping(mapping)
     dataset = exported(path) if path.suffix.lower() in ENDINGS else Dataset.read(path)
     folder = data or path.parent
     dataset.check(folder)  # before anything is stored
+    items = dataset.items
+    if sync and items and (items.join_rows > 1 or (items.merge and not isinstance(items, ExportedItems))):
+        raise InvalidArgument("--sync needs one row for each item: a mapping without merge and join_rows")
     skipped = Skipped(_errors_file(errors, path, dataset, folder))
-    load = _Load(dataset, folder, limit, without_pictures, seed)
+    load = Load(dataset, folder, limit, without_pictures, seed)
     name = collection or dataset.collection
     console = Console()
-    parts: list[_Part[Any]] = []
+    parts: list[Part[Any]] = []
+    notes = Notes()
+    beside = path.parent if Path(mapping).is_file() else Path()  # not in the package of a bundled one
+    options = Options(
+        state or beside / f"{path.stem}.{name}.sync", _field_names(fields, dataset), dry_run, force
+    )
+    synced: Synced | None = None
+    stored: Collection | None = None
     try:
-        with Client(target, collection=name) as client, _progress(console) as progress:
-            _make_collection(client, name, space)
-            if dataset.items:
-                tell = _Bar(progress, "items", load.total(dataset.items))
-                upload = partial(
-                    client.upload, merge=dataset.items.merge, batch_size=batch_size, progress=tell
-                )
-                parts.append(_Part("items", dataset.items, load.items, lambda item: item.item_id, skipped))
-                parts[-1].upload(upload)
-            if dataset.events:
-                tell = _Bar(progress, "events", load.total(dataset.events))
-                upload = partial(client.upload_events, progress=tell)
-                parts.append(
-                    _Part("events", dataset.events, load.events, lambda event: event.event_id, skipped)
-                )
-                parts[-1].upload(upload)
-            stored = client.get_collection()
+        with Client(target, collection=name) as client, progress_bars(console) as progress:
+            if check:
+                _check(client, name, space, load, skipped, notes)
+            else:
+                if not dry_run:
+                    _make_collection(client, name, space, dataset.declared())
+                if dataset.items and sync:
+                    syncing = Sync(client, dataset.items, load.items, skipped, options, Bars(progress))
+                    synced = syncing.run(notes.add)
+                elif dataset.items:
+                    parts.append(
+                        _upload_items(client, dataset.items, load, skipped, notes, batch_size, progress)
+                    )
+                if dataset.events and not dry_run and not fields:
+                    parts.append(_upload_events(client, dataset.events, load, skipped, progress))
+                stored = None if dry_run else client.get_collection()
     except ItemlensError as error:
         told = "; ".join([spoken(error, target), *getattr(error, "__notes__", ())])
         Console(stderr=True).print(
@@ -99,8 +141,15 @@ def index(
         raise typer.Exit(1) from error
     finally:
         skipped.close()
-    _print(console, folder, parts, skipped)
-    console.print(f"collection {stored.name}: {stored.item_count:,} items, {stored.event_count:,} events")
+    if check:
+        console.print(f"checked: {skipped.total:,} rows cannot be used; nothing was written")
+    if synced is not None:
+        console.print(show.table(synced, dry_run))
+        for said in show.notes(synced, dry_run):
+            console.print(said, highlight=False, markup=False, soft_wrap=True)
+    _print(console, folder, parts, notes, skipped)
+    if stored is not None:
+        console.print(f"collection {stored.name}: {stored.item_count:,} items, {stored.event_count:,} events")
     for part in parts:
         if part.failure is not None:
             raise part.failure
@@ -108,145 +157,85 @@ def index(
         raise typer.Exit(SKIPPED_ROWS)
 
 
+def _field_names(fields: str, dataset: Dataset) -> tuple[str, ...]:
+    """The attributes of --fields. InvalidArgument if the mapping has none of a name."""
+    names = tuple(name.strip() for name in fields.split(",") if name.strip())
+    known = dataset.items.attributes if dataset.items else {}
+    for name in names:
+        if name not in known:
+            raise InvalidArgument(
+                f"--fields names {name!r}, but the mapping has no such attribute; it has {', '.join(known) or 'none'}"
+                f"{did_you_mean(name, known)}"
+            )
+    return names
+
+
+def _check(client: Client, name: str, space: str, load: Load, skipped: Skipped, notes: Notes) -> None:
+    """Read everything, and list what is wrong."""
+    dataset = load.dataset
+    if dataset.items:
+        checking = Check(client, name, space, dataset.items, skipped)
+        for row, item in load.items(partial(skipped.add_bad_row, "items", dataset.items.file), notes.add):
+            checking.item(row, item)
+    if dataset.events:
+        for _ in load.events(partial(skipped.add_bad_row, "events", dataset.events.file), notes.add):
+            pass
+
+
 def _errors_file(given: Path | None, mapping: Path, dataset: Dataset, folder: Path) -> Path:
     """Path of the file for skipped rows. MappingError if it is an input of the load."""
     path = given or Path(f"{mapping.stem}.errors.jsonl")
-    used = [mapping, *(folder / file.file for file in (dataset.items, dataset.events) if file)]
+    files = [path for part in (dataset.items, dataset.events) if part for path in part.paths()]
+    used = [mapping, *(folder / path for path in files)]
     if path.is_dir() or path.resolve() in (file.resolve() for file in used):
         raise MappingError(f"--errors {path} is a folder or an input of this load; name another file")
     return path
 
 
-@dataclass(frozen=True)
-class _Load:
-    """The part of a dataset to load."""
-
-    dataset: Dataset
-    folder: Path
-    limit: int | None
-    without_pictures: float
-    seed: int
-    _ids: set[str] = field(default_factory=set)
-    """With a limit: ids of the items that were read."""
-
-    def items(self, on_bad: OnBadRow) -> Iterator[tuple[Row, Item]]:
-        for row, item in itertools.islice(self.dataset.items_with_rows(self.folder, on_bad), self.limit):
-            if self.limit is not None:
-                self._ids.add(item.item_id)
-            bare = bool(item.texts) and without_picture(item.item_id, self.without_pictures, self.seed)
-            yield row, replace(item, pictures={}) if bare else item
-
-    def events(self, on_bad: OnBadRow) -> Iterator[tuple[Row, Event]]:
-        for row, event in self.dataset.events_with_rows(self.folder, on_bad):
-            if self.limit is None or event.item_id in self._ids:
-                yield row, event
-
-    def total(self, file: RowFile) -> int | None:
-        """Approximate number of entries in a file, for the progress bar."""
-        if self.limit is None:
-            return file.count(self.folder)
-        return self.limit if file is self.dataset.items else None
+def _upload_items(
+    client: Client,
+    items: Items,
+    load: Load,
+    skipped: Skipped,
+    notes: Notes,
+    batch_size: int,
+    progress: bars.Progress,
+) -> Part[Item]:
+    part = Part("items", items, load.items, lambda item: item.item_id, skipped, notes.add)
+    tell = Bar(progress, "items", load.total(items))
+    part.upload(partial(client.upload, merge=items.merge, batch_size=batch_size, progress=tell))
+    return part
 
 
-class _Part(Generic[Entry]):
-    """The items or the events of a load, and their results."""
-
-    report: UploadReport
-    failure: MappingError | None = None
-    """The error that ended the reading of the file. The rows before it are stored."""
-
-    def __init__(
-        self,
-        name: str,
-        file: RowFile,
-        read: Callable[[OnBadRow], Iterator[tuple[Row, Entry]]],
-        id_of: Callable[[Entry], str],
-        skipped: Skipped,
-    ) -> None:
-        self.name, self.file = name, file
-        self._repeats = Repeats()
-        self._read, self._id_of, self._skipped = read, id_of, skipped
-
-    def upload(self, upload: Callable[[Iterator[Entry]], UploadReport]) -> None:
-        """Upload all entries. Entries that the server refuses are skipped, too."""
-        self.report = upload(self._entries())
-        errors: defaultdict[str, list[ItemlensError]] = defaultdict(list)
-        for result in self.report.failed:
-            assert result.error is not None
-            errors[result.id].append(result.error)
-        # The report holds only ids, so the rows are looked up in the file.
-        with suppress(MappingError):  # the upload has reported it already
-            for row, entry in self._read(lambda bad: None) if errors else ():
-                if left := errors.get(id := self._id_of(entry)):
-                    self._refused(id, left.pop(), {"row": row.number, "line": row.line, "content": row.cells})
-        for id, left in errors.items():
-            for error in left:
-                self._refused(id, error, {})
-
-    def _refused(self, id: str, error: ItemlensError, row: dict[str, Any]) -> None:
-        message = f"{id if len(id) <= 60 else f'{id[:60]}...'}: {error.message}"
-        self._skipped.add(
-            self.name, self.file.file, error.details.reason or error.code.name, message, {"id": id, **row}
-        )
-
-    def _entries(self) -> Iterator[Entry]:
-        try:
-            for row, entry in self._read(partial(self._skipped.add_bad_row, self.name, self.file.file)):
-                if isinstance(self.file, Items) and not self.file.merge:  # for events, the server warns
-                    self._repeats.add(self._id_of(entry), row.number)
-                yield entry
-        except MappingError as error:
-            self.failure = error  # the upload ends normally, so that earlier rows are stored
-
-    def warnings(self) -> dict[str, Tally]:
-        """Warnings on stored rows, by reason."""
-        tallies: defaultdict[str, Tally] = defaultdict(Tally)
-        for result in self.report.warned:
-            for warning in result.warnings:
-                tallies[warning.reason].add(None, f"{result.id}: {warning.message}")
-        for row in self._repeats.rows():
-            tallies["REPEATED_ID"].add(row, "the id of an earlier row; this row replaces its item")
-        if not self.report.written and not self._skipped.count(self.name) and self.failure is None:
-            why = "; check its `where`, which may exclude every row" if self.file.where else ""
-            tallies["NO_ROWS"].add(None, f"{self.file.file} has no {self.name}{why}")
-        return tallies
+def _upload_events(
+    client: Client, events: Events, load: Load, skipped: Skipped, progress: bars.Progress
+) -> Part[Event]:
+    part = Part("events", events, load.events, lambda event: event.event_id, skipped)
+    part.upload(partial(client.upload_events, progress=Bar(progress, "events", load.total(events))))
+    return part
 
 
-def _make_collection(client: Client, name: str, space: str) -> None:
-    """Create the collection unless it exists. If `space` is given, an existing one must have that space."""
+def _make_collection(client: Client, name: str, space: str, attributes: Mapping[str, AttributeType]) -> None:
+    """Create the collection unless it exists. If `space` is given, an existing one must have that space. attributes:
+    types that values do not show; an existing collection gets those of attributes that it does not know yet."""
     try:
-        if not space:
-            client.get_collection(name)
-            return
+        found = None if space else client.get_collection(name)
     except NotFound:
-        pass
-    client.create_collection(name, space=space, allow_existing=True)
+        found = None
+    if found is None:
+        given: dict[str, Any] = {"attributes": attributes} if attributes else {}
+        found = client.create_collection(name, space=space, allow_existing=True, **given)
+    if attributes and (new := {n: kind for n, kind in attributes.items() if n not in found.attributes}):
+        client.update_collection(name, attributes={**found.attributes, **new})
 
 
-def _progress(console: Console) -> bars.Progress:
-    return bars.Progress(
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TextColumn("{task.fields[speed]}"),
-        bars.TimeRemainingColumn(),
-        console=console,
-    )
-
-
-class _Bar:
-    """A progress bar for an upload."""
-
-    def __init__(self, progress: bars.Progress, what: str, total: int | None) -> None:
-        self._progress = progress
-        self._task = progress.add_task(what, total=total, speed="")
-
-    def __call__(self, now: Progress) -> None:
-        speed = f"{now.done / max(now.seconds, 1e-9):,.0f}/s"
-        self._progress.update(self._task, completed=now.done, speed=speed)
-
-
-def _print(console: Console, folder: Path, parts: list[_Part[Any]], skipped: Skipped) -> None:
+def _print(
+    console: Console,
+    folder: Path,
+    parts: list[Part[Any]],
+    notes: Notes,
+    skipped: Skipped,
+) -> None:
     counts = Table("", "stored", "skipped", "seconds", "per second", "resumed", title=escape(str(folder)))
     warnings = Table("part", "reason", "rows", "first rows", "first message", title="warnings")
     for part in parts:
@@ -261,7 +250,10 @@ def _print(console: Console, folder: Path, parts: list[_Part[Any]], skipped: Ski
         )
         for reason, tally in part.warnings().items():
             warnings.add_row(part.name, reason, *map(escape, tally.cells()))
-    console.print(counts)
+    for reason, tally in notes.tallies.items():
+        warnings.add_row("items", reason, *map(escape, tally.cells()))
+    if parts:
+        console.print(counts)
     if warnings.row_count:
         console.print(warnings)
     if skipped.total:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from itemlens_datasets.rows import BadRow
+from itemlens_datasets.rows import BadRow, Note
 
 _FIRST = 5
 
@@ -32,6 +32,17 @@ class Tally:
         """Count, first rows and first message, for a table."""
         more = ", ..." if self.count > len(self.rows) > 0 else ""
         return f"{self.count:,}", ", ".join(map(str, self.rows)) + more, self.first
+
+
+class Notes:
+    """Remarks on rows that can be used, by reason."""
+
+    def __init__(self) -> None:
+        self.tallies: dict[str, Tally] = {}
+
+    def add(self, note: Note) -> None:
+        """Add a remark."""
+        self.tallies.setdefault(note.reason, Tally()).add(note.row, note.message)
 
 
 class Skipped:
@@ -62,7 +73,7 @@ class Skipped:
     def add_bad_row(self, part: str, file: Path, bad: BadRow) -> None:
         """Add a row that does not make an item or event."""
         record = {"row": bad.number, "line": bad.line, "column": bad.column or None, "content": bad.content}
-        self.add(part, file, bad.reason, bad.message, record)
+        self.add(part, bad.file or file, bad.reason, bad.message, record)
 
     def add(self, part: str, file: Path, reason: str, message: str, record: Mapping[str, Any]) -> None:
         """Add a skipped row. `record` holds details, with the row's number as "row"."""
@@ -88,3 +99,8 @@ class Skipped:
 
 def _shown(value: object) -> str:
     return f"<{len(value)} bytes>" if isinstance(value, bytes) else str(value)
+
+
+def shortened(id: str) -> str:
+    """An id for a message."""
+    return id if len(id) <= 60 else f"{id[:60]}..."

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from itemlens import EventType, Picture, Relation
 from itemlens_datasets.files import as_list
 from itemlens_datasets.rows import Cells, Reason, RowError, Scalar, is_empty
-from itemlens_datasets.schema import Model
+from itemlens_datasets.schema import Model, or_text
 
 MAX_EXACT_INTEGER = 2**53
 """Attributes are stored as JSON numbers, which are float64. Larger whole numbers would be rounded."""
@@ -55,7 +55,11 @@ _Piece = Annotated[str, AfterValidator(_checked)]
 Column = Annotated[str, AfterValidator(_without_braces)]
 Template = Annotated[_Piece, AfterValidator(_names_a_column)]
 """Text with columns in braces, at least one."""
-Templates = Annotated[list[_Piece], BeforeValidator(as_list), AfterValidator(_names_a_column)]
+Templates = Annotated[
+    list[_Piece],
+    BeforeValidator(as_list, json_schema_input_type=list[str] | str),
+    AfterValidator(_names_a_column),
+]
 """One template or several."""
 
 
@@ -101,11 +105,28 @@ def _bad_value(column: str, value: Any, wanted: str) -> RowError:
     return RowError(Reason.BAD_VALUE, f"column {column!r}: {shown} is not {wanted}", column)
 
 
+def _time(value: Any, column: str) -> str:
+    """A day, or a time with its zone, in ISO 8601. RowError if it is neither."""
+    if not isinstance(value, date):
+        try:
+            text = str(value).strip()
+            value = (
+                date.fromisoformat(text) if len(text) <= len("2026-01-01") else datetime.fromisoformat(text)
+            )
+        except ValueError:
+            raise _bad_value(column, value, "a day or time in ISO 8601, such as 2026-03-31") from None
+    if isinstance(value, datetime) and value.tzinfo is None:
+        value = value.replace(tzinfo=UTC)
+    return str(value.isoformat())
+
+
 class PictureSource(Model):
     """Where an item's pictures are: files by path, or bytes in a column."""
 
-    path: Templates | None = None
-    column: Column | None = None
+    path: Templates | None = Field(
+        None, description="paths of files in the data folder; an empty one is no picture"
+    )
+    column: Column | None = Field(None, description="a column of bytes, in Parquet")
 
     @model_validator(mode="after")
     def _one_of_two(self) -> PictureSource:
@@ -129,10 +150,20 @@ class PictureSource(Model):
 
 
 class Attribute(Model):
-    """A column that is stored as an attribute. `type` converts the text of a csv or tsv."""
+    """A column that is stored as an attribute. A name alone is the column's name."""
 
-    column: Column
-    type: Literal["str", "int", "float", "bool"] | None = None
+    model_config = ConfigDict(json_schema_extra=or_text)
+
+    column: Column = Field(description="the column's name")
+    type: Literal["str", "int", "float", "bool", "time", "strings"] | None = Field(
+        None,
+        description="converts the text of a csv or tsv; `time`: a day or a time in ISO 8601, without a zone UTC; "
+        "`strings`: a list of texts; default: the value as it is",
+    )
+    split: str = Field("|", min_length=1, description="separator of a text of several `strings`")
+    decimal: Literal[".", ","] = Field(
+        ".", description="decimal point of numbers; with a comma, points are left out"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -143,6 +174,8 @@ class Attribute(Model):
         value = cells.get(self.column)
         if is_empty(value):
             return None
+        if self.decimal == "," and isinstance(value, str):
+            value = value.replace(".", "").replace(",", ".")
         match self.type:
             case "str":
                 return str(value)
@@ -150,6 +183,11 @@ class Attribute(Model):
                 return self._bool(value)
             case "float":
                 return number({self.column: value}, self.column)
+            case "time":
+                return _time(value, self.column)
+            case "strings":
+                texts = value if isinstance(value, list) else str(value).split(self.split)
+                return [text for one in texts if (text := str(one).strip())]
             case "int":
                 value = self._int(value)
         if isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER:
@@ -184,9 +222,9 @@ class Attribute(Model):
 class RelationSource(Model):
     """Relations to other items. `split` is the separator of a value that holds several ids."""
 
-    type: str
-    id: Template
-    split: str | None = None
+    type: str = Field(description="your name of the relation")
+    id: Template = Field(description="id of the other item, or ids")
+    split: str | None = Field(None, description="separator of several ids")
 
     def read(self, cells: Cells) -> list[Relation]:
         value = filled(self.id, cells)
@@ -202,9 +240,9 @@ class RelationSource(Model):
 class TypeRule(Model):
     """One rule for an event's type. A rule without a condition fits every row. "ignore" skips the row."""
 
-    type: EventType | Literal["ignore"]
-    at_least: float | None = None
-    equals: Scalar | None = None
+    type: EventType | Literal["ignore"] = Field(description="the event's type; `ignore` drops the row")
+    at_least: float | None = Field(None, description="fits numbers from this one on")
+    equals: Scalar | None = Field(None, description="fits this value")
 
     def fits(self, cells: Cells, column: str) -> bool:
         if self.at_least is not None and ((value := number(cells, column)) is None or value < self.at_least):
@@ -215,8 +253,10 @@ class TypeRule(Model):
 class TypeRules(Model):
     """An event's type: always the same, or by a column's value. The first rule that fits is applied."""
 
-    column: Column | None = None
-    rules: list[TypeRule] = Field(min_length=1)
+    model_config = ConfigDict(json_schema_extra=or_text)
+
+    column: Column | None = Field(None, description="the column that rules test")
+    rules: list[TypeRule] = Field(min_length=1, description="the first rule that fits decides")
 
     @model_validator(mode="before")
     @classmethod
@@ -245,8 +285,8 @@ class TypeRules(Model):
 class Time(Model):
     """An event's time: seconds or milliseconds since 1970, or ISO 8601. A time without a zone is UTC."""
 
-    column: Column
-    unit: Literal["seconds", "milliseconds", "iso"] = "iso"
+    column: Column = Field(description="the column's name")
+    unit: Literal["seconds", "milliseconds", "iso"] = Field("iso", description="since 1970, or ISO 8601")
 
     def read(self, cells: Cells) -> datetime | None:
         value = cells.get(self.column)

@@ -17,7 +17,7 @@ from itemlens_datasets.delimited import CELL_LINES, Delimited
 from itemlens_datasets.json_lines import json_rows
 from itemlens_datasets.lines import read_lines
 from itemlens_datasets.parquet import Parquet
-from itemlens_datasets.rows import BadRow, Cells, MappingError, Row, Scalar, did_you_mean
+from itemlens_datasets.rows import BadRow, Cells, MappingError, Note, Row, Scalar, did_you_mean
 from itemlens_datasets.schema import Keys, Model
 
 Format: TypeAlias = Literal["jsonl", "csv", "tsv", "parquet"]
@@ -77,9 +77,9 @@ class RowFile(Model):
         0, ge=0, description="lines of csv and tsv to skip before the first row, or before the names"
     )
     empty: list[Scalar] = Field([], description="values that mean an empty cell, such as n/a")
-    where: dict[str, Annotated[list[Scalar], BeforeValidator(as_list)]] = Field(
-        {}, description="keep only rows with these values"
-    )
+    where: dict[
+        str, Annotated[list[Scalar], BeforeValidator(as_list, json_schema_input_type=list[Scalar] | Scalar)]
+    ] = Field({}, description="keep only rows with these values")
 
     @model_validator(mode="after")
     def _fits_the_format(self) -> RowFile:
@@ -100,21 +100,31 @@ class RowFile(Model):
     def uses(self) -> Iterator[tuple[Keys, list[str]]]:
         """(place in the mapping, columns it needs) for each field that names columns."""
 
-    def open(self, folder: Path) -> Iterator[Row | BadRow]:
+    def open(self, folder: Path) -> Iterator[Row | BadRow | Note]:
         """Open the file and check its columns. Return the rows, read one by one, that `where` keeps.
 
         MappingError, now or while reading: the file cannot be read, or lacks a column that the mapping names.
         """
-        uses = [*self.uses(), (("where",), list(self.where))]
+        uses = self._all_uses()
+        names, rows = self._opened(folder, {name for _, columns in uses for name in columns})
+        if names is not None:
+            self._check_columns(uses, names)
+        return rows
+
+    def paths(self) -> list[Path]:
+        """The files that are read."""
+        return [self.file]
+
+    def _all_uses(self) -> list[tuple[Keys, list[str]]]:
+        return [*self.uses(), (("where",), list(self.where))]
+
+    def _opened(self, folder: Path, needed: set[str]) -> tuple[list[str] | None, Iterator[Row | BadRow]]:
+        """The column names, None if no row has any, and the rows that `where` keeps, with the needed columns."""
         path = folder / self.file
         with _as_mapping_error(path):
             path.open("rb").close()  # lines are read later
-            names, rows = self._read(path, {name for _, columns in uses for name in columns})
-        if names is not None:
-            for keys, columns in uses:
-                for column in columns:
-                    self._check_column(column, names, keys)
-        return self._kept(path, rows)
+            names, rows = self._read(path, needed)
+        return names, self._kept(path, rows)
 
     def count(self, folder: Path) -> int | None:
         """The approximate number of rows; None if that is expensive to find."""
@@ -165,23 +175,17 @@ class RowFile(Model):
                     raise MappingError(f"{self.file} is empty: it has no line with the names of its columns")
                 return names, delimited.rows(names)
 
-    def _check_column(self, column: str, names: list[str], keys: Keys) -> None:
-        found = names.count(column)
-        if found > 1:
-            cure = "rename one, or name all with `columns` and `skip_lines: 1`"
-            raise MappingError(f"{self.file} has {found} columns {column!r}; {cure}", keys)
-        if found == 0:
-            more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-            hint = did_you_mean(column, names)
-            other = next((mark for mark in ";\t|," if len(names) == 1 and mark in names[0]), None)
-            if other is not None:
-                hint = f'; is it separated by {other!r}? then give `delimiter: "{other}"`'.replace(
-                    "\t", "\\t"
-                )
-            raise MappingError(
-                f"{self.file} has no column {column!r}; it has {', '.join(names[:_SHOWN_NAMES])}{more}{hint}",
-                keys,
-            )
+    def _check_columns(self, uses: Iterable[tuple[Keys, list[str]]], names: list[str]) -> None:
+        """Raise MappingError if a column that the mapping names is missing, or there twice."""
+        file = " with ".join(map(str, self.paths()))
+        for keys, columns in uses:
+            for column in columns:
+                found = names.count(column)
+                if found > 1:
+                    cure = "rename one, or name all with `columns` and `skip_lines: 1`"
+                    raise MappingError(f"{file} has {found} columns {column!r}; {cure}", keys)
+                if found == 0:
+                    raise MappingError(_no_column(file, column, names), keys)
 
     def _kept(self, path: Path, rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
         with _as_mapping_error(path):
@@ -197,6 +201,15 @@ class RowFile(Model):
 
     def _emptied(self, cells: Cells) -> Cells:
         return {name: None if value in self.empty else value for name, value in cells.items()}
+
+
+def _no_column(file: str, column: str, names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+    hint = did_you_mean(column, names)
+    other = next((mark for mark in ";\t|," if len(names) == 1 and mark in names[0]), None)
+    if other is not None:
+        hint = f'; is it separated by {other!r}? then give `delimiter: "{other}"`'.replace("\t", "\\t")
+    return f"{file} has no column {column!r}; it has {', '.join(names[:_SHOWN_NAMES])}{more}{hint}"
 
 
 @contextmanager

@@ -35,7 +35,7 @@ from typing import TypeAlias, TypeVar
 
 from pydantic import Field, PrivateAttr, ValidationError
 
-from itemlens import Event, Item, Picture
+from itemlens import AttributeType, Event, Item, Picture
 from itemlens_datasets.fields import (
     Attribute,
     Column,
@@ -51,22 +51,28 @@ from itemlens_datasets.fields import (
     number,
 )
 from itemlens_datasets.files import RowFile
-from itemlens_datasets.rows import BadRow, Cells, MappingError, Row, RowError, did_you_mean
+from itemlens_datasets.joins import JoiningFile
+from itemlens_datasets.rows import BadRow, Cells, MappingError, Note, Row, RowError, did_you_mean
 from itemlens_datasets.schema import Document, Keys, Model
 
 T = TypeVar("T")
 OnBadRow: TypeAlias = Callable[[BadRow], None]
 """Called with each row that cannot be used."""
+OnNote: TypeAlias = Callable[[Note], None]
+"""Called with each remark on rows that can be used."""
 
 
-class Items(RowFile):
+class Items(JoiningFile):
     """The file of items."""
 
-    id: Template
-    texts: dict[str, Templates] = Field({})
-    pictures: dict[str, PictureSource] = Field({})
-    attributes: dict[str, Attribute] = Field({})
-    relations: list[RelationSource] = Field([])
+    id: Template = Field(description="the item's id")
+    texts: dict[str, Templates] = Field(
+        {},
+        description="texts by channel: pieces that are joined by a space; a piece with an empty column is left out",
+    )
+    pictures: dict[str, PictureSource] = Field({}, description="pictures by channel")
+    attributes: dict[str, Attribute] = Field({}, description="attributes by name; an empty cell sets none")
+    relations: list[RelationSource] = Field([], description="relations to other items")
     merge: bool = Field(False, description="add to stored items instead of replacing them")
     join_rows: int = Field(1, ge=1, description="most consecutive rows with one id that become one item")
 
@@ -97,13 +103,15 @@ class Items(RowFile):
 class Events(RowFile):
     """The file of events."""
 
-    id: Template | None = None
-    user: Template
-    item: Template
-    type: TypeRules
-    time: Time | None = None
-    quantity: Column | None = None
-    value: Column | None = None
+    id: Template | None = Field(
+        None, description="the event's id, by which it is recorded once; default: a hash of the other fields"
+    )
+    user: Template = Field(description="the user's id")
+    item: Template = Field(description="the item's id")
+    type: TypeRules = Field(description="its type, or rules by a column's value")
+    time: Time | None = Field(None, description="when it happened; default: when it is uploaded")
+    quantity: Column | None = Field(None, description="a column of numbers")
+    value: Column | None = Field(None, description="a column of numbers: the value of the whole event")
 
     def uses(self) -> Iterator[tuple[Keys, list[str]]]:
         yield ("id",), columns_in([self.id] if self.id else [])
@@ -139,8 +147,8 @@ class Dataset(Model):
     """A mapping file."""
 
     collection: str = Field("default", description="the collection to fill, unless the command names another")
-    items: Items | None = None
-    events: Events | None = None
+    items: Items | None = Field(None, description="the file of items")
+    events: Events | None = Field(None, description="the file of events")
     _document: Document | None = PrivateAttr(None)
 
     @classmethod
@@ -159,6 +167,11 @@ class Dataset(Model):
         dataset._document = document
         return dataset
 
+    def declared(self) -> dict[str, AttributeType]:
+        """The types of attributes that their values do not show to a server."""
+        given = self.items.attributes if self.items else {}
+        return {name: AttributeType.TIME for name, one in given.items() if one.type == "time"}
+
     def check(self, folder: Path) -> None:
         """Raise MappingError if a file is missing or lacks a column that the mapping names."""
         for part, file in (("items", self.items), ("events", self.events)):
@@ -174,11 +187,15 @@ class Dataset(Model):
         """The events, one by one. A bad row goes to `on_bad`; without `on_bad` it raises MappingError."""
         return (event for _, event in self.events_with_rows(folder, on_bad))
 
-    def items_with_rows(self, folder: Path, on_bad: OnBadRow | None = None) -> Iterator[tuple[Row, Item]]:
-        """The items, each with its first row."""
+    def items_with_rows(
+        self, folder: Path, on_bad: OnBadRow | None = None, on_note: OnNote = lambda _: None
+    ) -> Iterator[tuple[Row, Item]]:
+        """The items, each with its first row. `on_note` is told what joined files lack."""
         if (items := self.items) is None:
             return
-        entries = self._entries("items", items, folder, lambda cells: items.item(cells, folder), on_bad)
+        entries = self._entries(
+            "items", items, folder, lambda cells: items.item(cells, folder), on_bad, on_note
+        )
         if items.join_rows == 1:
             yield from entries
             return
@@ -193,10 +210,19 @@ class Dataset(Model):
             yield from ((row, event) for row, event in entries if event is not None)
 
     def _entries(
-        self, part: str, file: RowFile, folder: Path, build: Callable[[Cells], T], on_bad: OnBadRow | None
+        self,
+        part: str,
+        file: RowFile,
+        folder: Path,
+        build: Callable[[Cells], T],
+        on_bad: OnBadRow | None,
+        on_note: OnNote = lambda _: None,
     ) -> Iterator[tuple[Row, T]]:
         with self._placed(part):
             for row in file.open(folder):
+                if isinstance(row, Note):
+                    on_note(row)
+                    continue
                 if isinstance(row, Row):
                     try:
                         entry = build(row.cells)
@@ -206,7 +232,7 @@ class Dataset(Model):
                         yield row, entry
                         continue
                 if on_bad is None:
-                    raise MappingError(f"{part}: {file.file}, {row}")
+                    raise MappingError(f"{part}: {row.file or file.file}, {row}")
                 on_bad(row)
 
     @contextmanager

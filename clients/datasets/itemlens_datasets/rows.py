@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 Cells: TypeAlias = dict[str, Any]
@@ -44,6 +45,12 @@ class Reason(StrEnum):
     """A whole number that a stored attribute cannot hold exactly."""
     NO_RULE = "NO_RULE"
     """No rule gives the event its type."""
+    NO_MATCH = "NO_MATCH"
+    """A joined file has no row with the key of this row."""
+    NO_ITEM = "NO_ITEM"
+    """A row of a joined file whose key no item has."""
+    REPEATED_KEY = "REPEATED_KEY"
+    """A row of a joined file whose key an earlier row has."""
 
 
 class RowError(ValueError):
@@ -75,6 +82,8 @@ class BadRow:
     reason: Reason
     message: str
     column: str = ""
+    file: Path | None = None
+    """Its file, if that is a joined one."""
 
     @classmethod
     def of(cls, number: int, line: int | None, content: Cells | str, error: RowError) -> BadRow:
@@ -84,6 +93,15 @@ class BadRow:
     def __str__(self) -> str:
         line = f" (line {self.line})" if self.line is not None else ""
         return f"row {self.number}{line}: {self.message}"
+
+
+class Note(NamedTuple):
+    """A remark on rows that can be used."""
+
+    reason: Reason
+    row: int | None
+    """Number of the row, in the file that the message names or in the file of items."""
+    message: str
 
 
 def is_empty(value: Any) -> bool:

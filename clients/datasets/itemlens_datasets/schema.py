@@ -40,6 +40,13 @@ class Model(BaseModel):
         return value
 
 
+def or_text(schema: dict[str, Any]) -> None:
+    """Change the JSON schema of a model that may also be given as a text."""
+    keys = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"type": "string"}, keys]
+
+
 class Document:
     """A YAML file: its value, and the lines of its keys. MappingError if it cannot be read."""
 

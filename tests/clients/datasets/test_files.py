@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from itemlens_datasets.files import RowFile
-from itemlens_datasets.rows import BadRow, MappingError, Reason, Row
+from itemlens_datasets.rows import BadRow, MappingError, Note, Reason, Row
 from itemlens_datasets.schema import Keys
 
 
@@ -23,16 +23,16 @@ class Ids(RowFile):
         yield ("id",), list(self.columns_needed)
 
 
-def read(folder: Path, name: str, content: str | bytes, **options: Any) -> list[Row | BadRow]:
+def read(folder: Path, name: str, content: str | bytes, **options: Any) -> list[Row | BadRow | Note]:
     (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
     return list(Ids(file=Path(name), **options).open(folder))
 
 
-def ids(rows: list[Row | BadRow]) -> list[str]:
+def ids(rows: list[Row | BadRow | Note]) -> list[str]:
     return [str(row.cells["id"]) for row in rows if isinstance(row, Row)]
 
 
-def reasons(rows: list[Row | BadRow]) -> list[tuple[int, int | None, Reason]]:
+def reasons(rows: list[Row | BadRow | Note]) -> list[tuple[int, int | None, Reason]]:
     return [(row.number, row.line, row.reason) for row in rows if isinstance(row, BadRow)]
 
 

@@ -1,0 +1,106 @@
+"""`itemlens index --check`: the files and the mapping against the collection, without writing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from itemlens import AttributeType, ChannelKind, Client, Collection, Item, NotFound, Space
+from itemlens_cli.skipped import Skipped, shortened
+from itemlens_datasets.mapping import Items
+from itemlens_datasets.rows import MappingError, Row
+
+PART = "items"
+
+
+class Check:
+    """Checks items as the collection would take them. Events are checked as they are read."""
+
+    def __init__(self, client: Client, name: str, space: str, items: Items, skipped: Skipped) -> None:
+        """Raises:
+        MappingError: the collection's space lacks a channel that the mapping fills.
+        """
+        self._items, self._skipped = items, skipped
+        self._types: dict[str, AttributeType] = {}
+        try:
+            found: Collection | None = client.get_collection(name)
+        except NotFound:
+            found = None
+        if found is not None:
+            self._types = dict(found.attributes)
+        self._check_channels(client.space(found.space_id if found else space or None))
+
+    def item(self, row: Row, item: Item) -> bool:
+        """Check an item, and list what is wrong with it. Return whether nothing is."""
+        wrong = list(self._wrong(item))
+        for column, message in wrong:
+            record = {"id": item.item_id, "row": row.number, "line": row.line, "column": column}
+            self._skipped.add(
+                PART, self._items.file, "BAD_VALUE", f"{shortened(item.item_id)}: {message}", record
+            )
+        return not wrong
+
+    def _check_channels(self, space: Space) -> None:
+        known = {channel.name: channel.kind for channel in space.channels}
+        used = (
+            (ChannelKind.TEXT, "texts", self._items.texts),
+            (ChannelKind.IMAGE, "pictures", self._items.pictures),
+        )
+        for kind, key, channels in used:
+            for name in channels:
+                if known.get(name) is not kind:
+                    there = ", ".join(sorted(n for n, k in known.items() if k is kind)) or "none"
+                    raise MappingError(
+                        f"items.{key}.{name}: space {space.space_id} has no channel {name!r} for {key}; it has {there}"
+                    )
+
+    def _wrong(self, item: Item) -> Iterator[tuple[str, str]]:
+        if not item.texts and not any(_pictures(item)) and not self._items.merge:
+            yield "", "it has no text and no picture"
+        for picture in _pictures(item):
+            if not isinstance(picture, bytes) and not Path(os.fspath(picture)).is_file():
+                yield "", f"there is no picture {picture}"
+        for name, value in item.attributes.items():
+            # The type of an attribute that the collection does not know is that of its first value.
+            wanted = self._types.setdefault(name, kind) if (kind := _kind(value)) else self._types.get(name)
+            if wanted is not None and not _fits(value, wanted):
+                source = self._items.attributes.get(name)
+                yield (
+                    source.column if source else name,
+                    f"{name} is {value!r:.60}, the attribute's type is {wanted}",
+                )
+
+
+def _pictures(item: Item) -> Iterator[Any]:
+    assert isinstance(item.pictures, dict)
+    for some in item.pictures.values():
+        yield from some
+
+
+def _kind(value: Any) -> AttributeType | None:
+    """The type that a first value gives to its attribute; None if none."""
+    match value:
+        case bool():
+            return AttributeType.BOOLEAN
+        case int() | float():
+            return AttributeType.NUMBER
+        case str():
+            return AttributeType.STRING
+        case [*texts] if texts and all(isinstance(text, str) for text in texts):
+            return AttributeType.STRINGS
+        case {"lat": _, "lon": _}:
+            return AttributeType.POINT
+    return None
+
+
+def _fits(value: Any, wanted: AttributeType) -> bool:
+    kind = _kind(value)
+    if wanted is AttributeType.TIME:
+        return kind is AttributeType.STRING
+    if wanted is AttributeType.INTEGER:
+        return kind in (AttributeType.NUMBER, AttributeType.STRING) and str(value).lstrip("-").isdigit()
+    if wanted is AttributeType.STRINGS:
+        return kind is wanted or value == []
+    return kind is wanted

@@ -1,0 +1,210 @@
+"""A sync: compare, refuse what looks like a mistake, write, and keep what the files said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from itemlens import Client, Collection, Item, NotFound, Progress, UploadReport
+from itemlens_cli.skipped import Skipped, shortened
+from itemlens_cli.sync.lease import Lease
+from itemlens_cli.sync.plan import Change, Owned, Plan, plan, plan_fields, rows_of
+from itemlens_cli.sync.state import Seen, State, seen
+from itemlens_datasets.mapping import Items, OnBadRow, OnNote
+from itemlens_datasets.rows import MappingError, Row
+from itemlens_server.errors import FailedPrecondition
+
+T = TypeVar("T")
+PART = "items"
+REREAD = 64
+"""Items whose stored attributes are read together, just before they are written again with them."""
+CALL = 1000
+"""Ids in one call."""
+
+Read: TypeAlias = Callable[[OnBadRow, OnNote], Iterator[tuple[Row, Item]]]
+"""Reads the files of items from their beginning."""
+Tell: TypeAlias = Callable[[str, int, int | None], None]
+"""Called with what is done, and with how many of how many."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to sync. fields: only these attributes; empty: items as a whole. state: file of what the last sync saw."""
+
+    state: Path
+    fields: tuple[str, ...] = ()
+    dry_run: bool = False
+    force: bool = False
+
+
+@dataclass
+class Synced:
+    """What was done, or would be. not_deleted: items that would have been deleted, had no row been skipped. unknown:
+    updates of items that are not in the collection. note: how the comparison was made."""
+
+    plan: Plan
+    not_deleted: int = 0
+    unknown: int = 0
+    note: str = ""
+    failed: set[str] = field(default_factory=set)
+
+
+class Sync:
+    """One sync of a collection."""
+
+    def __init__(
+        self, client: Client, items: Items, read: Read, skipped: Skipped, options: Options, tell: Tell
+    ) -> None:
+        self._client, self._items, self._read = client, items, read
+        self._skipped, self._options, self._tell = skipped, options, tell
+
+    def run(self, on_note: OnNote) -> Synced:
+        """Sync. Without the lease nothing is written, and a dry run needs none.
+
+        Raises:
+            FailedPrecondition: another sync runs, or too much would be deleted.
+            MappingError: a file cannot be read, or changed while it was read.
+        """
+        with nullcontext() if self._options.dry_run else Lease(self._client) as lease:
+            collection = self._collection()
+            state = State(self._options.state, collection) if collection else None
+            before = state.seen if state else {}
+            rows = self._read(partial(self._skipped.add_bad_row, PART, self._items.file), on_note)
+            if self._options.fields:
+                made = Synced(plan_fields(rows, before, self._options.fields))
+            else:
+                stored = dict(self._stored()) if collection else {}
+                made = Synced(plan(rows, stored, before, Owned.by(self._items)))
+                self._check_deletions(made)
+            if state and state.unused and not self._options.fields:
+                made.note = f"{state.path} {state.unused}: the files were compared with the collection itself"
+            if lease is not None and state is not None:
+                self._apply(made, lease)
+                state.save(self._seen(made, before), self._client.get_collection())
+        return made
+
+    def _collection(self) -> Collection | None:
+        try:
+            return self._client.get_collection()
+        except NotFound:
+            if self._options.dry_run:
+                return None
+            raise
+
+    def _stored(self) -> Iterator[tuple[str, Seen]]:
+        for n, stored in enumerate(self._client.list_items(page_size=CALL), 1):
+            if n % CALL == 0:
+                self._tell("compare", n, None)
+            # A damaged item is written again.
+            if stored.error is None:
+                yield stored.item.item_id, seen(stored.item, with_pictures=False)
+
+    def _check_deletions(self, made: Synced) -> None:
+        """Refuse a sync of an empty file, or one that deletes more than half; after skipped rows delete nothing."""
+        plan, skipped = made.plan, self._skipped.count(PART)
+        if self._options.force or not plan.deleted:
+            return
+        if skipped:  # one of them may be the row of an item
+            made.not_deleted = len(plan.deleted)
+            plan.deleted.clear()
+        elif 2 * len(plan.deleted) > plan.stored:
+            empty = (
+                f"{self._items.file} has no items"
+                if not plan.files
+                else "more than half of the items would go"
+            )
+            raise FailedPrecondition(
+                f"{empty}: {len(plan.deleted):,} of {plan.stored:,} would be deleted, so nothing was done; "
+                "--dry-run shows what would be, --force does it"
+            )
+
+    def _apply(self, made: Synced, lease: Lease) -> None:
+        plan = made.plan
+
+        def tell(what: str, of: int, now: Progress) -> None:
+            lease.keep()
+            self._tell(what, now.done, of)
+
+        changes = list(plan.changes.values())
+        whole = sum(change.add or change.replace for change in changes)
+        if whole:
+            report = self._client.upload(
+                self._whole(plan), merge=self._items.merge, progress=partial(tell, "contents", whole)
+            )
+            self._note_failures(made, report)
+        if merged := sum(change.merge for change in changes):
+            texts = (
+                Item(item.item_id, texts=item.texts) for change, item in self._again(plan) if change.merge
+            )
+            report = self._client.upload(texts, merge=True, progress=partial(tell, "texts", merged))
+            self._note_failures(made, report)
+        updates = [change.update for change in changes if change.update is not None]
+        if updates:
+            report = self._client.upload_updates(updates, progress=partial(tell, "attributes", len(updates)))
+            self._note_failures(made, report)
+        for n, some in enumerate(_batches(plan.deleted, CALL)):
+            self._client.delete_items(some)
+            lease.keep()
+            self._tell("deletions", CALL * n + len(some), len(plan.deleted))
+
+    def _whole(self, plan: Plan) -> Iterator[Item]:
+        """Yield the items to write as a whole. Those that are there keep what the files do not decide, as it is now."""
+        owned = Owned.by(self._items)
+        chosen = ((change, item) for change, item in self._again(plan) if change.add or change.replace)
+        for some in _batches(chosen, REREAD):
+            ids = [item.item_id for change, item in some if change.replace]
+            found = self._client.get_items(ids, pictures=not owned.pictures) if ids else ()
+            stored = {one.item.item_id: one.item for one in found if one.error is None}
+            for _, item in some:
+                old = stored.get(item.item_id)
+                yield (
+                    item
+                    if old is None
+                    else Item(
+                        item.item_id,
+                        texts={**old.texts, **item.texts} if not owned.texts else item.texts,
+                        pictures=item.pictures if owned.pictures else old.pictures,
+                        attributes=old.attributes,  # an update of those that changed follows
+                        relations=item.relations if owned.relations else old.relations,
+                    )
+                )
+
+    def _again(self, plan: Plan) -> Iterator[tuple[Change, Item]]:
+        for change, item in rows_of(plan, self._read(lambda _: None, lambda _: None)):
+            if seen(item) != change.seen and change.seen.pictures is not None:
+                raise MappingError(
+                    f"{self._items.file}: item {item.item_id!r} changed while the files were read; sync again"
+                )
+            yield change, item
+
+    def _note_failures(self, made: Synced, report: UploadReport) -> None:
+        for result in report.failed:
+            assert result.error is not None
+            if isinstance(result.error, NotFound):  # deleted in the collection
+                made.unknown += 1
+                continue
+            made.failed.add(result.id)
+            error, change = result.error, made.plan.changes.get(result.id)
+            record = {"id": result.id, "row": change.row if change else None}
+            reason = error.details.reason or error.code.name
+            self._skipped.add(
+                PART, self._items.file, reason, f"{shortened(result.id)}: {error.message}", record
+            )
+
+    def _seen(self, made: Synced, before: Mapping[str, Seen]) -> Mapping[str, Seen]:
+        """Return what to keep: of items that failed, and where rows were skipped, what was kept before."""
+        keep = self._options.fields or self._skipped.count(PART)
+        kept = dict(before) if keep else {}
+        kept |= {item_id: one for item_id, one in made.plan.files.items() if item_id not in made.failed}
+        return kept | {item_id: before[item_id] for item_id in made.failed if item_id in before}
+
+
+def _batches(entries: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(entries)
+    while some := list(islice(rest, size)):
+        yield some

@@ -1,0 +1,135 @@
+"""What a sync is to do: the items of the files against those of the collection and what the last sync saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from itemlens import Item, ItemUpdate
+from itemlens_cli.sync.state import NOTHING, Seen, seen
+from itemlens_datasets.exported import ExportedItems
+from itemlens_datasets.mapping import Items
+from itemlens_datasets.rows import Row
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be done with an item. row: number of its row."""
+
+    row: int
+    seen: Seen
+    add: bool = False
+    replace: bool = False
+    """Its pictures or relations changed: it is written as a whole, with the stored attributes."""
+    merge: bool = False
+    """Only its texts changed: they are merged into the stored item."""
+    update: ItemUpdate | None = None
+
+
+@dataclass
+class Plan:
+    """What is to be done with all items. files: what the files say of each. unknown: items without a stored one, whose
+    attributes alone are to change."""
+
+    files: dict[str, Seen] = field(default_factory=dict)
+    changes: dict[str, Change] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+    stay_deleted: int = 0
+    stored: int = 0
+
+    def ids(self, what: str) -> list[str]:
+        """Ids of the items that are to be "added", "content", "attributes" or "deleted"."""
+        match what:
+            case "added":
+                return [item_id for item_id, change in self.changes.items() if change.add]
+            case "content":
+                return [item_id for item_id, change in self.changes.items() if change.replace or change.merge]
+            case "attributes":
+                return [item_id for item_id, change in self.changes.items() if change.update is not None]
+            case _:
+                return self.deleted
+
+
+@dataclass(frozen=True)
+class Owned:
+    """What of an item the files decide. All else is left as it is in the collection."""
+
+    texts: bool
+    relations: bool
+    pictures: bool
+    attributes: frozenset[str] | None
+    """Names; None: all."""
+
+    @staticmethod
+    def by(items: Items) -> Owned:
+        """Return what a mapping decides."""
+        if isinstance(items, ExportedItems):
+            return Owned(True, True, not items.merge, None)
+        names = frozenset(items.attributes)
+        return Owned(bool(items.texts), bool(items.relations), bool(items.pictures), names)
+
+
+def plan(
+    rows: Iterable[tuple[Row, Item]], stored: Mapping[str, Seen], before: Mapping[str, Seen], owned: Owned
+) -> Plan:
+    """Compare. stored: the items of the collection. before: what the files said at the last sync."""
+    made, stay_deleted = Plan(stored=len(stored)), set[str]()
+    for row, item in rows:
+        new, old, there = seen(item), before.get(item.item_id), stored.get(item.item_id)
+        made.files[item.item_id] = new
+        made.changes.pop(item.item_id, None)  # of an earlier row with this id: the last one counts
+        stay_deleted.discard(item.item_id)
+        if there is None:
+            if old == new:
+                stay_deleted.add(item.item_id)
+            else:
+                made.changes[item.item_id] = Change(row.number, new, add=True)
+            continue
+        base = old or there
+        whole = owned.relations and new.relations != base.relations
+        # What a stored picture was made from is not known: the server finds out, and encodes nothing twice.
+        known = NOTHING.pictures if base.pictures is None else base.pictures
+        whole |= owned.pictures and new.pictures != known
+        texts = owned.texts and new.texts != base.texts
+        update = attribute_update(item, new, base, owned.attributes)
+        if whole or texts or update:
+            made.changes[item.item_id] = Change(
+                row.number, new, replace=whole, merge=texts and not whole, update=update
+            )
+    made.stay_deleted = len(stay_deleted)
+    made.deleted = [item_id for item_id in stored if item_id not in made.files]
+    return made
+
+
+def plan_fields(rows: Iterable[tuple[Row, Item]], before: Mapping[str, Seen], names: Sequence[str]) -> Plan:
+    """Compare these attributes only, with what the files said at the last sync. A server leaves equal values alone."""
+    made = Plan()
+    for row, item in rows:
+        new, old = seen(item, with_pictures=False), before.get(item.item_id)
+        attributes = {name: value for name, value in new.attributes.items() if name in names}
+        if old is not None:
+            others = {name: value for name, value in old.attributes.items() if name not in names}
+            made.files[item.item_id] = replace(old, attributes={**others, **attributes})
+        made.changes.pop(item.item_id, None)
+        base = old or replace(NOTHING, attributes=dict.fromkeys(names, ""))
+        if update := attribute_update(item, new, base, frozenset(names)):
+            made.changes[item.item_id] = Change(row.number, new, update=update)
+    return made
+
+
+def attribute_update(item: Item, new: Seen, base: Seen, owned: frozenset[str] | None) -> ItemUpdate | None:
+    """Return the update of the attributes that changed; None if none did."""
+    names = owned if owned is not None else new.attributes.keys() | base.attributes.keys()
+    changed = sorted(name for name in names if new.attributes.get(name) != base.attributes.get(name))
+    if not changed:
+        return None
+    given = {name: item.attributes[name] for name in changed if name in new.attributes}
+    return ItemUpdate(item.item_id, set=given, remove=tuple(name for name in changed if name not in given))
+
+
+def rows_of(plan: Plan, rows: Iterable[tuple[Row, Item]]) -> Iterator[tuple[Change, Item]]:
+    """Yield the changes with their items, when the files are read again."""
+    for row, item in rows:
+        change = plan.changes.get(item.item_id)
+        if change is not None and change.row == row.number:
+            yield change, item

@@ -1,0 +1,112 @@
+"""What the files said of each item at the last sync, as hashes, in a file beside the mapping."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from itemlens import Collection, Item, Picture
+from itemlens_cli import files
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Hashes of an item's texts, relations and pictures (None: not known), and of each attribute by name."""
+
+    texts: str
+    relations: str
+    pictures: str | None
+    attributes: Mapping[str, str]
+
+
+def seen(item: Item, *, with_pictures: bool = True) -> Seen:
+    """Return what a file, or the collection, says of an item. An unreadable picture is like no other."""
+    assert isinstance(item.pictures, Mapping)
+    pictures = None
+    if with_pictures:
+        pictures = _hash(
+            [[channel, [_picture(one) for one in some]] for channel, some in sorted(item.pictures.items())]
+        )
+    return Seen(
+        _hash(sorted(item.texts.items())),
+        _hash(sorted([r.type, r.item_id] for r in item.relations)),
+        pictures,
+        {name: _hash(value) for name, value in item.attributes.items()},
+    )
+
+
+class State:
+    """The file of what was seen. seen: by item id; empty if the file cannot be used, and `unused` says why."""
+
+    def __init__(self, path: Path, collection: Collection) -> None:
+        self.path, self.seen, self.unused = path, dict[str, Seen](), ""
+        try:
+            with path.open(encoding="utf-8") as lines:
+                about = json.loads(next(lines))
+                if about["version"] != VERSION or about["collection"] != _identity(collection):
+                    self.unused = "is of another collection or version"
+                elif about["sequence_number"] > collection.sequence_number:
+                    self.unused = "is later than the collection, which was restored from a backup"
+                else:
+                    self.seen = {item_id: Seen(*rest) for item_id, *rest in map(json.loads, lines)}
+        except FileNotFoundError:
+            self.unused = "is not there yet"
+        except (OSError, ValueError, KeyError, TypeError, StopIteration):
+            self.unused = "cannot be read"
+
+    def save(self, seen: Mapping[str, Seen], collection: Collection) -> None:
+        """Replace the file.
+
+        Raises:
+            FailedPrecondition: it cannot be written.
+        """
+        about = {
+            "version": VERSION,
+            "collection": _identity(collection),
+            "sequence_number": collection.sequence_number,
+        }
+        with files.new_file(self.path) as out:
+            out.write(json.dumps(about, ensure_ascii=False) + "\n")
+            for item_id, one in seen.items():
+                line = [item_id, one.texts, one.relations, one.pictures, one.attributes]
+                out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def _identity(collection: Collection) -> list[str]:
+    return [collection.name, collection.create_time.isoformat()]
+
+
+def _picture(picture: Picture) -> str:
+    if not isinstance(picture, bytes):
+        try:
+            picture = Path(os.fspath(picture)).read_bytes()
+        except OSError:
+            return os.urandom(8).hex()
+    return hashlib.blake2b(picture, digest_size=16).hexdigest()
+
+
+def _hash(value: Any) -> str:
+    if isinstance(value, Iterable) and not value:
+        return ""
+    # A server returns whole numbers as 1.0.
+    text = json.dumps(_plain(value), ensure_ascii=True, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+NOTHING = seen(Item("", pictures={}))
+"""Of an item of which nothing is said."""

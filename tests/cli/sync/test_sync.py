@@ -1,0 +1,239 @@
+"""`itemlens index --sync` and `--check` against a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from itemlens import Client, ItemUpdate, StreamPosition
+from itemlens_cli.sync import lease
+from itemlens_cli.sync.lease import Lease
+from itemlens_server.errors import FailedPrecondition
+from support.command import Done, Run
+from support.serving import Server
+from support.spaces import sample_items
+
+NAME = "synced"
+MAPPING = """
+collection: synced
+items:
+  file: shop.csv
+  id: "{sku}"
+  texts: {text: "{name}"}
+  attributes: {price: {column: price, type: float}, brand: brand}
+"""
+ROWS = ["a,red shoe,10,Alto", "b,blue kettle,20,Kaya", "c,green lamp,30,Alto", "d,white mug,5,Umi"]
+
+Sync = Callable[..., Done]
+
+
+@pytest.fixture
+def shop(server: Server) -> Iterator[Client]:
+    with server.client(collection=NAME) as client:
+        yield client
+        client.delete_collection(NAME)
+
+
+@pytest.fixture
+def sync(run: Run, server: Server, shop: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sync:
+    """Writes rows to the file and syncs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.yaml").write_text(MAPPING)
+
+    def sync(rows: list[str], *options: str) -> Done:
+        (tmp_path / "shop.csv").write_text("\n".join(["sku,name,price,brand", *rows]) + "\n")
+        return run("index", tmp_path / "shop.yaml", "--sync", *options, "--target", server.address)
+
+    assert sync(ROWS).status == 0
+    return sync
+
+
+def stored(client: Client) -> dict[str, tuple[str, dict[str, object]]]:
+    return {
+        one.item.item_id: (one.item.texts["text"], dict(one.item.attributes)) for one in client.list_items()
+    }
+
+
+def sequences(client: Client) -> dict[str, int]:
+    return {one.item.item_id: one.sequence_number for one in client.list_items()}
+
+
+def test_a_sync_of_what_did_not_change_writes_no_item(sync: Sync, shop: Client) -> None:
+    before = sequences(shop)
+    done = sync(ROWS)
+    assert done.status == 0 and "did not change │ 4" in done.said and "no file" not in done.said
+    assert sequences(shop) == before
+
+
+def test_what_is_new_changed_or_gone_follows(sync: Sync, shop: Client) -> None:
+    before = sequences(shop)
+    done = sync(["a,red shoe,12,Alto", "b,blue pot,20,", "c,green lamp,30,Alto", "e,scarf,7,Umi"])
+    assert done.status == 0
+    assert "added │ 1 │ e" in done.said and "deleted │ 1 │ d" in done.said
+    assert "attributes changed │ 2 │ a, b" in done.said and "relations changed │ 1 │ b" in done.said
+    assert stored(shop) == {
+        "a": ("red shoe", {"price": 12, "brand": "Alto"}),
+        "b": ("blue pot", {"price": 20}),
+        "c": ("green lamp", {"price": 30, "brand": "Alto"}),
+        "e": ("scarf", {"price": 7, "brand": "Umi"}),
+    }
+    assert sequences(shop)["c"] == before["c"]
+
+
+def test_what_was_changed_in_the_collection_stays(sync: Sync, shop: Client) -> None:
+    shop.update_items([ItemUpdate("a", set={"price": 99, "live": True})]).raise_for_errors()
+    shop.delete_items(["b"]).raise_for_errors()
+    done = sync(["a,red boot,10,Alto", *ROWS[1:]])
+    assert done.status == 0 and "stay deleted │ 1" in done.said
+    assert stored(shop)["a"] == ("red boot", {"price": 99, "brand": "Alto", "live": True})
+    assert "b" not in stored(shop)
+    sync(["a,red boot,11,Alto", "b,blue kettle,21,Kaya", *ROWS[2:]])
+    assert stored(shop)["a"][1]["price"] == 11 and stored(shop)["b"][1]["price"] == 21
+
+
+def test_a_dry_run_says_it_and_writes_nothing(sync: Sync, shop: Client, tmp_path: Path) -> None:
+    before, kept = sequences(shop), (tmp_path / "shop.synced.sync").read_bytes()
+    done = sync(["a,red shoe,12,Alto", "e,scarf,7,Umi", *ROWS[1:3]], "--dry-run")
+    assert done.status == 0 and "dry run: nothing was written" in done.said
+    assert "added │ 1 │ e" in done.said and "deleted │ 1 │ d" in done.said
+    assert sequences(shop) == before and (tmp_path / "shop.synced.sync").read_bytes() == kept
+
+
+def test_only_some_attributes_follow_and_nothing_is_added_or_deleted(sync: Sync, shop: Client) -> None:
+    done = sync(["a,other words,12,Other", "e,scarf,7,Umi"], "--fields", "price")
+    assert done.status == 0 and "attributes changed │ 2" in done.said
+    assert "1 items whose attributes changed are not in the collection" in done.said
+    assert stored(shop)["a"] == ("red shoe", {"price": 12, "brand": "Alto"}) and len(stored(shop)) == 4
+    # The next whole sync knows that price, and sees that the words changed.
+    shop.update_items([ItemUpdate("a", set={"price": 77})]).raise_for_errors()
+    sync(["a,other words,12,Alto", *ROWS[1:]])
+    assert stored(shop)["a"] == ("other words", {"price": 77, "brand": "Alto"})
+
+
+def test_an_empty_file_and_a_deletion_of_more_than_half_are_refused(sync: Sync, shop: Client) -> None:
+    for rows, told in (
+        ([], "has no items: 4 of 4"),
+        (ROWS[:1], "more than half of the items would go: 3 of 4"),
+    ):
+        done = sync(rows)
+        assert done.status == 1 and told in done.said and "--force does it" in done.said
+        assert len(stored(shop)) == 4
+    assert sync(ROWS[:1], "--force").status == 0
+    assert list(stored(shop)) == ["a"]
+
+
+def test_after_skipped_rows_nothing_is_deleted(sync: Sync, shop: Client) -> None:
+    done = sync(["a,red shoe,much,Alto", *ROWS[1:3], "f,new,1,Umi"])
+    assert done.status == 3 and "2 items are not in the files, but rows were skipped" in done.said
+    assert set(stored(shop)) == {"a", "b", "c", "d", "f"}
+    assert sync([*ROWS[:3], "f,new,1,Umi"]).status == 0
+    assert set(stored(shop)) == {"a", "b", "c", "f"}
+
+
+def test_items_that_the_server_refuses_are_tried_again(sync: Sync, shop: Client) -> None:
+    rows = [*ROWS, f"{'e' * 300},scarf,7,Umi"]
+    done = sync(rows)
+    assert done.status == 3 and "skipped rows: 1" in done.said and "INVALID_ARGUMENT" in done.said
+    assert "added │ 1" in sync(rows).said
+
+
+def test_two_syncs_at_once_the_second_is_refused(
+    sync: Sync, shop: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Lease(shop) as first:
+        done = sync(ROWS[:3])
+        assert done.status == 1 and "another sync of this collection runs" in done.said
+        assert len(stored(shop)) == 4
+        monkeypatch.setattr(lease, "STEP_SECONDS", -1.0)
+        first.keep()
+    assert sync(ROWS[:3]).status == 0
+    assert len(stored(shop)) == 3
+
+
+def test_a_sync_that_was_killed_holds_the_collection_only_for_a_while(
+    sync: Sync, shop: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = Lease(shop)
+    killed.__enter__()
+    assert "if it was killed" in sync(ROWS).said
+    monkeypatch.setattr(lease, "SILENCE_SECONDS", 0.0)
+    monkeypatch.setattr(lease, "STEP_SECONDS", -1.0)
+    assert sync(ROWS).status == 0
+    with pytest.raises(FailedPrecondition, match="another sync"):
+        killed.keep()  # it was not dead after all: it learns that another took its place
+
+
+def test_beginners_at_the_same_moment_cannot_both_hold_it(sync: Sync, shop: Client) -> None:
+    first, second = Lease(shop), Lease(shop)
+    first._position = second._position = shop.list_streams()[0].position
+    first._step("runs 1 0")
+    with pytest.raises(FailedPrecondition, match="another sync"):
+        second._step("runs 2 0")
+    shop.record_events([], stream=StreamPosition(lease.STREAM, "ended", previous="runs 1 0"))
+
+
+def test_a_check_lists_everything_that_is_wrong_and_writes_nothing(
+    run: Run, sync: Sync, shop: Client, server: Server, tmp_path: Path
+) -> None:
+    before = sequences(shop)
+    (tmp_path / "shop.yaml").write_text(MAPPING.replace("{column: price, type: float}", "price"))
+    (tmp_path / "shop.csv").write_text("sku,name,price,brand\na,shoe,12,Alto\n,no id,1,x\nc,,3,x\n")
+    done = run("index", tmp_path / "shop.yaml", "--check", "--target", server.address)
+    assert done.status == 3
+    for told in (
+        "price is '12', the attribute's type is number",
+        "the id is empty",
+        "it has no text and no picture",
+        "rows cannot be used; nothing was written",
+    ):
+        assert told in done.said or told in (tmp_path / "shop.errors.jsonl").read_text()
+    assert sequences(shop) == before
+    (tmp_path / "shop.yaml").write_text(MAPPING)
+    (tmp_path / "shop.csv").write_text("sku,name,price,brand\na,shoe,12,Alto\n")
+    assert run("index", tmp_path / "shop.yaml", "--check", "--target", server.address).status == 0
+    (tmp_path / "shop.yaml").write_text(MAPPING.replace("text:", "title:"))
+    wrong = run("index", tmp_path / "shop.yaml", "--check", "--target", server.address)
+    assert wrong.status == 1 and "no channel 'title'" in wrong.said
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--fields", "price"], "--fields is for --sync"),
+        (["--dry-run"], "--dry-run is for --sync"),
+        (["--sync", "--limit", "3"], "of all rows"),
+        (["--sync", "--check"], "not both"),
+        (
+            ["--sync", "--fields", "prise"],
+            "has no such attribute; it has price, brand; did you mean 'price'?",
+        ),
+    ],
+)
+def test_options_that_do_not_go_together_are_told(
+    run: Run, tmp_path: Path, options: list[str], told: str
+) -> None:
+    (tmp_path / "shop.yaml").write_text(MAPPING)
+    (tmp_path / "shop.csv").write_text("sku,name,price,brand\n")
+    done = run("index", tmp_path / "shop.yaml", *options, "--target", "localhost:1")
+    assert done.status == 1 and told in done.said
+
+
+def test_an_item_with_a_changed_picture_keeps_what_was_changed_there(
+    run: Run, server: Server, shop: Client, sync: Sync, tmp_path: Path
+) -> None:
+    pictures = [picture for one in sample_items(10) for picture in one.pictures][:2]
+    (tmp_path / "shop.yaml").write_text(MAPPING + '  pictures: {image: {path: "{sku}.png"}}\n')
+    for n, name in enumerate("abcd"):
+        (tmp_path / f"{name}.png").write_bytes(pictures[n % 2])
+    assert sync(ROWS).status == 0
+    shop.update_items([ItemUpdate("a", set={"price": 99})]).raise_for_errors()
+    before = sequences(shop)
+    (tmp_path / "a.png").write_bytes(pictures[1])
+    done = sync(ROWS)
+    assert done.status == 0 and "relations changed │ 1 │ a" in done.said
+    assert stored(shop)["a"] == ("red shoe", {"price": 99, "brand": "Alto"})
+    assert {item_id for item_id, n in sequences(shop).items() if n != before[item_id]} == {"a"}
+    [pictured] = shop.get_items(["a"], pictures=True)
+    assert isinstance(pictured.item.pictures, dict) and len(pictured.item.pictures["image"]) == 1
