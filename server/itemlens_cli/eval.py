@@ -42,6 +42,7 @@ class DataSet(StrEnum):
     TOYS = "Toys_and_Games"
     LASTFM = "LastFM"
     RESAMPLES = "resamples"
+    WORDS = "words"
 
 
 def evaluate(
@@ -49,7 +50,7 @@ def evaluate(
     data: Annotated[
         Path,
         typer.Option(
-            help="the folder of the data set's files; for resamples the one with grocery and fashion",
+            help="the folder of the data set's files; words: fashion's; resamples: the one with grocery and fashion",
             exists=True,
             file_okay=False,
         ),
@@ -112,13 +113,15 @@ def _space(client: Client, dataset: DataSet) -> str:
 
 def _measure(dataset: DataSet, folder: Path) -> Callable[..., list[ReportRow]]:
     """The function that measures all rows of a data set. Reads the data set's files."""
-    from itemlens_bench.quality import fashion, grocery, resamples
+    from itemlens_bench.quality import fashion, grocery, resamples, words
 
     match dataset:
         case DataSet.GROCERY:
             return partial(grocery.measure, data=read_grocery(folder))
         case DataSet.FASHION:
             return partial(fashion.measure, data=fashion.Fashion(_read_fashion(folder)))
+        case DataSet.WORDS:
+            return partial(words.measure, items=_read_fashion(folder))
         case DataSet.RESAMPLES:
             data = read_grocery(folder / "grocery")
             photos = _photos(folder / "grocery")

@@ -19,6 +19,7 @@ NORMALISATION = "normalisation"
 TERMS = {
     PartKind.BEHAVIOUR: "others' choices",
     PartKind.SEQUENCE: "what others took next",
+    PartKind.LEXICAL: "matching words",
     PartKind.ATTRIBUTE: "attributes",
     PartKind.REPEAT: "taken before",
     PartKind.POPULARITY: "popularity",

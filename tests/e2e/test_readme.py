@@ -81,10 +81,12 @@ def test_the_examples_of_tasks_run_one_after_the_other(tiny: Tiny, tmp_path: Pat
             done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
             assert done.returncode == 0, done.stderr
             said.append(done.stdout)
-    variants, ruled = said
+    variants, ruled, words = said
     assert len(re.findall("stands for", variants)) == 4 and "duplicates at most 1" in variants
     assert ruled.startswith("1 shoe-7 Kaya spring\n") and "12 items without rules" in ruled
     assert "rule 'recall' blocks 'shoe-0'" in ruled
+    first, parts = words.splitlines()
+    assert first == "filter" and "('keetle', 'kettle', " in parts
 
 
 def test_the_settings_are_those_of_the_server() -> None:

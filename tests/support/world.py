@@ -14,20 +14,24 @@ from itemlens_server.fusion.parts import Part, PlacedInput, Places
 from itemlens_server.fusion.query import ChannelChange, Query
 from itemlens_server.fusion.rows import Rows
 from itemlens_server.fusion.snapshot import Snapshot
+from itemlens_server.words import Indexed, question_words
 from support.heads import random_head
 from support.tables import random_tables
 
+# The last one is asked for, and no item has it.
+COLOURS = ("red", "green", "blue", "black", "white", "violet")
 TYPE_WEIGHTS: Mapping[int, float] = Settings().type_weights()
 Attributes = Mapping[str, str | list[str]]
 
 
 @dataclass(frozen=True)
 class World:
-    """A snapshot, and what its items are made of: their inputs and attributes, by id."""
+    """A snapshot, and what its items are made of: their inputs, attributes and words, by id."""
 
     snapshot: Snapshot
     inputs: Mapping[str, Sequence[PlacedInput]]
     attributes: Mapping[str, Attributes]
+    words: Mapping[str, Sequence[str]]
 
     @property
     def head(self) -> Head:
@@ -52,18 +56,20 @@ def random_world(rng: np.random.Generator, items: int = 25, *, events: bool = Tr
     """Items with any mix of channels and attributes; some were replaced, two thirds have events, some events are on
     items that are gone."""
     head = random_head(rng)
-    rows = Rows(head.dimension)
+    rows = Rows(head.dimension, indexed=Indexed())
     ids = [f"i{n}" for n in range(items)]
-    inputs, attributes = {}, {}
+    inputs, attributes, words = {}, {}, {}
     for label, item_id in enumerate([*ids, *ids[:3]], 1):
         inputs[item_id], attributes[item_id] = random_inputs(rng, head), random_attributes(rng)
         h = fused(head, inputs[item_id])[None]
-        rows.append(np.asarray([label]), [item_id], h, [attributes[item_id]])
+        words[item_id] = [COLOURS[label % 5], COLOURS[label % 3], "shoe"] if label % 4 else []
+        texts = {"text": " ".join(words[item_id])}
+        rows.append(np.asarray([label]), [item_id], h, [attributes[item_id]], [texts])
     view = rows.view()
     tables = random_tables(rng, [*rng.permutation(ids)[: 2 * items // 3], "gone"]) if events else None
     table_rows = [-1 if tables is None else tables.rows.get(i, -1) for i in view.item_ids]
     snapshot = Snapshot("c", head, view, tables, np.asarray(table_rows, np.int64))
-    return World(snapshot, inputs, attributes)
+    return World(snapshot, inputs, attributes, words)
 
 
 def random_attributes(rng: np.random.Generator) -> Attributes:
@@ -136,6 +142,7 @@ def random_query(rng: np.random.Generator, world: World) -> Query:
         some(3),
         rng.normal(size=head.dimension).astype(np.float32) if rng.random() < 0.3 else None,
         max_interests=int(rng.integers(1, 6)),
+        words={c.name: question_words([f"{COLOURS[len(history) % 6]} shoee"]) for c in asked[:1]},
     )
     if rng.random() < 0.5:
         names = ("history", "query", "liked", "disliked", "query_vector")

@@ -25,6 +25,7 @@ from ._types import (
     Interaction,
     Item,
     ItemUpdate,
+    Lexical,
     OwnEventType,
     Picture,
     Relation,
@@ -254,6 +255,7 @@ def settings(
     exploration: Exploration | None,
     attributes: Mapping[str, AttributeType | str] | None,
     rules: Iterable[Rule] | None,
+    lexical: Lexical | bool | None,
 ) -> catalog_pb2.CollectionSettings:
     """The settings of a collection, as far as they are given."""
     return catalog_pb2.CollectionSettings(
@@ -267,6 +269,7 @@ def settings(
             for own in all_of(OwnEventType, types or (), "event_types")
         ],
         exploration=_exploration(exploration),
+        lexical=_lexical(lexical),
         attributes=[
             catalog_pb2.Attribute(name=string(name, "attributes"), type=attribute_type(kind))
             for name, kind in (attributes or {}).items()
@@ -295,6 +298,18 @@ def _exploration(given: Exploration | None) -> catalog_pb2.Exploration | None:
     check_kind(Exploration, given, "exploration")
     return catalog_pb2.Exploration(
         share=number(given.share, "share"), max_lists=whole(given.max_lists, "max_lists")
+    )
+
+
+def _lexical(given: Lexical | bool | None) -> catalog_pb2.Lexical | None:
+    if given is None or given is False:
+        return None
+    if given is True:
+        given = Lexical()
+    check_kind(Lexical, given, "lexical")
+    return catalog_pb2.Lexical(
+        channels=strings(given.channels, "lexical.channels"),
+        attributes=strings(given.attributes, "lexical.attributes"),
     )
 
 

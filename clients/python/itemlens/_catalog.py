@@ -13,7 +13,7 @@ from ._retry import Deadline
 from ._rules import Rule
 from ._steps import Session, Steps, call
 from ._stored import Collection, StoredItem, StoredItems, Written
-from ._types import Exploration, Item, OwnEventType
+from ._types import Exploration, Item, Lexical, OwnEventType
 from ._values import string, strings, whole
 from .v1 import catalog_pb2 as pb
 
@@ -28,6 +28,7 @@ def create_collection(
     exploration: Exploration | None = None,
     attributes: Mapping[str, AttributeType | str] | None = None,
     rules: Iterable[Rule] = (),
+    lexical: Lexical | bool | None = None,
     timeout: float | None = None,
 ) -> Steps[Collection]:
     """Create an empty collection over a space.
@@ -41,6 +42,7 @@ def create_collection(
         exploration: places of its lists for items without events. Default: none.
         attributes: types of attributes by name, such as `{"released": "time"}`. Others get the type of the first value.
         rules: rules for its lists, such as pins and blocks.
+        lexical: where the words of searches are looked for; True: in all texts. Default: nowhere.
         timeout: seconds in all, retries included. Default: the client's.
 
     Raises:
@@ -53,7 +55,7 @@ def create_collection(
         name=string(name, "name"),
         space=session.wanted(space),
         allow_existing=allow_existing,
-        settings=_build.settings(event_types, exploration, attributes, rules),
+        settings=_build.settings(event_types, exploration, attributes, rules, lexical),
     )
     session.forget(name)
     reply = yield from call(
@@ -94,6 +96,7 @@ def update_collection(
     exploration: Exploration | None = None,
     attributes: Mapping[str, AttributeType | str] | None = None,
     rules: Iterable[Rule] | None = None,
+    lexical: Lexical | bool | None = None,
     timeout: float | None = None,
 ) -> Steps[Collection]:
     """Move a collection to another space with the same encoders, or change its settings. Nothing is encoded again.
@@ -106,6 +109,7 @@ def update_collection(
         exploration: places of its lists for items without events. Default: they stay; `Exploration(share=0)`: none.
         attributes: all given types of attributes from now on. Stored values must fit them. Default: they stay.
         rules: all rules for its lists from now on; `[]`: none. Default: they stay.
+        lexical: where the words of searches are looked for; False: nowhere. Default: it stays.
         timeout: seconds in all, retries included. Default: the client's.
 
     Raises:
@@ -118,9 +122,15 @@ def update_collection(
         name=string(name, "name"),
         space=string(space, "space"),
     )
-    given = {"event_types": event_types, "exploration": exploration, "attributes": attributes, "rules": rules}
+    given = {
+        "event_types": event_types,
+        "exploration": exploration,
+        "attributes": attributes,
+        "rules": rules,
+        "lexical": lexical,
+    }
     if changed := [name for name, value in given.items() if value is not None]:
-        request.settings.CopyFrom(_build.settings(event_types, exploration, attributes, rules))
+        request.settings.CopyFrom(_build.settings(event_types, exploration, attributes, rules, lexical))
         request.settings_mask.paths.extend(changed)
     deadline = session.deadline(timeout)
     reply = yield from call(session, "UpdateCollection", request, pb.UpdateCollectionResponse, deadline)

@@ -112,5 +112,7 @@ class PartKind(StrEnum):
     """How many users took the item."""
     NEWNESS = "newness"
     """The item has no events yet."""
+    LEXICAL = "lexical"
+    """A word of the question, `text`, that the item has in the texts and attributes of the collection's `lexical`."""
     NORMALISATION = "normalisation"
     """What turns log-odds into a log-probability. The same for every item of an interest."""

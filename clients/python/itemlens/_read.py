@@ -13,7 +13,7 @@ from google.protobuf import json_format
 from . import _errors, _results, _rules, _stored
 from ._enums import AttributeType, Basis, ChannelKind, EventType, PartKind, Presence, Role
 from ._results import Warning
-from ._types import Event, Exploration, Floats, Item, OwnEventType, Relation, Vector
+from ._types import Event, Exploration, Floats, Item, Lexical, OwnEventType, Relation, Vector
 from .v1 import catalog_pb2, common_pb2, itemlens_pb2
 
 Named = TypeVar("Named", bound=StrEnum)
@@ -122,6 +122,7 @@ def _parts(given: Iterable[common_pb2.Part]) -> tuple[_results.Part, ...]:
             picture_index=part.picture_index,
             row=part.row,
             column=part.column,
+            spelling=part.spelling,
         )
         for part in given
     )
@@ -237,6 +238,12 @@ def collection(given: catalog_pb2.Collection) -> _stored.Collection:
             share=given.settings.exploration.share, max_lists=given.settings.exploration.max_lists
         )
         if given.settings.HasField("exploration")
+        else None,
+        lexical=Lexical(
+            channels=tuple(given.settings.lexical.channels),
+            attributes=tuple(given.settings.lexical.attributes),
+        )
+        if given.settings.HasField("lexical")
         else None,
         attributes={
             own.name: AttributeType(

@@ -214,7 +214,7 @@ class Part:
     source_channel: str = ""
     """For TOKEN, CELL and SPECIAL: the channel of the place. It differs from `channel` where predicted."""
     text: str = ""
-    """For TOKEN: the words."""
+    """For TOKEN: the words. For LEXICAL: the word of the question, in lower case."""
     start: int = 0
     """For TOKEN: the index of its first character, so that `text[start:end]` is the span."""
     end: int = 0
@@ -226,6 +226,8 @@ class Part:
     """For CELL: column of the feature map, from the left."""
     is_share: bool = False
     """The part is the past item's share of a term that bends, not what the score would lose without the item."""
+    spelling: str = ""
+    """For LEXICAL: how the item spells the word, if it is taken for a typo."""
 
 
 @dataclass(frozen=True)

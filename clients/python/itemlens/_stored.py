@@ -11,7 +11,7 @@ from ._enums import AttributeType
 from ._errors import ItemlensError, raise_for_errors
 from ._results import BatchResult, Warning
 from ._rules import Rule
-from ._types import Event, Exploration, Item, OwnEventType, Vector
+from ._types import Event, Exploration, Item, Lexical, OwnEventType, Vector
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Collection:
     """Its own types of events."""
     exploration: Exploration | None = None
     """Places for items without events; None: there are none."""
+    lexical: Lexical | None = None
+    """Where the words of searches are looked for; None: nowhere."""
     attributes: Mapping[str, AttributeType] = field(default_factory=dict)
     """The type of each attribute that filters can use: given in the settings, or that of the first value."""
     rules: tuple[Rule, ...] = ()

@@ -173,6 +173,16 @@ class Exploration:
     """Lists that one item is drawn for at most."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lexical:
+    """Where the words of searches are looked for, so that part numbers, brands and rare words find their items."""
+
+    channels: Sequence[str] = ()
+    """Channels of texts; none: all of them."""
+    attributes: Sequence[str] = ()
+    """Names of attributes, such as "sku": texts, lists of texts and whole numbers count. Items need not have them."""
+
+
 @dataclass(frozen=True)
 class StreamPosition:
     """A step in a stream of events, such as a file or a broker's topic. It is stored together with the events."""

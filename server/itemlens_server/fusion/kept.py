@@ -16,6 +16,8 @@ from itemlens_server.fusion.sources import Interest, Source, interest_of
 from itemlens_server.fusion.tables import Tables
 from itemlens_server.fusion.value_table import NONE, Values
 from itemlens_server.fusion.weights import QuestionWeights
+from itemlens_server.fusion.word_source import WordSource
+from itemlens_server.words import NO_DOCUMENT
 
 NOTHING = np.zeros(0, np.float32)
 
@@ -32,6 +34,7 @@ class KeptAsking:
     labels, item_ids: rows that u is computed from; the positions of the interests' sources are indices into these
     codes:            of the attribute values of past and listed items, as in `Values`; `valued`: ids of its columns
     idf:              weights of these codes, float32
+    words:            of the query, in the items `worded`
     """
 
     query: Query
@@ -46,6 +49,8 @@ class KeptAsking:
     codes: Codes
     valued: tuple[str, ...]
     idf: Array
+    words: WordSource | None = None
+    worded: tuple[str, ...] = ()
 
     @staticmethod
     def of(asking: Asking, listed: Sequence[str]) -> KeptAsking:
@@ -66,8 +71,11 @@ class KeptAsking:
         # Codes are numbered anew, so that only their own weights are kept. Column 0 is that of items without values.
         shown = view.values.codes[:, np.append(NONE, view.columns[rows])]
         codes, compact = np.unique(np.append(0, shown.ravel()), return_inverse=True)
+        words, worded = _words_of(asking, places)
         return KeptAsking(
-            replace(asking.query, history=(), taken=None, content={}, liked=(), disliked=(), vector=None),
+            replace(
+                asking.query, history=(), taken=None, content={}, words={}, liked=(), disliked=(), vector=None
+            ),
             tuple(_with_sources(i, moved) for i in asking.interests),
             (history, liked, rejected),
             asking.prior,
@@ -79,17 +87,21 @@ class KeptAsking:
             compact[1:].astype(np.int32).reshape(shown.shape),
             ("", *(view.item_ids[position] for position in rows.tolist())),
             view.values.idf[codes],
+            words,
+            worded,
         )
 
     def asking(self, collection: str, head: Head, rows: View) -> Asking:
         """Restore the `Asking` over `rows`, which begin with the rows of `labels`."""
         columns = {item_id: n for n, item_id in enumerate(self.valued)}
         own = [columns.get(item_id, NONE) for item_id in rows.item_ids]
+        documents = {item_id: n for n, item_id in enumerate(self.worded)}
         # Not all past items have a row. Their positions are behind those of `rows`.
         view = replace(
             rows,
             values=Values.of(self.codes, self.idf),
             columns=np.asarray([*own, *range(len(self.valued))], np.int32),
+            documents=np.asarray([documents.get(i, len(documents)) for i in rows.item_ids], np.int32),
         )
         table_numbers = {} if self.tables is None else self.tables.rows
         table_rows = np.asarray([table_numbers.get(i, -1) for i in view.item_ids], np.int64)
@@ -112,8 +124,19 @@ class KeptAsking:
         had_numbers = np.asarray([taken[view.item_ids[p]] for p in had.tolist()], np.int64)
         return Asking(
             snapshot, self.query, interests, history, liked, rejected, self.prior, self.disliked, had, had_numbers,
-            frozenset(), (),
+            frozenset(), (), self.words,
         )  # fmt: skip
+
+
+def _words_of(asking: Asking, listed: Ints) -> tuple[WordSource | None, tuple[str, ...]]:
+    """Return the words of the query in the items at the positions `listed`, and the ids of these items by document."""
+    if asking.words is None:
+        return None, ()
+    view = asking.snapshot.view
+    worded = listed[view.documents[listed] != NO_DOCUMENT]
+    worded = worded[np.argsort(view.documents[worded])]
+    matches = asking.words.matches.take(view.documents[worded])
+    return replace(asking.words, matches=matches), tuple(view.item_ids[p] for p in worded.tolist())
 
 
 def _with_sources(interest: Interest, moved: Mapping[int, Source]) -> Interest:

@@ -19,6 +19,7 @@ class Part:
     """One summand of a score; see the contract's Part. kind: name of a PartKind of the contract, such as "TOKEN".
 
     is_share: it is a share of a term that bends, not what the score would lose without it.
+    spelling: of the question's word `text` in the item, if it is another one
     lately: it is popularity, most of it of late. Sentences alone tell it.
     """
 
@@ -35,6 +36,7 @@ class Part:
     row: int = 0
     column: int = 0
     is_share: bool = False
+    spelling: str = ""
     lately: bool = False
 
 

@@ -28,6 +28,8 @@ from itemlens_server.fusion.weights import (
     States,
     search_question,
 )
+from itemlens_server.fusion.word_source import WordSource, word_weights
+from itemlens_server.words import WordForms
 
 CHANNEL = "CHANNEL"
 # The newest past items that count in the channels, and that are split into interests; the other terms use more.
@@ -50,8 +52,10 @@ class ChannelChange:
 class Query:
     """The user or query of a request. `content` holds unit e_c by channel; `history` is oldest first.
 
+
     taken: the history, if it is summed up already
     of_user: it asks for a user, of whom nothing may be known
+    words: those of the content's texts, by channel
     """
 
     history: Sequence[Interaction] = ()
@@ -65,6 +69,7 @@ class Query:
     max_interests: int = MAX_INTERESTS
     taken: Taken | None = None
     of_user: bool = False
+    words: Mapping[str, tuple[WordForms, ...]] = field(default_factory=dict)
 
     def weight(self, source: str) -> float:
         """Return the weight of a source: "history", "query", "liked", "disliked" or "query_vector"."""
@@ -88,6 +93,7 @@ class Asking:
     had:         positions of the items that the user had, ascending
     had_numbers: number of each of these items in the history
     seen:        ids of the items to exclude
+    words:       those of the query that items have
     """
 
     snapshot: Snapshot
@@ -102,6 +108,7 @@ class Asking:
     had_numbers: Ints
     seen: frozenset[str]
     warnings: tuple[Warning, ...]
+    words: WordSource | None = None
     # The terms over past items that were made, by kind and source.
     bound: dict[tuple[str, int], object] = field(default_factory=dict, init=False, compare=False, repr=False)
 
@@ -179,6 +186,7 @@ def ask_with(snapshot: Snapshot, query: Query, taken: Taken) -> Asking:
         here[order],
         taken.seen.union(query.liked, query.disliked),
         unknown,
+        _words(snapshot, query),
     )
 
 
@@ -264,6 +272,17 @@ def _common_sources(head: Head, query: Query, liked: PastSource) -> list[Source]
     if query.vector is not None and (weight := query.weight("query_vector")):
         sources.append(Source(weight, QuestionWeights(), u=query.vector))
     return sources
+
+
+def _words(snapshot: Snapshot, query: Query) -> WordSource | None:
+    """Return what the words of the query find; None if they do not count."""
+    factor = query.weight("query")
+    if not (query.words and factor):
+        return None
+    # Those of the head: a caller who changes a channel's weight does not mean the words.
+    weights = word_weights(snapshot.head.weights(search_question(query.content)), query.words).times(factor)
+    asked = dict.fromkeys(word for words in query.words.values() for word in words)
+    return WordSource(snapshot.view.words.matches(list(asked)), weights) if weights.used else None
 
 
 def _unknown(snapshot: Snapshot, source: PastSource, field: str) -> Iterator[Warning]:

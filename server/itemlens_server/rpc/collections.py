@@ -17,6 +17,7 @@ from itemlens_server.services import (
     Collection,
     CollectionSettings,
     Exploration,
+    Lexical,
     OwnType,
 )
 
@@ -95,6 +96,10 @@ class Collections:
             _attribute(own.name, own.type) for own in collection.record.settings.attributes
         )
         message.settings.rules.extend(map(rule_message, collection.record.settings.rules))
+        if (lexical := collection.record.settings.lexical) is not None:
+            message.settings.lexical.channels.extend(lexical.channels)
+            message.settings.lexical.attributes.extend(lexical.attributes)
+            message.settings.lexical.SetInParent()
         message.attributes.extend(
             _attribute(name, kind) for name, kind in sorted(collection.attribute_types.items())
         )
@@ -123,6 +128,9 @@ def _settings(message: catalog_pb2.CollectionSettings) -> CollectionSettings:
             Attribute(own.name, _NAMES.get(own.type, "")) for own in message.attributes
         ),
         rules=tuple(map(rule, message.rules)),
+        lexical=Lexical(tuple(message.lexical.channels), tuple(message.lexical.attributes))
+        if message.HasField("lexical")
+        else None,
     )  # fmt: skip
 
 

@@ -58,6 +58,7 @@ from itemlens_server.storage.collection_settings import (
     Attribute,
     CollectionSettings,
     Exploration,
+    Lexical,
     OwnType,
 )
 from itemlens_server.storage.records import EventRecord, StoredItem
@@ -105,6 +106,7 @@ __all__ = [
     "Interaction",
     "ItemInput",
     "ItemUpdate",
+    "Lexical",
     "ListChange",
     "Literal",
     "Name",

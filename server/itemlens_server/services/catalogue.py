@@ -30,7 +30,7 @@ from itemlens_server.errors import (
 from itemlens_server.services.answers import Answers
 from itemlens_server.services.catalogue_reads import CatalogueReads
 from itemlens_server.services.collection import Collection
-from itemlens_server.services.collection_settings import check_settings, check_stored
+from itemlens_server.services.collection_settings import check_channels, check_settings, check_stored
 from itemlens_server.services.encoding import ContentEncoder
 from itemlens_server.services.event_changes import EventChanges
 from itemlens_server.services.events import Recorded, Recording, check_step
@@ -175,6 +175,7 @@ class Catalogue:
         check_settings(settings)
         settings = CollectionSettings().replaced_by(settings)
         space = self.space(space_name)
+        check_channels(settings.lexical, space.modalities)
         with self._changing:
             if (old := self._collections.get(name)) is not None:
                 if not allow_existing:
@@ -200,6 +201,7 @@ class Catalogue:
         check_settings(settings)
         with self._changing:
             collection = self._named(name)
+            check_channels(settings.lexical, collection.space.modalities)
             old = collection.record.settings
             new = old.replaced_by(replace(old, **{field: getattr(settings, field) for field in only}))
             view = collection.snapshot().view

@@ -34,6 +34,7 @@ from itemlens_server.storage.collection_settings import CollectionSettings
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import Array, CollectionRecord, EventRecord, ItemVectors
 from itemlens_server.storage.store import Store
+from itemlens_server.words import Indexed
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,12 @@ class Collection:
             segment_rows=settings.segment_rows,
             candidates_per_channel=settings.candidates_per_channel,
         )
-        self._rows = Rows(space.head.dimension, space.head.uses(ATTRIBUTE), _types(record.settings))
+        self._rows = Rows(
+            space.head.dimension,
+            space.head.uses(ATTRIBUTE),
+            _types(record.settings),
+            _indexed(record.settings),
+        )
         self.equal_contents = EqualContents()
         self._before_compaction = before_compaction
         self._settings = settings
@@ -134,10 +140,13 @@ class Collection:
 
     def configure(self, settings: CollectionSettings, reader: Reader) -> None:
         """Use new settings, in the writer's thread. If they change which events count, all are counted again."""
-        before, declared = kinds_of(self.type_weights), self.record.settings.attributes
+        before, old = kinds_of(self.type_weights), self.record.settings
         self.record = replace(self.record, settings=settings)
-        if settings.attributes != declared:
+        if settings.attributes != old.attributes:
             self._rows.declare(_types(settings), reader.attributes(self.record.id))
+        if settings.lexical != old.lexical:
+            stored = ((i, d.texts, d.attributes) for i, d in reader.every_document(self.record.id))
+            self._rows.index_words(_indexed(settings), stored)
         rules = self.space.head.table_rules
         if kinds_of(self.type_weights) != before and self.counts is not None and rules is not None:
             self.counts.end()
@@ -212,7 +221,7 @@ class Collection:
         """Add the store's rows after the last loaded one. Return the ids of damaged items, which are left out."""
         batch: list[ItemVectors] = []
         damaged = []
-        stored = reader.raw_vectors(self.record.id, self.encoder_digests, self._last_label, attributes=True)
+        stored = reader.raw_vectors(self.record.id, self.encoder_digests, self._last_label, documents=True)
         for item in stored:
             if not item.whole:
                 damaged.append(item.item_id)
@@ -223,6 +232,7 @@ class Collection:
                 batch = []
         if batch:
             self._append(batch)
+        self._rows.invert_words()
         return damaged
 
     def drop_all_but(self, other: View) -> None:
@@ -233,10 +243,15 @@ class Collection:
             self.remove(view.item_ids[int(view.positions(np.asarray([label]))[0])])
 
     def put(
-        self, labels: list[int], item_ids: list[str], h: Array, attributes: Sequence[Mapping[str, Any]]
+        self,
+        labels: list[int],
+        item_ids: list[str],
+        h: Array,
+        attributes: Sequence[Mapping[str, Any]],
+        texts: Sequence[Mapping[str, str]],
     ) -> None:
         """Add items that were just stored. The next snapshot contains them."""
-        self._rows.append(np.asarray(labels, np.int64), item_ids, h, attributes)
+        self._rows.append(np.asarray(labels, np.int64), item_ids, h, attributes, texts)
         self._last_label = labels[-1]
         self._compact()
 
@@ -259,9 +274,10 @@ class Collection:
     def prepare(self, store: Store) -> bool:
         """Do the work of `maintain`, but save nothing of the events: while the collection is not served, its counts do
         not hear of deletions. Return whether anything was done."""
+        inverted = self._rows.invert_words()
         built = self.index.build(self._rows.view())
         counted = self.counts is not None and self.counts.count(store)
-        return self.fit_tables() or counted or built
+        return self.fit_tables() or counted or built or inverted
 
     def fit_tables(self) -> bool:
         """Compute the tables again if the counts changed: at once if events were deleted, else after a rest that is the
@@ -401,11 +417,19 @@ class Collection:
     def _append(self, batch: list[ItemVectors]) -> None:
         h = self.space.head_runner.fuse([item.vectors for item in batch])
         item_ids = [item.item_id for item in batch]
-        self.put([item.label for item in batch], item_ids, h, [item.attributes for item in batch])
+        self.put(
+            [item.label for item in batch], item_ids, h,
+            [item.attributes for item in batch], [item.texts for item in batch],
+        )  # fmt: skip
 
 
 def _types(settings: CollectionSettings) -> dict[str, AttributeType]:
     return {own.name: AttributeType(own.type) for own in settings.attributes}
+
+
+def _indexed(settings: CollectionSettings) -> Indexed | None:
+    own = settings.lexical
+    return None if own is None else Indexed(own.channels, own.attributes)
 
 
 def _with_changes(tables: Tables, counts: Counts) -> Tables:

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from itemlens_server.attributes.schema import MOST_ATTRIBUTES, AttributeType, inferred, typed
+from itemlens_server.engine.encoder import Modality
 from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.services.rule_checks import check_rules
-from itemlens_server.storage.collection_settings import Attribute, CollectionSettings, OwnType
+from itemlens_server.storage.collection_settings import Attribute, CollectionSettings, Lexical, OwnType
 
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
 LARGEST_WEIGHT = 1000.0
@@ -39,6 +40,7 @@ def check_settings(settings: CollectionSettings) -> None:
         names.add(own.name)
     _check_attributes(settings.attributes)
     check_rules(settings.rules)
+    _check_lexical(settings.lexical)
     exploration = settings.exploration
     if not 0 <= exploration.share <= 1:
         raise InvalidArgument(
@@ -88,6 +90,36 @@ def _check_attributes(attributes: Sequence[Attribute]) -> None:
         if attribute.name in names:
             raise InvalidArgument(f"{quoted(attribute.name)} occurs twice", f"{field}.name")
         names.add(attribute.name)
+
+
+def _check_lexical(lexical: Lexical | None) -> None:
+    for field, names in (
+        () if lexical is None else (("channels", lexical.channels), ("attributes", lexical.attributes))
+    ):
+        if len(names) > MOST_ATTRIBUTES:
+            raise InvalidArgument(
+                f"{len(names)} {field}, the limit is {MOST_ATTRIBUTES}", f"settings.lexical.{field}"
+            )
+        for n, name in enumerate(names):
+            if not 0 < len(name) <= LONGEST_NAME:
+                raise InvalidArgument(
+                    f"a name has 1 to {LONGEST_NAME} characters", f"settings.lexical.{field}[{n}]"
+                )
+
+
+def check_channels(lexical: Lexical | None, modalities: Mapping[str, Modality]) -> None:
+    """Check that words are taken from channels of texts. modalities: of the space, by channel.
+
+    Raises:
+        InvalidArgument: there is no such channel, or it has no texts.
+    """
+    texts = [name for name, modality in modalities.items() if modality.in_document]
+    for n, name in enumerate(() if lexical is None else lexical.channels):
+        if name not in texts:
+            raise InvalidArgument(
+                f"{quoted(name)} is no channel of texts; there are {', '.join(texts) or 'none'}",
+                f"settings.lexical.channels[{n}]",
+            )
 
 
 def _check_type(own: OwnType) -> None:

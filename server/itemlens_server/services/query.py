@@ -28,6 +28,7 @@ from itemlens_server.services.limits import (
     checked_changes,
 )
 from itemlens_server.services.vectors import VectorInput, query_vector
+from itemlens_server.words import WordForms, question_words
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,11 @@ class QueryReader:
             changed_weights(space.head, QuestionWeights(), changes)
         except ItemlensError as error:
             raise error.within("user") from None
+        words = _words(request.content) if collection.record.settings.lexical is not None else {}
         query = Query(
             (), content, tuple(request.liked), tuple(request.disliked), vector, request.source_weights,
             changes, request.behaviour_weight, request.max_interests, taken,
-            of_user=bool(request.user_id or request.history),
+            of_user=bool(request.user_id or request.history), words=words,
         )  # fmt: skip
         return query, warnings
 
@@ -140,6 +142,11 @@ class QueryReader:
         if given:
             return read()
         return self._catalogue.known_users.get(collection.record.id, request.user_id, read)
+
+
+def _words(contents: Sequence[Content]) -> dict[str, tuple[WordForms, ...]]:
+    """The words of texts by channel."""
+    return {c.channel: question_words([c.value]) for c in contents if isinstance(c.value, str) and c.value}
 
 
 def _content(

@@ -18,6 +18,7 @@ from itemlens_server.fusion.terms.behaviour import SEQUENCE
 from itemlens_server.fusion.terms.channels import BASELINE, CHANNEL, PAST_ITEM, QUERY
 from itemlens_server.fusion.terms.popularity import Popularity
 from itemlens_server.fusion.terms.repeat import REPEAT
+from itemlens_server.fusion.word_source import LEXICAL
 
 Language = Literal["en", "zh"]
 
@@ -160,6 +161,10 @@ def sentence(
         if kind == POPULARITY:
             popular = others.popular(item_id, any(p.lately for p in sources if p.kind == kind), lang)
             reasons += [popular] if popular else []
+            continue
+        if kind == LEXICAL:
+            words = _words(text, [p for p in sources if p.kind == kind])
+            reasons += [phrases[kind].format(words)] if words else []
             continue
         if "{}" not in phrases[kind]:
             reasons.append(phrases[kind])

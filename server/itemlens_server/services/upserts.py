@@ -207,7 +207,8 @@ class Upserts:
             h = np.stack([planned.h for _, planned in rows if planned.h is not None])
             new = [planned.new for _, planned in rows]
             attributes = [item.document.attributes for item in new]
-            current.put([label for label, _ in rows], [item.item_id for item in new], h, attributes)
+            texts = [item.document.texts for item in new]
+            current.put([label for label, _ in rows], [item.item_id for item in new], h, attributes, texts)
 
         plan, outcomes = self._store.write(run, after)
         for upsert, error in plan.refused:

@@ -12,7 +12,7 @@ from itemlens_server.storage.rules import Rule
 NO_INTEREST = 8
 FIRST_OWN = 16
 # The settings that a caller may give.
-SETTINGS = ("event_types", "exploration", "attributes", "rules")
+SETTINGS = ("event_types", "exploration", "attributes", "rules", "lexical")
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,23 @@ class Attribute:
 
 
 @dataclass(frozen=True)
+class Lexical:
+    """What the words of searches are looked for in: channels of texts, none for all of them, and attributes."""
+
+    channels: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class CollectionSettings:
-    """Settings of a collection. next_number: the number of the next new type."""
+    """Settings of a collection. next_number: the number of the next new type. lexical: None: words do not count."""
 
     event_types: tuple[OwnType, ...] = ()
     next_number: int = FIRST_OWN
     exploration: Exploration = Exploration()
     attributes: tuple[Attribute, ...] = ()
     rules: tuple[Rule, ...] = ()
+    lexical: Lexical | None = None
 
     def type(self, name: str) -> OwnType | None:
         """Return the own type with this name."""
@@ -84,6 +93,7 @@ class CollectionSettings:
         if not text:
             return CollectionSettings()
         value = json.loads(text)
+        lexical = value.get("lexical")
         return CollectionSettings(
             tuple(OwnType(**own) for own in value["event_types"]),
             value["next_number"],
@@ -91,6 +101,7 @@ class CollectionSettings:
             Exploration(**value.get("exploration", {})),
             tuple(Attribute(**own) for own in value.get("attributes", ())),
             tuple(Rule.parse(own) for own in value.get("rules", ())),
+            None if lexical is None else Lexical(tuple(lexical["channels"]), tuple(lexical["attributes"])),
         )
 
 

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 IDS_AT_A_TIME = 500
 ITEM = "SELECT CAST(item_id AS BLOB), row, item_id, sequence, document, document_checksum FROM items"
 
+NO_DOCUMENT = Document({}, {}, ())
+
 
 class Reader:
     """Reads on one connection."""
@@ -198,23 +200,28 @@ class Reader:
 
     def attributes(self, collection: int) -> Generator[tuple[str, Mapping[str, Any]], None, None]:
         """Yield all items with their attributes, by row; none of a damaged item."""
+        for item_id, document in self.every_document(collection):
+            yield item_id, document.attributes
+
+    def every_document(self, collection: int) -> Generator[tuple[str, Document], None, None]:
+        """Yield all items with their documents, by row; an empty one of a damaged item."""
         rows = self._connection.execute(
             "SELECT item_id, document, document_checksum FROM items WHERE +collection = ? ORDER BY row",
             (collection,),
         )
         for item_id, *stored in rows:
-            yield item_id, _attributes(item_id, *stored)
+            yield item_id, _document_or_none(item_id, *stored)
 
     def raw_vectors(
-        self, collection: int, encoders: Mapping[str, str], after_row: int = 0, *, attributes: bool = False
+        self, collection: int, encoders: Mapping[str, str], after_row: int = 0, *, documents: bool = False
     ) -> Iterator[ItemVectors]:
-        """Yield the raw vectors of all items after `after_row`, by row, and their attributes if wanted.
+        """Yield the raw vectors of all items after `after_row`, by row, and their texts and attributes if wanted.
 
         Raises:
             FailedPrecondition: a channel has no vector of its encoder, because another encoder made them.
         """
         encoder_of = "CASE n.channel " + "WHEN ? THEN ? " * len(encoders) + "END"
-        document = "i.document, i.document_checksum" if attributes else "NULL, NULL"
+        document = "i.document, i.document_checksum" if documents else "NULL, NULL"
         rows = self._connection.execute(
             f"SELECT i.row, i.item_id, i.inputs_checksum, {document}, n.channel, n.content, v.data, v.checksum"
             " FROM items i LEFT JOIN inputs n ON n.row = i.row"
@@ -239,9 +246,8 @@ class Reader:
                 else:
                     vectors.setdefault(channel, []).append(vector)
             whole &= checksums.holds(inputs_checksum, checksums.of_inputs, item_id, contents)
-            yield ItemVectors(
-                label, item_id, vectors, whole, _attributes(item_id, *described) if attributes else {}
-            )
+            own = _document_or_none(item_id, *described) if documents else NO_DOCUMENT
+            yield ItemVectors(label, item_id, vectors, whole, own.attributes, own.texts)
 
     def _check_encoder(self, collection: int, item_id: str, channel: str, encoder: str) -> None:
         """Raise FailedPrecondition if no vector is from `encoder`: another encoder was used, and nothing is damaged."""
@@ -403,12 +409,12 @@ def _stored_item(columns: tuple[Any, ...]) -> tuple[bytes, StoredItem | DamagedI
         return key, DamagedItem(row, item_id, error)
 
 
-def _attributes(item_id: str, text: str, checksum: int | None) -> Mapping[str, Any]:
-    """Return the attributes of a document; none if it is damaged, which is said where the document itself is read."""
+def _document_or_none(item_id: str, text: str, checksum: int | None) -> Document:
+    """Return a document; an empty one if it is damaged, which is said where the document itself is read."""
     try:
-        return _document(item_id, text, checksum).attributes
+        return _document(item_id, text, checksum)
     except DataLoss:
-        return {}
+        return NO_DOCUMENT
 
 
 def _damaged(item_id: str, what: str) -> DataLoss:

@@ -108,7 +108,7 @@ class DamagedItem:
 class ItemVectors:
     """The raw vectors of a stored item by channel. whole: no vector is damaged or lost, nor is the item's id.
 
-    attributes: those of its document, if they were asked for and are not damaged
+    texts, attributes: those of its document, if they were asked for and are not damaged
     """
 
     label: int
@@ -116,6 +116,7 @@ class ItemVectors:
     vectors: Mapping[str, list[Array]]
     whole: bool
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -345,6 +345,18 @@ def test_exploration_is_sent_and_other_settings_stay(client: Any, fake: Fake) ->
     assert changed.settings_mask.paths == ["exploration"]
 
 
+def test_where_words_are_looked_for_is_sent_and_other_settings_stay(client: Any, fake: Fake) -> None:
+    client.create_collection("shop", lexical=itemlens.Lexical(channels=["title"], attributes=["sku"]))
+    client.create_collection("all", lexical=True)
+    client.update_collection("shop", lexical=False)
+    named, everything = fake.asked("CreateCollection")
+    assert list(named.settings.lexical.channels) == ["title"]
+    assert list(named.settings.lexical.attributes) == ["sku"]
+    assert everything.settings.HasField("lexical") and not everything.settings.lexical.channels
+    [changed] = fake.asked("UpdateCollection")
+    assert changed.settings_mask.paths == ["lexical"] and not changed.settings.HasField("lexical")
+
+
 def test_the_clients_collection_and_space_are_used(connect: Connect, fake: Fake) -> None:
     client = connect(collection="shop", space="s2")
     client.recommend(text="x")

@@ -119,6 +119,7 @@ EXPORTED = [
     "Item",
     "ItemUpdate",
     "ItemlensError",
+    "Lexical",
     "ListChange",
     "NotFound",
     "Overloaded",

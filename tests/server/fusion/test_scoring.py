@@ -27,6 +27,9 @@ from itemlens_server.fusion.weights import (
     QuestionWeights,
     search_question,
 )
+from itemlens_server.fusion.word_source import COSINE_PER_NAT
+from itemlens_server.words.table import TYPO
+from support.bm25 import bm25
 from support.sizes import size
 from support.tables import entry
 from support.world import TYPE_WEIGHTS, World, random_query, random_world
@@ -78,7 +81,9 @@ class Reference:
         total += liked * self.channels(item_id, similar, dict.fromkeys(there, 1.0))
         if query.content:
             asked = self.weights(search_question(query.content))
-            total += query.weight("query") * self.cosines(item_id, asked, query.content)
+            total += query.weight("query") * (
+                self.cosines(item_id, asked, query.content) + self.lexical(item_id)
+            )
         if query.vector is not None:
             total += query.weight("query_vector") * float(self.world.h(item_id) @ query.vector)
         for kind in ("BEHAVIOUR", "SEQUENCE", "ATTRIBUTE"):
@@ -146,6 +151,16 @@ class Reference:
             if np.linalg.norm(np.sum(e, axis=0)) > 1e-6:  # otherwise they cancel each other out
                 q[name] = unit(np.sum(e, axis=0))
         return self.cosines(item_id, weights, q)
+
+    def lexical(self, item_id: str) -> float:
+        """A colour as it is, and "shoee" as a typo."""
+        query, items = self.query, {i: own for i, own in self.world.words.items() if own}
+        if not (query.words and item_id in items):
+            return 0.0
+        weights = self.world.head.weights(search_question(query.content))
+        w = COSINE_PER_NAT * max(weights.of(name).weight for name in query.words)
+        colour, shoe = next(iter(query.words.values()))
+        return w * (bm25(colour.text, item_id, items) + TYPO * bm25(shoe.text[:-1], item_id, items))
 
     def cosines(self, item_id: str, weights: QuestionWeights, q: Mapping[str, np.ndarray]) -> float:
         h, head, total = self.world.h(item_id), self.world.head, 0.0

@@ -28,6 +28,7 @@ from itemlens_server.fusion.terms import (
     Attribute,
     Behaviour,
     Channels,
+    Lexical,
     PastTerm,
     Popularity,
     Rejection,
@@ -47,6 +48,7 @@ from itemlens_server.fusion.weights import (
     TableRules,
     Transform,
 )
+from itemlens_server.fusion.word_source import LEXICAL
 from support.world import TYPE_WEIGHTS, World, random_query, random_world
 
 IDS = ("a", "b", "c", "new")
@@ -310,6 +312,9 @@ def test_columns_weights_and_transforms_give_the_evidence(seed: int) -> None:
         if isinstance(term, (Channels, Rejection)):
             continue
         own = prior if isinstance(term, Popularity) else weights
+        if isinstance(term, Lexical):
+            assert scorer.asking.words is not None
+            own = QuestionWeights(columns={LEXICAL: scorer.asking.words.weights})
         total: Array = np.zeros(len(positions), np.float32)
         for name, s in term.columns(0, positions).items():
             w = own.column(name)

@@ -141,7 +141,7 @@ def test_a_damaged_document_is_an_error_wherever_it_is_read(data: Path) -> None:
 def test_vectors_are_read_without_the_attributes_of_a_damaged_document(data: Path, damaged: str) -> None:
     edit(data, f"UPDATE items SET document = {damaged} WHERE item_id = 'a3'")
     with closing(Store(data)) as store:
-        found = {i.item_id: i for i in store.reader().raw_vectors(1, ENCODERS, attributes=True)}
+        found = {i.item_id: i for i in store.reader().raw_vectors(1, ENCODERS, documents=True)}
     assert found["a3"].whole and not found["a3"].attributes
     assert found["a2"].attributes
 

@@ -171,7 +171,7 @@ class TestItems:
         upsert(store, collection, item("a", "red", (b"P1", b"P2")))
         upsert(store, collection, item("b", "blue"))
         reader = store.reader()
-        described = list(reader.raw_vectors(collection, ENCODERS, attributes=True))
+        described = list(reader.raw_vectors(collection, ENCODERS, documents=True))
         documents = dict(reader.documents(collection, ["a", "b"]))
         assert [i.attributes for i in described] == [documents[i].attributes for i in "ab"] != [{}, {}]
         assert [i.attributes for i in reader.raw_vectors(collection, ENCODERS)] == [{}, {}]

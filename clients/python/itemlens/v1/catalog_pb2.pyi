@@ -154,6 +154,32 @@ class Attribute(google.protobuf.message.Message):
 Global___Attribute: typing_extensions.TypeAlias = Attribute
 
 @typing.final
+class Lexical(google.protobuf.message.Message):
+    """Where the words of searches are looked for, so that part numbers, brands and rare words find their items."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CHANNELS_FIELD_NUMBER: builtins.int
+    ATTRIBUTES_FIELD_NUMBER: builtins.int
+    @property
+    def channels(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Channels of texts. Empty: all of them."""
+
+    @property
+    def attributes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of attributes, such as "sku": texts, lists of texts and whole numbers count. Items need not have them."""
+
+    def __init__(
+        self,
+        *,
+        channels: collections.abc.Iterable[builtins.str] | None = ...,
+        attributes: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attributes", b"attributes", "channels", b"channels"]) -> None: ...
+
+Global___Lexical: typing_extensions.TypeAlias = Lexical
+
+@typing.final
 class CollectionSettings(google.protobuf.message.Message):
     """Settings of a collection."""
 
@@ -163,6 +189,7 @@ class CollectionSettings(google.protobuf.message.Message):
     EXPLORATION_FIELD_NUMBER: builtins.int
     ATTRIBUTES_FIELD_NUMBER: builtins.int
     RULES_FIELD_NUMBER: builtins.int
+    LEXICAL_FIELD_NUMBER: builtins.int
     @property
     def event_types(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OwnEventType]:
         """The caller's own types of events, at most 100. An event keeps the meaning that its type had when it was recorded; a
@@ -186,6 +213,10 @@ class CollectionSettings(google.protobuf.message.Message):
         caps count; floors move items up; pins take their places. Rules that contradict each other are refused.
         """
 
+    @property
+    def lexical(self) -> Global___Lexical:
+        """Where the words of searches are looked for. Not set: nowhere, and channels alone answer searches."""
+
     def __init__(
         self,
         *,
@@ -193,9 +224,10 @@ class CollectionSettings(google.protobuf.message.Message):
         exploration: Global___Exploration | None = ...,
         attributes: collections.abc.Iterable[Global___Attribute] | None = ...,
         rules: collections.abc.Iterable[Global___Rule] | None = ...,
+        lexical: Global___Lexical | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["exploration", b"exploration"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attributes", b"attributes", "event_types", b"event_types", "exploration", b"exploration", "rules", b"rules"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["exploration", b"exploration", "lexical", b"lexical"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attributes", b"attributes", "event_types", b"event_types", "exploration", b"exploration", "lexical", b"lexical", "rules", b"rules"]) -> None: ...
 
 Global___CollectionSettings: typing_extensions.TypeAlias = CollectionSettings
 

@@ -136,6 +136,8 @@ class _PartKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     """ln of the interest's weight minus ln Z: what turns log-odds into a log-probability. The same for every item of
     an interest.
     """
+    PART_KIND_LEXICAL: _PartKind.ValueType  # 16
+    """A word of the question that the item has, in the texts and attributes of the collection's setting `lexical`."""
 
 class PartKind(_PartKind, metaclass=_PartKindEnumTypeWrapper):
     """What a part of a score comes from."""
@@ -172,6 +174,8 @@ PART_KIND_NORMALISATION: PartKind.ValueType  # 14
 """ln of the interest's weight minus ln Z: what turns log-odds into a log-probability. The same for every item of
 an interest.
 """
+PART_KIND_LEXICAL: PartKind.ValueType  # 16
+"""A word of the question that the item has, in the texts and attributes of the collection's setting `lexical`."""
 Global___PartKind: typing_extensions.TypeAlias = PartKind
 
 class _FilterOperator:
@@ -573,6 +577,7 @@ class Part(google.protobuf.message.Message):
     ROW_FIELD_NUMBER: builtins.int
     COLUMN_FIELD_NUMBER: builtins.int
     IS_SHARE_FIELD_NUMBER: builtins.int
+    SPELLING_FIELD_NUMBER: builtins.int
     kind: Global___PartKind.ValueType
     """What it comes from."""
     channel: builtins.str
@@ -586,7 +591,7 @@ class Part(google.protobuf.message.Message):
     source_channel: builtins.str
     """For TOKEN, CELL and SPECIAL: the channel whose content holds it. Differs from `channel` if predicted."""
     text: builtins.str
-    """For TOKEN: the words."""
+    """For TOKEN: the words. For LEXICAL: the word of the question, in lower case."""
     start: builtins.int
     """For TOKEN: first character in the item's text, counted in Unicode code points."""
     end: builtins.int
@@ -601,6 +606,8 @@ class Part(google.protobuf.message.Message):
     """The term that it belongs to bends, as a logarithm does: this is the past item's share of the term, not what the
     score would lose without the item.
     """
+    spelling: builtins.str
+    """For LEXICAL: how the item spells the word, if it is taken for a typo; else empty."""
     def __init__(
         self,
         *,
@@ -617,8 +624,9 @@ class Part(google.protobuf.message.Message):
         row: builtins.int = ...,
         column: builtins.int = ...,
         is_share: builtins.bool = ...,
+        spelling: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["channel", b"channel", "column", b"column", "end", b"end", "is_share", b"is_share", "kind", b"kind", "past_item_id", b"past_item_id", "picture_index", b"picture_index", "predicted", b"predicted", "row", b"row", "source_channel", b"source_channel", "start", b"start", "text", b"text", "value", b"value"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["channel", b"channel", "column", b"column", "end", b"end", "is_share", b"is_share", "kind", b"kind", "past_item_id", b"past_item_id", "picture_index", b"picture_index", "predicted", b"predicted", "row", b"row", "source_channel", b"source_channel", "spelling", b"spelling", "start", b"start", "text", b"text", "value", b"value"]) -> None: ...
 
 Global___Part: typing_extensions.TypeAlias = Part
 

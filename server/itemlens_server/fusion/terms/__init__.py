@@ -8,13 +8,23 @@ from __future__ import annotations
 from itemlens_server.fusion.terms.attribute import Attribute
 from itemlens_server.fusion.terms.behaviour import Behaviour, Succession
 from itemlens_server.fusion.terms.channels import Channels
+from itemlens_server.fusion.terms.lexical import Lexical
 from itemlens_server.fusion.terms.past_term import PastTerm
 from itemlens_server.fusion.terms.popularity import Popularity
 from itemlens_server.fusion.terms.rejection import Rejection
 from itemlens_server.fusion.terms.repeat import Repeat
 from itemlens_server.fusion.terms.term import Term
 
-TERMS: tuple[type[Term], ...] = (Channels, Attribute, Behaviour, Succession, Rejection, Repeat, Popularity)
+TERMS: tuple[type[Term], ...] = (
+    Channels,
+    Lexical,
+    Attribute,
+    Behaviour,
+    Succession,
+    Rejection,
+    Repeat,
+    Popularity,
+)
 
 PAST_KINDS = tuple(term.kind for term in TERMS if issubclass(term, PastTerm))
 
@@ -24,6 +34,7 @@ __all__ = [
     "Attribute",
     "Behaviour",
     "Channels",
+    "Lexical",
     "PastTerm",
     "Popularity",
     "Rejection",

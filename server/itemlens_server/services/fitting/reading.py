@@ -73,7 +73,7 @@ def read(space: Space, reader: Reader, collection: int, type_weights: Mapping[in
     vectors: dict[str, list[Array]] = {name: [] for name in digests}
     owners: dict[str, list[int]] = {name: [] for name in digests}
     table, columns = ValueTable(), list[int]()
-    for item in reader.raw_vectors(collection, digests, attributes=True):
+    for item in reader.raw_vectors(collection, digests, documents=True):
         if item.whole:
             for name, own in item.vectors.items():
                 vectors[name] += own

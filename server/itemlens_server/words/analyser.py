@@ -1,0 +1,125 @@
+"""From texts to words, in any language, without knowing which one.
+
+Letters are folded: case, width and the diacritics of Latin, Greek and Cyrillic do not count. Scripts without spaces,
+such as Chinese, are cut into pairs of characters. A word with signs inside, or of letters and digits, such as a part
+number, is known by several forms, so that AB-12, ab12 and "ab 12" find each other.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from typing import Any
+
+MOST_CHARACTERS = 20_000
+"""So many characters of a text count. What comes later says little of what a text is about."""
+MOST_WORDS = 1_000
+"""So many words of a text count."""
+MOST_ASKED = 64
+"""So many different words of a question count, the first ones."""
+LONGEST = 64
+"""Characters of a word; the rest of a longer one is left out."""
+
+# Thai and Lao; Burmese; Khmer; kana, Han and Hangul.
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"  # noqa: E501
+# The vowel signs of Indian scripts are no \w.
+_LETTER = rf"(?:(?![{_UNSPACED}_])[\w\u0900-\u0dff])"
+_TOKEN = re.compile(rf"[{_UNSPACED}]+|{_LETTER}+(?:[-_./+&'’]{_LETTER}+)*")
+_STARTS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_SIGNS = re.compile(r"[-_./+&'’]")
+_DECIMAL = re.compile(r"\d+\.\d+")
+_PIECES = re.compile(r"\d+|[^\d]+")
+_DIACRITICS = re.compile("[\u0300-\u036f]")
+
+
+@dataclass(frozen=True)
+class WordForms:
+    """A word of a question.
+
+    text: as it was asked, folded. forms: what it may be known by, the closest first; an item has a form if it has all
+    words of it. corrects: whether a spelling that is close to it may stand for it.
+    """
+
+    text: str
+    forms: tuple[tuple[str, ...], ...]
+    corrects: bool = False
+
+
+def item_words(texts: Iterable[str]) -> tuple[Counter[str], int]:
+    """Return how often the words of an item's texts occur, in all their forms, and the number of words."""
+    counts: Counter[str] = Counter()
+    length = 0
+    for text in texts:
+        for token in islice(_tokens(text), MOST_WORDS):
+            length += 1
+            if _STARTS_UNSPACED.match(token):
+                length += len(token) - 1
+                counts.update(_pairs(token))
+                counts.update(token[:MOST_WORDS])  # a question may be of one character
+            else:
+                counts.update({form for forms in _forms(token) for form in forms})
+    return counts, length
+
+
+def question_words(texts: Iterable[str]) -> tuple[WordForms, ...]:
+    """Return the different words of a question, at most `MOST_ASKED`."""
+    return tuple(islice(dict.fromkeys(_asked(texts)), MOST_ASKED))
+
+
+def attribute_texts(attributes: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
+    """Yield the values of some attributes as texts: of texts, lists of texts and whole numbers."""
+    for name in names:
+        value = attributes.get(name)
+        for one in value if isinstance(value, list) else (value,):
+            if isinstance(one, str):
+                yield one
+            elif isinstance(one, int | float) and not isinstance(one, bool) and one == int(one):
+                yield str(int(one))
+
+
+def folded(text: str) -> str:
+    """Return a text without differences of case, width and diacritics."""
+    if text.isascii():
+        return text.lower()
+    plain = _DIACRITICS.sub("", unicodedata.normalize("NFKD", text))
+    return unicodedata.normalize("NFKC", plain).casefold()
+
+
+def _asked(texts: Iterable[str]) -> Iterator[WordForms]:
+    for text in texts:
+        for token in _tokens(text):
+            if _STARTS_UNSPACED.match(token):
+                yield from (WordForms(pair, ((pair,),)) for pair in _pairs(token))
+            else:
+                yield WordForms(token, tuple(dict.fromkeys(_forms(token))), corrects=True)
+
+
+def _tokens(text: str) -> Iterator[str]:
+    for found in _TOKEN.finditer(folded(text[:MOST_CHARACTERS])):
+        yield found.group()
+
+
+def _pairs(token: str) -> list[str]:
+    if len(token) == 1:
+        return [token]
+    return ["".join(pair) for pair in pairwise(token[:MOST_WORDS])]
+
+
+def _forms(token: str) -> Iterator[tuple[str, ...]]:
+    """Yield what a word is known by: in one, without its signs; its parts between signs; its runs of letters and of
+    digits."""
+    parts = _SIGNS.split(token)
+    if len(parts) > 1 and _DECIMAL.fullmatch(token):
+        yield (token[:LONGEST],)
+        return
+    whole = "".join(parts)
+    yield (whole[:LONGEST],)
+    if len(parts) > 1:
+        yield tuple(part[:LONGEST] for part in parts)
+    pieces = _PIECES.findall(whole[:LONGEST])
+    if len(pieces) > 1:
+        yield tuple(pieces)
