@@ -70,7 +70,8 @@ def merge(
     several lists is taken once; one for which `caps` have no room any more is passed over. Shares of exhausted lists go
     to the others.
     """
-    left: list[Any] = [np.asarray(items) for items in lists] if caps.codes else list(lists)
+    # Under caps the lists are long and parts of them are taken away; else they are as short as the list that is made.
+    left: list[Any] = [np.asarray(items) if caps.codes else np.asarray(items).tolist() for items in lists]
     taken = set(placed)
     merged: list[tuple[int, int]] = []
     given = [0] * len(left)

@@ -67,7 +67,7 @@ def best(
     else:
         ranked = rank(known, scored, k, caps, placed)
         listed = [*placed, *(item.position for item in ranked)]
-        dry = any(not len(np.setdiff1d(caps.with_room(own.positions, listed), listed)) for own in scored)
+        dry = any(np.isin(caps.with_room(own.positions, listed), listed).all() for own in scored)
     if caps.codes and dry and not whole:
         # The candidates have too few values, and other items may have more.
         return best(scorer, ExactIndex(), mask, k, caps, placed)
@@ -79,7 +79,7 @@ def rank(
 ) -> list[RecommendedItem]:
     """The best k of the items under caps. Places are dealt to the interests by their shares. placed: as in `best`."""
     wanted = [len(own.alpha) if caps.codes else k + len(placed) for own in scored]
-    lists = [own.positions[top(own.alpha, n)].tolist() for own, n in zip(scored, wanted, strict=True)]
+    lists = [own.positions[top(own.alpha, n)] for own, n in zip(scored, wanted, strict=True)]
     item_ids = scorer.snapshot.view.item_ids
     ranked = []
     for position, n in merge(lists, [i.weight for i in scorer.interests], k, caps, placed):
