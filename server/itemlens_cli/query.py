@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 import itemlens
+from itemlens_cli import boosts
 from itemlens_cli.connection import connected
 from itemlens_server.errors import InvalidArgument
 
@@ -32,6 +33,16 @@ def query(
         typer.Option(
             help="count the values of this attribute over all that may be listed; may be given again"
         ),
+    ] = None,
+    boost: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="a boost of the collection's settings by name, or one such as 'brand values Alto=0.5' or 'released "
+            "half_life nats=1.5 half_life=60'; see docs/recommend.md"
+        ),
+    ] = None,
+    without_boost: Annotated[
+        list[str] | None, typer.Option(help="leave out a boost of the settings that is on by default")
     ] = None,
     why: Annotated[
         bool, typer.Option("--why", help="show the parts of each score, and the words with the largest parts")
@@ -67,6 +78,8 @@ def query(
                 candidates=_ids(candidates) or None,
                 filter=filter,
                 facets=facet or (),
+                boosts=[boosts.boost(text) for text in boost or ()],
+                without_boosts=without_boost or (),
                 k=k,
             )
         except ValueError as error:  # for example, words that are not UTF-8

@@ -24,6 +24,7 @@ TERMS = {
     PartKind.REPEAT: "taken before",
     PartKind.POPULARITY: "popularity",
     PartKind.NEWNESS: "newness",
+    PartKind.BOOST: "boosts",
     PartKind.NORMALISATION: NORMALISATION,
 }
 """Names of the terms that no channel has."""

@@ -42,15 +42,20 @@ def tried(path: str) -> list[str]:
     return re.findall(r"<!-- A test runs this block[^>]*-->\n```python\n(.*?)```", text, re.DOTALL)
 
 
-def test_the_examples_of_filters_run_one_after_the_other(tiny: Tiny, tmp_path: Path) -> None:
-    said = []
-    with Server(tiny.models, tmp_path / "data") as server:
-        for example in tried("docs/filters.md"):
+def printed(path: str, tiny: Tiny, data: Path) -> list[list[str]]:
+    """What each block of a document prints, one after the other on one server."""
+    lines = []
+    with Server(tiny.models, data) as server:
+        for example in tried(path):
             code = example.replace("localhost:50051", server.address)
             done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
             assert done.returncode == 0, done.stderr
-            said.append(done.stdout.splitlines())
-    (cheap, why, *listed, deleted), built, facets = said
+            lines.append(done.stdout.splitlines())
+    return lines
+
+
+def test_the_examples_of_filters_run_one_after_the_other(tiny: Tiny, tmp_path: Path) -> None:
+    (cheap, why, *listed, deleted), built, facets = printed("docs/filters.md", tiny, tmp_path / "data")
     assert facets == ["2 {'Alto': 1}", "12.5 149.0"]
     assert sorted(built) == ["boots {'price': 149.0}", "socks {'price': 12.5}"]
     assert cheap == "socks {'price': 12.5}"
@@ -74,19 +79,15 @@ def test_the_examples_of_the_catalogue_by_tasks_run_as_they_stand(tiny: Tiny, tm
 
 
 def test_the_examples_of_tasks_run_one_after_the_other(tiny: Tiny, tmp_path: Path) -> None:
-    said = []
-    with Server(tiny.models, tmp_path / "data") as server:
-        for example in tried("docs/recommend.md"):
-            code = example.replace("localhost:50051", server.address)
-            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-            assert done.returncode == 0, done.stderr
-            said.append(done.stdout)
-    variants, ruled, words = said
-    assert len(re.findall("stands for", variants)) == 4 and "duplicates at most 1" in variants
-    assert ruled.startswith("1 shoe-7 Kaya spring\n") and "12 items without rules" in ruled
-    assert "rule 'recall' blocks 'shoe-0'" in ruled
-    first, parts = words.splitlines()
-    assert first == "filter" and "('keetle', 'kettle', " in parts
+    variants, ruled, words, (new, old, gift, first) = printed("docs/recommend.md", tiny, tmp_path / "data")
+    assert sum("stands for" in line for line in variants) == 4
+    assert any("duplicates at most 1" in line for line in variants)
+    assert ruled[0] == "1 shoe-7 Kaya spring" and "12 items without rules" in ruled
+    assert any("rule 'recall' blocks 'shoe-0'" in line for line in ruled)
+    assert words[0] == "filter" and "('keetle', 'kettle', " in words[1]
+    assert new.startswith("new {'new season': 1.45} Because") and "it is preferred here: “new season”" in new
+    assert old.startswith("old {'new season': 0.01}") and gift.startswith("gift {}")
+    assert first == "gift"
 
 
 def test_the_settings_are_those_of_the_server() -> None:

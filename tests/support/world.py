@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from itemlens_server.config import Settings
+from itemlens_server.fusion.boosts import AppliedBoost
 from itemlens_server.fusion.head import Array, Head, HeadChannel, unit
 from itemlens_server.fusion.history import Interaction
 from itemlens_server.fusion.parts import Part, PlacedInput, Places
@@ -118,6 +119,17 @@ def fused(head: Head, inputs: Sequence[PlacedInput]) -> Array:
             h[block] = c.imputed_scale * unit(np.sum([e[s] @ c.predictors[s] for s in sources], axis=0))
             h[block.stop + 1] = 1
     return h
+
+
+def random_boosts(rng: np.random.Generator, world: World) -> tuple[AppliedBoost, ...]:
+    """Up to three boosts of up to 20 nats, some of them of 0."""
+    count = len(world.snapshot.view.labels)
+    return tuple(
+        AppliedBoost(
+            f"boost {n}", (rng.uniform(-20, 20, count) * rng.integers(0, 2, count)).astype(np.float32)
+        )
+        for n in range(rng.integers(0, 4))
+    )
 
 
 def random_query(rng: np.random.Generator, world: World) -> Query:

@@ -1,6 +1,7 @@
 """Client of the itemlens server: encodes, fuses, recommends and explains catalogue items over gRPC."""
 
 from ._aio import AsyncClient
+from ._boosts import Boost, ByItem, ByValue, HalfLife, Linear, Log, Steps
 from ._client import Client
 from ._enums import AttributeType, Basis, ChannelKind, EventType, PartKind, Presence, Role
 from ._errors import (
@@ -84,6 +85,9 @@ __all__ = [
     "AttributeType",
     "Basis",
     "BlockRule",
+    "Boost",
+    "ByItem",
+    "ByValue",
     "Cancelled",
     "CapRule",
     "Channel",
@@ -114,6 +118,7 @@ __all__ = [
     "FuseInput",
     "Fused",
     "FusedInput",
+    "HalfLife",
     "HeatMap",
     "Interaction",
     "Interest",
@@ -122,7 +127,9 @@ __all__ = [
     "ItemUpdate",
     "ItemlensError",
     "Lexical",
+    "Linear",
     "ListChange",
+    "Log",
     "NotFound",
     "Overloaded",
     "OwnEventType",
@@ -144,6 +151,7 @@ __all__ = [
     "SourceWeights",
     "Space",
     "Statistics",
+    "Steps",
     "StoredEvent",
     "StoredItem",
     "StoredItems",

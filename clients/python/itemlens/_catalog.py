@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from . import _build, _filter, _read
+from . import _boosts, _build, _filter, _read
+from ._boosts import Boost
 from ._build import Names
 from ._enums import AttributeType
 from ._filter import Filter
@@ -29,6 +30,7 @@ def create_collection(
     attributes: Mapping[str, AttributeType | str] | None = None,
     rules: Iterable[Rule] = (),
     lexical: Lexical | bool | None = None,
+    boosts: Iterable[Boost] = (),
     timeout: float | None = None,
 ) -> Steps[Collection]:
     """Create an empty collection over a space.
@@ -43,12 +45,13 @@ def create_collection(
         attributes: types of attributes by name, such as `{"released": "time"}`. Others get the type of the first value.
         rules: rules for its lists, such as pins and blocks.
         lexical: where the words of searches are looked for; True: in all texts. Default: nowhere.
+        boosts: boosts that requests can name, or that are on by default.
         timeout: seconds in all, retries included. Default: the client's.
 
     Raises:
         AlreadyExists: the name is taken.
         FailedPrecondition: with `allow_existing`, the existing collection has another space.
-        InvalidArgument: the name is invalid.
+        InvalidArgument: the name or a setting is invalid.
         NotFound: there is no such space.
     """
     request = pb.CreateCollectionRequest(
@@ -57,6 +60,7 @@ def create_collection(
         allow_existing=allow_existing,
         settings=_build.settings(event_types, exploration, attributes, rules, lexical),
     )
+    request.settings.boosts.extend(_boosts.messages(boosts))
     session.forget(name)
     reply = yield from call(
         session,
@@ -97,6 +101,7 @@ def update_collection(
     attributes: Mapping[str, AttributeType | str] | None = None,
     rules: Iterable[Rule] | None = None,
     lexical: Lexical | bool | None = None,
+    boosts: Iterable[Boost] | None = None,
     timeout: float | None = None,
 ) -> Steps[Collection]:
     """Move a collection to another space with the same encoders, or change its settings. Nothing is encoded again.
@@ -110,6 +115,7 @@ def update_collection(
         attributes: all given types of attributes from now on. Stored values must fit them. Default: they stay.
         rules: all rules for its lists from now on; `[]`: none. Default: they stay.
         lexical: where the words of searches are looked for; False: nowhere. Default: it stays.
+        boosts: all boosts of the settings from now on. Default: they stay.
         timeout: seconds in all, retries included. Default: the client's.
 
     Raises:
@@ -128,9 +134,11 @@ def update_collection(
         "attributes": attributes,
         "rules": rules,
         "lexical": lexical,
+        "boosts": boosts,
     }
     if changed := [name for name, value in given.items() if value is not None]:
         request.settings.CopyFrom(_build.settings(event_types, exploration, attributes, rules, lexical))
+        request.settings.boosts.extend(_boosts.messages(boosts or ()))
         request.settings_mask.paths.extend(changed)
     deadline = session.deadline(timeout)
     reply = yield from call(session, "UpdateCollection", request, pb.UpdateCollectionResponse, deadline)

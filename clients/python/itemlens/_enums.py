@@ -114,5 +114,7 @@ class PartKind(StrEnum):
     """The item has no events yet."""
     LEXICAL = "lexical"
     """A word of the question, `text`, that the item has in the texts and attributes of the collection's `lexical`."""
+    BOOST = "boost"
+    """A boost of the caller's own; `name` says which."""
     NORMALISATION = "normalisation"
     """What turns log-odds into a log-probability. The same for every item of an interest."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from google.protobuf import json_format
 
-from . import _errors, _results, _rules, _stored
+from . import _boosts, _errors, _results, _rules, _stored
 from ._enums import AttributeType, Basis, ChannelKind, EventType, PartKind, Presence, Role
 from ._results import Warning
 from ._types import Event, Exploration, Floats, Item, Lexical, OwnEventType, Relation, Vector
@@ -123,6 +123,7 @@ def _parts(given: Iterable[common_pb2.Part]) -> tuple[_results.Part, ...]:
             row=part.row,
             column=part.column,
             spelling=part.spelling,
+            name=part.name,
         )
         for part in given
     )
@@ -252,6 +253,7 @@ def collection(given: catalog_pb2.Collection) -> _stored.Collection:
             for own in given.attributes
         },
         rules=tuple(_rules.read(own) for own in given.settings.rules if own.WhichOneof("kind")),
+        boosts=tuple(map(_boosts.read, given.settings.boosts)),
     )
 
 

@@ -228,6 +228,8 @@ class Part:
     """The part is the past item's share of a term that bends, not what the score would lose without the item."""
     spelling: str = ""
     """For LEXICAL: how the item spells the word, if it is taken for a typo."""
+    name: str = ""
+    """For BOOST: the boost's name."""
 
 
 @dataclass(frozen=True)

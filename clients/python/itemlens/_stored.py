@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ._boosts import Boost
 from ._enums import AttributeType
 from ._errors import ItemlensError, raise_for_errors
 from ._results import BatchResult, Warning
@@ -37,6 +38,8 @@ class Collection:
     """The type of each attribute that filters can use: given in the settings, or that of the first value."""
     rules: tuple[Rule, ...] = ()
     """Rules for its lists."""
+    boosts: tuple[Boost, ...] = ()
+    """Boosts that requests can name, or that are on by default."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, TypeAlias, Unpack, get_args
 
-from . import _build, _filter, _read
+from . import _boosts, _build, _filter, _read
+from ._boosts import Boost
 from ._build import Names
 from ._enums import ChannelKind, Role
 from ._filter import Filter
@@ -184,6 +185,8 @@ def recommend(
     fold_duplicates: bool = False,
     facets: Sequence[str] | Mapping[str, int] = (),
     disabled_rules: Sequence[str] = (),
+    boosts: Iterable[Boost | str] = (),
+    without_boosts: Sequence[str] = (),
     collection: str | None = None,
     timeout: float | None = None,
     **side: Unpack[UserSideFields],
@@ -217,6 +220,8 @@ def recommend(
         facets: attributes whose values are counted over all items that may be in the list, at most 10; with
             `{"brand": 50}` up to 50 values of it, at most 100. Default: 10 values.
         disabled_rules: names of the collection's rules that do not apply to this list; `["*"]`: none applies.
+        boosts: what is added to the scores of items; a text names a boost of the collection's settings.
+        without_boosts: names of boosts of the settings that are on by default, but not in this list.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
         side: the fields of UserSide: history, user_id, text, texts, picture, pictures, liked, disliked,
@@ -258,6 +263,8 @@ def recommend(
         fold_duplicates=fold_duplicates,
         facets=_facets(facets),
         disabled_rules=strings(disabled_rules, "disabled_rules"),
+        boosts=_boosts.messages(boosts),
+        without_boosts=strings(without_boosts, "without_boosts"),
     )
     _filter.put(filter, request)
     if k is not None:
@@ -280,6 +287,8 @@ def explain(
     filter: str | Filter = "",
     surface: str = "",
     disabled_rules: Sequence[str] = (),
+    boosts: Iterable[Boost | str] = (),
+    without_boosts: Sequence[str] = (),
     language: Language = "en",
     collection: str | None = None,
     timeout: float | None = None,
@@ -301,6 +310,7 @@ def explain(
         surface: the surface of the list, as in `recommend`, for rules. Not with a recommendation.
         disabled_rules: rules that do not apply, as in `recommend`. The error of an item that a rule blocks names the
             rule. Not with a recommendation.
+        boosts, without_boosts: explain the scores of a list with these, as in `recommend`. Not with a recommendation.
         language: language of the sentences.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
@@ -322,6 +332,8 @@ def explain(
         raise ValueError("the filter is known of a recommendation; leave it out")
     if recommendation_id is not None and (surface or disabled_rules):
         raise ValueError("surface and disabled_rules are known of a recommendation; leave them out")
+    if recommendation_id is not None and (boosts or without_boosts):
+        raise ValueError("boosts are known of a recommendation; leave them out")
     deadline = session.deadline(timeout)
     where = session.where(collection)
     request = itemlens_pb2.ExplainRequest(
@@ -333,6 +345,8 @@ def explain(
         exclude_seen=exclude_seen,
         surface=string(surface, "surface"),
         disabled_rules=strings(disabled_rules, "disabled_rules"),
+        boosts=_boosts.messages(boosts),
+        without_boosts=strings(without_boosts, "without_boosts"),
     )
     _filter.put(filter, request)
     if recommendation_id is not None:

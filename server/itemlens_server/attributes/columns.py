@@ -25,6 +25,7 @@ from itemlens_server.errors import InvalidArgument, quoted
 Values = np.ndarray[Any, np.dtype[Any]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 NOTHING = 0
 """The record of items without attributes."""
@@ -63,6 +64,14 @@ class Column(ABC):
             self._codes[text] = code
         return code
 
+    def _by_code(self, numbers: Mapping[str, float]) -> Floats:
+        """Return the number of each code's text, 0 for others; float64 [codes]."""
+        found = np.zeros(len(self._texts))
+        for text, number in numbers.items():
+            if 0 < (code := self.code(text)) < len(found):
+                found[code] = number
+        return found
+
     def _keep_texts(self, used: Ints, of: Column) -> Ints:
         """Take over texts of another column by code. Return the new code of each old one, int64 [codes]."""
         numbers = np.zeros(len(of._texts), np.int64)
@@ -70,6 +79,11 @@ class Column(ABC):
         self._texts = ["", *(of._texts[code] for code in used.tolist())]
         self._codes = {text: code for code, text in enumerate(self._texts) if code}
         return numbers
+
+    @abstractmethod
+    def sums(self, numbers: Mapping[str, float], count: int) -> Floats:
+        """Return the sum over the texts of each of the first `count` records of their numbers, 0 for others; float64
+        [count]."""
 
     @abstractmethod
     def put(self, record: int, value: Stored) -> None:
@@ -112,6 +126,10 @@ class ValueColumn(Column):
             return values[:count]
         more = np.full((count - len(values), *values.shape[1:]), self._nothing, values.dtype)
         return np.concatenate([values, more])
+
+    def sums(self, numbers: Mapping[str, float], count: int) -> Floats:
+        """See Column."""
+        return self._by_code(numbers)[self.values(count)]
 
     def put(self, record: int, value: Stored) -> None:
         """See Column."""
@@ -198,6 +216,14 @@ class ListColumn(Column):
         flat = self._flat[: int(ends[-1]) if count else 0]
         matching[np.searchsorted(ends, np.flatnonzero(chosen[flat]), "right")] = True
         return matching
+
+    def sums(self, numbers: Mapping[str, float], count: int) -> Floats:
+        """See Column."""
+        by_code, ends = self._by_code(numbers), self.ends(count)
+        found = by_code[self._flat[: int(ends[-1]) if count else 0]]
+        places = np.flatnonzero(found)
+        sums = np.bincount(np.searchsorted(ends, places, "right"), found[places], count)
+        return np.asarray(sums, np.float64)
 
     def put(self, record: int, value: Stored) -> None:
         """See Column."""
@@ -289,6 +315,10 @@ class Attributes:
         if isinstance(found, ListColumn):
             return found.any_of(codes, self.count)[self.first :]
         return np.isin(self.values(name), [code for code in codes if code > 0])
+
+    def sums(self, name: str, numbers: Mapping[str, float]) -> Floats:
+        """Return the sum over the texts of each record of their numbers, 0 for others; float64 [records]."""
+        return self.columns[name].sums(numbers, self.count)[self.first :]
 
     def there(self, name: str) -> Bools:
         """Return which records have a value of an attribute, bool [records]."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from itemlens_server.fusion.boosts import AppliedBoost
 from itemlens_server.fusion.head import Array, Head
 from itemlens_server.fusion.past_source import PastSource
 from itemlens_server.fusion.query import Asking, Query
@@ -35,6 +36,7 @@ class KeptAsking:
     codes:            of the attribute values of past and listed items, as in `Values`; `valued`: ids of its columns
     idf:              weights of these codes, float32
     words:            of the query, in the items `worded`
+    boosts:           what boosts add to each listed item, by name and id
     """
 
     query: Query
@@ -49,6 +51,7 @@ class KeptAsking:
     codes: Codes
     valued: tuple[str, ...]
     idf: Array
+    boosts: Mapping[str, Mapping[str, float]]
     words: WordSource | None = None
     worded: tuple[str, ...] = ()
 
@@ -87,6 +90,10 @@ class KeptAsking:
             compact[1:].astype(np.int32).reshape(shown.shape),
             ("", *(view.item_ids[position] for position in rows.tolist())),
             view.values.idf[codes],
+            {
+                b.name: dict(zip(listed, b.nats[snapshot.view.find(listed)].tolist(), strict=True))
+                for b in asking.boosts
+            },
             words,
             worded,
         )
@@ -125,7 +132,13 @@ class KeptAsking:
         return Asking(
             snapshot, self.query, interests, history, liked, rejected, self.prior, self.disliked, had, had_numbers,
             frozenset(), (), self.words,
+            tuple(_boost(name, nats, view) for name, nats in self.boosts.items()),
         )  # fmt: skip
+
+
+def _boost(name: str, nats: Mapping[str, float], rows: View) -> AppliedBoost:
+    """Return a boost over `rows`; nats by item id."""
+    return AppliedBoost(name, np.asarray([nats.get(i, 0.0) for i in rows.item_ids], np.float32))
 
 
 def _words_of(asking: Asking, listed: Ints) -> tuple[WordSource | None, tuple[str, ...]]:

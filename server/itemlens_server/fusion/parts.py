@@ -20,6 +20,7 @@ class Part:
 
     is_share: it is a share of a term that bends, not what the score would lose without it.
     spelling: of the question's word `text` in the item, if it is another one
+    name: that of a boost.
     lately: it is popularity, most of it of late. Sentences alone tell it.
     """
 
@@ -38,6 +39,7 @@ class Part:
     is_share: bool = False
     spelling: str = ""
     lately: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from itemlens_server.errors import InvalidArgument, Warning, quoted
+from itemlens_server.fusion.boosts import AppliedBoost
 from itemlens_server.fusion.head import Array, Head
 from itemlens_server.fusion.history import Interaction
 from itemlens_server.fusion.interests import CLEAR_INTEREST, MAX_INTERESTS, cluster
@@ -94,6 +95,7 @@ class Asking:
     had_numbers: number of each of these items in the history
     seen:        ids of the items to exclude
     words:       those of the query that items have
+    boosts:      what the caller adds to items, which is a part of the prior
     """
 
     snapshot: Snapshot
@@ -109,14 +111,17 @@ class Asking:
     seen: frozenset[str]
     warnings: tuple[Warning, ...]
     words: WordSource | None = None
+    boosts: tuple[AppliedBoost, ...] = ()
     # The terms over past items that were made, by kind and source.
     bound: dict[tuple[str, int], object] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def of_choices(self) -> bool:
         """Whether the scores are log-probabilities of choices that the weights were fitted to: a history is asked
-        alone, or a user of whom nothing is known, with weights that the caller did not change."""
+        alone, or a user of whom nothing is known, without weights and boosts of the caller's."""
         query = self.query
+        if self.boosts:
+            return False
         if query.source_weights or query.channel_changes or query.behaviour_weight is not None:
             return False
         if not self.of_user_alone or len(self.disliked):
@@ -139,6 +144,12 @@ class Asking:
             "disliked": len(self.disliked), "query_vector": self.query.vector is not None,
         }  # fmt: skip
         return [source for source, something in has.items() if something]
+
+    @property
+    def boost_nats(self) -> Array:
+        """The sum of the boosts of each item, nats, float32 [positions]."""
+        none = np.zeros(len(self.snapshot.view.labels), np.float32)
+        return sum((boost.nats for boost in self.boosts), none)
 
     def states(self) -> States:
         """Return what each item is to the user, int8 [positions]."""

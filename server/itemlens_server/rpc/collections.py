@@ -8,6 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from itemlens.v1 import catalog_pb2
 from itemlens_server.errors import InvalidArgument, quoted
+from itemlens_server.rpc import boosts
 from itemlens_server.rpc.rules import rule, rule_message
 from itemlens_server.services import (
     SETTINGS,
@@ -100,6 +101,7 @@ class Collections:
             message.settings.lexical.channels.extend(lexical.channels)
             message.settings.lexical.attributes.extend(lexical.attributes)
             message.settings.lexical.SetInParent()
+        message.settings.boosts.extend(map(boosts.message, collection.record.settings.boosts))
         message.attributes.extend(
             _attribute(name, kind) for name, kind in sorted(collection.attribute_types.items())
         )
@@ -131,6 +133,7 @@ def _settings(message: catalog_pb2.CollectionSettings) -> CollectionSettings:
         lexical=Lexical(tuple(message.lexical.channels), tuple(message.lexical.attributes))
         if message.HasField("lexical")
         else None,
+        boosts=tuple(boosts.boosts(message.boosts)),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from itemlens.v1 import itemlens_pb2
 from itemlens_server.errors import InvalidArgument
-from itemlens_server.rpc import filters, messages
+from itemlens_server.rpc import boosts, filters, messages
 from itemlens_server.rpc.calls import check_reply
 from itemlens_server.rpc.errors import item_status
 from itemlens_server.services import (
@@ -50,6 +50,8 @@ class Explain:
             for field in ("surface", "disabled_rules"):
                 if getattr(request, field):
                     raise InvalidArgument(f"{field} is known of a recommendation; leave it out", field)
+            if field := boosts.given(request):
+                raise InvalidArgument("boosts are known of a recommendation; leave them out", field)
             result = self.explainer.explain_result(
                 request.collection, request.recommendation_id, request.item_ids, options, call
             )
@@ -78,6 +80,7 @@ def _options(request: itemlens_pb2.ExplainRequest) -> ExplainOptions:
         filter=filters.condition(request),
         surface=request.surface,
         disabled_rules=tuple(request.disabled_rules),
+        boosts=boosts.choice(request),
     )
 
 

@@ -146,6 +146,7 @@ def part(p: Part) -> common_pb2.Part:
         kind=common_pb2.PartKind.Value(f"PART_KIND_{p.kind}"), channel=p.channel, value=p.value, predicted=p.imputed,
         past_item_id=p.past_item_id, source_channel=p.source_channel, text=p.text, start=p.start, end=p.end,
         picture_index=p.picture_index, row=p.row, column=p.column, is_share=p.is_share, spelling=p.spelling,
+        name=p.name,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from google.protobuf.struct_pb2 import Value
 
 from itemlens.v1 import common_pb2, itemlens_pb2
-from itemlens_server.rpc import filters, messages
+from itemlens_server.rpc import boosts, filters, messages
 from itemlens_server.rpc.waiting import ready
 from itemlens_server.services import (
     CallContext,
@@ -80,6 +80,7 @@ def _options(request: itemlens_pb2.RecommendRequest) -> RecommendOptions:
         disabled_rules=tuple(request.disabled_rules),
         attributes=tuple(request.attribute_names),
         facets=messages.Decoded(request.facets, _wanted),
+        boosts=boosts.choice(request),
     )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itemlens_server.attributes.boosts import Boost
 from itemlens_server.attributes.facets import Facet, WantedFacet
 from itemlens_server.attributes.filters import (
     All,
@@ -22,6 +23,15 @@ from itemlens_server.attributes.filters import (
 from itemlens_server.attributes.filters import check_depth as check_filter_depth
 from itemlens_server.attributes.filters import check_size as check_filter_size
 from itemlens_server.attributes.parser import parse as parse_filter
+from itemlens_server.attributes.shapes import (
+    AnyShape,
+    ByItem,
+    ByValue,
+    HalfLife,
+    Linear,
+    Log,
+    Steps,
+)
 from itemlens_server.engine.call_context import CallContext, Priority
 from itemlens_server.engine.encoder import Encoder
 from itemlens_server.engine.repository import Space
@@ -31,6 +41,7 @@ from itemlens_server.fusion.parts import ChannelSum, Part
 from itemlens_server.fusion.query import ChannelChange
 from itemlens_server.observer import FinishedCall, GuardedObserver, Observer
 from itemlens_server.services.batch_encoder import BatchEncoder, BatchRow, EncodingBatch
+from itemlens_server.services.boosts import BoostChoice
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import (
@@ -69,9 +80,14 @@ __all__ = [
     "SETTINGS",
     "All",
     "AnyOf",
+    "AnyShape",
     "Attribute",
     "BatchEncoder",
     "BatchRow",
+    "Boost",
+    "BoostChoice",
+    "ByItem",
+    "ByValue",
     "CallContext",
     "Cap",
     "Catalogue",
@@ -100,6 +116,7 @@ __all__ = [
     "FusedInput",
     "Fuser",
     "GuardedObserver",
+    "HalfLife",
     "Has",
     "HeatMap",
     "HeatMapFormat",
@@ -107,8 +124,10 @@ __all__ = [
     "ItemInput",
     "ItemUpdate",
     "Lexical",
+    "Linear",
     "ListChange",
     "Literal",
+    "Log",
     "Name",
     "Near",
     "Not",
@@ -128,6 +147,7 @@ __all__ = [
     "Recommender",
     "Rule",
     "Space",
+    "Steps",
     "StoredItem",
     "StreamStep",
     "Updating",

@@ -30,7 +30,12 @@ from itemlens_server.errors import (
 from itemlens_server.services.answers import Answers
 from itemlens_server.services.catalogue_reads import CatalogueReads
 from itemlens_server.services.collection import Collection
-from itemlens_server.services.collection_settings import check_channels, check_settings, check_stored
+from itemlens_server.services.collection_settings import (
+    check_boost_types,
+    check_channels,
+    check_settings,
+    check_stored,
+)
 from itemlens_server.services.encoding import ContentEncoder
 from itemlens_server.services.event_changes import EventChanges
 from itemlens_server.services.events import Recorded, Recording, check_step
@@ -173,6 +178,7 @@ class Catalogue:
                 f"{quoted(name)} is not a valid name; use 1 to 64 characters of a-z, 0-9, '_' and '-'", "name"
             )
         check_settings(settings)
+        check_boost_types(settings, {})
         settings = CollectionSettings().replaced_by(settings)
         space = self.space(space_name)
         check_channels(settings.lexical, space.modalities)
@@ -207,6 +213,7 @@ class Catalogue:
             view = collection.snapshot().view
             if new.rules != old.rules and view.alive_count:
                 check_fit(new.rules, view)
+            check_boost_types(new, collection.attribute_types)
 
             def run(connection: sqlite3.Connection) -> None:
                 if new.attributes != old.attributes:  # here, so that no item is stored meanwhile

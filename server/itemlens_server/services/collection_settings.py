@@ -10,6 +10,7 @@ from typing import Any
 from itemlens_server.attributes.schema import MOST_ATTRIBUTES, AttributeType, inferred, typed
 from itemlens_server.engine.encoder import Modality
 from itemlens_server.errors import InvalidArgument, quoted
+from itemlens_server.services.boosts import check_boosts
 from itemlens_server.services.rule_checks import check_rules
 from itemlens_server.storage.collection_settings import Attribute, CollectionSettings, Lexical, OwnType
 
@@ -41,11 +42,30 @@ def check_settings(settings: CollectionSettings) -> None:
     _check_attributes(settings.attributes)
     check_rules(settings.rules)
     _check_lexical(settings.lexical)
+    try:
+        check_boosts(settings.boosts)
+    except InvalidArgument as error:
+        raise error.within("settings") from None
     exploration = settings.exploration
     if not 0 <= exploration.share <= 1:
         raise InvalidArgument(
             f"{exploration.share} is not a share; it must be 0 to 1", "settings.exploration.share"
         )
+
+
+def check_boost_types(settings: CollectionSettings, held: Mapping[str, AttributeType]) -> None:
+    """Check that boosts fit their attributes, as far as these are known. held: types of attributes that are not given.
+
+    Raises:
+        InvalidArgument: one does not.
+    """
+    types = {**held, **{own.name: AttributeType(own.type) for own in settings.attributes}}
+    for n, boost in enumerate(settings.boosts):
+        if boost.attribute in types:
+            try:
+                boost.check_type(types[boost.attribute])
+            except InvalidArgument as error:
+                raise error.within(f"settings.boosts[{n}]") from None
 
 
 def check_stored(

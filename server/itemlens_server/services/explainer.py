@@ -25,6 +25,7 @@ from itemlens_server.fusion.parts import ChannelSum, Part, PlacedInput
 from itemlens_server.fusion.query import ask
 from itemlens_server.fusion.rows import View
 from itemlens_server.fusion.scoring import Scorer, bind, bound
+from itemlens_server.services.boosts import NO_BOOSTS, BoostChoice, boosted, outweighing
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, stored_content
@@ -55,8 +56,8 @@ _Found: TypeAlias = tuple[RecommendedItem, StoredItem] | ItemlensError
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """The options of an explanation. exclude_seen, filter, surface, disabled_rules: as in RecommendOptions, of a
-    query."""
+    """The options of an explanation. exclude_seen, filter, surface, disabled_rules, boosts: as in RecommendOptions, of
+    a query."""
 
     language: str = "en"
     heat_map: HeatMapFormat | None = None
@@ -65,6 +66,7 @@ class ExplainOptions:
     filter: Filter | None = None
     surface: str = ""
     disabled_rules: Sequence[str] = ()
+    boosts: BoostChoice = NO_BOOSTS
 
 
 @dataclass(frozen=True)
@@ -167,8 +169,11 @@ class Explainer:
         """
         self._check(item_ids, options)
         collection = self.catalogue.collection(collection_name)
+        options.boosts.check()
         query, warnings = self.query_reader.read(collection, request, call)
-        scorer = bind(ask(collection.snapshot(), query, collection.type_weights))
+        asking = ask(collection.snapshot(), query, collection.type_weights)
+        asking, ignored = boosted(asking, collection.record.settings.boosts, options.boosts)
+        scorer = bind(asking)
         asked = RecommendOptions(exclude_seen=options.exclude_seen, filter=options.filter)
         mask, _ = eligible_items(scorer, asked)
         rules = ActiveRules.of(
@@ -179,7 +184,7 @@ class Explainer:
             time.time(),
         )
         mask = rules.left(mask)
-        scorer, *_ = score(scorer, collection.index, mask, DEFAULT_K)
+        scorer, found, _ = score(scorer, collection.index, mask, DEFAULT_K)
         positions = [scorer.snapshot.view.position(item_id) for item_id in item_ids]
         known = np.asarray([p for p in positions if p is not None], np.int64)
         alphas = np.stack([scorer.scores(n, known) for n in range(len(scorer.interests))])
@@ -192,7 +197,9 @@ class Explainer:
                 continue
             outcome = RecommendedItem(item_id, position, *next(best))
             scored.append(outcome if mask[position] else _left_out(scorer, outcome, options, rules))
-        warnings += (*scorer.asking.warnings, *rules.warnings)
+        warnings = [
+            *warnings, *asking.warnings, *rules.warnings, *ignored, *outweighing(scorer, found[0].positions),
+        ]  # fmt: skip
         return self._explain(collection, scorer, item_ids, scored, warnings, options, call)
 
     def _check(self, item_ids: Sequence[str], options: ExplainOptions) -> None:

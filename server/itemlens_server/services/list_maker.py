@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from itemlens_server.errors import Warning
 from itemlens_server.fusion.caps import NO_CAPS, ONE_OF_EQUAL_CONTENT, Cap, Caps, codes_of
 from itemlens_server.fusion.rows import Bools, Ints, View
 from itemlens_server.fusion.scoring import Scorer
 from itemlens_server.index.candidate_index import CandidateIndex
+from itemlens_server.services.boosts import outweighing
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.explorer import Explorer
 from itemlens_server.services.list_changes import passed_over, with_ranks
@@ -37,9 +40,10 @@ class ListMaker:
         mask: Bools,
         k: int,
         seed: str,
-    ) -> tuple[Scorer, list[RecommendedItem], tuple[ListChange, ...]]:
+    ) -> tuple[Scorer, list[RecommendedItem], tuple[ListChange, ...], Sequence[Warning]]:
         """Return a list of at most k of the items in `mask`, the scorer of log-probabilities, and what was done to the
-        list besides sorting it by score. seed: of exploration, with which a list can be made again.
+        list besides sorting it by score; and warnings of boosts that outweigh all else. seed: of exploration, with
+        which a list can be made again.
 
         Raises:
             InvalidArgument: a cap does not fit the attributes.
@@ -61,8 +65,9 @@ class ListMaker:
         groupings = [codes for cap, codes in limits if cap.field in ("group_by", "fold_duplicates")]
         if groupings:
             ranked = with_others(known, scored, ranked, groupings)
+        warnings = outweighing(known, scored[0].positions)
         if not limits and not rules.rules:
-            return known, ranked, ()
+            return known, ranked, (), warnings
         counts = passed_over(known, scored, ranked, caps)
         changes = [
             ListChange(count, cap.attribute, cap.most, cap.rule)
@@ -75,7 +80,7 @@ class ListMaker:
             for rule in rules.rules
             if rule.name not in capping
         ]
-        return known, with_ranks(known, scored, ranked), tuple(changes)
+        return known, with_ranks(known, scored, ranked), tuple(changes), warnings
 
     def _limits(self, options: RecommendOptions, view: View) -> list[tuple[Cap, Ints]]:
         """The caps that are asked for, each with the codes of its values."""

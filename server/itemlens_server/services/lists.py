@@ -21,6 +21,10 @@ from itemlens_server.index.candidate_index import CandidateIndex, CandidateReque
 from itemlens_server.index.exact import ExactIndex
 from itemlens_server.services.results import RecommendedItem
 
+# An index finds almost all of the nearest `depth` / FOUND_SURELY items when it looks for `depth`.
+FOUND_SURELY = 2
+# Searches for items that boosts lift, where one leaves too many.
+BOOST_ROUNDS = 3
 # Other items of a group that are returned with one that stands for it.
 MOST_OTHERS = 20
 
@@ -183,8 +187,16 @@ def with_probabilities(scorer: Scorer, ranked: Sequence[RecommendedItem]) -> lis
 
 
 def _candidates(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> tuple[list[Ints], bool]:
-    """Positions to score for each interest, the index's candidates and the top positions of single terms, and whether
-    these are all of the mask."""
+    """Positions to score for each interest, and whether these are all of the mask."""
+    candidates, depth = _found(scorer, index, mask, k)
+    if depth is not None and scorer.asking.boosts:
+        candidates = _with_boosted(scorer, index, mask, k, candidates, depth)
+    return candidates, depth is None
+
+
+def _found(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> tuple[list[Ints], int | None]:
+    """Positions to score for each interest, the index's candidates and the top positions of single terms, and how many
+    were looked for; None if these are all of the mask."""
     view = scorer.snapshot.view
     request = CandidateRequest(
         directions(scorer.snapshot, scorer.interests), mask, k, len(scorer.interests),
@@ -192,12 +204,47 @@ def _candidates(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> t
     )  # fmt: skip
     found = index.search(view, request)
     if found.depth is None:
-        return found.positions, True
+        return found.positions, None
     eligible = np.flatnonzero(mask)
     own = [term.candidates(found.depth, eligible) for term in scorer.terms]
     extra = np.unique(np.concatenate(own)) if own else np.zeros(0, np.int64)
     both = [np.union1d(positions, extra) for positions in found.positions] if len(extra) else found.positions
-    return both, False
+    return both, found.depth
+
+
+def _with_boosted(
+    scorer: Scorer, index: CandidateIndex, mask: Bools, k: int, candidates: list[Ints], depth: int
+) -> list[Ints]:
+    """The candidates of each interest, and those that boosts may lift among the best k.
+
+    What was not found has less evidence than the best `depth` of what was found. So it is among the best k only if its
+    boosts make up for that, which is the threshold of R. Fagin et al., "Optimal aggregation algorithms for middleware"
+    (PODS 2001). Such items are found as under a filter.
+    """
+    boosts = scorer.asking.boost_nats
+    found, searched = candidates, mask
+    for _ in range(BOOST_ROUNDS):
+        gaps = [
+            _nth_best(scorer.scores(n, known), k)
+            - _nth_best(scorer.scores(n, own) - boosts[own], min(depth // FOUND_SURELY, len(own)))
+            for n, (known, own) in enumerate(zip(candidates, found, strict=True))
+        ]
+        lifted = mask & (boosts > min(gaps))
+        if not lifted.any() or np.array_equal(lifted, searched):
+            break
+        searched = lifted
+        found, more = _found(scorer, index, lifted, k)
+        candidates = [np.union1d(*both) for both in zip(candidates, found, strict=True)]
+        if more is None:
+            break
+        depth = more
+    return candidates
+
+
+def _nth_best(values: Array, n: int) -> float:
+    """The n-th largest of values, float32; -inf if there are fewer."""
+    place = len(values) - max(n, 1)
+    return float(np.partition(values, place)[place]) if place >= 0 else -math.inf
 
 
 def directions(snapshot: Snapshot, interests: Sequence[Interest]) -> dict[str, np.ndarray]:

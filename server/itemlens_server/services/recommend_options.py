@@ -16,6 +16,7 @@ from itemlens_server.errors import InvalidArgument, NotFound, Warning, quoted
 from itemlens_server.fusion.caps import Cap
 from itemlens_server.fusion.rows import Bools
 from itemlens_server.fusion.scoring import Scorer
+from itemlens_server.services.boosts import NO_BOOSTS, BoostChoice
 from itemlens_server.services.limits import check_length, check_reference, check_references
 
 DEFAULT_K = 10
@@ -37,6 +38,7 @@ class RecommendOptions:
     disabled_rules: names of rules that do not apply; ALL_RULES: none does.
     attributes: names of attributes to return with each item.
     facets: attributes whose values are counted over the items that may be in the list.
+    boosts: what the caller adds to scores.
     """
 
     k: int | None = DEFAULT_K
@@ -56,6 +58,7 @@ class RecommendOptions:
     disabled_rules: Sequence[str] = ()
     attributes: Sequence[str] = ()
     facets: Sequence[WantedFacet] = ()
+    boosts: BoostChoice = NO_BOOSTS
 
 
 def check_options(options: RecommendOptions, settings: Settings) -> None:
@@ -72,6 +75,7 @@ def check_options(options: RecommendOptions, settings: Settings) -> None:
     check_length(options.attributes, MOST_ATTRIBUTES, "attribute_names", 0)
     check_references(options.attributes, "attribute_names")
     _check_facets(options.facets)
+    options.boosts.check()
 
 
 def check_surface(surface: str) -> None:

@@ -17,6 +17,7 @@ from itemlens_server.errors import DataLoss, FailedPrecondition, InvalidArgument
 from itemlens_server.fusion.query import ask
 from itemlens_server.fusion.scoring import Scorer, bind
 from itemlens_server.index.exact import ExactIndex
+from itemlens_server.services.boosts import boosted
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.list_maker import ListMaker
@@ -97,7 +98,9 @@ class Recommender:
             )
         check_options(options, self.settings)
         query, warnings = self.query_reader.read(collection, request, call, begun)
-        scorer = bind(ask(collection.snapshot(), query, collection.type_weights))
+        asking = ask(collection.snapshot(), query, collection.type_weights)
+        asking, ignored = boosted(asking, collection.record.settings.boosts, options.boosts)
+        scorer = bind(asking)
         mask, unknown = eligible_items(scorer, options)
         rules = ActiveRules.of(
             collection.record.settings.rules,
@@ -114,23 +117,23 @@ class Recommender:
         if options.with_probabilities and not scorer.asking.of_choices:
             raise FailedPrecondition(
                 "probabilities are known only where all weights were fitted to choices of users: run `itemlens fit` on "
-                "a collection with events, and ask by a user or a history alone, without weights"
+                "a collection with events, and ask by a user or a history alone, without weights and boosts "
+                "(`without_boosts` leaves out those that the collection's settings have on by default)"
             )
         call.check()
         exact = options.exact or bool(options.candidates)
         recommendation_id = self.catalogue.ids.make(collection.record.id, time.time())
         lists = ListMaker(collection, self.catalogue.explorer, ExactIndex() if exact else collection.index)
-        scorer, ranked, changes = lists.make(scorer, options, rules, mask, k, recommendation_id)
+        scorer, ranked, changes, outweighing = lists.make(scorer, options, rules, mask, k, recommendation_id)
         if options.with_probabilities:
             ranked = with_probabilities(scorer, ranked)
         if options.attributes:
             ranked = self._with_attributes(collection, ranked, options.attributes)
         explained = self._explain(collection, scorer, ranked, options, language)
-        asking = scorer.asking
+        told = (*warnings, *asking.warnings, *unknown, *rules.warnings, *ignored, *outweighing)
         return RecommendResult(
-            recommendation_id, collection, asking, scorer.shifts, tuple(explained), eligible,
-            (*warnings, *asking.warnings, *unknown, *rules.warnings), scorer.says_wanted, changes, facets,
-            tuple(rules.rules),
+            recommendation_id, collection, asking, scorer.shifts, tuple(explained), eligible, told,
+            scorer.says_wanted, changes, facets, tuple(rules.rules),
         )  # fmt: skip
 
     def _with_attributes(

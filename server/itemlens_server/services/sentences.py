@@ -15,6 +15,7 @@ from itemlens_server.fusion.prior_columns import NEWNESS, POPULARITY
 from itemlens_server.fusion.scoring import NORMALISATION
 from itemlens_server.fusion.terms import TERMS
 from itemlens_server.fusion.terms.behaviour import SEQUENCE
+from itemlens_server.fusion.terms.boost import BOOST
 from itemlens_server.fusion.terms.channels import BASELINE, CHANNEL, PAST_ITEM, QUERY
 from itemlens_server.fusion.terms.popularity import Popularity
 from itemlens_server.fusion.terms.repeat import REPEAT
@@ -166,6 +167,9 @@ def sentence(
             words = _words(text, [p for p in sources if p.kind == kind])
             reasons += [phrases[kind].format(words)] if words else []
             continue
+        if kind == BOOST:
+            reasons.append(phrases[kind].format(text["and"].join(_boosts(text, sources))))
+            continue
         if "{}" not in phrases[kind]:
             reasons.append(phrases[kind])
             continue
@@ -239,6 +243,12 @@ def _named(past_items: Sequence[str], title: Callable[[str], str]) -> dict[str, 
         if len(names) == NAMED:
             break
     return names
+
+
+def _boosts(text: Mapping[str, str], sources: Sequence[Part]) -> list[str]:
+    """The names of the boosts that add most."""
+    adding = sorted((p for p in sources if p.kind == BOOST and p.value > 0), key=lambda p: -p.value)
+    return [text["quote"].format(p.name) for p in adding[:NAMED]]
 
 
 def _number(users: int) -> dict[str, Any]:

@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
+from itemlens_server.attributes.boosts import Boost
 from itemlens_server.storage.rules import Rule
 
 # An event of an own type that shows no interest is stored with this type; others have the number of their own type.
 NO_INTEREST = 8
 FIRST_OWN = 16
 # The settings that a caller may give.
-SETTINGS = ("event_types", "exploration", "attributes", "rules", "lexical")
+SETTINGS = ("event_types", "exploration", "attributes", "rules", "lexical", "boosts")
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class CollectionSettings:
     attributes: tuple[Attribute, ...] = ()
     rules: tuple[Rule, ...] = ()
     lexical: Lexical | None = None
+    boosts: tuple[Boost, ...] = ()
 
     def type(self, name: str) -> OwnType | None:
         """Return the own type with this name."""
@@ -85,7 +87,8 @@ class CollectionSettings:
 
     def dump(self) -> str:
         """Return the settings as JSON."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        whole = {**asdict(self), "boosts": [boost.stored() for boost in self.boosts]}
+        return json.dumps(whole, separators=(",", ":"))
 
     @staticmethod
     def parse(text: str) -> CollectionSettings:
@@ -102,6 +105,7 @@ class CollectionSettings:
             tuple(Attribute(**own) for own in value.get("attributes", ())),
             tuple(Rule.parse(own) for own in value.get("rules", ())),
             None if lexical is None else Lexical(tuple(lexical["channels"]), tuple(lexical["attributes"])),
+            tuple(Boost.of_stored(own) for own in value.get("boosts", ())),
         )
 
 

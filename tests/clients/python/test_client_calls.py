@@ -357,6 +357,28 @@ def test_where_words_are_looked_for_is_sent_and_other_settings_stay(client: Any,
     assert changed.settings_mask.paths == ["lexical"] and not changed.settings.HasField("lexical")
 
 
+def test_boosts_are_sent_and_stay_unless_they_are_given(client: Any, fake: Fake) -> None:
+    season = itemlens.Boost("season", "released", itemlens.HalfLife(nats=1.5, half_life=60), by_default=True)
+    client.create_collection("shop", boosts=[season])
+    client.update_collection("shop", boosts=[])
+    client.recommend("ann", boosts=["margin", season], without_boosts=["price"])
+    client.explain(["i1"], "ann", boosts=["margin"], without_boosts=["price"])
+    [created], [cleared] = fake.asked("CreateCollection"), fake.asked("UpdateCollection")
+    [sent] = created.settings.boosts
+    assert (sent.name, sent.attribute, sent.half_life.nats, sent.half_life.half_life) == (
+        "season",
+        "released",
+        1.5,
+        60,
+    )
+    assert sent.by_default and not sent.HasField("least_nats") and not sent.HasField("from_time")
+    assert cleared.settings_mask.paths == ["boosts"] and not cleared.settings.boosts
+    [asked] = fake.asked("Recommend")
+    assert [boost.WhichOneof("shape") for boost in asked.boosts] == [None, "half_life"]
+    for request in (asked, *fake.asked("Explain")):
+        assert request.boosts[0].name == "margin" and request.without_boosts == ["price"]
+
+
 def test_the_clients_collection_and_space_are_used(connect: Connect, fake: Fake) -> None:
     client = connect(collection="shop", space="s2")
     client.recommend(text="x")
@@ -391,6 +413,11 @@ def test_names_come_from_the_default_space_until_the_collection_is_there(client:
         (lambda c: c.explain("i1", "ann"), TypeError, "item_ids must be a list"),
         (lambda c: c.explain(["i1"], "ann", recommendation_id="r"), ValueError, "not both"),
         (lambda c: c.explain(["i1"], recommendation_id="r", exclude_seen=True), ValueError, "leave it out"),
+        (lambda c: c.explain(["i1"], recommendation_id="r", boosts=["b"]), ValueError, "leave them out"),
+        (lambda c: c.recommend("ann", boosts="season"), TypeError, "boosts must be a list"),
+        (lambda c: c.recommend("ann", boosts=[itemlens.Boost("b", "a", itemlens.Linear(slope=float("nan")))]),
+         ValueError, r"boosts\[0\]: slope is nan"),
+        (lambda c: c.recommend("ann", boosts=[itemlens.Boost("b", "a", 3)]), TypeError, "shape must be an itemlens"),
         (lambda c: c.get_items("i1"), TypeError, "item_ids must be a list"),
         (lambda c: c.encode(pictures=[bytes(65 << 20)], channel="photo"), ValueError, "send fewer entries"),
         (lambda c: c.space(timeout=-1), ValueError, "timeout"),

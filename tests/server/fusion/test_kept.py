@@ -19,7 +19,7 @@ from itemlens_server.fusion.query import CHANNEL_ITEMS, Query, ask
 from itemlens_server.fusion.rows import View
 from itemlens_server.fusion.scoring import Scorer, bind, bound
 from support.sizes import size
-from support.world import TYPE_WEIGHTS, World, random_query, random_world
+from support.world import TYPE_WEIGHTS, World, random_boosts, random_query, random_world
 
 
 def restored(world: World, scorer: Scorer, listed: Sequence[str]) -> Scorer:
@@ -43,7 +43,8 @@ def test_the_parts_are_those_of_the_answer(seed: int) -> None:
     rng = np.random.default_rng(seed)
     world = random_world(rng, events=seed % 4 > 0)
     try:
-        scorer = bind(ask(world.snapshot, random_query(rng, world), TYPE_WEIGHTS))
+        asking = ask(world.snapshot, random_query(rng, world), TYPE_WEIGHTS)
+        scorer = bind(replace(asking, boosts=random_boosts(rng, world)))
     except ItemlensError:
         return
     explains_the_answer(world, scorer, rng)

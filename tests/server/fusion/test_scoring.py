@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itemlens_server.errors import ItemlensError
+from itemlens_server.fusion.boosts import AppliedBoost
 from itemlens_server.fusion.head import unit
 from itemlens_server.fusion.history import DISLIKED, PURCHASE, RETURN, Interaction
 from itemlens_server.fusion.parts import Floats, Part
@@ -32,16 +33,16 @@ from itemlens_server.words.table import TYPO
 from support.bm25 import bm25
 from support.sizes import size
 from support.tables import entry
-from support.world import TYPE_WEIGHTS, World, random_query, random_world
+from support.world import TYPE_WEIGHTS, World, random_boosts, random_query, random_world
 
 SEEDS = st.integers(0, 2**32 - 1)
 TOLERANCE = 1e-4
 
 
-def bound(world: World, query: Query) -> Scorer | None:
+def bound(world: World, query: Query, boosts: Sequence[AppliedBoost] = ()) -> Scorer | None:
     """The scorer of a query; None if the query asks for nothing."""
     try:
-        return bind(ask(world.snapshot, query, TYPE_WEIGHTS))
+        return bind(replace(ask(world.snapshot, query, TYPE_WEIGHTS), boosts=tuple(boosts)))
     except ItemlensError as error:
         assert "empty" in error.message or "none of the items" in error.message
         return None
@@ -297,7 +298,7 @@ def test_the_score_is_the_sum_of_the_formulas(seed: int) -> None:
 def test_the_parts_add_up_by_channel_by_source_and_by_place(seed: int) -> None:
     rng = np.random.default_rng(seed)
     world = random_world(rng, events=seed % 4 > 0)
-    scorer = bound(world, random_query(rng, world))
+    scorer = bound(world, random_query(rng, world), random_boosts(rng, world))
     if scorer is None:
         return
     positions = np.asarray([world.position(i) for i in world.item_ids])
@@ -335,6 +336,32 @@ def test_the_scores_of_all_items_and_interests_are_one_distribution(seed: int) -
     assert np.sum(p) == pytest.approx(1.0, abs=1e-4)
     for own, interest in zip(p, scorer.interests, strict=True):
         assert own.sum() == pytest.approx(interest.weight, abs=1e-4)
+
+
+@given(SEEDS)
+def test_boosts_add_their_nats_and_change_nothing_else(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    world = random_world(rng)
+    query, boosts = random_query(rng, world), random_boosts(rng, world)
+    plain, boosted = bound(world, query), bound(world, query, boosts)
+    if plain is None or boosted is None:
+        assert plain is boosted
+        return
+    positions = np.asarray([world.position(i) for i in world.item_ids])
+    assert boosted.says_wanted == plain.says_wanted
+    assert [i.item_ids for i in boosted.interests] == [i.item_ids for i in plain.interests]
+    added = sum((b.nats[positions] for b in boosts), np.zeros(len(positions), np.float32))
+    for n in range(len(plain.interests)):
+        difference = boosted.scores(n, positions) - plain.scores(n, positions)
+        np.testing.assert_allclose(difference, added, atol=TOLERANCE)
+        for position in positions.tolist():
+            own = [p for p in boosted.by_source(n, position) if p.kind == "BOOST"]
+            assert {p.name: p.value for p in own} == {
+                b.name: b.nats[position] for b in boosts if b.nats[position]
+            }
+            assert [p for p in boosted.by_source(n, position) if p.kind != "BOOST"] == plain.by_source(
+                n, position
+            )
 
 
 class TestNormalisation:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from itemlens_server.errors import InvalidArgument, NotFound
+from itemlens_server.fusion.boosts import AppliedBoost
 from itemlens_server.fusion.event_log import EventLog
 from itemlens_server.fusion.head import Array, Head, HeadChannel
 from itemlens_server.fusion.history import CLICK, PURCHASE, Interaction
@@ -27,6 +28,7 @@ from itemlens_server.fusion.terms import (
     TERMS,
     Attribute,
     Behaviour,
+    Boosted,
     Channels,
     Lexical,
     PastTerm,
@@ -309,7 +311,7 @@ def test_columns_weights_and_transforms_give_the_evidence(seed: int) -> None:
     positions = np.asarray([world.position(i) for i in world.item_ids])
     states = scorer.states[positions]
     for term in scorer.terms:
-        if isinstance(term, (Channels, Rejection)):
+        if isinstance(term, (Boosted, Channels, Rejection)):
             continue
         own = prior if isinstance(term, Popularity) else weights
         if isinstance(term, Lexical):
@@ -325,6 +327,34 @@ def test_columns_weights_and_transforms_give_the_evidence(seed: int) -> None:
                 counted = w.transform(s) - np.float32(w.neutral)
             total += w.by_state[states] * counted
         np.testing.assert_allclose(term.evidence(0, positions, states), total, atol=1e-4)
+
+
+class TestBoosted:
+    def scorer(self, *boosts: AppliedBoost) -> Scorer:
+        asking = ask(snapshot({"POPULARITY.all": ColumnWeights(1.0, 1.0)}), Query(of_user=True), TYPE_WEIGHTS)
+        return bind(replace(asking, boosts=boosts))
+
+    def test_adds_its_nats_to_every_item_whatever_it_is_to_the_user(self) -> None:
+        scorer = self.scorer(AppliedBoost("new", np.asarray([0, 1, -2, 0.5], np.float32)))
+        term = only(Boosted, scorer)
+        for state in State:
+            assert term.evidence(0, ALL, np.full(4, state, np.int8)).tolist() == [0, 1, -2, 0.5]
+        assert [term.by_source(0, p, State.NEW) for p in range(4)] == [
+            [], [Part("BOOST", 1.0, name="new")], [Part("BOOST", -2.0, name="new")], [Part("BOOST", 0.5, name="new")],
+        ]  # fmt: skip
+
+    def test_is_a_prior(self) -> None:
+        scorer = self.scorer(AppliedBoost("new", np.ones(4, np.float32)))
+        assert not scorer.says_wanted and not only(Boosted, scorer).asked
+
+    def test_gives_the_items_that_gain_most_as_candidates(self) -> None:
+        term = Boosted(AppliedBoost("new", np.asarray([3, 0, 1, 2], np.float32)))
+        assert term.candidates(2, ALL).tolist() == [0, 3]
+        assert term.candidates(2, np.asarray([1, 2])).tolist() == [2]
+
+    def test_of_zero_is_no_term(self) -> None:
+        boosts = AppliedBoost("none", np.zeros(4, np.float32)), AppliedBoost("new", np.ones(4, np.float32))
+        assert [t.name for t in self.scorer(*boosts).terms if isinstance(t, Boosted)] == ["new"]
 
 
 @given(st.integers(0, 2**32 - 1))

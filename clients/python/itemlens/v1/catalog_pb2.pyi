@@ -190,6 +190,7 @@ class CollectionSettings(google.protobuf.message.Message):
     ATTRIBUTES_FIELD_NUMBER: builtins.int
     RULES_FIELD_NUMBER: builtins.int
     LEXICAL_FIELD_NUMBER: builtins.int
+    BOOSTS_FIELD_NUMBER: builtins.int
     @property
     def event_types(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OwnEventType]:
         """The caller's own types of events, at most 100. An event keeps the meaning that its type had when it was recorded; a
@@ -217,6 +218,12 @@ class CollectionSettings(google.protobuf.message.Message):
     def lexical(self) -> Global___Lexical:
         """Where the words of searches are looked for. Not set: nowhere, and channels alone answer searches."""
 
+    @property
+    def boosts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Boost]:
+        """Boosts that requests can name, at most 50, 10 of them on by default. One that does not fit its attribute, or whose
+        attribute no item has, adds nothing, and a warning says so.
+        """
+
     def __init__(
         self,
         *,
@@ -225,9 +232,10 @@ class CollectionSettings(google.protobuf.message.Message):
         attributes: collections.abc.Iterable[Global___Attribute] | None = ...,
         rules: collections.abc.Iterable[Global___Rule] | None = ...,
         lexical: Global___Lexical | None = ...,
+        boosts: collections.abc.Iterable[itemlens.v1.common_pb2.Boost] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["exploration", b"exploration", "lexical", b"lexical"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attributes", b"attributes", "event_types", b"event_types", "exploration", b"exploration", "lexical", b"lexical", "rules", b"rules"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attributes", b"attributes", "boosts", b"boosts", "event_types", b"event_types", "exploration", b"exploration", "lexical", b"lexical", "rules", b"rules"]) -> None: ...
 
 Global___CollectionSettings: typing_extensions.TypeAlias = CollectionSettings
 
@@ -619,7 +627,7 @@ class UpdateCollectionRequest(google.protobuf.message.Message):
 
     @property
     def settings_mask(self) -> google.protobuf.field_mask_pb2.FieldMask:
-        """The settings to replace: `event_types`, `exploration`, `attributes`, `rules`. Empty: all."""
+        """The settings to replace: `event_types`, `exploration`, `attributes`, `rules`, `boosts`. Empty: all."""
 
     def __init__(
         self,

@@ -138,6 +138,8 @@ class _PartKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     """
     PART_KIND_LEXICAL: _PartKind.ValueType  # 16
     """A word of the question that the item has, in the texts and attributes of the collection's setting `lexical`."""
+    PART_KIND_BOOST: _PartKind.ValueType  # 15
+    """A boost of the caller's own; `name` says which."""
 
 class PartKind(_PartKind, metaclass=_PartKindEnumTypeWrapper):
     """What a part of a score comes from."""
@@ -176,6 +178,8 @@ an interest.
 """
 PART_KIND_LEXICAL: PartKind.ValueType  # 16
 """A word of the question that the item has, in the texts and attributes of the collection's setting `lexical`."""
+PART_KIND_BOOST: PartKind.ValueType  # 15
+"""A boost of the caller's own; `name` says which."""
 Global___PartKind: typing_extensions.TypeAlias = PartKind
 
 class _FilterOperator:
@@ -578,6 +582,7 @@ class Part(google.protobuf.message.Message):
     COLUMN_FIELD_NUMBER: builtins.int
     IS_SHARE_FIELD_NUMBER: builtins.int
     SPELLING_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
     kind: Global___PartKind.ValueType
     """What it comes from."""
     channel: builtins.str
@@ -608,6 +613,8 @@ class Part(google.protobuf.message.Message):
     """
     spelling: builtins.str
     """For LEXICAL: how the item spells the word, if it is taken for a typo; else empty."""
+    name: builtins.str
+    """For BOOST: the boost's name."""
     def __init__(
         self,
         *,
@@ -625,10 +632,286 @@ class Part(google.protobuf.message.Message):
         column: builtins.int = ...,
         is_share: builtins.bool = ...,
         spelling: builtins.str = ...,
+        name: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["channel", b"channel", "column", b"column", "end", b"end", "is_share", b"is_share", "kind", b"kind", "past_item_id", b"past_item_id", "picture_index", b"picture_index", "predicted", b"predicted", "row", b"row", "source_channel", b"source_channel", "spelling", b"spelling", "start", b"start", "text", b"text", "value", b"value"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["channel", b"channel", "column", b"column", "end", b"end", "is_share", b"is_share", "kind", b"kind", "name", b"name", "past_item_id", b"past_item_id", "picture_index", b"picture_index", "predicted", b"predicted", "row", b"row", "source_channel", b"source_channel", "spelling", b"spelling", "start", b"start", "text", b"text", "value", b"value"]) -> None: ...
 
 Global___Part: typing_extensions.TypeAlias = Part
+
+@typing.final
+class Boost(google.protobuf.message.Message):
+    """What the caller adds to the scores of items, such as of new ones or of those in a campaign. It is a part of the prior: it
+    counts once, whatever is asked. Its unit is the nat: 0.7 doubles the odds of an item.
+
+    Shapes see a number x of each item: the attribute's value; of a TIME, the days by which it lies before `from_time`.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    ATTRIBUTE_FIELD_NUMBER: builtins.int
+    LINEAR_FIELD_NUMBER: builtins.int
+    LOG_FIELD_NUMBER: builtins.int
+    HALF_LIFE_FIELD_NUMBER: builtins.int
+    STEPS_FIELD_NUMBER: builtins.int
+    VALUES_FIELD_NUMBER: builtins.int
+    ITEMS_FIELD_NUMBER: builtins.int
+    MISSING_NATS_FIELD_NUMBER: builtins.int
+    LEAST_NATS_FIELD_NUMBER: builtins.int
+    MOST_NATS_FIELD_NUMBER: builtins.int
+    FROM_TIME_FIELD_NUMBER: builtins.int
+    BY_DEFAULT_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """1 to 64 printable characters, such as "new season". Parts and sentences name it."""
+    attribute: builtins.str
+    """The attribute. None with `items`."""
+    missing_nats: builtins.float
+    """Nats of an item without a value of the attribute, -20 to 20."""
+    least_nats: builtins.float
+    """An item with a value gets at least so many nats, -20 to 20. Default: -20."""
+    most_nats: builtins.float
+    """An item with a value gets at most so many nats, -20 to 20. Default: 20."""
+    by_default: builtins.bool
+    """In settings: it is in every list, except those whose request leaves it out."""
+    @property
+    def linear(self) -> Global___LinearShape:
+        """Of a NUMBER, INTEGER or TIME."""
+
+    @property
+    def log(self) -> Global___LogShape:
+        """Of a NUMBER, INTEGER or TIME."""
+
+    @property
+    def half_life(self) -> Global___HalfLifeShape:
+        """Of a NUMBER, INTEGER or TIME."""
+
+    @property
+    def steps(self) -> Global___StepsShape:
+        """Of a NUMBER, INTEGER or TIME."""
+
+    @property
+    def values(self) -> Global___ValuesShape:
+        """Of a STRING, STRINGS or BOOLEAN."""
+
+    @property
+    def items(self) -> Global___ItemsShape:
+        """Of items by id. Only in requests."""
+
+    @property
+    def from_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Of a TIME: the time from which days are counted back. Default: the time of the request."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        attribute: builtins.str = ...,
+        linear: Global___LinearShape | None = ...,
+        log: Global___LogShape | None = ...,
+        half_life: Global___HalfLifeShape | None = ...,
+        steps: Global___StepsShape | None = ...,
+        values: Global___ValuesShape | None = ...,
+        items: Global___ItemsShape | None = ...,
+        missing_nats: builtins.float = ...,
+        least_nats: builtins.float | None = ...,
+        most_nats: builtins.float | None = ...,
+        from_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        by_default: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_least_nats", b"_least_nats", "_most_nats", b"_most_nats", "from_time", b"from_time", "half_life", b"half_life", "items", b"items", "least_nats", b"least_nats", "linear", b"linear", "log", b"log", "most_nats", b"most_nats", "shape", b"shape", "steps", b"steps", "values", b"values"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_least_nats", b"_least_nats", "_most_nats", b"_most_nats", "attribute", b"attribute", "by_default", b"by_default", "from_time", b"from_time", "half_life", b"half_life", "items", b"items", "least_nats", b"least_nats", "linear", b"linear", "log", b"log", "missing_nats", b"missing_nats", "most_nats", b"most_nats", "name", b"name", "shape", b"shape", "steps", b"steps", "values", b"values"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_least_nats", b"_least_nats"]) -> typing.Literal["least_nats"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_most_nats", b"_most_nats"]) -> typing.Literal["most_nats"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["shape", b"shape"]) -> typing.Literal["linear", "log", "half_life", "steps", "values", "items"] | None: ...
+
+Global___Boost: typing_extensions.TypeAlias = Boost
+
+@typing.final
+class LinearShape(google.protobuf.message.Message):
+    """slope (x - origin)."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SLOPE_FIELD_NUMBER: builtins.int
+    ORIGIN_FIELD_NUMBER: builtins.int
+    slope: builtins.float
+    """Nats for each unit of x."""
+    origin: builtins.float
+    """The x of 0 nats."""
+    def __init__(
+        self,
+        *,
+        slope: builtins.float = ...,
+        origin: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["origin", b"origin", "slope", b"slope"]) -> None: ...
+
+Global___LinearShape: typing_extensions.TypeAlias = LinearShape
+
+@typing.final
+class LogShape(google.protobuf.message.Message):
+    """nats ln(1 + x / scale), as for counts. An x below 0 counts as 0."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NATS_FIELD_NUMBER: builtins.int
+    SCALE_FIELD_NUMBER: builtins.int
+    nats: builtins.float
+    """Nats for each e-fold of 1 + x / scale."""
+    scale: builtins.float
+    """Above 0. 0: 1."""
+    def __init__(
+        self,
+        *,
+        nats: builtins.float = ...,
+        scale: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["nats", b"nats", "scale", b"scale"]) -> None: ...
+
+Global___LogShape: typing_extensions.TypeAlias = LogShape
+
+@typing.final
+class HalfLifeShape(google.protobuf.message.Message):
+    """nats 2^(-|x - origin| / half_life): the nearer x is to the origin, the more."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NATS_FIELD_NUMBER: builtins.int
+    HALF_LIFE_FIELD_NUMBER: builtins.int
+    ORIGIN_FIELD_NUMBER: builtins.int
+    nats: builtins.float
+    """Nats at the origin, -20 to 20."""
+    half_life: builtins.float
+    """How far from the origin half of the nats is left, above 0. Of a TIME, in days."""
+    origin: builtins.float
+    """Where it is full."""
+    def __init__(
+        self,
+        *,
+        nats: builtins.float = ...,
+        half_life: builtins.float = ...,
+        origin: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["half_life", b"half_life", "nats", b"nats", "origin", b"origin"]) -> None: ...
+
+Global___HalfLifeShape: typing_extensions.TypeAlias = HalfLifeShape
+
+@typing.final
+class Step(google.protobuf.message.Message):
+    """A step of a StepsShape."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    START_FIELD_NUMBER: builtins.int
+    NATS_FIELD_NUMBER: builtins.int
+    start: builtins.float
+    """The x from which it counts."""
+    nats: builtins.float
+    """Its nats, -20 to 20."""
+    def __init__(
+        self,
+        *,
+        start: builtins.float = ...,
+        nats: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["nats", b"nats", "start", b"start"]) -> None: ...
+
+Global___Step: typing_extensions.TypeAlias = Step
+
+@typing.final
+class StepsShape(google.protobuf.message.Message):
+    """The nats of the last step that x has reached. 0 below the first one."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STEPS_FIELD_NUMBER: builtins.int
+    @property
+    def steps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Step]:
+        """1 to 100, by ascending `start`."""
+
+    def __init__(
+        self,
+        *,
+        steps: collections.abc.Iterable[Global___Step] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["steps", b"steps"]) -> None: ...
+
+Global___StepsShape: typing_extensions.TypeAlias = StepsShape
+
+@typing.final
+class ValuesShape(google.protobuf.message.Message):
+    """The nats of each value. Those of the texts of a list add up. 0 for other values."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class NatsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.float
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.float = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    NATS_FIELD_NUMBER: builtins.int
+    @property
+    def nats(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
+        """Nats by value, -20 to 20, at most 1,000. The values of a BOOLEAN are "true" and "false"."""
+
+    def __init__(
+        self,
+        *,
+        nats: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["nats", b"nats"]) -> None: ...
+
+Global___ValuesShape: typing_extensions.TypeAlias = ValuesShape
+
+@typing.final
+class ItemsShape(google.protobuf.message.Message):
+    """The nats of each item."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class NatsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.float
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.float = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    NATS_FIELD_NUMBER: builtins.int
+    @property
+    def nats(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
+        """Nats by item id, -20 to 20, at most 10,000. An unknown item is ignored."""
+
+    def __init__(
+        self,
+        *,
+        nats: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["nats", b"nats"]) -> None: ...
+
+Global___ItemsShape: typing_extensions.TypeAlias = ItemsShape
 
 @typing.final
 class FilterValue(google.protobuf.message.Message):

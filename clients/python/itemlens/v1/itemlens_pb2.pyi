@@ -632,6 +632,8 @@ class RecommendRequest(google.protobuf.message.Message):
     FACETS_FIELD_NUMBER: builtins.int
     FOLD_DUPLICATES_FIELD_NUMBER: builtins.int
     DISABLED_RULES_FIELD_NUMBER: builtins.int
+    BOOSTS_FIELD_NUMBER: builtins.int
+    WITHOUT_BOOSTS_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection to recommend from. Empty: the one named "default"."""
     k: builtins.int
@@ -654,7 +656,7 @@ class RecommendRequest(google.protobuf.message.Message):
     """Add to each interest its QUERY vector."""
     with_probabilities: builtins.bool
     """Add to each item its probability. FAILED_PRECONDITION unless the weights of everything in `user`, or of the prior
-    where nothing is known, were fitted to choices of users: such probabilities are calibrated.
+    where nothing is known, were fitted to choices of users: such probabilities are calibrated. Boosts are not.
     """
     surface: builtins.str
     """Where the list is shown, such as "home" or "basket": up to 64 characters of a-z, 0-9, '_' and '-'. Rules may
@@ -702,6 +704,16 @@ class RecommendRequest(google.protobuf.message.Message):
     def disabled_rules(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Names of the collection's rules that do not apply to this list; "*": none applies. See CollectionSettings.rules."""
 
+    @property
+    def boosts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Boost]:
+        """Boosts, at most 10 with those of the settings that are on by default. One with a name alone is that of the settings,
+        and one with a name of the settings and a shape takes its place.
+        """
+
+    @property
+    def without_boosts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of boosts of the settings that are on by default, but not in this list."""
+
     def __init__(
         self,
         *,
@@ -727,9 +739,11 @@ class RecommendRequest(google.protobuf.message.Message):
         facets: collections.abc.Iterable[Global___FacetRequest] | None = ...,
         fold_duplicates: builtins.bool = ...,
         disabled_rules: collections.abc.Iterable[builtins.str] | None = ...,
+        boosts: collections.abc.Iterable[itemlens.v1.common_pb2.Boost] | None = ...,
+        without_boosts: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "exclude_seen", b"exclude_seen", "filter_tree", b"filter_tree", "k", b"k", "size", b"size", "top_fraction", b"top_fraction", "user", b"user"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "attribute_names", b"attribute_names", "candidate_item_ids", b"candidate_item_ids", "caps", b"caps", "collection", b"collection", "disabled_rules", b"disabled_rules", "exact", b"exact", "exclude_seen", b"exclude_seen", "facets", b"facets", "filter", b"filter", "filter_tree", b"filter_tree", "fold_duplicates", b"fold_duplicates", "group_by", b"group_by", "k", b"k", "language", b"language", "per_group", b"per_group", "size", b"size", "surface", b"surface", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "attribute_names", b"attribute_names", "boosts", b"boosts", "candidate_item_ids", b"candidate_item_ids", "caps", b"caps", "collection", b"collection", "disabled_rules", b"disabled_rules", "exact", b"exact", "exclude_seen", b"exclude_seen", "facets", b"facets", "filter", b"filter", "filter_tree", b"filter_tree", "fold_duplicates", b"fold_duplicates", "group_by", b"group_by", "k", b"k", "language", b"language", "per_group", b"per_group", "size", b"size", "surface", b"surface", "top_fraction", b"top_fraction", "user", b"user", "with_parts", b"with_parts", "with_probabilities", b"with_probabilities", "with_query_vectors", b"with_query_vectors", "with_reasons", b"with_reasons", "without_boosts", b"without_boosts"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_exclude_seen", b"_exclude_seen"]) -> typing.Literal["exclude_seen"] | None: ...
     @typing.overload
@@ -1078,6 +1092,8 @@ class ExplainRequest(google.protobuf.message.Message):
     FILTER_TREE_FIELD_NUMBER: builtins.int
     DISABLED_RULES_FIELD_NUMBER: builtins.int
     SURFACE_FIELD_NUMBER: builtins.int
+    BOOSTS_FIELD_NUMBER: builtins.int
+    WITHOUT_BOOSTS_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection. Empty: the one named "default"."""
     recommendation_id: builtins.str
@@ -1118,6 +1134,14 @@ class ExplainRequest(google.protobuf.message.Message):
         INVALID_ARGUMENT, and names the rule.
         """
 
+    @property
+    def boosts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Boost]:
+        """With `user`: the boosts of the list, as in RecommendRequest. Those of a recommendation are known."""
+
+    @property
+    def without_boosts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """With `user`: names of boosts of the settings that are left out, as in RecommendRequest."""
+
     def __init__(
         self,
         *,
@@ -1133,9 +1157,11 @@ class ExplainRequest(google.protobuf.message.Message):
         filter_tree: itemlens.v1.common_pb2.Filter | None = ...,
         disabled_rules: collections.abc.Iterable[builtins.str] | None = ...,
         surface: builtins.str = ...,
+        boosts: collections.abc.Iterable[itemlens.v1.common_pb2.Boost] | None = ...,
+        without_boosts: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "exclude_seen", b"exclude_seen", "filter_tree", b"filter_tree", "recommendation_id", b"recommendation_id", "side", b"side", "user", b"user"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "collection", b"collection", "disabled_rules", b"disabled_rules", "exclude_seen", b"exclude_seen", "filter", b"filter", "filter_tree", b"filter_tree", "heat_map", b"heat_map", "item_ids", b"item_ids", "language", b"language", "recommendation_id", b"recommendation_id", "side", b"side", "surface", b"surface", "user", b"user", "with_sums", b"with_sums"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_exclude_seen", b"_exclude_seen", "boosts", b"boosts", "collection", b"collection", "disabled_rules", b"disabled_rules", "exclude_seen", b"exclude_seen", "filter", b"filter", "filter_tree", b"filter_tree", "heat_map", b"heat_map", "item_ids", b"item_ids", "language", b"language", "recommendation_id", b"recommendation_id", "side", b"side", "surface", b"surface", "user", b"user", "with_sums", b"with_sums", "without_boosts", b"without_boosts"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_exclude_seen", b"_exclude_seen"]) -> typing.Literal["exclude_seen"] | None: ...
     @typing.overload

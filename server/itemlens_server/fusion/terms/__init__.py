@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from itemlens_server.fusion.terms.attribute import Attribute
 from itemlens_server.fusion.terms.behaviour import Behaviour, Succession
+from itemlens_server.fusion.terms.boost import Boosted
 from itemlens_server.fusion.terms.channels import Channels
 from itemlens_server.fusion.terms.lexical import Lexical
 from itemlens_server.fusion.terms.past_term import PastTerm
@@ -24,6 +25,7 @@ TERMS: tuple[type[Term], ...] = (
     Rejection,
     Repeat,
     Popularity,
+    Boosted,
 )
 
 PAST_KINDS = tuple(term.kind for term in TERMS if issubclass(term, PastTerm))
@@ -33,6 +35,7 @@ __all__ = [
     "TERMS",
     "Attribute",
     "Behaviour",
+    "Boosted",
     "Channels",
     "Lexical",
     "PastTerm",
