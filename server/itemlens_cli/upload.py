@@ -19,7 +19,7 @@ from itemlens_cli.repeats import Repeats
 from itemlens_cli.skipped import Skipped, Tally, shortened
 from itemlens_datasets.files import RowFile
 from itemlens_datasets.mapping import Dataset, Items, OnBadRow, OnNote, without_picture
-from itemlens_datasets.rows import MappingError, Row
+from itemlens_datasets.rows import MappingError, Reason, Row
 
 Entry = TypeVar("Entry")
 
@@ -115,7 +115,7 @@ class Part(Generic[Entry]):
             for warning in result.warnings:
                 tallies[warning.reason].add(None, f"{result.id}: {warning.message}")
         for row in self._repeats.rows():
-            tallies["REPEATED_ID"].add(row, "the id of an earlier row; this row replaces its item")
+            tallies[Reason.REPEATED_ID].add(row, "the id of an earlier row; this row replaces its item")
         if not self.report.written and not self._skipped.count(self.name) and self.failure is None:
             why = "; check its `where`, which may exclude every row" if self.file.where else ""
             tallies["NO_ROWS"].add(None, f"{self.file.file} has no {self.name}{why}")

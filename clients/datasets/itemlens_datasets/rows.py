@@ -45,6 +45,8 @@ class Reason(StrEnum):
     """A whole number that a stored attribute cannot hold exactly."""
     NO_RULE = "NO_RULE"
     """No rule gives the event its type."""
+    REPEATED_ID = "REPEATED_ID"
+    """A row whose id an earlier row has."""
     NO_MATCH = "NO_MATCH"
     """A joined file has no row with the key of this row."""
     NO_ITEM = "NO_ITEM"

@@ -14,9 +14,9 @@ from itemlens import Client, Collection, Item, NotFound, Progress, UploadReport
 from itemlens_cli.skipped import Skipped, shortened
 from itemlens_cli.sync.lease import Lease
 from itemlens_cli.sync.plan import Change, Owned, Plan, plan, plan_fields, rows_of
-from itemlens_cli.sync.state import Seen, State, seen
+from itemlens_cli.sync.state import DAMAGED, Seen, State, seen
 from itemlens_datasets.mapping import Items, OnBadRow, OnNote
-from itemlens_datasets.rows import MappingError, Row
+from itemlens_datasets.rows import MappingError, Note, Reason, Row
 from itemlens_server.errors import FailedPrecondition
 
 T = TypeVar("T")
@@ -62,6 +62,7 @@ class Sync:
     ) -> None:
         self._client, self._items, self._read = client, items, read
         self._skipped, self._options, self._tell = skipped, options, tell
+        self._lease: Lease | None = None
 
     def run(self, on_note: OnNote) -> Synced:
         """Sync. Without the lease nothing is written, and a dry run needs none.
@@ -70,21 +71,23 @@ class Sync:
             FailedPrecondition: another sync runs, or too much would be deleted.
             MappingError: a file cannot be read, or changed while it was read.
         """
-        with nullcontext() if self._options.dry_run else Lease(self._client) as lease:
+        with nullcontext() if self._options.dry_run else Lease(self._client) as self._lease:
             collection = self._collection()
             state = State(self._options.state, collection) if collection else None
             before = state.seen if state else {}
-            rows = self._read(partial(self._skipped.add_bad_row, PART, self._items.file), on_note)
+            rows = self._kept(self._read(partial(self._skipped.add_bad_row, PART, self._items.file), on_note))
             if self._options.fields:
                 made = Synced(plan_fields(rows, before, self._options.fields))
             else:
-                stored = dict(self._stored()) if collection else {}
+                stored = self._stored(before) if collection else {}
                 made = Synced(plan(rows, stored, before, Owned.by(self._items)))
                 self._check_deletions(made)
+            for row in made.plan.repeated:
+                on_note(Note(Reason.REPEATED_ID, row, "the id of an earlier row; this row replaces its item"))
             if state and state.unused and not self._options.fields:
                 made.note = f"{state.path} {state.unused}: the files were compared with the collection itself"
-            if lease is not None and state is not None:
-                self._apply(made, lease)
+            if self._lease is not None and state is not None:
+                self._apply(made)
                 state.save(self._seen(made, before), self._client.get_collection())
         return made
 
@@ -96,13 +99,31 @@ class Sync:
                 return None
             raise
 
-    def _stored(self) -> Iterator[tuple[str, Seen]]:
-        for n, stored in enumerate(self._client.list_items(page_size=CALL), 1):
-            if n % CALL == 0:
-                self._tell("compare", n, None)
-            # A damaged item is written again.
+    def _stored(self, before: dict[str, Seen]) -> dict[str, Seen]:
+        """What the collection has. A damaged item is taken out of `before`, so that it is written again."""
+        found: dict[str, Seen] = {}
+        for stored in self._client.list_items(page_size=CALL):
+            item_id = stored.item.item_id
             if stored.error is None:
-                yield stored.item.item_id, seen(stored.item, with_pictures=False)
+                found[item_id] = seen(stored.item, with_pictures=False)
+            else:
+                found[item_id] = DAMAGED
+                before.pop(item_id, None)
+            if len(found) % CALL == 0:
+                self._keep()
+                self._tell("compare", len(found), None)
+        return found
+
+    def _kept(self, rows: Iterable[tuple[Row, Item]]) -> Iterator[tuple[Row, Item]]:
+        """The rows. While they are read the lease is kept."""
+        for n, entry in enumerate(rows):
+            if n % CALL == 0:
+                self._keep()
+            yield entry
+
+    def _keep(self) -> None:
+        if self._lease is not None:
+            self._lease.keep()
 
     def _check_deletions(self, made: Synced) -> None:
         """Refuse a sync of an empty file, or one that deletes more than half; after skipped rows delete nothing."""
@@ -112,22 +133,22 @@ class Sync:
         if skipped:  # one of them may be the row of an item
             made.not_deleted = len(plan.deleted)
             plan.deleted.clear()
-        elif 2 * len(plan.deleted) > plan.stored:
+        elif 2 * len(plan.deleted) > plan.known:
             empty = (
                 f"{self._items.file} has no items"
                 if not plan.files
                 else "more than half of the items would go"
             )
             raise FailedPrecondition(
-                f"{empty}: {len(plan.deleted):,} of {plan.stored:,} would be deleted, so nothing was done; "
+                f"{empty}: {len(plan.deleted):,} of {plan.known:,} would be deleted, so nothing was done; "
                 "--dry-run shows what would be, --force does it"
             )
 
-    def _apply(self, made: Synced, lease: Lease) -> None:
+    def _apply(self, made: Synced) -> None:
         plan = made.plan
 
         def tell(what: str, of: int, now: Progress) -> None:
-            lease.keep()
+            self._keep()
             self._tell(what, now.done, of)
 
         changes = list(plan.changes.values())
@@ -149,7 +170,7 @@ class Sync:
             self._note_failures(made, report)
         for n, some in enumerate(_batches(plan.deleted, CALL)):
             self._client.delete_items(some)
-            lease.keep()
+            self._keep()
             self._tell("deletions", CALL * n + len(some), len(plan.deleted))
 
     def _whole(self, plan: Plan) -> Iterator[Item]:

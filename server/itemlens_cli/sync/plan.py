@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from itemlens import Item, ItemUpdate
-from itemlens_cli.sync.state import NOTHING, Seen, seen
+from itemlens_cli.sync.state import DAMAGED, NOTHING, Seen, seen
 from itemlens_datasets.exported import ExportedItems
 from itemlens_datasets.mapping import Items
 from itemlens_datasets.rows import Row
@@ -28,14 +28,28 @@ class Change:
 
 @dataclass
 class Plan:
-    """What is to be done with all items. files: what the files say of each. unknown: items without a stored one, whose
-    attributes alone are to change."""
+    """What is to be done with all items.
+
+    files: what the files say of each, to be kept. count: items of the files. stay_deleted: those that did not change in
+    the files and were deleted in the collection. others: items of the collection that no sync of these files saw.
+    known: items that could be deleted. repeated: numbers of the rows that repeat an id.
+    """
 
     files: dict[str, Seen] = field(default_factory=dict)
     changes: dict[str, Change] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
+    count: int = 0
     stay_deleted: int = 0
-    stored: int = 0
+    others: int = 0
+    known: int = 0
+    repeated: list[int] = field(default_factory=list)
+
+    def see(self, row: Row, item: Item, new: Seen) -> None:
+        """Note what a row says of an item. Of rows with one id the last one counts."""
+        if item.item_id in self.files:
+            self.repeated.append(row.number)
+        self.files[item.item_id] = new
+        self.changes.pop(item.item_id, None)
 
     def ids(self, what: str) -> list[str]:
         """Ids of the items that are to be "added", "content", "attributes" or "deleted"."""
@@ -72,12 +86,11 @@ class Owned:
 def plan(
     rows: Iterable[tuple[Row, Item]], stored: Mapping[str, Seen], before: Mapping[str, Seen], owned: Owned
 ) -> Plan:
-    """Compare. stored: the items of the collection. before: what the files said at the last sync."""
-    made, stay_deleted = Plan(stored=len(stored)), set[str]()
+    """Compare. stored: the items of the collection. before: what the files said at the last sync; empty: not known."""
+    made, stay_deleted = Plan(), set[str]()
     for row, item in rows:
         new, old, there = seen(item), before.get(item.item_id), stored.get(item.item_id)
-        made.files[item.item_id] = new
-        made.changes.pop(item.item_id, None)  # of an earlier row with this id: the last one counts
+        made.see(row, item, new)
         stay_deleted.discard(item.item_id)
         if there is None:
             if old == new:
@@ -86,7 +99,7 @@ def plan(
                 made.changes[item.item_id] = Change(row.number, new, add=True)
             continue
         base = old or there
-        whole = owned.relations and new.relations != base.relations
+        whole = there is DAMAGED or (owned.relations and new.relations != base.relations)
         # What a stored picture was made from is not known: the server finds out, and encodes nothing twice.
         known = NOTHING.pictures if base.pictures is None else base.pictures
         whole |= owned.pictures and new.pictures != known
@@ -96,8 +109,11 @@ def plan(
             made.changes[item.item_id] = Change(
                 row.number, new, replace=whole, merge=texts and not whole, update=update
             )
-    made.stay_deleted = len(stay_deleted)
-    made.deleted = [item_id for item_id in stored if item_id not in made.files]
+    made.count, made.stay_deleted = len(made.files), len(stay_deleted)
+    deletable = before or stored
+    gone = [item_id for item_id in stored if item_id not in made.files]
+    made.deleted = [item_id for item_id in gone if item_id in deletable]
+    made.others, made.known = len(gone) - len(made.deleted), len(deletable)
     return made
 
 
@@ -106,14 +122,15 @@ def plan_fields(rows: Iterable[tuple[Row, Item]], before: Mapping[str, Seen], na
     made = Plan()
     for row, item in rows:
         new, old = seen(item, with_pictures=False), before.get(item.item_id)
-        attributes = {name: value for name, value in new.attributes.items() if name in names}
-        if old is not None:
-            others = {name: value for name, value in old.attributes.items() if name not in names}
-            made.files[item.item_id] = replace(old, attributes={**others, **attributes})
-        made.changes.pop(item.item_id, None)
         base = old or replace(NOTHING, attributes=dict.fromkeys(names, ""))
+        others = {name: value for name, value in base.attributes.items() if name not in names}
+        given = {name: value for name, value in new.attributes.items() if name in names}
+        made.see(row, item, replace(base, attributes={**others, **given}))
         if update := attribute_update(item, new, base, frozenset(names)):
             made.changes[item.item_id] = Change(row.number, new, update=update)
+    made.count = len(made.files)
+    # Of the others nothing is known, so that a sync of whole items compares them with the collection.
+    made.files = {item_id: one for item_id, one in made.files.items() if item_id in before}
     return made
 
 

@@ -24,9 +24,11 @@ def table(made: Synced, dry_run: bool) -> Table:
     for what, ids in lines.items():
         first = ", ".join(map(shortened, ids[:_EXAMPLES])) + (", ..." if len(ids) > _EXAMPLES else "")
         shown.add_row(what, f"{len(ids):,}", escape(first))
-    shown.add_row("did not change", f"{len(plan.files) - len(plan.changes) - plan.stay_deleted:,}", "")
+    shown.add_row("did not change", f"{plan.count - len(plan.changes) - plan.stay_deleted:,}", "")
     if plan.stay_deleted:
         shown.add_row("did not change, and stay deleted", f"{plan.stay_deleted:,}", "")
+    if plan.others:
+        shown.add_row("in no sync of these files, left alone", f"{plan.others:,}", "")
     return shown
 
 

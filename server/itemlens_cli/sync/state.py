@@ -110,3 +110,5 @@ def _plain(value: Any) -> Any:
 
 NOTHING = seen(Item("", pictures={}))
 """Of an item of which nothing is said."""
+DAMAGED = Seen("?", "?", "?", {})
+"""Of a damaged item. It is like no other."""

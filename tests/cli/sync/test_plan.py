@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from itemlens import Item, ItemUpdate, Relation
 from itemlens_cli.sync.plan import Owned, Plan, plan, plan_fields
-from itemlens_cli.sync.state import Seen, seen
+from itemlens_cli.sync.state import DAMAGED, Seen, seen
 from itemlens_datasets.rows import Row
 
 ALL = Owned(texts=True, relations=True, pictures=True, attributes=frozenset({"price", "brand"}))
@@ -82,9 +82,19 @@ def test_what_a_mapping_does_not_name_is_no_change() -> None:
     assert what(planned([Item("a", pictures={})], [item("a", price=1)], owned=owned)) == {}
 
 
+def test_only_what_these_files_had_is_deleted_once_they_are_known() -> None:
+    made = planned([item("a")], [item("a"), item("b"), item("theirs")], [item("a"), item("b")])
+    assert what(made) == {"deleted": ["b"]} and made.others == 1
+
+
+def test_a_damaged_item_is_written_as_a_whole() -> None:
+    made = plan([(Row(1, 1, {}), item("a"))], {"a": DAMAGED}, {}, ALL)
+    assert made.changes["a"].replace and not made.changes["a"].merge
+
+
 def test_of_rows_with_one_id_the_last_counts() -> None:
     made = planned([item("a", "x"), item("a", "y")], [item("a", "y")])
-    assert what(made) == {}
+    assert what(made) == {} and made.repeated == [2] and made.count == 1
     made = planned([item("a", "y"), item("a", "x")], [item("a", "y")])
     assert made.changes["a"].row == 2
 

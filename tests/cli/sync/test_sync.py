@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from itemlens import Client, ItemUpdate, StreamPosition
+from itemlens import Client, Item, ItemUpdate, StreamPosition
 from itemlens_cli.sync import lease
 from itemlens_cli.sync.lease import Lease
 from itemlens_server.errors import FailedPrecondition
@@ -91,6 +91,13 @@ def test_what_was_changed_in_the_collection_stays(sync: Sync, shop: Client) -> N
     assert "b" not in stored(shop)
     sync(["a,red boot,11,Alto", "b,blue kettle,21,Kaya", *ROWS[2:]])
     assert stored(shop)["a"][1]["price"] == 11 and stored(shop)["b"][1]["price"] == 21
+
+
+def test_items_that_came_from_elsewhere_are_left_alone(sync: Sync, shop: Client) -> None:
+    shop.upsert([Item("theirs", text="from the shop's own program")]).raise_for_errors()
+    done = sync([*ROWS[:3], ROWS[0]])
+    assert "deleted │ 1 │ d" in done.said and "left alone │ 1" in done.said and "REPEATED_ID" in done.said
+    assert set(stored(shop)) == {"a", "b", "c", "theirs"}
 
 
 def test_a_dry_run_says_it_and_writes_nothing(sync: Sync, shop: Client, tmp_path: Path) -> None:

@@ -7,18 +7,20 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from itemlens_datasets.mapping import Dataset
 from support import made_up_shop
+from support.command import Run
 from support.serving import Server
 from support.spaces import Tiny
 
 PAGE = (Path(__file__).parents[2] / "docs" / "catalogue.md").read_text(encoding="utf-8")
 MOST_LINES = 15
+Typed = Callable[[str], list[str]]
 
 
 def block(section: str, language: str) -> str:
@@ -39,25 +41,28 @@ def shop(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
         yield server
 
 
-def typed(server: Server, section: str) -> list[str]:
-    """Type the commands of a section. Return what each printed."""
-    printed = []
-    for line in block(section, "sh").splitlines():
-        program, *arguments = shlex.split(line, comments=True)
-        assert program == "itemlens"
-        if arguments[0] in ("index", "items", "collections"):
-            arguments += ["--target", server.address]
-        command = [sys.executable, "-m", "itemlens_cli", *arguments]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, cwd=server.data.parent, check=False
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
-        printed.append(" ".join((done.stdout + done.stderr).split()))
-    return printed
+@pytest.fixture
+def typed(shop: Server, run: Run, monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """Types the commands of a section. Returns what each printed."""
+    monkeypatch.chdir(shop.data.parent)
+
+    def typed(section: str) -> list[str]:
+        printed = []
+        for line in block(section, "sh").splitlines():
+            program, *arguments = shlex.split(line, comments=True)
+            assert program == "itemlens"
+            if arguments[0] in ("index", "items", "collections"):
+                arguments += ["--target", shop.address]
+            done = run(*arguments)
+            assert done.status == 0, f"{line}\n{done.said}"
+            printed.append(done.said)
+        return printed
+
+    return typed
 
 
-def test_from_csv_to_a_filtered_grouped_list_in_a_few_lines(shop: Server) -> None:
-    draft, check, upload = typed(shop, "First upload")
+def test_from_csv_to_a_filtered_grouped_list_in_a_few_lines(shop: Server, typed: Typed) -> None:
+    draft, check, upload = typed("First upload")
     assert "draft.yaml" in draft and "0 rows cannot be used" in check
     assert "added │ 829" in upload and "829 items" in upload
     program = block("First upload", "python")
@@ -92,26 +97,26 @@ def test_the_draft_is_a_mapping_of_the_shop(shop: Server) -> None:
     }
 
 
-def test_the_nightly_sync_and_prices_every_minute(shop: Server) -> None:
+def test_the_nightly_sync_and_prices_every_minute(shop: Server, typed: Typed) -> None:
     folder = shop.data.parent
     prices = (folder / "prices.csv").read_text(encoding="utf-8").splitlines()
     (folder / "prices.csv").write_text(
         "\n".join([*prices[:1], "SKU-0000;1,25", *prices[2:]]) + "\n", encoding="utf-8"
     )
-    [minute] = typed(shop, "Prices every minute")
+    [minute] = typed("Prices every minute")
     assert "attributes changed │ 1 │ SKU-0000" in minute
-    dry, nightly = typed(shop, "Nightly sync")
+    dry, nightly = typed("Nightly sync")
     assert "dry run" in dry and "did not change │ 829" in nightly
     with shop.client(collection="shop") as client:
         assert next(iter(client.get_items(["SKU-0000"]))).item.attributes["price"] == 1.25
 
 
-def test_looking_at_items_and_backups(shop: Server) -> None:
-    listed, got, matching, exported, indexed, deleted, gone = typed(shop, "Look at an item, take some out")
+def test_looking_at_items_and_backups(shop: Server, typed: Typed) -> None:
+    listed, got, matching, exported, indexed, deleted, gone = typed("Look at an item, take some out")
     assert "shop" in listed and "SKU-0001" in got and "price" in matching
     assert "829 items written" in exported and "829 items" in indexed
     assert int(re.findall(r"(\d+) items deleted", deleted)[0]) > 50 and "deleted collection copy" in gone
-    made, restored = typed(shop, "Backup")
+    made, restored = typed("Backup")
     assert "829 items" in made and "829 items" in restored
     manifest = json.loads(
         (shop.data.parent / "backups" / "monday" / "backup.json").read_text(encoding="utf-8")
