@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import grpc
@@ -129,6 +130,23 @@ def test_raw_messages_do_no_harm(server: Server, client: Client, collection: str
                 stub.UpdateCollection(request)
             assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert client.get_collection().rules == ()
+
+
+def test_lists_are_whole_while_rules_change(client: Client, collection: str) -> None:
+    """A list is made under the rules of one moment."""
+    shop(client)
+    sets = [[PinRule(name=f"r{n}", pins={1: f"i{n:02}", 2: f"i{n + 10:02}"})] for n in range(3)]
+    client.update_collection(collection, rules=sets[0])
+    with ThreadPoolExecutor() as pool:
+        asked = [pool.submit(client.recommend, text="red shoe", k=4) for _ in range(60)]
+        for n in range(30):
+            client.update_collection(collection, rules=sets[n % 3])
+        for future in asked:
+            first, second, *_ = future.result()
+            [name] = first.rules
+            number = int(name[1:])
+            assert second.rules == (name,)
+            assert [first.item_id, second.item_id] == [f"i{number:02}", f"i{number + 10:02}"]
 
 
 def test_the_asyncio_client_has_the_same(server: Server, client: Client, collection: str) -> None:

@@ -23,6 +23,8 @@ from itemlens_server.storage.rules import BLOCK, CAP, FLOOR, PIN, Rule
 
 ALL_RULES = "*"
 NOT_APPLIED = "RULE_NOT_APPLIED"
+# Items that a warning names at most.
+SHOWN = 3
 
 
 @lru_cache(maxsize=256)
@@ -97,13 +99,14 @@ class ActiveRules:
         """Return by name of a rule which rows it blocks, bool [rows]."""
         found = []
         for rule in self._of(BLOCK):
-            rows = self._matching.get(rule.name, np.ones(len(self.view.labels), np.bool_))
+            matching = self._matching.get(rule.name)
             if rule.item_ids:
-                named = np.zeros_like(rows)
+                named = np.zeros(len(self.view.labels), np.bool_)
                 positions = self.view.find(rule.item_ids)
                 named[positions[positions >= 0]] = True
-                rows = rows & named
-            found.append((rule.name, rows))
+                matching = named if matching is None else matching & named
+            assert matching is not None
+            found.append((rule.name, matching))
         return found
 
     def left(self, mask: Bools) -> Bools:
@@ -155,19 +158,23 @@ class ActiveRules:
             key=lambda own: own[0].position,
         )
         found: list[PinnedRow] = []
+        not_done: dict[tuple[str, str], list[str]] = {}
         for pin, rule in wanted:
             row = self.view.position(pin.item_id)
-            not_done = f"does not pin {quoted(pin.item_id)}"
             if row is None or not self.view.alive[row]:
-                self._warn(rule.name, f"{not_done}, which is not in the collection")
+                why = "not in the collection"
             elif rule.name in self._matching and not self._matching[rule.name][row]:
-                pass  # as the rule says
+                continue  # as the rule says
             elif not mask[row]:
                 by = self.blocking(row)
-                why = f"rule {by!r} blocks it" if by else "the request leaves it out, or the user has seen it"
-                self._warn(rule.name, f"{not_done}: {why}")
+                why = f"blocked by rule {by!r}" if by else "left out by the request, or seen by the user"
             elif not len(caps.with_room(np.asarray([row]), [own.row for own in found])):
-                self._warn(rule.name, f"{not_done}: a cap has no room for it beside other pinned items")
+                why = "no room under a cap beside other pinned items"
             else:
                 found.append(PinnedRow(pin.position, row, rule.name))
+                continue
+            not_done.setdefault((rule.name, why), []).append(pin.item_id)
+        for (name, why), item_ids in not_done.items():
+            more = f" and {len(item_ids) - SHOWN} more" if len(item_ids) > SHOWN else ""
+            self._warn(name, f"does not pin {', '.join(map(quoted, item_ids[:SHOWN]))}{more}: {why}")
         return found

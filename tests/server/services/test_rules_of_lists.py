@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.fusion.caps import Cap
+from itemlens_server.fusion.history import PURCHASE, Interaction
 from itemlens_server.services import ExplainOptions, ItemInput, QueryRequest, RecommendResult
-from itemlens_server.storage.collection_settings import CollectionSettings
+from itemlens_server.storage.collection_settings import CollectionSettings, Exploration
 from itemlens_server.storage.rules import Pin, Rule
-from support.live import Live, contents
+from support.live import Live, contents, sample_catalogue
 from support.sizes import size
 from support.spaces import Tiny
 
@@ -120,16 +121,20 @@ def test_a_list_that_is_too_short_does_not_have_the_place(shop: Live) -> None:
 @pytest.mark.parametrize(
     ("rules", "options", "message"),
     [
-        ([pin((1, "gone"))], {}, "rule 'pins' does not pin 'gone', which is not in the collection"),
-        ([pin((1, "i01")), block(filter="price = 1")], {}, "does not pin 'i01': rule 'recall' blocks it"),
-        ([pin((1, "i01"))], {"candidates": ("i02",)}, "the request leaves it out, or the user has seen it"),
-        ([pin((1, "i00"), (2, "i05"), (3, "i10")), cap(2)], {}, "does not pin 'i10': a cap has no room"),
+        ([pin((1, "gone"))], {}, "rule 'pins' does not pin 'gone': not in the collection"),
+        (
+            [pin((1, "x1"), (2, "x2"), (3, "x3"), (4, "x4"), (5, "x5"))], {},
+            "does not pin 'x1', 'x2', 'x3' and 2 more: not in the collection",
+        ),
+        ([pin((1, "i01")), block(filter="price = 1")], {}, "does not pin 'i01': blocked by rule 'recall'"),
+        ([pin((1, "i01"))], {"candidates": ("i02",)}, "left out by the request, or seen by the user"),
+        ([pin((1, "i00"), (2, "i05"), (3, "i10")), cap(2)], {}, "does not pin 'i10': no room under a cap"),
         ([floor(5)], {"k": 3}, "rule 'own' asks for 5 places of a list that has 3"),
         ([floor(3, "price < 2")], {}, "rule 'own' has 2 of its 3 places"),
         ([floor(3), Rule("b", "CAP", attribute="price", filter='brand = "b4"', places=1)], {}, None),
         ([floor(3)], {"caps": [Cap("brand", 1, "caps[0]")]}, "rule 'own' has 1 of its 3 places"),
     ],
-)
+)  # fmt: skip
 def test_what_a_rule_does_not_do_is_warned_of(
     shop: Live, rules: Sequence[Rule], options: dict[str, Any], message: str | None
 ) -> None:
@@ -216,6 +221,8 @@ def test_an_attribute_that_is_gone_leaves_a_warning_and_the_list(live: Live) -> 
     assert ["does not fit the collection" in w.message for w in found.warnings] == [True, True]
 
 
+LIKED = QueryRequest(liked=["i03"])
+PAST = QueryRequest(history=[Interaction(i, PURCHASE) for i in ("i00", "i01", "i02", "i03")])
 NAMES = st.sampled_from(sorted(BRANDS))
 RULES = st.tuples(
     st.lists(st.tuples(st.integers(1, 12), NAMES), max_size=4, unique_by=(lambda p: p[0], lambda p: p[1])),
@@ -226,7 +233,7 @@ RULES = st.tuples(
 
 
 @trials(max_examples=size(40, 400), suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(RULES, st.integers(1, 15), st.sampled_from([ASK, NOBODY, QueryRequest(liked=["i03"])]))
+@given(RULES, st.integers(1, 15), st.sampled_from([ASK, NOBODY, LIKED, PAST]))
 def test_laws_of_lists_under_rules(
     shop: Live,
     drawn: tuple[list[tuple[int, str]], set[str], int | None, tuple[int, int] | None],
@@ -234,6 +241,7 @@ def test_laws_of_lists_under_rules(
     ask: QueryRequest,
 ) -> None:
     pins, blocked, most, least = drawn
+    seen = {*ask.liked, *(past.item_id for past in ask.history)}
     pins = [(place, i) for place, i in pins if i not in blocked]
     rules = [pin(*pins)] if pins else []
     rules += [block(*sorted(blocked))] if blocked else []
@@ -243,19 +251,17 @@ def test_laws_of_lists_under_rules(
     found = lists(shop, *rules, ask=ask, k=k)
     listed = ids(found)
     brands = [BRANDS[i] for i in listed]
-    assert len(set(listed)) == len(listed) <= k and not blocked & set(listed)
+    assert len(set(listed)) == len(listed) <= k and not (blocked | seen) & set(listed)
     if most:
         assert max(map(brands.count, brands)) <= most
     else:
         assert len(listed) == min(k, found.eligible)
         for place, item_id in pins:
-            if place <= len(listed) and item_id not in ask.liked:
+            if place <= len(listed) and item_id not in seen:
                 assert listed[place - 1] == item_id
         if least:
-            matching = [
-                i for i in BRANDS if int(i[1:]) >= least[1] and i not in blocked and i not in ask.liked
-            ]
-            free = k - sum(place <= k and i not in ask.liked for place, i in pins)
+            matching = [i for i in BRANDS if int(i[1:]) >= least[1] and i not in blocked | seen]
+            free = k - sum(place <= k and i not in seen for place, i in pins)
             pinned = sum(place <= k and i in matching for place, i in pins)
             expected = min(least[0], k, len(matching), pinned + free)
             assert sum(i in matching for i in listed) >= expected
@@ -267,6 +273,30 @@ def test_a_list_without_an_active_rule_is_the_list_without_rules(shop: Live) -> 
     plain = lists(shop, k=30, with_parts=True)
     off = lists(shop, pin((1, "i59")), cap(1), block("i00"), k=30, with_parts=True, disabled_rules=["*"])
     assert off.items == plain.items and off.shifts == plain.shifts and off.changes == plain.changes
+
+
+def test_pins_and_floors_hold_beside_exploration(
+    repository: ModelRepository, tiny: Tiny, tmp_path: Path
+) -> None:
+    """Two thirds of the items have no events, and are drawn for every place."""
+    live = sample_catalogue(repository, tmp_path / "data", tiny.fitted)
+    rules = (
+        Rule("theme", "CAP", attribute="theme", places=3),
+        pin((2, "item-0001"), (5, "item-0030")),
+        floor(2, 'colour = "red"'),
+    )
+    settings = CollectionSettings(exploration=Exploration(1.0, 1000), rules=rules)
+    live.catalogue.configure("default", settings)
+    for n in range(20):
+        found = live.ask(QueryRequest(history=[Interaction(f"item-{3 * n:04d}", PURCHASE)]), k=8)
+        listed = ids(found)
+        assert len(set(listed)) == len(listed) == 8 and any(item.explored for item in found.items)
+        documents = dict(live.catalogue.reads.documents(live.collection, listed))
+        themes = [documents[i].attributes.get("theme", i) for i in listed]
+        assert max(map(themes.count, themes)) <= 3
+        assert sum(documents[i].attributes.get("colour") == "red" for i in listed) >= 2
+        assert listed[1] == "item-0001" and (listed[4] == "item-0030" or n == 10)
+    live.close()
 
 
 def test_an_explanation_names_the_rule(shop: Live) -> None:

@@ -385,7 +385,7 @@ class CapRule(google.protobuf.message.Message):
     places: builtins.int
     """A number, at least 1."""
     share: builtins.float
-    """A share of the list, above 0 and at most 1; at least one place."""
+    """A share of the places that are asked for, above 0 and at most 1; at least one place."""
     def __init__(
         self,
         *,
@@ -412,7 +412,7 @@ class FloorRule(google.protobuf.message.Message):
     places: builtins.int
     """A number, at least 1."""
     share: builtins.float
-    """A share of the list, above 0 and at most 1, rounded up."""
+    """A share of the places of the list, above 0 and at most 1, rounded up."""
     def __init__(
         self,
         *,

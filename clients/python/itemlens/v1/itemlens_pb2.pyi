@@ -702,7 +702,9 @@ class RecommendRequest(google.protobuf.message.Message):
 
     @property
     def disabled_rules(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Names of the collection's rules that do not apply to this list; "*": none applies. See CollectionSettings.rules."""
+        """Names of the collection's rules that do not apply to this list; "*": none applies. An unknown one
+        leaves the warning UNKNOWN_RULE. See CollectionSettings.rules.
+        """
 
     @property
     def boosts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Boost]:
