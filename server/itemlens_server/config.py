@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     max_inputs: int = Field(
         256, gt=0, description="inputs, items or explanations in one Encode, Fuse or Explain call"
     )
-    max_items: int = Field(1000, gt=0, description="items in one upsert, get or delete call")
+    max_items: int = Field(1000, gt=0, description="items in one upsert, update, get or delete call")
     max_events: int = Field(10_000, gt=0, description="events in one call")
     max_history: int = Field(
         10_000, gt=0, description="past items in one call; the newest 1,000 different ones count"

@@ -262,6 +262,18 @@ class Fake(itemlens_pb2_grpc.ItemLensServicer, catalog_pb2_grpc.CatalogServicer)
         for request in self._stream("StreamUpsertItems", requests, context):
             yield catalog_pb2.StreamUpsertItemsResponse(upsert=self._upsert(request.upsert))
 
+    def _update(self, request: Any) -> Any:
+        results = self._results([update.item_id for update in request.updates])
+        return catalog_pb2.UpdateItemsResponse(results=results, sequence_number=7)
+
+    def UpdateItems(self, request: Any, context: Any) -> Any:
+        self._enter("UpdateItems", request, context)
+        return self._update(request)
+
+    def StreamUpdateItems(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:
+        for request in self._stream("StreamUpdateItems", requests, context):
+            yield catalog_pb2.StreamUpdateItemsResponse(update=self._update(request.update))
+
     def GetItems(self, request: Any, context: Any) -> Any:
         self._enter("GetItems", request, context)
         reply = catalog_pb2.GetItemsResponse(space_id=SPACE)

@@ -133,8 +133,8 @@ def upload_updates(
     timeout: float = 120.0,
 ) -> Steps[UploadReport]:
     """Change attributes of many items over one stream, as `update_items` does. Arguments, resumption and errors are
-    those of `upload`. An update with an `if_sequence_number` that is sent again may have been made before: then its
-    error is Aborted."""
+    those of `upload`; a batch may have several updates of an item. An update with an `if_sequence_number` that is sent
+    again may have been made before: then its error is Aborted."""
     where = session.where(collection)
 
     def message(update: ItemUpdate) -> Steps[pb.ItemUpdate]:
@@ -151,6 +151,7 @@ def upload_updates(
         id_of=lambda update: update.item_id,
         wrap=wrap,
         unwrap=lambda reply: reply.update,
+        once=False,
     )
     return (yield from _Upload(session, bulk, updates, batch_size, in_flight, progress, timeout).run())
 
@@ -165,6 +166,8 @@ class _Bulk(Generic[Entry]):
     id_of: Callable[[Entry], str]
     wrap: Callable[[list[Any]], Any]
     unwrap: Callable[[Any], Any]
+    once: bool = True
+    """Whether an id may be in a request only once."""
 
 
 @dataclass(frozen=True)
@@ -262,14 +265,16 @@ class _Upload(Generic[Entry]):
     def _next(self) -> Steps[_Batch | None]:
         if self.waiting:
             return self.waiting.popleft()
-        batch, size = _Batch([], []), 0
+        batch, size, ids = _Batch([], []), 0, set[str]()
         while len(batch.ids) < self.batch_size and size < MAX_BATCH_BYTES:
             entry = self.held or next(self.entries, None)
             self.held = None
             if entry is None:
                 break
             _build.check_kind(self.bulk.kind, entry, "an entry")
-            if self.bulk.id_of(entry) in batch.ids:  # a request stores only the last item of an id
+            if (
+                self.bulk.once and self.bulk.id_of(entry) in ids
+            ):  # a request stores only the last item of an id
                 self.held = entry
                 break
             try:
@@ -284,6 +289,7 @@ class _Upload(Generic[Entry]):
             except (TypeError, ValueError) as error:
                 self._fail(entry, str(error), ErrorDetails())
                 continue
+            ids.add(self.bulk.id_of(entry))
             batch.ids.append(self.bulk.id_of(entry))
             batch.messages.append(message)
             size += message.ByteSize()

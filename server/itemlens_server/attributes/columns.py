@@ -1,6 +1,7 @@
 """Typed columns of attributes. Records are only added, so a view of the columns costs no copy.
 
-An item whose attributes change gets another record; the old one is dropped when the rows are compacted.
+An item whose attributes change gets another record, which takes over what did not change. The old one is dropped when
+the columns are compacted.
 """
 
 from __future__ import annotations
@@ -12,15 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from itemlens_server.attributes.schema import (
-    MOST_ATTRIBUTES,
-    AttributeType,
-    Stored,
-    inferred,
-    plain,
-    typed,
-)
-from itemlens_server.errors import InvalidArgument, quoted
+from itemlens_server.attributes.schema import AttributeType, Stored, plain
 
 Values = np.ndarray[Any, np.dtype[Any]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -73,7 +66,11 @@ class Column(ABC):
         return found
 
     def _keep_texts(self, used: Ints, of: Column) -> Ints:
-        """Take over texts of another column by code. Return the new code of each old one, int64 [codes]."""
+        """Take over texts of another column by code; all of them, if most are used, so that they are shared. Return the
+        new code of each old one, int64 [codes]."""
+        if 2 * len(used) >= len(of._texts) - 1:
+            self._texts, self._codes = of._texts, of._codes
+            return np.arange(len(of._texts))
         numbers = np.zeros(len(of._texts), np.int64)
         numbers[used] = np.arange(1, len(used) + 1)
         self._texts = ["", *(of._texts[code] for code in used.tolist())]
@@ -88,6 +85,11 @@ class Column(ABC):
     @abstractmethod
     def put(self, record: int, value: Stored) -> None:
         """Set the value of a record, which has none, after those of all records before it."""
+
+    @abstractmethod
+    def derive(self, record: int, others: Ints, changed: Mapping[int, Stored | None]) -> None:
+        """Give the records from `record` on, after those of all records before them, the values of others, int64 [n],
+        except those changed: by their place among them; None: no value."""
 
     @abstractmethod
     def stored(self, record: int) -> Any:
@@ -133,10 +135,21 @@ class ValueColumn(Column):
 
     def put(self, record: int, value: Stored) -> None:
         """See Column."""
-        if record >= len(self._values):
-            size = max(record + 1, 2 * len(self._values))
-            self._values = self.values(size)
+        self._make_room(record + 1)
         self._values[record] = self._coded(value) if isinstance(value, str) else value
+
+    def derive(self, record: int, others: Ints, changed: Mapping[int, Stored | None]) -> None:
+        """See Column."""
+        self._make_room(record + len(others))
+        self._values[record : record + len(others)] = self._values[others]
+        for place, value in changed.items():
+            self._values[record + place] = (
+                self._nothing if value is None else self._coded(value) if isinstance(value, str) else value
+            )
+
+    def _make_room(self, count: int) -> None:
+        if count > len(self._values):
+            self._values = self.values(max(count, 2 * len(self._values)))
 
     def stored(self, record: int) -> Any:
         """See Column."""
@@ -229,18 +242,35 @@ class ListColumn(Column):
         """See Column."""
         assert isinstance(value, list)
         codes = [self._coded(text) for text in dict.fromkeys(value)]
-        start = int(self._ends[self._known - 1]) if self._known else 0
+        self._append(record, np.asarray(codes, np.int32), np.asarray([len(codes)]))
+
+    def derive(self, record: int, others: Ints, changed: Mapping[int, Stored | None]) -> None:
+        """See Column."""
+        ends = self.ends(record)
+        starts = np.where(others > 0, ends[others - 1], 0)
+        lists = [
+            self._flat[start:end] for start, end in zip(starts.tolist(), ends[others].tolist(), strict=True)
+        ]
+        for place, value in changed.items():
+            assert value is None or isinstance(value, list)
+            lists[place] = np.asarray([self._coded(text) for text in dict.fromkeys(value or ())], np.int32)
+        sizes = np.fromiter(map(len, lists), np.int64, len(lists))
+        if sizes.any():
+            self._append(record, np.concatenate(lists), sizes)
+
+    def _append(self, record: int, codes: Values, sizes: Ints) -> None:
+        """Add the lists of the records from `record` on: their codes one after the other, and their sizes."""
+        start, count = int(self._ends[self._known - 1]) if self._known else 0, record + len(sizes)
         if start + len(codes) > len(self._flat):
             self._flat = np.concatenate([self._flat, np.zeros(max(len(codes), len(self._flat)), np.int32)])
-        if record >= len(self._ends):
-            self._ends = np.concatenate(
-                [self._ends, np.zeros(max(record + 1 - len(self._ends), len(self._ends)), np.int64)]
-            )
+        if count > len(self._ends):
+            more = max(count - len(self._ends), len(self._ends))
+            self._ends = np.concatenate([self._ends, np.zeros(more, np.int64)])
         self._flat[start : start + len(codes)] = codes
         self._ends[self._known : record] = start
-        self._ends[record] = start + len(codes)
+        self._ends[record:count] = start + np.cumsum(sizes)
         # Last: a reader looks no further than this.
-        self._known = record + 1
+        self._known = count
 
     def stored(self, record: int) -> list[str] | None:
         """See Column."""
@@ -333,86 +363,3 @@ class Attributes:
         found = ((name, self.columns[name]) for name in names if name in self.columns)
         told = ((name, own.kind, own.stored(record)) for name, own in found)
         return {name: plain(value, kind) for name, kind, value in told if value is not None}
-
-
-class AttributeTable:
-    """The growing columns. One thread changes them; any number take views."""
-
-    def __init__(self, declared: Mapping[str, AttributeType]) -> None:
-        """`declared`: types that are given. Those of other attributes are taken from their first values."""
-        self.declared = dict(declared)
-        self._columns = {name: column(kind) for name, kind in declared.items()}
-        self._count = NOTHING + 1
-
-    def __len__(self) -> int:
-        return self._count
-
-    def view(self) -> Attributes:
-        """Return the columns as they are now."""
-        return Attributes(self._columns, self._count)
-
-    def check(self, attributes: Mapping[str, Any], coming: Mapping[str, AttributeType]) -> None:
-        """Check values before they are stored, and hold the types of new attributes if all fit.
-
-        coming: given types that are about to count.
-
-        Raises:
-            InvalidArgument: a value is of another type than its attribute's.
-        """
-        new: dict[str, AttributeType] = {}
-        for name, value in attributes.items():
-            known = self._columns.get(name)
-            kind = coming.get(name) or (known.kind if known else None)
-            if kind is None:
-                kind = inferred(value)
-                if kind is not None:
-                    new[name] = kind
-                continue
-            try:
-                typed(value, kind)
-            except InvalidArgument as error:
-                given = name in self.declared or name in coming
-                held = "its type in the settings" if given else "that of its first value"
-                raise InvalidArgument(
-                    f"attribute {quoted(name)}: {error.message}, which is {held}: mend the value, or give the "
-                    "attribute a type with UpdateCollection", "attributes",
-                ) from None  # fmt: skip
-        self._hold(new)
-
-    def _hold(self, new: Mapping[str, AttributeType]) -> None:
-        room = max(MOST_ATTRIBUTES - len(self._columns), 0)
-        if some := list(new.items())[:room]:
-            self._columns = {**self._columns, **{name: column(kind) for name, kind in some}}
-
-    def add(self, attributes: Mapping[str, Any]) -> int:
-        """Add the attributes of an item, and return their record. Values of a wrong type, which were stored by an
-        earlier version, are left out."""
-        known = {name: value for name, value in attributes.items() if value is not None}
-        if not known:
-            return NOTHING
-        kinds = {name: inferred(value) for name, value in known.items() if name not in self._columns}
-        self._hold({name: kind for name, kind in kinds.items() if kind is not None})
-        record = self._count
-        for name, value in known.items():
-            own = self._columns.get(name)
-            if own is None:
-                continue
-            try:
-                stored = typed(value, own.kind)
-            except InvalidArgument:
-                continue
-            if stored is not None and stored != []:
-                own.put(record, stored)
-        self._count += 1
-        return record
-
-    def compacted(self, records: Ints) -> tuple[AttributeTable, Ints]:
-        """Return a table of the given records only, int64 [n], and their numbers in it."""
-        there = records != NOTHING
-        kept = records[there]
-        new = AttributeTable(self.declared)
-        new._columns = {name: own.compacted(kept) for name, own in self._columns.items()}
-        new._count = NOTHING + 1 + len(kept)
-        numbers = np.full(len(records), NOTHING, np.int64)
-        numbers[there] = np.arange(NOTHING + 1, new._count)
-        return new, numbers

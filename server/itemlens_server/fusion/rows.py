@@ -11,13 +11,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from itemlens_server.attributes.columns import Attributes, AttributeTable
+from itemlens_server.attributes.columns import Attributes
 from itemlens_server.attributes.filters import Filter
 from itemlens_server.attributes.schema import AttributeType
+from itemlens_server.attributes.table import AttributeChange, AttributeTable
 from itemlens_server.fusion.value_table import Values, ValueTable
 from itemlens_server.words import NO_WORDS, Indexed, Words, WordTable
 
@@ -25,6 +26,10 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
 Codes = np.ndarray[Any, np.dtype[np.int32]]
+
+# The tables of values that count in the score, of all attributes and of words, and each row's number in them.
+_Described: TypeAlias = "tuple[ValueTable, Codes, AttributeTable, Ints, WordTable | None, Codes]"
+T = TypeVar("T")
 
 # Initial capacity, and number of dead rows below which compaction is not worthwhile.
 FEW = 256
@@ -162,45 +167,74 @@ class Rows:
 
     def set_attributes(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace the attributes of the rows of some items, if they have one. Earlier views do not change."""
-        columns: dict[int, int] = {}
-        records: dict[int, int] = {}
-        documents: dict[int, int] = {}
-        for item_id, attributes in changes.items():
-            position = self._position.get(item_id)
-            if position is None:
-                continue
-            old = int(self._columns[position])
-            if self._values_count and (column := self._values.replace(old, attributes)) != old:
-                columns[position] = column
-            records[position] = self.attributes.add(attributes)
-            if self._words is not None:
-                document = int(self._documents[position])
-                if (new := self._words.replace(document, attributes)) != document:
-                    documents[position] = new
+        there = self._there(changes)
+        columns = [self._column(position, own) for position, own in there.items()]
+        documents = [self._document(position, own) for position, own in there.items()]
+        self._switch(list(there), columns, [self.attributes.add(own) for own in there.values()], documents)
+
+    def change_attributes(self, changes: Mapping[str, AttributeChange]) -> None:
+        """Change some attributes of the rows of some items, as `set_attributes` does. What stays costs little."""
+        there = self._there(changes)
+        positions = list(there)
+        columns = [
+            int(self._columns[position])
+            if self.attributes.are_numbers(change.changed)  # which are no values that items share
+            else self._column(position, change.attributes)
+            for position, change in there.items()
+        ]
+        indexed = () if self._words is None else self._words.indexed.attributes
+        documents = [
+            self._document(position, change.attributes)
+            if any(name in change.changed for name in indexed)
+            else int(self._documents[position])
+            for position, change in there.items()
+        ]
+        old = self._records[np.asarray(positions, np.int64)].astype(np.int64)
+        records = self.attributes.derive(old, [change.changed for change in there.values()])
+        self._switch(positions, columns, records.tolist(), documents)
+
+    def _there(self, changes: Mapping[str, T]) -> dict[int, T]:
+        """Return changes by position, without those of items that have no row."""
+        found = ((self._position.get(item_id), change) for item_id, change in changes.items())
+        return {position: change for position, change in found if position is not None}
+
+    def _column(self, position: int, attributes: Mapping[str, Any]) -> int:
+        """Return the column of values of a row that gets these attributes."""
+        old = int(self._columns[position])
+        return self._values.replace(old, attributes) if self._values_count else old
+
+    def _document(self, position: int, attributes: Mapping[str, Any]) -> int:
+        """Return the document of words of a row that gets these attributes."""
+        old = int(self._documents[position])
+        return old if self._words is None else self._words.replace(old, attributes)
+
+    def _switch(
+        self, positions: list[int], columns: list[int], records: list[int], documents: list[int]
+    ) -> None:
+        """Give rows other columns of values, records and documents of words."""
+        before = self._documents[positions].tolist()
         with self._switching:
-            if documents and self._words is not None:
+            if self._columns_viewed and self._columns[positions].tolist() != columns:
+                self._columns, self._columns_viewed = self._columns.copy(), False
+            if not self._columns_viewed:
+                self._columns[positions] = columns
+            if self._records_viewed and positions:
+                self._records, self._records_viewed = self._records.copy(), False
+            self._records[positions] = records
+            if self._words is not None and before != documents:
                 if self._documents_viewed:
                     self._documents, self._documents_viewed = self._documents.copy(), False
-                for document in self._documents[list(documents)].tolist():
-                    self._words.discard(document)
-                self._documents[list(documents)] = list(documents.values())
+                self._documents[positions] = documents
+                for old, new in zip(before, documents, strict=True):
+                    if old != new:
+                        self._words.discard(old)
                 self._words.publish()
-            if columns and self._columns_viewed:
-                self._columns, self._columns_viewed = self._columns.copy(), False
-            if records and self._records_viewed:
-                self._records, self._records_viewed = self._records.copy(), False
-            self._columns[list(columns)] = list(columns.values())
-            self._records[list(records)] = list(records.values())
 
-    def declare(
-        self, types: Mapping[str, AttributeType], stored: Iterable[tuple[str, Mapping[str, Any]]]
-    ) -> None:
-        """Use these types of attributes. stored: items with their attributes, of which all values fit."""
-        attributes, records = AttributeTable(types), np.zeros(len(self._records), np.int64)
-        for item_id, own in stored:
-            position = self._position.get(item_id)
-            if position is not None:
-                records[position] = attributes.add(own)
+    def declare(self, attributes: AttributeTable, by_item: Mapping[str, int]) -> None:
+        """Use another table of attributes, with the record of each item in it. Earlier views do not change."""
+        records = np.zeros(len(self._records), np.int64)
+        there = self._there(by_item)
+        records[list(there)] = list(there.values())
         with self._switching:
             self.attributes, self._records, self._records_viewed = attributes, records, False
 
@@ -240,31 +274,55 @@ class Rows:
 
     @property
     def mostly_dead(self) -> bool:
-        """Whether to `compact`. By this rule, about one row is copied for each row, or column of values, that dies."""
-        there = max(len(self._position), FEW)
+        """Whether to `compact`. By this rule, about one row is copied for each row that dies."""
+        return self._outnumber(self._count)
+
+    @property
+    def descriptions_mostly_dead(self) -> bool:
+        """Whether to `compact_descriptions`, by the same rule for columns of values, records and documents."""
         tables = (self._values, self.attributes, *(() if self._words is None else (self._words,)))
-        return max(self._count, *map(len, tables)) - len(self._position) > there
+        return self._outnumber(max(map(len, tables)))
+
+    def _outnumber(self, count: int) -> bool:
+        return count - len(self._position) > max(len(self._position), FEW)
 
     def compact(self) -> None:
-        """Drop the dead rows, and the values that nothing has. Earlier views do not change."""
+        """Drop the dead rows, and the values and words that nothing has. Earlier views do not change."""
         alive = np.flatnonzero(self._alive[: self._count])
         size = max(2 * len(alive), FEW)
         arrays = [_copied(a, alive, size) for a in (self._labels, self._h, self._alive)]
-        values, moved = self._values.compacted(self._columns[alive])
-        columns, records = np.zeros(size, np.int32), np.zeros(size, np.int64)
-        columns[: len(alive)] = moved
-        attributes, records[: len(alive)] = self.attributes.compacted(self._records[alive])
-        words, documents = self._words, np.zeros(size, np.int32)
-        if words is not None:
-            words, documents[: len(alive)] = words.compacted(self._documents[alive])
+        described = self._described(alive, np.arange(len(alive)), size)
         ids = [self._ids[position] for position in alive]
         positions = {item_id: position for position, item_id in enumerate(ids)}
         with self._switching:
             self._labels, self._h, self._alive = arrays
-            self._values, self._columns, self._columns_viewed = values, columns, False
-            self.attributes, self._records, self._records_viewed = attributes, records, False
-            self._words, self._documents, self._documents_viewed = words, documents, False
+            self._use(described)
             self._ids, self._position, self._replaced, self._count = ids, positions, {}, len(ids)
+
+    def compact_descriptions(self) -> None:
+        """Drop the values and words that nothing has. The rows stay where they are, and earlier views do not change."""
+        alive = np.flatnonzero(self._alive[: self._count])
+        described = self._described(alive, alive, len(self._labels))
+        with self._switching:
+            self._use(described)
+
+    def _described(self, alive: Ints, moved: Ints, size: int) -> _Described:
+        """Return the compacted tables for the rows that are alive, which move to other positions, int64 [n] each."""
+        columns, records, documents = (
+            np.zeros(size, np.int32),
+            np.zeros(size, np.int64),
+            np.zeros(size, np.int32),
+        )
+        values, columns[moved] = self._values.compacted(self._columns[alive])
+        attributes, records[moved] = self.attributes.compacted(self._records[alive])
+        words = self._words
+        if words is not None:
+            words, documents[moved] = words.compacted(self._documents[alive])
+        return values, columns, attributes, records, words, documents
+
+    def _use(self, described: _Described) -> None:
+        self._values, self._columns, self.attributes, self._records, self._words, self._documents = described
+        self._columns_viewed = self._records_viewed = self._documents_viewed = False
 
     def label(self, item_id: str) -> int | None:
         """Return the label of an item's row; None if it has none."""

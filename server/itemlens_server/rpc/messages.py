@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
-from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from itemlens.v1 import catalog_pb2, common_pb2, itemlens_pb2
@@ -152,15 +152,16 @@ def part(p: Part) -> common_pb2.Part:
 
 def write_results(outcomes: Sequence[WriteOutcome], field: str) -> list[catalog_pb2.WriteResult]:
     """The result of each entry of a write, as messages."""
-    return [
-        catalog_pb2.WriteResult(
-            id=outcome.id,
-            status=item_status(outcome.error, f"{field}[{n}]"),
-            warnings=warnings(outcome.warnings, f"{field}[{n}]"),
-            sequence_number=outcome.sequence,
-        )
-        for n, outcome in enumerate(outcomes)
-    ]
+    return [_write_result(outcome, f"{field}[{n}]") for n, outcome in enumerate(outcomes)]
+
+
+def _write_result(outcome: WriteOutcome, field: str) -> catalog_pb2.WriteResult:
+    result = catalog_pb2.WriteResult(
+        id=outcome.id, sequence_number=outcome.sequence, status=item_status(outcome.error, field)
+    )
+    if outcome.warnings:
+        result.warnings.extend(warnings(outcome.warnings, field))
+    return result
 
 
 def seconds(time: Timestamp) -> float:
@@ -180,15 +181,14 @@ def set_attributes(item: catalog_pb2.Item, values: Mapping[str, Any]) -> None:
 
 
 def _attribute(value: Value) -> Any:
-    kind = value.WhichOneof("kind")
-    if kind is None or kind == "null_value":
-        return None
-    held = getattr(value, kind)
-    if isinstance(held, Struct):
-        return attributes(held)
-    if isinstance(held, ListValue):
-        return [_attribute(entry) for entry in held.values]
-    return held
+    match kind := value.WhichOneof("kind"):
+        case None | "null_value":
+            return None
+        case "struct_value":
+            return attributes(value.struct_value)
+        case "list_value":
+            return [_attribute(entry) for entry in value.list_value.values]
+    return getattr(value, kind)
 
 
 def _interaction(message: common_pb2.Interaction) -> Interaction:

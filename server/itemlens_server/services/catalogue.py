@@ -31,10 +31,10 @@ from itemlens_server.services.answers import Answers
 from itemlens_server.services.catalogue_reads import CatalogueReads
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.collection_settings import (
+    Retyped,
     check_boost_types,
     check_channels,
     check_settings,
-    check_stored,
 )
 from itemlens_server.services.encoding import ContentEncoder
 from itemlens_server.services.event_changes import EventChanges
@@ -215,18 +215,26 @@ class Catalogue:
                 check_fit(new.rules, view)
             check_boost_types(new, collection.attribute_types)
 
-            def run(connection: sqlite3.Connection) -> None:
-                if new.attributes != old.attributes:  # here, so that no item is stored meanwhile
-                    # An open read would keep the writer from its next transaction.
-                    with closing(Reader(connection).attributes(collection.record.id)) as stored:
-                        check_stored(old, new, stored)
-                    collection.announce(new)
-                writes.set_settings(connection, collection.record.id, new)
+            number, retyped, read = collection.record.id, None, 0
+            if new.attributes != old.attributes:
+                # Here, so that the writer waits only for what is written meanwhile.
+                retyped, read = Retyped(old, new), self.store.reader().sequence(number)
+                with closing(self.store.reader().attributes(number)) as stored:
+                    retyped.add(stored)
 
-            try:
-                self.store.write(run, lambda _: collection.configure(new, self.store.reader()))
-            finally:
+            def run(connection: sqlite3.Connection) -> None:
+                if retyped is not None:
+                    # An open read would keep the writer from its next transaction.
+                    with closing(Reader(connection).attributes(number, read)) as stored:
+                        retyped.add(stored)
+                    collection.announce(new)
+                writes.set_settings(connection, number, new)
+
+            def after(_: None) -> None:
+                collection.configure(new, self.store.reader(), retyped)
                 collection.announce(None)
+
+            self.store.write(run, after, lambda: collection.announce(None))
             # What is known of users has weights of types in it.
             self.known_users.forget_all(collection.record.id)
             return collection
@@ -240,6 +248,7 @@ class Catalogue:
         """
         with self._changing:
             old, space = self.check_move(name, space_name)
+            begin = self.store.reader().sequence(old.record.id)
             new = self._open(replace(old.record, space_id=space.space_id), space, old)
             new.follow_store(self.store.reader())
             new.take_tables(old)
@@ -263,6 +272,7 @@ class Catalogue:
                     )
                 tried = True
                 new.follow_store(Reader(connection))
+                new.follow_changes(Reader(connection), begin)
                 writes.move_collection(connection, new.record.id, space.space_id)
 
             def after(_: None) -> None:

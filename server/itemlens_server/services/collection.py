@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 
 from itemlens_server.attributes.filters import Filter
 from itemlens_server.attributes.schema import AttributeType
+from itemlens_server.attributes.table import AttributeChange
 from itemlens_server.config import Settings
 from itemlens_server.derived import DerivedFolder, keep_only, remove
 from itemlens_server.engine.repository import Space
@@ -28,6 +29,7 @@ from itemlens_server.fusion.weights import TableRules
 from itemlens_server.index.candidate_index import CandidateIndex
 from itemlens_server.index.hnsw import HnswIndex, block_list
 from itemlens_server.services import live_counts
+from itemlens_server.services.collection_settings import Retyped
 from itemlens_server.services.live_counts import CountsDescription, LiveCounts
 from itemlens_server.services.live_tables import LiveTables
 from itemlens_server.storage.collection_settings import CollectionSettings
@@ -138,12 +140,13 @@ class Collection:
         self._table_rows = (of_tables, view.item_ids, table_rows)
         return Snapshot(self.name, self.space.head, view, tables, table_rows[: len(view.labels)])
 
-    def configure(self, settings: CollectionSettings, reader: Reader) -> None:
-        """Use new settings, in the writer's thread. If they change which events count, all are counted again."""
+    def configure(self, settings: CollectionSettings, reader: Reader, retyped: Retyped | None = None) -> None:
+        """Use new settings, in the writer's thread. If they change which events count, all are counted again. retyped:
+        all attributes, if their types change."""
         before, old = kinds_of(self.type_weights), self.record.settings
         self.record = replace(self.record, settings=settings)
-        if settings.attributes != old.attributes:
-            self._rows.declare(_types(settings), reader.attributes(self.record.id))
+        if retyped is not None:
+            self._rows.declare(retyped.table, retyped.records)
         if settings.lexical != old.lexical:
             stored = ((i, d.texts, d.attributes) for i, d in reader.every_document(self.record.id))
             self._rows.index_words(_indexed(settings), stored)
@@ -161,13 +164,18 @@ class Collection:
         """The type of each attribute that filters can use."""
         return self._rows.attributes.view().types
 
-    def check_attributes(self, attributes: Mapping[str, Any]) -> None:
-        """Check the attributes of an item that is to be stored, and hold the types of new ones, in the writer's thread.
+    def check_attributes(self, attributes: Mapping[str, Any]) -> list[str]:
+        """Check attributes that are to be stored, in the writer's thread. The types of first values hold for later
+        checks until the values are there, or `take_types_back`. Return the attributes with such types.
 
         Raises:
             InvalidArgument: a value is of another type than its attribute's.
         """
-        self._rows.attributes.check(attributes, self._coming)
+        return self._rows.attributes.check(attributes, self._coming)
+
+    def take_types_back(self, names: Iterable[str]) -> None:
+        """Take back types from `check_attributes` whose first values were not stored, in the writer's thread."""
+        self._rows.attributes.take_back(names)
 
     def announce(self, settings: CollectionSettings | None) -> None:
         """Let `check_attributes` know types that are about to count, since writes of one transaction are checked before
@@ -260,6 +268,16 @@ class Collection:
         if changes:
             self._rows.set_attributes(changes)
             self._compact()
+
+    def change_attributes(self, changes: Mapping[str, AttributeChange]) -> None:
+        """Change some attributes of items whose vectors stay. The next snapshot has them."""
+        if changes:
+            self._rows.change_attributes(changes)
+            self._compact()
+
+    def follow_changes(self, reader: Reader, since: int) -> None:
+        """Take over the attributes of items that were written after a sequence number."""
+        self.set_attributes(dict(reader.attributes(self.record.id, since)))
 
     def remove(self, item_id: str) -> None:
         """Remove an item. The next snapshot does not contain it."""
@@ -409,10 +427,12 @@ class Collection:
         self.folder.delete()
 
     def _compact(self) -> None:
-        """Drop dead rows, if most are dead. Graphs refer to rows by label, so they stay valid."""
+        """Drop dead rows, or old attributes and words, if most are. Graphs refer to rows by label, so they hold."""
         if self._rows.mostly_dead:
             self._before_compaction(self, self._rows.view())
             self._rows.compact()
+        elif self._rows.descriptions_mostly_dead:
+            self._rows.compact_descriptions()
 
     def _append(self, batch: list[ItemVectors]) -> None:
         h = self.space.head_runner.fuse([item.vectors for item in batch])

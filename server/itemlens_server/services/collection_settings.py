@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from itemlens_server.attributes.schema import MOST_ATTRIBUTES, AttributeType, inferred, typed
+from itemlens_server.attributes.table import AttributeTable
 from itemlens_server.engine.encoder import Modality
 from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.services.boosts import check_boosts
@@ -68,31 +69,41 @@ def check_boost_types(settings: CollectionSettings, held: Mapping[str, Attribute
                 raise error.within(f"settings.boosts[{n}]") from None
 
 
-def check_stored(
-    old: CollectionSettings, settings: CollectionSettings, stored: Iterable[tuple[str, Mapping[str, Any]]]
-) -> None:
-    """Check that stored attributes fit the types of settings, and those that are not given any more the type of their
-    first value. stored: items with their attributes.
+class Retyped:
+    """Stored attributes under the types of new settings, as they will be used.
 
-    Raises:
-        InvalidArgument: a value does not fit.
+    table:   their values
+    records: the record of each item in it
     """
-    types = [(f"settings.attributes[{n}].type", own.name, AttributeType(own.type)) for n, own in
-             enumerate(settings.attributes)]  # fmt: skip
-    gone = {own.name for own in old.attributes} - {own.name for own in settings.attributes}
-    for item_id, attributes in stored:
-        for name in sorted(gone & attributes.keys()):
-            if (first := inferred(attributes[name])) is not None:
-                types.append(("settings.attributes", name, first))
-                gone.discard(name)
-        for field, name, kind in types:
-            try:
-                typed(attributes.get(name), kind)
-            except InvalidArgument as error:
-                raise InvalidArgument(
-                    f"attribute {quoted(name)} of item {item_id!r}: {error.message}; mend such items first",
-                    field,
-                ) from None
+
+    def __init__(self, old: CollectionSettings, new: CollectionSettings) -> None:
+        self._types = [(f"settings.attributes[{n}].type", own.name, AttributeType(own.type)) for n, own in
+                       enumerate(new.attributes)]  # fmt: skip
+        # Attributes whose types are those of their first values now.
+        self._gone = {own.name for own in old.attributes} - {own.name for own in new.attributes}
+        self.table = AttributeTable({name: kind for _, name, kind in self._types})
+        self.records: dict[str, int] = {}
+
+    def add(self, stored: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Add items with their attributes, or replace theirs.
+
+        Raises:
+            InvalidArgument: a value does not fit its type.
+        """
+        for item_id, attributes in stored:
+            for name in sorted(self._gone & attributes.keys()):
+                if (first := inferred(attributes[name])) is not None:
+                    self._types.append(("settings.attributes", name, first))
+                    self._gone.discard(name)
+            for field, name, kind in self._types:
+                try:
+                    typed(attributes.get(name), kind)
+                except InvalidArgument as error:
+                    raise InvalidArgument(
+                        f"attribute {quoted(name)} of item {item_id!r}: {error.message}; mend such items first",
+                        field,
+                    ) from None
+            self.records[item_id] = self.table.add(attributes)
 
 
 def _check_attributes(attributes: Sequence[Attribute]) -> None:

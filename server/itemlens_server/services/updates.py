@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from itemlens_server.attributes.schema import MOST_STRINGS
+from itemlens_server.attributes.table import AttributeChange
 from itemlens_server.errors import Aborted, InvalidArgument, ItemlensError, NotFound, quoted
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.items import WriteOutcome, check_facts, check_size
@@ -63,8 +64,8 @@ class ItemUpdate:
             raise InvalidArgument(f"attribute {quoted(name)} is changed in two ways; name it once")
         check_facts(self.values)
 
-    def applied(self, old: Attributes) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the attributes of an item after the update, and of these the ones that have new values.
+    def applied(self, old: Attributes) -> AttributeChange:
+        """Return the change of an item's attributes. Values that are the same are left out of it.
 
         Raises:
             InvalidArgument: an attribute that should be a list of texts is none, or would be too long.
@@ -84,10 +85,20 @@ class ItemUpdate:
         for name in self.taken:
             if name not in old and name not in self.added:  # an item without the list gets none
                 del changed[name]
+        changed = {
+            name: value for name, value in changed.items() if name not in old or _differ(old[name], value)
+        }
         new = {**old, **changed}
         for name in self.removed:
-            new.pop(name, None)
-        return new, changed
+            if name in new:
+                del new[name]
+                changed[name] = None
+        return AttributeChange(new, changed)
+
+
+def _differ(old: object, new: object) -> bool:
+    """Return whether two values may differ as JSON: True is not 1, also within lists."""
+    return old != new or type(old) is not type(new) or isinstance(new, dict | list)
 
 
 def _texts(attributes: Attributes, name: str, path: str) -> list[str]:
@@ -103,11 +114,11 @@ def _texts(attributes: Attributes, name: str, path: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Updated:
-    """What a write did. changed: the attributes of the items that it changed."""
+    """What a write did. changed: how the attributes of items changed."""
 
     collection: str
     outcomes: Mapping[int, WriteOutcome]
-    changed: Mapping[str, Attributes]
+    changed: Mapping[str, AttributeChange]
     sequence: int
 
 
@@ -147,71 +158,87 @@ class Updates:
                 valid[n] = update
             except ItemlensError as error:
                 refused[n] = WriteOutcome(update.item_id, error)
-
-        def run(connection: sqlite3.Connection) -> Updated:
-            return self._run(connection, collection, valid)
-
-        return Updating(refused, self._store.submit(run, self._after))
-
-    def _run(
-        self, connection: sqlite3.Connection, collection: Collection, updates: Mapping[int, ItemUpdate]
-    ) -> Updated:
-        record, reader = collection.record, Reader(connection)
-        current = self._current(collection.name) or collection
-        item_ids = dict.fromkeys(update.item_id for update in updates.values())
-        items = reader.described(record.id, list(item_ids))
-        changed: dict[str, DescribedItem] = {}
-        outcomes: dict[int, WriteOutcome] = {}
-        sequence = 0
-        for n, update in updates.items():
-            old = items.get(update.item_id)
-            before = old.sequence if isinstance(old, DescribedItem) else 0
-            try:
-                if old is None:
-                    raise NotFound(
-                        f"item {update.item_id!r} is not in collection {collection.name!r}",
-                        "item",
-                        update.item_id,
-                    )
-                if isinstance(old, DamagedItem):
-                    raise old.error
-                document, text = _updated(current, old, update)
-            except ItemlensError as error:
-                outcomes[n] = WriteOutcome(update.item_id, error, sequence=before)
-                continue
-            if text != old.text:
-                sequence = sequence or writes.next_sequence(connection, record.id)
-                before = sequence
-                new = DescribedItem(old.label, old.item_id, sequence, document, text)
-                items[update.item_id] = changed[update.item_id] = new
-            outcomes[n] = WriteOutcome(update.item_id, sequence=before)
-        writes.set_documents(connection, list(changed.values()))
-        attributes = {item_id: item.document.attributes for item_id, item in changed.items()}
-        return Updated(collection.name, outcomes, attributes, sequence or reader.sequence(record.id))
+        write = _Write(collection, valid, self._current)
+        return Updating(refused, self._store.submit(write.run, self._after, write.undone))
 
     def _after(self, written: Sequence[Updated]) -> None:
         """Let the next read see successive writes, in the writer's thread."""
         for name, group in groupby(written, key=lambda updated: updated.collection):
-            changed = {item_id: own for updated in group for item_id, own in updated.changed.items()}
+            changed: dict[str, AttributeChange] = {}
+            for updated in group:
+                for item_id, change in updated.changed.items():
+                    earlier = changed.get(item_id)
+                    changed[item_id] = earlier.then(change) if earlier else change
             if (current := self._current(name)) is not None:
-                current.set_attributes(changed)
+                current.change_attributes(changed)
 
 
-def _updated(collection: Collection, old: DescribedItem, update: ItemUpdate) -> tuple[Document, str]:
-    """Return the document of an item after an update, also as it is stored, in the writer's thread.
+class _Write:
+    """One write of updates, in the writer's thread. It may be undone and run again."""
 
-    Raises:
-        Aborted: the item has another sequence number.
-        InvalidArgument: the update does not fit the item, or its attributes' types.
-    """
-    if update.if_sequence not in (None, old.sequence):
-        raise Aborted(
-            f"item {old.item_id!r} has the sequence number {old.sequence}, not {update.if_sequence}: it was changed "
-            "meanwhile; read it and try again", "if_sequence_number",
-        )  # fmt: skip
-    attributes, changed = update.applied(old.document.attributes)
-    document = Document(old.document.texts, attributes, old.document.relations)
-    text = document.dump()
-    check_size(text)
-    collection.check_attributes(changed)
-    return document, text
+    def __init__(
+        self,
+        collection: Collection,
+        updates: Mapping[int, ItemUpdate],
+        current: Callable[[str], Collection | None],
+    ) -> None:
+        """updates: by their place among all of the call."""
+        self._collection = collection
+        self._updates = updates
+        self._current = current
+        # Attributes whose types are those of this write's values, and where they are held.
+        self._typed: list[str] = []
+        self._typing = collection
+
+    def run(self, connection: sqlite3.Connection) -> Updated:
+        """Change and write the documents."""
+        record, reader = self._collection.record, Reader(connection)
+        self._typing, self._typed = self._current(record.name) or self._collection, []
+        items = reader.described(record.id, list({update.item_id for update in self._updates.values()}))
+        written: dict[str, DescribedItem] = {}
+        changed: dict[str, AttributeChange] = {}
+        outcomes: dict[int, WriteOutcome] = {}
+        sequence = 0
+        for n, update in self._updates.items():
+            item_id, found = update.item_id, items.get(update.item_id)
+            try:
+                old = self._there(found, item_id)
+                change = self._change(old, update)
+                if change.changed:
+                    self._typed += self._typing.check_attributes(change.changed)
+                    document = Document(old.document.texts, change.attributes, old.document.relations)
+                    text = document.dump()
+                    check_size(text)
+            except ItemlensError as error:
+                now = found.sequence if isinstance(found, DescribedItem) else 0
+                outcomes[n] = WriteOutcome(item_id, error, sequence=now)
+                continue
+            if change.changed and text != old.text:
+                sequence = sequence or writes.next_sequence(connection, record.id)
+                old = DescribedItem(old.label, item_id, sequence, document, text)
+                items[item_id] = written[item_id] = old
+                changed[item_id] = changed[item_id].then(change) if item_id in changed else change
+            outcomes[n] = WriteOutcome(item_id, sequence=old.sequence)
+        writes.set_documents(connection, list(written.values()))
+        return Updated(record.name, outcomes, changed, sequence or reader.sequence(record.id))
+
+    def undone(self) -> None:
+        """Take back what the write did besides the store."""
+        self._typing.take_types_back(self._typed)
+
+    def _there(self, found: DescribedItem | DamagedItem | None, item_id: str) -> DescribedItem:
+        if found is None:
+            raise NotFound(
+                f"item {item_id!r} is not in collection {self._collection.name!r}", "item", item_id
+            )
+        if isinstance(found, DamagedItem):
+            raise found.error
+        return found
+
+    def _change(self, old: DescribedItem, update: ItemUpdate) -> AttributeChange:
+        if update.if_sequence not in (None, old.sequence):
+            raise Aborted(
+                f"item {old.item_id!r} has the sequence number {old.sequence}, not {update.if_sequence}: it was "
+                "changed meanwhile; read it and try again", "if_sequence_number",
+            )  # fmt: skip
+        return update.applied(old.document.attributes)

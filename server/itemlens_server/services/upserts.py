@@ -166,9 +166,12 @@ class Upserts:
         record, encoders = collection.record, collection.encoder_digests
         item_ids = [upsert.item.item_id for upsert in upserts]
         replacing_all = None if merge else self._plan(collection, upserts, None, call)
+        typed: list[str] = []
+        current = collection
 
         def run(connection: sqlite3.Connection) -> tuple[_Plan, list[Upserted]]:
-            plan = replacing_all
+            nonlocal current
+            plan, current = replacing_all, self._current(collection.name) or collection
             if (
                 plan is None
             ):  # merged here, between two writes, so that the stored items cannot change meanwhile
@@ -179,21 +182,22 @@ class Upserts:
                 fused = [u.item.item_id for u in upserts if u.inputs or u.item.item_id not in served]
                 old_items |= reader.items(record.id, fused, encoders, vectors=True)
                 plan = self._plan(collection, upserts, old_items, call)
-            plan = self._fitting(collection, plan)
+            typed.clear()
+            plan = _fitting(current, plan, typed)
             new_items = [replace(p.new, keeps=self._served(collection, p.new.item_id)) for p in plan.items]
             return plan, writes.upsert_items(connection, record.id, new_items, encoders) if new_items else []
 
         def after(result: tuple[_Plan, list[Upserted]]) -> None:
             plan, outcomes = result
+            now = self._current(collection.name)
             rows = [
                 (outcome.label, planned)
                 for planned, outcome in zip(plan.items, outcomes, strict=True)
                 if outcome.label > outcome.old_label
             ]
-            current = self._current(collection.name)
-            if current is None:
+            if now is None:
                 return
-            current.set_attributes(
+            now.set_attributes(
                 {
                     planned.new.item_id: planned.new.document.attributes
                     for planned, outcome in zip(plan.items, outcomes, strict=True)
@@ -202,15 +206,15 @@ class Upserts:
             )
             if not rows:
                 return
-            if current.space is not collection.space:
-                _fuse(current.space, [planned for _, planned in rows], CallContext())
+            if now.space is not collection.space:
+                _fuse(now.space, [planned for _, planned in rows], CallContext())
             h = np.stack([planned.h for _, planned in rows if planned.h is not None])
             new = [planned.new for _, planned in rows]
             attributes = [item.document.attributes for item in new]
             texts = [item.document.texts for item in new]
-            current.put([label for label, _ in rows], [item.item_id for item in new], h, attributes, texts)
+            now.put([label for label, _ in rows], [item.item_id for item in new], h, attributes, texts)
 
-        plan, outcomes = self._store.write(run, after)
+        plan, outcomes = self._store.write(run, after, lambda: current.take_types_back(typed))
         for upsert, error in plan.refused:
             upsert.error = error
         for planned, outcome in zip(plan.items, outcomes, strict=True):
@@ -219,19 +223,6 @@ class Upserts:
             if not upsert.stored:
                 upsert.inputs = [i if i is None or not i.needs_data else None for i in upsert.inputs]
         return outcomes[0].sequence if outcomes else 0
-
-    def _fitting(self, collection: Collection, plan: _Plan) -> _Plan:
-        """The plan without items whose given attributes are of wrong types, in the writer's thread, where the types of
-        new ones are held."""
-        current = self._current(collection.name) or collection
-        fitting = _Plan(refused=list(plan.refused))
-        for planned in plan.items:
-            try:
-                current.check_attributes(planned.upsert.item.attributes)
-                fitting.items.append(planned)
-            except ItemlensError as error:
-                fitting.refused.append((planned.upsert, error))
-        return fitting
 
     def _served(self, collection: Collection, item_id: str) -> int:
         """Label of the item's served row; 0 if there is none."""
@@ -284,3 +275,16 @@ def _raw(item: NewItem) -> Raw:
 def _fuse(space: Space, items: Sequence[_Planned], call: CallContext) -> None:
     for planned, h in zip(items, space.head_runner.fuse([p.raw for p in items], call), strict=True):
         planned.h = h
+
+
+def _fitting(collection: Collection, plan: _Plan, typed: list[str]) -> _Plan:
+    """Return the plan without items whose given attributes are of wrong types, in the writer's thread. typed: gets the
+    attributes whose types are those of these items' values."""
+    fitting = _Plan(refused=list(plan.refused))
+    for planned in plan.items:
+        try:
+            typed += collection.check_attributes(planned.upsert.item.attributes)
+            fitting.items.append(planned)
+        except ItemlensError as error:
+            fitting.refused.append((planned.upsert, error))
+    return fitting

@@ -198,16 +198,20 @@ class Reader:
             if found:
                 yield _stored_item(found)
 
-    def attributes(self, collection: int) -> Generator[tuple[str, Mapping[str, Any]], None, None]:
-        """Yield all items with their attributes, by row; none of a damaged item."""
-        for item_id, document in self.every_document(collection):
+    def attributes(
+        self, collection: int, since: int = 0
+    ) -> Generator[tuple[str, Mapping[str, Any]], None, None]:
+        """Yield the attributes of items as `every_document` does."""
+        for item_id, document in self.every_document(collection, since):
             yield item_id, document.attributes
 
-    def every_document(self, collection: int) -> Generator[tuple[str, Document], None, None]:
-        """Yield all items with their documents, by row; an empty one of a damaged item."""
+    def every_document(self, collection: int, since: int = 0) -> Generator[tuple[str, Document], None, None]:
+        """Yield the items that were written after a sequence number with their documents, by row; an empty one of a
+        damaged item."""
         rows = self._connection.execute(
-            "SELECT item_id, document, document_checksum FROM items WHERE +collection = ? ORDER BY row",
-            (collection,),
+            "SELECT item_id, document, document_checksum FROM items"
+            " WHERE +collection = ? AND sequence > ? ORDER BY row",
+            (collection, since),
         )
         for item_id, *stored in rows:
             yield item_id, _document_or_none(item_id, *stored)

@@ -14,6 +14,7 @@ from itemlens_server.errors import DataLoss
 from itemlens_server.storage.collection_settings import CollectionSettings
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def content_hash(data: bytes) -> bytes:
@@ -43,8 +44,7 @@ class Document:
 
     def dump(self) -> str:
         """Return the document as JSON."""
-        value = {"texts": self.texts, "attributes": self.attributes, "relations": self.relations}
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return _JSON.encode({"texts": self.texts, "attributes": self.attributes, "relations": self.relations})
 
     @staticmethod
     def parse(text: str) -> Document:

@@ -106,15 +106,23 @@ class Store:
         schema.check(connection)
         return Reader(connection)
 
-    def write(self, run: Callable[[sqlite3.Connection], T], after: Callable[[T], None] = lambda _: None) -> T:
+    def write(
+        self,
+        run: Callable[[sqlite3.Connection], T],
+        after: Callable[[T], None] = lambda _: None,
+        undone: Callable[[], None] = lambda: None,
+    ) -> T:
         """See Writer.write."""
-        return self._writer.write(run, after)
+        return self._writer.write(run, after, undone)
 
     def submit(
-        self, run: Callable[[sqlite3.Connection], T], after: Callable[[Sequence[T]], None]
+        self,
+        run: Callable[[sqlite3.Connection], T],
+        after: Callable[[Sequence[T]], None],
+        undone: Callable[[], None] = lambda: None,
     ) -> Future[T]:
         """See Writer.submit."""
-        return self._writer.submit(run, after)
+        return self._writer.submit(run, after, undone)
 
     def delete(
         self, run: Callable[[sqlite3.Connection], T], after: Callable[[T], None] = lambda _: None

@@ -31,6 +31,7 @@ Tidy = Callable[[sqlite3.Connection, Callable[[], bool]], bool]
 class _Write:
     run: Callable[[sqlite3.Connection], Any]
     after: Callable[[Sequence[Any]], None]
+    undone: Callable[[], None]
     future: Future[Any] = field(default_factory=Future)
     result: Any = None
 
@@ -54,8 +55,16 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
         self._thread.start()
 
-    def write(self, run: Callable[[sqlite3.Connection], T], after: Callable[[T], None] = lambda _: None) -> T:
+    def write(
+        self,
+        run: Callable[[sqlite3.Connection], T],
+        after: Callable[[T], None] = lambda _: None,
+        undone: Callable[[], None] = lambda: None,
+    ) -> T:
         """Run `run` in a transaction. Once that is on disk, run `after` (before any later write) and return.
+
+        undone: called each time that what `run` did in the store is taken back, before any other write. `run` may be
+        called again then.
 
         Raises:
             StorageFull: the disk is full or the size limit is reached. Nothing was stored.
@@ -65,14 +74,17 @@ class Writer:
         def after_this(results: Sequence[T]) -> None:
             after(results[0])
 
-        return self.submit(run, after_this).result()
+        return self.submit(run, after_this, undone).result()
 
     def submit(
-        self, run: Callable[[sqlite3.Connection], T], after: Callable[[Sequence[T]], None]
+        self,
+        run: Callable[[sqlite3.Connection], T],
+        after: Callable[[Sequence[T]], None],
+        undone: Callable[[], None] = lambda: None,
     ) -> Future[T]:
         """As `write`, without waiting for the end. Writes that follow each other in a transaction and have the same
         `after` share one call of it, with the results of all."""
-        job = _Write(run, after)
+        job = _Write(run, after, undone)
         # Nobody can cancel a write.
         job.future.set_running_or_notify_cancel()
         # The lock ensures that nothing is queued after the end mark, where it would never run.
@@ -129,6 +141,7 @@ class Writer:
 
     def _commit(self, connection: sqlite3.Connection, group: list[_Write]) -> bool:
         """Commit the group and finish its futures. Return False if the commit of several writes failed."""
+        begun: list[_Write] = []
         try:
             if connection.in_transaction:  # left by a rollback that failed, as on a broken disk
                 connection.execute("ROLLBACK")
@@ -136,6 +149,7 @@ class Writer:
             done = []
             for job in group:
                 connection.execute("SAVEPOINT one")
+                begun.append(job)
                 try:
                     job.result = job.run(connection)
                 except (sqlite3.OperationalError, DataLoss):
@@ -143,6 +157,7 @@ class Writer:
                 except Exception as error:  # an error of this write only; the others continue
                     connection.execute("ROLLBACK TO one")
                     connection.execute("RELEASE one")
+                    begun.pop().undone()
                     job.future.set_exception(error)
                 else:
                     connection.execute("RELEASE one")
@@ -150,6 +165,8 @@ class Writer:
             connection.execute("COMMIT")
         except (sqlite3.Error, DataLoss) as error:
             _roll_back(connection)
+            for job in begun:
+                job.undone()
             if len(group) > 1:
                 return False
             if not group[0].future.done():

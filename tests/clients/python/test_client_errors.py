@@ -29,7 +29,7 @@ CLASSES = {
     StatusCode.NOT_FOUND: itemlens.NotFound,
     StatusCode.ALREADY_EXISTS: itemlens.AlreadyExists,
     StatusCode.FAILED_PRECONDITION: itemlens.FailedPrecondition,
-    StatusCode.ABORTED: itemlens.FailedPrecondition,
+    StatusCode.ABORTED: itemlens.Aborted,
     StatusCode.RESOURCE_EXHAUSTED: itemlens.Overloaded,
     StatusCode.UNAVAILABLE: itemlens.Unavailable,
     StatusCode.DEADLINE_EXCEEDED: itemlens.DeadlineExceeded,
@@ -93,6 +93,16 @@ def test_a_call_is_tried_again_until_it_succeeds(client: Any, fake: Fake, code: 
     fake.fail("UpsertItems", code, times=QUICK.attempts - 1)
     client.upsert([itemlens.Item("a", texts={"title": "x"})]).raise_for_errors()
     assert len(fake.asked("UpsertItems")) == QUICK.attempts
+
+
+def test_a_change_on_a_condition_is_not_made_twice(client: Any, fake: Fake) -> None:
+    fake.fail("UpdateItems", StatusCode.UNAVAILABLE)
+    client.update_items([itemlens.ItemUpdate("a", set={"price": 1})]).raise_for_errors()
+    assert len(fake.asked("UpdateItems")) == 2
+    fake.fail("UpdateItems", StatusCode.UNAVAILABLE)
+    with pytest.raises(itemlens.Unavailable):
+        client.update_items([itemlens.ItemUpdate("a", set={"price": 1}, if_sequence_number=3)])
+    assert len(fake.asked("UpdateItems")) == 3
 
 
 def test_every_try_sends_the_same_event_ids(client: Any, fake: Fake) -> None:

@@ -196,3 +196,16 @@ def test_progress_can_be_a_line_on_stderr(client: Any, capsys: pytest.CaptureFix
 def test_sizes_are_checked(connect: Connect, settings: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         connect().upload(items(1), **settings)
+
+
+def test_updates_resume_in_their_order_and_may_repeat_an_item(client: Any, fake: Fake) -> None:
+    fake.break_after = deque([2])
+    updates = [itemlens.ItemUpdate(f"i{n % 2}", set={"price": n}) for n in range(10)]
+    report = client.upload_updates([*updates, itemlens.ItemUpdate("bad")], batch_size=3, collection="shop")
+    assert (report.written, report.resumed, [result.id for result in report.failed]) == (10, 1, ["bad"])
+    sent = [request.update for request in fake.asked("StreamUpdateItems")]
+    assert all(request.collection == "shop" for request in sent)
+    prices = [
+        [update.attributes["price"] for update in request.updates if update.attributes] for request in sent
+    ]
+    assert prices[-2:] == [[6, 7, 8], [9]] and [0, 1, 2] in prices

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itemlens_server.attributes import columns, schema
-from itemlens_server.attributes.columns import NOTHING, AttributeTable
+from itemlens_server.attributes import columns, schema, table
+from itemlens_server.attributes.columns import NOTHING
 from itemlens_server.attributes.parser import parse
 from itemlens_server.attributes.schema import AttributeType, inferred, plain, typed
+from itemlens_server.attributes.table import AttributeTable
 from itemlens_server.errors import InvalidArgument
 
 
@@ -83,7 +84,9 @@ def test_the_first_value_sets_the_type_that_others_must_have() -> None:
         InvalidArgument, match=r"attribute 'ean': 'x' is not a whole number.*its type in the settings"
     ):
         made.check({"ean": "x"}, {})
-    made.check({"price": None, "extra": "anything"}, {})
+    assert made.check({"price": None, "extra": "anything"}, {}) == ["extra"]
+    assert made.view().types == {"ean": AttributeType.INTEGER}, "a value that is only checked has no column"
+    made.add({"extra": "anything"})
     assert made.view().types["extra"] is AttributeType.STRING
 
 
@@ -91,8 +94,15 @@ def test_what_is_refused_holds_no_type() -> None:
     made = AttributeTable({"price": AttributeType.NUMBER})
     with pytest.raises(InvalidArgument, match="'price'"):
         made.check({"new": "5", "price": "cheap"}, {})
-    made.check({"new": 5}, {})
-    assert made.view().types["new"] is AttributeType.NUMBER
+    assert made.check({"new": 5}, {}) == ["new"]
+
+
+def test_a_type_is_free_again_when_its_first_value_is_taken_back() -> None:
+    made = AttributeTable({})
+    made.take_back(made.check({"new": 5}, {}))
+    assert made.check({"new": "five"}, {}) == ["new"]
+    with pytest.raises(InvalidArgument, match="'new': 5 is not a text"):
+        made.check({"new": 5}, {})
 
 
 def test_types_that_are_about_to_count_are_checked() -> None:
@@ -105,7 +115,7 @@ def test_types_that_are_about_to_count_are_checked() -> None:
 
 
 def test_given_types_have_their_columns_whatever_else_items_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "MOST_ATTRIBUTES", 2)
+    monkeypatch.setattr(table, "MOST_ATTRIBUTES", 2)
     made = AttributeTable({"released": AttributeType.TIME})
     for name in "abc":
         made.add({name: 1})
@@ -151,7 +161,7 @@ def test_items_without_attributes_share_a_record() -> None:
 
 
 def test_more_attributes_than_there_may_be_columns_are_not_filtered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "MOST_ATTRIBUTES", 2)
+    monkeypatch.setattr(table, "MOST_ATTRIBUTES", 2)
     made = AttributeTable({})
     record = made.add({"a": 1, "b": 2, "c": 3})
     made.check({"d": 4}, {})
@@ -192,3 +202,41 @@ def test_compaction_keeps_what_stays(items: list[dict[str, Any]], data: st.DataO
 
 def test_the_limits_are_those_of_the_contract() -> None:
     assert schema.MOST_ATTRIBUTES == 200 and schema.MOST_STRINGS == 256
+
+
+BY_NAME: dict[str, st.SearchStrategy[Any]] = {
+    "price": st.none() | st.integers(-9, 9) | st.just("of another type"),
+    "brand": st.none() | st.sampled_from(["Alto", "Kaya", "x" * 300]),
+    "tags": st.none() | st.lists(st.sampled_from("abc"), max_size=4),
+    "on": st.none() | st.booleans(),
+    "place": st.none() | st.just({"lat": 1.0, "lon": 2.0}),
+    "day": st.none() | st.sampled_from(["2026-01-01", "soon"]),
+}
+CHANGED = st.fixed_dictionaries({}, optional=BY_NAME)
+
+
+@given(
+    st.lists(CHANGED, min_size=1, max_size=4),
+    st.lists(st.lists(st.tuples(st.integers(0, 3), CHANGED), max_size=4)),
+)
+def test_a_derived_record_is_that_of_the_changed_attributes(first: list[Any], rounds: list[Any]) -> None:
+    """The same as a new record with all attributes, whatever follows what; compacted, too."""
+    made = AttributeTable({"day": AttributeType.TIME, "price": AttributeType.NUMBER})
+    items = [dict(item) for item in first]
+    records = np.asarray([made.add(item) for item in items], np.int64)
+    before, shown = made.view(), [made.view().shown(int(r), BY_NAME) for r in records]
+    old = records.copy()
+    for changes in rounds:
+        by_item = {n % len(items): change for n, change in changes}
+        places = np.asarray(list(by_item), np.int64)
+        records[places] = made.derive(records[places], list(by_item.values()))
+        for n, change in by_item.items():
+            items[n].update(change)
+    again = AttributeTable(made.declared)
+    for name, kind in made.view().types.items():
+        again._columns = {**again._columns, name: columns.column(kind)}
+    expected = [again.view().shown(record, BY_NAME) for record in [again.add(item) for item in items]]
+    assert [made.view().shown(int(r), BY_NAME) for r in records] == expected
+    assert [before.shown(int(r), BY_NAME) for r in old] == shown
+    compacted, numbers = made.compacted(records)
+    assert [compacted.view().shown(int(r), BY_NAME) for r in numbers] == expected

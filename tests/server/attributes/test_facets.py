@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itemlens_server.attributes.columns import AttributeTable
 from itemlens_server.attributes.facets import Facet, WantedFacet, facets_of
 from itemlens_server.attributes.schema import AttributeType
+from itemlens_server.attributes.table import AttributeTable
 from itemlens_server.errors import InvalidArgument
 from support.filters import RANDOM_ITEM
 from support.sizes import size

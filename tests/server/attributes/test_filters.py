@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from itemlens_server.attributes.columns import AttributeTable
 from itemlens_server.attributes.filters import (
     OPERATORS,
     All,
@@ -27,6 +26,7 @@ from itemlens_server.attributes.filters import (
 )
 from itemlens_server.attributes.parser import parse
 from itemlens_server.attributes.schema import AttributeType
+from itemlens_server.attributes.table import AttributeTable
 from itemlens_server.errors import InvalidArgument
 from support.filters import RANDOM_ITEM, TREES
 from support.sizes import size

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from itemlens_server.attributes.parser import parse
 from itemlens_server.attributes.schema import AttributeType
+from itemlens_server.attributes.table import AttributeChange, AttributeTable
 from itemlens_server.errors import InvalidArgument
 from itemlens_server.fusion.rows import FEW, Rows, View
 
@@ -244,9 +245,9 @@ class TestAttributes:
         rows = self.rows()
         rows.set_attributes({"a": {"day": "2026-01-01"}, "b": {"day": "2026-02-01"}})
         before = rows.view()
-        rows.declare(
-            {"day": AttributeType.TIME}, [("a", {"day": "2026-01-01"}), ("b", {"day": "2026-02-01"})]
-        )
+        times = AttributeTable({"day": AttributeType.TIME})
+        of_items = {"b": "2026-02-01", "gone": "2026-03-01", "a": "2026-01-01"}
+        rows.declare(times, {item_id: times.add({"day": day}) for item_id, day in of_items.items()})
         assert before.matching(parse('day = "2026-02-01"')).tolist() == [False, True]
         assert rows.view().matching(parse('day > "2026-01-15"')).tolist() == [False, True]
 
@@ -257,6 +258,40 @@ class TestAttributes:
         copy = rows._columns
         rows.set_attributes({"b": tags("z")})
         assert rows._columns is copy
+
+    def test_a_change_of_some_attributes_keeps_the_others(self) -> None:
+        rows = self.rows()
+        rows.set_attributes({"a": {**tags("x", "y"), "price": 1, "day": "monday"}})
+        before = rows.view()
+        new = {**tags("x", "y"), "price": 7}
+        rows.change_attributes(
+            {
+                "a": AttributeChange(new, {"price": 7, "day": None}),
+                "gone": AttributeChange({"price": 8}, {"price": 8}),
+            }
+        )
+        after = rows.view()
+        assert before.matching(parse('price = 1 and day = "monday"')).tolist() == [True, False]
+        assert after.matching(parse("price = 7 and not has(day)")).tolist() == [True, False]
+        assert shown(before) == [[1, 2, 3], []] and shown(after) == [[1, 2], []]
+        rows.change_attributes({"a": AttributeChange({**new, "price": 8}, {"price": 8})})
+        assert rows.view().columns.base is after.columns.base, "numbers are no values that items share"
+        rows.change_attributes({"a": AttributeChange(tags("z"), {**tags("z"), "price": None})})
+        assert shown(rows.view()) == [[4], []] and shown(after) == [[1, 2], []]
+
+    def test_old_attributes_are_dropped_while_the_rows_stay(self) -> None:
+        rows = self.rows()
+        for n in range(3 * FEW):
+            own = {**tags("xyz"[n % 3]), "price": n}
+            rows.change_attributes({"a": AttributeChange(own, own)})
+            if rows.descriptions_mostly_dead:
+                before, h = rows.view(), rows._h
+                rows.compact_descriptions()
+                assert rows._h is h and rows.view().labels.tolist() == before.labels.tolist()
+                for view in (before, rows.view()):
+                    assert view.matching(parse(f"price = {n}")).tolist() == [True, False]
+            assert not rows.mostly_dead
+        assert len(rows.attributes) <= 2 * FEW + 3 and len(rows._values) <= 2 * FEW + 3
 
     def test_move_with_their_rows(self) -> None:
         rows = self.rows()
@@ -270,6 +305,6 @@ class TestAttributes:
         rows = self.rows()
         for n in range(3 * FEW):
             rows.set_attributes({"a": tags("xyz"[n % 3])})
-            if rows.mostly_dead:
-                rows.compact()
+            if rows.descriptions_mostly_dead:
+                rows.compact_descriptions()
         assert len(rows._values) <= FEW + 3

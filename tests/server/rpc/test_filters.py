@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from itemlens.v1 import common_pb2, itemlens_pb2
-from itemlens_server.attributes.columns import AttributeTable
 from itemlens_server.attributes.filters import All, AnyOf, Compare, Filter, Has, Near, Not, Now, OneOf
 from itemlens_server.attributes.parser import parse
 from itemlens_server.attributes.schema import AttributeType
+from itemlens_server.attributes.table import AttributeTable
 from itemlens_server.errors import InvalidArgument
 from itemlens_server.rpc import filters
 from support.filters import RANDOM_ITEM, TREES

@@ -27,7 +27,7 @@ def test_a_page_is_full_although_some_of_its_items_were_deleted_meanwhile(
     monkeypatch.setattr(Collection, "matching", lambda *_: stale)
     shop.catalogue.delete_items(shop.collection, ["i06", "i07"])
     page = list(shop.catalogue.reads.page(shop.collection, 0, 5, parse("price >= 5")))
-    assert [item.item_id for item in page] == ["i05", "i08", "i09", "i10", "i11"]
+    assert [item.item_id for _, item in page] == ["i05", "i08", "i09", "i10", "i11"]
 
 
 def test_items_are_checked_against_types_that_are_about_to_count(shop: Live) -> None:

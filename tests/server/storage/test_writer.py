@@ -110,6 +110,27 @@ def test_a_write_that_fails_leaves_nothing_and_the_others_are_kept(database: Dat
     assert database.values() == [1, 2]
 
 
+def test_each_write_hears_when_it_was_undone(database: Database) -> None:
+    heard: list[str] = []
+
+    def fails(_: sqlite3.Connection) -> None:
+        raise ValueError("mine alone")
+
+    def full(_: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    def write(name: str, run: Callable[[sqlite3.Connection], object]) -> Callable[[], object]:
+        return lambda: database.writer.write(run, undone=lambda: heard.append(name))
+
+    database.queue_together(write("first", insert(1)), write("fails", fails), write("last", insert(2)))
+    assert heard == ["fails"]
+    heard.clear()
+    # The whole group is undone, and each write runs again alone.
+    database.queue_together(write("third", insert(3)), write("full", full), write("fourth", insert(4)))
+    assert heard == ["third", "full", "full"]
+    assert database.values() == [1, 2, 3, 4]
+
+
 def test_a_group_that_does_not_fit_is_tried_one_by_one(database: Database) -> None:
     def fills_the_disk(_: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("database or disk is full")
