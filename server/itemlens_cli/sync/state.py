@@ -27,7 +27,7 @@ class Seen:
 
 
 def seen(item: Item, *, with_pictures: bool = True) -> Seen:
-    """Return what a file, or the collection, says of an item. An unreadable picture is like no other."""
+    """Return what a file, or the collection, says of an item. An unreadable picture is unlike all that were stored."""
     assert isinstance(item.pictures, Mapping)
     pictures = None
     if with_pictures:
@@ -88,7 +88,7 @@ def _picture(picture: Picture) -> str:
         try:
             picture = Path(os.fspath(picture)).read_bytes()
         except OSError:
-            return os.urandom(8).hex()
+            return "unreadable"
     return hashlib.blake2b(picture, digest_size=16).hexdigest()
 
 

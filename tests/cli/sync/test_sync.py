@@ -244,3 +244,32 @@ def test_an_item_with_a_changed_picture_keeps_what_was_changed_there(
     assert {item_id for item_id, n in sequences(shop).items() if n != before[item_id]} == {"a"}
     [pictured] = shop.get_items(["a"], pictures=True)
     assert isinstance(pictured.item.pictures, dict) and len(pictured.item.pictures["image"]) == 1
+
+
+def test_an_unreadable_picture_costs_only_its_item(
+    run: Run, shop: Client, sync: Sync, server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "shop.yaml").write_text(MAPPING + '  pictures: {image: {path: "{sku}.png"}}\n')
+    [picture, *_] = next(one.pictures for one in sample_items(10) if one.pictures)
+    for name in "abc":
+        (tmp_path / f"{name}.png").write_bytes(picture)
+    done = sync([*ROWS[:3], "d,other words,6,Umi"])
+    assert done.status == 3 and "UNREADABLE_FILE" in done.said
+    assert stored(shop)["d"][0] == "white mug"
+    checked = run("index", tmp_path / "shop.yaml", "--check", "--target", server.address)
+    assert checked.status == 3 and "there is no picture" in checked.said
+    (tmp_path / "d.png").write_bytes(picture)
+    assert sync([*ROWS[:3], "d,other words,6,Umi"]).status == 0
+    assert stored(shop)["d"] == ("other words", {"price": 6, "brand": "Umi"})
+
+
+def test_types_that_values_do_not_show_are_given_to_the_collection(
+    sync: Sync, shop: Client, tmp_path: Path
+) -> None:
+    released = MAPPING.replace("brand: brand", "brand: brand, released: {column: brand, type: time}")
+    (tmp_path / "shop.yaml").write_text(released)
+    done = sync(["a,red shoe,10,2026-03-01", "b,blue kettle,20,2026-03-01T10:00:00", *ROWS[2:]])
+    assert done.status == 3 and "is not a day or time in ISO 8601" in done.said
+    assert shop.get_collection().attributes["released"] == "time"
+    found = [one.item.item_id for one in shop.list_items(filter='released > "2026-03-01"')]
+    assert found == ["b"]
