@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itemlens_server.attributes.boosts import Boost
-from itemlens_server.attributes.columns import Attributes, AttributeTable
+from itemlens_server.attributes.columns import Attributes
 from itemlens_server.attributes.schema import AttributeType, seconds
 from itemlens_server.attributes.shapes import (
     LARGEST,
@@ -25,6 +25,7 @@ from itemlens_server.attributes.shapes import (
     Log,
     Steps,
 )
+from itemlens_server.attributes.table import AttributeTable
 from itemlens_server.errors import InvalidArgument
 
 ITEMS: tuple[dict[str, Any], ...] = (

@@ -284,10 +284,13 @@ class TestSettings:
 OF_EACH = 900
 
 
-@pytest.fixture
-def large(repository: ModelRepository, tiny: Tiny, tmp_path: Path) -> Iterator[Live]:
+@pytest.fixture(scope="module")
+def large(
+    repository: ModelRepository, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Live]:
     """Many red shoes, and as many blue boats; graphs that give few candidates."""
-    live = Live(repository, tmp_path / "data", tiny.fitted, candidates_per_channel=8)
+    data = tmp_path_factory.mktemp("large") / "data"
+    live = Live(repository, data, tiny.fitted, candidates_per_channel=8)
     items = [ItemInput(f"i{n}", contents(f"red shoe {n}"), {"price": n}, ()) for n in range(OF_EACH)]
     items += [ItemInput(f"b{n}", contents(f"blue boat {n}"), {"price": n}, ()) for n in range(OF_EACH)]
     for start in range(0, len(items), 200):
