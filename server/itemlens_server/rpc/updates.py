@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,10 @@ def _updated(updating: Updating) -> catalog_pb2.UpdateItemsResponse:
 def _update(message: catalog_pb2.ItemUpdate) -> ItemUpdate:
     return ItemUpdate(
         message.item_id, messages.attributes(message.attributes), list(message.removed_attributes),
-        {name: texts.texts for name, texts in message.removed_texts.items()},
-        {name: texts.texts for name, texts in message.added_texts.items()},
+        _texts(message.removed_texts), _texts(message.added_texts),
         message.if_sequence_number if message.HasField("if_sequence_number") else None,
     )  # fmt: skip
+
+
+def _texts(by_attribute: Mapping[str, catalog_pb2.Texts]) -> Mapping[str, Sequence[str]]:
+    return {name: own.texts for name, own in by_attribute.items()} if by_attribute else {}

@@ -24,6 +24,8 @@ Attributes = Mapping[str, Any]
 Texts = Mapping[str, Sequence[str]]
 # Most attributes that an update names.
 MOST_NAMES = 1000
+# Documents that a write has in memory, of up to 4 MiB each.
+AT_A_TIME = 200
 
 
 @dataclass(frozen=True)
@@ -51,17 +53,14 @@ class ItemUpdate:
             InvalidArgument: a field is invalid; the error names it.
         """
         check_id(self.item_id, "item_id")
-        lists = self.taken.keys() | self.added.keys()
-        count = len(self.values) + len(self.removed) + len(lists)
-        if count > MOST_NAMES:
+        names = [*self.values, *self.removed, *dict.fromkeys([*self.taken, *self.added])]
+        if len(names) > MOST_NAMES:
             raise InvalidArgument(
-                f"the update names {count} attributes, the limit is {MOST_NAMES}; use several"
+                f"the update names {len(names)} attributes, the limit is {MOST_NAMES}; use several"
             )
-        if len(self.values.keys() | lists | set(self.removed)) < count:
-            name = next(
-                n for n in (*self.removed, *lists) if [*self.values, *self.removed, *lists].count(n) > 1
-            )
-            raise InvalidArgument(f"attribute {quoted(name)} is changed in two ways; name it once")
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InvalidArgument(f"attribute {quoted(twice)} is changed in two ways; name it once")
         check_facts(self.values)
 
     def applied(self, old: Attributes) -> AttributeChange:
@@ -185,46 +184,57 @@ class _Write:
         """updates: by their place among all of the call."""
         self._collection = collection
         self._updates = updates
-        self._current = current
-        # Attributes whose types are those of this write's values, and where they are held.
+        self._present = current
+        self._begin()
+
+    def _begin(self) -> None:
+        self._current = self._present(self._collection.name) or self._collection
+        # Attributes whose types are those of this write's values.
         self._typed: list[str] = []
-        self._typing = collection
+        self._outcomes: dict[int, WriteOutcome] = {}
+        self._changed: dict[str, AttributeChange] = {}
+        self._sequence = 0
 
     def run(self, connection: sqlite3.Connection) -> Updated:
         """Change and write the documents."""
-        record, reader = self._collection.record, Reader(connection)
-        self._typing, self._typed = self._current(record.name) or self._collection, []
-        items = reader.described(record.id, list({update.item_id for update in self._updates.values()}))
+        self._begin()
+        updates, number = list(self._updates.items()), self._collection.record.id
+        for start in range(0, len(updates), AT_A_TIME):
+            self._write(connection, updates[start : start + AT_A_TIME])
+        sequence = self._sequence or Reader(connection).sequence(number)
+        return Updated(self._collection.name, self._outcomes, self._changed, sequence)
+
+    def _write(self, connection: sqlite3.Connection, updates: Sequence[tuple[int, ItemUpdate]]) -> None:
+        number = self._collection.record.id
+        items = Reader(connection).described(number, list({update.item_id for _, update in updates}))
         written: dict[str, DescribedItem] = {}
-        changed: dict[str, AttributeChange] = {}
-        outcomes: dict[int, WriteOutcome] = {}
-        sequence = 0
-        for n, update in self._updates.items():
+        for n, update in updates:
             item_id, found = update.item_id, items.get(update.item_id)
             try:
                 old = self._there(found, item_id)
                 change = self._change(old, update)
+                text = old.text
                 if change.changed:
-                    self._typed += self._typing.check_attributes(change.changed)
+                    self._typed += self._current.check_attributes(change.changed)
                     document = Document(old.document.texts, change.attributes, old.document.relations)
                     text = document.dump()
                     check_size(text)
             except ItemlensError as error:
                 now = found.sequence if isinstance(found, DescribedItem) else 0
-                outcomes[n] = WriteOutcome(item_id, error, sequence=now)
+                self._outcomes[n] = WriteOutcome(item_id, error, sequence=now)
                 continue
-            if change.changed and text != old.text:
-                sequence = sequence or writes.next_sequence(connection, record.id)
-                old = DescribedItem(old.label, item_id, sequence, document, text)
+            if text != old.text:
+                self._sequence = self._sequence or writes.next_sequence(connection, number)
+                old = DescribedItem(old.label, item_id, self._sequence, document, text)
                 items[item_id] = written[item_id] = old
-                changed[item_id] = changed[item_id].then(change) if item_id in changed else change
-            outcomes[n] = WriteOutcome(item_id, sequence=old.sequence)
+                earlier = self._changed.get(item_id)
+                self._changed[item_id] = earlier.then(change) if earlier else change
+            self._outcomes[n] = WriteOutcome(item_id, sequence=old.sequence)
         writes.set_documents(connection, list(written.values()))
-        return Updated(record.name, outcomes, changed, sequence or reader.sequence(record.id))
 
     def undone(self) -> None:
         """Take back what the write did besides the store."""
-        self._typing.take_types_back(self._typed)
+        self._current.take_types_back(self._typed)
 
     def _there(self, found: DescribedItem | DamagedItem | None, item_id: str) -> DescribedItem:
         if found is None:

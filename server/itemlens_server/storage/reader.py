@@ -159,7 +159,7 @@ class Reader:
                 "SELECT row, item_id, sequence, document, document_checksum FROM items"
                 f" WHERE collection = ? AND item_id IN {placeholders(some)}",
                 (collection, *some),
-            )
+            ).fetchall()
             for row, item_id, sequence, text, checksum in rows:
                 try:
                     document = _document(item_id, text, checksum)

@@ -14,7 +14,8 @@ from itemlens_server.errors import DataLoss
 from itemlens_server.storage.collection_settings import CollectionSettings
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+# Documents have no cycles: they come from messages.
+_JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 
 
 def content_hash(data: bytes) -> bytes:
