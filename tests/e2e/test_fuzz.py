@@ -68,6 +68,9 @@ STRINGS: dict[str, list[str]] = {
     "recommendation_id": ["nope", ""],
     "attribute": ["price", "title", "nope", ""],
     "has": ["price", "nope", ""],
+    "key": ["price", "title", "nope", ""],
+    "filter": ["price < 5", "has(title)", "", "price <"],
+    "disabled_rules": ["*", "own", ""],
     "page_token": ["", "1", "zz", "f" * 20],
     "stream": ["s", "", "x" * 300],
     "position": ["1", "2", "", "\0"],
@@ -134,6 +137,22 @@ def scalar(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     raise AssertionError(f"no strategy for {field.full_name}")
 
 
+def is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
+
+
+def fill(draw: st.DrawFn, held: Any, field: FieldDescriptor) -> None:
+    """Set some entries of a map."""
+    assert field.message_type is not None
+    key, value = (field.message_type.fields_by_name[name] for name in ("key", "value"))
+    for _ in range(draw(st.integers(1, 3))):
+        name = draw(scalar(key))
+        if value.message_type:
+            held[name].CopyFrom(draw(messages(value.message_type)))
+        else:
+            held[name] = draw(scalar(value))
+
+
 @st.composite
 def messages(draw: st.DrawFn, descriptor: Descriptor) -> Message:
     """Any message of a type, most of its fields set."""
@@ -146,7 +165,9 @@ def messages(draw: st.DrawFn, descriptor: Descriptor) -> Message:
         if not draw(st.integers(0, 3)) or (recursive and draw(st.integers(0, 5))):
             continue
         strategy = messages(field.message_type) if field.message_type else scalar(field)
-        if field.is_repeated:
+        if is_map(field):
+            fill(draw, getattr(message, field.name), field)
+        elif field.is_repeated:
             getattr(message, field.name).extend(draw(st.lists(strategy, max_size=3)))
         elif field.message_type:
             getattr(message, field.name).CopyFrom(draw(strategy))
@@ -207,6 +228,17 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
     tree = common_pb2.Filter(
         all=[common_pb2.Filter(comparison=compare), common_pb2.Filter(none=[common_pb2.Filter(has="price")])]
     )
+    rules = [
+        catalog_pb2.Rule(
+            name="pins", pin=catalog_pb2.PinRule(pins=[catalog_pb2.Pin(position=1, item_id="b")])
+        ),
+        catalog_pb2.Rule(name="recall", block=catalog_pb2.BlockRule(item_ids=["a", "c"])),
+        catalog_pb2.Rule(name="brands", cap=catalog_pb2.CapRule(attribute="price", share=0.5)),
+        catalog_pb2.Rule(name="own", filter="has(price)", floor=catalog_pb2.FloorRule(places=1)),
+    ]
+    ruled = catalog_pb2.UpdateCollectionRequest(
+        name="fuzz", settings=catalog_pb2.CollectionSettings(rules=rules)
+    )
     facets = [itemlens_pb2.FacetRequest(attribute="price"), itemlens_pb2.FacetRequest(attribute="title")]
     explain: dict[str, Any] = {
         "collection": "fuzz",
@@ -226,12 +258,19 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
                 candidate_item_ids=ids, exclude_seen=False,
             )
             for side in sides for ids in ([], ["a", "b"])
-        ] + [itemlens_pb2.RecommendRequest(collection="fuzz", user=sides[0], filter_tree=tree, facets=facets)],
+        ] + [itemlens_pb2.RecommendRequest(collection="fuzz", user=sides[0], filter_tree=tree, facets=facets)]
+        + [
+            itemlens_pb2.RecommendRequest(
+                collection="fuzz", user=sides[0], group_by="price", fold_duplicates=True, disabled_rules=["own"]
+            )
+        ],
         "Explain": [
             *(itemlens_pb2.ExplainRequest(user=side, exclude_seen=False, **explain) for side in sides),
             itemlens_pb2.ExplainRequest(recommendation_id=recommendation_id, **explain),
         ],
-        "UpdateCollection": [catalog_pb2.UpdateCollectionRequest(name="fuzz", space=s) for s in ("tiny", "fitted")],
+        "UpdateCollection": [
+            *(catalog_pb2.UpdateCollectionRequest(name="fuzz", space=s) for s in ("tiny", "fitted")), ruled
+        ],
         "UpsertItems": [upsert],
         "StreamUpsertItems": [catalog_pb2.StreamUpsertItemsRequest(upsert=upsert)],
         "UpdateItems": [update],
@@ -265,6 +304,9 @@ def spoil(draw: st.DrawFn, message: Any) -> None:
         return
     field = draw(st.sampled_from(list(message.DESCRIPTOR.fields)))
     held = getattr(message, field.name)
+    if is_map(field):
+        fill(draw, held, field)
+        return
     there = len(held) > 0 if field.is_repeated else field.message_type and message.HasField(field.name)
     if field.message_type and there and draw(st.integers(0, 4)):
         spoil(draw, draw(st.sampled_from(list(held))) if field.is_repeated else held)
@@ -335,7 +377,7 @@ def check(reply: Message | grpc.StatusCode) -> None:
         return
     for field, value in reply.ListFields():
         values = value if field.is_repeated else [value]
-        if field.message_type is not None and not field.message_type.GetOptions().map_entry:
+        if field.message_type is not None and not is_map(field):
             for element in values:
                 if isinstance(element, common_pb2.ItemStatus):
                     assert element.code not in OUR_NUMBERS
