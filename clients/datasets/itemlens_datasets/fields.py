@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal
@@ -19,9 +20,10 @@ MAX_EXACT_INTEGER = 2**53
 """Attributes are stored as JSON numbers, which are float64. Larger whole numbers would be rounded."""
 
 
-def columns_of(template: str) -> list[str]:
+@lru_cache(maxsize=1024)  # each row asks again
+def columns_of(template: str) -> tuple[str, ...]:
     """The columns that a template names."""
-    return [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+    return tuple(name for _, name, _, _ in Formatter().parse(template) if name is not None)
 
 
 def _checked(template: str) -> str:

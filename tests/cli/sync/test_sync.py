@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from itemlens import Client, Item, ItemUpdate, StreamPosition
+from itemlens import Client, Item, ItemUpdate, ServerError, StreamPosition
 from itemlens_cli.sync import lease
 from itemlens_cli.sync.lease import Lease
 from itemlens_server.errors import FailedPrecondition
@@ -144,6 +144,23 @@ def test_items_that_the_server_refuses_are_tried_again(sync: Sync, shop: Client)
     done = sync(rows)
     assert done.status == 3 and "skipped rows: 1" in done.said and "INVALID_ARGUMENT" in done.said
     assert "added │ 1" in sync(rows).said
+
+
+def test_a_sync_that_failed_half_way_is_done_again(
+    sync: Sync, shop: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = ["a,red boot,12,Alto", *ROWS[1:3], "e,scarf,7,Umi"]
+    with monkeypatch.context() as broken:
+
+        def fail(*_: object, **__: object) -> None:
+            raise ServerError("gone")
+
+        broken.setattr(Client, "upload_updates", fail)
+        assert "gone" in sync(rows).err
+    assert set(stored(shop)) == {"a", "b", "c", "d", "e"}
+    assert sync(rows).status == 0
+    assert set(stored(shop)) == {"a", "b", "c", "e"}
+    assert stored(shop)["a"] == ("red boot", {"price": 12, "brand": "Alto"})
 
 
 def test_two_syncs_at_once_the_second_is_refused(
