@@ -9,8 +9,9 @@ from itemlens_server.fusion.weights import ColumnWeights, QuestionWeights
 from itemlens_server.words import Matches
 
 LEXICAL = "LEXICAL"
-COSINE_PER_NAT = 0.06
-"""What a nat of BM25 weighs without a fit, as a cosine of the channel that the words are asked of."""
+COSINE_PER_NAT = 1 / 12
+"""What a nat of BM25 weighs without a fit, as a cosine of the channel that the words are asked of: by the default
+weights of searches, 1.5 nats for each deviation of .125 (MiniLM), a cosine is 12 nats. So a nat of BM25 is one."""
 
 
 @dataclass(frozen=True)
