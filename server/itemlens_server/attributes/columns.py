@@ -83,10 +83,6 @@ class Column(ABC):
         [count]."""
 
     @abstractmethod
-    def put(self, record: int, value: Stored) -> None:
-        """Set the value of a record, which has none, after those of all records before it."""
-
-    @abstractmethod
     def derive(self, record: int, others: Ints, changed: Mapping[int, Stored | None]) -> None:
         """Give the records from `record` on, after those of all records before them, the values of others, int64 [n],
         except those changed: by their place among them; None: no value."""
@@ -132,11 +128,6 @@ class ValueColumn(Column):
     def sums(self, numbers: Mapping[str, float], count: int) -> Floats:
         """See Column."""
         return self._by_code(numbers)[self.values(count)]
-
-    def put(self, record: int, value: Stored) -> None:
-        """See Column."""
-        self._make_room(record + 1)
-        self._values[record] = self._coded(value) if isinstance(value, str) else value
 
     def derive(self, record: int, others: Ints, changed: Mapping[int, Stored | None]) -> None:
         """See Column."""
@@ -237,12 +228,6 @@ class ListColumn(Column):
         places = np.flatnonzero(found)
         sums = np.bincount(np.searchsorted(ends, places, "right"), found[places], count)
         return np.asarray(sums, np.float64)
-
-    def put(self, record: int, value: Stored) -> None:
-        """See Column."""
-        assert isinstance(value, list)
-        codes = [self._coded(text) for text in dict.fromkeys(value)]
-        self._append(record, np.asarray(codes, np.int32), np.asarray([len(codes)]))
 
     def derive(self, record: int, others: Ints, changed: Mapping[int, Stored | None]) -> None:
         """See Column."""

@@ -89,18 +89,15 @@ class AttributeTable:
     def add(self, attributes: Mapping[str, Any]) -> int:
         """Add the attributes of an item, and return their record. Values of a wrong type, which were stored by an
         earlier version, are left out."""
-        known = {name: value for name, value in attributes.items() if value is not None}
-        if not known:
-            return NOTHING
-        kinds = {name: inferred(value) for name, value in known.items() if name not in self._columns}
-        self._hold({name: kind for name, kind in kinds.items() if kind is not None})
-        record = self._count
-        for name, value in known.items():
-            own = self._columns.get(name)
-            if own is not None and (stored := _fitting(value, own.kind)) is not None:
-                own.put(record, stored)
-        self._count += 1
-        return record
+        return int(self.add_all([attributes])[0])
+
+    def add_all(self, attributes: Sequence[Mapping[str, Any]]) -> Ints:
+        """Add the attributes of items as `add` does, at once. Return their records, int64 [n]."""
+        records = np.full(len(attributes), NOTHING, np.int64)
+        there = [n for n, own in enumerate(attributes) if any(value is not None for value in own.values())]
+        if there:
+            records[there] = self.derive(records[there], [attributes[n] for n in there])
+        return records
 
     def derive(self, records: Ints, changes: Sequence[Mapping[str, Any]]) -> Ints:
         """Add a record for each of others, int64 [n], with the same values except those changed; None: no value. Return

@@ -142,10 +142,10 @@ class Rows:
                 _copied(a, there, size)
                 for a in (self._labels, self._h, self._alive, self._columns, self._records, self._documents)
             )
-        for position, own in enumerate(attributes, begin):
-            self._records[position] = self.attributes.add(own)
+        if attributes:
+            self._records[begin:end] = self.attributes.add_all(attributes)
             if self._values_count:
-                self._columns[position] = self._values.add(own)
+                self._columns[begin:end] = [self._values.add(own) for own in attributes]
         if self._words is not None:
             for n, position in enumerate(range(begin, end)):
                 own_texts, own = texts[n] if texts else {}, attributes[n] if attributes else {}
@@ -170,7 +170,7 @@ class Rows:
         there = self._there(changes)
         columns = [self._column(position, own) for position, own in there.items()]
         documents = [self._document(position, own) for position, own in there.items()]
-        self._switch(list(there), columns, [self.attributes.add(own) for own in there.values()], documents)
+        self._switch(list(there), columns, self.attributes.add_all(list(there.values())).tolist(), documents)
 
     def change_attributes(self, changes: Mapping[str, AttributeChange]) -> None:
         """Change some attributes of the rows of some items, as `set_attributes` does. What stays costs little."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from itemlens_server.attributes.schema import MOST_ATTRIBUTES, AttributeType, inferred, typed
@@ -18,6 +19,7 @@ from itemlens_server.storage.collection_settings import Attribute, CollectionSet
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
 LARGEST_WEIGHT = 1000.0
 MOST_TYPES = 100
+AT_A_TIME = 256
 LONGEST_NAME = 100
 
 
@@ -90,20 +92,25 @@ class Retyped:
         Raises:
             InvalidArgument: a value does not fit its type.
         """
-        for item_id, attributes in stored:
-            for name in sorted(self._gone & attributes.keys()):
-                if (first := inferred(attributes[name])) is not None:
-                    self._types.append(("settings.attributes", name, first))
-                    self._gone.discard(name)
-            for field, name, kind in self._types:
-                try:
-                    typed(attributes.get(name), kind)
-                except InvalidArgument as error:
-                    raise InvalidArgument(
-                        f"attribute {quoted(name)} of item {item_id!r}: {error.message}; mend such items first",
-                        field,
-                    ) from None
-            self.records[item_id] = self.table.add(attributes)
+        checked = (self._checked(item_id, attributes) for item_id, attributes in stored)
+        while some := list(islice(checked, AT_A_TIME)):
+            records = self.table.add_all([attributes for _, attributes in some])
+            self.records.update(zip((item_id for item_id, _ in some), records.tolist(), strict=True))
+
+    def _checked(self, item_id: str, attributes: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+        for name in sorted(self._gone & attributes.keys()):
+            if (first := inferred(attributes[name])) is not None:
+                self._types.append(("settings.attributes", name, first))
+                self._gone.discard(name)
+        for field, name, kind in self._types:
+            try:
+                typed(attributes.get(name), kind)
+            except InvalidArgument as error:
+                raise InvalidArgument(
+                    f"attribute {quoted(name)} of item {item_id!r}: {error.message}; mend such items first",
+                    field,
+                ) from None
+        return item_id, attributes
 
 
 def _check_attributes(attributes: Sequence[Attribute]) -> None:
