@@ -253,16 +253,17 @@ def right(recommendation_id: str, space_id: str) -> dict[str, list[Message]]:
             for role in (common_pb2.VECTOR_ROLE_ITEM, common_pb2.VECTOR_ROLE_QUERY)
         ],
         "Recommend": [
-            itemlens_pb2.RecommendRequest(
-                collection="fuzz", user=side, k=5, with_parts=True, with_reasons=True, with_query_vectors=True,
-                candidate_item_ids=ids, exclude_seen=False,
-            )
-            for side in sides for ids in ([], ["a", "b"])
-        ] + [itemlens_pb2.RecommendRequest(collection="fuzz", user=sides[0], filter_tree=tree, facets=facets)]
-        + [
+            *(
+                itemlens_pb2.RecommendRequest(
+                    collection="fuzz", user=side, k=5, with_parts=True, with_reasons=True, with_query_vectors=True,
+                    candidate_item_ids=ids, exclude_seen=False,
+                )
+                for side in sides for ids in ([], ["a", "b"])
+            ),
+            itemlens_pb2.RecommendRequest(collection="fuzz", user=sides[0], filter_tree=tree, facets=facets),
             itemlens_pb2.RecommendRequest(
                 collection="fuzz", user=sides[0], group_by="price", fold_duplicates=True, disabled_rules=["own"]
-            )
+            ),
         ],
         "Explain": [
             *(itemlens_pb2.ExplainRequest(user=side, exclude_seen=False, **explain) for side in sides),
