@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from itemlens_server.attributes.columns import Attributes, Bools
+from itemlens_server.attributes.columns import Attributes
 from itemlens_server.attributes.schema import WHAT, AttributeType, no_attribute
 from itemlens_server.attributes.shapes import (
     LARGEST,
@@ -113,25 +113,22 @@ class Boost:
         if kind is None:
             raise InvalidArgument(no_attribute(self.attribute, attributes.types), "attribute")
         self.check_type(kind)
-        there = attributes.there(self.attribute)
-        nats = np.full(len(there), self.missing_nats)
-        nats[there] = np.clip(self._of(attributes, kind, there, now), self.least_nats, self.most_nats)
-        return nats.astype(np.float32)
+        nats = self._of(attributes, kind, now).clip(self.least_nats, self.most_nats)
+        return np.where(attributes.there(self.attribute), nats, self.missing_nats).astype(np.float32)
 
-    def _of(self, attributes: Attributes, kind: AttributeType, there: Bools, now: float) -> Floats:
-        """Return the nats of the records that have a value, before limits, float64."""
+    def _of(self, attributes: Attributes, kind: AttributeType, now: float) -> Floats:
+        """Return the nats of the records, before limits, float64; anything for those without a value."""
         shape = self.shape
         if isinstance(shape, ByValue):
             if kind is AttributeType.BOOLEAN:
-                truth = attributes.values(self.attribute)[there]
+                truth = attributes.values(self.attribute)
                 return np.where(truth == 1, shape.nats.get("true", 0.0), shape.nats.get("false", 0.0))
-            return attributes.sums(self.attribute, shape.nats)[there]
+            return attributes.sums(self.attribute, shape.nats)
         assert shape is not None and not isinstance(shape, ByItem)
-        x = attributes.values(self.attribute)[there].astype(np.float64).clip(-LARGEST, LARGEST)
+        x = attributes.values(self.attribute).astype(np.float64).clip(-LARGEST, LARGEST)
         if kind is AttributeType.TIME:
             x = ((now if self.from_time is None else self.from_time) - x) / DAY_SECONDS
-        with np.errstate(over="ignore"):
-            return np.nan_to_num(shape.of(x), nan=0.0)
+        return shape.of(x)
 
     def stored(self) -> dict[str, Any]:
         """Return it as JSON values."""

@@ -93,7 +93,9 @@ class HalfLife:
 
     def of(self, x: Floats) -> Floats:
         """See NumberShape."""
-        return self.nats * np.exp2(-np.abs(x - self.origin) / self.half_life)
+        with np.errstate(over="ignore"):  # of what is too far to count
+            far = (np.abs(x - self.origin) / self.half_life).astype(np.float32)
+        return self.nats * np.exp2(-far).astype(np.float64)
 
 
 @dataclass(frozen=True)
