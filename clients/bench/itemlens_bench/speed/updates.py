@@ -33,6 +33,7 @@ from itemlens_bench.speed.events.freshness import settle
 from itemlens_bench.speed.events.rates import CALLERS
 from itemlens_bench.speed.ours import Ours
 from itemlens_bench.speed.running import running
+from itemlens_bench.speed.usage import usage
 from itemlens_server.engine.space_list import SpaceList
 from itemlens_server.hardware import processor, processor_count
 
@@ -172,11 +173,15 @@ def beside(client: Client, target: str, given: argparse.Namespace) -> Iterator[t
         yield f"{name}: ratio of p99", f"{np.quantile(there, 0.99) / np.quantile(without, 0.99):.2f}"
 
 
-def measure(client: Client, target: str, given: argparse.Namespace) -> Iterator[tuple[str, str]]:
+def measure(client: Client, target: str, pid: int, given: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Yield what was measured, one figure after the other."""
     bulk = changes(given.bulk, given.items, given.seed)
     half = len(bulk) // 2
+    ours, theirs = time.process_time(), usage(pid).cpu_seconds
     yield f"updates/s, a stream of batches of {BATCH}", f"{over_a_stream(client, bulk[:half]):,.0f}"
+    ours, theirs = time.process_time() - ours, usage(pid).cpu_seconds - theirs
+    spent = (f"{1e6 * seconds / half:.0f}" for seconds in (ours, theirs))
+    yield "processor time of such an update, us: client, server", ", ".join(spent)
     yield f"updates/s, calls of {BATCH} by 2 callers", f"{in_calls(client, bulk[half:], BATCH, 2):,.0f}"
     single = changes(given.single, given.items, given.seed + 1)
     yield f"updates/s, calls of 1 by {CALLERS} callers", f"{in_calls(client, single, 1, CALLERS):,.0f}"
@@ -210,13 +215,13 @@ def main() -> None:
         shutil.copytree(given.models, models)
         space = next(iter(SpaceList.read(models).spaces))
         ours = Ours(models, space, Path(work) / "data")
-        with running(ours, given.port) as (client, _):
+        with running(ours, given.port) as (client, pid):
             console.print("uploading", highlight=False)
             client.upload(shop(given.items, given.seed)).raise_for_errors()
             events = filters.events(items.stored(client, "default"), given.users, given.seed)
             client.upload_events(events).raise_for_errors()
             settle(client)
-            for what, figure in measure(client, f"127.0.0.1:{given.port}", given):
+            for what, figure in measure(client, f"127.0.0.1:{given.port}", pid, given):
                 console.print(f"{what}: {figure}", highlight=False)
                 table.add_row(what, figure)
                 figures[what] = figure
