@@ -38,6 +38,13 @@ def test_words_give_a_table_of_items_with_score_and_reason(query: Query) -> None
     assert len([line for line in done.out.splitlines() if "item-00" in line]) == 3
 
 
+def test_a_boost_lifts_items(query: Query) -> None:
+    [first] = items(query("red shoe", "--k", 1, "--boost", "items item-0031=15", "--json"))
+    assert first["item_id"] == "item-0031" and first["terms"]["boosts"] == pytest.approx(15)  # type: ignore[index]
+    wrong = query("red shoe", "--boost", "items item-0031=much")
+    assert wrong.status == 1 and "docs/recommend.md" in wrong.said
+
+
 def test_json_has_score_reason_terms_and_words(query: Query) -> None:
     [first, _] = items(query("red shoe", "--k", 2, "--json"))
     assert {"item_id", "title", "score", "reason", "terms", "words"} == first.keys()
