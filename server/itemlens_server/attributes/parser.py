@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken, v_args
@@ -30,6 +30,8 @@ from itemlens_server.attributes.filters import (
 from itemlens_server.errors import InvalidArgument
 
 MOST_CHARACTERS = 10_000
+# Expressions that are remembered: a page asks with the same ones again, and parsing takes longer than masking.
+REMEMBERED, REMEMBERED_CHARACTERS = 1024, 1000
 SHOWN = 24
 LONGEST_NUMBER = 40
 
@@ -90,6 +92,10 @@ def parse(expression: str) -> Filter:
         raise InvalidArgument(
             f"the filter has {len(expression)} characters, the limit is {MOST_CHARACTERS}", "filter"
         )
+    return _remembered(expression) if len(expression) <= REMEMBERED_CHARACTERS else _parsed(expression)
+
+
+def _parsed(expression: str) -> Filter:
     try:
         # The transformer makes filters of the tree.
         condition = cast(Filter, _parser().parse(expression))
@@ -101,6 +107,9 @@ def parse(expression: str) -> Filter:
         raise
     check_size(condition, "filter")
     return condition
+
+
+_remembered = lru_cache(REMEMBERED)(_parsed)
 
 
 @cache

@@ -24,7 +24,7 @@ from itemlens_server.attributes.filters import (
     failing,
     leaves,
 )
-from itemlens_server.attributes.parser import parse
+from itemlens_server.attributes.parser import REMEMBERED_CHARACTERS, parse
 from itemlens_server.attributes.schema import AttributeType
 from itemlens_server.attributes.table import AttributeTable
 from itemlens_server.errors import InvalidArgument
@@ -166,6 +166,16 @@ def test_a_wrong_filter_says_where_and_why(expression: str, message: str) -> Non
 
 def test_a_filter_of_a_thousand_brackets_is_read() -> None:
     assert matching("(" * 1000 + "in_stock" + ")" * 1000) == "tent kettle"
+
+
+def test_short_filters_are_parsed_once_and_wrong_ones_are_refused_each_time() -> None:
+    assert parse("price < 61") is parse("price < 61")
+    long = f"price in ({', '.join('61' for _ in range(REMEMBERED_CHARACTERS // 3))})"
+    assert parse(long) == parse(long)
+    assert parse(long) is not parse(long)
+    for _ in range(2):
+        with pytest.raises(InvalidArgument, match="character 8"):
+            parse("price <")
 
 
 def test_now_is_the_time_of_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
