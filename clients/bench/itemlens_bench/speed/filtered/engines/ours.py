@@ -44,7 +44,7 @@ class Engine:
         parts = [f"number < {condition.below!r}"] if condition.below is not None else []
         parts += [f'brand = "{condition.brand}"'] if condition.brand else []
         expression = " and ".join(parts)
-        view, width = self._view, self._view.h.shape[1] - 2
+        view = self._view
 
         def search(vector: Array, depth: int) -> Ints:
             mask = view.alive.copy()
@@ -53,7 +53,7 @@ class Engine:
             # The index looks for twice as many candidates as the list is long, if that is more than the setting.
             request = CandidateRequest({"text": vector[None]}, mask, -(-depth // 2), 1)
             [positions] = self._index.search(view, request).positions
-            scores = view.h[positions, :width] @ vector
-            return positions[top(scores, k)]
+            u = np.append(vector, np.zeros(2, np.float32))
+            return positions[top(view.h[positions] @ u, k)]
 
         return search
