@@ -23,8 +23,10 @@ def backup(
 ) -> None:
     """Copy the store to a folder, and check the copy. The server may be running, and goes on writing.
 
-    The backup holds everything that was acknowledged before it began: collections, items, events, answers. The models
-    are not in it. Exit status 3: the store is damaged; the backup is a true copy of it.
+    The backup holds everything that was acknowledged before it began: collections, items, events. Answers are written
+    up to half a second later; the last ones may be missing. The models are not in it.
+
+    Exit status 3: the store is damaged; the backup is a true copy of it.
     """
     from itemlens_server.storage.backup import make
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from itemlens import Collection, Item, Picture
 from itemlens_cli import files
+from itemlens_server.storage.backup import EPOCH
 
 VERSION = 1
 
@@ -52,8 +53,8 @@ class State:
                 about = json.loads(next(lines))
                 if about["version"] != VERSION or about["collection"] != _identity(collection):
                     self.unused = "is of another collection or version"
-                elif about["sequence_number"] > collection.sequence_number:
-                    self.unused = "is later than the collection, which was restored from a backup"
+                elif not _follows(collection.sequence_number, about["sequence_number"]):
+                    self.unused = "is of before the collection was restored from a backup"
                 else:
                     self.seen = {item_id: Seen(*rest) for item_id, *rest in map(json.loads, lines)}
         except FileNotFoundError:
@@ -81,6 +82,11 @@ class State:
 
 def _identity(collection: Collection) -> list[str]:
     return [collection.name, collection.create_time.isoformat()]
+
+
+def _follows(now: int, then: int) -> bool:
+    """Return whether a collection at a sequence number has what it had at an earlier one."""
+    return now >= then and now // EPOCH == then // EPOCH
 
 
 def _picture(picture: Picture) -> str:

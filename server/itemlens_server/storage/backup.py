@@ -8,10 +8,12 @@ its events again, whatever files are beside it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -31,6 +33,10 @@ FILES = (store.FILE, answers.FILE)
 _PAGES = 2048
 _BLOCK = 1 << 20
 _PART = ".part"
+EPOCH = 1 << 32
+"""Sequence numbers of an epoch. A restoration begins a new one, that of its second since 2026: numbers of writes that
+the backup does not have are not given again, so that those who read them find out."""
+_YEAR_2026 = 1_767_225_600
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is done, such as "itemlens.db", and with how much of how much: pages or bytes."""
@@ -126,10 +132,18 @@ def make(data: Path, folder: Path, tell: OnProgress = lambda *_: None) -> Backup
         if any(folder.iterdir()):
             raise FailedPrecondition(f"{folder} is not empty; give the backup a new folder")
         try:
+            damage = list[str]()
             for name in FILES:
                 if (data / name).is_file():
-                    _copy_database(data / name, folder / name, partial(tell, name))
-            backup = _described(folder)
+                    try:
+                        _copy_database(data / name, folder / name, partial(tell, name))
+                    except (DataLoss, FailedPrecondition) as error:
+                        if name == store.FILE:
+                            raise
+                        # Without the answers, which reports alone need, the store is a backup still.
+                        (folder / name).unlink(missing_ok=True)
+                        damage.append(f"{name} is left out: {error.message}")
+            backup = _described(folder, damage)
             with new_file(folder / MANIFEST) as manifest:
                 manifest.write(backup.dump().encode("utf-8", "backslashreplace"))
         except BaseException:
@@ -156,10 +170,13 @@ def restore(folder: Path, data: Path, tell: OnProgress = lambda *_: None) -> Bac
     parts = {name: data / f"{name}{_PART}" for name in names}
     try:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # What an interrupted restoration leaves is no store.
+        there = {path.name for path in data.iterdir()}
+        # What an interrupted restoration leaves is no store: parts, and beside that of the store the answers.
         own = {lock.FILE, *(f"{name}{_PART}" for name in FILES)}
-        if others := sorted({path.name for path in data.iterdir()} - own):
-            if lock.FILE in os.listdir(data):
+        if f"{store.FILE}{_PART}" in there:
+            own.add(answers.FILE)
+        if others := sorted(there - own):
+            if lock.FILE in there:
                 lock.hold(data).close()
             raise FailedPrecondition(
                 f"{data} is not empty: it has {others[0]}; give --data a new folder, or move this one away first"
@@ -168,17 +185,45 @@ def restore(folder: Path, data: Path, tell: OnProgress = lambda *_: None) -> Bac
             try:
                 for name, part in parts.items():
                     _copy_file(folder / name, part, backup.files[name], partial(tell, name))
+                _begin_epoch(parts[store.FILE])
+                (data / answers.FILE).unlink(missing_ok=True)
                 for name in reversed(names):  # the store last: with it the restoration is complete
                     parts[name].replace(data / name)
                 _sync(data)
             finally:
                 for part in parts.values():
                     part.unlink(missing_ok=True)
+                if not (data / store.FILE).exists():
+                    (data / answers.FILE).unlink(missing_ok=True)
     except OSError as error:
-        raise StorageFull(
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise (StorageFull if full else FailedPrecondition)(
             f"the backup cannot be copied to {data} ({error.strerror}): nothing was restored"
         ) from error
     return backup
+
+
+def _begin_epoch(part: Path) -> None:
+    """Let the collections of a store that is being restored count on in a new epoch.
+
+    Raises:
+        StorageFull: there is no room.
+        DataLoss: the file is damaged.
+    """
+    now = int(time.time()) - _YEAR_2026
+    try:
+        with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as connection:
+            # A part that is torn is copied again. A journal on disk would be taken for that of the next copy.
+            connection.execute("PRAGMA journal_mode=MEMORY")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(
+                "UPDATE collections SET sequence = max(sequence / ? + 1, ?) * ?", (EPOCH, now, EPOCH)
+            )
+    except sqlite3.Error as error:
+        translated = translate(error)
+        if isinstance(translated, StorageFull):
+            raise translated from error
+        raise _damaged(part) from error
 
 
 def _copy_database(source: Path, target: Path, tell: Callable[[int, int], None]) -> None:
@@ -229,8 +274,9 @@ def _copy_file(source: Path, target: Path, about: File, tell: Callable[[int, int
         raise _damaged(source)
 
 
-def _described(folder: Path) -> Backup:
-    """Return the manifest of a copy. Everything is read, so that damage is told now and not when it is needed."""
+def _described(folder: Path, damage: list[str]) -> Backup:
+    """Return the manifest of a copy. Everything is read, so that damage is told now and not when it is needed.
+    damage: what is known of it."""
     files: dict[str, File] = {}
     for name in FILES:
         if (folder / name).is_file():
@@ -239,7 +285,7 @@ def _described(folder: Path) -> Backup:
                     os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()
                 )
     with contextlib.closing(connect_read_only(folder / store.FILE)) as connection:
-        reader, damage = Reader(connection), list[str]()
+        reader = Reader(connection)
         collections: list[CollectionInBackup] = []
         try:
             damage += reader.problems()

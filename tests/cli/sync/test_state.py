@@ -10,6 +10,7 @@ import pytest
 
 from itemlens import Collection, Item
 from itemlens_cli.sync.state import State, seen
+from itemlens_server.storage.backup import EPOCH
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 SHOP = Collection("shop", "sp-1", 1, 0, 10, NOW, 0)
@@ -32,12 +33,13 @@ def path(tmp_path: Path) -> Path:
         (replace(SHOP, name="other"), "another collection"),
         (replace(SHOP, create_time=NOW + timedelta(seconds=1)), "another collection"),
         (replace(SHOP, sequence_number=9), "restored from a backup"),
+        (replace(SHOP, sequence_number=EPOCH), "restored from a backup"),
     ],
 )
 def test_of_another_collection_it_is_not_used(path: Path, collection: Collection, why: str) -> None:
     state = State(path, collection)
     assert not state.seen and why in state.unused
-    assert State(path, replace(SHOP, sequence_number=11)).seen
+    assert State(path, replace(SHOP, sequence_number=EPOCH - 1)).seen
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b"null\n", b'{"version": 1}\n'])
