@@ -68,12 +68,11 @@ class Caps:
 
     def with_room(self, rows: Ints, listed: Sequence[int]) -> Ints:
         """Return those of `rows`, in their order, that a list with the rows `listed` has room for, one at a time."""
-        for most, codes in zip(self.most, self.codes, strict=True):
-            counts = np.bincount(codes[np.asarray(listed, np.int64)] + 1, minlength=1)
-            counts[0] = 0  # of those without a value
-            full = np.flatnonzero(counts >= most) - 1
-            rows = rows[~np.isin(codes[rows], full)]
-        return rows
+        return rows[self.room(listed).has(rows)]
+
+    def room(self, listed: Sequence[int]) -> Room:
+        """Return the room that is left beside the rows `listed`."""
+        return Room(self, listed)
 
     def full(self, rows: Ints, listed: Sequence[int]) -> list[Ints]:
         """Return for each cap those of `rows` that a list with the rows `listed` has no room for. A row counts for the
@@ -96,6 +95,38 @@ class Caps:
             fit = _number_of_its_value(own) < most - counts[own + 1]
             rows = rows[fit | (own == FREE)]
         return np.sort(rows)
+
+
+class Room:
+    """The room that caps leave beside the rows of a list, while rows join and leave it."""
+
+    def __init__(self, caps: Caps, listed: Sequence[int]) -> None:
+        # By cap: its limit, the codes of all rows, and how many of the list have each code. That of FREE is the last.
+        self._caps = [
+            (most, codes, np.zeros(int(codes.max(initial=FREE)) + 2, np.int64))
+            for most, codes in zip(caps.most, caps.codes, strict=True)
+        ]
+        rows = np.asarray(listed, np.int64)
+        for _, codes, counts in self._caps:
+            np.add.at(counts, codes[rows], 1)
+
+    def has(self, rows: Ints) -> Bools:
+        """Return for which of some rows there is room, one at a time, bool [rows]."""
+        fit = np.ones(len(rows), np.bool_)
+        for most, codes, counts in self._caps:
+            own = codes[rows]
+            fit &= (counts[own] < most) | (own == FREE)
+        return fit
+
+    def join(self, row: int) -> None:
+        """Count a row."""
+        for _, codes, counts in self._caps:
+            counts[codes[row]] += 1
+
+    def leave(self, row: int) -> None:
+        """Count a row no longer."""
+        for _, codes, counts in self._caps:
+            counts[codes[row]] -= 1
 
 
 def _number_of_its_value(codes: Ints) -> Ints:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import Warning
 from itemlens_server.fusion.caps import NO_CAPS, ONE_OF_EQUAL_CONTENT, Cap, Caps, codes_of
 from itemlens_server.fusion.rows import Bools, Ints, View
@@ -40,6 +41,7 @@ class ListMaker:
         mask: Bools,
         k: int,
         seed: str,
+        call: CallContext,
     ) -> tuple[Scorer, list[RecommendedItem], tuple[ListChange, ...], Sequence[Warning]]:
         """Return a list of at most k of the items in `mask`, the scorer of log-probabilities, and what was done to the
         list besides sorting it by score; and warnings of boosts that outweigh all else. seed: of exploration, with
@@ -47,6 +49,7 @@ class ListMaker:
 
         Raises:
             InvalidArgument: a cap does not fit the attributes.
+            DeadlineExceeded, Cancelled: the call is over.
         """
         limits = [*self._limits(options, scorer.snapshot.view), *rules.caps(k)]
         caps = Caps([cap.most for cap, _ in limits], [codes for _, codes in limits]) if limits else NO_CAPS
@@ -60,7 +63,7 @@ class ListMaker:
             ranked = self.explorer.explore(
                 self.collection.record.id, settings, known, mask, ranked, random, caps, placed
             )
-        ranked = with_floors(Surroundings(known, self.index, mask, caps, placed), ranked, rules, k)
+        ranked = with_floors(Surroundings(known, self.index, mask, caps, placed), ranked, rules, k, call)
         ranked = with_pins(known, ranked, pins)
         groupings = [codes for cap, codes in limits if cap.field in ("group_by", "fold_duplicates")]
         if groupings:

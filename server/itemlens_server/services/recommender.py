@@ -124,7 +124,9 @@ class Recommender:
         exact = options.exact or bool(options.candidates)
         recommendation_id = self.catalogue.ids.make(collection.record.id, time.time())
         lists = ListMaker(collection, self.catalogue.explorer, ExactIndex() if exact else collection.index)
-        scorer, ranked, changes, outweighing = lists.make(scorer, options, rules, mask, k, recommendation_id)
+        scorer, ranked, changes, outweighing = lists.make(
+            scorer, options, rules, mask, k, recommendation_id, call
+        )
         if options.with_probabilities:
             ranked = with_probabilities(scorer, ranked)
         if options.attributes:

@@ -158,6 +158,7 @@ class ActiveRules:
             key=lambda own: own[0].position,
         )
         found: list[PinnedRow] = []
+        room = caps.room(())
         not_done: dict[tuple[str, str], list[str]] = {}
         for pin, rule in wanted:
             row = self.view.position(pin.item_id)
@@ -168,10 +169,11 @@ class ActiveRules:
             elif not mask[row]:
                 by = self.blocking(row)
                 why = f"blocked by rule {by!r}" if by else "left out by the request, or seen by the user"
-            elif not len(caps.with_room(np.asarray([row]), [own.row for own in found])):
+            elif not room.has(np.asarray([row]))[0]:
                 why = "no room under a cap beside other pinned items"
             else:
                 found.append(PinnedRow(pin.position, row, rule.name))
+                room.join(row)
                 continue
             not_done.setdefault((rule.name, why), []).append(pin.item_id)
         for (name, why), item_ids in not_done.items():

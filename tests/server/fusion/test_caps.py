@@ -113,3 +113,19 @@ def test_shares_hold_although_the_best_of_one_list_are_of_one_value() -> None:
     first, second = np.arange(300), np.arange(300, 400)
     places = merge([first, second], [0.8, 0.2], 10, Caps([3], [codes]))
     assert [n for _, n in places].count(0) == 8
+
+
+@given(CAPS, ORDER, st.lists(st.tuples(st.booleans(), st.integers(0, ROWS - 1)), max_size=30))
+def test_room_follows_rows_that_join_and_leave(
+    caps: Caps, order: Ints, steps: list[tuple[bool, int]]
+) -> None:
+    listed: list[int] = []
+    room = caps.room(listed)
+    for joins, row in steps:
+        if joins:
+            room.join(row)
+            listed.append(row)
+        elif row in listed:
+            room.leave(row)
+            listed.remove(row)
+        assert order[room.has(order)].tolist() == caps.with_room(order, listed).tolist()

@@ -14,9 +14,17 @@ from hypothesis import strategies as st
 
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
-from itemlens_server.fusion.caps import Cap
+from itemlens_server.errors import Cancelled
+from itemlens_server.fusion.caps import Cap, Room
 from itemlens_server.fusion.history import PURCHASE, Interaction
-from itemlens_server.services import ExplainOptions, ItemInput, QueryRequest, RecommendResult
+from itemlens_server.fusion.rows import Bools, Ints
+from itemlens_server.services import (
+    ExplainOptions,
+    ItemInput,
+    QueryRequest,
+    RecommendOptions,
+    RecommendResult,
+)
 from itemlens_server.storage.collection_settings import CollectionSettings, Exploration
 from itemlens_server.storage.rules import Pin, Rule
 from support.live import Live, contents, sample_catalogue
@@ -189,6 +197,43 @@ def test_a_floor_that_is_met_changes_nothing(shop: Live) -> None:
     plain = lists(shop, k=10)
     found = lists(shop, floor(5, "price >= 0"), k=10)
     assert ids(found) == ids(plain) and counts(found) == {"own": 0}
+
+
+def test_a_floor_under_a_full_cap_looks_at_each_item_at_most_twice(
+    shop: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every brand is full, so an item can join only for one of its own brand."""
+    looks, has = list[int](), Room.has
+
+    def look(room: Room, rows: Ints) -> Bools:
+        looks.append(len(rows))
+        return has(room, rows)
+
+    monkeypatch.setattr(Room, "has", look)
+    rules = (cap(2), floor(20, "price >= 30"))
+    plain, before = lists(shop, cap(2), k=20), len(looks)
+    looks.clear()
+    found = lists(shop, *rules, k=20)
+    assert len(plain.items) == len(found.items) == 10 and min(ids(found)) >= "i30"
+    assert sorted(BRANDS[i] for i in ids(found)) == sorted([*BRANDS.values()][:5] * 2)
+    assert len(looks) - before <= 2 * len(found.items)
+
+
+def test_a_call_that_is_over_ends_the_search_for_items_of_a_floor(
+    shop: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, has = CallContext(), Room.has
+
+    def hang_up(room: Room, rows: Ints) -> Bools:
+        call.end()
+        return has(room, rows)
+
+    shop.catalogue.configure(
+        "default", CollectionSettings(rules=(cap(2), floor(10, "price >= 30"))), ["rules"]
+    )
+    monkeypatch.setattr(Room, "has", hang_up)
+    with pytest.raises(Cancelled):
+        shop.use_cases.recommender.recommend("", ASK, RecommendOptions(k=10), call)
 
 
 def test_somebody_new_gets_floors_too(shop: Live) -> None:
