@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -106,10 +107,11 @@ def wait_for_graphs(data: Path, count: int) -> None:
     """Wait until a server has graphs of all items but those that it searches exactly for now. data: its folder."""
     end = time.monotonic() + GRAPH_SECONDS
     while time.monotonic() < end:
-        for manifest in data.rglob(MANIFEST):
-            segments = json.loads(manifest.read_text(encoding="utf-8"))["snapshot"]["segments"]
-            if count - sum(segment["rows"] for segment in segments) < max(FRESH, count // 10):
-                return
+        with suppress(FileNotFoundError):  # the server replaces the folder of graphs meanwhile
+            for manifest in data.rglob(MANIFEST):
+                segments = json.loads(manifest.read_text(encoding="utf-8"))["snapshot"]["segments"]
+                if count - sum(segment["rows"] for segment in segments) < max(FRESH, count // 10):
+                    return
         time.sleep(1)
     raise TimeoutError(f"no graphs of {count} items within {GRAPH_SECONDS} s")
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from itemlens_bench.speed.filters import recall, strong_boost
+from itemlens_bench.speed import filters
+from itemlens_bench.speed.filters import recall, strong_boost, wait_for_graphs
+from itemlens_server.index.segments import MANIFEST
 
 
 def asked(exact: str, found: str) -> Any:
@@ -31,6 +36,19 @@ def test_items_of_equal_content_stand_for_each_other_but_each_of_them_once() -> 
     contents = {"a": "1", "b": "1", "c": "2", "d": "3"}
     assert recall(asked("ac", "bc"), "", contents) == 1
     assert recall(asked("ab", "ad"), "", contents) == 0.5
+
+
+@pytest.mark.parametrize(("built", "ready"), [(9_000, False), (9_001, True), (10_000, True)])
+def test_graphs_are_ready_if_a_tenth_of_the_items_is_in_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, built: int, ready: bool
+) -> None:
+    monkeypatch.setattr(filters, "GRAPH_SECONDS", 0.01)
+    monkeypatch.setattr(filters, "FRESH", 100)
+    (tmp_path / "graphs").mkdir()
+    segments = [{"rows": built - 5}, {"rows": 5}]
+    (tmp_path / "graphs" / MANIFEST).write_text(json.dumps({"snapshot": {"segments": segments}}))
+    with nullcontext() if ready else pytest.raises(TimeoutError, match="10000 items"):
+        wait_for_graphs(tmp_path, 10_000)
 
 
 def test_a_strong_boost_spreads_by_two_standard_deviations() -> None:
