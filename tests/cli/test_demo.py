@@ -57,7 +57,7 @@ def test_it_runs_all_steps(first: subprocess.CompletedProcess[str], folder: Path
     assert first.returncode == 0, first.stdout + first.stderr
     for line in (
         "✓ starting a server",
-        "✓ uploading and encoding 304 items",
+        "✓ uploading and encoding 328 items",
         "✓ fitting the fusion head to the catalogue",
         "user-001",
         "user-002",
@@ -79,7 +79,7 @@ def test_the_second_run_keeps_what_the_first_has_made(
     again = demo(models, folder, "--users", "1", "--language", "zh")
     assert again.returncode == 0, again.stdout + again.stderr
     for line in (
-        "304 items, encoded  already done",
+        "328 items, encoded  already done",
         "fusion head, fitted to the catalogue  already done",
     ):
         assert line in again.stdout

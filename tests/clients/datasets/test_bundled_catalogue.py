@@ -16,7 +16,9 @@ from itemlens_datasets.bundled.catalogue import BundledItem
 ITEMS = bundled.items()
 BY_ID = {item.item_id: item for item in ITEMS}
 EVENTS = bundled.events()
-PICTURED = [item for item in ITEMS if item.picture is not None]
+MODELS = [item for item in ITEMS if not item.is_variant]
+VARIANTS = [item for item in ITEMS if item.is_variant]
+PICTURED = [item for item in MODELS if item.picture is not None]
 
 
 def pixels(file: bytes) -> np.ndarray:
@@ -60,7 +62,7 @@ class TestItems:
 
     def test_no_two_titles_or_descriptions_are_the_same(self) -> None:
         assert len({item.title for item in ITEMS}) == len(ITEMS)
-        assert len({item.description for item in ITEMS}) == len(ITEMS)
+        assert len({item.description for item in MODELS}) == len(MODELS)
 
     def test_every_item_has_a_price_and_flat_attributes(self) -> None:
         for item in ITEMS:
@@ -83,8 +85,21 @@ class TestItems:
         ]
         assert len(crossing) >= 150
 
+    def test_variants_have_the_model_text_and_picture_of_an_item_that_comes_first(self) -> None:
+        assert len(VARIANTS) >= 20
+        for item in VARIANTS:
+            first = BY_ID[str(item.attributes["model"])]
+            assert first.attributes["model"] == first.item_id
+            assert (item.description, item.picture) == (first.description, first.picture)
+            assert item.item_id.startswith(first.item_id)
+
+    def test_some_variants_are_not_in_stock_and_some_cost_less(self) -> None:
+        first_price = {item.item_id: item.attributes["price"] for item in MODELS}
+        assert {item.attributes["in_stock"] for item in VARIANTS} == {True, False}
+        assert any(item.attributes["price"] < first_price[item.attributes["model"]] for item in VARIANTS)
+
     def test_every_item_is_in_a_theme_and_every_theme_spans_domains(self) -> None:
-        assert set().union(*bundled.THEMES.values()) == set(BY_ID)
+        assert set().union(*bundled.THEMES.values()) == {item.item_id for item in MODELS}
         for ids in bundled.THEMES.values():
             assert len({BY_ID[item_id].domain for item_id in ids}) >= 2
 

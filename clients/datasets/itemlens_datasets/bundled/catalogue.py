@@ -9,7 +9,10 @@ from itemlens import Relation
 
 @dataclass(frozen=True)
 class BundledItem:
-    """One item of the bundled catalogue. Prices are in euros; those of yearly payments are per year."""
+    """One item of the bundled catalogue. Prices are in euros; those of yearly payments are per year.
+
+    Colours and sizes of one thing have the same `model`, the id of the first of them.
+    """
 
     item_id: str
     domain: str
@@ -20,6 +23,11 @@ class BundledItem:
     relations: tuple[Relation, ...]
     picture: bytes | None
     """A WebP file of 256 by 256 pixels, for the items that have one."""
+
+    @property
+    def is_variant(self) -> bool:
+        """Whether it is another colour or size of an item."""
+        return self.attributes.get("model", self.item_id) != self.item_id
 
 
 def items() -> list[BundledItem]:

@@ -74,7 +74,8 @@ def users(seed: int = 7, count: int = 200) -> list[User]:
 
 def events(seed: int = 7, count: int = 200) -> list[Event]:
     """Make up the events of the users of the same seed and count, in order of time."""
-    catalogue = {item.item_id: item for item in items()}
+    # Nobody has taken another colour or size yet.
+    catalogue = {item.item_id: item for item in items() if not item.is_variant}
     histories = (_history(user, seed, catalogue) for user in users(seed, count))
     return sorted(itertools.chain.from_iterable(histories), key=lambda event: event.time_seconds)
 
