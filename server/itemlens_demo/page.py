@@ -8,12 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
+from itertools import zip_longest
 from string import Template
 
 from PIL import Image
 
 from itemlens import EventType
 from itemlens_datasets import bundled
+from itemlens_demo import front_page
 from itemlens_demo.answers import (
     NORMALISATION,
     Answer,
@@ -29,6 +31,7 @@ from itemlens_demo.answers import (
     spoken_shares,
     title_of,
 )
+from itemlens_demo.front_page import FrontPage
 from itemlens_demo.newcomer import Newcomer
 from itemlens_demo.story import DID, Change, Did, Search, UserStory
 
@@ -47,17 +50,28 @@ class About:
 
 
 def build(
-    about: About, users: Sequence[UserStory], searches: Sequence[Search], change: Change, newcomer: Newcomer
+    about: About,
+    users: Sequence[UserStory],
+    shop: FrontPage,
+    searches: Sequence[Search],
+    change: Change,
+    newcomer: Newcomer,
 ) -> str:
     """The page as HTML."""
     folder = files(__package__)
     links = [(story.user.user_id, story.user.name) for story in users]
-    links += [("change", "One more event"), ("newcomer", "Somebody new"), ("search", "Search")]
+    links += [
+        ("shop", "A shop's front page"),
+        ("change", "One more event"),
+        ("newcomer", "Somebody new"),
+        ("search", "Search"),
+    ]
     return Template((folder / "page.html").read_text(encoding="utf-8")).substitute(
         style=(folder / "page.css").read_text(encoding="utf-8"),
         about=f"{about.items:,} items and {about.events:,} events. {escape(bundled.NOTE)}",
         links="".join(f'<a href="#{escape(to)}"{_lang(name)}>{escape(name)}</a>' for to, name in links),
         users="\n".join(map(_user, users)),
+        shop=_shop(shop),
         change=_change(change),
         newcomer=_newcomer(newcomer),
         searches="\n".join(map(_search, searches)),
@@ -106,18 +120,23 @@ def _named(titles: Sequence[str]) -> str:
     return ", ".join(named) + (f" and {more} more" if more else "")
 
 
-def _cards(answer: Answer) -> str:
+def _cards(answer: Answer, more: Sequence[str] = ()) -> str:
+    """The items of an answer. more: what else is shown of each"""
     several = len(answer.recommendations.interests) > 1
     sums = [evidence(item.terms).values() for item in answer.items]
     low = min((min(0.0, sum(values)) for values in sums), default=0.0)
     high = max((sum(v for v in values if v > 0) for values in sums), default=1.0)
-    cards = "\n".join(_card(item, answer.scale, (low, high), several) for item in answer.items)
+    cards = "\n".join(
+        _card(item, answer.scale, (low, high), several, told)
+        for item, told in zip_longest(answer.items, more, fillvalue="")
+    )
     return f'<div class="cards">\n{cards}\n</div>'
 
 
-def _card(shown: ShownItem, scale: float, span: tuple[float, float], several: bool) -> str:
+def _card(shown: ShownItem, scale: float, span: tuple[float, float], several: bool, more: str) -> str:
     title, texts = shown.texts(scale)
     tags = [f"interest {shown.recommendation.interest + 1}"] if several else []
+    tags += [more] if more else []
     tags += [
         str(shown.item.attributes[key]) for key in ("domain", "category") if key in shown.item.attributes
     ]
@@ -189,6 +208,11 @@ def _bar(shown: ShownItem, span: tuple[float, float]) -> str:
         f'<u style="left:{zero:.2f}%"></u>{"".join(drawn)}<b style="left:calc({score:.2f}% - 1px)"></b></div>'
         f'<ul class="terms">{listed}<li><b>= {total}</b></li></ul>'
     )
+
+
+def _shop(shop: FrontPage) -> str:
+    cards = _cards(shop.ruled, [front_page.told(shown) for shown in shop.ruled.items])
+    return f"<p>“{escape(front_page.ASKED)}”. {escape(shop.told)}</p>\n{cards}"
 
 
 def _change(changed: Change) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 import itemlens
 from itemlens_datasets import bundled
-from itemlens_demo import newcomer, page, prepare, story, terminal
+from itemlens_demo import front_page, newcomer, page, prepare, story, terminal
 from itemlens_demo.answers import Language
 from itemlens_demo.steps import Steps
 from itemlens_server.errors import ItemlensError
@@ -100,6 +100,8 @@ def _tell(steps: Steps, client: itemlens.Client, users: int, language: Language 
         ]
     with steps.step("searching by words and by a picture"):
         searches = story.searches(client)
+    with steps.step("searching with the rules of a shop"):
+        shop = front_page.tell(client)
     with steps.step("recording one more event and recommending again"):
         changed = story.change(client, people[0], events)
     with steps.step("greeting somebody new, and forgetting them again"):
@@ -108,9 +110,10 @@ def _tell(steps: Steps, client: itemlens.Client, users: int, language: Language 
         there = client.get_collection()
         about = page.About(there.item_count, there.event_count, there.space_id)
         target = folder / "page.html"
-        target.write_text(page.build(about, stories, searches, changed, came), encoding="utf-8")
+        target.write_text(page.build(about, stories, shop, searches, changed, came), encoding="utf-8")
     for user_story in stories:
         terminal.user(steps.console, user_story)
+    terminal.front_page(steps.console, shop)
     terminal.change(steps.console, changed)
     terminal.newcomer(steps.console, came)
     for search in searches:

@@ -10,8 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from itemlens_demo import front_page as front_page_
 from itemlens_demo import prepare, show
 from itemlens_demo.answers import title_of
+from itemlens_demo.front_page import FrontPage
 from itemlens_demo.newcomer import Newcomer
 from itemlens_demo.steps import Steps
 from itemlens_demo.story import DID, Change, Search, UserStory
@@ -46,6 +48,20 @@ def change(console: Console, changed: Change) -> None:
         console.print(Text(f"  {'+' if new else ' '} {place}  {title}", "green" if new else ""))
     for title in changed.went:
         console.print(Text(f"  −    {title}", "red"))
+
+
+def front_page(console: Console, page: FrontPage) -> None:
+    """Print a search with the rules of a shop, and what they changed."""
+    _heading(console, "a shop's front page", f"“{front_page_.ASKED}”")
+    console.print(Text(page.told))
+    table = Table("", "item", "score", "sum", box=None, pad_edge=False, header_style="dim")
+    table.columns[2].justify = "right"
+    for shown in page.ruled.items:
+        what = Text.assemble((shown.title, "bold"), (f"\n{front_page_.told(shown)}", "dim"))
+        table.add_row(
+            str(shown.recommendation.position), what, shown.score, Text(show.spoken_sum(shown.terms))
+        )
+    console.print(table)
 
 
 def newcomer(console: Console, came: Newcomer) -> None:

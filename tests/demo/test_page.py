@@ -10,10 +10,11 @@ from typing import TypeAlias
 
 import pytest
 
-from itemlens import Basis, EventType, Item
+from itemlens import Basis, EventType, Item, Recommendations
 from itemlens_datasets.bundled import User
 from itemlens_demo import page
-from itemlens_demo.answers import Answer
+from itemlens_demo.answers import Answer, ShownItem
+from itemlens_demo.front_page import FrontPage
 from itemlens_demo.newcomer import Newcomer
 from itemlens_demo.story import Change, Did, Search, UserStory
 
@@ -45,6 +46,8 @@ class Checker(HTMLParser):
             self.marked.append(data)
 
 
+NOTHING = Answer(Recommendations("r", "sp", (), (), 0, ()), ())
+NO_SHOP = FrontPage(NOTHING, NOTHING)
 NOBODY = Newcomer((), Basis.PRIOR, "", "", "", 9, 4, "a" * 64, "b" * 64, "a" * 64)
 
 
@@ -65,6 +68,7 @@ def built(answer: Make, picture: bytes) -> str:
     return page.build(
         page.About(2, 3, "sp-<1>"),
         [story],
+        FrontPage(of, replace(of, items=())),
         searches,
         change,
         replace(NOBODY, took=EVIL, first=(EVIL,), other=EVIL),
@@ -106,7 +110,9 @@ def test_exactly_the_strong_words_are_marked(parsed: Checker) -> None:
 def test_bars_and_figures_add_up_to_the_score(built: str, answer: Make) -> None:
     of = answer("Tea", "From Uji.", {"Uji": 0.2345})
     score = sum(of.items[0].terms.values())
-    shown = page.build(page.About(1, 1, "sp"), [], [Search("tea", None, of)], Change("", "", (), ()), NOBODY)
+    shown = page.build(
+        page.About(1, 1, "sp"), [], NO_SHOP, [Search("tea", None, of)], Change("", "", (), ()), NOBODY
+    )
     terms = re.search(r'<ul class="terms">(.*?)</ul>', shown)
     assert terms
     figures = [float(term.replace("−", "-")) for term in re.findall(r"([+−][0-9.]+)</li>", terms[1])]
@@ -123,7 +129,9 @@ def test_bars_and_figures_add_up_to_the_score(built: str, answer: Make) -> None:
 
 def test_scores_below_zero_stay_on_the_bar(answer: Make) -> None:
     of = answer("Tea", "From Uji.", {"Uji": -0.3}, pictured=False)
-    shown = page.build(page.About(1, 1, "sp"), [], [Search("tea", None, of)], Change("", "", (), ()), NOBODY)
+    shown = page.build(
+        page.About(1, 1, "sp"), [], NO_SHOP, [Search("tea", None, of)], Change("", "", (), ()), NOBODY
+    )
     places = [float(left) for left in re.findall(r"left:(?:calc\()?(-?[0-9.]+)%", shown)]
     assert places and all(0 <= place <= 100 for place in places)
     assert "= −0.900" in shown
@@ -138,7 +146,7 @@ def test_an_item_without_picture_or_explanation(answer: Make) -> None:
     of = answer("Tea", "From Uji.", {"Uji": 0.3}, pictured=False)
     bare = replace(of, items=tuple(replace(item, explanation=None) for item in of.items))
     shown = page.build(
-        page.About(1, 1, "sp"), [], [Search("tea", None, bare)], Change("", "", (), ()), NOBODY
+        page.About(1, 1, "sp"), [], NO_SHOP, [Search("tea", None, bare)], Change("", "", (), ()), NOBODY
     )
     assert "no picture" in shown and "Because." in shown
 
@@ -146,14 +154,30 @@ def test_an_item_without_picture_or_explanation(answer: Make) -> None:
 def test_an_empty_answer(answer: Make) -> None:
     empty = replace(answer("Tea", "", {}), items=())
     shown = page.build(
-        page.About(0, 0, "sp"), [], [Search("tea", None, empty)], Change("", "", (), ()), NOBODY
+        page.About(0, 0, "sp"), [], NO_SHOP, [Search("tea", None, empty)], Change("", "", (), ()), NOBODY
     )
     assert '<div class="cards">' in shown
 
 
 def test_what_is_left_of_somebody_is_said() -> None:
     change = Change("", "", (), ())
-    shown = page.build(page.About(1, 1, "sp"), [], [], change, NOBODY)
+    shown = page.build(page.About(1, 1, "sp"), [], NO_SHOP, [], change, NOBODY)
     assert "place 9 to 4" in shown and "nothing is left" in shown
-    left = page.build(page.About(1, 1, "sp"), [], [], change, replace(NOBODY, digest_after="c" * 64))
+    left = page.build(page.About(1, 1, "sp"), [], NO_SHOP, [], change, replace(NOBODY, digest_after="c" * 64))
     assert "something is left" in left
+
+
+def test_the_front_page_says_what_the_rules_of_the_shop_changed(answer: Make) -> None:
+    of = answer("Mug", "Green.", {"Green": 0.3}, pictured=False)
+    [mug] = of.items
+
+    def variant(item_id: str, *, in_stock: bool) -> ShownItem:
+        attributes = {"price": 27.0, "brand": "Alto", "model": "mug", "in_stock": in_stock}
+        return replace(mug, item=replace(mug.item, item_id=item_id, attributes=attributes))
+
+    plain = (variant("a", in_stock=True), variant("b", in_stock=False), variant("c", in_stock=False))
+    best = replace(plain[0], recommendation=replace(mug.recommendation, others=("b", "c")))
+    shop = FrontPage(replace(of, items=plain), replace(of, items=(best,)))
+    shown = page.build(page.About(3, 0, "sp"), [], shop, [], Change("", "", (), ()), NOBODY)
+    assert "2 of 3 places went to what is not in stock, and 2 to further colours or sizes" in shown
+    assert "27 € · Alto · 2 more of the model" in shown
