@@ -80,13 +80,20 @@ def evaluate(
     from itemlens_cli import files
     from itemlens_cli.connection import connected
     from itemlens_cli.fit import fit
+    from itemlens_server.errors import FailedPrecondition
     from itemlens_server.hardware import processor
 
     def fit_one(collection: str) -> None:
         fit(collection, models=models, data=store, name="", precision=precision, target=target)
 
     console = Console()
-    measure = _measure(dataset, data)
+    try:
+        measure = _measure(dataset, data)
+    except (
+        FileNotFoundError,
+        ImportError,
+    ) as error:  # the message says what is missing and where it comes from
+        raise FailedPrecondition(str(error)) from error
     with connected(target) as client:
         client.space()  # says at once if no server answers
     # A measurement waits for a server that is busy.

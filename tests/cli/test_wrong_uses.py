@@ -199,6 +199,9 @@ COMMANDS: dict[str, tuple[dict[str, str], str, str, tuple[str, ...]]] = {
         {}, "", "fit --data {folder}/none --target {server}", ("there is no store in", "with --data"),
     ),
     "fit with a target without port": ({}, "", "fit --target localhost", ("has no port", "'localhost:50051'")),
+    "eval without the data": (
+        {}, "", "eval ml-100k --data {folder}", ("has no ml-100k.inter, ml-100k.item", "recbole"),
+    ),
     "bench with a setting without value": ({}, "", "bench encode --set max_k", ("--set name=value",)),
 }  # fmt: skip
 

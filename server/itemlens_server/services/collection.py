@@ -30,7 +30,7 @@ from itemlens_server.index.candidate_index import CandidateIndex
 from itemlens_server.index.hnsw import HnswIndex, block_list
 from itemlens_server.services import live_counts
 from itemlens_server.services.collection_settings import Retyped
-from itemlens_server.services.live_counts import CountsDescription, LiveCounts
+from itemlens_server.services.live_counts import AFTER_FAILURE_SECONDS, CountsDescription, LiveCounts
 from itemlens_server.services.live_tables import LiveTables
 from itemlens_server.storage.collection_settings import CollectionSettings
 from itemlens_server.storage.reader import Reader
@@ -93,6 +93,7 @@ class Collection:
             self.counts = counts if same else new
         self._tables: Tables | None = None
         self._rests_until = 0.0
+        self._failed_until = 0.0
         # The counts that the tables are of, and the mark of the file of counts that tables were saved with.
         self._counted: Counts | None = None
         self._saved_with = ""
@@ -313,12 +314,16 @@ class Collection:
         if old is not None and same_counts and not self._is_due(old.provenance, version, removals):
             return False
         began = time.monotonic()
+        if began < self._failed_until:
+            return False
+        self._failed_until = began + AFTER_FAILURE_SECONDS
         provenance = Provenance(counts.sequence, events, version, removals)
         if rules.of_pairs:
             copied = partial(counts.counted, newer_order=True)
             self._serve(tables_process.compute(len(counts.item_ids), copied, rules, provenance))
         else:
             self._serve(Tables.of_takers(counts.counted_takers(), rules, provenance))
+        self._failed_until = 0.0
         self._rests_until = time.monotonic() + REST * (time.monotonic() - began)
         log.info("collection %s: tables computed from the counts of %d events", self.name, events)
         return True

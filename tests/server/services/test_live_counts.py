@@ -15,7 +15,7 @@ import pytest
 from itemlens_server.derived import DerivedFolder
 from itemlens_server.engine import fitted
 from itemlens_server.engine.repository import ModelRepository
-from itemlens_server.fusion import taken
+from itemlens_server.fusion import tables_process, taken
 from itemlens_server.fusion.counts import file
 from itemlens_server.fusion.counts.comparison import differences
 from itemlens_server.fusion.counts.counts import Counts
@@ -486,6 +486,23 @@ class TestBehaviour:
         assert live.collection.fit_tables() and not live.collection.fit_tables()
         live.record(("v", "i1", PURCHASE))
         live.collection._rests_until = 0.0
+        assert live.collection.fit_tables()
+
+    def test_is_not_tried_again_at_once_after_a_failure(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        live.put("i0", "red shoe")
+        live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
+
+        def ended(*_: object) -> Tables:
+            raise RuntimeError("no memory")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(tables_process, "compute", ended)
+            with pytest.raises(RuntimeError, match="no memory"):
+                live.collection.fit_tables()
+            assert not live.collection.fit_tables()
+        live.collection._failed_until = 0.0
         assert live.collection.fit_tables()
 
     def test_computed_before_a_deletion_is_not_saved_after_it(
