@@ -12,6 +12,8 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from typing import IO, Any
 
@@ -25,6 +27,7 @@ from itemlens_server.fusion.weights import TableRules
 WORTH_A_PROCESS = 1_000
 # With the lowest priority, 19, a server that is never idle would wait for minutes. Two busy cores: 8 to 26 seconds.
 NICENESS = 5
+LOOK_SECONDS = 0.2
 _LENGTH_BYTES = 8
 
 
@@ -36,24 +39,26 @@ def compute(items: int, counted: Callable[[], Counted], rules: TableRules, prove
     """
     if items < WORTH_A_PROCESS:
         return Tables.of(counted(), rules, provenance)
-    # In a session of its own: Ctrl-C reaches only the server, which then waits for the process.
-    with subprocess.Popen(
-        [sys.executable, "-m", __name__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            # The counts are copied while the process starts, and the copy is not kept once it was sent.
-            _write(process.stdin, (counted(), rules, provenance))
-            process.stdin.close()
-            tables: Tables = _read(process.stdout)
-        except (BrokenPipeError, EOFError) as error:
-            raise RuntimeError(f"the process that computes tables ended with {process.wait()}") from error
-        except BaseException:
-            process.kill()
-            raise
+    # Without the working folder among the folders of modules (-P), and in a session of its own: Ctrl-C reaches only the
+    # server.
+    command = [sys.executable, "-P", "-m", __name__]
+    try:
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        ) as process:
+            assert process.stdin is not None and process.stdout is not None
+            try:
+                # The counts are copied while the process starts, and the copy is not kept once it was sent.
+                _write(process.stdin, (counted(), rules, provenance))
+                process.stdin.close()
+                tables: Tables = _read(process.stdout)
+            except (BrokenPipeError, EOFError):  # it has ended, or will
+                raise
+            except BaseException:
+                process.kill()
+                raise
+    except (BrokenPipeError, EOFError) as error:
+        raise RuntimeError(f"the process that computes tables ended with {process.returncode}") from error
     return tables
 
 
@@ -95,9 +100,17 @@ def _filled(stream: IO[bytes], size: int) -> memoryview:
     return memory
 
 
+def _end_with(server: int) -> None:
+    """End this process when the one that started it is gone, however that ended."""
+    while os.getppid() == server:
+        time.sleep(LOOK_SECONDS)
+    os._exit(1)
+
+
 def main(source: IO[bytes], result: IO[bytes]) -> None:
-    """Be the process."""
+    """Be the process, which ends when the server does."""
     os.nice(NICENESS)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _write(result, Tables.of(*_read(source)))
 
 

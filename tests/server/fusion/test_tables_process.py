@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from itemlens_server.fusion import tables_process
@@ -69,3 +73,36 @@ def test_an_error_while_counts_are_copied_ends_the_process() -> None:
 
     with pytest.raises(MemoryError, match="no room"):
         tables_process.compute(30, failing, TableRules(10.0), Provenance())
+
+
+def test_modules_of_the_working_folder_are_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "random.py").write_text("raise SystemExit(7)")
+    monkeypatch.chdir(tmp_path)
+    assert len(computed().item_ids) == 30
+
+
+def test_the_process_ends_with_the_one_that_started_it() -> None:
+    """The process waits for counts that never come, while what started it is killed."""
+    starts = (
+        "import subprocess, sys; "
+        f"p = subprocess.Popen([sys.executable, '-m', '{tables_process.__name__}'], stdin=subprocess.PIPE); "
+        "print(p.pid, flush=True); sys.stdin.read()"
+    )
+    read, write = os.pipe()
+    try:
+        with subprocess.Popen([sys.executable, "-c", starts], stdin=read, stdout=subprocess.PIPE) as server:
+            assert server.stdout is not None
+            pid = int(server.stdout.readline())
+            time.sleep(1)
+            server.kill()
+        for _ in range(200):
+            if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("the process goes on")
+    finally:
+        os.close(read)
+        os.close(write)
