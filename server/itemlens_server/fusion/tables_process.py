@@ -39,12 +39,12 @@ def compute(items: int, counted: Callable[[], Counted], rules: TableRules, prove
     """
     if items < WORTH_A_PROCESS:
         return Tables.of(counted(), rules, provenance)
-    # Without the working folder among the folders of modules (-P), and in a session of its own: Ctrl-C reaches only the
-    # server.
+    # Without the working folder among the folders of modules (-P). In a process group of its own, so that Ctrl-C reaches
+    # only the server, but in the server's session: Linux may weigh sessions alike, whatever the priority of processes.
     command = [sys.executable, "-P", "-m", __name__]
     try:
         with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
         ) as process:
             assert process.stdin is not None and process.stdout is not None
             try:
