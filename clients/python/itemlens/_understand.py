@@ -310,7 +310,8 @@ def explain(
         surface: the surface of the list, as in `recommend`, for rules. Not with a recommendation.
         disabled_rules: rules that do not apply, as in `recommend`. The error of an item that a rule blocks names the
             rule. Not with a recommendation.
-        boosts, without_boosts: explain the scores of a list with these, as in `recommend`. Not with a recommendation.
+        boosts: explain the scores of a list with these, as in `recommend`. Not with a recommendation.
+        without_boosts: boosts of the settings that are left out, as in `recommend`. Not with a recommendation.
         language: language of the sentences.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
