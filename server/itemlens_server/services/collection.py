@@ -32,6 +32,7 @@ from itemlens_server.services import live_counts
 from itemlens_server.services.collection_settings import Retyped
 from itemlens_server.services.live_counts import AFTER_FAILURE_SECONDS, CountsDescription, LiveCounts
 from itemlens_server.services.live_tables import LiveTables
+from itemlens_server.services.rule_masks import RuleMasks
 from itemlens_server.storage.collection_settings import CollectionSettings
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import Array, CollectionRecord, EventRecord, ItemVectors
@@ -83,6 +84,7 @@ class Collection:
             _indexed(record.settings),
         )
         self.equal_contents = EqualContents()
+        self.rule_masks = RuleMasks()
         self._before_compaction = before_compaction
         self._settings = settings
         # None in a space whose score does not use events.

@@ -179,6 +179,7 @@ class Explainer:
         rules = ActiveRules.of(
             collection.record.settings.rules,
             scorer.snapshot.view,
+            collection.rule_masks,
             options.surface,
             options.disabled_rules,
             time.time(),
@@ -327,7 +328,7 @@ def _not_listed(rules: Sequence[Rule], collection: Collection, item_id: str) -> 
     if rules:
         view = collection.snapshot().view
         row = view.position(item_id)
-        blocking = None if row is None else ActiveRules(rules, view).blocking(row)
+        blocking = None if row is None else ActiveRules(rules, view, collection.rule_masks).blocking(row)
         if blocking:
             return InvalidArgument(
                 f"rule {blocking!r} blocks {item_id!r}, so it is not in the recommendation"

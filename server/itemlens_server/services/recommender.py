@@ -105,6 +105,7 @@ class Recommender:
         rules = ActiveRules.of(
             collection.record.settings.rules,
             scorer.snapshot.view,
+            collection.rule_masks,
             options.surface,
             options.disabled_rules,
             time.time(),

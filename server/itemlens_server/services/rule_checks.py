@@ -6,13 +6,22 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from itemlens_server.attributes.filters import All, Compare, Filter, OneOf
+from itemlens_server.attributes.filters import (
+    MOST_CONDITIONS,
+    MOST_DISTANCES,
+    All,
+    Compare,
+    Filter,
+    Near,
+    OneOf,
+    leaves,
+)
 from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.fusion.caps import Cap, codes_of
 from itemlens_server.fusion.rows import View
 from itemlens_server.services.limits import check_id
 from itemlens_server.services.recommend_options import SURFACE
-from itemlens_server.services.rules import condition
+from itemlens_server.services.rule_masks import condition
 from itemlens_server.storage.rules import BLOCK, CAP, FLOOR, PIN, Rule
 
 NAME = re.compile(r"[a-z0-9_-]{1,64}")
@@ -38,6 +47,7 @@ def check_rules(rules: Sequence[Rule]) -> None:
         except InvalidArgument as error:
             raise error.within(f"settings.rules[{n}]") from None
         names.add(rule.name)
+    _check_conditions(rules)
     for (_, first), (n, second) in combinations(enumerate(rules), 2):
         if first.meets(second):
             for field, message in _contradictions(first, second):
@@ -101,6 +111,21 @@ def _check(rule: Rule) -> None:
         _check_limit(rule, "floor")
     else:
         raise InvalidArgument("a kind is required: one of pin, block, cap, floor", "kind")
+
+
+def _check_conditions(rules: Sequence[Rule]) -> None:
+    """Check that all rules together have no more conditions than one filter may have, since each list looks at all."""
+    conditions = distances = 0
+    for n, rule in enumerate(rules):
+        own = leaves(condition(rule.filter)) if rule.filter else []
+        conditions += len(own)
+        distances += sum(isinstance(leaf, Near) for leaf in own)
+        if conditions > MOST_CONDITIONS or distances > MOST_DISTANCES:
+            raise InvalidArgument(
+                f"up to here the filters of the rules have {conditions} conditions, {distances} of them near(); the "
+                f"limits of all together are {MOST_CONDITIONS} and {MOST_DISTANCES}; `in (...)` takes any number of "
+                "values", f"settings.rules[{n}].filter",
+            )  # fmt: skip
 
 
 def _check_count(values: Sequence[object], most: int, field: str) -> None:

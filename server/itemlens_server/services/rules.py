@@ -10,27 +10,21 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 
 import numpy as np
 
-from itemlens_server.attributes.filters import Filter
-from itemlens_server.attributes.parser import parse
 from itemlens_server.errors import InvalidArgument, Warning, quoted
 from itemlens_server.fusion.caps import FREE, Cap, Caps, codes_of
 from itemlens_server.fusion.rows import Bools, Ints, View
+from itemlens_server.services.rule_masks import RuleMasks
 from itemlens_server.storage.rules import BLOCK, CAP, FLOOR, PIN, Rule
 
 ALL_RULES = "*"
 NOT_APPLIED = "RULE_NOT_APPLIED"
 # Items that a warning names at most.
 SHOWN = 3
-
-
-@lru_cache(maxsize=256)
-def condition(expression: str) -> Filter:
-    """Return the filter of a rule. See `parse`."""
-    return parse(expression)
+ALL_ROWS = slice(None)
 
 
 @dataclass(frozen=True)
@@ -58,21 +52,30 @@ class ActiveRules:
     warnings: what was not done. counts: how many items a rule blocked, moved up or pinned. Both grow.
     """
 
-    def __init__(self, rules: Sequence[Rule], view: View) -> None:
+    def __init__(self, rules: Sequence[Rule], view: View, masks: RuleMasks) -> None:
+        """`masks`: of the collection's records."""
         self.view = view
+        self._masks = masks
         self.warnings: list[Warning] = []
         self.counts: dict[str, int] = {}
+        # By rule: which records match its filter.
         self._matching: dict[str, Bools] = {}
         self._codes: dict[str, Ints] = {}
         self.rules = [rule for rule in rules if self._fits(rule)]
 
     @staticmethod
     def of(
-        rules: Sequence[Rule], view: View, surface: str, disabled: Collection[str], now: float
+        rules: Sequence[Rule],
+        view: View,
+        masks: RuleMasks,
+        surface: str,
+        disabled: Collection[str],
+        now: float,
     ) -> ActiveRules:
         """Return the rules that are active on a surface at a time. disabled: names of rules that do not count."""
         off = {rule.name for rule in rules} if ALL_RULES in disabled else set(disabled)
-        found = ActiveRules([r for r in rules if r.name not in off and r.is_active(surface, now)], view)
+        active = [rule for rule in rules if rule.name not in off and rule.is_active(surface, now)]
+        found = ActiveRules(active, view, masks)
         for name in sorted(off - {rule.name for rule in rules}):
             message = f"there is no rule {quoted(name)}, so it is not switched off"
             found.warnings.append(Warning("UNKNOWN_RULE", message, "disabled_rules"))
@@ -81,7 +84,7 @@ class ActiveRules:
     def _fits(self, rule: Rule) -> bool:
         try:
             if rule.filter:
-                self._matching[rule.name] = self.view.matching(condition(rule.filter))
+                self._matching[rule.name] = self._masks.of(rule.filter, self.view.attributes)
             if rule.kind == CAP:
                 self._codes[rule.name] = codes_of(Cap(rule.attribute, 1, "cap.attribute"), self.view)
         except InvalidArgument as error:
@@ -95,24 +98,33 @@ class ActiveRules:
     def _of(self, kind: str) -> list[Rule]:
         return [rule for rule in self.rules if rule.kind == kind]
 
-    def blocked(self) -> list[tuple[str, Bools]]:
-        """Return by name of a rule which rows it blocks, bool [rows]."""
+    def _match(self, rule: Rule, rows: Ints | slice = ALL_ROWS) -> Bools:
+        """Which of some rows match the filter of a rule, if it has one; bool [rows]."""
+        records = self.view.records[rows]
+        if rule.name not in self._matching:
+            return np.ones(len(records), np.bool_)
+        matching: Bools = self._matching[rule.name][records]
+        return matching
+
+    @cached_property
+    def blocked(self) -> Sequence[tuple[str, Bools]]:
+        """By name of a rule: which rows it blocks, bool [rows]."""
         found = []
         for rule in self._of(BLOCK):
-            matching = self._matching.get(rule.name)
             if rule.item_ids:
-                named = np.zeros(len(self.view.labels), np.bool_)
                 positions = self.view.find(rule.item_ids)
-                named[positions[positions >= 0]] = True
-                matching = named if matching is None else matching & named
-            assert matching is not None
-            found.append((rule.name, matching))
+                positions = positions[positions >= 0]
+                rows = np.zeros(len(self.view.labels), np.bool_)
+                rows[positions[self._match(rule, positions)]] = True
+            else:
+                rows = self._match(rule)
+            found.append((rule.name, rows))
         return found
 
     def left(self, mask: Bools) -> Bools:
         """Return which items of a mask may be in the list, bool [rows]."""
         left = mask.copy()
-        for name, rows in self.blocked():
+        for name, rows in self.blocked:
             self.counts[name] = int(np.count_nonzero(left & rows))
             left &= ~rows
         if mask.any() and not left.any():
@@ -122,7 +134,7 @@ class ActiveRules:
 
     def blocking(self, row: int) -> str | None:
         """Return the name of the first rule that blocks a row."""
-        return next((name for name, rows in self.blocked() if rows[row]), None)
+        return next((name for name, rows in self.blocked if rows[row]), None)
 
     def caps(self, k: int) -> list[tuple[Cap, Ints]]:
         """Return the caps of a list of `k`, each with the codes of its values; see `codes_of`."""
@@ -130,7 +142,7 @@ class ActiveRules:
         for rule in self._of(CAP):
             codes = self._codes[rule.name]
             if rule.name in self._matching:
-                codes = np.where(self._matching[rule.name], codes, FREE)
+                codes = np.where(self._match(rule), codes, FREE)
             most = rule.places or max(1, math.floor(rule.share * k + 1e-9))
             found.append((Cap(rule.attribute, most, "", rule.name), codes))
         return found
@@ -142,7 +154,7 @@ class ActiveRules:
             places = rule.places or math.ceil(rule.share * k - 1e-9)
             if places > k:
                 self._warn(rule.name, f"asks for {places} places of a list that has {k}")
-            found.append(Floor(rule.name, min(places, k), self._matching[rule.name]))
+            found.append(Floor(rule.name, min(places, k), self._match(rule)))
         return found
 
     def warn_of_floor(self, floor: Floor, places: int) -> None:
@@ -164,7 +176,7 @@ class ActiveRules:
             row = self.view.position(pin.item_id)
             if row is None or not self.view.alive[row]:
                 why = "not in the collection"
-            elif rule.name in self._matching and not self._matching[rule.name][row]:
+            elif not self._match(rule, np.asarray([row]))[0]:
                 continue  # as the rule says
             elif not mask[row]:
                 by = self.blocking(row)

@@ -72,6 +72,16 @@ def test_names_are_told_apart_and_rules_are_few() -> None:
     assert refused(*many) == ("settings.rules", "there are 51, the limit is 50")
 
 
+def test_all_filters_together_have_the_limits_of_one() -> None:
+    many = [replace(BLOCK, name=f"b{n}", filter=" or ".join(["x = 1"] * 50)) for n in range(5)]
+    check_rules(many[:4])
+    field, message = refused(*many)
+    assert field == "settings.rules[4].filter" and "250 conditions" in message and "200" in message
+    near = [replace(BLOCK, name=f"b{n}", filter="near(place, 1, 1, 1)") for n in range(11)]
+    check_rules(near[:10])
+    assert refused(*near)[0] == "settings.rules[10].filter"
+
+
 CONTRADICTIONS = [
     (PINS, replace(BLOCK, item_ids=("x", "b")), "block.item_ids[1]", "'b' is pinned and blocked"),
     (replace(BLOCK, item_ids=("b",)), PINS, "pin.pins[1].item_id", "'b' is pinned and blocked"),

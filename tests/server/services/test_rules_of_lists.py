@@ -17,7 +17,7 @@ from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.errors import Cancelled
 from itemlens_server.fusion.caps import Cap, Room
 from itemlens_server.fusion.history import PURCHASE, Interaction
-from itemlens_server.fusion.rows import Bools, Ints
+from itemlens_server.fusion.rows import Bools, Ints, View
 from itemlens_server.services import (
     ExplainOptions,
     ItemInput,
@@ -153,6 +153,25 @@ def test_what_a_rule_does_not_do_is_warned_of(
         [warning] = found.warnings
         assert warning.reason == "RULE_NOT_APPLIED" and message in warning.message
     assert len(found.items) == len(set(ids(found)))
+
+
+def test_blocks_are_looked_up_once_for_many_pins_that_are_left_out(
+    shop: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, find = list[int](), View.find
+
+    def look(view: View, item_ids: Sequence[str]) -> Ints:
+        looks.append(len(item_ids))
+        return find(view, item_ids)
+
+    pins = pin(*((n + 1, f"i{n:02}") for n in range(10)))
+    blocks = [Rule(f"b{n}", "BLOCK", item_ids=(f"i{n:02}", "i50"), filter="price < 40") for n in range(10)]
+    monkeypatch.setattr(View, "find", look)
+    with monkeypatch.context() as unchecked:
+        unchecked.setattr("itemlens_server.services.collection_settings.check_rules", lambda rules: None)
+        found = lists(shop, pins, *blocks)
+    assert len(found.warnings) == 10 and "i50" in ids(lists(shop, *blocks, k=COUNT))
+    assert looks == [2] * 20
 
 
 def test_a_pin_that_does_not_match_its_own_filter_is_silent(shop: Live) -> None:
