@@ -51,6 +51,10 @@ def test_graphs_are_ready_if_a_tenth_of_the_items_is_in_none(
         wait_for_graphs(tmp_path, 10_000)
 
 
+def test_few_items_need_no_graph(tmp_path: Path) -> None:
+    wait_for_graphs(tmp_path, filters.FRESH - 1)
+
+
 def test_a_strong_boost_spreads_by_two_standard_deviations() -> None:
     def ask(**given: Any) -> Any:
         return [SimpleNamespace(score=float(n % 2)) for n in range(given["k"])]

@@ -1,7 +1,7 @@
 """Measure filtered search in process beside embedded vector databases: searches a second at equal recall.
 
-    python -m itemlens_bench.speed.filtered --questions 50                                # 100,000 rows
-    python -m itemlens_bench.speed.filtered --rows 10000 --questions 30 --seconds 0.3     # 3 minutes on two busy processors
+    python -m itemlens_bench.speed.filtered --questions 50                             # 100,000 rows
+    python -m itemlens_bench.speed.filtered --rows 10000 --questions 30 --seconds 0.3  # 3 minutes, two busy processors
 
 The first run installs each peer into an environment of its own. Each engine is tuned to the least depth with the wanted
 recall for each filter. The engines are asked in turns, one at a time.
