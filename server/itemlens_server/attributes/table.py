@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -43,11 +44,17 @@ class AttributeTable:
         """Return the columns as they are now."""
         return Attributes(self._columns, self._count)
 
-    def check(self, attributes: Mapping[str, Any], coming: Mapping[str, AttributeType]) -> list[str]:
+    def check(
+        self,
+        attributes: Mapping[str, Any],
+        coming: Mapping[str, AttributeType],
+        fields: Mapping[str, str] = MappingProxyType({}),
+    ) -> list[str]:
         """Check values before they are stored. If all fit, the types of first values hold for later checks, too, until
         `add` or `derive` brings such a value or they are taken back. Return the attributes with such types.
 
-        coming: given types that are about to count.
+        coming: given types that are about to count. fields: the field that a value came from, by attribute; others
+        came from "attributes".
 
         Raises:
             InvalidArgument: a value is of another type than its attribute's.
@@ -68,7 +75,7 @@ class AttributeTable:
                 held = "its type in the settings" if given else "that of its first value"
                 raise InvalidArgument(
                     f"attribute {quoted(name)}: {error.message}, which is {held}: mend the value, or give the "
-                    "attribute a type with UpdateCollection", "attributes",
+                    "attribute a type with UpdateCollection", fields.get(name, "attributes"),
                 ) from None  # fmt: skip
         room = max(MOST_ATTRIBUTES - len(self._columns) - len(self._coming), 0)
         some = list(new)[:room]

@@ -18,7 +18,7 @@ FEW_UPDATES, FEW_BYTES = 16, 1 << 16
 
 @dataclass(frozen=True)
 class UpdateItems:
-    """Change attributes of items. With few of them, the call takes no thread while the disk writes."""
+    """Change attributes of items. The call takes no thread while the disk writes; many updates are checked in one."""
 
     catalogue: Catalogue
     in_thread: Callable[[Handler[Any, Any]], Coroutine[Any, Any]]
@@ -26,10 +26,12 @@ class UpdateItems:
     async def __call__(
         self, request: catalog_pb2.UpdateItemsRequest, call: CallContext
     ) -> catalog_pb2.UpdateItemsResponse:
-        if len(request.updates) > FEW_UPDATES or request.ByteSize() > FEW_BYTES:
-            response: catalog_pb2.UpdateItemsResponse = await self.in_thread(self.update)(request, call)
-            return response
-        updating = self._begin(request)
+        few = len(request.updates) <= FEW_UPDATES and request.ByteSize() <= FEW_BYTES
+        updating = (
+            self._begin(request)
+            if few
+            else await self.in_thread(lambda *_: self._begin(request))(request, call)
+        )
         # A caller who is gone does not cancel the write.
         await asyncio.gather(asyncio.wrap_future(updating.written), return_exceptions=True)
         return _updated(updating)
@@ -37,7 +39,7 @@ class UpdateItems:
     def update(
         self, request: catalog_pb2.UpdateItemsRequest, _: CallContext
     ) -> catalog_pb2.UpdateItemsResponse:
-        """The same in a thread."""
+        """The same in a thread, which waits for the disk."""
         return _updated(self._begin(request))
 
     def _begin(self, request: catalog_pb2.UpdateItemsRequest) -> Updating:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -167,14 +168,18 @@ class Collection:
         """The type of each attribute that filters can use."""
         return self._rows.attributes.view().types
 
-    def check_attributes(self, attributes: Mapping[str, Any]) -> list[str]:
+    def check_attributes(
+        self, attributes: Mapping[str, Any], fields: Mapping[str, str] = MappingProxyType({})
+    ) -> list[str]:
         """Check attributes that are to be stored, in the writer's thread. The types of first values hold for later
         checks until the values are there, or `take_types_back`. Return the attributes with such types.
+
+        fields: the field that a value came from, by attribute; others came from "attributes".
 
         Raises:
             InvalidArgument: a value is of another type than its attribute's.
         """
-        return self._rows.attributes.check(attributes, self._coming)
+        return self._rows.attributes.check(attributes, self._coming, fields)
 
     def take_types_back(self, names: Iterable[str]) -> None:
         """Take back types from `check_attributes` whose first values were not stored, in the writer's thread."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from copy import copy
 from dataclasses import dataclass, field
-from itertools import groupby
-from typing import Any
+from itertools import chain, groupby
+from typing import Any, NamedTuple
 
 from itemlens_server.attributes.schema import MOST_STRINGS
 from itemlens_server.attributes.table import AttributeChange
@@ -24,8 +26,10 @@ Attributes = Mapping[str, Any]
 Texts = Mapping[str, Sequence[str]]
 # Most attributes that an update names.
 MOST_NAMES = 1000
-# Documents that a write has in memory, of up to 4 MiB each.
-AT_A_TIME = 200
+# Documents that are read together, of up to 4 MiB each.
+AT_A_TIME = 16
+# A slice ends after so many updates, or once the documents that it read and wrote have so many characters.
+SLICE_UPDATES, SLICE_CHARACTERS = 1000, 8 << 20
 
 
 @dataclass(frozen=True)
@@ -53,15 +57,21 @@ class ItemUpdate:
             InvalidArgument: a field is invalid; the error names it.
         """
         check_id(self.item_id, "item_id")
-        names = [*self.values, *self.removed, *dict.fromkeys([*self.taken, *self.added])]
-        if len(names) > MOST_NAMES:
+        named = Counter(chain(self.values, self.removed, {**self.taken, **self.added}))
+        if (count := named.total()) > MOST_NAMES:
             raise InvalidArgument(
-                f"the update names {len(names)} attributes, the limit is {MOST_NAMES}; use several"
+                f"the update names {count} attributes, the limit is {MOST_NAMES}; use several"
             )
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise InvalidArgument(f"attribute {quoted(twice)} is changed in two ways; name it once")
+        if count > len(named):
+            [(twice, _)] = named.most_common(1)
+            field = "removed_attributes" if twice in self.removed else self.fields[twice]
+            raise InvalidArgument(f"attribute {quoted(twice)} is changed in two ways; name it once", field)
         check_facts(self.values)
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """The field of the request that the new texts of an attribute come from, by attribute."""
+        return {**dict.fromkeys(self.taken, "removed_texts"), **dict.fromkeys(self.added, "added_texts")}
 
     def applied(self, old: Attributes) -> AttributeChange:
         """Return the change of an item's attributes. Values that are the same are left out of it.
@@ -111,33 +121,77 @@ def _texts(attributes: Attributes, name: str, path: str) -> list[str]:
     return value
 
 
+class _Pending(NamedTuple):
+    """An update that is to be made, or refused. place: its place in the call."""
+
+    place: int
+    update: ItemUpdate
+    error: ItemlensError | None
+
+
 @dataclass(frozen=True)
 class Updated:
-    """What a write did. changed: how the attributes of items changed."""
+    """What a slice of a call's updates did. outcomes: of its first updates, by their place in the call. changed: how
+    the attributes of items changed. typed: attributes whose types were taken from first values."""
 
     collection: str
     outcomes: Mapping[int, WriteOutcome]
     changed: Mapping[str, AttributeChange]
+    typed: Sequence[str]
     sequence: int
 
 
-@dataclass(frozen=True)
 class Updating:
-    """Updates whose write has begun. refused: outcomes of those that are not written, by their place among all."""
+    """Updates whose write has begun, a slice at a time: other writes run between the slices.
 
-    refused: Mapping[int, WriteOutcome]
-    written: Future[Updated]
+    written: has the outcome of each update, and the sequence number. Its errors are those of `result`.
+    """
+
+    def __init__(
+        self, submit: Callable[[Sequence[_Pending]], Future[Updated]], pending: Sequence[_Pending]
+    ) -> None:
+        self.written: Future[tuple[list[WriteOutcome], int]] = Future()
+        self.written.set_running_or_notify_cancel()  # nobody can cancel a write
+        self._submit, self._pending = submit, pending
+        self._outcomes: dict[int, WriteOutcome] = {}
+        self._go_on()
 
     def result(self) -> tuple[list[WriteOutcome], int]:
         """Wait for the write. Return the outcome of each update, and the sequence number.
 
         Raises:
-            StorageFull: nothing was stored.
+            StorageFull: nothing was stored. If a later slice has no room, only its updates have this error.
             NotFound: the collection was deleted meanwhile.
+            FailedPrecondition: the server stops; the first updates may be stored.
         """
-        updated = self.written.result()
-        outcomes = {**self.refused, **updated.outcomes}
-        return [outcomes[n] for n in range(len(outcomes))], updated.sequence
+        return self.written.result()
+
+    def _go_on(self) -> None:
+        self._submit(self._pending).add_done_callback(self._slice_ended)
+
+    def _slice_ended(self, ended: Future[Updated]) -> None:
+        try:
+            sequence = self._ended(ended)
+            if self._pending:
+                self._go_on()
+            else:
+                outcomes = [self._outcomes[place] for place in range(len(self._outcomes))]
+                self.written.set_result((outcomes, sequence))
+        except Exception as error:
+            self.written.set_exception(error)
+
+    def _ended(self, ended: Future[Updated]) -> int:
+        """Take over what a slice did. If it failed after others, the rest of the updates is refused."""
+        try:
+            updated = ended.result()
+        except ItemlensError as error:
+            if not self._outcomes or all(one.error for one in self._pending):
+                raise
+            self._pending = [one._replace(error=one.error or copy(error)) for one in self._pending]
+            return 0
+        self._outcomes |= updated.outcomes
+        self._pending = self._pending[len(updated.outcomes) :]
+        return updated.sequence
 
 
 class Updates:
@@ -149,39 +203,46 @@ class Updates:
 
     def begin(self, collection: Collection, updates: Sequence[ItemUpdate]) -> Updating:
         """Check updates and begin to make those that are valid, in order."""
-        valid: dict[int, ItemUpdate] = {}
-        refused: dict[int, WriteOutcome] = {}
-        for n, update in enumerate(updates):
+        pending: list[_Pending] = []
+        for place, update in enumerate(updates):
+            error: ItemlensError | None = None
             try:
                 update.check()
-                valid[n] = update
-            except ItemlensError as error:
-                refused[n] = WriteOutcome(update.item_id, error)
-        write = _Write(collection, valid, self._current)
-        return Updating(refused, self._store.submit(write.run, self._after, write.undone))
+            except ItemlensError as wrong:
+                error = wrong
+            pending.append(_Pending(place, update, error))
+
+        def submit(pending: Sequence[_Pending]) -> Future[Updated]:
+            write = _Slice(collection, pending, self._current)
+            return self._store.submit(write.run, self._after, write.undone)
+
+        return Updating(submit, pending)
 
     def _after(self, written: Sequence[Updated]) -> None:
         """Let the next read see successive writes, in the writer's thread."""
         for name, group in groupby(written, key=lambda updated: updated.collection):
             changed: dict[str, AttributeChange] = {}
+            typed: list[str] = []
             for updated in group:
+                typed += updated.typed
                 for item_id, change in updated.changed.items():
                     earlier = changed.get(item_id)
                     changed[item_id] = earlier.then(change) if earlier else change
             if (current := self._current(name)) is not None:
                 current.change_attributes(changed)
+                # A first value that a later update removed again has brought no type.
+                current.take_types_back(typed)
 
 
-class _Write:
-    """One write of updates, in the writer's thread. It may be undone and run again."""
+class _Slice:
+    """One write of the first of some updates, in the writer's thread. It may be undone and run again."""
 
     def __init__(
         self,
         collection: Collection,
-        updates: Mapping[int, ItemUpdate],
+        updates: Sequence[_Pending],
         current: Callable[[str], Collection | None],
     ) -> None:
-        """updates: by their place among all of the call."""
         self._collection = collection
         self._updates = updates
         self._present = current
@@ -193,35 +254,43 @@ class _Write:
         self._typed: list[str] = []
         self._outcomes: dict[int, WriteOutcome] = {}
         self._changed: dict[str, AttributeChange] = {}
-        self._sequence = 0
+        self._sequence = self._characters = 0
 
     def run(self, connection: sqlite3.Connection) -> Updated:
-        """Change and write the documents."""
+        """Change and write as many documents as fit into a slice."""
         self._begin()
-        updates, number = list(self._updates.items()), self._collection.record.id
-        for start in range(0, len(updates), AT_A_TIME):
-            self._write(connection, updates[start : start + AT_A_TIME])
-        sequence = self._sequence or Reader(connection).sequence(number)
-        return Updated(self._collection.name, self._outcomes, self._changed, sequence)
+        done, size = 0, 1
+        while done < min(len(self._updates), SLICE_UPDATES) and self._characters < SLICE_CHARACTERS:
+            some = self._updates[done : done + size]
+            self._write(connection, some)
+            done, size = done + len(some), min(2 * size, AT_A_TIME)
+        sequence = self._sequence or Reader(connection).sequence(self._collection.record.id)
+        return Updated(self._collection.name, self._outcomes, self._changed, self._typed, sequence)
 
-    def _write(self, connection: sqlite3.Connection, updates: Sequence[tuple[int, ItemUpdate]]) -> None:
-        number = self._collection.record.id
-        items = Reader(connection).described(number, list({update.item_id for _, update in updates}))
+    def _write(self, connection: sqlite3.Connection, updates: Sequence[_Pending]) -> None:
+        number, reader = self._collection.record.id, Reader(connection)
+        items = reader.described(number, list({one.update.item_id for one in updates if one.error is None}))
+        self._characters += sum(len(i.text) for i in items.values() if isinstance(i, DescribedItem))
+        refused = [one.update.item_id for one in updates if one.error is not None]
+        numbers = reader.item_sequences(number, refused) if refused else {}
         written: dict[str, DescribedItem] = {}
-        for n, update in updates:
+        for place, update, refusal in updates:
             item_id, found = update.item_id, items.get(update.item_id)
             try:
+                if refusal is not None:
+                    raise refusal
                 old = self._there(found, item_id)
                 change = self._change(old, update)
                 text = old.text
                 if change.changed:
-                    self._typed += self._current.check_attributes(change.changed)
                     document = Document(old.document.texts, change.attributes, old.document.relations)
                     text = document.dump()
+                    self._characters += len(text)
                     check_size(text)
+                    self._typed += self._current.check_attributes(change.changed, update.fields)
             except ItemlensError as error:
-                now = found.sequence if isinstance(found, DescribedItem) else 0
-                self._outcomes[n] = WriteOutcome(item_id, error, sequence=now)
+                now = found.sequence if isinstance(found, DescribedItem) else numbers.get(item_id, 0)
+                self._outcomes[place] = WriteOutcome(item_id, error, sequence=now)
                 continue
             if text != old.text:
                 self._sequence = self._sequence or writes.next_sequence(connection, number)
@@ -229,7 +298,7 @@ class _Write:
                 items[item_id] = written[item_id] = old
                 earlier = self._changed.get(item_id)
                 self._changed[item_id] = earlier.then(change) if earlier else change
-            self._outcomes[n] = WriteOutcome(item_id, sequence=old.sequence)
+            self._outcomes[place] = WriteOutcome(item_id, sequence=old.sequence)
         writes.set_documents(connection, list(written.values()))
 
     def undone(self) -> None:

@@ -168,6 +168,20 @@ class Reader:
                     found[item_id] = DamagedItem(row, item_id, error)
         return found
 
+    def item_sequences(self, collection: int, item_ids: Sequence[str]) -> dict[str, int]:
+        """Return the sequence numbers of the items that exist, by id."""
+        found: dict[str, int] = {}
+        for start in range(0, len(item_ids), IDS_AT_A_TIME):
+            some = item_ids[start : start + IDS_AT_A_TIME]
+            found.update(
+                self._connection.execute(
+                    "SELECT item_id, sequence FROM items"
+                    f" WHERE collection = ? AND item_id IN {placeholders(some)}",
+                    (collection, *some),
+                )
+            )
+        return found
+
     def page(
         self, collection: int, after: bytes, size: int
     ) -> Iterator[tuple[bytes, StoredItem | DamagedItem]]:

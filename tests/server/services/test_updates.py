@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from itemlens_server.attributes.parser import parse
 from itemlens_server.errors import Aborted, DataLoss, InvalidArgument, NotFound, StorageFull
-from itemlens_server.services import Cap, ItemUpdate, QueryRequest, WriteOutcome
+from itemlens_server.services import Cap, ItemUpdate, QueryRequest, WriteOutcome, items, updates
 from itemlens_server.services.collection import Collection
 from itemlens_server.storage import writes
 from support.live import Live, contents
@@ -187,6 +187,94 @@ def test_writes_of_one_transaction_agree_on_the_type_of_a_first_value(shop: Live
         and "attribute 'size': 42.0 is not a text" in number.error.message
     )
     assert matching(shop, 'size in ("large", "small")') == {"a", "c"}
+
+
+def test_a_type_that_no_stored_value_has_is_not_held(shop: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a value that a later update of the call removes, and of an update that is refused because it is too long."""
+    update(shop, ItemUpdate("a", {"note": 5.0}), ItemUpdate("a", removed=["note"]))
+    with monkeypatch.context() as small:
+        small.setattr(items, "MAX_DOCUMENT", 200)
+        [long] = update(shop, ItemUpdate("a", {"note": 5.0, "more": "x" * 300}))
+        assert isinstance(long.error, InvalidArgument) and "characters" in long.error.message
+    [outcome] = update(shop, ItemUpdate("b", {"note": "a text"}))
+    assert outcome.error is None and matching(shop, 'note = "a text"') == {"b"}
+
+
+def test_errors_name_the_field_that_is_wrong(shop: Live) -> None:
+    outcomes = update(
+        shop,
+        ItemUpdate("a", {"kind": "shoe", "tags": "red"}),
+        ItemUpdate("a", removed=["price"], added={"price": ["x"]}),
+        ItemUpdate("a", {"price": 1.0}, added={"price": ["x"]}),
+        ItemUpdate("a", {"price": 1.0}, taken={"price": ["x"]}),
+        ItemUpdate("b", removed=["price"]),
+        ItemUpdate("b", added={"price": ["x"]}),
+        ItemUpdate("b", removed=[str(n) for n in range(999)] + ["998"]),
+    )
+    fields = [
+        outcome.error.field if isinstance(outcome.error, InvalidArgument) else "" for outcome in outcomes
+    ]
+    assert fields == [
+        "attributes", "removed_attributes", "added_texts", "removed_texts", "", "added_texts", "removed_attributes"
+    ]  # fmt: skip
+
+
+def test_a_refused_update_tells_the_items_sequence_number(shop: Live) -> None:
+    [fine] = update(shop, ItemUpdate("a", {"price": 9.0}))
+    wrong = [ItemUpdate(i, {"price": float("nan")}) for i in ("a", "gone", "")]
+    assert [outcome.sequence for outcome in update(shop, *wrong)] == [fine.sequence, 0, 0]
+
+
+def hold(live: Live) -> Callable[[], None]:
+    """Hold the writer until the returned function is called."""
+    held, go = threading.Event(), threading.Event()
+
+    def wait(_: sqlite3.Connection) -> None:
+        held.set()
+        go.wait(30)
+
+    live.store.submit(wait, lambda _: None)
+    assert held.wait(30)
+    return go.set
+
+
+def test_updates_of_long_documents_are_written_in_slices_with_other_writes_between(
+    shop: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(updates, "SLICE_CHARACTERS", 1)
+    go_on = hold(shop)
+    many = shop.catalogue.begin_update("", [ItemUpdate("a", {"price": float(n)}) for n in range(10, 20)])
+    between = shop.catalogue.begin_update("", [ItemUpdate("b", {"price": 77.0})])
+    go_on()
+    outcomes, sequence = many.result()
+    numbers = [outcome.sequence for outcome in outcomes]
+    assert all(outcome.error is None for outcome in outcomes)
+    assert numbers == sorted(set(numbers)) and numbers[-1] == sequence
+    assert numbers[0] < between.result()[1] < numbers[1]
+    assert matching(shop, "price = 19") == {"a"} and stored(shop)["a"]["price"] == 19.0
+
+
+def test_if_a_later_slice_has_no_room_only_the_rest_is_refused(
+    shop: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(updates, "SLICE_CHARACTERS", 1)
+    set_documents = writes.set_documents
+
+    def at_b(connection: sqlite3.Connection, items: Any) -> None:
+        if any(item.item_id == "b" for item in items):
+            full()
+        set_documents(connection, items)
+
+    monkeypatch.setattr(writes, "set_documents", at_b)
+    before = shop.catalogue.reads.items(shop.collection, ["b"])["b"].sequence
+    first, *rest, gone = update(
+        shop, *(ItemUpdate(i, {"price": 50.0, "size": 1.0}) for i in ("a", "b", "c", "gone"))
+    )
+    assert first.error is None and matching(shop, "price = 50") == {"a"}
+    assert all(isinstance(outcome.error, StorageFull) for outcome in [*rest, gone])
+    assert rest[0].error is not rest[1].error and rest[0].sequence == before and gone.sequence == 0
+    monkeypatch.setattr(writes, "set_documents", set_documents)
+    assert all(outcome.error is None for outcome in update(shop, ItemUpdate("b", {"price": 50.0})))
 
 
 def test_an_update_during_a_move_is_kept(shop: Live, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
