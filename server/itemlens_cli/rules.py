@@ -58,6 +58,8 @@ class _Rule(Model):
     def _is_of_one_kind(self) -> _Rule:
         if sum(getattr(self, kind) is not None for kind in KINDS) != 1:
             raise ValueError(f"a rule has one of the keys {', '.join(KINDS)}")
+        if self.block == []:
+            raise ValueError("block needs items, or the word matching for all that match the filter")
         if self.cap == {}:
             raise ValueError("cap needs an attribute with its most places, such as {brand: 3}")
         return self
@@ -71,7 +73,7 @@ class _Rule(Model):
         if self.pin is not None:
             return PinRule(**common, pins=self.pin)
         if self.block is not None:
-            return BlockRule(**common, item_ids=() if self.block == MATCHING else self.block)
+            return BlockRule(**common, item_ids=None if self.block == MATCHING else self.block)
         if self.cap is not None:
             [(attribute, limit)] = self.cap.items()
             return CapRule(**common, attribute=attribute, **_limit(limit))
@@ -174,7 +176,7 @@ def _plain(own: Rule) -> dict[str, Any]:
         case PinRule():
             told["pin"] = dict(own.pins)
         case BlockRule():
-            told["block"] = list(own.item_ids) or MATCHING
+            told["block"] = MATCHING if own.item_ids is None else list(own.item_ids)
         case CapRule():
             told["cap"] = {own.attribute: own.share if own.places is None else own.places}
         case FloorRule():

@@ -67,6 +67,7 @@ def test_what_is_set_is_listed_and_the_same_file_again(
         ("floor: 2", "floor: 0", "rules.4: floor.places: the number of places is 0"),
         ('title = "Shoe"', "title =", "rules.4: filter: the filter is wrong at character 8"),
         ("  block: matching\n", "", "a rule has one of the keys pin, block, cap, floor"),
+        ("  block:\n  - item-0000\n", "  block: []\n", "block needs items, or the word matching"),
         ("title: 0.5", "title: 1.5", "rules.3: cap.share: 1.5 is not a share"),
         ("rules:", "rule:", "line 1: rule: unknown key"),
     ],

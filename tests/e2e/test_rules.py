@@ -109,6 +109,16 @@ def test_wrong_rules_are_refused_and_the_old_ones_stay(
     assert [rule.name for rule in client.get_collection().rules] == ["spring"]
 
 
+def test_an_empty_list_blocks_nothing_and_is_refused(client: Client, collection: str) -> None:
+    shop(client)
+    with pytest.raises(ValueError, match="item_ids is empty: leave the rule out"):
+        client.update_collection(
+            collection, rules=[BlockRule(name="recalls", item_ids=[], filter="in_stock")]
+        )
+    some, every = BlockRule(name="a", item_ids=("i00",)), BlockRule(name="b", filter="price > 100")
+    assert client.update_collection(collection, rules=[some, every]).rules == (some, every)
+
+
 def test_raw_messages_do_no_harm(server: Server, client: Client, collection: str) -> None:
     """What the Python client does not send."""
     shop(client)
@@ -116,8 +126,14 @@ def test_raw_messages_do_no_harm(server: Server, client: Client, collection: str
         catalog_pb2.Rule(name="none"),
         catalog_pb2.Rule(name="nan", cap=catalog_pb2.CapRule(attribute="brand", share=float("nan"))),
         catalog_pb2.Rule(name="many", block=catalog_pb2.BlockRule(item_ids=map(str, range(100_000)))),
-        catalog_pb2.Rule(name="long", filter="in_stock and " * 100_000, block=catalog_pb2.BlockRule()),
+        catalog_pb2.Rule(
+            name="long", filter="in_stock and " * 100_000, block=catalog_pb2.BlockRule(all_matching=True)
+        ),
     ]
+    all_and_some = catalog_pb2.BlockRule(item_ids=["i00"], all_matching=True)
+    wrong.append(catalog_pb2.Rule(name="both", filter="in_stock", block=all_and_some))
+    # An empty list of today's recalls must not block all that is in stock.
+    wrong.append(catalog_pb2.Rule(name="recalls", filter="in_stock", block=catalog_pb2.BlockRule()))
     late = catalog_pb2.Rule(name="late", block=catalog_pb2.BlockRule(item_ids=["i00"]))
     late.end_time.seconds = 2**62
     with grpc.insecure_channel(server.address) as channel:

@@ -57,12 +57,20 @@ class PinRule(Rule):
 class BlockRule(Rule):
     """Items are in no list: `BlockRule(name="recall", item_ids=["kettle"])`, or all that match the `filter`."""
 
-    item_ids: Sequence[str] = ()
-    """At most 1,000. Empty: all items that match `filter`, which is then required."""
+    item_ids: Sequence[str] | None = None
+    """1 to 1,000. None: all items that match `filter`, which is then required. An empty list is refused: leave the rule
+    out."""
 
     def set_kind(self, message: catalog_pb2.Rule) -> None:
-        message.block.SetInParent()
-        message.block.item_ids.extend(strings(self.item_ids, "item_ids"))
+        if self.item_ids is None:
+            message.block.all_matching = True
+            return
+        item_ids = strings(self.item_ids, "item_ids")
+        if not item_ids:
+            raise ValueError(
+                "item_ids is empty: leave the rule out, or give None to block all that match the filter"
+            )
+        message.block.item_ids.extend(item_ids)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +145,9 @@ def read(given: catalog_pb2.Rule) -> Rule:
         case "pin":
             return PinRule(**common, pins={pin.position: pin.item_id for pin in given.pin.pins})
         case "block":
-            return BlockRule(**common, item_ids=tuple(given.block.item_ids))
+            return BlockRule(
+                **common, item_ids=None if given.block.all_matching else tuple(given.block.item_ids)
+            )
         case "cap":
             return CapRule(**common, attribute=given.cap.attribute, **_limit(given.cap))
     return FloorRule(**common, **_limit(given.floor))

@@ -22,6 +22,7 @@ def rule(message: catalog_pb2.Rule) -> Rule:
         message.filter,
         tuple(Pin(pin.position, pin.item_id) for pin in message.pin.pins),
         tuple(message.block.item_ids),
+        message.block.all_matching,
         message.cap.attribute,
         limited.places,
         limited.share,
@@ -39,8 +40,8 @@ def rule_message(own: Rule) -> catalog_pb2.Rule:
             catalog_pb2.Pin(position=pin.position, item_id=pin.item_id) for pin in own.pins
         )
     elif own.kind == "BLOCK":
-        message.block.SetInParent()
         message.block.item_ids.extend(own.item_ids)
+        message.block.all_matching = own.all_matching
     else:
         limited = message.cap if own.kind == "CAP" else message.floor
         if own.share:

@@ -99,8 +99,13 @@ def _check(rule: Rule) -> None:
         _check_count(rule.item_ids, MOST_BLOCKED, "block.item_ids")
         for n, item_id in enumerate(rule.item_ids):
             check_id(item_id, f"block.item_ids[{n}]")
-        if not rule.item_ids and not rule.filter:
-            raise InvalidArgument("give the items to block, or a filter", "block")
+        if bool(rule.item_ids) == rule.all_matching:
+            raise InvalidArgument(
+                "give the items to block, or all_matching; a rule without items to block is to be left out",
+                "block",
+            )
+        if rule.all_matching and not rule.filter:
+            raise InvalidArgument("a filter is required: it says which items are blocked", "filter")
     elif rule.kind == CAP:
         if not rule.attribute:
             raise InvalidArgument("an attribute is required", "cap.attribute")
@@ -174,7 +179,7 @@ def _contradictions(first: Rule, second: Rule) -> Iterator[tuple[str, str]]:
                     at = one.item_ids.index(pin.item_id)
                     field = f"block.item_ids[{at}]" if turned else f"pin.pins[{n}].item_id"
                     yield field, f"{quoted(pin.item_id)} is pinned and blocked"
-        if one.kind == BLOCK and other.kind == FLOOR and not one.item_ids and one.filter == other.filter:
+        if one.kind == BLOCK and other.kind == FLOOR and one.all_matching and one.filter == other.filter:
             yield "filter", "what the filter matches is blocked and has places"
         if one.kind == CAP and other.kind == FLOOR and _is_below(one, other):
             field = "cap" if turned else "floor"

@@ -111,13 +111,13 @@ class ActiveRules:
         """By name of a rule: which rows it blocks, bool [rows]."""
         found = []
         for rule in self._of(BLOCK):
-            if rule.item_ids:
+            if rule.all_matching:
+                rows = self._match(rule)
+            else:
                 positions = self.view.find(rule.item_ids)
                 positions = positions[positions >= 0]
                 rows = np.zeros(len(self.view.labels), np.bool_)
                 rows[positions[self._match(rule, positions)]] = True
-            else:
-                rows = self._match(rule)
             found.append((rule.name, rows))
         return found
 

@@ -21,7 +21,8 @@ class Pin:
 class Rule:
     """A rule. The fields are those of the proto's Rule. Times are seconds since 1970.
 
-    kind: PIN, BLOCK, CAP or FLOOR; it has the fields `pins`, `item_ids`, `attribute` and a limit, and a limit
+    kind: PIN, BLOCK, CAP or FLOOR; it has the fields `pins`, `item_ids` or `all_matching`, `attribute` and a limit, and
+        a limit
     places, share: the limit, of which one is above 0
     """
 
@@ -33,6 +34,7 @@ class Rule:
     filter: str = ""
     pins: tuple[Pin, ...] = ()
     item_ids: tuple[str, ...] = ()
+    all_matching: bool = False
     attribute: str = ""
     places: int = 0
     share: float = 0.0

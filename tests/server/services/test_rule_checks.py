@@ -49,7 +49,10 @@ def test_rules_of_all_kinds_go_together() -> None:
         (replace(PINS, pins=(Pin(1, ""),)), "pin.pins[0].item_id", "1 to 256 characters"),
         (replace(PINS, pins=(Pin(1, "a"), Pin(1, "b"))), "pin.pins[1].position", "two items have position 1"),
         (replace(PINS, pins=(Pin(1, "a"), Pin(2, "a"))), "pin.pins[1].item_id", "'a' has two positions"),
-        (replace(BLOCK, item_ids=()), "block", "give the items to block, or a filter"),
+        (replace(BLOCK, item_ids=()), "block", "give the items to block, or all_matching"),
+        (replace(BLOCK, item_ids=(), filter="new"), "block", "give the items to block, or all_matching"),
+        (replace(BLOCK, all_matching=True), "block", "give the items to block, or all_matching"),
+        (replace(BLOCK, item_ids=(), all_matching=True), "filter", "a filter is required"),
         (replace(BLOCK, item_ids=("a", "x" * 300)), "block.item_ids[1]", "1 to 256 characters"),
         (replace(BLOCK, item_ids=tuple(map(str, range(10**6)))), "block.item_ids", "the limit is 1000"),
         (replace(CAP, attribute=""), "cap.attribute", "an attribute is required"),
@@ -91,7 +94,10 @@ CONTRADICTIONS = [
     (replace(FLOOR, places=3, filter='price < 9 and brand = "Alto"'), CAP, "cap", "allows fewer places"),
     (CAP, replace(FLOOR, places=5, filter='brand in ("A", "B")'), "floor", "allows fewer places"),
     (replace(CAP, places=0, share=0.2), replace(FLOOR, places=0, share=0.3), "floor", "allows fewer places"),
-    (Rule("block", "BLOCK", filter="new"), replace(FLOOR, filter="new"), "filter", "is blocked and has places"),
+    (
+        Rule("block", "BLOCK", filter="new", all_matching=True), replace(FLOOR, filter="new"),
+        "filter", "is blocked and has places",
+    ),
     (
         replace(FLOOR, places=0, share=0.6), Rule("kaya", "FLOOR", filter='brand = "Kaya"', share=0.5),
         "floor.share", "more than the whole list",

@@ -72,7 +72,7 @@ def pin(*pins: tuple[int, str], name: str = "pins", **more: Any) -> Rule:
 
 
 def block(*item_ids: str, **more: Any) -> Rule:
-    return Rule("recall", "BLOCK", item_ids=item_ids, **more)
+    return Rule("recall", "BLOCK", item_ids=item_ids, all_matching=not item_ids, **more)
 
 
 def cap(places: int, **more: Any) -> Rule:

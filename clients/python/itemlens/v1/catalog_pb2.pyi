@@ -211,7 +211,8 @@ class CollectionSettings(google.protobuf.message.Message):
     @property
     def rules(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Rule]:
         """Rules for the lists of Recommend, at most 50. They are applied in this order: what is blocked is not in the list;
-        caps count; floors move items up; pins take their places. Rules that contradict each other are refused.
+        caps count; floors move items up; pins take their places. Rules that contradict each other are refused. All filters
+        together have the limits of one: 200 conditions, ten of them near().
         """
 
     @property
@@ -353,21 +354,25 @@ Global___PinRule: typing_extensions.TypeAlias = PinRule
 
 @typing.final
 class BlockRule(google.protobuf.message.Message):
-    """Items are not in lists."""
+    """Items are not in lists: give `item_ids` or `all_matching`."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ITEM_IDS_FIELD_NUMBER: builtins.int
+    ALL_MATCHING_FIELD_NUMBER: builtins.int
+    all_matching: builtins.bool
+    """All items that match `filter`, which is then required."""
     @property
     def item_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """At most 1,000. Empty: all that match `filter`, which is then required."""
+        """At most 1,000."""
 
     def __init__(
         self,
         *,
         item_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        all_matching: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["item_ids", b"item_ids"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["all_matching", b"all_matching", "item_ids", b"item_ids"]) -> None: ...
 
 Global___BlockRule: typing_extensions.TypeAlias = BlockRule
 
