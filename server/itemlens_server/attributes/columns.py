@@ -7,13 +7,13 @@ the columns are compacted.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from itemlens_server.attributes.schema import AttributeType, Stored, plain
+from itemlens_server.attributes.schema import AttributeType, Stored, fitting, plain
 
 Values = np.ndarray[Any, np.dtype[Any]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -144,9 +144,8 @@ class ValueColumn(Column):
 
     def stored(self, record: int) -> Any:
         """See Column."""
-        if not self.there(record + 1)[record]:
-            return None
-        return self.value(self.values(record + 1)[record])
+        own = self._values[record : record + 1]  # empty if no later record has a value
+        return self.value(own[0]) if self._are(own).any() else None
 
     def value(self, stored: Any) -> Any:
         """See Column."""
@@ -168,7 +167,10 @@ class ValueColumn(Column):
 
     def there(self, count: int) -> Bools:
         """See Column."""
-        values = self.values(count)
+        return self._are(self.values(count))
+
+    def _are(self, values: Values) -> Bools:
+        """Return which of some values are there."""
         if values.dtype == np.float64:
             there: Bools = ~np.isnan(values if values.ndim == 1 else values[:, 0])
         else:
@@ -259,7 +261,9 @@ class ListColumn(Column):
 
     def stored(self, record: int) -> list[str] | None:
         """See Column."""
-        ends = self.ends(record + 1)
+        known, ends = self._known, self._ends
+        if record >= known:
+            return None
         start = int(ends[record - 1]) if record else 0
         return [self._texts[code] for code in self._flat[start : ends[record]].tolist()] or None
 
@@ -348,3 +352,14 @@ class Attributes:
         found = ((name, self.columns[name]) for name in names if name in self.columns)
         told = ((name, own.kind, own.stored(record)) for name, own in found)
         return {name: plain(value, kind) for name, kind, value in told if value is not None}
+
+    def told(self, record: int, names: Collection[str], now: Mapping[str, Any]) -> dict[str, Any]:
+        """Return some attributes of an item as they were at this moment. now: all its attributes by now, as they are
+        given; values of no column are taken from there, and those that did not change."""
+        told = {name: now[name] for name in names if name in now}
+        for name, own in self.columns.items():
+            if name in names and (then := own.stored(record)) != fitting(now.get(name), own.kind):
+                told.pop(name, None)
+                if then is not None:
+                    told[name] = plain(then, own.kind)
+        return told

@@ -79,6 +79,15 @@ def typed(value: object, kind: AttributeType) -> Stored | None:
     return None if isinstance(stored, str) and len(stored) > LONGEST_TEXT else stored
 
 
+def fitting(value: object, kind: AttributeType) -> Stored | None:
+    """Return a value as a column has it; None if it has no place there."""
+    try:
+        stored = typed(value, kind)
+    except InvalidArgument:
+        return None
+    return (list(dict.fromkeys(stored)) or None) if isinstance(stored, list) else stored
+
+
 def _typed(value: Any, kind: AttributeType) -> Stored | None:
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
     match kind:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from itemlens_server.attributes.columns import NOTHING, Attributes, Ints, column
-from itemlens_server.attributes.schema import MOST_ATTRIBUTES, AttributeType, Stored, inferred, typed
+from itemlens_server.attributes.schema import MOST_ATTRIBUTES, AttributeType, fitting, inferred, typed
 from itemlens_server.errors import InvalidArgument, quoted
 
 
@@ -119,8 +119,8 @@ class AttributeTable:
                 if (kind := next(filter(None, kinds), None)) is not None:
                     self._hold({name: kind})
         for name, own in self._columns.items():
-            fitting = {place: _fitting(value, own.kind) for place, value in changed.get(name, {}).items()}
-            own.derive(self._count, records, fitting)
+            stored = {place: fitting(value, own.kind) for place, value in changed.get(name, {}).items()}
+            own.derive(self._count, records, stored)
         self._count += len(records)
         return np.arange(self._count - len(records), self._count)
 
@@ -139,12 +139,3 @@ class AttributeTable:
         numbers = np.full(len(records), NOTHING, np.int64)
         numbers[there] = np.arange(NOTHING + 1, new._count)
         return new, numbers
-
-
-def _fitting(value: object, kind: AttributeType) -> Stored | None:
-    """Return a value as a column stores it; None if it has no place there."""
-    try:
-        stored = typed(value, kind)
-    except InvalidArgument:
-        return None
-    return None if stored == [] else stored

@@ -9,6 +9,7 @@ from itertools import compress, islice
 import numpy as np
 
 from itemlens_server.attributes.filters import Filter
+from itemlens_server.attributes.table import AttributeTable
 from itemlens_server.errors import DataLoss
 from itemlens_server.fusion.history import CLICK, IMPRESSION, VIEW, Interaction
 from itemlens_server.fusion.rows import View
@@ -61,9 +62,10 @@ class CatalogueReads:
         reader = self._store.reader()
         if condition is None:
             return reader.page(collection.record.id, after, size)
-        matching = self._matching(collection.record.id, collection.matching(condition), after, size)
-        # Items that are gone meanwhile take no place of the page.
-        return islice(reader.named(collection.record.id, matching), size)
+        view = collection.matching(condition)
+        found = reader.named(collection.record.id, self._matching(collection.record.id, view, after, size))
+        # Items that are gone meanwhile, or were changed and match no more, take no place of the page.
+        return islice((one for one in found if _still_matches(one[1], view, condition)), size)
 
     def _matching(self, collection: int, view: View, after: bytes, size: int) -> Iterator[str]:
         """The ids after `after` of the rows that are alive, in order, of which about `size` are wanted."""
@@ -126,3 +128,17 @@ class CatalogueReads:
             collection.record.id, user_id, limit, apart=(VIEW, CLICK), without=(IMPRESSION,)
         )
         return [Interaction(event.item_id, event.type, round(event.time * 1e9)) for event in events]
+
+
+def _still_matches(item: StoredItem | DamagedItem, view: View, condition: Filter) -> bool:
+    """Return whether an item that matched at the moment of a view does so as it is stored now."""
+    position = view.position(item.item_id)
+    if isinstance(item, DamagedItem) or position is None:
+        return True
+    types, now = view.attributes.types, item.document.attributes
+    typed = {name: value for name, value in now.items() if name in types}
+    if view.attributes.told(int(view.records[position]), types, now) == typed:
+        return True
+    one = AttributeTable(types)
+    record = one.add(typed)
+    return bool(condition.mask(one.view())[record])

@@ -15,6 +15,7 @@ from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import DataLoss, FailedPrecondition, InvalidArgument
 from itemlens_server.fusion.query import ask
+from itemlens_server.fusion.rows import View
 from itemlens_server.fusion.scoring import Scorer, bind
 from itemlens_server.index.exact import ExactIndex
 from itemlens_server.services.boosts import boosted
@@ -131,7 +132,7 @@ class Recommender:
         if options.with_probabilities:
             ranked = with_probabilities(scorer, ranked)
         if options.attributes:
-            ranked = self._with_attributes(collection, ranked, options.attributes)
+            ranked = self._with_attributes(collection, view, ranked, options.attributes)
         explained = self._explain(collection, scorer, ranked, options, language)
         told = (*warnings, *asking.warnings, *unknown, *rules.warnings, *ignored, *outweighing)
         return RecommendResult(
@@ -140,16 +141,17 @@ class Recommender:
         )  # fmt: skip
 
     def _with_attributes(
-        self, collection: Collection, ranked: Sequence[RecommendedItem], names: Sequence[str]
+        self, collection: Collection, view: View, ranked: Sequence[RecommendedItem], names: Sequence[str]
     ) -> list[RecommendedItem]:
-        """The items with those of the attributes that they have. One that is damaged, or was deleted meanwhile, has
-        none."""
+        """The items with those of the attributes that they have: as they were when the list was made, so that they
+        match its filter. One that is damaged has none."""
         told = []
         for item in ranked:  # one by one, because the documents may not fit in memory together
             own: Mapping[str, Any] = {}
             with suppress(DataLoss):
-                for _, document in self.catalogue.reads.documents(collection, [item.item_id]):
-                    own = {name: document.attributes[name] for name in names if name in document.attributes}
+                documents = dict(self.catalogue.reads.documents(collection, [item.item_id]))
+                now = documents[item.item_id].attributes if documents else {}
+                own = view.attributes.told(int(view.records[item.position]), names, now)
             told.append(replace(item, attributes=own))
         return told
 

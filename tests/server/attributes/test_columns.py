@@ -154,6 +154,29 @@ def test_a_long_text_has_no_place_in_a_column() -> None:
     made.check({"about": "short"}, {})
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "told"),
+    [
+        ({"p": 1, "t": "2026-01-01"}, {"p": 1, "t": "2026-01-01"}, {"p": 1, "t": "2026-01-01"}),
+        ({"p": 1, "t": "2026-01-01"}, {"p": 2, "t": "2026-01-02"}, {"p": 1, "t": "2026-01-01T00:00:00Z"}),
+        ({"p": 1}, {}, {"p": 1}),
+        ({}, {"p": 1, "o": {"x": []}}, {"o": {"x": []}}),
+        ({"s": ["b", "a", "b"]}, {"s": ["b", "a", "b"]}, {"s": ["b", "a", "b"]}),
+        ({"s": []}, {"s": []}, {"s": []}),
+        ({"n": "z" * 300}, {"n": "z" * 300}, {"n": "z" * 300}),
+    ],
+)
+def test_attributes_are_told_as_they_were(
+    then: dict[str, Any], now: dict[str, Any], told: dict[str, Any]
+) -> None:
+    made = AttributeTable({"t": AttributeType.TIME})
+    made.add({"p": 5, "s": ["a"], "n": "text"})
+    record = made.add(then)
+    view = made.view()
+    made.add({"p": 7, "s": ["z"]})
+    assert view.told(record, ["p", "t", "s", "n", "o"], now) == told
+
+
 def test_items_without_attributes_share_a_record() -> None:
     made = AttributeTable({})
     assert made.add({}) == made.add({"gone": None}) == NOTHING

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from itemlens_server.attributes.parser import parse
 from itemlens_server.errors import InvalidArgument
-from itemlens_server.services import QueryRequest
+from itemlens_server.services import ItemUpdate, QueryRequest
+from itemlens_server.services.catalogue_reads import CatalogueReads
 from itemlens_server.services.collection import Collection
 from itemlens_server.storage.collection_settings import Attribute, CollectionSettings
+from itemlens_server.storage.reader import Reader
+from itemlens_server.storage.records import Document
 from support.live import Live, contents
 
 
@@ -26,7 +32,7 @@ def test_a_page_is_full_although_some_of_its_items_were_deleted_meanwhile(
     stale = shop.collection.matching(parse("price >= 5"))
     monkeypatch.setattr(Collection, "matching", lambda *_: stale)
     shop.catalogue.delete_items(shop.collection, ["i06", "i07"])
-    page = list(shop.catalogue.reads.page(shop.collection, 0, 5, parse("price >= 5")))
+    page = list(shop.catalogue.reads.page(shop.collection, b"", 5, parse("price >= 5")))
     assert [item.item_id for _, item in page] == ["i05", "i08", "i09", "i10", "i11"]
 
 
@@ -45,6 +51,35 @@ def test_settings_that_are_refused_leave_nothing_behind(shop: Live) -> None:
         shop.catalogue.configure("default", wrong, ["attributes"])
     assert shop.put("new", "red", attributes={"price": 5}).error is None
     assert shop.collection.attribute_types == {"price": "NUMBER"}
+
+
+def test_a_reply_does_not_contradict_its_own_filter(shop: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values that changed after the list was made: a list tells those of its moment, a page has the item no more."""
+    reads, items = CatalogueReads.documents, Reader.named
+
+    def change() -> None:
+        for item_id in ("i01", "i02"):
+            update = ItemUpdate(item_id, {"price": 70.0, "note": "new"})
+            [outcome] = shop.catalogue.begin_update("", [update]).result()[0]
+            assert outcome.error is None
+
+    def documents(*args: Any) -> Iterator[tuple[str, Document]]:
+        change()
+        return reads(*args)
+
+    def named(*args: Any) -> Iterator[Any]:
+        change()
+        return items(*args)
+
+    monkeypatch.setattr(CatalogueReads, "documents", documents)
+    query = QueryRequest(content=contents("red shoe"))
+    found = shop.ask(query, k=20, filter=parse("price < 3"), attributes=["price", "note"])
+    assert {item.item_id: item.attributes["price"] for item in found.items} == {"i00": 0, "i01": 1, "i02": 2}
+    assert shop.put("i01", "red", attributes={"price": 1}).error is None
+    assert shop.put("i02", "red", attributes={"price": 2}).error is None
+    monkeypatch.setattr(Reader, "named", named)
+    page = shop.catalogue.reads.page(shop.collection, b"", 3, parse("price < 5"))
+    assert [item.item_id for _, item in page] == ["i00", "i03", "i04"]
 
 
 def test_a_damaged_item_is_listed_without_its_attributes(shop: Live) -> None:
