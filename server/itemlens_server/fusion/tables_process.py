@@ -39,8 +39,8 @@ def compute(items: int, counted: Callable[[], Counted], rules: TableRules, prove
     """
     if items < WORTH_A_PROCESS:
         return Tables.of(counted(), rules, provenance)
-    # Without the working folder among the folders of modules (-P). In a process group of its own, so that Ctrl-C reaches
-    # only the server, but in the server's session: Linux may weigh sessions alike, whatever the priority of processes.
+    # Without the working folder among the folders of modules (-P). In a process group of its own, so that Ctrl-C
+    # reaches only the server, but in its session: Linux may weigh sessions alike, whatever the niceness in them.
     command = [sys.executable, "-P", "-m", __name__]
     try:
         with subprocess.Popen(
