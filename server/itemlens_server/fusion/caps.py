@@ -3,13 +3,13 @@ brand. An item without a value is under no cap."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from itemlens_server.attributes.columns import NO_TEXT
-from itemlens_server.attributes.schema import AttributeType
+from itemlens_server.attributes.schema import AttributeType, no_attribute
 from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.fusion.rows import Bools, Ints, View
 
@@ -147,23 +147,30 @@ def first_of_each(codes: Ints, most: int) -> Bools:
 NO_CAPS = Caps((), ())
 
 
+def check_cap(cap: Cap, types: Mapping[str, AttributeType]) -> AttributeType:
+    """Return the type of a cap's attribute.
+
+    Raises:
+        InvalidArgument: the attribute is unknown, or its values are not shared by items.
+    """
+    kind = types.get(cap.attribute)
+    if kind is None:
+        raise InvalidArgument(no_attribute(cap.attribute, types), cap.field)
+    if kind in (AttributeType.STRINGS, AttributeType.POINT):
+        raise InvalidArgument(
+            f"{quoted(cap.attribute)} has lists or places; give an attribute of one text, number, truth value or time",
+            cap.field,
+        )
+    return kind
+
+
 def codes_of(cap: Cap, view: View) -> Ints:
     """Return a code for each row, equal for equal values of the cap's attribute, FREE without one; int64 [rows].
 
     Raises:
         InvalidArgument: the attribute is unknown, or its values are not shared by items.
     """
-    kind = view.attributes.types.get(cap.attribute)
-    if kind is None:
-        known = ", ".join(sorted(view.attributes.types)[:20]) or "none"
-        raise InvalidArgument(
-            f"{quoted(cap.attribute)} is no attribute of the collection; there are: {known}", cap.field
-        )
-    if kind in (AttributeType.STRINGS, AttributeType.POINT):
-        raise InvalidArgument(
-            f"{quoted(cap.attribute)} has lists or places; give an attribute of one text, number, truth value or time",
-            cap.field,
-        )
+    kind = check_cap(cap, view.attributes.types)
     values = view.attributes.values(cap.attribute)
     if kind is AttributeType.STRING:
         codes = np.where(values == NO_TEXT, FREE, values.astype(np.int64))

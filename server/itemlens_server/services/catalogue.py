@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
@@ -42,12 +41,12 @@ from itemlens_server.services.events import Recorded, Recording, check_step
 from itemlens_server.services.explorer import Explorer
 from itemlens_server.services.items import ItemInput, WriteOutcome
 from itemlens_server.services.known_users import KnownUsers
-from itemlens_server.services.limits import check_length, check_reference, check_references
+from itemlens_server.services.limits import check_length, check_name, check_reference, check_references
 from itemlens_server.services.live_counts import COLLECTIONS
 from itemlens_server.services.recommendation_ids import KEY, RecommendationIds
 from itemlens_server.services.repair import repair
 from itemlens_server.services.results import RecentResults
-from itemlens_server.services.rule_checks import check_fit
+from itemlens_server.services.rule_fit import check_fit
 from itemlens_server.services.spaces import Spaces, check_same_space
 from itemlens_server.services.stream_log import StreamLog
 from itemlens_server.services.updates import ItemUpdate, Updates, Updating
@@ -61,7 +60,6 @@ from itemlens_server.storage.store import Store
 from itemlens_server.storage.streams import StreamStep
 
 log = logging.getLogger(__name__)
-NAME = re.compile(r"[a-z0-9_-]{1,64}")
 DEFAULT = "default"
 
 
@@ -173,10 +171,7 @@ class Catalogue:
             AlreadyExists: the name is taken.
             SpaceMismatch: with `allow_existing`, the existing collection has another space.
         """
-        if not NAME.fullmatch(name):
-            raise InvalidArgument(
-                f"{quoted(name)} is not a valid name; use 1 to 64 characters of a-z, 0-9, '_' and '-'", "name"
-            )
+        check_name(name)
         check_settings(settings)
         check_boost_types(settings, {})
         settings = CollectionSettings().replaced_by(settings)
@@ -210,9 +205,6 @@ class Catalogue:
             check_channels(settings.lexical, collection.space.modalities)
             old = collection.record.settings
             new = old.replaced_by(replace(old, **{field: getattr(settings, field) for field in only}))
-            view = collection.snapshot().view
-            if new.rules != old.rules and view.alive_count:
-                check_fit(new.rules, view)
             check_boost_types(new, collection.attribute_types)
 
             number, retyped, read = collection.record.id, None, 0
@@ -221,6 +213,13 @@ class Catalogue:
                 retyped, read = Retyped(old, new), self.store.reader().sequence(number)
                 with closing(self.store.reader().attributes(number)) as stored:
                     retyped.add(stored)
+            if collection.snapshot().view.alive_count:
+                held = collection.attribute_types
+                # A type that no item has any more is not taken for a change.
+                given = {own.name for own in old.attributes}
+                kept = {name: kind for name, kind in held.items() if retyped is None or name not in given}
+                types = kept if retyped is None else {**kept, **retyped.types}
+                check_fit(new.rules, types, old.rules, held)
 
             def run(connection: sqlite3.Connection) -> None:
                 if retyped is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -13,10 +12,10 @@ from itemlens_server.attributes.table import AttributeTable
 from itemlens_server.engine.encoder import Modality
 from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.services.boosts import check_boosts
+from itemlens_server.services.limits import check_name
 from itemlens_server.services.rule_checks import check_rules
 from itemlens_server.storage.collection_settings import Attribute, CollectionSettings, Lexical, OwnType
 
-NAME = re.compile(r"[a-z0-9_-]{1,64}")
 LARGEST_WEIGHT = 1000.0
 MOST_TYPES = 100
 AT_A_TIME = 256
@@ -85,6 +84,11 @@ class Retyped:
         self._gone = {own.name for own in old.attributes} - {own.name for own in new.attributes}
         self.table = AttributeTable({name: kind for _, name, kind in self._types})
         self.records: dict[str, int] = {}
+
+    @property
+    def types(self) -> dict[str, AttributeType]:
+        """The types of the attributes that are given, or that an item has."""
+        return self.table.view().types
 
     def add(self, stored: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         """Add items with their attributes, or replace theirs.
@@ -161,10 +165,7 @@ def check_channels(lexical: Lexical | None, modalities: Mapping[str, Modality]) 
 
 
 def _check_type(own: OwnType) -> None:
-    if not NAME.fullmatch(own.name):
-        raise InvalidArgument(
-            f"{quoted(own.name)} is not a valid name; use 1 to 64 characters of a-z, 0-9, '_' and '-'", "name"
-        )
+    check_name(own.name)
     if not 0 <= own.weight <= LARGEST_WEIGHT:
         raise InvalidArgument(
             f"{own.weight} is not a valid weight; it must be 0 to {LARGEST_WEIGHT:g}", "weight"

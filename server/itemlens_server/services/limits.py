@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
-from itemlens_server.errors import InvalidArgument
+from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.fusion.query import ChannelChange
 
 # The most characters of an id or a name.
 MAX_ID = 256
+
+NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 # The largest weight or threshold from a caller, with which float32 scores stay finite.
 LARGEST_WEIGHT = 1e6
@@ -34,6 +37,18 @@ def check_id(value: str, field: str) -> None:
     """
     if not 1 <= len(value) <= MAX_ID or "\0" in value:
         raise InvalidArgument(f"an id must have 1 to {MAX_ID} characters, without NUL", field)
+
+
+def check_name(value: str, field: str = "name") -> None:
+    """Check the name of something that a caller makes, such as a collection.
+
+    Raises:
+        InvalidArgument: it is not a valid name.
+    """
+    if not NAME.fullmatch(value):
+        raise InvalidArgument(
+            f"{quoted(value)} is not a valid name; use 1 to 64 characters of a-z, 0-9, '_' and '-'", field
+        )
 
 
 def check_reference(value: str, field: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
@@ -12,23 +11,20 @@ from itemlens_server.attributes.filters import (
     All,
     Compare,
     Filter,
+    Literal,
     Near,
     OneOf,
     leaves,
 )
+from itemlens_server.attributes.schema import FIRST_SECOND, LAST_SECOND
 from itemlens_server.errors import InvalidArgument, quoted
-from itemlens_server.fusion.caps import Cap, codes_of
-from itemlens_server.fusion.rows import View
-from itemlens_server.services.limits import check_id
-from itemlens_server.services.recommend_options import SURFACE
+from itemlens_server.services.limits import check_id, check_name
+from itemlens_server.services.recommend_options import DEFAULT_K, SURFACE
 from itemlens_server.services.rule_masks import condition
 from itemlens_server.storage.rules import BLOCK, CAP, FLOOR, PIN, Rule
 
-NAME = re.compile(r"[a-z0-9_-]{1,64}")
 MOST_RULES, MOST_SURFACES, MOST_PINS, MOST_BLOCKED = 50, 20, 100, 1000
 MOST_PLACES = 1000
-# The years 1 to 9999, in seconds since 1970.
-YEARS = (-62_135_596_800, 253_402_300_800)
 
 
 def check_rules(rules: Sequence[Rule]) -> None:
@@ -57,30 +53,10 @@ def check_rules(rules: Sequence[Rule]) -> None:
                 )  # fmt: skip
 
 
-def check_fit(rules: Sequence[Rule], view: View) -> None:
-    """Check that the filters and attributes of rules fit the attributes of a collection that has items.
-
-    Raises:
-        InvalidArgument: an attribute is unknown, or of a type that does not fit.
-    """
-    for n, rule in enumerate(rules):
-        try:
-            if rule.filter:
-                view.matching(condition(rule.filter))
-            if rule.kind == CAP:
-                codes_of(Cap(rule.attribute, 1, "cap.attribute"), view)
-        except InvalidArgument as error:
-            raise error.within(f"settings.rules[{n}]") from None
-
-
 def _check(rule: Rule) -> None:
-    if not NAME.fullmatch(rule.name):
-        raise InvalidArgument(
-            f"{quoted(rule.name)} is not a valid name; use 1 to 64 characters of a-z, 0-9, '_' and '-'",
-            "name",
-        )
+    check_name(rule.name)
     for field, time in (("start_time", rule.start), ("end_time", rule.end)):
-        if time is not None and not YEARS[0] <= time < YEARS[1]:
+        if time is not None and not FIRST_SECOND <= time < LAST_SECOND:
             raise InvalidArgument("the time is out of range; give one of the years 1 to 9999", field)
     if rule.start is not None and rule.end is not None and rule.start >= rule.end:
         raise InvalidArgument("the end is not after the start, so the rule never applies", "end_time")
@@ -184,8 +160,6 @@ def _contradictions(first: Rule, second: Rule) -> Iterator[tuple[str, str]]:
         if one.kind == CAP and other.kind == FLOOR and _is_below(one, other):
             field = "cap" if turned else "floor"
             yield field, f"a cap on {quoted(one.attribute)} allows fewer places than the floor asks for"
-    if first.kind == second.kind == FLOOR and first.share + second.share > 1 and _are_apart(first, second):
-        yield "floor.share", "no item matches both floors, which ask for more than the whole list"
 
 
 def _of_pins(first: Rule, second: Rule) -> Iterator[tuple[str, str]]:
@@ -199,31 +173,26 @@ def _of_pins(first: Rule, second: Rule) -> Iterator[tuple[str, str]]:
 
 
 def _is_below(cap: Rule, floor: Rule) -> bool:
-    """Whether a cap allows fewer items than a floor asks for, all of them of values of the cap's attribute."""
+    """Whether a cap allows fewer items than a floor asks for, all of them of values of the cap's attribute. Shares are
+    those of a list of the default length."""
     if cap.filter not in ("", floor.filter):
         return False
-    values = _values(floor).get(cap.attribute)
+    values = values_of(floor).get(cap.attribute)
     if values is None:
         return False
-    if cap.share and floor.share:
-        return cap.share * len(values) < floor.share
-    return bool(cap.places and floor.places) and cap.places * len(values) < floor.places
+    if bool(cap.share) != bool(floor.share):
+        return False  # which of them asks for more depends on the list
+    return cap.most(DEFAULT_K) * len(values) < floor.least(DEFAULT_K)
 
 
-def _are_apart(first: Rule, second: Rule) -> bool:
-    """Whether the filters need different values of one attribute."""
-    own, others = _values(first), _values(second)
-    return any(own[name].isdisjoint(others[name]) for name in own.keys() & others.keys())
-
-
-def _values(rule: Rule) -> dict[str, set[str]]:
-    """The values that the items of a rule's filter may have, as texts, by attribute, as far as it says so."""
+def values_of(rule: Rule) -> dict[str, set[Literal]]:
+    """Return the values that the items of a rule's filter may have, by attribute, as far as it says so."""
     whole = condition(rule.filter)
     parts: Sequence[Filter] = whole.parts if isinstance(whole, All) else (whole,)
-    found: dict[str, set[str]] = {}
+    found: dict[str, set[Literal]] = {}
     for part in parts:
         if isinstance(part, Compare) and part.op == "=":
-            found[part.attribute.name] = {repr(part.value)}
+            found[part.attribute.name] = {part.value}
         elif isinstance(part, OneOf):
-            found[part.attribute.name] = set(map(repr, part.values))
+            found[part.attribute.name] = set(part.values)
     return found

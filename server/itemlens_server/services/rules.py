@@ -7,7 +7,6 @@ the request leaves out.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -143,15 +142,14 @@ class ActiveRules:
             codes = self._codes[rule.name]
             if rule.name in self._matching:
                 codes = np.where(self._match(rule), codes, FREE)
-            most = rule.places or max(1, math.floor(rule.share * k + 1e-9))
-            found.append((Cap(rule.attribute, most, "", rule.name), codes))
+            found.append((Cap(rule.attribute, rule.most(k), "", rule.name), codes))
         return found
 
     def floors(self, k: int) -> list[Floor]:
         """Return the floors of a list of `k`."""
         found = []
         for rule in self._of(FLOOR) if k else ():
-            places = rule.places or math.ceil(rule.share * k - 1e-9)
+            places = rule.least(k)
             if places > k:
                 self._warn(rule.name, f"asks for {places} places of a list that has {k}")
             found.append(Floor(rule.name, min(places, k), self._match(rule)))

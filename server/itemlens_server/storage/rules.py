@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,14 @@ class Rule:
             "pins": tuple(Pin(**pin) for pin in value.get("pins", ())),
         }
         return Rule(**{**value, **lists})
+
+    def most(self, k: int) -> int:
+        """Return how many places of a list of `k` a cap allows."""
+        return self.places or max(1, math.floor(self.share * k + 1e-9))
+
+    def least(self, k: int) -> int:
+        """Return how many places of a list of `k` a floor asks for."""
+        return self.places or math.ceil(self.share * k - 1e-9)
 
     def is_active(self, surface: str, now: float) -> bool:
         """Return whether the rule is for lists on a surface at a time."""
