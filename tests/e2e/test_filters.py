@@ -173,7 +173,7 @@ def test_variants_stand_for_each_other(client: Client) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"group_by": "modle"}, "'modle' is no attribute of the collection; did you mean 'model'?"),
+        ({"group_by": "modle"}, "'modle' is no attribute of the collection; there are: colour"),
         ({"caps": {"sizes": 1}}, "'sizes' has lists or places"),
         ({"caps": {"price": 0}}, "at least one item must be allowed"),
         ({"caps": {f"a{n}": 1 for n in range(6)}}, "6 in caps, the limit is 5"),

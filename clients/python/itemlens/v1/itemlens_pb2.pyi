@@ -1055,9 +1055,7 @@ class RecommendResponse(google.protobuf.message.Message):
 
     @property
     def changes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ListChange]:
-        """One for each of `group_by`, `caps` and `fold_duplicates`, in this order.
-        One for each of `group_by`, `caps` and `fold_duplicates`, in this order, and for each rule that was active.
-        """
+        """One for each of `group_by`, `caps` and `fold_duplicates`, in this order, and for each rule that was active."""
 
     def __init__(
         self,
