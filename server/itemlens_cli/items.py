@@ -48,7 +48,7 @@ def get(
     target: Target = "localhost:50051",
 ) -> None:
     """Print items as they are stored, as JSON objects, without pictures. Exit status 3: some do not exist."""
-    _ids_or_filter(ids, filter)
+    filter = _without_ids(filter, ids)
     with connected(target, collection=collection) as client:
         found: Iterable[itemlens.StoredItem] = (
             islice(client.list_items(filter=filter, page_size=limit), limit)
@@ -74,7 +74,7 @@ def delete(
     target: Target = "localhost:50051",
 ) -> None:
     """Delete items by id, or all that match a filter. Events stay. Exit status 3: some did not exist."""
-    _ids_or_filter(ids, filter)
+    filter = _without_ids(filter, ids)
     errors: list[itemlens.ItemlensError] = []
     with connected(target, collection=collection, timeout=600.0) as client:
         if filter:
@@ -116,6 +116,7 @@ def export(
     stored items, which keep theirs. An item that stays occurs once, whatever is written meanwhile.
     Exit status 3: damaged items were left out.
     """
+    filter = filter.strip()
     folder = out.with_suffix(".pictures") if out is not None and pictures else None
     console = Console(stderr=True)
     errors: list[itemlens.ItemlensError] = []
@@ -149,9 +150,12 @@ def export(
 _COLUMNS = (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn())
 
 
-def _ids_or_filter(ids: Sequence[str] | None, filter: str) -> None:
-    if bool(ids) == bool(filter.strip()):
+def _without_ids(filter: str, ids: Sequence[str] | None) -> str:
+    """Return the filter; empty if ids are given."""
+    filter = filter.strip()
+    if bool(ids) == bool(filter):
         raise InvalidArgument("give the ids of items, or a --filter, and not both")
+    return filter
 
 
 def _by_id(client: itemlens.Client, ids: Sequence[str]) -> Iterator[itemlens.StoredItem]:

@@ -94,11 +94,12 @@ def test_items_are_shown_as_they_are_stored(run: Run, shop: Client, at: tuple[st
     assert shown["texts"] == {"text": "红色 shoe"} and shown["sequence_number"] > 0
     assert shown["attributes"] == {"price": 1.5, "tags": ["x", "y"], "in_stock": True}
     assert done.status == 3 and "'nothing'" in done.err and done.err.count("\n") == 1
+    assert run("items", "get", "a", "--filter", " ", *at).out.count("sequence_number") == 1
     assert run("items", "get", "--filter", "price > 1", "--limit", 1, *at).out.count("sequence_number") == 1
 
 
 def test_items_are_deleted_by_id(run: Run, shop: Client, at: tuple[str, ...]) -> None:
-    done = run("items", "delete", "a", "b", "a", "gone", *at)
+    done = run("items", "delete", "a", "b", "a", "gone", "--filter", " ", *at)
     assert "2 items deleted" in done.out and done.status == 3 and "'gone'" in done.err
     assert shop.get_collection().item_count == 38
 

@@ -138,6 +138,26 @@ def test_many_updates_go_over_one_stream(shop: Client) -> None:
     assert {stored.item.attributes["price"] for stored in shop.list_items()} == set(range(340, 350))
 
 
+@pytest.mark.parametrize("over", ["call", "stream"])
+def test_items_are_replaced_but_for_their_attributes(shop: Client, over: str) -> None:
+    shop.update_items([ItemUpdate("i3", set={"price": 99})]).raise_for_errors()
+    items = [
+        Item("i3", text="blue boot", attributes={"price": 3, "other": 1}),
+        Item("new", text="scarf", attributes={"price": 5}),
+    ]
+    if over == "call":
+        shop.upsert(items, keep_attributes=True).raise_for_errors()
+    else:
+        assert not shop.upload(items, keep_attributes=True).failed
+    [old, new] = shop.get_items(["i3", "new"])
+    assert old.item.texts == {"text": "blue boot"} and new.item.attributes == {"price": 5}
+    assert old.item.attributes == {"price": 99, "in_stock": True, "tags": ["red"], "note": "x"}
+    assert listed(shop, "price = 99") == {"i3"}
+    assert "other" not in shop.get_collection().attributes, "no item has it"
+    with pytest.raises(itemlens.InvalidArgument, match=r"keep_attributes: .* not both"):
+        shop.upsert(items, merge=True, keep_attributes=True)
+
+
 def test_values_out_of_range_are_refused(server: Server, shop: Client, collection: str) -> None:
     deep: dict[str, Any] = {}
     for _ in range(31):

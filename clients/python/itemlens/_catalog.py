@@ -163,6 +163,7 @@ def upsert(
     items: Iterable[Item],
     *,
     merge: bool = False,
+    keep_attributes: bool = False,
     collection: str | None = None,
     timeout: float | None = None,
 ) -> Steps[Written]:
@@ -172,6 +173,8 @@ def upsert(
         items: the items. The collection named "default" is created if it does not exist.
         merge: update stored items instead of replacing them: pictures and relations are added, texts and
             attributes are set where given.
+        keep_attributes: replace stored items but for their attributes, which stay as they are at that moment;
+            those given are for new items. Not with `merge`.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.
 
@@ -185,6 +188,7 @@ def upsert(
     deadline = session.deadline(timeout)
     where = session.where(collection)
     request = yield from upsert_request(session, _build.all_of(Item, items, "items"), merge, where, deadline)
+    request.keep_attributes = keep_attributes
     reply = yield from call(session, "UpsertItems", request, pb.UpsertItemsResponse, deadline)
     return _read.written(reply)
 

@@ -35,6 +35,7 @@ def upload(
     items: Iterable[Item],
     *,
     merge: bool = False,
+    keep_attributes: bool = False,
     batch_size: int = 64,
     in_flight: int = 4,
     progress: OnProgress = False,
@@ -51,7 +52,7 @@ def upload(
     Args:
         items: the items, read one by one as needed. In an AsyncClient, too, this is a plain iterable, and it
             must not block the event loop.
-        merge: as in `upsert`.
+        merge, keep_attributes: as in `upsert`.
         batch_size: largest number of items in a batch. 8 MiB, or an id that is already in the batch, end a
             batch too.
         in_flight: largest number of batches that are sent but not acknowledged.
@@ -77,7 +78,9 @@ def upload(
         return _build.item(item, names)
 
     def wrap(messages: list[Any]) -> pb.StreamUpsertItemsRequest:
-        upsert = pb.UpsertItemsRequest(collection=where, items=messages, merge=merge)
+        upsert = pb.UpsertItemsRequest(
+            collection=where, items=messages, merge=merge, keep_attributes=keep_attributes
+        )
         return pb.StreamUpsertItemsRequest(upsert=upsert)
 
     bulk = _Bulk[Item](

@@ -154,8 +154,12 @@ class Sync:
         changes = list(plan.changes.values())
         whole = sum(change.add or change.replace for change in changes)
         if whole:
+            merge = self._items.merge
             report = self._client.upload(
-                self._whole(plan), merge=self._items.merge, progress=partial(tell, "contents", whole)
+                self._whole(plan),
+                merge=merge,
+                keep_attributes=not merge,  # they may change between the read of an item and its write
+                progress=partial(tell, "contents", whole),
             )
             self._note_failures(made, report)
         if merged := sum(change.merge for change in changes):
@@ -190,7 +194,8 @@ class Sync:
                         item.item_id,
                         texts={**old.texts, **item.texts} if not owned.texts else item.texts,
                         pictures=item.pictures if owned.pictures else old.pictures,
-                        attributes=old.attributes,  # an update of those that changed follows
+                        # An update of those that changed follows. These are for an item that is deleted meanwhile.
+                        attributes={} if self._items.merge else old.attributes,
                         relations=item.relations if owned.relations else old.relations,
                     )
                 )

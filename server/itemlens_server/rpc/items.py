@@ -22,8 +22,15 @@ class UpsertItems:
     def __call__(
         self, request: catalog_pb2.UpsertItemsRequest, call: CallContext
     ) -> catalog_pb2.UpsertItemsResponse:
+        if request.merge and request.keep_attributes:
+            raise InvalidArgument(
+                "give merge or keep_attributes, not both: a merge keeps the attributes that are not given",
+                "keep_attributes",
+            )
         items = messages.Decoded(request.items, _item)
-        outcomes, sequence, collection = self.catalogue.upsert(request.collection, items, request.merge, call)
+        outcomes, sequence, collection = self.catalogue.upsert(
+            request.collection, items, request.merge, call, keep_attributes=request.keep_attributes
+        )
         results = messages.write_results(outcomes, "items")
         return catalog_pb2.UpsertItemsResponse(
             results=results, sequence_number=sequence, space_id=collection.space.space_id

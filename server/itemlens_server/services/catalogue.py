@@ -321,14 +321,22 @@ class Catalogue:
         return self.collection(name)
 
     def upsert(
-        self, name: str, items: Sequence[ItemInput], merge: bool, call: CallContext
+        self,
+        name: str,
+        items: Sequence[ItemInput],
+        merge: bool,
+        call: CallContext,
+        *,
+        keep_attributes: bool = False,
     ) -> tuple[list[WriteOutcome], int, Collection]:
         """Add or replace items. Return the outcome of each, the sequence number, and the collection."""
         check_length(items, self._settings.max_items, "items")
         if (name or DEFAULT) == DEFAULT and DEFAULT not in self._collections:
             self.create(DEFAULT, "", allow_existing=True)
         collection = self.collection(name)
-        outcomes, sequence = self._upserts.write(collection, items, merge, call)
+        outcomes, sequence = self._upserts.write(
+            collection, items, merge, call, keep_attributes=keep_attributes
+        )
         return outcomes, sequence, collection
 
     def begin_update(self, name: str, updates: Sequence[ItemUpdate]) -> Updating:

@@ -13,11 +13,21 @@ from itemlens_server.engine.repository import Space
 from itemlens_server.errors import AlreadyExists, FailedPrecondition, ItemlensError, Warning
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent
-from itemlens_server.services.items import ItemInput, WriteOutcome, check, check_whole, merged, replacing
+from itemlens_server.services.items import (
+    ItemInput,
+    WriteOutcome,
+    check,
+    check_size,
+    check_whole,
+    merged,
+    replacing,
+)
 from itemlens_server.storage import writes
 from itemlens_server.storage.reader import Reader
 from itemlens_server.storage.records import (
     Array,
+    DamagedItem,
+    DescribedItem,
     NewItem,
     StoredInput,
     StoredItem,
@@ -55,12 +65,14 @@ class _Upsert:
 
 @dataclass
 class _Planned:
-    """The data to store for an upsert. raw: its vectors, from which h is made; empty if the item keeps its row."""
+    """The data to store for an upsert. raw: its vectors, from which h is made; empty if the item keeps its row.
+    keeps_attributes: whether its attributes are the stored ones."""
 
     upsert: _Upsert
     new: NewItem
     raw: Raw
     h: Array | None = None
+    keeps_attributes: bool = False
 
 
 @dataclass
@@ -87,9 +99,16 @@ class Upserts:
         self._max_item_pictures = max_item_pictures
 
     def write(
-        self, collection: Collection, items: Sequence[ItemInput], merge: bool, call: CallContext
+        self,
+        collection: Collection,
+        items: Sequence[ItemInput],
+        merge: bool,
+        call: CallContext,
+        *,
+        keep_attributes: bool = False,
     ) -> tuple[list[WriteOutcome], int]:
-        """Add or replace items. Return the outcome of each, and the sequence number."""
+        """Add or replace items. Return the outcome of each, and the sequence number. keep_attributes: those of stored
+        items stay; not with `merge`."""
         upserts = [_Upsert(item, [None] * len(item.contents)) for item in items]
         last = {item.item_id: n for n, item in enumerate(items)}
         for n, upsert in enumerate(upserts):
@@ -111,11 +130,11 @@ class Upserts:
                 break
             self._encode(collection, waiting, known, call)
             waiting = [upsert for upsert in waiting if upsert.waits]
-            size = MERGED_AT_A_TIME if merge else len(waiting)
+            size = MERGED_AT_A_TIME if merge or keep_attributes else len(waiting)
             for begin in range(0, len(waiting), max(size, 1)):
                 some = waiting[begin : begin + size]
                 try:
-                    sequence = self._store_items(collection, some, merge, call) or sequence
+                    sequence = self._store_items(collection, some, merge, call, keep_attributes) or sequence
                 except ItemlensError as error:
                     if not sequence:
                         raise
@@ -159,7 +178,12 @@ class Upserts:
         return StoredInput(content.channel, content.digest, b"", v, needs_data=keeps_data)
 
     def _store_items(
-        self, collection: Collection, upserts: Sequence[_Upsert], merge: bool, call: CallContext
+        self,
+        collection: Collection,
+        upserts: Sequence[_Upsert],
+        merge: bool,
+        call: CallContext,
+        keep_attributes: bool,
     ) -> int:
         """Merge, fuse and store. Upserts whose data has left the store meanwhile remain waiting. Return the sequence
         number, 0 if nothing was stored."""
@@ -182,6 +206,8 @@ class Upserts:
                 fused = [u.item.item_id for u in upserts if u.inputs or u.item.item_id not in served]
                 old_items |= reader.items(record.id, fused, encoders, vectors=True)
                 plan = self._plan(collection, upserts, old_items, call)
+            elif keep_attributes:
+                plan = _keeping(plan, Reader(connection).described(record.id, item_ids))
             typed.clear()
             plan = _fitting(current, plan, typed)
             new_items = [replace(p.new, keeps=self._served(collection, p.new.item_id)) for p in plan.items]
@@ -277,13 +303,32 @@ def _fuse(space: Space, items: Sequence[_Planned], call: CallContext) -> None:
         planned.h = h
 
 
+def _keeping(plan: _Plan, stored: Mapping[str, DescribedItem | DamagedItem]) -> _Plan:
+    """Return the plan with the attributes that stored items have now, in the writer's thread."""
+    kept = _Plan(refused=list(plan.refused))
+    for planned in plan.items:
+        old = stored.get(planned.new.item_id)
+        if isinstance(old, DescribedItem):
+            document = replace(planned.new.document, attributes=old.document.attributes)
+            new = replace(planned.new, document=document)
+            planned = replace(planned, new=new, keeps_attributes=True)
+            try:
+                check_size(document.dump())
+            except ItemlensError as error:
+                kept.refused.append((planned.upsert, error))
+                continue
+        kept.items.append(planned)
+    return kept
+
+
 def _fitting(collection: Collection, plan: _Plan, typed: list[str]) -> _Plan:
     """Return the plan without items whose given attributes are of wrong types, in the writer's thread. typed: gets the
     attributes whose types are those of these items' values."""
     fitting = _Plan(refused=list(plan.refused))
     for planned in plan.items:
         try:
-            typed += collection.check_attributes(planned.upsert.item.attributes)
+            if not planned.keeps_attributes:
+                typed += collection.check_attributes(planned.upsert.item.attributes)
             fitting.items.append(planned)
         except ItemlensError as error:
             fitting.refused.append((planned.upsert, error))

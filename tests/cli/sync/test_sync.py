@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -261,6 +262,27 @@ def test_an_item_with_a_changed_picture_keeps_what_was_changed_there(
     assert {item_id for item_id, n in sequences(shop).items() if n != before[item_id]} == {"a"}
     [pictured] = shop.get_items(["a"], pictures=True)
     assert isinstance(pictured.item.pictures, dict) and len(pictured.item.pictures["image"]) == 1
+
+
+def test_an_update_between_the_read_of_an_item_and_its_write_stays(
+    sync: Sync, shop: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = [picture for one in sample_items(10) for picture in one.pictures][:2]
+    (tmp_path / "shop.yaml").write_text(MAPPING + '  pictures: {image: {path: "{sku}.png"}}\n')
+    for name in "abcd":
+        (tmp_path / f"{name}.png").write_bytes(pictures[0])
+    assert sync(ROWS).status == 0
+    (tmp_path / "a.png").write_bytes(pictures[1])
+    get_items = Client.get_items
+
+    def then_changed(client: Client, *args: Any, **options: Any) -> Any:
+        found = get_items(client, *args, **options)
+        shop.update_items([ItemUpdate("a", set={"price": 99})]).raise_for_errors()
+        return found
+
+    monkeypatch.setattr(Client, "get_items", then_changed)
+    assert sync(["a,red boot,10,Umi", *ROWS[1:]]).status == 0
+    assert stored(shop)["a"] == ("red boot", {"price": 99, "brand": "Umi"})
 
 
 def test_an_unreadable_picture_costs_only_its_item(

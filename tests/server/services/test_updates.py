@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,17 @@ from hypothesis import strategies as st
 
 from itemlens_server.attributes.parser import parse
 from itemlens_server.errors import Aborted, DataLoss, InvalidArgument, NotFound, StorageFull
-from itemlens_server.services import Cap, ItemUpdate, QueryRequest, WriteOutcome, items, updates
+from itemlens_server.services import (
+    CallContext,
+    Cap,
+    ItemInput,
+    ItemUpdate,
+    QueryRequest,
+    WriteOutcome,
+    items,
+    updates,
+    upserts,
+)
 from itemlens_server.services.collection import Collection
 from itemlens_server.storage import writes
 from support.live import Live, contents
@@ -298,3 +309,20 @@ def test_items_that_are_gone_or_damaged_have_their_own_errors(shop: Live) -> Non
     gone, damaged, fine = update(shop, *(ItemUpdate(i, {"price": 5.0}) for i in ("gone", "b", "c")))
     assert isinstance(gone.error, NotFound) and isinstance(damaged.error, DataLoss) and fine.error is None
     assert matching(shop, "price = 5") == {"c"}
+
+
+def test_a_damaged_item_is_replaced_with_the_given_attributes_and_one_that_would_be_too_long_is_not(
+    shop: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.store.write(lambda c: c.execute("UPDATE items SET document = 'x' WHERE item_id = 'b'"))
+    update(shop, ItemUpdate("a", {"note": "x" * 300}))
+    new = [ItemInput(i, contents("blue boot"), {"price": 5.0}, []) for i in ITEMS]
+    monkeypatch.setattr(upserts, "check_size", partial(too_long, 250))
+    outcomes, _, _ = shop.catalogue.upsert("", new, False, CallContext(), keep_attributes=True)
+    assert [type(outcome.error) for outcome in outcomes] == [InvalidArgument, type(None), type(None)]
+    assert stored(shop)["b"] == {"price": 5.0} and stored(shop)["c"] == {"price": 2.0, "tags": ["red"]}
+
+
+def too_long(limit: int, document: str) -> None:
+    if len(document) > limit:
+        raise InvalidArgument("too long")

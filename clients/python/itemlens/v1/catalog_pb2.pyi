@@ -766,11 +766,16 @@ class UpsertItemsRequest(google.protobuf.message.Message):
     COLLECTION_FIELD_NUMBER: builtins.int
     ITEMS_FIELD_NUMBER: builtins.int
     MERGE_FIELD_NUMBER: builtins.int
+    KEEP_ATTRIBUTES_FIELD_NUMBER: builtins.int
     collection: builtins.str
     """The collection. Empty: the one named "default", which is created if it does not exist."""
     merge: builtins.bool
     """Merge into the stored item instead of replacing it: pictures and relations are added, given texts and
     attributes are set. A new item is added.
+    """
+    keep_attributes: builtins.bool
+    """Leave the attributes of stored items as they are at that moment, and replace all else. Those given here are for new
+    items, and for damaged ones. Not with `merge`, which sets what is given.
     """
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Item]:
@@ -782,8 +787,9 @@ class UpsertItemsRequest(google.protobuf.message.Message):
         collection: builtins.str = ...,
         items: collections.abc.Iterable[Global___Item] | None = ...,
         merge: builtins.bool = ...,
+        keep_attributes: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["collection", b"collection", "items", b"items", "merge", b"merge"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["collection", b"collection", "items", b"items", "keep_attributes", b"keep_attributes", "merge", b"merge"]) -> None: ...
 
 Global___UpsertItemsRequest: typing_extensions.TypeAlias = UpsertItemsRequest
 
