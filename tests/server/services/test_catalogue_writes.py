@@ -612,6 +612,7 @@ class TestBehaviour:
             patched.setattr(Tables, "of", full)
             with pytest.raises(OSError, match="no space"):
                 live.collection.fit_tables()
+        live.collection._failed_until = 0.0  # it would rest for a minute
         assert live.collection.fit_tables()
 
     def test_one_collection_that_fails_does_not_hold_up_the_others(
