@@ -293,17 +293,18 @@ class Collection:
         self._compact()
 
     def maintain(self, store: Store) -> bool:
-        """Build the index, count the events, and compute and save what they teach, if there is enough new data. Return
-        whether anything was done."""
+        """Build the index, find equal contents, count the events, and compute and save what they teach, if there is
+        enough new data. Return whether anything was done."""
         return self.prepare(store) or self._save(store)
 
     def prepare(self, store: Store) -> bool:
         """Do the work of `maintain`, but save nothing of the events: while the collection is not served, its counts do
         not hear of deletions. Return whether anything was done."""
         inverted = self._rows.invert_words()
-        built = self.index.build(self._rows.view())
+        view = self._rows.view()
+        built, followed = self.index.build(view), self.equal_contents.follow(view)
         counted = self.counts is not None and self.counts.count(store)
-        return self.fit_tables() or counted or built or inverted
+        return self.fit_tables() or counted or built or followed or inverted
 
     def fit_tables(self) -> bool:
         """Compute the tables again if the counts changed: at once if events were deleted, else after a rest that is the
