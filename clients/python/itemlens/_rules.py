@@ -83,7 +83,8 @@ class CapRule(Rule):
     places: int | None = None
     """Most places, at least 1."""
     share: float | None = None
-    """Most places as a share of those that are asked for, above 0 and at most 1; at least one place."""
+    """Most places as a share of the `k` that is asked for, or of the items that may be in the list if these are fewer;
+    above 0 and at most 1, rounded down, at least one place."""
 
     def set_kind(self, message: catalog_pb2.Rule) -> None:
         message.cap.attribute = string(self.attribute, "attribute")
