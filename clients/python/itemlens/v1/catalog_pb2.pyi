@@ -390,7 +390,9 @@ class CapRule(google.protobuf.message.Message):
     places: builtins.int
     """A number, at least 1."""
     share: builtins.float
-    """A share of the places that are asked for, above 0 and at most 1; at least one place."""
+    """A share of the `k` that is asked for, or of the items that may be in the list if these are fewer; above 0 and at
+    most 1, rounded down, at least one place. A list that is shorter because of caps has no smaller caps.
+    """
     def __init__(
         self,
         *,
