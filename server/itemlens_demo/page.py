@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
-from itertools import zip_longest
 from string import Template
 
 from PIL import Image
@@ -126,9 +125,10 @@ def _cards(answer: Answer, more: Sequence[str] = ()) -> str:
     sums = [evidence(item.terms).values() for item in answer.items]
     low = min((min(0.0, sum(values)) for values in sums), default=0.0)
     high = max((sum(v for v in values if v > 0) for values in sums), default=1.0)
+    told = more or [""] * len(answer.items)
     cards = "\n".join(
-        _card(item, answer.scale, (low, high), several, told)
-        for item, told in zip_longest(answer.items, more, fillvalue="")
+        _card(item, answer.scale, (low, high), several, own)
+        for item, own in zip(answer.items, told, strict=True)
     )
     return f'<div class="cards">\n{cards}\n</div>'
 
