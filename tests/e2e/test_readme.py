@@ -79,7 +79,10 @@ def test_the_examples_of_the_catalogue_by_tasks_run_as_they_stand(tiny: Tiny, tm
 
 
 def test_the_examples_of_tasks_run_one_after_the_other(tiny: Tiny, tmp_path: Path) -> None:
-    variants, ruled, words, (new, old, gift, first) = printed("docs/recommend.md", tiny, tmp_path / "data")
+    stock, variants, ruled, words, (new, old, gift, first) = printed(
+        "docs/recommend.md", tiny, tmp_path / "data"
+    )
+    assert stock[:2] == ["socks {'price': 12.5}", "['socks']"] and "in_stock is false" in stock[2]
     assert sum("stands for" in line for line in variants) == 4
     assert any("duplicates at most 1" in line for line in variants)
     assert ruled[0] == "1 shoe-7 Kaya spring" and "12 items without rules" in ruled
