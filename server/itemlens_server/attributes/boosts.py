@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from itemlens_server.attributes.columns import Attributes
-from itemlens_server.attributes.schema import WHAT, AttributeType, no_attribute
+from itemlens_server.attributes.schema import FIRST_SECOND, LAST_SECOND, WHAT, AttributeType, no_attribute
 from itemlens_server.attributes.shapes import (
     LARGEST,
     MOST_NATS,
@@ -23,7 +23,6 @@ from itemlens_server.attributes.shapes import (
     Floats,
     Steps,
     check_nats,
-    check_size,
 )
 from itemlens_server.errors import InvalidArgument, quoted
 
@@ -75,8 +74,12 @@ class Boost:
             check_nats(getattr(self, field), field)
         if self.least_nats > self.most_nats:
             raise InvalidArgument(f"{self.least_nats:g} is more than most_nats", "least_nats")
-        if self.from_time is not None:
-            check_size(self.from_time, "from_time")
+        if self.from_time is not None and not FIRST_SECOND <= self.from_time < LAST_SECOND - 1:
+            raise InvalidArgument("the time is not within the years 1 to 9999", "from_time")
+        if isinstance(self.shape, ByItem):
+            for field in ("missing_nats", "least_nats", "most_nats", "from_time"):
+                if getattr(self, field) != getattr(Boost(name), field):
+                    raise InvalidArgument("the nats of single items have no such number; leave it out", field)
         if isinstance(self.shape, ByItem) == bool(self.attribute):
             told = "items have no attribute; leave it out" if self.attribute else "an attribute is required"
             raise InvalidArgument(told, "attribute")

@@ -300,13 +300,16 @@ class Rows:
             self._ids, self._position, self._replaced, self._count = ids, positions, {}, len(ids)
 
     def compact_descriptions(self) -> None:
-        """Drop the values and words that nothing has. The rows stay where they are, and earlier views do not change."""
+        """Drop the values that nothing has, and the words if most are such. The rows stay where they are, and earlier
+        views do not change."""
         alive = np.flatnonzero(self._alive[: self._count])
-        described = self._described(alive, alive, len(self._labels))
+        # Words are spared where other attributes changed: their table takes longest.
+        words_too = self._words is not None and self._outnumber(len(self._words))
+        described = self._described(alive, alive, len(self._labels), words_too)
         with self._switching:
             self._use(described)
 
-    def _described(self, alive: Ints, moved: Ints, size: int) -> _Described:
+    def _described(self, alive: Ints, moved: Ints, size: int, words_too: bool = True) -> _Described:
         """Return the compacted tables for the rows that are alive, which move to other positions, int64 [n] each."""
         columns, records, documents = (
             np.zeros(size, np.int32),
@@ -316,8 +319,10 @@ class Rows:
         values, columns[moved] = self._values.compacted(self._columns[alive])
         attributes, records[moved] = self.attributes.compacted(self._records[alive])
         words = self._words
-        if words is not None:
+        if words is not None and words_too:
             words, documents[moved] = words.compacted(self._documents[alive])
+        else:
+            documents[moved] = self._documents[alive]
         return values, columns, attributes, records, words, documents
 
     def _use(self, described: _Described) -> None:

@@ -323,6 +323,9 @@ class Collection:
             return False
         began = time.monotonic()
         if began < self._failed_until:
+            if old is not None and removals != old.provenance.removals:
+                # What deleted events taught must not stay until the next try.
+                self._tables = self._live_tables = None
             return False
         self._failed_until = began + AFTER_FAILURE_SECONDS
         provenance = Provenance(counts.sequence, events, version, removals)

@@ -164,7 +164,10 @@ LINEAR = Linear(1)
         (Boost("b", "a", LINEAR, missing_nats=NAN), "missing_nats", "give -20 to 20 nats"),
         (Boost("b", "a", LINEAR, least_nats=2, most_nats=1), "least_nats", "more than most_nats"),
         (Boost("b", "a", LINEAR, most_nats=1e9), "most_nats", "give -20 to 20 nats"),
-        (Boost("b", "a", LINEAR, from_time=INFINITE), "from_time", "out of range"),
+        (Boost("b", "a", LINEAR, from_time=INFINITE), "from_time", "years 1 to 9999"),
+        (Boost("b", "a", LINEAR, from_time=1e15), "from_time", "years 1 to 9999"),
+        (Boost("b", shape=ByItem({"a": 1.0}), missing_nats=-2.0), "missing_nats", "leave it out"),
+        (Boost("b", shape=ByItem({"a": 1.0}), from_time=0.0), "from_time", "leave it out"),
     ],
 )  # fmt: skip
 def test_a_wrong_boost_is_refused_with_its_field(boost: Boost, field: str, message: str) -> None:

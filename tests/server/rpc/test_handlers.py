@@ -32,7 +32,7 @@ class Refusing:
         return False
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        def refuse(*_: object) -> None:
+        def refuse(*_: object, **__: object) -> None:
             raise InvalidArgument("too much")
 
         return refuse

@@ -502,8 +502,24 @@ class TestBehaviour:
             with pytest.raises(RuntimeError, match="no memory"):
                 live.collection.fit_tables()
             assert not live.collection.fit_tables()
-        live.collection._failed_until = 0.0
+            live.collection._failed_until = 0.0
         assert live.collection.fit_tables()
+
+    def test_knows_nothing_of_a_deleted_user_while_it_cannot_be_computed(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        live.put("i0", "red shoe")
+        live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
+        assert live.collection.fit_tables()
+
+        def ended(*_: object) -> Tables:
+            raise RuntimeError("no memory")
+
+        monkeypatch.setattr(tables_process, "compute", ended)
+        live.catalogue.delete_user("", "u1")
+        with pytest.raises(RuntimeError, match="no memory"):
+            live.collection.fit_tables()
+        assert not live.collection.fit_tables() and live.collection.tables is None
 
     def test_computed_before_a_deletion_is_not_saved_after_it(
         self, live: Live, monkeypatch: pytest.MonkeyPatch
