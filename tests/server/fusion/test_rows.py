@@ -16,6 +16,7 @@ from itemlens_server.attributes.schema import AttributeType
 from itemlens_server.attributes.table import AttributeChange, AttributeTable
 from itemlens_server.errors import InvalidArgument
 from itemlens_server.fusion.rows import FEW, Rows, View
+from itemlens_server.words import Indexed
 
 # Each step adds some items (a later step may repeat their ids), removes one, or compacts.
 STEPS = st.lists(
@@ -292,6 +293,22 @@ class TestAttributes:
                     assert view.matching(parse(f"price = {n}")).tolist() == [True, False]
             assert not rows.mostly_dead
         assert len(rows.attributes) <= 2 * FEW + 3 and len(rows._values) <= 2 * FEW + 3
+
+    def test_words_stay_as_they_are_where_other_attributes_changed(self) -> None:
+        rows = Rows(1, indexed=Indexed())
+        rows.append(
+            np.array([1]), ["a"], np.zeros((1, 1), np.float32), [{"price": 0}], [{"text": "red kettle"}]
+        )
+        words, compactions = rows._words, 0
+        for n in range(3 * FEW):
+            own = {"price": n}
+            rows.change_attributes({"a": AttributeChange(own, own)})
+            if rows.descriptions_mostly_dead:
+                rows.compact_descriptions()
+                compactions += 1
+        view = rows.view()
+        assert compactions and rows._words is words
+        assert view.documents.tolist() == [1] and view.matching(parse(f"price = {n}")).all()
 
     def test_move_with_their_rows(self) -> None:
         rows = self.rows()
