@@ -56,7 +56,7 @@ def item_words(texts: Iterable[str]) -> tuple[Counter[str], int]:
     for text in texts:
         for token in islice(_tokens(text), MOST_WORDS):
             length += 1
-            if _STARTS_UNSPACED.match(token):
+            if unspaced(token):
                 length += len(token) - 1
                 counts.update(_pairs(token))
                 counts.update(token[:MOST_WORDS])  # a question may be of one character
@@ -81,6 +81,11 @@ def attribute_texts(attributes: Mapping[str, Any], names: Iterable[str]) -> Iter
                 yield str(int(one))
 
 
+def unspaced(word: str) -> bool:
+    """Return whether a word is of a script without spaces."""
+    return _STARTS_UNSPACED.match(word) is not None
+
+
 def folded(text: str) -> str:
     """Return a text without differences of case, width and diacritics."""
     if text.isascii():
@@ -92,7 +97,7 @@ def folded(text: str) -> str:
 def _asked(texts: Iterable[str]) -> Iterator[WordForms]:
     for text in texts:
         for token in _tokens(text):
-            if _STARTS_UNSPACED.match(token):
+            if unspaced(token):
                 yield from (WordForms(pair, ((pair,),)) for pair in _pairs(token))
             else:
                 yield WordForms(token, tuple(dict.fromkeys(_forms(token))), corrects=True)

@@ -14,14 +14,14 @@ with f its frequency there, and n of the N documents that have it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from itemlens_server.words.analyser import WordForms, attribute_texts, item_words
+from itemlens_server.words.analyser import WordForms, attribute_texts, item_words, unspaced
 from itemlens_server.words.matches import Array, Codes, Ints, Matches, WordMatch
 from itemlens_server.words.spelling import corrects, one_typo_away
 
@@ -35,6 +35,8 @@ TYPO = 0.5
 MOST_CORRECTED = 8
 """So many words of a question are looked for with a typo."""
 MOST_SPELLINGS = 16
+MOST_CHARACTERS = 1_000
+"""So many characters of words are tried in typos. Scripts without spaces have no typos of this kind."""
 NONE = 0
 """The document of items without words."""
 FEW = 256
@@ -114,13 +116,13 @@ class _Inverted:
 
 @dataclass(frozen=True)
 class Words:
-    """The table at one moment. vocabulary, alphabet: they may know newer words.
+    """The table at one moment. vocabulary: it may know newer words. alphabet: the characters of its words.
 
     live: which documents are of an item, bool [documents]. mean_length: of these, words; live_count: how many they are
     """
 
     vocabulary: Mapping[str, int]
-    alphabet: Iterable[str]
+    alphabet: frozenset[str]
     entries: _Entries
     inverted: _Inverted
     live: Bools
@@ -167,7 +169,7 @@ class Words:
     def _corrected(self, word: WordForms) -> WordMatch | None:
         """Return the match of the spellings that are one typo away. A document with several has the most frequent."""
         close = dict.fromkeys(one_typo_away(word.forms[0][0], self.alphabet))
-        known = [(spelling, *own) for spelling in close if len((own := self._scored(spelling))[0])]
+        known = [(s, *own) for s in close if s in self.vocabulary and len((own := self._scored(s))[0])]
         if not known:
             return None
         known = sorted(known, key=lambda own: (-len(own[1]), own[0]))[:MOST_SPELLINGS]
@@ -210,7 +212,7 @@ class WordTable:
     def __init__(self, indexed: Indexed) -> None:
         self.indexed = indexed
         self._vocabulary: dict[str, int] = {}
-        self._alphabet: dict[str, None] = {}
+        self._alphabet: frozenset[str] = frozenset()
         self._entries = _Entries.empty(FEW, FEW)
         self._live = np.zeros(FEW, np.bool_)
         self._count = NONE + 1
@@ -302,7 +304,9 @@ class WordTable:
     def _code(self, word: str) -> int:
         code = self._vocabulary.get(word)
         if code is None:
-            self._alphabet.update(dict.fromkeys(word))
+            new = frozenset(word) - self._alphabet
+            if new and not unspaced(word) and len(self._alphabet) < MOST_CHARACTERS:
+                self._alphabet |= new  # another set: views have the old one
             code = self._vocabulary[word] = len(self._vocabulary)
         return code
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itemlens_server.words.spelling import corrects, one_typo_away
+from itemlens_server.words.spelling import MOST_LETTERS, MOST_STRINGS, corrects, one_typo_away
 
 WORD = st.text(alphabet="abcd", min_size=1, max_size=5)
 
@@ -33,3 +33,18 @@ def test_they_are_those_at_a_distance_of_one(word: str, other: str) -> None:
 )
 def test_short_words_and_years_have_no_typos(word: str, expected: bool) -> None:
     assert corrects(word) is expected
+
+
+def test_letters_are_of_the_scripts_of_the_word() -> None:
+    close = set(one_typo_away("чайник", "абвchайλ漢7"))
+    assert "чайникб" in close and not any(c in other for other in close for c in "chλ漢7")
+    assert "чайник77" in set(one_typo_away("чайник7", "7"))
+    assert "kettle7" in set(one_typo_away("kettle", "7б"))
+
+
+@pytest.mark.parametrize("word", ["k" * 64, "чайник" * 10, "ለ" * 64])
+def test_a_word_has_a_bounded_number_of_neighbours(word: str) -> None:
+    alphabet = [chr(n) for n in range(0x30, 0x30 + 20_000) if chr(n).isalnum()]
+    close = list(one_typo_away(word, alphabet))
+    assert len(close) <= MOST_STRINGS
+    assert len(set("".join(close))) <= MOST_LETTERS + 1

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from itemlens_server.words import NO_DOCUMENT, NO_WORDS, Indexed, WordForms, WordTable, question_words
 from itemlens_server.words import table as module
+from itemlens_server.words.analyser import LONGEST
 from itemlens_server.words.table import TYPO
 from support.bm25 import bm25
 
@@ -111,6 +112,16 @@ def test_an_unknown_word_stands_for_one_that_is_a_typo_away() -> None:
     assert found(table, "tee zzzz") == {}
     right, typo = (table.view().matches(question_words([w])).words[0].scores for w in ("kettle", "ketle"))
     assert typo == pytest.approx(TYPO * right)
+
+
+def test_the_alphabet_of_a_view_is_of_its_moment_and_bounded() -> None:
+    table = table_of("kettle", "水壶")
+    view = table.view()
+    assert view.alphabet == frozenset("ketl")
+    for n in range(0x400, 0x3000):
+        table.add({"text": chr(n) * 2}, {})
+    assert view.alphabet == frozenset("ketl")
+    assert len(table.view().alphabet) <= module.MOST_CHARACTERS + LONGEST
 
 
 def test_a_word_that_no_item_has_any_more_is_unknown() -> None:
