@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from typing import Any
 
@@ -21,6 +21,10 @@ MOST_WORDS = 1_000
 """So many words of a text count."""
 MOST_ASKED = 64
 """So many different words of a question count, the first ones."""
+MOST_PARTS = 16
+"""So many parts of a word of a question count, the first ones."""
+MOST_PARTS_ASKED = 256
+"""So many parts of all words of a question count. Later words are looked for in one only."""
 LONGEST = 64
 """Characters of a word; the rest of a longer one is left out."""
 
@@ -66,8 +70,16 @@ def item_words(texts: Iterable[str]) -> tuple[Counter[str], int]:
 
 
 def question_words(texts: Iterable[str]) -> tuple[WordForms, ...]:
-    """Return the different words of a question, at most `MOST_ASKED`."""
-    return tuple(islice(dict.fromkeys(_asked(texts)), MOST_ASKED))
+    """Return the different words of a question, at most `MOST_ASKED`, with `MOST_PARTS_ASKED` parts together."""
+    words, left = [], MOST_PARTS_ASKED
+    for word in islice(dict.fromkeys(_asked(texts)), MOST_ASKED):
+        parts = sum(len(form) for form in word.forms[1:])
+        if parts > left:
+            word = replace(word, forms=word.forms[:1])
+        else:
+            left -= parts
+        words.append(word)
+    return tuple(words)
 
 
 def attribute_texts(attributes: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
@@ -100,7 +112,8 @@ def _asked(texts: Iterable[str]) -> Iterator[WordForms]:
             if unspaced(token):
                 yield from (WordForms(pair, ((pair,),)) for pair in _pairs(token))
             else:
-                yield WordForms(token, tuple(dict.fromkeys(_forms(token))), corrects=True)
+                forms = dict.fromkeys(form[:MOST_PARTS] for form in _forms(token))
+                yield WordForms(token, tuple(forms), corrects=True)
 
 
 def _tokens(text: str) -> Iterator[str]:

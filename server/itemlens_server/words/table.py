@@ -133,29 +133,26 @@ class Words:
         """Return what the words of a question find. A word's score does not depend on the others."""
         found, corrected = [], 0
         for word in asked:
-            match = self._known(word)
+            match, partly = self._known(word)
             if match is None and word.corrects and corrects(word.forms[0][0]) and corrected < MOST_CORRECTED:
                 corrected += 1
                 match = self._corrected(word)
-            if match is None and len(word.forms) > 1:
-                match = self._partly(word)
+            match = match or partly
             if match is not None:
                 found.append(match)
         return Matches(found, len(self.live))
 
-    def _known(self, word: WordForms) -> WordMatch | None:
-        """Return the match of the closest form that an item has all of."""
-        for form in word.forms:
+    def _known(self, word: WordForms) -> tuple[WordMatch | None, WordMatch | None]:
+        """Return the match of the closest form that an item has all of; if there is none, that of some parts."""
+        partly = None
+        for n, form in enumerate(word.forms):
             documents, scores, parts = self._together(form)
             whole = parts == len(set(form))
             if whole.any():
-                return WordMatch(word.text, documents[whole], scores[whole])
-        return None
-
-    def _partly(self, word: WordForms) -> WordMatch | None:
-        """Return the match of some parts of a word."""
-        documents, scores, _ = self._together(word.forms[1])
-        return WordMatch(word.text, documents, scores) if len(documents) else None
+                return WordMatch(word.text, documents[whole], scores[whole]), None
+            if n == 1 and len(documents):
+                partly = WordMatch(word.text, documents, scores)
+        return None, partly
 
     def _together(self, form: Sequence[str]) -> tuple[Codes, Array, Ints]:
         """Return the documents with one of some different words, ascending, the sum of BM25, and how many they have."""

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from itemlens_server.words.analyser import (
     LONGEST,
     MOST_ASKED,
+    MOST_PARTS,
+    MOST_PARTS_ASKED,
     MOST_WORDS,
     attribute_texts,
     item_words,
@@ -58,6 +60,26 @@ def test_a_question_has_each_word_once_and_the_first_ones_only() -> None:
     assert [w.text for w in question_words(["red RED shoe", "Red"])] == ["red", "shoe"]
     many = question_words([" ".join(f"w{n}" for n in range(10**5))])
     assert len(many) == MOST_ASKED and many[0].text == "w0"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "-".join(str(n) for n in range(10, 5000)),
+        " ".join("-".join(f"{n}a{m}" for m in range(20)) for n in range(99)),
+    ],
+)
+def test_the_parts_of_a_question_are_bounded(question: str) -> None:
+    asked = question_words([question])
+    assert len(asked[0].forms) > 1
+    assert max(len(form) for word in asked for form in word.forms) <= MOST_PARTS
+    assert sum(len(form) for word in asked for form in word.forms[1:]) <= MOST_PARTS_ASKED
+
+
+def test_a_word_of_many_parts_is_found_by_its_first_ones() -> None:
+    long = "-".join(str(n) for n in range(10, 100))
+    there = words(long.replace("-", " "))
+    assert any(all(part in there for part in form) for form in forms(long))
 
 
 def test_long_texts_and_words_are_bounded() -> None:
