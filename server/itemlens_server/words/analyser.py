@@ -19,6 +19,8 @@ MOST_CHARACTERS = 20_000
 """So many characters of a text count. What comes later says little of what a text is about."""
 MOST_WORDS = 1_000
 """So many words of a text count."""
+MOST_OF_ITEM = 5_000
+"""So many words of all texts of an item count, in all their forms, and so many of all its attributes."""
 MOST_ASKED = 64
 """So many different words of a question count, the first ones."""
 MOST_PARTS = 16
@@ -54,18 +56,22 @@ class WordForms:
 
 
 def item_words(texts: Iterable[str]) -> tuple[Counter[str], int]:
-    """Return how often the words of an item's texts occur, in all their forms, and the number of words."""
+    """Return how often the words of an item's texts occur, in all their forms, and the number of words. The
+    first `MOST_OF_ITEM` texts count, and so many forms of all of them."""
     counts: Counter[str] = Counter()
-    length = 0
-    for text in texts:
+    length, left = 0, MOST_OF_ITEM
+    for text in islice(texts, MOST_OF_ITEM):
         for token in islice(_tokens(text), MOST_WORDS):
-            length += 1
+            if not left:
+                return counts, length
             if unspaced(token):
-                length += len(token) - 1
-                counts.update(_pairs(token))
-                counts.update(token[:MOST_WORDS])  # a question may be of one character
+                length += len(token)
+                own = [*_pairs(token), *token[:MOST_WORDS]]  # a question may be of one character
             else:
-                counts.update({form for forms in _forms(token) for form in forms})
+                length += 1
+                own = list(dict.fromkeys(form for forms in _forms(token) for form in forms))
+            counts.update(own[:left])
+            left -= min(len(own), left)
     return counts, length
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from itemlens_server.words.analyser import (
     LONGEST,
     MOST_ASKED,
+    MOST_OF_ITEM,
     MOST_PARTS,
     MOST_PARTS_ASKED,
     MOST_WORDS,
@@ -80,6 +81,19 @@ def test_a_word_of_many_parts_is_found_by_its_first_ones() -> None:
     long = "-".join(str(n) for n in range(10, 100))
     there = words(long.replace("-", " "))
     assert any(all(part in there for part in form) for form in forms(long))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [[f"w{n}" for n in range(10**5)], ["-".join(str(n) for n in range(10**4))] * 9, ["茶壶" * 10**4] * 9],
+)
+def test_the_words_of_an_item_are_bounded(texts: list[str]) -> None:
+    assert item_words(texts)[0].total() <= MOST_OF_ITEM
+
+
+def test_texts_without_words_are_bounded() -> None:
+    texts = iter(["!"] * 10**5)
+    assert item_words(texts) == ({}, 0) and len(list(texts)) == 10**5 - MOST_OF_ITEM
 
 
 def test_long_texts_and_words_are_bounded() -> None:
