@@ -109,16 +109,15 @@ class Sync:
             else:
                 found[item_id] = DAMAGED
                 before.pop(item_id, None)
+            self._keep()
             if len(found) % CALL == 0:
-                self._keep()
                 self._tell("compare", len(found), None)
         return found
 
     def _kept(self, rows: Iterable[tuple[Row, Item]]) -> Iterator[tuple[Row, Item]]:
-        """The rows. While they are read the lease is kept."""
-        for n, entry in enumerate(rows):
-            if n % CALL == 0:
-                self._keep()
+        """The rows. While they are read the lease is kept: a row with large pictures may take long."""
+        for entry in rows:
+            self._keep()
             yield entry
 
     def _keep(self) -> None:
@@ -201,12 +200,29 @@ class Sync:
                 )
 
     def _again(self, plan: Plan) -> Iterator[tuple[Change, Item]]:
-        for change, item in rows_of(plan, self._read(lambda _: None, lambda _: None)):
+        """Yield the changes with their items, as the files say them when they are read again.
+
+        Raises:
+            MappingError: the files say something else of an item that is to be written, or do not have it in its row.
+        """
+        missing = {
+            item_id
+            for item_id, change in plan.changes.items()
+            if change.add or change.replace or change.merge
+        }
+        rows = self._kept(self._read(lambda _: None, lambda _: None))
+        for change, item in rows_of(plan, rows):
             if seen(item) != change.seen and change.seen.pictures is not None:
-                raise MappingError(
-                    f"{self._items.file}: item {item.item_id!r} changed while the files were read; sync again"
-                )
+                raise self._moved(item.item_id)
+            missing.discard(item.item_id)
             yield change, item
+        if missing:  # a row that was added or taken away moves all that follow
+            raise self._moved(min(missing))
+
+    def _moved(self, item_id: str) -> MappingError:
+        return MappingError(
+            f"{self._items.file}: item {shortened(item_id)!r} changed while the files were read; sync again"
+        )
 
     def _note_failures(self, made: Synced, report: UploadReport) -> None:
         for result in report.failed:

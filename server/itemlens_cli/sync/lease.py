@@ -58,7 +58,7 @@ class Lease:
             error.add_note(f"the collection stays reserved for {SILENCE_SECONDS:.0f} seconds: {also}")
 
     def keep(self) -> None:
-        """Say that the sync goes on. To be called often."""
+        """Say that the sync goes on. To be called often: mostly it only looks at the clock."""
         if time.monotonic() - self._last > STEP_SECONDS:
             self._steps += 1
             self._step(f"{_RUNS}{self._own} {self._steps}")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from itemlens import Client, Item, ItemUpdate, ServerError, StreamPosition
+from itemlens_cli.sync import apply as apply_module
 from itemlens_cli.sync import lease
 from itemlens_cli.sync.lease import Lease
 from itemlens_server.errors import FailedPrecondition
@@ -162,6 +163,41 @@ def test_a_sync_that_failed_half_way_is_done_again(
     assert sync(rows).status == 0
     assert set(stored(shop)) == {"a", "b", "c", "e"}
     assert stored(shop)["a"] == ("red boot", {"price": 12, "brand": "Alto"})
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        ["new,scarf,7,Umi", "a,red boot,12,Alto", *ROWS[1:], "e,scarf,7,Umi"],  # every row has another number
+        ["a,red boot,12,Alto", *ROWS[1:]],
+        ["a,red clog,12,Alto", *ROWS[1:], "e,scarf,7,Umi"],
+    ],
+)
+def test_a_file_that_is_replaced_between_its_two_reads_is_told_and_done_again(
+    sync: Sync, shop: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: list[str]
+) -> None:
+    first = ["a,red boot,12,Alto", *ROWS[1:], "e,scarf,7,Umi"]
+    kept = (tmp_path / "shop.synced.sync").read_bytes()
+    with monkeypatch.context() as replaced:
+        apply = apply_module.Sync._apply
+
+        def replace_first(self: apply_module.Sync, made: apply_module.Synced) -> None:
+            (tmp_path / "shop.csv").write_text("\n".join(["sku,name,price,brand", *now]) + "\n")
+            apply(self, made)
+
+        replaced.setattr(apply_module.Sync, "_apply", replace_first)
+        done = sync(first)
+    assert done.status == 1 and "changed while the files were read; sync again" in done.said + done.err
+    assert (tmp_path / "shop.synced.sync").read_bytes() == kept
+    assert sync(first).status == 0
+    assert stored(shop)["a"][0] == "red boot" and set(stored(shop)) == {"a", "b", "c", "d", "e"}
+
+
+def test_the_lease_is_kept_on_every_row(sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[Lease] = []
+    monkeypatch.setattr(Lease, "keep", lambda self: kept.append(self))
+    assert sync(["a,red boot,10,Alto", *ROWS[1:]]).status == 0
+    assert len(kept) >= 3 * len(ROWS)  # the files, the collection, and the files again
 
 
 def test_two_syncs_at_once_the_second_is_refused(
