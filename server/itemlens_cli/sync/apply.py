@@ -45,11 +45,11 @@ class Options:
 @dataclass
 class Synced:
     """What was done, or would be. not_deleted: items that would have been deleted, had no row been skipped. unknown:
-    updates of items that are not in the collection. note: how the comparison was made."""
+    ids of items that changed in the files and are not in the collection any more. note: how the comparison was made."""
 
     plan: Plan
     not_deleted: int = 0
-    unknown: int = 0
+    unknown: set[str] = field(default_factory=set)
     note: str = ""
     failed: set[str] = field(default_factory=set)
 
@@ -162,10 +162,9 @@ class Sync:
             )
             self._note_failures(made, report)
         if merged := sum(change.merge for change in changes):
-            texts = (
-                Item(item.item_id, texts=item.texts) for change, item in self._again(plan) if change.merge
+            report = self._client.upload(
+                self._texts(made), merge=True, progress=partial(tell, "texts", merged)
             )
-            report = self._client.upload(texts, merge=True, progress=partial(tell, "texts", merged))
             self._note_failures(made, report)
         updates = [change.update for change in changes if change.update is not None]
         if updates:
@@ -199,6 +198,16 @@ class Sync:
                     )
                 )
 
+    def _texts(self, made: Synced) -> Iterator[Item]:
+        """Yield the texts to merge. An item that was deleted after the comparison would come back with nothing else."""
+        chosen = (item for change, item in self._again(made.plan) if change.merge)
+        for some in _batches(chosen, REREAD):
+            for item, found in zip(some, self._client.get_items([one.item_id for one in some]), strict=True):
+                if isinstance(found.error, NotFound):
+                    made.unknown.add(item.item_id)
+                else:
+                    yield Item(item.item_id, texts=item.texts)
+
     def _again(self, plan: Plan) -> Iterator[tuple[Change, Item]]:
         """Yield the changes with their items, as the files say them when they are read again.
 
@@ -228,7 +237,7 @@ class Sync:
         for result in report.failed:
             assert result.error is not None
             if isinstance(result.error, NotFound):  # deleted in the collection
-                made.unknown += 1
+                made.unknown.add(result.id)
                 continue
             made.failed.add(result.id)
             error, change = result.error, made.plan.changes.get(result.id)

@@ -42,7 +42,8 @@ def notes(made: Synced, dry_run: bool) -> list[str]:
         )
     if made.unknown:
         said.append(
-            f"{made.unknown:,} items whose attributes changed are not in the collection; they were left out"
+            f"{len(made.unknown):,} items whose texts or attributes changed are not in the collection; "
+            "they were left out"
         )
     if dry_run and made.plan.changes and made.note:
         said.append("pictures can be compared only after the first sync: their items count as changed")

@@ -113,7 +113,7 @@ def test_a_dry_run_says_it_and_writes_nothing(sync: Sync, shop: Client, tmp_path
 def test_only_some_attributes_follow_and_nothing_is_added_or_deleted(sync: Sync, shop: Client) -> None:
     done = sync(["a,other words,12,Other", "e,scarf,7,Umi"], "--fields", "price")
     assert done.status == 0 and "attributes changed │ 2" in done.said
-    assert "1 items whose attributes changed are not in the collection" in done.said
+    assert "1 items whose texts or attributes changed are not in the collection" in done.said
     assert stored(shop)["a"] == ("red shoe", {"price": 12, "brand": "Alto"}) and len(stored(shop)) == 4
     # The next whole sync knows that price, and sees that the words changed.
     shop.update_items([ItemUpdate("a", set={"price": 77})]).raise_for_errors()
@@ -319,6 +319,22 @@ def test_an_update_between_the_read_of_an_item_and_its_write_stays(
     monkeypatch.setattr(Client, "get_items", then_changed)
     assert sync(["a,red boot,10,Umi", *ROWS[1:]]).status == 0
     assert stored(shop)["a"] == ("red boot", {"price": 99, "brand": "Umi"})
+
+
+def test_an_item_that_is_deleted_after_the_comparison_is_not_brought_back(
+    sync: Sync, shop: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply = apply_module.Sync._apply
+
+    def delete_first(self: apply_module.Sync, made: apply_module.Synced) -> None:
+        shop.delete_items(["a"]).raise_for_errors()
+        apply(self, made)
+
+    monkeypatch.setattr(apply_module.Sync, "_apply", delete_first)
+    done = sync(["a,red boot,12,Alto", "b,blue pot,20,Kaya", *ROWS[2:]])
+    assert done.status == 0
+    assert "1 items whose texts or attributes changed are not in the collection" in done.said
+    assert set(stored(shop)) == {"b", "c", "d"} and stored(shop)["b"][0] == "blue pot"
 
 
 def test_an_unreadable_picture_costs_only_its_item(
