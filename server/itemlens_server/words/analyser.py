@@ -46,8 +46,8 @@ _DIACRITICS = re.compile("[\u0300-\u036f]")
 class WordForms:
     """A word of a question.
 
-    text: as it was asked, folded. forms: what it may be known by, the closest first; an item has a form if it has all
-    words of it. corrects: whether a spelling that is close to it may stand for it.
+    text: as it was asked, folded. forms: what it may be known by, the closest first; an item has the word if it has
+    all of a form. corrects: whether a spelling that is close to it may stand for it.
     """
 
     text: str

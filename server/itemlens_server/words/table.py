@@ -143,16 +143,22 @@ class Words:
         return Matches(found, len(self.live))
 
     def _known(self, word: WordForms) -> tuple[WordMatch | None, WordMatch | None]:
-        """Return the match of the closest form that an item has all of; if there is none, that of some parts."""
-        partly = None
+        """Return the match of the forms that an item has all of, with the score of its best one, and that of some
+        parts."""
+        known, partly = [], None
         for n, form in enumerate(word.forms):
             documents, scores, parts = self._together(form)
             whole = parts == len(set(form))
             if whole.any():
-                return WordMatch(word.text, documents[whole], scores[whole]), None
+                known.append((documents[whole], scores[whole]))
             if n == 1 and len(documents):
                 partly = WordMatch(word.text, documents, scores)
-        return None, partly
+        if len(known) < 2:
+            return (WordMatch(word.text, *known[0]) if known else None), partly
+        documents, places = np.unique(np.concatenate([own for own, _ in known]), return_inverse=True)
+        best = np.zeros(len(documents), np.float32)
+        np.maximum.at(best, places, np.concatenate([scores for _, scores in known]))
+        return WordMatch(word.text, documents, best), partly
 
     def _together(self, form: Sequence[str]) -> tuple[Codes, Array, Ints]:
         """Return the documents with one of some different words, ascending, the sum of BM25, and how many they have."""

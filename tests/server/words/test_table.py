@@ -130,9 +130,16 @@ def test_a_word_that_no_item_has_any_more_is_unknown() -> None:
     assert found(table, "kettle") == {"kettle": [(2, "kettles")]}
 
 
-def test_the_closest_form_that_is_known_counts() -> None:
+def test_items_that_have_any_form_of_a_word_are_found_and_the_one_spelt_so_is_not_behind() -> None:
+    table = table_of("usb-c", *["usb c"] * 9, "usb a", *["other thing"] * 20)
+    [word] = table.view().matches(question_words(["USB-C"])).words
+    assert word.documents.tolist() == [*range(1, 11)]
+    assert word.scores[0] == word.scores.max()
+
+
+def test_a_word_is_known_by_any_of_its_forms() -> None:
     table = table_of("pump AB-12", "pump ab 12", "pump ab")
-    assert found(table, "ab12") == {"ab12": [(1, "")]}
+    assert found(table, "ab12") == {"ab12": [(1, ""), (2, "")]}
     assert found(table_of("ab 12", "ab 13"), "ab-12") == {"ab-12": [(1, "")]}
     assert found(table, "ab-13") == {"ab-13": [(1, "ab12")]}
     assert found(table, "cd-12") == {"cd-12": [(1, ""), (2, "")]}
