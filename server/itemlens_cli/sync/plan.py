@@ -20,9 +20,9 @@ class Change:
     seen: Seen
     add: bool = False
     replace: bool = False
-    """Its pictures or relations changed: it is written as a whole, with the stored attributes."""
+    """Its pictures or relations changed, or a text is gone: it is written as a whole, with the stored attributes."""
     merge: bool = False
-    """Only its texts changed: they are merged into the stored item."""
+    """Of these only its texts changed: they are merged into the stored item."""
     update: ItemUpdate | None = None
 
 
@@ -103,6 +103,7 @@ def plan(
         # What a stored picture was made from is not known: the server finds out, and encodes nothing twice.
         known = NOTHING.pictures if base.pictures is None else base.pictures
         whole |= owned.pictures and new.pictures != known
+        whole |= owned.texts and not base.channels <= new.channels  # a merge takes no text away
         texts = owned.texts and new.texts != base.texts
         update = attribute_update(item, new, base, owned.attributes)
         if whole or texts or update:

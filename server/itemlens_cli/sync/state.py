@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Seen:
-    """Hashes of an item's texts, relations and pictures (None: not known), and of each attribute by name."""
+    """Hashes of an item's texts, relations and pictures (None: not known), and of each attribute by name. channels: the
+    names of its texts; empty in a file that does not have them, which is why they are not compared."""
 
     texts: str
     relations: str
     pictures: str | None
     attributes: Mapping[str, str]
+    channels: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 def seen(item: Item, *, with_pictures: bool = True) -> Seen:
@@ -40,7 +43,14 @@ def seen(item: Item, *, with_pictures: bool = True) -> Seen:
         _hash(sorted([r.type, r.item_id] for r in item.relations)),
         pictures,
         {name: _hash(value) for name, value in item.attributes.items()},
+        _channels(*item.texts),
     )
+
+
+@lru_cache
+def _channels(*names: str) -> frozenset[str]:
+    """One object for all items with these channels."""
+    return frozenset(names)
 
 
 class State:
@@ -56,7 +66,7 @@ class State:
                 elif not _follows(collection.sequence_number, about["sequence_number"]):
                     self.unused = "is of before the collection was restored from a backup"
                 else:
-                    self.seen = {item_id: Seen(*rest) for item_id, *rest in map(json.loads, lines)}
+                    self.seen = dict(map(_entry, lines))
         except FileNotFoundError:
             self.unused = "is not there yet"
         except (OSError, ValueError, KeyError, TypeError, StopIteration):
@@ -76,8 +86,15 @@ class State:
         with files.new_file(self.path) as out:
             out.write(json.dumps(about, ensure_ascii=False) + "\n")
             for item_id, one in seen.items():
-                line = [item_id, one.texts, one.relations, one.pictures, one.attributes]
+                line = [item_id, one.texts, one.relations, one.pictures, one.attributes, sorted(one.channels)]
                 out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def _entry(line: str) -> tuple[str, Seen]:
+    item_id, texts, relations, pictures, attributes, *channels = json.loads(line)
+    return item_id, Seen(
+        texts, relations, pictures, attributes, _channels(*(channels[0] if channels else ()))
+    )
 
 
 def _identity(collection: Collection) -> list[str]:

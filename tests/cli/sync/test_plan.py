@@ -73,6 +73,16 @@ def test_texts_are_merged_and_pictures_and_relations_written_as_a_whole() -> Non
     assert related.replace and not related.merge
 
 
+def test_a_text_that_is_gone_is_taken_away_by_writing_the_item_as_a_whole() -> None:
+    both = replace(item("a"), texts={"text": "shoe", "notes": "red"})
+    for before in ([], [both]):
+        cleared = planned([item("a")], [both], before).changes["a"]
+        assert cleared.replace and not cleared.merge
+    assert planned([both], [item("a")]).changes["a"].merge
+    # A text that another program added is no text of the files.
+    assert planned([item("a", "new")], [both], [item("a")]).changes["a"].merge
+
+
 def test_pictures_of_the_first_sync_are_sent_since_a_server_does_not_say_what_it_has() -> None:
     assert planned([item("a", picture=b"1")], [item("a", picture=b"1")]).changes["a"].replace
 
@@ -168,4 +178,4 @@ def applied(made: Plan, files: dict[str, Item], stored: dict[str, Item]) -> dict
 
 def test_a_hash_of_what_was_seen_is_kept_as_it_was() -> None:
     one = seen(item("a", picture=b"1", price=1))
-    assert Seen(one.texts, one.relations, one.pictures, dict(one.attributes)) == one
+    assert Seen(one.texts, one.relations, one.pictures, dict(one.attributes), one.channels) == one

@@ -23,7 +23,8 @@ def path(tmp_path: Path) -> Path:
         "b": seen(Item("b", pictures={})),
     }
     State(tmp_path / "s.sync", SHOP).save(items, SHOP)
-    assert State(tmp_path / "s.sync", SHOP).seen == items
+    found = State(tmp_path / "s.sync", SHOP).seen
+    assert found == items and found["a\n"].channels == {"text"}
     return tmp_path / "s.sync"
 
 

@@ -321,6 +321,19 @@ def test_an_update_between_the_read_of_an_item_and_its_write_stays(
     assert stored(shop)["a"] == ("red boot", {"price": 99, "brand": "Umi"})
 
 
+def test_a_text_that_was_cleared_in_the_file_is_taken_away(sync: Sync, shop: Client, tmp_path: Path) -> None:
+    [picture, *_] = next(one.pictures for one in sample_items(10) if one.pictures)
+    (tmp_path / "shop.yaml").write_text(MAPPING + '  pictures: {image: {path: "{sku}.png"}}\n')
+    for name in "abcd":
+        (tmp_path / f"{name}.png").write_bytes(picture)
+    assert sync(ROWS).status == 0
+    shop.update_items([ItemUpdate("a", set={"price": 99})]).raise_for_errors()
+    assert sync(["a,,10,Alto", *ROWS[1:]]).status == 0
+    [cleared] = shop.get_items(["a"], pictures=True)
+    assert not cleared.item.texts and len(cleared.item.pictures) == 1
+    assert cleared.item.attributes == {"price": 99, "brand": "Alto"}
+
+
 def test_an_item_that_is_deleted_after_the_comparison_is_not_brought_back(
     sync: Sync, shop: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
