@@ -110,8 +110,8 @@ def ask(
     pictures: bool = False,
     **wanted: Any,
 ) -> Answer:
-    """Recommend one of each model, and explain what was recommended. `wanted` are arguments of `Client.recommend`."""
-    answer = client.recommend(parts=True, reasons=True, language=language, **{"group_by": "model", **wanted})
+    """Recommend, and explain what was recommended. `wanted` are arguments of `Client.recommend`."""
+    answer = client.recommend(parts=True, reasons=True, language=language, **wanted)
     ids = [item.item_id for item in answer]
     if not ids:
         return Answer(answer, ())

@@ -50,7 +50,7 @@ def tell(client: Client) -> FrontPage:
     """Search with and without a shop's rules."""
     asked = partial(ask, client, text=ASKED, k=LENGTH, language="en", why=False)
     ruled = asked(filter=WANTED, group_by="model", caps={"brand": PER_BRAND}, boosts=[BOOST])
-    return FrontPage(asked(filter=where("domain") == "shop", group_by=""), ruled)
+    return FrontPage(asked(filter=where("domain") == "shop"), ruled)
 
 
 def told(shown: ShownItem) -> str:

@@ -21,6 +21,8 @@ DID = {
     EventType.VIEW: "viewed",
 }
 """The steps of a user with an item, the furthest first."""
+MODEL = "model"
+"""The attribute that colours and sizes of one thing share: lists show one of them."""
 LIST_LENGTH = 6
 SEARCH_LENGTH = 3
 WORDS = ("a present for somebody who plays music", "适合孩子的周末活动")
@@ -85,7 +87,9 @@ def language_of(user: User) -> Language:
 def tell_user(client: Client, user: User, events: Iterable[Event], language: Language) -> UserStory:
     """A user's story; `events` are those of all users, oldest first."""
     furthest = _furthest(event for event in events if event.user_id == user.user_id)
-    asked = partial(ask, client, user=user.user_id, k=LIST_LENGTH, language=language, pictures=True)
+    asked = partial(
+        ask, client, user=user.user_id, k=LIST_LENGTH, group_by=MODEL, language=language, pictures=True
+    )
     try:
         answer = asked(probabilities=True)
     except FailedPrecondition:  # the space was not fitted to choices
@@ -115,7 +119,15 @@ def searches(client: Client) -> list[Search]:
 
 def _search(client: Client, *, words: str | None = None, picture: bytes | None = None) -> Search:
     language: Language = "zh" if chinese(words or "") else "en"
-    answer = ask(client, text=words, picture=picture, k=SEARCH_LENGTH, language=language, pictures=True)
+    answer = ask(
+        client,
+        text=words,
+        picture=picture,
+        k=SEARCH_LENGTH,
+        group_by=MODEL,
+        language=language,
+        pictures=True,
+    )
     return Search(words or "this picture, which is not in the catalogue", picture, answer)
 
 
@@ -151,7 +163,7 @@ def change(client: Client, user: User, events: Iterable[Event]) -> Change:
 
 
 def _titles(client: Client, user_id: str) -> tuple[str, ...]:
-    answer = ask(client, user=user_id, k=LIST_LENGTH, language="en", why=False)
+    answer = ask(client, user=user_id, k=LIST_LENGTH, group_by=MODEL, language="en", why=False)
     return tuple(item.title for item in answer.items)
 
 

@@ -13,9 +13,11 @@ from typing import Any
 
 from itemlens import Collection, Item, Picture
 from itemlens_cli import files
-from itemlens_server.storage.backup import EPOCH
 
 VERSION = 1
+# Sequence numbers after a restored backup begin at a later multiple: see `itemlens_server.storage.backup.EPOCH`, which a
+# machine that only calls the server does not have.
+EPOCH = 1 << 32
 
 
 @dataclass(frozen=True)
