@@ -15,8 +15,8 @@ from itemlens import Collection, Item, Picture
 from itemlens_cli import files
 
 VERSION = 1
-# Sequence numbers after a restored backup begin at a later multiple: see `itemlens_server.storage.backup.EPOCH`, which a
-# machine that only calls the server does not have.
+# Sequence numbers after a restored backup begin at a later multiple: see `itemlens_server.storage.backup.EPOCH`, which
+# a machine that only calls the server does not have.
 EPOCH = 1 << 32
 
 
