@@ -52,7 +52,8 @@ def upload(
     Args:
         items: the items, read one by one as needed. In an AsyncClient, too, this is a plain iterable, and it
             must not block the event loop.
-        merge, keep_attributes: as in `upsert`.
+        merge: as in `upsert`.
+        keep_attributes: as in `upsert`.
         batch_size: largest number of items in a batch. 8 MiB, or an id that is already in the batch, end a
             batch too.
         in_flight: largest number of batches that are sent but not acknowledged.
