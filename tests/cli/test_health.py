@@ -68,7 +68,7 @@ def test_the_address_comes_from_the_settings(
     try:
         port = listen(f"{host}:0")
     except RuntimeError:
-        pytest.skip(f"this machine has no {host}")
+        pytest.skip(f"NOT RUN: this machine cannot listen on {host}")
     monkeypatch.setenv("ITEMLENS_LISTEN", f"{host}:{port}")
     assert run("health").status == 0
     # As for `serve`, the environment takes precedence over the file.

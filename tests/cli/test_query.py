@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,11 +25,11 @@ def query(server: Server, run: Run) -> Query:
     return query
 
 
-def items(done: Done) -> list[dict[str, object]]:
+def items(done: Done) -> list[dict[str, Any]]:
     assert done.status == 0, done.said
     answer = json.loads(done.out)
     assert answer["recommendation_id"] and answer["space_id"].startswith("sp-")
-    listed: list[dict[str, object]] = answer["items"]
+    listed: list[dict[str, Any]] = answer["items"]
     return listed
 
 
@@ -40,7 +41,7 @@ def test_words_give_a_table_of_items_with_score_and_reason(query: Query) -> None
 
 def test_a_boost_lifts_items(query: Query) -> None:
     [first] = items(query("red shoe", "--k", 1, "--boost", "items item-0031=15", "--json"))
-    assert first["item_id"] == "item-0031" and first["terms"]["boosts"] == pytest.approx(15)  # type: ignore[index]
+    assert first["item_id"] == "item-0031" and first["terms"]["boosts"] == pytest.approx(15)
     wrong = query("red shoe", "--boost", "items item-0031=much")
     assert wrong.status == 1 and "docs/recommend.md" in wrong.said
 

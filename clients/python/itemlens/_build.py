@@ -13,20 +13,16 @@ import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from . import _values
-from ._enums import AttributeType, ChannelKind, EventType, Role
+from ._enums import ChannelKind, EventType, Role
 from ._results import Space
-from ._rules import RULES, Rule
 from ._types import (
     ChannelWeight,
     Content,
     Event,
-    Exploration,
     FuseInput,
     Interaction,
     Item,
     ItemUpdate,
-    Lexical,
-    OwnEventType,
     Picture,
     Relation,
     SourceWeights,
@@ -35,7 +31,7 @@ from ._types import (
     UserSideFields,
     Vector,
 )
-from ._values import listed, named, number, one_of, optional_number, string, strings, whole
+from ._values import listed, named, one_of, optional_number, string, strings, whole
 from .v1 import catalog_pb2, common_pb2, itemlens_pb2
 
 T = TypeVar("T")
@@ -145,12 +141,6 @@ def event_type(given: EventType | str) -> common_pb2.EventType.ValueType:
     return common_pb2.EventType.Value(f"EVENT_TYPE_{one_of(given, EventType, 'type').upper()}")
 
 
-def attribute_type(given: AttributeType | str) -> catalog_pb2.AttributeType.ValueType:
-    """The proto number of an attribute's type."""
-    name = one_of(given, [kind for kind in AttributeType if kind != AttributeType.UNSPECIFIED], "attributes")
-    return catalog_pb2.AttributeType.Value(f"ATTRIBUTE_TYPE_{name.upper()}")
-
-
 def timestamp(given: datetime | None) -> Timestamp | None:
     """The protobuf timestamp of a datetime with a time zone."""
     if given is None:
@@ -247,69 +237,6 @@ def stream_position(given: StreamPosition | None) -> catalog_pb2.StreamPosition 
         position=string(given.position, "stream.position"),
         previous=string(given.previous, "stream.previous"),
         lag=given.lag,
-    )
-
-
-def settings(
-    types: Iterable[OwnEventType] | None,
-    exploration: Exploration | None,
-    attributes: Mapping[str, AttributeType | str] | None,
-    rules: Iterable[Rule] | None,
-    lexical: Lexical | bool | None,
-) -> catalog_pb2.CollectionSettings:
-    """The settings of a collection, as far as they are given."""
-    return catalog_pb2.CollectionSettings(
-        event_types=[
-            catalog_pb2.OwnEventType(
-                name=string(own.name, "name"),
-                weight=number(own.weight, "weight"),
-                liked_from=optional_number(own.liked_from, "liked_from"),
-                disliked_to=optional_number(own.disliked_to, "disliked_to"),
-            )
-            for own in all_of(OwnEventType, types or (), "event_types")
-        ],
-        exploration=_exploration(exploration),
-        lexical=_lexical(lexical),
-        attributes=[
-            catalog_pb2.Attribute(name=string(name, "attributes"), type=attribute_type(kind))
-            for name, kind in (attributes or {}).items()
-        ],
-        rules=[rule(own) for own in all_of(RULES, rules or (), "rules")],
-    )
-
-
-def rule(given: Rule) -> catalog_pb2.Rule:
-    """A rule for lists."""
-    with named(f"rule {given.name!r:.80}"):
-        message = catalog_pb2.Rule(
-            name=string(given.name, "name"),
-            start_time=timestamp(given.start),
-            end_time=timestamp(given.end),
-            surfaces=strings(given.surfaces, "surfaces"),
-            filter=string(given.filter, "filter"),
-        )
-        given.set_kind(message)
-    return message
-
-
-def _exploration(given: Exploration | None) -> catalog_pb2.Exploration | None:
-    if given is None:
-        return None
-    check_kind(Exploration, given, "exploration")
-    return catalog_pb2.Exploration(
-        share=number(given.share, "share"), max_lists=whole(given.max_lists, "max_lists")
-    )
-
-
-def _lexical(given: Lexical | bool | None) -> catalog_pb2.Lexical | None:
-    if given is None or given is False:
-        return None
-    if given is True:
-        given = Lexical()
-    check_kind(Lexical, given, "lexical")
-    return catalog_pb2.Lexical(
-        channels=strings(given.channels, "lexical.channels"),
-        attributes=strings(given.attributes, "lexical.attributes"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from . import _boosts, _build, _filter, _read
+from . import _build, _filter, _read, _settings
 from ._boosts import Boost
 from ._build import Names
 from ._enums import AttributeType
@@ -58,9 +58,8 @@ def create_collection(
         name=string(name, "name"),
         space=session.wanted(space),
         allow_existing=allow_existing,
-        settings=_build.settings(event_types, exploration, attributes, rules, lexical),
+        settings=_settings.settings(event_types, exploration, attributes, rules, lexical, boosts),
     )
-    request.settings.boosts.extend(_boosts.messages(boosts))
     session.forget(name)
     reply = yield from call(
         session,
@@ -137,8 +136,9 @@ def update_collection(
         "boosts": boosts,
     }
     if changed := [name for name, value in given.items() if value is not None]:
-        request.settings.CopyFrom(_build.settings(event_types, exploration, attributes, rules, lexical))
-        request.settings.boosts.extend(_boosts.messages(boosts or ()))
+        request.settings.CopyFrom(
+            _settings.settings(event_types, exploration, attributes, rules, lexical, boosts)
+        )
         request.settings_mask.paths.extend(changed)
     deadline = session.deadline(timeout)
     reply = yield from call(session, "UpdateCollection", request, pb.UpdateCollectionResponse, deadline)

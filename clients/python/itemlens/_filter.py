@@ -84,7 +84,8 @@ class Condition(Filter):
         self._attribute = _values.string(attribute, "where")
         super().__init__(self._compared("EQUAL", True)._message)
 
-    # A condition makes filters, which have no order and are not keys.
+    # Comparisons make filters instead of truth values, as in query builders: hence other types than those of `object`,
+    # and no hash, since == does not say whether two conditions are equal.
     __hash__ = None  # type: ignore[assignment]
 
     def __eq__(self, value: FilterValue) -> Filter:  # type: ignore[override]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypedDict
 
-from ._values import number, string, strings, whole
+from ._build import timestamp
+from ._values import named, number, string, strings, whole
 from .v1 import catalog_pb2
 
 
@@ -30,10 +31,6 @@ class Rule:
     filter: str = ""
     """Only items that match it are pinned, blocked, counted by a cap, or have places of a floor. Empty: all."""
 
-    def set_kind(self, message: catalog_pb2.Rule) -> None:
-        """Set the kind of a message. For the client itself."""
-        raise NotImplementedError
-
 
 @dataclass(frozen=True, kw_only=True)
 class PinRule(Rule):
@@ -45,13 +42,6 @@ class PinRule(Rule):
     pins: Mapping[int, str]
     """Ids of items by position, from 1; at most 100."""
 
-    def set_kind(self, message: catalog_pb2.Rule) -> None:
-        message.pin.SetInParent()
-        if not isinstance(self.pins, Mapping):
-            raise TypeError("pins must be a dict from position to item id")
-        for position, item_id in self.pins.items():
-            message.pin.pins.add(position=whole(position, "pins"), item_id=string(item_id, "pins"))
-
 
 @dataclass(frozen=True, kw_only=True)
 class BlockRule(Rule):
@@ -60,17 +50,6 @@ class BlockRule(Rule):
     item_ids: Sequence[str] | None = None
     """1 to 1,000. None: all items that match `filter`, which is then required. An empty list is refused: leave the rule
     out."""
-
-    def set_kind(self, message: catalog_pb2.Rule) -> None:
-        if self.item_ids is None:
-            message.block.all_matching = True
-            return
-        item_ids = strings(self.item_ids, "item_ids")
-        if not item_ids:
-            raise ValueError(
-                "item_ids is empty: leave the rule out, or give None to block all that match the filter"
-            )
-        message.block.item_ids.extend(item_ids)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +65,6 @@ class CapRule(Rule):
     """Most places as a share of the `k` that is asked for, or of the items that may be in the list if these are fewer;
     above 0 and at most 1, rounded down, at least one place."""
 
-    def set_kind(self, message: catalog_pb2.Rule) -> None:
-        message.cap.attribute = string(self.attribute, "attribute")
-        _set_limit(message.cap, self.places, self.share)
-
 
 @dataclass(frozen=True, kw_only=True)
 class FloorRule(Rule):
@@ -101,9 +76,50 @@ class FloorRule(Rule):
     share: float | None = None
     """Least places as a share of the list, above 0 and at most 1, rounded up."""
 
-    def set_kind(self, message: catalog_pb2.Rule) -> None:
-        message.floor.SetInParent()
-        _set_limit(message.floor, self.places, self.share)
+
+RULES: tuple[type[Rule], ...] = (PinRule, BlockRule, CapRule, FloorRule)
+
+
+def message(given: Rule) -> catalog_pb2.Rule:
+    """A rule as a message. Errors name it."""
+    with named(f"rule {given.name!r:.80}"):
+        made = catalog_pb2.Rule(
+            name=string(given.name, "name"),
+            start_time=timestamp(given.start),
+            end_time=timestamp(given.end),
+            surfaces=strings(given.surfaces, "surfaces"),
+            filter=string(given.filter, "filter"),
+        )
+        match given:
+            case PinRule():
+                _set_pins(made.pin, given.pins)
+            case BlockRule():
+                _set_blocked(made.block, given.item_ids)
+            case CapRule():
+                made.cap.attribute = string(given.attribute, "attribute")
+                _set_limit(made.cap, given.places, given.share)
+            case FloorRule():
+                _set_limit(made.floor, given.places, given.share)
+    return made
+
+
+def _set_pins(made: catalog_pb2.PinRule, pins: Mapping[int, str]) -> None:
+    made.SetInParent()
+    if not isinstance(pins, Mapping):
+        raise TypeError("pins must be a dict from position to item id")
+    for position, item_id in pins.items():
+        made.pins.add(position=whole(position, "pins"), item_id=string(item_id, "pins"))
+
+
+def _set_blocked(made: catalog_pb2.BlockRule, item_ids: Sequence[str] | None) -> None:
+    if item_ids is None:
+        made.all_matching = True
+    elif not (ids := strings(item_ids, "item_ids")):
+        raise ValueError(
+            "item_ids is empty: leave the rule out, or give None to block all that match the filter"
+        )
+    else:
+        made.item_ids.extend(ids)
 
 
 def _set_limit(
@@ -115,9 +131,6 @@ def _set_limit(
         message.places = whole(places, "places")
     if share is not None:
         message.share = number(share, "share")
-
-
-RULES: tuple[type[Rule], ...] = (PinRule, BlockRule, CapRule, FloorRule)
 
 
 class _RuleFields(TypedDict):

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from io import BufferedReader
 from typing import IO, Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def compute(items: int, counted: Callable[[], Counted], rules: TableRules, prove
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
         ) as process:
-            assert process.stdin is not None and process.stdout is not None
+            assert process.stdin is not None and isinstance(process.stdout, BufferedReader)
             try:
                 # The counts are copied while the process starts, and the copy is not kept once it was sent.
                 _write(process.stdin, (counted(), rules, provenance))
@@ -74,17 +75,17 @@ def _write(stream: IO[bytes], value: object) -> None:
     stream.flush()
 
 
-def _read(stream: IO[bytes]) -> Any:
+def _read(stream: BufferedReader) -> Any:
     sizes = [_number(stream) for _ in range(_number(stream) + 1)]
     *buffers, head = [_filled(stream, size) for size in sizes]
     return pickle.loads(head, buffers=buffers)
 
 
-def _number(stream: IO[bytes]) -> int:
+def _number(stream: BufferedReader) -> int:
     return int.from_bytes(_filled(stream, _LENGTH_BYTES))
 
 
-def _filled(stream: IO[bytes], size: int) -> memoryview:
+def _filled(stream: BufferedReader, size: int) -> memoryview:
     """Read bytes into memory, which may be written to.
 
     Raises:
@@ -93,7 +94,7 @@ def _filled(stream: IO[bytes], size: int) -> memoryview:
     memory = np.empty(size, np.uint8).data
     rest = memory
     while rest:
-        read = stream.readinto(rest)  # type: ignore[attr-defined]  # a BufferedReader
+        read = stream.readinto(rest)
         if not read:
             raise EOFError
         rest = rest[read:]
@@ -107,7 +108,7 @@ def _end_with(server: int) -> None:
     os._exit(1)
 
 
-def main(source: IO[bytes], result: IO[bytes]) -> None:
+def main(source: BufferedReader, result: IO[bytes]) -> None:
     """Be the process, which ends when the server does."""
     os.nice(NICENESS)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
@@ -115,4 +116,5 @@ def main(source: IO[bytes], result: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.stdin.buffer, sys.stdout.buffer)
+    with open(0, "rb") as source, open(1, "wb") as result:
+        main(source, result)

@@ -31,7 +31,10 @@ LONGEST = 64
 """Characters of a word; the rest of a longer one is left out."""
 
 # Thai and Lao; Burmese; Khmer; kana, Han and Hangul.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"  # noqa: E501
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+    "\uf900-\ufaff\U00020000-\U0003ffff"
+)
 # The vowel signs of Indian scripts are no \w.
 _LETTER = rf"(?:(?![{_UNSPACED}_])[\w\u0900-\u0dff])"
 _TOKEN = re.compile(rf"[{_UNSPACED}]+|{_LETTER}+(?:[-_./+&'’]{_LETTER}+)*")

@@ -15,7 +15,7 @@ from itemlens_datasets.mapping import Dataset
 from itemlens_datasets.rows import BadRow, MappingError, Note, Reason
 
 JOIN = [{"file": "stock.csv", "key": "{article}", "matches": "{sku}"}, {"file": "prices.csv", "key": "{sku}"}]
-MAPPING = {
+MAPPING: dict[str, Any] = {
     "file": "products.csv",
     "id": "{sku}",
     "join": JOIN,
@@ -122,7 +122,7 @@ def test_the_join_is_that_of_two_tables(
         products="sku,name\n" + "".join(f"{key},x\n" for key in products),
         stock="article,quantity\n" + "".join(f"{key},{count}\n" for key, count in stock.items()),
         join=JOIN[:1],
-        attributes={"stock": MAPPING["attributes"]["stock"]},  # type: ignore[index]
+        attributes={"stock": MAPPING["attributes"]["stock"]},
     )
     assert [item.attributes.get("stock") for item in items] == [stock.get(key) for key in products]
     assert sum(note.reason is Reason.NO_MATCH for note in notes) == len(set(products) - stock.keys())

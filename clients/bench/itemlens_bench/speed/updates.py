@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event as Switch
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def unseen(client: Client, of: int, asked: int) -> int:
     return missing
 
 
-def update_while(target: str, of: int, on: Switch, off: Switch, made: Sequence[int]) -> None:
+def update_while(target: str, of: int, on: Switch, off: Switch, made: Synchronized[int]) -> None:
     """Make `RATE` updates a second while `on` is set, until `off` is. made: gets their number."""
     with Client(target) as client:
         while not off.is_set():
@@ -109,20 +110,20 @@ def update_while(target: str, of: int, on: Switch, off: Switch, made: Sequence[i
             due = time.perf_counter()
             while on.is_set():
                 client.update_items(changes(IN_A_CALL, of, time.perf_counter_ns())).raise_for_errors()
-                made[0] += IN_A_CALL  # type: ignore[index]
+                made.value += IN_A_CALL
                 due += IN_A_CALL / RATE
                 time.sleep(max(0.0, due - time.perf_counter()))
 
 
 @contextmanager
-def updating(target: str, of: int) -> Iterator[tuple[Switch, Sequence[int]]]:
+def updating(target: str, of: int) -> Iterator[tuple[Switch, Synchronized[int]]]:
     """Start a process that updates. Yield what turns it on, and the number of its updates."""
     context = multiprocessing.get_context("spawn")
-    on, off, made = context.Event(), context.Event(), context.Array("q", 1)
+    on, off, made = context.Event(), context.Event(), context.Value("q")
     process = context.Process(target=update_while, args=(target, of, on, off, made), daemon=True)
     process.start()
     try:
-        yield on, made  # type: ignore[misc]
+        yield on, made
     finally:
         on.clear()
         off.set()
@@ -148,10 +149,10 @@ def beside(client: Client, target: str, given: argparse.Namespace) -> Iterator[t
     seconds = 0.0
     with updating(target, given.items) as (on, made):
         on.set()
-        while not made[0]:  # the process has started
+        while not made.value:  # the process has started
             time.sleep(0.05)
         on.clear()
-        before = made[0]
+        before = made.value
         for number in range(2 * given.rounds):
             if number % 2:
                 on.set()
@@ -162,7 +163,7 @@ def beside(client: Client, target: str, given: argparse.Namespace) -> Iterator[t
                 on.clear()
                 seconds += time.perf_counter() - began
             time.sleep(0.3)
-        rate = (made[0] - before) / seconds
+        rate = (made.value - before) / seconds
     yield "updates/s beside lists", f"{rate:,.0f}"
     for filter in ("", QUESTION):
         name = f"filter {filter}" if filter else "no filter"

@@ -36,7 +36,9 @@ def test_the_exact_list_is_that_of_a_numpy_scan(asking: Asking) -> None:
     assert mean.figure == 1.0 and bad.figure == 0.0
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"no data set in {DATA}")
+@pytest.mark.skipif(
+    not DATA.is_dir(), reason=f"NOT RUN: the real data set is not part of the project, and not in {DATA}"
+)
 def test_grocery_from_its_files(asking: Asking) -> None:
     rows = grocery.measure(asking, data=read_grocery(DATA), fit=None, seed=1, queries=40)
     by_name = {row.what: row for row in rows}

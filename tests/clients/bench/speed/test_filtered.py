@@ -79,7 +79,9 @@ def test_a_rate_counts_the_searches_of_all_callers() -> None:
 @pytest.mark.parametrize("name", [OURS, *PEERS])
 def test_an_engine_finds_what_an_exact_search_finds(name: str, tmp_path: Path) -> None:
     if name != OURS and not (PEERS[name].folder(CACHE) / READY).exists():
-        pytest.skip(f"{name} is not installed")
+        pytest.skip(
+            f"NOT RUN: {name} is not installed; `python -m itemlens_bench.speed.filtered` installs it"
+        )
     TASK.save(tmp_path / "task.npz")
     with started(name, tmp_path, CACHE) as engine:
         for number in range(len(CONDITIONS)):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from itemlens import Linear
 from itemlens_bench.speed import filters
 from itemlens_bench.speed.filters import recall, strong_boost, wait_for_graphs
 from itemlens_server.index.segments import MANIFEST
@@ -60,5 +61,5 @@ def test_a_strong_boost_spreads_by_two_standard_deviations() -> None:
         return [SimpleNamespace(score=float(n % 2)) for n in range(given["k"])]
 
     boost = strong_boost(ask, ["x"] * 10)
-    assert boost.shape is not None
-    assert boost.shape.slope / 12**0.5 == pytest.approx(2 * 0.5)  # type: ignore[union-attr]
+    assert isinstance(boost.shape, Linear)
+    assert boost.shape.slope / 12**0.5 == pytest.approx(2 * 0.5)
