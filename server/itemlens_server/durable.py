@@ -36,7 +36,7 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         Path(work).unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    sync(path.parent)
 
 
 @contextmanager
@@ -93,15 +93,15 @@ def publish(work: Path, target: Path) -> None:
     """
     for folder, _, files in os.walk(work):
         for name in files:
-            _sync(Path(folder) / name)
-        _sync(Path(folder))
+            sync(Path(folder) / name)
+        sync(Path(folder))
     if not target.exists():
         work.rename(target)
     elif _exchange(work, target):
         shutil.rmtree(work, ignore_errors=True)
     else:
         _replace(work, target)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -131,7 +131,8 @@ def _replace(work: Path, target: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Let the disk have a file or folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

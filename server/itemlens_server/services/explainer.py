@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
@@ -22,10 +21,10 @@ from itemlens_server.errors import (
     Warning,
 )
 from itemlens_server.fusion.parts import ChannelSum, Part, PlacedInput
-from itemlens_server.fusion.query import ask
 from itemlens_server.fusion.rows import View
-from itemlens_server.fusion.scoring import Scorer, bind, bound
-from itemlens_server.services.boosts import NO_BOOSTS, BoostChoice, boosted, outweighing
+from itemlens_server.fusion.scoring import Scorer, bound
+from itemlens_server.services.asked_list import AskedList
+from itemlens_server.services.boosts import NO_BOOSTS, BoostChoice, outweighing
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, stored_content
@@ -38,7 +37,6 @@ from itemlens_server.services.recommend_options import (
     RecommendOptions,
     check_disabled,
     check_surface,
-    eligible_items,
 )
 from itemlens_server.services.results import RecommendedItem
 from itemlens_server.services.rules import ActiveRules
@@ -67,6 +65,17 @@ class ExplainOptions:
     surface: str = ""
     disabled_rules: Sequence[str] = ()
     boosts: BoostChoice = NO_BOOSTS
+
+    @property
+    def of_list(self) -> RecommendOptions:
+        """The options of the list in which a query's items are explained."""
+        return RecommendOptions(
+            exclude_seen=self.exclude_seen,
+            filter=self.filter,
+            surface=self.surface,
+            disabled_rules=self.disabled_rules,
+            boosts=self.boosts,
+        )
 
 
 @dataclass(frozen=True)
@@ -171,20 +180,8 @@ class Explainer:
         collection = self.catalogue.collection(collection_name)
         options.boosts.check()
         query, warnings = self.query_reader.read(collection, request, call)
-        asking = ask(collection.snapshot(), query, collection.type_weights)
-        asking, ignored = boosted(asking, collection.record.settings.boosts, options.boosts)
-        scorer = bind(asking)
-        asked = RecommendOptions(exclude_seen=options.exclude_seen, filter=options.filter)
-        mask, _ = eligible_items(scorer, asked)
-        rules = ActiveRules.of(
-            collection.record.settings.rules,
-            scorer.snapshot.view,
-            collection.rule_masks,
-            options.surface,
-            options.disabled_rules,
-            time.time(),
-        )
-        mask = rules.left(mask)
+        asked = AskedList.of(collection, query, options.of_list)
+        scorer, mask, rules = asked.scorer, asked.mask, asked.rules
         scorer, found, _ = score(scorer, collection.index, mask, DEFAULT_K)
         positions = [scorer.snapshot.view.position(item_id) for item_id in item_ids]
         known = np.asarray([p for p in positions if p is not None], np.int64)
@@ -199,7 +196,7 @@ class Explainer:
             outcome = RecommendedItem(item_id, position, *next(best))
             scored.append(outcome if mask[position] else _left_out(scorer, outcome, options, rules))
         warnings = [
-            *warnings, *asking.warnings, *rules.warnings, *ignored, *outweighing(scorer, found[0].positions),
+            *warnings, *asked.warnings, *rules.warnings, *outweighing(scorer, found[0].positions),
         ]  # fmt: skip
         return self._explain(collection, scorer, item_ids, scored, warnings, options, call)
 

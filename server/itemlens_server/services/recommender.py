@@ -14,11 +14,10 @@ from itemlens_server.attributes.facets import facets_of
 from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import DataLoss, FailedPrecondition, InvalidArgument
-from itemlens_server.fusion.query import ask
 from itemlens_server.fusion.rows import View
-from itemlens_server.fusion.scoring import Scorer, bind
+from itemlens_server.fusion.scoring import Scorer
 from itemlens_server.index.exact import ExactIndex
-from itemlens_server.services.boosts import boosted
+from itemlens_server.services.asked_list import AskedList
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.list_maker import ListMaker
@@ -27,12 +26,10 @@ from itemlens_server.services.query import EncodingQuery, QueryReader, QueryRequ
 from itemlens_server.services.recommend_options import (
     RecommendOptions,
     check_options,
-    eligible_items,
     list_size,
 )
 from itemlens_server.services.recommendation_ids import RecommendationIds
 from itemlens_server.services.results import RecommendedItem, RecommendResult
-from itemlens_server.services.rules import ActiveRules
 from itemlens_server.services.sentences import Language, Others, check_language, sentence, whole_channels
 from itemlens_server.services.titles import titles
 from itemlens_server.storage.answers import AnswerRecord
@@ -99,19 +96,8 @@ class Recommender:
             )
         check_options(options, self.settings)
         query, warnings = self.query_reader.read(collection, request, call, begun)
-        asking = ask(collection.snapshot(), query, collection.type_weights)
-        asking, ignored = boosted(asking, collection.record.settings.boosts, options.boosts)
-        scorer = bind(asking)
-        mask, unknown = eligible_items(scorer, options)
-        rules = ActiveRules.of(
-            collection.record.settings.rules,
-            scorer.snapshot.view,
-            collection.rule_masks,
-            options.surface,
-            options.disabled_rules,
-            time.time(),
-        )
-        mask = rules.left(mask)
+        asked = AskedList.of(collection, query, options)
+        scorer, mask, rules = asked.scorer, asked.mask, asked.rules
         eligible = int(np.count_nonzero(mask))
         view = scorer.snapshot.view
         facets = facets_of(view.attributes, options.facets, view.records[mask]) if options.facets else ()
@@ -134,9 +120,9 @@ class Recommender:
         if options.attributes:
             ranked = self._with_attributes(collection, view, ranked, options.attributes)
         explained = self._explain(collection, scorer, ranked, options, language)
-        told = (*warnings, *asking.warnings, *unknown, *rules.warnings, *ignored, *outweighing)
+        told = (*warnings, *asked.warnings, *rules.warnings, *outweighing)
         return RecommendResult(
-            recommendation_id, collection, asking, scorer.shifts, tuple(explained), eligible, told,
+            recommendation_id, collection, scorer.asking, scorer.shifts, tuple(explained), eligible, told,
             scorer.says_wanted, changes, facets, tuple(rules.rules),
         )  # fmt: skip
 

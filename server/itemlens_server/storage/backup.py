@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from itemlens_server.durable import new_file
+from itemlens_server.durable import new_file, sync
 from itemlens_server.errors import DataLoss, FailedPrecondition, ItemlensError, StorageFull
 from itemlens_server.storage import answers, lock, schema, store
 from itemlens_server.storage.connection import connect_read_only
@@ -189,7 +189,7 @@ def restore(folder: Path, data: Path, tell: OnProgress = lambda *_: None) -> Bac
                 (data / answers.FILE).unlink(missing_ok=True)
                 for name in reversed(names):  # the store last: with it the restoration is complete
                     parts[name].replace(data / name)
-                _sync(data)
+                sync(data)
             finally:
                 for part in parts.values():
                     part.unlink(missing_ok=True)
@@ -246,7 +246,7 @@ def _copy_database(source: Path, target: Path, tell: Callable[[int, int], None])
         if isinstance(translated, StorageFull):
             raise StorageFull(f"there is no room to copy {source} to {target} ({error})") from error
         raise FailedPrecondition(f"{source} cannot be copied to {target}: {error}") from error
-    _sync(target)
+    sync(target)
 
 
 def _copy_file(source: Path, target: Path, about: File, tell: Callable[[int, int], None]) -> None:
@@ -302,11 +302,3 @@ def _described(folder: Path, damage: list[str]) -> Backup:
 
 def _damaged(path: Path) -> DataLoss:
     return DataLoss(f"{path} of the backup is damaged: nothing was restored; use another backup")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
