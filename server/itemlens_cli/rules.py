@@ -22,7 +22,7 @@ from rich.console import Console
 
 import itemlens
 from itemlens import BlockRule, CapRule, FloorRule, PinRule, Rule
-from itemlens._build import rule as message_of
+from itemlens._rules import message as message_of
 from itemlens_cli.connection import connected
 from itemlens_datasets.rows import MappingError
 from itemlens_datasets.schema import Document, Model
