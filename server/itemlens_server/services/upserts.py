@@ -223,6 +223,8 @@ class Upserts:
             ]
             if now is None:
                 return
+            # An item that is not stored has brought no type.
+            now.take_types_back(typed)
             now.set_attributes(
                 {
                     planned.new.item_id: planned.new.document.attributes

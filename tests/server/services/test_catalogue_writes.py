@@ -166,6 +166,25 @@ class TestUpsert:
         assert live.put("b", "red shoe", [RED_SHOE]).error is None
         assert encoded == [1, 1] and pictures_of(live, "b") == [RED_SHOE]
 
+    def test_an_item_that_loses_its_picture_meanwhile_and_is_refused_gives_no_attribute_a_type(
+        self, live: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        live.put("a", None, [RED_SHOE])
+        encode = live.encoder.encode
+
+        def deleting(space: Space, given: list[Content], *args: Any, **kwargs: Any) -> Any:
+            live.catalogue.delete_items(live.collection, ["a"])
+            if any(content.channel == "image" for content in given):
+                return [InvalidArgument("not now") for _ in given]
+            return encode(space, given, *args, **kwargs)
+
+        monkeypatch.setattr(live.encoder, "encode", deleting)
+        assert isinstance(
+            live.put("b", "red", [RED_SHOE], attributes={"size": "large"}).error, InvalidArgument
+        )
+        assert live.put("c", "red", attributes={"size": 42.0}).error is None
+        assert live.collection.attribute_types == {"size": "NUMBER"}
+
     def test_bytes_of_a_picture_sent_as_a_text_are_no_picture(self, live: Live) -> None:
         # The bytes of a picture can be valid text. The field in which they are sent decides.
         live.put("a", "BM words")
