@@ -30,7 +30,6 @@ from itemlens_server.services.answers import Answers
 from itemlens_server.services.catalogue_reads import CatalogueReads
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.collection_settings import (
-    Retyped,
     check_boost_types,
     check_channels,
     check_settings,
@@ -46,7 +45,8 @@ from itemlens_server.services.live_counts import COLLECTIONS
 from itemlens_server.services.recommendation_ids import KEY, RecommendationIds
 from itemlens_server.services.repair import repair
 from itemlens_server.services.results import RecentResults
-from itemlens_server.services.rule_fit import check_fit
+from itemlens_server.services.retyped import Retyped
+from itemlens_server.services.rule_types import check_fit
 from itemlens_server.services.spaces import Spaces, check_same_space
 from itemlens_server.services.stream_log import StreamLog
 from itemlens_server.services.updates import ItemUpdate, Updates, Updating

@@ -30,9 +30,9 @@ from itemlens_server.fusion.weights import TableRules
 from itemlens_server.index.candidate_index import CandidateIndex
 from itemlens_server.index.hnsw import HnswIndex, block_list
 from itemlens_server.services import live_counts
-from itemlens_server.services.collection_settings import Retyped
 from itemlens_server.services.live_counts import AFTER_FAILURE_SECONDS, CountsDescription, LiveCounts
 from itemlens_server.services.live_tables import LiveTables
+from itemlens_server.services.retyped import Retyped
 from itemlens_server.services.rule_masks import RuleMasks
 from itemlens_server.storage.collection_settings import CollectionSettings
 from itemlens_server.storage.reader import Reader
@@ -81,7 +81,7 @@ class Collection:
         self._rows = Rows(
             space.head.dimension,
             space.head.uses(ATTRIBUTE),
-            _types(record.settings),
+            record.settings.types,
             _indexed(record.settings),
         )
         self.equal_contents = EqualContents()
@@ -188,7 +188,7 @@ class Collection:
     def announce(self, settings: CollectionSettings | None) -> None:
         """Let `check_attributes` know types that are about to count, since writes of one transaction are checked before
         the first of them counts. None: no more."""
-        self._coming = {} if settings is None else _types(settings)
+        self._coming = {} if settings is None else settings.types
 
     def matching(self, condition: Filter) -> View:
         """Return the rows, of which those that match a filter are alive.
@@ -457,10 +457,6 @@ class Collection:
             [item.label for item in batch], item_ids, h,
             [item.attributes for item in batch], [item.texts for item in batch],
         )  # fmt: skip
-
-
-def _types(settings: CollectionSettings) -> dict[str, AttributeType]:
-    return {own.name: AttributeType(own.type) for own in settings.attributes}
 
 
 def _indexed(settings: CollectionSettings) -> Indexed | None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from itemlens_server.attributes.schema import MOST_ATTRIBUTES, AttributeType, inferred, typed
-from itemlens_server.attributes.table import AttributeTable
+from itemlens_server.attributes.schema import MOST_ATTRIBUTES, AttributeType
 from itemlens_server.engine.encoder import Modality
 from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.services.boosts import check_boosts
@@ -18,7 +15,6 @@ from itemlens_server.storage.collection_settings import Attribute, CollectionSet
 
 LARGEST_WEIGHT = 1000.0
 MOST_TYPES = 100
-AT_A_TIME = 256
 LONGEST_NAME = 100
 
 
@@ -61,60 +57,13 @@ def check_boost_types(settings: CollectionSettings, held: Mapping[str, Attribute
     Raises:
         InvalidArgument: one does not.
     """
-    types = {**held, **{own.name: AttributeType(own.type) for own in settings.attributes}}
+    types = {**held, **settings.types}
     for n, boost in enumerate(settings.boosts):
         if boost.attribute in types:
             try:
                 boost.check_type(types[boost.attribute])
             except InvalidArgument as error:
                 raise error.within(f"settings.boosts[{n}]") from None
-
-
-class Retyped:
-    """Stored attributes under the types of new settings, as they will be used.
-
-    table:   their values
-    records: the record of each item in it
-    """
-
-    def __init__(self, old: CollectionSettings, new: CollectionSettings) -> None:
-        self._types = [(f"settings.attributes[{n}].type", own.name, AttributeType(own.type)) for n, own in
-                       enumerate(new.attributes)]  # fmt: skip
-        # Attributes whose types are those of their first values now.
-        self._gone = {own.name for own in old.attributes} - {own.name for own in new.attributes}
-        self.table = AttributeTable({name: kind for _, name, kind in self._types})
-        self.records: dict[str, int] = {}
-
-    @property
-    def types(self) -> dict[str, AttributeType]:
-        """The types of the attributes that are given, or that an item has."""
-        return self.table.view().types
-
-    def add(self, stored: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-        """Add items with their attributes, or replace theirs.
-
-        Raises:
-            InvalidArgument: a value does not fit its type.
-        """
-        checked = (self._checked(item_id, attributes) for item_id, attributes in stored)
-        while some := list(islice(checked, AT_A_TIME)):
-            records = self.table.add_all([attributes for _, attributes in some])
-            self.records.update(zip((item_id for item_id, _ in some), records.tolist(), strict=True))
-
-    def _checked(self, item_id: str, attributes: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-        for name in sorted(self._gone & attributes.keys()):
-            if (first := inferred(attributes[name])) is not None:
-                self._types.append(("settings.attributes", name, first))
-                self._gone.discard(name)
-        for field, name, kind in self._types:
-            try:
-                typed(attributes.get(name), kind)
-            except InvalidArgument as error:
-                raise InvalidArgument(
-                    f"attribute {quoted(name)} of item {item_id!r}: {error.message}; mend such items first",
-                    field,
-                ) from None
-        return item_id, attributes
 
 
 def _check_attributes(attributes: Sequence[Attribute]) -> None:

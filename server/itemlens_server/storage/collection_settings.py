@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 from itemlens_server.attributes.boosts import Boost
+from itemlens_server.attributes.schema import AttributeType
 from itemlens_server.storage.rules import Rule
 
 # An event of an own type that shows no interest is stored with this type; others have the number of their own type.
@@ -65,6 +66,11 @@ class CollectionSettings:
     rules: tuple[Rule, ...] = ()
     lexical: Lexical | None = None
     boosts: tuple[Boost, ...] = ()
+
+    @property
+    def types(self) -> dict[str, AttributeType]:
+        """The types that are given to attributes, by name."""
+        return {own.name: AttributeType(own.type) for own in self.attributes}
 
     def type(self, name: str) -> OwnType | None:
         """Return the own type with this name."""

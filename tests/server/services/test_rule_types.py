@@ -11,7 +11,7 @@ from itemlens_server.attributes.schema import AttributeType
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import InvalidArgument
 from itemlens_server.services import ItemInput
-from itemlens_server.services.rule_fit import check_fit
+from itemlens_server.services.rule_types import check_fit
 from itemlens_server.storage.collection_settings import Attribute, CollectionSettings
 from itemlens_server.storage.rules import Rule
 from support.live import Live, contents
