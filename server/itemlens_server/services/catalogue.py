@@ -173,7 +173,7 @@ class Catalogue:
         """
         check_name(name)
         check_settings(settings)
-        check_boost_types(settings, {})
+        check_boost_types(settings.boosts, settings.types)
         settings = CollectionSettings().replaced_by(settings)
         space = self.space(space_name)
         check_channels(settings.lexical, space.modalities)
@@ -205,20 +205,17 @@ class Catalogue:
             check_channels(settings.lexical, collection.space.modalities)
             old = collection.record.settings
             new = old.replaced_by(replace(old, **{field: getattr(settings, field) for field in only}))
-            check_boost_types(new, collection.attribute_types)
 
             number, retyped, read = collection.record.id, None, 0
+            held = types = collection.attribute_types
             if new.attributes != old.attributes:
                 # Here, so that the writer waits only for what is written meanwhile.
                 retyped, read = Retyped(old, new), self.store.reader().sequence(number)
                 with closing(self.store.reader().attributes(number)) as stored:
                     retyped.add(stored)
+                types = retyped.over(held)
+            check_boost_types(new.boosts, types, old.boosts, held)
             if collection.snapshot().view.alive_count:
-                held = collection.attribute_types
-                # A type that no item has any more is not taken for a change.
-                given = {own.name for own in old.attributes}
-                kept = {name: kind for name, kind in held.items() if retyped is None or name not in given}
-                types = kept if retyped is None else {**kept, **retyped.types}
                 check_fit(new.rules, types, old.rules, held)
 
             def run(connection: sqlite3.Connection) -> None:

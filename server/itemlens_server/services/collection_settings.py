@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
+from itemlens_server.attributes.boosts import Boost
 from itemlens_server.attributes.schema import MOST_ATTRIBUTES, AttributeType
 from itemlens_server.engine.encoder import Modality
 from itemlens_server.errors import InvalidArgument, quoted
@@ -16,6 +18,8 @@ from itemlens_server.storage.collection_settings import Attribute, CollectionSet
 LARGEST_WEIGHT = 1000.0
 MOST_TYPES = 100
 LONGEST_NAME = 100
+Types = Mapping[str, AttributeType]
+NONE: Types = MappingProxyType({})
 
 
 def check_settings(settings: CollectionSettings) -> None:
@@ -51,19 +55,36 @@ def check_settings(settings: CollectionSettings) -> None:
         )
 
 
-def check_boost_types(settings: CollectionSettings, held: Mapping[str, AttributeType]) -> None:
-    """Check that boosts fit their attributes, as far as these are known. held: types of attributes that are not given.
+def check_boost_types(
+    boosts: Sequence[Boost], types: Types, old_boosts: Sequence[Boost] = (), old_types: Types = NONE
+) -> None:
+    """Check that boosts fit their attributes, as far as the types of these are known. A boost that is not new is
+    refused only if it fitted the old types.
 
     Raises:
         InvalidArgument: one does not.
     """
-    types = {**held, **settings.types}
-    for n, boost in enumerate(settings.boosts):
+    for n, boost in enumerate(boosts):
+        error = _misfit(boost, types)
+        if error is None:
+            continue
+        if boost not in old_boosts:
+            raise error.within(f"settings.boosts[{n}]")
+        if _misfit(boost, old_types) is None:
+            raise InvalidArgument(
+                f"boost {quoted(boost.name)} would no longer fit: {error.message}; change the boost in the same call",
+                "settings.attributes",
+            )
+
+
+def _misfit(boost: Boost, types: Types) -> InvalidArgument | None:
+    """What does not fit the types; None, too, if the attribute's is unknown."""
+    try:
         if boost.attribute in types:
-            try:
-                boost.check_type(types[boost.attribute])
-            except InvalidArgument as error:
-                raise error.within(f"settings.boosts[{n}]") from None
+            boost.check_type(types[boost.attribute])
+    except InvalidArgument as error:
+        return error
+    return None
 
 
 def _check_attributes(attributes: Sequence[Attribute]) -> None:

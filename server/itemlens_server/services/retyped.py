@@ -22,9 +22,10 @@ class Retyped:
     """
 
     def __init__(self, old: CollectionSettings, new: CollectionSettings) -> None:
+        self._given = old.types.keys()
         self._types = [(f"settings.attributes[{n}].type", *own) for n, own in enumerate(new.types.items())]
         # Attributes whose types are those of their first values now.
-        self._gone = old.types.keys() - new.types.keys()
+        self._gone = self._given - new.types.keys()
         self.table = AttributeTable(new.types)
         self.records: dict[str, int] = {}
 
@@ -32,6 +33,11 @@ class Retyped:
     def types(self) -> dict[str, AttributeType]:
         """The types of the attributes that are given, or that an item has."""
         return self.table.view().types
+
+    def over(self, held: Mapping[str, AttributeType]) -> dict[str, AttributeType]:
+        """Return the types that attributes will have. held: those that they have now. Of these, a type that was not
+        given stays, whether or not an item has a value of it."""
+        return {**{name: kind for name, kind in held.items() if name not in self._given}, **self.types}
 
     def add(self, stored: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         """Add items with their attributes, or replace theirs.

@@ -16,6 +16,7 @@ from itemlens_server.errors import FailedPrecondition, InvalidArgument
 from itemlens_server.fusion.caps import Cap
 from itemlens_server.fusion.history import CLICK, Interaction
 from itemlens_server.services import (
+    Attribute,
     Boost,
     BoostChoice,
     CollectionSettings,
@@ -255,6 +256,34 @@ class TestSettings:
         with pytest.raises(InvalidArgument) as raised:
             configure(shop, *boosts)
         assert raised.value.field == field and message in raised.value.message
+
+    def test_they_are_checked_against_the_types_of_the_same_call(self, live: Live) -> None:
+        def change(only: Sequence[str], **settings: Any) -> None:
+            live.catalogue.configure("default", CollectionSettings(**settings), only)
+
+        both, age = ("attributes", "boosts"), boost_of("b", attribute="released")
+        live.put("a", "red shoe", attributes={"released": "2026-01-01"})
+        with pytest.raises(InvalidArgument, match="values fits it"):
+            change(["boosts"], boosts=(age,))
+        change(both, boosts=(age,), attributes=(Attribute("released", "TIME"),))
+        with pytest.raises(
+            InvalidArgument, match=r"boost 'b' would no longer fit: .* values fits it"
+        ) as raised:
+            change(["attributes"], attributes=())
+        assert raised.value.field == "settings.attributes"
+        with pytest.raises(InvalidArgument, match="values fits it") as raised:
+            change(both, boosts=(boost_of("new", attribute="released"),), attributes=())
+        assert raised.value.field == "settings.boosts[0].half_life"
+        change(both, boosts=(boost_of("b", ByValue({"2026-01-01": 1.0}), "released"),), attributes=())
+        assert live.collection.attribute_types == {"released": "STRING"}
+
+    def test_one_that_fits_no_more_does_not_keep_other_settings_out(self, live: Live) -> None:
+        live.catalogue.create("default", "")
+        configure(live, old := boost_of("old"))
+        live.put("a", "red shoe", attributes={"age": "old", "size": 1})
+        configure(live, old, boost_of("new", attribute="size"))
+        with pytest.raises(InvalidArgument, match="values fits it"):
+            configure(live, old, boost_of("new"))
 
     def test_lists_are_of_one_state_of_the_settings_while_these_change(self, live: Live) -> None:
         fill(live)
