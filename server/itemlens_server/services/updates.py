@@ -269,10 +269,8 @@ class _Slice:
 
     def _write(self, connection: sqlite3.Connection, updates: Sequence[_Pending]) -> None:
         number, reader = self._collection.record.id, Reader(connection)
-        items = reader.described(number, list({one.update.item_id for one in updates if one.error is None}))
+        items = reader.described(number, list({one.update.item_id for one in updates}))
         self._characters += sum(len(i.text) for i in items.values() if isinstance(i, DescribedItem))
-        refused = [one.update.item_id for one in updates if one.error is not None]
-        numbers = reader.item_sequences(number, refused) if refused else {}
         written: dict[str, DescribedItem] = {}
         for place, update, refusal in updates:
             item_id, found = update.item_id, items.get(update.item_id)
@@ -289,8 +287,7 @@ class _Slice:
                     check_size(text)
                     self._typed += self._current.check_attributes(change.changed, update.fields)
             except ItemlensError as error:
-                now = found.sequence if isinstance(found, DescribedItem) else numbers.get(item_id, 0)
-                self._outcomes[place] = WriteOutcome(item_id, error, sequence=now)
+                self._outcomes[place] = WriteOutcome(item_id, error, sequence=found.sequence if found else 0)
                 continue
             if text != old.text:
                 self._sequence = self._sequence or writes.next_sequence(connection, number)

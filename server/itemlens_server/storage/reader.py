@@ -152,21 +152,7 @@ class Reader(EventReader):
                     document = _document(item_id, text, checksum)
                     found[item_id] = DescribedItem(row, item_id, sequence, document, text)
                 except DataLoss as error:
-                    found[item_id] = DamagedItem(row, item_id, error)
-        return found
-
-    def item_sequences(self, collection: int, item_ids: Sequence[str]) -> dict[str, int]:
-        """Return the sequence numbers of the items that exist, by id."""
-        found: dict[str, int] = {}
-        for start in range(0, len(item_ids), IDS_AT_A_TIME):
-            some = item_ids[start : start + IDS_AT_A_TIME]
-            found.update(
-                self._connection.execute(
-                    "SELECT item_id, sequence FROM items"
-                    f" WHERE collection = ? AND item_id IN {placeholders(some)}",
-                    (collection, *some),
-                )
-            )
+                    found[item_id] = DamagedItem(row, item_id, sequence, error)
         return found
 
     def page(
@@ -326,7 +312,7 @@ def _stored_item(columns: tuple[Any, ...]) -> tuple[bytes, StoredItem | DamagedI
     try:
         return key, StoredItem(row, item_id, sequence, _document(item_id, *stored))
     except DataLoss as error:
-        return key, DamagedItem(row, item_id, error)
+        return key, DamagedItem(row, item_id, sequence, error)
 
 
 def _document_or_none(item_id: str, text: str, checksum: int | None) -> Document:

@@ -98,10 +98,11 @@ class DescribedItem:
 
 @dataclass(frozen=True)
 class DamagedItem:
-    """An item whose row cannot be read."""
+    """An item whose document cannot be read."""
 
     label: int
     item_id: str
+    sequence: int
     error: DataLoss
 
 

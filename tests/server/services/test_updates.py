@@ -305,9 +305,17 @@ def test_an_update_during_a_move_is_kept(shop: Live, tiny: Tiny, monkeypatch: py
 
 
 def test_items_that_are_gone_or_damaged_have_their_own_errors(shop: Live) -> None:
+    [before] = update(shop, ItemUpdate("b", {"price": 9.0}))
     shop.store.write(lambda c: c.execute("UPDATE items SET document = 'x' WHERE item_id = 'b'"))
     gone, damaged, fine = update(shop, *(ItemUpdate(i, {"price": 5.0}) for i in ("gone", "b", "c")))
     assert isinstance(gone.error, NotFound) and isinstance(damaged.error, DataLoss) and fine.error is None
+    [wrong] = update(shop, ItemUpdate("b", {"price": float("nan")}))
+    assert isinstance(wrong.error, InvalidArgument)
+    assert (
+        (gone.sequence, damaged.sequence, wrong.sequence)
+        == (0, before.sequence, before.sequence)
+        != (0, 0, 0)
+    )
     assert matching(shop, "price = 5") == {"c"}
 
 
