@@ -121,21 +121,26 @@ def _texts(attributes: Attributes, name: str, path: str) -> list[str]:
     return value
 
 
-class _Pending(NamedTuple):
-    """An update that is to be made, or refused. place: its place in the call."""
+def _add(changes: dict[str, AttributeChange], item_id: str, later: AttributeChange) -> None:
+    """Add a later change of an item to its earlier ones."""
+    earlier = changes.get(item_id)
+    changes[item_id] = earlier.then(later) if earlier else later
 
-    place: int
+
+class _Pending(NamedTuple):
+    """An update that is to be made, or refused."""
+
     update: ItemUpdate
     error: ItemlensError | None
 
 
 @dataclass(frozen=True)
 class Updated:
-    """What a slice of a call's updates did. outcomes: of its first updates, by their place in the call. changed: how
-    the attributes of items changed. typed: attributes whose types were taken from first values."""
+    """What a slice of a call's updates did. outcomes: of its updates, which are the first of the call's that were left.
+    changed: how the attributes of items changed. typed: attributes whose types were taken from first values."""
 
     collection: str
-    outcomes: Mapping[int, WriteOutcome]
+    outcomes: Sequence[WriteOutcome]
     changed: Mapping[str, AttributeChange]
     typed: Sequence[str]
     sequence: int
@@ -153,7 +158,7 @@ class Updating:
         self.written: Future[tuple[list[WriteOutcome], int]] = Future()
         self.written.set_running_or_notify_cancel()  # nobody can cancel a write
         self._submit, self._pending = submit, pending
-        self._outcomes: dict[int, WriteOutcome] = {}
+        self._outcomes: list[WriteOutcome] = []
         self._go_on()
 
     def result(self) -> tuple[list[WriteOutcome], int]:
@@ -175,8 +180,7 @@ class Updating:
             if self._pending:
                 self._go_on()
             else:
-                outcomes = [self._outcomes[place] for place in range(len(self._outcomes))]
-                self.written.set_result((outcomes, sequence))
+                self.written.set_result((self._outcomes, sequence))
         except Exception as error:
             self.written.set_exception(error)
 
@@ -189,7 +193,7 @@ class Updating:
                 raise
             self._pending = [one._replace(error=one.error or copy(error)) for one in self._pending]
             return 0
-        self._outcomes |= updated.outcomes
+        self._outcomes += updated.outcomes
         self._pending = self._pending[len(updated.outcomes) :]
         return updated.sequence
 
@@ -204,16 +208,16 @@ class Updates:
     def begin(self, collection: Collection, updates: Sequence[ItemUpdate]) -> Updating:
         """Check updates and begin to make those that are valid, in order."""
         pending: list[_Pending] = []
-        for place, update in enumerate(updates):
+        for update in updates:
             error: ItemlensError | None = None
             try:
                 update.check()
             except ItemlensError as wrong:
                 error = wrong
-            pending.append(_Pending(place, update, error))
+            pending.append(_Pending(update, error))
 
         def submit(pending: Sequence[_Pending]) -> Future[Updated]:
-            write = _Slice(collection, pending, self._current)
+            write = _Write(collection, pending, self._current)
             return self._store.submit(write.run, self._after, write.undone)
 
         return Updating(submit, pending)
@@ -226,15 +230,14 @@ class Updates:
             for updated in group:
                 typed += updated.typed
                 for item_id, change in updated.changed.items():
-                    earlier = changed.get(item_id)
-                    changed[item_id] = earlier.then(change) if earlier else change
+                    _add(changed, item_id, change)
             if (current := self._current(name)) is not None:
                 current.change_attributes(changed)
                 # A first value that a later update removed again has brought no type.
                 current.take_types_back(typed)
 
 
-class _Slice:
+class _Write:
     """One write of the first of some updates, in the writer's thread. It may be undone and run again."""
 
     def __init__(
@@ -252,7 +255,7 @@ class _Slice:
         self._current = self._present(self._collection.name) or self._collection
         # Attributes whose types are those of this write's values.
         self._typed: list[str] = []
-        self._outcomes: dict[int, WriteOutcome] = {}
+        self._outcomes: list[WriteOutcome] = []
         self._changed: dict[str, AttributeChange] = {}
         self._sequence = self._characters = 0
 
@@ -262,17 +265,17 @@ class _Slice:
         done, size = 0, 1
         while done < min(len(self._updates), SLICE_UPDATES) and self._characters < SLICE_CHARACTERS:
             some = self._updates[done : done + size]
-            self._write(connection, some)
+            self._apply(connection, some)
             done, size = done + len(some), min(2 * size, AT_A_TIME)
         sequence = self._sequence or Reader(connection).sequence(self._collection.record.id)
         return Updated(self._collection.name, self._outcomes, self._changed, self._typed, sequence)
 
-    def _write(self, connection: sqlite3.Connection, updates: Sequence[_Pending]) -> None:
+    def _apply(self, connection: sqlite3.Connection, updates: Sequence[_Pending]) -> None:
         number, reader = self._collection.record.id, Reader(connection)
         items = reader.described(number, list({one.update.item_id for one in updates}))
         self._characters += sum(len(i.text) for i in items.values() if isinstance(i, DescribedItem))
         written: dict[str, DescribedItem] = {}
-        for place, update, refusal in updates:
+        for update, refusal in updates:
             item_id, found = update.item_id, items.get(update.item_id)
             try:
                 if refusal is not None:
@@ -287,15 +290,14 @@ class _Slice:
                     check_size(text)
                     self._typed += self._current.check_attributes(change.changed, update.fields)
             except ItemlensError as error:
-                self._outcomes[place] = WriteOutcome(item_id, error, sequence=found.sequence if found else 0)
+                self._outcomes.append(WriteOutcome(item_id, error, sequence=found.sequence if found else 0))
                 continue
             if text != old.text:
                 self._sequence = self._sequence or writes.next_sequence(connection, number)
                 old = DescribedItem(old.label, item_id, self._sequence, document, text)
                 items[item_id] = written[item_id] = old
-                earlier = self._changed.get(item_id)
-                self._changed[item_id] = earlier.then(change) if earlier else change
-            self._outcomes[place] = WriteOutcome(item_id, sequence=old.sequence)
+                _add(self._changed, item_id, change)
+            self._outcomes.append(WriteOutcome(item_id, sequence=old.sequence))
         writes.set_documents(connection, list(written.values()))
 
     def undone(self) -> None:
