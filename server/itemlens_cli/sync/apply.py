@@ -153,11 +153,9 @@ class Sync:
         changes = list(plan.changes.values())
         whole = sum(change.add or change.replace for change in changes)
         if whole:
-            merge = self._items.merge
             report = self._client.upload(
                 self._whole(plan),
-                merge=merge,
-                keep_attributes=not merge,  # they may change between the read of an item and its write
+                keep_attributes=True,  # they may change between the read of an item and its write
                 progress=partial(tell, "contents", whole),
             )
             self._note_failures(made, report)
@@ -193,7 +191,7 @@ class Sync:
                         texts={**old.texts, **item.texts} if not owned.texts else item.texts,
                         pictures=item.pictures if owned.pictures else old.pictures,
                         # An update of those that changed follows. These are for an item that is deleted meanwhile.
-                        attributes={} if self._items.merge else old.attributes,
+                        attributes=old.attributes,
                         relations=item.relations if owned.relations else old.relations,
                     )
                 )

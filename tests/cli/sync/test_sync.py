@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from itemlens import Client, Item, ItemUpdate, ServerError, StreamPosition
+from itemlens import Client, Item, ItemUpdate, Relation, ServerError, StreamPosition
 from itemlens_cli.sync import apply as apply_module
 from itemlens_cli.sync import lease
 from itemlens_cli.sync.lease import Lease
 from itemlens_server.errors import FailedPrecondition
 from support.command import Done, Run
 from support.serving import Server
-from support.spaces import sample_items
+from support.spaces import picture, sample_items
 
 NAME = "synced"
 MAPPING = """
@@ -332,6 +333,30 @@ def test_a_text_that_was_cleared_in_the_file_is_taken_away(sync: Sync, shop: Cli
     [cleared] = shop.get_items(["a"], pictures=True)
     assert not cleared.item.texts and len(cleared.item.pictures) == 1
     assert cleared.item.attributes == {"price": 99, "brand": "Alto"}
+
+
+def test_an_export_without_pictures_takes_away_what_left_it_and_keeps_the_pictures(
+    run: Run, server: Server, shop: Client, tmp_path: Path
+) -> None:
+    shop.create_collection(NAME)
+    large = picture("shoe", "red", side=300)  # it is stored smaller
+    shop.upsert(
+        [
+            Item("a", text="red shoe", pictures=[large], relations=[Relation("goes_with", "b")]),
+            Item("b", text="blue sock", attributes={"price": 5}),
+        ]
+    ).raise_for_errors()
+    [before] = shop.get_items(["a"], pictures=True)
+    out, at = tmp_path / "shop.jsonl", ("--target", server.address, "--collection", NAME)
+    assert run("items", "export", "--no-pictures", "--out", out, *at).status == 0
+    assert run("index", out, "--sync", *at).status == 0
+    a, b = map(json.loads, out.read_text().splitlines())
+    out.write_text("".join(json.dumps(one) + "\n" for one in ({**a, "texts": {}, "relations": []}, b)))
+    done = run("index", out, "--sync", *at)
+    assert done.status == 0 and "relations changed │ 1 │ a" in done.said
+    [after] = shop.get_items(["a"], pictures=True)
+    assert not after.item.texts and not after.item.relations
+    assert after.item.pictures == before.item.pictures and before.item.pictures != {"image": [large]}
 
 
 def test_an_item_that_is_deleted_after_the_comparison_is_not_brought_back(
