@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich import progress as bars
@@ -17,16 +17,13 @@ from rich.console import Console
 import itemlens
 from itemlens_cli import files
 from itemlens_cli.asking import confirm
+from itemlens_cli.batches import CALL, batches, with_pictures
 from itemlens_cli.connection import connected
 from itemlens_datasets.exported import item_object
 from itemlens_server.errors import FailedPrecondition, InvalidArgument
 
-T = TypeVar("T")
-
 items = typer.Typer(no_args_is_help=True, help="Look at, delete and export the items of a collection.")
 
-CALL = 1000
-"""Ids in one call: what a server takes by default."""
 WITH_PICTURES = 16
 """Items in one call that returns pictures."""
 SOME_FAILED = 3
@@ -87,7 +84,7 @@ def delete(
             deleted = client.delete_matching(filter)
         else:
             deleted = 0
-            for some in _batches(dict.fromkeys(ids or []), CALL):
+            for some in batches(dict.fromkeys(ids or [])):
                 results = list(client.delete_items(some))
                 deleted += sum(result.error is None for result in results)
                 errors += [result.error for result in results if result.error is not None]
@@ -131,7 +128,7 @@ def export(
             ) as shown,
         ):
             task = shown.add_task("items", total=total)
-            for stored in _stored(client, filter, with_pictures=folder is not None):
+            for stored in _stored(client, filter, pictures=folder is not None):
                 if isinstance(stored.error, itemlens.NotFound):
                     continue  # deleted meanwhile
                 if stored.error is not None:
@@ -159,30 +156,18 @@ def _without_ids(filter: str, ids: Sequence[str] | None) -> str:
 
 
 def _by_id(client: itemlens.Client, ids: Sequence[str]) -> Iterator[itemlens.StoredItem]:
-    for some in _batches(ids, CALL):
+    for some in batches(ids):
         yield from client.get_items(some)
 
 
-def _stored(client: itemlens.Client, filter: str, *, with_pictures: bool) -> Iterator[itemlens.StoredItem]:
+def _stored(client: itemlens.Client, filter: str, *, pictures: bool) -> Iterator[itemlens.StoredItem]:
     """Yield all items that match, with their pictures if wanted."""
     listed = client.list_items(filter=filter, page_size=CALL)
-    if not with_pictures:
+    if not pictures:
         yield from listed
         return
-    for some in _batches(listed, WITH_PICTURES):
-        yield from _with_pictures(client, [stored.item.item_id for stored in some])
-
-
-def _with_pictures(client: itemlens.Client, ids: list[str]) -> Iterator[itemlens.StoredItem]:
-    try:
-        found = list(client.get_items(ids, pictures=True))
-    except itemlens.InvalidArgument:  # together they are larger than a message
-        if len(ids) == 1:
-            raise
-        yield from _with_pictures(client, ids[: len(ids) // 2])
-        yield from _with_pictures(client, ids[len(ids) // 2 :])
-    else:
-        yield from found
+    for some in batches(listed, WITH_PICTURES):
+        yield from with_pictures(client, [stored.item.item_id for stored in some])
 
 
 def _write_pictures(item: itemlens.Item, folder: Path) -> dict[str, list[str]]:
@@ -207,12 +192,6 @@ def _counted(ids: Iterable[str]) -> tuple[list[str], int]:
     rest = iter(ids)
     first = list(islice(rest, 3))
     return first, len(first) + sum(1 for _ in rest)
-
-
-def _batches(entries: Iterable[T], size: int) -> Iterator[list[T]]:
-    rest = iter(entries)
-    while some := list(islice(rest, size)):
-        yield some
 
 
 def _say_errors(errors: Sequence[itemlens.ItemlensError]) -> None:

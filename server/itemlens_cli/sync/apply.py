@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
-from itemlens import Client, Collection, Item, NotFound, Progress, UploadReport
+from itemlens import Client, Collection, Item, NotFound, Progress, StoredItem, UploadReport
+from itemlens_cli.batches import CALL, batches, with_pictures
 from itemlens_cli.skipped import Skipped, shortened
 from itemlens_cli.sync.lease import Lease
 from itemlens_cli.sync.plan import Change, Owned, Plan, plan, plan_fields, rows_of
@@ -19,12 +19,9 @@ from itemlens_datasets.mapping import Items, OnBadRow, OnNote
 from itemlens_datasets.rows import MappingError, Note, Reason, Row
 from itemlens_server.errors import FailedPrecondition
 
-T = TypeVar("T")
 PART = "items"
 REREAD = 64
-"""Items whose stored attributes are read together, just before they are written again with them."""
-CALL = 1000
-"""Ids in one call."""
+"""Stored items that are read together, just before they are written again with what the files do not decide."""
 
 Read: TypeAlias = Callable[[OnBadRow, OnNote], Iterator[tuple[Row, Item]]]
 """Reads the files of items from their beginning."""
@@ -168,7 +165,7 @@ class Sync:
         if updates:
             report = self._client.upload_updates(updates, progress=partial(tell, "attributes", len(updates)))
             self._note_failures(made, report)
-        for n, some in enumerate(_batches(plan.deleted, CALL)):
+        for n, some in enumerate(batches(plan.deleted)):
             self._client.delete_items(some)
             self._keep()
             self._tell("deletions", CALL * n + len(some), len(plan.deleted))
@@ -177,10 +174,9 @@ class Sync:
         """Yield the items to write as a whole. Those that are there keep what the files do not decide, as it is now."""
         owned = Owned.by(self._items)
         chosen = ((change, item) for change, item in self._again(plan) if change.add or change.replace)
-        for some in _batches(chosen, REREAD):
+        for some in batches(chosen, REREAD):
             ids = [item.item_id for change, item in some if change.replace]
-            found = self._client.get_items(ids, pictures=not owned.pictures) if ids else ()
-            stored = {one.item.item_id: one.item for one in found if one.error is None}
+            stored = {one.item.item_id: one.item for one in self._found(ids, owned) if one.error is None}
             for _, item in some:
                 old = stored.get(item.item_id)
                 yield (
@@ -196,10 +192,16 @@ class Sync:
                     )
                 )
 
+    def _found(self, ids: list[str], owned: Owned) -> Iterable[StoredItem]:
+        """Return the stored items, with their pictures unless the files decide these."""
+        if not ids:
+            return ()
+        return self._client.get_items(ids) if owned.pictures else with_pictures(self._client, ids)
+
     def _texts(self, made: Synced) -> Iterator[Item]:
         """Yield the texts to merge. An item that was deleted after the comparison would come back with nothing else."""
         chosen = (item for change, item in self._again(made.plan) if change.merge)
-        for some in _batches(chosen, REREAD):
+        for some in batches(chosen, REREAD):
             for item, found in zip(some, self._client.get_items([one.item_id for one in some]), strict=True):
                 if isinstance(found.error, NotFound):
                     made.unknown.add(item.item_id)
@@ -251,9 +253,3 @@ class Sync:
         kept = dict(before) if keep else {}
         kept |= {item_id: one for item_id, one in made.plan.files.items() if item_id not in made.failed}
         return kept | {item_id: before[item_id] for item_id in made.failed if item_id in before}
-
-
-def _batches(entries: Iterable[T], size: int) -> Iterator[list[T]]:
-    rest = iter(entries)
-    while some := list(islice(rest, size)):
-        yield some
