@@ -13,7 +13,7 @@ from itemlens import Client, Collection, Item, NotFound, Progress, StoredItem, U
 from itemlens_cli.batches import CALL, batches, with_pictures
 from itemlens_cli.skipped import Skipped, shortened
 from itemlens_cli.sync.lease import Lease
-from itemlens_cli.sync.plan import Change, Owned, Plan, plan, plan_fields, rows_of
+from itemlens_cli.sync.plan import Change, Owned, Plan, plan, plan_fields
 from itemlens_cli.sync.state import DAMAGED, Seen, State, seen
 from itemlens_datasets.mapping import Items, OnBadRow, OnNote
 from itemlens_datasets.rows import MappingError, Note, Reason, Row
@@ -148,7 +148,7 @@ class Sync:
             self._tell(what, now.done, of)
 
         changes = list(plan.changes.values())
-        whole = sum(change.add or change.replace for change in changes)
+        whole = sum(change.whole for change in changes)
         if whole:
             report = self._client.upload(
                 self._whole(plan),
@@ -173,8 +173,7 @@ class Sync:
     def _whole(self, plan: Plan) -> Iterator[Item]:
         """Yield the items to write as a whole. Those that are there keep what the files do not decide, as it is now."""
         owned = Owned.by(self._items)
-        chosen = ((change, item) for change, item in self._again(plan) if change.add or change.replace)
-        for some in batches(chosen, REREAD):
+        for some in batches(self._again(plan, lambda change: change.whole), REREAD):
             ids = [item.item_id for change, item in some if change.replace]
             stored = {one.item.item_id: one.item for one in self._found(ids, owned) if one.error is None}
             for _, item in some:
@@ -200,33 +199,31 @@ class Sync:
 
     def _texts(self, made: Synced) -> Iterator[Item]:
         """Yield the texts to merge. An item that was deleted after the comparison would come back with nothing else."""
-        chosen = (item for change, item in self._again(made.plan) if change.merge)
-        for some in batches(chosen, REREAD):
-            for item, found in zip(some, self._client.get_items([one.item_id for one in some]), strict=True):
+        for some in batches(self._again(made.plan, lambda change: change.merge), REREAD):
+            there = self._client.get_items([item.item_id for _, item in some])
+            for (_, item), found in zip(some, there, strict=True):
                 if isinstance(found.error, NotFound):
                     made.unknown.add(item.item_id)
                 else:
                     yield Item(item.item_id, texts=item.texts)
 
-    def _again(self, plan: Plan) -> Iterator[tuple[Change, Item]]:
-        """Yield the changes with their items, as the files say them when they are read again.
+    def _again(self, plan: Plan, wanted: Callable[[Change], bool]) -> Iterator[tuple[Change, Item]]:
+        """Yield the wanted changes with their items, as the files say them when they are read again.
 
         Raises:
-            MappingError: the files say something else of an item that is to be written, or do not have it in its row.
+            MappingError: the files say something else of such an item, or do not have it in its row.
         """
-        missing = {
-            item_id
-            for item_id, change in plan.changes.items()
-            if change.add or change.replace or change.merge
-        }
-        rows = self._kept(self._read(lambda _: None, lambda _: None))
-        for change, item in rows_of(plan, rows):
-            if seen(item) != change.seen and change.seen.pictures is not None:
+        left = {item_id: change for item_id, change in plan.changes.items() if wanted(change)}
+        for row, item in self._kept(self._read(lambda _: None, lambda _: None)):
+            change = left.get(item.item_id)
+            if change is None or change.row != row.number:
+                continue
+            if seen(item) != change.seen:
                 raise self._moved(item.item_id)
-            missing.discard(item.item_id)
+            del left[item.item_id]
             yield change, item
-        if missing:  # a row that was added or taken away moves all that follow
-            raise self._moved(min(missing))
+        if left:  # a row that was added or taken away moves all that follow
+            raise self._moved(min(left))
 
     def _moved(self, item_id: str) -> MappingError:
         return MappingError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from itemlens import Item, ItemUpdate
@@ -20,10 +20,15 @@ class Change:
     seen: Seen
     add: bool = False
     replace: bool = False
-    """Its pictures or relations changed, or a text is gone: it is written as a whole, with the stored attributes."""
+    """Its pictures or relations changed, or a text is gone: all of it is written but its attributes."""
     merge: bool = False
     """Of these only its texts changed: they are merged into the stored item."""
     update: ItemUpdate | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the item is written as a whole."""
+        return self.add or self.replace
 
 
 @dataclass
@@ -143,11 +148,3 @@ def attribute_update(item: Item, new: Seen, base: Seen, owned: frozenset[str] | 
         return None
     given = {name: item.attributes[name] for name in changed if name in new.attributes}
     return ItemUpdate(item.item_id, set=given, remove=tuple(name for name in changed if name not in given))
-
-
-def rows_of(plan: Plan, rows: Iterable[tuple[Row, Item]]) -> Iterator[tuple[Change, Item]]:
-    """Yield the changes with their items, when the files are read again."""
-    for row, item in rows:
-        change = plan.changes.get(item.item_id)
-        if change is not None and change.row == row.number:
-            yield change, item

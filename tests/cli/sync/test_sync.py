@@ -13,6 +13,7 @@ from itemlens import Client, Item, ItemUpdate, Relation, ServerError, StreamPosi
 from itemlens_cli.sync import apply as apply_module
 from itemlens_cli.sync import lease
 from itemlens_cli.sync.lease import Lease
+from itemlens_cli.sync.state import Seen, seen
 from itemlens_server.errors import FailedPrecondition
 from support.command import Done, Run
 from support.serving import Server
@@ -192,6 +193,19 @@ def test_a_file_that_is_replaced_between_its_two_reads_is_told_and_done_again(
     assert (tmp_path / "shop.synced.sync").read_bytes() == kept
     assert sync(first).status == 0
     assert stored(shop)["a"][0] == "red boot" and set(stored(shop)) == {"a", "b", "c", "d", "e"}
+
+
+def test_only_items_that_are_sent_are_hashed_again(sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+
+    def counted(item: Item, *, with_pictures: bool = True) -> Seen:
+        if with_pictures:
+            hashed.append(item.item_id)
+        return seen(item, with_pictures=with_pictures)
+
+    monkeypatch.setattr(apply_module, "seen", counted)
+    assert sync(["a,red boot,12,Alto", "b,blue kettle,21,Kaya", *ROWS[2:], "e,scarf,7,Umi"]).status == 0
+    assert sorted(hashed) == ["a", "e"]
 
 
 def test_the_lease_is_kept_on_every_row(sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
