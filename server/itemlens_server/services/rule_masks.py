@@ -18,9 +18,21 @@ _NONE = np.zeros(0, np.bool_)
 
 
 @lru_cache(maxsize=256)
+def _parsed(expression: str) -> tuple[Filter, bool]:
+    """Return the filter of a rule, and whether it depends on the time."""
+    wanted = parse(expression)
+    values = [
+        value
+        for leaf in leaves(wanted)
+        if isinstance(leaf, Compare | OneOf)
+        for value in (leaf.values if isinstance(leaf, OneOf) else (leaf.value,))
+    ]
+    return wanted, any(isinstance(value, Now) for value in values)
+
+
 def condition(expression: str) -> Filter:
     """Return the filter of a rule. See `parse`."""
-    return parse(expression)
+    return _parsed(expression)[0]
 
 
 class RuleMasks:
@@ -36,8 +48,8 @@ class RuleMasks:
         Raises:
             InvalidArgument: the filter does not fit the attributes.
         """
-        wanted = condition(expression)
-        if _depends_on_time(wanted):
+        wanted, depends_on_time = _parsed(expression)
+        if depends_on_time:
             return wanted.mask(attributes)
         columns, mask = self._known.get(expression, (attributes.columns, _NONE))
         if columns is not attributes.columns:
@@ -49,13 +61,3 @@ class RuleMasks:
                 self._known = {}
             self._known[expression] = (attributes.columns, mask)
         return mask[: attributes.count]
-
-
-def _depends_on_time(wanted: Filter) -> bool:
-    for leaf in leaves(wanted):
-        values = (
-            leaf.values if isinstance(leaf, OneOf) else (leaf.value,) if isinstance(leaf, Compare) else ()
-        )
-        if any(isinstance(value, Now) for value in values):
-            return True
-    return False
