@@ -15,7 +15,7 @@ from itemlens_server.fusion.boosts import AppliedBoost
 from itemlens_server.fusion.query import Asking
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.scoring import Scorer
-from itemlens_server.services.limits import check_length, check_references
+from itemlens_server.services.limits import check_count, check_named, check_references
 
 # Of one list, and of the settings of a collection.
 MOST_BOOSTS, MOST_NAMED = 10, 50
@@ -38,21 +38,9 @@ class BoostChoice:
         Raises:
             InvalidArgument: a field is wrong.
         """
-        check_length(self.boosts, MOST_BOOSTS, "boosts", 0)
+        check_count(self.boosts, MOST_BOOSTS, "boosts")
         check_references(self.without, "without_boosts")
-        names: set[str] = set()
-        for n, boost in enumerate(self.boosts):
-            try:
-                boost.check()
-                if boost.name in names:
-                    raise InvalidArgument(f"{quoted(boost.name)} occurs twice", "name")
-                if boost.by_default:
-                    raise InvalidArgument(
-                        "only boosts of the settings of a collection are on by default", "by_default"
-                    )
-            except InvalidArgument as error:
-                raise error.within(f"boosts[{n}]") from None
-            names.add(boost.name)
+        check_named(self.boosts, "boosts", _check_asked)
 
     def of(self, settings: Sequence[Boost]) -> list[tuple[Boost, str]]:
         """Return the boosts of the list, each with its path in the request; "" for one of the settings.
@@ -133,26 +121,28 @@ def check_boosts(boosts: Sequence[Boost]) -> None:
     """Check boosts of settings.
 
     Raises:
-        InvalidArgument: a field is wrong; its path is within the settings.
+        InvalidArgument: a field is wrong; the error names it.
     """
-    check_length(boosts, MOST_NAMED, "boosts", 0)
-    names: set[str] = set()
-    for n, boost in enumerate(boosts):
-        try:
-            boost.check()
-            if boost.shape is None:
-                raise InvalidArgument("a shape is required", "shape")
-            if isinstance(boost.shape, ByItem):
-                raise InvalidArgument(
-                    "nats of items are given in requests; in settings, boost an attribute", "items"
-                )
-            if boost.name in names:
-                raise InvalidArgument(f"{quoted(boost.name)} occurs twice", "name")
-        except InvalidArgument as error:
-            raise error.within(f"boosts[{n}]") from None
-        names.add(boost.name)
+    check_count(boosts, MOST_NAMED, "settings.boosts")
+    check_named(boosts, "settings.boosts", _check_kept)
     if sum(boost.by_default for boost in boosts) > MOST_BOOSTS:
-        raise InvalidArgument(f"at most {MOST_BOOSTS} boosts may be on by default", "boosts")
+        raise InvalidArgument(f"at most {MOST_BOOSTS} boosts may be on by default", "settings.boosts")
+
+
+def _check_asked(boost: Boost) -> None:
+    """Check a boost of a request."""
+    boost.check()
+    if boost.by_default:
+        raise InvalidArgument("only boosts of the settings of a collection are on by default", "by_default")
+
+
+def _check_kept(boost: Boost) -> None:
+    """Check a boost of settings."""
+    boost.check()
+    if boost.shape is None:
+        raise InvalidArgument("a shape is required", "shape")
+    if isinstance(boost.shape, ByItem):
+        raise InvalidArgument("nats of items are given in requests; in settings, boost an attribute", "items")
 
 
 def _no_boost(name: str, known: dict[str, Boost]) -> str:

@@ -11,7 +11,7 @@ from itemlens_server.attributes.schema import MOST_ATTRIBUTES, AttributeType
 from itemlens_server.engine.encoder import Modality
 from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.services.boosts import check_boosts
-from itemlens_server.services.limits import check_name
+from itemlens_server.services.limits import check_count, check_name, check_named
 from itemlens_server.services.rule_checks import check_rules
 from itemlens_server.storage.collection_settings import Attribute, CollectionSettings, Lexical, OwnType
 
@@ -28,26 +28,13 @@ def check_settings(settings: CollectionSettings) -> None:
     Raises:
         InvalidArgument: a field is wrong; the error names it.
     """
-    if len(settings.event_types) > MOST_TYPES:
-        raise InvalidArgument(
-            f"{len(settings.event_types)} event types, the limit is {MOST_TYPES}", "settings.event_types"
-        )
-    names: set[str] = set()
-    for n, own in enumerate(settings.event_types):
-        try:
-            _check_type(own)
-            if own.name in names:
-                raise InvalidArgument(f"{own.name!r} occurs twice", "name")
-        except InvalidArgument as error:
-            raise error.within(f"settings.event_types[{n}]") from None
-        names.add(own.name)
-    _check_attributes(settings.attributes)
+    check_count(settings.event_types, MOST_TYPES, "settings.event_types")
+    check_named(settings.event_types, "settings.event_types", _check_type)
+    check_count(settings.attributes, MOST_ATTRIBUTES, "settings.attributes")
+    check_named(settings.attributes, "settings.attributes", _check_attribute)
     check_rules(settings.rules)
     _check_lexical(settings.lexical)
-    try:
-        check_boosts(settings.boosts)
-    except InvalidArgument as error:
-        raise error.within("settings") from None
+    check_boosts(settings.boosts)
     exploration = settings.exploration
     if not 0 <= exploration.share <= 1:
         raise InvalidArgument(
@@ -87,31 +74,18 @@ def _misfit(boost: Boost, types: Types) -> InvalidArgument | None:
     return None
 
 
-def _check_attributes(attributes: Sequence[Attribute]) -> None:
-    if len(attributes) > MOST_ATTRIBUTES:
-        raise InvalidArgument(
-            f"{len(attributes)} attributes, the limit is {MOST_ATTRIBUTES}", "settings.attributes"
-        )
-    names: set[str] = set()
-    for n, attribute in enumerate(attributes):
-        field = f"settings.attributes[{n}]"
-        if not 0 < len(attribute.name) <= LONGEST_NAME or "`" in attribute.name:
-            raise InvalidArgument(f"a name has 1 to {LONGEST_NAME} characters, without `", f"{field}.name")
-        if attribute.type not in list(AttributeType):
-            raise InvalidArgument(f"a type is required: one of {', '.join(AttributeType)}", f"{field}.type")
-        if attribute.name in names:
-            raise InvalidArgument(f"{quoted(attribute.name)} occurs twice", f"{field}.name")
-        names.add(attribute.name)
+def _check_attribute(attribute: Attribute) -> None:
+    if not 0 < len(attribute.name) <= LONGEST_NAME or "`" in attribute.name:
+        raise InvalidArgument(f"a name has 1 to {LONGEST_NAME} characters, without `", "name")
+    if attribute.type not in list(AttributeType):
+        raise InvalidArgument(f"a type is required: one of {', '.join(AttributeType)}", "type")
 
 
 def _check_lexical(lexical: Lexical | None) -> None:
     for field, names in (
         () if lexical is None else (("channels", lexical.channels), ("attributes", lexical.attributes))
     ):
-        if len(names) > MOST_ATTRIBUTES:
-            raise InvalidArgument(
-                f"{len(names)} {field}, the limit is {MOST_ATTRIBUTES}", f"settings.lexical.{field}"
-            )
+        check_count(names, MOST_ATTRIBUTES, f"settings.lexical.{field}")
         for n, name in enumerate(names):
             if not 0 < len(name) <= LONGEST_NAME:
                 raise InvalidArgument(

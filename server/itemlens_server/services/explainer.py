@@ -29,11 +29,10 @@ from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, stored_content
 from itemlens_server.services.heat_maps import HeatMap, HeatMapFormat, heat_maps
-from itemlens_server.services.limits import check_length, check_references
+from itemlens_server.services.limits import DEFAULT_K, check_length, check_references
 from itemlens_server.services.lists import score
 from itemlens_server.services.query import QueryReader, QueryRequest
 from itemlens_server.services.recommend_options import (
-    DEFAULT_K,
     RecommendOptions,
     check_disabled,
     check_surface,

@@ -1,13 +1,16 @@
-"""Checks of batch lengths, ids and weights that callers send."""
+"""Checks of numbers of values, ids, names and weights that callers send."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeVar
 
 from itemlens_server.errors import InvalidArgument, quoted
 from itemlens_server.fusion.query import ChannelChange
 
+# The length of a list whose length is not given.
+DEFAULT_K = 10
 # The most characters of an id or a name.
 MAX_ID = 256
 
@@ -15,6 +18,17 @@ NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 # The largest weight or threshold from a caller, with which float32 scores stay finite.
 LARGEST_WEIGHT = 1e6
+
+
+class Named(Protocol):
+    """Something that has a name."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+
+N = TypeVar("N", bound=Named)
 
 
 def check_length(values: Sequence[object], limit: int, field: str, least: int = 1) -> None:
@@ -27,6 +41,34 @@ def check_length(values: Sequence[object], limit: int, field: str, least: int = 
         raise InvalidArgument(f"{field} is empty; send at least {least}", field)
     if len(values) > limit:
         raise InvalidArgument(f"{len(values)} in {field}, the limit is {limit}; use several calls", field)
+
+
+def check_count(values: Sequence[object], most: int, field: str) -> None:
+    """Check the number of values that belong together, such as those of a setting.
+
+    Raises:
+        InvalidArgument: there are too many.
+    """
+    if len(values) > most:
+        raise InvalidArgument(f"there are {len(values)}, the limit is {most}", field)
+
+
+def check_named(values: Sequence[N], field: str, check: Callable[[N], None]) -> None:
+    """Check each of some named values, and that no two have one name. check: of one value; its errors name the field
+    within it.
+
+    Raises:
+        InvalidArgument: one is wrong.
+    """
+    names: set[str] = set()
+    for n, value in enumerate(values):
+        try:
+            check(value)
+            if value.name in names:
+                raise InvalidArgument(f"{quoted(value.name)} occurs twice", "name")
+        except InvalidArgument as error:
+            raise error.within(f"{field}[{n}]") from None
+        names.add(value.name)
 
 
 def check_id(value: str, field: str) -> None:

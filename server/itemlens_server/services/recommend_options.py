@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,14 +16,18 @@ from itemlens_server.fusion.caps import Cap
 from itemlens_server.fusion.rows import Bools
 from itemlens_server.fusion.scoring import Scorer
 from itemlens_server.services.boosts import NO_BOOSTS, BoostChoice
-from itemlens_server.services.limits import check_length, check_reference, check_references
+from itemlens_server.services.limits import (
+    DEFAULT_K,
+    check_length,
+    check_name,
+    check_reference,
+    check_references,
+)
 
-DEFAULT_K = 10
 MOST_ATTRIBUTES = 50
 MOST_CAPS = 5
 MOST_FACETS, MOST_VALUES = 10, 100
 MOST_DISABLED = 50
-SURFACE = re.compile(r"[a-z0-9_-]{0,64}")
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,9 @@ def check_options(options: RecommendOptions, settings: Settings) -> None:
 
 
 def check_surface(surface: str) -> None:
-    """Check a surface. Raises InvalidArgument."""
-    if not SURFACE.fullmatch(surface):
-        raise InvalidArgument(
-            f"{quoted(surface)} is not a valid surface; use up to 64 characters of a-z, 0-9, '_' and '-'",
-            "surface",
-        )
+    """Check a surface, which may be empty. Raises InvalidArgument."""
+    if surface:
+        check_name(surface, "surface")
 
 
 def check_disabled(names: Sequence[str]) -> None:

@@ -18,8 +18,7 @@ from itemlens_server.attributes.filters import (
 )
 from itemlens_server.attributes.schema import FIRST_SECOND, LAST_SECOND
 from itemlens_server.errors import InvalidArgument, quoted
-from itemlens_server.services.limits import check_id, check_name
-from itemlens_server.services.recommend_options import DEFAULT_K, SURFACE
+from itemlens_server.services.limits import DEFAULT_K, check_count, check_id, check_name, check_named
 from itemlens_server.services.rule_masks import condition
 from itemlens_server.storage.rules import BLOCK, CAP, FLOOR, PIN, Rule
 
@@ -33,16 +32,8 @@ def check_rules(rules: Sequence[Rule]) -> None:
     Raises:
         InvalidArgument: a rule is wrong, or contradicts another one; the error names its field in the settings.
     """
-    _check_count(rules, MOST_RULES, "settings.rules")
-    names: set[str] = set()
-    for n, rule in enumerate(rules):
-        try:
-            _check(rule)
-            if rule.name in names:
-                raise InvalidArgument(f"{rule.name!r} occurs twice", "name")
-        except InvalidArgument as error:
-            raise error.within(f"settings.rules[{n}]") from None
-        names.add(rule.name)
+    check_count(rules, MOST_RULES, "settings.rules")
+    check_named(rules, "settings.rules", _check)
     _check_conditions(rules)
     for (_, first), (n, second) in combinations(enumerate(rules), 2):
         if first.meets(second):
@@ -60,19 +51,15 @@ def _check(rule: Rule) -> None:
             raise InvalidArgument("the time is out of range; give one of the years 1 to 9999", field)
     if rule.start is not None and rule.end is not None and rule.start >= rule.end:
         raise InvalidArgument("the end is not after the start, so the rule never applies", "end_time")
-    _check_count(rule.surfaces, MOST_SURFACES, "surfaces")
+    check_count(rule.surfaces, MOST_SURFACES, "surfaces")
     for n, surface in enumerate(rule.surfaces):
-        if not surface or not SURFACE.fullmatch(surface):
-            raise InvalidArgument(
-                f"{quoted(surface)} is not a valid surface; use 1 to 64 characters of a-z, 0-9, '_' and '-'",
-                f"surfaces[{n}]",
-            )
+        check_name(surface, f"surfaces[{n}]")
     if rule.filter:
         condition(rule.filter)
     if rule.kind == PIN:
         _check_pins(rule)
     elif rule.kind == BLOCK:
-        _check_count(rule.item_ids, MOST_BLOCKED, "block.item_ids")
+        check_count(rule.item_ids, MOST_BLOCKED, "block.item_ids")
         for n, item_id in enumerate(rule.item_ids):
             check_id(item_id, f"block.item_ids[{n}]")
         if bool(rule.item_ids) == rule.all_matching:
@@ -109,15 +96,10 @@ def _check_conditions(rules: Sequence[Rule]) -> None:
             )  # fmt: skip
 
 
-def _check_count(values: Sequence[object], most: int, field: str) -> None:
-    if len(values) > most:
-        raise InvalidArgument(f"there are {len(values)}, the limit is {most}", field)
-
-
 def _check_pins(rule: Rule) -> None:
     if not rule.pins:
         raise InvalidArgument("give the items to pin", "pin.pins")
-    _check_count(rule.pins, MOST_PINS, "pin.pins")
+    check_count(rule.pins, MOST_PINS, "pin.pins")
     for n, pin in enumerate(rule.pins):
         field = f"pin.pins[{n}]"
         check_id(pin.item_id, f"{field}.item_id")

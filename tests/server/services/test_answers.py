@@ -59,7 +59,7 @@ class TestAnAnswer:
 
     @pytest.mark.parametrize("surface", ["Home", "a b", "x" * 65, "über", "a\n"])
     def test_of_no_valid_surface_is_refused(self, filled: Live, surface: str) -> None:
-        with pytest.raises(InvalidArgument, match="valid surface") as refused:
+        with pytest.raises(InvalidArgument, match="not a valid name") as refused:
             filled.ask(QueryRequest(user_id="u"), surface=surface)
         assert refused.value.field == "surface" and kept(filled) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import InvalidArgument
 from itemlens_server.services import EventRecord, ExplainOptions, FuseInput, Interaction, QueryRequest
+from itemlens_server.services.collection_settings import check_settings
+from itemlens_server.storage.collection_settings import CollectionSettings, Lexical
 from support.live import Live
 
 
@@ -32,6 +35,7 @@ class Unread(Sequence[Any]):
 
 CALL = CallContext()
 MANY = Unread(10_000_000)
+TOO_MANY: Any = MANY
 CALLS: dict[str, Callable[[Live], object]] = {
     "items": lambda live: live.catalogue.upsert("", MANY, False, CALL),
     "events": lambda live: live.catalogue.record("", MANY),
@@ -56,6 +60,24 @@ def test_what_is_too_long_is_refused_unread(live: Live, name: str) -> None:
     live.put("a", "red shoe")
     with pytest.raises(InvalidArgument, match=r"10000000 in .*, the limit is"):
         CALLS[name](live)
+
+
+SETTINGS: dict[str, CollectionSettings] = {
+    "settings.event_types": CollectionSettings(event_types=TOO_MANY),
+    "settings.attributes": CollectionSettings(attributes=TOO_MANY),
+    "settings.rules": CollectionSettings(rules=TOO_MANY),
+    "settings.boosts": CollectionSettings(boosts=TOO_MANY),
+    "settings.lexical.channels": CollectionSettings(lexical=Lexical(channels=TOO_MANY)),
+}
+
+
+@pytest.mark.parametrize("field", SETTINGS)
+def test_settings_that_are_too_many_are_refused_unread(field: str) -> None:
+    """No advice to use several calls: settings are replaced as a whole."""
+    with pytest.raises(InvalidArgument) as raised:
+        check_settings(SETTINGS[field])
+    assert raised.value.field == field
+    assert re.fullmatch(r"there are 10000000, the limit is \d+", raised.value.message)
 
 
 LONG = "日" * 257

@@ -39,7 +39,7 @@ def test_rules_of_all_kinds_go_together() -> None:
         (replace(PINS, start=float("inf")), "start_time", "out of range"),
         (replace(PINS, end=NAN), "end_time", "out of range"),
         (replace(PINS, end=1e18), "end_time", "out of range"),
-        (replace(PINS, surfaces=("home", "")), "surfaces[1]", "not a valid surface"),
+        (replace(PINS, surfaces=("home", "")), "surfaces[1]", "not a valid name"),
         (replace(PINS, surfaces=("home",) * 21), "surfaces", "the limit is 20"),
         (replace(PINS, filter="price <"), "filter", "the filter is wrong at character 8"),
         (replace(PINS, pins=()), "pin.pins", "give the items"),
