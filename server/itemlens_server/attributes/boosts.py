@@ -74,7 +74,7 @@ class Boost:
             check_nats(getattr(self, field), field)
         if self.least_nats > self.most_nats:
             raise InvalidArgument(f"{self.least_nats:g} is more than most_nats", "least_nats")
-        if self.from_time is not None and not FIRST_SECOND <= self.from_time < LAST_SECOND - 1:
+        if self.from_time is not None and not FIRST_SECOND <= self.from_time < LAST_SECOND:
             raise InvalidArgument("the time is not within the years 1 to 9999", "from_time")
         if isinstance(self.shape, ByItem):
             for field in ("missing_nats", "least_nats", "most_nats", "from_time"):

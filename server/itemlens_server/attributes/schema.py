@@ -18,7 +18,7 @@ LONGEST_TEXT = 256
 # Most strings of a list, and the largest whole number that a float64 holds exactly.
 MOST_STRINGS, EXACT = 256, 2**53
 LARGEST = 2**63 - 1
-# The years 1 to 9999.
+# The years 1 to 9999, the range of protobuf's Timestamp.
 FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_800
 _DIGITS = re.compile(r"-?\d{1,19}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from itemlens.v1 import common_pb2
-from itemlens_server.rpc.messages import Decoded, seconds
+from itemlens_server.rpc.messages import Decoded, seconds, timestamp
 from itemlens_server.services import (
     AnyShape,
     Boost,
@@ -61,9 +61,8 @@ def message(boost: Boost) -> common_pb2.Boost:
         name=boost.name, attribute=boost.attribute, missing_nats=boost.missing_nats, by_default=boost.by_default,
         least_nats=None if boost.least_nats == default.least_nats else boost.least_nats,
         most_nats=None if boost.most_nats == default.most_nats else boost.most_nats,
+        from_time=timestamp(boost.from_time),
     )  # fmt: skip
-    if boost.from_time is not None:
-        told.from_time.FromNanoseconds(round(boost.from_time * 1e9))
     match boost.shape:
         case Linear(slope, origin):
             told.linear.slope, told.linear.origin = slope, origin

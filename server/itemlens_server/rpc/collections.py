@@ -8,7 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from itemlens.v1 import catalog_pb2
 from itemlens_server.errors import InvalidArgument, quoted
-from itemlens_server.rpc import boosts
+from itemlens_server.rpc import boosts, messages
 from itemlens_server.rpc.rules import rule, rule_message
 from itemlens_server.services import (
     SETTINGS,
@@ -85,6 +85,7 @@ class Collections:
             name=collection.name, space_id=collection.space.space_id, item_count=counts.items,
             event_count=counts.events, sequence_number=counts.sequence,
             behaviour_sequence_number=counts.event_sequence,
+            create_time=messages.timestamp(collection.record.created),
         )  # fmt: skip
         for own in collection.record.settings.event_types:
             message.settings.event_types.add(
@@ -105,7 +106,6 @@ class Collections:
         message.attributes.extend(
             _attribute(name, kind) for name, kind in sorted(collection.attribute_types.items())
         )
-        message.create_time.FromNanoseconds(int(collection.record.created * 1e9))
         return message
 
 

@@ -152,10 +152,10 @@ class ListStreams:
     ) -> catalog_pb2.ListStreamsResponse:
         reply = catalog_pb2.ListStreamsResponse()
         for stored in self.catalogue.reads.streams(self.catalogue.collection(request.collection)):
-            stream = reply.streams.add(
-                stream=stored.stream, position=stored.position, event_count=stored.events, lag=stored.lag
-            )
-            stream.update_time.FromNanoseconds(int(stored.time * 1e9))
+            reply.streams.add(
+                stream=stored.stream, position=stored.position, event_count=stored.events, lag=stored.lag,
+                update_time=messages.timestamp(stored.time),
+            )  # fmt: skip
         return reply
 
 
@@ -178,7 +178,6 @@ def _message(event: EventRecord) -> catalog_pb2.StoredEvent:
     message = catalog_pb2.Event(
         event_id=event.event_id, user_id=event.user_id, item_id=event.item_id, type=kind, quantity=event.quantity,
         value=event.value, recommendation_id=event.recommendation_id, order_id=event.order_id, own_type=event.own_type,
+        time=messages.timestamp(event.time),
     )  # fmt: skip
-    # Seconds as float64 hold no more than microseconds, which must be the same when they are recorded again.
-    message.time.FromMicroseconds(round(event.time * 1e6))
     return catalog_pb2.StoredEvent(event=message, held_back=event.held)

@@ -169,6 +169,16 @@ def seconds(time: Timestamp) -> float:
     return time.seconds + time.nanos / 1e9 if 0 <= time.nanos < 10**9 else float("inf")
 
 
+def timestamp(at: float | None) -> Timestamp | None:
+    """Seconds since 1970 as a message, in whole microseconds, since float64 holds no more; None stays None. `seconds`
+    of it are the same however often they are sent."""
+    if at is None:
+        return None
+    stamp, (whole, part) = Timestamp(), divmod(at, 1)
+    stamp.FromMicroseconds(int(whole) * 10**6 + round(part * 1e6))
+    return stamp
+
+
 def attributes(struct: Struct) -> dict[str, Any]:
     """Attributes as plain values. Unlike json_format, this accepts NaN, which is then refused for that item only."""
     return {key: _attribute(value) for key, value in struct.fields.items()}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from itemlens.v1 import catalog_pb2
-from itemlens_server.rpc.messages import seconds
+from itemlens_server.rpc.messages import seconds, timestamp
 from itemlens_server.services import Pin, Rule
 
 
@@ -33,7 +31,7 @@ def rule_message(own: Rule) -> catalog_pb2.Rule:
     """A rule as a message."""
     message = catalog_pb2.Rule(
         name=own.name, surfaces=own.surfaces, filter=own.filter,
-        start_time=_time(own.start), end_time=_time(own.end),
+        start_time=timestamp(own.start), end_time=timestamp(own.end),
     )  # fmt: skip
     if own.kind == "PIN":
         message.pin.pins.extend(
@@ -51,11 +49,3 @@ def rule_message(own: Rule) -> catalog_pb2.Rule:
         if own.kind == "CAP":
             message.cap.attribute = own.attribute
     return message
-
-
-def _time(at: float | None) -> Timestamp | None:
-    if at is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromNanoseconds(round(at * 1e6) * 1000)
-    return stamp

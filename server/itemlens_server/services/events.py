@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
+from itemlens_server.attributes.schema import FIRST_SECOND, LAST_SECOND
 from itemlens_server.errors import (
     AlreadyExists,
     FailedPrecondition,
@@ -32,8 +33,6 @@ TYPES = range(1, 9)
 OWN = 8
 # Clocks of callers may be ahead by this, seconds. What is later is a mistake.
 MOST_AHEAD = 86_400
-# The years 1 to 9999, the range of protobuf's Timestamp.
-FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_800
 # An event as it is stored, with its new row, or None if its id was there before.
 Stored = tuple[int | None, EventRecord]
 # SQLite's largest whole number.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from itemlens_server.attributes.boosts import Boost
 from itemlens_server.attributes.columns import Attributes
-from itemlens_server.attributes.schema import AttributeType, seconds
+from itemlens_server.attributes.schema import LAST_SECOND, AttributeType, seconds
 from itemlens_server.attributes.shapes import (
     LARGEST,
     MOST_NATS,
@@ -166,6 +166,7 @@ LINEAR = Linear(1)
         (Boost("b", "a", LINEAR, most_nats=1e9), "most_nats", "give -20 to 20 nats"),
         (Boost("b", "a", LINEAR, from_time=INFINITE), "from_time", "years 1 to 9999"),
         (Boost("b", "a", LINEAR, from_time=1e15), "from_time", "years 1 to 9999"),
+        (Boost("b", "a", LINEAR, from_time=LAST_SECOND), "from_time", "years 1 to 9999"),
         (Boost("b", shape=ByItem({"a": 1.0}), missing_nats=-2.0), "missing_nats", "leave it out"),
         (Boost("b", shape=ByItem({"a": 1.0}), from_time=0.0), "from_time", "leave it out"),
     ],
