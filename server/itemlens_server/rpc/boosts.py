@@ -44,11 +44,6 @@ def choice(request: _Request) -> BoostChoice:
     return BoostChoice(boosts(request.boosts), tuple(request.without_boosts))
 
 
-def given(request: _Request) -> str:
-    """The field that has boosts; "" if there are none."""
-    return "boosts" if request.boosts else "without_boosts" if request.without_boosts else ""
-
-
 def boosts(messages: Sequence[common_pb2.Boost]) -> Sequence[Boost]:
     """Boosts as sent."""
     return Decoded(messages, _boost)

@@ -47,11 +47,9 @@ class Explain:
                 )
             if field := filters.given(request):
                 raise InvalidArgument("the filter is known of a recommendation; leave it out", field)
-            for field in ("surface", "disabled_rules"):
+            for field in ("surface", "disabled_rules", "boosts", "without_boosts"):
                 if getattr(request, field):
                     raise InvalidArgument(f"{field} is known of a recommendation; leave it out", field)
-            if field := boosts.given(request):
-                raise InvalidArgument("boosts are known of a recommendation; leave them out", field)
             result = self.explainer.explain_result(
                 request.collection, request.recommendation_id, request.item_ids, options, call
             )
