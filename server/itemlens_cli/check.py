@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from itemlens import AttributeType, ChannelKind, Client, Collection, Item, NotFound, Space
+from itemlens import ChannelKind, Client, Collection, Item, NotFound, Space
 from itemlens_cli.skipped import Skipped, shortened
 from itemlens_datasets.mapping import Items
 from itemlens_datasets.rows import MappingError, Row
+from itemlens_server.attributes.schema import AttributeType, inferred, typed
+from itemlens_server.errors import InvalidArgument
 
 PART = "items"
 
@@ -29,7 +31,11 @@ class Check:
         except NotFound:
             found = None
         if found is not None:
-            self._types = dict(found.attributes)
+            self._types = {
+                name: AttributeType[kind.name]
+                for name, kind in found.attributes.items()
+                if kind.name in AttributeType.__members__
+            }
         self._check_channels(client.space(found.space_id if found else space or None))
 
     def item(self, row: Row, item: Item) -> bool:
@@ -64,43 +70,21 @@ class Check:
                 yield "", f"there is no picture {picture}"
         for name, value in item.attributes.items():
             # The type of an attribute that the collection does not know is that of its first value.
-            wanted = self._types.setdefault(name, kind) if (kind := _kind(value)) else self._types.get(name)
-            if wanted is not None and not _fits(value, wanted):
+            kind = self._types.get(name) or inferred(value)
+            if kind is None:
+                continue
+            self._types[name] = kind
+            try:
+                typed(value, kind)
+            except (
+                InvalidArgument,
+                OverflowError,
+            ) as error:  # a whole number may be larger than a float64 can be
                 source = self._items.attributes.get(name)
-                yield (
-                    source.column if source else name,
-                    f"{name} is {value!r:.60}, the attribute's type is {wanted}",
-                )
+                yield source.column if source else name, f"{name}: {error}"
 
 
 def _pictures(item: Item) -> Iterator[Any]:
     assert isinstance(item.pictures, dict)
     for some in item.pictures.values():
         yield from some
-
-
-def _kind(value: Any) -> AttributeType | None:
-    """The type that a first value gives to its attribute; None if none."""
-    match value:
-        case bool():
-            return AttributeType.BOOLEAN
-        case int() | float():
-            return AttributeType.NUMBER
-        case str():
-            return AttributeType.STRING
-        case [*texts] if texts and all(isinstance(text, str) for text in texts):
-            return AttributeType.STRINGS
-        case {"lat": _, "lon": _}:
-            return AttributeType.POINT
-    return None
-
-
-def _fits(value: Any, wanted: AttributeType) -> bool:
-    kind = _kind(value)
-    if wanted is AttributeType.TIME:
-        return kind is AttributeType.STRING
-    if wanted is AttributeType.INTEGER:
-        return kind in (AttributeType.NUMBER, AttributeType.STRING) and str(value).lstrip("-").isdigit()
-    if wanted is AttributeType.STRINGS:
-        return kind is wanted or value == []
-    return kind is wanted

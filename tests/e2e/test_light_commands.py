@@ -14,11 +14,18 @@ import itemlens_server
 from support.serving import Server
 from support.spaces import Tiny
 
-# Of the server they may have its errors, its settings, which `itemlens serve --help` lists, with what these need, and
-# the signals, which are blocked before anything else is imported.
-SERVER = {f"itemlens_server.{path.stem}" for path in Path(itemlens_server.__path__[0]).iterdir()}
+# Of the server they may have its errors, its settings, which `itemlens serve --help` lists, with what these need, the
+# types of attributes, and the signals, which are blocked before anything else is imported.
+PLACE = Path(itemlens_server.__path__[0])
+SERVER = {
+    *(f"itemlens_server.{path.stem}" for path in PLACE.iterdir()),
+    *(f"itemlens_server.attributes.{path.stem}" for path in (PLACE / "attributes").iterdir()),
+}
 SETTINGS = ("config", "address", "settings_file", "hardware")
-LIGHT = {f"itemlens_server.{name}" for name in (*SETTINGS, "errors", "stop_signals")}
+LIGHT = {
+    f"itemlens_server.{name}"
+    for name in (*SETTINGS, "errors", "stop_signals", "attributes", "attributes.schema")
+}
 WITHOUT = {"onnxruntime", *SERVER} - LIGHT
 
 # A module that is None in sys.modules cannot be imported.
@@ -30,7 +37,7 @@ main()
 """
 
 MAPPING = """
-items: {file: films.csv, id: "{id}", texts: {text: "{title}"}}
+items: {file: films.csv, id: "{id}", texts: {text: "{title}"}, attributes: {title: title}}
 events: {file: seen.csv, user: "{user}", item: "{film}", type: view}
 """
 
@@ -57,6 +64,7 @@ def test_index_query_and_move(
     (tmp_path / "films.csv").write_text("id,title\na,red shoe\nb,blue kettle\n")
     (tmp_path / "seen.csv").write_text("user,film\nann,b\n")
     at = ("--target", server.address)
+    assert "0 rows cannot be used" in answered("index", tmp_path / "shop.yaml", "--check", *at)
     assert "2 items, 1 events" in answered("index", tmp_path / "shop.yaml", "--collection", collection, *at)
     answer = json.loads(answered("query", "a red shoe", "--collection", collection, "--json", *at))
     assert [item["item_id"] for item in answer["items"]] == ["a", "b"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from itemlens import Client, Item, ItemUpdate, Relation, ServerError, StreamPosition
+from itemlens import AttributeType, Client, Item, ItemUpdate, Relation, ServerError, StreamPosition
 from itemlens_cli.sync import apply as apply_module
 from itemlens_cli.sync import lease
 from itemlens_cli.sync.lease import Lease
@@ -259,7 +259,7 @@ def test_a_check_lists_everything_that_is_wrong_and_writes_nothing(
     done = run("index", tmp_path / "shop.yaml", "--check", "--target", server.address)
     assert done.status == 3
     for told in (
-        "price is '12', the attribute's type is number",
+        "price: '12' is not a number",
         "the id is empty",
         "it has no text and no picture",
         "rows cannot be used; nothing was written",
@@ -272,6 +272,26 @@ def test_a_check_lists_everything_that_is_wrong_and_writes_nothing(
     (tmp_path / "shop.yaml").write_text(MAPPING.replace("text:", "title:"))
     wrong = run("index", tmp_path / "shop.yaml", "--check", "--target", server.address)
     assert wrong.status == 1 and "no channel 'title'" in wrong.said
+
+
+def test_a_check_takes_the_values_that_the_server_takes(
+    run: Run, sync: Sync, shop: Client, server: Server, tmp_path: Path
+) -> None:
+    shop.update_collection(NAME, attributes={"released": AttributeType.TIME, "stock": AttributeType.INTEGER})
+    attributes = "{price: {column: price, type: float}, released: brand, stock: name}"
+    (tmp_path / "shop.yaml").write_text(MAPPING[: MAPPING.index("{price")] + attributes)
+    (tmp_path / "shop.csv").write_text("sku,name,price,brand\na,1,1,2026-03-01\nb,0.5,1,soon\n")
+    done = run("index", tmp_path / "shop.yaml", "--check", "--target", server.address)
+    assert done.status == 3 and "2 rows cannot be used" in done.said
+    told = (tmp_path / "shop.errors.jsonl").read_text()
+    assert "b: released: 'soon' is not a time" in told and "b: stock: '0.5' is not a whole number" in told
+    assert "a: " not in told
+    # The numbers of an export may be larger than the server takes.
+    (tmp_path / "huge.jsonl").write_text(
+        f'{{"item_id": "a", "texts": {{}}, "attributes": {{"price": 1{"0" * 400}}}}}'
+    )
+    done = run("index", tmp_path / "huge.jsonl", "--check", "--collection", NAME, "--target", server.address)
+    assert done.status == 3 and "1 rows cannot be used" in done.said
 
 
 @pytest.mark.parametrize(
