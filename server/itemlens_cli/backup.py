@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import progress as bars
 from rich.console import Console
+from rich.progress import Progress
+
+from itemlens_cli.bars import Bars
 
 if TYPE_CHECKING:
     from itemlens_server.storage.backup import Backup, OnProgress
@@ -58,15 +60,8 @@ def restore(
 
 def _with_progress(run: Callable[[OnProgress], Backup]) -> Backup:
     console = Console(stderr=True)
-    with bars.Progress(console=console, transient=True, disable=not console.is_terminal) as shown:
-        tasks: dict[str, bars.TaskID] = {}
-
-        def tell(what: str, done: int, of: int) -> None:
-            if what not in tasks:
-                tasks[what] = shown.add_task(what)
-            shown.update(tasks[what], completed=done, total=of)
-
-        return run(tell)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as shown:
+        return run(Bars(shown))
 
 
 def _what(backup: Backup) -> str:

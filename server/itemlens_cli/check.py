@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from itemlens import ChannelKind, Client, Collection, Item, NotFound, Space
-from itemlens_cli.skipped import Skipped, shortened
+from itemlens_cli.skipped import ITEMS, Skipped, shortened
 from itemlens_datasets.mapping import Items
 from itemlens_datasets.rows import MappingError, Row
 from itemlens_server.attributes.schema import AttributeType, inferred, typed
 from itemlens_server.errors import InvalidArgument
-
-PART = "items"
 
 
 class Check:
@@ -38,15 +36,13 @@ class Check:
             }
         self._check_channels(client.space(found.space_id if found else space or None))
 
-    def item(self, row: Row, item: Item) -> bool:
-        """Check an item, and list what is wrong with it. Return whether nothing is."""
-        wrong = list(self._wrong(item))
-        for column, message in wrong:
+    def item(self, row: Row, item: Item) -> None:
+        """Check an item, and list what is wrong with it."""
+        for column, message in self._wrong(item):
             record = {"id": item.item_id, "row": row.number, "line": row.line, "column": column}
             self._skipped.add(
-                PART, self._items.file, "BAD_VALUE", f"{shortened(item.item_id)}: {message}", record
+                ITEMS, self._items.file, "BAD_VALUE", f"{shortened(item.item_id)}: {message}", record
             )
-        return not wrong
 
     def _check_channels(self, space: Space) -> None:
         known = {channel.name: channel.kind for channel in space.channels}

@@ -14,12 +14,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from itemlens import AttributeType, Client, Collection, Event, Item, ItemlensError, NotFound
+from itemlens_cli.bars import Bar, Bars, progress_bars
 from itemlens_cli.check import Check
 from itemlens_cli.connection import checked_target, spoken
-from itemlens_cli.skipped import Notes, Skipped
+from itemlens_cli.skipped import EVENTS, ITEMS, Notes, Skipped
 from itemlens_cli.sync import show
 from itemlens_cli.sync.apply import Options, Sync, Synced
-from itemlens_cli.upload import Bar, Bars, Load, Part, progress_bars
+from itemlens_cli.upload import Load, Part
 from itemlens_datasets.exported import ENDINGS, ExportedItems, exported
 from itemlens_datasets.mapping import Dataset, Events, Items, bundled_mapping
 from itemlens_datasets.rows import MappingError, did_you_mean
@@ -175,10 +176,10 @@ def _check(client: Client, name: str, space: str, load: Load, skipped: Skipped, 
     dataset = load.dataset
     if dataset.items:
         checking = Check(client, name, space, dataset.items, skipped)
-        for row, item in load.items(partial(skipped.add_bad_row, "items", dataset.items.file), notes.add):
+        for row, item in load.items(partial(skipped.add_bad_row, ITEMS, dataset.items.file), notes.add):
             checking.item(row, item)
     if dataset.events:
-        for _ in load.events(partial(skipped.add_bad_row, "events", dataset.events.file), notes.add):
+        for _ in load.events(partial(skipped.add_bad_row, EVENTS, dataset.events.file), notes.add):
             pass
 
 
@@ -201,8 +202,8 @@ def _upload_items(
     batch_size: int,
     progress: bars.Progress,
 ) -> Part[Item]:
-    part = Part("items", items, load.items, lambda item: item.item_id, skipped, notes.add)
-    tell = Bar(progress, "items", load.total(items))
+    part = Part(ITEMS, items, load.items, lambda item: item.item_id, skipped, notes.add)
+    tell = Bar(progress, ITEMS, load.total(items))
     part.upload(partial(client.upload, merge=items.merge, batch_size=batch_size, progress=tell))
     return part
 
@@ -210,8 +211,8 @@ def _upload_items(
 def _upload_events(
     client: Client, events: Events, load: Load, skipped: Skipped, progress: bars.Progress
 ) -> Part[Event]:
-    part = Part("events", events, load.events, lambda event: event.event_id, skipped)
-    part.upload(partial(client.upload_events, progress=Bar(progress, "events", load.total(events))))
+    part = Part(EVENTS, events, load.events, lambda event: event.event_id, skipped)
+    part.upload(partial(client.upload_events, progress=Bar(progress, EVENTS, load.total(events))))
     return part
 
 
@@ -251,7 +252,7 @@ def _print(
         for reason, tally in part.warnings().items():
             warnings.add_row(part.name, reason, *map(escape, tally.cells()))
     for reason, tally in notes.tallies.items():
-        warnings.add_row("items", reason, *map(escape, tally.cells()))
+        warnings.add_row(ITEMS, reason, *map(escape, tally.cells()))
     if parts:
         console.print(counts)
     if warnings.row_count:

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from itemlens import ItemlensError
 from itemlens_datasets.rows import BadRow, Note
 
+ITEMS, EVENTS = "items", "events"
+"""The parts of a load."""
 _FIRST = 5
 
 
@@ -54,7 +57,7 @@ class Skipped:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.tallies: dict[tuple[str, str], Tally] = {}
-        """By ("items" or "events", reason)."""
+        """By (ITEMS or EVENTS, reason)."""
         self.write_error: OSError | None = None
         self._file: TextIO | None = None
         try:
@@ -74,6 +77,13 @@ class Skipped:
         """Add a row that does not make an item or event."""
         record = {"row": bad.number, "line": bad.line, "column": bad.column or None, "content": bad.content}
         self.add(part, bad.file or file, bad.reason, bad.message, record)
+
+    def add_refused(
+        self, part: str, file: Path, id: str, error: ItemlensError, record: Mapping[str, Any]
+    ) -> None:
+        """Add an item or event that the server refused."""
+        reason = error.details.reason or error.code.name
+        self.add(part, file, reason, f"{shortened(id)}: {error.message}", {"id": id, **record})
 
     def add(self, part: str, file: Path, reason: str, message: str, record: Mapping[str, Any]) -> None:
         """Add a skipped row. `record` holds details, with the row's number as "row"."""

@@ -9,14 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from rich import progress as bars
-from rich.console import Console
-
-from itemlens import Event, Item, ItemlensError, Progress, UploadReport
+from itemlens import Event, Item, ItemlensError, UploadReport
 from itemlens_cli.repeats import Repeats
-from itemlens_cli.skipped import Skipped, Tally, shortened
+from itemlens_cli.skipped import Skipped, Tally
 from itemlens_datasets.files import RowFile
 from itemlens_datasets.mapping import Dataset, Items, OnBadRow, OnNote, without_picture
 from itemlens_datasets.rows import MappingError, Reason, Row
@@ -87,16 +84,11 @@ class Part(Generic[Entry]):
         with suppress(MappingError):  # the upload has reported it already
             for row, entry in self._read(lambda bad: None, lambda note: None) if errors else ():
                 if left := errors.get(id := self._id_of(entry)):
-                    self._refused(id, left.pop(), {"row": row.number, "line": row.line, "content": row.cells})
+                    record = {"row": row.number, "line": row.line, "content": row.cells}
+                    self._skipped.add_refused(self.name, self.file.file, id, left.pop(), record)
         for id, left in errors.items():
             for error in left:
-                self._refused(id, error, {})
-
-    def _refused(self, id: str, error: ItemlensError, row: dict[str, Any]) -> None:
-        message = f"{shortened(id)}: {error.message}"
-        self._skipped.add(
-            self.name, self.file.file, error.details.reason or error.code.name, message, {"id": id, **row}
-        )
+                self._skipped.add_refused(self.name, self.file.file, id, error, {})
 
     def _entries(self) -> Iterator[Entry]:
         try:
@@ -120,39 +112,3 @@ class Part(Generic[Entry]):
             why = "; check its `where`, which may exclude every row" if self.file.where else ""
             tallies["NO_ROWS"].add(None, f"{self.file.file} has no {self.name}{why}")
         return tallies
-
-
-def progress_bars(console: Console) -> bars.Progress:
-    return bars.Progress(
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TextColumn("{task.fields[speed]}"),
-        bars.TimeRemainingColumn(),
-        console=console,
-    )
-
-
-class Bar:
-    """A progress bar for an upload."""
-
-    def __init__(self, progress: bars.Progress, what: str, total: int | None) -> None:
-        self._progress = progress
-        self._task = progress.add_task(what, total=total, speed="")
-
-    def __call__(self, now: Progress) -> None:
-        speed = f"{now.done / max(now.seconds, 1e-9):,.0f}/s"
-        self._progress.update(self._task, completed=now.done, speed=speed)
-
-
-class Bars:
-    """A progress bar for each thing that a sync does."""
-
-    def __init__(self, progress: bars.Progress) -> None:
-        self._progress = progress
-        self._tasks: dict[str, bars.TaskID] = {}
-
-    def __call__(self, what: str, done: int, of: int | None) -> None:
-        if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(what, speed="")
-        self._progress.update(self._tasks[what], completed=done, total=of)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from itemlens import Client, Collection, Item, NotFound, Progress, StoredItem, UploadReport
 from itemlens_cli.batches import CALL, batches, with_pictures
-from itemlens_cli.skipped import Skipped, shortened
+from itemlens_cli.skipped import ITEMS, Skipped, shortened
 from itemlens_cli.sync.lease import Lease
 from itemlens_cli.sync.plan import Change, Owned, Plan, plan, plan_fields
 from itemlens_cli.sync.state import DAMAGED, Seen, State, seen
@@ -19,7 +19,6 @@ from itemlens_datasets.mapping import Items, OnBadRow, OnNote
 from itemlens_datasets.rows import MappingError, Note, Reason, Row
 from itemlens_server.errors import FailedPrecondition
 
-PART = "items"
 REREAD = 64
 """Stored items that are read together, just before they are written again with what the files do not decide."""
 
@@ -72,7 +71,9 @@ class Sync:
             collection = self._collection()
             state = State(self._options.state, collection) if collection else None
             before = state.seen if state else {}
-            rows = self._kept(self._read(partial(self._skipped.add_bad_row, PART, self._items.file), on_note))
+            rows = self._kept(
+                self._read(partial(self._skipped.add_bad_row, ITEMS, self._items.file), on_note)
+            )
             if self._options.fields:
                 made = Synced(plan_fields(rows, before, self._options.fields))
             else:
@@ -123,7 +124,7 @@ class Sync:
 
     def _check_deletions(self, made: Synced) -> None:
         """Refuse a sync of an empty file, or one that deletes more than half; after skipped rows delete nothing."""
-        plan, skipped = made.plan, self._skipped.count(PART)
+        plan, skipped = made.plan, self._skipped.count(ITEMS)
         if self._options.force or not plan.deleted:
             return
         if skipped:  # one of them may be the row of an item
@@ -237,16 +238,13 @@ class Sync:
                 made.unknown.add(result.id)
                 continue
             made.failed.add(result.id)
-            error, change = result.error, made.plan.changes.get(result.id)
-            record = {"id": result.id, "row": change.row if change else None}
-            reason = error.details.reason or error.code.name
-            self._skipped.add(
-                PART, self._items.file, reason, f"{shortened(result.id)}: {error.message}", record
-            )
+            change = made.plan.changes.get(result.id)
+            record = {"row": change.row if change else None}
+            self._skipped.add_refused(ITEMS, self._items.file, result.id, result.error, record)
 
     def _seen(self, made: Synced, before: Mapping[str, Seen]) -> Mapping[str, Seen]:
         """Return what to keep: of items that failed, and where rows were skipped, what was kept before."""
-        keep = self._options.fields or self._skipped.count(PART)
+        keep = self._options.fields or self._skipped.count(ITEMS)
         kept = dict(before) if keep else {}
         kept |= {item_id: one for item_id, one in made.plan.files.items() if item_id not in made.failed}
         return kept | {item_id: before[item_id] for item_id in made.failed if item_id in before}

@@ -56,18 +56,6 @@ class Plan:
         self.files[item.item_id] = new
         self.changes.pop(item.item_id, None)
 
-    def ids(self, what: str) -> list[str]:
-        """Ids of the items that are to be "added", "content", "attributes" or "deleted"."""
-        match what:
-            case "added":
-                return [item_id for item_id, change in self.changes.items() if change.add]
-            case "content":
-                return [item_id for item_id, change in self.changes.items() if change.replace or change.merge]
-            case "attributes":
-                return [item_id for item_id, change in self.changes.items() if change.update is not None]
-            case _:
-                return self.deleted
-
 
 @dataclass(frozen=True)
 class Owned:

@@ -14,11 +14,14 @@ _EXAMPLES = 3
 def table(made: Synced, dry_run: bool) -> Table:
     """Return counts and first ids of what was added, changed and deleted, and of what was left alone."""
     plan = made.plan
+    changes = plan.changes.items()
     shown = Table("items", "count", "first ids", title="dry run: nothing was written" if dry_run else "sync")
     lines = {
-        "added": plan.ids("added"),
-        "texts, pictures or relations changed": plan.ids("content"),
-        "attributes changed": plan.ids("attributes"),
+        "added": [item_id for item_id, change in changes if change.add],
+        "texts, pictures or relations changed": [
+            item_id for item_id, change in changes if change.replace or change.merge
+        ],
+        "attributes changed": [item_id for item_id, change in changes if change.update is not None],
         "deleted": plan.deleted,
     }
     for what, ids in lines.items():

@@ -30,7 +30,14 @@ def planned(
 
 
 def what(made: Plan) -> dict[str, list[str]]:
-    return {kind: ids for kind in ("added", "content", "attributes", "deleted") if (ids := made.ids(kind))}
+    changes = made.changes.items()
+    ids = {
+        "added": [item_id for item_id, change in changes if change.add],
+        "content": [item_id for item_id, change in changes if change.replace or change.merge],
+        "attributes": [item_id for item_id, change in changes if change.update is not None],
+        "deleted": made.deleted,
+    }
+    return {kind: some for kind, some in ids.items() if some}
 
 
 def test_what_is_new_is_added_and_what_left_is_deleted() -> None:
