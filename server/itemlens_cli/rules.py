@@ -113,7 +113,10 @@ def set_rules(file: File, collection: Name = "default", target: Target = "localh
 
 @rules.command()
 def check(file: File) -> None:
-    """Check the rules of a file without a server: what each says, and that none contradicts another."""
+    """Check the rules of a file: what each says, and that none contradicts another.
+
+    It calls no server, but needs ONNX Runtime installed, as the server does.
+    """
     from itemlens_server.errors import InvalidArgument
     from itemlens_server.rpc.rules import rule as stored_form
     from itemlens_server.services import check_rules

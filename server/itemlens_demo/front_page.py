@@ -7,6 +7,7 @@ from functools import partial
 
 from itemlens import Boost, ByValue, Client, PartKind, where
 from itemlens_demo.answers import Answer, ShownItem, ask
+from itemlens_demo.story import MODEL
 
 LENGTH = 8
 PER_BRAND = 2
@@ -33,7 +34,7 @@ class FrontPage:
     @property
     def repeated(self) -> int:
         """How many items of the plain list are further colours or sizes of a model above them."""
-        models = [shown.item.attributes.get("model", shown.item.item_id) for shown in self.plain.items]
+        models = [shown.item.attributes.get(MODEL, shown.item.item_id) for shown in self.plain.items]
         return len(models) - len(set(models))
 
     @property
@@ -49,11 +50,11 @@ class FrontPage:
 def tell(client: Client) -> FrontPage:
     """Search with and without a shop's rules."""
     asked = partial(ask, client, text=ASKED, k=LENGTH, language="en", why=False)
-    ruled = asked(filter=WANTED, group_by="model", caps={"brand": PER_BRAND}, boosts=[BOOST])
+    ruled = asked(filter=WANTED, group_by=MODEL, caps={"brand": PER_BRAND}, boosts=[BOOST])
     return FrontPage(asked(filter=where("domain") == "shop"), ruled)
 
 
-def told(shown: ShownItem) -> str:
+def told_of(shown: ShownItem) -> str:
     """An item's price, brand and how many other colours or sizes there are, and what the boost adds, as text."""
     attributes, others = shown.item.attributes, len(shown.recommendation.others)
     own = [f"{attributes['price']:g} €", str(attributes.get("brand", ""))]

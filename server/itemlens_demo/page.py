@@ -211,7 +211,7 @@ def _bar(shown: ShownItem, span: tuple[float, float]) -> str:
 
 
 def _shop(shop: FrontPage) -> str:
-    cards = _cards(shop.ruled, [front_page.told(shown) for shown in shop.ruled.items])
+    cards = _cards(shop.ruled, [front_page.told_of(shown) for shown in shop.ruled.items])
     return f"<p>“{escape(front_page.ASKED)}”. {escape(shop.told)}</p>\n{cards}"
 
 

@@ -113,7 +113,7 @@ def _tell(steps: Steps, client: itemlens.Client, users: int, language: Language 
         target.write_text(page.build(about, stories, shop, searches, changed, came), encoding="utf-8")
     for user_story in stories:
         terminal.user(steps.console, user_story)
-    terminal.front_page(steps.console, shop)
+    terminal.shop(steps.console, shop)
     terminal.change(steps.console, changed)
     terminal.newcomer(steps.console, came)
     for search in searches:

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from itemlens_demo import front_page as front_page_
-from itemlens_demo import prepare, show
+from itemlens_demo import front_page, prepare, show
 from itemlens_demo.answers import title_of
 from itemlens_demo.front_page import FrontPage
 from itemlens_demo.newcomer import Newcomer
@@ -50,14 +49,14 @@ def change(console: Console, changed: Change) -> None:
         console.print(Text(f"  −    {title}", "red"))
 
 
-def front_page(console: Console, page: FrontPage) -> None:
+def shop(console: Console, page: FrontPage) -> None:
     """Print a search with the rules of a shop, and what they changed."""
-    _heading(console, "a shop's front page", f"“{front_page_.ASKED}”")
+    _heading(console, "a shop's front page", f"“{front_page.ASKED}”")
     console.print(Text(page.told))
     table = Table("", "item", "score", "sum", box=None, pad_edge=False, header_style="dim")
     table.columns[2].justify = "right"
     for shown in page.ruled.items:
-        what = Text.assemble((shown.title, "bold"), (f"\n{front_page_.told(shown)}", "dim"))
+        what = Text.assemble((shown.title, "bold"), (f"\n{front_page.told_of(shown)}", "dim"))
         table.add_row(
             str(shown.recommendation.position), what, shown.score, Text(show.spoken_sum(shown.terms))
         )

@@ -73,6 +73,13 @@ def test_index_query_and_move(
     assert client.get_collection().space_id == tiny.plain
 
 
+def test_rules_are_set_and_listed(server: Server, collection: str, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text("rules:\n- name: recall\n  block:\n  - kettle\n")
+    at = ("--collection", collection, "--target", server.address)
+    assert "1 rules" in answered("rules", "set", tmp_path / "rules.yaml", *at)
+    assert answered("rules", "list", *at) == (tmp_path / "rules.yaml").read_text()
+
+
 def test_health(server: Server) -> None:
     assert "SERVING" in answered("health", "--target", server.address)
 
