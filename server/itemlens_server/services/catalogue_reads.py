@@ -19,7 +19,8 @@ from itemlens_server.storage.records import Array, DamagedItem, Document, Stored
 from itemlens_server.storage.store import Store
 from itemlens_server.storage.streams import StreamRecord
 
-IDS_AT_A_TIME = 1000
+# Ids that one look for what matches reads.
+IDS_OF_A_LOOK = 1000
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class CatalogueReads:
             last = after.decode(errors="replace")
             yield from sorted(i for i in map(view.item_ids.__getitem__, alive.tolist()) if i > last)
             return
-        while some := self._store.reader().item_ids(collection, after, IDS_AT_A_TIME):
+        while some := self._store.reader().item_ids(collection, after, IDS_OF_A_LOOK):
             after, item_ids = some[-1][0], [item_id for _, item_id in some]
             positions = view.find(item_ids)
             yield from compress(item_ids, view.alive[positions] & (positions >= 0))

@@ -634,7 +634,7 @@ class UpdateCollectionRequest(google.protobuf.message.Message):
 
     @property
     def settings_mask(self) -> google.protobuf.field_mask_pb2.FieldMask:
-        """The settings to replace: `event_types`, `exploration`, `attributes`, `rules`, `boosts`. Empty: all."""
+        """The settings to replace: `event_types`, `exploration`, `attributes`, `rules`, `lexical`, `boosts`. Empty: all."""
 
     def __init__(
         self,
