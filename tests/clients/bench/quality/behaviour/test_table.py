@@ -32,10 +32,10 @@ def run(*arguments: str) -> str:
 def test_the_figures_of_every_question_are_written(lastfm: Path, tmp_path: Path) -> None:
     printed = run("LastFM", "--data", str(lastfm), "--arrays", str(tmp_path / "figures.npz"))
     assert "popularity" in printed and "EASE" in printed and "Ease(regularisation=" in printed
-    figures = np.load(tmp_path / "figures.npz")
-    assert figures["users"].tolist() == [str(n) for n in range(10)]
-    assert all(len(figures[f"EASE {name}"]) == 10 for name in ("R@10", "R@20", "NDCG@10"))
-    assert "SASRec NDCG@10" not in figures
+    with np.load(tmp_path / "figures.npz") as figures:
+        assert figures["users"].tolist() == [str(n) for n in range(10)]
+        assert all(len(figures[f"EASE {name}"]) == 10 for name in ("R@10", "R@20", "NDCG@10"))
+        assert "SASRec NDCG@10" not in figures
 
 
 def test_sasrec_needs_settings_for_the_data_set(tmp_path: Path) -> None:
