@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from itemlens_server.attributes.columns import Attributes
-from itemlens_server.attributes.schema import FIRST_SECOND, LAST_SECOND, WHAT, AttributeType, no_attribute
+from itemlens_server.attributes.schema import (
+    FIRST_SECOND,
+    LAST_SECOND,
+    ORDERED,
+    WHAT,
+    AttributeType,
+    no_attribute,
+)
 from itemlens_server.attributes.shapes import (
     LARGEST,
     MOST_NATS,
@@ -30,7 +37,6 @@ Nats = np.ndarray[Any, np.dtype[np.float32]]
 
 LONGEST_NAME = 64
 DAY_SECONDS = 86_400.0
-NUMBERS = (AttributeType.NUMBER, AttributeType.INTEGER, AttributeType.TIME)
 VALUES = (AttributeType.STRING, AttributeType.STRINGS, AttributeType.BOOLEAN)
 
 
@@ -95,7 +101,7 @@ class Boost:
             InvalidArgument: it does not.
         """
         assert self.shape is not None
-        if kind in (VALUES if isinstance(self.shape, ByValue) else NUMBERS):
+        if kind in (VALUES if isinstance(self.shape, ByValue) else ORDERED):
             if self.from_time is not None and kind is not AttributeType.TIME:
                 raise InvalidArgument(f"{quoted(self.attribute)} is {WHAT[kind]}, not a time", "from_time")
             return

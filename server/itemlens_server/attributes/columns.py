@@ -159,7 +159,7 @@ class ValueColumn(Column):
         """See Column."""
         count = int(records.max(initial=0)) + 1
         own = self.values(count)[records]
-        own = own[self.there(count)[records]]
+        own = own[self._are(own)]
         if own.dtype.kind == "i" and self.kind is not AttributeType.INTEGER:  # codes or truth values
             return _tally_of_codes(own)
         values, counts = np.unique(own, return_counts=True)
@@ -242,7 +242,7 @@ class ListColumn(Column):
             assert value is None or isinstance(value, list)
             lists[place] = np.asarray([self._coded(text) for text in dict.fromkeys(value or ())], np.int32)
         sizes = np.fromiter(map(len, lists), np.int64, len(lists))
-        if sizes.any():
+        if len(sizes):  # lists without texts, too, so that the next record finds all before it
             self._append(record, np.concatenate(lists), sizes)
 
     def _append(self, record: int, codes: Values, sizes: Ints) -> None:
@@ -357,8 +357,9 @@ class Attributes:
         """Return some attributes of an item as they were at this moment. now: all its attributes by now, as they are
         given; values of no column are taken from there, and those that did not change."""
         told = {name: now[name] for name in names if name in now}
-        for name, own in self.columns.items():
-            if name in names and (then := own.stored(record)) != fitting(now.get(name), own.kind):
+        for name in names:
+            own = self.columns.get(name)
+            if own is not None and (then := own.stored(record)) != fitting(now.get(name), own.kind):
                 told.pop(name, None)
                 if then is not None:
                     told[name] = plain(then, own.kind)

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from itemlens_server.attributes.columns import Attributes, Ints
-from itemlens_server.attributes.schema import AttributeType, no_attribute, plain
+from itemlens_server.attributes.schema import ORDERED, AttributeType, no_attribute, plain
 from itemlens_server.errors import InvalidArgument, quoted
-
-ORDERED = (AttributeType.NUMBER, AttributeType.INTEGER, AttributeType.TIME)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 import numpy as np
 
 from itemlens_server.attributes.columns import NO_INTEGER, Attributes, Bools
-from itemlens_server.attributes.schema import WHAT, AttributeType, no_attribute, seconds
+from itemlens_server.attributes.schema import ORDERED, WHAT, AttributeType, no_attribute, seconds
 from itemlens_server.errors import InvalidArgument, quoted
 
 EARTH_KM = 6371.0088
@@ -87,7 +87,7 @@ class Compare:
             return ~Compare(self.attribute, "=", self.value).mask(attributes)
         kind = _kind(attributes, self.attribute)
         value = _value(self.value, kind, self.attribute, "value")
-        if self.op != "=" and kind not in (AttributeType.NUMBER, AttributeType.INTEGER, AttributeType.TIME):
+        if self.op != "=" and kind not in ORDERED:
             raise _wrong(self.attribute, f"is {WHAT[kind]}, so only = and != compare it, not {self.op}", "op")
         if kind in (AttributeType.STRING, AttributeType.STRINGS):
             return attributes.any_of(self.attribute.name, [value])

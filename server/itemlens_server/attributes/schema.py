@@ -39,6 +39,9 @@ class AttributeType(StrEnum):
     POINT = "POINT"
 
 
+ORDERED = (AttributeType.NUMBER, AttributeType.INTEGER, AttributeType.TIME)
+"""Types whose values can be less or more than others."""
+
 WHAT: Mapping[AttributeType, str] = {
     AttributeType.STRING: "a text",
     AttributeType.NUMBER: "a number",

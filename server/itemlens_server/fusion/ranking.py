@@ -19,3 +19,9 @@ def top(values: Array, k: int) -> Ints:
         chosen = np.arange(len(values))
     order = np.argsort(-values[chosen], kind="stable")
     return np.asarray(chosen[order][:k], np.int64)
+
+
+def top_positive(values: Array, rows: Ints, depth: int) -> Ints:
+    """Return those of `rows` that have the `depth` largest values above 0, ascending. values: of each row"""
+    there = np.flatnonzero(values > 0)
+    return np.sort(rows[there[top(values[there], depth)]])

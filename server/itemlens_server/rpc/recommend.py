@@ -75,7 +75,6 @@ def _options(request: itemlens_pb2.RecommendRequest) -> RecommendOptions:
         surface=request.surface,
         filter=filters.condition(request),
         caps=_caps(request),
-        grouped=bool(request.group_by),
         fold_duplicates=request.fold_duplicates,
         disabled_rules=tuple(request.disabled_rules),
         attributes=tuple(request.attribute_names),

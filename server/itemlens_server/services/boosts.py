@@ -12,9 +12,9 @@ from itemlens_server.attributes.boosts import Boost
 from itemlens_server.attributes.shapes import ByItem
 from itemlens_server.errors import InvalidArgument, Warning, quoted
 from itemlens_server.fusion.boosts import AppliedBoost
+from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.query import Asking
 from itemlens_server.fusion.rows import Ints
-from itemlens_server.fusion.scoring import Scorer
 from itemlens_server.services.limits import check_count, check_named, check_references
 
 # Of one list, and of the settings of a collection.
@@ -96,16 +96,14 @@ def boosted(asking: Asking, settings: Sequence[Boost], choice: BoostChoice) -> t
     return replace(asking, boosts=tuple(applied)), warnings
 
 
-def outweighing(scorer: Scorer, positions: Ints) -> list[Warning]:
+def outweighing(boosts: Sequence[AppliedBoost], positions: Ints, alpha: Array) -> list[Warning]:
     """Return warnings of boosts that differ more between the scored items than all else does, so that they alone make
     the order. The spread is a standard deviation; that of all else is of the largest interest.
 
-    positions: the scored items of this interest.
+    positions: the scored items of this interest. alpha: their scores, float32 [positions].
     """
-    if not scorer.asking.boosts or len(positions) < 2:
-        return []
-    alpha, warnings = scorer.scores(0, positions), []
-    for boost in scorer.asking.boosts:
+    warnings: list[Warning] = []
+    for boost in boosts if len(positions) > 1 else ():
         own = boost.nats[positions]
         spread, others = float(np.std(own)), float(np.std(alpha - own))
         if spread > others:

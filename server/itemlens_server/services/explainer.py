@@ -30,7 +30,7 @@ from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import Content, ContentEncoder, EncodedContent, stored_content
 from itemlens_server.services.heat_maps import HeatMap, HeatMapFormat, heat_maps
 from itemlens_server.services.limits import DEFAULT_K, check_length, check_references
-from itemlens_server.services.lists import score
+from itemlens_server.services.lists import of_best_interest, score
 from itemlens_server.services.query import QueryReader, QueryRequest
 from itemlens_server.services.recommend_options import (
     RecommendOptions,
@@ -184,18 +184,18 @@ class Explainer:
         scorer, found, _ = score(scorer, collection.index, mask, DEFAULT_K)
         positions = [scorer.snapshot.view.position(item_id) for item_id in item_ids]
         known = np.asarray([p for p in positions if p is not None], np.int64)
-        alphas = np.stack([scorer.scores(n, known) for n in range(len(scorer.interests))])
-        best = iter(zip(alphas.max(0).tolist(), alphas.argmax(0).tolist(), strict=True))
+        best = iter(of_best_interest(scorer, known))
         scored: list[RecommendedItem | ItemlensError] = []
         for item_id, position in zip(item_ids, positions, strict=True):
             if position is None:
                 message = f"item {item_id!r} is not in collection {collection.name!r}"
                 scored.append(NotFound(message, "item", item_id))
                 continue
-            outcome = RecommendedItem(item_id, position, *next(best))
+            outcome = next(best)
             scored.append(outcome if mask[position] else _left_out(scorer, outcome, options, rules))
         warnings = [
-            *warnings, *asked.warnings, *rules.warnings, *outweighing(scorer, found[0].positions),
+            *warnings, *asked.warnings, *rules.warnings,
+            *outweighing(scorer.asking.boosts, found[0].positions, found[0].alpha),
         ]  # fmt: skip
         return self._explain(collection, scorer, item_ids, scored, warnings, options, call)
 

@@ -23,6 +23,7 @@ from itemlens_server.services.recommend_options import RecommendOptions
 from itemlens_server.services.results import ListChange, RecommendedItem
 from itemlens_server.services.ruled_lists import Surroundings, with_floors, with_pins
 from itemlens_server.services.rules import ActiveRules
+from itemlens_server.storage.rules import CAP
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class ListMaker:
         groupings = [codes for cap, codes in limits if cap.field in ("group_by", "fold_duplicates")]
         if groupings:
             ranked = with_others(known, scored, ranked, groupings)
-        warnings = outweighing(known, scored[0].positions)
+        warnings = outweighing(known.asking.boosts, scored[0].positions, scored[0].alpha)
         if not limits and not rules.rules:
             return known, ranked, (), warnings
         counts = passed_over(known, scored, ranked, caps)
@@ -77,11 +78,10 @@ class ListMaker:
             for (cap, _), count in zip(limits, counts, strict=True)
         ]
         placing = Counter(name for item in ranked for name in item.rules)
-        capping = {change.rule for change in changes}
         changes += [
             ListChange(rules.counts.get(rule.name, placing[rule.name]), rule=rule.name)
             for rule in rules.rules
-            if rule.name not in capping
+            if rule.kind != CAP
         ]
         return known, with_ranks(known, scored, ranked), tuple(changes), warnings
 

@@ -71,7 +71,9 @@ def best(
     else:
         ranked = rank(known, scored, k, caps, placed)
         listed = [*placed, *(item.position for item in ranked)]
-        dry = any(np.isin(caps.with_room(own.positions, listed), listed).all() for own in scored)
+        dry = bool(caps.codes) and any(
+            np.isin(caps.with_room(own.positions, listed), listed).all() for own in scored
+        )
     if caps.codes and dry and not whole:
         # The candidates have too few values, and other items may have more.
         return best(scorer, ExactIndex(), mask, k, caps, placed)
@@ -224,11 +226,11 @@ def _with_boosted(
     boosts = scorer.asking.boost_nats
     found, searched = candidates, mask
     for _ in range(BOOST_ROUNDS):
-        gaps = [
-            _nth_best(scorer.scores(n, known), k)
-            - _nth_best(scorer.scores(n, own) - boosts[own], min(depth // FOUND_SURELY, len(own)))
-            for n, (known, own) in enumerate(zip(candidates, found, strict=True))
-        ]
+        gaps = []
+        for n, (known, own) in enumerate(zip(candidates, found, strict=True)):
+            alpha = scorer.scores(n, known)
+            evidence = alpha[np.searchsorted(known, own)] - boosts[own]
+            gaps.append(_nth_best(alpha, k) - _nth_best(evidence, min(depth // FOUND_SURELY, len(own))))
         lifted = mask & (boosts > min(gaps))
         if not lifted.any() or np.array_equal(lifted, searched):
             break

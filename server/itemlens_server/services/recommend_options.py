@@ -36,7 +36,7 @@ class RecommendOptions:
 
     surface: where the list is shown; rules may be for one, and it is kept with the answer.
     filter: which items may be in the list.
-    caps: at most so many items of one value. grouped: the first cap is that of groups, of which the best stand for all.
+    caps: at most so many items of one value. In the field "group_by", the best ones stand for all.
     fold_duplicates: at most one of the items of equal content.
     disabled_rules: names of rules that do not apply; ALL_RULES: none does.
     attributes: names of attributes to return with each item.
@@ -56,7 +56,6 @@ class RecommendOptions:
     surface: str = ""
     filter: Filter | None = None
     caps: Sequence[Cap] = ()
-    grouped: bool = False
     fold_duplicates: bool = False
     disabled_rules: Sequence[str] = ()
     attributes: Sequence[str] = ()

@@ -39,8 +39,11 @@ def with_floors(
     Raises:
         DeadlineExceeded, Cancelled: the call is over.
     """
+    floors = rules.floors(k)
+    if not floors:
+        return list(ranked)
     filling = _Filling(around, ranked, call)
-    for floor in rules.floors(k):
+    for floor in floors:
         for index in (around.index, ExactIndex()):
             if filling.fill(floor, index):
                 break

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from itemlens_server.errors import InvalidArgument, Warning, quoted
-from itemlens_server.fusion.caps import FREE, Cap, Caps, codes_of
+from itemlens_server.fusion.caps import FREE, Cap, Caps, check_cap, codes_of
 from itemlens_server.fusion.rows import Bools, Ints, View
 from itemlens_server.services.rule_masks import RuleMasks
 from itemlens_server.storage.rules import BLOCK, CAP, FLOOR, PIN, Rule
@@ -48,7 +48,7 @@ class ActiveRules:
     """Rules over the rows of a view. Those whose filter or attribute does not fit the collection are left out, with
     a warning.
 
-    warnings: what was not done. counts: how many items a rule blocked, moved up or pinned. Both grow.
+    warnings: what was not done. counts: how many items a rule blocked. Both grow.
     """
 
     def __init__(self, rules: Sequence[Rule], view: View, masks: RuleMasks) -> None:
@@ -59,7 +59,6 @@ class ActiveRules:
         self.counts: dict[str, int] = {}
         # By rule: which records match its filter.
         self._matching: dict[str, Bools] = {}
-        self._codes: dict[str, Ints] = {}
         self.rules = [rule for rule in rules if self._fits(rule)]
 
     @staticmethod
@@ -85,7 +84,7 @@ class ActiveRules:
             if rule.filter:
                 self._matching[rule.name] = self._masks.of(rule.filter, self.view.attributes)
             if rule.kind == CAP:
-                self._codes[rule.name] = codes_of(Cap(rule.attribute, 1, "cap.attribute"), self.view)
+                check_cap(Cap(rule.attribute, 1, "cap.attribute"), self.view.attributes.types)
         except InvalidArgument as error:
             self._warn(rule.name, f"does not fit the collection: {error.message}")
             return False
@@ -139,10 +138,11 @@ class ActiveRules:
         """Return the caps of a list of `k`, each with the codes of its values; see `codes_of`."""
         found = []
         for rule in self._of(CAP):
-            codes = self._codes[rule.name]
+            cap = Cap(rule.attribute, rule.most(k), "", rule.name)
+            codes = codes_of(cap, self.view)
             if rule.name in self._matching:
                 codes = np.where(self._match(rule), codes, FREE)
-            found.append((Cap(rule.attribute, rule.most(k), "", rule.name), codes))
+            found.append((cap, codes))
         return found
 
     def floors(self, k: int) -> list[Floor]:
@@ -168,6 +168,8 @@ class ActiveRules:
             key=lambda own: own[0].position,
         )
         found: list[PinnedRow] = []
+        if not wanted:
+            return found
         room = caps.room(())
         not_done: dict[tuple[str, str], list[str]] = {}
         for pin, rule in wanted:

@@ -11,7 +11,7 @@ import numpy as np
 from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.past_source import PastSource
 from itemlens_server.fusion.query import Asking
-from itemlens_server.fusion.ranking import top
+from itemlens_server.fusion.ranking import top_positive
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.terms.past_term import PastTerm
 
@@ -68,6 +68,4 @@ class Attribute(PastTerm):
 
     def candidates(self, depth: int, eligible: Ints) -> Ints:
         """See Term."""
-        sums = self.sums(eligible)
-        best = top(sums, depth)
-        return np.sort(eligible[best[sums[best] > 0]])
+        return top_positive(self.sums(eligible), eligible, depth)

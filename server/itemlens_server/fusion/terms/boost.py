@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self
 
-import numpy as np
-
 from itemlens_server.fusion.boosts import AppliedBoost
 from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.parts import Part
 from itemlens_server.fusion.query import Asking
-from itemlens_server.fusion.ranking import top
+from itemlens_server.fusion.ranking import top_positive
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.terms.term import Term
 from itemlens_server.fusion.weights import States
@@ -50,9 +48,7 @@ class Boosted(Term):
 
     def candidates(self, depth: int, eligible: Ints) -> Ints:
         """See Term."""
-        nats = self._nats[eligible]
-        best = top(nats, depth)
-        return np.sort(eligible[best[nats[best] > 0]])
+        return top_positive(self._nats[eligible], eligible, depth)
 
     def by_source(self, interest: int, position: int, state: int) -> list[Part]:
         """See Term."""

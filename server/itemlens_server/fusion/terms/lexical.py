@@ -10,7 +10,7 @@ import numpy as np
 from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.parts import Part
 from itemlens_server.fusion.query import Asking
-from itemlens_server.fusion.ranking import top
+from itemlens_server.fusion.ranking import top_positive
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.terms.term import Term
 from itemlens_server.fusion.weights import States
@@ -46,9 +46,7 @@ class Lexical(Term):
 
     def candidates(self, depth: int, eligible: Ints) -> Ints:
         """See Term."""
-        sums = self._sums(eligible)
-        best = top(sums, depth)
-        return np.sort(eligible[best[sums[best] > 0]])
+        return top_positive(self._sums(eligible), eligible, depth)
 
     def by_source(self, interest: int, position: int, state: int) -> list[Part]:
         """See Term. By word of the question."""

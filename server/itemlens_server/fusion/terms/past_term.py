@@ -20,7 +20,7 @@ from itemlens_server.fusion.head import Array
 from itemlens_server.fusion.parts import Floats, Part
 from itemlens_server.fusion.past_source import PastSource
 from itemlens_server.fusion.query import Asking
-from itemlens_server.fusion.ranking import top
+from itemlens_server.fusion.ranking import top_positive
 from itemlens_server.fusion.rows import Ints
 from itemlens_server.fusion.terms.term import Term
 from itemlens_server.fusion.weights import States
@@ -161,6 +161,4 @@ class TableTerm(PastTerm):
 
     def candidates(self, depth: int, eligible: Ints) -> Ints:
         """See Term."""
-        totals = self._totals[self.snapshot.table_rows[eligible]]
-        best = top(totals, depth)
-        return np.sort(eligible[best[totals[best] > 0]])
+        return top_positive(self._totals[self.snapshot.table_rows[eligible]], eligible, depth)
