@@ -93,13 +93,13 @@ class Live:
     @property
     def tables(self) -> Tables:
         """The tables of the collection, which must be there."""
-        tables = self.collection.tables
+        tables = self.collection.event_tables.tables
         assert tables is not None
         return tables
 
     def take_tables(self, tables: Tables | None) -> None:
         """Serve these tables, as if they had been computed."""
-        self.collection._tables = tables
+        self.collection.event_tables._tables = tables
 
 
 def contents(text: str | None = None, pictures: Sequence[bytes] = ()) -> list[Content]:

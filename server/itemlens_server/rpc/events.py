@@ -119,7 +119,7 @@ class GetCounts:
     def __call__(
         self, request: catalog_pb2.GetCountsRequest, call: CallContext
     ) -> catalog_pb2.GetCountsResponse:
-        described = self.catalogue.collection(request.collection).describe_counts()
+        described = self.catalogue.collection(request.collection).event_tables.describe_counts()
         if described is None:
             return catalog_pb2.GetCountsResponse()
         return catalog_pb2.GetCountsResponse(

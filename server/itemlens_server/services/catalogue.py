@@ -186,8 +186,8 @@ class Catalogue:
                 return old
             record = self.store.write(lambda c: writes.create_collection(c, name, space.space_id, settings))
             created = self._open(record, space)
-            if created.counts is not None:
-                created.counts.begin_empty()
+            if created.event_tables.counts is not None:
+                created.event_tables.counts.begin_empty()
             self._collections[name] = created
             return self._collections[name]
 
@@ -247,14 +247,15 @@ class Catalogue:
             begin = self.store.reader().sequence(old.record.id)
             new = self._open(replace(old.record, space_id=space.space_id), space, old)
             new.follow_store(self.store.reader())
-            new.take_tables(old)
+            new.event_tables.take_tables(old.event_tables)
             while new.prepare(self.store):
                 pass
             # Most of the work, so that `switch` and `after` block the writer only briefly.
             new.follow_store(self.store.reader())
-            has_own_counts = new.counts is not old.counts
-            if has_own_counts and new.counts is not None:
-                new.counts.catch_up(self.store.reader())
+            counts, old_counts = new.event_tables.counts, old.event_tables.counts
+            has_own_counts = counts is not old_counts
+            if has_own_counts and counts is not None:
+                counts.catch_up(self.store.reader())
             tried = False
 
             def switch(connection: sqlite3.Connection) -> None:
@@ -274,10 +275,10 @@ class Catalogue:
             def after(_: None) -> None:
                 new.drop_all_but(old.snapshot().view)
                 self._collections[name] = new
-                if has_own_counts and new.counts is not None:
-                    new.counts.catch_up(self.store.reader())
-                if has_own_counts and old.counts is not None:
-                    old.counts.end()
+                if has_own_counts and counts is not None:
+                    counts.catch_up(self.store.reader())
+                if has_own_counts and old_counts is not None:
+                    old_counts.end()
 
             self.store.write(switch, after)
             self.results.forget(name)  # they refer to the old space, so Explain would refuse them
@@ -413,7 +414,7 @@ class Catalogue:
             of_one = list(group)
             new = [event for write in of_one for event in write.new]
             if record.name in self._collections:
-                self._collections[record.name].count_events(new, of_one[-1].sequence)
+                self._collections[record.name].event_tables.count_events(new, of_one[-1].sequence)
             self.known_users.forget(record.id, [event.user_id for event, _ in new])
 
     def delete_user(self, name: str, user_id: str) -> int:
@@ -434,7 +435,7 @@ class Catalogue:
         def after(result: tuple[dict[int, list[int]], bool]) -> None:
             for collection in self.collections():
                 if rows := result[0].get(collection.record.id):
-                    collection.forget_events(user_id, rows)
+                    collection.event_tables.forget_events(user_id, rows)
 
         try:
             while not all_gone:  # in slices, so that other writes can run in between
@@ -464,5 +465,5 @@ class Catalogue:
     def _open(self, record: CollectionRecord, space: Space, old: Collection | None = None) -> Collection:
         """Open a collection. `old`: its state in another space, if there is one."""
         folder = old.folder if old else DerivedFolder(self._derived / str(record.id))
-        counts = old.counts if old else None
+        counts = old.event_tables.counts if old else None
         return Collection(record, space, folder, self._settings, self.results.before_compaction, counts)

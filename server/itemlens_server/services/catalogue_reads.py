@@ -44,7 +44,7 @@ class CatalogueReads:
     def counts(self, collection: Collection) -> CollectionCounts:
         """Return the counts of a collection."""
         items, events, sequence = self._store.reader().counts(collection.record.id)
-        tables = collection.tables
+        tables = collection.event_tables.tables
         return CollectionCounts(items, events, sequence, tables.provenance.event_sequence if tables else 0)
 
     def streams(self, collection: Collection) -> list[StreamRecord]:

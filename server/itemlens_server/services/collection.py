@@ -1,12 +1,10 @@
-"""One collection: its space, rows, index and tables, and how they follow the store."""
+"""One collection: its space, rows and index, and how they follow the store."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -16,39 +14,28 @@ from itemlens_server.attributes.filters import Filter
 from itemlens_server.attributes.schema import AttributeType
 from itemlens_server.attributes.table import AttributeChange
 from itemlens_server.config import Settings
-from itemlens_server.derived import DerivedFolder, keep_only, remove
+from itemlens_server.derived import DerivedFolder, keep_only
 from itemlens_server.engine.repository import Space
-from itemlens_server.fusion import tables_process
-from itemlens_server.fusion.counts.counts import Counts
 from itemlens_server.fusion.equal_contents import EqualContents
 from itemlens_server.fusion.rows import Ints, Rows, View
 from itemlens_server.fusion.snapshot import Snapshot
-from itemlens_server.fusion.tables import Provenance, Tables
 from itemlens_server.fusion.taken import kinds_of
 from itemlens_server.fusion.terms.attribute import ATTRIBUTE
-from itemlens_server.fusion.weights import TableRules
 from itemlens_server.index.candidate_index import CandidateIndex
 from itemlens_server.index.hnsw import HnswIndex, block_list
-from itemlens_server.services import live_counts
-from itemlens_server.services.live_counts import AFTER_FAILURE_SECONDS, CountsDescription, LiveCounts
-from itemlens_server.services.live_tables import LiveTables
+from itemlens_server.services.event_tables import EventTables
+from itemlens_server.services.live_counts import LiveCounts
 from itemlens_server.services.retyped import Retyped
 from itemlens_server.services.rule_masks import RuleMasks
 from itemlens_server.storage.collection_settings import CollectionSettings
 from itemlens_server.storage.reader import Reader
-from itemlens_server.storage.records import Array, CollectionRecord, EventRecord, ItemVectors
+from itemlens_server.storage.records import Array, CollectionRecord, ItemVectors
 from itemlens_server.storage.store import Store
 from itemlens_server.words import Indexed
 
 log = logging.getLogger(__name__)
 
 FUSE_BATCH = 256
-MINIMUM_EVENTS = 100
-# Tables are computed again after a rest of this many times what it took.
-REST = 4
-# With at most this many items with events, a server computes missing tables before it serves, in about a second.
-ITEMS_AT_START = 2000
-TABLE_FILE = "behaviour.npz"
 
 
 class Collection:
@@ -88,19 +75,9 @@ class Collection:
         self.rule_masks = RuleMasks()
         self._before_compaction = before_compaction
         self._settings = settings
-        # None in a space whose score does not use events.
-        self.counts: LiveCounts | None = None
-        if (rules := space.head.table_rules) is not None:
-            new = self._new_counts(rules)
-            same = counts is not None and (counts.step, counts.bound) == (new.step, new.bound)
-            self.counts = counts if same else new
-        self._tables: Tables | None = None
-        self._rests_until = 0.0
-        self._failed_until = 0.0
-        # The counts that the tables are of, and the mark of the file of counts that tables were saved with.
-        self._counted: Counts | None = None
-        self._saved_with = ""
-        self._live_tables: LiveTables | None = None
+        self.event_tables = EventTables(
+            record, folder, space.head.table_rules, kinds_of(self.type_weights), settings.matrix_items, counts
+        )
         # A cache: the items of tables, the ids of rows, and for each of these its row in the tables.
         self._table_rows: tuple[Sequence[str], list[str], Ints] = ((), [], np.zeros(0, np.int64))
         # Types of attributes that are about to count; see `announce`.
@@ -122,16 +99,9 @@ class Collection:
         """Digest of each channel's encoder."""
         return self.space.encoder_digests
 
-    @property
-    def tables(self) -> Tables | None:
-        """What the events taught; None before the tables are computed."""
-        return self._tables
-
     def snapshot(self) -> Snapshot:
         """A snapshot of everything that scores depend on."""
-        view, tables = self._rows.view(), self._tables
-        if tables is not None and self._live_tables is not None and self._counted is self._current_counts:
-            tables = self._live_tables.of(tables)
+        view, tables = self._rows.view(), self.event_tables.current()
         of_tables: Sequence[str] = () if tables is None else tables.item_ids
         known, item_ids, table_rows = self._table_rows
         if known is not of_tables or item_ids is not view.item_ids:
@@ -147,21 +117,14 @@ class Collection:
     def configure(self, settings: CollectionSettings, reader: Reader, retyped: Retyped | None = None) -> None:
         """Use new settings, in the writer's thread. If they change which events count, all are counted again. retyped:
         all attributes, if their types change."""
-        before, old = kinds_of(self.type_weights), self.record.settings
+        old = self.record.settings
         self.record = replace(self.record, settings=settings)
         if retyped is not None:
             self._rows.declare(retyped.table, retyped.records)
         if settings.lexical != old.lexical:
             stored = ((i, d.texts, d.attributes) for i, d in reader.every_document(self.record.id))
             self._rows.index_words(_indexed(settings), stored)
-        rules = self.space.head.table_rules
-        if kinds_of(self.type_weights) != before and self.counts is not None and rules is not None:
-            self.counts.end()
-            self.counts = self._new_counts(rules)
-
-    def _new_counts(self, rules: TableRules) -> LiveCounts:
-        bound = self._settings.matrix_items if rules.of_pairs else 0
-        return LiveCounts(self.record.id, self.folder, kinds_of(self.type_weights), bound, rules.step)
+        self.event_tables.recount_if_other(kinds_of(self.type_weights))
 
     @property
     def attribute_types(self) -> dict[str, AttributeType]:
@@ -205,33 +168,9 @@ class Collection:
 
     def load_derived(self, reader: Reader) -> None:
         """Load graphs, counts and tables from their files if these are intact. The rows must be there."""
-        of_events = [] if self.counts is None else [TABLE_FILE, *self.counts.file_names(reader)]
-        keep_only(self.folder.path, [self._graphs, *of_events])
+        keep_only(self.folder.path, [self._graphs, *self.event_tables.file_names(reader)])
         self.index.load(self._rows.view(), reader.last_label())
-        if self.counts is None:
-            return
-        try:
-            self._load_tables(self.counts.load(reader), self.counts.current)
-        except Exception:  # the tables are derived state: maintenance computes them again
-            log.exception("collection %s: the tables of events could not be loaded", self.name)
-
-    def _load_tables(self, mark: str, counts: Counts | None) -> None:
-        """Load the tables that were saved with the counts' file. Without them, compute them now, if that is quick."""
-        tables = Tables.load(self.folder.path / TABLE_FILE)
-        # The tables must not contain deleted users' data, or events of a store that a backup has replaced.
-        if tables is not None and counts is not None and mark and tables.provenance.mark == mark:
-            if tables.rules == self.space.head.table_rules:
-                self._serve(_with_changes(tables, counts))
-                self._saved_with = mark
-                return
-        elif tables is not None:
-            log.warning("collection %s: %s is of other events than the store's", self.name, TABLE_FILE)
-            remove(self.folder.path / TABLE_FILE)
-        few = counts is not None and counts.histories.events <= live_counts.COUNTED_AT_START
-        if few and counts is not None and len(counts.item_ids) <= ITEMS_AT_START:
-            self.fit_tables()
-        else:
-            log.warning("collection %s: the tables are being computed in the background", self.name)
+        self.event_tables.load(reader)
 
     def follow_store(self, reader: Reader) -> list[str]:
         """Add the store's rows after the last loaded one. Return the ids of damaged items, which are left out."""
@@ -295,7 +234,7 @@ class Collection:
     def maintain(self, store: Store) -> bool:
         """Build the index, find equal contents, count the events, and compute and save what they teach, if there is
         enough new data. Return whether anything was done."""
-        return self.prepare(store) or self._save(store)
+        return self.prepare(store) or self.event_tables.save(store)
 
     def prepare(self, store: Store) -> bool:
         """Do the work of `maintain`, but save nothing of the events: while the collection is not served, its counts do
@@ -303,140 +242,7 @@ class Collection:
         inverted = self._rows.invert_words()
         view = self._rows.view()
         built, followed = self.index.build(view), self.equal_contents.follow(view)
-        counted = self.counts is not None and self.counts.count(store)
-        return self.fit_tables() or counted or built or followed or inverted
-
-    def fit_tables(self) -> bool:
-        """Compute the tables again if the counts changed: at once if events were deleted, else after a rest that is the
-        longer, the longer it took. Return whether they were."""
-        rules, counts, old = self.space.head.table_rules, self._current_counts, self._tables
-        if rules is None or counts is None:
-            return False
-        version, removals, events = counts.version, counts.removals, counts.histories.events
-        if events < MINIMUM_EVENTS:
-            # Deleted users' data must not stay.
-            self._tables, self._saved_with = None, ""
-            remove(self.folder.path / TABLE_FILE)
-            return old is not None
-        same_counts = counts is self._counted
-        if old is not None and same_counts and not self._is_due(old.provenance, version, removals):
-            return False
-        began = time.monotonic()
-        if began < self._failed_until:
-            if old is not None and removals != old.provenance.removals:
-                # What deleted events taught must not stay until the next try.
-                self._tables = self._live_tables = None
-            return False
-        self._failed_until = began + AFTER_FAILURE_SECONDS
-        provenance = Provenance(counts.sequence, events, version, removals)
-        if rules.of_pairs:
-            copied = partial(counts.counted, newer_order=True)
-            self._serve(tables_process.compute(len(counts.item_ids), copied, rules, provenance))
-        else:
-            self._serve(Tables.of_takers(counts.counted_takers(), rules, provenance))
-        self._failed_until = 0.0
-        self._rests_until = time.monotonic() + REST * (time.monotonic() - began)
-        log.info("collection %s: tables computed from the counts of %d events", self.name, events)
-        return True
-
-    def _is_due(self, old: Provenance, version: int, removals: int) -> bool:
-        rested = time.monotonic() >= self._rests_until
-        return version != old.version and (rested or removals != old.removals)
-
-    def _save(self, store: Store) -> bool:
-        """Save the counts, if that is due, and tables with each file of them. Return whether anything was saved."""
-        if self.counts is None:
-            return False
-        written = self.counts.save(store)
-        counts, saved, tables = self.counts.current, self.counts.saved, self._tables
-        if tables is None or counts is None or saved is None or saved.mark == self._saved_with:
-            return written
-        # Tables from before a deletion would bring the user back with a file from after it.
-        if counts is self._counted and tables.provenance.removals == saved.removals == counts.removals:
-            stale = None if self._live_tables is None else self._live_tables.stale()
-            marked = replace(tables, provenance=replace(tables.provenance, mark=saved.mark), stale=stale)
-            self.folder.write(lambda path: marked.save(path / TABLE_FILE))
-            self._saved_with = saved.mark
-            return True
-        return written
-
-    def _serve(self, tables: Tables) -> None:
-        """Use new tables, with what is derived from them: the first list does not wait for it."""
-        tables.derive()
-        counts = self._current_counts
-        self._counted = counts
-        self._live_tables = None if counts is None else LiveTables(tables, counts)
-        self._tables = tables
-        if (
-            counts is not self._current_counts
-        ):  # dropped meanwhile, and a deletion may have taken the tables away
-            self._tables = self._live_tables = None
-
-    @property
-    def _current_counts(self) -> Counts | None:
-        return None if self.counts is None else self.counts.current
-
-    def users_of_both(self, item_id: str, others: Sequence[str]) -> list[int]:
-        """Return how many users took an item and each of the `others`, at this moment; 0 while there are no counts."""
-        counts = self._current_counts
-        return [0] * len(others) if counts is None else counts.users_of_both(item_id, others)
-
-    def times_soon_after(self, item_id: str, past_items: Sequence[str]) -> list[float]:
-        """Return how many times an item was taken soon after each of some others, see `LiveTables`; 0 while there are
-        no counts or no tables of them."""
-        live = self._live_tables if self._counted is self._current_counts else None
-        return [0.0] * len(past_items) if live is None else live.times_soon_after(item_id, past_items)
-
-    def is_new(self, item_id: str) -> bool:
-        """Return whether it is known that an item has no events that count: by the counts, else by the tables."""
-        counts, tables = self._current_counts, self._tables
-        if counts is not None:
-            return counts.users_of_both(item_id, [item_id]) == [0]
-        return tables is not None and item_id not in tables.rows
-
-    def takers(self, item_id: str) -> tuple[int, int]:
-        """Return how many users took an item, and how many lately, which is on the last `recent_days` or `trend_days`,
-        whichever are fewer, or ever if the tables know no times; 0 while there are no counts."""
-        counts, rules = self._current_counts, self.space.head.table_rules
-        if counts is None or rules is None:
-            return 0, 0
-        every, lately = counts.takers_of(item_id, (rules.recent_days, rules.trend_days))
-        live = self._live_tables
-        return every, every if live is not None and live.all_are_recent else lately
-
-    def describe_counts(self) -> CountsDescription | None:
-        """Describe the counts; None while there are none."""
-        return None if self.counts is None else self.counts.describe()
-
-    def count_events(self, events: Sequence[tuple[EventRecord, int]], sequence: int) -> None:
-        """Add new events with their rows to the counts, in the writer's thread."""
-        if self.counts is not None:
-            self.counts.recorded(events, sequence)
-
-    def forget_events(self, user_id: str, rows: Sequence[int]) -> None:
-        """Take deleted events from the counts, in the writer's thread, and delete the files that have them."""
-        if self.counts is not None:
-            self.counts.deleted(user_id, rows)
-        self._forget_tables()
-
-    def merge_users(self, source: str, target: str) -> None:
-        """Give the events of one user to another in the counts, in the writer's thread."""
-        if self.counts is not None:
-            self.counts.merged(source, target)
-        self._forget_tables()
-
-    def _forget_tables(self) -> None:
-        """Delete the file of tables that knew deleted events. Without counts, from which new tables follow at once, the
-        tables go, too, until the events are counted again."""
-        remove(self.folder.path / TABLE_FILE)
-        if self._current_counts is None:
-            self._tables = self._live_tables = None
-
-    def take_tables(self, other: Collection) -> None:
-        """Use the tables of this collection's state in another space, if they were computed with the same rules."""
-        tables = other.tables
-        if tables is not None and self.space.head.table_rules == tables.rules and self.counts is other.counts:
-            self._serve(tables)
+        return self.event_tables.prepare(store) or built or followed or inverted
 
     def forget(self) -> None:
         """Delete the derived files."""
@@ -462,20 +268,3 @@ class Collection:
 def _indexed(settings: CollectionSettings) -> Indexed | None:
     own = settings.lexical
     return None if own is None else Indexed(own.channels, own.attributes)
-
-
-def _with_changes(tables: Tables, counts: Counts) -> Tables:
-    """Return loaded tables as those of counts that were loaded with them, and let these know what changed between."""
-    stale = (
-        []
-        if tables.stale is None
-        else [tables.item_ids[row] for row in np.flatnonzero(tables.stale).tolist()]
-    )
-    version = 0
-    if not stale and tables.provenance.event_count == counts.histories.events:
-        version = counts.version
-    else:
-        counts.touch(stale)
-    return replace(
-        tables, stale=None, provenance=replace(tables.provenance, version=version, removals=counts.removals)
-    )

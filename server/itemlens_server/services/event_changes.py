@@ -52,7 +52,7 @@ class EventChanges:
                 rows.setdefault(user_id, []).append(row)
             for current in self._current(number):
                 for user_id, own in rows.items():
-                    current.forget_events(user_id, own)
+                    current.event_tables.forget_events(user_id, own)
 
         wanted, done, deleted = list(dict.fromkeys(event_ids)), 0, dict[str, tuple[str, int]]()
         try:
@@ -91,7 +91,7 @@ class EventChanges:
         def after(moved: dict[int, int]) -> None:
             for number in moved:
                 for current in self._current(number):
-                    current.merge_users(source, target)
+                    current.event_tables.merge_users(source, target)
 
         try:
             moved = self.store.delete(lambda c: event_changes.merge_users(c, numbers, source, target), after)

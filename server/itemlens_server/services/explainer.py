@@ -230,7 +230,7 @@ class Explainer:
     ) -> Iterator[Explanation]:
         language = check_language(options.language)
         title = titles(self.catalogue, collection, scorer.disliked)
-        others = Others(collection, self.settings.min_reason_users)
+        others = Others(collection.event_tables, self.settings.min_reason_users)
         ids = iter(item_ids)
         for group in self._groups(collection, scorer, scored):
             encoded = self._encode(

@@ -154,7 +154,7 @@ class Recommender:
             return ranked
         title = titles(self.catalogue, collection, scorer.disliked)
         modalities = collection.space.modalities
-        others = Others(collection, self.settings.min_reason_users)
+        others = Others(collection.event_tables, self.settings.min_reason_users)
         explained = []
         for item in ranked:
             parts, reason = scorer.by_source(item.interest, item.position), ""

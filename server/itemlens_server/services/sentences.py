@@ -67,7 +67,7 @@ _FUNCTION_CHARACTERS = frozenset("的了也和在一是与及就都而着把被�
 
 
 class UserCounts(Protocol):
-    """What is known of all users together, such as a collection."""
+    """What is known of all users together, such as `EventTables`."""
 
     def users_of_both(self, item_id: str, others: Sequence[str], /) -> Sequence[int]:
         """Return how many users took an item and each of some others."""

@@ -28,8 +28,7 @@ from itemlens_server.fusion.counts import file
 from itemlens_server.fusion.history import CLICK, Interaction
 from itemlens_server.fusion.tables import Tables
 from itemlens_server.index.hnsw import HnswIndex
-from itemlens_server.services import ExplainOptions, QueryRequest, upserts
-from itemlens_server.services import collection as collection_module
+from itemlens_server.services import ExplainOptions, QueryRequest, event_tables, upserts
 from itemlens_server.services.encoding import Content
 from itemlens_server.services.items import ItemInput
 from itemlens_server.storage.reader import Reader
@@ -534,7 +533,7 @@ class TestEvents:
 class TestBehaviour:
     @pytest.fixture(autouse=True)
     def without_rest(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(collection_module, "REST", 0)
+        monkeypatch.setattr(event_tables, "REST", 0)
 
     @staticmethod
     def fill(live: Live, users: int) -> None:
@@ -544,22 +543,22 @@ class TestBehaviour:
 
     def test_is_learnt_from_enough_events_and_again_when_they_have_grown(self, live: Live) -> None:
         self.fill(live, 40)
-        assert not live.collection.fit_tables()
+        assert not live.collection.event_tables.fit_tables()
         self.fill(live, 40)
-        assert live.collection.fit_tables()
-        assert not live.collection.fit_tables()
+        assert live.collection.event_tables.fit_tables()
+        assert not live.collection.event_tables.fit_tables()
         self.fill(live, 20)
-        assert live.collection.fit_tables()
+        assert live.collection.event_tables.fit_tables()
 
     def test_is_there_again_after_a_restart(
         self, live: Live, repository: ModelRepository, tiny: Tiny
     ) -> None:
         self.fill(live, 80)
-        live.collection.fit_tables()
-        old = live.collection.tables
+        live.collection.event_tables.fit_tables()
+        old = live.collection.event_tables.tables
         live.store.close()
         again = Live(repository, live.data, tiny.fitted)
-        new = again.collection.tables
+        new = again.collection.event_tables.tables
         again.close()
         assert old is not None and new is not None
         assert (old.behaviour != new.behaviour).nnz == (old.sequence != new.sequence).nnz == 0
@@ -580,7 +579,7 @@ class TestBehaviour:
         again = Live(repository, live.data, tiny.fitted)
         try:
             assert (
-                again.collection.tables is not None
+                again.collection.event_tables.tables is not None
             )  # fitted before it serves, because there are few events
         finally:
             again.close()
@@ -590,7 +589,7 @@ class TestBehaviour:
     ) -> None:
         self.fill(live, 80)
         live.record(("secret", "i0", 5), ("secret", "only-secret", 5))
-        live.collection.fit_tables()
+        live.collection.event_tables.fit_tables()
         assert "only-secret" in live.tables.rows
         live.catalogue.delete_user("", "secret")
         live.catalogue.record("", [EventRecord(f"new{n}", "x", f"i{n}", 5, 1e6 + n) for n in range(3)])
@@ -603,10 +602,10 @@ class TestBehaviour:
             again.catalogue.record(
                 "", [EventRecord(f"m{n}", "y", f"i{n % 6}", 5, 3e6 + n) for n in range(40)]
             )
-            assert again.collection.fit_tables()
+            assert again.collection.event_tables.fit_tables()
             again.catalogue.delete_user("", "secret")
             again.catalogue.record("", [EventRecord(f"l{n}", "z", f"i{n}", 5, 4e6 + n) for n in range(2)])
-            assert again.collection.fit_tables()
+            assert again.collection.event_tables.fit_tables()
             assert "only-secret" not in again.tables.rows
         finally:
             again.close()
@@ -625,14 +624,14 @@ class TestBehaviour:
             live.catalogue.maintain()
             with pytest.raises(OSError, match="no space"):
                 live.collection.maintain(live.store)
-        assert live.collection.tables is not None
+        assert live.collection.event_tables.tables is not None
         live.record(*((f"v{n}", f"i{n % 6}", 5) for n in range(40)))
         with monkeypatch.context() as patched:
             patched.setattr(Tables, "of", full)
             with pytest.raises(OSError, match="no space"):
-                live.collection.fit_tables()
-        live.collection._failed_until = 0.0  # it would rest for a minute
-        assert live.collection.fit_tables()
+                live.collection.event_tables.fit_tables()
+        live.collection.event_tables._failed_until = 0.0  # it would rest for a minute
+        assert live.collection.event_tables.fit_tables()
 
     def test_one_collection_that_fails_does_not_hold_up_the_others(
         self, live: Live, monkeypatch: pytest.MonkeyPatch
@@ -645,22 +644,22 @@ class TestBehaviour:
 
         monkeypatch.setattr(broken.index, "build", fails)
         assert live.catalogue.maintain()
-        assert live.collection.tables is not None
+        assert live.collection.event_tables.tables is not None
 
     def test_of_a_deleted_user_nothing_stays(self, live: Live) -> None:
         self.fill(live, 80)
         live.record(*(("secret", f"i{n}", 5) for n in (0, 3)))
-        live.collection.fit_tables()
+        live.collection.event_tables.fit_tables()
         live.catalogue.delete_user("", "secret")
-        assert live.collection.fit_tables()
-        neighbours = live.collection.tables
+        assert live.collection.event_tables.fit_tables()
+        neighbours = live.collection.event_tables.tables
         assert neighbours is not None
         for n in range(80):
             live.catalogue.delete_user("", f"u{n}")
-        assert live.collection.fit_tables()
-        assert live.collection.tables is None
-        assert not (live.collection.folder.path / collection_module.TABLE_FILE).exists()
-        assert not live.collection.fit_tables()
+        assert live.collection.event_tables.fit_tables()
+        assert live.collection.event_tables.tables is None
+        assert not (live.collection.folder.path / event_tables.TABLE_FILE).exists()
+        assert not live.collection.event_tables.fit_tables()
 
 
 class TestCollections:

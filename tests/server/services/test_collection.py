@@ -15,8 +15,7 @@ from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.fusion.tables import Tables
 from itemlens_server.index.hnsw import HnswIndex
-from itemlens_server.services import ItemInput, QueryRequest, live_counts
-from itemlens_server.services import collection as collection_module
+from itemlens_server.services import ItemInput, QueryRequest, event_tables, live_counts
 from support import spaces
 from support.live import Live, contents
 from support.spaces import Tiny
@@ -28,7 +27,7 @@ WORDS = ("red running shoe", "blue silk dress", "steel kettle", "island tour")
 
 @pytest.fixture(autouse=True)
 def without_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collection_module, "REST", 0)
+    monkeypatch.setattr(event_tables, "REST", 0)
     monkeypatch.setattr(live_counts, "REST", 0)
 
 
@@ -38,7 +37,7 @@ def filled(live: Live) -> Live:
     put(live, "i", range(120))
     buy(live, "u", range(60))
     maintain(live)
-    assert graph_rows(live) == 120 and live.collection.tables is not None
+    assert graph_rows(live) == 120 and live.collection.event_tables.tables is not None
     return live
 
 
@@ -171,7 +170,7 @@ class TestRestore:
         shutil.copytree(filled.data, tmp_path / "copy")
         monkeypatch.setattr(Tables, "of", fails)
         copy = Live(filled.repository, tmp_path / "copy", filled.space_id, candidates_per_channel=20)
-        assert graph_rows(copy) == 120 and copy.collection.tables is not None
+        assert graph_rows(copy) == 120 and copy.collection.event_tables.tables is not None
         assert_right(copy)
         copy.close()
 
@@ -180,7 +179,7 @@ class TestDamage:
     @staticmethod
     def said(live: Live) -> list[float]:
         """What taking i1 says of others."""
-        tables = live.collection.tables
+        tables = live.collection.event_tables.tables
         assert tables is not None
         both = (tables.behaviour, tables.sequence)
         return [entry(table, tables, "i1", i) for table in both for i in ("i2", "i3")]
@@ -204,11 +203,11 @@ class TestDamage:
                     other.write_bytes(content)
 
     def test_a_folder_in_the_place_of_a_file_costs_no_start(self, filled: Live) -> None:
-        path = filled.collection.folder.path / collection_module.TABLE_FILE
+        path = filled.collection.folder.path / event_tables.TABLE_FILE
         path.unlink()
         path.mkdir()
         with restarted(filled) as live:
-            assert live.collection.tables is not None
+            assert live.collection.event_tables.tables is not None
 
 
 class TestBehaviourAtStart:
@@ -216,33 +215,36 @@ class TestBehaviourAtStart:
         self, filled: Live, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setattr(live_counts, "COUNTED_AT_START", 100)
-        (filled.collection.folder.path / collection_module.TABLE_FILE).unlink()
+        (filled.collection.folder.path / event_tables.TABLE_FILE).unlink()
         with restarted(filled) as live:
-            assert live.collection.tables is None
+            assert live.collection.event_tables.tables is None
             assert "in the background" in caplog.text
             maintain(live)
-            assert live.collection.tables is not None
+            assert live.collection.event_tables.tables is not None
 
     def test_of_many_items_it_is_learnt_in_the_background(
         self, filled: Live, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(collection_module, "ITEMS_AT_START", 8)
-        (filled.collection.folder.path / collection_module.TABLE_FILE).unlink()
+        monkeypatch.setattr(event_tables, "ITEMS_AT_START", 8)
+        (filled.collection.folder.path / event_tables.TABLE_FILE).unlink()
         with restarted(filled) as live:
-            assert live.collection.counts is not None and live.collection.counts.current is not None
-            assert live.collection.tables is None
+            assert (
+                live.collection.event_tables.counts is not None
+                and live.collection.event_tables.counts.current is not None
+            )
+            assert live.collection.event_tables.tables is None
             maintain(live)
-            assert live.collection.tables is not None
+            assert live.collection.event_tables.tables is not None
 
     def test_a_failure_costs_no_start(self, filled: Live, monkeypatch: pytest.MonkeyPatch) -> None:
         def fails(*_: object, **__: object) -> None:
             raise MemoryError
 
-        (filled.collection.folder.path / collection_module.TABLE_FILE).unlink()
+        (filled.collection.folder.path / event_tables.TABLE_FILE).unlink()
         with monkeypatch.context() as patched:
             patched.setattr(Tables, "of", fails)
             with restarted(filled) as live:
-                assert live.collection.tables is None
+                assert live.collection.event_tables.tables is None
 
 
 class TestFolders:

@@ -40,8 +40,8 @@ def record(shop: Live, *events: EventRecord) -> list[WriteOutcome]:
 
 def takers(shop: Live) -> dict[str, int]:
     """Number of users who took each item, by the live counts."""
-    assert shop.collection.counts is not None
-    counts = shop.collection.counts.current
+    assert shop.collection.event_tables.counts is not None
+    counts = shop.collection.event_tables.counts.current
     assert counts is not None
     counted = counts.counted()
     return {item_id: n for item_id, n in zip(counted.item_ids, counted.takers.tolist(), strict=True) if n}
@@ -91,9 +91,9 @@ class TestOwnTypes:
 
     def test_of_another_weight_are_not_counted_again(self, shop: Live) -> None:
         record(shop, replace(event(1, "u", "boots", OWN), own_type="wishlist"))
-        counts = shop.collection.counts
+        counts = shop.collection.event_tables.counts
         shop.catalogue.configure("default", CollectionSettings((OwnType("wishlist", 0.7), RATING)))
-        assert shop.collection.counts is counts and takers(shop) == {"boots": 1}
+        assert shop.collection.event_tables.counts is counts and takers(shop) == {"boots": 1}
         assert shop.collection.type_weights[16] == 0.7
 
     def test_sent_again_are_known_even_if_the_type_changed_meanwhile(self, shop: Live) -> None:

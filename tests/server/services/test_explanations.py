@@ -332,7 +332,7 @@ class TestBaselines:
 
 class TestPastItems:
     def test_each_has_its_share_of_a_term_that_bends(self, sample: Live) -> None:
-        tables = sample.collection.tables
+        tables = sample.collection.event_tables.tables
         assert tables is not None
         past, b = ("item-0003", "item-0006"), tables.behaviour
         item_id = next(i for i in tables.item_ids if all(entry(b, tables, j, i) for j in past))
@@ -382,7 +382,7 @@ def test_an_explanation_stays_that_of_its_score_when_behaviour_is_fitted_again(s
         )
         return [total(e.by_place) for e in answer.explanations]
 
-    before, tables = explained(), sample.collection.tables
+    before, tables = explained(), sample.collection.event_tables.tables
     sample.take_tables(None)
     try:
         scores = [item.score for item in result.items]

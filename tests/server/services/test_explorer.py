@@ -80,7 +80,7 @@ def test_the_lists_are_known_after_a_restart(shop: Live, repository: ModelReposi
     first = {item_id for _ in range(5) for item_id in explored(shop.ask(ASKED, k=K))}
     shop.close()
     again = Live(repository, shop.data, shop.space_id)
-    again.take_tables(shop.collection.tables)
+    again.take_tables(shop.collection.event_tables.tables)
     try:
         second = {item_id for _ in range(5) for item_id in explored(again.ask(ASKED, k=K))}
     finally:

@@ -24,8 +24,7 @@ from itemlens_server.fusion.counts.recount import Recount
 from itemlens_server.fusion.tables import Tables
 from itemlens_server.fusion.terms.popularity import counts as popularity
 from itemlens_server.fusion.weights import TableRules
-from itemlens_server.services import Collection, EventRecord, QueryRequest, live_counts
-from itemlens_server.services import collection as collection_module
+from itemlens_server.services import Collection, EventRecord, QueryRequest, event_tables, live_counts
 from itemlens_server.services.live_counts import LiveCounts, recount
 from itemlens_server.storage import writes
 from itemlens_server.storage.reader import Reader
@@ -399,10 +398,10 @@ class TestPopularity:
         live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
         while live.catalogue.maintain():
             pass
-        live.collection._rests_until = 0.0
+        live.collection.event_tables._rests_until = 0.0
         live.record(*((f"v{n}", f"i{n % 6}", PURCHASE) for n in range(40)))
         read = live.collection.snapshot().tables
-        assert live.collection.fit_tables()
+        assert live.collection.event_tables.fit_tables()
         assert read is not None and read.takers.tolist() == live.tables.takers.tolist()
         assert read.recent.tolist() == live.tables.recent.tolist()
 
@@ -415,7 +414,7 @@ class TestPopularity:
             monkeypatch.setattr(Recount, "of_histories", fails)
             monkeypatch.setattr(Histories, "copy", fails)
             live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
-            assert live.collection.fit_tables() and sum(live.tables.takers) == 2 * 80
+            assert live.collection.event_tables.fit_tables() and sum(live.tables.takers) == 2 * 80
         finally:
             live.close()
 
@@ -450,10 +449,10 @@ class TestSequence:
     def test_is_the_same_after_a_restart_and_only_changed_rows_are_read_from_the_counts(
         self, live: Live, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(collection_module, "REST", 1e9)
+        monkeypatch.setattr(event_tables, "REST", 1e9)
         live.put("i0", "red shoe")
         live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
-        assert live.collection.fit_tables()
+        assert live.collection.event_tables.fit_tables()
         live.record(("early", "i0", PURCHASE), ("early", "i4", PURCHASE))  # before the files are written
         while live.catalogue.maintain():
             pass
@@ -476,17 +475,17 @@ class TestBehaviour:
     def test_is_computed_again_after_a_rest_and_at_once_after_a_deletion(
         self, live: Live, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(collection_module, "REST", 1e9)
+        monkeypatch.setattr(event_tables, "REST", 1e9)
         live.put("i0", "red shoe")
         live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
-        assert live.collection.fit_tables()
+        assert live.collection.event_tables.fit_tables()
         live.record(("v", "i1", PURCHASE))
-        assert not live.collection.fit_tables()
+        assert not live.collection.event_tables.fit_tables()
         live.catalogue.delete_user("", "v")
-        assert live.collection.fit_tables() and not live.collection.fit_tables()
+        assert live.collection.event_tables.fit_tables() and not live.collection.event_tables.fit_tables()
         live.record(("v", "i1", PURCHASE))
-        live.collection._rests_until = 0.0
-        assert live.collection.fit_tables()
+        live.collection.event_tables._rests_until = 0.0
+        assert live.collection.event_tables.fit_tables()
 
     def test_is_not_tried_again_at_once_after_a_failure(
         self, live: Live, monkeypatch: pytest.MonkeyPatch
@@ -500,17 +499,17 @@ class TestBehaviour:
         with monkeypatch.context() as patched:
             patched.setattr(tables_process, "compute", ended)
             with pytest.raises(RuntimeError, match="no memory"):
-                live.collection.fit_tables()
-            assert not live.collection.fit_tables()
-            live.collection._failed_until = 0.0
-        assert live.collection.fit_tables()
+                live.collection.event_tables.fit_tables()
+            assert not live.collection.event_tables.fit_tables()
+            live.collection.event_tables._failed_until = 0.0
+        assert live.collection.event_tables.fit_tables()
 
     def test_knows_nothing_of_a_deleted_user_while_it_cannot_be_computed(
         self, live: Live, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         live.put("i0", "red shoe")
         live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
-        assert live.collection.fit_tables()
+        assert live.collection.event_tables.fit_tables()
 
         def ended(*_: object) -> Tables:
             raise RuntimeError("no memory")
@@ -518,8 +517,8 @@ class TestBehaviour:
         monkeypatch.setattr(tables_process, "compute", ended)
         live.catalogue.delete_user("", "u1")
         with pytest.raises(RuntimeError, match="no memory"):
-            live.collection.fit_tables()
-        assert not live.collection.fit_tables() and live.collection.tables is None
+            live.collection.event_tables.fit_tables()
+        assert not live.collection.event_tables.fit_tables() and live.collection.event_tables.tables is None
 
     def test_computed_before_a_deletion_is_not_saved_after_it(
         self, live: Live, monkeypatch: pytest.MonkeyPatch
@@ -527,7 +526,7 @@ class TestBehaviour:
         live.put("i0", "red shoe")
         live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
         live.record(("secret", "only-secret", PURCHASE))
-        assert live.collection.fit_tables()
+        assert live.collection.event_tables.fit_tables()
         save = LiveCounts.save
 
         def late(self: LiveCounts, store: Store) -> Any:
@@ -536,29 +535,29 @@ class TestBehaviour:
 
         with monkeypatch.context() as patched:
             patched.setattr(LiveCounts, "save", late)
-            assert live.collection._save(live.store)
-        assert not (live.collection.folder.path / collection_module.TABLE_FILE).exists()
-        assert live.collection.counts is not None
-        live.collection.counts._rests_until = 0.0
+            assert live.collection.event_tables.save(live.store)
+        assert not (live.collection.folder.path / event_tables.TABLE_FILE).exists()
+        assert live.collection.event_tables.counts is not None
+        live.collection.event_tables.counts._rests_until = 0.0
         while live.catalogue.maintain():
             pass
-        kept = Tables.load(live.collection.folder.path / collection_module.TABLE_FILE)
+        kept = Tables.load(live.collection.folder.path / event_tables.TABLE_FILE)
         assert kept is not None and "only-secret" not in kept.rows
 
     def test_is_that_of_a_server_that_never_saw_a_deleted_user(self, live: Live) -> None:
         live.put("i0", "red shoe")
         live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
-        assert live.collection.fit_tables()
+        assert live.collection.event_tables.fit_tables()
         before = live.tables
         live.record(*(("secret", i, PURCHASE) for i in ("i1", "only-secret", "i0", "i5")))
-        live.collection._rests_until = 0.0
-        assert live.collection.fit_tables() and "only-secret" in live.tables.rows
+        live.collection.event_tables._rests_until = 0.0
+        assert live.collection.event_tables.fit_tables() and "only-secret" in live.tables.rows
         while live.catalogue.maintain():
             pass
         assert len(list(live.collection.folder.path.glob("*.npz"))) == 2
         live.catalogue.delete_user("", "secret")
         assert not list(live.collection.folder.path.glob("*.npz"))
-        assert live.collection.fit_tables()
+        assert live.collection.event_tables.fit_tables()
         after = live.tables
         assert after.item_ids == before.item_ids
         for one, other in ((before.behaviour, after.behaviour), (before.sequence, after.sequence)):
@@ -590,7 +589,7 @@ class TestMove:
 
     @staticmethod
     def assert_right(live: Live) -> None:
-        counts = live.collection.counts
+        counts = live.collection.event_tables.counts
         assert counts is not None and counts.current is not None
         expected = recount(live.store.reader(), live.collection.record.id, counts._kinds, counts.step)
         assert differences(counts.current.counted(), expected) == []
@@ -599,11 +598,14 @@ class TestMove:
         self, moving: tuple[Live, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         live, other = moving
-        old = live.collection.counts
+        old = live.collection.event_tables.counts
         self.meanwhile(monkeypatch, lambda: live.record(("late", "i1", PURCHASE), ("late", "i2", PURCHASE)))
         live.catalogue.move("default", other)
         assert old is not None and old.current is None
-        assert live.collection.counts is not None and live.collection.counts.step == 0.3
+        assert (
+            live.collection.event_tables.counts is not None
+            and live.collection.event_tables.counts.step == 0.3
+        )
         self.assert_right(live)
         live.record(("later", "i1", PURCHASE), ("later", "i2", PURCHASE))
         live.catalogue.delete_user("", "late")
@@ -616,7 +618,10 @@ class TestMove:
         with monkeypatch.context() as patched:
             self.meanwhile(patched, lambda: live.catalogue.delete_user("", "secret"))
             live.catalogue.move("default", other)
-        assert live.collection.counts is not None and live.collection.counts.current is None  # counted again
+        assert (
+            live.collection.event_tables.counts is not None
+            and live.collection.event_tables.counts.current is None
+        )  # counted again
         live.store.close()
         again = Live(live.repository, live.data, live.space_id)
         self.assert_right(again)
@@ -653,7 +658,7 @@ class TestMove:
         live.record(("late", "i1", PURCHASE), ("late", "i2", PURCHASE))
         live.catalogue.delete_user("", "u1")
         maintain(live)
-        counts = live.collection.counts
+        counts = live.collection.event_tables.counts
         assert counts is not None and counts.current is not None and counts.current.pairs is None
         assert not live.tables.behaviour.nnz and not live.tables.sequence.nnz
         taken = dict(zip(live.tables.item_ids, live.tables.takers.tolist(), strict=True))
@@ -672,14 +677,14 @@ class TestMove:
         try:
             record_pairs(live)
             live.catalogue.move("default", silent)
-            assert live.collection.counts is None and live.collection.tables is None
+            assert live.collection.event_tables.counts is None and live.collection.event_tables.tables is None
             live.record(("late", "i1", PURCHASE), ("late", "i2", PURCHASE))
             live.catalogue.delete_user("", "u1")
             assert not list(live.collection.folder.path.glob("*.npz"))
             maintain(live)
             live.catalogue.move("default", tiny.fitted)
             self.assert_right(live)
-            assert live.collection.tables is not None
+            assert live.collection.event_tables.tables is not None
         finally:
             live.close()
             repository.close()
@@ -706,5 +711,5 @@ def test_a_new_collection_is_counted_without_a_look_at_others(
         patched.setattr(Reader, "events_after", None)
         created = live.catalogue.create("new", "")
     live.catalogue.record("new", [EventRecord("e", "u", "i0", PURCHASE, 1.0)])
-    assert created.counts is not None and created.counts.current is not None
-    assert created.counts.current.counted().item_ids == ("i0",)
+    assert created.event_tables.counts is not None and created.event_tables.counts.current is not None
+    assert created.event_tables.counts.current.counted().item_ids == ("i0",)

@@ -73,8 +73,8 @@ def reasons(live: Live, user: str, exclude_seen: bool = True) -> list[tuple[str,
 def users_of_both(live: Live) -> dict[tuple[str, str], int]:
     """How many users took two items, counted from the store."""
     collection = live.collection
-    assert collection.counts is not None
-    counted = recount(live.store.reader(), collection.record.id, collection.counts._kinds)
+    assert collection.event_tables.counts is not None
+    counted = recount(live.store.reader(), collection.record.id, collection.event_tables.counts._kinds)
     table = counted.pairs(slice(0, len(counted.item_ids))).toarray().astype(int)
     names = counted.item_ids
     return {(a, b): int(table[x, y]) for x, a in enumerate(names) for y, b in enumerate(names)}
@@ -139,19 +139,19 @@ def test_people_often_take_it_soon_after_only_if_enough_did_in_that_order(
         live.record(("me", "i0", PURCHASE), ("me", "i3", PURCHASE))
         maintain(live)
         collection = live.collection
-        assert collection.users_of_both("i2", ["i3"]) == [50]
-        assert collection.times_soon_after("i1", ["i0", "i3", "none"]) == [25.0, 0.0, 0.0]
-        assert collection.times_soon_after("i2", ["i3"]) == [1.0]
-        assert collection.times_soon_after("none", ["i3"]) == [0.0]
+        assert collection.event_tables.users_of_both("i2", ["i3"]) == [50]
+        assert collection.event_tables.times_soon_after("i1", ["i0", "i3", "none"]) == [25.0, 0.0, 0.0]
+        assert collection.event_tables.times_soon_after("i2", ["i3"]) == [1.0]
+        assert collection.event_tables.times_soon_after("none", ["i3"]) == [0.0]
 
         def told(item: str, past_item: str) -> str:
             part = Part("SEQUENCE", 0.8, past_item_id=past_item)
-            return sentence("en", [part], [], str, item, others=Others(collection, 20))
+            return sentence("en", [part], [], str, item, others=Others(collection.event_tables, 20))
 
         assert told("i1", "i0") == "Because people often take this soon after “i0” (25 took both)."
         assert "soon after" not in told("i2", "i3")
         live.record(*((f"w{u}", item, PURCHASE) for u in range(1, 20) for item in ("i3", "i2")))
-        collection._rests_until = 0.0
+        collection.event_tables._rests_until = 0.0
         maintain(live)
         assert told("i2", "i3") == "Because people often take this soon after “i3” (69 took both)."
 
@@ -166,11 +166,11 @@ def test_a_best_seller_is_not_called_new_before_there_are_tables(
     unknown = "Nothing is known yet of what you like."
     with opened(repository, tmp_path, tiny) as live:
         live.record(*((f"u{u}", "i0", PURCHASE) for u in range(60)))
-        assert live.collection.tables is None
+        assert live.collection.event_tables.tables is None
         told = of_nobody(live)
         assert told["i0"] == unknown and told["i1"] == f"{unknown} It is new here."
-        assert live.collection.counts is not None
-        live.collection.counts.current = None  # as after a start that counts in the background
+        assert live.collection.event_tables.counts is not None
+        live.collection.event_tables.counts.current = None  # as after a start that counts in the background
         assert set(of_nobody(live).values()) == {unknown}
 
 
@@ -182,9 +182,9 @@ def test_nothing_is_said_of_others_while_the_events_are_being_counted(
         live.record(("me", "i0", PURCHASE))
         maintain(live)
         assert set(said(reasons(live, "me"))) == {("i1", "i0", 60)}
-        assert live.collection.counts is not None
-        live.collection.counts.current = None
-        assert live.collection.tables is not None and said(reasons(live, "me")) == []
+        assert live.collection.event_tables.counts is not None
+        live.collection.event_tables.counts.current = None
+        assert live.collection.event_tables.tables is not None and said(reasons(live, "me")) == []
 
 
 def test_the_number_is_said_in_chinese_too(repository: ModelRepository, tiny: Tiny, tmp_path: Path) -> None:
@@ -208,12 +208,17 @@ def test_how_many_took_an_item_lately_is_read_as_the_tables_know_it_without_a_lo
         asked = list[Histories]()
         monkeypatch.setattr(Histories, "times_are_an_order", property(asked.append))
         # All first events have one time, so the times are only an order, and all takers are recent.
-        assert live.collection.takers("i0") == live.collection.takers("i1") == (60, 60) and not asked
+        assert (
+            live.collection.event_tables.takers("i0") == live.collection.event_tables.takers("i1") == (60, 60)
+            and not asked
+        )
         monkeypatch.undo()
         live.catalogue.record("", [EventRecord("late", "v", "i1", PURCHASE, 1e8)])
-        live.collection._rests_until = 0.0
+        live.collection.event_tables._rests_until = 0.0
         maintain(live)
-        assert live.collection.takers("i0") == (60, 0) and live.collection.takers("i1") == (61, 61)
+        assert live.collection.event_tables.takers("i0") == (60, 0) and live.collection.event_tables.takers(
+            "i1"
+        ) == (61, 61)
 
 
 def test_that_many_took_it_is_said_only_of_enough_users(
@@ -237,6 +242,8 @@ def test_that_many_took_it_is_said_only_of_enough_users(
         assert of_nobody(live, "i0") == "Nothing is known yet of what you like."
         live.record(("u19", "i0", PURCHASE))
         assert of_nobody(live, "i0").startswith("Nothing is known yet of what you like. Because many took it")
-        assert live.collection.takers("i0") == (20, 20) and live.collection.takers("i99") == (0, 0)
+        assert live.collection.event_tables.takers("i0") == (20, 20) and live.collection.event_tables.takers(
+            "i99"
+        ) == (0, 0)
         live.catalogue.delete_user("", "u3")
         assert of_nobody(live, "i0") == "Nothing is known yet of what you like."

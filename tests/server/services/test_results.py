@@ -178,10 +178,13 @@ class TestWhatIsKept:
 
     def test_holds_on_to_no_arrays_of_the_collection(self, own: Live) -> None:
         results = [own.ask(request, k=10) for request in self.REQUESTS]
-        assert own.collection.tables is not None
+        assert own.collection.event_tables.tables is not None
         arrays = [
             weakref.ref(a)
-            for a in (own.collection.snapshot().view.h.base, own.collection.tables.behaviour.data)
+            for a in (
+                own.collection.snapshot().view.h.base,
+                own.collection.event_tables.tables.behaviour.data,
+            )
         ]
         kept = [own.catalogue.results.get(result.recommendation_id) for result in results]
         del results
