@@ -61,6 +61,12 @@ def export(
             help="NAME=text or NAME=image, repeatable: the item's channels; default: text and image"
         ),
     ] = None,
+    external: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=DIMENSION@VERSION, repeatable: a channel of your own vectors, such as tower=64@2026-11"
+        ),
+    ] = None,
     pack: Annotated[
         bool,
         typer.Option(
@@ -74,16 +80,19 @@ def export(
 ) -> None:
     """Make a space of ONNX graphs from checkpoints, and check each graph against its checkpoint.
 
+    With --external, items and queries can have vectors of your own beside texts and pictures.
+
     Prints the parity table. The last line is the space's id. A precision that fails the check is left out of
     the space. If fp32 fails, nothing is written and the exit status is 1.
     """
     precisions = _precisions(precision or ["fp32"])
     channels = _channels(channel or [])
+    own = _external(external or [])
     colour = _colour(ground)
     # The import takes seconds, and an installation that only serves lacks the packages.
     try:
         from itemlens_exporter import presets
-        from itemlens_exporter.space import export_space
+        from itemlens_exporter.space import export_space, external_channel
     except ImportError as error:
         raise ExportError(
             f"export needs packages that are not installed ({error}): pip install 'itemlens-server[export]'"
@@ -104,18 +113,21 @@ def export(
             )
         if image != "none":
             checkpoints["image"] = presets.image(image, ground=colour)
-        if not checkpoints:
-            raise ExportError("nothing to export: name a text or an image encoder")
+        if not checkpoints and not own:
+            raise ExportError("nothing to export: name a text or an image encoder, or give --external")
         exported = export_space(
             checkpoints,
             models=models,
-            name=name or " + ".join(Path(given).name for given in (text, image) if given != "none"),
+            name=name
+            or " + ".join([*(Path(given).name for given in (text, image) if given != "none"), *own]),
             precisions=precisions,
             channels=channels or None,
+            external={name: external_channel(*given) for name, given in own.items()},
             pack=pack,
             progress=progress,
         )
-    console.print(parity_table(exported.manifest))
+    if checkpoints:
+        console.print(parity_table(exported.manifest))
     texts = [encoder for encoder in exported.manifest.encoders.values() if encoder.text]
     if texts:
         console.print(prefix_table(exported.manifest))
@@ -181,4 +193,18 @@ def _channels(given: list[str]) -> dict[str, str]:
         if not name or encoder not in ENCODERS or name in channels:
             raise ExportError(f"--channel {part}: give NAME=text or NAME=image, each name once")
         channels[name] = encoder
+    return channels
+
+
+def _external(given: list[str]) -> dict[str, tuple[int, str]]:
+    """Return dimension and version by channel."""
+    channels: dict[str, tuple[int, str]] = {}
+    for part in given:
+        name, _, rest = part.partition("=")
+        dimension, _, version = rest.partition("@")
+        if not (name and re.fullmatch("[0-9]{1,6}", dimension) and version) or name in channels:
+            raise ExportError(
+                f"--external {part}: give NAME=DIMENSION@VERSION, such as tower=64@2026-11, each name once"
+            )
+        channels[name] = int(dimension), version
     return channels

@@ -16,7 +16,15 @@ from itemlens_exporter.checkpoint import Checkpoint, Int8, Samples
 from itemlens_exporter.errors import ExportError
 from itemlens_exporter.parity import Measured
 from itemlens_server.durable import publish, work_folder
-from itemlens_server.engine.manifest import Channel, EncoderSpec, Manifest, Parity, Precision, describe_file
+from itemlens_server.engine.manifest import (
+    Channel,
+    EncoderSpec,
+    ExternalVectors,
+    Manifest,
+    Parity,
+    Precision,
+    describe_file,
+)
 from itemlens_server.engine.space_list import EXPORT_PREFIX, next_created
 
 Progress = Callable[[str], None]
@@ -24,6 +32,7 @@ Progress = Callable[[str], None]
 # Of two int8 graphs that pass, the later one is chosen only if it takes less than this share of the earlier one's time.
 # The choice, and so the space's id, must not depend on the noise of a measurement.
 CLEARLY_FASTER = 0.8
+MAX_EXTERNAL = 8192
 
 _MADE_WITH = ("torch", "transformers", "optimum-onnx", "onnx", "onnxruntime", "tokenizers", "pillow")
 
@@ -43,6 +52,7 @@ def export_space(
     name: str,
     precisions: Sequence[Precision] = (Precision.FP32,),
     channels: Mapping[str, str] | None = None,
+    external: Mapping[str, EncoderSpec] | None = None,
     pack: bool = True,
     progress: Progress = lambda message: None,
 ) -> Exported:
@@ -52,10 +62,15 @@ def export_space(
     precisions: fp32 is always included; another precision that fails its parity check is left out, but its row stays
         in the manifest
     channels: name -> encoder; by default each encoder has one channel of the same name
+    external: channels of the caller's own vectors, which are added to these, by name (see `external_channel`)
     pack: remove padding from the fp32 graph of texts, if possible (see `packing`)
-    ExportError: a channel has no encoder, or fp32 fails the parity check.
+    ExportError: a channel has no encoder, two have one name, or fp32 fails the parity check.
     """
+    external = external or {}
     named = _channels(channels or {key: key for key in checkpoints}, checkpoints)
+    if twice := sorted(external.keys() & {channel.name for channel in named}):
+        raise ExportError(f"two channels are named {twice[0]!r}; give the external one another name")
+    named += tuple(Channel(name=name, kind=spec.kind, encoder=_key(name)) for name, spec in external.items())
     try:
         models.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -65,6 +80,7 @@ def export_space(
             key: _export(work, key, checkpoint, precisions, pack, progress)
             for key, checkpoint in checkpoints.items()
         }
+        encoders |= {_key(name): spec for name, spec in external.items()}
         manifest = Manifest(
             space_id="",
             name=name,
@@ -78,6 +94,23 @@ def export_space(
         # An existing space of this name has the same contents, but may be damaged.
         publish(work, target)
     return Exported(target, manifest)
+
+
+def external_channel(dimension: int, version: str) -> EncoderSpec:
+    """Return the encoder of a channel of the caller's own vectors.
+
+    ExportError: the dimension is not within 1 and MAX_EXTERNAL, or the version is empty.
+    """
+    if not 1 <= dimension <= MAX_EXTERNAL:
+        raise ExportError(f"an external vector can have 1 to {MAX_EXTERNAL} numbers, not {dimension}")
+    if not version or "\0" in version:
+        raise ExportError("an external channel needs a version: what its vectors were made with")
+    return EncoderSpec(kind="EXTERNAL", dim=dimension, external=ExternalVectors(version=version))
+
+
+def _key(channel: str) -> str:
+    """The key of an external channel's encoder, unlike those of encoders that are exported."""
+    return f"external:{channel}"
 
 
 def _channels(channels: Mapping[str, str], checkpoints: Mapping[str, Checkpoint]) -> tuple[Channel, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from itemlens import ChannelKind, Client, Collection, Item, NotFound, Space
+from itemlens import Channel, ChannelKind, Client, Collection, Item, NotFound, Space
 from itemlens_cli.skipped import ITEMS, Skipped, shortened
 from itemlens_datasets.mapping import Items
 from itemlens_datasets.rows import MappingError, Row
@@ -24,6 +24,7 @@ class Check:
         """
         self._items, self._skipped = items, skipped
         self._types: dict[str, AttributeType] = {}
+        self._channels: dict[str, Channel] = {}
         try:
             found: Collection | None = client.get_collection(name)
         except NotFound:
@@ -45,10 +46,12 @@ class Check:
             )
 
     def _check_channels(self, space: Space) -> None:
-        known = {channel.name: channel.kind for channel in space.channels}
+        self._channels = {channel.name: channel for channel in space.channels}
+        known = {name: channel.kind for name, channel in self._channels.items()}
         used = (
             (ChannelKind.TEXT, "texts", self._items.texts),
             (ChannelKind.IMAGE, "pictures", self._items.pictures),
+            (ChannelKind.EXTERNAL, "vectors", self._items.vectors),
         )
         for kind, key, channels in used:
             for name in channels:
@@ -59,11 +62,19 @@ class Check:
                     )
 
     def _wrong(self, item: Item) -> Iterator[tuple[str, str]]:
-        if not item.texts and not any(_pictures(item)) and not self._items.merge:
-            yield "", "it has no text and no picture"
+        if not item.texts and not any(_pictures(item)) and not item.external and not self._items.merge:
+            yield "", "it has no text, no picture and no vector"
         for picture in _pictures(item):
             if not isinstance(picture, bytes) and not Path(os.fspath(picture)).is_file():
                 yield "", f"there is no picture {picture}"
+        for name, vector in item.external.items():
+            channel = self._channels[name]
+            if (len(vector), vector.version) != (channel.dimension, channel.version):
+                yield (
+                    self._items.vectors[name].column,
+                    f"{name}: {len(vector)} numbers of version {vector.version!r}, but the channel takes "
+                    f"{channel.dimension} of version {channel.version!r}",
+                )
         for name, value in item.attributes.items():
             # The type of an attribute that the collection does not know is that of its first value.
             kind = self._types.get(name) or inferred(value)

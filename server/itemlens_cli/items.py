@@ -44,7 +44,10 @@ def get(
     collection: Name = "default",
     target: Target = "localhost:50051",
 ) -> None:
-    """Print items as they are stored, as JSON objects, without pictures. Exit status 3: some do not exist."""
+    """Print items as they are stored, as JSON objects, without pictures and vectors.
+
+    Exit status 3: some do not exist.
+    """
     filter = _without_ids(filter, ids)
     with connected(target, collection=collection) as client:
         found: Iterable[itemlens.StoredItem] = (
@@ -102,15 +105,18 @@ def export(
         ),
     ] = None,
     pictures: Annotated[
-        bool, typer.Option(help="with --out: write pictures as they are stored into the folder NAME.pictures")
+        bool,
+        typer.Option(
+            help="with --out: write vectors, and pictures as they are stored into the folder NAME.pictures"
+        ),
     ] = True,
     collection: Name = "default",
     target: Target = "localhost:50051",
 ) -> None:
     """Write items as JSON lines, which `itemlens index` takes again.
 
-    Small pictures are stored as they came, others at the model's input size. Lines without pictures are merged into
-    stored items, which keep theirs. An item that stays occurs once, whatever is written meanwhile.
+    Small pictures are stored as they came, others at the model's input size. Lines without pictures and vectors are
+    merged into stored items, which keep theirs. An item that stays occurs once, whatever is written meanwhile.
     Exit status 3: damaged items were left out.
     """
     filter = filter.strip()

@@ -82,7 +82,8 @@ class Server:
         self._stopping = threading.Event()
         self._maintenance = threading.Thread(target=self._maintain, name="maintenance", daemon=True)
         for name, encoder in default.encoders.items():
-            plan = encoder.plan
+            if (plan := encoder.plan) is None:
+                continue
             log.info(
                 "channel %s runs %s on %s, %d x %d threads, batches of up to %d",
                 name, encoder.precision, encoder.provider, plan.instances, plan.threads, plan.max_batch,

@@ -11,6 +11,7 @@ import yaml
 
 from itemlens_datasets.mapping import Dataset
 from itemlens_server.config import markdown
+from support import spaces
 from support.serving import Server
 from support.spaces import Tiny
 
@@ -91,6 +92,18 @@ def test_the_examples_of_tasks_run_one_after_the_other(tiny: Tiny, tmp_path: Pat
     assert new.startswith("new {'new season': 1.45} Because") and "it is preferred here: “new season”" in new
     assert old.startswith("old {'new season': 0.01}") and gift.startswith("gift {}")
     assert first == "gift"
+
+
+def test_the_example_of_vectors_runs_as_it_stands(tmp_path: Path) -> None:
+    (example,) = tried("docs/export.md")
+    (tmp_path / "models").mkdir()
+    spaces.build(tmp_path / "models", external={"tower": spaces.external(4, "2026-11")})
+    with Server(tmp_path / "models", tmp_path / "data") as server:
+        code = example.replace("localhost:50051", server.address)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first.startswith("boots {'tower': ") and second.startswith("socks {'tower': ")
 
 
 def test_the_settings_are_those_of_the_server() -> None:

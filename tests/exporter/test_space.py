@@ -232,3 +232,37 @@ class TestCommand:
             monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(ExportError, match=r"itemlens-server\[export\]"):
             self.run(models=tmp_path, name=None)
+
+
+class TestExternalChannels:
+    def test_are_part_of_the_space_beside_encoders(self, checkpoint: TextCheckpoint, tmp_path: Path) -> None:
+        alone = make(checkpoint, tmp_path).manifest
+        both = make(checkpoint, tmp_path, external={"tower": space.external_channel(64, "3")}).manifest
+        assert [c.name for c in both.channels] == ["text", "tower"]
+        assert both.space_id != alone.space_id and both.encoders["text"] == alone.encoders["text"]
+
+    def test_another_version_or_dimension_is_another_space(self, tmp_path: Path) -> None:
+        ids = {
+            export_space(
+                {}, models=tmp_path, name="own", external={"v": space.external_channel(*own)}
+            ).manifest.space_id
+            for own in ((8, "1"), (8, "2"), (9, "1"))
+        }
+        assert len(ids) == 3 and all(Manifest.load(tmp_path / i).files() == [] for i in ids)
+
+    @pytest.mark.parametrize(("dimension", "version"), [(0, "1"), (8193, "1"), (8, ""), (8, "a\0b")])
+    def test_are_refused_without_a_possible_dimension_and_version(self, dimension: int, version: str) -> None:
+        with pytest.raises(ExportError, match="external"):
+            space.external_channel(dimension, version)
+
+    def test_need_names_of_their_own(self, checkpoint: TextCheckpoint, tmp_path: Path) -> None:
+        with pytest.raises(ExportError, match="two channels are named 'text'"):
+            make(checkpoint, tmp_path, external={"text": space.external_channel(8, "1")})
+
+    @pytest.mark.parametrize("given", ["tower", "tower=64", "tower=x@1", "=64@1", "tower=64@", "tower=-1@1"])
+    def test_a_wrong_option_shows_a_right_one(self, given: str) -> None:
+        with pytest.raises(ExportError, match="tower=64@2026-11"):
+            cli._external([given])
+
+    def test_an_option_names_channel_dimension_and_version(self) -> None:
+        assert cli._external(["tower=64@2026@11", "b=1@x"]) == {"tower": (64, "2026@11"), "b": (1, "x")}

@@ -25,6 +25,7 @@ from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.manifest import (
     Channel,
     EncoderSpec,
+    ExternalVectors,
     Manifest,
     PicturePreprocessing,
     Precision,
@@ -201,8 +202,9 @@ def build(
     seed: int = 1,
     created: str = "2026-01-01T00:00:00+00:00",
     text_dim: int = TEXT_DIM,
+    external: Mapping[str, EncoderSpec] | None = None,
 ) -> str:
-    """Write an unfitted space with the channels `text` and `image` into `repository`; its id."""
+    """Write an unfitted space with the channels `text`, `image` and those of `external` into `repository`; its id."""
     new = repository / f".{name}"
     new.mkdir(parents=True)
     (new / "tokenizer.json").write_text(tokenizer().to_str(), encoding="utf-8")
@@ -224,17 +226,20 @@ def build(
             graphs={Precision.FP32: describe_file(new, "image.onnx")},
             picture=PICTURE,
         ),
+        **(external or {}),
     }
-    channels = (
-        Channel(name="text", kind="TEXT", encoder="text"),
-        Channel(name="image", kind="IMAGE", encoder="image"),
-    )
+    channels = tuple(Channel(name=key, kind=spec.kind, encoder=key) for key, spec in encoders.items())
     manifest = Manifest(
         space_id="", name=name, created=created, encoders=encoders, channels=channels
     ).identified()
     manifest.save(new)
     new.rename(repository / manifest.space_id)
     return manifest.space_id
+
+
+def external(dimension: int, version: str = "1") -> EncoderSpec:
+    """The encoder of a channel of the caller's own vectors."""
+    return EncoderSpec(kind="EXTERNAL", dim=dimension, external=ExternalVectors(version=version))
 
 
 def build_fitted(repository: Path, space_id: str, name: str = "fitted", *, uses_events: bool = True) -> str:

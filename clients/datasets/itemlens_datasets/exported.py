@@ -3,7 +3,7 @@
     {"item_id": "boots", "texts": {"text": "Hiking boots"}, "attributes": {"price": 149},
      "relations": [{"type": "goes_with", "item_id": "socks"}], "pictures": {"image": ["shop.pictures/5f0c.webp"]}}
 
-Paths of pictures are relative to the file.
+Paths of pictures are relative to the file. Vectors are `"vectors": {"tower": {"version": "3", "values": [0.1, -0.2]}}`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from itemlens import Item, Relation
-from itemlens_datasets.fields import Template, needed
+import numpy as np
+
+from itemlens import ExternalVector, Item, Relation
+from itemlens_datasets.fields import Template, needed, own_vector
 from itemlens_datasets.mapping import Dataset, Items
 from itemlens_datasets.rows import Cells, Reason, RowError
 from itemlens_datasets.schema import Keys
@@ -23,11 +25,22 @@ ENDINGS = (".jsonl", ".ndjson")
 
 
 def item_object(item: Item, pictures: Mapping[str, Sequence[str]] | None) -> dict[str, Any]:
-    """Return an item as an object of such a file. pictures: paths by channel; None: they are not in the export."""
+    """Return an item as an object of such a file. pictures: paths by channel; None: they are not in the export, nor are
+    vectors."""
     given: dict[str, Any] = {"item_id": item.item_id, "texts": dict(item.texts)}
     given["attributes"] = dict(item.attributes)
     given["relations"] = [{"type": r.type, "item_id": r.item_id} for r in item.relations]
-    return given if pictures is None else {**given, "pictures": {c: list(p) for c, p in pictures.items()}}
+    if pictures is None:
+        return given
+    given["pictures"] = {channel: list(paths) for channel, paths in pictures.items()}
+    if item.external:
+        given["vectors"] = {c: {"version": v.version, "values": _values(v)} for c, v in item.external.items()}
+    return given
+
+
+def _values(vector: ExternalVector) -> list[float]:
+    # The shortest decimal that is the same float32.
+    return [float(str(value)) for value in np.asarray(vector.values, np.float32)]
 
 
 class ExportedItems(Items):
@@ -52,6 +65,7 @@ class ExportedItems(Items):
             needed(self.id, cells, "item_id"),
             texts=_part(cells, "texts", dict),
             pictures={channel: [folder / path for path in paths] for channel, paths in pictures.items()},
+            external={channel: _vector(one) for channel, one in _part(cells, "vectors", dict).items()},
             attributes=_part(cells, "attributes", dict),
             relations=[Relation(r["type"], r["item_id"]) for r in relations],
         )
@@ -70,6 +84,14 @@ def _has_pictures(file: Path) -> bool:
     except (OSError, ValueError, RecursionError):  # told when the file is read
         return True
     return isinstance(first, dict) and (not first or "pictures" in first)
+
+
+def _vector(given: Any) -> ExternalVector:
+    try:
+        return own_vector(given["values"], given["version"])
+    except (KeyError, TypeError, ValueError):
+        wanted = 'vectors must be {"channel": {"version": "...", "values": [number, ...]}}'
+        raise RowError(Reason.BAD_VALUE, wanted, "vectors") from None
 
 
 def _part(cells: Cells, name: str, kind: type[Any]) -> Any:

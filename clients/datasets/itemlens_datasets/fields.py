@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -9,9 +10,10 @@ from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from itemlens import EventType, Picture, Relation
+from itemlens import EventType, ExternalVector, Picture, Relation
 from itemlens_datasets.files import as_list
 from itemlens_datasets.rows import Cells, Reason, RowError, Scalar, is_empty
 from itemlens_datasets.schema import Model, or_text
@@ -149,6 +151,33 @@ class PictureSource(Model):
                 wanted = f'bytes; for files give `path: "{{{self.column}}}"` instead of `column`'
                 raise _bad_value(self.column, picture, wanted)
         return pictures
+
+
+class VectorSource(Model):
+    """Where an item's own vector is, for a channel of kind EXTERNAL."""
+
+    column: Column = Field(
+        description="a column of lists of numbers; in a csv or tsv, their text: [0.1, -0.2]"
+    )
+    version: str = Field(min_length=1, description="what made the vectors: the channel's version")
+
+    def read(self, cells: Cells) -> ExternalVector | None:
+        """Return the vector; None if the cell is empty. RowError if it is no list of numbers."""
+        value: Any = cells.get(self.column)
+        if is_empty(value):
+            return None
+        try:
+            return own_vector(json.loads(value) if isinstance(value, str) else value, self.version)
+        except (ValueError, RecursionError):
+            raise _bad_value(self.column, value, "a list of numbers") from None
+
+
+def own_vector(values: Any, version: str) -> ExternalVector:
+    """Return a vector from a list of numbers. ValueError if it is none."""
+    if not isinstance(values, list) or not values or not all(type(v) in (int, float) for v in values):
+        raise ValueError("not a list of numbers")
+    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, which the server refuses
+        return ExternalVector(np.asarray(values, np.float64).astype(np.float32), version)
 
 
 class Attribute(Model):

@@ -9,6 +9,8 @@
         text: ["{title}.", "{genres}"]      # channel: template or list; one with an empty column is left out
       pictures:
         image: {path: "posters/{id}.jpg"}   # or {column: poster} for a column of bytes
+      vectors:
+        tower: {column: embedding, version: "3"}  # of your own model; channel of kind EXTERNAL
       attributes: {year: {column: year, type: int}, country: country}
       relations:
         - {type: sequel_of, id: "{sequels}", split: "|"}
@@ -45,6 +47,7 @@ from itemlens_datasets.fields import (
     Templates,
     Time,
     TypeRules,
+    VectorSource,
     columns_in,
     filled,
     needed,
@@ -71,6 +74,7 @@ class Items(JoiningFile):
         description="texts by channel: pieces that are joined by a space; a piece with an empty column is left out",
     )
     pictures: dict[str, PictureSource] = Field({}, description="pictures by channel")
+    vectors: dict[str, VectorSource] = Field({}, description="vectors of your own, by channel")
     attributes: dict[str, Attribute] = Field({}, description="attributes by name; an empty cell sets none")
     relations: list[RelationSource] = Field([], description="relations to other items")
     merge: bool = Field(False, description="add to stored items instead of replacing them")
@@ -80,6 +84,7 @@ class Items(JoiningFile):
         yield ("id",), columns_in([self.id])
         yield from ((("texts", channel), columns_in(given)) for channel, given in self.texts.items())
         yield from ((("pictures", channel), given.columns()) for channel, given in self.pictures.items())
+        yield from ((("vectors", channel), [given.column]) for channel, given in self.vectors.items())
         yield from ((("attributes", name), [given.column]) for name, given in self.attributes.items())
         yield from ((("relations", n, "id"), columns_in([r.id])) for n, r in enumerate(self.relations))
 
@@ -90,11 +95,13 @@ class Items(JoiningFile):
             for channel, templates in self.texts.items()
         }
         pictures = {channel: given.read(cells, folder) for channel, given in self.pictures.items()}
+        vectors = {channel: given.read(cells) for channel, given in self.vectors.items()}
         attributes = {name: given.read(cells) for name, given in self.attributes.items()}
         return Item(
             needed(self.id, cells, "id"),
             texts={channel: text for channel, text in texts.items() if text},
             pictures={channel: paths for channel, paths in pictures.items() if paths},
+            external={channel: vector for channel, vector in vectors.items() if vector is not None},
             attributes={name: value for name, value in attributes.items() if value is not None},
             relations=[relation for given in self.relations for relation in given.read(cells)],
         )
@@ -269,7 +276,8 @@ def without_picture(item_id: str, fraction: float, seed: int) -> bool:
 
 
 def _joined(items: list[Item]) -> Item:
-    """One item from rows with the same id: later texts and attributes win; all pictures and relations are kept."""
+    """One item from rows with the same id: later texts, vectors and attributes win; all pictures and relations are
+    kept."""
     pictures: dict[str, list[Picture]] = {}
     for item in items:
         assert isinstance(item.pictures, dict)
@@ -279,6 +287,7 @@ def _joined(items: list[Item]) -> Item:
         items[-1].item_id,
         texts={channel: text for item in items for channel, text in item.texts.items()},
         pictures=pictures,
+        external={channel: vector for item in items for channel, vector in item.external.items()},
         attributes={name: value for item in items for name, value in item.attributes.items()},
         relations=[relation for item in items for relation in item.relations],
     )

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
+from numpy.typing import NDArray
 
 from . import _values
 from ._enums import ChannelKind, EventType, Role
@@ -19,6 +20,7 @@ from ._types import (
     ChannelWeight,
     Content,
     Event,
+    ExternalVector,
     FuseInput,
     Interaction,
     Item,
@@ -75,13 +77,24 @@ def picture_bytes(picture: Picture) -> bytes:
 
 def content(given: Content) -> common_pb2.Content:
     """One content with its channel."""
-    if (given.text is None) == (given.picture is None):
-        raise ValueError(f"Content of channel {given.channel!r}: give either a text or a picture")
+    if sum(value is not None for value in (given.text, given.picture, given.vector)) != 1:
+        raise ValueError(f"Content of channel {given.channel!r}: give a text, a picture or a vector")
     if given.text is not None:
         text = string(given.text, f"the text of channel {given.channel!r}")
         return common_pb2.Content(channel=given.channel, text=text)
+    if given.vector is not None:
+        return common_pb2.Content(channel=given.channel, vector=_external(given.vector, given.channel))
     assert given.picture is not None
     return common_pb2.Content(channel=given.channel, picture=picture_bytes(given.picture))
+
+
+def _external(given: ExternalVector, channel: str) -> common_pb2.ExternalVector:
+    field = f"the vector of channel {channel!r}"
+    check_kind(ExternalVector, given, field)
+    values = _numbers(given.values, field)
+    return common_pb2.ExternalVector(
+        data=values.tobytes(), version=string(given.version, f"{field}: version")
+    )
 
 
 def contents(given: Item | FuseInput | UserSide, names: Names) -> list[common_pb2.Content]:
@@ -106,6 +119,10 @@ def _contents(given: Item | FuseInput | UserSide, names: Names) -> Iterator[Cont
     for channel, pictures in by_channel.items():
         for picture in _each(pictures):
             yield Content(channel, picture=picture)
+    if not isinstance(given.external, Mapping):
+        raise TypeError("external must be a dict from channel to itemlens.ExternalVector")
+    for channel, own in given.external.items():
+        yield Content(channel, vector=own)
 
 
 def _each(pictures: Sequence[Picture] | Picture) -> Sequence[Picture]:
@@ -119,9 +136,7 @@ def vector(given: Vector) -> common_pb2.Vector:
         raise TypeError(
             f"expected an itemlens.Vector, which carries its space and role, not {type(given).__name__}"
         )
-    values = np.ascontiguousarray(given.values, dtype="<f4")
-    if values.ndim != 1:
-        raise ValueError(f"a vector must have one axis, not shape {values.shape}")
+    values = _numbers(given.values, "a vector")
     return common_pb2.Vector(
         data=values.tobytes(),
         dimension=values.size,
@@ -129,6 +144,14 @@ def vector(given: Vector) -> common_pb2.Vector:
         space_id=given.space_id,
         channel=given.channel,
     )
+
+
+def _numbers(given: Any, field: str) -> NDArray[np.float32]:
+    """The numbers of a vector as little-endian float32."""
+    values = np.ascontiguousarray(given, dtype="<f4")
+    if values.ndim != 1:
+        raise ValueError(f"{field} must have one axis, not shape {values.shape}")
+    return values
 
 
 def role(given: Role | str) -> common_pb2.VectorRole.ValueType:

@@ -171,8 +171,8 @@ def upsert(
 
     Args:
         items: the items. The collection named "default" is created if it does not exist.
-        merge: update stored items instead of replacing them: pictures and relations are added, texts and
-            attributes are set where given.
+        merge: update stored items instead of replacing them: pictures and relations are added, texts,
+            vectors and attributes are set where given.
         keep_attributes: replace stored items but for their attributes, which stay as they are at that moment;
             those given are for new items. Not with `merge`.
         collection: default: the client's.
@@ -218,7 +218,7 @@ def get_items(
 
     Args:
         item_ids: ids of the items.
-        pictures: include the pictures: small ones as uploaded, others at the model's input size.
+        pictures: include the pictures, small ones as uploaded, others at the model's input size, and `external`.
         vectors: include the ITEM vectors.
         collection: default: the client's.
         timeout: seconds in all, retries included. Default: the client's.

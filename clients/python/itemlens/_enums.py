@@ -58,6 +58,8 @@ class ChannelKind(StrEnum):
     UNSPECIFIED = "unspecified"
     TEXT = "text"
     IMAGE = "image"
+    EXTERNAL = "external"
+    """Vectors of the caller's own."""
 
 
 class Presence(StrEnum):
@@ -116,5 +118,7 @@ class PartKind(StrEnum):
     """A word of the question, `text`, that the item has in the texts and attributes of the collection's `lexical`."""
     BOOST = "boost"
     """A boost of the caller's own; `name` says which."""
+    VECTOR = "vector"
+    """The item's vector in a channel of ChannelKind.EXTERNAL, as a whole."""
     NORMALISATION = "normalisation"
     """What turns log-odds into a log-probability. The same for every item of an interest."""

@@ -13,7 +13,7 @@ from google.protobuf import json_format
 from . import _boosts, _errors, _results, _rules, _stored
 from ._enums import AttributeType, Basis, ChannelKind, EventType, PartKind, Presence, Role
 from ._results import Warning
-from ._types import Event, Exploration, Floats, Item, Lexical, OwnEventType, Relation, Vector
+from ._types import Event, Exploration, ExternalVector, Floats, Item, Lexical, OwnEventType, Relation, Vector
 from .v1 import catalog_pb2, common_pb2, itemlens_pb2
 
 Named = TypeVar("Named", bound=StrEnum)
@@ -59,6 +59,7 @@ def space(reply: itemlens_pb2.GetSpaceResponse) -> _results.Space:
             dimension=channel.dimension,
             provider=channel.provider,
             precision=channel.precision,
+            version=channel.version,
         )
         for channel in reply.channels
     )
@@ -314,6 +315,11 @@ def _item(given: catalog_pb2.Item) -> Item:
         given.item_id,
         texts={c.channel: c.text for c in given.contents if c.WhichOneof("value") == "text"},
         pictures={channel: tuple(listed) for channel, listed in pictures.items()},
+        external={
+            c.channel: ExternalVector(_floats(c.vector.data, -1), c.vector.version)
+            for c in given.contents
+            if c.WhichOneof("value") == "vector"
+        },
         attributes=json_format.MessageToDict(given.attributes),
         relations=tuple(Relation(link.type, link.item_id) for link in given.relations),
     )

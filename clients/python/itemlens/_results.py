@@ -81,9 +81,11 @@ class Channel:
     dimension: int
     """Length of a CHANNEL vector."""
     provider: str
-    """The ONNX Runtime execution provider that runs the encoder."""
+    """The ONNX Runtime execution provider that runs the encoder; "" for ChannelKind.EXTERNAL."""
     precision: str
     """ "fp32", "fp16" or "int8"."""
+    version: str = ""
+    """For ChannelKind.EXTERNAL: the version that vectors must have."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,7 @@ class Part:
     past_item_id: str = ""
     """For PAST_ITEM, BEHAVIOUR, ATTRIBUTE, SEQUENCE and REPEAT."""
     source_channel: str = ""
-    """For TOKEN, CELL and SPECIAL: the channel of the place. It differs from `channel` where predicted."""
+    """For TOKEN, CELL, SPECIAL and VECTOR: the channel of the place. It differs from `channel` where predicted."""
     text: str = ""
     """For TOKEN: the words. For LEXICAL: the word of the question, in lower case."""
     start: int = 0

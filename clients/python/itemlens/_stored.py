@@ -105,7 +105,7 @@ class StoredItem:
     """A stored item."""
 
     item: Item
-    """The item, with texts and pictures by channel. Pictures are set with `pictures=True` only."""
+    """The item, with texts, pictures and vectors by channel. The last two are set with `pictures=True` only."""
     sequence_number: int
     """Sequence number of the write that stored it."""
     vector: Vector | None

@@ -49,13 +49,30 @@ class Vector:
         return f"<Vector {self.role.name}{of}, {len(self)} numbers, space {self.space_id}>"
 
 
+@dataclass(frozen=True, eq=False)
+class ExternalVector:
+    """A vector of the caller's own, for a channel of ChannelKind.EXTERNAL. Only its direction counts."""
+
+    values: NDArray[Any] | Sequence[float]
+    """Numbers, shape (dimension of the channel,). They are sent as float32."""
+    version: str
+    """What made it. It must be the channel's version."""
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.values, dtype=dtype, copy=copy)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
 @dataclass(frozen=True)
 class Content:
-    """A text or a picture, with the channel that encodes it. Set one of the two."""
+    """A text, a picture or a vector, with its channel. Set one of the three."""
 
     channel: str
     text: str | None = None
     picture: Picture | None = None
+    vector: ExternalVector | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +94,8 @@ class _Contents:
     """A picture in the space's first IMAGE channel."""
     pictures: Mapping[str, Sequence[Picture]] | Sequence[Picture] = ()
     """Pictures by channel, or a list for the space's first IMAGE channel."""
+    external: Mapping[str, ExternalVector] = field(default_factory=dict)
+    """Vectors of the caller's own, by channel."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +258,7 @@ class UserSideFields(TypedDict, total=False):
     texts: Mapping[str, str]
     picture: Picture | None
     pictures: Mapping[str, Picture]
+    external: Mapping[str, ExternalVector]
     liked: Sequence[str]
     disliked: Sequence[str]
     query_vector: Vector | None
@@ -264,6 +284,8 @@ class UserSide:
     """Query picture, in the space's first IMAGE channel."""
     pictures: Mapping[str, Picture] = field(default_factory=dict)
     """Query pictures by channel."""
+    external: Mapping[str, ExternalVector] = field(default_factory=dict)
+    """Query vectors of the caller's own, by channel."""
     liked: Sequence[str] = ()
     """Items to find similar ones to. They form one interest."""
     disliked: Sequence[str] = ()

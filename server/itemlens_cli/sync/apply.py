@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeAlias
 
-from itemlens import Client, Collection, Item, NotFound, Progress, StoredItem, UploadReport
+from itemlens import ChannelKind, Client, Collection, Item, NotFound, Progress, StoredItem, UploadReport
 from itemlens_cli.batches import CALL, batches, with_pictures
 from itemlens_cli.skipped import ITEMS, Skipped, shortened
 from itemlens_cli.sync.lease import Lease
@@ -186,6 +186,7 @@ class Sync:
                         item.item_id,
                         texts={**old.texts, **item.texts} if not owned.texts else item.texts,
                         pictures=item.pictures if owned.pictures else old.pictures,
+                        external=item.external if owned.vectors else old.external,
                         # An update of those that changed follows. These are for an item that is deleted meanwhile.
                         attributes=old.attributes,
                         relations=item.relations if owned.relations else old.relations,
@@ -193,10 +194,17 @@ class Sync:
                 )
 
     def _found(self, ids: list[str], owned: Owned) -> Iterable[StoredItem]:
-        """Return the stored items, with their pictures unless the files decide these."""
+        """Return the stored items, with their pictures and vectors unless the files decide these."""
         if not ids:
             return ()
-        return self._client.get_items(ids) if owned.pictures else with_pictures(self._client, ids)
+        decided = owned.pictures and (owned.vectors or not self._takes_vectors)
+        return self._client.get_items(ids) if decided else with_pictures(self._client, ids)
+
+    @cached_property
+    def _takes_vectors(self) -> bool:
+        """Whether items of the collection can have vectors of the caller's own."""
+        space = self._client.space(self._client.get_collection().space_id)
+        return any(channel.kind is ChannelKind.EXTERNAL for channel in space.channels)
 
     def _texts(self, made: Synced) -> Iterator[Item]:
         """Yield the texts to merge. An item that was deleted after the comparison would come back with nothing else."""

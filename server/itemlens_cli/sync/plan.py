@@ -20,7 +20,7 @@ class Change:
     seen: Seen
     add: bool = False
     replace: bool = False
-    """Its pictures or relations changed, or a text is gone: all of it is written but its attributes."""
+    """Its pictures, vectors or relations changed, or a text is gone: all of it is written but its attributes."""
     merge: bool = False
     """Of these only its texts changed: they are merged into the stored item."""
     update: ItemUpdate | None = None
@@ -64,6 +64,7 @@ class Owned:
     texts: bool
     relations: bool
     pictures: bool
+    vectors: bool
     attributes: frozenset[str] | None
     """Names; None: all."""
 
@@ -71,9 +72,11 @@ class Owned:
     def by(items: Items) -> Owned:
         """Return what a mapping decides."""
         if isinstance(items, ExportedItems):
-            return Owned(True, True, not items.merge, None)
+            return Owned(True, True, not items.merge, not items.merge, None)
         names = frozenset(items.attributes)
-        return Owned(bool(items.texts), bool(items.relations), bool(items.pictures), names)
+        return Owned(
+            bool(items.texts), bool(items.relations), bool(items.pictures), bool(items.vectors), names
+        )
 
 
 def plan(
@@ -95,7 +98,7 @@ def plan(
         whole = there is DAMAGED or (owned.relations and new.relations != base.relations)
         # What a stored picture was made from is not known: the server finds out, and encodes nothing twice.
         known = NOTHING.pictures if base.pictures is None else base.pictures
-        whole |= owned.pictures and new.pictures != known
+        whole |= (owned.pictures or owned.vectors) and new.pictures != known
         whole |= owned.texts and not base.channels <= new.channels  # a merge takes no text away
         texts = owned.texts and new.texts != base.texts
         update = attribute_update(item, new, base, owned.attributes)

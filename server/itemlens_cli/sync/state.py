@@ -11,7 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from itemlens import Collection, Item, Picture
+import numpy as np
+
+from itemlens import Collection, ExternalVector, Item, Picture
 from itemlens_cli import files
 
 VERSION = 1
@@ -22,8 +24,8 @@ EPOCH = 1 << 32
 
 @dataclass(frozen=True)
 class Seen:
-    """Hashes of an item's texts, relations and pictures (None: not known), and of each attribute by name. channels: the
-    names of its texts; empty in a file that does not have them, which is why they are not compared."""
+    """Hashes of an item's texts, relations, pictures with vectors (None: not known), and of each attribute by name.
+    channels: the names of its texts; empty in a file that does not have them, which is why they are not compared."""
 
     texts: str
     relations: str
@@ -39,6 +41,7 @@ def seen(item: Item, *, with_pictures: bool = True) -> Seen:
     if with_pictures:
         pictures = _hash(
             [[channel, [_picture(one) for one in some]] for channel, some in sorted(item.pictures.items())]
+            + [[channel, one.version, _vector(one)] for channel, one in sorted(item.external.items())]
         )
     return Seen(
         _hash(sorted(item.texts.items())),
@@ -115,6 +118,10 @@ def _picture(picture: Picture) -> str:
         except OSError:
             return "unreadable"
     return hashlib.blake2b(picture, digest_size=16).hexdigest()
+
+
+def _vector(vector: ExternalVector) -> str:
+    return hashlib.blake2b(np.asarray(vector.values, "<f4").tobytes(), digest_size=16).hexdigest()
 
 
 def _hash(value: Any) -> str:

@@ -85,6 +85,14 @@ class PicturePreprocessing(_Model):
     grid_width: int
 
 
+class ExternalVectors(_Model):
+    """The caller's own vectors: nothing encodes them."""
+
+    version: str = Field(
+        description="what the vectors were made with, in the caller's words: those of two versions are not compared"
+    )
+
+
 class EncoderSpec(_Model):
     """An encoder: ONNX graphs by precision, with these inputs and outputs:
 
@@ -92,11 +100,13 @@ class EncoderSpec(_Model):
            v is the mean of z over the positions where attention_mask is 1.
     IMAGE: pixels float32 [B, 3, height, width] -> v float32 [B, dim], z float32 [B, grid_h, grid_w, dim];
            v is the mean of z over the cells.
+
+    EXTERNAL has no graph: v is the caller's vector.
     """
 
-    kind: str = Field(description="name of a ChannelKind of the wire contract: TEXT, IMAGE")
+    kind: str = Field(description="name of a ChannelKind of the wire contract: TEXT, IMAGE, EXTERNAL")
     dim: int
-    graphs: dict[Precision, File]
+    graphs: dict[Precision, File] = Field(default_factory=dict)
     packed: tuple[Precision, ...] = Field(
         default=(), description="text graphs that compute padding in attention only"
     )
@@ -107,6 +117,7 @@ class EncoderSpec(_Model):
     )
     text: TextPreprocessing | None = None
     picture: PicturePreprocessing | None = None
+    external: ExternalVectors | None = None
     source: dict[str, str] = Field(
         default_factory=dict, description="checkpoint, licence, versions; for people"
     )
@@ -114,12 +125,15 @@ class EncoderSpec(_Model):
 
     def digest(self, precision: Precision) -> str:
         """Return the identity of this encoder's raw vectors at `precision`: 32 hex characters."""
-        kept = {
+        kept: dict[str, object] = {
             "kind": self.kind,
-            "graph": self.graphs[precision].sha256,
             "text": self.text.model_dump() if self.text else None,
             "picture": self.picture.model_dump() if self.picture else None,
         }
+        if self.external is None:
+            kept["graph"] = self.graphs[precision].sha256
+        else:
+            kept |= {"dim": self.dim, "external": self.external.model_dump()}
         return _digest(kept)[:32]
 
 
@@ -165,6 +179,8 @@ class Manifest(_Model):
                     "graphs": {p.value: f.sha256 for p, f in sorted(e.graphs.items())},
                     "text": e.text.model_dump() if e.text else None,
                     "picture": e.picture.model_dump() if e.picture else None,
+                    # Without a key for others, whose ids are older than channels of this kind.
+                    **({"external": e.external.model_dump()} if e.external else {}),
                 }
                 for name, e in sorted(self.encoders.items())
             },

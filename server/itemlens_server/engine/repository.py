@@ -158,7 +158,8 @@ class ModelRepository:
         """Yield each channel's name, its encoder, and the precision to run."""
         for channel in manifest.channels:
             spec = manifest.encoders[channel.encoder]
-            yield channel.name, spec, self._choose(spec.graphs, channel.encoder)
+            chosen = self._choose(spec.graphs, channel.encoder) if spec.external is None else Precision.FP32
+            yield channel.name, spec, chosen
 
     def _load(self, directory: Path, *, with_head: bool = True) -> Space:
         started = time.monotonic()

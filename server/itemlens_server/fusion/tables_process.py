@@ -26,14 +26,21 @@ from itemlens_server.fusion.weights import TableRules
 
 # Tables of fewer items take less than the start of a process.
 WORTH_A_PROCESS = 1_000
-# With the lowest priority, 19, a server that is never idle would wait for minutes. Two busy cores: 8 to 26 seconds.
+# With the lowest priority, 19, a server that is never idle would wait for minutes.
 NICENESS = 5
 LOOK_SECONDS = 0.2
 _LENGTH_BYTES = 8
 
 
-def compute(items: int, counted: Callable[[], Counted], rules: TableRules, provenance: Provenance) -> Tables:
-    """Return `Tables.of` what `counted` returns. items: about how many these are.
+def compute(
+    items: int,
+    counted: Callable[[], Counted],
+    rules: TableRules,
+    provenance: Provenance,
+    *,
+    urgent: bool = False,
+) -> Tables:
+    """Return `Tables.of` what `counted` returns. items: about how many these are. urgent: with the priority of calls.
 
     Raises:
         RuntimeError: the process ended, say for want of memory.
@@ -42,7 +49,7 @@ def compute(items: int, counted: Callable[[], Counted], rules: TableRules, prove
         return Tables.of(counted(), rules, provenance)
     # Without the working folder among the folders of modules (-P). In a process group of its own, so that Ctrl-C
     # reaches only the server, but in its session: Linux may weigh sessions alike, whatever the niceness in them.
-    command = [sys.executable, "-P", "-m", __name__]
+    command = [sys.executable, "-P", "-m", __name__, str(0 if urgent else NICENESS)]
     try:
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
@@ -108,13 +115,13 @@ def _end_with(server: int) -> None:
     os._exit(1)
 
 
-def main(source: BufferedReader, result: IO[bytes]) -> None:
+def main(source: BufferedReader, result: IO[bytes], niceness: int) -> None:
     """Be the process, which ends when the server does."""
-    os.nice(NICENESS)
+    os.nice(niceness)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _write(result, Tables.of(*_read(source)))
 
 
 if __name__ == "__main__":
     with open(0, "rb") as source, open(1, "wb") as result:
-        main(source, result)
+        main(source, result, int(sys.argv[1]))

@@ -19,6 +19,7 @@ from itemlens_server.services import (
     Part,
     QueryRequest,
     VectorInput,
+    VersionedVector,
     WriteOutcome,
 )
 
@@ -63,13 +64,22 @@ class Decoded(Sequence[T]):
 def content(message: common_pb2.Content) -> Content:
     """The content of a message, from the field that is set."""
     field = message.WhichOneof("value")
-    return Content(message.channel, field, getattr(message, field)) if field else Content(message.channel)
+    if field is None:
+        return Content(message.channel)
+    if field == "vector":
+        given = message.vector
+        return Content(message.channel, field, VersionedVector(given.version, given.data).pack())
+    return Content(message.channel, field, getattr(message, field))
 
 
 def content_message(content: Content) -> common_pb2.Content:
     """A content as a message."""
     message = common_pb2.Content(channel=content.channel)
-    if content.field:
+    if content.field == "vector":
+        assert isinstance(content.value, bytes)
+        own = VersionedVector.unpack(content.value)
+        message.vector.CopyFrom(common_pb2.ExternalVector(data=own.data, version=own.version))
+    elif content.field:
         setattr(message, content.field, content.value)
     return message
 

@@ -23,6 +23,7 @@ class GetSpace:
             itemlens_pb2.Channel(
                 name=name, kind=itemlens_pb2.ChannelKind.Value(f"CHANNEL_KIND_{encoder.modality.kind}"),
                 dimension=encoder.spec.dim, provider=encoder.provider, precision=encoder.precision.value,
+                version=encoder.spec.external.version if encoder.spec.external else "",
             )
             for name, encoder in space.encoders.items()
         ]  # fmt: skip
@@ -51,9 +52,9 @@ class GetStatistics:
 
 
 def _statistics(channel: str, encoder: Encoder[Any, Any]) -> itemlens_pb2.EncoderStatistics:
-    counts = encoder.counts()
+    counts, plan = encoder.counts(), encoder.plan
     return itemlens_pb2.EncoderStatistics(
-        channel=channel, instances=encoder.plan.instances, threads=encoder.plan.threads,
+        channel=channel, instances=plan.instances if plan else 0, threads=plan.threads if plan else 0,
         waiting_tokens=encoder.waiting_tokens(), max_waiting_tokens=encoder.max_queue_tokens,
         inputs=counts.inputs, batches=counts.batches, tokens=counts.tokens, padded_tokens=counts.padded_tokens,
         joined_inputs=counts.joined, refused_calls=counts.refused, dropped_inputs=counts.dropped,

@@ -34,6 +34,7 @@ from itemlens_server.attributes.shapes import (
 )
 from itemlens_server.engine.call_context import CallContext, Priority
 from itemlens_server.engine.encoder import Encoder
+from itemlens_server.engine.modalities.external import VersionedVector
 from itemlens_server.engine.repository import Space
 from itemlens_server.fusion.caps import Cap
 from itemlens_server.fusion.history import Interaction
@@ -153,6 +154,7 @@ __all__ = [
     "Updating",
     "UseCases",
     "VectorInput",
+    "VersionedVector",
     "WantedFacet",
     "WriteOutcome",
     "check_filter_depth",

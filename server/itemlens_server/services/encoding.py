@@ -33,7 +33,8 @@ CacheKey = tuple[str, Purpose | None, bytes]  # of a vector: encoder, purpose if
 
 @dataclass(frozen=True)
 class Content:
-    """A content for a channel. `field`: the proto field of `value`, such as "text"; "" if none is set."""
+    """A content for a channel. `field`: the proto field of `value`, such as "text"; "" if none is set. A vector is a
+    packed `VersionedVector`."""
 
     channel: str
     field: str = ""

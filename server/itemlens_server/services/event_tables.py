@@ -146,8 +146,9 @@ class EventTables:
         if old is not None and same_counts and not self._is_due(old.provenance, version, removals):
             return False
         began = time.monotonic()
+        deleted = old is not None and removals != old.provenance.removals
         if began < self._failed_until:
-            if old is not None and removals != old.provenance.removals:
+            if deleted:
                 # What deleted events taught must not stay until the next try.
                 self._tables = self._live_tables = None
             return False
@@ -155,7 +156,9 @@ class EventTables:
         provenance = Provenance(counts.sequence, events, version, removals)
         if rules.of_pairs:
             copied = partial(counts.counted, newer_order=True)
-            self._serve(tables_process.compute(len(counts.item_ids), copied, rules, provenance))
+            self._serve(
+                tables_process.compute(len(counts.item_ids), copied, rules, provenance, urgent=deleted)
+            )
         else:
             self._serve(Tables.of_takers(counts.counted_takers(), rules, provenance))
         self._failed_until = 0.0

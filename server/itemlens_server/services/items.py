@@ -100,15 +100,17 @@ def replacing(item: ItemInput, inputs: tuple[StoredInput, ...]) -> NewItem:
 
 
 def merged(item: ItemInput, inputs: tuple[StoredInput, ...], old: StoredItem | None) -> NewItem:
-    """The item merged with the stored one: pictures and relations added, texts and attributes set where given."""
+    """The item merged with the stored one: pictures and relations added, texts, vectors and attributes set where
+    given."""
     new = replacing(item, inputs)
     if old is None:
         return new
     texts = {**old.document.texts, **new.document.texts}
     relations = tuple(dict.fromkeys([*old.document.relations, *new.document.relations]))
     document = Document(texts, {**old.document.attributes, **new.document.attributes}, relations)
+    single = {c.channel for c in item.contents if (m := modality_of_field(c.field)) and not m.several}
     # A picture that the item already has is not added again.
-    together = {(i.channel, i.digest): i for i in old.inputs if i.channel not in new.document.texts}
+    together = {(i.channel, i.digest): i for i in old.inputs if i.channel not in single}
     together.update({(i.channel, i.digest): i for i in new.inputs})
     return NewItem(new.item_id, document, tuple(together.values()))
 

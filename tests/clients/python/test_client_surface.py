@@ -112,6 +112,7 @@ EXPORTED = [
     "FieldViolation",
     "Filter",
     "FloorRule",
+    "ExternalVector",
     "FuseInput",
     "Fused",
     "FusedInput",

@@ -17,7 +17,7 @@ from itemlens.v1 import common_pb2, itemlens_pb2
 from itemlens_server.config import Settings
 from itemlens_server.engine import modalities, pictures
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.engine.encoder import Array, Encoded, Encoder, Modality
+from itemlens_server.engine.encoder import Array, Encoded, Modality
 from itemlens_server.engine.manifest import (
     Channel,
     EncoderSpec,
@@ -27,6 +27,7 @@ from itemlens_server.engine.manifest import (
     describe_file,
 )
 from itemlens_server.engine.modalities import MODALITIES, modality_of_kind
+from itemlens_server.engine.model_encoder import ModelEncoder
 from itemlens_server.engine.pictures.fitting import fit_to_model
 from itemlens_server.engine.prepared import Layout, Prepared
 from itemlens_server.engine.queue import Plan
@@ -60,7 +61,7 @@ class StepLayout(Layout):
         return Places(tuple(Part("CELL", column=n) for n in range(STEPS)), np.arange(STEPS))
 
 
-class SoundEncoder(Encoder[bytes, Array]):
+class SoundEncoder(ModelEncoder[bytes, Array]):
     """Return the first 32 bytes as 4 steps of 8 numbers."""
 
     def prepare(
@@ -295,5 +296,5 @@ def test_no_other_module_asks_which_kind_a_content_is() -> None:
     for path in server.rglob("*.py"):
         if not own & set(path.relative_to(server).parts):
             source = path.read_text(encoding="utf-8")
-            for name in ('"IMAGE"', '"TEXT"', "TextEncoder", "ImageEncoder"):
+            for name in ('"IMAGE"', '"TEXT"', '"EXTERNAL"', "TextEncoder", "ImageEncoder"):
                 assert name not in source, f"{path} has {name}"

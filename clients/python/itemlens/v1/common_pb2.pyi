@@ -140,6 +140,8 @@ class _PartKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     """A word of the question that the item has, in the texts and attributes of the collection's setting `lexical`."""
     PART_KIND_BOOST: _PartKind.ValueType  # 15
     """A boost of the caller's own; `name` says which."""
+    PART_KIND_VECTOR: _PartKind.ValueType  # 17
+    """The item's vector in a channel of kind EXTERNAL, as a whole."""
 
 class PartKind(_PartKind, metaclass=_PartKindEnumTypeWrapper):
     """What a part of a score comes from."""
@@ -180,6 +182,8 @@ PART_KIND_LEXICAL: PartKind.ValueType  # 16
 """A word of the question that the item has, in the texts and attributes of the collection's setting `lexical`."""
 PART_KIND_BOOST: PartKind.ValueType  # 15
 """A boost of the caller's own; `name` says which."""
+PART_KIND_VECTOR: PartKind.ValueType  # 17
+"""The item's vector in a channel of kind EXTERNAL, as a whole."""
 Global___PartKind: typing_extensions.TypeAlias = PartKind
 
 class _FilterOperator:
@@ -295,30 +299,58 @@ class Matrix(google.protobuf.message.Message):
 Global___Matrix: typing_extensions.TypeAlias = Matrix
 
 @typing.final
+class ExternalVector(google.protobuf.message.Message):
+    """A vector of the caller's own, such as an item's vector of a two-tower model. Only its direction counts."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    data: builtins.bytes
+    """Packed little-endian float32, 4 bytes for each number. Not 0, and no NaN or infinity."""
+    version: builtins.str
+    """What made it. It must be the channel's version: vectors of two versions are never compared."""
+    def __init__(
+        self,
+        *,
+        data: builtins.bytes = ...,
+        version: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data", b"data", "version", b"version"]) -> None: ...
+
+Global___ExternalVector: typing_extensions.TypeAlias = ExternalVector
+
+@typing.final
 class Content(google.protobuf.message.Message):
-    """A text or a picture, and the channel that encodes it."""
+    """A text, a picture or a vector, and the channel that it belongs to."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CHANNEL_FIELD_NUMBER: builtins.int
     TEXT_FIELD_NUMBER: builtins.int
     PICTURE_FIELD_NUMBER: builtins.int
+    VECTOR_FIELD_NUMBER: builtins.int
     channel: builtins.str
     """Name of a channel of the space, such as "text" or "image". GetSpace lists them."""
     text: builtins.str
     """UTF-8 text, for a channel of kind TEXT."""
     picture: builtins.bytes
     """An encoded picture (JPEG, PNG, WebP, GIF, BMP or TIFF), for a channel of kind IMAGE."""
+    @property
+    def vector(self) -> Global___ExternalVector:
+        """A vector, for a channel of kind EXTERNAL. An item has at most one in a channel."""
+
     def __init__(
         self,
         *,
         channel: builtins.str = ...,
         text: builtins.str = ...,
         picture: builtins.bytes = ...,
+        vector: Global___ExternalVector | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["picture", b"picture", "text", b"text", "value", b"value"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["channel", b"channel", "picture", b"picture", "text", b"text", "value", b"value"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["value", b"value"]) -> typing.Literal["text", "picture"] | None: ...
+    def HasField(self, field_name: typing.Literal["picture", b"picture", "text", b"text", "value", b"value", "vector", b"vector"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["channel", b"channel", "picture", b"picture", "text", b"text", "value", b"value", "vector", b"vector"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["value", b"value"]) -> typing.Literal["text", "picture", "vector"] | None: ...
 
 Global___Content: typing_extensions.TypeAlias = Content
 
@@ -594,7 +626,7 @@ class Part(google.protobuf.message.Message):
     past_item_id: builtins.str
     """For PAST_ITEM, BEHAVIOUR, ATTRIBUTE, SEQUENCE and REPEAT: the past, liked or disliked item."""
     source_channel: builtins.str
-    """For TOKEN, CELL and SPECIAL: the channel whose content holds it. Differs from `channel` if predicted."""
+    """For TOKEN, CELL, SPECIAL and VECTOR: the channel whose content holds it. Differs from `channel` if predicted."""
     text: builtins.str
     """For TOKEN: the words. For LEXICAL: the word of the question, in lower case."""
     start: builtins.int

@@ -33,6 +33,8 @@ class _ChannelKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """Texts."""
     CHANNEL_KIND_IMAGE: _ChannelKind.ValueType  # 2
     """Pictures."""
+    CHANNEL_KIND_EXTERNAL: _ChannelKind.ValueType  # 3
+    """Vectors of the caller's own."""
 
 class ChannelKind(_ChannelKind, metaclass=_ChannelKindEnumTypeWrapper):
     """Type of content that a channel encodes."""
@@ -43,6 +45,8 @@ CHANNEL_KIND_TEXT: ChannelKind.ValueType  # 1
 """Texts."""
 CHANNEL_KIND_IMAGE: ChannelKind.ValueType  # 2
 """Pictures."""
+CHANNEL_KIND_EXTERNAL: ChannelKind.ValueType  # 3
+"""Vectors of the caller's own."""
 Global___ChannelKind: typing_extensions.TypeAlias = ChannelKind
 
 class _Purpose:
@@ -160,6 +164,7 @@ class Channel(google.protobuf.message.Message):
     DIMENSION_FIELD_NUMBER: builtins.int
     PROVIDER_FIELD_NUMBER: builtins.int
     PRECISION_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name in Content and Part."""
     kind: Global___ChannelKind.ValueType
@@ -167,9 +172,11 @@ class Channel(google.protobuf.message.Message):
     dimension: builtins.int
     """Numbers in a CHANNEL vector."""
     provider: builtins.str
-    """ONNX Runtime provider that runs the encoder, such as "CUDAExecutionProvider"."""
+    """ONNX Runtime provider that runs the encoder, such as "CUDAExecutionProvider". Empty for kind EXTERNAL."""
     precision: builtins.str
     """Number format of the graph: "fp32", "fp16" or "int8"."""
+    version: builtins.str
+    """For kind EXTERNAL: the version that vectors must have."""
     def __init__(
         self,
         *,
@@ -178,8 +185,9 @@ class Channel(google.protobuf.message.Message):
         dimension: builtins.int = ...,
         provider: builtins.str = ...,
         precision: builtins.str = ...,
+        version: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "kind", b"kind", "name", b"name", "precision", b"precision", "provider", b"provider"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dimension", b"dimension", "kind", b"kind", "name", b"name", "precision", b"precision", "provider", b"provider", "version", b"version"]) -> None: ...
 
 Global___Channel: typing_extensions.TypeAlias = Channel
 

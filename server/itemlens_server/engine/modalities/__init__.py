@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itemlens_server.engine.encoder import Modality
+from itemlens_server.engine.modalities.external import EXTERNAL
 from itemlens_server.engine.modalities.image import IMAGE
 from itemlens_server.engine.modalities.text import TEXT
 from itemlens_server.errors import FailedPrecondition
 
-MODALITIES: dict[str, Modality] = {modality.kind: modality for modality in (TEXT, IMAGE)}
+MODALITIES: dict[str, Modality] = {modality.kind: modality for modality in (TEXT, IMAGE, EXTERNAL)}
 
 
 def modality_of_kind(kind: str) -> Modality:

@@ -13,9 +13,10 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.engine.encoder import Array, Encoded, Encoder, Modality
+from itemlens_server.engine.encoder import Array, Encoded, Modality
 from itemlens_server.engine.heat_map import HeatMapDrawer
 from itemlens_server.engine.manifest import Purpose
+from itemlens_server.engine.model_encoder import ModelEncoder
 from itemlens_server.engine.pictures import read, stored_form
 from itemlens_server.engine.pictures.errors import PictureError
 from itemlens_server.engine.pictures.file import PictureFile
@@ -43,7 +44,7 @@ class GridLayout(Layout):
         return Places(tuple(cells), np.arange(len(cells)))
 
 
-class ImageEncoder(Encoder[bytes, Array]):
+class ImageEncoder(ModelEncoder[bytes, Array]):
     """Encodes pictures. The model reads pixels float32 [3, height, width]; z has a row for each cell of the feature
     map, row by row."""
 

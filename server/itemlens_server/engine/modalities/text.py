@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from itemlens_server.engine.call_context import CallContext
-from itemlens_server.engine.encoder import Encoded, Encoder, Modality
+from itemlens_server.engine.encoder import Encoded, Modality
 from itemlens_server.engine.manifest import Purpose
+from itemlens_server.engine.model_encoder import ModelEncoder
 from itemlens_server.engine.prepared import Layout, Prepared
 from itemlens_server.engine.queue import Plan
 from itemlens_server.engine.session import Session
@@ -61,7 +62,7 @@ class TextLayout(Layout):
         return Places(tuple(parts), owners)
 
 
-class TextEncoder(Encoder[str, Tokens]):
+class TextEncoder(ModelEncoder[str, Tokens]):
     """Encodes texts. z has a row for each token, special ones included."""
 
     def _open(self, directory: Path) -> None:
