@@ -42,7 +42,9 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 def test_vectors_are_indexed_synced_exported_and_indexed_again(
     run: Run, server: Server, write: Callable[..., Path], tmp_path: Path
 ) -> None:
-    rows = [{"id": f"f{n}", "name": "red shoe", "v": [0.1 * n + 0.1] * DIMENSION} for n in range(3)]
+    rows: list[dict[str, Any]] = [
+        {"id": f"f{n}", "name": "red shoe", "v": [0.1 * n + 0.1] * DIMENSION} for n in range(3)
+    ]
     at = ("--target", server.address)
     assert run("index", write([*rows, {"id": "none", "name": "cup", "v": None}]), *at).status == 0
     sync = run("index", write(rows), "--sync", *at)

@@ -29,6 +29,9 @@ WORTH_A_PROCESS = 1_000
 # With the lowest priority, 19, a server that is never idle would wait for minutes.
 NICENESS = 5
 LOOK_SECONDS = 0.2
+# Where the system lets it be so large: with 64 KiB the processes wait for each other.
+PIPE_BYTES = 1 << 20
+WORKER = "itemlens_server.fusion.tables_worker"
 _LENGTH_BYTES = 8
 
 
@@ -49,10 +52,14 @@ def compute(
         return Tables.of(counted(), rules, provenance)
     # Without the working folder among the folders of modules (-P). In a process group of its own, so that Ctrl-C
     # reaches only the server, but in its session: Linux may weigh sessions alike, whatever the niceness in them.
-    command = [sys.executable, "-P", "-m", __name__, str(0 if urgent else NICENESS)]
+    command = [sys.executable, "-P", "-m", WORKER, str(0 if urgent else NICENESS)]
     try:
         with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pipesize=PIPE_BYTES,
+            process_group=0,
         ) as process:
             assert process.stdin is not None and isinstance(process.stdout, BufferedReader)
             try:
@@ -115,13 +122,7 @@ def _end_with(server: int) -> None:
     os._exit(1)
 
 
-def main(source: BufferedReader, result: IO[bytes], niceness: int) -> None:
+def serve(source: BufferedReader, result: IO[bytes]) -> None:
     """Be the process, which ends when the server does."""
-    os.nice(niceness)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     _write(result, Tables.of(*_read(source)))
-
-
-if __name__ == "__main__":
-    with open(0, "rb") as source, open(1, "wb") as result:
-        main(source, result, int(sys.argv[1]))

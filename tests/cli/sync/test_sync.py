@@ -261,7 +261,7 @@ def test_a_check_lists_everything_that_is_wrong_and_writes_nothing(
     for told in (
         "price: '12' is not a number",
         "the id is empty",
-        "it has no text and no picture",
+        "it has no text, no picture and no vector",
         "rows cannot be used; nothing was written",
     ):
         assert told in done.said or told in (tmp_path / "shop.errors.jsonl").read_text()

@@ -409,7 +409,7 @@ def test_names_come_from_the_default_space_until_the_collection_is_there(client:
         (lambda c: c.encode("red"), TypeError, "texts must be a list"),
         (lambda c: c.encode(pictures=b"red"), TypeError, "pictures must be a list"),
         (lambda c: c.encode(["a"], pictures=[b"b"], channel="x"), ValueError, "use contents"),
-        (lambda c: c.encode(contents=[Content("x")]), ValueError, "either a text or a picture"),
+        (lambda c: c.encode(contents=[Content("x")]), ValueError, "a text, a picture or a vector"),
         (lambda c: c.explain("i1", "ann"), TypeError, "item_ids must be a list"),
         (lambda c: c.explain(["i1"], "ann", recommendation_id="r"), ValueError, "not both"),
         (lambda c: c.explain(["i1"], recommendation_id="r", exclude_seen=True), ValueError, "leave it out"),

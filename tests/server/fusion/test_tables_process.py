@@ -56,6 +56,26 @@ def test_a_few_items_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(computed().item_ids) == 30
 
 
+@pytest.mark.parametrize(("urgent", "niceness"), [(False, tables_process.NICENESS), (True, 0)])
+def test_the_process_gives_way_to_calls_unless_it_is_urgent(
+    monkeypatch: pytest.MonkeyPatch, urgent: bool, niceness: int
+) -> None:
+    started: list[int] = []
+
+    def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        process = real(command, **options)
+        wanted = time.monotonic() + 10
+        while psutil.Process(process.pid).nice() != os.nice(0) + niceness and time.monotonic() < wanted:
+            time.sleep(0.01)
+        started.append(psutil.Process(process.pid).nice() - os.nice(0))
+        return process
+
+    real = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", start)
+    tables_process.compute(30, recount, TableRules(10.0), Provenance(), urgent=urgent)
+    assert started == [niceness]
+
+
 @pytest.mark.parametrize("program", ["", "import sys; sys.stdin.buffer.read(); print('bro')"])
 def test_a_process_that_ends_is_an_error_that_says_how(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     def started(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
@@ -87,7 +107,7 @@ def test_the_process_ends_with_the_one_that_started_it() -> None:
     """The process waits for counts that never come, while what started it is killed."""
     starts = (
         "import subprocess, sys; "
-        f"p = subprocess.Popen([sys.executable, '-m', '{tables_process.__name__}'], stdin=subprocess.PIPE); "
+        f"p = subprocess.Popen([sys.executable, '-m', '{tables_process.WORKER}', '0'], stdin=subprocess.PIPE); "
         "print(p.pid, flush=True); sys.stdin.read()"
     )
     read, write = os.pipe()

@@ -49,11 +49,11 @@ def forget(client: Client, never: Client, users: Sequence[str]) -> tuple[float, 
     """
     expected = {user: answer(never, user) for user in users}
 
-    def others(asked: Sequence[str]) -> int:
-        return sum(answer(client, user) != expected[user] for user in asked)
+    def differs(user: str) -> bool:
+        return answer(client, user) != expected[user]
 
-    before, first = others(users), users[:WATCHED]
+    before = sum(map(differs, users))
     began = time.perf_counter()
     client.delete_user(FORGOTTEN)
-    seconds = wait_until(lambda: not others(first), began)
-    return seconds, before, others(users)
+    seconds = wait_until(lambda: not any(map(differs, users[:WATCHED])), began)
+    return seconds, before, sum(map(differs, users))
