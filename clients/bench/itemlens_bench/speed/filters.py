@@ -6,7 +6,8 @@
 Items lie in clusters. With random encoders half of the contents have no picture, and a quarter of the items have the
 content of others (see random_space). Each item has a number that is spread evenly between 0 and 1, so that a filter
 leaves any share of them. Users take items of two kinds. A boost spreads by two standard deviations of the scores. Calls
-with each filter, and without one, are asked in turns.
+with each filter, and without one, are asked in turns. So are lists of one item of each category, of which there are few
+and large ones, and of one item of each text, which few items share.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from itemlens_server.index.segments import MANIFEST
 console = Console()
 SHARES = (0.001, 0.01, 0.1, 0.5, 1.0)
 NO_FILTER = "none"
+GROUPED_BY = ("category", "content")
 K = 10
 # Items of which the spread of scores is measured.
 SCORED = 200
@@ -103,6 +105,17 @@ def recall(ask: Ask, filter: str, contents: Mapping[str, str]) -> float:
     return (exact & found).total() / exact.total() if exact else 1.0
 
 
+def group_recall(ask: Ask, groups: Mapping[str, str]) -> float:
+    """Return the share of an exact list's groups that a list has, of calls with `group_by`. groups: by item.
+
+    Raises:
+        AssertionError: a list has two items of a group.
+    """
+    exact, found = ([groups[item.item_id] for item in ask(**how)] for how in ({"exact": True}, {}))
+    assert len(set(found)) == len(found) and len(set(exact)) == len(exact), "two items of a group"
+    return len(set(exact) & set(found)) / len(exact) if exact else 1.0
+
+
 def wait_for_graphs(data: Path, count: int) -> None:
     """Wait until a server has graphs of all items but those that it searches exactly for now. data: its folder."""
     end = time.monotonic() + GRAPH_SECONDS
@@ -118,10 +131,10 @@ def wait_for_graphs(data: Path, count: int) -> None:
     raise TimeoutError(f"no graphs of {count} items within {GRAPH_SECONDS} s")
 
 
-def milliseconds(ask: Ask, filter: str) -> float:
+def milliseconds(ask: Ask, **how: str) -> float:
     """Return the time of a call."""
     began = time.perf_counter()
-    ask(filter=filter)
+    ask(**how)
     return 1000 * (time.perf_counter() - began)
 
 
@@ -130,14 +143,26 @@ def measure(client: Client, given: argparse.Namespace) -> Iterator[dict[str, flo
     known = items.stored(client, "default")
     contents = {item.item_id: str(item.attributes.get("content", item.item_id)) for item in known}
     filters = {NO_FILTER: "", **{f"{share:g}": f"{SPREAD} <= {share}" for share in SHARES}}
+    groups = {
+        name: {item.item_id: str(item.attributes.get(name, item.item_id)) for item in known}
+        for name in GROUPED_BY
+        if any(name in item.attributes for item in known)
+    }
+    calls = {name: {"filter": filter} for name, filter in filters.items()}
+    calls |= {f"one of each {name}": {"group_by": name} for name in groups}
     for kind, asks in questions(client, known, given.questions, given.seed).items():
-        times: dict[str, list[float]] = {name: [] for name in filters}
+        times: dict[str, list[float]] = {name: [] for name in calls}
         for n, ask in enumerate(asks):
-            # Each filter is the first as often as the others: the first call reads what later ones find in memory.
-            for name in np.roll(list(filters), n).tolist():
-                times[name].append(milliseconds(ask, filters[name]))
+            # Each is the first as often as the others: the first call reads what later ones find in memory.
+            for name in np.roll(list(calls), n).tolist():
+                times[name].append(milliseconds(ask, **calls[name]))
         for name, own in times.items():
-            found = np.asarray([recall(ask, filters[name], contents) for ask in asks])
+            how = calls[name]
+            if "group_by" in how:
+                of = groups[how["group_by"]]
+                found = np.asarray([group_recall(partial(ask, **how), of) for ask in asks])
+            else:
+                found = np.asarray([recall(ask, how["filter"], contents) for ask in asks])
             yield {
                 "question": kind,
                 "share": name,
