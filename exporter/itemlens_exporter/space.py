@@ -32,7 +32,8 @@ Progress = Callable[[str], None]
 # Of two int8 graphs that pass, the later one is chosen only if it takes less than this share of the earlier one's time.
 # The choice, and so the space's id, must not depend on the noise of a measurement.
 CLEARLY_FASTER = 0.8
-MAX_EXTERNAL = 8192
+# A fit of more would take gigabytes and minutes: it decomposes matrices of dimension by dimension.
+MAX_EXTERNAL = 4096
 
 _MADE_WITH = ("torch", "transformers", "optimum-onnx", "onnx", "onnxruntime", "tokenizers", "pillow")
 
@@ -70,7 +71,9 @@ def export_space(
     named = _channels(channels or {key: key for key in checkpoints}, checkpoints)
     if twice := sorted(external.keys() & {channel.name for channel in named}):
         raise ExportError(f"two channels are named {twice[0]!r}; give the external one another name")
-    named += tuple(Channel(name=name, kind=spec.kind, encoder=_key(name)) for name, spec in external.items())
+    named += tuple(
+        Channel(name=name, kind=spec.kind, encoder=_external_key(name)) for name, spec in external.items()
+    )
     try:
         models.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -80,7 +83,7 @@ def export_space(
             key: _export(work, key, checkpoint, precisions, pack, progress)
             for key, checkpoint in checkpoints.items()
         }
-        encoders |= {_key(name): spec for name, spec in external.items()}
+        encoders |= {_external_key(name): spec for name, spec in external.items()}
         manifest = Manifest(
             space_id="",
             name=name,
@@ -108,7 +111,7 @@ def external_channel(dimension: int, version: str) -> EncoderSpec:
     return EncoderSpec(kind="EXTERNAL", dim=dimension, external=ExternalVectors(version=version))
 
 
-def _key(channel: str) -> str:
+def _external_key(channel: str) -> str:
     """The key of an external channel's encoder, unlike those of encoders that are exported."""
     return f"external:{channel}"
 

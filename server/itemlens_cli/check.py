@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from itemlens import Channel, ChannelKind, Client, Collection, Item, NotFound, Space
+import numpy as np
+
+from itemlens import Channel, ChannelKind, Client, Collection, ExternalVector, Item, NotFound, Space
 from itemlens_cli.skipped import ITEMS, Skipped, shortened
 from itemlens_datasets.mapping import Items
 from itemlens_datasets.rows import MappingError, Row
@@ -51,7 +53,7 @@ class Check:
         used = (
             (ChannelKind.TEXT, "texts", self._items.texts),
             (ChannelKind.IMAGE, "pictures", self._items.pictures),
-            (ChannelKind.EXTERNAL, "vectors", self._items.vectors),
+            (ChannelKind.EXTERNAL, "external", self._items.external),
         )
         for kind, key, channels in used:
             for name in channels:
@@ -68,13 +70,9 @@ class Check:
             if not isinstance(picture, bytes) and not Path(os.fspath(picture)).is_file():
                 yield "", f"there is no picture {picture}"
         for name, vector in item.external.items():
-            channel = self._channels[name]
-            if (len(vector), vector.version) != (channel.dimension, channel.version):
-                yield (
-                    self._items.vectors[name].column,
-                    f"{name}: {len(vector)} numbers of version {vector.version!r}, but the channel takes "
-                    f"{channel.dimension} of version {channel.version!r}",
-                )
+            given = self._items.external.get(name)
+            for wrong in _wrong_vector(vector, self._channels.get(name)):
+                yield given.column if given else "external", f"{name}: {wrong}"
         for name, value in item.attributes.items():
             # The type of an attribute that the collection does not know is that of its first value.
             kind = self._types.get(name) or inferred(value)
@@ -95,3 +93,15 @@ def _pictures(item: Item) -> Iterator[Any]:
     assert isinstance(item.pictures, dict)
     for some in item.pictures.values():
         yield from some
+
+
+def _wrong_vector(vector: ExternalVector, channel: Channel | None) -> Iterator[str]:
+    if channel is None or channel.kind is not ChannelKind.EXTERNAL:
+        yield "the space has no such channel of vectors"
+    elif (len(vector), vector.version) != (channel.dimension, channel.version):
+        yield (
+            f"{len(vector)} numbers of version {vector.version!r}, but the channel takes {channel.dimension} of "
+            f"version {channel.version!r}"
+        )
+    elif not np.isfinite(vector.values).all() or not np.any(vector.values):
+        yield "NaN, infinity, or nothing but 0"

@@ -144,11 +144,22 @@ def test_encode_and_fuse_take_it(shop: itemlens.Client) -> None:
     own = tower("tour", 1)
     [encoded] = shop.encode(contents=[Content("tower", vector=own)])
     assert encoded.vector is not None
-    np.testing.assert_array_equal(encoded.vector.values, own.values)
+    unit = np.asarray(own) / np.linalg.norm(np.asarray(own))
+    np.testing.assert_allclose(encoded.vector.values, unit, atol=1e-6)
     by_content, by_vector = shop.fuse(
         [Item("x", external={"tower": own}), FuseInput(vectors=[encoded.vector])]
     )
     np.testing.assert_array_equal(np.asarray(by_content.vector), np.asarray(by_vector.vector))
+
+
+@pytest.mark.parametrize("length", [1e-42, 1e-15, 100.0, 1e38])
+def test_only_the_direction_counts(shop: itemlens.Client, length: float) -> None:
+    asked = np.asarray(tower("kettle", 5003))
+    scaled = vector(asked / np.abs(asked).max() * length)
+    first, second = (shop.recommend(external={"tower": v}, k=10) for v in (vector(asked), scaled))
+    # A float32 of 1e-42 has few digits.
+    digits = 1e-2 if length < 1e-38 else 1e-5
+    np.testing.assert_allclose([i.score for i in first], [i.score for i in second], atol=digits)
 
 
 @pytest.mark.parametrize(
@@ -156,14 +167,13 @@ def test_encode_and_fuse_take_it(shop: itemlens.Client) -> None:
     [
         (vector([1.0] * DIMENSION, "2"), "version", "is of version '2', the channel takes version '1'"),
         (vector([1.0] * DIMENSION, ""), "version", "is of version ''"),
-        (vector([1.0] * DIMENSION, "1\0"), "data", "65 bytes"),
+        (vector([1.0] * DIMENSION, "1\0"), "version", "channel takes version '1'"),
+        (vector([1.0] * (DIMENSION - 1), "1\0abc"), "version", "channel takes version '1'"),
         (vector([1.0] * (DIMENSION - 1)), "data", f"60 bytes, the channel takes {DIMENSION} numbers"),
         (vector([]), "data", "0 bytes"),
         (vector([np.nan] * DIMENSION), "data", "NaN"),
         (vector([np.inf] + [0.0] * (DIMENSION - 1)), "data", "infinity"),
         (vector([0.0] * DIMENSION), "data", "no direction"),
-        (vector([3e38] * DIMENSION), "data", "scale it"),
-        (vector([1e-40] * DIMENSION), "data", "scale it"),
     ],
     ids=str,
 )
@@ -226,7 +236,11 @@ def test_the_fit_weighs_it_by_what_users_choose(models: Path, tmp_path: Path) ->
         Item(
             f"i{n}",
             text=f"a {'red' if n % 2 else 'blue'} thing {n}",
-            external={"tower": vector(centres[groups[n]] + 0.4 * rng.normal(size=DIMENSION))},
+            external={
+                "tower": vector(
+                    10.0 ** rng.uniform(-1, 2) * (centres[groups[n]] + 0.4 * rng.normal(size=DIMENSION))
+                )
+            },
         )
         for n in numbers
     ]
@@ -241,15 +255,22 @@ def test_the_fit_weighs_it_by_what_users_choose(models: Path, tmp_path: Path) ->
     with Server(folder, tmp_path / "data") as server, server.client() as client:
         client.upload(items).raise_for_errors()
         client.record_events(events).raise_for_errors()
+        asked, past = vector(centres[5]), [f"i{n}" for n in np.flatnonzero(groups == 0)[:3]]
+        plain = client.get_collection().space_id
         done = fit(folder, server.data, "--target", server.address, "--force")
         assert done.returncode == 0, done.stdout + done.stderr
-        answer = client.recommend(history=[f"i{n}" for n in np.flatnonzero(groups == 0)[:3]], k=10)
-        assert client.get_collection().space_id == answer.space_id
-        assert sum(groups[int(i.item_id[1:])] == 0 for i in answer) >= 8
-        [why] = client.explain(
-            [answer.items[0].item_id], history=[f"i{n}" for n in np.flatnonzero(groups == 0)[:3]]
-        )
+        assert client.get_collection().space_id != plain
+        answer = client.recommend(history=past, k=300, parts=True)
+        assert sum(groups[int(i.item_id[1:])] == 0 for i in answer[:10]) >= 8
+        # By default, what each channel says has the same spread over items.
+        spread = {
+            name: np.std([sum(p.value for p in i.parts if p.channel == name) for i in answer])
+            for name in ("text", "tower")
+        }
+        assert spread["tower"] > 1.5 * spread["text"]
+        [why] = client.explain([answer[0].item_id], history=past)
         assert abs(why.residual) < 1e-4
-        asked = vector(centres[5])
         found = client.recommend(external={"tower": asked}, k=10)
         assert sum(groups[int(i.item_id[1:])] == 5 for i in found) >= 9
+        longer = client.recommend(external={"tower": vector(10 * np.asarray(asked))}, k=10)
+        assert [i.item_id for i in longer] == [i.item_id for i in found]

@@ -250,7 +250,7 @@ class TestExternalChannels:
         }
         assert len(ids) == 3 and all(Manifest.load(tmp_path / i).files() == [] for i in ids)
 
-    @pytest.mark.parametrize(("dimension", "version"), [(0, "1"), (8193, "1"), (8, ""), (8, "a\0b")])
+    @pytest.mark.parametrize(("dimension", "version"), [(0, "1"), (4097, "1"), (8, ""), (8, "a\0b")])
     def test_are_refused_without_a_possible_dimension_and_version(self, dimension: int, version: str) -> None:
         with pytest.raises(ExportError, match="external"):
             space.external_channel(dimension, version)

@@ -160,6 +160,7 @@ def draft(paths: Sequence[Path], collection: str = "") -> str:
         ]
     taken.update(c for c in (description, *long) if c)
     lines += _pictures(main, named, taken)
+    lines += _vectors(columns, taken)
     roles = {
         main.role(what, named): what for what in ("title", "price", "stock", "brand", "category", "group")
     }
@@ -209,6 +210,19 @@ def _pictures(main: Head, named: dict[str, list[Any]], taken: set[str]) -> Itera
     else:
         missing = "" if (main.path.parent / str(value)).is_file() else "  # unsure: there is no such file"
         yield from ("  pictures:", f"    image: {{path: {_template(column)}}}{missing}")
+
+
+def _vectors(columns: Sequence[tuple[str, list[Any]]], taken: set[str]) -> Iterator[str]:
+    """Yield a line for each column of vectors, which is no attribute: only the caller knows its channel and version."""
+    for column, values in columns:
+        if column not in taken and values and all(map(_is_vector, values)):
+            taken.add(column)
+            source = f'{{column: {_plain_or_quoted(column)}, version: "..."}}'
+            yield f"  # external: {{NAME: {source}}}  # lists of numbers: vectors of your own?"
+
+
+def _is_vector(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 2 and all(type(one) in (int, float) for one in value)
 
 
 def _attribute(column: str, values: list[Any], role: str) -> str:

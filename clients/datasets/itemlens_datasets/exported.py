@@ -3,7 +3,8 @@
     {"item_id": "boots", "texts": {"text": "Hiking boots"}, "attributes": {"price": 149},
      "relations": [{"type": "goes_with", "item_id": "socks"}], "pictures": {"image": ["shop.pictures/5f0c.webp"]}}
 
-Paths of pictures are relative to the file. Vectors are `"vectors": {"tower": {"version": "3", "values": [0.1, -0.2]}}`.
+Paths of pictures are relative to the file. Vectors of the caller's own are
+`"external": {"tower": {"version": "3", "values": [0.1, -0.2]}}`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def item_object(item: Item, pictures: Mapping[str, Sequence[str]] | None) -> dic
         return given
     given["pictures"] = {channel: list(paths) for channel, paths in pictures.items()}
     if item.external:
-        given["vectors"] = {c: {"version": v.version, "values": _values(v)} for c, v in item.external.items()}
+        given["external"] = {
+            c: {"version": v.version, "values": _values(v)} for c, v in item.external.items()
+        }
     return given
 
 
@@ -65,7 +68,7 @@ class ExportedItems(Items):
             needed(self.id, cells, "item_id"),
             texts=_part(cells, "texts", dict),
             pictures={channel: [folder / path for path in paths] for channel, paths in pictures.items()},
-            external={channel: _vector(one) for channel, one in _part(cells, "vectors", dict).items()},
+            external={channel: _vector(one) for channel, one in _part(cells, "external", dict).items()},
             attributes=_part(cells, "attributes", dict),
             relations=[Relation(r["type"], r["item_id"]) for r in relations],
         )
@@ -90,8 +93,8 @@ def _vector(given: Any) -> ExternalVector:
     try:
         return own_vector(given["values"], given["version"])
     except (KeyError, TypeError, ValueError):
-        wanted = 'vectors must be {"channel": {"version": "...", "values": [number, ...]}}'
-        raise RowError(Reason.BAD_VALUE, wanted, "vectors") from None
+        wanted = 'external must be {"channel": {"version": "...", "values": [number, ...]}}'
+        raise RowError(Reason.BAD_VALUE, wanted, "external") from None
 
 
 def _part(cells: Cells, name: str, kind: type[Any]) -> Any:

@@ -153,7 +153,7 @@ class PictureSource(Model):
         return pictures
 
 
-class VectorSource(Model):
+class ExternalSource(Model):
     """Where an item's own vector is, for a channel of kind EXTERNAL."""
 
     column: Column = Field(
@@ -176,8 +176,11 @@ def own_vector(values: Any, version: str) -> ExternalVector:
     """Return a vector from a list of numbers. ValueError if it is none."""
     if not isinstance(values, list) or not values or not all(type(v) in (int, float) for v in values):
         raise ValueError("not a list of numbers")
-    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, which the server refuses
-        return ExternalVector(np.asarray(values, np.float64).astype(np.float32), version)
+    try:
+        with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, which the server refuses
+            return ExternalVector(np.asarray(values, np.float64).astype(np.float32), version)
+    except OverflowError:
+        raise ValueError("a whole number beyond float64") from None
 
 
 class Attribute(Model):

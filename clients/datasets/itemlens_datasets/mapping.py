@@ -9,8 +9,8 @@
         text: ["{title}.", "{genres}"]      # channel: template or list; one with an empty column is left out
       pictures:
         image: {path: "posters/{id}.jpg"}   # or {column: poster} for a column of bytes
-      vectors:
-        tower: {column: embedding, version: "3"}  # of your own model; channel of kind EXTERNAL
+      external:
+        tower: {column: embedding, version: "3"}  # vectors of your own model, for a channel of kind EXTERNAL
       attributes: {year: {column: year, type: int}, country: country}
       relations:
         - {type: sequel_of, id: "{sequels}", split: "|"}
@@ -41,13 +41,13 @@ from itemlens import AttributeType, Event, Item, Picture
 from itemlens_datasets.fields import (
     Attribute,
     Column,
+    ExternalSource,
     PictureSource,
     RelationSource,
     Template,
     Templates,
     Time,
     TypeRules,
-    VectorSource,
     columns_in,
     filled,
     needed,
@@ -74,7 +74,7 @@ class Items(JoiningFile):
         description="texts by channel: pieces that are joined by a space; a piece with an empty column is left out",
     )
     pictures: dict[str, PictureSource] = Field({}, description="pictures by channel")
-    vectors: dict[str, VectorSource] = Field({}, description="vectors of your own, by channel")
+    external: dict[str, ExternalSource] = Field({}, description="vectors of your own, by channel")
     attributes: dict[str, Attribute] = Field({}, description="attributes by name; an empty cell sets none")
     relations: list[RelationSource] = Field([], description="relations to other items")
     merge: bool = Field(False, description="add to stored items instead of replacing them")
@@ -84,7 +84,7 @@ class Items(JoiningFile):
         yield ("id",), columns_in([self.id])
         yield from ((("texts", channel), columns_in(given)) for channel, given in self.texts.items())
         yield from ((("pictures", channel), given.columns()) for channel, given in self.pictures.items())
-        yield from ((("vectors", channel), [given.column]) for channel, given in self.vectors.items())
+        yield from ((("external", channel), [given.column]) for channel, given in self.external.items())
         yield from ((("attributes", name), [given.column]) for name, given in self.attributes.items())
         yield from ((("relations", n, "id"), columns_in([r.id])) for n, r in enumerate(self.relations))
 
@@ -95,7 +95,7 @@ class Items(JoiningFile):
             for channel, templates in self.texts.items()
         }
         pictures = {channel: given.read(cells, folder) for channel, given in self.pictures.items()}
-        vectors = {channel: given.read(cells) for channel, given in self.vectors.items()}
+        vectors = {channel: given.read(cells) for channel, given in self.external.items()}
         attributes = {name: given.read(cells) for name, given in self.attributes.items()}
         return Item(
             needed(self.id, cells, "id"),

@@ -83,7 +83,7 @@ class Channel:
     provider: str
     """The ONNX Runtime execution provider that runs the encoder; "" for ChannelKind.EXTERNAL."""
     precision: str
-    """ "fp32", "fp16" or "int8"."""
+    """ "fp32", "fp16" or "int8"; "" for ChannelKind.EXTERNAL."""
     version: str = ""
     """For ChannelKind.EXTERNAL: the version that vectors must have."""
 

@@ -186,7 +186,7 @@ class Sync:
                         item.item_id,
                         texts={**old.texts, **item.texts} if not owned.texts else item.texts,
                         pictures=item.pictures if owned.pictures else old.pictures,
-                        external=item.external if owned.vectors else old.external,
+                        external={**owned.without_external(old), **item.external},
                         # An update of those that changed follows. These are for an item that is deleted meanwhile.
                         attributes=old.attributes,
                         relations=item.relations if owned.relations else old.relations,
@@ -197,14 +197,14 @@ class Sync:
         """Return the stored items, with their pictures and vectors unless the files decide these."""
         if not ids:
             return ()
-        decided = owned.pictures and (owned.vectors or not self._takes_vectors)
+        decided = owned.pictures and (owned.external is None or self._external <= owned.external)
         return self._client.get_items(ids) if decided else with_pictures(self._client, ids)
 
     @cached_property
-    def _takes_vectors(self) -> bool:
-        """Whether items of the collection can have vectors of the caller's own."""
+    def _external(self) -> set[str]:
+        """The channels of the collection that take vectors of the caller's own."""
         space = self._client.space(self._client.get_collection().space_id)
-        return any(channel.kind is ChannelKind.EXTERNAL for channel in space.channels)
+        return {channel.name for channel in space.channels if channel.kind is ChannelKind.EXTERNAL}
 
     def _texts(self, made: Synced) -> Iterator[Item]:
         """Yield the texts to merge. An item that was deleted after the comparison would come back with nothing else."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from itemlens import Item, ItemUpdate
+from itemlens import ExternalVector, Item, ItemUpdate
 from itemlens_cli.sync.state import DAMAGED, NOTHING, Seen, seen
 from itemlens_datasets.exported import ExportedItems
 from itemlens_datasets.mapping import Items
@@ -64,7 +64,8 @@ class Owned:
     texts: bool
     relations: bool
     pictures: bool
-    vectors: bool
+    external: frozenset[str] | None
+    """Channels of vectors; None: all."""
     attributes: frozenset[str] | None
     """Names; None: all."""
 
@@ -72,11 +73,14 @@ class Owned:
     def by(items: Items) -> Owned:
         """Return what a mapping decides."""
         if isinstance(items, ExportedItems):
-            return Owned(True, True, not items.merge, not items.merge, None)
-        names = frozenset(items.attributes)
-        return Owned(
-            bool(items.texts), bool(items.relations), bool(items.pictures), bool(items.vectors), names
-        )
+            return Owned(True, True, not items.merge, frozenset() if items.merge else None, None)
+        vectors, names = frozenset(items.external), frozenset(items.attributes)
+        return Owned(bool(items.texts), bool(items.relations), bool(items.pictures), vectors, names)
+
+    def without_external(self, item: Item) -> dict[str, ExternalVector]:
+        """Return the vectors of a stored item that the files do not decide."""
+        owned = item.external.keys() if self.external is None else self.external
+        return {channel: vector for channel, vector in item.external.items() if channel not in owned}
 
 
 def plan(
@@ -98,7 +102,7 @@ def plan(
         whole = there is DAMAGED or (owned.relations and new.relations != base.relations)
         # What a stored picture was made from is not known: the server finds out, and encodes nothing twice.
         known = NOTHING.pictures if base.pictures is None else base.pictures
-        whole |= (owned.pictures or owned.vectors) and new.pictures != known
+        whole |= (owned.pictures or owned.external != frozenset()) and new.pictures != known
         whole |= owned.texts and not base.channels <= new.channels  # a merge takes no text away
         texts = owned.texts and new.texts != base.texts
         update = attribute_update(item, new, base, owned.attributes)

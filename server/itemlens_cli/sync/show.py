@@ -18,7 +18,7 @@ def table(made: Synced, dry_run: bool) -> Table:
     shown = Table("items", "count", "first ids", title="dry run: nothing was written" if dry_run else "sync")
     lines = {
         "added": [item_id for item_id, change in changes if change.add],
-        "texts, pictures or relations changed": [
+        "contents or relations changed": [
             item_id for item_id, change in changes if change.replace or change.merge
         ],
         "attributes changed": [item_id for item_id, change in changes if change.update is not None],
@@ -49,5 +49,7 @@ def notes(made: Synced, dry_run: bool) -> list[str]:
             "they were left out"
         )
     if dry_run and made.plan.changes and made.note:
-        said.append("pictures can be compared only after the first sync: their items count as changed")
+        said.append(
+            "pictures and vectors can be compared only after the first sync: their items count as changed"
+        )
     return said

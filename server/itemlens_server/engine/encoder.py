@@ -60,6 +60,7 @@ class Modality:
     in_document:   whether an item's document contains it; if not, the store keeps the bytes in `Prepared.stored`
     quick:         whether preparing one takes less time than a switch to another thread
     by_purpose:    whether queries and items are prepared differently
+    cached:        whether its vectors cost enough to be kept in the cache of vectors
     place:         kind of its places as in the contract's PartKind, the whole content included
     other_places:  further kinds of places
     fits:          by language, the phrase about a matching content in a sentence; {} stands for its words
@@ -75,6 +76,7 @@ class Modality:
     in_document: bool
     quick: bool
     by_purpose: bool
+    cached: bool
     place: str
     other_places: tuple[str, ...] = ()
     fits: Mapping[str, str]

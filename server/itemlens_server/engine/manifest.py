@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MANIFEST = "manifest.json"
 
@@ -122,6 +122,13 @@ class EncoderSpec(_Model):
         default_factory=dict, description="checkpoint, licence, versions; for people"
     )
     parity: tuple[Parity, ...] = ()
+
+    @model_validator(mode="after")
+    def _graphs_or_external(self) -> EncoderSpec:
+        external = self.kind == "EXTERNAL"
+        if external == (self.external is None) or external == bool(self.graphs):
+            raise ValueError("an encoder has graphs, or `external` if its kind is EXTERNAL")
+        return self
 
     def digest(self, precision: Precision) -> str:
         """Return the identity of this encoder's raw vectors at `precision`: 32 hex characters."""

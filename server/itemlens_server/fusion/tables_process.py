@@ -8,6 +8,7 @@ What travels both ways is a pickle, whose arrays follow as they are in memory (P
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pickle
 import subprocess
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from io import BufferedReader
 from typing import IO, Any
 
@@ -29,7 +31,7 @@ WORTH_A_PROCESS = 1_000
 # With the lowest priority, 19, a server that is never idle would wait for minutes.
 NICENESS = 5
 LOOK_SECONDS = 0.2
-# Where the system lets it be so large: with 64 KiB the processes wait for each other.
+# Where the system lets pipes be so large: with 64 KiB the processes wait for each other.
 PIPE_BYTES = 1 << 20
 WORKER = "itemlens_server.fusion.tables_worker"
 _LENGTH_BYTES = 8
@@ -58,10 +60,12 @@ def compute(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            pipesize=PIPE_BYTES,
             process_group=0,
         ) as process:
             assert process.stdin is not None and isinstance(process.stdout, BufferedReader)
+            for pipe in (process.stdin, process.stdout):
+                with suppress(OSError, AttributeError):  # no right to it, or no such system
+                    fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
             try:
                 # The counts are copied while the process starts, and the copy is not kept once it was sent.
                 _write(process.stdin, (counted(), rules, provenance))

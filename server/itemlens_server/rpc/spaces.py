@@ -22,7 +22,8 @@ class GetSpace:
         channels = [
             itemlens_pb2.Channel(
                 name=name, kind=itemlens_pb2.ChannelKind.Value(f"CHANNEL_KIND_{encoder.modality.kind}"),
-                dimension=encoder.spec.dim, provider=encoder.provider, precision=encoder.precision.value,
+                dimension=encoder.spec.dim, provider=encoder.provider,
+                precision=encoder.precision.value if encoder.provider else "",
                 version=encoder.spec.external.version if encoder.spec.external else "",
             )
             for name, encoder in space.encoders.items()

@@ -117,7 +117,9 @@ class ContentEncoder:
         call.check()
         keys = [_cache_key(space, content, purpose) for content in contents]
         cache = None if with_places or keep else self.cache
-        outcomes: list[Outcome | None] = [cache.get(key) if cache is not None else None for key in keys]
+        outcomes: list[Outcome | None] = [
+            None if cache is None or key is None else cache.get(key) for key in keys
+        ]
         left = [n for n, outcome in enumerate(outcomes) if outcome is None]
         for channel, count in Counter(contents[n].channel for n in left).items():
             if channel in space.encoders:
@@ -194,7 +196,7 @@ class Encoding:
                 batch.numbers, batch.prepared, batch.keys, batch.pending.results(), strict=True
             ):
                 self._outcomes[n] = outcome = _outcome(encoded, prepared)
-                if self._cache is not None and isinstance(outcome, EncodedContent):
+                if self._cache is not None and key is not None and isinstance(outcome, EncodedContent):
                     self._cache.put(key, replace(outcome, layout=None), outcome.v.nbytes)
         return [outcome for outcome in self._outcomes if outcome is not None]
 
@@ -221,9 +223,9 @@ def _encoder(space: Space, content: Content) -> Encoder[Any, Any]:
 
 
 def _cache_key(space: Space, content: Content, purpose: Purpose) -> CacheKey | None:
-    """Cache key of the vector of `content`; None if it cannot have one."""
+    """Cache key of the vector of `content`; None if it has none."""
     encoder = space.encoders.get(content.channel)
-    if encoder is None or content.field != encoder.modality.field:
+    if encoder is None or content.field != encoder.modality.field or not encoder.modality.cached:
         return None
     return encoder.digest, purpose if encoder.modality.by_purpose else None, content.digest
 

@@ -13,7 +13,9 @@ from itemlens_cli.sync.plan import Owned, Plan, plan, plan_fields
 from itemlens_cli.sync.state import DAMAGED, Seen, seen
 from itemlens_datasets.rows import Row
 
-ALL = Owned(texts=True, relations=True, pictures=True, vectors=True, attributes=frozenset({"price", "brand"}))
+ALL = Owned(
+    texts=True, relations=True, pictures=True, external=None, attributes=frozenset({"price", "brand"})
+)
 
 
 def item(id: str, text: str = "shoe", picture: bytes = b"", relations: Any = (), **attributes: Any) -> Item:
@@ -95,7 +97,7 @@ def test_pictures_of_the_first_sync_are_sent_since_a_server_does_not_say_what_it
 
 
 def test_what_a_mapping_does_not_name_is_no_change() -> None:
-    owned = Owned(texts=False, relations=False, pictures=False, vectors=False, attributes=frozenset())
+    owned = Owned(texts=False, relations=False, pictures=False, external=frozenset(), attributes=frozenset())
     assert what(planned([Item("a", pictures={})], [item("a", price=1)], owned=owned)) == {}
 
 

@@ -43,6 +43,12 @@ def test_three_files_of_a_shop_are_joined_and_typed(tmp_path: Path) -> None:
     assert isinstance(shown.attributes["price"], float) and isinstance(shown.attributes["quantity"], int)
 
 
+def test_a_column_of_vectors_is_no_attribute(tmp_path: Path) -> None:
+    lines = '{"id": "a", "title": "cup", "v": [0.1, 2, 3]}\n{"id": "b", "title": "mug", "v": [1.5, 0, 1]}\n'
+    said, items = drafted(tmp_path, lines, name="a.jsonl")
+    assert "v" not in items.attributes and "# external: {NAME: {column: v," in said
+
+
 def test_delimiters_and_encodings_are_found(tmp_path: Path) -> None:
     said, items = drafted(
         tmp_path, "Artikelnummer;Bezeichnung;Preis\n1;Lüfter;1.234,50\n2;Öl;9,90\n", "cp1252"

@@ -98,6 +98,7 @@ SOUND = Modality(
     in_document=False,
     quick=False,
     by_purpose=False,
+    cached=True,
     place="CELL",
     fits={"en": "it sounds alike", "zh": "声音也与之相似"},
     sample_query=lambda rng, stored: stored[: len(stored) // 2],

@@ -63,6 +63,7 @@ def test_the_process_gives_way_to_calls_unless_it_is_urgent(
     started: list[int] = []
 
     def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        assert command[-1] == str(niceness)
         process = real(command, **options)
         wanted = time.monotonic() + 10
         while psutil.Process(process.pid).nice() != os.nice(0) + niceness and time.monotonic() < wanted:

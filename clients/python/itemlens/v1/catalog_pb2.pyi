@@ -736,7 +736,7 @@ class Item(google.protobuf.message.Message):
     """The caller's id, 1 to 256 characters."""
     @property
     def contents(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[itemlens.v1.common_pb2.Content]:
-        """Its texts and pictures: at most one text for each channel, any number of pictures."""
+        """Its texts, pictures and vectors: at most one text or vector for each channel, any number of pictures."""
 
     @property
     def attributes(self) -> google.protobuf.struct_pb2.Struct:
@@ -772,8 +772,8 @@ class UpsertItemsRequest(google.protobuf.message.Message):
     collection: builtins.str
     """The collection. Empty: the one named "default", which is created if it does not exist."""
     merge: builtins.bool
-    """Merge into the stored item instead of replacing it: pictures and relations are added, given texts and
-    attributes are set. A new item is added.
+    """Merge into the stored item instead of replacing it: pictures and relations are added, given texts,
+    vectors and attributes are set. A new item is added.
     """
     keep_attributes: builtins.bool
     """Leave the attributes of stored items as they are at that moment, and replace all else. Those given here are for new
@@ -1113,7 +1113,9 @@ class GetItemsRequest(google.protobuf.message.Message):
     collection: builtins.str
     """The collection. Empty: the one named "default"."""
     with_pictures: builtins.bool
-    """Include the pictures as they are stored: small originals unchanged, others at the model's input size."""
+    """Include the pictures as they are stored, small originals unchanged, others at the model's input size; and the vectors
+    of channels of kind EXTERNAL, as they were sent.
+    """
     with_vectors: builtins.bool
     """Include the ITEM vectors."""
     @property

@@ -307,7 +307,9 @@ class ExternalVector(google.protobuf.message.Message):
     DATA_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
     data: builtins.bytes
-    """Packed little-endian float32, 4 bytes for each number. Not 0, and no NaN or infinity."""
+    """Packed little-endian float32, 4 bytes for each number, as many as the channel's dimension. Not all 0, and no NaN or
+    infinity.
+    """
     version: builtins.str
     """What made it. It must be the channel's version: vectors of two versions are never compared."""
     def __init__(

@@ -174,7 +174,7 @@ class Channel(google.protobuf.message.Message):
     provider: builtins.str
     """ONNX Runtime provider that runs the encoder, such as "CUDAExecutionProvider". Empty for kind EXTERNAL."""
     precision: builtins.str
-    """Number format of the graph: "fp32", "fp16" or "int8"."""
+    """Number format of the graph: "fp32", "fp16" or "int8". Empty for kind EXTERNAL."""
     version: builtins.str
     """For kind EXTERNAL: the version that vectors must have."""
     def __init__(
@@ -292,9 +292,11 @@ class EncoderStatistics(google.protobuf.message.Message):
     waiting_tokens: builtins.int
     """Tokens in its queue now. A picture counts as one token."""
     max_waiting_tokens: builtins.int
-    """Above this number of waiting tokens, interactive calls are refused with RESOURCE_EXHAUSTED."""
+    """Above this number of waiting tokens, interactive calls are refused with RESOURCE_EXHAUSTED. 0 for kind EXTERNAL, which
+    has no queue.
+    """
     inputs: builtins.int
-    """Texts or pictures that it has encoded."""
+    """Texts, pictures or vectors that it has encoded."""
     batches: builtins.int
     """Batches that it has run."""
     tokens: builtins.int

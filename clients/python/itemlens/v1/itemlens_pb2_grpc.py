@@ -100,7 +100,7 @@ class ItemLensServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Encode(self, request, context):
-        """Encodes texts and pictures, one vector for each.
+        """Encodes texts and pictures, one vector for each. A vector of the caller's own comes back at length 1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

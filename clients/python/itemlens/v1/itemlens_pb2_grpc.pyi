@@ -195,7 +195,7 @@ class ItemLensStub(typing.Generic[_ItemLensGetSpaceType, _ItemLensGetStatisticsT
     """Returns statistics of the encoders since the server started, and of their queues."""
 
     Encode: _ItemLensEncodeType
-    """Encodes texts and pictures, one vector for each."""
+    """Encodes texts and pictures, one vector for each. A vector of the caller's own comes back at length 1."""
 
     Fuse: _ItemLensFuseType
     """Combines the contents of an item or a query into one vector."""
@@ -266,7 +266,7 @@ class ItemLensServicer(metaclass=abc.ABCMeta):
         request: itemlens.v1.itemlens_pb2.EncodeRequest,
         context: _ServicerContext,
     ) -> typing.Union[itemlens.v1.itemlens_pb2.EncodeResponse, collections.abc.Awaitable[itemlens.v1.itemlens_pb2.EncodeResponse]]:
-        """Encodes texts and pictures, one vector for each."""
+        """Encodes texts and pictures, one vector for each. A vector of the caller's own comes back at length 1."""
 
     @abc.abstractmethod
     def Fuse(

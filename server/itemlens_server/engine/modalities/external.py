@@ -21,9 +21,7 @@ from itemlens_server.fusion.parts import Part, Places
 VECTOR = "VECTOR"
 # Cosine of a sampled query to its item: another model's or person's vector never equals it.
 QUERY_COSINE = 0.6
-# Between these lengths, the square of a length is a float32.
-SHORTEST, LONGEST = 1e-15, 1e18
-_END = b"\0"
+_VERSION_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +33,14 @@ class VersionedVector:
 
     def pack(self) -> bytes:
         """Return both as bytes, which is the form that is stored."""
-        return self.version.encode("utf-8", "surrogatepass") + _END + self.data
+        version = self.version.encode()
+        return len(version).to_bytes(_VERSION_BYTES, "little") + version + self.data
 
     @staticmethod
     def unpack(packed: bytes) -> VersionedVector:
         """Return the vector of `pack`."""
-        version, _, data = packed.partition(_END)
-        return VersionedVector(version.decode("utf-8", "surrogatepass"), data)
+        end = _VERSION_BYTES + int.from_bytes(packed[:_VERSION_BYTES], "little")
+        return VersionedVector(packed[_VERSION_BYTES:end].decode(), packed[end:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,8 @@ class WholeLayout(Layout):
 
 
 class ExternalEncoder(Encoder[bytes, Array]):
-    """Takes packed `VersionedVector`s: v is the vector itself, which is there at once."""
+    """Takes packed `VersionedVector`s. v float32 [dim] is the vector at length 1, so that means and directions of a fit
+    do not depend on lengths; z float32 [1, dim] is v. Both are there at once."""
 
     plan = None
     max_queue_tokens = 0
@@ -69,7 +69,7 @@ class ExternalEncoder(Encoder[bytes, Array]):
     def prepare(
         self, value: bytes, purpose: Purpose, keep: bool = False, call: CallContext | None = None
     ) -> Prepared[Array]:
-        """Check a vector.
+        """Check a vector, and return it at length 1, float32 [dim].
 
         Raises:
             InvalidArgument: it is of another version or dimension, not finite, or 0.
@@ -85,19 +85,15 @@ class ExternalEncoder(Encoder[bytes, Array]):
                 f"the vector has {len(given.data)} bytes, the channel takes {self.spec.dim} numbers of 4 bytes each",
                 "vector.data",
             )
-        v = np.frombuffer(given.data, "<f4").astype(np.float32)
+        v = np.frombuffer(given.data, "<f4").astype(np.float64)
         if not np.isfinite(v).all():
             raise InvalidArgument("the vector contains NaN or infinity", "vector.data")
         if not v.any():
             raise InvalidArgument(
                 "the vector is 0 and has no direction; leave it out of an item without one", "vector.data"
             )
-        if not SHORTEST < (length := float(np.linalg.norm(v.astype(np.float64)))) < LONGEST:
-            raise InvalidArgument(
-                f"the vector's length is {length:.1e}; scale it, since only its direction counts",
-                "vector.data",
-            )
-        return Prepared(v, WholeLayout(), value if keep else b"")
+        v /= np.linalg.norm(v)
+        return Prepared(v.astype(np.float32), WholeLayout(), value if keep else b"")
 
     def submit(
         self,
@@ -126,7 +122,7 @@ class ExternalEncoder(Encoder[bytes, Array]):
 
 
 def _sample_query(rng: random.Random, stored: bytes) -> bytes:
-    """Return a vector in a random direction, QUERY_COSINE away from the stored one."""
+    """Return a vector in a random direction whose cosine to the stored one is QUERY_COSINE."""
     given = VersionedVector.unpack(stored)
     v = np.frombuffer(given.data, "<f4").astype(np.float64)
     v /= np.linalg.norm(v)
@@ -147,6 +143,7 @@ EXTERNAL = Modality(
     in_document=False,
     quick=True,
     by_purpose=False,
+    cached=False,
     place=VECTOR,
     fits={"en": "it is close by the shop's own measure", "zh": "按商家自己的度量也与之相近"},
     sample_query=_sample_query,

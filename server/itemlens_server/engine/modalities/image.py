@@ -143,6 +143,7 @@ IMAGE = Modality(
     in_document=False,
     quick=False,
     by_purpose=False,
+    cached=True,
     place=CELL,
     fits={"en": "its picture looks alike", "zh": "图片也与之相似"},
     sample_query=_sample_query,

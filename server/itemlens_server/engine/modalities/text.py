@@ -189,6 +189,7 @@ TEXT = Modality(
     in_document=True,
     quick=True,
     by_purpose=True,
+    cached=True,
     place=TOKEN,
     other_places=(SPECIAL,),
     fits={"en": "its words {} fit", "zh": "其中的{}与之相符"},
