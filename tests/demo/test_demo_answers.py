@@ -39,7 +39,7 @@ def test_terms_sum_up_by_name_with_the_normalisation_last() -> None:
 
 
 def test_every_term_without_a_channel_has_a_name() -> None:
-    of_channels = {"CHANNEL", "PAST_ITEM", "QUERY", "BASELINE", "TOKEN", "CELL", "SPECIAL"}
+    of_channels = {"CHANNEL", "PAST_ITEM", "QUERY", "BASELINE", "TOKEN", "CELL", "SPECIAL", "VECTOR"}
     named = {kind.name for kind in answers.TERMS}
     assert named == {kind.name for kind in PartKind} - of_channels - {"UNSPECIFIED"}
 

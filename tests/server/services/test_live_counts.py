@@ -493,7 +493,7 @@ class TestBehaviour:
         live.put("i0", "red shoe")
         live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
 
-        def ended(*_: object) -> Tables:
+        def ended(*_: object, **__: object) -> Tables:
             raise RuntimeError("no memory")
 
         with monkeypatch.context() as patched:
@@ -511,7 +511,7 @@ class TestBehaviour:
         live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
         assert live.collection.event_tables.fit_tables()
 
-        def ended(*_: object) -> Tables:
+        def ended(*_: object, **__: object) -> Tables:
             raise RuntimeError("no memory")
 
         monkeypatch.setattr(tables_process, "compute", ended)
