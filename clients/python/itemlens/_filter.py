@@ -85,9 +85,8 @@ class Condition(Filter):
         super().__init__(self._compared("EQUAL", True)._message)
 
     # Comparisons make filters instead of truth values, as in query builders: hence other types than those of `object`,
-    # and no hash, since == does not say whether two conditions are equal.
-    __hash__ = None  # type: ignore[assignment]
-
+    # which mypy is told. A class with an __eq__ of its own has no hash, which is right: == does not say whether two
+    # conditions are equal.
     def __eq__(self, value: FilterValue) -> Filter:  # type: ignore[override]
         """It has the value; a list of texts has the text."""
         return self._compared("EQUAL", value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import numpy as np
@@ -417,7 +417,7 @@ def test_names_come_from_the_default_space_until_the_collection_is_there(client:
         (lambda c: c.recommend("ann", boosts="season"), TypeError, "boosts must be a list"),
         (lambda c: c.recommend("ann", boosts=[itemlens.Boost("b", "a", itemlens.Linear(slope=float("nan")))]),
          ValueError, r"boosts\[0\]: slope is nan"),
-        (lambda c: c.recommend("ann", boosts=[itemlens.Boost("b", "a", 3)]),  # type: ignore[arg-type]
+        (lambda c: c.recommend("ann", boosts=[itemlens.Boost("b", "a", cast(Any, 3))]),
          TypeError, "shape must be an itemlens"),
         (lambda c: c.get_items("i1"), TypeError, "item_ids must be a list"),
         (lambda c: c.encode(pictures=[bytes(65 << 20)], channel="photo"), ValueError, "send fewer entries"),

@@ -14,7 +14,7 @@ from itemlens_server.engine.pictures.avif import coded_pixels
 from itemlens_server.engine.pictures.errors import PictureError
 from itemlens_server.engine.pictures.file import PictureFile
 
-pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+pytestmark = pytest.mark.skipif(not features.check("avif"), reason="NOT RUN: this Pillow reads no AVIF")
 
 
 def avif(width: int, height: int, mode: str = "RGB", **options: Any) -> bytes:

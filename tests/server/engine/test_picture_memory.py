@@ -68,7 +68,9 @@ def peaks(
     return dict(zip(files, map(json.loads, done.stdout.split()), strict=True))
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measured on Linux")
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="NOT RUN: the peak of memory is read from Linux"
+)
 class TestEstimate:
     def test_it_bounds_the_measured_peak_of_every_kind(self, tmp_path: Path) -> None:
         """Check the total, and the increase for a larger picture, where the fixed part cannot hide a wrong number of

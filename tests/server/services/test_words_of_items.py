@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,6 +34,11 @@ def configure(live: Live, lexical: Lexical | None) -> None:
 
 @pytest.fixture
 def shop(live: Live) -> Live:
+    """See `filled`."""
+    return filled(live)
+
+
+def filled(live: Live) -> Live:
     """Thirty equal shoes with part numbers in their texts and in an attribute; words count."""
     for n in range(30):
         attributes = {"sku": f"KX-{n:03}-B", "brand": ("Alto", "Kaya")[n % 2]}
@@ -70,11 +77,11 @@ def test_a_change_counts_at_the_next_read(shop: Live) -> None:
 
 
 def test_words_are_there_after_a_restart_and_in_other_settings(
-    shop: Live, repository: ModelRepository, tiny: Tiny
+    repository: ModelRepository, tiny: Tiny, tmp_path: Path
 ) -> None:
-    shop.close()
-    again = Live(repository, shop.data, tiny.fitted)
-    try:
+    with closing(Live(repository, tmp_path, tiny.fitted)) as shop:
+        filled(shop)
+    with closing(Live(repository, tmp_path, tiny.fitted)) as again:
         assert again.collection.record.settings.lexical == Lexical(attributes=("sku", "brand", "missing"))
         assert first(again, "KX-007-B") == "i07"
         configure(again, Lexical())
@@ -84,9 +91,6 @@ def test_words_are_there_after_a_restart_and_in_other_settings(
         configure(again, None)
         parts = again.explain(QueryRequest(content=contents("qz07")), "i07")[0].by_source
         assert words(parts) == {}
-    finally:
-        again.close()
-        shop.__init__(repository, shop.data, tiny.fitted)  # type: ignore[misc]  # the fixture closes it
 
 
 def test_a_score_loses_exactly_the_part_of_a_word_that_is_not_asked(shop: Live) -> None:
