@@ -52,6 +52,11 @@ class Live:
         self.catalogue.close()
         self.store.close()
 
+    def delete_user(self, user_id: str, name: str = "") -> int:
+        """Delete a user in one collection, or in all."""
+        catalogue = self.catalogue
+        return catalogue.event_changes.delete_user(catalogue.one_or_all(name), user_id)
+
     @property
     def collection(self) -> Collection:
         return self.catalogue.collection("")

@@ -101,11 +101,7 @@ class MergeUsers:
     def __call__(
         self, request: catalog_pb2.MergeUsersRequest, call: CallContext
     ) -> catalog_pb2.MergeUsersResponse:
-        where = (
-            [self.catalogue.collection(request.collection)]
-            if request.collection
-            else self.catalogue.collections()
-        )
+        where = self.catalogue.one_or_all(request.collection)
         moved = self.catalogue.event_changes.merge(where, request.from_user_id, request.into_user_id)
         return catalog_pb2.MergeUsersResponse(moved_events=moved)
 
@@ -137,7 +133,8 @@ class DeleteUser:
     def __call__(
         self, request: catalog_pb2.DeleteUserRequest, call: CallContext
     ) -> catalog_pb2.DeleteUserResponse:
-        deleted = self.catalogue.delete_user(request.collection, request.user_id)
+        where = self.catalogue.one_or_all(request.collection)
+        deleted = self.catalogue.event_changes.delete_user(where, request.user_id)
         return catalog_pb2.DeleteUserResponse(deleted_events=deleted)
 
 

@@ -157,6 +157,14 @@ class Catalogue:
         """All collections, by name."""
         return sorted(list(self._collections.values()), key=lambda c: c.name)
 
+    def one_or_all(self, name: str) -> list[Collection]:
+        """The collection with this name, or all collections if it is empty.
+
+        Raises:
+            NotFound: there is no such collection.
+        """
+        return [self.collection(name)] if name else self.collections()
+
     def create(
         self,
         name: str,
@@ -416,37 +424,6 @@ class Catalogue:
             if record.name in self._collections:
                 self._collections[record.name].event_tables.count_events(new, of_one[-1].sequence)
             self.known_users.forget(record.id, [event.user_id for event, _ in new])
-
-    def delete_user(self, name: str, user_id: str) -> int:
-        """Delete a user's events and kept answers in one collection, or in all if the name is empty.
-
-        Returns:
-            The number of deleted events.
-
-        Raises:
-            InvalidArgument: `user_id` is empty.
-        """
-        if not user_id:
-            raise InvalidArgument("`user_id` is required: give the user whose data to delete", "user_id")
-        check_reference(user_id, "user_id")
-        collections = [self.collection(name)] if name else self.collections()
-        records, deleted, all_gone = [c.record.id for c in collections], 0, False
-
-        def after(result: tuple[dict[int, list[int]], bool]) -> None:
-            for collection in self.collections():
-                if rows := result[0].get(collection.record.id):
-                    collection.event_tables.forget_events(user_id, rows)
-
-        try:
-            while not all_gone:  # in slices, so that other writes can run in between
-                gone, all_gone = self.store.delete(lambda c: writes.delete_user(c, records, user_id), after)
-                deleted += sum(map(len, gone.values()))
-        finally:  # also where a slice fails: the ones before it are gone
-            for collection in records:
-                self.known_users.forget(collection, [user_id])
-            self.results.forget(name, user_id)
-            self.answers.forget(records, user_id)
-        return deleted
 
     def maintain(self) -> bool:
         """Build indexes and fit tables where there is enough new data. Return whether anything was done."""

@@ -1,4 +1,4 @@
-"""A user's events: their list, their deletion one by one, and those that are given to another user."""
+"""A user's events: their list, their deletion one by one or all at once, and those that are given to another user."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from itemlens_server.services.items import WriteOutcome
 from itemlens_server.services.known_users import KnownUsers
 from itemlens_server.services.limits import check_id, check_length, check_reference, check_references
 from itemlens_server.services.results import RecentResults
-from itemlens_server.storage import event_changes
+from itemlens_server.storage import event_changes, writes
 from itemlens_server.storage.records import EventRecord
 from itemlens_server.storage.store import Store
 
@@ -75,6 +75,31 @@ class EventChanges:
             else WriteOutcome(i, NotFound(missing.format(i, collection.name), "event", i))
             for i in event_ids
         ], sequence
+
+    def delete_user(self, collections: Sequence[Collection], user_id: str) -> int:
+        """Delete a user's events and kept answers in some collections. Return the number of events.
+
+        Raises:
+            InvalidArgument: `user_id` is empty.
+        """
+        _check_user(user_id, "user_id")
+        numbers, deleted, all_gone = [c.record.id for c in collections], 0, False
+
+        def after(result: tuple[dict[int, list[int]], bool]) -> None:
+            for number, rows in result[0].items():
+                for current in self._current(number):
+                    current.event_tables.forget_events(user_id, rows)
+
+        try:
+            while not all_gone:  # in slices, so that other writes can run in between
+                gone, all_gone = self.store.delete(lambda c: writes.delete_user(c, numbers, user_id), after)
+                deleted += sum(map(len, gone.values()))
+        finally:  # also where a slice fails: the ones before it are gone
+            for collection in collections:
+                self.known_users.forget(collection.record.id, [user_id])
+                self.results.forget(collection.name, user_id)
+            self.answers.forget(numbers, user_id)
+        return deleted
 
     def merge(self, collections: Sequence[Collection], source: str, target: str) -> int:
         """Give the events of one user to another, in some collections. Return their number.

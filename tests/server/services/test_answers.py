@@ -84,7 +84,7 @@ class TestForgetting:
     def test_deletes_those_to_a_user_that_still_wait(self, filled: Live) -> None:
         for user_id in "uvu":
             filled.ask(QueryRequest(user_id=user_id))
-        filled.catalogue.delete_user("", "u")
+        filled.delete_user("u")
         assert [a.user_id for a in read(filled.data, filled.collection.record.id)] == ["v"]
 
     def test_finds_those_to_a_visitor_who_became_the_user(self, filled: Live) -> None:
@@ -92,7 +92,7 @@ class TestForgetting:
             filled.ask(QueryRequest(user_id=user_id, liked=["i2"]))
         filled.catalogue.event_changes.merge(filled.catalogue.collections(), "visitor", "u")
         assert [a.user_id for a in read(filled.data, filled.collection.record.id)] == ["u", "v"]
-        filled.catalogue.delete_user("", "u")
+        filled.delete_user("u")
         assert [a.user_id for a in read(filled.data, filled.collection.record.id)] == ["v"]
 
     def test_is_over_before_a_deletion_of_a_collection_is_answered(self, filled: Live) -> None:
@@ -118,7 +118,7 @@ class TestForgetting:
         asking = threading.Thread(target=lambda: filled.ask(QueryRequest(user_id="u")))
         asking.start()
         computed.wait(10)
-        filled.catalogue.delete_user("", "u")
+        filled.delete_user("u")
         deleted.set()
         asking.join()
         assert kept(filled) == []

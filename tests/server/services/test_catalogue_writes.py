@@ -523,11 +523,11 @@ class TestEvents:
         live.catalogue.create("other", "")
         for name in ("default", "other"):
             live.catalogue.record(name, [self.event("1"), self.event("2", user_id="v")])
-        assert live.catalogue.delete_user("other", "u") == 1
-        assert live.catalogue.delete_user("", "u") == 1
-        assert live.catalogue.delete_user("", "nobody") == 0
+        assert live.delete_user("u", "other") == 1
+        assert live.delete_user("u") == 1
+        assert live.delete_user("nobody") == 0
         with pytest.raises(NotFound):
-            live.catalogue.delete_user("missing", "u")
+            live.delete_user("u", "missing")
 
 
 class TestBehaviour:
@@ -591,7 +591,7 @@ class TestBehaviour:
         live.record(("secret", "i0", 5), ("secret", "only-secret", 5))
         live.collection.event_tables.fit_tables()
         assert "only-secret" in live.tables.rows
-        live.catalogue.delete_user("", "secret")
+        live.delete_user("secret")
         live.catalogue.record("", [EventRecord(f"new{n}", "x", f"i{n}", 5, 1e6 + n) for n in range(3)])
         # Also when the deletion happened while the server was down: the old table is not loaded.
         live.store.close()
@@ -603,7 +603,7 @@ class TestBehaviour:
                 "", [EventRecord(f"m{n}", "y", f"i{n % 6}", 5, 3e6 + n) for n in range(40)]
             )
             assert again.collection.event_tables.fit_tables()
-            again.catalogue.delete_user("", "secret")
+            again.delete_user("secret")
             again.catalogue.record("", [EventRecord(f"l{n}", "z", f"i{n}", 5, 4e6 + n) for n in range(2)])
             assert again.collection.event_tables.fit_tables()
             assert "only-secret" not in again.tables.rows
@@ -650,12 +650,12 @@ class TestBehaviour:
         self.fill(live, 80)
         live.record(*(("secret", f"i{n}", 5) for n in (0, 3)))
         live.collection.event_tables.fit_tables()
-        live.catalogue.delete_user("", "secret")
+        live.delete_user("secret")
         assert live.collection.event_tables.fit_tables()
         neighbours = live.collection.event_tables.tables
         assert neighbours is not None
         for n in range(80):
-            live.catalogue.delete_user("", f"u{n}")
+            live.delete_user(f"u{n}")
         assert live.collection.event_tables.fit_tables()
         assert live.collection.event_tables.tables is None
         assert not (live.collection.folder.path / event_tables.TABLE_FILE).exists()

@@ -135,7 +135,7 @@ class TestRestore:
         with restarted(filled, saved) as live:
             maintain(live)
             assert "only-secret" in live.tables.rows
-            live.catalogue.delete_user("", "secret")
+            live.delete_user("secret")
             maintain(live)
             assert "only-secret" not in live.tables.rows
 

@@ -168,7 +168,7 @@ class TestDeletedEvents:
         assert shop.collection.snapshot().tables is not None
         shop.catalogue.configure("default", CollectionSettings((OwnType("wishlist", 0.1),)))  # a look now
         assert shop.collection.snapshot().tables is not None
-        shop.catalogue.delete_user("", "u0")
+        shop.delete_user("u0")
         assert shop.collection.snapshot().tables is None
         while shop.catalogue.maintain():
             pass

@@ -74,7 +74,7 @@ def test_a_step_that_was_made_records_nothing_even_with_other_ids(shop: Live) ->
 
 def test_a_step_of_a_user_who_was_deleted_meanwhile_does_not_bring_them_back(shop: Live) -> None:
     record(shop, [event("e1")], "10")
-    shop.catalogue.delete_user("", "u")
+    shop.delete_user("u")
     record(shop, [event("e1")], "10")
     assert stored(shop) == 0
 

@@ -141,7 +141,7 @@ class TestAList:
         assert "i1" not in self.ids(warm)
 
     def test_forgets_a_deleted_user(self, warm: Live) -> None:
-        warm.catalogue.delete_user("", "u")
+        warm.delete_user("u")
         warm.record(("u", "i2", 5))
         assert self.ids(warm) == {"i0", "i1", "i3", "i4"}
 
@@ -161,7 +161,7 @@ class TestAList:
 
         monkeypatch.setattr(warm.catalogue.store, "delete", fails)
         with pytest.raises(OSError):
-            warm.catalogue.delete_user("", "u")
+            warm.delete_user("u")
         assert not warm.ask(QueryRequest(user_id="u")).says_wanted
 
     def test_with_a_history_of_the_call_adds_to_the_users(self, warm: Live) -> None:

@@ -84,7 +84,7 @@ LONG = "日" * 257
 REFERENCES: dict[str, Callable[[Live], object]] = {
     "collection": lambda live: live.catalogue.collection(LONG),
     "space": lambda live: live.catalogue.space(LONG),
-    "user_id": lambda live: live.catalogue.delete_user("", LONG),
+    "user_id": lambda live: live.delete_user(LONG),
     "item_ids[1]": lambda live: live.catalogue.reads.get(live.collection, ["a", LONG]),
     "item_ids[0]": lambda live: live.catalogue.delete_items(live.collection, [LONG]),
     "user.user_id": lambda live: live.ask(QueryRequest(user_id=LONG)),

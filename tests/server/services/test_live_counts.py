@@ -388,7 +388,7 @@ class TestPopularity:
         assert before is not None and after is not None
         assert after.takers[row] == before.takers[row] + 1 and after.recent[row] == before.recent[row] + 1
         assert popularity(after)[row].tolist() > popularity(before)[row].tolist()
-        live.catalogue.delete_user("", "somebody")
+        live.delete_user("somebody")
         forgotten = live.collection.snapshot().tables
         assert forgotten is not None and forgotten.takers.tolist() == before.takers.tolist()
         assert forgotten.recent.tolist() == before.recent.tolist()
@@ -443,7 +443,7 @@ class TestSequence:
         after = said()
         assert after > before
         for n in range(5):
-            live.catalogue.delete_user("", f"new{n}")
+            live.delete_user(f"new{n}")
         assert said() == pytest.approx(before)
 
     def test_is_the_same_after_a_restart_and_only_changed_rows_are_read_from_the_counts(
@@ -481,7 +481,7 @@ class TestBehaviour:
         assert live.collection.event_tables.fit_tables()
         live.record(("v", "i1", PURCHASE))
         assert not live.collection.event_tables.fit_tables()
-        live.catalogue.delete_user("", "v")
+        live.delete_user("v")
         assert live.collection.event_tables.fit_tables() and not live.collection.event_tables.fit_tables()
         live.record(("v", "i1", PURCHASE))
         live.collection.event_tables._rests_until = 0.0
@@ -515,7 +515,7 @@ class TestBehaviour:
             raise RuntimeError("no memory")
 
         monkeypatch.setattr(tables_process, "compute", ended)
-        live.catalogue.delete_user("", "u1")
+        live.delete_user("u1")
         with pytest.raises(RuntimeError, match="no memory"):
             live.collection.event_tables.fit_tables()
         assert not live.collection.event_tables.fit_tables() and live.collection.event_tables.tables is None
@@ -530,7 +530,7 @@ class TestBehaviour:
         save = LiveCounts.save
 
         def late(self: LiveCounts, store: Store) -> Any:
-            live.catalogue.delete_user("", "secret")
+            live.delete_user("secret")
             return save(self, store)
 
         with monkeypatch.context() as patched:
@@ -555,7 +555,7 @@ class TestBehaviour:
         while live.catalogue.maintain():
             pass
         assert len(list(live.collection.folder.path.glob("*.npz"))) == 2
-        live.catalogue.delete_user("", "secret")
+        live.delete_user("secret")
         assert not list(live.collection.folder.path.glob("*.npz"))
         assert live.collection.event_tables.fit_tables()
         after = live.tables
@@ -608,7 +608,7 @@ class TestMove:
         )
         self.assert_right(live)
         live.record(("later", "i1", PURCHASE), ("later", "i2", PURCHASE))
-        live.catalogue.delete_user("", "late")
+        live.delete_user("late")
         self.assert_right(live)
 
     def test_a_user_who_is_deleted_meanwhile_does_not_come_back(
@@ -616,7 +616,7 @@ class TestMove:
     ) -> None:
         live, other = moving
         with monkeypatch.context() as patched:
-            self.meanwhile(patched, lambda: live.catalogue.delete_user("", "secret"))
+            self.meanwhile(patched, lambda: live.delete_user("secret"))
             live.catalogue.move("default", other)
         assert (
             live.collection.event_tables.counts is not None
@@ -632,7 +632,7 @@ class TestMove:
         live, other = moving
         old = live.collection
         live.catalogue.move("default", other)
-        live.catalogue.delete_user("", "secret")
+        live.delete_user("secret")
         assert not old.maintain(live.store)
         assert live.store.reader().counts_mark(old.record.id) is None
 
@@ -656,7 +656,7 @@ class TestMove:
         record_pairs(live)
         live.catalogue.move("default", tiny.plain)
         live.record(("late", "i1", PURCHASE), ("late", "i2", PURCHASE))
-        live.catalogue.delete_user("", "u1")
+        live.delete_user("u1")
         maintain(live)
         counts = live.collection.event_tables.counts
         assert counts is not None and counts.current is not None and counts.current.pairs is None
@@ -679,7 +679,7 @@ class TestMove:
             live.catalogue.move("default", silent)
             assert live.collection.event_tables.counts is None and live.collection.event_tables.tables is None
             live.record(("late", "i1", PURCHASE), ("late", "i2", PURCHASE))
-            live.catalogue.delete_user("", "u1")
+            live.delete_user("u1")
             assert not list(live.collection.folder.path.glob("*.npz"))
             maintain(live)
             live.catalogue.move("default", tiny.fitted)

@@ -101,7 +101,7 @@ def test_of_random_events_nothing_is_said_of_fewer_than_enough_users(
             if step != 2:  # else the tables know less than the counts
                 maintain(live)
             if step == 3:
-                live.catalogue.delete_user("", "u3")
+                live.delete_user("u3")
                 live.catalogue.event_changes.merge([live.collection], "u4", "u5")
             expected = users_of_both(live)
             for user in ("u0", "u1", "u5"):
@@ -123,7 +123,7 @@ def test_a_pair_is_said_from_the_first_moment_that_enough_users_took_both(
         assert said(reasons(live, "me")) == []
         live.record(("u19", "i0", PURCHASE), ("u19", "i1", PURCHASE))
         assert set(said(reasons(live, "me"))) == {("i1", "i0", 20)}
-        live.catalogue.delete_user("", "u7")
+        live.delete_user("u7")
         assert said(reasons(live, "me")) == []
 
 
@@ -245,5 +245,5 @@ def test_that_many_took_it_is_said_only_of_enough_users(
         assert live.collection.event_tables.takers("i0") == (20, 20) and live.collection.event_tables.takers(
             "i99"
         ) == (0, 0)
-        live.catalogue.delete_user("", "u3")
+        live.delete_user("u3")
         assert of_nobody(live, "i0") == "Nothing is known yet of what you like."

@@ -289,7 +289,7 @@ class TestForgetting:
         live.put("b", "red gown")
         live.record(("u", "a", CLICK), ("v", "a", CLICK))
         own, other = (live.ask(QueryRequest(user_id=user)) for user in ("u", "v"))
-        assert live.catalogue.delete_user("", "u") == 1
+        assert live.delete_user("u") == 1
         assert not is_remembered(live, own.recommendation_id)
         assert is_remembered(live, other.recommendation_id)
 
@@ -300,7 +300,7 @@ class TestForgetting:
         live.put("a", "red shoe")
         live.put("b", "red gown")
         live.record(("u", "a", CLICK), ("v", "a", CLICK))
-        self.meanwhile(monkeypatch, lambda: live.catalogue.delete_user(name, "u"))
+        self.meanwhile(monkeypatch, lambda: live.delete_user("u", name))
         assert not is_remembered(live, live.ask(QueryRequest(user_id="u")).recommendation_id)
         assert is_remembered(live, live.ask(QueryRequest(user_id="v")).recommendation_id)
 
@@ -309,7 +309,7 @@ class TestForgetting:
     ) -> None:
         live.put("a", "red shoe")
         live.record(("u", "a", CLICK), ("v", "a", CLICK))
-        self.meanwhile(monkeypatch, lambda: live.catalogue.delete_user("", "v"))
+        self.meanwhile(monkeypatch, lambda: live.delete_user("v"))
         assert is_remembered(live, live.ask(QueryRequest(user_id="u")).recommendation_id)
 
     @pytest.mark.parametrize("change", ["delete", "move"])
@@ -340,7 +340,7 @@ class TestForgetting:
 
     def test_nobody_is_deleted_where_no_user_is_named(self, live: Live) -> None:
         with pytest.raises(InvalidArgument) as error:
-            live.catalogue.delete_user("", "")
+            live.delete_user("")
         assert error.value.field == "user_id"
 
     def test_a_collections_results_go_with_the_collection(self, live: Live) -> None:
