@@ -47,6 +47,8 @@ def of_gram(gram: Dense, regularisation: float, kept: int = KEPT_PER_ROW) -> spa
         ValueError: lambda is too small for the Gram matrix.
     """
     n = len(gram)
+    if not n:
+        return sparse.csr_matrix((0, 0), dtype=np.float32)
     gram[np.diag_indices_from(gram)] += regularisation
     factor, info = lapack.spotrf(gram, lower=1, overwrite_a=1)
     if info:
@@ -65,7 +67,7 @@ def of_gram(gram: Dense, regularisation: float, kept: int = KEPT_PER_ROW) -> spa
         block /= -diagonal
         block[np.arange(stop - start), np.arange(start, stop)] = 0.0
         rows.append(largest_positive(block, kept))
-    return sparse.vstack(rows, "csr") if rows else sparse.csr_matrix((0, 0), dtype=np.float32)
+    return sparse.vstack(rows, "csr")
 
 
 def largest_positive(rows: Dense, kept: int) -> sparse.csr_matrix:

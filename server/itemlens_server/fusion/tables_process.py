@@ -1,4 +1,4 @@
-"""Tables of many items, computed in a process of its own at a lower priority.
+"""Tables of many items, computed in a process of their own at a lower priority.
 
 In the server's process, the threads of the linear algebra library would compete for processors with those that answer
 calls, and the rest of the work would hold the interpreter's lock.
@@ -26,7 +26,7 @@ from itemlens_server.fusion.counts.counted import Counted
 from itemlens_server.fusion.tables import Provenance, Tables
 from itemlens_server.fusion.weights import TableRules
 
-# Tables of fewer items take less than the start of a process.
+# Tables of fewer items take less than a process costs.
 WORTH_A_PROCESS = 1_000
 # With the lowest priority, 19, a server that is never idle would wait for minutes.
 NICENESS = 5
@@ -37,48 +37,82 @@ WORKER = "itemlens_server.fusion.tables_worker"
 _LENGTH_BYTES = 8
 
 
-def compute(
-    items: int,
-    counted: Callable[[], Counted],
-    rules: TableRules,
-    provenance: Provenance,
-    *,
-    urgent: bool = False,
-) -> Tables:
-    """Return `Tables.of` what `counted` returns. items: about how many these are. urgent: with the priority of calls.
+class TablesProcess:
+    """A process that computes tables, one after the other. It starts with the first ones and stays: its imports take
+    most of a second. Thread-safe: who comes while tables are computed waits."""
 
-    Raises:
-        RuntimeError: the process ended, say for want of memory.
-    """
-    if items < WORTH_A_PROCESS:
-        return Tables.of(counted(), rules, provenance)
-    # Without the working folder among the folders of modules (-P). In a process group of its own, so that Ctrl-C
-    # reaches only the server, but in its session: Linux may weigh sessions alike, whatever the niceness in them.
-    command = [sys.executable, "-P", "-m", WORKER, str(0 if urgent else NICENESS)]
-    try:
-        with subprocess.Popen(
-            command,
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._computing = threading.Lock()
+        self._closed = False
+
+    def compute(
+        self, items: int, counted: Callable[[], Counted], rules: TableRules, provenance: Provenance
+    ) -> Tables:
+        """Return `Tables.of` what `counted` returns. items: about how many these are.
+
+        Raises:
+            RuntimeError: the process ended, say for want of memory. The next call starts another one.
+        """
+        if items < WORTH_A_PROCESS:
+            return Tables.of(counted(), rules, provenance)
+        with self._computing:
+            try:
+                process = self._started()
+                assert process.stdin is not None and isinstance(process.stdout, BufferedReader)
+                # The counts are copied while the process starts, and the copy is not kept once it was sent.
+                _write(process.stdin, (counted(), rules, provenance))
+                tables: Tables = _read(process.stdout)
+            except (BrokenPipeError, EOFError) as error:
+                raise RuntimeError(f"the process that computes tables ended with {self._end()}") from error
+            except BaseException:
+                # What it has read or written in part would be taken for the next counts or tables.
+                self._end(kill=True)
+                raise
+            finally:
+                if self._closed:
+                    self._end()
+        return tables
+
+    def close(self) -> None:
+        """End the process: at once, or after the tables that it is computing."""
+        self._closed = True
+        if self._computing.acquire(blocking=False):
+            try:
+                self._end()
+            finally:
+                self._computing.release()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self._end()
+        # Without the working folder among the folders of modules (-P). In a process group of its own, so that Ctrl-C
+        # reaches only the server, but in its session: Linux may weigh sessions alike, whatever the niceness in them.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", WORKER, str(NICENESS)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             process_group=0,
-        ) as process:
-            assert process.stdin is not None and isinstance(process.stdout, BufferedReader)
-            for pipe in (process.stdin, process.stdout):
-                with suppress(OSError, AttributeError):  # no right to it, or no such system
-                    fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-            try:
-                # The counts are copied while the process starts, and the copy is not kept once it was sent.
-                _write(process.stdin, (counted(), rules, provenance))
-                process.stdin.close()
-                tables: Tables = _read(process.stdout)
-            except (BrokenPipeError, EOFError):  # it has ended, or will
-                raise
-            except BaseException:
-                process.kill()
-                raise
-    except (BrokenPipeError, EOFError) as error:
-        raise RuntimeError(f"the process that computes tables ended with {process.returncode}") from error
-    return tables
+        )
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(OSError, AttributeError):  # no right to it, or no such system
+                assert pipe is not None
+                fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        return self._process
+
+    def _end(self, kill: bool = False) -> int:
+        """End the process, if there is one, and return its exit status."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        if kill:
+            process.kill()
+        for pipe in (process.stdin, process.stdout):
+            with suppress(OSError):  # bytes that it did not read
+                assert pipe is not None
+                pipe.close()
+        return process.wait()
 
 
 def _write(stream: IO[bytes], value: object) -> None:
@@ -127,6 +161,8 @@ def _end_with(server: int) -> None:
 
 
 def serve(source: BufferedReader, result: IO[bytes]) -> None:
-    """Be the process, which ends when the server does."""
+    """Be the process, which ends with its input or when the server does."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    _write(result, Tables.of(*_read(source)))
+    with suppress(EOFError):
+        while True:
+            _write(result, Tables.of(*_read(source)))

@@ -7,11 +7,14 @@ import sys
 
 
 def main(niceness: int) -> None:
-    """Compute the tables of what standard input brings."""
+    """Compute tables of what standard input brings, until it ends."""
     os.nice(niceness)
     from itemlens_server.fusion.tables_process import serve
 
-    with open(0, "rb") as source, open(1, "wb") as result:
+    # LAPACK prints its complaints to standard output, where they would be taken for tables.
+    results = os.dup(1)
+    os.dup2(2, 1)
+    with open(0, "rb") as source, open(results, "wb") as result:
         serve(source, result)
 
 

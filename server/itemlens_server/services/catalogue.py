@@ -26,6 +26,7 @@ from itemlens_server.errors import (
     SpaceMismatch,
     quoted,
 )
+from itemlens_server.fusion.tables_process import TablesProcess
 from itemlens_server.services.answers import Answers
 from itemlens_server.services.catalogue_reads import CatalogueReads
 from itemlens_server.services.collection import Collection
@@ -89,6 +90,7 @@ class Catalogue:
         self.results = RecentResults(settings.recommendation_memory_bytes)
         self.known_users = KnownUsers(settings.user_memory_bytes)
         self._stream_log = StreamLog()
+        self._tables_process = TablesProcess()
         self.event_changes = EventChanges(
             store, self.collections, self.known_users, self.results, self.answers, settings.max_events
         )
@@ -438,9 +440,18 @@ class Catalogue:
     def close(self) -> None:
         """Write the answers that wait. No recommendation and no deletion may follow."""
         self.answers.close()
+        self._tables_process.close()
 
     def _open(self, record: CollectionRecord, space: Space, old: Collection | None = None) -> Collection:
         """Open a collection. `old`: its state in another space, if there is one."""
         folder = old.folder if old else DerivedFolder(self._derived / str(record.id))
         counts = old.event_tables.counts if old else None
-        return Collection(record, space, folder, self._settings, self.results.before_compaction, counts)
+        return Collection(
+            record,
+            space,
+            folder,
+            self._settings,
+            self.results.before_compaction,
+            self._tables_process,
+            counts,
+        )

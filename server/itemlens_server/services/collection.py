@@ -19,6 +19,7 @@ from itemlens_server.engine.repository import Space
 from itemlens_server.fusion.equal_contents import EqualContents
 from itemlens_server.fusion.rows import Ints, Rows, View
 from itemlens_server.fusion.snapshot import Snapshot
+from itemlens_server.fusion.tables_process import TablesProcess
 from itemlens_server.fusion.taken import kinds_of
 from itemlens_server.fusion.terms.attribute import ATTRIBUTE
 from itemlens_server.index.candidate_index import CandidateIndex
@@ -48,10 +49,12 @@ class Collection:
         folder: DerivedFolder,
         settings: Settings,
         before_compaction: Callable[[Collection, View], None],
+        tables_process: TablesProcess,
         counts: LiveCounts | None = None,
     ) -> None:
         """`folder`: for derived files, shared by all spaces of the collection. `before_compaction`: called with the
-        rows before dead ones are dropped. `counts`: those of the collection's state in another space."""
+        rows before dead ones are dropped. `tables_process`: computes tables of many items. `counts`: those of the
+        collection's state in another space."""
         self.record = record
         self.space = space
         self.folder = folder
@@ -76,8 +79,9 @@ class Collection:
         self._before_compaction = before_compaction
         self._settings = settings
         self.event_tables = EventTables(
-            record, folder, space.head.table_rules, kinds_of(self.type_weights), settings.matrix_items, counts
-        )
+            record, folder, space.head.table_rules, kinds_of(self.type_weights), settings.matrix_items,
+            tables_process, counts,
+        )  # fmt: skip
         # A cache: the items of tables, the ids of rows, and for each of these its row in the tables.
         self._table_rows: tuple[Sequence[str], list[str], Ints] = ((), [], np.zeros(0, np.int64))
         # Types of attributes that are about to count; see `announce`.

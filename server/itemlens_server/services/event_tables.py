@@ -11,9 +11,9 @@ from functools import partial
 import numpy as np
 
 from itemlens_server.derived import DerivedFolder, remove
-from itemlens_server.fusion import tables_process
 from itemlens_server.fusion.counts.counts import Counts
 from itemlens_server.fusion.tables import Provenance, Tables
+from itemlens_server.fusion.tables_process import TablesProcess
 from itemlens_server.fusion.weights import TableRules
 from itemlens_server.services import live_counts
 from itemlens_server.services.live_counts import AFTER_FAILURE_SECONDS, CountsDescription, LiveCounts
@@ -43,17 +43,20 @@ class EventTables:
         rules: TableRules | None,
         kinds: Mapping[int, int],
         matrix_items: int,
+        process: TablesProcess,
         counts: LiveCounts | None = None,
     ) -> None:
         """`folder`: for derived files. `rules`: how the space computes tables; None if its score does not use events.
-        `kinds`: what events of the types that count are (see `taken.kinds_of`). `matrix_items`: the setting. `counts`:
-        those of the collection's state in another space, which are used if they fit the rules."""
+        `kinds`: what events of the types that count are (see `taken.kinds_of`). `matrix_items`: the setting. `process`:
+        computes tables of many items. `counts`: those of the collection's state in another space, which are used if
+        they fit the rules."""
         self._name = record.name
         self._collection = record.id
         self._folder = folder
         self._rules = rules
         self._kinds = dict(kinds)
         self._matrix_items = matrix_items
+        self._process = process
         # None in a space whose score does not use events.
         self.counts: LiveCounts | None = None
         if rules is not None:
@@ -156,9 +159,7 @@ class EventTables:
         provenance = Provenance(counts.sequence, events, version, removals)
         if rules.of_pairs:
             copied = partial(counts.counted, newer_order=True)
-            self._serve(
-                tables_process.compute(len(counts.item_ids), copied, rules, provenance, urgent=deleted)
-            )
+            self._serve(self._process.compute(len(counts.item_ids), copied, rules, provenance))
         else:
             self._serve(Tables.of_takers(counts.counted_takers(), rules, provenance))
         self._failed_until = 0.0

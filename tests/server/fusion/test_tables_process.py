@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from itemlens_server.fusion import tables_process
 from itemlens_server.fusion.counts.recount import Recount
 from itemlens_server.fusion.event_log import EventLog
 from itemlens_server.fusion.tables import Provenance, Tables
+from itemlens_server.fusion.tables_process import TablesProcess
 from itemlens_server.fusion.weights import TableRules
 
 
@@ -31,12 +34,24 @@ def recount() -> Recount:
     return Recount.of(EventLog.of(events, {5: 1.0}))
 
 
-def computed() -> Tables:
-    return tables_process.compute(30, recount, TableRules(10.0), Provenance(42, 600))
+@pytest.fixture
+def process() -> Iterator[TablesProcess]:
+    process = TablesProcess()
+    yield process
+    process.close()
 
 
-def test_the_tables_are_those_of_this_process() -> None:
-    expected, found = Tables.of(recount(), TableRules(10.0), Provenance(42, 600)), computed()
+def computed(process: TablesProcess) -> Tables:
+    return process.compute(30, recount, TableRules(10.0), Provenance(42, 600))
+
+
+def pid_of(process: TablesProcess) -> int:
+    assert process._process is not None
+    return process._process.pid
+
+
+def test_the_tables_are_those_of_this_process(process: TablesProcess) -> None:
+    expected, found = Tables.of(recount(), TableRules(10.0), Provenance(42, 600)), computed(process)
     assert (found.item_ids, found.rules, found.provenance) == (
         expected.item_ids,
         expected.rules,
@@ -50,58 +65,101 @@ def test_the_tables_are_those_of_this_process() -> None:
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
-def test_a_few_items_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_few_items_start_no_process(process: TablesProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables_process, "WORTH_A_PROCESS", 31)
     monkeypatch.setattr(subprocess, "Popen", None)
-    assert len(computed().item_ids) == 30
+    assert len(computed(process).item_ids) == 30
 
 
-@pytest.mark.parametrize(("urgent", "niceness"), [(False, tables_process.NICENESS), (True, 0)])
-def test_the_process_gives_way_to_calls_unless_it_is_urgent(
-    monkeypatch: pytest.MonkeyPatch, urgent: bool, niceness: int
+def test_the_process_stays_for_the_next_tables_which_may_be_of_another_size(process: TablesProcess) -> None:
+    computed(process)
+    first = pid_of(process)
+    nothing = process.compute(0, lambda: Recount.of(EventLog.of([], {})), TableRules(), Provenance())
+    assert len(nothing.item_ids) == 0 and len(computed(process).item_ids) == 30
+    assert pid_of(process) == first
+
+
+def test_what_libraries_print_is_not_taken_for_tables(
+    process: TablesProcess, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    started: list[int] = []
+    """LAPACK prints complaints to standard output."""
 
-    def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-        assert command[-1] == str(niceness)
-        process = real(command, **options)
-        wanted = time.monotonic() + 10
-        while psutil.Process(process.pid).nice() != os.nice(0) + niceness and time.monotonic() < wanted:
-            time.sleep(0.01)
-        started.append(psutil.Process(process.pid).nice() - os.nice(0))
-        return process
+    class Printing(Provenance):
+        def __reduce__(self) -> Any:
+            return os.write, (1, b" ** On entry to SPOTRI parameter number 4")
 
-    real = subprocess.Popen
-    monkeypatch.setattr(subprocess, "Popen", start)
-    tables_process.compute(30, recount, TableRules(10.0), Provenance(), urgent=urgent)
-    assert started == [niceness]
+    assert len(process.compute(30, recount, TableRules(10.0), Printing()).item_ids) == 30
+    assert "SPOTRI" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("program", ["", "import sys; sys.stdin.buffer.read(); print('bro')"])
-def test_a_process_that_ends_is_an_error_that_says_how(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+def test_tables_wait_for_those_of_another_thread(process: TablesProcess) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        assert {len(tables.item_ids) for tables in pool.map(lambda _: computed(process), range(8))} == {30}
+
+
+def test_the_process_gives_way_to_calls(process: TablesProcess) -> None:
+    computed(process)
+    assert psutil.Process(pid_of(process)).nice() == os.nice(0) + tables_process.NICENESS
+
+
+def test_the_process_ends_when_it_is_closed(process: TablesProcess) -> None:
+    computed(process)
+    pid = pid_of(process)
+    process.close()
+    assert not psutil.pid_exists(pid)
+
+
+def test_tables_that_are_being_computed_are_the_last_after_closing(process: TablesProcess) -> None:
+    closed: list[int] = []
+
+    def closing() -> Recount:
+        process.close()
+        closed.append(pid_of(process))
+        return recount()
+
+    assert len(process.compute(30, closing, TableRules(10.0), Provenance()).item_ids) == 30
+    assert not psutil.pid_exists(closed[0])
+
+
+@pytest.mark.parametrize("program", ["", "import sys; sys.stdin.buffer.read(100); print('bro')"])
+def test_a_process_that_ends_is_an_error_that_says_how(
+    process: TablesProcess, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
     def started(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
         return real([sys.executable, "-c", program], **options)
 
     real = subprocess.Popen
-    monkeypatch.setattr(subprocess, "Popen", started)
-    with pytest.raises(RuntimeError, match="ended with 0"):
-        computed()
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "Popen", started)
+        with pytest.raises(RuntimeError, match="ended with 0"):
+            computed(process)
+    assert len(computed(process).item_ids) == 30
 
 
-def test_an_error_while_counts_are_copied_ends_the_process() -> None:
+def test_a_process_that_is_killed_between_tables_is_started_again(process: TablesProcess) -> None:
+    computed(process)
+    first = pid_of(process)
+    psutil.Process(first).kill()
+    psutil.wait_procs([psutil.Process(first)], 1)
+    assert len(computed(process).item_ids) == 30
+    assert pid_of(process) != first
+
+
+def test_an_error_while_counts_are_copied_is_not_the_end(process: TablesProcess) -> None:
     def failing() -> Recount:
         raise MemoryError("no room")
 
     with pytest.raises(MemoryError, match="no room"):
-        tables_process.compute(30, failing, TableRules(10.0), Provenance())
+        process.compute(30, failing, TableRules(10.0), Provenance())
+    assert len(computed(process).item_ids) == 30
 
 
 def test_modules_of_the_working_folder_are_not_imported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    process: TablesProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "random.py").write_text("raise SystemExit(7)")
     monkeypatch.chdir(tmp_path)
-    assert len(computed().item_ids) == 30
+    assert len(computed(process).item_ids) == 30
 
 
 def test_the_process_ends_with_the_one_that_started_it() -> None:

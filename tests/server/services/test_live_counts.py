@@ -15,13 +15,14 @@ import pytest
 from itemlens_server.derived import DerivedFolder
 from itemlens_server.engine import fitted
 from itemlens_server.engine.repository import ModelRepository
-from itemlens_server.fusion import tables_process, taken
+from itemlens_server.fusion import taken
 from itemlens_server.fusion.counts import file
 from itemlens_server.fusion.counts.comparison import differences
 from itemlens_server.fusion.counts.counts import Counts
 from itemlens_server.fusion.counts.histories import Histories
 from itemlens_server.fusion.counts.recount import Recount
 from itemlens_server.fusion.tables import Tables
+from itemlens_server.fusion.tables_process import TablesProcess
 from itemlens_server.fusion.terms.popularity import counts as popularity
 from itemlens_server.fusion.weights import TableRules
 from itemlens_server.services import Collection, EventRecord, QueryRequest, event_tables, live_counts
@@ -493,11 +494,11 @@ class TestBehaviour:
         live.put("i0", "red shoe")
         live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
 
-        def ended(*_: object, **__: object) -> Tables:
+        def ended(*_: object) -> Tables:
             raise RuntimeError("no memory")
 
         with monkeypatch.context() as patched:
-            patched.setattr(tables_process, "compute", ended)
+            patched.setattr(TablesProcess, "compute", ended)
             with pytest.raises(RuntimeError, match="no memory"):
                 live.collection.event_tables.fit_tables()
             assert not live.collection.event_tables.fit_tables()
@@ -511,10 +512,10 @@ class TestBehaviour:
         live.record(*((f"u{n}", f"i{(n + m) % 6}", PURCHASE) for n in range(80) for m in range(2)))
         assert live.collection.event_tables.fit_tables()
 
-        def ended(*_: object, **__: object) -> Tables:
+        def ended(*_: object) -> Tables:
             raise RuntimeError("no memory")
 
-        monkeypatch.setattr(tables_process, "compute", ended)
+        monkeypatch.setattr(TablesProcess, "compute", ended)
         live.delete_user("u1")
         with pytest.raises(RuntimeError, match="no memory"):
             live.collection.event_tables.fit_tables()
