@@ -135,22 +135,19 @@ class Counts:
             self.touched[codes] = self.version + 1
             self.version += 1
 
-    def counted(self, newer_order: bool = False) -> Counted:
-        """Return the counts of this moment, which later changes do not touch.
-
-        newer_order: rows of ordered pairs may be newer, so that they are not copied, which takes long and much memory.
-        """
+    def counted(self) -> Counted:
+        """Return a copy of the counts of this moment. Ordered pairs may be newer: so that nobody who writes waits for
+        it, they are copied afterwards."""
         with self._lock:
-            if self.pairs is None or self.ordered is None:
+            ordered = self.ordered
+            if self.pairs is None or ordered is None:
                 histories, item_ids = self.histories.copy(), list(self._item_ids)
-                ordered = None
             else:
                 n, takers = len(self._item_ids), self._takers()
-                pairs, ordered = self.pairs.values(n).copy(), self.ordered.values(n)
-                ordered = ordered if newer_order else ordered.copy()
+                pairs = self.pairs.values(n).copy()
         if ordered is None:
             return Recount.of_histories(histories, item_ids, self.step)
-        return DenseCounted.with_pairs(takers(), pairs, ordered)
+        return DenseCounted.with_pairs(takers(), pairs, ordered.nonzero(n))
 
     def counted_takers(self) -> CountedTakers:
         """Return the takers of this moment alone: quickly, since no events are counted again, whatever `bound` is."""

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from itemlens_server.fusion.counts.copied_takers import CopiedTakers
-from itemlens_server.fusion.counts.matrices import Int32s, Unsigned
+from itemlens_server.fusion.counts.matrices import Int32s
 from itemlens_server.fusion.ease import Dense
 from itemlens_server.fusion.rows import Ints
 
@@ -17,13 +17,13 @@ _BLOCK = 512
 
 @dataclass(frozen=True, eq=False)
 class DenseCounted(CopiedTakers):
-    """See `Counted`. pair_counts, amounts: by code, see `Triangle` and `Square`"""
+    """See `Counted`. pair_counts: by code, see `Triangle`. amounts: by code, see `Square.nonzero`"""
 
     pair_counts: Int32s
-    amounts: Unsigned
+    amounts: sparse.csr_matrix
 
     @staticmethod
-    def with_pairs(own: CopiedTakers, pair_counts: Int32s, amounts: Unsigned) -> DenseCounted:
+    def with_pairs(own: CopiedTakers, pair_counts: Int32s, amounts: sparse.csr_matrix) -> DenseCounted:
         """Return these takers with the pairs of their items."""
         return DenseCounted(
             own.item_ids, own.codes, own.takers, own.takes, own.last_day, own.times_are_an_order,
@@ -33,7 +33,7 @@ class DenseCounted(CopiedTakers):
     def gram(self, columns: Ints) -> Dense:
         """See Counted."""
         n = len(columns)
-        ranks = np.full(len(self.amounts), -1)
+        ranks = np.full(self.amounts.shape[0], -1)
         ranks[self.codes[columns]] = np.arange(n)
         gram = np.zeros((n, n), np.float32, order="F")
         # Each pair is written once: in a column of the matrix, which is contiguous, whichever triangle it is in.
@@ -57,5 +57,4 @@ class DenseCounted(CopiedTakers):
 
     def ordered(self, rows: slice) -> sparse.csr_matrix:
         """See Counted."""
-        block = self.amounts[self.codes[rows]][:, self.codes].astype(np.float32)
-        return sparse.csr_matrix(block)
+        return self.amounts[self.codes[rows]][:, self.codes].astype(np.float32)
