@@ -29,7 +29,7 @@ from itemlens_server.fusion.weights import TableRules
 # Tables of fewer items take less than a process costs.
 WORTH_A_PROCESS = 1_000
 # With the lowest priority, 19, a server that is never idle would wait for minutes.
-NICENESS = 5
+NICENESS = 10
 LOOK_SECONDS = 0.2
 # Where the system lets pipes be so large: with 64 KiB the processes wait for each other.
 PIPE_BYTES = 1 << 20
