@@ -149,11 +149,16 @@ class Head:
         return u
 
     def score(self, h: Array, u: Array) -> Array:
-        """Return alpha: h [n, dimension], u [dimension] -> float32 [n].
+        """Return alpha: h [n, dimension], u [dimension] -> float32 [n]."""
+        return self.scores(h, u[None])[0]
 
-        einsum sums each row separately, so that an item's score does not depend on the other rows.
+    def scores(self, h: Array, u: Array) -> Array:
+        """Return alpha: h [n, dimension], u [m, dimension] -> float32 [m, n].
+
+        einsum sums each product separately, so that an item's score depends neither on the other rows nor on the other
+        queries.
         """
-        return np.asarray(np.einsum("ij,j->i", h, u), np.float32)
+        return np.asarray(np.einsum("ij,kj->ki", h, u), np.float32)
 
     def save(self, path: Path) -> None:
         """Write the arrays and weights to `path` (.npz)."""

@@ -408,3 +408,23 @@ def test_every_kind_of_part_and_every_phrase_is_a_terms_own() -> None:
     for term in TERMS:
         assert term.phrases.keys() <= set(term.kinds)
         assert all(phrases.keys() == {"en", "zh"} for phrases in term.phrases.values())
+
+
+class TestManyInterests:
+    """Rows of h are read once for all interests: the scores are those of each interest alone."""
+
+    @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 1.0])
+    @pytest.mark.parametrize("seed", range(6))
+    def test_scores_do_not_depend_on_what_was_scored_before(self, seed: int, share: float) -> None:
+        rng = np.random.default_rng(seed)
+        world = random_world(rng)
+        scorer = bind(ask(world.snapshot, random_query(rng, world), TYPE_WEIGHTS))
+        positions = np.flatnonzero(rng.random(len(world.snapshot.view.item_ids)) <= share)
+        interests = range(len(scorer.interests))
+        together = [scorer.scores(n, positions) for n in interests]
+        for number in interests:
+            alone = bind(ask(world.snapshot, scorer.asking.query, TYPE_WEIGHTS))
+            np.testing.assert_array_equal(alone.scores(number, positions), together[number])
+            for row, position in enumerate(positions[:5].tolist()):
+                one = alone.scores(number, np.asarray([position]))
+                assert one[0] == together[number][row]

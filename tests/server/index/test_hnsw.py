@@ -360,8 +360,8 @@ class TestDepth:
         assert self.depth(tmp_path, masked=1000) == 27
 
     def test_a_scan_is_better_where_it_costs_less(self, tmp_path: Path) -> None:
-        assert self.depth(tmp_path, k=31) == 62 < 4000 / SCANNED_PER_CANDIDATE
-        assert self.depth(tmp_path, k=32) is None
+        assert self.depth(tmp_path, k=83) == 166 < 4000 / SCANNED_PER_CANDIDATE
+        assert self.depth(tmp_path, k=84) is None
         # Only what may be in the list is scanned.
         assert self.depth(tmp_path, masked=3000) is None
 
