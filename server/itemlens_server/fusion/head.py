@@ -150,7 +150,8 @@ class Head:
 
     def score(self, h: Array, u: Array) -> Array:
         """Return alpha: h [n, dimension], u [dimension] -> float32 [n]."""
-        return self.scores(h, u[None])[0]
+        alpha: Array = self.scores(h, u[None])[0]
+        return alpha
 
     def scores(self, h: Array, u: Array) -> Array:
         """Return alpha: h [n, dimension], u [m, dimension] -> float32 [m, n].
