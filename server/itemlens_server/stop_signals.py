@@ -25,7 +25,7 @@ class Stopped(Exception):
 
 class StopSignals:
     """SIGTERM and SIGINT for the main thread. Block them before the first other thread starts: threads inherit the
-    block. Child processes inherit it too, but the server does not start any.
+    block. Child processes inherit it too; the server's only one, of tables, ends with its input.
     """
 
     def __init__(self) -> None:
