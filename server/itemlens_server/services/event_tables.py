@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -157,7 +158,8 @@ class EventTables:
         self._failed_until = began + AFTER_FAILURE_SECONDS
         provenance = Provenance(counts.sequence, events, version, removals)
         if rules.of_pairs:
-            self._serve(self._process.compute(len(counts.item_ids), counts.counted, rules, provenance))
+            copied = partial(counts.counted, newer_order=True)
+            self._serve(self._process.compute(len(counts.item_ids), copied, rules, provenance))
         else:
             self._serve(Tables.of_takers(counts.counted_takers(), rules, provenance))
         self._failed_until = 0.0

@@ -135,19 +135,22 @@ class Counts:
             self.touched[codes] = self.version + 1
             self.version += 1
 
-    def counted(self) -> Counted:
-        """Return a copy of the counts of this moment. Ordered pairs may be newer: so that nobody who writes waits for
-        it, they are copied afterwards."""
+    def counted(self, newer_order: bool = False) -> Counted:
+        """Return the counts of this moment, which later changes do not touch.
+
+        newer_order: ordered pairs may be newer: they are copied afterwards, so that nobody who writes waits for it.
+        """
         with self._lock:
-            ordered = self.ordered
-            if self.pairs is None or ordered is None:
+            square, ordered = self.ordered, None
+            if self.pairs is None or square is None:
                 histories, item_ids = self.histories.copy(), list(self._item_ids)
             else:
                 n, takers = len(self._item_ids), self._takers()
                 pairs = self.pairs.values(n).copy()
-        if ordered is None:
+                ordered = None if newer_order else square.nonzero(n)
+        if square is None:
             return Recount.of_histories(histories, item_ids, self.step)
-        return DenseCounted.with_pairs(takers(), pairs, ordered.nonzero(n))
+        return DenseCounted.with_pairs(takers(), pairs, square.nonzero(n) if ordered is None else ordered)
 
     def counted_takers(self) -> CountedTakers:
         """Return the takers of this moment alone: quickly, since no events are counted again, whatever `bound` is."""

@@ -20,6 +20,7 @@ from itemlens_server.fusion.counts import successions
 from itemlens_server.fusion.counts.comparison import differences, digest
 from itemlens_server.fusion.counts.counted import Counted, since
 from itemlens_server.fusion.counts.counts import Counts, Event
+from itemlens_server.fusion.counts.matrices import Square
 from itemlens_server.fusion.event_log import SECONDS_PER_DAY, EventLog
 from itemlens_server.fusion.tables import Tables
 from itemlens_server.fusion.weights import TableRules
@@ -301,3 +302,29 @@ class TestUsersOfBoth:
         stop.set()
         reader.join()
         assert seen and seen.keys() <= {19, 20}
+
+
+@pytest.mark.parametrize("newer_order", [False, True])
+def test_a_copy_is_of_one_moment_unless_ordered_pairs_may_be_newer(
+    monkeypatch: pytest.MonkeyPatch, newer_order: bool
+) -> None:
+    """Events arrive while the ordered pairs, which take longest, are copied: a digest must not be of a mixture."""
+    counts = Counts()
+    counts.add([("u", item, 1e9 + n, n) for n, item in enumerate("ab")])
+    before, copy, writers = digest(counts.counted()), Square.nonzero, []
+
+    def slowly(self: Square, items: int) -> sparse.csr_matrix:
+        writer = threading.Thread(
+            target=counts.add, args=([("v", i, 2e9 + n, 9 + n) for n, i in enumerate("ab")],)
+        )
+        writer.start()
+        writers.append(writer)
+        writer.join(0.5)
+        return copy(self, items)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Square, "nonzero", slowly)
+        copied = counts.counted(newer_order)
+    writers[0].join()
+    assert (digest(copied) == before) is not newer_order
+    assert digest(counts.counted()) != before
