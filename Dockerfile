@@ -2,7 +2,8 @@
 # Installs the client and the server with an extra, and runs `itemlens serve`. `make serving-check` tests the cpu target's install.
 #   docker build --target cpu  -t itemlens:cpu  .
 #   docker build --target cuda -t itemlens:cuda .
-#   docker run -p 50051:50051 -v ./models:/models -v itemlens:/data itemlens:cpu
+#   docker run -p 127.0.0.1:50051:50051 -v ./models:/models -v itemlens:/data -e ITEMLENS_ALLOW_UNAUTHENTICATED=true itemlens:cpu
+# Without keys (docs/security.md) or ITEMLENS_ALLOW_UNAUTHENTICATED the server refuses to start.
 ARG PYTHON=3.11-slim-bookworm
 
 FROM python:${PYTHON} AS build

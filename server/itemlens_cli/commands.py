@@ -23,6 +23,7 @@ from itemlens_cli.health import health
 from itemlens_cli.index import index
 from itemlens_cli.ingest import ingest
 from itemlens_cli.items import items
+from itemlens_cli.keys import keys
 from itemlens_cli.mapping import mapping
 from itemlens_cli.move import move
 from itemlens_cli.query import query
@@ -63,6 +64,7 @@ for command in (
 app.command("eval")(evaluate)
 app.add_typer(catalog, name="catalog")
 app.add_typer(mapping, name="mapping")
+app.add_typer(keys, name="keys")
 app.add_typer(items, name="items")
 app.add_typer(collections, name="collections")
 app.add_typer(ingest, name="ingest")

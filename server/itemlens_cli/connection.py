@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import itemlens
 from itemlens._target import check
-from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError
+from itemlens_server.config import CLIENT_VARIABLES
+from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, quoted
 
 
 def checked_target(target: str) -> str:
@@ -23,6 +25,39 @@ def checked_target(target: str) -> str:
         raise InvalidArgument(f"--{error}") from error
 
 
+def credentials() -> dict[str, Any]:
+    """The key and the certificates of the environment, as arguments of a client.
+
+    Raises:
+        InvalidArgument: a variable is wrong.
+    """
+    given = {name: os.environ.get(name, "") for name in CLIENT_VARIABLES}
+    key, tls, ca, certificate, private_key, server_name = (given[name] for name in CLIENT_VARIABLES)
+    if tls.lower() not in ("", "0", "1", "false", "true"):
+        raise InvalidArgument(f"ITEMLENS_TLS is {quoted(tls)}: write true or false")
+    if not (ca or certificate or private_key or tls.lower() in ("1", "true")):
+        return {"key": key}
+    return {
+        "key": key,
+        "tls": itemlens.Tls(ca or None, certificate or None, private_key or None, server_name),
+    }
+
+
+@contextmanager
+def client_of(target: str, **settings: Any) -> Iterator[itemlens.Client]:
+    """A client with the environment's key and certificates.
+
+    Raises:
+        InvalidArgument: `target`, the key or a certificate is wrong.
+    """
+    try:
+        opened = itemlens.Client(checked_target(target), **credentials(), **settings)
+    except (ValueError, OSError) as error:
+        raise InvalidArgument(str(error)) from error
+    with opened:
+        yield opened
+
+
 @contextmanager
 def connected(target: str, **settings: Any) -> Iterator[itemlens.Client]:
     """A client whose errors become errors that the command line prints.
@@ -32,9 +67,9 @@ def connected(target: str, **settings: Any) -> Iterator[itemlens.Client]:
         FailedPrecondition: no server answers at `target`.
         ItemlensError: an error from the server.
     """
-    with itemlens.Client(checked_target(target), **settings) as client:
+    with client_of(target, **settings) as opened:
         try:
-            yield client
+            yield opened
         except itemlens.Unavailable as error:
             raise FailedPrecondition(spoken(error, target)) from error
         except itemlens.ItemlensError as error:

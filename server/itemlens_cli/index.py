@@ -16,7 +16,7 @@ from rich.table import Table
 from itemlens import AttributeType, Client, Collection, Event, Item, ItemlensError, NotFound
 from itemlens_cli.bars import Bar, Bars, progress_bars
 from itemlens_cli.check import Check
-from itemlens_cli.connection import checked_target, spoken
+from itemlens_cli.connection import checked_target, client_of, spoken
 from itemlens_cli.skipped import EVENTS, ITEMS, Notes, Skipped
 from itemlens_cli.sync import show
 from itemlens_cli.sync.apply import Options, Sync, Synced
@@ -118,7 +118,7 @@ def index(
     synced: Synced | None = None
     stored: Collection | None = None
     try:
-        with Client(target, collection=name) as client, progress_bars(console) as progress:
+        with client_of(target, collection=name) as client, progress_bars(console) as progress:
             if check:
                 _check(client, name, space, load, skipped, notes)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import re
 import socket
 from dataclasses import dataclass
@@ -62,6 +63,19 @@ class Address:
                 f"{self.text} takes any free port; give the port from the server's log with --target"
             )
         return f"{_LOOPBACKS.get(self.host, self.host)}:{self.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches it."""
+        if not self.host:
+            return True
+        name = self.host.strip("[]")
+        if name == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(name.partition("%")[0]).is_loopback
+        except ValueError:
+            return False  # a name of the network
 
     def check_free(self) -> None:
         """Bind the address, and release it.

@@ -14,11 +14,14 @@ from typing import NoReturn
 import grpc
 
 from itemlens_server import durable
+from itemlens_server.access.guard import Guard, KeyGuard, OpenDoor
+from itemlens_server.access.key_file import KeyFile
 from itemlens_server.address import Address
 from itemlens_server.config import Settings, warn_of_unknown_variables
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import choose_device
 from itemlens_server.engine.space_list import EXPORT_PREFIX, FIT_PREFIX
+from itemlens_server.errors import FailedPrecondition
 from itemlens_server.observer import NullObserver, Observer
 from itemlens_server.rpc.adapter import RpcAdapter
 from itemlens_server.rpc.server import GrpcServer
@@ -50,6 +53,9 @@ class Server:
         observer = observer or NullObserver()
         # Checks that fail at once come first, because loading the models takes seconds.
         Address.parse(settings.listen).check_free()
+        guard = guard_of(settings)
+        if (files := settings.certificate_files()) is not None:
+            files.read()
         self.store = Store(
             settings.data,
             max_bytes=settings.max_store_bytes,
@@ -75,10 +81,10 @@ class Server:
         self._computing = ThreadPoolExecutor(settings.thread_count(), "compute")
 
         def add_services(server: grpc.aio.Server, streams: OpenStreams) -> None:
-            adapter = RpcAdapter(self._pool, settings, streams, observer)
+            adapter = RpcAdapter(self._pool, settings, streams, guard, observer)
             register(server, adapter, self.use_cases, self._pool, self._computing)
 
-        self._grpc_server = GrpcServer(add_services, SERVICES, settings)
+        self._grpc_server = GrpcServer(add_services, SERVICES, settings, guard)
         self._stopping = threading.Event()
         self._maintenance = threading.Thread(target=self._maintain, name="maintenance", daemon=True)
         for name, encoder in default.encoders.items():
@@ -135,6 +141,22 @@ class Server:
                     pass
             except Exception:  # only derived state is missing; the next round tries again
                 log.exception("maintenance failed")
+
+
+def guard_of(settings: Settings) -> Guard:
+    """Return who is let in by the settings.
+
+    Raises:
+        FailedPrecondition: the keys cannot be read; or there are none, and other machines reach the address.
+    """
+    if settings.keys is not None:
+        return KeyGuard(KeyFile(settings.keys))
+    if Address.parse(settings.listen).is_local or settings.allow_unauthenticated:
+        return OpenDoor()
+    raise FailedPrecondition(
+        f"other machines reach {settings.listen}, and without keys they may do everything: give a file of keys "
+        "(`itemlens keys create`, setting `keys`), listen on 127.0.0.1, or set `allow_unauthenticated`"
+    )
 
 
 class _JsonFormatter(logging.Formatter):

@@ -19,6 +19,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from itemlens_server.access.certificates import CertificateFiles
 from itemlens_server.address import Address
 from itemlens_server.errors import InvalidArgument
 from itemlens_server.hardware import processor_count
@@ -28,6 +29,16 @@ log = logging.getLogger("itemlens")
 
 MIB = 1 << 20
 PREFIX = "ITEMLENS_"
+
+# What the commands that call a server read: the key, whether to speak TLS, and the files for it (docs/security.md).
+CLIENT_VARIABLES = (
+    "ITEMLENS_API_KEY",
+    "ITEMLENS_TLS",
+    "ITEMLENS_CA",
+    "ITEMLENS_CERTIFICATE",
+    "ITEMLENS_PRIVATE_KEY",
+    "ITEMLENS_SERVER_NAME",
+)
 
 # The file that `Settings.read` received, for the settings source that reads it.
 _file: ContextVar[SettingsFile | None] = ContextVar("file", default=None)
@@ -46,6 +57,23 @@ class Settings(BaseSettings):
     )
 
     listen: str = Field("127.0.0.1:50051", description="address to serve on; port 0 takes a free one")
+    keys: Path | None = Field(
+        None, description="file of API keys (`itemlens keys create`); it is read again when it changes. Without keys "
+        "everybody who reaches the server may do everything",
+    )  # fmt: skip
+    allow_unauthenticated: bool = Field(
+        False, description="without `keys`, listen on addresses that other machines reach, too"
+    )
+    tls_certificate: Path | None = Field(
+        None, description="PEM file of the server's certificate and those between it and its authority; with it the "
+        "server speaks TLS only. It is read again when it changes, as are the next two",
+    )  # fmt: skip
+    tls_key: Path | None = Field(
+        None, description="PEM file of the certificate's private key, without a password"
+    )
+    tls_client_ca: Path | None = Field(
+        None, description="PEM file of authorities; callers must have a certificate of one of them"
+    )
     models: Path = Field(Path("models"), description="the model repository: a folder of spaces")
     data: Path = Field(
         Path("data"), description="the folder of the store and its indexes; one server at a time"
@@ -231,6 +259,18 @@ class Settings(BaseSettings):
         file = _file.get()
         return init_settings, env_settings, InitSettingsSource(settings_cls, file.values if file else {})
 
+    def certificate_files(self) -> CertificateFiles | None:
+        """The files of certificates for TLS; None: no TLS.
+
+        Raises:
+            InvalidArgument: a setting is missing.
+        """
+        if self.tls_certificate is None or self.tls_key is None:
+            if given := [n for n in ("tls_certificate", "tls_key", "tls_client_ca") if getattr(self, n)]:
+                raise InvalidArgument(f"{given[0]} needs tls_certificate and tls_key: give both")
+            return None
+        return CertificateFiles(self.tls_certificate, self.tls_key, self.tls_client_ca)
+
     def type_weights(self) -> dict[int, float]:
         """Weight of a past item, by the number of the proto's EventType."""
         return {2: self.weight_view, 3: self.weight_click, 4: self.weight_cart, 5: self.weight_purchase}
@@ -249,6 +289,8 @@ def warn_of_unknown_variables(environment: Mapping[str, str] = os.environ) -> No
     for variable in sorted(environment):
         name = variable.upper().removeprefix(PREFIX)
         if name == variable.upper() or name.lower() in Settings.model_fields:
+            continue
+        if variable.upper() in CLIENT_VARIABLES:
             continue
         level = logging.DEBUG if _KUBERNETES.fullmatch(name) else logging.WARNING
         log.log(level, "%s is not a setting and is ignored%s", variable, _meant(name.lower(), PREFIX))

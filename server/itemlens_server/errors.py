@@ -8,7 +8,10 @@ ItemlensError
 │   ├── SpaceMismatch      vectors or data of another space
 │   └── StreamMoved        a stream of events is at another position than the request says
 ├── Aborted                another write came first: read again, then try again
+├── Unauthenticated        the call has no valid key: the message says what to send
+├── PermissionDenied       the key is not for this call
 ├── Overloaded             a queue is full: try again after `retry_seconds`
+│   └── QuotaExceeded      the key has used its quota
 ├── Unavailable            the server or the stream ends: open another
 ├── StorageFull            the disk or the store's size limit is reached
 ├── DataLoss               stored data is damaged
@@ -92,6 +95,18 @@ class Aborted(ItemlensError):
     reason = "CHANGED_MEANWHILE"
 
 
+class Unauthenticated(ItemlensError):
+    """The call has no valid key. Nothing of it was read."""
+
+    reason = "UNAUTHENTICATED"
+
+
+class PermissionDenied(ItemlensError):
+    """The caller is known, and may not do this."""
+
+    reason = "PERMISSION_DENIED"
+
+
 class Overloaded(ItemlensError):
     """A queue is full. The message ends with the time to wait, which is `retry_seconds`."""
 
@@ -101,6 +116,12 @@ class Overloaded(ItemlensError):
         # Rounded up to hundredths, so that RetryInfo and the message agree.
         self.retry_seconds = math.ceil(round(100 * retry_seconds, 6)) / 100
         super().__init__(f"{message}; try again in {self.retry_seconds:g} seconds")
+
+
+class QuotaExceeded(Overloaded):
+    """The caller has used a quota."""
+
+    reason = "QUOTA_EXCEEDED"
 
 
 class Unavailable(ItemlensError):

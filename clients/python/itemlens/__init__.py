@@ -19,6 +19,7 @@ from ._errors import (
     PartialFailure,
     PermissionDenied,
     ServerError,
+    Unauthenticated,
     Unavailable,
     Unimplemented,
 )
@@ -46,6 +47,7 @@ from ._results import (
 )
 from ._retry import Retry
 from ._rules import BlockRule, CapRule, FloorRule, PinRule, Rule
+from ._secure import Tls
 from ._stored import (
     Collection,
     Counts,
@@ -158,6 +160,8 @@ __all__ = [
     "StoredItem",
     "StoredItems",
     "StreamPosition",
+    "Tls",
+    "Unauthenticated",
     "Unavailable",
     "Unimplemented",
     "UploadReport",

@@ -16,10 +16,11 @@ from ._errors import DeadlineExceeded, ItemlensError, ServerError, Unavailable, 
 from ._events import AwaitedEvents
 from ._filter import Filter
 from ._retry import Retry
+from ._secure import Tls, check_key
 from ._steps import Call, Done, Finish, Open, Read, Session, Sleep, Step, Steps, Write, advance
 from ._stored import StoredEvent, StoredItem
 from ._target import check
-from ._transport import Priority, channel_options, checked, failure, methods
+from ._transport import Priority, channel_options, checked, failure, headers, methods
 from ._understand import AwaitedUnderstand
 from ._updates import AwaitedUpdates
 from ._upload import AwaitedUpload
@@ -46,14 +47,18 @@ class AsyncClient(AwaitedUnderstand, AwaitedCatalog, AwaitedEvents, AwaitedUpdat
         retry: Retry = Retry(),
         collection: str = "default",
         space: str = "",
+        key: str = "",
+        tls: Tls | None = None,
+        allow_plaintext_key: bool = False,
         caller: str = "",
         priority: Priority | None = None,
         options: Sequence[tuple[str, Any]] = (),
     ) -> None:
         self._session = Session(timeout=timeout, retry=retry, collection=collection, space=space)
-        self._target, self._options = check(target), channel_options(target, options)
-        self._closed = False
-        self._caller, self._priority = caller, priority
+        self._target, self._closed = check(target), False
+        self._headers = headers(check_key(key, target, tls, allow_plaintext_key), caller, priority)
+        self._options = channel_options(target, [*(tls.options() if tls else ()), *options])
+        self._credentials = tls.credentials() if tls else None
         self._channel: grpc.aio.Channel | None = None
         self._methods: dict[str, Any] = {}
 
@@ -115,8 +120,13 @@ class AsyncClient(AwaitedUnderstand, AwaitedCatalog, AwaitedEvents, AwaitedUpdat
     async def _run(self, steps: Steps[T]) -> T:
         if self._channel is None:
             # Not in __init__: grpc.aio ties a channel to the event loop in which it is created.
-            self._channel = grpc.aio.insecure_channel(self._target, options=self._options)
-            self._methods = methods(self._channel, self._caller, self._priority)
+            if self._credentials is None:
+                self._channel = grpc.aio.insecure_channel(self._target, options=self._options)
+            else:
+                self._channel = grpc.aio.secure_channel(
+                    self._target, self._credentials, options=self._options
+                )
+            self._methods = methods(self._channel, self._headers)
         transport = _Transport(self._methods)
         outcome: Any = None
         error: ItemlensError | None = None

@@ -16,10 +16,11 @@ from ._errors import DeadlineExceeded, ItemlensError
 from ._events import BlockingEvents
 from ._filter import Filter
 from ._retry import Retry
+from ._secure import Tls, check_key
 from ._steps import Call, Done, Finish, Open, Read, Session, Sleep, Step, Steps, Write, advance
 from ._stored import StoredEvent, StoredItem
 from ._target import check
-from ._transport import Priority, channel_options, checked, failure, methods
+from ._transport import Priority, channel_options, checked, failure, headers, methods
 from ._understand import BlockingUnderstand
 from ._updates import BlockingUpdates
 from ._upload import BlockingUpload
@@ -49,12 +50,18 @@ class Client(BlockingUnderstand, BlockingCatalog, BlockingEvents, BlockingUpdate
         collection: default collection of the calls.
         space: id or name of the default space of `space`, `encode`, `fuse` and `create_collection`. Default:
             the server's default space.
-        caller: name under which a busy server counts the calls for fair scheduling. Default: the connection.
+        key: the API key that the server gave, if it asks for one.
+        tls: for a server that speaks TLS: which authorities to trust, and the client's certificate.
+        allow_plaintext_key: send `key` to another machine without TLS, where something else encrypts it.
+        caller: name under which a busy server without keys counts the calls for fair scheduling. Default: the
+            connection. With keys, the key is the name.
         priority: "bulk" lets interactive calls go first. Default: "bulk" for uploads, else "interactive".
         options: further gRPC channel options.
 
     Raises:
-        ValueError: `target` is a URL, has no port, or is not an address.
+        ValueError: `target` is a URL, has no port, or is not an address; `key` or `tls` is wrong, or `key` would go to
+            another machine in plain text.
+        OSError: a file of `tls` cannot be read.
         ItemlensError: every call can raise it; its subclasses say what is wrong.
     """
 
@@ -66,14 +73,22 @@ class Client(BlockingUnderstand, BlockingCatalog, BlockingEvents, BlockingUpdate
         retry: Retry = Retry(),
         collection: str = "default",
         space: str = "",
+        key: str = "",
+        tls: Tls | None = None,
+        allow_plaintext_key: bool = False,
         caller: str = "",
         priority: Priority | None = None,
         options: Sequence[tuple[str, Any]] = (),
     ) -> None:
         self._session = Session(timeout=timeout, retry=retry, collection=collection, space=space)
         self._target, self._closed = check(target), False
-        self._channel = grpc.insecure_channel(target, options=channel_options(target, options))
-        self._methods = methods(self._channel, caller, priority)
+        metadata = headers(check_key(key, target, tls, allow_plaintext_key), caller, priority)
+        if tls is None:
+            self._channel = grpc.insecure_channel(target, options=channel_options(target, options))
+        else:
+            own = channel_options(target, [*tls.options(), *options])
+            self._channel = grpc.secure_channel(target, tls.credentials(), options=own)
+        self._methods = methods(self._channel, metadata)
 
     def close(self) -> None:
         """Close the connection and cancel the calls in progress."""

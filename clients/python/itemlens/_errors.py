@@ -11,7 +11,8 @@
     │                              retried by the client
     ├── DeadlineExceeded           no answer within `timeout`
     ├── Cancelled                  the client was closed during the call
-    ├── PermissionDenied           also for UNAUTHENTICATED; sent by a proxy, never by the server
+    ├── PermissionDenied           the key is not for this call: its role or its collections do not allow it
+    ├── Unauthenticated            no key, or one that is wrong, expired or revoked
     ├── Unimplemented              the server is older than this client
     ├── ServerError                INTERNAL, UNKNOWN and all other codes: a fault of the server
     └── PartialFailure             raised by `raise_for_errors()`: some entries of a batch failed
@@ -142,9 +143,15 @@ class Cancelled(ItemlensError):
 
 
 class PermissionDenied(ItemlensError):
-    """A proxy in front of the server refused the caller. The server itself never sends this error."""
+    """The key's role or collections do not allow the call; or a proxy refused the caller."""
 
     default_code = grpc.StatusCode.PERMISSION_DENIED
+
+
+class Unauthenticated(ItemlensError):
+    """The call has no key, or one that is wrong, expired or revoked; or a proxy does not know the caller."""
+
+    default_code = grpc.StatusCode.UNAUTHENTICATED
 
 
 class Unimplemented(ItemlensError):
@@ -191,11 +198,11 @@ _ALL: tuple[type[ItemlensError], ...] = (
     DeadlineExceeded,
     Cancelled,
     PermissionDenied,
+    Unauthenticated,
     Unimplemented,
 )
 _CLASSES = {cls.default_code: cls for cls in _ALL} | {
     grpc.StatusCode.OUT_OF_RANGE: InvalidArgument,
-    grpc.StatusCode.UNAUTHENTICATED: PermissionDenied,
 }
 
 

@@ -54,13 +54,22 @@ def failure(error: grpc.RpcError, target: str, closed: bool) -> ItemlensError:
     return typed
 
 
+Metadata: TypeAlias = tuple[tuple[str, str], ...]
 Priority: TypeAlias = Literal["interactive", "bulk"]
 
 
-def methods(channel: Any, caller: str, priority: Priority | None) -> dict[str, Any]:
-    """The methods of both services by name, which is unique. Each sends the caller and priority, if given."""
-    said = (("itemlens-caller", caller), ("itemlens-priority", priority))
-    metadata = tuple((key, value) for key, value in said if value)
+def headers(key: str, caller: str, priority: Priority | None) -> Metadata:
+    """What each call sends: the key, the caller and the priority, if given."""
+    said = (
+        ("authorization", f"Bearer {key}" if key else ""),
+        ("itemlens-caller", caller),
+        ("itemlens-priority", priority),
+    )
+    return tuple((name, value) for name, value in said if value)
+
+
+def methods(channel: Any, metadata: Metadata) -> dict[str, Any]:
+    """The methods of both services by name, which is unique. Each sends the metadata."""
     stubs = vars(ItemLensStub(channel)) | vars(CatalogStub(channel))
     return {name: partial(method, metadata=metadata) for name, method in stubs.items()}
 

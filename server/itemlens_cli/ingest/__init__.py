@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from itemlens_cli.connection import checked_target, connected
+from itemlens_cli.connection import client_of, connected
 from itemlens_cli.ingest.progress import Shown, say
 from itemlens_cli.ingest.source import Source
 from itemlens_server.errors import FailedPrecondition, InvalidArgument
@@ -122,7 +122,6 @@ def _run(
     stop: threading.Event,
 ) -> int:
     """Record a source. Return the exit status."""
-    from itemlens import Client
     from itemlens_cli.ingest.pump import ONCE, Pump
     from itemlens_cli.ingest.rejected import Rejected
 
@@ -131,12 +130,12 @@ def _run(
             f"--stream has {len(stream)} characters; give a name of at most {MAX_STREAM_CHARACTERS}"
         )
     with (
-        Client(checked_target(target), collection=collection, retry=ONCE, priority="bulk") as client,
+        client_of(target, collection=collection, retry=ONCE, priority="bulk") as opened,
         closing(Rejected(rejected, stream, say)) as kept,
         Shown(stream, source.unit) as shown,
     ):
         pump = Pump(
-            client, target, source, stream, kept, stop, batch_size=batch_size, give_up=give_up, say=say,
+            opened, target, source, stream, kept, stop, batch_size=batch_size, give_up=give_up, say=say,
             progress=shown,
         )  # fmt: skip
         pump.run()

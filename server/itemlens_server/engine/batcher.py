@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from itemlens_server.access.quotas import Used
 from itemlens_server.engine.admission import AdmissionControl
 from itemlens_server.engine.call_context import CallContext, Priority
 from itemlens_server.engine.entry import Entry, Input
@@ -157,7 +158,7 @@ class Batcher(Generic[Value, Output]):
             most = self.admission.max_inputs_ahead(inputs)
             # The whole queue bounds what runs before the call, so most calls need no count by caller.
             if self._queue.count(call.priority) > most:
-                ahead = self._queue.ahead(call.priority, call.caller, inputs)
+                ahead = self._queue.ahead(call.priority, call.caller.name, inputs)
                 seconds = (ahead - most) / self.admission.inputs_per_second
         return max(0.0, seconds)
 
@@ -190,6 +191,7 @@ class Batcher(Generic[Value, Output]):
                 return same
             self._by_key[entry.key] = entry
         self._queue.put(entry)
+        call.caller.spend(Used.TOKENS, entry.tokens)
         return entry
 
     def _wake_workers(self) -> None:

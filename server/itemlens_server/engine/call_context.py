@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from enum import IntEnum
 
+from itemlens_server.access.guard import Anybody, Caller
 from itemlens_server.errors import Cancelled, DeadlineExceeded
 
 
@@ -19,15 +20,23 @@ class Priority(IntEnum):
     """Uploads and rewrites: behind interactive calls, with a guaranteed share."""
 
 
+# The caller of work that no call asked for.
+NOBODY = Anybody("")
+
+
 class CallContext:
     """Caller, priority and deadline of a call, and whether it was cancelled.
 
     seconds: until the deadline; None: no deadline
-    caller: the caller whose fair share of the encoders the call uses
+    caller: whose fair share of the encoders, and whose quotas, the call uses
     """
 
     def __init__(
-        self, seconds: float | None = None, *, priority: Priority = Priority.INTERACTIVE, caller: str = ""
+        self,
+        seconds: float | None = None,
+        *,
+        priority: Priority = Priority.INTERACTIVE,
+        caller: Caller = NOBODY,
     ) -> None:
         self._at = None if seconds is None else time.monotonic() + seconds
         self._ended = False

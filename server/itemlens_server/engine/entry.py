@@ -32,7 +32,7 @@ class Entry(QueueEntry, Generic[Value, Output]):
     __slots__ = ("key", "queued_at", "running", "value", "waiting")
 
     def __init__(self, given: Input[Value], call: CallContext) -> None:
-        super().__init__(given.tokens, given.group, call.priority, call.caller)
+        super().__init__(given.tokens, given.group, call.priority, call.caller.name)
         self.value = given.value
         self.key = None if given.key is None else (given.group, given.key)
         self.waiting: list[tuple[CallContext, Pending[Output], int]] = []

@@ -17,6 +17,9 @@ from typing import Any, TypeAlias, TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from itemlens_server.access.guard import Guard
+from itemlens_server.access.quotas import Used
+from itemlens_server.access.roles import Role
 from itemlens_server.config import Settings
 from itemlens_server.errors import (
     Cancelled,
@@ -24,9 +27,11 @@ from itemlens_server.errors import (
     InvalidArgument,
     ItemlensError,
     Overloaded,
+    PermissionDenied,
     StorageFull,
 )
-from itemlens_server.rpc.calls import Context, Exchange, Received, call_context, fail, parser, said
+from itemlens_server.rpc.calls import Context, Exchange, Received, admitted, call_context, fail, parser, said
+from itemlens_server.rpc.scopes import collections_of, entries_of
 from itemlens_server.rpc.streams import OpenStreams
 from itemlens_server.services import CallContext, FinishedCall, GuardedObserver, Observer, Priority
 
@@ -49,12 +54,15 @@ class RpcAdapter:
     """Turns handlers into gRPC methods.
 
     At most `max_calls` calls are open at a time, without streams, which `streams` bounds. Bulk calls and streams use at
-    most half of the pool's threads and wait for a free one. No reply is larger than `max_message_bytes`. `observer`
-    receives every call.
+    most half of the pool's threads and wait for a free one. No reply is larger than `max_message_bytes`. `guard` lets
+    callers in, before anything else is done for them; `observer` receives every call.
     """
 
-    def __init__(self, pool: Executor, settings: Settings, streams: OpenStreams, observer: Observer) -> None:
+    def __init__(
+        self, pool: Executor, settings: Settings, streams: OpenStreams, guard: Guard, observer: Observer
+    ) -> None:
         self._pool = pool
+        self._guard = guard
         self._streams = streams
         self._max_calls = settings.max_calls
         self.max_bytes = settings.max_message_bytes
@@ -64,15 +72,17 @@ class RpcAdapter:
 
     def unary(
         self,
+        role: Role,
         handler: Handler[Request, Response],
         request_type: type[Request],
         priority: Priority = Priority.INTERACTIVE,
     ) -> Method:
-        """A method with one request and one response, which `handler` returns in a thread."""
-        return self.unary_on_loop(self.in_thread(handler), request_type, priority)
+        """A method with one request and one response, which `handler` returns in a thread, for callers with `role`."""
+        return self.unary_on_loop(role, self.in_thread(handler), request_type, priority)
 
     def unary_on_loop(
         self,
+        role: Role,
         work: Coroutine[Request, Response],
         request_type: type[Request],
         priority: Priority = Priority.INTERACTIVE,
@@ -82,7 +92,7 @@ class RpcAdapter:
         async def run(method: str, received: Received, context: Context) -> bytes:
             with self._observed(method, context) as exchange:
                 try:
-                    with self._calling(context, priority) as call:
+                    with self._calling(context, priority, role) as call:
                         return await self._answer(work, received, call, exchange)
                 except Exception as error:
                     await fail(context, error, exchange)
@@ -91,6 +101,7 @@ class RpcAdapter:
 
     def stream(
         self,
+        role: Role,
         handler: Handler[Request, Response],
         failed: Callable[[ItemlensError], Response],
         request_type: type[Request],
@@ -101,8 +112,10 @@ class RpcAdapter:
         async def run(method: str, requests: AsyncIterator[Received], context: Context) -> None:
             with self._observed(method, context) as exchange:
                 try:
-                    with self._streams.opened(), _ended(call_context(context, Priority.BULK)) as call:
+                    caller = admitted(context, self._guard, role)
+                    with self._streams.opened(), _ended(call_context(context, Priority.BULK, caller)) as call:
                         while (received := await self._streams.read(requests)) is not None:
+                            caller.check(role)
                             reply = await answer(received, call, exchange)
                             await self._streams.write(context.write(reply))
                         # If the caller cancelled, gRPC first ends the requests, and cancels this task a moment later.
@@ -113,8 +126,8 @@ class RpcAdapter:
         async def answer(received: Received, call: CallContext, exchange: Exchange) -> bytes:
             try:
                 return await self._answer(work, received, call, exchange)
-            except (DeadlineExceeded, Cancelled, Overloaded, StorageFull):
-                raise  # these concern the stream or the server, not the request
+            except (DeadlineExceeded, Cancelled, Overloaded, StorageFull, PermissionDenied):
+                raise  # these concern the stream, its caller or the server, not the request
             except ItemlensError as error:
                 data = failed(error).SerializeToString()
                 exchange.response_bytes += len(data)
@@ -143,13 +156,14 @@ class RpcAdapter:
             )
 
     @contextmanager
-    def _calling(self, context: Context, priority: Priority) -> Iterator[CallContext]:
-        """The call's context. The call counts as open until it ends."""
+    def _calling(self, context: Context, priority: Priority, role: Role) -> Iterator[CallContext]:
+        """The context of a call that needs `role`. The call counts as open until it ends."""
+        caller = admitted(context, self._guard, role)
         if self._open >= self._max_calls:
             raise Overloaded(f"{self._open} calls are open already", retry_seconds=0.25)
         self._open += 1
         try:
-            with _ended(call_context(context, priority)) as call:
+            with _ended(call_context(context, priority, caller)) as call:
                 yield call
         finally:
             self._open -= 1
@@ -174,7 +188,12 @@ class RpcAdapter:
         self, work: Coroutine[Request, Response], received: Received, call: CallContext, exchange: Exchange
     ) -> bytes:
         exchange.request_bytes += received.size
+        call.caller.spend(Used.CALLS, 1)
+        call.caller.spend(Used.BYTES, received.size)
         request = said(received)
+        for name in collections_of(request):
+            call.caller.check_collection(name)
+        call.caller.spend(Used.ITEMS, entries_of(request))
         call.check()
         data = (await work(request, call)).SerializeToString()
         if len(data) > self.max_bytes:
@@ -183,6 +202,7 @@ class RpcAdapter:
                 "ask for less in one call"
             )
         exchange.response_bytes += len(data)
+        call.caller.spend(Used.BYTES, len(data))
         return data
 
 

@@ -13,6 +13,8 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2
 from grpc_status import rpc_status
 
+from itemlens_server.access.guard import Caller, Guard
+from itemlens_server.access.roles import Role
 from itemlens_server.errors import InvalidArgument, ItemlensError, quoted
 from itemlens_server.rpc.errors import status_of
 from itemlens_server.services import CallContext, Priority
@@ -22,7 +24,8 @@ log = logging.getLogger(__name__)
 # grpc returns a huge number of seconds if the caller set no deadline.
 NO_DEADLINE_SECONDS = 1e6
 
-# Metadata keys for the caller's name and the priority of a call.
+# Metadata keys for the caller's key, the caller's name, which counts on a server without keys, and the priority.
+AUTHORIZATION_KEY = "authorization"
 CALLER_KEY = "itemlens-caller"
 PRIORITY_KEY = "itemlens-priority"
 PRIORITIES = {"interactive": Priority.INTERACTIVE, "bulk": Priority.BULK}
@@ -83,7 +86,21 @@ def check_reply(size: int, most: int, done: int, asked: int, field: str) -> None
         )  # fmt: skip
 
 
-def call_context(context: Context, priority: Priority) -> CallContext:
+def admitted(context: Context, guard: Guard, role: Role) -> Caller:
+    """Return who makes a call that needs a role.
+
+    Raises:
+        Unauthenticated, PermissionDenied, QuotaExceeded: the caller may not.
+    """
+    metadata = dict(context.invocation_metadata() or ())
+    authorization = metadata.get(AUTHORIZATION_KEY) or ""
+    claim = str(metadata.get(CALLER_KEY) or context.peer())
+    caller = guard.admit(authorization if isinstance(authorization, str) else "", claim)
+    caller.check(role)
+    return caller
+
+
+def call_context(context: Context, priority: Priority, caller: Caller) -> CallContext:
     """The call's context: caller, priority (default: `priority`), deadline.
 
     Raises:
@@ -99,7 +116,7 @@ def call_context(context: Context, priority: Priority) -> CallContext:
                 f"metadata {PRIORITY_KEY} is {quoted(named)}; it must be one of {', '.join(PRIORITIES)}"
             )
         priority = PRIORITIES[str(named)]
-    return CallContext(seconds, priority=priority, caller=str(metadata.get(CALLER_KEY) or context.peer()))
+    return CallContext(seconds, priority=priority, caller=caller)
 
 
 async def fail(context: Context, error: Exception, exchange: Exchange) -> NoReturn:

@@ -51,8 +51,8 @@ class Collections:
     def list(
         self, request: catalog_pb2.ListCollectionsRequest, call: CallContext
     ) -> catalog_pb2.ListCollectionsResponse:
-        """Return all collections."""
-        collections = self.catalogue.collections()
+        """Return all collections that are the caller's."""
+        collections = [c for c in self.catalogue.collections() if call.caller.sees(c.name)]
         return catalog_pb2.ListCollectionsResponse(collections=[self._message(c) for c in collections])
 
     def update(

@@ -18,7 +18,9 @@ from itemlens_server.errors import (
     ItemlensError,
     NotFound,
     Overloaded,
+    PermissionDenied,
     StorageFull,
+    Unauthenticated,
     Unavailable,
 )
 
@@ -29,6 +31,8 @@ CODES: dict[type[ItemlensError], int] = {
     AlreadyExists: code_pb2.ALREADY_EXISTS,
     FailedPrecondition: code_pb2.FAILED_PRECONDITION,
     Aborted: code_pb2.ABORTED,
+    Unauthenticated: code_pb2.UNAUTHENTICATED,
+    PermissionDenied: code_pb2.PERMISSION_DENIED,
     Overloaded: code_pb2.RESOURCE_EXHAUSTED,
     StorageFull: code_pb2.RESOURCE_EXHAUSTED,
     Unavailable: code_pb2.UNAVAILABLE,

@@ -13,9 +13,11 @@ import uvloop
 from grpc_health.v1 import health as health_service
 from grpc_reflection.v1alpha import reflection
 
+from itemlens_server.access.guard import Guard
 from itemlens_server.config import Settings
 from itemlens_server.errors import FailedPrecondition
 from itemlens_server.rpc.calls import not_of_gone_callers
+from itemlens_server.rpc.credentials import server_credentials
 from itemlens_server.rpc.standard import Health, Reflection
 from itemlens_server.rpc.streams import OpenStreams
 
@@ -36,10 +38,19 @@ class GrpcServer:
         register: Callable[[grpc.aio.Server, OpenStreams], None],
         services: Sequence[str],
         settings: Settings,
+        guard: Guard,
     ) -> None:
+        """`guard`: lets callers of reflection in.
+
+        Raises:
+            FailedPrecondition: the certificates cannot be used.
+        """
         self._register = register
         self._services = services
         self._listen = settings.listen
+        files = settings.certificate_files()
+        self._credentials = None if files is None else server_credentials(files)
+        self._guard = guard
         self._streams = OpenStreams(settings.max_streams, settings.stream_idle_seconds)
         self._options = [
             ("grpc.max_receive_message_length", settings.max_message_bytes),
@@ -90,10 +101,15 @@ class GrpcServer:
         server = grpc.aio.server(options=self._options)
         health = Health(self._services)
         names = (*self._services, health_service.SERVICE_NAME, reflection.SERVICE_NAME)
-        server.add_generic_rpc_handlers((health.handlers(), Reflection(names, self._streams).handlers()))
+        server.add_generic_rpc_handlers(
+            (health.handlers(), Reflection(names, self._streams, self._guard).handlers())
+        )
         self._register(server, self._streams)
         try:
-            port = server.add_insecure_port(self._listen)
+            if self._credentials is None:
+                port = server.add_insecure_port(self._listen)
+            else:
+                port = server.add_secure_port(self._listen, self._credentials)
         except RuntimeError as error:
             raise FailedPrecondition(f"cannot listen on {self._listen}: {error}; change --listen") from error
         await server.start()

@@ -9,6 +9,7 @@ import grpc
 
 from itemlens.v1 import catalog_pb2 as catalog
 from itemlens.v1 import itemlens_pb2 as itemlens
+from itemlens_server.access.roles import Role
 from itemlens_server.errors import ItemlensError
 from itemlens_server.rpc.adapter import Method, RpcAdapter
 from itemlens_server.rpc.collections import Collections
@@ -42,12 +43,14 @@ def item_lens(adapter: RpcAdapter, use: UseCases, pool: Executor, computing: Exe
     recommend = Recommend(use.recommender, pool, computing)
     statistics = GetStatistics(use.catalogue, use.content_encoder)
     return {
-        "GetSpace": adapter.unary(GetSpace(use.catalogue), itemlens.GetSpaceRequest),
-        "GetStatistics": adapter.unary(statistics, itemlens.GetStatisticsRequest),
-        "Encode": adapter.unary_on_loop(Encode(use.batch_encoder, pool), itemlens.EncodeRequest),
-        "Fuse": adapter.unary(Fuse(use.fuser), itemlens.FuseRequest),
-        "Recommend": adapter.unary_on_loop(recommend, itemlens.RecommendRequest),
-        "Explain": adapter.unary(Explain(use.explainer, adapter.max_bytes), itemlens.ExplainRequest),
+        "GetSpace": adapter.unary(Role.READ, GetSpace(use.catalogue), itemlens.GetSpaceRequest),
+        "GetStatistics": adapter.unary(Role.READ, statistics, itemlens.GetStatisticsRequest),
+        "Encode": adapter.unary_on_loop(Role.READ, Encode(use.batch_encoder, pool), itemlens.EncodeRequest),
+        "Fuse": adapter.unary(Role.READ, Fuse(use.fuser), itemlens.FuseRequest),
+        "Recommend": adapter.unary_on_loop(Role.READ, recommend, itemlens.RecommendRequest),
+        "Explain": adapter.unary(
+            Role.READ, Explain(use.explainer, adapter.max_bytes), itemlens.ExplainRequest
+        ),
     }
 
 
@@ -87,26 +90,28 @@ def catalog_methods(adapter: RpcAdapter, use: UseCases) -> Methods:
     upsert_type, record_type = catalog.StreamUpsertItemsRequest, catalog.StreamRecordEventsRequest
     update_type = catalog.StreamUpdateItemsRequest
     return {
-        "CreateCollection": adapter.unary(collections.create, catalog.CreateCollectionRequest),
-        "GetCollection": adapter.unary(collections.get, catalog.GetCollectionRequest),
-        "ListCollections": adapter.unary(collections.list, catalog.ListCollectionsRequest),
-        "UpdateCollection": adapter.unary(collections.update, catalog.UpdateCollectionRequest),
-        "DeleteCollection": adapter.unary(collections.delete, catalog.DeleteCollectionRequest),
-        "UpsertItems": adapter.unary(upsert, catalog.UpsertItemsRequest, Priority.BULK),
-        "StreamUpsertItems": adapter.stream(stream_upsert, upsert_failed, upsert_type),
-        "UpdateItems": adapter.unary_on_loop(update, catalog.UpdateItemsRequest),
-        "StreamUpdateItems": adapter.stream(stream_update, update_failed, update_type),
-        "GetItems": adapter.unary(GetItems(use.catalogue, adapter.max_bytes), catalog.GetItemsRequest),
-        "ListItems": adapter.unary(ListItems(use.catalogue), catalog.ListItemsRequest),
-        "DeleteItems": adapter.unary(DeleteItems(use.catalogue), catalog.DeleteItemsRequest),
-        "RecordEvents": adapter.unary_on_loop(record, catalog.RecordEventsRequest),
-        "StreamRecordEvents": adapter.stream(stream_record, record_failed, record_type),
-        "ListStreams": adapter.unary(ListStreams(use.catalogue), catalog.ListStreamsRequest),
-        "ListEvents": adapter.unary(ListEvents(use.catalogue), catalog.ListEventsRequest),
-        "DeleteEvents": adapter.unary(DeleteEvents(use.catalogue), catalog.DeleteEventsRequest),
-        "MergeUsers": adapter.unary(MergeUsers(use.catalogue), catalog.MergeUsersRequest),
-        "GetCounts": adapter.unary(GetCounts(use.catalogue), catalog.GetCountsRequest),
-        "DeleteUser": adapter.unary(DeleteUser(use.catalogue), catalog.DeleteUserRequest),
+        "CreateCollection": adapter.unary(Role.ADMIN, collections.create, catalog.CreateCollectionRequest),
+        "GetCollection": adapter.unary(Role.READ, collections.get, catalog.GetCollectionRequest),
+        "ListCollections": adapter.unary(Role.READ, collections.list, catalog.ListCollectionsRequest),
+        "UpdateCollection": adapter.unary(Role.ADMIN, collections.update, catalog.UpdateCollectionRequest),
+        "DeleteCollection": adapter.unary(Role.ADMIN, collections.delete, catalog.DeleteCollectionRequest),
+        "UpsertItems": adapter.unary(Role.WRITE, upsert, catalog.UpsertItemsRequest, Priority.BULK),
+        "StreamUpsertItems": adapter.stream(Role.WRITE, stream_upsert, upsert_failed, upsert_type),
+        "UpdateItems": adapter.unary_on_loop(Role.WRITE, update, catalog.UpdateItemsRequest),
+        "StreamUpdateItems": adapter.stream(Role.WRITE, stream_update, update_failed, update_type),
+        "GetItems": adapter.unary(
+            Role.READ, GetItems(use.catalogue, adapter.max_bytes), catalog.GetItemsRequest
+        ),
+        "ListItems": adapter.unary(Role.READ, ListItems(use.catalogue), catalog.ListItemsRequest),
+        "DeleteItems": adapter.unary(Role.WRITE, DeleteItems(use.catalogue), catalog.DeleteItemsRequest),
+        "RecordEvents": adapter.unary_on_loop(Role.WRITE, record, catalog.RecordEventsRequest),
+        "StreamRecordEvents": adapter.stream(Role.WRITE, stream_record, record_failed, record_type),
+        "ListStreams": adapter.unary(Role.READ, ListStreams(use.catalogue), catalog.ListStreamsRequest),
+        "ListEvents": adapter.unary(Role.READ, ListEvents(use.catalogue), catalog.ListEventsRequest),
+        "DeleteEvents": adapter.unary(Role.WRITE, DeleteEvents(use.catalogue), catalog.DeleteEventsRequest),
+        "MergeUsers": adapter.unary(Role.WRITE, MergeUsers(use.catalogue), catalog.MergeUsersRequest),
+        "GetCounts": adapter.unary(Role.READ, GetCounts(use.catalogue), catalog.GetCountsRequest),
+        "DeleteUser": adapter.unary(Role.WRITE, DeleteUser(use.catalogue), catalog.DeleteUserRequest),
     }
 
 

@@ -1,4 +1,4 @@
-"""gRPC's own services: health and reflection. Both end their streams when the server stops."""
+"""gRPC's own services: health, which needs no key, and reflection. Both end their streams when the server stops."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import grpc
 from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from itemlens_server.access.guard import Guard
+from itemlens_server.access.roles import Role
 from itemlens_server.errors import NotFound, quoted
-from itemlens_server.rpc.calls import Context, Exchange, Received, fail, parser, said
+from itemlens_server.rpc.calls import Context, Exchange, Received, admitted, fail, parser, said
 from itemlens_server.rpc.streams import OpenStreams
 
 Status = health_pb2.HealthCheckResponse
@@ -76,7 +78,8 @@ class Health:
 class Reflection:
     """The library's reflection of `services`, over streams that the server can end."""
 
-    def __init__(self, services: Sequence[str], streams: OpenStreams) -> None:
+    def __init__(self, services: Sequence[str], streams: OpenStreams, guard: Guard) -> None:
+        self._guard = guard
         self._servicer = reflection.aio.ReflectionServicer(services)
         self._streams = streams
 
@@ -89,6 +92,7 @@ class Reflection:
 
     async def _info(self, requests: AsyncIterator[Received], context: Context) -> None:
         try:
+            admitted(context, self._guard, Role.READ)
             with self._streams.opened():
                 async for reply in self._servicer.ServerReflectionInfo(self._requests(requests), context):
                     await self._streams.write(context.write(reply.SerializeToString()))

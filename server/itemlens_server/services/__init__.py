@@ -43,6 +43,7 @@ from itemlens_server.fusion.query import ChannelChange
 from itemlens_server.observer import FinishedCall, GuardedObserver, Observer
 from itemlens_server.services.batch_encoder import BatchEncoder, BatchRow, EncodingBatch
 from itemlens_server.services.boosts import BoostChoice
+from itemlens_server.services.catalogue import DEFAULT as DEFAULT_COLLECTION
 from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.encoding import (
@@ -78,6 +79,7 @@ from itemlens_server.storage.rules import Pin, Rule
 from itemlens_server.storage.streams import StreamStep
 
 __all__ = [
+    "DEFAULT_COLLECTION",
     "SETTINGS",
     "All",
     "AnyOf",

@@ -35,7 +35,7 @@ CLASSES = {
     StatusCode.DEADLINE_EXCEEDED: itemlens.DeadlineExceeded,
     StatusCode.CANCELLED: itemlens.Unavailable,
     StatusCode.PERMISSION_DENIED: itemlens.PermissionDenied,
-    StatusCode.UNAUTHENTICATED: itemlens.PermissionDenied,
+    StatusCode.UNAUTHENTICATED: itemlens.Unauthenticated,
     StatusCode.UNIMPLEMENTED: itemlens.Unimplemented,
     StatusCode.INTERNAL: itemlens.ServerError,
     StatusCode.UNKNOWN: itemlens.ServerError,

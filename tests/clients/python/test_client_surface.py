@@ -154,6 +154,8 @@ EXPORTED = [
     "StoredItem",
     "StoredItems",
     "StreamPosition",
+    "Tls",
+    "Unauthenticated",
     "Unavailable",
     "Unimplemented",
     "UploadReport",

@@ -13,6 +13,7 @@ from itertools import chain
 
 import pytest
 
+from itemlens_server.access.guard import Anybody
 from itemlens_server.config import Settings
 from itemlens_server.engine.admission import AdmissionControl
 from itemlens_server.engine.batcher import Batcher
@@ -340,10 +341,10 @@ class TestABoundedQueue:
 
     def test_a_caller_that_fills_the_queue_leaves_room_for_others(self) -> None:
         held = Held(waiting(seconds=10))
-        held.submit(*MANY, call=CallContext(caller="greedy"))
+        held.submit(*MANY, call=CallContext(caller=Anybody("greedy")))
         with pytest.raises(Overloaded):
-            held.submit("b", call=CallContext(caller="greedy"))
-        other = held.submit("c", call=CallContext(caller="other"))
+            held.submit("b", call=CallContext(caller=Anybody("greedy")))
+        other = held.submit("c", call=CallContext(caller=Anybody("other")))
         held.go.set()
         assert other.results() == ["C"]
         held.batcher.close()
@@ -535,7 +536,7 @@ def test_each_of_thousands_of_outputs_reaches_its_caller() -> None:
             call = CallContext(
                 rng.choice([None, None, 0.0, 5.0]),
                 priority=rng.choice([Priority.INTERACTIVE, Priority.BULK]),
-                caller=str(number),
+                caller=Anybody(str(number)),
             )
             try:
                 pending = batcher.submit(

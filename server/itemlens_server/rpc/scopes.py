@@ -1,0 +1,46 @@
+"""What a request is about, for scopes and quotas of keys: its collections, and how many entries it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from google.protobuf.message import Message
+
+from itemlens.v1 import catalog_pb2 as catalog
+from itemlens_server.services import DEFAULT_COLLECTION
+
+# An empty collection means every collection.
+_EVERY = (catalog.MergeUsersRequest, catalog.DeleteUserRequest)
+_BY_NAME = (
+    catalog.CreateCollectionRequest,
+    catalog.GetCollectionRequest,
+    catalog.UpdateCollectionRequest,
+    catalog.DeleteCollectionRequest,
+)
+_STREAMED = (
+    catalog.StreamUpsertItemsRequest,
+    catalog.StreamUpdateItemsRequest,
+    catalog.StreamRecordEventsRequest,
+)
+# Repeated fields whose entries a quota of items counts.
+_ENTRIES = ("items", "updates", "events", "inputs", "item_ids", "event_ids")
+
+
+def collections_of(request: Message) -> Iterator[str | None]:
+    """Yield the collections that a request names; None for every collection."""
+    if isinstance(request, _STREAMED):
+        for _, part in request.ListFields():
+            yield from collections_of(part)
+    elif isinstance(request, _BY_NAME):
+        yield request.name or DEFAULT_COLLECTION
+    elif "collection" in request.DESCRIPTOR.fields_by_name:
+        name: str = getattr(request, "collection")  # noqa: B009
+        yield name or (None if isinstance(request, _EVERY) else DEFAULT_COLLECTION)
+
+
+def entries_of(request: Message) -> int:
+    """Return how many entries a request has."""
+    if isinstance(request, _STREAMED):
+        return sum(entries_of(part) for _, part in request.ListFields())
+    fields = request.DESCRIPTOR.fields_by_name
+    return sum(len(getattr(request, name)) for name in _ENTRIES if name in fields)
