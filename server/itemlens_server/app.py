@@ -22,7 +22,8 @@ from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import choose_device
 from itemlens_server.engine.space_list import EXPORT_PREFIX, FIT_PREFIX
 from itemlens_server.errors import FailedPrecondition
-from itemlens_server.observer import NullObserver, Observer
+from itemlens_server.monitoring.monitor import Monitor
+from itemlens_server.observer import Observer, Observers
 from itemlens_server.rpc.adapter import RpcAdapter
 from itemlens_server.rpc.server import GrpcServer
 from itemlens_server.rpc.services import CATALOG, ITEM_LENS, register
@@ -50,12 +51,13 @@ class Server:
             ItemlensError: something is missing or does not fit; the message says what to run.
         """
         self._settings = settings
-        observer = observer or NullObserver()
         # Checks that fail at once come first, because loading the models takes seconds.
         Address.parse(settings.listen).check_free()
         guard = guard_of(settings)
         if (files := settings.certificate_files()) is not None:
             files.read()
+        self._monitor = Monitor(settings)
+        observer = Observers([*([observer] if observer else []), *self._monitor.observers])
         self.store = Store(
             settings.data,
             max_bytes=settings.max_store_bytes,
@@ -73,8 +75,10 @@ class Server:
             self.catalogue = Catalogue(self.store, self.models, self.encoder, settings, default.space_id)
             self.catalogue.load()
         except BaseException:
+            self._monitor.close()
             self.store.close()
             raise
+        self._monitor.watch(self.catalogue, self.encoder)
         self.use_cases = UseCases.over(self.catalogue, self.encoder, settings)
         self._pool = ThreadPoolExecutor(settings.rpc_threads, "rpc")
         # More computing threads than processors would only compete for the interpreter and the CPU caches.
@@ -102,23 +106,27 @@ class Server:
             FailedPrecondition: the address is in use.
         """
         port = self._grpc_server.start()
+        self._monitor.serving(lambda: self._grpc_server.responsive)
         self._maintenance.start()
         log.info("serving on port %d, default space %s", port, self._default_space)
         return port
 
     def stop(self) -> bool:
-        """Refuse new calls, give running ones `drain_seconds` to finish, then close the store.
+        """Report NOT_SERVING, after `lame_duck_seconds` refuse new calls, give running ones `drain_seconds` to finish,
+        then close the store.
 
         Returns:
             Whether all threads have ended. The rest do work that no caller waits for, and end with the process.
         """
         self._stopping.set()
-        self._grpc_server.stop(self._settings.drain_seconds)
+        self._monitor.stopping()
+        self._grpc_server.stop(self._settings.lame_duck_seconds, self._settings.drain_seconds)
         ending = threading.Thread(target=self._end_threads, name="ending", daemon=True)
         ending.start()
         ending.join(END_SECONDS)
         self.store.finish_writes()
         self.catalogue.close()
+        self._monitor.close()
         if ending.is_alive():
             log.warning("stopped; an unfinished graph build or batch is abandoned")
             return False

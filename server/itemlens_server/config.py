@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -220,13 +220,34 @@ class Settings(BaseSettings):
     segment_rows: int = Field(
         2048, gt=0, description="new items that are searched exactly until an HNSW index is built from them"
     )
+    monitoring: str = Field(
+        "", description="address for HTTP with /metrics (Prometheus), /live and /ready, such as 0.0.0.0:9464; it needs "
+        "no key and tells no content; default: none",
+    )  # fmt: skip
+    call_log: str = Field(
+        "stderr", description="where JSON lines on calls go: stderr, a file, or nowhere (none). Calls that failed or "
+        "were slow are always there, at most 200 lines a second",
+    )  # fmt: skip
+    call_log_slow_seconds: float = Field(1.0, ge=0, description="calls that take longer are slow")
+    call_log_share: float = Field(
+        0.0, ge=0, le=1, description="share of the other calls that are in the call log, by chance"
+    )
+    lame_duck_seconds: float = Field(
+        0, ge=0, description="time after SIGTERM in which health says NOT_SERVING and calls are still taken, so that "
+        "load balancers send no more before the port closes",
+    )  # fmt: skip
     drain_seconds: float = Field(30, ge=0, description="time for running calls to finish after SIGTERM")
     log: Literal["text", "json"] = Field("text", description="form of the log lines: text or json")
 
-    @field_validator("listen")
+    @field_validator("listen", "monitoring")
     @classmethod
-    def _is_an_address(cls, listen: str) -> str:
-        return Address.parse(listen).text
+    def _is_an_address(cls, address: str, info: ValidationInfo) -> str:
+        if not address and info.field_name == "monitoring":
+            return ""
+        parsed = Address.parse(address)
+        if not parsed.host and info.field_name == "monitoring":
+            raise ValueError("it must be host:port")
+        return parsed.text
 
     @classmethod
     def read(cls, file: Path | None = None, **flags: Any) -> Settings:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
+
+from itemlens_server.stages import Stage
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -13,14 +15,29 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class FinishedCall:
-    """A call or stream that has ended. `code`: name of the gRPC status code; bytes: size of all its requests and
-    responses; a failed call has no response bytes."""
+    """A call or stream that has ended.
+
+    code:       name of the gRPC status code
+    bytes:      size of all its requests and responses; a failed call has no response bytes
+    request_id: what the caller gave as such, or a random one
+    caller:     the key, or what the caller says to be; "" if nobody was let in
+    collection: that of the (last) request; "" if it names none
+    entries:    items, events, inputs of its requests
+    message:    of its error
+    stages:     how long it did what (see `stages`)
+    """
 
     method: str
     code: str
     seconds: float
     request_bytes: int
     response_bytes: int
+    request_id: str = ""
+    caller: str = ""
+    collection: str = ""
+    entries: int = 0
+    message: str = ""
+    stages: Mapping[str, Stage] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +77,28 @@ class NullObserver:
 
     def batch_run(self, batch: FinishedBatch) -> None:
         """Nothing."""
+
+
+class Observers:
+    """Forwards to several observers."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = [GuardedObserver(observer) for observer in observers]
+
+    def call_started(self, method: str) -> None:
+        """See Observer."""
+        for observer in self._observers:
+            observer.call_started(method)
+
+    def call_finished(self, call: FinishedCall) -> None:
+        """See Observer."""
+        for observer in self._observers:
+            observer.call_finished(call)
+
+    def batch_run(self, batch: FinishedBatch) -> None:
+        """See Observer."""
+        for observer in self._observers:
+            observer.batch_run(batch)
 
 
 class GuardedObserver:

@@ -263,7 +263,13 @@ class Batcher(Generic[Value, Output]):
     ) -> None:
         with self._lock:
             self._on_bulk -= batch[0].priority is Priority.BULK
-            seconds, tokens = time.monotonic() - started, sum(entry.tokens for entry in batch)
+            ended, tokens = time.monotonic(), sum(entry.tokens for entry in batch)
+            seconds = ended - started
+            # Before the outputs are there, because then a call may be over.
+            first = {call: entry.queued_at for entry in reversed(batch) for call, _, _ in entry.waiting}
+            for call, queued_at in first.items():
+                call.stages.add("queue", queued_at, started)
+                call.stages.add("run", started, ended)
             for entry, output in zip(batch, outputs, strict=True):
                 self._forget(entry)
                 for _, pending, number in entry.waiting:

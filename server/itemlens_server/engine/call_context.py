@@ -9,6 +9,7 @@ from enum import IntEnum
 
 from itemlens_server.access.guard import Anybody, Caller
 from itemlens_server.errors import Cancelled, DeadlineExceeded
+from itemlens_server.stages import Stages
 
 
 class Priority(IntEnum):
@@ -44,6 +45,7 @@ class CallContext:
         self._lock = threading.Lock()
         self.priority = priority
         self.caller = caller
+        self.stages = Stages()
 
     def end(self) -> None:
         """Mark the call as ended: the caller has hung up or has its answer."""

@@ -103,6 +103,11 @@ class Encoder(ABC, Generic[Value, ModelInput]):
         self.precision = precision
         self.provider = provider
 
+    @property
+    def name(self) -> str:
+        """Name in metrics and threads."""
+        return f"{self.modality.kind.lower()}-{self.digest[:8]}"
+
     @abstractmethod
     def prepare(
         self, value: Value, purpose: Purpose, keep: bool = False, call: CallContext | None = None

@@ -143,7 +143,7 @@ class ModelEncoder(Encoder[Value, ModelInput]):
         return Batcher(
             [partial(self._run, sessions[n % len(sessions)]) for n in range(plan.instances)],
             plan=plan,
-            name=f"{self.modality.kind.lower()}-{self.digest[:8]}",
+            name=self.name,
             low_latency=partial(self._run, low_latency) if low_latency else None,
             admission=admission,
         )

@@ -37,11 +37,22 @@ class Candidates:
     depth: int | None
 
 
+@dataclass(frozen=True)
+class IndexDescription:
+    """segments: number of parts, each with a graph for each channel. rows: that these have"""
+
+    segments: int
+    rows: int
+
+
 class CandidateIndex(Protocol):
     """Finds rows of a view in given directions. One thread builds at a time; any number of threads search."""
 
     def search(self, view: View, request: CandidateRequest) -> Candidates:
         """Return candidates for each interest; all rows of the mask where scoring them is better."""
+
+    def describe(self) -> IndexDescription:
+        """Describe what is built."""
 
     def build(self, view: View) -> bool:
         """Add the new rows of `view` if that is worthwhile, and save. Return whether anything was done."""

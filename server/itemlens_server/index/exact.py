@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from itemlens_server.fusion.rows import View
-from itemlens_server.index.candidate_index import CandidateRequest, Candidates
+from itemlens_server.index.candidate_index import CandidateRequest, Candidates, IndexDescription
 
 
 class ExactIndex:
@@ -14,6 +14,10 @@ class ExactIndex:
     def search(self, view: View, request: CandidateRequest) -> Candidates:
         """Return all rows of the mask."""
         return Candidates([np.flatnonzero(request.mask)] * request.interests, None)
+
+    def describe(self) -> IndexDescription:
+        """See CandidateIndex."""
+        return IndexDescription(0, 0)
 
     def build(self, view: View) -> bool:
         """Do nothing and return False."""

@@ -12,7 +12,7 @@ from itemlens_server.derived import DerivedFolder
 from itemlens_server.fusion.head import Head
 from itemlens_server.fusion.rows import Bools, Ints, View
 from itemlens_server.index import segments
-from itemlens_server.index.candidate_index import CandidateRequest, Candidates
+from itemlens_server.index.candidate_index import CandidateRequest, Candidates, IndexDescription
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +97,11 @@ class HnswIndex:
     def _scan_is_better(self, request: CandidateRequest, rows: int, depth: int) -> bool:
         """Whether it costs less to score all rows of the mask, which is exact. rows: their number"""
         return rows < SCANNED_PER_CANDIDATE * depth * max(len(request.directions), 1)
+
+    def describe(self) -> IndexDescription:
+        """See CandidateIndex."""
+        built = self._segments
+        return IndexDescription(len(built), sum(segment.rows for segment in built))
 
     def build(self, view: View) -> bool:
         """Build graphs over new rows if there are enough, and write the snapshot."""

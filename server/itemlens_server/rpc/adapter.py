@@ -30,10 +30,21 @@ from itemlens_server.errors import (
     PermissionDenied,
     StorageFull,
 )
-from itemlens_server.rpc.calls import Context, Exchange, Received, admitted, call_context, fail, parser, said
+from itemlens_server.rpc.calls import (
+    Context,
+    Exchange,
+    Received,
+    admitted,
+    call_context,
+    fail,
+    parser,
+    request_id,
+    said,
+)
 from itemlens_server.rpc.scopes import collections_of, entries_of
 from itemlens_server.rpc.streams import OpenStreams
-from itemlens_server.services import CallContext, FinishedCall, GuardedObserver, Observer, Priority
+from itemlens_server.rpc.waiting import in_thread
+from itemlens_server.services import CallContext, GuardedObserver, Observer, Priority
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
@@ -92,7 +103,7 @@ class RpcAdapter:
         async def run(method: str, received: Received, context: Context) -> bytes:
             with self._observed(method, context) as exchange:
                 try:
-                    with self._calling(context, priority, role) as call:
+                    with self._calling(context, priority, role, exchange) as call:
                         return await self._answer(work, received, call, exchange)
                 except Exception as error:
                     await fail(context, error, exchange)
@@ -112,8 +123,9 @@ class RpcAdapter:
         async def run(method: str, requests: AsyncIterator[Received], context: Context) -> None:
             with self._observed(method, context) as exchange:
                 try:
-                    caller = admitted(context, self._guard, role)
+                    caller = admitted(context, self._guard, role, exchange)
                     with self._streams.opened(), _ended(call_context(context, Priority.BULK, caller)) as call:
+                        exchange.stages = call.stages
                         while (received := await self._streams.read(requests)) is not None:
                             caller.check(role)
                             reply = await answer(received, call, exchange)
@@ -140,7 +152,7 @@ class RpcAdapter:
     @contextmanager
     def _observed(self, method: str, context: Context) -> Iterator[Exchange]:
         """Report a call to the observer, whatever its end."""
-        started, exchange = time.monotonic(), Exchange()
+        started, exchange = time.monotonic(), Exchange(request_id(context))
         self._observer.call_started(method)
         try:
             yield exchange
@@ -150,20 +162,20 @@ class RpcAdapter:
             exchange.code = "DEADLINE_EXCEEDED" if late else "CANCELLED"
             raise
         finally:
-            seconds = time.monotonic() - started
-            self._observer.call_finished(
-                FinishedCall(method, exchange.code, seconds, exchange.request_bytes, exchange.response_bytes)
-            )
+            self._observer.call_finished(exchange.finished(method, time.monotonic() - started))
 
     @contextmanager
-    def _calling(self, context: Context, priority: Priority, role: Role) -> Iterator[CallContext]:
+    def _calling(
+        self, context: Context, priority: Priority, role: Role, exchange: Exchange
+    ) -> Iterator[CallContext]:
         """The context of a call that needs `role`. The call counts as open until it ends."""
-        caller = admitted(context, self._guard, role)
+        caller = admitted(context, self._guard, role, exchange)
         if self._open >= self._max_calls:
             raise Overloaded(f"{self._open} calls are open already", retry_seconds=0.25)
         self._open += 1
         try:
             with _ended(call_context(context, priority, caller)) as call:
+                exchange.stages = call.stages
                 yield call
         finally:
             self._open -= 1
@@ -176,11 +188,10 @@ class RpcAdapter:
             return handler(request, call)
 
         async def work(request: Request, call: CallContext) -> Response:
-            loop = asyncio.get_running_loop()
             if call.priority is Priority.INTERACTIVE:
-                return await loop.run_in_executor(self._pool, run, request, call)
+                return await in_thread(self._pool, run, request, call)
             async with self._bulk:
-                return await loop.run_in_executor(self._pool, run, request, call)
+                return await in_thread(self._pool, run, request, call)
 
         return work
 
@@ -192,10 +203,14 @@ class RpcAdapter:
         call.caller.spend(Used.BYTES, received.size)
         request = said(received)
         for name in collections_of(request):
+            exchange.collection = name or ""
             call.caller.check_collection(name)
-        call.caller.spend(Used.ITEMS, entries_of(request))
+        entries = entries_of(request)
+        exchange.entries += entries
+        call.caller.spend(Used.ITEMS, entries)
         call.check()
-        data = (await work(request, call)).SerializeToString()
+        with call.stages.recording():
+            data = (await work(request, call)).SerializeToString()
         if len(data) > self.max_bytes:
             raise InvalidArgument(
                 f"the reply would have {len(data)} bytes; a message may have {self.max_bytes}; "

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
 
 import grpc
@@ -17,7 +18,8 @@ from itemlens_server.access.guard import Caller, Guard
 from itemlens_server.access.roles import Role
 from itemlens_server.errors import InvalidArgument, ItemlensError, quoted
 from itemlens_server.rpc.errors import status_of
-from itemlens_server.services import CallContext, Priority
+from itemlens_server.services import CallContext, FinishedCall, Priority
+from itemlens_server.stages import Stages
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,10 @@ NO_DEADLINE_SECONDS = 1e6
 AUTHORIZATION_KEY = "authorization"
 CALLER_KEY = "itemlens-caller"
 PRIORITY_KEY = "itemlens-priority"
+REQUEST_ID_KEY = "x-request-id"
+# Others are not taken over: they end in logs.
+_REQUEST_ID = re.compile(r"[\w.:/=+-]{1,128}", re.ASCII)
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
 PRIORITIES = {"interactive": Priority.INTERACTIVE, "bulk": Priority.BULK}
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -42,11 +48,37 @@ class Received(NamedTuple):
 
 @dataclass
 class Exchange:
-    """The observer's data on a call."""
+    """The observer's data on a call. caller, stages: once somebody was let in."""
 
+    request_id: str = ""
     code: str = "OK"
+    message: str = ""
     request_bytes: int = 0
     response_bytes: int = 0
+    entries: int = 0
+    collection: str = ""
+    caller: str = ""
+    stages: Stages = field(default_factory=Stages)
+
+    def finished(self, method: str, seconds: float) -> FinishedCall:
+        """The call, once it is over."""
+        return FinishedCall(
+            method, self.code, seconds, self.request_bytes, self.response_bytes, self.request_id,
+            self.caller, self.collection, self.entries, self.message, self.stages.all(),
+        )  # fmt: skip
+
+
+def request_id(context: Context) -> str:
+    """Return the caller's id of the call, or a random one, and send it back at its end."""
+    given = next((value for key, value in context.invocation_metadata() or () if key == REQUEST_ID_KEY), "")
+    known = isinstance(given, str) and _REQUEST_ID.fullmatch(given)
+    chosen = str(given) if known else secrets.token_hex(8)
+    context.set_trailing_metadata(_id_metadata(chosen))
+    return chosen
+
+
+def _id_metadata(text: str) -> tuple[tuple[str, str], ...]:
+    return ((REQUEST_ID_KEY, text),) if text else ()
 
 
 def parser(request_type: type[Message]) -> Callable[[bytes], Received]:
@@ -86,7 +118,7 @@ def check_reply(size: int, most: int, done: int, asked: int, field: str) -> None
         )  # fmt: skip
 
 
-def admitted(context: Context, guard: Guard, role: Role) -> Caller:
+def admitted(context: Context, guard: Guard, role: Role, exchange: Exchange) -> Caller:
     """Return who makes a call that needs a role.
 
     Raises:
@@ -96,6 +128,7 @@ def admitted(context: Context, guard: Guard, role: Role) -> Caller:
     authorization = metadata.get(AUTHORIZATION_KEY) or ""
     claim = str(metadata.get(CALLER_KEY) or context.peer())
     caller = guard.admit(authorization if isinstance(authorization, str) else "", claim)
+    exchange.caller = caller.name
     caller.check(role)
     return caller
 
@@ -123,15 +156,19 @@ async def fail(context: Context, error: Exception, exchange: Exchange) -> NoRetu
     """End the call with the status of `error`. The text of an unexpected error goes to the log only."""
     if isinstance(error, ItemlensError):
         status = status_of(error)
-        exchange.code = code_pb2.Code.Name(status.code)
-        await context.abort_with_status(rpc_status.to_status(status))
+        exchange.code, exchange.message = code_pb2.Code.Name(status.code), status.message
+        details = rpc_status.to_status(status).trailing_metadata
+        await context.abort(
+            _CODES[status.code], status.message, (*details, *_id_metadata(exchange.request_id))
+        )
     elif isinstance(error, grpc.aio.BaseError):  # from gRPC itself: the call is over
         exchange.code = "CANCELLED"
         raise error
     else:  # a bug of the server: the caller gets a number, and the log has the details under it
-        exchange.code, number = "INTERNAL", secrets.token_hex(4)
+        exchange.code, number = "INTERNAL", exchange.request_id or secrets.token_hex(4)
+        exchange.message = f"internal error {number}; see the server's log"
         log.error("internal error %s", number, exc_info=error)
-        await context.abort(grpc.StatusCode.INTERNAL, f"internal error {number}; see the server's log")
+        await context.abort(grpc.StatusCode.INTERNAL, exchange.message, _id_metadata(exchange.request_id))
     raise AssertionError("abort raises")
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from itemlens.v1 import common_pb2, itemlens_pb2
 from itemlens_server.rpc import messages
 from itemlens_server.rpc.errors import item_status
-from itemlens_server.rpc.waiting import ready
+from itemlens_server.rpc.waiting import in_thread, ready
 from itemlens_server.services import BatchEncoder, BatchRow, CallContext, Priority
 
 
@@ -29,8 +28,7 @@ class Encode:
         if call.priority is Priority.INTERACTIVE and self.encoder.is_light(request.space, contents):
             batch = self.encoder.begin(*asked)
         else:
-            loop = asyncio.get_running_loop()
-            batch = await loop.run_in_executor(self.pool, self.encoder.begin, *asked)
+            batch = await in_thread(self.pool, self.encoder.begin, *asked)
         await ready(batch.encoding)
         rows, matrices = batch.results(request.unit_length)
         role, space_id = common_pb2.VECTOR_ROLE_CHANNEL, batch.space.space_id

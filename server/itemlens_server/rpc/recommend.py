@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from google.protobuf.struct_pb2 import Value
 
 from itemlens.v1 import common_pb2, itemlens_pb2
 from itemlens_server.rpc import boosts, filters, messages
-from itemlens_server.rpc.waiting import ready
+from itemlens_server.rpc.waiting import in_thread, ready
 from itemlens_server.services import (
     CallContext,
     Cap,
@@ -39,15 +38,12 @@ class Recommend:
     async def __call__(
         self, request: itemlens_pb2.RecommendRequest, call: CallContext
     ) -> itemlens_pb2.RecommendResponse:
-        loop = asyncio.get_running_loop()
         query = messages.query(request.user) if request.HasField("user") else None
         begun = None
         if query is not None and query.content:
-            begun = await loop.run_in_executor(
-                self.pool, self.recommender.begin, request.collection, query, call
-            )
+            begun = await in_thread(self.pool, self.recommender.begin, request.collection, query, call)
             await ready(begun.encoding)
-        return await loop.run_in_executor(self.computing, self._recommend, request, query, call, begun)
+        return await in_thread(self.computing, self._recommend, request, query, call, begun)
 
     def _recommend(
         self,

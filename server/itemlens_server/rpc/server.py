@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
@@ -23,6 +24,9 @@ from itemlens_server.rpc.streams import OpenStreams
 
 # The shortest interval of keepalive pings that is accepted. gRPC's default, 5 minutes, would end idle streams.
 PING_SECONDS = 5
+
+# The event loop is alive if it did something lately.
+BEAT_SECONDS, STUCK_SECONDS = 1.0, 30.0
 
 # Bounds of the calls that wait until the event loop accepts them. Above the first, gRPC drops calls at random, with
 # CANCELLED, so a burst of 8,000 honest calls must stay below it. The limit of streams per connection bounds the cost of
@@ -68,7 +72,8 @@ class GrpcServer:
         ]
         logging.getLogger("grpc._cython.cygrpc").addFilter(not_of_gone_callers)
         self._port: Future[int] = Future()
-        self._stop: Callable[[float], None] = lambda _: None
+        self._stop: Callable[[float, float], None] = lambda *_: None
+        self._beat: float | None = None
         self._thread = threading.Thread(target=self._run, name="grpc", daemon=True)
 
     def start(self) -> int:
@@ -80,9 +85,15 @@ class GrpcServer:
         self._thread.start()
         return self._port.result()
 
-    def stop(self, drain_seconds: float) -> None:
-        """Refuse new calls, end streams between two requests, and give running calls `drain_seconds` to finish."""
-        self._stop(drain_seconds)
+    @property
+    def responsive(self) -> bool:
+        """Whether the event loop turns, or has not begun."""
+        return self._beat is None or time.monotonic() - self._beat < STUCK_SECONDS
+
+    def stop(self, lame_duck_seconds: float, drain_seconds: float) -> None:
+        """Report NOT_SERVING, and after `lame_duck_seconds` refuse new calls, end streams between two requests, and
+        give running calls `drain_seconds` to finish."""
+        self._stop(lame_duck_seconds, drain_seconds)
         if self._thread.is_alive():
             self._thread.join()
 
@@ -97,7 +108,7 @@ class GrpcServer:
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
-        stopping: asyncio.Future[float] = loop.create_future()
+        stopping: asyncio.Future[tuple[float, float]] = loop.create_future()
         server = grpc.aio.server(options=self._options)
         health = Health(self._services)
         names = (*self._services, health_service.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -114,12 +125,18 @@ class GrpcServer:
             raise FailedPrecondition(f"cannot listen on {self._listen}: {error}; change --listen") from error
         await server.start()
 
-        def stop(seconds: float) -> None:
+        def stop(*seconds: float) -> None:
             loop.call_soon_threadsafe(stopping.set_result, seconds)
 
+        def beat() -> None:
+            self._beat = time.monotonic()
+            loop.call_later(BEAT_SECONDS, beat)
+
+        beat()
         self._stop = stop
         self._port.set_result(port)
-        drain_seconds = await stopping
+        lame_duck_seconds, drain_seconds = await stopping
         health.stop()
+        await asyncio.sleep(lame_duck_seconds)
         self._streams.stop()
         await server.stop(drain_seconds)

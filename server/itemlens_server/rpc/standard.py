@@ -92,7 +92,7 @@ class Reflection:
 
     async def _info(self, requests: AsyncIterator[Received], context: Context) -> None:
         try:
-            admitted(context, self._guard, Role.READ)
+            admitted(context, self._guard, Role.READ, Exchange())
             with self._streams.opened():
                 async for reply in self._servicer.ServerReflectionInfo(self._requests(requests), context):
                     await self._streams.write(context.write(reply.SerializeToString()))

@@ -159,6 +159,11 @@ class Catalogue:
         """All collections, by name."""
         return sorted(list(self._collections.values()), key=lambda c: c.name)
 
+    def spaces_in_use(self) -> list[Space]:
+        """The default space and those of the collections, without those that are the same."""
+        spaces = [self._spaces.named(""), *(collection.space for collection in self.collections())]
+        return list({space.space_id: space for space in spaces}.values())
+
     def one_or_all(self, name: str) -> list[Collection]:
         """The collection with this name, or all collections if it is empty.
 

@@ -26,6 +26,7 @@ from itemlens_server.errors import (
     quoted,
 )
 from itemlens_server.services.workers import Workers
+from itemlens_server.stages import stage
 from itemlens_server.storage.records import StoredInput, StoredItem, content_hash
 
 CacheKey = tuple[str, Purpose | None, bytes]  # of a vector: encoder, purpose if it matters, content
@@ -125,7 +126,8 @@ class ContentEncoder:
             if channel in space.encoders:
                 space.encoders[channel].check_admission(call, count)
         batches: dict[str, _Batch] = {}
-        prepared = self._prepare(space, [contents[n] for n in left], purpose, keep, call)
+        with stage("prepare"):
+            prepared = self._prepare(space, [contents[n] for n in left], purpose, keep, call)
         for n, result in zip(left, prepared, strict=True):
             if isinstance(result, ItemlensError):
                 outcomes[n] = result

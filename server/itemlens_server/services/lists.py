@@ -20,6 +20,7 @@ from itemlens_server.fusion.spread import best_newest_first, contents, pool_size
 from itemlens_server.index.candidate_index import CandidateIndex, CandidateRequest
 from itemlens_server.index.exact import ExactIndex
 from itemlens_server.services.results import RecommendedItem
+from itemlens_server.stages import stage
 
 # An index finds almost all of the nearest `depth` / FOUND_SURELY items when it looks for `depth`.
 FOUND_SURELY = 2
@@ -44,18 +45,20 @@ def score(scorer: Scorer, index: CandidateIndex, mask: Bools, k: int) -> tuple[S
     Where not all items are scored, a sample stands for the others in Z. So Z does not depend on k.
     """
     scored, sums = [], []
-    candidates, whole = _candidates(scorer, index, mask, k)
-    for n, positions in enumerate(candidates):
-        scored.append(Scored(positions, scorer.scores(n, positions)))
-        sums.append(log_sum(scored[-1].alpha))
-    for n, own in enumerate(scored):
-        rest = mask.copy()
-        rest[own.positions] = False
-        others = np.flatnonzero(rest)
-        if len(others):
-            sample = sample_of(others)
-            unseen = log_sum(scorer.scores(n, sample)) + math.log(len(others) / len(sample))
-            sums[n] = float(np.logaddexp(sums[n], unseen)) if len(own.positions) else unseen
+    with stage("search"):
+        candidates, whole = _candidates(scorer, index, mask, k)
+    with stage("score"):
+        for n, positions in enumerate(candidates):
+            scored.append(Scored(positions, scorer.scores(n, positions)))
+            sums.append(log_sum(scored[-1].alpha))
+        for n, own in enumerate(scored):
+            rest = mask.copy()
+            rest[own.positions] = False
+            others = np.flatnonzero(rest)
+            if len(others):
+                sample = sample_of(others)
+                unseen = log_sum(scorer.scores(n, sample)) + math.log(len(others) / len(sample))
+                sums[n] = float(np.logaddexp(sums[n], unseen)) if len(own.positions) else unseen
     return scorer.normalised(sums), scored, whole
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from itemlens_server.errors import DataLoss, FailedPrecondition, StorageFull
+from itemlens_server.stages import stage
 from itemlens_server.storage import lock, schema, writes
 from itemlens_server.storage.connection import connect, connect_read_only
 from itemlens_server.storage.reader import Reader
@@ -113,7 +114,8 @@ class Store:
         undone: Callable[[], None] = lambda: None,
     ) -> T:
         """See Writer.write."""
-        return self._writer.write(run, after, undone)
+        with stage("store"):
+            return self._writer.write(run, after, undone)
 
     def submit(
         self,

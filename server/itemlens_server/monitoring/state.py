@@ -1,0 +1,125 @@
+"""Prometheus metrics of the server's state, read when they are asked for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from itemlens_server.services import Catalogue, Collection, ContentEncoder
+
+# A label for each collection; those beyond are summed up, so that callers cannot make labels without end.
+MOST_COLLECTIONS = 100
+OTHERS = "(others)"
+
+_OF_COLLECTIONS = {
+    "itemlens_items": "Items.",
+    "itemlens_dead_rows": "Rows of items that were replaced or deleted and are still in memory.",
+    "itemlens_fresh_rows": "Rows that are in no graph yet and are searched exactly.",
+    "itemlens_graph_segments": "Segments of the index, each with a graph for each channel.",
+    "itemlens_uncounted_writes": "Writes that the tables of behaviour do not know yet, items' writes included.",
+}
+
+
+@dataclass(frozen=True)
+class StateCollector(Collector):
+    """Reads queues, caches, collections and the store."""
+
+    catalogue: Catalogue
+    encoder: ContentEncoder
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        yield from self._encoders()
+        yield from self._cache()
+        yield from _collections(self.catalogue.collections())
+        yield from self._store()
+
+    def _encoders(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily(
+            "itemlens_queue_tokens", "Tokens (or pictures) that wait for an encoder.", labels=["encoder"]
+        )
+        most = GaugeMetricFamily(
+            "itemlens_queue_limit_tokens", "Above so many, interactive calls are refused.", labels=["encoder"]
+        )
+        refused = CounterMetricFamily(
+            "itemlens_refused_calls", "Calls that found the queue full.", labels=["encoder"]
+        )
+        about = GaugeMetricFamily(
+            "itemlens_encoder",
+            "1 for each encoder, with how it runs.",
+            labels=["encoder", "provider", "precision"],
+        )
+        encoders = {e.name: e for c in self.catalogue.spaces_in_use() for e in c.encoders.values()}
+        for name, encoder in encoders.items():
+            if encoder.plan is None:
+                continue
+            waiting.add_metric([name], encoder.waiting_tokens())
+            most.add_metric([name], encoder.max_queue_tokens)
+            refused.add_metric([name], encoder.counts().refused)
+            about.add_metric([name, encoder.provider, encoder.precision.value], 1)
+        yield from (waiting, most, refused, about)
+
+    def _cache(self) -> Iterator[Metric]:
+        cache = self.encoder.cache
+        looked = CounterMetricFamily(
+            "itemlens_cache_lookups",
+            "Contents that were looked up in the cache of vectors.",
+            labels=["found"],
+        )
+        looked.add_metric(["yes"], cache.hits)
+        looked.add_metric(["no"], cache.misses)
+        yield looked
+        yield GaugeMetricFamily("itemlens_cache_bytes", "Bytes of the cached vectors.", value=cache.bytes)
+
+    def _store(self) -> Iterator[Metric]:
+        folder = self.catalogue.store.directory
+        files = GaugeMetricFamily("itemlens_store_bytes", "Bytes of the store's files.", labels=["file"])
+        for file in ("itemlens.db", "itemlens.db-wal", "answers.db", "answers.db-wal"):
+            files.add_metric([file], _size(folder / file))
+        yield files
+        free = GaugeMetricFamily("itemlens_disk_free_bytes", "Free bytes on the disk of the data folder.")
+        try:
+            free.add_metric([], shutil.disk_usage(folder).free)
+        except OSError:
+            return
+        yield free
+
+
+def _collections(collections: Sequence[Collection]) -> Iterable[Metric]:
+    families = {
+        name: GaugeMetricFamily(name, about, labels=["collection"]) for name, about in _OF_COLLECTIONS.items()
+    }
+    sums = dict.fromkeys(families, 0.0)
+    for number, collection in enumerate(collections):
+        for name, value in zip(families, _values(collection), strict=True):
+            if number < MOST_COLLECTIONS:
+                families[name].add_metric([collection.name], value)
+            else:
+                sums[name] += value
+    if len(collections) > MOST_COLLECTIONS:
+        for name, family in families.items():
+            family.add_metric([OTHERS], sums[name])
+    return families.values()
+
+
+def _values(collection: Collection) -> tuple[float, ...]:
+    """The values of a collection, in the order of `_OF_COLLECTIONS`."""
+    view, index = collection.snapshot().view, collection.index.describe()
+    tables = collection.event_tables.tables
+    counts = collection.event_tables.counts
+    sequence = 0 if counts is None or counts.current is None else counts.current.sequence
+    behind = max(0, sequence - tables.provenance.event_sequence) if tables is not None else 0
+    alive = view.alive_count
+    return alive, len(view.labels) - alive, max(0, alive - index.rows), index.segments, behind
+
+
+def _size(path: os.PathLike[str]) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
