@@ -9,7 +9,7 @@ from typing import Any
 
 import itemlens
 from itemlens._target import check
-from itemlens_server.config import CLIENT_VARIABLES
+from itemlens_server.config import CLIENT_PREFIX
 from itemlens_server.errors import FailedPrecondition, InvalidArgument, ItemlensError, quoted
 
 
@@ -31,16 +31,33 @@ def credentials() -> dict[str, Any]:
     Raises:
         InvalidArgument: a variable is wrong.
     """
-    given = {name: os.environ.get(name, "") for name in CLIENT_VARIABLES}
-    key, tls, ca, certificate, private_key, server_name = (given[name] for name in CLIENT_VARIABLES)
-    if tls.lower() not in ("", "0", "1", "false", "true"):
-        raise InvalidArgument(f"ITEMLENS_TLS is {quoted(tls)}: write true or false")
-    if not (ca or certificate or private_key or tls.lower() in ("1", "true")):
-        return {"key": key}
+    tls = itemlens.Tls(
+        _variable("CA") or None,
+        _variable("CERTIFICATE") or None,
+        _variable("PRIVATE_KEY") or None,
+        _variable("SERVER_NAME"),
+    )
+    with_tls = _switch("TLS", tls != itemlens.Tls())
+    if not with_tls and tls != itemlens.Tls():
+        raise InvalidArgument(
+            f"{CLIENT_PREFIX}TLS is false, and other variables are for TLS: leave either out"
+        )
     return {
-        "key": key,
-        "tls": itemlens.Tls(ca or None, certificate or None, private_key or None, server_name),
+        "key": _variable("KEY"),
+        "tls": tls if with_tls else None,
+        "allow_plaintext_key": _switch("ALLOW_PLAINTEXT_KEY", False),
     }
+
+
+def _variable(name: str) -> str:
+    return os.environ.get(CLIENT_PREFIX + name, "")
+
+
+def _switch(name: str, default: bool) -> bool:
+    given = _variable(name).lower()
+    if given not in ("", "true", "false", "1", "0"):
+        raise InvalidArgument(f"{CLIENT_PREFIX}{name} is {quoted(given)}: write true or false")
+    return given in ("true", "1") if given else default
 
 
 @contextmanager
@@ -52,8 +69,13 @@ def client_of(target: str, **settings: Any) -> Iterator[itemlens.Client]:
     """
     try:
         opened = itemlens.Client(checked_target(target), **credentials(), **settings)
-    except (ValueError, OSError) as error:
-        raise InvalidArgument(str(error)) from error
+    except OSError as error:
+        raise InvalidArgument(f"{CLIENT_PREFIX}CA or another file: {error}") from error
+    except ValueError as error:
+        hint = (
+            f"; here: {CLIENT_PREFIX}TLS, {CLIENT_PREFIX}ALLOW_PLAINTEXT_KEY" if "tls=" in str(error) else ""
+        )
+        raise InvalidArgument(f"{error}{hint}") from error
     with opened:
         yield opened
 
@@ -83,6 +105,9 @@ def spoken(error: itemlens.ItemlensError, target: str) -> str:
         cause = error.message.rpartition(": ")[2].rstrip("]")
         return (
             f"no server answers at {target} ({cause}); "
-            "start one with `itemlens serve`, or give its address with --target"
+            "start one with `itemlens serve`, or give its address with --target; "
+            f"if it speaks TLS, set {CLIENT_PREFIX}TLS or {CLIENT_PREFIX}CA"
         )
+    if isinstance(error, itemlens.Unauthenticated):
+        return f"{error}; here: set {CLIENT_PREFIX}KEY"
     return str(error)

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from itemlens_server.access import key_file
-from itemlens_server.access.keys import NAME_CHARACTERS, Key, new_key, read_quotas
+from itemlens_server.access.keys import NAME_CHARACTERS, Key, check_collection, new_key, read_quotas
 from itemlens_server.access.roles import Role
 from itemlens_server.errors import InvalidArgument, NotFound, quoted
 
@@ -28,12 +28,12 @@ keys = typer.Typer(
 File = Annotated[
     Path,
     typer.Option(
-        "--file", help="the file of keys, which the server has as setting `keys` [ITEMLENS_KEYS]",
-        envvar="ITEMLENS_KEYS", dir_okay=False,
+        "--file", help="the file of keys, which the server has as setting `key_file` [ITEMLENS_KEY_FILE]",
+        envvar="ITEMLENS_KEY_FILE", dir_okay=False,
     ),
 ]  # fmt: skip
 DEFAULT_FILE = Path("keys.json")
-_DAYS = re.compile(r"(\d{1,5})d")
+_DAYS = re.compile(r"([1-9]\d{0,4})d")
 
 
 @keys.command("create")
@@ -61,7 +61,7 @@ def create(
     """Make a key, and print it. It is shown this once: the file has its hash only."""
     try:
         text, key = new_key(
-            _name(name), Role.of(role), _collections(collection or ()), read_quotas(_pairs(quota or ())),
+            _name(name), Role.of(role), [check_collection(name) for name in collection or ()], read_quotas(_pairs(quota or ())),
             None if expires is None else _moment(expires),
         )  # fmt: skip
     except ValueError as error:
@@ -122,12 +122,6 @@ def _name(name: str) -> str:
     return name
 
 
-def _collections(names: Sequence[str]) -> Sequence[str]:
-    if not all(names):
-        raise ValueError("a collection is empty; leave --collection out for all")
-    return names
-
-
 def _pairs(quotas: Sequence[str]) -> dict[str, str]:
     pairs = [quota.partition("=") for quota in quotas]
     if wrong := [quota for quota, (_, found, _) in zip(quotas, pairs, strict=True) if not found]:
@@ -136,13 +130,14 @@ def _pairs(quotas: Sequence[str]) -> dict[str, str]:
 
 
 def _moment(text: str) -> datetime:
-    if days := _DAYS.fullmatch(text):
-        return datetime.now(UTC).replace(microsecond=0) + timedelta(days=int(days[1]))
+    now = datetime.now(UTC).replace(microsecond=0)
     try:
+        if days := _DAYS.fullmatch(text):
+            return now + timedelta(days=int(days[1]))
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is no time; write 2027-01-31T12:00Z, or days, such as 90d") from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if moment <= datetime.now(UTC):
+    if moment <= now:
         raise ValueError(f"{text} is over")
     return moment

@@ -69,13 +69,15 @@ class Address:
         """Whether only this machine reaches it."""
         if not self.host:
             return True
-        name = self.host.strip("[]")
-        if name == "localhost":
+        name = self.host.strip("[]").lower()
+        if name.rstrip(".") == "localhost":
             return True
         try:
-            return ipaddress.ip_address(name.partition("%")[0]).is_loopback
+            address = ipaddress.ip_address(name.partition("%")[0])
         except ValueError:
             return False  # a name of the network
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return (mapped or address).is_loopback
 
     def check_free(self) -> None:
         """Bind the address, and release it.

@@ -15,7 +15,7 @@ import grpc
 
 from itemlens_server import durable
 from itemlens_server.access.guard import Guard, KeyGuard, OpenDoor
-from itemlens_server.access.key_file import KeyFile
+from itemlens_server.access.key_file import followed
 from itemlens_server.address import Address
 from itemlens_server.config import Settings, warn_of_unknown_variables
 from itemlens_server.engine.repository import ModelRepository
@@ -152,18 +152,30 @@ class Server:
 
 
 def guard_of(settings: Settings) -> Guard:
-    """Return who is let in by the settings.
+    """Return who is let in by the settings, and say so in the log.
 
     Raises:
         FailedPrecondition: the keys cannot be read; or there are none, and other machines reach the address.
     """
-    if settings.keys is not None:
-        return KeyGuard(KeyFile(settings.keys))
-    if Address.parse(settings.listen).is_local or settings.allow_unauthenticated:
+    local, tls = Address.parse(settings.listen).is_local, settings.tls_certificate is not None
+    if settings.key_file is not None:
+        keys = followed(settings.key_file)
+        log.info("%d keys in %s, %s", len(keys.now()), settings.key_file, "TLS" if tls else "no TLS")
+        if not (tls or local):
+            log.warning(
+                "other machines reach %s, and their keys come in plain text: set `tls_certificate`, unless something "
+                "else encrypts the connections", settings.listen,
+            )  # fmt: skip
+        return KeyGuard(keys)
+    if local or settings.allow_unauthenticated:
+        if not local:
+            log.warning(
+                "everybody who reaches %s may do everything (`allow_unauthenticated`)", settings.listen
+            )
         return OpenDoor()
     raise FailedPrecondition(
         f"other machines reach {settings.listen}, and without keys they may do everything: give a file of keys "
-        "(`itemlens keys create`, setting `keys`), listen on 127.0.0.1, or set `allow_unauthenticated`"
+        "(`itemlens keys create`, setting `key_file`), listen on 127.0.0.1, or set `allow_unauthenticated`"
     )
 
 

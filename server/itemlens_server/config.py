@@ -30,15 +30,8 @@ log = logging.getLogger("itemlens")
 MIB = 1 << 20
 PREFIX = "ITEMLENS_"
 
-# What the commands that call a server read: the key, whether to speak TLS, and the files for it (docs/security.md).
-CLIENT_VARIABLES = (
-    "ITEMLENS_API_KEY",
-    "ITEMLENS_TLS",
-    "ITEMLENS_CA",
-    "ITEMLENS_CERTIFICATE",
-    "ITEMLENS_PRIVATE_KEY",
-    "ITEMLENS_SERVER_NAME",
-)
+# What the commands that call a server read (docs/security.md). `itemlens serve` does not.
+CLIENT_PREFIX = "ITEMLENS_CLIENT_"
 
 # The file that `Settings.read` received, for the settings source that reads it.
 _file: ContextVar[SettingsFile | None] = ContextVar("file", default=None)
@@ -57,18 +50,18 @@ class Settings(BaseSettings):
     )
 
     listen: str = Field("127.0.0.1:50051", description="address to serve on; port 0 takes a free one")
-    keys: Path | None = Field(
+    key_file: Path | None = Field(
         None, description="file of API keys (`itemlens keys create`); it is read again when it changes. Without keys "
         "everybody who reaches the server may do everything",
     )  # fmt: skip
     allow_unauthenticated: bool = Field(
-        False, description="without `keys`, listen on addresses that other machines reach, too"
+        False, description="without `key_file`, listen on addresses that other machines reach, too"
     )
     tls_certificate: Path | None = Field(
         None, description="PEM file of the server's certificate and those between it and its authority; with it the "
         "server speaks TLS only. It is read again when it changes, as are the next two",
     )  # fmt: skip
-    tls_key: Path | None = Field(
+    tls_private_key: Path | None = Field(
         None, description="PEM file of the certificate's private key, without a password"
     )
     tls_client_ca: Path | None = Field(
@@ -286,11 +279,15 @@ class Settings(BaseSettings):
         Raises:
             InvalidArgument: a setting is missing.
         """
-        if self.tls_certificate is None or self.tls_key is None:
-            if given := [n for n in ("tls_certificate", "tls_key", "tls_client_ca") if getattr(self, n)]:
-                raise InvalidArgument(f"{given[0]} needs tls_certificate and tls_key: give both")
+        given = {
+            n for n in ("tls_certificate", "tls_private_key", "tls_client_ca") if getattr(self, n) is not None
+        }
+        if missing := {"tls_certificate", "tls_private_key"} - given:
+            if given:
+                raise InvalidArgument(f"{min(given)} is set, and {min(missing)} is not: TLS needs both")
             return None
-        return CertificateFiles(self.tls_certificate, self.tls_key, self.tls_client_ca)
+        assert self.tls_certificate is not None and self.tls_private_key is not None
+        return CertificateFiles(self.tls_certificate, self.tls_private_key, self.tls_client_ca)
 
     def type_weights(self) -> dict[int, float]:
         """Weight of a past item, by the number of the proto's EventType."""
@@ -311,7 +308,8 @@ def warn_of_unknown_variables(environment: Mapping[str, str] = os.environ) -> No
         name = variable.upper().removeprefix(PREFIX)
         if name == variable.upper() or name.lower() in Settings.model_fields:
             continue
-        if variable.upper() in CLIENT_VARIABLES:
+        if variable.upper().startswith(CLIENT_PREFIX):
+            log.info("%s is for commands that call a server; this one does not use it", variable)
             continue
         level = logging.DEBUG if _KUBERNETES.fullmatch(name) else logging.WARNING
         log.log(level, "%s is not a setting and is ignored%s", variable, _meant(name.lower(), PREFIX))

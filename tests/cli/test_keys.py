@@ -19,7 +19,7 @@ from support.command import Run
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "keys.json"
-    monkeypatch.setenv("ITEMLENS_KEYS", str(path))
+    monkeypatch.setenv("ITEMLENS_KEY_FILE", str(path))
     return path
 
 

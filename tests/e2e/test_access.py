@@ -124,7 +124,7 @@ class Guarded:
 def guarded(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     folder = tmp_path_factory.mktemp("guarded")
     change(folder / "keys.json", lambda known: known)
-    with Server(tiny.models, folder / "data", keys=folder / "keys.json") as server:
+    with Server(tiny.models, folder / "data", key_file=folder / "keys.json") as server:
         yield Guarded(server, folder / "keys.json")
 
 
@@ -307,7 +307,7 @@ def test_without_keys_a_server_listens_on_this_machine_alone_unless_told(tiny: T
 
 def test_a_file_of_keys_that_is_not_there_stops_the_start(tiny: Tiny, tmp_path: Path) -> None:
     with pytest.raises(NotServing, match="`itemlens keys create` makes the file"):
-        Server(tiny.models, tmp_path / "data", keys=tmp_path / "none.json")
+        Server(tiny.models, tmp_path / "data", key_file=tmp_path / "none.json")
 
 
 class TestTls:
@@ -369,7 +369,7 @@ class TestTls:
         self, tiny: Tiny, tmp_path: Path, authority: Authority
     ) -> None:
         certificate, key = authority.issue(until=datetime.now(UTC) - timedelta(days=1))
-        settings: dict[str, Any] = {"tls_certificate": certificate, "tls_key": key}
+        settings: dict[str, Any] = {"tls_certificate": certificate, "tls_private_key": key}
         with (
             Server(tiny.models, tmp_path / "data", **settings) as server,
             server.client(tls=Tls(ca=authority.path), timeout=5) as client,
@@ -383,9 +383,12 @@ class TestTls:
         wrong: list[tuple[dict[str, Any], str]] = [
             (
                 {"tls_certificate": certificate},
-                "tls_certificate needs tls_certificate and tls_key: give both",
+                "tls_certificate is set, and tls_private_key is not: TLS needs both",
             ),
-            ({"tls_certificate": certificate, "tls_key": other}, "the key is not that of the certificate"),
+            (
+                {"tls_certificate": certificate, "tls_private_key": other},
+                "the key is not that of the certificate",
+            ),
         ]
         for settings, why in wrong:
             with pytest.raises(NotServing, match=why):
@@ -397,10 +400,10 @@ class TestTls:
         text, key = new_key("test", Role.READ)
         change(tmp_path / "keys.json", lambda known: {key.id: key})
         with Server(
-            tiny.models, tmp_path / "data", keys=tmp_path / "keys.json", **authority.settings()
+            tiny.models, tmp_path / "data", key_file=tmp_path / "keys.json", **authority.settings()
         ) as server:
-            monkeypatch.setenv("ITEMLENS_CA", str(authority.path))
-            monkeypatch.setenv("ITEMLENS_API_KEY", text)
+            monkeypatch.setenv("ITEMLENS_CLIENT_CA", str(authority.path))
+            monkeypatch.setenv("ITEMLENS_CLIENT_KEY", text)
             with connected(server.address, retry=Retry(attempts=1)) as client:
                 assert client.list_collections() == []
 

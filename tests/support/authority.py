@@ -36,5 +36,5 @@ class Authority:
     def settings(self, client_ca: Path | None = None) -> dict[str, Any]:
         """The settings of a server with certificates."""
         certificate, key = self.issue()
-        given: dict[str, Any] = {"tls_certificate": certificate, "tls_key": key}
+        given: dict[str, Any] = {"tls_certificate": certificate, "tls_private_key": key}
         return given | ({"tls_client_ca": client_ca} if client_ca else {})

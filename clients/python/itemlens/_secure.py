@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from ._target import is_local
+from ._target import stays_here
 
 # An HTTP/2 header has no other characters.
 _KEY_CHARACTERS = frozenset(map(chr, range(0x21, 0x7F)))
@@ -60,7 +60,7 @@ def check_key(key: str, target: str, tls: Tls | None, allow_plaintext: bool) -> 
     """
     if not set(key) <= _KEY_CHARACTERS:
         raise ValueError("key has white space or other characters that no key has")
-    if key and tls is None and not allow_plaintext and not is_local(target):
+    if key and tls is None and not allow_plaintext and not stays_here(target):
         raise ValueError(
             f"the key would go to {target} in plain text, where the network can read it: give tls=itemlens.Tls(), or "
             "allow_plaintext_key=True where something else encrypts it, such as a service mesh"

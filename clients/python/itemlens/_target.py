@@ -36,6 +36,22 @@ def is_local(target: str) -> bool:
     return all(_is_loopback(host) for host in _hosts(target))
 
 
+def stays_here(target: str) -> bool:
+    """Whether what is sent to a target cannot leave this machine, whatever a name service answers."""
+    if _NETWORK.match(target) is None and _RESOLVER.match(target):
+        return target.lower().startswith(("unix:", "unix-abstract:"))
+    if target.lower().startswith("dns://"):
+        return False  # a name server of the caller's choice
+    return all(host.lower() == "localhost" or _is_literal_loopback(host) for host in _hosts(target))
+
+
+def _is_literal_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def proxy(target: str, environment: Mapping[str, str] = os.environ) -> str:
     """The proxy that gRPC uses for a target, as "host:port (from http_proxy)"; "" for none."""
     variable = next((name for name in _PROXIES if environment.get(name)), "")

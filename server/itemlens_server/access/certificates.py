@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from itemlens_server.access.file_state import file_state
 from itemlens_server.errors import FailedPrecondition
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class CertificateFiles:
             certificate, key = self.certificate.read_bytes(), self.key.read_bytes()
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise FailedPrecondition(
-                f"tls_certificate {self.certificate} and tls_key {self.key} cannot be used: {_reason(error)}"
+                f"tls_certificate {self.certificate} and tls_private_key {self.key} cannot be used: {_reason(error)}"
             ) from error
         if self.client_ca is None:
             return Pem(certificate, key, None)
@@ -63,35 +59,6 @@ class CertificateFiles:
             raise FailedPrecondition(
                 f"tls_client_ca {self.client_ca} cannot be used: {_reason(error)}"
             ) from error
-
-
-class CurrentCertificates:
-    """The certificates as they are now. Files that do not belong together, as in the middle of a renewal, leave those
-    that were read before."""
-
-    def __init__(self, files: CertificateFiles) -> None:
-        """Read the files.
-
-        Raises:
-            FailedPrecondition: as `CertificateFiles.read`.
-        """
-        self._files = files
-        self._states = [file_state(path) for path in files.paths]
-        self.first = files.read()
-
-    def changed(self) -> Pem | None:
-        """The certificates if they have changed since the last call; None if not."""
-        states = [file_state(path) for path in self._files.paths]
-        if states == self._states:
-            return None
-        self._states = states
-        try:
-            read = self._files.read()
-        except FailedPrecondition as error:
-            log.error("%s; the certificates that were read before stay", error.message)
-            return None
-        log.info("read the certificates in %s again", self._files.certificate)
-        return read
 
 
 def _no_password() -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from itemlens_server.access.key_file import KeyFile
+from itemlens_server.access.followed import Followed
 from itemlens_server.access.keys import Key, find
 from itemlens_server.access.quotas import Meter, Meters, Used
 from itemlens_server.access.roles import Role
@@ -91,8 +92,8 @@ class KeyHolder:
     """A caller with a key. On a stream, the key may change between two messages."""
 
     key: Key
-    file: KeyFile
-    meter: Meter
+    keys: Followed[Mapping[str, Key]]
+    meters: Meters
 
     @property
     def name(self) -> str:
@@ -101,7 +102,7 @@ class KeyHolder:
 
     def check(self, role: Role) -> None:
         """See Caller."""
-        key = self.file.keys().get(self.key.id)
+        key = self.keys.now().get(self.key.id)
         if key is None or key.digest != self.key.digest:
             raise Unauthenticated(f"the key {self.key.id} is gone; {HOW}")
         _check_valid(key)
@@ -110,10 +111,10 @@ class KeyHolder:
             raise PermissionDenied(
                 f"the call needs the role {role.label}; the key {self.name} has {key.role.label}"
             )
-        if (short := self.meter.wait()) is not None:
+        if (short := self._meter.wait()) is not None:
             used, seconds = short
             raise QuotaExceeded(
-                f"the key {self.name} has used its quota of {self.meter.quotas[used]} {used}", seconds
+                f"the key {self.name} has used its quota of {key.quotas[used]} {used}", seconds
             )
 
     def check_collection(self, name: str | None) -> None:
@@ -130,14 +131,19 @@ class KeyHolder:
 
     def spend(self, used: Used, amount: float) -> None:
         """See Caller."""
-        self.meter.spend(used, amount)
+        self._meter.spend(used, amount)
+
+    @property
+    def _meter(self) -> Meter:
+        return self.meters.of(self.key.id, self.key.quotas)
 
 
 class KeyGuard:
     """Lets in who has a key of a file."""
 
-    def __init__(self, file: KeyFile) -> None:
-        self._file = file
+    def __init__(self, keys: Followed[Mapping[str, Key]]) -> None:
+        """keys: by their ids, as they are now"""
+        self._keys = keys
         self._meters = Meters()
 
     def admit(self, authorization: str, claim: str) -> Caller:
@@ -147,11 +153,11 @@ class KeyGuard:
             raise Unauthenticated(f"the call has no key; {HOW}")
         if kind.lower() != "bearer" or not text:
             raise Unauthenticated(f"the authorization is not of the kind Bearer; {HOW}")
-        key = find(self._file.keys(), text.strip())
+        key = find(self._keys.now(), text.strip())
         if key is None:
             raise Unauthenticated(f"there is no such key; {HOW}")
         _check_valid(key)
-        return KeyHolder(key, self._file, self._meters.of(key.id, key.quotas))
+        return KeyHolder(key, self._keys, self._meters)
 
 
 def _check_valid(key: Key) -> None:

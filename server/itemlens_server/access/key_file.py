@@ -5,24 +5,39 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
-import threading
-import time
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from itemlens_server.access.file_state import file_state
+from itemlens_server.access.followed import Followed
 from itemlens_server.access.keys import Key
 from itemlens_server.durable import new_file
 from itemlens_server.errors import FailedPrecondition
 
 log = logging.getLogger(__name__)
 
-# How often a server looks whether the file has changed.
-LOOK_SECONDS = 1.0
+
+def followed(path: Path) -> Followed[Mapping[str, Key]]:
+    """Return the keys of a file by their ids, as they are now. A file that is gone leaves those that were read before;
+    an entry that is damaged later lets nobody in, and the others count.
+
+    Raises:
+        FailedPrecondition: as `read`.
+    """
+    first = True
+
+    def keys() -> Mapping[str, Key]:
+        nonlocal first
+        strict, first = first, False
+        return read(path, strict)
+
+    return Followed([path], keys)
 
 
-def read(path: Path) -> dict[str, Key]:
-    """Return the keys of a file by their ids.
+def read(path: Path, strict: bool = True) -> dict[str, Key]:
+    """Return the keys of a file by their ids. strict: else entries that are no keys are left out, with a line in the
+    log.
 
     Raises:
         FailedPrecondition: it cannot be read, or is no file of keys; the message says why.
@@ -42,10 +57,13 @@ def read(path: Path) -> dict[str, Key]:
         for number, entry in enumerate(value["keys"]):
             try:
                 key = Key.read(entry)
+                if key.id in keys:
+                    raise ValueError(f"its id {key.id!r:.50} is there twice")
             except ValueError as error:
-                raise ValueError(f"keys[{number}]: {error}") from error
-            if key.id in keys:
-                raise ValueError(f"keys[{number}]: its id {key.id!r:.50} is there twice")
+                if strict:
+                    raise ValueError(f"keys[{number}]: {error}") from error
+                log.error("%s: keys[%d] lets nobody in: %s", path, number, error)
+                continue
             keys[key.id] = key
     except (ValueError, RecursionError) as error:
         raise FailedPrecondition(f"{path} is not a file of keys: {error}") from error
@@ -63,47 +81,14 @@ def change(path: Path, changed: Callable[[dict[str, Key]], Mapping[str, Key]]) -
         # Not the file itself, which is replaced.
         with (path.parent / f".{path.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            keys = changed(read(path) if path.exists() else {})
+            before = path.stat() if path.exists() else None
+            keys = changed({} if before is None else read(path))
             value = {"keys": [key.as_json() for key in keys.values()]}
             with new_file(path) as stream:
                 stream.write((json.dumps(value, indent=1) + "\n").encode())
+                if before is not None:  # the server that reads it may be another user
+                    os.fchmod(stream.fileno(), before.st_mode & 0o777)
+                    with suppress(PermissionError):
+                        os.fchown(stream.fileno(), before.st_uid, before.st_gid)
     except OSError as error:
         raise FailedPrecondition(f"cannot write the keys in {path}: {error.strerror}") from error
-
-
-class KeyFile:
-    """The keys of a file, as they are now. A file that is gone or damaged leaves those that were read before."""
-
-    def __init__(self, path: Path) -> None:
-        """Read the file.
-
-        Raises:
-            FailedPrecondition: as `read`.
-        """
-        self._path = path
-        self._state = file_state(path)
-        self._keys = read(path)
-        self._looked = time.monotonic()
-        self._lock = threading.Lock()
-
-    def keys(self) -> Mapping[str, Key]:
-        """The keys by their ids, at most `LOOK_SECONDS` old."""
-        if time.monotonic() - self._looked >= LOOK_SECONDS and self._lock.acquire(blocking=False):
-            try:
-                self._look_again()
-            finally:
-                self._looked = time.monotonic()
-                self._lock.release()
-        return self._keys
-
-    def _look_again(self) -> None:
-        state = file_state(self._path)
-        if state == self._state:
-            return
-        self._state = state
-        try:
-            self._keys = read(self._path)
-        except FailedPrecondition as error:
-            log.error("%s; the keys that were read before stay", error.message)
-        else:
-            log.info("%s: %d keys", self._path, len(self._keys))

@@ -20,6 +20,8 @@ from itemlens_server.access.quotas import Quota, Used
 from itemlens_server.access.roles import Role
 
 _FORM = re.compile(r"itemlens_([0-9a-z]{8})_([\w-]{43})", re.ASCII)
+# What names of collections are made of, and what patterns have besides.
+_COLLECTION = re.compile(r"[a-z0-9_*?\[\]!-]{1,100}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FIELDS = {"id", "name", "sha256", "role", "collections", "quotas", "created", "expires", "revoked"}
 _NO_DIGEST = "0" * 64
@@ -64,7 +66,7 @@ class Key:
             "name": self.name,
             "sha256": self.digest,
             "role": self.role.label,
-            "collections": list(self.collections),
+            "collections": list(self.collections) or None,
             "quotas": {str(used): str(quota) for used, quota in self.quotas.items()},
             "created": _text(self.created),
             "expires": self.expires and _text(self.expires),
@@ -87,15 +89,19 @@ class Key:
                 raise ValueError(f"it has no text {name!r}")
         if not _DIGEST.fullmatch(value["sha256"]):
             raise ValueError("its sha256 is not 64 hexadecimal digits")
-        collections, quotas = value.get("collections") or [], value.get("quotas") or {}
-        if not isinstance(collections, list) or not all(isinstance(c, str) and c for c in collections):
-            raise ValueError("its collections are not a list of names")
-        if not isinstance(quotas, dict):
+        collections, quotas = value.get("collections"), value.get("quotas")
+        if collections is not None and (
+            not isinstance(collections, list)
+            or not collections
+            or not all(isinstance(c, str) and _COLLECTION.fullmatch(c) for c in collections)
+        ):
+            raise ValueError("its collections are not a list of names or patterns; null stands for all")
+        if quotas is not None and not isinstance(quotas, dict):
             raise ValueError("its quotas are not an object")
         expires, revoked = value.get("expires"), value.get("revoked")
         return Key(
             value["id"], value["name"], value["sha256"], Role.of(value["role"]), _time(value["created"]),
-            tuple(collections), read_quotas({str(k): str(v) for k, v in quotas.items()}),
+            tuple(collections or ()), read_quotas({str(k): str(v) for k, v in (quotas or {}).items()}),
             None if expires is None else _time(expires), None if revoked is None else _time(revoked),
         )  # fmt: skip
 
@@ -132,6 +138,17 @@ def read_quotas(texts: Mapping[str, str]) -> dict[Used, Quota]:
     if unknown := [used for used in texts if used not in known]:
         raise ValueError(f"there is no quota of {unknown[0]!r:.50}; give {', '.join(known)}")
     return {Used(used): Quota.of(text) for used, text in texts.items()}
+
+
+def check_collection(pattern: str) -> str:
+    """Return a collection's name, or a pattern, after a check.
+
+    Raises:
+        ValueError: no collection can have it.
+    """
+    if not _COLLECTION.fullmatch(pattern):
+        raise ValueError(f"{pattern!r:.100} is neither the name of a collection nor a pattern such as shop-*")
+    return pattern
 
 
 def _digest(text: str) -> str:

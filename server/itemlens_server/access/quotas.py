@@ -77,12 +77,22 @@ class Meter:
 
     def spend(self, used: Used, amount: float) -> None:
         """Take what a call uses."""
-        if used in self.quotas:
+        quota = self.quotas.get(used)
+        if quota is not None:
             with self._lock:
-                self._left[used] = (self._now(used) - amount, self._clock())
+                left = min(quota.amount, self._now(used) - amount)
+                # Calls that were let in together may use any amount: no more than one period is paid back.
+                self._left[used] = (max(left, -quota.amount), self._clock())
+
+    def after(self, before: Meter) -> Meter:
+        """Return this meter with the debts of an earlier one."""
+        for used in self.quotas:
+            if used in before.quotas and (left := before._now(used)) < self.quotas[used].amount:
+                self._left[used] = (left, self._clock())
+        return self
 
     def _seconds(self, used: Used) -> float:
-        # A call costs one, so a whole one must be there. Of the others anything will do.
+        # A whole one must be there, which is what a call costs, or all where that is less.
         quota, least = self.quotas[used], min(1.0, self.quotas[used].amount)
         return (least - self._now(used)) * quota.seconds / quota.amount
 
@@ -99,11 +109,12 @@ class Meters:
         self._lock = threading.Lock()
 
     def of(self, key_id: str, quotas: Mapping[Used, Quota]) -> Meter:
-        """The meter of a key. Other quotas than before start full."""
+        """The meter of a key. Where its quotas change, debts stay."""
         meter = self._meters.get(key_id)
         if meter is None or meter.quotas != quotas:
             with self._lock:
                 meter = self._meters.get(key_id)
                 if meter is None or meter.quotas != quotas:
-                    meter = self._meters[key_id] = Meter(quotas)
+                    new = Meter(quotas)
+                    meter = self._meters[key_id] = new if meter is None else new.after(meter)
         return meter

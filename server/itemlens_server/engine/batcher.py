@@ -12,7 +12,6 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from itemlens_server.access.quotas import Used
 from itemlens_server.engine.admission import AdmissionControl
 from itemlens_server.engine.call_context import CallContext, Priority
 from itemlens_server.engine.entry import Entry, Input
@@ -191,7 +190,6 @@ class Batcher(Generic[Value, Output]):
                 return same
             self._by_key[entry.key] = entry
         self._queue.put(entry)
-        call.caller.spend(Used.TOKENS, entry.tokens)
         return entry
 
     def _wake_workers(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Sequence
 from functools import partial
 from pathlib import Path
 
+from itemlens_server.access.quotas import Used
 from itemlens_server.engine.admission import AdmissionControl
 from itemlens_server.engine.batcher import Batcher, Counts
 from itemlens_server.engine.call_context import CallContext
@@ -85,13 +86,13 @@ class ModelEncoder(Encoder[Value, ModelInput]):
         keys: Sequence[Hashable | None] = (),
     ) -> Pending[Encoded]:
         keys = keys or [None] * len(inputs)
-        return self._batcher.submit(
-            [
-                Input((i, with_places), self._tokens(i), with_places, key)
-                for i, key in zip(inputs, keys, strict=True)
-            ],
-            call,
-        )
+        queued = [
+            Input((i, with_places), self._tokens(i), with_places, key)
+            for i, key in zip(inputs, keys, strict=True)
+        ]
+        pending = self._batcher.submit(queued, call)
+        call.caller.spend(Used.TOKENS, sum(entry.tokens for entry in queued))
+        return pending
 
     def close(self) -> None:
         self._batcher.close()

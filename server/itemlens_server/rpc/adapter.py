@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from itemlens_server.access.guard import Guard
+from itemlens_server.access.guard import Caller, Guard
 from itemlens_server.access.quotas import Used
 from itemlens_server.access.roles import Role
 from itemlens_server.config import Settings
@@ -28,6 +28,7 @@ from itemlens_server.errors import (
     ItemlensError,
     Overloaded,
     PermissionDenied,
+    QuotaExceeded,
     StorageFull,
 )
 from itemlens_server.rpc.calls import (
@@ -37,9 +38,9 @@ from itemlens_server.rpc.calls import (
     admitted,
     call_context,
     fail,
-    parser,
+    parsed,
+    receiver,
     request_id,
-    said,
 )
 from itemlens_server.rpc.scopes import collections_of, entries_of
 from itemlens_server.rpc.streams import OpenStreams
@@ -53,6 +54,9 @@ Coroutine = Callable[[Request, CallContext], Awaitable[Response]]
 
 # The time after the end of a stream's requests in which gRPC may report that the caller cancelled.
 HANG_UP_SECONDS = 0.002
+
+# A stream without quota waits at most so long for it.
+MOST_PAUSE_SECONDS = 20.0
 
 # A cancellation this close to the deadline is taken for the deadline.
 DEADLINE_SECONDS = 0.05
@@ -108,7 +112,9 @@ class RpcAdapter:
                 except Exception as error:
                     await fail(context, error, exchange)
 
-        return lambda method: grpc.unary_unary_rpc_method_handler(partial(run, method), parser(request_type))
+        return lambda method: grpc.unary_unary_rpc_method_handler(
+            partial(run, method), receiver(request_type)
+        )
 
     def stream(
         self,
@@ -127,7 +133,7 @@ class RpcAdapter:
                     with self._streams.opened(), _ended(call_context(context, Priority.BULK, caller)) as call:
                         exchange.stages = call.stages
                         while (received := await self._streams.read(requests)) is not None:
-                            caller.check(role)
+                            await _until_let_in(caller, role)
                             reply = await answer(received, call, exchange)
                             await self._streams.write(context.write(reply))
                         # If the caller cancelled, gRPC first ends the requests, and cancels this task a moment later.
@@ -146,7 +152,7 @@ class RpcAdapter:
                 return data
 
         return lambda method: grpc.stream_stream_rpc_method_handler(
-            partial(run, method), parser(request_type)
+            partial(run, method), receiver(request_type)
         )
 
     @contextmanager
@@ -199,18 +205,24 @@ class RpcAdapter:
         self, work: Coroutine[Request, Response], received: Received, call: CallContext, exchange: Exchange
     ) -> bytes:
         exchange.request_bytes += received.size
-        call.caller.spend(Used.CALLS, 1)
-        call.caller.spend(Used.BYTES, received.size)
-        request = said(received)
+        caller = call.caller
+        caller.spend(Used.CALLS, 1)
+        caller.spend(Used.BYTES, received.size)
+        request = parsed(received)
         for name in collections_of(request):
             exchange.collection = name or ""
-            call.caller.check_collection(name)
+            caller.check_collection(name)
         entries = entries_of(request)
         exchange.entries += entries
-        call.caller.spend(Used.ITEMS, entries)
+        caller.spend(Used.ITEMS, entries)
         call.check()
-        with call.stages.recording():
-            data = (await work(request, call)).SerializeToString()
+        try:
+            with call.stages.recording():
+                data = (await work(request, call)).SerializeToString()
+        except Overloaded:  # the server's doing: the caller will send it again
+            caller.spend(Used.CALLS, -1)
+            caller.spend(Used.ITEMS, -entries)
+            raise
         if len(data) > self.max_bytes:
             raise InvalidArgument(
                 f"the reply would have {len(data)} bytes; a message may have {self.max_bytes}; "
@@ -219,6 +231,21 @@ class RpcAdapter:
         exchange.response_bytes += len(data)
         call.caller.spend(Used.BYTES, len(data))
         return data
+
+
+async def _until_let_in(caller: Caller, role: Role) -> None:
+    """Check a caller before each message of a stream. A short lack of quota slows the stream down.
+
+    Raises:
+        Unauthenticated, PermissionDenied, QuotaExceeded: the caller may send no more.
+    """
+    while True:
+        try:
+            return caller.check(role)
+        except QuotaExceeded as error:
+            if error.retry_seconds > MOST_PAUSE_SECONDS:
+                raise
+            await asyncio.sleep(error.retry_seconds)
 
 
 @contextmanager

@@ -40,10 +40,15 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Received(NamedTuple):
-    """A parsed request, or the error of bytes that are not one. size: number of bytes."""
+    """The bytes of a request of a kind. They are parsed once their caller was let in."""
 
-    request: Any
-    size: int
+    data: bytes
+    kind: type[Message]
+
+    @property
+    def size(self) -> int:
+        """Number of bytes."""
+        return len(self.data)
 
 
 @dataclass
@@ -81,28 +86,25 @@ def _id_metadata(text: str) -> tuple[tuple[str, str], ...]:
     return ((REQUEST_ID_KEY, text),) if text else ()
 
 
-def parser(request_type: type[Message]) -> Callable[[bytes], Received]:
-    """A parser of requests. For bytes that are not a request it returns InvalidArgument; grpc would answer INTERNAL."""
+def receiver(kind: type[Message]) -> Callable[[bytes], Received]:
+    """What makes a Received of the bytes of a request of a kind."""
 
-    def parse(data: bytes) -> Received:
-        try:
-            return Received(request_type.FromString(data), len(data))
-        except DecodeError as error:
-            refusal = InvalidArgument(f"the bytes are not a {request_type.DESCRIPTOR.name}: {error}")
-            return Received(refusal, len(data))
+    def receive(data: bytes) -> Received:
+        return Received(data, kind)
 
-    return parse
+    return receive
 
 
-def said(received: Received) -> Any:
-    """The parsed request.
+def parsed(received: Received) -> Any:
+    """The request.
 
     Raises:
-        InvalidArgument: the bytes were not a request.
+        InvalidArgument: the bytes are not one; grpc itself would answer INTERNAL.
     """
-    if isinstance(received.request, InvalidArgument):
-        raise received.request
-    return received.request
+    try:
+        return received.kind.FromString(received.data)
+    except DecodeError as error:
+        raise InvalidArgument(f"the bytes are not a {received.kind.DESCRIPTOR.name}: {error}") from error
 
 
 def check_reply(size: int, most: int, done: int, asked: int, field: str) -> None:

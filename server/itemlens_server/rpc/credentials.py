@@ -7,7 +7,8 @@ from typing import cast
 
 import grpc
 
-from itemlens_server.access.certificates import CertificateFiles, CurrentCertificates, Pem
+from itemlens_server.access.certificates import CertificateFiles, Pem
+from itemlens_server.access.followed import Followed
 
 
 def server_credentials(files: CertificateFiles) -> grpc.ServerCredentials:
@@ -16,16 +17,18 @@ def server_credentials(files: CertificateFiles) -> grpc.ServerCredentials:
     Raises:
         FailedPrecondition: the files cannot be used.
     """
-    current = CurrentCertificates(files)
+    followed = Followed(files.paths, files.read)
+    used = followed.now()
 
     def changed() -> grpc.ServerCertificateConfiguration | None:
-        pem = current.changed()
-        return None if pem is None else _configuration(pem)
+        nonlocal used
+        before, used = used, followed.now()
+        return None if used is before else _configuration(used)
 
     # None stands for no change, which gRPC's stubs do not say.
     fetcher = cast("Callable[[], grpc.ServerCertificateConfiguration]", changed)
     return grpc.dynamic_ssl_server_credentials(
-        _configuration(current.first), fetcher, require_client_authentication=files.client_ca is not None
+        _configuration(used), fetcher, require_client_authentication=files.client_ca is not None
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from google.protobuf.message import Message
 
 from itemlens.v1 import catalog_pb2 as catalog
+from itemlens.v1 import itemlens_pb2 as itemlens
 from itemlens_server.services import DEFAULT_COLLECTION
 
 # An empty collection means every collection.
@@ -23,14 +24,20 @@ _STREAMED = (
     catalog.StreamRecordEventsRequest,
 )
 # Repeated fields whose entries a quota of items counts.
-_ENTRIES = ("items", "updates", "events", "inputs", "item_ids", "event_ids")
+ENTRIES = ("items", "updates", "events", "inputs", "item_ids", "event_ids", "candidate_item_ids")
 
 
 def collections_of(request: Message) -> Iterator[str | None]:
     """Yield the collections that a request names; None for every collection."""
     if isinstance(request, _STREAMED):
-        for _, part in request.ListFields():
-            yield from collections_of(part)
+        [part] = request.DESCRIPTOR.fields
+        yield from collections_of(getattr(request, part.name))  # if it is not there: an empty one
+    elif isinstance(request, itemlens.GetStatisticsRequest):
+        yield None  # what it counts is of all collections
+    elif isinstance(request, itemlens.ExplainRequest) and request.recommendation_id:
+        yield from (
+            [request.collection] if request.collection else []
+        )  # else the recommendation's: see `Explainer`
     elif isinstance(request, _BY_NAME):
         yield request.name or DEFAULT_COLLECTION
     elif "collection" in request.DESCRIPTOR.fields_by_name:
@@ -43,4 +50,4 @@ def entries_of(request: Message) -> int:
     if isinstance(request, _STREAMED):
         return sum(entries_of(part) for _, part in request.ListFields())
     fields = request.DESCRIPTOR.fields_by_name
-    return sum(len(getattr(request, name)) for name in _ENTRIES if name in fields)
+    return sum(len(getattr(request, name)) for name in ENTRIES if name in fields)

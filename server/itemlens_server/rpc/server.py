@@ -55,6 +55,7 @@ class GrpcServer:
         files = settings.certificate_files()
         self._credentials = None if files is None else server_credentials(files)
         self._guard = guard
+        self._most_watches = settings.max_streams
         self._streams = OpenStreams(settings.max_streams, settings.stream_idle_seconds)
         self._options = [
             ("grpc.max_receive_message_length", settings.max_message_bytes),
@@ -110,7 +111,7 @@ class GrpcServer:
         loop = asyncio.get_running_loop()
         stopping: asyncio.Future[tuple[float, float]] = loop.create_future()
         server = grpc.aio.server(options=self._options)
-        health = Health(self._services)
+        health = Health(self._services, self._most_watches)
         names = (*self._services, health_service.SERVICE_NAME, reflection.SERVICE_NAME)
         server.add_generic_rpc_handlers(
             (health.handlers(), Reflection(names, self._streams, self._guard).handlers())

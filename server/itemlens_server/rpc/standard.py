@@ -10,10 +10,11 @@ import grpc
 from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from itemlens_server.access.guard import Guard
+from itemlens_server.access.guard import Caller, Guard
+from itemlens_server.access.quotas import Used
 from itemlens_server.access.roles import Role
-from itemlens_server.errors import NotFound, quoted
-from itemlens_server.rpc.calls import Context, Exchange, Received, admitted, fail, parser, said
+from itemlens_server.errors import NotFound, Overloaded, quoted
+from itemlens_server.rpc.calls import Context, Exchange, Received, admitted, fail, parsed, receiver
 from itemlens_server.rpc.streams import OpenStreams
 
 Status = health_pb2.HealthCheckResponse
@@ -23,8 +24,9 @@ class Health:
     """The health service for `services`. It replaces the library's servicer, which keeps watches open after the stop,
     waits for slow watchers, and answers malformed requests with UNKNOWN."""
 
-    def __init__(self, services: Sequence[str]) -> None:
+    def __init__(self, services: Sequence[str], most_watches: int) -> None:
         self._services = frozenset(["", *services])
+        self._most_watches, self._watches = most_watches, 0
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -35,15 +37,15 @@ class Health:
         """To be added to a server."""
         one, every = health_pb2.HealthCheckRequest, health_pb2.HealthListRequest
         methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
-            "Check": grpc.unary_unary_rpc_method_handler(self._check, parser(one)),
-            "List": grpc.unary_unary_rpc_method_handler(self._list, parser(every)),
-            "Watch": grpc.unary_stream_rpc_method_handler(self._watch, parser(one)),
+            "Check": grpc.unary_unary_rpc_method_handler(self._check, receiver(one)),
+            "List": grpc.unary_unary_rpc_method_handler(self._list, receiver(every)),
+            "Watch": grpc.unary_stream_rpc_method_handler(self._watch, receiver(one)),
         }
         return grpc.method_handlers_generic_handler(health.SERVICE_NAME, methods)
 
     async def _check(self, received: Received, context: Context) -> bytes:
         try:
-            request = said(received)
+            request = parsed(received)
             if request.service not in self._services:
                 raise NotFound(
                     f"there is no service {quoted(request.service)}", "service", request.service, "service"
@@ -54,15 +56,18 @@ class Health:
 
     async def _list(self, received: Received, context: Context) -> bytes:
         try:
-            said(received)
+            parsed(received)
             statuses = {service: self._status() for service in self._services}
             return bytes(health_pb2.HealthListResponse(statuses=statuses).SerializeToString())
         except Exception as error:
             await fail(context, error, Exchange())
 
     async def _watch(self, received: Received, context: Context) -> None:
+        self._watches += 1
         try:
-            known = said(received).service in self._services
+            if self._watches > self._most_watches:  # it needs no key
+                raise Overloaded(f"{self._most_watches} watches are open already", retry_seconds=1.0)
+            known = parsed(received).service in self._services
             first = self._status() if known else Status(status=Status.SERVICE_UNKNOWN)
             await context.write(first.SerializeToString())
             await self._stopping.wait()
@@ -70,6 +75,8 @@ class Health:
                 await context.write(self._status().SerializeToString())
         except Exception as error:
             await fail(context, error, Exchange())
+        finally:
+            self._watches -= 1
 
     def _status(self) -> health_pb2.HealthCheckResponse:
         return Status(status=Status.NOT_SERVING if self._stopping.is_set() else Status.SERVING)
@@ -87,20 +94,23 @@ class Reflection:
         """To be added to a server."""
         request = reflection_pb2.ServerReflectionRequest
         methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
-        methods["ServerReflectionInfo"] = grpc.stream_stream_rpc_method_handler(self._info, parser(request))
+        methods["ServerReflectionInfo"] = grpc.stream_stream_rpc_method_handler(self._info, receiver(request))
         return grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, methods)
 
     async def _info(self, requests: AsyncIterator[Received], context: Context) -> None:
         try:
-            admitted(context, self._guard, Role.READ, Exchange())
+            caller = admitted(context, self._guard, Role.READ, Exchange())
             with self._streams.opened():
-                async for reply in self._servicer.ServerReflectionInfo(self._requests(requests), context):
+                said = self._requests(requests, caller)
+                async for reply in self._servicer.ServerReflectionInfo(said, context):
                     await self._streams.write(context.write(reply.SerializeToString()))
         except Exception as error:
             await fail(context, error, Exchange())
 
     async def _requests(
-        self, requests: AsyncIterator[Received]
+        self, requests: AsyncIterator[Received], caller: Caller
     ) -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
         while (received := await self._streams.read(requests)) is not None:
-            yield said(received)
+            caller.check(Role.READ)
+            caller.spend(Used.CALLS, 1)
+            yield parsed(received)

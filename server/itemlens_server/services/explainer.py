@@ -37,7 +37,7 @@ from itemlens_server.services.recommend_options import (
     check_disabled,
     check_surface,
 )
-from itemlens_server.services.results import RecommendedItem
+from itemlens_server.services.results import RecommendedItem, unknown
 from itemlens_server.services.rules import ActiveRules
 from itemlens_server.services.sentences import Others, check_language, sentence
 from itemlens_server.services.titles import titles
@@ -125,6 +125,8 @@ class Explainer:
         """
         self._check(item_ids, options)
         result = self.catalogue.results.get(recommendation_id)
+        if not call.caller.sees(result.collection.name):
+            raise unknown(recommendation_id)
         current = self.catalogue.collection(result.collection.name)
         if collection and collection != current.name:
             raise InvalidArgument(f"the recommendation belongs to collection {current.name!r}", "collection")

@@ -267,15 +267,20 @@ class RecentResults:
         with self._lock:
             result = self._results.get(recommendation_id)
         if result is None:
-            raise NotFound(
-                f"recommendation {quoted(recommendation_id)} is not kept (the server keeps the latest that fit in "
-                "recommendation_memory_bytes, until their collection moves or it stops); explain with the user side "
-                "instead",
-                "recommendation", recommendation_id, "recommendation_id",
-            )  # fmt: skip
+            raise unknown(recommendation_id)
         return result
 
     def _shrink(self) -> None:
         while self.bytes > self._max_bytes:
             _, oldest = self._results.popitem(last=False)
             self.bytes -= oldest.size
+
+
+def unknown(recommendation_id: str) -> NotFound:
+    """The error for a recommendation that is not kept, or not for the caller."""
+    return NotFound(
+        f"recommendation {quoted(recommendation_id)} is not kept (the server keeps the latest that fit in "
+        "recommendation_memory_bytes, until their collection moves or it stops); explain with the user side "
+        "instead",
+        "recommendation", recommendation_id, "recommendation_id",
+    )  # fmt: skip
