@@ -61,8 +61,8 @@ def create(
     """Make a key, and print it. It is shown this once: the file has its hash only."""
     try:
         text, key = new_key(
-            _name(name), Role.of(role), [check_collection(name) for name in collection or ()], read_quotas(_pairs(quota or ())),
-            None if expires is None else _moment(expires),
+            _name(name), Role.of(role), [check_collection(name) for name in collection or ()],
+            read_quotas(_pairs(quota or ())), None if expires is None else _moment(expires),
         )  # fmt: skip
     except ValueError as error:
         raise InvalidArgument(str(error)) from error

@@ -79,7 +79,7 @@ def test_revoked_keys_stay_in_the_list(run: Run, path: Path) -> None:
         (("--quota", "cells=1/s"), "there is no quota of 'cells'"),
         (("--expires", "soon"), "'soon' is no time"),
         (("--expires", "2020-01-01"), "2020-01-01 is over"),
-        (("--collection", ""), "a collection is empty"),
+        (("--collection", ""), "neither the name of a collection nor a pattern"),
     ],
 )
 def test_a_wrong_argument_makes_no_key(run: Run, path: Path, arguments: tuple[str, ...], why: str) -> None:

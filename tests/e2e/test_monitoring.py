@@ -128,7 +128,7 @@ def test_a_request_id_comes_back_and_is_in_the_log(watched: Watched, given: str)
         watched.server.catalog.GetCollection(
             catalog_pb2.GetCollectionRequest(name="none"), metadata=metadata, timeout=10
         )
-    trailing = dict(error.value.trailing_metadata())
+    trailing = {m.key: m.value for m in error.value.trailing_metadata()}
     assert trailing["x-request-id"] == given and "grpc-status-details-bin" in trailing
     assert {line["code"] for line in watched.lines(id=given)} >= {"OK"}
 

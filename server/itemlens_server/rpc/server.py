@@ -126,8 +126,8 @@ class GrpcServer:
             raise FailedPrecondition(f"cannot listen on {self._listen}: {error}; change --listen") from error
         await server.start()
 
-        def stop(*seconds: float) -> None:
-            loop.call_soon_threadsafe(stopping.set_result, seconds)
+        def stop(lame_duck: float, drain: float) -> None:
+            loop.call_soon_threadsafe(stopping.set_result, (lame_duck, drain))
 
         def beat() -> None:
             self._beat = time.monotonic()

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from itemlens_server.access.certificates import CertificateFiles, CurrentCertificates
+from itemlens_server.access import followed as following
+from itemlens_server.access.certificates import CertificateFiles
+from itemlens_server.access.followed import Followed
 from itemlens_server.errors import FailedPrecondition
 from support.authority import Authority
 
@@ -15,6 +17,11 @@ ENCRYPTED = """-----BEGIN ENCRYPTED PRIVATE KEY-----
 MIGjMF8GCSqGSIb3DQEFDTBSMDEGCSqGSIb3DQEFDDAkBBAgICAgICAgICAgICAg
 -----END ENCRYPTED PRIVATE KEY-----
 """
+
+
+@pytest.fixture(autouse=True)
+def always_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "LOOK_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -74,22 +81,23 @@ def test_a_key_with_a_password_is_refused(authority: Authority) -> None:
 
 def test_follow_a_renewal(authority: Authority) -> None:
     files = authority.files()
-    current = CurrentCertificates(files)
-    assert current.first == files.read() and current.changed() is None
+    followed = Followed(files.paths, files.read)
+    first = followed.now()
+    assert first == files.read() and followed.now() is first
     authority.issue()
-    assert current.changed() == files.read() and current.changed() is None
+    assert followed.now() == files.read() != first
 
 
 def test_half_a_renewal_leaves_the_old_ones_and_says_so(
     authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     files = authority.files()
-    current = CurrentCertificates(files)
+    followed = Followed(files.paths, files.read)
+    first = followed.now()
     new, key = authority.issue("new")
     files.certificate.write_bytes(new.read_bytes())
     with caplog.at_level(logging.ERROR):
-        assert current.changed() is None
-    assert "the certificates that were read before stay" in caplog.text
+        assert followed.now() is followed.now() is first
+    assert caplog.text.count("what was read before stays") == 1
     files.key.write_bytes(key.read_bytes())
-    pem = current.changed()
-    assert pem is not None and pem.certificate == new.read_bytes()
+    assert followed.now().certificate == new.read_bytes()

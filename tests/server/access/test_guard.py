@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from itemlens_server.access import key_file
+from itemlens_server.access import followed as following
 from itemlens_server.access.guard import KeyGuard, OpenDoor
-from itemlens_server.access.key_file import KeyFile, change
+from itemlens_server.access.key_file import change, followed
 from itemlens_server.access.keys import Key, new_key
 from itemlens_server.access.quotas import Quota, Used
 from itemlens_server.access.roles import Role
@@ -24,7 +24,7 @@ class Door:
     def __init__(self, path: Path) -> None:
         self.path = path
         change(path, lambda keys: keys)
-        self.guard = KeyGuard(KeyFile(path))
+        self.guard = KeyGuard(followed(path))
 
     def key(
         self, role: Role = Role.READ, collections: Sequence[str] = (), **quotas: Quota
@@ -39,7 +39,7 @@ class Door:
 
 @pytest.fixture
 def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Door:
-    monkeypatch.setattr(key_file, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(following, "LOOK_SECONDS", 0.0)
     return Door(tmp_path / "keys.json")
 
 
@@ -133,3 +133,14 @@ def test_a_quota_is_the_keys_whoever_uses_it_and_says_when_to_try_again(door: Do
         door.guard.admit(text, "").check(Role.READ)
     assert 1790 < error.value.retry_seconds <= 1800 and error.value.reason == "QUOTA_EXCEEDED"
     door.guard.admit(door.key()[0], "").check(Role.READ)
+
+
+def test_a_quota_that_changes_counts_for_a_caller_who_is_in_and_debts_stay(door: Door) -> None:
+    text, key = door.key(items=Quota(100, 3600))
+    caller = door.guard.admit(text, "")
+    caller.spend(Used.ITEMS, 150)
+    door.put(replace(key, quotas={Used.ITEMS: Quota(200, 3600)}))
+    with pytest.raises(QuotaExceeded, match="200/h items"):
+        caller.check(Role.READ)
+    door.put(replace(key, quotas={}))
+    caller.check(Role.READ)

@@ -62,10 +62,22 @@ def test_a_full_amount_can_be_used_at_once_and_comes_back_evenly() -> None:
 def test_what_is_used_beyond_the_amount_is_paid_back() -> None:
     clock = Clock()
     meter = Meter({Used.TOKENS: Quota(100, 1)}, clock)
-    meter.spend(Used.TOKENS, 350)
-    assert wait(meter) == (Used.TOKENS, 2.51)
-    clock.now += 2.52
+    meter.spend(Used.TOKENS, 150)
+    assert wait(meter) == (Used.TOKENS, 0.51)
+    clock.now += 0.52
     assert meter.wait() is None
+    meter.spend(Used.TOKENS, 1e9)
+    assert wait(meter) == (Used.TOKENS, 1.01), "no more than one period is paid back"
+
+
+def test_what_was_taken_for_nothing_is_given_back() -> None:
+    meter = Meter({Used.CALLS: Quota(2, 1)}, Clock())
+    meter.spend(Used.CALLS, 2)
+    meter.spend(Used.CALLS, -1)
+    assert meter.wait() is None
+    meter.spend(Used.CALLS, -100)
+    meter.spend(Used.CALLS, 2)
+    assert meter.wait() is not None, "more than the amount is never there"
 
 
 def test_the_longest_wait_of_several_counts_and_what_has_no_quota_is_free() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def test_a_share_of_the_others_is_there(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_storm_is_counted_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 5.0
-    monkeypatch.setattr(call_log.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     log = CallLog(str(tmp_path / "calls"), 1.0, 0.0)
     for _ in range(1000):
         log.call_finished(call("UNAUTHENTICATED"))

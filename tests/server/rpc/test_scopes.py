@@ -10,15 +10,24 @@ from google.protobuf.message_factory import GetMessageClass
 
 from itemlens.v1 import catalog_pb2 as catalog
 from itemlens.v1 import itemlens_pb2 as itemlens
-from itemlens_server.rpc.scopes import collections_of, entries_of
+from itemlens_server.rpc.scopes import ENTRIES, collections_of, entries_of
 
 # Requests that are about no collection.
 OF_NONE = {
     "GetSpaceRequest",
-    "GetStatisticsRequest",
     "EncodeRequest",
     "FuseRequest",
     "ListCollectionsRequest",
+}
+# Repeated fields that say how something is done, and are few.
+OF_NO_ENTRIES = {
+    "facets",
+    "caps",
+    "boosts",
+    "without_boosts",
+    "disabled_rules",
+    "attribute_names",
+    "channel_weights",
 }
 METHODS = [
     method
@@ -36,8 +45,11 @@ def test_each_request_tells_its_collection(method: Any) -> None:
     if name in OF_NONE:
         assert list(collections_of(request)) == []
         return
+    if name == "GetStatisticsRequest":
+        assert list(collections_of(request)) == [None], "what it counts is of all collections"
+        return
     if name.startswith("Stream"):
-        assert list(collections_of(request)) == []
+        assert list(collections_of(request)) == ["default"], "a message without its part"
         [inner] = [field for field in kind.DESCRIPTOR.fields if field.message_type]
         target = getattr(request, inner.name)
         target.SetInParent()
@@ -49,6 +61,19 @@ def test_each_request_tells_its_collection(method: Any) -> None:
     field = "collection" if "collection" in target.DESCRIPTOR.fields_by_name else "name"
     setattr(target, field, "shoes")
     assert list(collections_of(request)) == ["shoes"]
+
+
+def test_a_recommendation_is_looked_up_in_its_own_collection() -> None:
+    by_id = itemlens.ExplainRequest(recommendation_id="x")
+    assert list(collections_of(by_id)) == []
+    by_id.collection = "shoes"
+    assert list(collections_of(by_id)) == ["shoes"]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_each_repeated_field_counts_as_entries_or_does_not_on_purpose(method: Any) -> None:
+    repeated = {f.name for f in method.input_type.fields if f.is_repeated}
+    assert repeated <= {*ENTRIES, *OF_NO_ENTRIES}
 
 
 def test_entries_are_counted_on_streams_too() -> None:
