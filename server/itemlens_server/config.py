@@ -225,6 +225,16 @@ class Settings(BaseSettings):
     call_log_share: float = Field(
         0.0, ge=0, le=1, description="share of the other calls that are in the call log, by chance"
     )
+    otlp_endpoint: str = Field(
+        "",
+        description="OTLP collector that gets traces by gRPC, such as http://localhost:4317; default: none",
+    )
+    trace_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="share of the calls that are traced, where the caller does not decide it",
+    )
     lame_duck_seconds: float = Field(
         0, ge=0, description="time after SIGTERM in which health says NOT_SERVING and calls are still taken, so that "
         "load balancers send no more before the port closes",

@@ -25,6 +25,8 @@ class FinishedCall:
     entries:    items, events, inputs of its requests
     message:    of its error
     stages:     how long it did what (see `stages`)
+    ended:      when, on the monotonic clock
+    traceparent: the caller's span (W3C Trace Context)
     """
 
     method: str
@@ -38,6 +40,8 @@ class FinishedCall:
     entries: int = 0
     message: str = ""
     stages: Mapping[str, Stage] = field(default_factory=dict)
+    ended: float = 0.0
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

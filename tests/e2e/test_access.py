@@ -7,6 +7,8 @@ import random
 import re
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -214,6 +216,47 @@ def test_lists_show_only_the_keys_collections(guarded: Guarded) -> None:
         assert [c.name for c in client.list_collections()] == ["list-b"]
 
 
+def test_a_recommendation_of_another_collection_is_as_if_it_were_not_there(guarded: Guarded) -> None:
+    with guarded.server.client(key=guarded.key(Role.ADMIN), collection="secret") as client:
+        client.create_collection("secret")
+        client.upsert([Item("a", text="red shoe")]).raise_for_errors()
+        found = client.recommend(text="shoe")
+        assert client.explain(found.recommendation_id, ["a"])
+    key = guarded.key(Role.READ, "default", "shoes")
+    request = itemlens_pb2.ExplainRequest(recommendation_id=found.recommendation_id, item_ids=["a"])
+    unknown = itemlens_pb2.ExplainRequest(recommendation_id="x", item_ids=["a"])
+    said = []
+    for asked in (request, unknown):
+        with pytest.raises(grpc.RpcError) as error:
+            guarded.server.item_lens.Explain(
+                asked, metadata=(("authorization", f"Bearer {key}"),), timeout=10
+            )
+        assert error.value.code() is grpc.StatusCode.NOT_FOUND
+        said.append((error.value.details() or "").replace(found.recommendation_id, "x"))
+    assert said[0] == said[1] and "secret" not in said[0]
+
+
+def test_a_request_is_not_parsed_for_somebody_without_a_key(guarded: Guarded) -> None:
+    call: Any = guarded.server.channel.unary_unary("/itemlens.v1.ItemLens/Encode", bytes, bytes)
+    for metadata, code in (
+        ((), grpc.StatusCode.UNAUTHENTICATED),
+        ((("authorization", f"Bearer {guarded.key(Role.READ)}"),), grpc.StatusCode.INVALID_ARGUMENT),
+    ):
+        with pytest.raises(grpc.RpcError) as error:
+            call(b"\xff\xff\xff", metadata=metadata, timeout=10)
+        assert error.value.code() is code
+
+
+def test_a_short_lack_of_quota_slows_a_stream_down(guarded: Guarded) -> None:
+    with guarded.server.client(key=guarded.key(Role.ADMIN)) as client:
+        client.create_collection("slow")
+    key = guarded.key(Role.WRITE, items=Quota(20, 1))
+    with guarded.server.client(key=key, collection="slow") as client:
+        began = time.monotonic()
+        report = client.upload((Item(f"q{n}", text="red shoe") for n in range(60)), batch_size=10)
+        assert report.written == 60 and 1.0 < time.monotonic() - began < 15
+
+
 def test_a_key_that_is_revoked_in_mid_stream_ends_it(guarded: Guarded) -> None:
     key = guarded.key(Role.ADMIN)
     sent = threading.Event()
@@ -395,6 +438,15 @@ class TestTls:
         for settings, why in wrong:
             with pytest.raises(NotServing, match=why):
                 Server(tiny.models, tmp_path / "data", **settings)
+
+    def test_health_works_over_tls(
+        self, tiny: Tiny, tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with Server(tiny.models, tmp_path / "data", **authority.settings()) as server:
+            command = [sys.executable, "-m", "itemlens_cli", "health", "--target", server.address]
+            for ca, status in ((str(authority.path), 0), ("", 1)):
+                monkeypatch.setenv("ITEMLENS_CLIENT_CA", ca)
+                assert subprocess.run(command, stdout=subprocess.DEVNULL, timeout=60).returncode == status
 
     def test_commands_take_key_and_certificates_from_the_environment(
         self, tiny: Tiny, tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -128,7 +131,7 @@ def test_a_request_id_comes_back_and_is_in_the_log(watched: Watched, given: str)
         watched.server.catalog.GetCollection(
             catalog_pb2.GetCollectionRequest(name="none"), metadata=metadata, timeout=10
         )
-    trailing = {m.key: m.value for m in error.value.trailing_metadata()}
+    trailing: dict[str, Any] = {m.key: m.value for m in error.value.trailing_metadata()}
     assert trailing["x-request-id"] == given and "grpc-status-details-bin" in trailing
     assert {line["code"] for line in watched.lines(id=given)} >= {"OK"}
 
@@ -157,6 +160,15 @@ def test_probes_follow_the_server_to_its_end(tiny: Tiny, tmp_path: Path) -> None
         assert watched.get("/live")[0] == 200
         assert server.item_lens.GetSpace(itemlens_pb2.GetSpaceRequest(), timeout=5).space_id
         assert server.wait() == 0
+
+
+def test_health_asks_the_http_port(watched: Watched) -> None:
+    port = watched.url.rpartition(":")[2]
+    command = [sys.executable, "-m", "itemlens_cli", "health"]
+    for address, status in ((f"0.0.0.0:{port}", 0), ("127.0.0.1:1", 1)):
+        environment = os.environ | {"ITEMLENS_MONITORING": address}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == status and ("ready" in done.stdout) == (status == 0)
 
 
 def test_no_accepted_call_is_lost_by_a_stop_under_load(tiny: Tiny, tmp_path: Path) -> None:

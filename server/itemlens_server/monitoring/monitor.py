@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from itemlens_server.address import Address
 from itemlens_server.config import Settings
+from itemlens_server.errors import FailedPrecondition
 from itemlens_server.monitoring.call_log import CallLog
 from itemlens_server.monitoring.endpoint import Endpoint
 from itemlens_server.monitoring.metrics import Metrics
 from itemlens_server.monitoring.state import StateCollector
 from itemlens_server.observer import Observer
 from itemlens_server.services import Catalogue, ContentEncoder
+
+if TYPE_CHECKING:
+    from itemlens_server.monitoring.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +42,7 @@ class Monitor:
             self._call_log = CallLog(
                 settings.call_log, settings.call_log_slow_seconds, settings.call_log_share
             )
+        self._tracing = _tracing(settings)
         if settings.monitoring:
             self._metrics = Metrics()
             self._endpoint = Endpoint(
@@ -51,7 +57,9 @@ class Monitor:
     @property
     def observers(self) -> Sequence[Observer]:
         """What is to receive calls and batches."""
-        return [observer for observer in (self._metrics, self._call_log) if observer is not None]
+        return [
+            observer for observer in (self._metrics, self._call_log, self._tracing) if observer is not None
+        ]
 
     def watch(self, catalogue: Catalogue, encoder: ContentEncoder) -> None:
         """Tell the state of these, too."""
@@ -72,3 +80,22 @@ class Monitor:
             self._endpoint.close()
         if self._call_log is not None:
             self._call_log.close()
+        if self._tracing is not None:
+            self._tracing.close()
+
+
+def _tracing(settings: Settings) -> Tracing | None:
+    """Return what sends traces, if they are wanted.
+
+    Raises:
+        FailedPrecondition: the packages for it are not installed.
+    """
+    if not settings.otlp_endpoint:
+        return None
+    try:
+        from itemlens_server.monitoring.tracing import Tracing
+    except ModuleNotFoundError as error:
+        raise FailedPrecondition(
+            f"otlp_endpoint needs {error.name}: pip install 'itemlens-server[tracing]'"
+        ) from error
+    return Tracing.to(settings.otlp_endpoint, settings.trace_share)

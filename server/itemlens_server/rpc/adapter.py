@@ -41,6 +41,7 @@ from itemlens_server.rpc.calls import (
     parsed,
     receiver,
     request_id,
+    traceparent,
 )
 from itemlens_server.rpc.scopes import collections_of, entries_of
 from itemlens_server.rpc.streams import OpenStreams
@@ -158,7 +159,7 @@ class RpcAdapter:
     @contextmanager
     def _observed(self, method: str, context: Context) -> Iterator[Exchange]:
         """Report a call to the observer, whatever its end."""
-        started, exchange = time.monotonic(), Exchange(request_id(context))
+        started, exchange = time.monotonic(), Exchange(request_id(context), traceparent(context))
         self._observer.call_started(method)
         try:
             yield exchange
@@ -168,7 +169,7 @@ class RpcAdapter:
             exchange.code = "DEADLINE_EXCEEDED" if late else "CANCELLED"
             raise
         finally:
-            self._observer.call_finished(exchange.finished(method, time.monotonic() - started))
+            self._observer.call_finished(exchange.finished(method, started))
 
     @contextmanager
     def _calling(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
@@ -31,6 +32,7 @@ AUTHORIZATION_KEY = "authorization"
 CALLER_KEY = "itemlens-caller"
 PRIORITY_KEY = "itemlens-priority"
 REQUEST_ID_KEY = "x-request-id"
+TRACE_KEY = "traceparent"
 # Others are not taken over: they end in logs.
 _REQUEST_ID = re.compile(r"[\w.:/=+-]{1,128}", re.ASCII)
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -56,6 +58,7 @@ class Exchange:
     """The observer's data on a call. caller, stages: once somebody was let in."""
 
     request_id: str = ""
+    traceparent: str = ""
     code: str = "OK"
     message: str = ""
     request_bytes: int = 0
@@ -65,11 +68,13 @@ class Exchange:
     caller: str = ""
     stages: Stages = field(default_factory=Stages)
 
-    def finished(self, method: str, seconds: float) -> FinishedCall:
-        """The call, once it is over."""
+    def finished(self, method: str, began: float) -> FinishedCall:
+        """The call, which is over. began: on the monotonic clock"""
+        ended = time.monotonic()
         return FinishedCall(
-            method, self.code, seconds, self.request_bytes, self.response_bytes, self.request_id,
+            method, self.code, ended - began, self.request_bytes, self.response_bytes, self.request_id,
             self.caller, self.collection, self.entries, self.message, self.stages.all(),
+            ended, self.traceparent,
         )  # fmt: skip
 
 
@@ -80,6 +85,12 @@ def request_id(context: Context) -> str:
     chosen = str(given) if known else secrets.token_hex(8)
     context.set_trailing_metadata(_id_metadata(chosen))
     return chosen
+
+
+def traceparent(context: Context) -> str:
+    """Return the caller's span; "" if none is given."""
+    given = next((value for key, value in context.invocation_metadata() or () if key == TRACE_KEY), "")
+    return given if isinstance(given, str) else ""
 
 
 def _id_metadata(text: str) -> tuple[tuple[str, str], ...]:

@@ -9,6 +9,7 @@ import pytest
 
 import itemlens
 from itemlens import AsyncClient, Client, Tls
+from itemlens._target import stays_here
 from itemlens._transport import headers
 from support.authority import Authority
 
@@ -30,6 +31,20 @@ def test_a_key_goes_to_another_machine_by_tls_alone_unless_the_caller_says_so(ma
         make(local, key="abc")
     make("shop.example:50051", key="abc", tls=Tls())
     make("shop.example:50051", key="abc", allow_plaintext_key=True)
+
+
+@pytest.mark.parametrize(
+    ("target", "stays"),
+    [
+        ("localhost:1", True), ("127.0.0.1:1", True), ("[::1]:1", True), ("unix:/tmp/x", True),
+        ("unix-abstract:x", True), ("ipv4:127.0.0.1:1", True), ("127.9.9.9:1", True),
+        ("0.0.0.0:1", False), ("shop.localhost:1", False), ("xds:///shop", False), ("vsock:3:1", False),
+        ("dns://8.8.8.8/localhost:1", False), ("dns:///localhost:1", False), ("google-c2p:///x", False),
+        ("127.0.0.1.example:1", False), ("localhost.example:1", False),
+    ],
+)  # fmt: skip
+def test_a_key_stays_on_this_machine_whatever_names_mean(target: str, stays: bool) -> None:
+    assert stays_here(target) is stays
 
 
 @pytest.mark.parametrize("key", ["abc\n", "a b", "é", "a\x00"])
