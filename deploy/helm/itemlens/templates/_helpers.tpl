@@ -1,0 +1,4 @@
+{{- define "itemlens.labels" -}}
+app.kubernetes.io/name: itemlens
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
