@@ -45,9 +45,13 @@ def serve(
     """
     # Heavy imports only where they are needed, so that `itemlens --help` is fast.
     from itemlens_server import app
+    from itemlens_server.live_settings import LiveSettings
 
-    settings = Settings.read(
-        config, listen=listen, models=models, data=data, space=space, provider=provider, precision=precision,
-        threads=threads, log=log,
-    )  # fmt: skip
-    app.serve(settings, StopSignals(), tune)
+    def read() -> Settings:
+        return Settings.read(
+            config, listen=listen, models=models, data=data, space=space, provider=provider, precision=precision,
+            threads=threads, log=log,
+        )  # fmt: skip
+
+    settings = read()
+    app.serve(settings, StopSignals(), tune, LiveSettings(settings, config, read) if config else None)

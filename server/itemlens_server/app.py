@@ -22,6 +22,7 @@ from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.engine.session import choose_device
 from itemlens_server.engine.space_list import EXPORT_PREFIX, FIT_PREFIX
 from itemlens_server.errors import FailedPrecondition
+from itemlens_server.live_settings import LiveSettings
 from itemlens_server.monitoring.monitor import Monitor
 from itemlens_server.observer import Observer, Observers
 from itemlens_server.rpc.adapter import RpcAdapter
@@ -43,9 +44,15 @@ SWITCH_SECONDS = 0.0005
 class Server:
     """A server. The constructor loads everything; `start` begins to serve."""
 
-    def __init__(self, settings: Settings, tune: bool = False, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        tune: bool = False,
+        observer: Observer | None = None,
+        live: LiveSettings | None = None,
+    ) -> None:
         """Load models and store. `tune`: measure again the fastest way to run the encoders on this machine.
-        `observer` receives calls and batches.
+        `observer` receives calls and batches. `live` follows the file of the settings.
 
         Raises:
             ItemlensError: something is missing or does not fit; the message says what to run.
@@ -78,8 +85,8 @@ class Server:
             self._monitor.close()
             self.store.close()
             raise
-        self._monitor.watch(self.catalogue, self.encoder)
         self.use_cases = UseCases.over(self.catalogue, self.encoder, settings)
+        self._monitor.watch(self.use_cases)
         self._pool = ThreadPoolExecutor(settings.rpc_threads, "rpc")
         # More computing threads than processors would only compete for the interpreter and the CPU caches.
         self._computing = ThreadPoolExecutor(settings.thread_count(), "compute")
@@ -89,6 +96,7 @@ class Server:
             register(server, adapter, self.use_cases, self._pool, self._computing)
 
         self._grpc_server = GrpcServer(add_services, SERVICES, settings, guard)
+        self._live = live
         self._stopping = threading.Event()
         self._maintenance = threading.Thread(target=self._maintain, name="maintenance", daemon=True)
         for name, encoder in default.encoders.items():
@@ -108,6 +116,8 @@ class Server:
         port = self._grpc_server.start()
         self._monitor.serving(lambda: self._grpc_server.responsive)
         self._maintenance.start()
+        if self._live is not None:
+            self._live.start()
         log.info("serving on port %d, default space %s", port, self._default_space)
         return port
 
@@ -119,6 +129,8 @@ class Server:
             Whether all threads have ended. The rest do work that no caller waits for, and end with the process.
         """
         self._stopping.set()
+        if self._live is not None:
+            self._live.close()
         self._monitor.stopping()
         self._grpc_server.stop(self._settings.lame_duck_seconds, self._settings.drain_seconds)
         ending = threading.Thread(target=self._end_threads, name="ending", daemon=True)
@@ -139,6 +151,7 @@ class Server:
             self._maintenance.join()
         self._pool.shutdown(cancel_futures=True)
         self._computing.shutdown(cancel_futures=True)
+        self.use_cases.recommender.live_recall.close()
         self.models.close()
         self.encoder.close()
 
@@ -192,30 +205,32 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(value, ensure_ascii=False)
 
 
-def configure_logging(form: str) -> None:
+def configure_logging(form: str, level: str) -> None:
     """Log to standard error, one line per record."""
     handler = logging.StreamHandler()
     handler.setFormatter(
         _JsonFormatter() if form == "json" else logging.Formatter("%(asctime)s %(levelname)-7s %(message)s")
     )
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
-def serve(settings: Settings, signals: StopSignals, tune: bool = False) -> None:
-    """Run a server until SIGTERM or SIGINT. A second signal ends the drain. `tune`: see `Server`.
+def serve(
+    settings: Settings, signals: StopSignals, tune: bool = False, live: LiveSettings | None = None
+) -> None:
+    """Run a server until SIGTERM or SIGINT. A second signal ends the drain. `tune`, `live`: see `Server`.
 
     If a thread still runs at the end, the process exits here.
 
     Raises:
         ItemlensError: the server cannot start.
     """
-    configure_logging(settings.log)
+    configure_logging(settings.log, settings.log_level)
     warn_of_unknown_variables()
     # The longest wait of an encoder's thread for the interpreter after a batch. With Python's default of 5 ms, a
     # processor was idle for a tenth of the time while other threads tokenised.
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        server = signals.run(lambda: Server(settings, tune))
+        server = signals.run(lambda: Server(settings, tune, live=live))
     except Stopped:
         log.info("stopped while starting")
         _exit(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -32,6 +32,14 @@ PREFIX = "ITEMLENS_"
 
 # What the commands that call a server read (docs/security.md). `itemlens serve` does not.
 CLIENT_PREFIX = "ITEMLENS_CLIENT_"
+
+# Settings that count while the server runs, when the file of settings changes (see `LiveSettings`). Whoever uses them
+# reads them each time.
+LIVE = (
+    "max_calls", "max_inputs", "max_items", "max_events", "max_history", "max_candidates", "max_k", "max_text_bytes",
+    "max_picture_bytes", "max_picture_pixels", "max_item_pictures", "min_reason_users", "live_recall_share",
+    "live_recall_alarm", "call_log_slow_seconds", "call_log_share", "lame_duck_seconds", "drain_seconds", "log_level",
+)  # fmt: skip
 
 # The file that `Settings.read` received, for the settings source that reads it.
 _file: ContextVar[SettingsFile | None] = ContextVar("file", default=None)
@@ -210,6 +218,13 @@ class Settings(BaseSettings):
         gt=0,
         description="candidates from an HNSW index, half of it for past items; more: better recall, slower",
     )
+    live_recall_share: float = Field(
+        0.001, ge=0, le=1, description="share of the lists that are made again by an exact search, in the background, "
+        "to tell the recall by kind of question in /metrics; 0: none",
+    )  # fmt: skip
+    live_recall_alarm: float = Field(
+        0.9, ge=0, le=1, description="the log warns if the live recall of 50 questions of a kind is below"
+    )
     segment_rows: int = Field(
         2048, gt=0, description="new items that are searched exactly until an HNSW index is built from them"
     )
@@ -241,6 +256,9 @@ class Settings(BaseSettings):
     )  # fmt: skip
     drain_seconds: float = Field(30, ge=0, description="time for running calls to finish after SIGTERM")
     log: Literal["text", "json"] = Field("text", description="form of the log lines: text or json")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least that is in the log: debug, info, warning or error"
+    )
 
     @field_validator("listen", "monitoring")
     @classmethod
@@ -282,6 +300,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         file = _file.get()
         return init_settings, env_settings, InitSettingsSource(settings_cls, file.values if file else {})
+
+    def take_over(self, other: Settings, names: Iterable[str]) -> None:
+        """Change live settings in place, for all parts that hold these settings. Nothing else changes them."""
+        for name in names:
+            self.__dict__[name] = getattr(other, name)
 
     def certificate_files(self) -> CertificateFiles | None:
         """The files of certificates for TLS; None: no TLS.
@@ -372,14 +395,16 @@ def markdown() -> str:
         "Each setting can be given to `itemlens serve` in a YAML file (`--config`, lines such as `threads: 2`) or as "
         "an environment variable, and some also as a flag. Flags override the environment, and the environment "
         "overrides the file. An empty value counts as not given. A misspelt variable causes a warning; a misspelt "
-        "key of the file is an error.",
+        "key of the file is an error. A setting that is live counts within a second of a change of the file; "
+        "others count after a restart.",
         "",
-        "| setting | environment | default | meaning |",
-        "|---|---|---|---|",
+        "| setting | environment | default | live | meaning |",
+        "|---|---|---|---|---|",
     ]
     for name, field in Settings.model_fields.items():
         default = f"`{field.default}`" if str(field.default) else ""
-        lines.append(f"| `{name}` | `ITEMLENS_{name.upper()}` | {default} | {field.description} |")
+        live = "yes" if name in LIVE else ""
+        lines.append(f"| `{name}` | `ITEMLENS_{name.upper()}` | {default} | {live} | {field.description} |")
     return "\n".join(lines) + "\n"
 
 

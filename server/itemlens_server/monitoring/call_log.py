@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from itemlens_server.config import Settings
 from itemlens_server.errors import FailedPrecondition
 from itemlens_server.observer import FinishedBatch, FinishedCall
 
@@ -32,15 +33,15 @@ _GOOD = "OK"
 class CallLog:
     """An Observer that writes lines, in a thread of its own, so that no call waits for the disk."""
 
-    def __init__(self, where: str, slow_seconds: float, share: float) -> None:
-        """where: "stderr", or a file, which is opened again when it was moved away. slow_seconds: a call that takes
-        longer is always there. share: of the others, 0 to 1.
+    def __init__(self, settings: Settings) -> None:
+        """Uses `call_log`: "stderr", or a file, which is opened again when it was moved away; and, at each call,
+        `call_log_slow_seconds` and `call_log_share`.
 
         Raises:
             FailedPrecondition: the file cannot be opened.
         """
+        self._settings, where = settings, settings.call_log
         self._path = None if where == STANDARD_ERROR else Path(where)
-        self._slow, self._share = slow_seconds, share
         self._waiting: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
         self._lock = threading.Lock()
         self._second, self._lines, self._left_out = 0, 0, 0
@@ -60,8 +61,8 @@ class CallLog:
 
     def call_finished(self, call: FinishedCall) -> None:
         """See Observer."""
-        slow = call.seconds >= self._slow
-        if call.code != _GOOD or slow or random.random() < self._share:
+        slow = call.seconds >= self._settings.call_log_slow_seconds
+        if call.code != _GOOD or slow or random.random() < self._settings.call_log_share:
             self._put(lambda: _line(call, slow))
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from itemlens_server.monitoring.endpoint import Endpoint
 from itemlens_server.monitoring.metrics import Metrics
 from itemlens_server.monitoring.state import StateCollector
 from itemlens_server.observer import Observer
-from itemlens_server.services import Catalogue, ContentEncoder
+from itemlens_server.services import UseCases
 
 if TYPE_CHECKING:
     from itemlens_server.monitoring.tracing import Tracing
@@ -39,9 +39,7 @@ class Monitor:
         self._endpoint: Endpoint | None = None
         self._call_log: CallLog | None = None
         if settings.call_log not in NO_CALL_LOG:
-            self._call_log = CallLog(
-                settings.call_log, settings.call_log_slow_seconds, settings.call_log_share
-            )
+            self._call_log = CallLog(settings)
         self._tracing = _tracing(settings)
         if settings.monitoring:
             self._metrics = Metrics()
@@ -61,10 +59,10 @@ class Monitor:
             observer for observer in (self._metrics, self._call_log, self._tracing) if observer is not None
         ]
 
-    def watch(self, catalogue: Catalogue, encoder: ContentEncoder) -> None:
+    def watch(self, use_cases: UseCases) -> None:
         """Tell the state of these, too."""
         if self._metrics is not None:
-            self._metrics.registry.register(StateCollector(catalogue, encoder))
+            self._metrics.registry.register(StateCollector(use_cases))
 
     def serving(self, responsive: Callable[[], bool]) -> None:
         """The server serves. responsive: whether its event loop turns."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from itemlens_server.services import Catalogue, Collection, ContentEncoder
+from itemlens_server.monitoring.gpu import gpu_memory
+from itemlens_server.services import Collection, UseCases
 
 # A label for each collection; those beyond are summed up, so that callers cannot make labels without end.
 MOST_COLLECTIONS = 100
@@ -29,15 +30,16 @@ _OF_COLLECTIONS = {
 class StateCollector(Collector):
     """Reads queues, caches, collections and the store."""
 
-    catalogue: Catalogue
-    encoder: ContentEncoder
+    use_cases: UseCases
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
         yield from self._encoders()
         yield from self._cache()
-        yield from _collections(self.catalogue.collections())
+        yield from _collections(self.use_cases.catalogue.collections())
         yield from self._store()
+        yield from self._recall()
+        yield from _gpus()
 
     def _encoders(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily(
@@ -54,7 +56,7 @@ class StateCollector(Collector):
             "1 for each encoder, with how it runs.",
             labels=["encoder", "provider", "precision"],
         )
-        encoders = {e.name: e for c in self.catalogue.spaces_in_use() for e in c.encoders.values()}
+        encoders = {e.name: e for c in self.use_cases.catalogue.spaces_in_use() for e in c.encoders.values()}
         for name, encoder in encoders.items():
             if encoder.plan is None:
                 continue
@@ -65,7 +67,7 @@ class StateCollector(Collector):
         yield from (waiting, most, refused, about)
 
     def _cache(self) -> Iterator[Metric]:
-        cache = self.encoder.cache
+        cache = self.use_cases.content_encoder.cache
         looked = CounterMetricFamily(
             "itemlens_cache_lookups",
             "Contents that were looked up in the cache of vectors.",
@@ -76,8 +78,23 @@ class StateCollector(Collector):
         yield looked
         yield GaugeMetricFamily("itemlens_cache_bytes", "Bytes of the cached vectors.", value=cache.bytes)
 
+    def _recall(self) -> Iterator[Metric]:
+        questions = CounterMetricFamily(
+            "itemlens_live_recall_questions", "Questions that were answered again exactly.", labels=["kind"]
+        )
+        items = CounterMetricFamily(
+            "itemlens_live_recall_items",
+            "Items of the exact lists, and whether callers' lists had them.",
+            labels=["kind", "found"],
+        )
+        for kind, recall in self.use_cases.recommender.live_recall.sums().items():
+            questions.add_metric([kind], recall.questions)
+            items.add_metric([kind, "yes"], recall.found)
+            items.add_metric([kind, "no"], recall.items - recall.found)
+        yield from (questions, items)
+
     def _store(self) -> Iterator[Metric]:
-        folder = self.catalogue.store.directory
+        folder = self.use_cases.catalogue.store.directory
         files = GaugeMetricFamily("itemlens_store_bytes", "Bytes of the store's files.", labels=["file"])
         for file in ("itemlens.db", "itemlens.db-wal", "answers.db", "answers.db-wal"):
             files.add_metric([file], _size(folder / file))
@@ -88,6 +105,16 @@ class StateCollector(Collector):
         except OSError:
             return
         yield free
+
+
+def _gpus() -> Iterator[Metric]:
+    family = GaugeMetricFamily(
+        "itemlens_gpu_memory_bytes", "Memory of the GPUs, of all processes.", labels=["gpu", "state"]
+    )
+    for memory in gpu_memory():
+        family.add_metric([memory.gpu, "used"], memory.used)
+        family.add_metric([memory.gpu, "free"], memory.total - memory.used)
+    yield family
 
 
 def _collections(collections: Sequence[Collection]) -> Iterable[Metric]:

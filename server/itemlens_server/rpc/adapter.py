@@ -80,7 +80,7 @@ class RpcAdapter:
         self._pool = pool
         self._guard = guard
         self._streams = streams
-        self._max_calls = settings.max_calls
+        self._settings = settings
         self.max_bytes = settings.max_message_bytes
         self._open = 0
         self._bulk = asyncio.Semaphore(max(1, settings.rpc_threads // 2))
@@ -177,7 +177,7 @@ class RpcAdapter:
     ) -> Iterator[CallContext]:
         """The context of a call that needs `role`. The call counts as open until it ends."""
         caller = admitted(context, self._guard, role, exchange)
-        if self._open >= self._max_calls:
+        if self._open >= self._settings.max_calls:
             raise Overloaded(f"{self._open} calls are open already", retry_seconds=0.25)
         self._open += 1
         try:

@@ -81,9 +81,9 @@ class Catalogue:
         self._settings = settings
         self._collections: dict[str, Collection] = {}
         self._encoder = encoder
-        self._upserts = Upserts(store, encoder, self._collections.get, settings.max_item_pictures)
+        self._upserts = Upserts(store, encoder, self._collections.get, settings)
         self._updates = Updates(store, self._collections.get)
-        self.reads = CatalogueReads(store, settings.max_items)
+        self.reads = CatalogueReads(store, settings)
         self.ids = RecommendationIds(store.secret(KEY))
         self.answers = Answers(store, [record.id for record in store.reader().collections()], settings)
         self.explorer = Explorer(self.answers.explored)
@@ -92,7 +92,7 @@ class Catalogue:
         self._stream_log = StreamLog()
         self._tables_process = TablesProcess()
         self.event_changes = EventChanges(
-            store, self.collections, self.known_users, self.results, self.answers, settings.max_events
+            store, self.collections, self.known_users, self.results, self.answers, settings
         )
         self._changing = threading.Lock()
         self._derived = store.directory / COLLECTIONS

@@ -10,6 +10,7 @@ import numpy as np
 
 from itemlens_server.attributes.filters import Filter
 from itemlens_server.attributes.table import AttributeTable
+from itemlens_server.config import Settings
 from itemlens_server.errors import DataLoss
 from itemlens_server.fusion.history import CLICK, IMPRESSION, VIEW, Interaction
 from itemlens_server.fusion.rows import View
@@ -36,10 +37,10 @@ class CollectionCounts:
 class CatalogueReads:
     """Reads on the store and on the rows of its collections. They never wait for writes."""
 
-    def __init__(self, store: Store, max_items: int) -> None:
-        """`max_items`: limit of the ids of one `get`."""
+    def __init__(self, store: Store, settings: Settings) -> None:
+        """Uses `max_items`, the limit of the ids of one `get`."""
         self._store = store
-        self._max_items = max_items
+        self._settings = settings
 
     def counts(self, collection: Collection) -> CollectionCounts:
         """Return the counts of a collection."""
@@ -92,7 +93,7 @@ class CatalogueReads:
     ) -> Iterator[StoredItem | DataLoss | None]:
         """`item` for each id of a caller's list. Items are read one by one, because together they may not fit in
         memory."""
-        check_length(item_ids, self._max_items, "item_ids")
+        check_length(item_ids, self._settings.max_items, "item_ids")
         check_references(item_ids, "item_ids")
         return (self.item(collection, item_id, with_data) for item_id in item_ids)
 

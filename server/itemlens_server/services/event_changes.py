@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from itemlens_server.config import Settings
 from itemlens_server.errors import InvalidArgument, NotFound
 from itemlens_server.services.answers import Answers
 from itemlens_server.services.collection import Collection
@@ -20,14 +21,14 @@ from itemlens_server.storage.store import Store
 
 @dataclass(frozen=True)
 class EventChanges:
-    """What is done to recorded events. collections: all of the moment. most: ids in one call."""
+    """What is done to recorded events. collections: all of the moment. settings: `max_events`, ids of a call."""
 
     store: Store
     collections: Callable[[], list[Collection]]
     known_users: KnownUsers
     results: RecentResults
     answers: Answers
-    most: int
+    settings: Settings
 
     def page(
         self, collection: Collection, user_id: str, after: int, size: int
@@ -42,7 +43,7 @@ class EventChanges:
 
     def delete(self, collection: Collection, event_ids: Sequence[str]) -> tuple[list[WriteOutcome], int]:
         """Delete events. Return the outcome of each, and the sequence number."""
-        check_length(event_ids, self.most, "event_ids")
+        check_length(event_ids, self.settings.max_events, "event_ids")
         check_references(event_ids, "event_ids")
         number = collection.record.id
 

@@ -22,6 +22,7 @@ from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.list_maker import ListMaker
 from itemlens_server.services.lists import with_probabilities
+from itemlens_server.services.live_recall import LiveRecall, kind_of
 from itemlens_server.services.query import EncodingQuery, QueryReader, QueryRequest
 from itemlens_server.services.recommend_options import (
     RecommendOptions,
@@ -42,6 +43,7 @@ class Recommender:
     catalogue: Catalogue
     query_reader: QueryReader
     settings: Settings
+    live_recall: LiveRecall
 
     def begin(self, collection: str, request: QueryRequest, call: CallContext) -> EncodingQuery:
         """Start to encode the content of a query."""
@@ -115,6 +117,12 @@ class Recommender:
         scorer, ranked, changes, outweighing = lists.make(
             scorer, options, rules, mask, k, recommendation_id, call
         )
+        if not exact:
+            again = ListMaker(collection, self.catalogue.explorer, ExactIndex())
+            self.live_recall.offer(
+                kind_of(request, options), ranked,
+                lambda: again.make(asked.scorer, options, rules.copy(), mask, k, recommendation_id, CallContext())[1],
+            )  # fmt: skip
         if options.with_probabilities:
             ranked = with_probabilities(scorer, ranked)
         if options.attributes:

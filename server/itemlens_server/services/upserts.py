@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from itemlens_server.config import Settings
 from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import Space
 from itemlens_server.errors import AlreadyExists, FailedPrecondition, ItemlensError, Warning
@@ -91,12 +92,12 @@ class Upserts:
         store: Store,
         encoder: ContentEncoder,
         current: Callable[[str], Collection | None],
-        max_item_pictures: int,
+        settings: Settings,
     ) -> None:
         self._store = store
         self._encoder = encoder
         self._current = current
-        self._max_item_pictures = max_item_pictures
+        self._settings = settings
 
     def write(
         self,
@@ -113,7 +114,7 @@ class Upserts:
         last = {item.item_id: n for n, item in enumerate(items)}
         for n, upsert in enumerate(upserts):
             try:
-                check(upsert.item, merge, self._max_item_pictures)
+                check(upsert.item, merge, self._settings.max_item_pictures)
                 if last[upsert.item.item_id] != n:
                     raise AlreadyExists(
                         f"item {upsert.item.item_id!r} occurs again in this call; the last one counts",
@@ -272,7 +273,7 @@ class Upserts:
             new = replacing(upsert.item, inputs) if old_items is None else merged(upsert.item, inputs, old)
             served = old is not None and old.label == self._served(collection, new.item_id)
             try:
-                check_whole(new, collection.space.modalities, self._max_item_pictures)
+                check_whole(new, collection.space.modalities, self._settings.max_item_pictures)
                 unchanged = old is not None and served and contents_of(old.inputs) == contents_of(new.inputs)
                 raw = {} if unchanged else _raw(new)
             except ItemlensError as error:

@@ -10,6 +10,7 @@ from itemlens_server.services.catalogue import Catalogue
 from itemlens_server.services.encoding import ContentEncoder
 from itemlens_server.services.explainer import Explainer
 from itemlens_server.services.fuser import Fuser
+from itemlens_server.services.live_recall import LiveRecall
 from itemlens_server.services.query import QueryReader
 from itemlens_server.services.recommender import Recommender
 
@@ -34,6 +35,6 @@ class UseCases:
             encoder,
             BatchEncoder(catalogue, encoder, settings),
             Fuser(catalogue, encoder, settings),
-            Recommender(catalogue, query_reader, settings),
+            Recommender(catalogue, query_reader, settings, LiveRecall(settings)),
             Explainer(catalogue, encoder, query_reader, settings),
         )

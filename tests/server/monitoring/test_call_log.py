@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from itemlens_server.config import Settings
 from itemlens_server.errors import FailedPrecondition
 from itemlens_server.monitoring import call_log
 from itemlens_server.monitoring.call_log import CallLog
@@ -24,8 +25,12 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def settings(path: Path, share: float = 0.0) -> Settings:
+    return Settings(call_log=str(path), call_log_slow_seconds=1.0, call_log_share=share)
+
+
 def written(path: Path, calls: list[FinishedCall], share: float = 0.0) -> list[dict[str, Any]]:
-    log = CallLog(str(path), slow_seconds=1.0, share=share)
+    log = CallLog(settings(path, share))
     for one in calls:
         log.call_finished(one)
     log.close()
@@ -67,7 +72,7 @@ def test_a_share_of_the_others_is_there(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_storm_is_counted_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 5.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    log = CallLog(str(tmp_path / "calls"), 1.0, 0.0)
+    log = CallLog(settings(tmp_path / "calls"))
     for _ in range(1000):
         log.call_finished(call("UNAUTHENTICATED"))
     now = 6.0
@@ -86,7 +91,7 @@ def test_long_texts_are_cut(tmp_path: Path) -> None:
 
 def test_a_file_that_was_moved_away_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "calls"
-    log = CallLog(str(path), 1.0, 0.0)
+    log = CallLog(settings(path))
     path.rename(tmp_path / "old")
     log.call_finished(call("ABORTED"))
     log.close()
@@ -95,7 +100,7 @@ def test_a_file_that_was_moved_away_is_made_again(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(FailedPrecondition, match=r"call_log .* cannot be written: No such file"):
-        CallLog(str(tmp_path / "none" / "calls"), 1.0, 0.0)
+        CallLog(settings(tmp_path / "none" / "calls"))
 
 
 def test_a_disk_that_fails_later_loses_lines_and_not_the_server(
@@ -103,7 +108,7 @@ def test_a_disk_that_fails_later_loses_lines_and_not_the_server(
 ) -> None:
     (tmp_path / "logs").mkdir()
     path = tmp_path / "logs" / "calls"
-    log = CallLog(str(path), 1.0, 0.0)
+    log = CallLog(settings(path))
     path.unlink()
     path.parent.rmdir()
     log.call_finished(call("ABORTED"))

@@ -1,0 +1,203 @@
+"""Live recall: lists that callers got are compared with exact ones, by kind of question, without touching them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from itemlens_server.attributes.parser import parse
+from itemlens_server.config import Settings
+from itemlens_server.engine.call_context import CallContext
+from itemlens_server.engine.repository import ModelRepository
+from itemlens_server.fusion.history import CLICK, Interaction
+from itemlens_server.services import ItemInput, QueryRequest, RecommendOptions
+from itemlens_server.services.live_recall import ALARM_QUESTIONS, LiveRecall, RecallSum, kind_of
+from itemlens_server.services.results import RecommendedItem
+from itemlens_server.services.vectors import VectorInput
+from itemlens_server.storage.collection_settings import CollectionSettings
+from itemlens_server.storage.rules import Pin, Rule
+from support.live import Live, contents
+from support.spaces import Tiny
+
+
+def items(*names: str, explored: bool = False) -> list[RecommendedItem]:
+    return [RecommendedItem(name, 0, 1.0, 0, explored=explored) for name in names]
+
+
+def recall(share: float = 1.0, alarm: float = 0.9) -> LiveRecall:
+    return LiveRecall(Settings(live_recall_share=share, live_recall_alarm=alarm))
+
+
+def sums_after(live: LiveRecall, questions: int, kind: str = "user") -> Mapping[str, RecallSum]:
+    """The sums, once so many questions of a kind are compared."""
+    until = time.monotonic() + 10
+    while live.sums().get(kind, RecallSum()).questions < questions and time.monotonic() < until:
+        time.sleep(0.005)
+    return live.sums()
+
+
+@pytest.fixture
+def compared() -> Iterator[LiveRecall]:
+    live = recall()
+    yield live
+    live.close()
+
+
+def test_the_share_of_the_exact_list_that_the_caller_got_is_counted_by_kind(compared: LiveRecall) -> None:
+    compared.offer("user", items("a", "b", "x"), lambda: items("a", "b", "c"))
+    sums_after(compared, 1)
+    compared.offer("user", items("a"), lambda: items("a"))
+    sums_after(compared, 2)
+    compared.offer("query, filtered", items(), lambda: items("a", "b"))
+    assert sums_after(compared, 1, "query, filtered") == {
+        "user": RecallSum(2, 4, 3),
+        "query, filtered": RecallSum(1, 2, 0),
+    }
+
+
+def test_explored_items_do_not_count(compared: LiveRecall) -> None:
+    compared.offer("user", [*items("a"), *items("new", explored=True)], lambda: items("a"))
+    assert sums_after(compared, 1)["user"] == RecallSum(1, 1, 1)
+
+
+def test_an_exact_answer_that_fails_is_logged_and_does_not_count(
+    compared: LiveRecall, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails() -> Sequence[RecommendedItem]:
+        raise RuntimeError("no memory")
+
+    compared.offer("user", items("a"), fails)
+    deadline = time.monotonic() + 10
+    while not caplog.records and time.monotonic() < deadline:
+        time.sleep(0.005)
+    compared.offer("user", items("a"), lambda: items("a"))
+    assert sums_after(compared, 1) == {"user": RecallSum(1, 1, 1)}
+    assert "the exact answer of a question failed" in caplog.text
+
+
+def test_one_question_waits_while_another_is_compared_and_more_are_left_out(compared: LiveRecall) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> Sequence[RecommendedItem]:
+        begun.set()
+        go_on.wait(10)
+        return items("a")
+
+    compared.offer("user", items("a"), slow)
+    assert begun.wait(10)
+    for _ in range(20):
+        compared.offer("user", items("a"), lambda: items("a"))
+    go_on.set()
+    sums_after(compared, 2)
+    time.sleep(0.05)
+    assert compared.sums()["user"].questions == 2
+
+
+def test_only_the_wanted_share_is_compared() -> None:
+    live = recall(share=0.0)
+    live.offer("user", items("a"), lambda: pytest.fail("not wanted"))
+    live.close()
+    assert live.sums() == {}
+
+
+def test_nothing_is_compared_after_the_end() -> None:
+    live = recall()
+    live.offer("user", items("a"), lambda: items("a"))
+    sums_after(live, 1)
+    live.close()
+    live.close()
+    live.offer("user", items("a"), lambda: items("a"))
+    assert live.sums()["user"].questions == 1
+
+
+def test_a_recall_below_the_alarm_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    live = recall(alarm=0.9)
+    for n in range(ALARM_QUESTIONS + 5):
+        live.offer("user", items("a"), lambda: items("a", "b"))
+        sums_after(live, n + 1)
+        if n < ALARM_QUESTIONS - 2:
+            assert not caplog.records
+    live.close()
+    [record] = [r for r in caplog.records if r.levelno == logging.WARNING]
+    assert "by user is 0.500 over the last 50" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind"),
+    [
+        (QueryRequest(user_id="u"), "user"),
+        (QueryRequest(history=[Interaction("a", CLICK)]), "user"),
+        (QueryRequest(content=contents("red shoe")), "query"),
+        (QueryRequest(liked=["a"]), "items"),
+        (QueryRequest(vector=VectorInput(b"", 0, "", "")), "vector"),
+        (QueryRequest(user_id="u", content=contents("red"), liked=["a"]), "user+query+items"),
+    ],
+)
+def test_a_kind_is_what_the_question_is_by(request_: QueryRequest, kind: str) -> None:
+    assert kind_of(request_, RecommendOptions()) == kind
+
+
+def test_a_filter_is_part_of_the_kind() -> None:
+    assert kind_of(QueryRequest(user_id="u"), RecommendOptions(filter=parse("price < 3"))) == "user, filtered"
+
+
+@pytest.fixture(scope="module")
+def shop(repository: ModelRepository, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """Items in graphs that are searched carelessly. All lists are made again."""
+    data = tmp_path_factory.mktemp("recall") / "data"
+    live = Live(
+        repository, data, tiny.fitted, segment_rows=300, candidates_per_channel=4, live_recall_share=1
+    )
+    items = [ItemInput(f"i{n}", contents(f"shoe {n} {n % 7}"), {"price": n}, ()) for n in range(600)]
+    live.catalogue.upsert("", items, False, CallContext())
+    while live.catalogue.maintain():
+        pass
+    live.record(*((f"u{n % 20}", f"i{7 * n % 600}", CLICK) for n in range(200)))
+    yield live
+    live.use_cases.recommender.live_recall.close()
+    live.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "request_", "options"),
+    [
+        ("user", lambda n: QueryRequest(user_id=f"u{n}"), {}),
+        ("query", lambda n: QueryRequest(content=contents(f"shoe {n}")), {"k": 3}),
+        (
+            "user+query, filtered",
+            lambda n: QueryRequest(user_id=f"u{n}", content=contents("shoe")),
+            {"filter": parse("price < 500")},
+        ),
+    ],
+)  # fmt: skip
+def test_it_is_what_a_full_measurement_finds(
+    shop: Live, kind: str, request_: Callable[[int], QueryRequest], options: Mapping[str, Any]
+) -> None:
+    found = total = 0
+    for n in range(20):
+        listed = {item.item_id for item in shop.ask(request_(n), **options).items}
+        sums_after(shop.use_cases.recommender.live_recall, n + 1, kind)
+        exact = {item.item_id for item in shop.ask(request_(n), exact=True, **options).items}
+        found, total = found + len(listed & exact), total + len(exact)
+    assert shop.use_cases.recommender.live_recall.sums()[kind] == RecallSum(20, total, found)
+    if kind == "query":
+        assert found < total, "the index finds everything, so this test tells nothing"
+
+
+def test_the_callers_list_is_not_touched(shop: Live) -> None:
+    rules = (
+        Rule("block", "BLOCK", filter="price < 200", all_matching=True),
+        Rule("pin", "PIN", pins=(Pin(1, "i300"),)),
+    )
+    shop.catalogue.configure("default", CollectionSettings(rules=rules), ["rules"])
+    before = shop.use_cases.recommender.live_recall.sums()["query"].questions
+    result = shop.ask(QueryRequest(content=contents("shoe 5")))
+    told = (list(result.warnings), list(result.changes))
+    sums_after(shop.use_cases.recommender.live_recall, before + 1, "query")
+    assert (list(result.warnings), list(result.changes)) == told
+    assert result.items[0].item_id == "i300"
