@@ -131,12 +131,15 @@ class RpcAdapter:
             with self._observed(method, context) as exchange:
                 try:
                     caller = admitted(context, self._guard, role, exchange)
-                    with self._streams.opened(), _ended(call_context(context, Priority.BULK, caller)) as call:
+                    with (
+                        self._streams.opened(caller.name) as stream,
+                        _ended(call_context(context, Priority.BULK, caller)) as call,
+                    ):
                         exchange.stages = call.stages
-                        while (received := await self._streams.read(requests)) is not None:
+                        while (received := await stream.read(requests)) is not None:
                             await _until_let_in(caller, role)
                             reply = await answer(received, call, exchange)
-                            await self._streams.write(context.write(reply))
+                            await stream.write(context.write(reply))
                         # If the caller cancelled, gRPC first ends the requests, and cancels this task a moment later.
                         await asyncio.sleep(HANG_UP_SECONDS)
                 except Exception as error:

@@ -15,7 +15,7 @@ from itemlens_server.access.quotas import Used
 from itemlens_server.access.roles import Role
 from itemlens_server.errors import NotFound, Overloaded, quoted
 from itemlens_server.rpc.calls import Context, Exchange, Received, admitted, fail, parsed, receiver
-from itemlens_server.rpc.streams import OpenStreams
+from itemlens_server.rpc.streams import OpenStream, OpenStreams
 
 Status = health_pb2.HealthCheckResponse
 
@@ -100,17 +100,17 @@ class Reflection:
     async def _info(self, requests: AsyncIterator[Received], context: Context) -> None:
         try:
             caller = admitted(context, self._guard, Role.READ, Exchange())
-            with self._streams.opened():
-                said = self._requests(requests, caller)
+            with self._streams.opened(caller.name) as stream:
+                said = self._requests(requests, caller, stream)
                 async for reply in self._servicer.ServerReflectionInfo(said, context):
-                    await self._streams.write(context.write(reply.SerializeToString()))
+                    await stream.write(context.write(reply.SerializeToString()))
         except Exception as error:
             await fail(context, error, Exchange())
 
     async def _requests(
-        self, requests: AsyncIterator[Received], caller: Caller
+        self, requests: AsyncIterator[Received], caller: Caller, stream: OpenStream
     ) -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
-        while (received := await self._streams.read(requests)) is not None:
+        while (received := await stream.read(requests)) is not None:
             caller.check(Role.READ)
             caller.spend(Used.CALLS, 1)
             yield parsed(received)

@@ -8,9 +8,14 @@ from collections.abc import AsyncIterator, Awaitable
 import pytest
 
 from itemlens_server.errors import Overloaded, Unavailable
-from itemlens_server.rpc.streams import OpenStreams
+from itemlens_server.rpc.streams import OpenStream, OpenStreams
 
 LONG = 1000.0
+
+
+def alone(idle_seconds: float = LONG) -> OpenStream:
+    """A stream of a server without others."""
+    return OpenStream(OpenStreams(1, idle_seconds), "caller")
 
 
 async def never() -> None:
@@ -39,8 +44,8 @@ async def begun(waiting: Awaitable[object]) -> asyncio.Future[object]:
 
 def test_requests_are_read_up_to_the_end() -> None:
     async def read() -> list[str | None]:
-        streams, requests = OpenStreams(1, LONG), one()
-        return [await streams.read(requests), await streams.read(requests)]
+        stream, requests = alone(), one()
+        return [await stream.read(requests), await stream.read(requests)]
 
     assert asyncio.run(read()) == ["request", None]
 
@@ -48,7 +53,7 @@ def test_requests_are_read_up_to_the_end() -> None:
 @pytest.mark.parametrize("what", ["read", "write"])
 def test_an_idle_stream_ends_with_its_reason(what: str) -> None:
     async def idle() -> None:
-        streams = OpenStreams(1, 0.01)
+        streams = alone(0.01)
         await (streams.read(silence()) if what == "read" else streams.write(never()))
 
     with pytest.raises(Unavailable, match=r"idle for 0\.01 seconds"):
@@ -58,13 +63,13 @@ def test_an_idle_stream_ends_with_its_reason(what: str) -> None:
 def test_each_new_stream_past_the_limit_ends_the_one_that_waits_longest() -> None:
     async def fill() -> None:
         streams = OpenStreams(2, LONG)
-        with streams.opened(), streams.opened():
-            with pytest.raises(Overloaded, match="2 streams are open"), streams.opened():
+        with streams.opened("a") as one, streams.opened("a") as other:
+            with pytest.raises(Overloaded, match="2 streams are open"), streams.opened("a"):
                 pass
-            first = await begun(streams.read(silence()))
-            second = await begun(streams.write(never()))
+            first = await begun(one.read(silence()))
+            second = await begun(other.write(never()))
             for ended, stays in ((first, second), (second, None)):
-                with streams.opened():
+                with streams.opened("a"):
                     with pytest.raises(Unavailable, match="idle longest"):
                         await ended
                     assert stays is None or not stays.done()
@@ -72,16 +77,36 @@ def test_each_new_stream_past_the_limit_ends_the_one_that_waits_longest() -> Non
     asyncio.run(fill())
 
 
+def test_a_caller_with_many_streams_loses_its_own_and_not_those_of_others() -> None:
+    async def fill() -> None:
+        streams = OpenStreams(3, LONG)
+        with (
+            streams.opened("quiet") as quiet,
+            streams.opened("loud") as loud,
+            streams.opened("loud") as louder,
+        ):
+            oldest = await begun(quiet.read(silence()))
+            ended = await begun(loud.read(silence()))
+            stays = await begun(louder.read(silence()))
+            with streams.opened("loud"):
+                with pytest.raises(Unavailable, match="idle longest"):
+                    await ended
+                assert not oldest.done() and not stays.done()
+
+    asyncio.run(fill())
+
+
 def test_a_stop_ends_what_waits_for_a_request_and_lets_answers_be_sent() -> None:
     async def stop() -> None:
         streams, sent = OpenStreams(2, LONG), asyncio.Event()
-        reading = await begun(streams.read(silence()))
-        writing = await begun(streams.write(until(sent)))
+        stream = OpenStream(streams, "a")
+        reading = await begun(stream.read(silence()))
+        writing = await begun(stream.write(until(sent)))
         streams.stop()
         with pytest.raises(Unavailable, match="server is stopping"):
             await reading
         with pytest.raises(Unavailable, match="server is stopping"):
-            await streams.read(one())
+            await stream.read(one())
         sent.set()
         await writing
 
@@ -90,7 +115,7 @@ def test_a_stop_ends_what_waits_for_a_request_and_lets_answers_be_sent() -> None
 
 def test_a_cancelled_call_is_not_a_timeout() -> None:
     async def hang_up() -> None:
-        reading = await begun(OpenStreams(1, LONG).read(silence()))
+        reading = await begun(alone().read(silence()))
         reading.cancel()
         await reading
 
