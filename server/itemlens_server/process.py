@@ -21,8 +21,7 @@ from itemlens_server.errors import FailedPrecondition
 
 START_SECONDS = 180.0
 STOP_SECONDS = 40.0
-# Settings of the caller's other servers, which this one must not have.
-ACCESS = tuple(
+_ACCESS = tuple(
     f"{PREFIX}{name.upper()}" for name in ("key_file", "tls_certificate", "tls_private_key", "tls_client_ca")
 )
 _PORT = re.compile(r"serving on port (\d+)")
@@ -37,8 +36,7 @@ class LocalServer:
         """`settings`: other settings by name, unless the environment has them."""
         self._log = log
         own = {f"{PREFIX}{name.upper()}": value for name, value in (settings or {}).items()}
-        # The clients of such a server have no key and no certificate.
-        self._environment = {name: value for name, value in (own | os.environ).items() if name not in ACCESS}
+        self._environment = own | open_environment()
         self._command = [
             *(sys.executable, "-m", "itemlens_cli", "serve", "--listen", "127.0.0.1:0"),
             *("--models", str(models), "--data", str(data), "--space", space),
@@ -107,6 +105,11 @@ class LocalServer:
         except BaseException:  # too slow, or a second Ctrl-C
             self._process.kill()
             self._process.wait()
+
+
+def open_environment() -> dict[str, str]:
+    """The environment without settings of keys and certificates: clients of a server for one's own use have none."""
+    return {name: value for name, value in os.environ.items() if name not in _ACCESS}
 
 
 def tail(log: Path, lines: int = 15) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from itemlens.v1 import common_pb2, itemlens_pb2, itemlens_pb2_grpc
 from itemlens_bench.speed.grpc_call import BytesCaller
 from itemlens_bench.speed.target import Array, Target
 from itemlens_server.errors import FailedPrecondition
-from itemlens_server.process import healthy, tail
+from itemlens_server.process import healthy, open_environment, tail
 
 START_SECONDS = 180.0
 ENCODE = "/itemlens.v1.ItemLens/Encode"
@@ -76,7 +75,7 @@ class Ours:
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-                env={**os.environ, **settings},
+                env=open_environment() | settings,
             )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
         while not healthy(f"127.0.0.1:{port}"):

@@ -1,0 +1,1 @@
+"""Memory and disk of servers with made-up catalogues, beside what `itemlens size` says."""
