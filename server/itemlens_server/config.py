@@ -22,12 +22,13 @@ from pydantic_settings import (
 from itemlens_server.access.certificates import CertificateFiles
 from itemlens_server.address import Address
 from itemlens_server.errors import InvalidArgument
-from itemlens_server.hardware import processor_count
+from itemlens_server.hardware import memory_limit, processor_count
 from itemlens_server.settings_file import SettingsFile, did_you_mean
 
 log = logging.getLogger("itemlens")
 
 MIB = 1 << 20
+LEAST_PICTURE_MEMORY, MOST_PICTURE_MEMORY = 32 * MIB, 1024 * MIB
 PREFIX = "ITEMLENS_"
 
 # What the commands that call a server read (docs/security.md). `itemlens serve` does not.
@@ -148,8 +149,9 @@ class Settings(BaseSettings):
         40_000_000, gt=0, description="pixels of one picture, read from its header"
     )
     picture_memory_bytes: int = Field(
-        1 << 30, ge=32 * MIB, description="memory for pictures that are decoded at the same time: 1 to 24 bytes per "
-        "pixel and about 10 MiB each; further pictures wait, and a picture that needs more alone is refused",
+        0, ge=0, description="memory for pictures that are decoded at the same time: 1 to 24 bytes per "
+        "pixel and about 10 MiB each; further pictures wait, and a picture that needs more alone is refused; 0: an "
+        "eighth of the memory that the cgroup or the machine allows, 32 MiB to 1 GiB",
     )  # fmt: skip
     max_item_pictures: int = Field(128, gt=0, description="pictures of one item in one channel")
     max_message_bytes: int = Field(64 * MIB, gt=0, description="bytes of one gRPC message")
@@ -260,6 +262,13 @@ class Settings(BaseSettings):
         "info", description="the least that is in the log: debug, info, warning or error"
     )
 
+    @field_validator("picture_memory_bytes")
+    @classmethod
+    def _is_enough_for_a_picture(cls, size: int) -> int:
+        if 0 < size < LEAST_PICTURE_MEMORY:
+            raise ValueError(f"it must be 0, or at least {LEAST_PICTURE_MEMORY}")
+        return size
+
     @field_validator("listen", "monitoring")
     @classmethod
     def _is_an_address(cls, address: str, info: ValidationInfo) -> str:
@@ -329,6 +338,11 @@ class Settings(BaseSettings):
     def thread_count(self) -> int:
         """Number of inference threads. If `threads` is 0: the number of processors that this process may use."""
         return self.threads or processor_count()
+
+    def picture_memory(self) -> int:
+        """Bytes for pictures that are decoded at the same time."""
+        share = (memory_limit() or MOST_PICTURE_MEMORY) // 8
+        return self.picture_memory_bytes or max(LEAST_PICTURE_MEMORY, min(share, MOST_PICTURE_MEMORY))
 
     def store_connections(self) -> int:
         """Number of connections to the store, for the threads that serve calls, compute, load, maintain and write."""

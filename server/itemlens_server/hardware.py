@@ -1,4 +1,4 @@
-"""The processors of this machine: for the number of threads, for `itemlens doctor`, and for benchmark reports."""
+"""The processors and the memory that this process may use: for defaults, for `itemlens doctor`, and for reports."""
 
 from __future__ import annotations
 
@@ -28,27 +28,49 @@ def processor_count(root: Path = Path("/")) -> int:
     root: the folder of /proc and /sys/fs/cgroup.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min([allowed, *(math.ceil(quota) for quota in _quotas(root))]))
+    quotas = (_quota(cgroup) for cgroup in _cgroups(root, "cpu"))
+    return max(1, min([allowed, *(math.ceil(quota) for quota in quotas if quota is not None)]))
 
 
-def _quotas(root: Path) -> Iterator[float]:
-    """The quotas, in processors, of the cgroups of this process and their parents that set one."""
+def memory_limit(root: Path = Path("/")) -> int | None:
+    """Bytes that this process may use: the machine's memory, limited by its cgroups; None if unknown."""
+    limits = [limit for cgroup in _cgroups(root, "memory") if (limit := _memory(cgroup)) is not None]
+    try:
+        text = (root / "proc/meminfo").read_text(encoding="utf-8")
+        limits.append(int(text.split("MemTotal:")[1].split()[0]) << 10)
+    except (OSError, IndexError, ValueError):
+        pass
+    return min(limits, default=None)
+
+
+def _cgroups(root: Path, controller: str) -> Iterator[Path]:
+    """The cgroups of this process for a controller, with their parents."""
     try:
         memberships = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return  # not Linux
     for line in memberships:
         _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
         # Version 2 has one tree for all controllers, version 1 a tree for each.
         trees = root / "sys/fs/cgroup"
-        top = trees / controllers if (trees / controllers).is_dir() else trees / "cpu"
+        top = trees / controllers if (trees / controllers).is_dir() else trees / controller
         own = Path(path.lstrip("/"))
         # In a container, the path is often a path on the host, and the container's own cgroup is the root.
-        for folder in [top, *(top / parent for parent in (own, *own.parents) if ".." not in parent.parts)]:
-            if (quota := _quota(folder)) is not None:
-                yield quota
+        yield top
+        yield from (top / parent for parent in (own, *own.parents) if ".." not in parent.parts)
+
+
+def _memory(cgroup: Path) -> int | None:
+    """The limit of one cgroup in bytes; None without one."""
+    for name in ("memory.max", "memory.limit_in_bytes"):
+        try:
+            text = (cgroup / name).read_text(encoding="utf-8").strip()
+            return None if text == "max" else int(text)
+        except (OSError, ValueError):
+            continue
+    return None
 
 
 def _quota(cgroup: Path) -> float | None:

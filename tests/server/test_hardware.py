@@ -1,4 +1,4 @@
-"""How many processors a process may use."""
+"""How many processors and how much memory a process may use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from itemlens_server.hardware import processor_count
+from itemlens_server.hardware import memory_limit, processor_count
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +71,32 @@ def test_without_either_it_is_the_machines(tmp_path: Path, monkeypatch: pytest.M
     assert processor_count(tmp_path) == 5
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert processor_count(tmp_path) == 1
+
+
+MEMINFO = "MemTotal:       8388608 kB\nMemFree:        100 kB\n"
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "gigabytes"),
+    [
+        ("0::/\n", {"memory.max": str(4 << 30)}, 4),
+        ("0::/\n", {"memory.max": "max"}, 8),
+        ("0::/\n", {"memory.max": str(64 << 30)}, 8),  # more than the machine has
+        ("0::/a/b\n", {"a/b/memory.max": "max", "a/memory.max": str(2 << 30)}, 2),
+        (V1, {"memory/docker/x/memory.limit_in_bytes": str(3 << 30)}, 3),
+        (V1, {"memory/memory.limit_in_bytes": str(3 << 30)}, 3),
+        (V1, {"memory/memory.limit_in_bytes": str(2**63 - 4096)}, 8),  # version 1 for no limit
+        ("0::/\n", {"memory.max": "damaged"}, 8),
+        ("0::/\n", {}, 8),
+    ],
+)
+def test_the_memory_is_that_of_the_cgroups_and_the_machine(
+    tmp_path: Path, membership: str, files: dict[str, str], gigabytes: int
+) -> None:
+    root = machine(tmp_path, membership, files)
+    (root / "proc/meminfo").write_text(MEMINFO)
+    assert memory_limit(root) == gigabytes << 30
+
+
+def test_memory_is_unknown_where_nothing_tells_it(tmp_path: Path) -> None:
+    assert memory_limit(tmp_path) is None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from itemlens_server import config
 from itemlens_server.config import Settings, warn_of_unknown_variables
 from itemlens_server.errors import InvalidArgument
 
@@ -150,3 +151,19 @@ def test_what_is_no_regular_file_is_named_and_not_passed_over(tmp_path: Path) ->
     for path in (tmp_path, tmp_path / "pipe"):
         with pytest.raises(InvalidArgument, match=f"{path.name} is not a regular file"):
             Settings.read(path)
+
+
+@pytest.mark.parametrize(
+    ("limit", "size"), [(4 << 30, 512 << 20), (64 << 30, 1 << 30), (64 << 20, 32 << 20), (None, 128 << 20)]
+)
+def test_memory_for_pictures_is_an_eighth_of_what_there_is(
+    limit: int | None, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "memory_limit", lambda: limit)
+    assert Settings.read().picture_memory() == size
+    assert Settings.read(picture_memory_bytes=40 << 20).picture_memory() == 40 << 20
+
+
+def test_memory_for_pictures_that_is_too_small_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="it must be 0, or at least 33554432"):
+        Settings.read(picture_memory_bytes=1000)

@@ -83,7 +83,7 @@ class ModelRepository:
         their batches."""
         self._directory = settings.models
         tunings = Tunings(settings.data / TUNINGS, settings.thread_count(), device.provider, anew=tune)
-        decoding = MemoryBudget(settings.picture_memory_bytes)
+        decoding = MemoryBudget(settings.picture_memory())
         self._runtime = Runtime(settings, device, tunings, observer or NullObserver(), decoding)
         self._spaces: dict[str, Space] = {}
         self._encoders: dict[str, Encoder[Any, Any]] = {}

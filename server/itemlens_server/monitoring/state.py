@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from itemlens_server.hardware import memory_limit
 from itemlens_server.monitoring.gpu import gpu_memory
 from itemlens_server.services import Collection, UseCases
 
@@ -39,6 +40,7 @@ class StateCollector(Collector):
         yield from _collections(self.use_cases.catalogue.collections())
         yield from self._store()
         yield from self._recall()
+        yield from _memory()
         yield from _gpus()
 
     def _encoders(self) -> Iterator[Metric]:
@@ -105,6 +107,15 @@ class StateCollector(Collector):
         except OSError:
             return
         yield free
+
+
+def _memory() -> Iterator[Metric]:
+    family = GaugeMetricFamily(
+        "itemlens_memory_limit_bytes", "Memory that the cgroup or the machine allows this process."
+    )
+    if (limit := memory_limit()) is not None:
+        family.add_metric([], limit)
+    yield family
 
 
 def _gpus() -> Iterator[Metric]:
