@@ -134,6 +134,13 @@ LAYERS = {
     "address": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
     "settings_file": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
     "hardware": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
+    "access": (
+        *PROTOBUF,
+        *of("engine", "storage", "index", "fusion", "services", "rpc", "monitoring", "app", "process", "config"),
+    ),
+    "monitoring": of("storage", "index", "fusion", "rpc", "access", "app", "process"),
+    "followed": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process", "config"),
+    "stages": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process", "config"),
     "observer": (*PROTOBUF, *of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process")),
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from itemlens_server.access import followed
+from itemlens_server import followed
 from itemlens_server.config import LIVE, Settings
 from itemlens_server.errors import InvalidArgument
 from itemlens_server.live_settings import LiveSettings

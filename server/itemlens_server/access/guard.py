@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from itemlens_server.access.followed import Followed
+from itemlens_server.followed import Followed
 from itemlens_server.access.keys import Key, find
 from itemlens_server.access.quotas import Meter, Meters, Used
 from itemlens_server.access.roles import Role

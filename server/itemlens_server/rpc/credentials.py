@@ -8,7 +8,7 @@ from typing import cast
 import grpc
 
 from itemlens_server.access.certificates import CertificateFiles, Pem
-from itemlens_server.access.followed import Followed
+from itemlens_server.followed import Followed
 
 
 def server_credentials(files: CertificateFiles) -> grpc.ServerCredentials:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from itemlens_server.access import followed as following
+from itemlens_server import followed as following
 from itemlens_server.access.certificates import CertificateFiles
-from itemlens_server.access.followed import Followed
+from itemlens_server.followed import Followed
 from itemlens_server.errors import FailedPrecondition
 from support.authority import Authority
 

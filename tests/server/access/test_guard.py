@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from itemlens_server.access import followed as following
+from itemlens_server import followed as following
 from itemlens_server.access.guard import KeyGuard, OpenDoor
 from itemlens_server.access.key_file import change, followed
 from itemlens_server.access.keys import Key, new_key

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from itemlens_server.access import followed as following
+from itemlens_server import followed as following
 from itemlens_server.access.key_file import change, followed, read
 from itemlens_server.access.keys import Key, new_key
 from itemlens_server.access.roles import Role
