@@ -4,7 +4,8 @@
 #   docker build --target cuda -t itemlens:cuda .
 #   docker run -p 127.0.0.1:50051:50051 -v ./models:/models -v itemlens:/data -e ITEMLENS_ALLOW_UNAUTHENTICATED=true itemlens:cpu
 # Without keys (docs/security.md) or ITEMLENS_ALLOW_UNAUTHENTICATED the server refuses to start.
-ARG PYTHON=3.11-slim-bookworm
+# To pin the base by its digest, too: --build-arg PYTHON=3.11.14-slim-bookworm@sha256:...
+ARG PYTHON=3.11.14-slim-bookworm
 
 FROM python:${PYTHON} AS build
 # hnswlib is compiled. Without this it would be built for the exact processor of the build machine.
@@ -23,10 +24,10 @@ COPY exporter ./exporter
 
 FROM build AS build-cpu
 # The two distributions of this checkout, with the versions that CI installs.
-RUN pip install --no-cache-dir -c constraints.txt ./clients/python ".[server]"
+RUN pip install --no-cache-dir -c constraints.txt ./clients/python ".[server,tracing]"
 
 FROM build AS build-cuda
-RUN pip install --no-cache-dir -c constraints.txt ./clients/python ".[gpu]"
+RUN pip install --no-cache-dir -c constraints.txt ./clients/python ".[gpu,tracing]"
 
 FROM python:${PYTHON} AS base
 RUN useradd --uid 10001 --create-home itemlens \
@@ -38,11 +39,13 @@ ENV PATH=/venv/bin:$PATH \
     ITEMLENS_LISTEN=0.0.0.0:50051 \
     ITEMLENS_MODELS=/models \
     ITEMLENS_DATA=/data \
+    ITEMLENS_MONITORING=127.0.0.1:9464 \
     ITEMLENS_LOG=json
 USER 10001
 VOLUME /data
 EXPOSE 50051
-HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["itemlens", "health"]
+# It asks ITEMLENS_MONITORING, which needs no certificate. Models may load for minutes.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=10m CMD ["itemlens", "health", "--timeout", "5"]
 ENTRYPOINT ["itemlens"]
 CMD ["serve"]
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from itemlens_cli.reach.rows import Row
 from itemlens_server.errors import DataLoss, ItemlensError
 
 PACKAGES = (
@@ -35,39 +37,58 @@ def doctor(
         Path, typer.Option(envvar="ITEMLENS_MODELS", help="the model repository to check")
     ] = Path("models"),
     data: Annotated[Path, typer.Option(envvar="ITEMLENS_DATA", help="the store to check")] = Path("data"),
+    target: Annotated[
+        str,
+        typer.Option(
+            help="check instead why calls from here to this server do not get through, or are slow; it reads the "
+            "ITEMLENS_CLIENT_ variables, as all commands that call a server"
+        ),
+    ] = "",
+    timeout: Annotated[
+        float, typer.Option(help="with --target: seconds to wait in each step", min=0.1)
+    ] = 5.0,
+    monitoring: Annotated[
+        str,
+        typer.Option(
+            help="with --target: host:port of the server's setting `monitoring`, to compare the clocks"
+        ),
+    ] = "",
 ) -> None:
-    """Check packages, ONNX Runtime providers, spaces and the store, and say how to fix problems."""
-    console = Console()
-    table = Table("check", "state", "fix", title="itemlens doctor")
-    wrong = 0
-    checks: dict[str, Callable[[], list[Row]]] = {
+    """Check packages, ONNX Runtime providers, spaces and the store, or a server, and say how to fix problems."""
+    checks: dict[str, Callable[[], Iterable[Row]]] = {
         "versions": _versions,
         "processor": _processor,
         "ONNX Runtime providers": _providers,
         "spaces": lambda: _spaces(models),
         "store": lambda: _store(data),
     }
+    if target:
+        from itemlens_cli.connection import checked_target
+        from itemlens_cli.reach import checks as of_server
+
+        checked_target(target)
+        checks = {target: lambda: of_server.checks(target, timeout, monitoring)}
+    console = Console()
+    table = Table("check", "state", "fix", title=escape(f"itemlens doctor{target and f' --target {target}'}"))
+    wrong = 0
     for what, state, fix in [row for name, check in checks.items() for row in _checked(name, check)]:
         wrong += bool(fix)
-        table.add_row(what, f"[red]{state}[/]" if fix else state, fix)
+        table.add_row(escape(what), f"[red]{escape(state)}[/]" if fix else escape(state), escape(fix))
     console.print(table)
     console.print(f"[bold red]problems: {wrong}[/]" if wrong else "[bold green]nothing is wrong[/]")
     raise typer.Exit(1 if wrong else 0)
 
 
-Row = tuple[str, str, str]
-
-
-def _checked(name: str, check: Callable[[], list[Row]]) -> list[Row]:
-    """The rows of a check. A check that raises becomes a row with a problem."""
+def _checked(name: str, check: Callable[[], Iterable[Row]]) -> Iterator[Row]:
+    """The rows of a check. A check that raises ends in a row with a problem."""
     try:
-        return check()
+        yield from check()
     except ImportError as error:
-        return [(name, f"cannot be checked: {error}", "pip install 'itemlens-server[server]'")]
+        yield name, f"cannot be checked: {error}", "pip install 'itemlens-server[server]'"
     except DataLoss as error:
-        return [(name, error.message, "restore a backup: docs/deployment.md")]
+        yield name, error.message, "restore a backup: docs/operations.md"
     except Exception as error:
-        return [(name, f"cannot be checked: {type(error).__name__}: {error}", "fix what the message names")]
+        yield name, f"cannot be checked: {type(error).__name__}: {error}", "fix what the message names"
 
 
 def _versions() -> list[Row]:

@@ -34,7 +34,7 @@ class FakeClient:
     instances: ClassVar[list[FakeClient]] = []
     known: ClassVar[set[str]] = set()
 
-    def __init__(self, target: str, *, collection: str) -> None:
+    def __init__(self, target: str, *, collection: str, **access: object) -> None:
         self.target, self.collection = target, collection
         self.created: list[tuple[str, str]] = []
         self.items: list[itemlens.Item] = []
@@ -83,7 +83,7 @@ class FakeClient:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(command, "Client", FakeClient)
+    monkeypatch.setattr(itemlens, "Client", FakeClient)
     monkeypatch.setenv("COLUMNS", "250")
     monkeypatch.chdir(tmp_path)
     FakeClient.instances.clear()

@@ -14,17 +14,19 @@ import itemlens_server
 from support.serving import Server
 from support.spaces import Tiny
 
-# Of the server they may have its errors, its settings, which `itemlens serve --help` lists, with what these need, the
-# types of attributes, and the signals, which are blocked before anything else is imported.
+# Of the server they may have its errors, its settings, which `itemlens serve --help` lists, with what these need, its
+# keys, which `itemlens keys` makes, the types of attributes, and the signals, which are blocked before anything else is
+# imported.
 PLACE = Path(itemlens_server.__path__[0])
 SERVER = {
     *(f"itemlens_server.{path.stem}" for path in PLACE.iterdir()),
     *(f"itemlens_server.attributes.{path.stem}" for path in (PLACE / "attributes").iterdir()),
 }
 SETTINGS = ("config", "address", "settings_file", "hardware")
+KEYS = ("access", "durable", "followed")
 LIGHT = {
     f"itemlens_server.{name}"
-    for name in (*SETTINGS, "errors", "stop_signals", "attributes", "attributes.schema")
+    for name in (*SETTINGS, *KEYS, "errors", "stop_signals", "attributes", "attributes.schema")
 }
 WITHOUT = {"onnxruntime", *SERVER} - LIGHT
 
@@ -82,6 +84,10 @@ def test_rules_are_set_and_listed(server: Server, collection: str, tmp_path: Pat
 
 def test_health(server: Server) -> None:
     assert "SERVING" in answered("health", "--target", server.address)
+
+
+def test_doctor_of_a_server(server: Server) -> None:
+    assert "nothing is wrong" in answered("doctor", "--target", server.address)
 
 
 def test_a_wrong_mapping_is_one_line(tmp_path: Path) -> None:

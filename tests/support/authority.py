@@ -20,10 +20,14 @@ class Authority:
         self._ca.cert_pem.write_to_path(str(self.path))
 
     def issue(
-        self, name: str = "server", host: str = "127.0.0.1", until: datetime | None = None
+        self,
+        name: str = "server",
+        host: str = "127.0.0.1",
+        until: datetime | None = None,
+        since: datetime | None = None,
     ) -> tuple[Path, Path]:
         """Write a certificate for a host, and its key, to files of a name. Return both paths."""
-        issued = self._ca.issue_cert(host, "localhost", not_after=until)
+        issued = self._ca.issue_cert(host, "localhost", not_before=since, not_after=until)
         certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
         key.write_bytes(issued.private_key_pem.bytes())
