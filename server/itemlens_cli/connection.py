@@ -102,11 +102,11 @@ def spoken(error: itemlens.ItemlensError, target: str) -> str:
     """The text of a client's error for the terminal."""
     if isinstance(error, itemlens.Unavailable):
         # gRPC's message is a chain of errors; the cause is the last one.
-        cause = error.message.rpartition(": ")[2].rstrip("]")
+        cause = error.message.removesuffix(": OK").rpartition(": ")[2].rstrip("]")
         return (
             f"no server answers at {target} ({cause}); "
             "start one with `itemlens serve`, or give its address with --target; "
-            f"if it speaks TLS, set {CLIENT_PREFIX}TLS or {CLIENT_PREFIX}CA"
+            f"`itemlens doctor --target {target}` says why"
         )
     if isinstance(error, itemlens.Unauthenticated):
         return f"{error}; here: set {CLIENT_PREFIX}KEY"

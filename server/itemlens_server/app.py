@@ -6,9 +6,11 @@ import gc
 import json
 import logging
 import os
+import resource
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import NoReturn
 
 import grpc
@@ -226,6 +228,7 @@ def serve(
     """
     configure_logging(settings.log, settings.log_level)
     warn_of_unknown_variables()
+    _allow_open_files()
     # The longest wait of an encoder's thread for the interpreter after a batch. With Python's default of 5 ms, a
     # processor was idle for a tenth of the time while other threads tokenised.
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -246,6 +249,13 @@ def serve(
     except Stopped:
         log.warning("stopped before all calls were answered")
         _exit(1)
+
+
+def _allow_open_files() -> None:
+    """Raise the limit of open files to what this process may have: each connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some systems refuse what they call the hard limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _exit(status: int) -> NoReturn:

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from itemlens_server.followed import LOOK_SECONDS, Followed
 from itemlens_server.config import LIVE, Settings
 from itemlens_server.errors import FailedPrecondition, ItemlensError
+from itemlens_server.followed import LOOK_SECONDS, Followed
 
 log = logging.getLogger("itemlens")
 

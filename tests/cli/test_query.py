@@ -129,5 +129,5 @@ def test_without_a_server_one_line_says_how_to_start_one(run: Run) -> None:
     assert done.err == (
         "error: no server answers at 127.0.0.1:1 (Connection refused); "
         "start one with `itemlens serve`, or give its address with --target; "
-        "if it speaks TLS, set ITEMLENS_CLIENT_TLS or ITEMLENS_CLIENT_CA\n"
+        "`itemlens doctor --target 127.0.0.1:1` says why\n"
     )

@@ -189,7 +189,6 @@ class TestCertificates:
         with secure.changed(since=NOW + DAY):
             assert "certificate is not yet valid" in secure.refusal()
 
-    @pytest.mark.xfail(strict=True, reason="the client gives gRPC's words alone: see _transport.failure")
     def test_that_is_valid_from_tomorrow_hints_at_the_clock(self, secure: Secure) -> None:
         with secure.changed(since=NOW + DAY):
             said = secure.refusal()

@@ -26,6 +26,16 @@ _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.max_reconnect_backoff_ms", 2000),
 )
 
+# What gRPC says of a connection that TLS did not make, and what to do.
+_HINTS = {
+    "certificate has expired": "renew the server's certificate, or set this machine's clock",
+    "certificate is not yet valid": "is this machine's clock right?",
+    "Hostname Verification Check failed": "if the certificate is for another name on purpose, give Tls.server_name",
+    "self signed certificate": "to trust it, give it, or its authority, as Tls.ca",
+    "unable to get local issuer certificate": "to trust it, give its authority as Tls.ca",
+    "WRONG_VERSION_NUMBER": "the port speaks plain text: leave out tls=",
+}
+
 
 def channel_options(target: str, extra: Sequence[tuple[str, Any]] = ()) -> list[tuple[str, Any]]:
     """Options of a channel to a target. The caller's options come last and override the others.
@@ -45,11 +55,12 @@ def failure(error: grpc.RpcError, target: str, closed: bool) -> ItemlensError:
         typed = Unavailable(
             message or "the call was cancelled by the server or a proxy", details=typed.details
         )
-    elif isinstance(typed, Unavailable) and (asked := proxy(target)):
-        typed = Unavailable(
-            f"{message}; calls go through the proxy {asked}; add the host to no_proxy to connect directly",
-            details=typed.details,
-        )
+    elif isinstance(typed, Unavailable):
+        hints = [hint for words, hint in _HINTS.items() if words in message]
+        if asked := proxy(target):
+            hints.append(f"calls go through the proxy {asked}; add the host to no_proxy to connect directly")
+        if hints:
+            typed = Unavailable("; ".join([message, *hints]), details=typed.details)
     typed.__cause__ = error
     return typed
 

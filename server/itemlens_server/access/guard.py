@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from itemlens_server.followed import Followed
 from itemlens_server.access.keys import Key, find
 from itemlens_server.access.quotas import Meter, Meters, Used
 from itemlens_server.access.roles import Role
 from itemlens_server.errors import PermissionDenied, QuotaExceeded, Unauthenticated, quoted
+from itemlens_server.followed import Followed
 
 HOW = 'send metadata "authorization: Bearer KEY", with a key from `itemlens keys create`'
 EVERYTHING = "every collection"

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from itemlens_server.followed import Followed
 from itemlens_server.access.keys import Key
 from itemlens_server.durable import new_file
 from itemlens_server.errors import FailedPrecondition
+from itemlens_server.followed import Followed
 
 log = logging.getLogger(__name__)
 

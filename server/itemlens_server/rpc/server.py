@@ -25,6 +25,10 @@ from itemlens_server.rpc.streams import OpenStreams
 # The shortest interval of keepalive pings that is accepted. gRPC's default, 5 minutes, would end idle streams.
 PING_SECONDS = 5
 
+# The time for a connection's handshake. gRPC's default, 2 minutes, would let silent connections use up all file
+# descriptors.
+HANDSHAKE_SECONDS = 10
+
 # The event loop is alive if it did something lately.
 BEAT_SECONDS, STUCK_SECONDS = 1.0, 30.0
 
@@ -68,6 +72,8 @@ class GrpcServer:
             ("grpc.http2.min_recv_ping_interval_without_data_ms", PING_SECONDS * 1000),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.max_concurrent_streams", settings.max_streams_per_connection),
+            # Connections that say nothing end soon: each takes a file descriptor.
+            ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
             ("grpc.server.max_pending_requests", PENDING_CALLS),
             ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING_CALLS),
         ]

@@ -9,8 +9,8 @@ import pytest
 
 from itemlens_server import followed as following
 from itemlens_server.access.certificates import CertificateFiles
-from itemlens_server.followed import Followed
 from itemlens_server.errors import FailedPrecondition
+from itemlens_server.followed import Followed
 from support.authority import Authority
 
 ENCRYPTED = """-----BEGIN ENCRYPTED PRIVATE KEY-----
