@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -50,12 +50,14 @@ class Ours:
 
     folder:   for its store and its log; in an empty folder it creates an empty store.
     settings: the server's settings, by name; they take precedence over the environment.
+    serves:   whether a server at an address serves
     """
 
     models: Path
     space: str
     folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
+    serves: Callable[[str], bool] = healthy
 
     def start(self, port: int) -> subprocess.Popen[bytes]:
         """Start it; see Target.
@@ -78,7 +80,7 @@ class Ours:
                 env=open_environment() | settings,
             )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
-        while not healthy(f"127.0.0.1:{port}"):
+        while not self.serves(f"127.0.0.1:{port}"):
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
                 raise FailedPrecondition(f"the server does not serve; the end of {log}:\n{tail(log)}")

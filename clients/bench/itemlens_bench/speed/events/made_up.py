@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from itemlens import Event, EventType, Item
-from itemlens_bench.speed.answers_cost import WORDS
+from itemlens_bench.speed.cost import WORDS
 
 Ints = NDArray[np.int64]
 
