@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 # The alarm looks at so many of the latest questions of a kind, and is told again after so long.
 ALARM_QUESTIONS = 50
 TELL_SECONDS = 300.0
+# Scores of one item in two lists differ by rounding, in nats.
+SAME_SCORE = 1e-4
 # Exact answers must not take processor time from callers.
 _NICENESS = 10
 _END_SECONDS = 1.0
@@ -114,18 +116,17 @@ class LiveRecall:
             except Exception:
                 log.exception("live recall: the exact answer of a question failed")
             else:
-                self._count(question.kind, _ids(question.listed), _ids(exact))
+                self._count(question.kind, *found_of(question.listed, exact))
             del question  # what it refers to can be large
 
-    def _count(self, kind: str, listed: set[str], exact: set[str]) -> None:
-        if not exact:
+    def _count(self, kind: str, found: int, wanted: int) -> None:
+        if not wanted:
             return
-        found = len(listed & exact)
         with self._lock:
             old = self._sums.get(kind, RecallSum())
-            self._sums[kind] = RecallSum(old.questions + 1, old.items + len(exact), old.found + found)
+            self._sums[kind] = RecallSum(old.questions + 1, old.items + wanted, old.found + found)
         latest = self._latest.setdefault(kind, deque(maxlen=ALARM_QUESTIONS))
-        latest.append((found, len(exact)))
+        latest.append((found, wanted))
         recall = sum(found for found, _ in latest) / sum(items for _, items in latest)
         now = time.monotonic()
         if (
@@ -141,6 +142,21 @@ class LiveRecall:
             )  # fmt: skip
 
 
-def _ids(items: Sequence[RecommendedItem]) -> set[str]:
-    """Without items that were drawn to explore: they are in no exact list, or in both."""
-    return {item.item_id for item in items if not item.explored}
+def found_of(listed: Sequence[RecommendedItem], exact: Sequence[RecommendedItem]) -> tuple[int, int]:
+    """Return how many items of an exact list the caller's list has, and how many there are. An item of the same score,
+    such as one of equal content, stands for one that is not listed. Items that were drawn to explore do not count."""
+    have, wanted = (
+        {item.item_id: item.score for item in items if not item.explored} for items in (listed, exact)
+    )
+    both = have.keys() & wanted.keys()
+    if not both:
+        return 0, len(wanted)
+    # ln Z, which is part of all scores of a list, is estimated from the candidates, and so differs.
+    shift = sum(wanted[item_id] - have[item_id] for item_id in both) / len(both)
+    others = sorted(have[item_id] + shift for item_id in have.keys() - both)
+    found = len(both)
+    for score in sorted((wanted[item_id] for item_id in wanted.keys() - both), reverse=True):
+        if others and others[-1] >= score - SAME_SCORE:
+            others.pop()
+            found += 1
+    return found, len(wanted)

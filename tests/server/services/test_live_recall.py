@@ -16,7 +16,7 @@ from itemlens_server.engine.call_context import CallContext
 from itemlens_server.engine.repository import ModelRepository
 from itemlens_server.fusion.history import CLICK, Interaction
 from itemlens_server.services import ItemInput, QueryRequest, RecommendOptions
-from itemlens_server.services.live_recall import ALARM_QUESTIONS, LiveRecall, RecallSum, kind_of
+from itemlens_server.services.live_recall import ALARM_QUESTIONS, LiveRecall, RecallSum, found_of, kind_of
 from itemlens_server.services.results import RecommendedItem
 from itemlens_server.services.vectors import VectorInput
 from itemlens_server.storage.collection_settings import CollectionSettings
@@ -26,7 +26,8 @@ from support.spaces import Tiny
 
 
 def items(*names: str, explored: bool = False) -> list[RecommendedItem]:
-    return [RecommendedItem(name, 0, 1.0, 0, explored=explored) for name in names]
+    """Items whose scores differ."""
+    return [RecommendedItem(name, 0, -float(ord(name[0])), 0, explored=explored) for name in names]
 
 
 def recall(share: float = 1.0, alarm: float = 0.9) -> LiveRecall:
@@ -58,6 +59,28 @@ def test_the_share_of_the_exact_list_that_the_caller_got_is_counted_by_kind(comp
         "user": RecallSum(2, 4, 3),
         "query, filtered": RecallSum(1, 2, 0),
     }
+
+
+def scored(**scores: float) -> list[RecommendedItem]:
+    return [RecommendedItem(name, 0, score, 0) for name, score in scores.items()]
+
+
+@pytest.mark.parametrize(
+    ("listed", "exact", "found"),
+    [
+        (scored(a=3, b=2), scored(a=3, c=2), 2),  # as good
+        (scored(a=3, b=1.9), scored(a=3, c=2), 1),
+        (scored(a=3, b=2), scored(a=3, c=2, d=2), 2),  # stands for one only
+        (scored(a=3.5, b=2.5), scored(a=3, c=2), 2),  # all scores of a list have the same part
+        (scored(b=3), scored(a=3), 0),  # nothing tells how the lists' scores compare
+        (scored(), scored(a=3), 0),
+        (scored(a=3, b=2, c=2.5), scored(a=3, d=2.4, e=1.9), 3),
+    ],
+)
+def test_an_item_of_the_same_score_stands_for_one_that_is_not_listed(
+    listed: list[RecommendedItem], exact: list[RecommendedItem], found: int
+) -> None:
+    assert found_of(listed, exact) == (found, len(exact))
 
 
 def test_explored_items_do_not_count(compared: LiveRecall) -> None:
@@ -180,10 +203,11 @@ def test_it_is_what_a_full_measurement_finds(
 ) -> None:
     found = total = 0
     for n in range(20):
-        listed = {item.item_id for item in shop.ask(request_(n), **options).items}
+        listed = shop.ask(request_(n), **options).items
         sums_after(shop.use_cases.recommender.live_recall, n + 1, kind)
-        exact = {item.item_id for item in shop.ask(request_(n), exact=True, **options).items}
-        found, total = found + len(listed & exact), total + len(exact)
+        exact = shop.ask(request_(n), exact=True, **options).items
+        one = found_of(listed, exact)
+        found, total = found + one[0], total + one[1]
     assert shop.use_cases.recommender.live_recall.sums()[kind] == RecallSum(20, total, found)
     if kind == "query":
         assert found < total, "the index finds everything, so this test tells nothing"
