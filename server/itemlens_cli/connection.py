@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import grpc
+
 import itemlens
 from itemlens._target import check
 from itemlens_server.config import CLIENT_PREFIX
@@ -102,7 +104,9 @@ def spoken(error: itemlens.ItemlensError, target: str) -> str:
     """The text of a client's error for the terminal."""
     if isinstance(error, itemlens.Unavailable):
         # gRPC's message is a chain of errors; the cause is the last one.
-        cause = error.message.removesuffix(": OK").rpartition(": ")[2].rstrip("]")
+        raw = error.__cause__
+        told = (raw.details() if isinstance(raw, grpc.Call) else None) or error.message
+        cause = told.removesuffix(": OK").rpartition(": ")[2].rstrip("]")
         return (
             f"no server answers at {target} ({cause}); "
             "start one with `itemlens serve`, or give its address with --target; "

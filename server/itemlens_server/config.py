@@ -22,7 +22,7 @@ from pydantic_settings import (
 from itemlens_server.access.certificates import CertificateFiles
 from itemlens_server.address import Address
 from itemlens_server.errors import InvalidArgument
-from itemlens_server.hardware import memory_limit, processor_count
+from itemlens_server.hardware import memory, processor_count
 from itemlens_server.settings_file import SettingsFile, did_you_mean
 
 log = logging.getLogger("itemlens")
@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     max_streams: int = Field(
         1024,
         gt=0,
-        description="open streams; a further one ends the stream that has been idle longest",
+        description="open streams; a further one ends the longest idle stream of the caller with the most",
     )
     max_streams_per_connection: int = Field(
         1000, gt=0, description="open calls and streams on one connection; the client's gRPC queues further ones",
@@ -150,8 +150,8 @@ class Settings(BaseSettings):
     )
     picture_memory_bytes: int = Field(
         0, ge=0, description="memory for pictures that are decoded at the same time: 1 to 24 bytes per "
-        "pixel and about 10 MiB each; further pictures wait, and a picture that needs more alone is refused; 0: an "
-        "eighth of the memory that the cgroup or the machine allows, 32 MiB to 1 GiB",
+        "pixel and about 10 MiB each; further pictures wait, and a picture that needs more alone is refused; 0: a "
+        "quarter of the memory that the cgroup or the machine allows, 32 MiB to 1 GiB",
     )  # fmt: skip
     max_item_pictures: int = Field(128, gt=0, description="pictures of one item in one channel")
     max_message_bytes: int = Field(64 * MIB, gt=0, description="bytes of one gRPC message")
@@ -225,7 +225,10 @@ class Settings(BaseSettings):
         "to tell the recall by kind of question in /metrics; 0: none",
     )  # fmt: skip
     live_recall_alarm: float = Field(
-        0.9, ge=0, le=1, description="the log warns if the live recall of 50 questions of a kind is below"
+        0.9,
+        ge=0,
+        le=1,
+        description="the log warns if the live recall of 50 questions of a kind is below this",
     )
     segment_rows: int = Field(
         2048, gt=0, description="new items that are searched exactly until an HNSW index is built from them"
@@ -259,7 +262,7 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(30, ge=0, description="time for running calls to finish after SIGTERM")
     log: Literal["text", "json"] = Field("text", description="form of the log lines: text or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="the least that is in the log: debug, info, warning or error"
+        "info", description="the lowest level that is logged: debug, info, warning or error"
     )
 
     @field_validator("picture_memory_bytes")
@@ -341,7 +344,8 @@ class Settings(BaseSettings):
 
     def picture_memory(self) -> int:
         """Bytes for pictures that are decoded at the same time."""
-        share = (memory_limit() or MOST_PICTURE_MEMORY) // 8
+        known = memory()
+        share = MOST_PICTURE_MEMORY if known is None else known.limit // 4
         return self.picture_memory_bytes or max(LEAST_PICTURE_MEMORY, min(share, MOST_PICTURE_MEMORY))
 
     def store_connections(self) -> int:

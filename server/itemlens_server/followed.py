@@ -54,14 +54,15 @@ class Followed(Generic[T]):
         if state == self._state:
             return
         try:
-            self._value = self._read()
+            value = self._read()
         except FailedPrecondition as error:
             if time.monotonic() - self._told >= TELL_SECONDS:
                 self._told = time.monotonic()
                 log.error("%s; what was read before stays", error.message)
             return
-        # From before the reading: a change meanwhile is read at the next look.
-        self._state, self._told = state, -TELL_SECONDS
+        if self._look() != state:
+            return  # it is being written: what was read may be half of it
+        self._value, self._state, self._told = value, state, -TELL_SECONDS
         log.info("read %s again", ", ".join(map(str, self._paths)))
 
     def _look(self) -> _State:

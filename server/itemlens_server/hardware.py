@@ -6,6 +6,7 @@ import math
 import os
 import platform
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -32,15 +33,26 @@ def processor_count(root: Path = Path("/")) -> int:
     return max(1, min([allowed, *(math.ceil(quota) for quota in quotas if quota is not None)]))
 
 
-def memory_limit(root: Path = Path("/")) -> int | None:
-    """Bytes that this process may use: the machine's memory, limited by its cgroups; None if unknown."""
-    limits = [limit for cgroup in _cgroups(root, "memory") if (limit := _memory(cgroup)) is not None]
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that this process may use together with the others of a cgroup or of the machine, and that these use."""
+
+    limit: int
+    used: int
+
+
+def memory(root: Path = Path("/")) -> Memory | None:
+    """The memory of the machine, or that of a cgroup with a lower limit; None if unknown."""
+    found = [own for cgroup in _cgroups(root, "memory") if (own := _memory(cgroup)) is not None]
     try:
         text = (root / "proc/meminfo").read_text(encoding="utf-8")
-        limits.append(int(text.split("MemTotal:")[1].split()[0]) << 10)
+        total, available = (
+            int(text.split(f"{name}:")[1].split()[0]) << 10 for name in ("MemTotal", "MemAvailable")
+        )
+        found.append(Memory(total, total - available))
     except (OSError, IndexError, ValueError):
         pass
-    return min(limits, default=None)
+    return min(found, key=lambda own: own.limit, default=None)
 
 
 def _cgroups(root: Path, controller: str) -> Iterator[Path]:
@@ -62,14 +74,21 @@ def _cgroups(root: Path, controller: str) -> Iterator[Path]:
         yield from (top / parent for parent in (own, *own.parents) if ".." not in parent.parts)
 
 
-def _memory(cgroup: Path) -> int | None:
-    """The limit of one cgroup in bytes; None without one."""
-    for name in ("memory.max", "memory.limit_in_bytes"):
+def _memory(cgroup: Path) -> Memory | None:
+    """The memory of one cgroup; None without a limit."""
+    for limit, used, inactive in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
         try:
-            text = (cgroup / name).read_text(encoding="utf-8").strip()
-            return None if text == "max" else int(text)
-        except (OSError, ValueError):
+            bound = int((cgroup / limit).read_text(encoding="utf-8"))
+            total = int((cgroup / used).read_text(encoding="utf-8"))
+            statistics = (cgroup / "memory.stat").read_text(encoding="utf-8").split()
+        except (OSError, ValueError):  # the limit may be "max"
             continue
+        # Pages of files that nobody uses are given back where memory is short.
+        rest = int(statistics[statistics.index(inactive) + 1]) if inactive in statistics else 0
+        return Memory(bound, max(0, total - rest))
     return None
 
 

@@ -43,7 +43,10 @@ class LiveSettings:
 
     def _run(self) -> None:
         while not self._closed.wait(LOOK_SECONDS):
-            self.look()
+            try:
+                self.look()
+            except Exception:  # later changes are to count all the same
+                log.exception("the file of settings was not followed")
 
     def look(self) -> None:
         """Take over what has changed. A file with an error changes nothing, and the log says so."""
@@ -54,11 +57,13 @@ class LiveSettings:
             name for name in Settings.model_fields if getattr(found, name) != getattr(self._seen, name)
         ]
         self._seen = found
+        live = [name for name in changed if name in LIVE]
+        before = {name: getattr(self._settings, name) for name in live}
+        self._settings.take_over(found, live)
+        if "log_level" in live:
+            logging.getLogger().setLevel(self._settings.log_level.upper())
         for name in changed:
-            if name in LIVE:
-                log.info("%s: %s -> %s", name, getattr(self._settings, name), getattr(found, name))
+            if name in live:
+                log.info("%s: %s -> %s", name, before[name], getattr(found, name))
             else:
                 log.warning("%s has changed in the file; it counts after a restart", name)
-        self._settings.take_over(found, [name for name in changed if name in LIVE])
-        if "log_level" in changed:
-            logging.getLogger().setLevel(self._settings.log_level.upper())

@@ -34,6 +34,9 @@ class SettingsFile:
             root = yaml.compose(text, yaml.SafeLoader)
             # The file is parsed twice: for the lines of the keys, and for the values.
             values = yaml.safe_load(text)
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            # PyYAML raises these for dates that do not exist, wrong tags and deep nesting.
+            raise InvalidArgument(f"{path}: a value is not YAML: {error}") from error
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             where = f"{path}, line {mark.line + 1}" if mark else str(path)

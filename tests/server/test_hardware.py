@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from itemlens_server.hardware import memory_limit, processor_count
+from itemlens_server.hardware import Memory, memory, processor_count
 
 
 @pytest.fixture(autouse=True)
@@ -73,30 +73,43 @@ def test_without_either_it_is_the_machines(tmp_path: Path, monkeypatch: pytest.M
     assert processor_count(tmp_path) == 1
 
 
-MEMINFO = "MemTotal:       8388608 kB\nMemFree:        100 kB\n"
+MEMINFO = "MemTotal:       8388608 kB\nMemFree:        100 kB\nMemAvailable:   6291456 kB\n"
+
+
+def v2(limit: str, folder: str = "") -> dict[str, str]:
+    """1 GiB is used, half of it for pages of files that nobody uses."""
+    stat = f"anon {1 << 29}\nfile {1 << 29}\ninactive_file {1 << 29}"
+    files = {"memory.max": limit, "memory.current": str(1 << 30), "memory.stat": stat}
+    return {f"{folder}{name}": text for name, text in files.items()}
+
+
+def v1_memory(limit: int, folder: str) -> dict[str, str]:
+    stat = f"total_inactive_file {1 << 29}"
+    files = {"limit_in_bytes": str(limit), "usage_in_bytes": str(1 << 30), "stat": stat}
+    return {f"{folder}/memory.{name}": text for name, text in files.items()}
 
 
 @pytest.mark.parametrize(
-    ("membership", "files", "gigabytes"),
+    ("membership", "files", "limit", "used"),
     [
-        ("0::/\n", {"memory.max": str(4 << 30)}, 4),
-        ("0::/\n", {"memory.max": "max"}, 8),
-        ("0::/\n", {"memory.max": str(64 << 30)}, 8),  # more than the machine has
-        ("0::/a/b\n", {"a/b/memory.max": "max", "a/memory.max": str(2 << 30)}, 2),
-        (V1, {"memory/docker/x/memory.limit_in_bytes": str(3 << 30)}, 3),
-        (V1, {"memory/memory.limit_in_bytes": str(3 << 30)}, 3),
-        (V1, {"memory/memory.limit_in_bytes": str(2**63 - 4096)}, 8),  # version 1 for no limit
-        ("0::/\n", {"memory.max": "damaged"}, 8),
-        ("0::/\n", {}, 8),
+        ("0::/\n", v2(str(4 << 30)), 4, 0.5),
+        ("0::/\n", v2("max"), 8, 2),
+        ("0::/\n", v2(str(64 << 30)), 8, 2),  # more than the machine has
+        ("0::/a/b\n", v2("max", "a/b/") | v2(str(2 << 30), "a/"), 2, 0.5),
+        (V1, v1_memory(3 << 30, "memory/docker/x"), 3, 0.5),
+        (V1, v1_memory(3 << 30, "memory"), 3, 0.5),
+        (V1, v1_memory(2**63 - 4096, "memory"), 8, 2),  # version 1 for no limit
+        ("0::/\n", v2("damaged"), 8, 2),
+        ("0::/\n", {}, 8, 2),
     ],
 )
 def test_the_memory_is_that_of_the_cgroups_and_the_machine(
-    tmp_path: Path, membership: str, files: dict[str, str], gigabytes: int
+    tmp_path: Path, membership: str, files: dict[str, str], limit: int, used: float
 ) -> None:
     root = machine(tmp_path, membership, files)
     (root / "proc/meminfo").write_text(MEMINFO)
-    assert memory_limit(root) == gigabytes << 30
+    assert memory(root) == Memory(limit << 30, int(used * (1 << 30)))
 
 
 def test_memory_is_unknown_where_nothing_tells_it(tmp_path: Path) -> None:
-    assert memory_limit(tmp_path) is None
+    assert memory(tmp_path) is None

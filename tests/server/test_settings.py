@@ -11,6 +11,7 @@ import pytest
 from itemlens_server import config
 from itemlens_server.config import Settings, warn_of_unknown_variables
 from itemlens_server.errors import InvalidArgument
+from itemlens_server.hardware import Memory
 
 
 @pytest.fixture
@@ -134,7 +135,13 @@ def test_without_threads_it_is_as_many_as_the_process_may_use(monkeypatch: pytes
     assert Settings.read(threads=5).thread_count() == 5
 
 
-@pytest.mark.parametrize("text", ["listen: [", "- a\n- list", "just words", "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("listen: [", "- a\n- list", "just words", "\x00", "space: 2026-13-45", "max_items: !!int abc"),
+        *("space: !!timestamp x", "space: " + "[" * 5000),
+    ],
+)
 def test_a_file_that_holds_no_settings_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "wrong.yaml").write_text(text)
     with pytest.raises(InvalidArgument, match=r"wrong\.yaml"):
@@ -154,12 +161,12 @@ def test_what_is_no_regular_file_is_named_and_not_passed_over(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("limit", "size"), [(4 << 30, 512 << 20), (64 << 30, 1 << 30), (64 << 20, 32 << 20), (None, 128 << 20)]
+    ("limit", "size"), [(2 << 30, 512 << 20), (64 << 30, 1 << 30), (64 << 20, 32 << 20), (None, 1 << 30)]
 )
-def test_memory_for_pictures_is_an_eighth_of_what_there_is(
+def test_memory_for_pictures_is_a_quarter_of_what_there_is(
     limit: int | None, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(config, "memory_limit", lambda: limit)
+    monkeypatch.setattr(config, "memory", lambda: None if limit is None else Memory(limit, 0))
     assert Settings.read().picture_memory() == size
     assert Settings.read(picture_memory_bytes=40 << 20).picture_memory() == 40 << 20
 

@@ -13,15 +13,17 @@ MOST_SECONDS = 60.0
 
 def check(monitoring: str, timeout: float) -> Row:
     """Compare the clocks. monitoring: host and port"""
-    connection = http.client.HTTPConnection(monitoring, timeout=timeout)
+    connection = None
     try:
+        connection = http.client.HTTPConnection(monitoring, timeout=timeout)
         connection.request("HEAD", "/live")
         told = parsedate_to_datetime(connection.getresponse().headers["Date"]).timestamp()
     except (OSError, http.client.HTTPException, TypeError, ValueError) as error:
         why = f"{monitoring} does not tell the server's: {error}"
         return "clock", why, "give the server's setting `monitoring` with --monitoring, or leave it out"
     finally:
-        connection.close()
+        if connection is not None:
+            connection.close()
     # The header has whole seconds.
     ahead = time.time() - (told + 0.5)
     if abs(ahead) <= 1.5:

@@ -21,18 +21,26 @@ class GpuMemory:
 
 
 def gpu_memory() -> Sequence[GpuMemory]:
-    """The memory of each GPU that this process sees; none if NVML cannot be asked."""
+    """The memory of each GPU of the machine, numbered as NVML does; none if NVML cannot be asked."""
     nvml = _nvml()
     if nvml is None:
         return ()
     found = []
-    try:
-        for number in range(nvml.nvmlDeviceGetCount()):
+    for number in range(_count(nvml)):
+        try:
             memory = nvml.nvmlDeviceGetMemoryInfo(nvml.nvmlDeviceGetHandleByIndex(number))
-            found.append(GpuMemory(str(number), memory.used, memory.total))
-    except nvml.NVMLError as error:
-        log.debug("the memory of the GPUs is not known: %s", error)
+        except nvml.NVMLError as error:
+            log.debug("the memory of GPU %d is not known: %s", number, error)
+            continue
+        found.append(GpuMemory(str(number), memory.used, memory.total))
     return found
+
+
+def _count(nvml: Any) -> int:
+    try:
+        return int(nvml.nvmlDeviceGetCount())
+    except nvml.NVMLError:
+        return 0
 
 
 @cache

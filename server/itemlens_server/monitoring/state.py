@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from itemlens_server.hardware import memory_limit
+from itemlens_server.hardware import memory
 from itemlens_server.monitoring.gpu import gpu_memory
 from itemlens_server.services import Collection, UseCases
 
@@ -89,11 +89,19 @@ class StateCollector(Collector):
             "Items of the exact lists, and whether callers' lists had them.",
             labels=["kind", "found"],
         )
-        for kind, recall in self.use_cases.recommender.live_recall.sums().items():
+        left_out = CounterMetricFamily(
+            "itemlens_live_recall_left_out",
+            "Questions that were to be answered again and were not: another one was, or it failed.",
+            labels=["why"],
+        )
+        live_recall = self.use_cases.recommender.live_recall
+        for why, count in live_recall.left_out().items():
+            left_out.add_metric([why], count)
+        for kind, recall in live_recall.sums().items():
             questions.add_metric([kind], recall.questions)
             items.add_metric([kind, "yes"], recall.found)
             items.add_metric([kind, "no"], recall.items - recall.found)
-        yield from (questions, items)
+        yield from (questions, items, left_out)
 
     def _store(self) -> Iterator[Metric]:
         folder = self.use_cases.catalogue.store.directory
@@ -110,21 +118,25 @@ class StateCollector(Collector):
 
 
 def _memory() -> Iterator[Metric]:
-    family = GaugeMetricFamily(
+    used = GaugeMetricFamily(
+        "itemlens_memory_used_bytes", "Memory that is in use, by all processes that share the limit."
+    )
+    limit = GaugeMetricFamily(
         "itemlens_memory_limit_bytes", "Memory that the cgroup or the machine allows this process."
     )
-    if (limit := memory_limit()) is not None:
-        family.add_metric([], limit)
-    yield family
+    if (found := memory()) is not None:
+        used.add_metric([], found.used)
+        limit.add_metric([], found.limit)
+    yield from (used, limit)
 
 
 def _gpus() -> Iterator[Metric]:
     family = GaugeMetricFamily(
         "itemlens_gpu_memory_bytes", "Memory of the GPUs, of all processes.", labels=["gpu", "state"]
     )
-    for memory in gpu_memory():
-        family.add_metric([memory.gpu, "used"], memory.used)
-        family.add_metric([memory.gpu, "free"], memory.total - memory.used)
+    for own in gpu_memory():
+        family.add_metric([own.gpu, "used"], own.used)
+        family.add_metric([own.gpu, "free"], own.total - own.used)
     yield family
 
 
@@ -148,12 +160,14 @@ def _collections(collections: Sequence[Collection]) -> Iterable[Metric]:
 def _values(collection: Collection) -> tuple[float, ...]:
     """The values of a collection, in the order of `_OF_COLLECTIONS`."""
     view, index = collection.snapshot().view, collection.index.describe()
-    tables = collection.event_tables.tables
-    counts = collection.event_tables.counts
-    sequence = 0 if counts is None or counts.current is None else counts.current.sequence
-    behind = max(0, sequence - tables.provenance.event_sequence) if tables is not None else 0
     alive = view.alive_count
-    return alive, len(view.labels) - alive, max(0, alive - index.rows), index.segments, behind
+    return (
+        alive,
+        len(view.labels) - alive,
+        max(0, alive - index.rows),
+        index.segments,
+        collection.event_tables.uncounted_writes,
+    )
 
 
 def _size(path: os.PathLike[str]) -> int:

@@ -55,7 +55,7 @@ class OpenStreams:
             Overloaded: `most` are open, and none of them waits.
         """
         if self._open.total() >= self._most:
-            self._make_room()
+            self._make_room(caller)
         self._open[caller] += 1
         try:
             yield OpenStream(self, caller)
@@ -89,13 +89,15 @@ class OpenStreams:
         """Whether no stream gets further requests."""
         return self._stopping
 
-    def _make_room(self) -> None:
-        count = self._open.total()
-        if not self._waits:
+    def _make_room(self, caller: str) -> None:
+        count, own = self._open.total(), self._open[caller]
+        # Not from a caller who has fewer than the new stream's caller would have.
+        found = [wait for wait in self._waits if wait.caller == caller or self._open[wait.caller] > own]
+        if not found:
             raise Overloaded(f"{count} streams are open already", retry_seconds=1.0)
-        longest = max(self._waits, key=lambda wait: self._open[wait.caller])  # the first of equal ones
+        longest = max(found, key=lambda wait: self._open[wait.caller])  # the first of equal ones
         del self._waits[longest]  # it makes room only once
-        longest.end(f"{count} streams are open and this one was idle longest; open it again")
+        longest.end(f"{count} streams are open and this one was idle longest of its caller's; open it again")
 
 
 @dataclass(frozen=True)

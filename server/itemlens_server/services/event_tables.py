@@ -167,6 +167,17 @@ class EventTables:
         log.info("collection %s: tables computed from the counts of %d events", self._name, events)
         return True
 
+    @property
+    def uncounted_writes(self) -> int:
+        """How many writes are newer than the tables; 0 if none of them changes a table."""
+        counts, tables = self._current_counts, self._tables
+        if self._rules is None or counts is None or counts.histories.events < MINIMUM_EVENTS:
+            return 0
+        if tables is None:
+            return counts.sequence
+        known = tables.provenance
+        return max(0, counts.sequence - known.event_sequence) if counts.version != known.version else 0
+
     def _is_due(self, old: Provenance, version: int, removals: int) -> bool:
         rested = time.monotonic() >= self._rests_until
         return version != old.version and (rested or removals != old.removals)

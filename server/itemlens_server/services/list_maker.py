@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,8 +13,9 @@ from itemlens_server.engine.call_context import CallContext
 from itemlens_server.errors import Warning
 from itemlens_server.fusion.caps import NO_CAPS, ONE_OF_EQUAL_CONTENT, Cap, Caps, codes_of
 from itemlens_server.fusion.rows import Bools, Ints, View
-from itemlens_server.fusion.scoring import Scorer
+from itemlens_server.fusion.scoring import Scorer, bind
 from itemlens_server.index.candidate_index import CandidateIndex
+from itemlens_server.index.exact import ExactIndex
 from itemlens_server.services.boosts import outweighing
 from itemlens_server.services.collection import Collection
 from itemlens_server.services.explorer import Explorer
@@ -25,14 +27,18 @@ from itemlens_server.services.ruled_lists import Surroundings, with_floors, with
 from itemlens_server.services.rules import ActiveRules
 from itemlens_server.storage.rules import CAP
 
+Offer: TypeAlias = Callable[[Sequence[RecommendedItem], Callable[[], Sequence[RecommendedItem]]], None]
+
 
 @dataclass(frozen=True)
 class ListMaker:
-    """Makes lists of a collection's items, which `index` finds."""
+    """Makes lists of a collection's items, which `index` finds. offer: gets lists of which the index may have missed
+    some items, each with a function that makes it from all items."""
 
     collection: Collection
     explorer: Explorer
     index: CandidateIndex
+    offer: Offer
 
     def make(
         self,
@@ -57,7 +63,12 @@ class ListMaker:
         k = min(k, caps.longest(mask))
         pins = rules.pins(mask, k, caps)
         placed = [pin.row for pin in pins]
-        known, scored, ranked = best(scorer, self.index, mask, k - len(pins), caps, placed)
+        free = k - len(pins)
+        known, scored, ranked = best(scorer, self.index, mask, free, caps, placed)
+        if min(len(own.positions) for own in scored) < np.count_nonzero(mask):
+            # A scorer is for one thread.
+            asking = scorer.asking
+            self.offer(ranked, lambda: best(bind(asking), ExactIndex(), mask, free, caps, placed)[2])
         settings = self.collection.record.settings.exploration
         if settings.share:
             random = np.random.default_rng(list(seed.encode()))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -113,16 +114,12 @@ class Recommender:
         call.check()
         exact = options.exact or bool(options.candidates)
         recommendation_id = self.catalogue.ids.make(collection.record.id, time.time())
-        lists = ListMaker(collection, self.catalogue.explorer, ExactIndex() if exact else collection.index)
+        index = ExactIndex() if exact else collection.index
+        offer = partial(self.live_recall.offer, kind_of(request, options))
+        lists = ListMaker(collection, self.catalogue.explorer, index, offer)
         scorer, ranked, changes, outweighing = lists.make(
             scorer, options, rules, mask, k, recommendation_id, call
         )
-        if not exact:
-            again = ListMaker(collection, self.catalogue.explorer, ExactIndex())
-            self.live_recall.offer(
-                kind_of(request, options), ranked,
-                lambda: again.make(asked.scorer, options, rules.copy(), mask, k, recommendation_id, CallContext())[1],
-            )  # fmt: skip
         if options.with_probabilities:
             ranked = with_probabilities(scorer, ranked)
         if options.attributes:

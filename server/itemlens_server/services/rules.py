@@ -7,7 +7,6 @@ the request leaves out.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,12 +78,6 @@ class ActiveRules:
             message = f"there is no rule {quoted(name)}, so it is not switched off"
             found.warnings.append(Warning("UNKNOWN_RULE", message, "disabled_rules"))
         return found
-
-    def copy(self) -> ActiveRules:
-        """The same rules, whose warnings and counts grow on their own."""
-        other = copy.copy(self)
-        other.warnings, other.counts = list(self.warnings), dict(self.counts)
-        return other
 
     def _fits(self, rule: Rule) -> bool:
         try:

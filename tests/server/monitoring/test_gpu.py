@@ -23,13 +23,13 @@ def asked_again() -> Iterator[None]:
     gpu._nvml.cache_clear()
 
 
-def nvml(monkeypatch: pytest.MonkeyPatch, *, starts: bool = True, answers: bool = True) -> None:
+def nvml(monkeypatch: pytest.MonkeyPatch, *, starts: bool = True, lost: int | None = None) -> None:
     def init() -> None:
         if not starts:
             raise NvmlFailed("no driver")
 
     def memory(handle: int) -> SimpleNamespace:
-        if not answers:
+        if handle == lost:
             raise NvmlFailed("the GPU is lost")
         return SimpleNamespace(used=handle + 1, total=80 << 30)
 
@@ -50,9 +50,9 @@ def test_without_a_driver_there_is_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     assert list(gpu_memory()) == []
 
 
-def test_a_gpu_that_fails_leaves_the_metric_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    nvml(monkeypatch, answers=False)
-    assert list(gpu_memory()) == []
+def test_a_gpu_that_fails_leaves_its_own_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml(monkeypatch, lost=0)
+    assert list(gpu_memory()) == [GpuMemory("1", 2, 80 << 30)]
 
 
 def test_without_the_package_there_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,20 @@ def test_a_caller_with_many_streams_loses_its_own_and_not_those_of_others() -> N
     asyncio.run(fill())
 
 
+def test_a_caller_whose_streams_are_busy_gets_no_room_from_others() -> None:
+    async def fill() -> None:
+        streams = OpenStreams(3, LONG)
+        with streams.opened("quiet") as quiet, streams.opened("loud"), streams.opened("loud"):
+            waiting = await begun(quiet.read(silence()))
+            with pytest.raises(Overloaded), streams.opened("loud"):
+                pass
+            assert not waiting.done()
+            with streams.opened("new"), pytest.raises(Unavailable):
+                await waiting
+
+    asyncio.run(fill())
+
+
 def test_a_stop_ends_what_waits_for_a_request_and_lets_answers_be_sent() -> None:
     async def stop() -> None:
         streams, sent = OpenStreams(2, LONG), asyncio.Event()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -61,8 +63,8 @@ def test_the_share_of_the_exact_list_that_the_caller_got_is_counted_by_kind(comp
     }
 
 
-def scored(**scores: float) -> list[RecommendedItem]:
-    return [RecommendedItem(name, 0, score, 0) for name, score in scores.items()]
+def scored(interest: int = 0, **scores: float) -> list[RecommendedItem]:
+    return [RecommendedItem(name, 0, score, interest) for name, score in scores.items()]
 
 
 @pytest.mark.parametrize(
@@ -70,22 +72,23 @@ def scored(**scores: float) -> list[RecommendedItem]:
     [
         (scored(a=3, b=2), scored(a=3, c=2), 2),  # as good
         (scored(a=3, b=1.9), scored(a=3, c=2), 1),
+        (scored(a=3, b=2.5), scored(a=3, c=2), 1),  # better, so it is in the exact list of another question
         (scored(a=3, b=2), scored(a=3, c=2, d=2), 2),  # stands for one only
         (scored(a=3.5, b=2.5), scored(a=3, c=2), 2),  # all scores of a list have the same part
         (scored(b=3), scored(a=3), 0),  # nothing tells how the lists' scores compare
         (scored(), scored(a=3), 0),
-        (scored(a=3, b=2, c=2.5), scored(a=3, d=2.4, e=1.9), 3),
+        (scored(a=3) + scored(1, b=2), scored(a=3, c=2), 1),  # of another interest
+        (
+            scored(a=3, b=1) + scored(1, d=5, e=4),
+            scored(a=3, c=1) + scored(1, d=6, f=5),
+            4,
+        ),  # each has its own part
     ],
 )
 def test_an_item_of_the_same_score_stands_for_one_that_is_not_listed(
     listed: list[RecommendedItem], exact: list[RecommendedItem], found: int
 ) -> None:
     assert found_of(listed, exact) == (found, len(exact))
-
-
-def test_explored_items_do_not_count(compared: LiveRecall) -> None:
-    compared.offer("user", [*items("a"), *items("new", explored=True)], lambda: items("a"))
-    assert sums_after(compared, 1)["user"] == RecallSum(1, 1, 1)
 
 
 def test_an_exact_answer_that_fails_is_logged_and_does_not_count(
@@ -101,6 +104,7 @@ def test_an_exact_answer_that_fails_is_logged_and_does_not_count(
     compared.offer("user", items("a"), lambda: items("a"))
     assert sums_after(compared, 1) == {"user": RecallSum(1, 1, 1)}
     assert "the exact answer of a question failed" in caplog.text
+    assert compared.left_out() == {"busy": 0, "failed": 1}
 
 
 def test_one_question_waits_while_another_is_compared_and_more_are_left_out(compared: LiveRecall) -> None:
@@ -119,22 +123,36 @@ def test_one_question_waits_while_another_is_compared_and_more_are_left_out(comp
     sums_after(compared, 2)
     time.sleep(0.05)
     assert compared.sums()["user"].questions == 2
+    assert compared.left_out()["busy"] == 19
 
 
 def test_only_the_wanted_share_is_compared() -> None:
     live = recall(share=0.0)
-    live.offer("user", items("a"), lambda: pytest.fail("not wanted"))
+    for _ in range(100):
+        live.offer("user", items("a"), lambda: items("a"))
+    time.sleep(0.1)
+    assert live.sums() == {} and live.left_out()["busy"] == 0
+
+
+def test_nothing_is_kept_or_compared_after_the_end() -> None:
+    live, begun, go_on = recall(), threading.Event(), threading.Event()
+
+    def slow() -> Sequence[RecommendedItem]:
+        begun.set()
+        go_on.wait(10)
+        return items("a")
+
+    live.offer("user", items("a"), slow)
+    assert begun.wait(10)
+    waits = items("a")
+    live.offer("user", waits, lambda: items("a"))
     live.close()
-    assert live.sums() == {}
-
-
-def test_nothing_is_compared_after_the_end() -> None:
-    live = recall()
+    live.close()
     live.offer("user", items("a"), lambda: items("a"))
+    assert not [holder for holder in gc.get_referrers(waits) if not isinstance(holder, FrameType)]
+    go_on.set()
     sums_after(live, 1)
-    live.close()
-    live.close()
-    live.offer("user", items("a"), lambda: items("a"))
+    time.sleep(0.1)
     assert live.sums()["user"].questions == 1
 
 
@@ -194,7 +212,7 @@ def shop(repository: ModelRepository, tiny: Tiny, tmp_path_factory: pytest.TempP
         (
             "user+query, filtered",
             lambda n: QueryRequest(user_id=f"u{n}", content=contents("shoe")),
-            {"filter": parse("price < 500")},
+            {"filter": parse("price < 500"), "k": 3},
         ),
     ],
 )  # fmt: skip
@@ -213,15 +231,20 @@ def test_it_is_what_a_full_measurement_finds(
         assert found < total, "the index finds everything, so this test tells nothing"
 
 
-def test_the_callers_list_is_not_touched(shop: Live) -> None:
-    rules = (
-        Rule("block", "BLOCK", filter="price < 200", all_matching=True),
-        Rule("pin", "PIN", pins=(Pin(1, "i300"),)),
-    )
+def test_a_list_that_is_exact_anyway_is_not_compared(shop: Live) -> None:
+    live = shop.use_cases.recommender.live_recall
+    shop.ask(QueryRequest(liked=["i1"]), k=3, filter=parse("price < 20"))  # so few are scanned
+    shop.ask(QueryRequest(liked=["i1"]), k=3, candidates=["i1", "i2"], exclude_seen=False)
+    shop.ask(QueryRequest(liked=["i1"]), k=3, exact=True)
+    shop.ask(QueryRequest(liked=["i2"]), k=3)
+    assert sums_after(live, 1, "items")["items"].questions == 1
+    assert "items, filtered" not in live.sums()
+
+
+def test_items_that_rules_have_placed_do_not_count(shop: Live) -> None:
+    rules = (Rule("pin", "PIN", pins=(Pin(1, "i300"), Pin(2, "i301"))),)
     shop.catalogue.configure("default", CollectionSettings(rules=rules), ["rules"])
-    before = shop.use_cases.recommender.live_recall.sums()["query"].questions
-    result = shop.ask(QueryRequest(content=contents("shoe 5")))
-    told = (list(result.warnings), list(result.changes))
-    sums_after(shop.use_cases.recommender.live_recall, before + 1, "query")
-    assert (list(result.warnings), list(result.changes)) == told
-    assert result.items[0].item_id == "i300"
+    listed = shop.ask(QueryRequest(liked=["i1"], content=contents("shoe")), k=4).items
+    assert [item.item_id for item in listed[:2]] == ["i300", "i301"]
+    sums = sums_after(shop.use_cases.recommender.live_recall, 1, "query+items")
+    assert sums["query+items"].items == 2
