@@ -90,6 +90,12 @@ def variables(found: Sequence[Manifest]) -> dict[str, str]:
     return {one["name"]: one["value"] for one in container(found)["env"]}
 
 
+def live_settings(found: Sequence[Manifest]) -> str:
+    """The file of settings that the server follows."""
+    text: str = of_kind(found, "ConfigMap")["data"]["settings.yaml"]
+    return text
+
+
 def settings(environment: Mapping[str, str]) -> dict[str, str]:
     """The settings in an environment, by name."""
     return {

@@ -1,4 +1,4 @@
-"""The settings that the chart's values may have, for its values.schema.json. To write them there:
+"""The settings that the chart's values may have, for its values.schema.json, and those that are live. To write them:
 
 python tests/deploy/settings_schema.py
 """
@@ -9,9 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from itemlens_server.config import Settings
+from itemlens_server.config import LIVE, Settings
 
 FILE = Path(__file__).parents[2] / "deploy" / "helm" / "itemlens" / "values.schema.json"
+LIVE_FILE = FILE.with_name("live-settings.json")
 
 # The chart gives these itself.
 OF_THE_CHART = frozenset(
@@ -37,6 +38,7 @@ def write() -> None:
     schema = json.loads(FILE.read_text(encoding="utf-8"))
     schema["properties"]["settings"]["properties"] = properties()
     FILE.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    LIVE_FILE.write_text(json.dumps(LIVE, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

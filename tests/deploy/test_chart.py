@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from deploy import settings_schema
 from deploy.rendering import (
     CHART,
     container,
+    live_settings,
     of_kind,
     pod,
     refusal,
@@ -23,7 +25,7 @@ from deploy.rendering import (
 )
 from deploy.settings_schema import OF_THE_CHART
 from deploy.valid import check
-from itemlens_server.config import PREFIX, Settings
+from itemlens_server.config import LIVE, PREFIX, Settings
 
 VALID = {
     "defaults": "",
@@ -119,7 +121,7 @@ def test_a_release_whose_name_no_service_or_pod_can_have_is_refused(release: str
 def test_two_releases_share_nothing() -> None:
     one, other = rendered(release="shoes"), rendered(release="books")
     check(one)
-    assert {m["metadata"]["name"] for m in one} == {"shoes"}
+    assert {m["metadata"]["name"] for m in one} == {"shoes", "shoes-settings"}
     assert not {m["metadata"]["name"] for m in one} & {m["metadata"]["name"] for m in other}
     selectors = [of_kind(found, "Service")["spec"]["selector"] for found in (one, other)]
     assert selectors[0] != selectors[1]
@@ -155,7 +157,10 @@ class TestKeysAndTls:
         secrets = {v["name"]: v["secret"] for v in pod(found)["volumes"] if "secret" in v}
         assert {secret["secretName"] for secret in secrets.values()} == {"itemlens-keys", "itemlens-tls"}
         assert all(secret["defaultMode"] == 0o440 for secret in secrets.values())
-        assert {m["name"] for m in container(found)["volumeMounts"] if m.get("readOnly")} == set(secrets)
+        assert {m["name"] for m in container(found)["volumeMounts"] if m.get("readOnly")} == {
+            *secrets,
+            "settings",
+        }
 
     def test_without_tls_no_certificate_is_looked_for(self) -> None:
         found = rendered("tls: {secretName: ''}")
@@ -193,7 +198,7 @@ class TestSettings:
             ("{weight_view: 1}", "1"),
             ("{trace_share: 0.00001}", "1e-05"),
             ("{low_latency_sessions: false}", "false"),
-            ("{drain_seconds: 0}", "0"),
+            ("{rpc_threads: 5}", "5"),
             ("{space: 'a \"b\": #c'}", 'a "b": #c'),
         ],
     )
@@ -206,6 +211,32 @@ class TestSettings:
         assert found[variable] == text
         monkeypatch.setenv(variable, found[variable])
         assert getattr(Settings.read(), name) == meant
+
+    def test_live_settings_are_in_a_file_that_the_server_follows(self, tmp_path: Path) -> None:
+        values = {
+            "drain_seconds": 0,
+            "max_picture_pixels": 100_000_000,
+            "log_level": "debug",
+            "call_log_share": 0.00001,
+        }
+        found = rendered(yaml.safe_dump({"settings": values}))
+        assert not {f"{PREFIX}{name.upper()}" for name in values} & variables(found).keys()
+        file = tmp_path / "settings.yaml"
+        file.write_text(live_settings(found))
+        read = Settings.read(file)
+        assert {name: getattr(read, name) for name in values} == values
+        # A folder, because Kubernetes changes what is in it by a link, which a mount of the file would not follow.
+        [mount] = [m for m in container(found)["volumeMounts"] if m["name"] == "settings"]
+        assert container(found)["args"] == ["serve", "--config", f"{mount['mountPath']}/settings.yaml"]
+        assert "subPath" not in mount
+
+    def test_the_chart_knows_which_settings_are_live(self) -> None:
+        listed = json.loads(settings_schema.LIVE_FILE.read_text(encoding="utf-8"))
+        assert listed == list(LIVE), "run python tests/deploy/settings_schema.py"
+
+    def test_a_change_of_a_live_setting_leaves_the_pod_as_it_is(self) -> None:
+        assert pod(rendered("settings: {max_items: 5}")) == pod(rendered("settings: {max_items: 6}"))
+        assert pod(rendered("settings: {threads: 5}")) != pod(rendered("settings: {threads: 6}"))
 
 
 class TestResources:
@@ -245,17 +276,17 @@ class TestStartAndStop:
         ],
     )
     def test_the_pod_has_the_time_that_the_lame_duck_and_the_drain_need(
-        self, values: str, monkeypatch: pytest.MonkeyPatch
+        self, values: str, tmp_path: Path
     ) -> None:
         found = rendered(values)
-        for name, value in variables(found).items():
-            monkeypatch.setenv(name, value)
-        server = Settings.read()
+        file = tmp_path / "settings.yaml"
+        file.write_text(live_settings(found))
+        server = Settings.read(file)
         needed = server.lame_duck_seconds + server.drain_seconds
         assert needed + 20 <= pod(found)["terminationGracePeriodSeconds"] < needed + 21
 
     def test_the_lame_duck_lets_callers_learn_of_the_stop(self) -> None:
-        assert float(settings(variables(rendered()))["lame_duck_seconds"]) >= 5
+        assert float(yaml.safe_load(live_settings(rendered()))["lame_duck_seconds"]) >= 5
 
     def test_a_start_may_take_as_long_as_is_said(self) -> None:
         probe = container(rendered("startSeconds: 1801"))["startupProbe"]

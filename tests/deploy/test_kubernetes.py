@@ -16,7 +16,7 @@ FILES = sorted(FOLDER.glob("*.yaml"))
 
 
 def pods(found: list[Manifest]) -> list[Manifest]:
-    specs = [one["spec"] for one in found]
+    specs = [one.get("spec", {}) for one in found]
     return [spec.get("template", {}).get("spec", spec) for spec in specs if "containers" in str(spec)]
 
 
@@ -44,7 +44,7 @@ def test_the_plain_manifest_is_the_chart_with_its_defaults() -> None:
 def test_it_has_all_that_a_server_needs() -> None:
     found = manifests((FOLDER / "itemlens.yaml").read_text(encoding="utf-8"))
     kinds = {one["kind"] for one in found}
-    assert kinds == {"Service", "StatefulSet", "PodDisruptionBudget", "NetworkPolicy"}
+    assert kinds == {"ConfigMap", "Service", "StatefulSet", "PodDisruptionBudget", "NetworkPolicy"}
     server = of_kind(found, "StatefulSet")["spec"]
     [claim] = server["volumeClaimTemplates"]
     assert claim["metadata"]["name"] == "data" and server["replicas"] == 1
@@ -70,7 +70,7 @@ def test_pods_meet_the_restricted_pod_security_standard(file: Path) -> None:
             }
             assert container["resources"]["limits"]["memory"]
         kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
-        assert kinds <= {"persistentVolumeClaim", "secret", "emptyDir"}
+        assert kinds <= {"persistentVolumeClaim", "secret", "configMap", "emptyDir"}
 
 
 def test_the_pods_for_models_and_for_backups_use_the_servers_disks_image_and_user() -> None:

@@ -48,10 +48,16 @@ Samples = dict[str, list[dict[str, str]]]
 def samples(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Samples]:
     """What a server tells after a few calls."""
     folder = tmp_path_factory.mktemp("told")
-    with Server(tiny.models, folder, monitoring="127.0.0.1:0", live_recall_share=1.0) as server:
+    # Lists that are not exact are compared: these are of graphs that are searched for few candidates.
+    watched: dict[str, Any] = {
+        "monitoring": "127.0.0.1:0",
+        "live_recall_share": 1.0,
+        "candidates_per_channel": 4,
+    }
+    with Server(tiny.models, folder, **watched) as server:
         with server.client(collection="shop") as client:
             client.create_collection("shop")
-            client.upsert(sample_items(10)).raise_for_errors()
+            client.upsert(sample_items(200)).raise_for_errors()
             client.recommend(text="red shoe")
         [port] = re.findall(r"monitoring on port (\d+)", "".join(server.log))
         # The machines that run tests have no GPU.
@@ -61,6 +67,9 @@ def samples(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sa
         until = time.monotonic() + 10
         text = ""
         while "itemlens_live_recall_questions_total{" not in text and time.monotonic() < until:
+            with server.client(collection="shop") as client:
+                client.recommend(text="blue shoe", k=1)
+            time.sleep(0.1)
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
                 text = reply.read().decode()
         for family in text_string_to_metric_families(text):

@@ -43,7 +43,7 @@ def _check_server(server: Manifest, found: Sequence[Manifest]) -> None:
 
 def _selectors(manifest: Manifest) -> dict[str, dict[str, str]]:
     """Labels by which a manifest chooses the server's pods."""
-    specification = manifest["spec"]
+    specification = manifest.get("spec", {})  # a ConfigMap has none
     found = {}
     for field in ("selector", "podSelector"):
         if field in specification and manifest["kind"] != "PersistentVolumeClaim":
