@@ -140,6 +140,7 @@ LAYERS = {
     ),
     "monitoring": of("storage", "index", "fusion", "rpc", "access", "app", "process"),
     "followed": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process", "config"),
+    "live_settings": of("engine", "storage", "index", "fusion", "services", "rpc", "access", "app", "process"),
     "stages": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process", "config"),
     "observer": (*PROTOBUF, *of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process")),
 }

@@ -6,7 +6,7 @@ cat <<'HEADER'
 # Written by generate.sh from the chart in deploy/helm with its default values: change those.
 #
 # One server with its own disk. Before it: the image (Dockerfile), the models (models.yaml), and the secrets:
-#   itemlens keys create shop --role write --file keys.json > shop.key
+#   (umask 077; itemlens keys create operator --role admin --file keys.json > operator.key)
 #   kubectl create secret generic itemlens-keys --from-file=keys.json
 #   kubectl create secret tls itemlens-tls --cert=server.pem --key=server.key
 #   kubectl apply -f itemlens.yaml

@@ -30,6 +30,7 @@ from itemlens_cli.query import query
 from itemlens_cli.report import report
 from itemlens_cli.rules import rules
 from itemlens_cli.serve import serve
+from itemlens_cli.size import size
 from itemlens_cli.version import options
 from itemlens_datasets.rows import MappingError
 from itemlens_exporter.cli import export
@@ -45,6 +46,7 @@ app.callback()(options)
 for command in (
     export,
     serve,
+    size,
     index,
     fit,
     move,

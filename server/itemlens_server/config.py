@@ -235,7 +235,7 @@ class Settings(BaseSettings):
     )
     monitoring: str = Field(
         "", description="address for HTTP with /metrics (Prometheus), /live and /ready, such as 0.0.0.0:9464; it needs "
-        "no key and tells no content; default: none",
+        "no key and shows no content; default: none",
     )  # fmt: skip
     call_log: str = Field(
         "stderr", description="where JSON lines on calls go: stderr, a file, or nowhere (none). Calls that failed or "
