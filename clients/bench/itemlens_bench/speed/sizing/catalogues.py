@@ -6,42 +6,36 @@ pictures, and the encoders of `random_space`. Users take popular items more ofte
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from itemlens import Event, EventType, ExternalVector, Item
 from itemlens_bench.speed import random_space
-from itemlens_server.engine import fitted
-from itemlens_server.engine.manifest import Channel, EncoderSpec, ExternalVectors, Manifest
-from itemlens_server.fusion.head import Head
-from itemlens_server.fusion.weights import (
-    ANYONE,
-    DISLIKE,
-    NEXT,
-    SIMILAR,
-    ChannelWeights,
-    ColumnWeights,
-    QuestionWeights,
-    TableRules,
-    Transform,
-)
+from itemlens_server.sizing import Channel, Shop
 
 VERSION = "made-up"
-CLUSTERS = 200
-BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+# Events that are ahead of the time would be held back.
+BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
+CLUSTERS, SPREAD, ZIPF = 200, 0.7, 0.7
+# Items of which the size of a document is taken.
+SAMPLE = 100
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What a server is to hold. dims: of the caller's own vectors, a channel each; none: texts and pictures instead.
+    """What a server is to hold.
 
-    events are of the first `taken` items, all if it is 0. title: bytes of each item's title. strings, numbers: further
-    attributes, by count. fitted: whether the score uses all that events say
+    dims:    of the caller's own vectors, a channel each; none: texts and pictures instead
+    taken:   items with events; 0: all
+    title:   bytes of each item's title. strings, numbers: how many other attributes it has
+    fitted:  whether the collection moves to a fitted space, whose score uses all that events say
     """
 
     name: str
@@ -56,84 +50,94 @@ class Catalogue:
     fitted: bool = False
     seed: int = 7
 
+    @property
+    def has_texts(self) -> bool:
+        """Whether the items have texts and pictures, not vectors of the caller's own."""
+        return not self.dims
+
     def catalogue(self) -> Iterator[Item]:
         """Yield the items."""
-        if not self.dims:
+        if self.has_texts:
             yield from random_space.clustered_items(self.items, self.seed)
             return
-        rng = np.random.default_rng(self.seed)
+        rng, plain = np.random.default_rng(self.seed), random.Random(self.seed)
         centres = [rng.normal(size=(CLUSTERS, dim)) for dim in self.dims]
-        plain = random.Random(self.seed)
         for n in range(self.items):
-            own = {
-                f"c{c}": ExternalVector(own[n % CLUSTERS] + rng.normal(scale=0.7, size=own.shape[1]), version=VERSION)
-                for c, own in enumerate(centres)
-            }
-            yield Item(item_id(n), external=own, attributes=self._attributes(n, plain))
+            vectors = [own[n % CLUSTERS] + rng.normal(scale=SPREAD, size=own.shape[1]) for own in centres]
+            external = {f"c{c}": ExternalVector(vector, version=VERSION) for c, vector in enumerate(vectors)}
+            yield Item(self.item_id(n), external=external, attributes=self._attributes(n, plain))
 
     def _attributes(self, n: int, rng: random.Random) -> dict[str, object]:
-        title = f"made-up item {n} "
-        found: dict[str, object] = {"title": title + "x" * (self.title - len(title))}
+        found: dict[str, object] = {"title": f"made-up item {n} ".ljust(self.title, "x")}
         found |= {f"s{k}": f"value {rng.randrange(50)}" for k in range(self.strings)}
-        found |= {f"n{k}": rng.random() for k in range(self.numbers)}
-        return found
+        return found | {f"n{k}": rng.random() for k in range(self.numbers)}
 
-    def history(self, seed: int = 1) -> Iterator[Event]:
+    def history(self) -> Iterator[Event]:
         """Yield the events, oldest first, a minute apart."""
-        rng = np.random.default_rng(self.seed + seed)
-        some = self.taken or self.items
-        weights = 1 / np.arange(1, some + 1, dtype=np.float64) ** 0.7
+        rng, some = np.random.default_rng(self.seed + 1), self.taken or self.items
+        weights = np.arange(1, some + 1, dtype=np.float64) ** -ZIPF
         items = rng.permutation(some)[rng.choice(some, self.events, p=weights / weights.sum())]
         users = rng.integers(0, max(self.users, 1), self.events)
         for n, (user, item) in enumerate(zip(users.tolist(), items.tolist(), strict=True)):
-            yield Event(f"user-{user:06}", self.id_of(item), EventType.PURCHASE, BEGIN + timedelta(minutes=n))
+            time = BEGIN + timedelta(minutes=n)
+            yield Event(self.user_id(user), self.item_id(item), EventType.PURCHASE, time)
 
-    def id_of(self, number: int) -> str:
+    def item_id(self, number: int) -> str:
         """Id of an item."""
-        return item_id(number) if self.dims else f"made-{number}"
+        return f"made-{number}" if self.has_texts else f"item-{number:07}"
+
+    def user_id(self, number: int) -> str:
+        """Id of a user."""
+        return f"user-{number:06}"
+
+    def shop(self, space: Path) -> Shop:
+        """Return what `sizing` is told of the catalogue. space: folder of its space"""
+        documents = [
+            json.dumps({"texts": {"text": item.text}, "attributes": item.attributes}, separators=(",", ":"))
+            for item in islice(self.catalogue(), SAMPLE)
+        ]
+        models = sum(path.stat().st_size for path in space.glob("*.onnx"))
+        vocabulary = sum(path.stat().st_size for path in space.glob("tokenizer.json"))
+        return Shop(
+            self.items,
+            self._channels(),
+            self.users,
+            self.events,
+            self.taken or None,
+            attributes=4 if self.has_texts else self.strings + self.numbers,
+            title_bytes=self.title,
+            document=sum(map(len, documents)) // len(documents),
+            words=8 if self.has_texts else 0,
+            models=models,
+            vocabulary=vocabulary,
+            fitted=self.fitted,
+        )
+
+    def _channels(self) -> tuple[Channel, ...]:
+        if not self.has_texts:
+            # The store keeps the vectors as they were given, too, with their version.
+            return tuple(Channel(dim, stored=4 * dim + 4 + len(VERSION)) for dim in self.dims)
+        whole = 1 - random_space.EQUAL + random_space.EQUAL / random_space.COPIES
+        pictures = Channel(random_space.IMAGE_DIM, whole * random_space.PICTURED, stored=120)
+        return Channel(random_space.TEXT_DIM, whole), pictures
 
 
-def item_id(number: int) -> str:
-    return f"item-{number:07}"
-
-
-def write_space(models: Path, of: Catalogue) -> str:
-    """Write the space of a catalogue. Return its id."""
-    models.mkdir(parents=True, exist_ok=True)
-    if not of.dims:
-        return random_space.write(models)
-    encoders = {
-        f"c{n}": EncoderSpec(kind="EXTERNAL", dim=dim, external=ExternalVectors(version=VERSION))
-        for n, dim in enumerate(of.dims)
-    }
-    channels = tuple(Channel(name=name, kind=spec.kind, encoder=name) for name, spec in encoders.items())
-    manifest = Manifest(
-        space_id="", name="sized", created="2026-01-01T00:00:00+00:00", encoders=encoders, channels=channels
-    ).identified()
-    folder = models / manifest.space_id
-    folder.mkdir()
-    manifest.save(folder)
-    return manifest.space_id
-
-
-def write_fitted(models: Path, space_id: str) -> str:
-    """Write the space again with weights of everything that events say, as a fit has them. Return its id."""
-    manifest = Manifest.load(models / space_id)
-    dims = {channel.name: manifest.encoders[channel.encoder].dim for channel in manifest.channels}
-    weights = dict.fromkeys(dims, ChannelWeights(5.0, 0.3, 0.1))
-    columns = {
-        "BEHAVIOUR": ColumnWeights(0.8, 0.3, transform=Transform("log", 0.02), neutral=0.3),
-        "SEQUENCE": ColumnWeights(1.5, 0.5, transform=Transform("sqrt"), neutral=0.1),
-        "ATTRIBUTE": ColumnWeights(0.9, 0.2, 1.4, neutral=0.1),
-        "POPULARITY.all": ColumnWeights(0.3, 0.1, neutral=1.2),
-        "POPULARITY.recent": ColumnWeights(0.2, 0.05, neutral=0.7),
-    }
-    prior = {name: own for name, own in columns.items() if name.startswith("POPULARITY")}
-    questions = {
-        NEXT: QuestionWeights(weights, columns, {"CHANNEL": 0.9, "BEHAVIOUR": 0.9, "SEQUENCE": 0.6}, choices=500),
-        ANYONE: QuestionWeights(columns=prior, choices=500),
-        SIMILAR: QuestionWeights(weights),
-        DISLIKE: QuestionWeights(weights),
-    }
-    head = replace(Head.identity(dims), questions=questions, table_rules=TableRules(), fitted=True)
-    return fitted.write(models, manifest, head, "sized, fitted").space_id
+CATALOGUES = (
+    Catalogue("small", 5_000, (384,)),
+    Catalogue("large", 100_000, (384,)),
+    Catalogue("wide", 20_000, (64, 128, 256, 384), users=2_000, events=20_000, strings=20, numbers=10),
+    Catalogue("dense", 3_000, (64,), users=5_000, events=300_000, fitted=True),
+    Catalogue("shop", 30_000, users=20_000, events=500_000, fitted=True),
+    # Not looked at before the sums were as they are.
+    Catalogue(
+        "held out",
+        50_000,
+        (256, 96),
+        users=10_000,
+        events=400_000,
+        taken=9_000,
+        strings=5,
+        numbers=4,
+        fitted=True,
+    ),
+)

@@ -34,7 +34,10 @@ def _resident(pid: int) -> tuple[int, int]:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
     except OSError:
         return 0, 0
-    sizes = {name: int(size.split()[0]) << 10 for name, _, size in (r.partition(":") for r in rollup.splitlines()[1:])}
+    sizes = {
+        name: int(size.split()[0]) << 10
+        for name, _, size in (r.partition(":") for r in rollup.splitlines()[1:])
+    }
     return sizes["Anonymous"], sizes["Rss"] - sizes["Anonymous"]
 
 
