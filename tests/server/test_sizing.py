@@ -119,8 +119,8 @@ def test_the_limit_of_memory_has_a_margin_and_is_round() -> None:
 
 def test_cores_follow_from_calls() -> None:
     assert sizing.cores(0, 0, 0) == 2
-    assert sizing.cores(300, 0, 0) == 10
-    assert sizing.cores(300, 100, 1_000) == 14
+    assert sizing.cores(300, 0, 0) == 15
+    assert sizing.cores(300, 100, 1_000) == 19
 
 
 def test_a_vector_takes_whole_pages_of_the_store() -> None:

@@ -157,7 +157,7 @@ def graph_rows(folder: Path) -> int:
     """Number of rows in the saved graphs of a server with one collection."""
     newest, rows = 0.0, 0
     for manifest in folder.glob(f"collections/*/graphs-*/{MANIFEST}"):
-        with suppress(FileNotFoundError):  # the folder of the old space goes
+        with suppress(FileNotFoundError):  # a new snapshot takes its place
             if not manifest.parent.suffix and manifest.stat().st_mtime > newest:
                 snapshot = json.loads(manifest.read_text(encoding="utf-8"))["snapshot"]
                 newest = manifest.stat().st_mtime

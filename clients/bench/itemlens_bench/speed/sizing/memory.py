@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,16 @@ def _resident(pid: int) -> tuple[int, int]:
     return sizes["Anonymous"], sizes["Rss"] - sizes["Anonymous"]
 
 
+def highest(pid: int) -> int:
+    """The most resident bytes of a process without its children since it began; 0 of one that has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) << 10 if found else 0
+
+
 def on_disk(folder: Path) -> int:
     """Bytes that the files of a folder take."""
     total = 0
@@ -64,6 +75,8 @@ class Watch:
         self.disk: dict[str, int] = {}
 
     def __enter__(self) -> Self:
+        # It began before it was watched.
+        self.memory[self._phase] = highest(self._pid)
         self._thread.start()
         return self
 
