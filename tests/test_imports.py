@@ -136,11 +136,24 @@ LAYERS = {
     "hardware": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process"),
     "access": (
         *PROTOBUF,
-        *of("engine", "storage", "index", "fusion", "services", "rpc", "monitoring", "app", "process", "config"),
+        *of(
+            "engine",
+            "storage",
+            "index",
+            "fusion",
+            "services",
+            "rpc",
+            "monitoring",
+            "app",
+            "process",
+            "config",
+        ),
     ),
     "monitoring": of("storage", "index", "fusion", "rpc", "access", "app", "process"),
     "followed": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process", "config"),
-    "live_settings": of("engine", "storage", "index", "fusion", "services", "rpc", "access", "app", "process"),
+    "live_settings": of(
+        "engine", "storage", "index", "fusion", "services", "rpc", "access", "app", "process"
+    ),
     "stages": of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process", "config"),
     "observer": (*PROTOBUF, *of("engine", "storage", "index", "fusion", "services", "rpc", "app", "process")),
 }
