@@ -30,7 +30,7 @@ import sys, threading
 from itemlens_server import stop_signals
 stop_signals.StopSignals.block()
 from itemlens_server import app
-def start(*_):
+def start(*_, **__):
     print("starting", file=sys.stderr, flush=True)
     threading.Event().wait()
 app.Server = start
