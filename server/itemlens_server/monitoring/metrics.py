@@ -5,6 +5,8 @@ Labels are bounded: methods are those of the services, codes those of gRPC, enco
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -75,31 +77,85 @@ class Metrics:
             registry=registry,
         )
 
+        # Finding a child by its labels costs more than counting, so those in use are kept.
+        self._methods: dict[str, _OfMethod] = {}
+        self._encoders: dict[str, _OfEncoder] = {}
+
     def call_started(self, method: str) -> None:
         """See Observer."""
-        self._open.labels(_short(method)).inc()
+        self._of(method).open.inc()
 
     def call_finished(self, call: FinishedCall) -> None:
         """See Observer."""
-        method = _short(call.method)
-        self._open.labels(method).dec()
-        self._calls.labels(method, call.code).inc()
-        self._seconds.labels(method).observe(call.seconds)
-        self._bytes.labels(method, "request").inc(call.request_bytes)
-        self._bytes.labels(method, "response").inc(call.response_bytes)
-        self._entries.labels(method).inc(call.entries)
+        own = self._of(call.method)
+        own.open.dec()
+        own.code(call.code).inc()
+        own.seconds.observe(call.seconds)
+        own.request_bytes.inc(call.request_bytes)
+        own.response_bytes.inc(call.response_bytes)
+        own.entries.inc(call.entries)
         for name, stage in call.stages.items():
-            self._stages.labels(method, name).inc(stage.seconds)
+            own.stage(name).inc(stage.seconds)
 
     def batch_run(self, batch: FinishedBatch) -> None:
         """See Observer."""
-        self._batch_inputs.labels(batch.encoder).observe(batch.inputs)
-        self._batch_seconds.labels(batch.encoder).observe(batch.seconds)
-        self._tokens.labels(batch.encoder, "without").inc(batch.tokens)
-        self._tokens.labels(batch.encoder, "with").inc(batch.padded_tokens)
-        self._queued.labels(batch.encoder).inc(batch.queued_seconds)
+        own = self._encoders.get(batch.encoder)
+        if own is None:
+            own = self._encoders[batch.encoder] = _OfEncoder(
+                self._batch_inputs.labels(batch.encoder), self._batch_seconds.labels(batch.encoder),
+                self._tokens.labels(batch.encoder, "without"), self._tokens.labels(batch.encoder, "with"),
+                self._queued.labels(batch.encoder),
+            )  # fmt: skip
+        own.inputs.observe(batch.inputs)
+        own.seconds.observe(batch.seconds)
+        own.tokens.inc(batch.tokens)
+        own.padded.inc(batch.padded_tokens)
+        own.queued.inc(batch.queued_seconds)
+
+    def _of(self, method: str) -> _OfMethod:
+        own = self._methods.get(method)
+        if own is None:
+            short = method.rpartition("/")[2]  # unique without its service
+            own = self._methods[method] = _OfMethod(
+                short, self._calls, self._stages, self._open.labels(short), self._seconds.labels(short),
+                self._bytes.labels(short, "request"), self._bytes.labels(short, "response"),
+                self._entries.labels(short),
+            )  # fmt: skip
+        return own
 
 
-def _short(method: str) -> str:
-    """The name of a method, which is unique, without its service."""
-    return method.rpartition("/")[2]
+@dataclass(frozen=True, slots=True)
+class _OfMethod:
+    """The metrics of one method."""
+
+    name: str
+    calls: Counter
+    stage_seconds: Counter
+    open: Gauge
+    seconds: Histogram
+    request_bytes: Counter
+    response_bytes: Counter
+    entries: Counter
+    by_code: dict[str, Counter] = field(default_factory=dict)
+    by_stage: dict[str, Counter] = field(default_factory=dict)
+
+    def code(self, code: str) -> Counter:
+        """Its calls with a code."""
+        return self.by_code.get(code) or self.by_code.setdefault(code, self.calls.labels(self.name, code))
+
+    def stage(self, stage: str) -> Counter:
+        """The seconds of its calls in a stage."""
+        return self.by_stage.get(stage) or self.by_stage.setdefault(
+            stage, self.stage_seconds.labels(self.name, stage)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _OfEncoder:
+    """The metrics of one encoder."""
+
+    inputs: Histogram
+    seconds: Histogram
+    tokens: Counter
+    padded: Counter
+    queued: Counter

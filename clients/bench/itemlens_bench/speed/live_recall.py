@@ -43,7 +43,7 @@ def told(port: int) -> Mapping[str, tuple[float, float, float]]:
     found: dict[str, dict[str, float]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if sample.name.startswith("itemlens_live_recall"):
+            if sample.name.startswith("itemlens_live_recall") and "kind" in sample.labels:
                 own = found.setdefault(sample.labels["kind"], {})
                 own[sample.labels.get("found", "questions")] = sample.value
     return {kind: (own["questions"], own["yes"] + own["no"], own["yes"]) for kind, own in found.items()}
