@@ -1,10 +1,16 @@
-"""Prometheus metrics of calls and batches, counted as they happen.
+"""Prometheus metrics of calls and batches.
 
-Labels are bounded: methods are those of the services, codes those of gRPC, encoders those of the loaded spaces.
+Calls only leave a note of what happened. All notes are counted every second and before each scrape, because that costs a
+busy server less than to count in each call. Labels are bounded: methods are those of the services, codes those of gRPC,
+encoders those of the loaded spaces.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from prometheus_client import (
@@ -15,11 +21,14 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from itemlens_server.observer import FinishedBatch, FinishedCall
 
 # Seconds. An Encode of one text takes 2 ms, an upload seconds.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+COUNT_SECONDS = 1.0
 _INPUTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -28,6 +37,10 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self._noted: deque[str | FinishedCall | FinishedBatch] = deque()
+        self._counting = threading.Lock()
+        self._closed = threading.Event()
+        registry.register(_Before(self.count))  # collectors are asked in the order of their registration
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         self._calls = Counter(
@@ -77,16 +90,47 @@ class Metrics:
             registry=registry,
         )
 
-        # Finding a child by its labels costs more than counting, so those in use are kept.
+        # Finding a child by its labels costs more than counting.
         self._methods: dict[str, _OfMethod] = {}
         self._encoders: dict[str, _OfEncoder] = {}
 
+    def start(self) -> None:
+        """Count every second, in a thread of its own."""
+        threading.Thread(target=self._run, name="metrics", daemon=True).start()
+
+    def close(self) -> None:
+        """Count no more."""
+        self._closed.set()
+
     def call_started(self, method: str) -> None:
         """See Observer."""
-        self._of(method).open.inc()
+        self._noted.append(method)
 
     def call_finished(self, call: FinishedCall) -> None:
         """See Observer."""
+        self._noted.append(call)
+
+    def batch_run(self, batch: FinishedBatch) -> None:
+        """See Observer."""
+        self._noted.append(batch)
+
+    def count(self) -> None:
+        """Count what was noted."""
+        with self._counting, suppress(IndexError):
+            while True:
+                noted = self._noted.popleft()
+                if isinstance(noted, str):
+                    self._of(noted).open.inc()
+                elif isinstance(noted, FinishedCall):
+                    self._count_call(noted)
+                else:
+                    self._count_batch(noted)
+
+    def _run(self) -> None:
+        while not self._closed.wait(COUNT_SECONDS):
+            self.count()
+
+    def _count_call(self, call: FinishedCall) -> None:
         own = self._of(call.method)
         own.open.dec()
         own.code(call.code).inc()
@@ -97,8 +141,7 @@ class Metrics:
         for name, stage in call.stages.items():
             own.stage(name).inc(stage.seconds)
 
-    def batch_run(self, batch: FinishedBatch) -> None:
-        """See Observer."""
+    def _count_batch(self, batch: FinishedBatch) -> None:
         own = self._encoders.get(batch.encoder)
         if own is None:
             own = self._encoders[batch.encoder] = _OfEncoder(
@@ -122,6 +165,22 @@ class Metrics:
                 self._entries.labels(short),
             )  # fmt: skip
         return own
+
+
+class _Before(Collector):
+    """Does something before the metrics are collected."""
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self._do = do
+
+    def describe(self) -> Iterable[Metric]:
+        """No metrics."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """No metrics."""
+        self._do()
+        return ()
 
 
 @dataclass(frozen=True, slots=True)

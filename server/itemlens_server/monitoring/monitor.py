@@ -49,6 +49,7 @@ class Monitor:
                 live=lambda: self._responsive(),
                 ready=lambda: self._ready and self._responsive(),
             )
+            self._metrics.start()
             self._endpoint.start()
             log.info("monitoring on port %d: /metrics, /live, /ready", self._endpoint.port)
 
@@ -76,6 +77,8 @@ class Monitor:
         """Write what waits, and close the port."""
         if self._endpoint is not None:
             self._endpoint.close()
+        if self._metrics is not None:
+            self._metrics.close()
         if self._call_log is not None:
             self._call_log.close()
         if self._tracing is not None:
