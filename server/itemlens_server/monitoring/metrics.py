@@ -1,8 +1,9 @@
 """Prometheus metrics of calls and batches.
 
-Calls only leave a note of what happened. All notes are counted every second and before each scrape, because that costs a
-busy server less than to count in each call. Labels are bounded: methods are those of the services, codes those of gRPC,
-encoders those of the loaded spaces.
+Calls only leave a note of what happened. All notes are counted every second and before each scrape, because that costs
+a busy server less than to count in each call.
+
+Labels are bounded: methods are those of the services, codes those of gRPC, encoders those of the loaded spaces.
 """
 
 from __future__ import annotations
