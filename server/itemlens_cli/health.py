@@ -28,22 +28,18 @@ def health(
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    from itemlens._transport import channel_options, failure
+    from itemlens._transport import failure, open_channel
     from itemlens_cli.connection import checked_target, credentials
     from itemlens_server.address import Address
     from itemlens_server.config import Settings
 
-    settings = None if target else Settings.read(config)
-    if settings is not None and settings.monitoring:
-        raise typer.Exit(0 if _ready(Address.parse(settings.monitoring).target, timeout) else 1)
-    asked = checked_target(target or Address.parse(Settings.read(config).listen).target)
-    tls = credentials()["tls"]
-    options = channel_options(asked, tls.options() if tls else ())
-    with (
-        grpc.secure_channel(asked, tls.credentials(), options=options)
-        if tls
-        else grpc.insecure_channel(asked, options=options)
-    ) as channel:
+    if not target:
+        settings = Settings.read(config)
+        if settings.monitoring:
+            raise typer.Exit(0 if _ready(Address.parse(settings.monitoring).target, timeout) else 1)
+        target = Address.parse(settings.listen).target
+    asked = checked_target(target)
+    with open_channel(asked, credentials()["tls"]) as channel:
         try:
             reply = health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(), timeout=timeout

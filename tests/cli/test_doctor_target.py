@@ -506,7 +506,7 @@ class TestAnswers:
             assert doctor(target).state("x-request-id").startswith("answers have none")
 
 
-class Described(reflection_pb2_grpc.ServerReflectionServicer):  # type: ignore[misc]
+class Described:
     """Reflection of a server of another version."""
 
     def __init__(self, edit: Callable[[FileDescriptorProto], None]) -> None:

@@ -30,7 +30,7 @@ def tool(name: str, source: str = "pip install '.[dev]'") -> str:
     """The path of a command. The test is skipped where there is none."""
     found = shutil.which(name, path=TOOLS)
     if found is None:
-        pytest.skip(f"there is no {name} ({source})")
+        pytest.skip(f"NOT RUN: there is no {name} ({source})")
     return found
 
 

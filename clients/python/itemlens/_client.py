@@ -20,7 +20,7 @@ from ._secure import Tls, check_key
 from ._steps import Call, Done, Finish, Open, Read, Session, Sleep, Step, Steps, Write, advance
 from ._stored import StoredEvent, StoredItem
 from ._target import check
-from ._transport import Priority, channel_options, checked, failure, headers, methods
+from ._transport import Priority, checked, failure, headers, methods, open_channel
 from ._understand import BlockingUnderstand
 from ._updates import BlockingUpdates
 from ._upload import BlockingUpload
@@ -83,11 +83,7 @@ class Client(BlockingUnderstand, BlockingCatalog, BlockingEvents, BlockingUpdate
         self._session = Session(timeout=timeout, retry=retry, collection=collection, space=space)
         self._target, self._closed = check(target), False
         metadata = headers(check_key(key, target, tls, allow_plaintext_key), caller, priority)
-        if tls is None:
-            self._channel = grpc.insecure_channel(target, options=channel_options(target, options))
-        else:
-            own = channel_options(target, [*tls.options(), *options])
-            self._channel = grpc.secure_channel(target, tls.credentials(), options=own)
+        self._channel = open_channel(target, tls, options)
         self._methods = methods(self._channel, metadata)
 
     def close(self) -> None:

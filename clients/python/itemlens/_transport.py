@@ -10,6 +10,7 @@ import grpc
 from google.protobuf.message import Message
 
 from ._errors import Cancelled, ItemlensError, Unavailable, from_rpc
+from ._secure import Tls
 from ._target import is_local, proxy
 from .v1.catalog_pb2_grpc import CatalogStub
 from .v1.itemlens_pb2_grpc import ItemLensStub
@@ -44,6 +45,18 @@ def channel_options(target: str, extra: Sequence[tuple[str, Any]] = ()) -> list[
     """
     proxies = [("grpc.enable_http_proxy", 0)] if is_local(target) else []
     return [*_OPTIONS, *proxies, *extra]
+
+
+def open_channel(target: str, tls: Tls | None, extra: Sequence[tuple[str, Any]] = ()) -> grpc.Channel:
+    """Open a channel, by TLS if it is given. extra: the caller's options.
+
+    Raises:
+        ValueError, OSError: as `Tls.credentials`.
+    """
+    if tls is None:
+        return grpc.insecure_channel(target, options=channel_options(target, extra))
+    options = channel_options(target, [*tls.options(), *extra])
+    return grpc.secure_channel(target, tls.credentials(), options=options)
 
 
 def failure(error: grpc.RpcError, target: str, closed: bool) -> ItemlensError:

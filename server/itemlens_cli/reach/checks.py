@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import grpc
-
 import itemlens
 from itemlens import Tls
 from itemlens._secure import check_key
 from itemlens._target import proxy
-from itemlens._transport import channel_options, headers
+from itemlens._transport import headers, open_channel
 from itemlens_cli.connection import credentials
 from itemlens_cli.reach import calls, clock, contract
 from itemlens_cli.reach.certificate import Shown, check_files, trusted
@@ -33,8 +31,8 @@ def checks(target: str, timeout: float, monitoring: str = "") -> Iterator[Row]:
     try:
         given = credentials()
         tls: Tls | None = given["tls"]
-        secure = tls.credentials() if tls else None
         if tls is not None:
+            tls.credentials()
             check_files(tls)
     except (InvalidArgument, OSError, ValueError) as error:
         said = error.message if isinstance(error, InvalidArgument) else f"{CLIENT_PREFIX}...: {error}"
@@ -61,12 +59,7 @@ def checks(target: str, timeout: float, monitoring: str = "") -> Iterator[Row]:
         fix = f"use TLS, or set {CLIENT_PREFIX}ALLOW_PLAINTEXT_KEY=true where something else encrypts it"
         yield "key", f"not sent: {error}".partition(", where")[0], fix
         sent = None
-    options = channel_options(target, tls.options() if tls else ())
-    with (
-        grpc.secure_channel(target, secure, options=options)
-        if secure
-        else grpc.insecure_channel(target, options=options)
-    ) as channel:
+    with open_channel(target, tls) as channel:
         made = calls.Calls(channel, target, timeout, sent or ())
         yield from _answers(made, reached.seconds, key_blocked=sent is None)
 

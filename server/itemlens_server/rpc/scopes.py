@@ -23,7 +23,8 @@ _STREAMED = (
     catalog.StreamUpdateItemsRequest,
     catalog.StreamRecordEventsRequest,
 )
-# Repeated fields whose entries a quota of items counts.
+# The field with the name of a collection, and the repeated ones whose entries a quota of items counts.
+COLLECTION = "collection"
 ENTRIES = ("items", "updates", "events", "inputs", "item_ids", "event_ids", "candidate_item_ids")
 
 
@@ -40,8 +41,8 @@ def collections_of(request: Message) -> Iterator[str | None]:
         )  # else the recommendation's: see `Explainer`
     elif isinstance(request, _BY_NAME):
         yield request.name or DEFAULT_COLLECTION
-    elif "collection" in request.DESCRIPTOR.fields_by_name:
-        name: str = getattr(request, "collection")  # noqa: B009
+    elif COLLECTION in request.DESCRIPTOR.fields_by_name:
+        name: str = getattr(request, COLLECTION)
         yield name or (None if isinstance(request, _EVERY) else DEFAULT_COLLECTION)
 
 
