@@ -14,7 +14,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
-from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import SpanKind, Status, StatusCode, get_current_span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from itemlens_server.observer import FinishedBatch, FinishedCall
@@ -47,11 +47,12 @@ class Tracing:
 
     def call_finished(self, call: FinishedCall) -> None:
         """See Observer."""
-        if not call.traceparent and random.random() >= self._share:
-            return  # making a span that is not sampled costs more than all else here
         parent = Context()
         if call.traceparent:
             parent = self._propagator.extract({"traceparent": call.traceparent}, parent)
+        is_traced = get_current_span(parent).get_span_context().is_valid
+        if not is_traced and random.random() >= self._share:
+            return  # making a span that is not sampled costs more than all else here
         # Stages are on the monotonic clock, and traces on that of the world.
         offset = time.time() - time.monotonic()
         span = self._tracer.start_span(

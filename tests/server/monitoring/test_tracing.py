@@ -72,6 +72,7 @@ def test_a_damaged_traceparent_is_a_trace_of_its_own() -> None:
     for wrong in ("x", "00-0-0-01", "\n", "00-" + "g" * 32 + f"-{PARENT}-01", "x" * 10_000):
         *_, own = spans(1.0, call(traceparent=wrong))
         assert own.parent is None
+        assert not spans(0.0, call(traceparent=wrong)), "whoever sends rubbish would have all calls traced"
 
 
 def test_a_failure_says_why() -> None:
