@@ -8,10 +8,10 @@ Labels are bounded: methods are those of the services, codes those of gRPC, enco
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from prometheus_client import (
@@ -26,6 +26,8 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from itemlens_server.observer import FinishedBatch, FinishedCall
+
+log = logging.getLogger(__name__)
 
 # Seconds. An Encode of one text takes 2 ms, an upload seconds.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -117,8 +119,8 @@ class Metrics:
 
     def count(self) -> None:
         """Count what was noted."""
-        with self._counting, suppress(IndexError):
-            while True:
+        with self._counting:
+            while self._noted:
                 noted = self._noted.popleft()
                 if isinstance(noted, str):
                     self._of(noted).open.inc()
@@ -129,7 +131,10 @@ class Metrics:
 
     def _run(self) -> None:
         while not self._closed.wait(COUNT_SECONDS):
-            self.count()
+            try:
+                self.count()
+            except Exception:  # the other notes are to be counted, and not to be kept for ever
+                log.exception("a call or batch was not counted")
 
     def _count_call(self, call: FinishedCall) -> None:
         own = self._of(call.method)
